@@ -1,0 +1,50 @@
+# The commands that the project keeps. Each sets up what it needs: nothing is to be installed by hand.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SEEDS ?= 1000
+UP ?=
+
+.PHONY: up test check bench explore format clean
+
+up: $(VENV)/.installed ## set up everything and start the whole cloud on 127.0.0.1
+	@exec $(BIN)/drystone up $(UP)
+
+test: $(VENV)/.installed-dev ## the whole suite, system packages included
+	$(BIN)/python -m pytest -n auto --dist loadgroup tests
+
+check: $(VENV)/.installed-dev ## format, lint, types, imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-bench ## figures against a peer, appended to bench/history.jsonl and drawn
+	$(BIN)/python -m bench
+
+explore: $(VENV)/.installed-dev ## crash exploration by seed, for as long as one likes: make explore SEEDS=100000
+	$(BIN)/python -m tests.simulation.explore --seeds $(SEEDS)
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || ./setup-system python
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --editable .[isal]
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	./setup-system test
+	$(BIN)/pip install --quiet --editable .[isal,bench,dev,clients]
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	./setup-system bench
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

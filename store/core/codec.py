@@ -1,0 +1,52 @@
+"""Versioned values: every stored type names its version, and old versions keep being read.
+
+A value is msgpack `[version, field, field, ...]`. A reader knows every version that was ever written and lifts older
+ones to the newest when it decodes; a version that it does not know is refused in plain words (a newer program wrote
+it), never guessed at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgpack
+
+from store.core.errors import DamageError
+
+T = TypeVar("T")
+
+
+class Codec(Generic[T]):
+    """Encodes one type; `readers` maps each version ever written to a function from fields to the present type."""
+
+    def __init__(
+        self,
+        name: str,
+        version: int,
+        fields: Callable[[T], Sequence[Any]],
+        readers: Mapping[int, Callable[[Sequence[Any]], T]],
+    ) -> None:
+        self.name = name
+        self.version = version
+        self._fields = fields
+        self._readers = readers
+
+    def encode(self, value: T) -> bytes:
+        packed: bytes = msgpack.packb([self.version, *self._fields(value)])
+        return packed
+
+    def decode(self, packed: bytes | memoryview) -> T:
+        """The value. Raises DamageError where the bytes are no value of a known version."""
+        try:
+            version, *fields = msgpack.unpackb(packed, strict_map_key=False)
+        except (ValueError, TypeError, msgpack.UnpackException) as error:
+            raise DamageError(f"{self.name}: not a stored value ({error})") from error
+        reader = self._readers.get(version)
+        if reader is None:
+            known = ", ".join(map(str, sorted(self._readers)))
+            raise DamageError(f"{self.name}: version {version!r} is not known here (known: {known})")
+        try:
+            return reader(fields)
+        except (ValueError, TypeError, IndexError, KeyError) as error:
+            raise DamageError(f"{self.name}: version {version} with wrong fields ({error})") from error

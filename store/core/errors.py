@@ -1,0 +1,79 @@
+"""Errors that say who is to blame and whether a retry is of use.
+
+    DrystoneError
+    ├── CallerError            the request itself is wrong: repeating it is useless
+    │   ├── NotFoundError      the thing named does not exist
+    │   ├── ConflictError      the thing exists, is not empty, or changed meanwhile
+    │   ├── PreconditionError  a condition that the caller stated does not hold
+    │   └── InvalidError       malformed, or over a limit
+    ├── RetryableError         the system cannot now: the same request may succeed later
+    │   ├── QuorumError        too few homes answered; carries what each said
+    │   ├── FullError          no room for new data (reads and deletes still work)
+    │   └── BusyError          a bounded queue is full
+    ├── DamageError            stored bytes are not what was written, here; another copy may serve
+    └── DeviceError            a device refused or failed: it is out until an operator looks
+
+Protocol rooms choose status codes for these in one place each; nothing below them knows a status code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class DrystoneError(Exception):
+    """Root of all errors that Drystone raises on purpose."""
+
+
+class CallerError(DrystoneError):
+    """The caller's fault; a repetition will fail alike."""
+
+
+class NotFoundError(CallerError):
+    """What was named does not exist."""
+
+
+class ConflictError(CallerError):
+    """What was named is in a state that forbids the request."""
+
+
+class PreconditionError(CallerError):
+    """A condition stated by the caller does not hold."""
+
+
+class InvalidError(CallerError):
+    """The request is malformed or over a limit."""
+
+
+class RetryableError(DrystoneError):
+    """The system's present state forbids it; a later repetition may succeed."""
+
+
+class QuorumError(RetryableError):
+    """Too few homes of a row or of data answered.
+
+    `answers` maps a device id to the reason it gave, so that one log line shows the whole picture.
+    """
+
+    def __init__(self, doing: str, needed: int, got: int, answers: Mapping[int, BaseException]) -> None:
+        reasons = "; ".join(f"device {device}: {reason!r}" for device, reason in answers.items())
+        super().__init__(f"{doing}: {got} of {needed} needed answers ({reasons or 'no home answered'})")
+        self.needed = needed
+        self.got = got
+        self.answers = dict(answers)
+
+
+class FullError(RetryableError):
+    """No room for new data."""
+
+
+class BusyError(RetryableError):
+    """A bounded queue is full."""
+
+
+class DamageError(DrystoneError):
+    """Stored bytes fail their checksum, or are missing where they must be."""
+
+
+class DeviceError(DrystoneError):
+    """A device is out: failed syncs, not ours, unknown format."""
