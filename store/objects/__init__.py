@@ -1,0 +1,1 @@
+"""Accounts, containers and objects: rows and data across devices. Tenants import `interface` and `model`."""

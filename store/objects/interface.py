@@ -94,9 +94,7 @@ class ObjectStore(Protocol):
 
     async def account_usage(self, account: Account) -> Usage: ...
 
-    async def list_containers(
-        self, account: Account, query: ListingQuery
-    ) -> list[ContainerEntry | Subdir]: ...
+    async def list_containers(self, account: Account, query: ListingQuery) -> list[ContainerEntry | Subdir]: ...
 
     # -- containers ----------------------------------------------------------------------------------------------
 
@@ -141,9 +139,7 @@ class ObjectStore(Protocol):
         """Write a small object (up to INLINE_BYTES_MAX) in one step."""
         ...
 
-    def upload(
-        self, container: Container, name: str, size: int | None = None
-    ) -> AbstractAsyncContextManager[Upload]:
+    def upload(self, container: Container, name: str, size: int | None = None) -> AbstractAsyncContextManager[Upload]:
         """Write an object of any size as it arrives; `size`, where known, only helps to lay it out."""
         ...
 

@@ -168,9 +168,7 @@ class Condition:
         if self.match is not None and (etag is None or not ("*" in self.match or etag in self.match)):
             return False
         return not (
-            self.none_match is not None
-            and etag is not None
-            and ("*" in self.none_match or etag in self.none_match)
+            self.none_match is not None and etag is not None and ("*" in self.none_match or etag in self.none_match)
         )
 
 
