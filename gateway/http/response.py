@@ -1,0 +1,161 @@
+"""Responses, without input or output: what the application says goes in, buffers for the socket come out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Final
+
+from gateway.http.asgi import Buffer
+from gateway.http.errors import ResponseError
+
+_STATUS_LINES: Final = {
+    status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode("ascii"))
+    for status in HTTPStatus
+    if status >= 200
+}
+_OWN: Final = frozenset((b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"date"))
+_UNTIL_CLOSE: Final = -1
+_CHUNKED: Final = -2
+_NOTHING: Final[list[Buffer]] = []
+
+
+class ResponseWriter:
+    """One response: `start`, then `body` as often as needed. The head leaves together with the first body.
+
+    The framing is decided here: the application's content-length is held to; without one a response that comes in one
+    piece gets it, another is chunked (or, for HTTP/1.0, ends with the connection).
+    """
+
+    __slots__ = (
+        "_bodyless",
+        "_date",
+        "_head",
+        "_head_only",
+        "_http10",
+        "_left",
+        "_length",
+        "complete",
+        "keep_alive",
+        "started",
+    )
+
+    def __init__(self, *, head_only: bool, http10: bool) -> None:
+        self._head_only = head_only
+        self._http10 = http10
+        self._bodyless = head_only
+        self._head: list[bytes] | None = None
+        self._length: int | None = None
+        self._left = 0
+        self._date = b""
+        self.keep_alive = True
+        self.started = False
+        self.complete = False
+
+    def start(
+        self, status: int, headers: Iterable[tuple[bytes, bytes]], *, date: bytes, keep_alive: bool = True
+    ) -> None:
+        """Takes status and fields. Connection and framing fields are the server's; only `connection: close` and
+        content-length are listened to."""
+        if self.started:
+            raise ResponseError("the response has been started already")
+        if not 200 <= status <= 999:
+            raise ResponseError(f"{status} is not a final status")
+        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+        own: list[tuple[bytes, bytes]] = []
+        for field in headers:
+            if field[0].lower() in _OWN:
+                own.append((field[0].lower(), field[1]))
+            else:
+                lines.append(b"%b: %b\r\n" % (field[0], field[1]))
+        length: int | None = None
+        for name, value in own:
+            if name == b"date":
+                date = b"date: %b\r\n" % value
+            elif name == b"connection":
+                keep_alive = keep_alive and b"close" not in value.lower()
+            elif name == b"content-length":
+                if not value.isdigit() or (length is not None and length != int(value)):
+                    raise ResponseError(f"invalid content-length {value!r}")
+                length = int(value)
+        lines.append(date)
+        block = b"".join(lines)
+        if block.count(b"\n") != len(lines) or block.count(b"\r") != len(lines) or b"\0" in block:
+            raise ResponseError("a response header contains CR, LF or NUL")
+        if status in (204, 304):
+            self._bodyless = True
+            if status == 204:
+                length = None
+        self._head = [block]
+        self._length = length
+        self.keep_alive = keep_alive
+        self.started = True
+
+    def body(self, data: Buffer, more: bool) -> list[Buffer]:
+        """The buffers to send for one body message, the head first if it has not left yet."""
+        if not self.started:
+            raise ResponseError("a response body before the start of the response")
+        if self.complete:
+            raise ResponseError("a response body after its end")
+        size = data.nbytes if isinstance(data, memoryview) else len(data)
+        out: list[Buffer]
+        if self._head is None:
+            if self._bodyless:
+                self.complete = not more
+                return _NOTHING
+            out = []
+        else:
+            out = [self._finish_head(self._head, size, more)]
+            if self._bodyless:
+                self._head = None
+                self.complete = not more
+                return out
+        if self._left == _CHUNKED:
+            if size:
+                out += (b"%x\r\n" % size, data, b"\r\n" if more else b"\r\n0\r\n\r\n")
+            elif not more:
+                out.append(b"0\r\n\r\n")
+        else:
+            if self._left != _UNTIL_CLOSE:
+                if size > self._left or (size < self._left and not more):
+                    raise ResponseError(
+                        f"the body is {'longer' if size > self._left else 'shorter'} than its content-length"
+                    )
+                self._left -= size
+            if size:
+                out.append(data)
+        self._head = None
+        self.complete = not more
+        return out
+
+    def _finish_head(self, head: list[bytes], size: int, more: bool) -> bytes:
+        length = self._length
+        if self._bodyless:
+            if length is not None:
+                head.append(b"content-length: %d\r\n" % length)
+            elif self._head_only and size and not more:
+                head.append(b"content-length: %d\r\n" % size)
+        elif length is not None or not more:
+            self._left = size if length is None else length
+            head.append(b"content-length: %d\r\n" % self._left)
+        elif self._http10:
+            self._left = _UNTIL_CLOSE
+            self.keep_alive = False
+        else:
+            self._left = _CHUNKED
+            head.append(b"transfer-encoding: chunked\r\n")
+        if not self.keep_alive:
+            head.append(b"connection: close\r\n\r\n")
+        elif self._http10:
+            head.append(b"connection: keep-alive\r\n\r\n")
+        else:
+            head.append(b"\r\n")
+        return b"".join(head)
+
+
+def plain_answer(status: int, reason: str, *, date: bytes, head_only: bool = False) -> bytes:
+    """A whole response of the server's own, after which the connection ends."""
+    text = f"{reason}\n".encode()
+    writer = ResponseWriter(head_only=head_only, http10=False)
+    writer.start(status, [(b"content-type", b"text/plain; charset=utf-8")], date=date, keep_alive=False)
+    return b"".join(writer.body(text, False))
