@@ -1,0 +1,82 @@
+"""How far a change of layout has come, and the steps by which it gets there.
+
+A change passes through three rings, each with its own epoch:
+
+1. *published*: writes reach a quorum of the old layout and one of the new; reads ask the old.
+2. *synced*: every device of the new layout has all that was ever acknowledged under the old; reads ask the new.
+3. *retired*: no device would answer anybody who still reads by the old layout; writes leave it out.
+
+Step 3 needs step 2 to be known everywhere first. Otherwise a reader that slept through step 2 could still find a quorum
+of old homes after writers had stopped writing to them, and miss an acknowledged write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from store.core.codec import Codec
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`epoch` counts the steps since the cluster began; every request carries its sender's, and a device refuses a
+    request whose epoch is below the one that it enforces.
+
+    `synced` maps a live layout's version to the devices that hold all they must of it. `reads` is the version that
+    reads ask, and `reads_since` the epoch that made it so. `enforced` maps a device to the epoch below which it refuses.
+    """
+
+    epoch: int = 1
+    reads: int = 1
+    reads_since: int = 1
+    synced: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    enforced: Mapping[int, int] = field(default_factory=dict)
+
+    def published(self) -> Progress:
+        return replace(self, epoch=self.epoch + 1)
+
+    def with_synced(self, version: int, device: int) -> Progress:
+        known = self.synced.get(version, frozenset())
+        return replace(self, synced={**self.synced, version: known | {device}})
+
+    def with_reads(self, version: int) -> Progress:
+        return replace(self, epoch=self.epoch + 1, reads=version, reads_since=self.epoch + 1)
+
+    def with_enforced(self, device: int, epoch: int) -> Progress:
+        return replace(self, enforced={**self.enforced, device: max(epoch, self.enforced.get(device, 0))})
+
+    def retired(self, devices: frozenset[int]) -> Progress:
+        """After all layouts older than `reads` are gone; keeps what concerns later ones and known `devices`."""
+        return replace(
+            self,
+            epoch=self.epoch + 1,
+            synced={version: done for version, done in self.synced.items() if version > self.reads},
+            enforced={device: epoch for device, epoch in self.enforced.items() if device in devices},
+        )
+
+
+def _fields(progress: Progress) -> Sequence[Any]:
+    return [
+        progress.epoch,
+        progress.reads,
+        progress.reads_since,
+        [[version, sorted(devices)] for version, devices in sorted(progress.synced.items())],
+        [[device, epoch] for device, epoch in sorted(progress.enforced.items())],
+    ]
+
+
+def _read_1(fields: Sequence[Any]) -> Progress:
+    epoch, reads, reads_since, synced, enforced = fields
+    return Progress(
+        epoch,
+        reads,
+        reads_since,
+        {version: frozenset(devices) for version, devices in synced},
+        {device: since for device, since in enforced},  # noqa: C416 (checks that each is a pair)
+    )
+
+
+PROGRESS_CODEC: Final = Codec[Progress]("ring progress", 1, _fields, {1: _read_1})
+"""The stored form, described field by field in docs/ring.md."""
