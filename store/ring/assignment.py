@@ -19,9 +19,9 @@ HOLE = -1
 class Assignment:
     """One width's table while it is rebalanced.
 
-    Domains are numbered, and a device's path is its four numbers from region to itself. `most[number]` is how many copies
-    of one partition a domain may hold by the shares that were decided, `best[number]` the same or less for dispersion's
-    sake. `target` and `held` count copies for each device; a device without weight has a target of 0.
+    Domains are numbered, and a device's path is its four numbers from region to itself. `most[number]` is how many
+    copies of one partition a domain may hold by the shares that were decided, `best[number]` the same or less for
+    dispersion's sake. `target` and `held` count copies for each device; a device without weight has a target of 0.
     """
 
     def __init__(self, rows: Sequence[Iterable[int]], devices: Mapping[int, Device], tree: Node) -> None:
@@ -71,21 +71,23 @@ class Assignment:
         return [row[partition] for row in self.rows]
 
     def excess(self, homes: Iterable[int], newcomer: int, limits: Sequence[int]) -> int | None:
-        """In how many domains `newcomer` beside `homes` would be one too many by `limits` (`most` or `best`); None if it
-        is one of them."""
-        mine = self.paths[newcomer]
-        counts = [1, 1, 1]
+        """In how many domains `newcomer` beside `homes` would be one too many by `limits` (`most` or `best`); None if
+        it is one of them."""
+        region, zone, machine, _ = self.paths[newcomer]
+        in_region = in_zone = in_machine = 1
         for home in homes:
             if home == HOLE:
                 continue
             if home == newcomer:
                 return None
             theirs = self.paths[home]
-            for tier in range(3):
-                if theirs[tier] != mine[tier]:
-                    break
-                counts[tier] += 1
-        return sum(counts[tier] > limits[mine[tier]] for tier in range(3))
+            if theirs[0] == region:
+                in_region += 1
+                if theirs[1] == zone:
+                    in_zone += 1
+                    if theirs[2] == machine:
+                        in_machine += 1
+        return (in_region > limits[region]) + (in_zone > limits[zone]) + (in_machine > limits[machine])
 
     def put(self, partition: int, copy: int, device: int) -> None:
         """Moves one copy of a partition to `device`; the partition counts as moved."""

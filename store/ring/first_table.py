@@ -1,10 +1,10 @@
 """The first table of a width: exact in balance and dispersion by construction.
 
 Lay all copies on a line, each device's beside each other, devices in the order of the tree of domains. Partition p
-takes the copies at p, p + P, p + 2P and so on, where P is the number of partitions. A domain with c copies is one stretch of
-that line, so every partition gets c / P copies from it, rounded down or up and never further, and no device with P
-copies or fewer is met twice. Swaps that keep both properties then mix which devices meet, so that many peers
-share the work when one is lost.
+takes the copies at p, p + P, p + 2P and so on, where P is the number of partitions. A domain with c copies is one
+stretch of that line, so every partition gets c / P copies from it, rounded down or up and never further, and no device
+with P copies or fewer is met twice. Swaps that keep both properties then mix which devices meet: many peers share the
+work when one is lost, and later rebalances find a fitting partition on every device.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ def fill_first(work: Assignment, random: Random) -> None:
 
 
 def _mix(work: Assignment, random: Random) -> None:
-    size = work.partitions
+    size, width = work.partitions, len(work.rows)
     homes = [list(column) for column in zip(*work.rows, strict=True)]
-    for copy in range(len(work.rows)):
+    for copy in range(width):
         for partition in range(size):
-            other = int(random.random() * size)
-            mine, theirs = homes[partition][copy], homes[other][copy]
-            if mine == theirs:
+            other, their_copy = int(random.random() * size), int(random.random() * width)
+            mine, theirs = homes[partition][copy], homes[other][their_copy]
+            if mine == theirs or partition == other:
                 continue
-            homes[partition][copy] = homes[other][copy] = HOLE
+            homes[partition][copy] = homes[other][their_copy] = HOLE
             if _swappable(work, homes[partition], homes[other], mine, theirs):
                 mine, theirs = theirs, mine
-            homes[partition][copy], homes[other][copy] = mine, theirs
+            homes[partition][copy], homes[other][their_copy] = mine, theirs
     work.rows = [list(row) for row in zip(*homes, strict=True)]
 
 

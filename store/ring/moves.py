@@ -22,7 +22,7 @@ _CHAIN_SCAN = 256
 """Partitions looked at for each device of a chain of moves."""
 
 _CHAIN_TOLERANCE = 0.005
-"""The part of its target by which a device may stay too full before chains are tried, which cost more than they gain."""
+"""A device may stay too full by this part of its target before chains are tried, whose every link is a move."""
 
 
 def rebalance(work: Assignment, random: Random) -> None:
@@ -93,8 +93,8 @@ def _fill_holes(work: Assignment, random: Random) -> None:
 
 
 def _part_crowds(work: Assignment, random: Random) -> None:
-    """Takes copies out of domains that have too many of their partition. Where a domain has more than its share lets it,
-    that is worth another device's surplus; where it merely could be better, it is not."""
+    """Takes copies out of domains that have too many of their partition. Where a domain has more than its share lets
+    it, that is worth another device's surplus; where it merely could be better, it is not."""
     wanting = _Wanting(work, random)
     for partition in range(work.partitions):
         if partition in work.moved:

@@ -25,7 +25,8 @@ class Progress:
     request whose epoch is below the one that it enforces.
 
     `synced` maps a live layout's version to the devices that hold all they must of it. `reads` is the version that
-    reads ask, and `reads_since` the epoch that made it so. `enforced` maps a device to the epoch below which it refuses.
+    reads ask, and `reads_since` the epoch that made it so. `enforced` maps a device to the epoch below which it
+    refuses.
     """
 
     epoch: int = 1

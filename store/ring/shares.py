@@ -1,8 +1,8 @@
 """How many copies each domain and device should hold: weight against dispersion, then whole numbers.
 
 Weights say in which proportion devices fill; dispersion says that the copies of a partition belong in different
-domains. Where the two disagree (a region with a tenth of the weight, two copies to place), dispersion may take a device over its
-fair share by the `overload` factor and no further.
+domains. Where the two disagree (a region with a tenth of the weight, two copies to place), dispersion may take a device
+over its fair share by the `overload` factor and no further.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ _GRAIN = 1e-9
 class Node:
     """A failure domain and those within it. The root stands for the whole ring, a leaf for one device.
 
-    In copies of each partition on average: `fair` is by weight alone, `share` what was
-    decided. `even` is how many copies of one partition it must be
-    ready to hold for the best dispersion. In copies over all partitions: `held` is what it has now, `copies` what it shall have.
+    In copies of each partition on average: `fair` is by weight alone, `share` what was decided. `even` is how many
+    copies of one partition it must be ready to hold for the best dispersion. In copies over all partitions: `held` is
+    what it
+    has now, `copies` what it shall have.
     """
 
     weight: float = 0.0
