@@ -7,7 +7,7 @@ INLINE_BYTES_MAX = 64 * 1024
 """Data kept in its row: one checksum's worth, so that a row is one record and one verified read."""
 
 CHECK_BYTES = 64 * 1024
-"""Payload under one checksum. A range read verifies just what it returns; smaller would cost more sums than data saves."""
+"""Payload under one checksum: a range read verifies just what it returns; smaller costs more sums than it saves."""
 
 BLOCK_BYTES = 1024 * 1024
 """A block of replicated data and a stripe of erasure-coded data. MinIO went from 10 MiB to 1 MiB for range reads."""

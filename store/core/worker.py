@@ -1,0 +1,73 @@
+"""The seam to threads: a worker runs blocking jobs in order, off the event loop, and reports back on it.
+
+A worker is one thread, so jobs of one worker never overlap: the committer of a log needs no lock. Handing over a job
+costs a queue put and its answer one wake-up of the loop, which is a fraction of `trio.to_thread.run_sync`.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import outcome
+import trio
+
+T = TypeVar("T")
+Done = Callable[["outcome.Maybe[Any]"], None]
+
+
+class Worker(Protocol):
+    """Runs jobs one after the other."""
+
+    def submit(self, job: Callable[[], object], done: Done) -> None:
+        """Run `job` off the loop, then `done` with its outcome on the loop. `done` must not raise."""
+        ...
+
+    def close(self) -> None:
+        """Take no more jobs; those submitted still run. Returns when the last has run."""
+        ...
+
+
+class ThreadWorker:
+    """A worker that is one thread, started with its first job. Made and used inside one trio run."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._token = trio.lowlevel.current_trio_token()
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], object], Done] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, job: Callable[[], object], done: Done) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            self._thread.start()
+        self._jobs.put((job, done))
+
+    def close(self) -> None:
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        while (entry := self._jobs.get()) is not None:
+            job, done = entry
+            result = outcome.capture(job)
+            try:
+                self._token.run_sync_soon(done, result)
+            except trio.RunFinishedError:
+                return
+
+
+async def run_in(worker: Worker, job: Callable[[], T]) -> T:
+    """Run one job and wait for it. A cancellation waits too: a job that has begun cannot be taken back."""
+    task = trio.lowlevel.current_task()
+
+    def done(result: outcome.Maybe[T]) -> None:
+        trio.lowlevel.reschedule(task, result)
+
+    worker.submit(job, done)
+    result: T = await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
+    return result

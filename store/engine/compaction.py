@@ -1,0 +1,81 @@
+"""Compaction: copy what lives out of log segments that are mostly dead, so that their space comes back.
+
+Copies go through the same committer as every other record. The index moves to a copy only if it still points at the
+record that was copied: a version that came meanwhile wins, and the copy is dead on arrival. The segment itself is
+removed by the flush after, which finds nothing living in it; a record that cannot be read keeps its segment alive, so
+the last trace of damage is never thrown away.
+
+Bulk segments need none of this: dropped blocks are given back by punching holes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from store.core.errors import DrystoneError
+from store.engine.record import Kind
+from store.engine.row import decode_meta, index_key
+from store.engine.segment import HEADER_BYTES
+
+if TYPE_CHECKING:
+    from store.engine.device import Device
+
+CHUNK_BYTES = 2 * 1024 * 1024
+"""Read, copied and committed at a time: bounds memory, and how long foreground writes wait behind copies."""
+
+
+async def compact(device: Device, below: float) -> int:
+    """Compact the emptiest log segment whose share of live bytes is below this. Returns the bytes copied."""
+    victims = device.compactable(below)
+    if not victims:
+        return 0
+    copied = await compact_segment(device, victims[0])
+    await device.flush()
+    return copied
+
+
+async def compact_segment(device: Device, segment: int) -> int:
+    """Copy every living row out of a segment. Returns the bytes copied."""
+    offset = HEADER_BYTES
+    copied = 0
+    while True:
+        records, offset = await device.read_segment(segment, offset, CHUNK_BYTES)
+        if not records:
+            return copied
+        waiting = _Countdown()
+        for found in records:
+            if found.header.kind != Kind.ROW:
+                continue
+            packed = index_key(decode_meta(found.meta).key)
+            row = device.view.row(packed)
+            if row is not None and row.location == found.location:
+                waiting.add()
+                device.submit_move(packed, found, waiting.done)
+                copied += found.location.length
+        await waiting.wait()
+
+
+class _Countdown:
+    """Waits for answers, and raises the first error among them."""
+
+    def __init__(self) -> None:
+        self._open = 0
+        self._error: DrystoneError | None = None
+        self._empty = trio.Event()
+
+    def add(self) -> None:
+        self._open += 1
+
+    def done(self, error: DrystoneError | None) -> None:
+        self._open -= 1
+        self._error = self._error or error
+        if self._open == 0:
+            self._empty.set()
+
+    async def wait(self) -> None:
+        if self._open:
+            await self._empty.wait()
+        if self._error is not None:
+            raise self._error

@@ -1,0 +1,633 @@
+"""A device: one folder, one owner; rows and data blocks in, verified rows and data blocks out.
+
+This is the whole of the engine to those above, and the signature that a device of another process will have too:
+`submit_*` hand something over and call back, so that one caller can write to many devices and wait once; the rest is
+awaited. Everything here runs on the event loop; what blocks goes to the device's workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import structlog
+import trio
+
+from store.core.disk import Disk
+from store.core.errors import DamageError, DeviceError, DrystoneError, FullError
+from store.core.limits import CHECK_BYTES
+from store.core.worker import run_in
+from store.engine.block import BlockKey, IndexBlock
+from store.engine.bulk import BulkWriter
+from store.engine.committer import Committer, Fence, encode_fence
+from store.engine.compaction import compact
+from store.engine.index import Index
+from store.engine.record import (
+    Kind,
+    Sealed,
+    front_bytes,
+    parse_header,
+    read_record,
+    seal,
+    verify_front,
+    verify_payload,
+)
+from store.engine.recovery import Found, Tail, read_bulk, read_log, read_some
+from store.engine.row import Flag, IndexRow, Location, Row, decode_meta, index_key
+from store.engine.segment import FOLDER, LOG_SEGMENT_BYTES, SPARES_MAX, SegmentKind, Segments
+from store.engine.superblock import Superblock, read_superblock, write_superblock
+from store.engine.view import Applied, Garbage, View
+
+log = structlog.get_logger()
+
+FLUSH_SECONDS = 1.0
+"""How long the index may lag behind the log: bounds what a start reads again."""
+FLUSH_CHANGES = 20_000
+"""The index is written sooner when so much has changed: bounds the memory table."""
+FRONT_BYTES = 1024
+"""Read first when only a record's front is wanted; nearly all fit."""
+FULL_COMPACT_BELOW = 0.9
+"""On a full device even a little garbage is worth copying a segment for."""
+_REPLAY_CHANGES = 50_000
+
+
+class RowWrite(NamedTuple):
+    """A row ready to be written to any number of devices: encoded and sealed once."""
+
+    row: Row
+    packed_key: bytes
+    sealed: Sealed
+
+
+RowReply = Callable[[Applied | None, DrystoneError | None], None]
+"""Called when a row is durable, with what became of it; or with the reason why it is not."""
+Done = Callable[[DrystoneError | None], None]
+
+
+@dataclass
+class Options:
+    """What tests and small disks change. `reserve_bytes` is kept free for deletes and compaction."""
+
+    log_bytes: int = LOG_SEGMENT_BYTES
+    reserve_bytes: int = 128 * 1024 * 1024
+    compact_below: float = 0.5
+    flush_seconds: float = FLUSH_SECONDS
+    spares: int = SPARES_MAX
+
+
+@dataclass
+class Health:
+    """What is wrong with a device: `damage` counts verified damage by what was found, `failed` takes it out."""
+
+    damage: list[str] = field(default_factory=list)
+    damages: int = 0
+    failed: DrystoneError | None = None
+
+
+class Device:
+    """One open device. Use `open_device`."""
+
+    def __init__(self, number: int, disk: Disk, index: Index, superblock: Superblock, options: Options) -> None:
+        self.id = number
+        self.trusted = superblock.trusted
+        self.health = Health()
+        self.on_damage: Callable[[bytes], None] | None = None
+        """Called with the index key of a row or block that was found damaged."""
+        self._superblock = superblock
+        self._disk = disk
+        self._index = index
+        self._options = options
+        self.segments = Segments(disk, number, options.log_bytes)
+        self.view = View(index, self.report_damage)
+        self._log_worker = disk.worker("log")
+        self._bulk_worker = disk.worker("bulk")
+        self._bulk_sync_worker = disk.worker("bulk-sync")
+        self._index_worker = disk.worker("index")
+        self._read_workers = [disk.worker(f"read-{n}") for n in range(2)]
+        self._reads = 0
+        self._next_segment = 1
+        self._committer: Committer
+        self._bulk = BulkWriter(
+            self.segments,
+            self._bulk_worker,
+            self._bulk_sync_worker,
+            self._take_segment_id,
+            self._block_durable,
+            self._fail,
+        )
+        self._wake = trio.Event()
+        self._crowded = trio.Event()
+        self._flushing = trio.Lock()
+        self._doomed: dict[bytes, int] = {}
+        self._after_flush: list[Done] = []
+        self._to_punch: list[Location] = []
+        self._making_spare = False
+        self.full = False
+        self._checked_free = 0
+        self.flushes = 0
+
+    # -- opening and closing -------------------------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        """Read what the log holds beyond the index into the view."""
+        self.view.load_live()
+        applied = self.view.marked(b"log")
+        position = self.view.marked(b"bulk")
+        (stored_next,) = self.view.marked(b"next") or (1,)
+        self._next_segment = max([stored_next, *(segment + 1 for segment in self.segments.kinds)])
+        tail = Tail(Fence(0, 0, 0))
+        rows = read_log(self.segments, applied, tail)
+        begun = applied is not None or position is not None
+        while True:
+            batch = await run_in(self._index_worker, lambda: _take(rows, 2000))
+            for row, location in batch:
+                self.view.apply(index_key(row.key), row, location)
+            if len(batch) < 2000:
+                break
+            if self.view.dirty > _REPLAY_CHANGES:
+                # Not marked as applied before the whole is: a crash now replays it again, to the same view.
+                await self._write_index()
+        blocks = await run_in(self._index_worker, lambda: list(read_bulk(self.segments, position)))
+        for key, entry in blocks:
+            self.view.add_block(key, entry)
+        for line in tail.damage:
+            self.report_damage(b"", line)
+        has_log = bool(self.segments.of_kind(SegmentKind.LOG))
+        if tail.damage or (has_log and not begun and self._lost_index(tail)):
+            await self.set_trusted(trusted=False)
+        self._committer = Committer(
+            self.segments, self._log_worker, self._take_segment_id, tail.before, self._fail, self._rolled
+        )
+        if position is not None:
+            self._bulk.position = (position[0], position[1])
+        await self._trim(tail.before)
+        await self._write_index()
+
+    def _lost_index(self, tail: Tail) -> bool:
+        """Whether the log is older than the index: then what the index alone knew (forgotten tombstones) is lost."""
+        return min(self.segments.of_kind(SegmentKind.LOG)) > 1 or tail.before.segment > 1
+
+    async def _trim(self, before: Fence) -> None:
+        """Give back what was written ahead but never used in the segment that the crash ended."""
+        if before.segment in self.segments.kinds:
+            file = self.segments.file(before.segment)
+            end = before.end + -before.end % 4096
+            if end < self._options.log_bytes:
+                await run_in(self._log_worker, lambda: file.punch(end, self._options.log_bytes - end))
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep the index close behind the log, until cancelled. Sleeps while nothing is written."""
+        task_status.started()
+        while True:
+            await self._wake.wait()
+            with trio.move_on_after(self._options.flush_seconds):
+                await self._crowded.wait()
+            self._wake = trio.Event()
+            self._crowded = trio.Event()
+            try:
+                await self.flush()
+                await compact(self, self._options.compact_below if not self.full else FULL_COMPACT_BELOW)
+            except DrystoneError as error:
+                log.warning("index not written", device=self.id, error=str(error))
+                await trio.sleep(self._options.flush_seconds)
+                self._wake.set()
+
+    async def close(self) -> None:
+        """Make everything durable, write the index, stop the workers."""
+        if self.health.failed is None and not self._bulk.idle:
+            await self.sync_data(self._bulk.losses)
+        if self.health.failed is None and not self._committer.idle:
+            await self._last_commit()
+        if self.health.failed is None:
+            await self.flush()
+        for worker in (self._log_worker, self._bulk_worker, self._bulk_sync_worker, self._index_worker):
+            worker.close()
+        for worker in self._read_workers:
+            worker.close()
+        self._index.close()
+
+    async def _last_commit(self) -> None:
+        """Wait for everything that is queued in the log, by way of one more record behind it."""
+        finished = trio.Event()
+        self._committer.submit(encode_fence(Fence(0, 0, 0)), lambda _location, _error: finished.set())
+        await finished.wait()
+
+    # -- rows ----------------------------------------------------------------------------------------------------
+
+    def submit_row(self, write: RowWrite, reply: RowReply) -> None:
+        """Append a row to the log; `reply` is called when it is durable and in the view.
+
+        Raises FullError where there is no room (tombstones and marks still go in), DeviceError where the device is
+        out, BusyError where too much is queued.
+        """
+        if self.health.failed is not None:
+            raise self.health.failed
+        if not write.row.flags & (Flag.TOMBSTONE | Flag.ABORT):
+            self._check_room()
+
+        def published(location: Location | None, error: DrystoneError | None) -> None:
+            if location is None:
+                reply(None, error)
+                return
+            try:
+                applied = self.view.apply(write.packed_key, write.row, location)
+            except DrystoneError as damage:
+                reply(None, damage)
+                return
+            self._changed()
+            reply(applied, None)
+
+        self._committer.submit(write.sealed, published)
+
+    async def find_row(self, packed_key: bytes) -> IndexRow | None:
+        """What the index knows of a row."""
+        self._check_alive()
+        return self.view.row(packed_key)
+
+    async def load_row(self, packed_key: bytes, row: IndexRow, *, payload: bool) -> Row:
+        """The whole row (its payload only if asked for), verified. Raises DamageError, and reports it."""
+        location = row.location
+        while True:
+            try:
+                return await self._load_row(location, payload=payload)
+            except DamageError as error:
+                # Compaction may have moved it since the index was read: then look again.
+                now = self.view.row(packed_key)
+                if now is None or now.stamp != row.stamp or now.location == location:
+                    self.report_damage(packed_key, str(error))
+                    raise
+                location = now.location
+
+    async def _load_row(self, location: Location, *, payload: bool) -> Row:
+        segment, offset, length = location
+        wanted = length if payload else min(length, FRONT_BYTES)
+        data = await self._read(segment, offset, wanted)
+        if payload:
+            _, meta, body = read_record(data, segment=segment, offset=offset)
+            return decode_meta(meta, body)
+        header = parse_header(data, segment=segment, offset=offset)
+        if header is None:
+            raise DamageError(f"no record at {offset} in segment {segment:016x}")
+        if front_bytes(header) > len(data):
+            data = await self._read(segment, offset, min(length, front_bytes(header)))
+        front = verify_front(header, data)
+        if front is None:
+            raise DamageError(f"record at {offset} in segment {segment:016x} fails its checksum")
+        return decode_meta(front[1])
+
+    async def list_rows(
+        self,
+        place: int,
+        table: bytes,
+        shard: int,
+        start: bytes,
+        stop: bytes | None,
+        limit: int,
+        *,
+        reverse: bool = False,
+    ) -> list[IndexRow]:
+        """Up to `limit` rows of a shard with start <= name < stop, tombstones too, in the order of names."""
+        self._check_alive()
+        return self.view.shard_rows(place, table, shard, start, stop, limit, reverse=reverse)
+
+    async def usage(self, place: int, table: bytes, shard: int) -> dict[int, tuple[int, int]]:
+        """{policy: (rows, bytes)} of a shard's live rows."""
+        self._check_alive()
+        return self.view.usage(place, table, shard)
+
+    async def expired(self, before: int, limit: int) -> list[tuple[int, bytes]]:
+        """(expires, packed key) of rows that expire before a time in seconds, soonest first."""
+        self._check_alive()
+        return self.view.expired(before, limit)
+
+    async def garbage(self, limit: int) -> list[Garbage]:
+        """Displaced data that are not confirmed as dropped."""
+        self._check_alive()
+        return self.view.garbage(limit)
+
+    def forget_garbage(self, data_id: bytes) -> None:
+        """Displaced data were dropped everywhere."""
+        self.view.forget_garbage(data_id)
+        self._changed()
+
+    def forget_row(self, packed_key: bytes, stamp: bytes) -> None:
+        """Remove a tombstone or mark that every home has, if it is still this version."""
+        if self.view.forget(packed_key, stamp):
+            self._changed()
+
+    # -- data ----------------------------------------------------------------------------------------------------
+
+    @property
+    def data_losses(self) -> int:
+        """To be read before the first block of an upload, and handed to `submit_sync`."""
+        return self._bulk.losses
+
+    def submit_block(self, key: BlockKey, sealed: Sealed, done: Done) -> None:
+        """Write a block; `done` is called when the next may come. It is durable with the next sync. Raises as rows."""
+        if self.health.failed is not None:
+            raise self.health.failed
+        self._check_room(every=1)
+        self._bulk.submit(key, sealed, done)
+
+    def submit_sync(self, losses: int, done: Done) -> None:
+        """Call `done` when all blocks submitted before are durable."""
+        if self.health.failed is not None:
+            raise self.health.failed
+        self._bulk.sync(losses, done)
+
+    async def sync_data(self, losses: int) -> None:
+        """Wait until all blocks submitted before are durable."""
+        finished = trio.Event()
+        answer: list[DrystoneError | None] = []
+
+        def done(error: DrystoneError | None) -> None:
+            answer.append(error)
+            finished.set()
+
+        self.submit_sync(losses, done)
+        await finished.wait()
+        if answer[0] is not None:
+            raise answer[0]
+
+    async def read_block(self, key: BlockKey, start: int = 0, stop: int | None = None) -> memoryview:
+        """Bytes [start, stop) of a block's payload, verified. Raises DamageError where it is missing or bad."""
+        self._check_alive()
+        entry = self.view.block(key)
+        if entry is None:
+            raise DamageError(f"device {self.id} has no block {key.block} of {key.data_id.hex()}")
+        try:
+            return await self._read_payload(entry, start, entry.payload_bytes if stop is None else stop)
+        except DamageError as error:
+            self.report_damage(b"d" + key.data_id, str(error))
+            raise
+
+    async def _read_payload(self, entry: IndexBlock, start: int, stop: int) -> memoryview:
+        segment, offset, length = entry.location
+        stop = min(stop, entry.payload_bytes)
+        if stop - start > entry.payload_bytes // 2:
+            data = await self._read(segment, offset, length)
+            _, _, payload = read_record(data, segment=segment, offset=offset)
+            return payload[start:stop]
+        front_data = await self._read(segment, offset, entry.payload_at)
+        header = parse_header(front_data, segment=segment, offset=offset)
+        front = verify_front(header, front_data) if header is not None else None
+        if front is None:
+            raise DamageError(f"record at {offset} in segment {segment:016x} fails its checksum")
+        first = start // CHECK_BYTES
+        low = first * CHECK_BYTES
+        high = min(-(-stop // CHECK_BYTES) * CHECK_BYTES, entry.payload_bytes)
+        piece = await self._read(segment, offset + entry.payload_at + low, high - low)
+        verify_payload(front[0], piece, first)
+        return memoryview(piece)[start - low : stop - low]
+
+    async def has_blocks(self, data_id: bytes) -> list[tuple[int, int]]:
+        """(block, fragment) of all blocks of these data that the index knows here."""
+        self._check_alive()
+        return [(int.from_bytes(key[17:21]), key[21]) for key, _ in self.view.data_blocks(data_id)]
+
+    def submit_drop(self, data_id: bytes, done: Done) -> None:
+        """Drop all blocks of these data; `done` is called when that is durable and their space is on its way back."""
+        if self.health.failed is not None:
+            raise self.health.failed
+        for packed, entry in self.view.data_blocks(data_id):
+            self.view.drop_block(packed, entry)
+            self._to_punch.append(entry.location)
+        if not self._bulk.idle:
+            self._doomed[data_id] = self._bulk.submitted
+        self._after_flush.append(done)
+        self._changed()
+
+    def _block_durable(self, key: BlockKey, entry: IndexBlock) -> None:
+        if key.data_id in self._doomed:
+            self._to_punch.append(entry.location)
+        else:
+            self.view.add_block(key, entry)
+        self._changed()
+
+    # -- the index -----------------------------------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        self._wake.set()
+        if self.view.dirty >= FLUSH_CHANGES:
+            self._crowded.set()
+
+    async def flush(self) -> None:
+        """Write everything published so far to the index, then give back the space that this frees."""
+        async with self._flushing:
+            empty = self._empty_segments()
+            await self._flush()
+            for segment in empty:
+                await self._remove_segment(segment)
+
+    async def _flush(self) -> None:
+        committer = self._committer
+        self.view.mark(b"log", (committer.segment, committer.offset, committer.durable))
+        self.view.mark(b"bulk", self._bulk.position)
+        punches, self._to_punch = self._to_punch, []
+        answers, self._after_flush = self._after_flush, []
+        self._doomed = {data: at for data, at in self._doomed.items() if not self._bulk.settled(at)}
+        try:
+            await self._write_index()
+        except BaseException:
+            self._to_punch += punches
+            self._after_flush += answers
+            raise
+        if punches:
+            await self._punch(punches)
+        for done in answers:
+            done(None)
+
+    async def _write_index(self) -> None:
+        self.view.mark(b"next", (self._next_segment,))
+        frozen = self.view.freeze(self.segments.kinds)
+        try:
+            await run_in(self._index_worker, lambda: self.view.write_index(frozen))
+        except BaseException:
+            self.view.unflushed()
+            raise
+        self.view.flushed()
+        self.flushes += 1
+
+    async def _punch(self, locations: list[Location]) -> None:
+        files = []
+        for segment, offset, length in locations:
+            if segment in self.segments.kinds:
+                files.append((self.segments.file(segment), offset, length))
+
+        def punch() -> None:
+            for file, offset, length in files:
+                file.punch(offset, length)
+
+        await run_in(self._index_worker, punch)
+
+    def _empty_segments(self) -> list[int]:
+        """Segments in which nothing lives, as the index is about to say, and to which nothing more is written."""
+        bulk_from = self._bulk.position[0]
+        return [
+            segment
+            for segment, kind in sorted(self.segments.kinds.items())
+            if self.view.live.get(segment, 0) <= 0
+            and segment not in (self._committer.segment, self._bulk.segment)
+            and not (kind is SegmentKind.BULK and segment >= bulk_from)
+        ]
+
+    def compactable(self, below: float) -> list[int]:
+        """Log segments that nothing more is written to and whose share of live bytes is below this, emptiest first."""
+        limit = below * self._options.log_bytes
+        live = self.view.live
+        found = [
+            segment
+            for segment in self.segments.of_kind(SegmentKind.LOG)
+            if segment < self._committer.segment and 0 < live.get(segment, 0) < limit
+        ]
+        return sorted(found, key=lambda segment: live[segment])
+
+    async def read_segment(self, segment: int, offset: int, length: int) -> tuple[list[Found], int]:
+        """Valid records of a log segment from `offset` on, about `length` bytes of them, and where to go on."""
+        file = self.segments.file(segment)
+        return await run_in(self._read_workers[-1], lambda: read_some(file, segment, offset, length))
+
+    def submit_move(self, packed_key: bytes, found: Found, done: Done) -> None:
+        """Copy a live row's record to the end of the log, and point the index at the copy if it is still current."""
+        copy = seal(Kind.ROW, bytes(found.meta), bytes(found.payload))
+
+        def published(location: Location | None, error: DrystoneError | None) -> None:
+            if location is not None:
+                self.view.move(packed_key, found.location, location)
+                self._changed()
+            done(error)
+
+        self._committer.submit(copy, published)
+
+    async def _remove_segment(self, segment: int) -> None:
+        path = self.segments.path(segment)
+        log_kind = self.segments.kinds[segment] is SegmentKind.LOG
+        recycle = log_kind and len(self.segments.spares) < self._options.spares and not self.full
+        self.segments.forgotten(segment)
+        self.view.forget_segment(segment)
+        spare = await run_in(self._index_worker, lambda: self.segments.remove(path, recycle=recycle))
+        if spare is not None:
+            self.segments.spares.append(spare)
+
+    def _rolled(self, _segment: int) -> None:
+        """A log segment was taken into use: have the next one ready before it is needed."""
+        if self._making_spare or self.full or len(self.segments.spares) >= self._options.spares:
+            return
+        self._making_spare = True
+        worker = self._read_workers[-1]
+        worker.submit(self.segments.make_spare, self._made_spare)
+
+    def _made_spare(self, result: object) -> None:
+        self._making_spare = False
+        name = getattr(result, "value", None)
+        if name is None:
+            log.warning("no spare log segment", device=self.id, error=repr(getattr(result, "error", None)))
+        else:
+            self.segments.spares.append(name)
+
+    # -- small things --------------------------------------------------------------------------------------------
+
+    def _take_segment_id(self) -> int:
+        self._next_segment += 1
+        return self._next_segment - 1
+
+    def _check_alive(self) -> None:
+        if self.health.failed is not None:
+            raise self.health.failed
+
+    def _check_room(self, every: int = 32) -> None:
+        """Raises FullError where free space is down to the reserve; asks the file system now and then."""
+        self._checked_free += 1
+        if self.full or self._checked_free >= every:
+            self._checked_free = 0
+            self.full = self._disk.free_bytes() < self._options.reserve_bytes
+        if self.full:
+            raise FullError(f"device {self.id} is full")
+
+    def _fail(self, error: DrystoneError) -> None:
+        self.health.failed = DeviceError(f"device {self.id} is out: {error}")
+        log.error("device is out", device=self.id, error=str(error))
+
+    def report_damage(self, key: bytes, what: str) -> None:
+        """Count damage, say it, and hand it to whoever repairs."""
+        self.health.damages += 1
+        if len(self.health.damage) < 100:
+            self.health.damage.append(what)
+        log.error("damage found", device=self.id, what=what, key=key.hex())
+        if self.on_damage is not None and key:
+            self.on_damage(key)
+
+    async def set_trusted(self, *, trusted: bool) -> None:
+        """Say, durably, whether this device's silence about a row counts."""
+        self._superblock = self._superblock._replace(trusted=trusted)
+        superblock = self._superblock
+        await run_in(self._index_worker, lambda: write_superblock(self._disk, superblock))
+        self.trusted = trusted
+
+    async def _read(self, segment: int, offset: int, length: int) -> bytes:
+        """Bytes of a segment: at once if they are in memory, else through a worker."""
+        file = self.segments.file(segment)
+        try:
+            data = file.read_cached(offset, length)
+            if data is None:
+                self._reads += 1
+                worker = self._read_workers[self._reads % len(self._read_workers)]
+                data = await run_in(worker, lambda: file.read(offset, length))
+        except OSError as error:
+            raise DamageError(f"reading segment {segment:016x} failed: {error}") from error
+        return data
+
+    def free_bytes(self) -> int:
+        return self._disk.free_bytes()
+
+    @property
+    def commits(self) -> tuple[int, int]:
+        """(syncs, records) of the log since the start, for the bench."""
+        return self._committer.batches, self._committer.records
+
+    @property
+    def syncs(self) -> int:
+        """Syncs since the start: of the log, of bulk segments, and two for each time the index was written."""
+        return self._committer.batches + self._bulk.syncs + 2 * self.flushes
+
+
+def _take(rows: Iterator[tuple[Row, Location] | None], count: int) -> list[tuple[Row, Location]]:
+    """Up to `count` rows of the iterator; payloads are left out, since only the index needs them now."""
+    taken: list[tuple[Row, Location]] = []
+    for entry in rows:
+        if entry is None:
+            continue
+        row, location = entry
+        taken.append((row._replace(payload=b""), location))
+        if len(taken) == count:
+            break
+    return taken
+
+
+async def open_device(
+    number: int,
+    cluster: bytes,
+    disk: Disk,
+    open_index: Callable[[], Index],
+    options: Options | None = None,
+    *,
+    replaces: bool = False,
+) -> Device:
+    """Open a device, making it if its folder is empty. `replaces` says that a new one takes a lost one's place.
+
+    Raises DeviceError where it belongs to another cluster or place, or was made by a newer program.
+    """
+    superblock = read_superblock(disk)
+    if superblock is None:
+        superblock = Superblock(cluster, number, trusted=not replaces)
+        disk.make_folder(FOLDER)
+        write_superblock(disk, superblock)
+    if superblock.cluster != cluster or superblock.device != number:
+        raise DeviceError(
+            f"the folder of device {number} holds device {superblock.device} "
+            f"of cluster {superblock.cluster.hex()}, not of {cluster.hex()}"
+        )
+    device = Device(number, disk, open_index(), superblock, options or Options())
+    await device.recover()
+    return device

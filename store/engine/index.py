@@ -1,0 +1,91 @@
+"""The seam to the ordered index, and LMDB behind it.
+
+The index is only a view of the log: it is written about once a second, in one transaction that also says how much of
+the log it holds. Hence LMDB at its default durability: never NOSYNC (a power loss could corrupt it), never WRITEMAP
+(slower once data exceed memory, and a stray write would reach the file).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import lmdb
+
+from store.core.errors import DamageError, FullError
+
+MAP_BYTES = 1 << 40
+"""Address space, not disk: far above what a device's index can reach."""
+
+
+class Index(Protocol):
+    """Ordered bytes to bytes. Reads are quick and see the last whole `write`."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+    def range(self, start: bytes, stop: bytes, limit: int, *, reverse: bool = False) -> list[tuple[bytes, bytes]]:
+        """Up to `limit` entries with start <= key < stop, in order (from the upper end if `reverse`)."""
+        ...
+
+    def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Apply all changes (None deletes) in one durable transaction. Blocks; keys come sorted and once each."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class LmdbIndex:
+    """An LMDB environment in a folder of its own. Raises DamageError where LMDB finds it corrupt."""
+
+    def __init__(self, folder: str) -> None:
+        try:
+            self._env = lmdb.open(
+                folder, map_size=MAP_BYTES, max_readers=64, readahead=False, meminit=False, mode=0o600
+            )
+        except lmdb.Error as error:
+            raise DamageError(f"index cannot be opened: {error}") from error
+
+    def get(self, key: bytes) -> bytes | None:
+        try:
+            with self._env.begin() as transaction:
+                value: bytes | None = transaction.get(key)
+                return value
+        except lmdb.Error as error:
+            raise DamageError(f"index: {error}") from error
+
+    def range(self, start: bytes, stop: bytes, limit: int, *, reverse: bool = False) -> list[tuple[bytes, bytes]]:
+        found: list[tuple[bytes, bytes]] = []
+        try:
+            with self._env.begin() as transaction, transaction.cursor() as cursor:
+                if reverse:
+                    # Stand on the last key below `stop`: one before the first at or above it, or the very last.
+                    stands = cursor.prev() if cursor.set_range(stop) else cursor.last()
+                    if stands:
+                        for key, value in cursor.iterprev():
+                            if key < start or len(found) == limit:
+                                break
+                            found.append((key, value))
+                elif cursor.set_range(start):
+                    for key, value in cursor:
+                        if key >= stop or len(found) == limit:
+                            break
+                        found.append((key, value))
+        except lmdb.Error as error:
+            raise DamageError(f"index: {error}") from error
+        return found
+
+    def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+        try:
+            with self._env.begin(write=True) as transaction:
+                for key, value in changes:
+                    if value is None:
+                        transaction.delete(key)
+                    else:
+                        transaction.put(key, value)
+        except (lmdb.DiskError, lmdb.MapFullError) as error:
+            raise FullError(f"index cannot grow: {error}") from error
+        except lmdb.Error as error:
+            raise DamageError(f"index: {error}") from error
+
+    def close(self) -> None:
+        self._env.close()

@@ -1,0 +1,240 @@
+"""Metadata rows as a device keeps them: the row, its record's meta, its index key and its index value. Sans-I/O.
+
+A row belongs to a table (an account's containers, a container's objects), in one of the table's hash shards. All rows
+of a shard have the same place in the ring and lie side by side in the index, in the order of their names.
+
+**Record meta**, msgpack: `[1, place, table, shard, name, time_us, writer, flags, policy, size, expires, data_id,
+summary, detail]`. `summary` is what listings show and stays in the index; `detail` is the rest and stays in the log.
+Both are the owner's (store.objects), opaque here.
+
+**Index key**: `r`, place (4 bytes, big-endian), table (16), shard (2, big-endian), name. LMDB's keys stop at 511
+bytes, so of a name over 400 bytes the key holds the first 400 and a 16-byte BLAKE2b of the whole, and the value holds
+the name.
+
+**Index value**: stamp (12 bytes, ordered) | flags u8 | policy u8 | segment u32 | offset u32 | length u32 | size u64,
+all little-endian | expires (u64, big-endian) if EXPIRES | data id (16) if DATA | name (u16 length, bytes) if its key
+does not hold it | summary | check (u32: the low half of XXH3-64 over key and all before it). LMDB has no checksums
+of its own, hence ours.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntFlag
+from hashlib import blake2b
+from typing import NamedTuple
+
+import msgpack
+from xxhash import xxh3_64_intdigest
+
+from store.core.errors import DamageError
+from store.core.stamp import Stamp
+
+META_VERSION = 1
+NAME_KEY_BYTES = 400
+SYSTEM = b"\x00"
+"""Names that begin with this are the store's own rows: neither listed nor counted. No client can write one."""
+
+_PREFIX = struct.Struct(">cI16sH")
+_VALUE = struct.Struct("<BBIIIQ")
+_CHECK = struct.Struct("<I")
+_EXPIRES = struct.Struct(">Q")
+_NAME = struct.Struct("<H")
+PREFIX_BYTES = _PREFIX.size
+STAMP_BYTES = 12
+_FIXED = STAMP_BYTES + _VALUE.size
+
+
+class Flag(IntFlag):
+    """What a row is besides its data."""
+
+    NONE = 0
+    TOMBSTONE = 1
+    """Says that the name is deleted."""
+    DATA = 2
+    """Its data lie outside, under `data_id`."""
+    EXPIRES = 4
+    """Absent from `expires` on."""
+    GUARD = 8
+    """Refused by a home that has an abort mark for its `data_id`."""
+    ABORT = 16
+    """An upload's mark that says: this upload shall never be committed. Refused by a home where it is already."""
+    LONG_NAME = 32
+    """The index value holds the name."""
+
+
+class RowKey(NamedTuple):
+    """Where a row belongs: `place` is the ring's, of table and shard."""
+
+    place: int
+    table: bytes
+    shard: int
+    name: bytes
+
+
+class Row(NamedTuple):
+    """One version of a row. `size` is what usage counts; `payload` holds all data where they live in the row."""
+
+    key: RowKey
+    stamp: Stamp
+    flags: int
+    policy: int
+    size: int
+    expires: int
+    data_id: bytes
+    summary: bytes
+    detail: bytes
+    payload: bytes | bytearray | memoryview
+
+
+class Location(NamedTuple):
+    """Where a record lies; `length` includes its padding."""
+
+    segment: int
+    offset: int
+    length: int
+
+
+class IndexRow(NamedTuple):
+    """A row as the index knows it: everything but detail and payload."""
+
+    name: bytes
+    stamp: bytes
+    flags: int
+    policy: int
+    location: Location
+    size: int
+    expires: int
+    data_id: bytes
+    summary: bytes
+
+    @property
+    def live(self) -> bool:
+        return not self.flags & Flag.TOMBSTONE
+
+
+def shard_prefix(place: int, table: bytes, shard: int) -> bytes:
+    """What the index keys of all rows of a shard begin with."""
+    return _PREFIX.pack(b"r", place, table, shard)
+
+
+def index_key(key: RowKey) -> bytes:
+    place, table, shard, name = key
+    if len(name) > NAME_KEY_BYTES:
+        name = name[:NAME_KEY_BYTES] + blake2b(name, digest_size=16).digest()
+    return _PREFIX.pack(b"r", place, table, shard) + name
+
+
+def key_shard(packed: bytes) -> tuple[int, bytes, int]:
+    """(place, table, shard) of an index key."""
+    _, place, table, shard = _PREFIX.unpack_from(packed)
+    return place, table, shard
+
+
+def encode_meta(row: Row) -> bytes:
+    place, table, shard, name = row.key
+    time_us, writer = row.stamp
+    packed: bytes = msgpack.packb(
+        (
+            META_VERSION,
+            place,
+            table,
+            shard,
+            name,
+            time_us,
+            writer,
+            row.flags,
+            row.policy,
+            row.size,
+            row.expires,
+            row.data_id,
+            row.summary,
+            row.detail,
+        )
+    )
+    return packed
+
+
+def decode_meta(meta: bytes | memoryview, payload: bytes | memoryview = b"") -> Row:
+    """The row in a record. Raises DamageError where the version is unknown."""
+    try:
+        version, place, table, shard, name, time_us, writer, flags, policy, size, expires, data_id, summary, detail = (
+            msgpack.unpackb(meta)
+        )
+    except (ValueError, msgpack.UnpackException) as error:
+        raise DamageError(f"row meta is not of a known form: {error}") from error
+    if version != META_VERSION:
+        raise DamageError(f"row meta of version {version} is not known here")
+    return Row(
+        RowKey(place, table, shard, name),
+        Stamp(time_us, writer),
+        flags,
+        policy,
+        size,
+        expires,
+        data_id,
+        summary,
+        detail,
+        payload,
+    )
+
+
+def encode_value(packed_key: bytes, row: Row, location: Location) -> bytes:
+    """The index value of a row whose record lies at `location`."""
+    flags = row.flags
+    extra = b""
+    if flags & Flag.EXPIRES:
+        extra = _EXPIRES.pack(row.expires)
+    if flags & Flag.DATA:
+        extra += row.data_id
+    name = row.key.name
+    if len(name) > NAME_KEY_BYTES:
+        flags |= Flag.LONG_NAME
+        extra += _NAME.pack(len(name)) + name
+    segment, offset, length = location
+    value = row.stamp.pack() + _VALUE.pack(flags, row.policy, segment, offset, length, row.size) + extra + row.summary
+    return value + _CHECK.pack(xxh3_64_intdigest(packed_key + value) & 0xFFFFFFFF)
+
+
+def move_value(packed_key: bytes, value: bytes, location: Location) -> bytes:
+    """The same value with its record at another place."""
+    flags, policy, _, _, _, size = _VALUE.unpack_from(value, STAMP_BYTES)
+    moved = value[:STAMP_BYTES] + _VALUE.pack(flags, policy, *location, size) + value[_FIXED : -_CHECK.size]
+    return moved + _CHECK.pack(xxh3_64_intdigest(packed_key + moved) & 0xFFFFFFFF)
+
+
+def verify_value(packed_key: bytes, value: bytes) -> None:
+    """Raises DamageError unless key and value are what was written."""
+    end = len(value) - _CHECK.size
+    if end < _FIXED or xxh3_64_intdigest(packed_key + value[:end]) & 0xFFFFFFFF != _CHECK.unpack_from(value, end)[0]:
+        raise DamageError("index value fails its checksum")
+
+
+def decode_value(packed_key: bytes, value: bytes) -> IndexRow:
+    flags, policy, segment, offset, length, size = _VALUE.unpack_from(value, STAMP_BYTES)
+    at = _FIXED
+    expires = 0
+    data_id = b""
+    if flags & Flag.EXPIRES:
+        expires = _EXPIRES.unpack_from(value, at)[0]
+        at += 8
+    if flags & Flag.DATA:
+        data_id = value[at : at + 16]
+        at += 16
+    if flags & Flag.LONG_NAME:
+        end = at + 2 + _NAME.unpack_from(value, at)[0]
+        name = value[at + 2 : end]
+        at = end
+    else:
+        name = packed_key[PREFIX_BYTES:]
+    return IndexRow(
+        name,
+        value[:STAMP_BYTES],
+        flags,
+        policy,
+        Location(segment, offset, length),
+        size,
+        expires,
+        data_id,
+        value[at : -_CHECK.size],
+    )
