@@ -6,7 +6,7 @@ from typing import Final
 
 import trio
 
-from gateway.http.asgi import Buffer, Message
+from gateway.http.asgi import Message
 from gateway.http.errors import ClientDisconnected, Interrupted, Refusal, ResponseError, TimedOut
 from gateway.http.head import RequestHead
 from gateway.http.limits import Limits
@@ -101,7 +101,18 @@ class Exchange:
         if kind == "http.response.body":
             parts = self.writer.body(message.get("body", b""), message.get("more_body", False))
             if parts:
-                await self._transmit(parts)
+                self.wire_used = True
+                sent = False
+                try:
+                    await self._transport.send(parts, self._limits.send_timeout)
+                    sent = True
+                except TimedOut:
+                    raise ClientDisconnected("the client stopped reading") from None
+                except OSError as error:
+                    raise ClientDisconnected("the client is gone") from error
+                finally:
+                    if not sent:  # cancelled, too: part of the bytes may be out
+                        self.lose()
             if self.writer.complete:
                 self._end()
         elif kind == "http.response.start":
@@ -118,14 +129,17 @@ class Exchange:
 
     async def answer(self, status: int, reason: str) -> None:
         """Answers in the application's place if nothing has been sent yet. The exchange is over in any case."""
-        if not self.gone and not self.wire_used:
-            self.answered = True
-            head_only = self._head.method == "HEAD"
-            try:
-                await self._transmit([plain_answer(status, reason, date=self._ticker.date, head_only=head_only)])
-            except ClientDisconnected:
-                self.answered = False
-        self.lose()
+        try:
+            if not self.gone and not self.wire_used:
+                self.wire_used = True
+                head_only = self._head.method == "HEAD"
+                answer = plain_answer(status, reason, date=self._ticker.date, head_only=head_only)
+                await self._transport.send([answer], self._limits.send_timeout)
+                self.answered = True
+        except (TimedOut, OSError):
+            pass
+        finally:
+            self.lose()
 
     async def drain(self) -> bool:
         """Reads what is left of the body and throws it away. False if it does not come."""
@@ -188,20 +202,6 @@ class Exchange:
                 self._eof = not arrived
                 self._reader.feed(arrived)
         return {"type": "http.disconnect"}
-
-    async def _transmit(self, parts: list[Buffer]) -> None:
-        self.wire_used = True
-        sent = False
-        try:
-            await self._transport.send(parts, self._limits.send_timeout)
-            sent = True
-        except TimedOut:
-            raise ClientDisconnected("the client stopped reading") from None
-        except OSError as error:
-            raise ClientDisconnected("the client is gone") from error
-        finally:
-            if not sent:  # cancelled, too: part of the bytes may be out
-                self.lose()
 
     def _body_is_near(self) -> bool:
         """Whether the rest of the body is short enough, and certain enough to come, to keep the connection."""

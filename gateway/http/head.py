@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import httptools
@@ -98,7 +99,7 @@ def parse_head(block: bytes, limits: Limits) -> RequestHead:
         if name == b"host":
             if host is not None:
                 raise Refusal(400, "more than one Host")
-            if _AUTHORITY.fullmatch(value) is None:
+            if not _is_authority(value):
                 raise Refusal(400, "invalid Host")
             host = value
         elif name == b"content-length":
@@ -192,6 +193,11 @@ def _parse_fields(block: bytes) -> tuple[Headers, Headers]:
     return collector.headers, collector.special
 
 
+@lru_cache(maxsize=256)
+def _is_authority(value: bytes) -> bool:
+    return _AUTHORITY.fullmatch(value) is not None
+
+
 def _parse_length(value: bytes) -> int:
     if not value.isdigit() or len(value) > 19 or (length := int(value)) > _MAX_LENGTH:
         raise Refusal(400, "invalid Content-Length")
@@ -210,7 +216,7 @@ def _split_target(method: bytes, target: bytes, host: bytes | None) -> tuple[byt
         if absolute is None:
             raise Refusal(400, "malformed request target")
         authority, target = absolute.groups()
-        if _AUTHORITY.fullmatch(authority) is None:
+        if not _is_authority(authority):
             raise Refusal(400, "malformed request target")
         if host is not None and host.lower() != authority.lower():
             raise Refusal(400, "Host and request target differ")

@@ -29,12 +29,12 @@ class ResponseWriter:
 
     __slots__ = (
         "_bodyless",
-        "_date",
         "_head",
         "_head_only",
         "_http10",
         "_left",
         "_length",
+        "_lines",
         "complete",
         "keep_alive",
         "started",
@@ -44,10 +44,10 @@ class ResponseWriter:
         self._head_only = head_only
         self._http10 = http10
         self._bodyless = head_only
-        self._head: list[bytes] | None = None
-        self._length: int | None = None
+        self._head: list[Buffer] | None = None
+        self._length: bytes | None = None
         self._left = 0
-        self._date = b""
+        self._lines = 0
         self.keep_alive = True
         self.started = False
         self.complete = False
@@ -61,32 +61,27 @@ class ResponseWriter:
             raise ResponseError("the response has been started already")
         if not 200 <= status <= 999:
             raise ResponseError(f"{status} is not a final status")
-        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
-        own: list[tuple[bytes, bytes]] = []
-        for field in headers:
-            if field[0].lower() in _OWN:
-                own.append((field[0].lower(), field[1]))
-            else:
-                lines.append(b"%b: %b\r\n" % (field[0], field[1]))
-        length: int | None = None
-        for name, value in own:
-            if name == b"date":
-                date = b"date: %b\r\n" % value
-            elif name == b"connection":
-                keep_alive = keep_alive and b"close" not in value.lower()
-            elif name == b"content-length":
-                if not value.isdigit() or (length is not None and length != int(value)):
+        parts: list[Buffer] = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+        length: bytes | None = None
+        for name, value in headers:
+            lower = name.lower()
+            if lower not in _OWN:
+                parts += (name, b": ", value, b"\r\n")
+            elif lower == b"content-length":
+                if not value.isdigit() or (length is not None and length != value):
                     raise ResponseError(f"invalid content-length {value!r}")
-                length = int(value)
-        lines.append(date)
-        block = b"".join(lines)
-        if block.count(b"\n") != len(lines) or block.count(b"\r") != len(lines) or b"\0" in block:
-            raise ResponseError("a response header contains CR, LF or NUL")
+                length = value
+            elif lower == b"date":
+                date = b"date: %b\r\n" % value
+            elif lower == b"connection":
+                keep_alive = keep_alive and b"close" not in value.lower()
+        self._lines = (len(parts) + 3) // 4 + 1
+        parts.append(date)
         if status in (204, 304):
             self._bodyless = True
             if status == 204:
                 length = None
-        self._head = [block]
+        self._head = parts
         self._length = length
         self.keep_alive = keep_alive
         self.started = True
@@ -97,7 +92,9 @@ class ResponseWriter:
             raise ResponseError("a response body before the start of the response")
         if self.complete:
             raise ResponseError("a response body after its end")
-        size = data.nbytes if isinstance(data, memoryview) else len(data)
+        if isinstance(data, memoryview) and (data.itemsize != 1 or data.ndim != 1):
+            data = data.cast("B")
+        size = len(data)
         out: list[Buffer]
         if self._head is None:
             if self._bodyless:
@@ -128,29 +125,40 @@ class ResponseWriter:
         self.complete = not more
         return out
 
-    def _finish_head(self, head: list[bytes], size: int, more: bool) -> bytes:
+    def _finish_head(self, head: list[Buffer], size: int, more: bool) -> bytes:
         length = self._length
         if self._bodyless:
             if length is not None:
-                head.append(b"content-length: %d\r\n" % length)
+                head += (b"content-length: ", length, b"\r\n")
+                self._lines += 1
             elif self._head_only and size and not more:
                 head.append(b"content-length: %d\r\n" % size)
-        elif length is not None or not more:
-            self._left = size if length is None else length
-            head.append(b"content-length: %d\r\n" % self._left)
+                self._lines += 1
+        elif length is not None:
+            self._left = int(length)
+            head += (b"content-length: ", length, b"\r\n")
+            self._lines += 1
+        elif not more:
+            self._left = size
+            head.append(b"content-length: %d\r\n" % size)
+            self._lines += 1
         elif self._http10:
             self._left = _UNTIL_CLOSE
             self.keep_alive = False
         else:
             self._left = _CHUNKED
             head.append(b"transfer-encoding: chunked\r\n")
-        if not self.keep_alive:
-            head.append(b"connection: close\r\n\r\n")
-        elif self._http10:
-            head.append(b"connection: keep-alive\r\n\r\n")
-        else:
+            self._lines += 1
+        if self.keep_alive and not self._http10:
             head.append(b"\r\n")
-        return b"".join(head)
+            self._lines += 1
+        else:
+            head.append(b"connection: keep-alive\r\n\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
+            self._lines += 2
+        block = b"".join(head)
+        if block.count(b"\n") != self._lines or block.count(b"\r") != self._lines or b"\0" in block:
+            raise ResponseError("a response header contains CR, LF or NUL")
+        return block
 
 
 def plain_answer(status: int, reason: str, *, date: bytes, head_only: bool = False) -> bytes:

@@ -67,12 +67,17 @@ class SocketTransport:
     async def receive(self, size: int, deadline: float, *, expect_wait: bool = False) -> bytes:
         if self._reading:
             raise RuntimeError("another task is receiving already")
-        if not expect_wait:
-            await self._take_turns()
-            try:
-                return self._sock.recv(size)
-            except BlockingIOError:
-                pass
+        if expect_wait:
+            self._burst = 0
+            await trio.lowlevel.checkpoint()
+        else:
+            self._burst += 1
+            if self._burst > _BURST:
+                await self._take_turns()
+        try:
+            return self._sock.recv(size)
+        except BlockingIOError:
+            pass
         self._burst = 0
         self._read_deadline = deadline
         self._reading = True
@@ -93,10 +98,12 @@ class SocketTransport:
             self._reading = self._interrupted = False
 
     async def send(self, parts: Sequence[Buffer], timeout: float) -> None:
-        await self._take_turns()
+        self._burst += 1
+        if self._burst > _BURST:
+            await self._take_turns()
         if len(parts) == 1:
             data = parts[0]
-        elif sum(map(_nbytes, parts)) <= _JOIN:
+        elif sum(map(len, parts)) <= _JOIN:
             data = b"".join(parts)
         else:
             await self._send_many(parts, timeout)
@@ -105,7 +112,7 @@ class SocketTransport:
             sent = self._sock.send(data)
         except BlockingIOError:
             sent = 0
-        if sent != _nbytes(data):
+        if sent != len(data):
             await self._send_rest([data], sent, timeout)
 
     async def _send_many(self, parts: Sequence[Buffer], timeout: float) -> None:
@@ -117,17 +124,14 @@ class SocketTransport:
 
     async def _send_rest(self, parts: Sequence[Buffer], sent: int, timeout: float) -> None:
         for part in parts:
-            if sent >= _nbytes(part):
-                sent -= _nbytes(part)
+            if sent >= len(part):
+                sent -= len(part)
                 continue
-            with memoryview(part) as whole, whole.cast("B") as view:
+            with memoryview(part) as view:
                 while sent < view.nbytes:
                     await self._wait_writable(timeout)
-                    try:
-                        with view[sent:] as rest:
-                            sent += self._sock.send(rest)
-                    except BlockingIOError:
-                        continue
+                    with contextlib.suppress(BlockingIOError), view[sent:] as rest:
+                        sent += self._sock.send(rest)
             sent = 0
 
     async def _wait_writable(self, timeout: float) -> None:
@@ -147,10 +151,8 @@ class SocketTransport:
             self._write_deadline = NEVER
 
     async def _take_turns(self) -> None:
-        self._burst += 1
-        if self._burst > _BURST:
-            self._burst = 0
-            await trio.lowlevel.checkpoint()
+        self._burst = 0
+        await trio.lowlevel.checkpoint()
 
     def _check_open(self) -> None:
         if self._sock.fileno() < 0:
@@ -210,10 +212,10 @@ class StreamTransport:
         raise Interrupted if self._interrupted else TimedOut
 
     async def send(self, parts: Sequence[Buffer], timeout: float) -> None:
-        if len(parts) > 1 and sum(map(_nbytes, parts)) <= _JOIN:
+        if len(parts) > 1 and sum(map(len, parts)) <= _JOIN:
             parts = [b"".join(parts)]
         for part in parts:
-            with memoryview(part) as whole, whole.cast("B") as view:
+            with memoryview(part) as view:
                 for start in range(0, view.nbytes, _PIECE):
                     await self._send_piece(view[start : start + _PIECE], timeout)
 
@@ -249,10 +251,6 @@ class StreamTransport:
 
 
 _PIECE: Final = 256 * 1024
-
-
-def _nbytes(part: Buffer) -> int:
-    return part.nbytes if isinstance(part, memoryview) else len(part)
 
 
 def _reset_on_close(sock: socket.socket | trio.socket.SocketType) -> None:
