@@ -1,0 +1,6 @@
+"""The OpenStack Swift v1 object API: an ASGI application over the object store's public client."""
+
+from gateway.swift.app import SwiftApp
+from gateway.swift.config import Config, Limits
+
+__all__ = ["Config", "Limits", "SwiftApp"]

@@ -1,0 +1,133 @@
+"""Accounts: listing containers, metadata, making and removing."""
+
+from __future__ import annotations
+
+from gateway.swift import listing, listing_formats, metadata
+from gateway.swift.auth import User, denied
+from gateway.swift.dates import timestamp
+from gateway.swift.errors import HTML, Fields, RefusedError
+from gateway.swift.request import Request
+from gateway.swift.service import Service
+from store.core.errors import NotFoundError
+from store.core.stamp import Stamp
+from store.objects.model import Account, Usage
+
+SECRET = frozenset({"x-account-meta-temp-url-key", "x-account-meta-temp-url-key-2", "x-account-access-control"})
+"""What only the account's owner is shown."""
+
+
+def _check_name(service: Service, request: Request) -> None:
+    length = len(request.account.encode())
+    if length > service.limits.max_account_name_length:
+        raise RefusedError(400, f"Account name length of {length} longer than {service.limits.max_account_name_length}")
+
+
+def fields(service: Service, request: Request, account: Account, usage: Usage) -> Fields:
+    """The headers that describe an account."""
+    found: Fields = [
+        (b"x-account-container-count", b"%d" % usage.containers),
+        (b"x-account-object-count", b"%d" % usage.objects),
+        (b"x-account-bytes-used", b"%d" % usage.bytes),
+        (b"x-timestamp", timestamp(account.created)),
+        (b"x-put-timestamp", timestamp(account.changed)),
+        (b"accept-ranges", b"bytes"),
+    ]
+    for index, (objects, size) in usage.policies.items():
+        policy = service.policies.get(index)
+        if policy is not None:
+            name = policy.name.lower().encode()
+            found.append((b"x-account-storage-policy-%s-object-count" % name, b"%d" % objects))
+            found.append((b"x-account-storage-policy-%s-bytes-used" % name, b"%d" % size))
+    owner = request.asker.owns(request.account)
+    for header, value in account.headers.items():
+        if owner or header not in SECRET:
+            found.append((header.encode(), value.encode()))
+    return found
+
+
+async def _find(service: Service, request: Request) -> tuple[Account, Usage, bool]:
+    """The account; where there is none yet, one that looks as it will once something is written to it."""
+    _check_name(service, request)
+    request.asker.require(request, request.account, "", "", reading=True)
+    try:
+        account = await service.store.account(request.account)
+    except NotFoundError:
+        if not service.config.account_autocreate:
+            raise
+        now = Stamp(service.clock.wall_us(), 0)
+        return Account(request.account, b"", now, now, {}), Usage(), False
+    return account, await service.store.account_usage(account), True
+
+
+async def head(service: Service, request: Request) -> None:
+    """HEAD: what the account holds."""
+    kind = listing.content_type(request)
+    account, usage, _exists = await _find(service, request)
+    answer = fields(service, request, account, usage)
+    answer.append((b"content-type", f"{kind}; charset=utf-8".encode()))
+    await request.respond(204, answer)
+
+
+async def get(service: Service, request: Request) -> None:
+    """GET: a page of containers."""
+    query = listing.parse(request, service.limits.account_listing_limit)
+    kind = listing.content_type(request)
+    account, usage, exists = await _find(service, request)
+    entries = await service.store.list_containers(account, query) if exists else []
+    body = listing_formats.containers(entries, request.account, kind, service.policies)
+    answer = fields(service, request, account, usage)
+    answer.append((b"content-type", f"{kind}; charset=utf-8".encode()))
+    if "format" not in request.query:
+        answer.append((b"vary", b"Accept"))
+    await request.respond(200 if body else 204, answer, body)
+
+
+async def _change(service: Service, request: Request) -> bool:
+    changes = metadata.changes(request, "account", service.limits)
+    if changes:
+        try:
+            present = (await service.store.account(request.account)).headers
+        except NotFoundError:
+            present = {}
+        metadata.check_total(present, changes, "account", service.limits)
+    _account, made = await service.store.put_account(request.account, changes)
+    return made
+
+
+async def put(service: Service, request: Request) -> None:
+    """PUT: make the account, or change its metadata."""
+    _check_name(service, request)
+    _owner(service, request)
+    made = await _change(service, request)
+    await request.respond(201 if made else 202, [(b"content-type", HTML)])
+
+
+async def post(service: Service, request: Request) -> None:
+    """POST: change the account's metadata; it is made where there is none."""
+    _check_name(service, request)
+    _owner(service, request)
+    if not service.config.account_autocreate:
+        await service.store.account(request.account)
+    await _change(service, request)
+    await request.respond(204, [(b"content-type", HTML)])
+
+
+async def delete(service: Service, request: Request) -> None:
+    """DELETE: remove an empty account. Only a reseller admin may, as in Swift: an owner would lock themselves out."""
+    asker = request.asker
+    if not (isinstance(asker, User) and asker.reseller):
+        raise denied(request, service.config, known=isinstance(asker, User))
+    if request.query:
+        raise RefusedError(400)
+    await service.store.delete_account(request.account)
+    await request.respond(204, [(b"content-type", HTML)])
+
+
+def _owner(service: Service, request: Request) -> None:
+    request.asker.require(request, request.account, "", "", reading=False)
+
+
+async def ensure(service: Service, request: Request) -> None:
+    """Make the account of somebody who writes to their own for the first time."""
+    if service.config.account_autocreate and request.asker.owns(request.account):
+        await service.store.put_account(request.account, {})

@@ -1,0 +1,112 @@
+"""Container access lists: cleaning what a client sends, and asking what a stored list allows. Pure.
+
+An element is `.r:host` (a referrer; `.r:*` everybody, `.r:.example.com` a domain, `.r:-host` not that one),
+`.rlistings` (a referrer may list, too), `project:user` with `*` for either, a project's id, or a role.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import unquote, urlsplit
+
+from authn.identity import Identity
+
+_REFERRER = frozenset({".r", ".ref", ".referer", ".referrer"})
+
+
+class AclError(ValueError):
+    """An access list that may not be stored; its text is the answer's body."""
+
+
+def clean(value: str, *, writing: bool) -> str:
+    """The list in its one stored spelling. Raises AclError."""
+    elements = []
+    for raw in value.split(","):
+        element = raw.strip()
+        if not element:
+            continue
+        designator, colon, rest = element.partition(":")
+        designator, rest = designator.strip(), rest.strip()
+        if not colon or not designator.startswith("."):
+            elements.append(element)
+        elif designator not in _REFERRER:
+            raise AclError(f"Unknown designator {designator!r} in ACL: {element!r}")
+        elif writing:
+            raise AclError(f"Referrers not allowed in write ACL: {element!r}")
+        else:
+            elements.append(_clean_referrer(element, rest))
+    return ",".join(elements)
+
+
+def _clean_referrer(element: str, host: str) -> str:
+    sign = ""
+    if host.startswith("-"):
+        sign, host = "-", host[1:].strip()
+    if host.startswith("*") and host != "*":
+        host = host[1:].strip()
+    if host in ("", "."):
+        raise AclError(f"No host/domain value after referrer designation in ACL: {element!r}")
+    return f".r:{sign}{host}"
+
+
+@dataclass(frozen=True, slots=True)
+class Acl:
+    """A stored list taken apart."""
+
+    referrers: tuple[str, ...]
+    groups: frozenset[str]
+
+    def admits_referrer(self, referrer: str) -> bool:
+        """Whether a request from this page (a URL, or "") is let in; the last element that fits decides."""
+        if not self.referrers:
+            return False
+        try:
+            host = urlsplit(referrer).hostname or "unknown"
+        except ValueError:
+            host = "unknown"
+        admitted = False
+        for pattern in self.referrers:
+            wanted = pattern.removeprefix("-")
+            fits = wanted == host or (wanted.startswith(".") and host.endswith(wanted))
+            if pattern.startswith("-"):
+                admitted = admitted and not fits
+            elif fits or wanted == "*":
+                admitted = True
+        return admitted
+
+    @property
+    def listings(self) -> bool:
+        """Whether a referrer may list, too."""
+        return ".rlistings" in self.groups
+
+    def admits_user(self, identity: Identity) -> bool:
+        """Whether the list names this user: `project:user` by id or name, `*`, or the whole project by its id.
+
+        A bare word is never a project's name: anybody who may name a project could take the name of a role.
+        """
+        groups = self.groups
+        if not groups:
+            return False
+        if identity.project_id and identity.project_id in groups:
+            return True
+        users = ("*", identity.user_id, identity.user_name)
+        projects = ("*", identity.project_id, identity.project_name)
+        return any(f"{project}:{user}" in groups for project in projects for user in users if project and user)
+
+    def admits_role(self, roles: frozenset[str]) -> bool:
+        """Whether the list names one of these (lower-case) roles."""
+        return any(group.lower() in roles for group in self.groups)
+
+
+@lru_cache(maxsize=1024)
+def parse(stored: str) -> Acl:
+    """A stored list; anything can be read, since only `clean` ones are stored."""
+    referrers = []
+    groups = set()
+    for element in stored.split(",") if stored else ():
+        if element.startswith(".r:"):
+            referrers.append(element[3:])
+        else:
+            groups.add(unquote(element))
+    return Acl(tuple(referrers), frozenset(groups))

@@ -1,0 +1,107 @@
+"""`SwiftApp`: the ASGI application, and the outermost layer where every error becomes an answer."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import structlog
+
+from authn.identity import Authenticator
+from gateway.swift import auth, info, routes, tempurl
+from gateway.swift.config import Config
+from gateway.swift.errors import PLAIN, RefusedError, refusal
+from gateway.swift.request import Receive, Request, Scope, Send
+from gateway.swift.service import Service
+from store.core.clock import Clock, SystemClock
+from store.core.entropy import Random, SystemRandom
+from store.objects.interface import ObjectStore
+
+_log = structlog.get_logger(__name__)
+
+
+class SwiftApp:
+    """Serves `/v1/{account}[/{container}[/{object}]]`, `/info` and `/healthcheck` from a store."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        authenticator: Authenticator,
+        config: Config | None = None,
+        *,
+        clock: Clock | None = None,
+        random: Random | None = None,
+    ) -> None:
+        config = config or Config()
+        self._service = Service(
+            store=store,
+            config=config,
+            limits=config.limits,
+            clock=clock or SystemClock(),
+            random=random or SystemRandom(),
+            policies={policy.index: policy for policy in store.policies},
+        )
+        self._authenticator = authenticator
+        self._anonymous = auth.Anonymous(config)
+        self._info = info.body(self._service)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await _lifespan(scope, receive, send)
+            return
+        service = self._service
+        now_s = service.clock.wall_us() // 1_000_000
+        txid = f"tx{service.random.bytes(11).hex()[:21]}-{now_s:010x}"
+        request = Request(scope, receive, send, txid, now_s)
+        extra = request.headers.get(b"x-trans-id-extra")
+        if extra:
+            request.txid = txid + "-" + quote(extra[:32].decode("latin-1"))
+        structlog.contextvars.bind_contextvars(txid=request.txid)
+        try:
+            await self._serve(scope, request)
+        except Exception as error:
+            await self._refuse(request, error)
+
+    async def _serve(self, scope: Scope, request: Request) -> None:
+        raw_path = scope.get("raw_path") or quote(scope["path"]).encode()
+        if raw_path == b"/healthcheck":
+            await request.respond(200, [(b"content-type", PLAIN)], b"OK")
+            return
+        if raw_path == b"/info":
+            await self._serve_info(request)
+            return
+        request.split(raw_path)
+        service = self._service
+        handler = routes.handler(service, request)
+        signed = await tempurl.asker(service, request) if tempurl.is_signed(scope.get("query_string", b"")) else None
+        request.asker = signed or await auth.asker(request, self._authenticator, service.config, self._anonymous)
+        await handler(service, request)
+
+    async def _serve_info(self, request: Request) -> None:
+        if request.method not in ("GET", "HEAD", "OPTIONS"):
+            raise RefusedError(405, headers=[(b"allow", b"GET, HEAD, OPTIONS")])
+        if request.method == "OPTIONS":
+            await request.respond(200, [(b"allow", b"GET, HEAD, OPTIONS")])
+            return
+        body = self._info
+        await request.respond(200, [(b"content-type", b"application/json; charset=UTF-8")], body)
+
+    async def _refuse(self, request: Request, error: Exception) -> None:
+        """Answer an error; what nobody expected is logged with its cause, and never shown."""
+        answer = refusal(error)
+        if answer is None or answer.status >= 500:
+            _log.error("request failed", method=request.method, path=request.path, txid=request.txid, exc_info=error)
+        if request.started:
+            raise error  # the server breaks the connection: what was sent must not look whole
+        await request.refuse(answer or RefusedError(500))
+
+
+async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+    """Nothing is to be started or stopped; say so to a server that asks."""
+    if scope["type"] != "lifespan":
+        raise RuntimeError(f"not served here: {scope['type']}")
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

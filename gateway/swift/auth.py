@@ -1,0 +1,120 @@
+"""Who asks, and what they may do: the rules of Swift behind Keystone, in one place; the default is no.
+
+A project's operators own its account, its readers read it, a reseller admin owns all. To others a container's access
+lists give reading or writing of that container's objects. A token that is unknown is the same as none, so that public
+containers stay public.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+from urllib.parse import quote
+
+from authn.identity import Authenticator, Identity
+from gateway.swift import acl
+from gateway.swift.config import Config
+from gateway.swift.errors import RefusedError
+from gateway.swift.request import Request
+
+
+class Asker(Protocol):
+    """Whoever stands behind a request."""
+
+    def owns(self, account: str) -> bool:
+        """Whether they own the account: everything in it is theirs, and they see what is secret."""
+        ...
+
+    def require(
+        self, request: Request, account: str, container: str, rule: str, *, reading: bool, listing: bool = False
+    ) -> None:
+        """Raise RefusedError (401 or 403) unless they may read or write here. `rule` is the stored access list."""
+        ...
+
+
+def denied(request: Request, config: Config, *, known: bool) -> RefusedError:
+    """403 to somebody known, 401 to anybody else."""
+    if known:
+        return RefusedError(403)
+    realm = quote(request.account) if request.account else config.realm
+    return RefusedError(401, headers=[(b"www-authenticate", b'Swift realm="%s"' % realm.encode())])
+
+
+class Anonymous:
+    """Nobody in particular: only what an access list opens to referrers."""
+
+    identity: Identity | None = None
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._prefixes = tuple(f"{prefix}_" if prefix else "" for prefix in config.reseller_prefixes)
+
+    def owns(self, account: str) -> bool:
+        return False
+
+    def require(
+        self, request: Request, account: str, container: str, rule: str, *, reading: bool, listing: bool = False
+    ) -> None:
+        if reading and rule and account.startswith(self._prefixes):
+            rules = acl.parse(rule)
+            if rules.admits_referrer(referrer(request)) and (rules.listings or not listing):
+                return
+        raise denied(request, self.config, known=False)
+
+
+class User:
+    """Somebody with a token."""
+
+    __slots__ = ("_accounts", "_operator", "_reader", "_reseller", "_roles", "config", "identity")
+
+    def __init__(self, identity: Identity, config: Config) -> None:
+        self.identity = identity
+        self.config = config
+        self._roles = roles = frozenset(role.lower() for role in identity.roles)
+        self._reseller = config.reseller_role in roles
+        self._operator = not config.operator_roles.isdisjoint(roles)
+        self._reader = not config.reader_roles.isdisjoint(roles)
+        project = identity.project_id
+        self._accounts = (
+            tuple(f"{prefix}_{project}" if prefix else project for prefix in config.reseller_prefixes)
+            if project
+            else ()
+        )
+
+    def owns(self, account: str) -> bool:
+        return self._reseller or (self._operator and account in self._accounts)
+
+    @property
+    def reseller(self) -> bool:
+        return self._reseller
+
+    def require(
+        self, request: Request, account: str, container: str, rule: str, *, reading: bool, listing: bool = False
+    ) -> None:
+        if self.owns(account):
+            return
+        at_home = account in self._accounts
+        if rule:
+            rules = acl.parse(rule)
+            if rules.admits_user(self.identity):
+                return
+            if reading and rules.admits_referrer(referrer(request)) and (rules.listings or not listing):
+                return
+            if at_home and rules.admits_role(self._roles):
+                return
+        if at_home and reading and self._reader:
+            return
+        raise denied(request, self.config, known=True)
+
+
+def referrer(request: Request) -> str:
+    """The page that a request says it comes from."""
+    return request.headers.get(b"referer", b"").decode("latin-1")
+
+
+async def asker(request: Request, authenticator: Authenticator, config: Config, anonymous: Anonymous) -> Asker:
+    """Whoever the request's token stands for."""
+    token = request.headers.get(b"x-auth-token") or request.headers.get(b"x-storage-token")
+    if not token:
+        return anonymous
+    identity = await authenticator.identify(token.decode("latin-1"))
+    return anonymous if identity is None else User(identity, config)

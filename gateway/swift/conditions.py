@@ -1,0 +1,77 @@
+"""Conditional requests: whether what is there lets the request go on. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.swift.dates import parse_http_date
+from gateway.swift.errors import RefusedError
+from store.objects.model import ALWAYS, Condition
+
+_READING = (b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since")
+
+
+def tags(value: bytes) -> frozenset[str]:
+    """The etags of a header, without their quotes."""
+    found = (part.strip() for part in value.decode("latin-1").split(","))
+    return frozenset(unquoted(tag) for tag in found if tag)
+
+
+def unquoted(tag: str) -> str:
+    """An etag without its quotes."""
+    return tag[1:-1] if len(tag) > 1 and tag[0] == tag[-1] == '"' else tag
+
+
+def present(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a read has any condition at all; most have none."""
+    return any(name in headers for name in _READING)
+
+
+def for_reading(headers: Mapping[bytes, bytes], etag: str, modified_s: int) -> int | None:
+    """The status (304 or 412) that ends a read of something with this etag and date, or None to go on."""
+    value = headers.get(b"if-none-match")
+    if value:
+        wanted = tags(value)
+        if "*" in wanted or etag in wanted:
+            return 304
+    value = headers.get(b"if-match")
+    if value:
+        wanted = tags(value)
+        if not ("*" in wanted or etag in wanted):
+            return 412
+    value = headers.get(b"if-modified-since")
+    if value:
+        since = parse_http_date(value.decode("latin-1"))
+        if since is not None and modified_s <= since:
+            return 304
+    value = headers.get(b"if-unmodified-since")
+    if value:
+        since = parse_http_date(value.decode("latin-1"))
+        if since is not None and modified_s > since:
+            return 412
+    return None
+
+
+def range_stands(headers: Mapping[bytes, bytes], etag: str, modified_s: int) -> bool:
+    """Whether `Range` may be followed, as far as `If-Range` says."""
+    value = headers.get(b"if-range")
+    if value is None:
+        return True
+    tag = value.decode("latin-1").strip()
+    if tag.startswith('"'):
+        return unquoted(tag) == etag
+    return tag == etag or parse_http_date(tag) == modified_s
+
+
+def for_writing(headers: Mapping[bytes, bytes]) -> Condition:
+    """What must hold of the present object for a write. Raises RefusedError (400) for what Swift refuses."""
+    none_match = headers.get(b"if-none-match")
+    match = headers.get(b"if-match")
+    if not none_match and not match:
+        return ALWAYS
+    if none_match and "*" not in tags(none_match):
+        raise RefusedError(400, "If-None-Match only supports *")
+    return Condition(
+        match=tags(match) if match else None,
+        none_match=frozenset({"*"}) if none_match else None,
+    )

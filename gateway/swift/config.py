@@ -1,0 +1,46 @@
+"""What an operator may choose, and the limits that `/info` states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The stock limits, in bytes unless the name says otherwise; clients read them from `/info`."""
+
+    max_file_size: int = 5_368_709_122
+    max_meta_name_length: int = 128
+    max_meta_value_length: int = 256
+    max_meta_count: int = 90
+    max_meta_overall_size: int = 4096
+    max_header_size: int = 8192
+    max_object_name_length: int = 1024
+    max_container_name_length: int = 256
+    max_account_name_length: int = 256
+    container_listing_limit: int = 10_000
+    account_listing_limit: int = 10_000
+    max_manifest_segments: int = 1000
+    max_manifest_size: int = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The gateway's choices.
+
+    `reseller_prefixes`: an account is one of these, an underscore and a project's id. `operator_roles` own their
+    project's account, `reader_roles` read it, `reseller_role` owns every account. `realm` is what a refusal names
+    where no account is. `tempurl_digests` are those that a signature may use.
+    """
+
+    reseller_prefixes: tuple[str, ...] = ("AUTH",)
+    operator_roles: frozenset[str] = frozenset({"admin", "member", "swiftoperator"})
+    reader_roles: frozenset[str] = frozenset({"reader"})
+    reseller_role: str = "reselleradmin"
+    realm: str = "unknown"
+    allow_account_management: bool = True
+    account_autocreate: bool = True
+    tempurl_digests: tuple[str, ...] = ("sha1", "sha256", "sha512")
+    tempurl_methods: tuple[str, ...] = ("GET", "HEAD", "PUT", "POST", "DELETE")
+    heartbeat_seconds: float = 10.0
+    limits: Limits = field(default_factory=Limits)

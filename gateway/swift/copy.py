@@ -1,0 +1,166 @@
+"""Copies made here: COPY with `Destination`, and PUT with `X-Copy-From`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import quote, unquote
+
+from gateway.swift import conditions, metadata, object_get, object_put, ranges, slo, slo_manifest
+from gateway.swift.dates import http_date, modified_seconds
+from gateway.swift.errors import Fields, RefusedError, bad_request
+from gateway.swift.request import Request, is_true
+from gateway.swift.service import Service
+from gateway.swift.view import MANIFEST, STATIC, View, whole
+from store.core.limits import INLINE_BYTES_MAX
+from store.objects.interface import OpenObject
+from store.objects.model import ALWAYS, Condition, Container, ObjectHead, ObjectInfo
+
+Place = tuple[str, str, str]
+
+
+async def copy(service: Service, request: Request) -> None:
+    """COPY: the request's object to where `Destination` says."""
+    if not request.headers.get(b"destination"):
+        raise RefusedError(412, "Destination header required")
+    container, name = _path(request, b"destination", "Destination")
+    source = request.account, request.container, request.object
+    account = _account(request, b"destination-account", "Destination-Account") or request.account
+    await _transfer(service, request, source, (account, container, name))
+
+
+async def copy_from(service: Service, request: Request) -> None:
+    """PUT with `X-Copy-From`: what that names to the request's object."""
+    if request.headers.get(b"content-length", b"0").strip(b"0"):
+        raise bad_request("Copy requests require a zero byte body")
+    account = _account(request, b"x-copy-from-account", "X-Copy-From-Account") or request.account
+    container, name = _path(request, b"x-copy-from", "X-Copy-From")
+    await _transfer(service, request, (account, container, name), (request.account, request.container, request.object))
+
+
+def _text(request: Request, header: bytes) -> str:
+    try:
+        value = unquote(request.header(header) or "", errors="strict")
+    except UnicodeDecodeError:
+        value = "\0"
+    if "\0" in value:
+        raise RefusedError(412, "Invalid UTF8 or contains NULL")
+    return value
+
+
+def _path(request: Request, header: bytes, shown: str) -> tuple[str, str]:
+    container, slash, name = _text(request, header).removeprefix("/").partition("/")
+    if not (container and slash and name):
+        raise RefusedError(412, f"{shown} header must be of the form <container name>/<object name>")
+    return container, name
+
+
+def _account(request: Request, header: bytes, shown: str) -> str:
+    if header not in request.headers:
+        return ""
+    account = _text(request, header)
+    if not account:
+        raise RefusedError(412, "Account name cannot be empty")
+    if "/" in account:
+        raise RefusedError(412, "Account name cannot contain slashes")
+    return account
+
+
+async def _transfer(service: Service, request: Request, source: Place, target: Place) -> None:
+    account, container_name, name = source
+    container = await service.container(request, reading=True, account=account, name=container_name)
+    async with service.store.open(container, name) as opened:
+        info = opened.info
+        view = await object_get.view_of(service, request, container, opened)
+        _check_source(request, info, view)
+        request.account, request.container, request.object = target
+        target_container = await service.container(request, reading=False)
+        condition = (
+            Condition(none_match=conditions.for_writing(request.headers).none_match)
+            if b"if-none-match" in request.headers
+            else ALWAYS
+        )
+        head = _head(service, request, info)
+        answer = _answer_fields(source, info, head)
+        if STATIC in info.head.headers and request.query.get("multipart-manifest") == "get":
+            body = slo_manifest.as_sent(await whole(opened))
+            await slo.put_manifest(service, request, target_container, body, head, condition, answer)
+            return
+        written = await _write(service, request, target_container, view, opened, head, condition)
+    await request.respond(201, object_put.created(written) + answer)
+
+
+def _check_source(request: Request, info: ObjectInfo, view: View) -> None:
+    headers = {name: value for name, value in request.headers.items() if name != b"if-none-match"}
+    if conditions.present(headers):
+        status = conditions.for_reading(headers, view.etag, modified_seconds(info.changed))
+        if status is not None:
+            raise RefusedError(status)
+
+
+def _head(service: Service, request: Request, info: ObjectInfo) -> ObjectHead:
+    """What the copy is said to be: what the request says, over what the source says unless that is unwanted."""
+    said = object_put.describe(
+        service,
+        request,
+        object_put.content_type(request, request.object)
+        if b"content-type" in request.headers or is_true(request.headers.get(b"x-detect-content-type"))
+        else info.head.content_type,
+    )
+    headers = dict(said.headers)
+    if request.query.get("multipart-manifest") == "get" and MANIFEST in info.head.headers:
+        headers[MANIFEST] = info.head.headers[MANIFEST]
+    if is_true(request.headers.get(b"x-fresh-metadata")):
+        return replace(said, headers=headers)
+    for header, value in info.head.headers.items():
+        if header[0] != "." and header not in (STATIC, MANIFEST):
+            headers.setdefault(header, value)
+    metadata.check_total(headers, {}, "object", service.limits)
+    expires_at = info.head.expires_at if said.expires_at is None else said.expires_at
+    return ObjectHead(said.content_type, headers, expires_at=expires_at)
+
+
+def _answer_fields(source: Place, info: ObjectInfo, head: ObjectHead) -> Fields:
+    account, container, name = source
+    found: Fields = [
+        (b"x-copied-from-account", quote(account).encode()),
+        (b"x-copied-from", quote(f"{container}/{name}").encode()),
+        (b"x-copied-from-last-modified", http_date(modified_seconds(info.changed))),
+    ]
+    for header, value in head.headers.items():
+        if header.startswith("x-object-meta-"):
+            found.append((header.encode(), value.encode()))
+    if head.expires_at is not None:
+        found.append((b"x-delete-at", b"%d" % head.expires_at))
+    return found
+
+
+async def _write(
+    service: Service,
+    request: Request,
+    container: Container,
+    view: View,
+    opened: OpenObject,
+    head: ObjectHead,
+    condition: Condition,
+) -> ObjectInfo:
+    start, stop = 0, view.size
+    asked = ranges.parse(request.headers.get(b"range", b""))
+    if asked:
+        fitted = ranges.fit(asked, view.size)
+        if not fitted:
+            raise RefusedError(416, headers=[(b"content-range", b"bytes */%d" % view.size)])
+        if len(fitted) > 1:
+            raise bad_request("A copy takes one range")
+        start, stop = fitted[0]
+    if stop - start > service.limits.max_file_size:
+        raise RefusedError(413)
+    inline = view.inline
+    if inline is not None and stop - start <= INLINE_BYTES_MAX:
+        return await object_put.put_small(service, container, request.object, inline[start:stop], head, condition)
+    await view.check(start)
+    async with service.store.upload(container, request.object, stop - start) as upload:
+        await view.pour(start, stop, upload.write)
+        written, _etag = await upload.digest()
+        if written != stop - start:
+            raise ConnectionAbortedError(f"{written} of {stop - start} bytes could be copied")
+        return await upload.commit(head, condition)

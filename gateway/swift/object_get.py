@@ -1,0 +1,172 @@
+"""Reading objects: GET and HEAD, whole or in ranges, under conditions."""
+
+from __future__ import annotations
+
+from gateway.swift import conditions, dlo, ranges, slo_read
+from gateway.swift.dates import modified_seconds
+from gateway.swift.errors import HTML, REASONS, Fields, RefusedError
+from gateway.swift.request import Request
+from gateway.swift.service import Service
+from gateway.swift.view import MANIFEST, STATIC, PlainView, View, fields
+from store.core.errors import NotFoundError
+from store.objects.interface import OpenObject
+from store.objects.model import Container, ObjectInfo
+
+
+async def get(service: Service, request: Request) -> None:
+    """GET: the object's bytes."""
+    container = await service.container(request, reading=True)
+    try:
+        async with service.store.open(container, request.object) as opened:
+            await _answer(service, request, opened.info, await view_of(service, request, container, opened))
+    except NotFoundError:
+        raise _absent(request) from None
+
+
+async def view_of(service: Service, request: Request, container: Container, opened: OpenObject) -> View:
+    """What the request sees of an open object: a manifest's segments, unless it asks for the manifest itself."""
+    headers = opened.info.head.headers
+    if STATIC in headers:
+        if request.query.get("multipart-manifest") == "get":
+            return await slo_read.manifest_view(request, opened)
+        return await slo_read.view(service, request, container, opened)
+    if MANIFEST in headers and request.query.get("multipart-manifest") != "get":
+        return await dlo.view(service, request, container, opened.info)
+    return PlainView(opened)
+
+
+async def head(service: Service, request: Request) -> None:
+    """HEAD: the same without the bytes."""
+    container = await service.container(request, reading=True)
+    try:
+        info = await service.store.head(container, request.object)
+    except NotFoundError:
+        raise _absent(request) from None
+    headers = info.head.headers
+    size = info.size
+    etag, quoted, extra = info.etag, False, Fields()
+    if request.query.get("multipart-manifest") == "get":
+        if STATIC in headers:
+            async with service.store.open(container, request.object) as opened:
+                await _answer(service, request, opened.info, await slo_read.manifest_view(request, opened))
+            return
+    elif STATIC in headers:
+        if "part-number" in request.query:
+            async with service.store.open(container, request.object) as opened:
+                await _answer(service, request, opened.info, await view_of(service, request, container, opened))
+            return
+        size, etag, quoted, extra = *slo_read.described(info), True, slo_read.own_fields(info)
+    elif MANIFEST in headers:
+        view = await dlo.view(service, request, container, info)
+        size, etag, quoted, extra = view.size, view.etag, view.quoted, view.extra
+    answer = [*fields(info, etag, quoted=quoted), *extra]
+    if conditions.present(request.headers):
+        status = conditions.for_reading(request.headers, etag, modified_seconds(info.changed))
+        if status is not None:
+            await request.respond(status, answer)
+            return
+    await request.respond(200, answer, length=size)
+
+
+def _absent(request: Request) -> RefusedError:
+    match = request.headers.get(b"if-match")
+    return RefusedError(412 if match and "*" in conditions.tags(match) else 404)
+
+
+async def _answer(service: Service, request: Request, info: ObjectInfo, view: View) -> None:
+    headers = request.headers
+    answer = fields(info, view.etag, quoted=view.quoted, kind=view.kind)
+    answer += view.extra
+    if conditions.present(headers):
+        status = conditions.for_reading(headers, view.etag, modified_seconds(info.changed))
+        if status is not None:
+            await request.respond(status, answer)
+            return
+    size = view.size
+    if isinstance(view, slo_read.SloView) and view.part is not None:
+        await _part(request, answer, view)
+        return
+    asked = headers.get(b"range")
+    if asked is not None and request.method == "GET":
+        wanted = ranges.parse(asked)
+        if wanted and conditions.range_stands(headers, view.etag, modified_seconds(info.changed)):
+            await _ranges(service, request, answer, view, size, wanted)
+            return
+    if request.method == "HEAD":
+        await request.respond(200, answer, length=size)
+        return
+    inline = view.inline
+    if inline is not None:
+        await request.respond(200, answer, inline)
+        return
+    await view.check(0)
+    await request.begin(200, answer, size)
+    await view.pour(0, size, request.push)
+    await request.end()
+
+
+async def _ranges(
+    service: Service, request: Request, answer: Fields, view: View, size: int, wanted: ranges.Asked
+) -> None:
+    fitted = ranges.fit(wanted, size)
+    if not fitted:
+        await _unsatisfiable(request, answer, size)
+    elif size == 0:
+        await request.respond(200, answer)
+    elif len(fitted) == 1:
+        await _one_range(request, answer, view, size, *fitted[0])
+    else:
+        await _many_ranges(service, request, answer, view, size, fitted)
+
+
+async def _unsatisfiable(request: Request, answer: Fields, size: int, page: bytes | None = None) -> None:
+    answer = [field for field in answer if field[0] != b"content-type"]
+    answer += [(b"content-type", HTML), (b"content-range", b"bytes */%d" % size)]
+    title, text = REASONS[416]
+    await request.respond(416, answer, page or f"<html><h1>{title}</h1><p>{text}</p></html>".encode())
+
+
+async def _one_range(request: Request, answer: Fields, view: View, size: int, start: int, stop: int) -> None:
+    answer.append((b"content-range", ranges.content_range(start, stop, size)))
+    inline = view.inline
+    if inline is not None:
+        await request.respond(206, answer, inline[start:stop])
+        return
+    await view.check(start)
+    await request.begin(206, answer, stop - start)
+    await view.pour(start, stop, request.push)
+    await request.end()
+
+
+async def _many_ranges(
+    service: Service, request: Request, answer: Fields, view: View, size: int, fitted: ranges.Fitted
+) -> None:
+    content_type = next(value for name, value in answer if name == b"content-type")
+    boundary = service.random.bytes(16).hex().encode()
+    frame = ranges.Multipart(boundary, content_type, size, fitted)
+    answer = [field for field in answer if field[0] != b"content-type"]
+    answer.append((b"content-type", b"multipart/byteranges;boundary=" + boundary))
+    await view.check(fitted[0][0])
+    await request.begin(206, answer, frame.length)
+    for start, stop in fitted:
+        await request.push(frame.head(start, stop))
+        await view.pour(start, stop, request.push)
+        await request.push(b"\r\n")
+    await request.push(frame.tail)
+    await request.end()
+
+
+async def _part(request: Request, answer: Fields, view: slo_read.SloView) -> None:
+    """One segment of a static large object, by its number."""
+    number, size = view.part or 1, view.size
+    answer.append((b"x-parts-count", b"%d" % len(view.segments)))
+    if number > len(view.segments):
+        await _unsatisfiable(request, answer, size, b"The requested part number is not satisfiable")
+        return
+    start = sum(segment.length for segment in view.segments[: number - 1])
+    stop = start + view.segments[number - 1].length
+    if request.method == "HEAD":
+        answer.append((b"content-range", ranges.content_range(start, stop, size)))
+        await request.respond(206, answer, length=stop - start)
+        return
+    await _one_range(request, answer, view, size, start, stop)

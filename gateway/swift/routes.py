@@ -1,0 +1,93 @@
+"""What serves what, in order: the one place that knows which feature takes a request.
+
+A request goes through: path, method (here), whoever asks (a signature, else a token), the handler (here). A handler
+that has features before it looks at the header or parameter that calls for one, and for nothing else. A feature to
+come takes its place in these functions and tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from gateway.swift import account, container, copy, object_change, object_get, object_put, slo
+from gateway.swift.errors import HTML, RefusedError
+from gateway.swift.request import Request
+from gateway.swift.service import Service
+
+Handler = Callable[[Service, Request], Awaitable[None]]
+
+
+async def put_object(service: Service, request: Request) -> None:
+    """PUT of an object: a manifest, a copy, or a body."""
+    if request.query.get("multipart-manifest") == "put":
+        if request.headers.get(b"x-copy-from"):
+            raise RefusedError(405, "Multipart Manifest PUTs cannot be COPY requests")
+        await slo.put(service, request)
+    elif request.headers.get(b"x-copy-from"):
+        await copy.copy_from(service, request)
+    else:
+        await object_put.put(service, request)
+
+
+async def delete_object(service: Service, request: Request) -> None:
+    """DELETE of an object: with its segments, or alone."""
+    if request.query.get("multipart-manifest") == "delete":
+        await slo.delete(service, request)
+    else:
+        await object_change.delete(service, request)
+
+
+async def options(service: Service, request: Request) -> None:
+    """OPTIONS: the methods there are. A cross-origin preflight is refused until containers can allow origins."""
+    if b"origin" in request.headers and b"access-control-request-method" in request.headers:
+        raise RefusedError(401)
+    await request.respond(200, [(b"allow", allowed(request)), (b"content-type", HTML)])
+
+
+ACCOUNT: dict[str, Handler] = {
+    "DELETE": account.delete,
+    "GET": account.get,
+    "HEAD": account.head,
+    "OPTIONS": options,
+    "POST": account.post,
+    "PUT": account.put,
+}
+CONTAINER: dict[str, Handler] = {
+    "DELETE": container.delete,
+    "GET": container.get,
+    "HEAD": container.head,
+    "OPTIONS": options,
+    "POST": container.post,
+    "PUT": container.put,
+}
+OBJECT: dict[str, Handler] = {
+    "COPY": copy.copy,
+    "DELETE": delete_object,
+    "GET": object_get.get,
+    "HEAD": object_get.head,
+    "OPTIONS": options,
+    "POST": object_change.post,
+    "PUT": put_object,
+}
+MANAGEMENT = frozenset({"PUT", "DELETE"})
+"""Methods on an account that an operator may switch off."""
+
+
+def table(request: Request) -> dict[str, Handler]:
+    """The handlers of what the path names."""
+    return OBJECT if request.object else CONTAINER if request.container else ACCOUNT
+
+
+def allowed(request: Request) -> bytes:
+    """`Allow`: the methods of what the path names."""
+    return ", ".join(table(request)).encode()
+
+
+def handler(service: Service, request: Request) -> Handler:
+    """Whatever serves the request. Raises RefusedError (405)."""
+    found = table(request).get(request.method)
+    if found is None or (
+        not request.container and request.method in MANAGEMENT and not service.config.allow_account_management
+    ):
+        raise RefusedError(405, headers=[(b"allow", allowed(request))])
+    return found

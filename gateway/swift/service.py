@@ -1,0 +1,55 @@
+"""What every feature is given besides the request: the store, the choices made for it, and time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.swift.config import Config, Limits
+from gateway.swift.errors import RefusedError
+from gateway.swift.request import Request
+from store.core.clock import Clock
+from store.core.entropy import Random
+from store.core.errors import NotFoundError
+from store.objects.interface import ObjectStore
+from store.objects.model import Container, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The gateway's surroundings, made once."""
+
+    store: ObjectStore
+    config: Config
+    limits: Limits
+    clock: Clock
+    random: Random
+    policies: Mapping[int, Policy]
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self.clock.wall_us() / 1e6
+
+    async def container(
+        self,
+        request: Request,
+        *,
+        reading: bool,
+        listing: bool = False,
+        account: str | None = None,
+        name: str | None = None,
+    ) -> Container:
+        """The container (of the request, unless named) that the asker may read, list or write.
+
+        Raises RefusedError: 401 or 403 before 404, so that strangers learn nothing of what exists.
+        """
+        account = request.account if account is None else account
+        name = request.container if name is None else name
+        try:
+            container = await self.store.container(account, name)
+        except NotFoundError:
+            request.asker.require(request, account, name, "", reading=reading, listing=listing)
+            raise RefusedError(404) from None
+        rule = container.headers.get("x-container-read" if reading else "x-container-write", "")
+        request.asker.require(request, account, name, rule, reading=reading, listing=listing)
+        return container

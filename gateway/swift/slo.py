@@ -1,0 +1,310 @@
+"""Static large objects: writing a manifest after looking at every segment, and removing one with its segments."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+
+from gateway.swift import conditions, large_report, object_put, ranges, slo_manifest, slo_read
+from gateway.swift.dates import iso
+from gateway.swift.errors import HTML, PLAIN, RefusedError, bad_request, status_line
+from gateway.swift.large_report import Problem
+from gateway.swift.listing_formats import LISTED_BYTES, LISTED_SLO_ETAG
+from gateway.swift.request import Request, is_true
+from gateway.swift.service import Service
+from gateway.swift.slo_manifest import ManifestError, Segment, Wanted
+from gateway.swift.view import STATIC, whole
+from store.core.errors import CallerError, NotFoundError
+from store.core.limits import INLINE_BYTES_MAX
+from store.objects.model import Condition, Container, ObjectHead, ObjectInfo
+
+_LOOKERS = 8
+"""Segments looked at at once: enough to hide the way to the store, too few to crowd out others."""
+
+
+async def put(service: Service, request: Request) -> None:
+    """PUT with `multipart-manifest=put`: check what the manifest says, then keep it."""
+    condition = conditions.for_writing(request.headers)
+    container = await service.container(request, reading=False)
+    size_max = service.limits.max_manifest_size
+    too_large = RefusedError(413, f"Manifest File > {size_max} bytes")
+    size = object_put.body_size(service, request)
+    if size is not None and size > size_max:
+        raise too_large
+    try:
+        body = await request.body(size_max)
+    except RefusedError as error:
+        raise too_large if error.status == 413 else error from None
+    head = object_put.describe(service, request, object_put.content_type(request, request.object))
+    await put_manifest(service, request, container, body, head, condition)
+
+
+async def put_manifest(
+    service: Service,
+    request: Request,
+    container: Container,
+    body: bytes,
+    head: ObjectHead,
+    condition: Condition,
+    extra: list[tuple[bytes, bytes]] | None = None,
+) -> None:
+    """Check a manifest and keep it as the request's object; `extra` fields go with the answer."""
+    try:
+        wanted = slo_manifest.parse(body, f"{request.container}/{request.object}")
+    except ManifestError as error:
+        raise bad_request(str(error)) from error
+    if sum(segment.data is None for segment in wanted) > service.limits.max_manifest_segments:
+        raise RefusedError(413, f"Number of object-backed segments must be <= {service.limits.max_manifest_segments}")
+    kind = large_report.accepted(request) or "text/plain"
+    if not is_true(request.query.get("heartbeat")):
+        entries, total, problems = await _look(service, request, wanted)
+        if problems:
+            raise RefusedError(400, large_report.body(kind, {}, problems, "upload"), kind=kind.encode())
+        info, etag = await _keep(service, request, container, entries, total, head, condition)
+        await request.respond(201, object_put.created(info, etag) + (extra or []))
+        return
+    await request.begin(202, [(b"content-type", kind.encode())], None)
+    report: dict[str, Any] = {"Response Status": status_line(201), "Response Body": ""}
+    problems = []
+    async with _heartbeat(service, request):
+        try:
+            entries, total, problems = await _look(service, request, wanted)
+            if problems:
+                raise RefusedError(400)
+            info, etag = await _keep(service, request, container, entries, total, head, condition)
+            fields = dict(object_put.created(info, etag))
+            report["Etag"] = fields[b"etag"].decode()
+            report["Last Modified"] = fields[b"last-modified"].decode()
+        except RefusedError as error:
+            report["Response Status"] = status_line(error.status)
+            report["Response Body"] = error.body.decode()
+    await request.push(b"\r\n\r\n" + large_report.body(kind, report, problems, "upload"))
+    await request.end()
+
+
+@asynccontextmanager
+async def _heartbeat(service: Service, request: Request) -> AsyncIterator[None]:
+    """Send a blank now and then, so that nothing between here and the client gives up on a long answer."""
+
+    async def beat() -> None:
+        while True:
+            with trio.CancelScope(shield=True):  # half a message must not be left on the wire
+                await request.push(b" ")
+            await trio.sleep(service.config.heartbeat_seconds)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(beat)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+async def _look(
+    service: Service, request: Request, wanted: list[Wanted]
+) -> tuple[list[dict[str, Any]], int, list[Problem]]:
+    """The entries to keep and their total size; what is wrong with them."""
+    found: dict[str, ObjectInfo | str] = {}
+    paths = iter({segment.path: None for segment in wanted if segment.data is None})
+
+    async def look() -> None:
+        for path in paths:
+            found[path] = await _head(service, request, path)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(min(_LOOKERS, len(wanted))):
+            nursery.start_soon(look)
+    entries: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    total = 0
+    for index, segment in enumerate(wanted):
+        if segment.data is not None:
+            entries.append({"data": base64.b64encode(segment.data).decode()})
+            total += len(segment.data)
+            continue
+        info = found[segment.path]
+        if isinstance(info, str):
+            problems.append((slo_manifest.quoted(segment.path), info))
+            continue
+        entry, length = _entry(segment, info, problems, last=index == len(wanted) - 1)
+        entries.append(entry)
+        total += length
+    return entries, total, problems
+
+
+async def _head(service: Service, request: Request, path: str) -> ObjectInfo | str:
+    name, _, object_name = path.lstrip("/").partition("/")
+    try:
+        container = await service.container(request, reading=True, name=name)
+        return await service.store.head(container, object_name)
+    except RefusedError as error:
+        return status_line(error.status)
+    except CallerError:
+        return status_line(404)
+
+
+def _entry(segment: Wanted, info: ObjectInfo, problems: list[Problem], *, last: bool) -> tuple[dict[str, Any], int]:
+    """What to keep of one segment and the bytes it adds; appends what is wrong with it."""
+    name = slo_manifest.quoted(segment.path)
+    sub = STATIC in info.head.headers
+    size, etag = slo_read.described(info) if sub else (info.size, info.etag)
+    entry: dict[str, Any] = {
+        "name": "/" + segment.path.lstrip("/"),
+        "bytes": size,
+        "hash": etag,
+        "content_type": info.head.content_type,
+        "last_modified": iso(info.changed),
+    }
+    length = size
+    if segment.range is not None:
+        fitted = ranges.fit(segment.range, size)
+        if not fitted:
+            problems.append((name, "Unsatisfiable Range"))
+        elif fitted != [(0, size)]:
+            start, stop = fitted[0]
+            entry["range"] = f"{start}-{stop - 1}"
+            length = stop - start
+    if length < 1 and not last:
+        problems.append((name, "Too small; each segment must be at least 1 byte."))
+    if segment.size is not None and segment.size != size:
+        problems.append((name, "Size Mismatch"))
+    if segment.etag is not None and segment.etag != etag:
+        problems.append((name, "Etag Mismatch"))
+    if sub:
+        entry["sub_slo"] = True
+    return entry, length
+
+
+async def _keep(
+    service: Service,
+    request: Request,
+    container: Container,
+    entries: list[dict[str, Any]],
+    total: int,
+    head: ObjectHead,
+    condition: Condition,
+) -> tuple[ObjectInfo, str]:
+    etag = slo_manifest.etag_of(entries)
+    wanted = object_put.wanted_etag(request)
+    if wanted and wanted != etag:
+        raise RefusedError(422)
+    kept = json.dumps(entries).encode()
+    notes = {STATIC: "True", slo_read.ETAG: etag, slo_read.SIZE: str(total)}
+    head = ObjectHead(
+        head.content_type,
+        {**head.headers, **notes},
+        {LISTED_BYTES: str(total), LISTED_SLO_ETAG: etag},
+        head.expires_at,
+    )
+    name = request.object
+    if len(kept) <= INLINE_BYTES_MAX:
+        info = await service.store.put(container, name, kept, head, condition)
+    else:
+        async with service.store.upload(container, name, len(kept)) as upload:
+            await upload.write(kept)
+            await upload.digest()
+            info = await upload.commit(head, condition)
+    return info, etag
+
+
+async def delete(service: Service, request: Request) -> None:
+    """DELETE with `multipart-manifest=delete`: the segments, then the manifest."""
+    container = await service.container(request, reading=False)
+    if is_true(request.query.get("async")):
+        await _delete_one_container(service, request, container)
+        return
+    kind = large_report.accepted(request)
+    if kind is None:
+        raise RefusedError(406)
+    deleted = missing = 0
+    problems: list[Problem] = []
+    for path in await _paths(service, request, container, problems):
+        outcome = await _remove(service, request, path)
+        if outcome == 204:
+            deleted += 1
+        elif outcome == 404:
+            missing += 1
+        else:
+            problems.append((slo_manifest.quoted(path), status_line(outcome)))
+    report: dict[str, Any] = {
+        "Response Status": status_line(400 if problems else 200),
+        "Response Body": "",
+        "Number Deleted": deleted,
+        "Number Not Found": missing,
+    }
+    await request.respond(200, [(b"content-type", kind.encode())], large_report.body(kind, report, problems, "delete"))
+
+
+async def _paths(service: Service, request: Request, container: Container, problems: list[Problem]) -> list[str]:
+    """All segments of the request's manifest and of those within it, each before the manifest that names it."""
+    first = Segment(container.name, request.object, 0, "", 0, 0, True)
+    paths: list[str] = []
+    waiting: list[tuple[Segment, bool]] = [(first, False)]
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        if len(waiting) > service.limits.max_manifest_segments * 10:
+            raise RefusedError(400, "Too many buffered slo segments to delete.")
+        segment, opened = waiting.pop()
+        path = f"/{segment.container}/{segment.object}"
+        if opened or not segment.sub:
+            paths.append(path)
+            continue
+        if (segment.container, segment.object) in seen:
+            continue
+        seen.add((segment.container, segment.object))
+        try:
+            inner = await _segments(service, request, segment.container, segment.object)
+        except RefusedError as error:
+            if error.status == 404:
+                paths.append(path)
+            else:
+                problems.append((slo_manifest.quoted(path), error.body.decode()))
+            continue
+        waiting.append((segment, True))
+        waiting.extend((each, False) for each in reversed(inner) if each.data is None)
+    return paths
+
+
+async def _segments(service: Service, request: Request, container: str, name: str) -> list[Segment]:
+    held = await service.container(request, reading=False, name=container)
+    try:
+        async with service.store.open(held, name) as opened:
+            if STATIC not in opened.info.head.headers:
+                raise RefusedError(400, "Not an SLO manifest")
+            return slo_manifest.load(await whole(opened))
+    except NotFoundError:
+        raise RefusedError(404, "SLO manifest not found") from None
+
+
+async def _remove(service: Service, request: Request, path: str) -> int:
+    container, _, name = path[1:].partition("/")
+    try:
+        held = await service.container(request, reading=False, name=container)
+        await service.store.delete(held, name)
+    except RefusedError as error:
+        return error.status
+    except NotFoundError:
+        return 404
+    return 204
+
+
+async def _delete_one_container(service: Service, request: Request, container: Container) -> None:
+    """`async=on`: answer as Swift does; the segments, which must be plain and in one container, go at once."""
+    segments = [
+        segment for segment in await _segments(service, request, container.name, request.object) if segment.data is None
+    ]
+    names = sorted({segment.container for segment in segments})
+    if len(names) > 1:
+        listed = ", ".join(f'"{slo_manifest.quoted(name)}"' for name in names)
+        raise RefusedError(400, f"All segments must be in one container. Found segments in {listed}", kind=PLAIN)
+    if any(segment.sub for segment in segments):
+        raise RefusedError(400, "No segments may be large objects.", kind=PLAIN)
+    for segment in segments:
+        outcome = await _remove(service, request, f"/{segment.container}/{segment.object}")
+        if outcome not in (204, 404):
+            raise RefusedError(outcome)
+    await service.store.delete(container, request.object)
+    await request.respond(204, [(b"content-type", HTML)])

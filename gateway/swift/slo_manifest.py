@@ -1,0 +1,199 @@
+"""Manifests of static large objects: what a client sends, what is kept, what is shown. Pure.
+
+A kept manifest is a JSON list. An entry is `{"data": <base64>}`, or names a segment: `name`, `bytes`, `hash`,
+`content_type`, `last_modified`, a `range` (`first-last`) where it is not the whole, `sub_slo` where it is a static
+large object itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from gateway.swift import ranges
+from store.core.errors import DamageError
+
+_KEYS = frozenset({"path", "etag", "size_bytes", "range"})
+
+
+class ManifestError(ValueError):
+    """A manifest that cannot be taken; its text has a line for each mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A segment as the client states it: bytes of its own (`data`), or an object with what it is said to be."""
+
+    path: str = ""
+    etag: str | None = None
+    size: int | None = None
+    range: ranges.Asked | None = None
+    data: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment as it is kept. `first` and `last` are the bytes of it that count."""
+
+    container: str
+    object: str
+    size: int
+    etag: str
+    first: int
+    last: int
+    sub: bool
+    data: bytes | None = None
+
+    @property
+    def length(self) -> int:
+        """Bytes that it adds to the whole."""
+        return self.last - self.first + 1
+
+
+def parse(body: bytes, own_path: str) -> list[Wanted]:
+    """A client's manifest. `own_path` is `container/object` of the manifest. Raises ManifestError."""
+    try:
+        entries = json.loads(body)
+    except (ValueError, RecursionError):
+        raise ManifestError("Manifest must be valid JSON.\n") from None
+    if not isinstance(entries, list):
+        raise ManifestError("Manifest must be a list.\n")
+    wanted: list[Wanted] = []
+    mistakes: list[str] = []
+    for index, entry in enumerate(entries):
+        try:
+            wanted.append(_entry(entry, own_path, last=index == len(entries) - 1))
+        except ManifestError as mistake:
+            mistakes.append(f"Index {index}: {mistake}\n")
+    if entries and all(isinstance(entry, dict) and "data" in entry for entry in entries):
+        mistakes.append("Inline data segments require at least one object-backed segment.\n")
+    if mistakes:
+        raise ManifestError("".join(mistakes))
+    return wanted
+
+
+def _entry(entry: Any, own_path: str, *, last: bool) -> Wanted:
+    if not isinstance(entry, dict):
+        raise ManifestError("not a JSON object")
+    if "data" in entry:
+        _known(entry, frozenset({"data"}))
+        return Wanted(data=_data(entry["data"]))
+    if "path" not in entry:
+        raise ManifestError("expected keys to include one of 'data' or 'path'")
+    _known(entry, _KEYS)
+    path, etag = entry["path"], entry.get("etag")
+    if not isinstance(path, str):
+        raise ManifestError('"path" must be a string')
+    if etag is not None and not isinstance(etag, str):
+        raise ManifestError('"etag" must be a string or null (if provided)')
+    if not _storable(path) or "/" not in path.strip("/"):
+        raise ManifestError("path does not refer to an object. Path must be of the form /container/object.")
+    size = _size(entry.get("size_bytes"))
+    if size is not None and size < 1 and not last:
+        raise ManifestError("too small; each segment must be at least 1 byte.")
+    if path.lstrip("/") == own_path:
+        raise ManifestError("manifest must not include itself as a segment")
+    asked = _range(entry.get("range"), size)
+    return Wanted(path, etag, size, asked)
+
+
+def _known(entry: dict[str, Any], keys: frozenset[str]) -> None:
+    strange = sorted(key for key in entry if key not in keys)
+    if strange:
+        raise ManifestError(f"extraneous keys {', '.join(json.dumps(key) for key in strange)}")
+
+
+def _storable(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in path
+
+
+def _data(value: Any) -> bytes:
+    try:
+        data = base64.b64decode(value.encode("ascii"), validate=True)
+    except (AttributeError, ValueError, binascii.Error):
+        raise ManifestError("data must be valid base64") from None
+    if not data:
+        raise ManifestError("too small; each segment must be at least 1 byte.")
+    return data
+
+
+def _size(value: Any) -> int | None:
+    if value is None:
+        return None
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ManifestError("invalid size_bytes") from None
+
+
+def _range(value: Any, size: int | None) -> ranges.Asked | None:
+    if not value:
+        return None
+    asked = ranges.parse(f"bytes={value}") if isinstance(value, str) else None
+    if asked is None:
+        raise ManifestError("invalid range")
+    if len(asked) > 1:
+        raise ManifestError("multiple ranges (only one allowed)")
+    if size is not None and not ranges.fit(asked, size):
+        raise ManifestError("unsatisfiable range")
+    return asked
+
+
+def etag_of(entries: Sequence[dict[str, Any]]) -> str:
+    """The etag of the whole: the MD5 over its parts' own, with their ranges."""
+    whole = hashlib.md5(usedforsecurity=False)
+    for entry in entries:
+        if "data" in entry:
+            part = hashlib.md5(base64.b64decode(entry["data"]), usedforsecurity=False).hexdigest()
+        elif "range" in entry:
+            part = f"{entry['hash']}:{entry['range']};"
+        else:
+            part = entry["hash"]
+        whole.update(part.encode())
+    return whole.hexdigest()
+
+
+def load(kept: bytes) -> list[Segment]:
+    """A kept manifest. Raises DamageError for anything that was not written by `json.dumps` of checked entries."""
+    try:
+        return [_segment(entry) for entry in json.loads(kept)]
+    except (ValueError, TypeError, KeyError) as error:
+        raise DamageError(f"no manifest of a static large object ({error!r})") from error
+
+
+def _segment(entry: dict[str, Any]) -> Segment:
+    if "data" in entry:
+        data = base64.b64decode(entry["data"])
+        return Segment("", "", len(data), "", 0, len(data) - 1, False, data)
+    container, _, name = entry["name"].lstrip("/").partition("/")
+    size = int(entry["bytes"])
+    first, last = 0, size - 1
+    if "range" in entry:
+        first, last = (int(edge) for edge in entry["range"].split("-"))
+    return Segment(container, name, size, entry["hash"], first, last, bool(entry.get("sub_slo")))
+
+
+def as_sent(kept: bytes) -> bytes:
+    """A kept manifest in the form that a client can send again."""
+    entries = json.loads(kept)
+    for entry in entries:
+        if "data" not in entry:
+            for key in ("content_type", "last_modified", "sub_slo"):
+                entry.pop(key, None)
+            entry["path"], entry["size_bytes"], entry["etag"] = entry.pop("name"), entry.pop("bytes"), entry.pop("hash")
+    return json.dumps(entries, sort_keys=True).encode()
+
+
+def quoted(path: str) -> str:
+    """A path as the lists of mistakes name it."""
+    return quote(path)

@@ -1,0 +1,207 @@
+"""Temporary URLs: a signature in the query stands in for a token."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import calendar
+import hmac
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from urllib.parse import quote
+
+from gateway.swift.config import Config
+from gateway.swift.dates import http_date
+from gateway.swift.errors import Fields, RefusedError
+from gateway.swift.request import Request
+from gateway.swift.service import Service
+from store.core.errors import NotFoundError
+
+_BY_HEX_LENGTH = {40: "sha1", 64: "sha256", 128: "sha512"}
+_DIGESTS = frozenset(_BY_HEX_LENGTH.values())
+_FORBIDDEN = (b"x-object-manifest", b"x-symlink-target")
+_KEPT_PARAMS = ("temp_url_sig", "temp_url_expires", "temp_url_prefix", "filename", "inline")
+
+
+def is_signed(query_string: bytes) -> bool:
+    """Whether a request may bear a signature; asked of every request, so it only looks for the letters."""
+    return b"temp_url_" in query_string
+
+
+def parse_signature(value: str) -> tuple[str, bytes] | None:
+    """The digest's name and the signature, from `<hex>` or `<digest>:<base64>`; None where it is neither."""
+    try:
+        if ":" in value:
+            name, _, packed = value.partition(":")
+            packed = packed.replace("-", "+").replace("_", "/").rstrip("=")
+            signature = base64.b64decode((packed + "=" * (-len(packed) % 4)).encode("ascii"), validate=True)
+            return (name, signature) if name in _DIGESTS else None
+        name = _BY_HEX_LENGTH.get(len(value), "")
+        return (name, binascii.unhexlify(value)) if name else None
+    except ValueError:
+        return None
+
+
+def parse_expires(value: str) -> int:
+    """Seconds since the epoch, from digits or ISO 8601; 0 where it is neither."""
+    try:
+        return int(value) if len(value) < 20 else 0
+    except ValueError:
+        pass
+    try:
+        return calendar.timegm(time.strptime(value, "%Y-%m-%dT%H:%M:%SZ"))
+    except (ValueError, OverflowError):
+        return 0
+
+
+def sign(method: str, expires: int, path: str, key: str, digest: str, ip_range: str = "") -> bytes:
+    """The signature that this key gives to this use of this path."""
+    lines = [f"ip={ip_range}"] if ip_range else []
+    lines += [method, str(expires), path]
+    return hmac.new(key.encode(), "\n".join(lines).encode(), digest).digest()
+
+
+def in_network(address: str, network: str) -> bool:
+    """Whether an address lies in a network; False where either cannot be read."""
+    try:
+        return ip_address(address) in ip_network(network)
+    except ValueError:
+        return False
+
+
+def _keys(headers: Mapping[str, str], kind: str) -> list[str]:
+    names = (f"x-{kind}-meta-temp-url-key", f"x-{kind}-meta-temp-url-key-2")
+    return [headers[name] for name in names if headers.get(name)]
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """Whoever holds a signed URL: they reach one container, or with an account's key that whole account."""
+
+    account: str
+    container: str
+    config: Config
+
+    def owns(self, account: str) -> bool:
+        return False
+
+    def require(
+        self, request: Request, account: str, container: str, rule: str, *, reading: bool, listing: bool = False
+    ) -> None:
+        if account != self.account or not container or (self.container and container != self.container):
+            raise _invalid(request)
+
+
+def _invalid(request: Request) -> RefusedError:
+    realm = quote(request.account)
+    return RefusedError(
+        401,
+        "401 Unauthorized: Temp URL invalid\n",
+        headers=[(b"www-authenticate", f'Swift realm="{realm}"'.encode())],
+    )
+
+
+async def asker(service: Service, request: Request) -> Signed | None:
+    """The holder of the request's signature, None where there is none. Raises RefusedError (401) where it is bad."""
+    if request.method == "OPTIONS":
+        return None
+    if "temp_url_sig" not in request.query and "temp_url_expires" not in request.query:
+        return None
+    signed = parse_signature(request.param("temp_url_sig"))
+    expires = parse_expires(request.param("temp_url_expires"))
+    config = service.config
+    if signed is None or signed[0] not in config.tempurl_digests or expires < service.now():
+        raise _invalid(request)
+    name = request.object
+    if request.method not in config.tempurl_methods or not request.path.startswith("/v1/") or not name.strip("/"):
+        raise _invalid(request)
+    ip_range = request.param("temp_url_ip_range")
+    if ip_range and not in_network(request.client, ip_range):
+        raise _invalid(request)
+    path = f"/v1/{request.account}/{request.container}/{name}"
+    if "temp_url_prefix" in request.query:
+        prefix = request.param("temp_url_prefix")
+        if not name.startswith(prefix):
+            raise _invalid(request)
+        path = f"prefix:/v1/{request.account}/{request.container}/{prefix}"
+    methods = ("HEAD", "GET", "POST", "PUT") if request.method == "HEAD" else (request.method,)
+    holder = await _holder(service, request, methods, expires, path, signed, ip_range)
+    _restrict(request, expires)
+    return holder
+
+
+async def _holder(
+    service: Service,
+    request: Request,
+    methods: Iterable[str],
+    expires: int,
+    path: str,
+    signed: tuple[str, bytes],
+    ip_range: str,
+) -> Signed:
+    """Which key made the signature. All are tried, so that the time taken does not say which."""
+    digest, signature = signed
+    account, container = await _all_keys(service, request)
+    found: Signed | None = None
+    for keys, scope in ((container, request.container), (account, "")):
+        for key in keys:
+            for method in methods:
+                if hmac.compare_digest(sign(method, expires, path, key, digest, ip_range), signature):
+                    found = Signed(request.account, scope, service.config)
+    if found is None:
+        raise _invalid(request)
+    return found
+
+
+async def _all_keys(service: Service, request: Request) -> tuple[list[str], list[str]]:
+    account: list[str] = []
+    container: list[str] = []
+    try:
+        account = _keys((await service.store.account(request.account)).headers, "account")
+        container = _keys((await service.store.container(request.account, request.container)).headers, "container")
+    except NotFoundError:
+        pass
+    return account, container
+
+
+def _restrict(request: Request, expires: int) -> None:
+    """Take from the request what a signature does not cover, and see to what its answer may show."""
+    if request.method not in ("GET", "HEAD"):
+        for header in _FORBIDDEN:
+            if header in request.headers:
+                shown = header.decode().title()
+                raise RefusedError(400, f"The header {shown!r} is not allowed in this tempurl")
+    request.keep_params(_KEPT_PARAMS)
+    filename = request.param("filename")
+    inline = "inline" in request.query
+    reading = request.method in ("GET", "HEAD")
+    name = request.path.rstrip("/").rpartition("/")[2]
+
+    def finish(status: int, fields: Fields) -> Fields:
+        shown = [
+            field
+            for field in fields
+            if not field[0].startswith(b"x-object-meta-") or field[0].startswith(b"x-object-meta-public-")
+        ]
+        if not (reading and 200 <= status < 300):
+            return shown
+        present = next((value for header, value in shown if header == b"content-disposition"), None)
+        shown = [field for field in shown if field[0] not in (b"content-disposition", b"expires")]
+        shown.append((b"content-disposition", disposition(name, filename, present, inline=inline)))
+        shown.append((b"expires", http_date(min(expires, 253_402_300_799))))
+        return shown
+
+    request.add_finisher(finish)
+
+
+def disposition(name: str, filename: str, present: bytes | None, *, inline: bool) -> bytes:
+    """`Content-Disposition`: as the URL asks, else as the object has it, else a download under the object's name."""
+    if inline and not filename:
+        return b"inline"
+    if not filename and present is not None:
+        return present
+    shown = filename or name
+    kind = "inline" if inline else "attachment"
+    return f"{kind}; filename=\"{quote(shown, safe=' /')}\"; filename*=UTF-8''{quote(shown)}".encode()

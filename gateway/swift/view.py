@@ -1,0 +1,161 @@
+"""What a reader sees of an object: its own bytes, or those of the segments that a manifest names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from gateway.swift.dates import http_date, modified_seconds, timestamp
+from gateway.swift.errors import Fields
+from store.objects.interface import Buffer, OpenObject
+from store.objects.model import ObjectInfo
+
+Sink = Callable[[Buffer], Awaitable[None]]
+
+MANIFEST = "x-object-manifest"
+STATIC = "x-static-large-object"
+
+
+class View(Protocol):
+    """Something to read: `size` bytes, named by `etag` (without quotes)."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def etag(self) -> str: ...
+
+    @property
+    def quoted(self) -> bool:
+        """Whether the etag is shown in quotes, as Swift does where it is no MD5 of the bytes."""
+        ...
+
+    @property
+    def kind(self) -> str | None:
+        """A content type in the place of the object's own."""
+        ...
+
+    @property
+    def extra(self) -> Fields:
+        """Fields besides the object's own."""
+        ...
+
+    @property
+    def inline(self) -> Buffer | None:
+        """All bytes, where they are at hand."""
+        ...
+
+    async def check(self, start: int) -> None:
+        """Raise RefusedError where the bytes from `start` on are known not to be readable."""
+        ...
+
+    async def pour(self, start: int, stop: int, sink: Sink) -> None:
+        """Give the bytes [start, stop) to `sink`, piece by piece, each before the next is read."""
+        ...
+
+
+class PlainView:
+    """An object's own bytes."""
+
+    __slots__ = ("etag", "kind", "opened", "size")
+
+    quoted = False
+
+    def __init__(self, opened: OpenObject, kind: str | None = None) -> None:
+        self.opened = opened
+        self.size = opened.info.size
+        self.etag = opened.info.etag
+        self.kind = kind
+
+    @property
+    def extra(self) -> Fields:
+        return []
+
+    @property
+    def inline(self) -> Buffer | None:
+        return self.opened.inline
+
+    async def check(self, start: int) -> None:
+        return
+
+    async def pour(self, start: int, stop: int, sink: Sink) -> None:
+        await pour(self.opened, start, stop, sink)
+
+
+class BytesView:
+    """Bytes made here."""
+
+    __slots__ = ("data", "etag", "size")
+
+    quoted = False
+    kind = None
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.size = len(data)
+        self.etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+    @property
+    def extra(self) -> Fields:
+        return []
+
+    @property
+    def inline(self) -> Buffer | None:
+        return self.data
+
+    async def check(self, start: int) -> None:
+        return
+
+    async def pour(self, start: int, stop: int, sink: Sink) -> None:
+        await sink(self.data[start:stop])
+
+
+async def pour(opened: OpenObject, start: int, stop: int, sink: Sink) -> None:
+    """Give an open object's bytes to `sink`."""
+    async with closing(opened.read(start, stop)) as pieces:
+        async for piece in pieces:
+            await sink(piece)
+
+
+@asynccontextmanager
+async def closing(pieces: AsyncIterator[Buffer]) -> AsyncIterator[AsyncIterator[Buffer]]:
+    """Close a generator that is left half read, here and not whenever it is collected."""
+    try:
+        yield pieces
+    finally:
+        close = getattr(pieces, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def whole(opened: OpenObject) -> bytes:
+    """All bytes of a small object."""
+    if opened.inline is not None:
+        return bytes(opened.inline)
+    gathered = bytearray()
+
+    async def gather(piece: Buffer) -> None:
+        gathered.extend(piece)
+
+    await pour(opened, 0, opened.info.size, gather)
+    return bytes(gathered)
+
+
+def fields(info: ObjectInfo, etag: str, *, quoted: bool, kind: str | None = None) -> Fields:
+    """The headers that describe an object."""
+    head = info.head
+    found: Fields = [
+        (b"content-type", (kind or head.content_type).encode()),
+        (b"etag", f'"{etag}"'.encode() if quoted else etag.encode()),
+        (b"last-modified", http_date(modified_seconds(info.changed))),
+        (b"x-timestamp", timestamp(info.changed)),
+        (b"accept-ranges", b"bytes"),
+    ]
+    for name, value in head.headers.items():
+        if name[0] != ".":  # the gateway's own notes, which no client sees
+            found.append((name.encode(), value.encode()))
+    if head.expires_at is not None:
+        found.append((b"x-delete-at", b"%d" % head.expires_at))
+    return found
