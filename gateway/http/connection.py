@@ -93,16 +93,15 @@ class Connection:
             except OSError:
                 return None
             if head is None:
-                return not first
+                return False
             first = False
             exchange = Exchange(head, self._reader, self._transport, self._ticker, self._limits, self._draining)
             await self._run_app(head, exchange)
-            if exchange.answered:
+            if not exchange.finished:
+                return None if exchange.wire_used else False
+            if exchange.gone:
                 return True
-            writer = exchange.writer
-            if exchange.gone or not writer.complete:
-                return None
-            if not writer.keep_alive:
+            if not exchange.writer.keep_alive:
                 return head.keep_alive or not self._reader.body_complete or self._reader.buffered > 0
             if not self._reader.body_complete and not await exchange.drain():
                 return True
@@ -117,10 +116,11 @@ class Connection:
         self.idle = not reader.buffered
         deadline = ticker.deadline(limits.idle_timeout if self.idle and not first else limits.head_timeout)
         while True:
-            if self.idle and (self._retired or self._draining.begun):
-                return None
+            ending = self.idle and (self._retired or self._draining.begun)
             try:
-                data = await self._transport.receive(limits.head_read, deadline, expect_wait=True)
+                data = await self._transport.receive(
+                    limits.head_read, ticker.now if ending else deadline, yielding=True
+                )
             except Interrupted:
                 continue
             except TimedOut:
@@ -136,6 +136,8 @@ class Connection:
             head = reader.next_head()
             if head is not None:
                 return head
+            if deadline < ticker.now:  # it drips, so that no single read is late
+                raise Refusal(408, "the request head came too slowly")
 
     async def _run_app(self, head: RequestHead, exchange: Exchange) -> None:
         raw_path = head.raw_path

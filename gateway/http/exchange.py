@@ -36,7 +36,7 @@ class Exchange:
 
     __slots__ = (
         "_continue", "_delivered", "_draining", "_eof", "_head", "_limits", "_over", "_reader", "_ticker", "_transport",
-        "answered", "gone", "wire_used", "writer",
+        "finished", "gone", "wire_used", "writer",
     )  # fmt: skip
 
     def __init__(
@@ -61,8 +61,8 @@ class Exchange:
         self.writer = ResponseWriter(head_only=head.method == "HEAD", http10=head.http10)
         self.wire_used = False
         """Bytes of the response have left."""
-        self.answered = False
-        """The server has answered in the application's place."""
+        self.finished = False
+        """A whole response has left, the application's or the server's own."""
         self.gone = False
 
     # What the application calls
@@ -114,6 +114,7 @@ class Exchange:
                     if not sent:  # cancelled, too: part of the bytes may be out
                         self.lose()
             if self.writer.complete:
+                self.finished = True
                 self._end()
         elif kind == "http.response.start":
             self.writer.start(
@@ -135,7 +136,7 @@ class Exchange:
                 head_only = self._head.method == "HEAD"
                 answer = plain_answer(status, reason, date=self._ticker.date, head_only=head_only)
                 await self._transport.send([answer], self._limits.send_timeout)
-                self.answered = True
+                self.finished = True
         except (TimedOut, OSError):
             pass
         finally:
@@ -186,7 +187,7 @@ class Exchange:
     async def _disconnect(self) -> Message:
         """Waits until the response or the client is over. A client that has ended its side may still be reading, so
         that alone is no disconnect; and what it sends ahead is kept up to one read."""
-        while not self.gone and not self.writer.complete:
+        while not self.gone and not self.finished:
             if self._eof or self._reader.buffered >= self._limits.head_read:
                 if self._over is None:
                     self._over = trio.Event()

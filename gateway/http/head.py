@@ -28,7 +28,7 @@ _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VERSION: Final = re.compile(rb"HTTP/[0-9](\.[0-9])?")
 _AUTHORITY: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 _ABSOLUTE: Final = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(.*)")
-_ENCODING: Final = re.compile(rb"\r\ntransfer-encoding:[ \t]*([^\r\n]*[^\r\n \t])[ \t]*(?=\r\n)", re.IGNORECASE)
+_ENCODING: Final = re.compile(rb"\r\ntransfer-encoding:[ \t]*([ -~]*[!-~])[ \t]*(?=\r\n)", re.IGNORECASE)
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:", re.IGNORECASE)
 _SPECIAL: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"))
 

@@ -29,8 +29,9 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 class Transport(Protocol):
     """What a connection needs of the network."""
 
-    async def receive(self, size: int, deadline: float, *, expect_wait: bool = False) -> bytes:
-        """Up to `size` bytes, or b"" at the end."""
+    async def receive(self, size: int, deadline: float, *, yielding: bool = False) -> bytes:
+        """Up to `size` bytes, or b"" at the end. A deadline that is not in the future means not to wait. `yielding`
+        lets other tasks run first: they give the client time to send, and a wait costs more than that."""
 
     async def send(self, parts: Sequence[Buffer], timeout: float) -> None:
         """Sends all parts. `timeout` bounds each stretch of time without progress."""
@@ -64,10 +65,10 @@ class SocketTransport:
         self._write_deadline = NEVER
         ticker.watch(self)
 
-    async def receive(self, size: int, deadline: float, *, expect_wait: bool = False) -> bytes:
+    async def receive(self, size: int, deadline: float, *, yielding: bool = False) -> bytes:
         if self._reading:
             raise RuntimeError("another task is receiving already")
-        if expect_wait:
+        if yielding:
             self._burst = 0
             await trio.lowlevel.checkpoint()
         else:
@@ -77,7 +78,8 @@ class SocketTransport:
         try:
             return self._sock.recv(size)
         except BlockingIOError:
-            pass
+            if deadline <= self._ticker.now:
+                raise TimedOut from None
         self._burst = 0
         self._read_deadline = deadline
         self._reading = True
@@ -198,7 +200,7 @@ class StreamTransport:
         self._interrupted = False
         self._wait: trio.CancelScope | None = None
 
-    async def receive(self, size: int, deadline: float, *, expect_wait: bool = False) -> bytes:
+    async def receive(self, size: int, deadline: float, *, yielding: bool = False) -> bytes:
         if self._wait is not None:
             raise RuntimeError("another task is receiving already")
         self._interrupted = False
