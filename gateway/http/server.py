@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from gateway.http.transport import SocketTransport, StreamTransport, Transport
 logger = logging.getLogger(__name__)
 
 _SHORT_OF: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS))
+_NO_LISTENER: Final = frozenset((errno.EBADF, errno.ENOTSOCK, errno.EINVAL))
 _RETRY_ACCEPT: Final = 0.1
 
 
@@ -94,26 +96,37 @@ class _Server:
             connection.retire()
 
     async def accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
-        """Accepts until cancelled. A lack of descriptors is waited out."""
+        """Accepts until cancelled, all that wait at once. A lack of descriptors is waited out."""
         server = _address(listener.socket.getsockname())
-        while True:
+        with socket.socket(fileno=os.dup(listener.socket.fileno())) as listening:
+            listening.setblocking(False)
+            while True:
+                await trio.lowlevel.wait_readable(listening)
+                try:
+                    while True:
+                        sock, address = listening.accept()
+                        sock.setblocking(False)
+                        await self._take_place(sock)
+                        connections.start_soon(self._serve, sock, _address(address), server)
+                except BlockingIOError:
+                    continue
+                except OSError as error:
+                    if error.errno in _SHORT_OF:
+                        logger.warning("cannot accept a connection: %s", error)
+                        await trio.sleep(_RETRY_ACCEPT)
+                    elif error.errno in _NO_LISTENER:
+                        raise
+
+    async def _take_place(self, sock: socket.socket) -> None:
+        try:
+            self._places.acquire_nowait()
+        except trio.WouldBlock:
+            self._make_room()
             try:
-                sock, address = await listener.socket.accept()
-            except OSError as error:
-                if error.errno in _SHORT_OF:
-                    logger.warning("cannot accept a connection: %s", error)
-                    await trio.sleep(_RETRY_ACCEPT)
-                elif error.errno in (errno.EBADF, errno.ENOTSOCK, errno.EINVAL):
-                    raise
-                continue
-            try:
-                if self._places.value == 0:
-                    self._make_room()
                 await self._places.acquire()
-            except trio.Cancelled:
+            except BaseException:
                 sock.close()
                 raise
-            connections.start_soon(self._serve, sock, _address(address), server)
 
     def _make_room(self) -> None:
         for connection in self._connections:
@@ -121,7 +134,7 @@ class _Server:
                 connection.retire()
                 return
 
-    async def _serve(self, sock: trio.socket.SocketType, client: Address | None, server: Address | None) -> None:
+    async def _serve(self, sock: socket.socket, client: Address | None, server: Address | None) -> None:
         try:
             if sock.family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -134,11 +147,10 @@ class _Server:
         finally:
             self._places.release()
 
-    async def _open(self, sock: trio.socket.SocketType) -> Transport | None:
+    async def _open(self, sock: socket.socket) -> Transport | None:
         if self._tls is None:
-            plain = socket.socket(sock.family, sock.type, sock.proto, fileno=sock.detach())
-            return SocketTransport(plain, self._ticker)
-        stream = trio.SSLStream(trio.SocketStream(sock), self._tls, server_side=True)
+            return SocketTransport(sock, self._ticker)
+        stream = trio.SSLStream(trio.SocketStream(trio.socket.from_stdlib_socket(sock)), self._tls, server_side=True)
         try:
             with trio.fail_after(self._limits.head_timeout):
                 await stream.do_handshake()

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import http.client
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import requests
 import trio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
 
-from tests.gateway_http.harness import echo, reject, running
+from tests.gateway_http.harness import echo, get, read_until, reject, running, status_of
 
 
 @pytest.fixture
@@ -61,3 +66,22 @@ async def test_curl_round_trip(tmp_path: Path) -> None:
         command = ["curl", "-sS", "-T", str(tmp_path / "in"), "-o", str(tmp_path / "out"), url]
         await trio.run_process(command, capture_stderr=True)
     assert (tmp_path / "out").read_bytes() == (tmp_path / "in").read_bytes()
+
+
+async def test_starlette_runs_on_it() -> None:
+    async def numbers() -> AsyncIterator[bytes]:
+        for number in range(3):
+            yield b"%d," % number
+
+    async def stream(request: Request) -> Response:
+        return StreamingResponse(numbers())
+
+    async def double(request: Request) -> Response:
+        return JSONResponse((await request.json()) * 2)
+
+    app = Starlette(routes=[Route("/stream", stream), Route("/double", double, methods=["POST"])])
+    async with running(app) as server, await server.connect() as connection:
+        await connection.send_all(get("/stream"))
+        assert b"transfer-encoding: chunked" in await read_until(connection, b"2,\r\n0\r\n\r\n")
+        await connection.send_all(b"POST /double HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n[1]")
+        assert status_of(await read_until(connection, b"[1,1]")) == 200

@@ -126,16 +126,14 @@ async def test_accepting_survives_a_lack_of_descriptors(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     failures = [errno.EMFILE, errno.ECONNABORTED, errno.ENFILE]
-    with trio.socket.socket() as some:
-        kind = type(some)
+    real_accept = socket.socket.accept
 
-    async def accept(self: trio.socket.SocketType) -> object:
+    def accept(self: socket.socket) -> object:
         if failures:
             raise OSError(failures.pop(0), "no")
-        return await real_accept(self)
+        return real_accept(self)
 
-    real_accept = kind.accept
-    monkeypatch.setattr(kind, "accept", accept)
+    monkeypatch.setattr(socket.socket, "accept", accept)
     async with running(echo) as server:
         assert status_of(await server.ask(get("/", "Connection: close"))) == 200
     assert not failures
