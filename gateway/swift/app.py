@@ -52,7 +52,7 @@ class SwiftApp:
         service = self._service
         now_s = service.clock.wall_us() // 1_000_000
         txid = f"tx{service.random.bytes(11).hex()[:21]}-{now_s:010x}"
-        request = Request(scope, receive, send, txid, now_s)
+        request = Request(scope, receive, send, txid, now_s, title_case=service.config.title_case_headers)
         extra = request.headers.get(b"x-trans-id-extra")
         if extra:
             request.txid = txid + "-" + quote(extra[:32].decode("latin-1"))

@@ -30,7 +30,8 @@ class Config:
 
     `reseller_prefixes`: an account is one of these, an underscore and a project's id. `operator_roles` own their
     project's account, `reader_roles` read it, `reseller_role` owns every account. `realm` is what a refusal names
-    where no account is. `tempurl_digests` are those that a signature may use.
+    where no account is. `tempurl_digests` are those that a signature may use. `title_case_headers` spells names in
+    answers as `Content-Type`, for clients that look at case; ASGI says lower case, so the server must let it pass.
     """
 
     reseller_prefixes: tuple[str, ...] = ("AUTH",)
@@ -43,4 +44,5 @@ class Config:
     tempurl_digests: tuple[str, ...] = ("sha1", "sha256", "sha512")
     tempurl_methods: tuple[str, ...] = ("GET", "HEAD", "PUT", "POST", "DELETE")
     heartbeat_seconds: float = 10.0
+    title_case_headers: bool = False
     limits: Limits = field(default_factory=Limits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import quote, unquote
 
-from gateway.swift import conditions, metadata, object_get, object_put, ranges, slo, slo_manifest
+from gateway.swift import conditions, metadata, object_get, object_put, ranges, slo, slo_manifest, slo_read
 from gateway.swift.dates import http_date, modified_seconds
 from gateway.swift.errors import Fields, RefusedError, bad_request
 from gateway.swift.request import Request, is_true
@@ -145,7 +145,11 @@ async def _write(
 ) -> ObjectInfo:
     start, stop = 0, view.size
     asked = ranges.parse(request.headers.get(b"range", b""))
-    if asked:
+    if isinstance(view, slo_read.SloView) and view.part is not None:
+        if view.part > len(view.segments):
+            raise RefusedError(416, "The requested part number is not satisfiable")
+        start, stop = view.part_range(view.part)
+    elif asked:
         fitted = ranges.fit(asked, view.size)
         if not fitted:
             raise RefusedError(416, headers=[(b"content-range", b"bytes */%d" % view.size)])

@@ -79,6 +79,12 @@ class RefusedError(Exception):
         self.body = PAGES[status] if text is None else text.encode() if isinstance(text, str) else text
         self.headers = headers or []
         self.kind = kind
+        self.stock = text is None
+
+    @property
+    def text(self) -> str:
+        """The body as a report of a long operation quotes it."""
+        return "\n".join(REASONS[self.status]) if self.stock else self.body.decode()
 
 
 def bad_request(text: str) -> RefusedError:

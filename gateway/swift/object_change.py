@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from gateway.swift import conditions, object_put
-from gateway.swift.errors import HTML, PAGES
+from gateway.swift.errors import HTML, PAGES, RefusedError
 from gateway.swift.request import Request
 from gateway.swift.service import Service
 from gateway.swift.view import STATIC
-from store.objects.model import ObjectHead, ObjectInfo
+from store.objects.model import Container, ObjectHead, ObjectInfo
 
 
 async def post(service: Service, request: Request) -> None:
@@ -25,9 +25,21 @@ async def post(service: Service, request: Request) -> None:
     await request.respond(202, [(b"content-type", HTML)], PAGES[202])
 
 
+async def _check_expiry(service: Service, request: Request, container: Container) -> None:
+    """Raise RefusedError unless the object ends when the client believes it does."""
+    stated = request.headers[b"x-if-delete-at"]
+    if not stated.isdigit() or len(stated) > 10:
+        raise RefusedError(400, "Bad X-If-Delete-At header value")
+    info = await service.store.head(container, request.object)
+    if info.head.expires_at != int(stated):
+        raise RefusedError(412, "X-If-Delete-At and X-Delete-At do not match")
+
+
 async def delete(service: Service, request: Request) -> None:
     """DELETE: the object and its bytes."""
     condition = conditions.for_writing(request.headers)
     container = await service.container(request, reading=False)
+    if b"x-if-delete-at" in request.headers:
+        await _check_expiry(service, request, container)
     await service.store.delete(container, request.object, condition)
     await request.respond(204, [(b"content-type", HTML)])

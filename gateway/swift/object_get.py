@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.swift import conditions, dlo, ranges, slo_read
 from gateway.swift.dates import modified_seconds
-from gateway.swift.errors import HTML, REASONS, Fields, RefusedError
+from gateway.swift.errors import HTML, PAGES, Fields, RefusedError
 from gateway.swift.request import Request
 from gateway.swift.service import Service
 from gateway.swift.view import MANIFEST, STATIC, PlainView, View, fields
@@ -89,7 +89,11 @@ async def _answer(service: Service, request: Request, info: ObjectInfo, view: Vi
     asked = headers.get(b"range")
     if asked is not None and request.method == "GET":
         wanted = ranges.parse(asked)
-        if wanted and conditions.range_stands(headers, view.etag, modified_seconds(info.changed)):
+        if (
+            wanted
+            and len(wanted) <= view.ranges_max
+            and conditions.range_stands(headers, view.etag, modified_seconds(info.changed))
+        ):
             await _ranges(service, request, answer, view, size, wanted)
             return
     if request.method == "HEAD":
@@ -122,8 +126,8 @@ async def _ranges(
 async def _unsatisfiable(request: Request, answer: Fields, size: int, page: bytes | None = None) -> None:
     answer = [field for field in answer if field[0] != b"content-type"]
     answer += [(b"content-type", HTML), (b"content-range", b"bytes */%d" % size)]
-    title, text = REASONS[416]
-    await request.respond(416, answer, page or f"<html><h1>{title}</h1><p>{text}</p></html>".encode())
+    body = page or PAGES[416]
+    await request.respond(416, answer, b"" if request.method == "HEAD" else body)
 
 
 async def _one_range(request: Request, answer: Fields, view: View, size: int, start: int, stop: int) -> None:
@@ -163,8 +167,7 @@ async def _part(request: Request, answer: Fields, view: slo_read.SloView) -> Non
     if number > len(view.segments):
         await _unsatisfiable(request, answer, size, b"The requested part number is not satisfiable")
         return
-    start = sum(segment.length for segment in view.segments[: number - 1])
-    stop = start + view.segments[number - 1].length
+    start, stop = view.part_range(number)
     if request.method == "HEAD":
         answer.append((b"content-range", ranges.content_range(start, stop, size)))
         await request.respond(206, answer, length=stop - start)

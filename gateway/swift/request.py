@@ -24,7 +24,6 @@ Finisher = Callable[[int, Fields], Fields]
 
 _TRUE = frozenset({b"true", b"1", b"yes", b"on", b"t", b"y"})
 _NO_QUERY: dict[str, str] = {}
-_LENGTHLESS = frozenset({204, 304})
 
 
 def is_true(value: bytes | str | None) -> bool:
@@ -48,6 +47,7 @@ class Request:
         "_query_string",
         "_receive",
         "_send",
+        "_title_case",
         "account",
         "asker",
         "client",
@@ -63,10 +63,13 @@ class Request:
 
     asker: Asker
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, txid: str, now_s: int) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, txid: str, now_s: int, *, title_case: bool = False
+    ) -> None:
         self._receive = receive
         self._send = send
         self._now_s = now_s
+        self._title_case = title_case
         self.txid = txid
         self.method: str = scope["method"]
         fields = scope["headers"]
@@ -190,11 +193,13 @@ class Request:
         if self.finishers is not None:
             for finisher in self.finishers:
                 headers = finisher(status, headers)
+        if self._title_case:
+            return [(name.title(), value) for name, value in headers]
         return headers
 
     async def respond(self, status: int, headers: Fields, body: Buffer = b"", length: int | None = None) -> None:
         """Answer at once. `length` is stated instead of the body's own where only the head is sent."""
-        if status not in _LENGTHLESS:
+        if status != 304:
             headers.append((b"content-length", b"%d" % (len(body) if length is None else length)))
         headers = self._finished(status, headers)
         self.started = True

@@ -82,7 +82,7 @@ async def put_manifest(
             report["Last Modified"] = fields[b"last-modified"].decode()
         except RefusedError as error:
             report["Response Status"] = status_line(error.status)
-            report["Response Body"] = error.body.decode()
+            report["Response Body"] = error.text
     await request.push(b"\r\n\r\n" + large_report.body(kind, report, problems, "upload"))
     await request.end()
 
@@ -261,7 +261,7 @@ async def _paths(service: Service, request: Request, container: Container, probl
             if error.status == 404:
                 paths.append(path)
             else:
-                problems.append((slo_manifest.quoted(path), error.body.decode()))
+                problems.append((slo_manifest.quoted(path), error.text))
             continue
         waiting.append((segment, True))
         waiting.extend((each, False) for each in reversed(inner) if each.data is None)

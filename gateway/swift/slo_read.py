@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.swift import slo_manifest
 from gateway.swift.errors import Fields, RefusedError, bad_request
+from gateway.swift.ranges import RANGES_MAX
 from gateway.swift.request import Request
 from gateway.swift.service import Service
 from gateway.swift.slo_manifest import Segment
@@ -63,6 +64,7 @@ class SloView:
 
     quoted = True
     kind = None
+    ranges_max = RANGES_MAX
 
     def __init__(
         self,
@@ -86,6 +88,11 @@ class SloView:
     @property
     def inline(self) -> Buffer | None:
         return None
+
+    def part_range(self, number: int) -> tuple[int, int]:
+        """The bytes [start, stop) of one segment, by its number from 1."""
+        start = sum(segment.length for segment in self.segments[: number - 1])
+        return start, start + self.segments[number - 1].length
 
     async def check(self, start: int) -> None:
         try:

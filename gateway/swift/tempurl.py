@@ -46,10 +46,8 @@ def parse_signature(value: str) -> tuple[str, bytes] | None:
 
 def parse_expires(value: str) -> int:
     """Seconds since the epoch, from digits or ISO 8601; 0 where it is neither."""
-    try:
+    if value.isascii() and value.isdigit():
         return int(value) if len(value) < 20 else 0
-    except ValueError:
-        pass
     try:
         return calendar.timegm(time.strptime(value, "%Y-%m-%dT%H:%M:%SZ"))
     except (ValueError, OverflowError):

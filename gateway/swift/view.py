@@ -9,6 +9,7 @@ from typing import Protocol
 
 from gateway.swift.dates import http_date, modified_seconds, timestamp
 from gateway.swift.errors import Fields
+from gateway.swift.ranges import RANGES_MAX
 from store.objects.interface import Buffer, OpenObject
 from store.objects.model import ObjectInfo
 
@@ -47,6 +48,11 @@ class View(Protocol):
         """All bytes, where they are at hand."""
         ...
 
+    @property
+    def ranges_max(self) -> int:
+        """Ranges that one answer may have; more are answered with the whole."""
+        ...
+
     async def check(self, start: int) -> None:
         """Raise RefusedError where the bytes from `start` on are known not to be readable."""
         ...
@@ -62,6 +68,7 @@ class PlainView:
     __slots__ = ("etag", "kind", "opened", "size")
 
     quoted = False
+    ranges_max = RANGES_MAX
 
     def __init__(self, opened: OpenObject, kind: str | None = None) -> None:
         self.opened = opened
@@ -91,6 +98,7 @@ class BytesView:
 
     quoted = False
     kind = None
+    ranges_max = RANGES_MAX
 
     def __init__(self, data: bytes) -> None:
         self.data = data
