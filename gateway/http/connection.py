@@ -27,7 +27,18 @@ Address = tuple[str, int | None]
 class Connection:
     """Reads requests from a transport and runs the application for each, one after the other."""
 
-    __slots__ = ("_app", "_draining", "_limits", "_reader", "_retired", "_scope", "_ticker", "_transport", "idle")
+    __slots__ = (
+        "_app",
+        "_draining",
+        "_limits",
+        "_reader",
+        "_retired",
+        "_scope",
+        "_ticker",
+        "_transport",
+        "idle",
+        "served",
+    )
 
     def __init__(
         self,
@@ -59,6 +70,8 @@ class Connection:
         }
         self.idle = True
         """Nothing of a request has arrived."""
+        self.served = False
+        """There has been a request, so that this is a connection kept for later."""
 
     def retire(self) -> None:
         """Asks the connection to end as soon as it is idle, which may be now."""
@@ -84,17 +97,16 @@ class Connection:
 
     async def _serve(self) -> bool | None:
         """True: close, but let the client finish sending. False: close. None: abort."""
-        first = True
         while True:
             try:
-                head = await self._next_head(first)
+                head = await self._next_head()
             except Refusal as refusal:
                 return await self._refuse(refusal)
             except OSError:
                 return None
             if head is None:
                 return False
-            first = False
+            self.served = True
             exchange = Exchange(head, self._reader, self._transport, self._ticker, self._limits, self._draining)
             await self._run_app(head, exchange)
             if not exchange.finished:
@@ -106,7 +118,7 @@ class Connection:
             if not self._reader.body_complete and not await exchange.drain():
                 return True
 
-    async def _next_head(self, first: bool) -> RequestHead | None:
+    async def _next_head(self) -> RequestHead | None:
         """The next request; None if there will be none."""
         reader, ticker, limits = self._reader, self._ticker, self._limits
         head = reader.next_head() if reader.buffered else None
@@ -114,7 +126,7 @@ class Connection:
             await trio.lowlevel.checkpoint()
             return head
         self.idle = not reader.buffered
-        deadline = ticker.deadline(limits.idle_timeout if self.idle and not first else limits.head_timeout)
+        deadline = ticker.deadline(limits.idle_timeout if self.idle and self.served else limits.head_timeout)
         while True:
             ending = self.idle and (self._retired or self._draining.begun)
             try:

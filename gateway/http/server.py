@@ -130,7 +130,7 @@ class _Server:
 
     def _make_room(self) -> None:
         for connection in self._connections:
-            if connection.idle:
+            if connection.idle and connection.served:
                 connection.retire()
                 return
 
