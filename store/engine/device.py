@@ -306,6 +306,16 @@ class Device:
         self._check_alive()
         return self.view.garbage(limit)
 
+    async def tombstones(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """(packed key, stamp) of tombstones behind the packed key `after`."""
+        self._check_alive()
+        return self.view.tombstones(after, limit)
+
+    async def uploads(self, limit: int) -> list[tuple[bytes, bytes]]:
+        """(data id, the mark's packed key) of uploads that were neither committed nor given up for good."""
+        self._check_alive()
+        return self.view.uploads(limit)
+
     def forget_garbage(self, data_id: bytes) -> None:
         """Displaced data were dropped everywhere."""
         self.view.forget_garbage(data_id)

@@ -125,6 +125,12 @@ def index_key(key: RowKey) -> bytes:
     return _PREFIX.pack(b"r", place, table, shard) + name
 
 
+def parse_key(packed: bytes, name: bytes) -> RowKey:
+    """The row key of a packed one and the whole name."""
+    _, place, table, shard = _PREFIX.unpack_from(packed)
+    return RowKey(place, table, shard, name)
+
+
 def key_shard(packed: bytes) -> tuple[int, bytes, int]:
     """(place, table, shard) of an index key."""
     _, place, table, shard = _PREFIX.unpack_from(packed)

@@ -8,6 +8,8 @@ index transaction:
     d...   a data block                          (store.engine.block)
     c...   usage of a shard by policy            `c` + shard prefix -> msgpack {policy: [objects, bytes]}
     x...   rows that expire                      `x` + expires (8, big-endian) + row key -> empty
+    t...   tombstones                            `t` + row key -> stamp (12)
+    u...   marks of uploads under way            `u` + data id -> row key of the mark
     g...   data that a newer row displaced       `g` + data id -> msgpack [place, table, shard, name, policy, summary]
     s...   live bytes of a segment               `s` + id (8, big-endian) -> msgpack [kind, live]
     m...   what of the log this view holds       `mlog` -> msgpack [segment, offset, seq]; `mbulk`, `mnext`
@@ -187,6 +189,14 @@ class View:
         """Displaced data that nobody has confirmed as dropped."""
         return [_decode_garbage(key, value) for key, value in self.range(b"g", b"h", limit)]
 
+    def tombstones(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """(row key, stamp) of tombstones behind the row key `after`."""
+        return [(key[1:], stamp) for key, stamp in self.range(b"t" + after + b"\0", b"u", limit)]
+
+    def uploads(self, limit: int) -> list[tuple[bytes, bytes]]:
+        """(data id, the mark's row key) of uploads that were neither committed nor given up for good."""
+        return [(key[1:], packed) for key, packed in self.range(b"u", b"v", limit)]
+
     # -- blocks --------------------------------------------------------------------------------------------------
 
     def block(self, key: BlockKey) -> IndexBlock | None:
@@ -263,15 +273,24 @@ class View:
             return ""
         if mark.flags & Flag.ABORT:
             return "aborted"
-        self._memtable.put(mark_key, None)
-        self.add_live(mark.location, -mark.location.length)
+        self._remove(mark_key, mark)
         return ""
+
+    def _remove(self, packed: bytes, row: IndexRow) -> None:
+        self._memtable.put(packed, None)
+        self.add_live(row.location, -row.location.length)
+        if row.name.startswith(UPLOAD):
+            self._memtable.put(b"u" + row.name[len(UPLOAD) :], None)
+        if row.flags & Flag.TOMBSTONE:
+            self._memtable.put(b"t" + packed, None)
 
     def _derive(self, packed: bytes, row: Row, before: IndexRow | None) -> None:
         live = not row.flags & Flag.TOMBSTONE
         if before is not None:
             if before.flags & Flag.EXPIRES:
                 self._memtable.put(b"x" + _U64.pack(before.expires) + packed, None)
+            if before.flags & Flag.TOMBSTONE and live:
+                self._memtable.put(b"t" + packed, None)
             if before.flags & Flag.DATA and before.data_id != row.data_id:
                 garbage = Garbage(before.data_id, row.key, before.policy, before.summary)
                 self._memtable.put(b"g" + before.data_id, _encode_garbage(garbage))
@@ -279,7 +298,11 @@ class View:
                     self.garbage_added(garbage)
         if row.flags & Flag.EXPIRES:
             self._memtable.put(b"x" + _U64.pack(row.expires) + packed, b"")
+        if not live:
+            self._memtable.put(b"t" + packed, row.stamp.pack())
         if row.key.name[:1] == SYSTEM:
+            if row.key.name.startswith(UPLOAD):
+                self._memtable.put(b"u" + row.key.name[len(UPLOAD) :], packed)
             return
         counts = self._shard_usage(packed[:PREFIX_BYTES])
         if before is not None and before.live:
@@ -315,8 +338,7 @@ class View:
         row = self.row(packed)
         if row is None or row.stamp != stamp:
             return False
-        self._memtable.put(packed, None)
-        self.add_live(row.location, -row.location.length)
+        self._remove(packed, row)
         return True
 
     def forget_garbage(self, data_id: bytes) -> None:

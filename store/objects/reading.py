@@ -1,0 +1,140 @@
+"""Reading data: block by block, each verified; a copy or fragment that is bad or missing is passed over, rebuilt from
+the others, and reported so that it is repaired. What cannot be had in full is an error, never shorter data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
+
+from store.core.errors import DamageError, DrystoneError
+from store.core.worker import Worker, run_in
+from store.engine.block import BlockKey
+from store.engine.device import Device
+from store.objects.erasure import codec_for
+from store.objects.rowcodec import Placed
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Pins:
+    """Counts readers by data id: what is being read is not dropped yet."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[bytes] = Counter()
+
+    def add(self, data_id: bytes) -> None:
+        self._counts[data_id] += 1
+
+    def remove(self, data_id: bytes) -> None:
+        self._counts[data_id] -= 1
+        if self._counts[data_id] <= 0:
+            del self._counts[data_id]
+
+    def __contains__(self, data_id: bytes) -> bool:
+        return data_id in self._counts
+
+
+class DataReader:
+    """Reads the data of one object."""
+
+    def __init__(
+        self,
+        devices: Mapping[int, Device],
+        worker: Worker,
+        data_id: bytes,
+        size: int,
+        placed: Placed,
+        on_damage: Callable[[], None],
+    ) -> None:
+        self._devices = devices
+        self._worker = worker
+        self._data_id = data_id
+        self._size = size
+        self._placed = placed
+        self._on_damage = on_damage
+
+    async def read(self, start: int, stop: int) -> AsyncIterator[Buffer]:
+        """The bytes [start, stop), in pieces of up to a block. Raises DamageError."""
+        block_bytes = self._placed.block_bytes
+        while start < stop:
+            block, low = divmod(start, block_bytes)
+            length = min(block_bytes, self._size - block * block_bytes)
+            high = min(length, stop - block * block_bytes)
+            if self._placed.k:
+                for piece in await self._read_stripe(block, length, low, high):
+                    yield piece
+            else:
+                yield await self._read_copy(block, low, high)
+            start = block * block_bytes + high
+
+    async def block(self, block: int) -> Buffer:
+        """A whole block or stripe."""
+        start = block * self._placed.block_bytes
+        stop = min(self._size, start + self._placed.block_bytes)
+        pieces = [bytes(piece) async for piece in self.read(start, stop)]
+        return b"".join(pieces)
+
+    async def _read_copy(self, block: int, low: int, high: int) -> memoryview:
+        places = self._placed.devices
+        failures: dict[int, BaseException] = {}
+        for turn in range(len(places)):
+            number = places[(block + turn) % len(places)]
+            try:
+                piece = await self._device(number).read_block(BlockKey(self._data_id, block, 0), low, high)
+            except DrystoneError as error:
+                failures[number] = error
+                continue
+            if failures:
+                self._on_damage()
+            return piece
+        raise DamageError(f"no good copy of block {block} of {self._data_id.hex()}: {failures}")
+
+    async def _read_stripe(self, block: int, length: int, low: int, high: int) -> list[Buffer]:
+        placed = self._placed
+        codec = codec_for(placed.codec, placed.k, placed.m)
+        part_bytes = -(-length // placed.k)
+        pieces: list[Buffer] = []
+        fragments: dict[int, Buffer] = {}
+        for number in range(low // part_bytes, -(-high // part_bytes)):
+            try:
+                fragment = await self._read_fragment(block, number)
+            except DrystoneError:
+                return [await self._rebuild(block, length, low, high, fragments, missing=number)]
+            fragments[number] = fragment
+            first = number * part_bytes
+            pieces.append(codec.part(fragment)[max(0, low - first) : min(part_bytes, high - first)])
+        return pieces
+
+    async def _rebuild(
+        self, block: int, length: int, low: int, high: int, fragments: dict[int, Buffer], missing: int
+    ) -> memoryview:
+        """A part of a stripe from any k of its fragments."""
+        placed = self._placed
+        failures: dict[int, BaseException] = {}
+        for number in range(placed.k + placed.m):
+            if len(fragments) == placed.k:
+                break
+            if number in fragments or number == missing:
+                continue
+            try:
+                fragments[number] = await self._read_fragment(block, number)
+            except DrystoneError as error:
+                failures[number] = error
+        self._on_damage()
+        if len(fragments) < placed.k:
+            raise DamageError(
+                f"stripe {block} of {self._data_id.hex()}: {len(fragments)} good fragments of {placed.k}: {failures}"
+            )
+        decode = partial(codec_for(placed.codec, placed.k, placed.m).decode, fragments, length)
+        return memoryview(await run_in(self._worker, decode))[low:high]
+
+    async def _read_fragment(self, block: int, number: int) -> memoryview:
+        device = self._device(self._placed.devices[number])
+        return await device.read_block(BlockKey(self._data_id, block, number))
+
+    def _device(self, number: int) -> Device:
+        device = self._devices.get(number)
+        if device is None:
+            raise DamageError(f"device {number} is not there")
+        return device

@@ -1,0 +1,129 @@
+"""What accounts, containers and objects look like inside a row: `summary` (in the index) and `detail` (in the log).
+
+All msgpack, each with its version first.
+
+    object     summary [1, etag (16 bytes), content type, created [us, writer] or 0, listing or 0, placed or 0]
+               detail  [1, headers]
+               placed  [block bytes, k, m, codec, [device, ...]]: k = 0 says replicated; devices in fragment order
+    container  summary [1, container id, shards, created [us, writer] or 0]      detail [1, headers]
+    account    summary [1, account id, shards, created [us, writer] or 0]        detail [1, headers]
+
+`created` 0 stands for the row's own stamp, `listing` 0 for an empty mapping, `placed` 0 for data within the row.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgpack
+
+from store.core.errors import DamageError
+from store.core.stamp import Stamp
+from store.objects.model import Headers, ObjectEntry, ObjectHead, ObjectInfo
+
+VERSION = 1
+
+
+class Placed(NamedTuple):
+    """Where an object's data lie: device ids, by fragment if `k` > 0 (else each has all blocks)."""
+
+    block_bytes: int
+    k: int
+    m: int
+    codec: str
+    devices: tuple[int, ...]
+
+
+class ObjectSummary(NamedTuple):
+    etag: str
+    content_type: str
+    created: Stamp
+    listing: dict[str, str]
+    placed: Placed | None
+
+
+class TableSummary(NamedTuple):
+    """An account or a container: the table that its children are in."""
+
+    id: bytes
+    shards: int
+    created: Stamp
+
+
+def _unpack(packed: bytes, what: str, fields: int) -> list[object]:
+    values: list[object]
+    try:
+        version, *values = msgpack.unpackb(packed)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise DamageError(f"{what} is not of a known form: {error}") from error
+    if version != VERSION or len(values) != fields:
+        raise DamageError(f"{what} of version {version} is not known here")
+    return values
+
+
+def encode_object(etag: str, head: ObjectHead, created: Stamp | None, placed: Placed | None) -> tuple[bytes, bytes]:
+    """(summary, detail). `created` None says: the row's own stamp."""
+    summary = msgpack.packb(
+        (
+            VERSION,
+            bytes.fromhex(etag),
+            head.content_type,
+            created or 0,
+            dict(head.listing) if head.listing else 0,
+            placed or 0,
+        )
+    )
+    return summary, encode_headers(head.headers)
+
+
+def decode_object(summary: bytes, stamp: Stamp) -> ObjectSummary:
+    try:
+        version, etag, content_type, created, listing, placed = msgpack.unpackb(summary)
+        if version != VERSION:
+            raise DamageError(f"object summary of version {version} is not known here")
+        return ObjectSummary(
+            etag.hex(),
+            content_type,
+            Stamp(*created) if created else stamp,
+            listing or {},
+            Placed(placed[0], placed[1], placed[2], placed[3], tuple(placed[4])) if placed else None,
+        )
+    except (ValueError, TypeError, IndexError, msgpack.UnpackException) as error:
+        raise DamageError(f"object summary is not of a known form: {error}") from error
+
+
+def encode_headers(headers: Headers) -> bytes:
+    packed: bytes = msgpack.packb((VERSION, dict(headers)))
+    return packed
+
+
+def decode_headers(detail: bytes) -> dict[str, str]:
+    (headers,) = _unpack(detail, "detail", 1)
+    if not isinstance(headers, dict):
+        raise DamageError("detail holds no headers")
+    return headers
+
+
+def encode_table(summary: TableSummary, stamp: Stamp) -> bytes:
+    created = 0 if summary.created == stamp else summary.created
+    packed: bytes = msgpack.packb((VERSION, summary.id, summary.shards, created))
+    return packed
+
+
+def decode_table(summary: bytes, stamp: Stamp) -> TableSummary:
+    table, shards, created = _unpack(summary, "table summary", 3)
+    if not isinstance(table, bytes) or not isinstance(shards, int):
+        raise DamageError("table summary holds no table")
+    return TableSummary(table, shards, Stamp(*created) if isinstance(created, list) else stamp)
+
+
+def object_info(
+    name: str, stamp: Stamp, size: int, policy: int, expires: int, summary: ObjectSummary, headers: Headers
+) -> ObjectInfo:
+    head = ObjectHead(summary.content_type, headers, summary.listing, expires or None)
+    return ObjectInfo(name, size, summary.etag, head, summary.created, stamp, policy)
+
+
+def object_entry(name: str, stamp: Stamp, size: int, summary: bytes) -> ObjectEntry:
+    decoded = decode_object(summary, stamp)
+    return ObjectEntry(name, size, decoded.etag, decoded.content_type, decoded.listing, stamp)

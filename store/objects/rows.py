@@ -1,0 +1,354 @@
+"""Rows across devices: strict quorums over the homes of a row, and so one register per key.
+
+The protocol is ABD (Attiya, Bar-Noy, Dolev, 1995) with stamps that the writer keeps above all it has seen: a write
+counts when a quorum of the homes in *every* live layout has it durably; a read asks a quorum of the newest synced
+layout, and where two homes disagree it writes the newer version back before it answers. So reads, writes and deletes of
+one key are linearizable, usually in one round trip. Handoffs never count.
+
+A home that is not trusted (made anew in place of a lost one) takes writes, but its silence proves nothing, so reads do
+not ask it. Quorums still meet: of any write's quorum at least one trusted home is in every quorum of trusted ones.
+
+Within this process writers of one key take turns (`turn`). Across processes a read-modify-write will need a ballot in
+the row's homes; until then the store runs as one process.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import NamedTuple
+
+import structlog
+import trio
+
+from store.core.errors import ConflictError, DamageError, DrystoneError, QuorumError
+from store.core.stamp import Stamp, StampSource
+from store.engine.device import Device, RowWrite
+from store.engine.record import Kind, seal
+from store.engine.row import Flag, IndexRow, Row, RowKey, encode_meta, index_key
+from store.engine.view import Applied
+from store.ring import ROWS, Ring, quorum
+
+log = structlog.get_logger()
+
+PLACES_MAX = 100_000
+STAMP_RETRIES = 8
+
+
+class ReadRow(NamedTuple):
+    """The newest version of a row, and the homes that are known to have it."""
+
+    row: IndexRow
+    homes: tuple[int, ...]
+
+
+class Rows:
+    """The rows of all tables."""
+
+    def __init__(self, ring: Ring, devices: Mapping[int, Device], stamps: StampSource) -> None:
+        self.ring = ring
+        self.devices = devices
+        self.stamps = stamps
+        self._places: OrderedDict[tuple[bytes, int], int] = OrderedDict()
+        self._turns: dict[bytes, trio.Lock] = {}
+
+    # -- keys ----------------------------------------------------------------------------------------------------
+
+    def key(self, table: bytes, shards: int, name: bytes) -> RowKey:
+        """Where a name of a table belongs. The hash is keyed: nobody can aim names at one shard."""
+        shard = self.ring.place(table, name) % shards if shards > 1 else 0
+        return RowKey(self.place(table, shard), table, shard, name)
+
+    def place(self, table: bytes, shard: int) -> int:
+        """The ring's place of a shard."""
+        known = self._places.get((table, shard))
+        if known is None:
+            known = self._places[table, shard] = self.ring.place(b"rows", table, shard.to_bytes(2))
+            if len(self._places) > PLACES_MAX:
+                self._places.popitem(last=False)
+        return known
+
+    @asynccontextmanager
+    async def turn(self, packed: bytes) -> AsyncIterator[None]:
+        """Writers of one key take turns."""
+        lock = self._turns.get(packed)
+        if lock is None:
+            lock = self._turns[packed] = trio.Lock()
+        try:
+            async with lock:
+                yield
+        finally:
+            statistics = lock.statistics()
+            if not statistics.locked and not statistics.tasks_waiting:
+                self._turns.pop(packed, None)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    async def read(self, key: RowKey, packed: bytes) -> ReadRow | None:
+        """The newest version of a row (tombstones too), known to a quorum when this returns."""
+        homes = self.ring.read_set(ROWS, key.place)
+        needed = quorum(len(homes))
+        answers: dict[int, IndexRow | None] = {}
+        failures: dict[int, BaseException] = {}
+        newest: IndexRow | None = None
+        agreed = True
+        for home in homes:
+            if len(answers) >= needed and agreed:
+                break
+            device = self.devices.get(home)
+            if device is None or not device.trusted:
+                continue
+            try:
+                row = await device.find_row(packed)
+            except DrystoneError as error:
+                failures[home] = error
+                continue
+            if answers and (row and row.stamp) != (newest and newest.stamp):
+                agreed = False
+            answers[home] = row
+            if row is not None and (newest is None or row.stamp > newest.stamp):
+                newest = row
+        if len(answers) < needed:
+            raise QuorumError("reading a row", needed, len(answers), failures)
+        if newest is None:
+            return None
+        self.stamps.observe(Stamp.unpack(newest.stamp))
+        having = tuple(home for home, row in answers.items() if row is not None and row.stamp == newest.stamp)
+        found = ReadRow(newest, having)
+        if not agreed:
+            await self._write_back(key, packed, found)
+        return found
+
+    async def load(self, key: RowKey, packed: bytes, found: ReadRow, *, payload: bool = True) -> Row:
+        """The whole row, verified, from whichever home has it intact. A home that has not is repaired."""
+        damaged: list[int] = []
+        failures: dict[int, BaseException] = {}
+        others = [home for home in self.ring.homes_all(ROWS, key.place) if home not in found.homes]
+        for home in (*found.homes, *others):
+            device = self.devices.get(home)
+            if device is None:
+                continue
+            try:
+                at_home = found.row if home == found.homes[0] else await device.find_row(packed)
+                if at_home is None or at_home.stamp != found.row.stamp:
+                    continue
+                row = await device.load_row(packed, at_home, payload=payload)
+            except DamageError as error:
+                damaged.append(home)
+                failures[home] = error
+                continue
+            except DrystoneError as error:
+                failures[home] = error
+                continue
+            if damaged:
+                whole = row if payload else await device.load_row(packed, at_home, payload=True)
+                self._send(prepare(whole), damaged)
+            return row
+        raise DamageError(f"no home has row {key.name!r} intact: {failures}")
+
+    async def _write_back(self, key: RowKey, packed: bytes, found: ReadRow) -> None:
+        """Bring a version that not all of a quorum have to a quorum."""
+        row = await self.load(key, packed, found)
+        await self.write(row._replace(flags=row.flags & ~Flag.GUARD), packed)
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    async def write(self, row: Row, packed: bytes) -> Applied:
+        """Write one version to a quorum of its homes in every live layout.
+
+        Returns what became of it: a `stamp` above the row's own says that a newer version had been there. Raises
+        QuorumError (the write may still take effect), and ConflictError where a guard refused it.
+        """
+        sets = self.ring.write_sets(ROWS, row.key.place)
+        return await Ballot(sets, "writing a row").write(prepare(row, packed), self.devices)
+
+    def _send(self, write: RowWrite, homes: Iterable[int]) -> None:
+        """Write to homes without waiting: repair. What fails now is found again later."""
+        for home in homes:
+            try:
+                self.devices[home].submit_row(write, _ignore)
+            except DrystoneError as error:
+                log.warning("repair not written", device=home, error=str(error))
+
+    async def write_next(self, row: Row, packed: bytes) -> tuple[Row, Applied]:
+        """Write a row as the newest version. The caller has the key's turn; `row.stamp` is chosen here."""
+        seen = row.stamp
+        for _ in range(STAMP_RETRIES):
+            row = row._replace(stamp=self.stamps.next(seen))
+            applied = await self.write(row, packed)
+            if applied.stamp <= row.stamp.pack():
+                return row, applied
+            # Our clock is behind the version that is there: step over it.
+            seen = Stamp.unpack(applied.stamp)
+            self.stamps.observe(seen)
+        raise ConflictError("the row changes faster than it can be written")
+
+    # -- ranges --------------------------------------------------------------------------------------------------
+
+    async def list_shard(
+        self, table: bytes, shard: int, start: bytes, stop: bytes | None, limit: int, *, reverse: bool
+    ) -> tuple[list[IndexRow], bytes | None]:
+        """Rows of a shard with start <= name < stop, in order, tombstones left out; and the last name that was looked
+        at where there may be more behind it, else None. There may be no rows and yet more to come.
+        """
+        place = self.place(table, shard)
+        homes = self.ring.read_set(ROWS, place)
+        needed = quorum(len(homes))
+        pages: dict[int, list[IndexRow]] = {}
+        failures: dict[int, BaseException] = {}
+        for home in homes:
+            if len(pages) >= needed:
+                break
+            device = self.devices.get(home)
+            if device is None or not device.trusted:
+                continue
+            try:
+                pages[home] = await device.list_rows(place, table, shard, start, stop, limit, reverse=reverse)
+            except DrystoneError as error:
+                failures[home] = error
+        if len(pages) < needed:
+            raise QuorumError("listing a shard", needed, len(pages), failures)
+        full = [page for page in pages.values() if len(page) == limit]
+        first, *rest = pages.values()
+        if all(_same(first, page) for page in rest):
+            return [row for row in first if row.live], first[-1].name if full else None
+        bound = None
+        if full:
+            # Each page is complete only up to its own last name: believe no one beyond the nearest of these.
+            ends = [page[-1].name for page in full]
+            bound = max(ends) if reverse else min(ends)
+            for home, page in pages.items():
+                pages[home] = [row for row in page if (row.name >= bound if reverse else row.name <= bound)]
+        rows = await self._agree(place, table, shard, pages, reverse=reverse)
+        return [row for row in rows if row.live], bound
+
+    async def _agree(
+        self, place: int, table: bytes, shard: int, pages: dict[int, list[IndexRow]], *, reverse: bool
+    ) -> list[IndexRow]:
+        """The newest version of each row; those that not all homes have are written back."""
+        newest: dict[bytes, IndexRow] = {}
+        having: dict[bytes, list[int]] = {}
+        for home, page in pages.items():
+            for row in page:
+                known = newest.get(row.name)
+                if known is None or row.stamp > known.stamp:
+                    newest[row.name] = row
+                    having[row.name] = [home]
+                elif row.stamp == known.stamp:
+                    having[row.name].append(home)
+        for name, row in newest.items():
+            if len(having[name]) < len(pages):
+                key = RowKey(place, table, shard, name)
+                await self._write_back(key, index_key(key), ReadRow(row, tuple(having[name])))
+        return [newest[name] for name in sorted(newest, reverse=reverse)]
+
+    async def usage(self, table: bytes, shards: int) -> dict[int, tuple[int, int]]:
+        """{policy: (rows, bytes)} of a table. Exact once writes settle: homes that lag are outvoted."""
+        total: dict[int, tuple[int, int]] = {}
+        for shard in range(shards):
+            for policy, (count, size) in (await self._shard_usage(table, shard)).items():
+                before = total.get(policy, (0, 0))
+                total[policy] = (before[0] + count, before[1] + size)
+        return total
+
+    async def _shard_usage(self, table: bytes, shard: int) -> dict[int, tuple[int, int]]:
+        place = self.place(table, shard)
+        homes = self.ring.read_set(ROWS, place)
+        needed = quorum(len(homes))
+        answers: list[dict[int, tuple[int, int]]] = []
+        failures: dict[int, BaseException] = {}
+        for home in homes:
+            device = self.devices.get(home)
+            if device is None or not device.trusted:
+                continue
+            try:
+                answers.append(await device.usage(place, table, shard))
+            except DrystoneError as error:
+                failures[home] = error
+        if len(answers) < needed:
+            raise QuorumError("counting a shard", needed, len(answers), failures)
+        return max(answers, key=answers.count)
+
+
+class Ballot:
+    """One write to the homes of every live layout, and the wait for its quorums."""
+
+    def __init__(self, sets: tuple[tuple[int, ...], ...], doing: str) -> None:
+        self._sets = sets
+        self._doing = doing
+        self._applied: dict[int, Applied] = {}
+        self._failures: dict[int, BaseException] = {}
+        self._open = 0
+        self._task: trio.lowlevel.Task | None = None
+        self._decided = False
+
+    async def write(self, write: RowWrite, devices: Mapping[int, Device]) -> Applied:
+        homes = self._sets[0] if len(self._sets) == 1 else tuple(dict.fromkeys(h for s in self._sets for h in s))
+        self._open = len(homes)
+        for home in homes:
+            try:
+                devices[home].submit_row(write, partial(self._answered, home))
+            except (KeyError, DrystoneError) as error:
+                self._open -= 1
+                self._failures[home] = error
+        if not self._settled():
+            self._task = trio.lowlevel.current_task()
+            # Not to be cancelled: the row is on its way, and the key's turn must not end before it has arrived.
+            await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
+        return self._outcome()
+
+    def _answered(self, home: int, applied: Applied | None, error: DrystoneError | None) -> None:
+        self._open -= 1
+        if applied is None or applied.refused:
+            reason = f"refused: {applied.refused}" if applied is not None else ""
+            self._failures[home] = error or ConflictError(reason)
+        else:
+            self._applied[home] = applied
+        if self._task is not None and self._settled():
+            task, self._task = self._task, None
+            trio.lowlevel.reschedule(task)
+
+    def _settled(self) -> bool:
+        return self._open == 0 or self._has_quorums()
+
+    def _has_quorums(self) -> bool:
+        applied = self._applied
+        for homes in self._sets:
+            count = 0
+            for home in homes:
+                if home in applied:
+                    count += 1
+            if count < len(homes) // 2 + 1:
+                return False
+        return True
+
+    def _outcome(self) -> Applied:
+        if self._has_quorums():
+            # The highest stamp tells whether a newer version was anywhere; what it displaced, what is garbage.
+            return max(self._applied.values(), key=lambda applied: applied.stamp)
+        refusals = [error for error in self._failures.values() if isinstance(error, ConflictError)]
+        if refusals:
+            raise refusals[0]
+        fulls = [error for error in self._failures.values() if not isinstance(error, QuorumError)]
+        needed = max(quorum(len(homes)) for homes in self._sets)
+        only = {type(error) for error in fulls}
+        if len(only) == 1 and isinstance(fulls[0], DrystoneError):
+            raise fulls[0]
+        raise QuorumError(self._doing, needed, len(self._applied), self._failures)
+
+
+def prepare(row: Row, packed: bytes | None = None) -> RowWrite:
+    """A row encoded once for all of its homes."""
+    return RowWrite(row, packed or index_key(row.key), seal(Kind.ROW, encode_meta(row), row.payload))
+
+
+def _same(first: list[IndexRow], second: list[IndexRow]) -> bool:
+    if len(first) != len(second):
+        return False
+    return all(a.stamp == b.stamp and a.name == b.name for a, b in zip(first, second, strict=True))
+
+
+def _ignore(_applied: Applied | None, _error: DrystoneError | None) -> None:
+    """A repair's answer: nobody waits for it."""

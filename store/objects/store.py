@@ -1,0 +1,375 @@
+"""The object store over devices: what a tenant asks for, in terms of rows and data.
+
+    small PUT    one row with its data in it: one write to its three homes, acknowledged by two
+    large PUT    a mark, blocks to the data's devices, then the row (see `upload`)
+    GET          one row from a quorum; its data from the row, or block by block (see `reading`)
+    DELETE       a tombstone row; displaced data are dropped behind it (store.replicator.collect)
+
+Writers of one object take turns, and each write is conditional on what the writer saw; readers take no turn. Data are
+written first and the row last, so a crash anywhere leaves what was there before, or what was to be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from types import TracebackType
+
+from store.core.clock import Clock
+from store.core.entropy import Random
+from store.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionError
+from store.core.limits import INLINE_BYTES_MAX, NAME_BYTES_MAX
+from store.core.stamp import ZERO, Stamp
+from store.core.worker import Worker
+from store.engine.device import Device
+from store.engine.row import Flag, IndexRow, Row, RowKey, index_key
+from store.objects.buffers import BufferPool
+from store.objects.interface import Buffer, HeaderChanges
+from store.objects.listing import Folded, list_table
+from store.objects.model import (
+    ALWAYS,
+    Account,
+    Condition,
+    Container,
+    ContainerEntry,
+    ListingQuery,
+    ObjectEntry,
+    ObjectHead,
+    ObjectInfo,
+    Policy,
+    Subdir,
+    Usage,
+)
+from store.objects.reading import DataReader, Pins
+from store.objects.rowcodec import (
+    Placed,
+    decode_headers,
+    decode_object,
+    encode_object,
+    object_entry,
+    object_info,
+)
+from store.objects.rows import ReadRow, Rows
+from store.objects.tables import Tables
+from store.objects.upload import DataUpload
+
+
+class DeviceStore:
+    """Keeps the contract of `store.objects.interface.ObjectStore` over devices."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        devices: Mapping[int, Device],
+        policies: Sequence[Policy],
+        clock: Clock,
+        random: Random,
+        hash_workers: Sequence[Worker],
+    ) -> None:
+        self.rows = rows
+        self.devices = devices
+        self.policies = tuple(policies)
+        self._by_index = {policy.index: policy for policy in policies}
+        self.tables = Tables(rows, clock, random, self._by_index)
+        self._clock = clock
+        self._random = random
+        self._hash_workers = hash_workers
+        self._uploads = 0
+        self._pool = BufferPool()
+        self.pins = Pins()
+        self.on_garbage: Callable[[], None] = _nobody
+        """Called when a write has displaced data."""
+        self.on_unsettled: Callable[[RowKey, bytes], None] = _nobody_settles
+        """Called with (target, data id) of an upload that was given up, or whose commit has no known outcome."""
+        self.on_incomplete: Callable[[RowKey], None] = _nobody_repairs
+        """Called with the key of an object some of whose data are known to be missing or bad."""
+
+    # -- accounts and containers ---------------------------------------------------------------------------------
+
+    async def account(self, name: str) -> Account:
+        return await self.tables.account(name)
+
+    async def put_account(self, name: str, headers: HeaderChanges) -> tuple[Account, bool]:
+        return await self.tables.put_account(name, headers)
+
+    async def delete_account(self, name: str) -> None:
+        await self.tables.delete_account(name)
+
+    async def account_usage(self, account: Account) -> Usage:
+        return await self.tables.account_usage(account)
+
+    async def list_containers(self, account: Account, query: ListingQuery) -> list[ContainerEntry | Subdir]:
+        return await self.tables.list_containers(account, query)
+
+    async def container(self, account: str, name: str) -> Container:
+        return await self.tables.container(account, name)
+
+    async def put_container(
+        self, account: str, name: str, headers: HeaderChanges, policy: int | None = None
+    ) -> tuple[Container, bool]:
+        return await self.tables.put_container(account, name, headers, policy)
+
+    async def delete_container(self, account: str, name: str) -> None:
+        await self.tables.delete_container(account, name)
+
+    async def container_usage(self, container: Container) -> Usage:
+        return await self.tables.container_usage(container)
+
+    async def list_objects(self, container: Container, query: ListingQuery) -> list[ObjectEntry | Subdir]:
+        page = await list_table(self.rows, container.id, container.shards, query, self._now())
+        return [
+            Subdir(row.name.decode())
+            if isinstance(row, Folded)
+            else object_entry(row.name.decode(), Stamp.unpack(row.stamp), row.size, row.summary)
+            for row in page
+        ]
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    async def head(self, container: Container, name: str, *, expired: bool = False) -> ObjectInfo:
+        key, packed = self._key(container, name)
+        found = await self._find(key, packed, expired=expired)
+        row = await self.rows.load(key, packed, found, payload=False)
+        return _info(found.row, row)
+
+    def open(self, container: Container, name: str, *, expired: bool = False) -> OpenRow:
+        key, packed = self._key(container, name)
+        return OpenRow(self, key, packed, expired=expired)
+
+    async def _find(self, key: RowKey, packed: bytes, *, expired: bool = False) -> ReadRow:
+        found = await self.rows.read(key, packed)
+        if found is None or not self._present(found.row, expired=expired):
+            raise NotFoundError(f"there is no object {key.name!r}")
+        return found
+
+    def _present(self, row: IndexRow, *, expired: bool = False) -> bool:
+        return row.live and (expired or not row.expires or row.expires > self._now())
+
+    def reader(self, key: RowKey, data_id: bytes, size: int, placed: Placed) -> DataReader:
+        """Reads data wherever they are."""
+        return DataReader(self.devices, self._hash_workers[0], data_id, size, placed, lambda: self.on_incomplete(key))
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    async def put(
+        self, container: Container, name: str, data: Buffer, head: ObjectHead, condition: Condition = ALWAYS
+    ) -> ObjectInfo:
+        if len(data) > INLINE_BYTES_MAX:
+            raise InvalidError(f"{len(data)} bytes do not fit into a row: use an upload")
+        etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        key, packed = self._key(container, name)
+        summary, detail = encode_object(etag, head, None, None)
+        flags = Flag.EXPIRES if head.expires_at else 0
+        row = Row(key, ZERO, flags, container.policy, len(data), head.expires_at or 0, b"", summary, detail, data)
+        return await self._commit(container, row, packed, etag, head, condition)
+
+    async def _commit(
+        self, container: Container, row: Row, packed: bytes, etag: str, head: ObjectHead, condition: Condition
+    ) -> ObjectInfo:
+        async with self.tables.writing(container), self.rows.turn(packed):
+            if condition is not ALWAYS:
+                await self._check(row.key, packed, condition)
+            row, applied = await self.rows.write_next(row, packed)
+        if applied.displaced is not None and applied.displaced.flags & Flag.DATA:
+            self.on_garbage()
+        return ObjectInfo(row.key.name.decode(), row.size, etag, head, row.stamp, row.stamp, row.policy)
+
+    async def _check(self, key: RowKey, packed: bytes, condition: Condition) -> None:
+        found = await self.rows.read(key, packed)
+        etag = None
+        if found is not None and self._present(found.row):
+            etag = decode_object(found.row.summary, ZERO).etag
+        if not condition.holds(etag):
+            raise PreconditionError(f"the condition does not hold of object {key.name!r}")
+
+    def upload(self, container: Container, name: str, size: int | None = None) -> ObjectUpload:
+        key, packed = self._key(container, name)
+        self._uploads += 1
+        worker = self._hash_workers[self._uploads % len(self._hash_workers)]
+        policy = self._by_index[container.policy]
+        data = DataUpload(self.rows, self.devices, self._pool, worker, key, policy, self._random.bytes(16))
+        return ObjectUpload(self, container, data, key, packed)
+
+    async def update(
+        self,
+        container: Container,
+        name: str,
+        edit: Callable[[ObjectInfo], ObjectHead],
+        condition: Condition = ALWAYS,
+    ) -> ObjectInfo:
+        key, packed = self._key(container, name)
+        async with self.tables.writing(container), self.rows.turn(packed):
+            found = await self._find(key, packed)
+            row = await self.rows.load(key, packed, found)
+            info = _info(found.row, row)
+            if not condition.holds(info.etag):
+                raise PreconditionError(f"the condition does not hold of object {name!r}")
+            head = edit(info)
+            placed = decode_object(row.summary, row.stamp).placed
+            summary, detail = encode_object(info.etag, head, info.created, placed)
+            flags = row.flags & Flag.DATA | (Flag.EXPIRES if head.expires_at else 0)
+            changed = row._replace(flags=flags, expires=head.expires_at or 0, summary=summary, detail=detail)
+            changed, _ = await self.rows.write_next(changed, packed)
+        return ObjectInfo(name, info.size, info.etag, head, info.created, changed.stamp, info.policy)
+
+    async def delete(self, container: Container, name: str, condition: Condition = ALWAYS) -> ObjectInfo:
+        key, packed = self._key(container, name)
+        async with self.rows.turn(packed):
+            found = await self._find(key, packed)
+            row = await self.rows.load(key, packed, found, payload=False)
+            info = _info(found.row, row)
+            if not condition.holds(info.etag):
+                raise PreconditionError(f"the condition does not hold of object {name!r}")
+            await self.bury(key, packed, found.row)
+        return info
+
+    async def bury(self, key: RowKey, packed: bytes, row: IndexRow) -> None:
+        """Write a tombstone over a row. The caller has the key's turn."""
+        stamp = Stamp.unpack(row.stamp)
+        tombstone = Row(key, stamp, Flag.TOMBSTONE, row.policy, 0, 0, b"", b"", b"", b"")
+        await self.rows.write_next(tombstone, packed)
+        if row.flags & Flag.DATA:
+            self.on_garbage()
+
+    # -- small things --------------------------------------------------------------------------------------------
+
+    def _key(self, container: Container, name: str) -> tuple[RowKey, bytes]:
+        packed_name = name.encode()
+        if not 0 < len(packed_name) <= NAME_BYTES_MAX or packed_name[0] == 0:
+            raise InvalidError(f"an object's name has 1 to {NAME_BYTES_MAX} bytes, and the first is not zero")
+        key = self.rows.key(container.id, container.shards, packed_name)
+        return key, index_key(key)
+
+    def _now(self) -> int:
+        return self._clock.wall_us() // 1_000_000
+
+
+class OpenRow:
+    """An object held open: its data are pinned until it is closed."""
+
+    def __init__(self, store: DeviceStore, key: RowKey, packed: bytes, *, expired: bool) -> None:
+        self._store = store
+        self._key = key
+        self._packed = packed
+        self._expired = expired
+        self._data_id = b""
+        self.info: ObjectInfo
+        self._placed: Placed | None = None
+        self._payload: Buffer = b""
+
+    async def __aenter__(self) -> OpenRow:
+        store = self._store
+        found = await store._find(self._key, self._packed, expired=self._expired)
+        if found.row.data_id:
+            # Nothing runs between the read and the pin, so nothing can have been dropped.
+            self._data_id = found.row.data_id
+            store.pins.add(self._data_id)
+        try:
+            row = await store.rows.load(self._key, self._packed, found)
+            self.info = _info(found.row, row)
+            self._placed = decode_object(row.summary, row.stamp).placed
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        self._payload = row.payload
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._data_id:
+            self._store.pins.remove(self._data_id)
+            self._store.on_garbage()
+
+    @property
+    def inline(self) -> Buffer | None:
+        return None if self._placed is not None else self._payload
+
+    async def read(self, start: int = 0, stop: int | None = None) -> AsyncIterator[Buffer]:
+        stop = self.info.size if stop is None else min(stop, self.info.size)
+        if self._placed is None:
+            if start < stop:
+                yield memoryview(self._payload)[start:stop]
+            return
+        reader = self._store.reader(self._key, self._data_id, self.info.size, self._placed)
+        async for piece in reader.read(start, stop):
+            yield piece
+
+
+class ObjectUpload:
+    """An upload as a tenant sees it."""
+
+    def __init__(self, store: DeviceStore, container: Container, data: DataUpload, key: RowKey, packed: bytes) -> None:
+        self._store = store
+        self._container = container
+        self._data = data
+        self._key = key
+        self._packed = packed
+        self._committed = False
+
+    async def __aenter__(self) -> ObjectUpload:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._data.close()
+        if self._data.placement is not None and not self._committed:
+            self._store.on_unsettled(self._key, self._data.data_id)
+
+    async def write(self, data: Buffer) -> None:
+        await self._data.write(data)
+
+    async def digest(self) -> tuple[int, str]:
+        etag = await self._data.finish()
+        return self._data.size, etag
+
+    async def commit(self, head: ObjectHead, condition: Condition = ALWAYS) -> ObjectInfo:
+        size, etag = await self.digest()
+        flags = Flag.EXPIRES if head.expires_at else 0
+        data = self._data
+        placed = None if data.placement is None else data.placement.placed
+        summary, detail = encode_object(etag, head, None, placed)
+        data_id, payload = (data.data_id, b"") if placed else (b"", bytes(data.inline))
+        if placed:
+            flags |= Flag.DATA | Flag.GUARD
+        row = Row(
+            self._key,
+            ZERO,
+            flags,
+            self._container.policy,
+            size,
+            head.expires_at or 0,
+            data_id,
+            summary,
+            detail,
+            payload,
+        )
+        try:
+            info = await self._store._commit(self._container, row, self._packed, etag, head, condition)
+        except ConflictError as refused:
+            raise NotFoundError("the upload was given up meanwhile") from refused
+        self._committed = True
+        if data.incomplete:
+            self._store.on_incomplete(self._key)
+        return info
+
+
+def _info(at: IndexRow, row: Row) -> ObjectInfo:
+    stamp = Stamp.unpack(at.stamp)
+    summary = decode_object(at.summary, stamp)
+    return object_info(
+        row.key.name.decode(), stamp, at.size, at.policy, at.expires, summary, decode_headers(row.detail)
+    )
+
+
+def _nobody() -> None:
+    """No daemon listens."""
+
+
+def _nobody_settles(_target: RowKey, _data_id: bytes) -> None:
+    """No daemon listens: the mark is found at the next start."""
+
+
+def _nobody_repairs(_key: RowKey) -> None:
+    """No daemon listens."""

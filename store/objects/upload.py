@@ -1,0 +1,295 @@
+"""One upload: bytes in, blocks out to all devices at once, MD5 beside them.
+
+    write -> block buffer -> hash worker (MD5, checksums, erasure code) -> every device's bulk writer -> sync -> row
+
+Data that fit into a row stay in memory and go with it. For all others a **mark** in the homes of the row-to-be says,
+before the first block is written, that data under this id are under way; the row's commit removes it. What a crash
+leaves is found by its mark and settled (`store.replicator.settle`), so that its space comes back.
+
+A window bounds how many blocks are in flight. A device that fails is left behind as long as enough others remain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import partial
+
+import outcome
+import trio
+
+from store.core.errors import DeviceError, DrystoneError, QuorumError
+from store.core.limits import BLOCK_BYTES, INLINE_BYTES_MAX
+from store.core.stamp import ZERO
+from store.core.worker import Worker
+from store.engine.block import BlockKey, encode_meta
+from store.engine.device import Device
+from store.engine.record import Kind, Sealed, checksums, seal
+from store.engine.row import Row, RowKey, index_key
+from store.engine.view import UPLOAD
+from store.objects.buffers import BufferPool
+from store.objects.erasure import codec_for
+from store.objects.model import Policy
+from store.objects.placement import Placement, choose
+from store.objects.rows import Rows
+
+WINDOW = 4
+"""Blocks of one upload in flight: enough to keep hashing, disk and network busy at once."""
+
+
+class DataUpload:
+    """Collects data under a new id. Used by one task; callbacks of workers run on the same loop."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        devices: Mapping[int, Device],
+        pool: BufferPool,
+        worker: Worker,
+        key: RowKey,
+        policy: Policy,
+        data_id: bytes,
+    ) -> None:
+        self._rows = rows
+        self._devices = devices
+        self._pool = pool
+        self._worker = worker
+        self._key = key
+        self._policy = policy
+        self.data_id = data_id
+        self.placement: Placement | None = None
+        self.size = 0
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._etag = ""
+        self._buffer: bytearray | None = None
+        self._filled = 0
+        self._blocks = 0
+        self._window = trio.Semaphore(WINDOW, max_value=WINDOW)
+        self._hashing = 0
+        self._hashed = trio.Event()
+        self._losses: dict[int, int] = {}
+        self._failures: dict[int, BaseException] = {}
+        self._fatal: BaseException | None = None
+
+    # -- taking data in ------------------------------------------------------------------------------------------
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take the next bytes. Raises QuorumError when too few devices are left to write to."""
+        view = memoryview(data)
+        while view:
+            self._check()
+            if self._buffer is None:
+                self._buffer = await self._pool.take()
+                self._filled = 0
+            count = min(BLOCK_BYTES - self._filled, len(view))
+            self._buffer[self._filled : self._filled + count] = view[:count]
+            self._filled += count
+            self.size += count
+            view = view[count:]
+            if self._filled == BLOCK_BYTES:
+                await self._flush_block(None)
+
+    async def finish(self) -> str:
+        """The MD5 of everything. Data that do not fit into a row are durable at enough devices when this returns."""
+        if self._etag:
+            return self._etag
+        if self.placement is None and self.size <= INLINE_BYTES_MAX:
+            self._md5.update(self.inline)
+            self._etag = self._md5.hexdigest()
+            return self._etag
+        if self._filled:
+            await self._flush_block(self.size)
+        while self._hashing:
+            await self._hashed.wait()
+        self._check()
+        await self._sync()
+        self._etag = self._md5.hexdigest()
+        return self._etag
+
+    @property
+    def inline(self) -> memoryview:
+        """All data, where they fit into a row."""
+        return memoryview(self._buffer or b"")[: self._filled]
+
+    def close(self) -> None:
+        """Hand back what is not in flight."""
+        if self._buffer is not None:
+            self._pool.give(self._buffer)
+            self._buffer = None
+            self._filled = 0
+
+    # -- sending blocks ------------------------------------------------------------------------------------------
+
+    async def _flush_block(self, size: int | None) -> None:
+        if self.placement is None:
+            await self._begin(size if size is not None and size < BLOCK_BYTES else None)
+        await self._window.acquire()
+        buffer, length = self._buffer, self._filled
+        assert buffer is not None
+        self._buffer = None
+        self._filled = 0
+        block, self._blocks = self._blocks, self._blocks + 1
+        self._hashing += 1
+        self._worker.submit(partial(self._digest, memoryview(buffer)[:length]), partial(self._send, block, buffer))
+
+    async def _begin(self, size: int | None) -> None:
+        """Choose devices, and leave a mark at the homes of the row-to-be before anything is written."""
+        self.placement = choose(self._rows.ring, self._devices, self._policy, self.data_id, size)
+        self._losses = {number: self._devices[number].data_losses for number in self._live_places()}
+        mark = mark_row(self._key, self.data_id)
+        await self._rows.write_next(mark, index_key(mark.key))
+
+    def _live_places(self) -> list[int]:
+        assert self.placement is not None
+        return [number for number in self.placement.placed.devices if number in self._devices]
+
+    def _digest(self, block: memoryview) -> list[tuple[bytes | bytearray | memoryview, bytes]]:
+        """In the worker: the block into the MD5, and what to write with its checksums, by fragment."""
+        self._md5.update(block)
+        assert self.placement is not None
+        placed = self.placement.placed
+        if not placed.k:
+            return [(block, checksums(block))]
+        fragments = codec_for(placed.codec, placed.k, placed.m).encode(block)
+        return [(fragment, checksums(fragment)) for fragment in fragments]
+
+    def _send(
+        self,
+        block: int,
+        buffer: bytearray,
+        result: outcome.Maybe[list[tuple[bytes | bytearray | memoryview, bytes]]],
+    ) -> None:
+        """On the loop: hand the block to every device."""
+        self._hashing -= 1
+        assert self.placement is not None
+        release = _Release(self, buffer)
+        if isinstance(result, outcome.Error):
+            self._fatal = result.error
+        else:
+            sealed = [self._seal(block, number, *part) for number, part in enumerate(result.value)]
+            erasure = self.placement.placed.k > 0
+            for position, number in enumerate(self.placement.placed.devices):
+                if number in self._failures:
+                    continue
+                fragment = position if erasure else 0
+                self._send_to(number, BlockKey(self.data_id, block, fragment), sealed[fragment], release)
+        release.sent()
+        if not self._hashing:
+            self._hashed.set()
+            self._hashed = trio.Event()
+
+    def _seal(self, block: int, fragment: int, payload: bytes | bytearray | memoryview, sums: bytes) -> Sealed:
+        meta = encode_meta(BlockKey(self.data_id, block, fragment), self._key)
+        return seal(Kind.BLOCK, meta, payload, sums)
+
+    def _send_to(self, number: int, key: BlockKey, sealed: Sealed, release: _Release) -> None:
+        device = self._devices.get(number)
+        try:
+            if device is None:
+                raise DeviceError(f"device {number} is not there")
+            device.submit_block(key, sealed, partial(self._written, number, release))
+        except DrystoneError as error:
+            self._failures[number] = error
+            return
+        release.added()
+
+    def _written(self, number: int, release: _Release, error: DrystoneError | None) -> None:
+        if error is not None:
+            self._failures[number] = error
+        release.done()
+
+    def released(self, buffer: bytearray) -> None:
+        """No device needs this block's buffer any more."""
+        self._pool.give(buffer)
+        self._window.release()
+
+    def _check(self) -> None:
+        if self._fatal is not None:
+            raise self._fatal
+        if self.placement is None:
+            return
+        placed, needed = self.placement
+        left = [number for number in placed.devices if number not in self._failures]
+        if len(left) < needed:
+            raise _verdict("writing data", needed, len(left), self._failures)
+
+    async def _sync(self) -> None:
+        """Wait until enough devices have everything durably. The others go on by themselves."""
+        assert self.placement is not None
+        vote = _Vote(self.placement.needed)
+        for number in self.placement.placed.devices:
+            if number in self._failures:
+                continue
+            try:
+                vote.begun()
+                self._devices[number].submit_sync(self._losses[number], partial(self._synced, number, vote))
+            except DrystoneError as error:
+                self._synced(number, vote, error)
+        await vote.wait()
+        self._check()
+
+    def _synced(self, number: int, vote: _Vote, error: DrystoneError | None) -> None:
+        if error is not None:
+            self._failures[number] = error
+        vote.answered(good=error is None)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether a device that should have the data is known not to have them."""
+        return bool(self._failures)
+
+
+class _Release:
+    """Gives a block's buffer back when the last device has written it."""
+
+    def __init__(self, upload: DataUpload, buffer: bytearray) -> None:
+        self._upload = upload
+        self._buffer = buffer
+        self._open = 1
+
+    def added(self) -> None:
+        self._open += 1
+
+    def done(self) -> None:
+        self._open -= 1
+        if not self._open:
+            self._upload.released(self._buffer)
+
+    sent = done
+
+
+class _Vote:
+    """Waits for `needed` good answers, or for the last of all."""
+
+    def __init__(self, needed: int) -> None:
+        self._needed = needed
+        self._open = 0
+        self._decided = trio.Event()
+
+    def begun(self) -> None:
+        self._open += 1
+
+    def answered(self, *, good: bool) -> None:
+        self._open -= 1
+        self._needed -= good
+        if self._needed <= 0 or not self._open:
+            self._decided.set()
+
+    async def wait(self) -> None:
+        if self._open and self._needed > 0:
+            await self._decided.wait()
+
+
+def mark_row(target: RowKey, data_id: bytes, flags: int = 0) -> Row:
+    """The mark of an upload: a system row beside the row-to-be, in the same homes."""
+    key = target._replace(name=UPLOAD + data_id)
+    return Row(key, ZERO, flags, 0, 0, 0, b"", target.name, b"", b"")
+
+
+def _verdict(doing: str, needed: int, got: int, failures: Mapping[int, BaseException]) -> DrystoneError:
+    """One error for several devices': theirs if they agree."""
+    kinds = {type(error) for error in failures.values()}
+    first = next(iter(failures.values()))
+    if len(kinds) == 1 and isinstance(first, DrystoneError):
+        return first
+    return QuorumError(doing, needed, got, failures)
