@@ -110,10 +110,14 @@ async def _load_layout(registry: Registry, digest: bytes) -> Layout:
 async def _save_layout(registry: Registry, digest: bytes, packed: bytes) -> list[bytes]:
     """The keys of its pieces: one a transaction, since together they may be more than a transaction holds. Nothing
     names the layout before all of it is there."""
+    stored = await registry.range(Span.prefix(_layout_key(digest)))
+    if _digest(b"".join(piece.value for piece in stored)) == digest:
+        return [piece.key for piece in stored]
+    await registry.transact([], [DeleteRange(Span.prefix(_layout_key(digest)))])
     keys = []
     for number, start in enumerate(range(0, len(packed), PIECE_BYTES)):
         key = _layout_key(digest) + b"%04d" % number
-        await registry.transact([Compare.absent(key)], [Put(key, packed[start : start + PIECE_BYTES])])
+        await registry.transact([], [Put(key, packed[start : start + PIECE_BYTES])])
         keys.append(key)
     return keys
 

@@ -62,8 +62,7 @@ def show(access: RingAccess) -> None:
 @click.option("--region", type=int, default=1, show_default=True)
 @click.option("--zone", type=int, default=1, show_default=True, help="What fails together: a rack, a room, a fuse.")
 @click.option("--machine", required=True)
-@click.option("--weight", type=float, required=True, help="Its share, in any unit that all devices use; say,
-terabytes.")
+@click.option("--weight", type=float, required=True, help="Its share, in any unit; say, terabytes.")
 @click.argument("label")
 @click.pass_obj
 def add(access: RingAccess, region: int, zone: int, machine: str, weight: float, label: str) -> None:
@@ -201,9 +200,7 @@ def _describe_layout(layout: Layout) -> list[str]:
     head = f"Layout {layout.version}: {layout.partitions:,} partitions, rows on {layout.row_width} devices each."
     if layout.row_width < 3:
         head += f" Fewer than 3 devices have weight, so rows survive the loss of {(layout.row_width - 1) // 2}."
-    loads = [
-        (load.device, load.copies, load.percent_off) for load in report(layout, ROWS).loads
-    ]
+    loads = [(load.device, load.copies, load.percent_off) for load in report(layout, ROWS).loads]
     devices = _table(
         ("id", "region", "zone", "machine", "label", "weight", "partitions", "off fair share"),
         [
@@ -250,8 +247,9 @@ def _describe_plan(moves: Plan) -> list[str]:
         ]
         parts.append(_table(("table", "from device", "to device", "copies"), rows))
     parts += [
-        f"WARNING: {count:,} partitions of table {'rows' if width == ROWS else width} lose their quorum with the
-        devices " "removed; their newest writes may be lost." for width, count in moves.quorums_lost.items()
+        f"WARNING: {count:,} partitions of table {'rows' if width == ROWS else width} lose their quorum with the "
+        "devices removed; their newest writes may be lost."
+        for width, count in moves.quorums_lost.items()
     ]
     return parts
 

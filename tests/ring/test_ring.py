@@ -1,0 +1,255 @@
+"""The ring while layouts change: sets, steps, handoffs; and that no acknowledged write is missed."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from store.core.errors import ConflictError, InvalidError
+from store.ring import ROWS, Builder, Layout, Ring, grow, quorum
+from store.ring.ring import LIVE_LAYOUTS_MAX
+from tests.ring.rings import KEY, Place, active, builder_of, even, places
+
+PLACES = range(0, 2**32, 2**32 // 64)
+
+
+def next_layout(layout: Layout, *, remove: int | None = None, add: bool = True) -> Layout:
+    builder = Builder(layout)
+    if add:
+        builder.add(1, 1, f"new{layout.version}", 2.0, "disk")
+    if remove is not None:
+        builder.remove(remove)
+    return builder.rebalance(layout.version)
+
+
+def synced(ring: Ring, version: int) -> Ring:
+    for device in sorted(ring.unsynced(version)):
+        ring = ring.mark_synced(version, device)
+    return ring
+
+
+def enforced(ring: Ring) -> Ring:
+    for device in sorted(ring.unenforced()):
+        ring = ring.mark_enforced(device, ring.epoch)
+    return ring
+
+
+def test_one_layout() -> None:
+    layout = builder_of(even(1, 1, 4, 1), widths=[2]).rebalance(1)
+    ring = Ring(KEY, (layout,))
+    assert (ring.epoch, ring.row_width, ring.newest, ring.reading) == (1, 3, layout, layout)
+    for place in PLACES:
+        for width in (ROWS, 2):
+            homes = layout.homes(width, place)
+            assert ring.read_set(width, place) == homes == ring.homes_all(width, place)
+            assert ring.write_sets(width, place) == (homes,)
+    assert ring.unsynced(1) == frozenset() == ring.unenforced()
+
+
+def test_the_steps_of_a_change() -> None:
+    first = builder_of(even(1, 1, 4, 1)).rebalance(1)
+    second = next_layout(first)
+    ring = Ring(KEY, (first,)).publish(second)
+    assert ring.epoch == 2
+    assert ring.reading == first
+    assert ring.unsynced(2) == frozenset(range(5))
+    for place in PLACES:
+        both = (first.homes(ROWS, place), second.homes(ROWS, place))
+        assert ring.write_sets(ROWS, place) == (both if both[0] != both[1] else both[:1])
+        assert ring.read_set(ROWS, place) == both[0]
+        assert set(ring.homes_all(ROWS, place)) == {*both[0], *both[1]}
+
+    for device in range(4):
+        ring = ring.mark_synced(2, device)
+    assert (ring.epoch, ring.reading, ring.unsynced(2)) == (2, first, frozenset({4}))
+    ring = ring.mark_synced(2, 4)
+    assert (ring.epoch, ring.reading, ring.live) == (3, second, (first, second))
+    assert ring.unenforced() == frozenset(range(4))
+
+    ring = ring.mark_enforced(0, 2)
+    for device in range(3):
+        ring = ring.mark_enforced(device, 3)
+    assert (ring.epoch, len(ring.live), ring.unenforced()) == (3, 2, frozenset({3}))
+    ring = ring.mark_enforced(3, 3)
+    assert (ring.epoch, ring.live, ring.reading) == (4, (second,), second)
+    assert ring.progress.synced == {}
+
+
+def test_what_was_said_before_changes_nothing() -> None:
+    first = builder_of(even(1, 1, 4, 1)).rebalance(1)
+    ring = Ring(KEY, (first,))
+    assert ring.mark_synced(1, 0) is ring
+    ring = ring.publish(next_layout(first))
+    assert ring.mark_synced(3, 0) is ring
+    assert ring.mark_synced(2, 99) is ring
+    assert ring.mark_enforced(99, 1) is ring
+    ring = ring.mark_enforced(0, 2)
+    assert ring.mark_enforced(0, 2) is ring
+    assert ring.mark_enforced(0, 1) is ring
+    done = enforced(synced(ring, 2))
+    assert done.mark_synced(2, 0) is done
+
+
+def test_a_device_that_dies_in_a_change_does_not_hold_up_the_next() -> None:
+    first = builder_of(even(1, 1, 5, 1)).rebalance(1)
+    second = next_layout(first)
+    ring = Ring(KEY, (first,)).publish(second)
+    for device in ring.unsynced(2) - {0}:
+        ring = ring.mark_synced(2, device)
+    ring = ring.publish(next_layout(second, remove=0, add=False))
+    assert [layout.version for layout in ring.live] == [1, 2, 3]
+    ring = enforced(synced(ring, 3))
+    assert [layout.version for layout in ring.live] == [3]
+
+
+def test_refusals() -> None:
+    layout = builder_of(even(1, 1, 4, 1)).rebalance(1)
+    ring = Ring(KEY, (layout,))
+    with pytest.raises(InvalidError):
+        ring.read_set(4, 0)
+    with pytest.raises(InvalidError):
+        ring.write_sets(4, 0)
+    with pytest.raises(InvalidError):
+        ring.publish(layout)
+    with pytest.raises(InvalidError):
+        ring.mark_enforced(0, 2)
+    for live in ((), (next_layout(layout), layout)):
+        with pytest.raises(ValueError):
+            Ring(KEY, live)
+    for _ in range(LIVE_LAYOUTS_MAX - 1):
+        ring = ring.publish(next_layout(ring.newest))
+    with pytest.raises(ConflictError):
+        ring.publish(next_layout(ring.newest))
+
+
+def test_a_new_width_is_read_where_it_first_is() -> None:
+    first = builder_of(even(1, 1, 4, 1)).rebalance(1)
+    builder = Builder(first)
+    builder.add_width(4)
+    second = builder.rebalance(1)
+    ring = Ring(KEY, (first,)).publish(second)
+    ring = ring.publish(next_layout(second))
+    assert ring.reading == first
+    for place in PLACES:
+        assert ring.read_set(4, place) == second.homes(4, place)
+        assert ring.write_sets(4, place)[0] == second.homes(4, place)
+        assert ring.read_set(ROWS, place) == first.homes(ROWS, place)
+
+
+def test_layouts_of_different_part_power_live_together() -> None:
+    first = builder_of(even(1, 1, 4, 1)).rebalance(1)
+    second = grow(first)
+    ring = Ring(KEY, (first,)).publish(second).publish(next_layout(second))
+    for place in range(0, 2**32, 2**32 // 200):
+        assert ring.read_set(ROWS, place) == first.homes(ROWS, place)
+        assert ring.write_sets(ROWS, place) == tuple(dict.fromkeys(layout.homes(ROWS, place) for layout in ring.live))
+    assert len(ring.write_sets(ROWS, 0)) <= 2
+
+
+def test_rows_grow_from_one_device_to_three() -> None:
+    layout = builder_of([(1, 1, "a", 1.0)]).rebalance(1)
+    ring = Ring(KEY, (layout,))
+    builder = Builder(layout)
+    for machine in "bc":
+        builder.add(1, 1, machine, 1.0, "disk")
+    ring = ring.publish(builder.rebalance(1))
+    assert ring.write_sets(ROWS, 0)[0] == (0,)
+    assert len(ring.write_sets(ROWS, 0)[1]) == 3
+    ring = enforced(synced(ring, 2))
+    assert sorted(ring.read_set(ROWS, 0)) == [0, 1, 2]
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(places, st.integers(0, 2**32 - 1))
+def test_handoffs_are_all_others_spread_out(found: list[Place], place: int) -> None:
+    layout = builder_of(found).rebalance(1)
+    ring = Ring(KEY, (layout,))
+    handoffs = list(ring.handoffs(ROWS, place))
+    assert handoffs == list(Ring(KEY, (layout,)).handoffs(ROWS, place))
+    assert sorted([*handoffs, *ring.homes_all(ROWS, place)]) == sorted(device.id for device in active(layout))
+    # The first is in a region of the fewest homes, if it has a device to spare.
+    if handoffs:
+        homes = [layout.devices[home].region for home in ring.homes_all(ROWS, place)]
+        fewest = min(homes.count(layout.devices[device].region) for device in handoffs)
+        assert homes.count(layout.devices[handoffs[0]].region) == fewest
+
+
+def test_handoffs_of_different_partitions_differ() -> None:
+    ring = Ring(KEY, (builder_of(even(1, 1, 8, 2)).rebalance(1),))
+    assert len({next(ring.handoffs(ROWS, place)) for place in PLACES}) > 8
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.data())
+def test_no_acknowledged_write_is_missed_by_a_reader_that_is_answered(data: st.DataObject) -> None:
+    """One partition as it lives through changes. Writers, readers and devices each hold a ring of their own age.
+
+    A device answers only requests of its enforced epoch or above. A write counts with a quorum in each of its writer's
+    sets, a read with a quorum of its reader's set: then it has to find the last counted write (they are numbered).
+    """
+    layout = builder_of(even(1, 2, 3, 1), part_power=0).rebalance(1)
+    ages = [Ring(KEY, (layout,))]
+    stored: dict[int, int] = {}
+    enforces: dict[int, int] = {}
+    counted = 0
+    number = 0
+
+    def answering(homes: tuple[int, ...], ring: Ring) -> list[int]:
+        willing = [home for home in homes if enforces.get(home, 0) <= ring.epoch]
+        return data.draw(st.permutations(willing))[: quorum(len(homes))]
+
+    def learn(device: int, ring: Ring) -> None:
+        enforces[device] = max(enforces.get(device, 0), ring.epoch)
+
+    for _ in range(data.draw(st.integers(5, 40))):
+        newest = ages[-1]
+        ring = data.draw(st.sampled_from(ages[-4:]))
+        match data.draw(st.sampled_from(["write", "write", "read", "publish", "sync", "sync", "enforce", "enforce"])):
+            case "write":
+                number += 1
+                sets = ring.write_sets(ROWS, 0)
+                reached = {home for homes in sets for home in answering(homes, ring)}
+                if data.draw(st.booleans()):
+                    reached = {home for home in sorted(reached) if data.draw(st.booleans())}
+                for home in reached:
+                    stored[home] = number
+                if all(len(reached & set(homes)) >= quorum(len(homes)) for homes in sets):
+                    counted = number
+            case "read":
+                homes = ring.read_set(ROWS, 0)
+                answers = answering(homes, ring)
+                if len(answers) >= quorum(len(homes)):
+                    assert max(stored.get(home, 0) for home in answers) >= counted
+            case "publish" if len(newest.live) < 3:
+                builder = Builder(newest.newest)
+                if len(active(newest.newest)) > 4 and data.draw(st.booleans()):
+                    builder.set_weight(data.draw(st.sampled_from([device.id for device in active(newest.newest)])), 0)
+                else:
+                    builder.add(1, data.draw(st.integers(1, 3)), f"n{len(ages)}", 1.0, "disk")
+                ages.append(newest.publish(builder.rebalance(len(ages))))
+            case "sync" if newest.unsynced(newest.newest.version):
+                device = data.draw(st.sampled_from(sorted(newest.unsynced(newest.newest.version))))
+                sources = newest.read_set(ROWS, 0)
+                # It asks a quorum that enforces the epoch by which the layout was published.
+                for source in sources:
+                    learn(source, newest)
+                learn(device, newest)
+                if device in newest.newest.homes(ROWS, 0):
+                    found = max(stored.get(source, 0) for source in answering(sources, newest))
+                    stored[device] = max(stored.get(device, 0), found)
+                ages.append(newest.mark_synced(newest.newest.version, device))
+            case "enforce" if newest.unenforced():
+                device = data.draw(st.sampled_from(sorted(newest.unenforced())))
+                learn(device, newest)
+                ages.append(newest.mark_enforced(device, newest.epoch))
+
+
+def test_quorums_meet() -> None:
+    for copies in range(1, 8):
+        for first in combinations(range(copies), quorum(copies)):
+            for second in combinations(range(copies), quorum(copies)):
+                assert set(first) & set(second)
+        assert quorum(copies) == min(size for size in range(1, copies + 1) if 2 * size > copies)
