@@ -1,0 +1,194 @@
+"""The repairer: makes an object whole again where a copy, a fragment or a row of it was found bad or missing.
+
+It is told which (a read that had to go around damage, the scrubber, an upload that a device missed), reads what is good
+with all verification, and writes what is missing. A block that is bad is written anew beside it; the index then points
+at the good one. Nothing is removed here, and nothing is written that was not verified.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import structlog
+import trio
+
+from store.core.errors import DamageError, DrystoneError
+from store.core.stamp import Stamp
+from store.engine.block import BlockKey, encode_meta
+from store.engine.device import Device
+from store.engine.record import Kind, seal
+from store.engine.row import IndexRow, RowKey, index_key
+from store.objects.erasure import codec_for
+from store.objects.reading import DataReader
+from store.objects.rowcodec import Placed, decode_object
+from store.objects.rows import ReadRow, prepare
+from store.objects.store import DeviceStore
+from store.replicator.progress import ProgressTable
+from store.ring import ROWS
+
+log = structlog.get_logger()
+
+RETRY_SECONDS = 30.0
+QUEUE_MAX = 100_000
+"""Beyond this the scrubber finds the rest again."""
+
+
+class Repairer:
+    """Repairs objects one after the other."""
+
+    def __init__(self, store: DeviceStore, progress: ProgressTable) -> None:
+        self._store = store
+        self._progress = progress.loop("repair")
+        self._queue: dict[RowKey, None] = {}
+        self._wake = trio.Event()
+        store.on_incomplete = self.add
+
+    def add(self, key: RowKey) -> None:
+        """Something of this object is bad or missing."""
+        if len(self._queue) < QUEUE_MAX:
+            self._queue[key] = None
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Repair what is added, until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake = trio.Event()
+            if await self.repair_all():
+                with trio.move_on_after(RETRY_SECONDS):
+                    await self._wake.wait()
+                self._wake.set()
+
+    async def repair_all(self) -> int:
+        """Try each once; returns how many are left."""
+        for key in list(self._queue):
+            try:
+                await self.repair(key)
+            except DrystoneError as error:
+                self._progress.failed += 1
+                self._progress.trouble = str(error)
+                log.warning("not repaired yet", name=key.name, error=str(error))
+                continue
+            self._queue.pop(key, None)
+            self._progress.done += 1
+        self._progress.left = len(self._queue)
+        self._progress.rounds += 1
+        return len(self._queue)
+
+    async def repair(self, key: RowKey) -> None:
+        """Make one object whole. Raises DamageError where too little of it is left."""
+        packed = index_key(key)
+        found = await self._store.rows.read(key, packed)
+        if found is None:
+            return
+        await self._repair_row(key, packed, found)
+        if found.row.data_id:
+            self._store.pins.add(found.row.data_id)
+            try:
+                placed = decode_object(found.row.summary, Stamp.unpack(found.row.stamp)).placed
+                if placed is not None:
+                    await self._repair_data(key, found.row, placed)
+            finally:
+                self._store.pins.remove(found.row.data_id)
+
+    async def _repair_row(self, key: RowKey, packed: bytes, found: ReadRow) -> None:
+        """Every home gets the newest version, intact."""
+        bad: list[Device] = []
+        for home in self._store.rows.ring.homes_all(ROWS, key.place):
+            device = self._store.devices.get(home)
+            if device is None:
+                continue
+            row = await device.find_row(packed)
+            if row is not None and row.stamp > found.row.stamp:
+                return  # a write came meanwhile: it goes to all homes itself
+            try:
+                if row is None or row.stamp < found.row.stamp:
+                    bad.append(device)
+                else:
+                    await device.load_row(packed, row, payload=True)
+            except DamageError:
+                bad.append(device)
+        if bad:
+            write = prepare(await self._store.rows.load(key, packed, found), packed)
+            waiting = _Countdown()
+            for device in bad:
+                waiting.add()
+                device.submit_row(write, lambda _, error: waiting.done(error))
+            await waiting.wait()
+
+    async def _repair_data(self, key: RowKey, row: IndexRow, placed: Placed) -> None:
+        blocks = -(-row.size // placed.block_bytes)
+        reader = self._store.reader(key, row.data_id, row.size, placed)
+        waiting = _Countdown()
+        losses: dict[int, int] = {}
+        for block in range(blocks):
+            missing = [
+                (position, number)
+                for position, number in enumerate(placed.devices)
+                if number in self._store.devices
+                and not await self._good(self._store.devices[number], self._block_key(row, placed, block, position))
+            ]
+            if missing:
+                await self._rewrite(key, row, placed, reader, block, missing, waiting, losses)
+        await waiting.wait()
+        for number, lost in losses.items():
+            await self._store.devices[number].sync_data(lost)
+
+    @staticmethod
+    def _block_key(row: IndexRow, placed: Placed, block: int, position: int) -> BlockKey:
+        return BlockKey(row.data_id, block, position if placed.k else 0)
+
+    @staticmethod
+    async def _good(device: Device, key: BlockKey) -> bool:
+        try:
+            await device.read_block(key)
+        except DrystoneError:
+            return False
+        return True
+
+    async def _rewrite(
+        self,
+        key: RowKey,
+        row: IndexRow,
+        placed: Placed,
+        reader: DataReader,
+        block: int,
+        missing: list[tuple[int, int]],
+        waiting: _Countdown,
+        losses: dict[int, int],
+    ) -> None:
+        stripe = await reader.block(block)
+        if placed.k:
+            encode = partial(codec_for(placed.codec, placed.k, placed.m).encode, stripe)
+            fragments = await trio.to_thread.run_sync(encode)
+        for position, number in missing:
+            device = self._store.devices[number]
+            block_key = self._block_key(row, placed, block, position)
+            payload = fragments[position] if placed.k else stripe
+            losses.setdefault(number, device.data_losses)
+            waiting.add()
+            device.submit_block(block_key, seal(Kind.BLOCK, encode_meta(block_key, key), payload), waiting.done)
+
+
+class _Countdown:
+    """Waits for answers, and raises the first error among them."""
+
+    def __init__(self) -> None:
+        self._open = 1
+        self._error: DrystoneError | None = None
+        self._empty = trio.Event()
+
+    def add(self) -> None:
+        self._open += 1
+
+    def done(self, error: DrystoneError | None) -> None:
+        self._open -= 1
+        self._error = self._error or error
+        if not self._open:
+            self._empty.set()
+
+    async def wait(self) -> None:
+        self.done(None)
+        await self._empty.wait()
+        if self._error is not None:
+            raise self._error

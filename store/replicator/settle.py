@@ -1,0 +1,141 @@
+"""The settler: ends uploads that nobody will end, so that their space comes back.
+
+An upload leaves a mark in the homes of its row-to-be before its first block. If a process dies, or a commit's outcome is
+unknown, the mark remains. Then every home is asked: if any has the row, the upload was committed, and is brought to all;
+if not, an **abort mark** goes to every home, each of which refuses the commit from then on, and refuses the mark if the
+commit has come first. Only when all homes have the abort mark are the data dropped. All, not a quorum: then no home can
+hold a committed row of dropped data, and nothing ever has to be taken back (docs/adr/0002). No grace period decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+import trio
+
+from store.core.errors import DrystoneError
+from store.core.stamp import ZERO
+from store.engine.device import Device
+from store.engine.row import Flag, RowKey, decode_value, index_key, parse_key
+from store.engine.view import UPLOAD, Applied
+from store.objects.rows import ReadRow, prepare
+from store.objects.store import DeviceStore
+from store.objects.upload import mark_row
+from store.replicator.collect import Drop
+from store.replicator.progress import ProgressTable
+from store.ring import ROWS
+
+log = structlog.get_logger()
+
+RETRY_SECONDS = 10.0
+BATCH = 10_000
+
+
+class Settler:
+    """Settles uploads of this process that ended without an outcome, and all that earlier processes left."""
+
+    def __init__(self, store: DeviceStore, progress: ProgressTable) -> None:
+        self._store = store
+        self._progress = progress.loop("settle uploads")
+        self._wake = trio.Event()
+        self._open: dict[bytes, RowKey] = {}
+        store.on_unsettled = self.add
+
+    def add(self, target: RowKey, data_id: bytes) -> None:
+        """This upload will not be committed any more by anyone who knows its outcome."""
+        self._open[data_id] = target
+        self._wake.set()
+
+    async def find_left_behind(self) -> None:
+        """Add every upload that is marked: to be called before this process begins its first."""
+        for device in self._store.devices.values():
+            for data_id, packed in await device.uploads(BATCH):
+                value = device.view.row_value(packed)
+                if value is not None:
+                    self.add(parse_key(packed, decode_value(packed, value).summary), data_id)
+
+    async def run(self) -> None:
+        """Settle what is added, until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake = trio.Event()
+            await self.settle_all()
+            if self._open:
+                with trio.move_on_after(RETRY_SECONDS):
+                    await self._wake.wait()
+                self._wake.set()
+
+    async def settle_all(self) -> None:
+        """Try to settle each open upload once."""
+        for data_id, target in list(self._open.items()):
+            try:
+                settled = await self._settle(target, data_id)
+            except DrystoneError as error:
+                self._progress.trouble = str(error)
+                self._progress.failed += 1
+                continue
+            if settled:
+                self._open.pop(data_id, None)
+                self._progress.done += 1
+        self._progress.left = len(self._open)
+        self._progress.rounds += 1
+
+    async def _settle(self, target: RowKey, data_id: bytes) -> bool:
+        homes = self._store.rows.ring.homes_all(ROWS, target.place)
+        devices = [self._store.devices[home] for home in homes if home in self._store.devices]
+        if len(devices) < len(homes):
+            return False
+        packed = index_key(target)
+        async with self._store.rows.turn(packed):
+            if await self._committed(target, packed, data_id, devices):
+                self._forget_marks(target, data_id, devices)
+                return True
+            mark = mark_row(target, data_id, Flag.ABORT)
+            mark = mark._replace(stamp=self._store.rows.stamps.next(ZERO))
+            answers = _Answers(len(devices))
+            for device in devices:
+                device.submit_row(prepare(mark), answers.reply)
+            if not await answers.all_took_effect():
+                return False
+        if not await Drop(self._store, data_id, self._store.devices).wait():
+            return False
+        self._forget_marks(target, data_id, devices)
+        return True
+
+    async def _committed(self, target: RowKey, packed: bytes, data_id: bytes, devices: list[Device]) -> bool:
+        """Whether any home has the upload's row; if so, all have it when this returns."""
+        for device in devices:
+            row = await device.find_row(packed)
+            if row is not None and row.data_id == data_id:
+                whole = await self._store.rows.load(target, packed, ReadRow(row, (device.id,)))
+                await self._store.rows.write(whole._replace(flags=whole.flags & ~Flag.GUARD), packed)
+                return True
+        return False
+
+    def _forget_marks(self, target: RowKey, data_id: bytes, devices: list[Device]) -> None:
+        packed = index_key(target._replace(name=UPLOAD + data_id))
+        for device in devices:
+            row = device.view.row(packed)
+            if row is not None:
+                device.forget_row(packed, row.stamp)
+
+
+class _Answers:
+    """Waits for every home's answer."""
+
+    def __init__(self, count: int) -> None:
+        self._open = count
+        self._good = True
+        self._finished = trio.Event()
+        self.reply: Callable[[Applied | None, DrystoneError | None], None] = self._reply
+
+    def _reply(self, applied: Applied | None, _error: DrystoneError | None) -> None:
+        self._open -= 1
+        self._good = self._good and applied is not None and not applied.refused
+        if not self._open:
+            self._finished.set()
+
+    async def all_took_effect(self) -> bool:
+        await self._finished.wait()
+        return self._good
