@@ -12,9 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import trio
-
-from store.core.errors import DrystoneError
+from store.core.countdown import Countdown
 from store.engine.record import Kind
 from store.engine.row import decode_meta, index_key
 from store.engine.segment import HEADER_BYTES
@@ -44,7 +42,7 @@ async def compact_segment(device: Device, segment: int) -> int:
         records, offset = await device.read_segment(segment, offset, CHUNK_BYTES)
         if not records:
             return copied
-        waiting = _Countdown()
+        waiting = Countdown()
         for found in records:
             if found.header.kind != Kind.ROW:
                 continue
@@ -55,27 +53,3 @@ async def compact_segment(device: Device, segment: int) -> int:
                 device.submit_move(packed, found, waiting.done)
                 copied += found.location.length
         await waiting.wait()
-
-
-class _Countdown:
-    """Waits for answers, and raises the first error among them."""
-
-    def __init__(self) -> None:
-        self._open = 0
-        self._error: DrystoneError | None = None
-        self._empty = trio.Event()
-
-    def add(self) -> None:
-        self._open += 1
-
-    def done(self, error: DrystoneError | None) -> None:
-        self._open -= 1
-        self._error = self._error or error
-        if self._open == 0:
-            self._empty.set()
-
-    async def wait(self) -> None:
-        if self._open:
-            await self._empty.wait()
-        if self._error is not None:
-            raise self._error

@@ -291,6 +291,11 @@ class Device:
         self._check_alive()
         return self.view.shard_rows(place, table, shard, start, stop, limit, reverse=reverse)
 
+    async def walk_rows(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, IndexRow]], bytes]:
+        """(packed key, row) of all shards behind a packed key, and the key to go on behind (empty at the end)."""
+        self._check_alive()
+        return self.view.walk_rows(after, limit)
+
     async def usage(self, place: int, table: bytes, shard: int) -> dict[int, tuple[int, int]]:
         """{policy: (rows, bytes)} of a shard's live rows."""
         self._check_alive()

@@ -166,6 +166,15 @@ class View:
                 break
         return found[:limit]
 
+    def walk_rows(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, IndexRow]], bytes]:
+        """Rows of all shards behind a packed key, and the key to go on behind (empty at the end).
+
+        An entry that is damaged is reported and left out: its other homes show that it is missing here.
+        """
+        page = self.range(max(after + b"\0", b"r"), b"s", limit)
+        rows = [(entry[0], row) for entry in page if (row := self._decode(entry)) is not None]
+        return rows, page[-1][0] if len(page) == limit else b""
+
     def _decode(self, entry: tuple[bytes, bytes]) -> IndexRow | None:
         key, value = entry
         try:

@@ -1,10 +1,10 @@
 """The collector: drops data that a newer row has displaced, and forgets tombstones that every home has.
 
-A home notes displaced data in the same step as the row that displaced them, so a crash forgets nothing. Data are dropped
-once a quorum read says that their row names them no more and nobody is reading them; only when every device has
-confirmed that durably is the note forgotten. A tombstone goes only when all homes of all live layouts have that same
-version and are trusted: a home that was away could bring the deleted row back, however long ago that was, so time alone
-never decides.
+A home notes displaced data in the same step as the row that displaced them, so a crash forgets nothing. Data are
+dropped once a quorum read says that their row names them no more and nobody is reading them; only when every device
+has confirmed that durably is the note forgotten. A tombstone goes only when all homes of all live layouts have that
+same version and are trusted: a home that was away could bring the deleted row back, however long ago that was, so time
+alone never decides.
 """
 
 from __future__ import annotations

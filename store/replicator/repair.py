@@ -12,6 +12,7 @@ from functools import partial
 import structlog
 import trio
 
+from store.core.countdown import Countdown
 from store.core.errors import DamageError, DrystoneError
 from store.core.stamp import Stamp
 from store.engine.block import BlockKey, encode_meta
@@ -110,7 +111,7 @@ class Repairer:
                 bad.append(device)
         if bad:
             write = prepare(await self._store.rows.load(key, packed, found), packed)
-            waiting = _Countdown()
+            waiting = Countdown()
             for device in bad:
                 waiting.add()
                 device.submit_row(write, lambda _, error: waiting.done(error))
@@ -119,7 +120,7 @@ class Repairer:
     async def _repair_data(self, key: RowKey, row: IndexRow, placed: Placed) -> None:
         blocks = -(-row.size // placed.block_bytes)
         reader = self._store.reader(key, row.data_id, row.size, placed)
-        waiting = _Countdown()
+        waiting = Countdown()
         losses: dict[int, int] = {}
         for block in range(blocks):
             missing = [
@@ -154,7 +155,7 @@ class Repairer:
         reader: DataReader,
         block: int,
         missing: list[tuple[int, int]],
-        waiting: _Countdown,
+        waiting: Countdown,
         losses: dict[int, int],
     ) -> None:
         stripe = await reader.block(block)
@@ -168,27 +169,3 @@ class Repairer:
             losses.setdefault(number, device.data_losses)
             waiting.add()
             device.submit_block(block_key, seal(Kind.BLOCK, encode_meta(block_key, key), payload), waiting.done)
-
-
-class _Countdown:
-    """Waits for answers, and raises the first error among them."""
-
-    def __init__(self) -> None:
-        self._open = 1
-        self._error: DrystoneError | None = None
-        self._empty = trio.Event()
-
-    def add(self) -> None:
-        self._open += 1
-
-    def done(self, error: DrystoneError | None) -> None:
-        self._open -= 1
-        self._error = self._error or error
-        if not self._open:
-            self._empty.set()
-
-    async def wait(self) -> None:
-        self.done(None)
-        await self._empty.wait()
-        if self._error is not None:
-            raise self._error

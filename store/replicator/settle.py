@@ -1,10 +1,11 @@
 """The settler: ends uploads that nobody will end, so that their space comes back.
 
-An upload leaves a mark in the homes of its row-to-be before its first block. If a process dies, or a commit's outcome is
-unknown, the mark remains. Then every home is asked: if any has the row, the upload was committed, and is brought to all;
-if not, an **abort mark** goes to every home, each of which refuses the commit from then on, and refuses the mark if the
-commit has come first. Only when all homes have the abort mark are the data dropped. All, not a quorum: then no home can
-hold a committed row of dropped data, and nothing ever has to be taken back (docs/adr/0002). No grace period decides.
+An upload leaves a mark in the homes of its row-to-be before its first block. If a process dies, or a commit's outcome
+is unknown, the mark remains. Then every home is asked: if any has the row, the upload was committed, and is brought to
+all; if not, an **abort mark** goes to every home, each of which refuses the commit from then on, and refuses the mark
+if the commit has come first. Only when all homes have the abort mark are the data dropped. All, not a quorum: then no
+home can hold a committed row of dropped data, and nothing ever has to be taken back (docs/adr/0002). No grace period
+decides.
 """
 
 from __future__ import annotations

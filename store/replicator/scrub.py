@@ -1,0 +1,110 @@
+"""The scrubber: re-reads everything that the devices hold within a set period, at a bandwidth that leaves room for
+work, and hands what is bad or missing to the repairer.
+
+It walks rows, not bytes: each row that a device holds is read and verified there, its other homes are asked for the
+same version, and its blocks are read wherever the row says that they are. So it finds what a checksum can tell, and
+what only the row knows to be missing.
+"""
+
+from __future__ import annotations
+
+import structlog
+import trio
+
+from store.core.clock import Clock
+from store.core.errors import DrystoneError
+from store.core.stamp import Stamp
+from store.engine.block import BlockKey
+from store.engine.device import Device
+from store.engine.row import IndexRow, RowKey, index_key, parse_key
+from store.objects.rowcodec import decode_object
+from store.objects.store import DeviceStore
+from store.replicator.progress import ProgressTable
+from store.replicator.repair import Repairer
+from store.ring import ROWS
+
+log = structlog.get_logger()
+
+PERIOD_SECONDS = 14 * 24 * 3600.0
+"""Everything is read once in so long: bit rot is found while the other copies are good."""
+RATE_BYTES = 20 * 1024 * 1024
+"""Read no faster than this a second and device."""
+PAGE = 200
+
+
+class Scrubber:
+    """Scrubs the devices of this process, one after the other."""
+
+    def __init__(self, store: DeviceStore, repairer: Repairer, clock: Clock, progress: ProgressTable) -> None:
+        self._store = store
+        self._repairer = repairer
+        self._clock = clock
+        self._progress = progress.loop("scrub")
+
+    async def run(self, period_s: float = PERIOD_SECONDS) -> None:
+        """One pass each period, until cancelled."""
+        while True:
+            await trio.sleep(period_s)
+            await self.scrub(RATE_BYTES)
+
+    async def scrub(self, rate_bytes: float | None = None) -> int:
+        """One pass over all devices; returns how many objects were handed to the repairer."""
+        found = 0
+        for device in list(self._store.devices.values()):
+            after = b""
+            try:
+                while True:
+                    rows, after = await device.walk_rows(after, PAGE)
+                    found += await self._scrub_page(device, rows, rate_bytes)
+                    if not after:
+                        break
+            except DrystoneError as error:
+                self._progress.trouble = str(error)
+        self._progress.rounds += 1
+        return found
+
+    async def _scrub_page(self, device: Device, rows: list[tuple[bytes, IndexRow]], rate_bytes: float | None) -> int:
+        found = 0
+        began = self._clock.monotonic()
+        size = 0
+        for packed, row in rows:
+            key = parse_key(packed, row.name)
+            size += row.location.length
+            if not await self._whole(device, key, packed, row):
+                self._repairer.add(key)
+                found += 1
+            self._progress.done += 1
+        if rate_bytes is not None:
+            await trio.sleep(max(0.0, size / rate_bytes - (self._clock.monotonic() - began)))
+        await trio.lowlevel.checkpoint()
+        return found
+
+    async def _whole(self, device: Device, key: RowKey, packed: bytes, row: IndexRow) -> bool:
+        """Whether the row is intact here, as new at its other homes, and the blocks kept here are good."""
+        try:
+            if index_key(key) != packed:
+                return False
+            await device.load_row(packed, row, payload=True)
+            for home in self._store.rows.ring.homes_all(ROWS, key.place):
+                other = self._store.devices.get(home)
+                if other is None or other is device:
+                    continue
+                there = await other.find_row(packed)
+                if there is None or there.stamp < row.stamp:
+                    return False
+            if row.data_id:
+                await self._check_blocks(row)
+        except DrystoneError:
+            now = device.view.row(packed)
+            return now is None or now.stamp != row.stamp  # overwritten meanwhile: nothing is wrong
+        return True
+
+    async def _check_blocks(self, row: IndexRow) -> None:
+        placed = decode_object(row.summary, Stamp.unpack(row.stamp)).placed
+        if placed is None:
+            return
+        for block in range(-(-row.size // placed.block_bytes)):
+            for position, number in enumerate(placed.devices):
+                device = self._store.devices.get(number)
+                if device is not None:
+                    await device.read_block(BlockKey(row.data_id, block, position if placed.k else 0))
