@@ -103,7 +103,7 @@ def _head(service: Service, request: Request, info: ObjectInfo) -> ObjectHead:
         service,
         request,
         object_put.content_type(request, request.object)
-        if b"content-type" in request.headers or is_true(request.headers.get(b"x-detect-content-type"))
+        if request.headers.get(b"content-type") or is_true(request.headers.get(b"x-detect-content-type"))
         else info.head.content_type,
     )
     headers = dict(said.headers)
@@ -111,9 +111,12 @@ def _head(service: Service, request: Request, info: ObjectInfo) -> ObjectHead:
         headers[MANIFEST] = info.head.headers[MANIFEST]
     if is_true(request.headers.get(b"x-fresh-metadata")):
         return replace(said, headers=headers)
-    for header, value in info.head.headers.items():
-        if header[0] != "." and header not in (STATIC, MANIFEST):
-            headers.setdefault(header, value)
+    unwanted = {STATIC, MANIFEST, *said.headers}
+    headers |= {
+        header: value
+        for header, value in info.head.headers.items()
+        if header[0] != "." and header.removeprefix(metadata.RAW) not in unwanted
+    }
     metadata.check_total(headers, {}, "object", service.limits)
     expires_at = info.head.expires_at if said.expires_at is None else said.expires_at
     return ObjectHead(said.content_type, headers, expires_at=expires_at)

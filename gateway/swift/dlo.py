@@ -41,7 +41,7 @@ class DloView:
     quoted: bool = True
     inline: Buffer | None = None
     kind: str | None = None
-    ranges_max: int = 1
+    several: bool = False
     extra: Fields = field(default_factory=list)
 
     async def check(self, start: int) -> None:

@@ -18,6 +18,10 @@ OBJECT_HEADERS = (
 )
 """What an object keeps besides its metadata; Content-Type and expiry have fields of their own."""
 
+RAW = "raw:"
+"""Before the name of object metadata that are no UTF-8, which Swift keeps as they came: name and value are then one
+character a byte, since the store keeps text."""
+
 
 def collect(request: Request, kind: str, limits: Limits) -> dict[str, str]:
     """The metadata (`x-<kind>-meta-*`) that a request sends. Raises RefusedError (400) over any limit."""
@@ -42,7 +46,9 @@ def collect(request: Request, kind: str, limits: Limits) -> dict[str, str]:
         try:
             found[name.decode()] = value.decode()
         except UnicodeDecodeError:
-            raise bad_request("Metadata must be valid UTF-8") from None
+            if kind != "object":
+                raise bad_request("Metadata must be valid UTF-8") from None
+            found[RAW + shown] = value.decode("latin-1")
         if len(found) > limits.max_meta_count:
             raise bad_request(f"Too many metadata items; max {limits.max_meta_count}")
         if size > limits.max_meta_overall_size:

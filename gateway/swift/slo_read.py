@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from gateway.swift import slo_manifest
 from gateway.swift.errors import Fields, RefusedError, bad_request
-from gateway.swift.ranges import RANGES_MAX
 from gateway.swift.request import Request
 from gateway.swift.service import Service
 from gateway.swift.slo_manifest import Segment
@@ -64,7 +63,7 @@ class SloView:
 
     quoted = True
     kind = None
-    ranges_max = RANGES_MAX
+    several = True
 
     def __init__(
         self,

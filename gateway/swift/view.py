@@ -9,7 +9,7 @@ from typing import Protocol
 
 from gateway.swift.dates import http_date, modified_seconds, timestamp
 from gateway.swift.errors import Fields
-from gateway.swift.ranges import RANGES_MAX
+from gateway.swift.metadata import RAW
 from store.objects.interface import Buffer, OpenObject
 from store.objects.model import ObjectInfo
 
@@ -49,8 +49,8 @@ class View(Protocol):
         ...
 
     @property
-    def ranges_max(self) -> int:
-        """Ranges that one answer may have; more are answered with the whole."""
+    def several(self) -> bool:
+        """Whether one answer may have several ranges; else such a request is answered with the whole."""
         ...
 
     async def check(self, start: int) -> None:
@@ -68,7 +68,7 @@ class PlainView:
     __slots__ = ("etag", "kind", "opened", "size")
 
     quoted = False
-    ranges_max = RANGES_MAX
+    several = True
 
     def __init__(self, opened: OpenObject, kind: str | None = None) -> None:
         self.opened = opened
@@ -98,7 +98,7 @@ class BytesView:
 
     quoted = False
     kind = None
-    ranges_max = RANGES_MAX
+    several = True
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -162,7 +162,9 @@ def fields(info: ObjectInfo, etag: str, *, quoted: bool, kind: str | None = None
         (b"accept-ranges", b"bytes"),
     ]
     for name, value in head.headers.items():
-        if name[0] != ".":  # the gateway's own notes, which no client sees
+        if name.startswith(RAW):
+            found.append((name[len(RAW) :].encode("latin-1"), value.encode("latin-1")))
+        elif name[0] != ".":  # the gateway's own notes, which no client sees
             found.append((name.encode(), value.encode()))
     if head.expires_at is not None:
         found.append((b"x-delete-at", b"%d" % head.expires_at))
