@@ -91,7 +91,7 @@ async def _answer(service: Service, request: Request, info: ObjectInfo, view: Vi
         wanted = ranges.parse(asked)
         if (
             wanted
-            and len(wanted) <= view.ranges_max
+            and (view.several or len(wanted) == 1)
             and conditions.range_stands(headers, view.etag, modified_seconds(info.changed))
         ):
             await _ranges(service, request, answer, view, size, wanted)
