@@ -182,7 +182,8 @@ def test_handoffs_of_different_partitions_differ() -> None:
     assert len({next(ring.handoffs(ROWS, place)) for place in PLACES}) > 8
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+# 200 examples find each of: no wait for syncs, no wait for enforcement, writes to the newest layout alone.
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.data())
 def test_no_acknowledged_write_is_missed_by_a_reader_that_is_answered(data: st.DataObject) -> None:
     """One partition as it lives through changes. Writers, readers and devices each hold a ring of their own age.
