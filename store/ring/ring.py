@@ -74,7 +74,8 @@ class Ring:
     # Where things live
 
     def write_sets(self, width: int, place: int) -> tuple[tuple[int, ...], ...]:
-        """The homes in each live layout, oldest first; equal sets once. A write counts when each set has a quorum.
+        """The homes in each live layout, oldest first; of equal sets the newest, so that the last is the newest layout's.
+        A write counts when each set has a quorum.
 
         Layouts without this width are left out: nothing can have been written under it while they were the newest.
         Raises InvalidError where no live layout has it.
@@ -84,7 +85,8 @@ class Ring:
         if sets is None:
             having = self._having(width)
             # Equal means equal in order too: copies of an erasure code differ by their index.
-            sets = self._writes[key] = tuple(dict.fromkeys(layout.homes(width, place) for layout in having))
+            newest_first = dict.fromkeys(layout.homes(width, place) for layout in reversed(having))
+            sets = self._writes[key] = tuple(newest_first)[::-1]
         return sets
 
     def read_set(self, width: int, place: int) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -105,6 +106,15 @@ def test_a_device_that_dies_in_a_change_does_not_hold_up_the_next() -> None:
     assert [layout.version for layout in ring.live] == [3]
 
 
+def test_the_last_write_set_is_the_newest_layouts() -> None:
+    first = builder_of(even(1, 1, 4, 1)).rebalance(1)
+    back = replace(first, version=3)
+    ring = Ring(KEY, (first, next_layout(first), back))
+    for place in PLACES:
+        assert ring.write_sets(ROWS, place)[-1] == back.homes(ROWS, place)
+    assert max(len(ring.write_sets(ROWS, place)) for place in PLACES) == 2
+
+
 def test_refusals() -> None:
     layout = builder_of(even(1, 1, 4, 1)).rebalance(1)
     ring = Ring(KEY, (layout,))
@@ -145,7 +155,10 @@ def test_layouts_of_different_part_power_live_together() -> None:
     ring = Ring(KEY, (first,)).publish(second).publish(next_layout(second))
     for place in range(0, 2**32, 2**32 // 200):
         assert ring.read_set(ROWS, place) == first.homes(ROWS, place)
-        assert ring.write_sets(ROWS, place) == tuple(dict.fromkeys(layout.homes(ROWS, place) for layout in ring.live))
+        assert (
+            ring.write_sets(ROWS, place)
+            == tuple(dict.fromkeys(layout.homes(ROWS, place) for layout in reversed(ring.live)))[::-1]
+        )
     assert len(ring.write_sets(ROWS, 0)) <= 2
 
 
