@@ -74,8 +74,8 @@ class Ring:
     # Where things live
 
     def write_sets(self, width: int, place: int) -> tuple[tuple[int, ...], ...]:
-        """The homes in each live layout, oldest first; of equal sets the newest, so that the last is the newest layout's.
-        A write counts when each set has a quorum.
+        """The homes in each live layout, oldest first; of equal sets the newest, so that the last is the newest
+        layout's. A write counts when each set has a quorum.
 
         Layouts without this width are left out: nothing can have been written under it while they were the newest.
         Raises InvalidError where no live layout has it.
