@@ -1,0 +1,144 @@
+"""`drystone device`: look into one device's folder while nobody serves it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
+
+import click
+import trio
+
+from drystone.folder import DataFolder
+from drystone.layouts import load_ring
+from drystone.node import open_local_device
+from store.core.clock import SystemClock
+from store.core.disk import SystemDisk
+from store.core.errors import DrystoneError, NotFoundError
+from store.engine.block import decode_meta as decode_block
+from store.engine.check import check_device
+from store.engine.committer import decode_fence
+from store.engine.device import Device
+from store.engine.record import BULK_ALIGN, LOG_ALIGN, Kind
+from store.engine.recovery import Found, Reader
+from store.engine.row import Flag, decode_meta
+from store.engine.segment import HEADER_BYTES, SegmentKind, Segments
+from store.engine.superblock import read_superblock
+from store.registry import open_embedded
+
+
+@click.group()
+def device() -> None:
+    """Check or dump a device. The process that serves it must be stopped."""
+
+
+@device.command()
+@click.argument("number", type=int, required=False)
+@click.pass_obj
+def check(folder: DataFolder, number: int | None) -> None:
+    """Read and verify everything on one device, or on all.
+
+    Exits with 1 where anything is not as it must be.
+    """
+    try:
+        clean = trio.run(_check, folder, number)
+    except DrystoneError as error:
+        raise click.ClickException(str(error)) from error
+    if not clean:
+        raise SystemExit(1)
+
+
+async def _check(folder: DataFolder, number: int | None) -> bool:
+    clean = True
+    for device_id, path in await _paths(folder, number):
+        async with _opened(folder, device_id, path) as opened:
+            report = await check_device(opened)
+            for problem in (*opened.health.damage, *report.problems):
+                click.echo(f"device {device_id}: {problem}")
+                clean = False
+            size = report.bytes_read / 1e6
+            trust = "" if opened.trusted else ", waits to be reconciled with its peers"
+            click.echo(
+                f"device {device_id}: {report.rows} rows ({report.tombstones} tombstones), {report.blocks} blocks, "
+                f"{size:.1f} MB read, {len(report.problems)} problems{trust}"
+            )
+    return clean
+
+
+async def _paths(folder: DataFolder, number: int | None) -> list[tuple[int, str]]:
+    cluster = folder.cluster()
+    if cluster is None:
+        raise NotFoundError(f"there is no Drystone in {folder.path}")
+    with open_embedded(folder.registry, SystemClock()) as registry:
+        stored = await load_ring(registry, cluster.key)
+    devices = stored.ring.devices if stored.ring else {}
+    if number is not None and number not in devices:
+        raise NotFoundError(f"there is no device {number} (there are: {', '.join(map(str, sorted(devices)))})")
+    return [(each, folder.device(devices[each].label)) for each in sorted(devices) if number in (None, each)]
+
+
+@asynccontextmanager
+async def _opened(folder: DataFolder, number: int, path: str) -> AsyncIterator[Device]:
+    cluster = folder.cluster()
+    assert cluster is not None
+    with ExitStack() as stack:
+        opened = await open_local_device(number, cluster.id, path, stack, replaces=True)
+        try:
+            yield opened
+        finally:
+            await opened.close()
+
+
+@device.command()
+@click.argument("path", type=click.Path(exists=True, file_okay=False))
+@click.option("--kind", type=click.Choice(["row", "block", "fence"]), help="Only records of this kind.")
+def dump(path: str, kind: str | None) -> None:
+    """Print every record in a device's folder, in the order of its segments.
+
+    Reads the log alone, without the index; what is unreadable is said and stepped over.
+    """
+    try:
+        for line in _dump(path, kind):
+            click.echo(line)
+    except (DrystoneError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _dump(path: str, kind: str | None) -> Iterator[str]:
+    disk = SystemDisk(path)
+    superblock = read_superblock(disk)
+    if superblock is None:
+        raise NotFoundError(f"there is no device in {path}")
+    yield f"device {superblock.device} of cluster {superblock.cluster.hex()}, trusted={superblock.trusted}"
+    segments = Segments(disk, superblock.device)
+    for segment, its_kind in sorted(segments.kinds.items()):
+        align = LOG_ALIGN if its_kind is SegmentKind.LOG else BULK_ALIGN
+        reader = Reader(segments.file(segment), segment, align)
+        yield f"segment {segment:016x} ({its_kind.name.lower()}, {reader.size} bytes)"
+        offset = HEADER_BYTES
+        while (found := reader.record(offset) or reader.next(offset, reader.size)) is not None:
+            if found.location.offset != offset:
+                yield f"  {offset}: {found.location.offset - offset} bytes hold no record"
+            offset = found.location.offset + found.location.length
+            if kind is None or Kind(found.header.kind).name.lower() == kind:
+                yield "  " + _describe(found)
+    disk.close()
+
+
+def _describe(found: Found) -> str:
+    header, location = found.header, found.location
+    front = f"{location.offset}: seq {header.seq}, {location.length} bytes, "
+    match header.kind:
+        case Kind.ROW:
+            row = decode_meta(found.meta, found.payload)
+            flags = "|".join(flag.name or "" for flag in Flag if flag and row.flags & flag) or "-"
+            stamp = f"{row.stamp.time_us}.{row.stamp.writer}"
+            return (
+                f"{front}row {row.key.table.hex()}/{row.key.shard} {row.key.name!r} at {stamp} {flags} {row.size} bytes"
+            )
+        case Kind.BLOCK:
+            key, owner = decode_block(found.meta)
+            return f"{front}block {key.block}/{key.fragment} of {key.data_id.hex()} for {owner.name!r}"
+        case Kind.FENCE:
+            fence = decode_fence(found.meta)
+            return f"{front}fence: segment {fence.segment:016x} ends at {fence.end}, seq {fence.seq}"
+    return f"{front}kind {header.kind}"

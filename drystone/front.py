@@ -1,0 +1,62 @@
+"""The front: which application answers which path. The object path comes first and costs one comparison."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+
+from drystone.metrics import Metrics, Requests
+from gateway.http.asgi import App, Message, Receive, Scope, Send
+
+OBJECT_PATHS = (b"/v1/", b"/info", b"/healthcheck")
+
+
+class Front:
+    """An ASGI application made of others, by the beginning of the path."""
+
+    def __init__(self, objects: App, others: Mapping[bytes, App], requests: Requests, metrics: Metrics) -> None:
+        self._objects = objects
+        self._others = tuple(others.items())
+        self._requests = requests
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        status = 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope["raw_path"])(scope, receive, watched)
+        finally:
+            self._requests.finished(scope["method"], status, time.perf_counter() - began)
+
+    def _app(self, path: bytes) -> App:
+        if path.startswith(OBJECT_PATHS):
+            return self._objects
+        for prefix, app in self._others:
+            if path.startswith(prefix):
+                return app
+        if path == b"/metrics":
+            return self._show_metrics
+        if path == b"/":
+            return _show_root
+        return self._objects
+
+    async def _show_metrics(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await _answer(send, b"text/plain; version=0.0.4; charset=utf-8", self._metrics.text())
+
+
+async def _show_root(_scope: Scope, _receive: Receive, send: Send) -> None:
+    services = {"object-store": "/v1", "identity": "/identity/v3", "metrics": "/metrics", "capabilities": "/info"}
+    await _answer(send, b"application/json", json.dumps({"drystone": services}).encode())
+
+
+async def _answer(send: Send, kind: bytes, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,90 @@
+"""What is measured, in Prometheus' form. Requests are counted in plain integers; the rest is read when asked for."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+"""Upper bounds in seconds."""
+_DEVICE_GAUGES = {
+    "free_bytes": "Space that the file system has left.",
+    "live_bytes": "Bytes of live records.",
+    "damages": "Damage found since the start.",
+    "syncs": "Syncs since the start.",
+    "records": "Records committed to the log since the start.",
+}
+_LOOP_GAUGES = {
+    "done": "Items done since the start.",
+    "left": "Items left; -1 where unknown.",
+    "failed": "Tries that failed since the start.",
+    "lag_s": "Seconds behind what is due.",
+}
+
+
+class Requests:
+    """Counts requests by method and status, and their durations."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, int]] = Counter()
+        self.buckets = [0] * (len(BUCKETS) + 1)
+        self.seconds = 0.0
+
+    def finished(self, method: str, status: int, seconds: float) -> None:
+        self.counts[method, status] += 1
+        self.buckets[bisect_left(BUCKETS, seconds)] += 1
+        self.seconds += seconds
+
+
+Rows = Callable[[], Sequence[dict[str, object]]]
+
+
+class Metrics:
+    """Everything that `/metrics` shows."""
+
+    def __init__(self, requests: Requests, devices: Rows, loops: Rows) -> None:
+        self._requests = requests
+        self._devices = devices
+        self._loops = loops
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by the library."""
+        requests = CounterMetricFamily("drystone_requests", "Requests answered.", labels=("method", "status"))
+        for (method, status), count in sorted(self._requests.counts.items()):
+            requests.add_metric((method, str(status)), count)
+        yield requests
+        durations = HistogramMetricFamily("drystone_request_seconds", "From head to the last byte of the answer.")
+        running = 0
+        buckets = []
+        for bound, count in zip((*map(str, BUCKETS), "+Inf"), self._requests.buckets, strict=True):
+            running += count
+            buckets.append((bound, float(running)))
+        durations.add_metric((), buckets, self._requests.seconds)
+        yield durations
+        yield from _gauges("drystone_device", "device", self._devices(), _DEVICE_GAUGES)
+        up = GaugeMetricFamily("drystone_device_ok", "1 if the device serves and is trusted.", labels=("device",))
+        for row in self._devices():
+            up.add_metric((str(row["device"]),), float(row["state"] in ("ok", "full")))
+        yield up
+        yield from _gauges("drystone_loop", "loop", self._loops(), _LOOP_GAUGES)
+
+
+def _gauges(
+    prefix: str, label: str, rows: Sequence[dict[str, object]], names: dict[str, str]
+) -> Iterator[GaugeMetricFamily]:
+    for name, text in names.items():
+        family = GaugeMetricFamily(f"{prefix}_{name}", text, labels=(label,))
+        for row in rows:
+            value = row.get(name)
+            if isinstance(value, int | float):
+                family.add_metric((str(row[label]),), float(value))
+        yield family

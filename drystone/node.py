@@ -1,0 +1,218 @@
+"""One process of a cluster: its registry, ring, devices and store, and the loops that keep their promises.
+
+`open_node` brings a data folder up and takes it down again; what it yields serves requests. Everything is found in the
+folder; nothing is configured twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import structlog
+import trio
+
+from drystone.folder import Cluster, DataFolder
+from drystone.layouts import Stored, load_ring, save_ring
+from store.core.clock import SystemClock
+from store.core.disk import SystemDisk
+from store.core.entropy import SystemRandom
+from store.core.errors import ConflictError, DamageError, DeviceError, DrystoneError
+from store.core.stamp import StampSource
+from store.core.worker import ThreadWorker
+from store.engine.device import Device, Options, open_device
+from store.engine.index import LmdbIndex
+from store.objects.rows import Rows
+from store.objects.store import DeviceStore
+from store.registry import Registry, open_embedded
+from store.replicator.collect import Collector
+from store.replicator.expire import Expirer
+from store.replicator.progress import ProgressTable
+from store.replicator.reconcile import Reconciler
+from store.replicator.repair import Repairer
+from store.replicator.scrub import Scrubber
+from store.replicator.settle import Settler
+from store.ring import Builder, Ring
+
+log = structlog.get_logger()
+
+HASH_WORKERS = 2
+"""Threads for MD5, checksums and erasure codes: these let go of the interpreter's lock, so two use two cores."""
+SEED = 0
+"""Of the first layout. Any will do; the same for everyone makes rings of like clusters comparable."""
+
+
+@dataclass
+class Node:
+    """What serves requests, and what tells about it."""
+
+    folder: DataFolder
+    cluster: Cluster
+    registry: Registry
+    ring: Ring
+    devices: dict[int, Device]
+    store: DeviceStore
+    progress: ProgressTable
+    missing: dict[int, str] = field(default_factory=dict)
+    """Devices that could not be opened, and why."""
+
+
+@asynccontextmanager
+async def open_node(folder: DataFolder, cluster: Cluster, new_devices: int) -> AsyncIterator[Node]:
+    """Bring a folder's node up. `new_devices` are made if the folder has no ring yet.
+
+    Raises ConflictError where another process serves the folder.
+    """
+    clock, random = SystemClock(), SystemRandom()
+    with ExitStack() as stack:
+        registry = stack.enter_context(open_embedded(folder.registry, clock))
+        stored = await load_ring(registry, cluster.key)
+        made = stored.ring is None
+        ring = stored.ring or _first_ring(cluster, new_devices)
+        devices, missing = await _open_devices(folder, cluster, ring, stack, fresh=made)
+        ring = await _with_widths(registry, cluster, stored, ring)
+        stamps = StampSource(clock, int.from_bytes(random.bytes(4)))
+        workers = [ThreadWorker(f"hash-{number}") for number in range(HASH_WORKERS)]
+        store = DeviceStore(Rows(ring, devices, stamps), devices, cluster.policies, clock, random, workers)
+        progress = ProgressTable(clock)
+        node = Node(folder, cluster, registry, ring, devices, store, progress, missing)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(registry.run)
+                await _start_loops(node, nursery)
+                yield node
+                nursery.cancel_scope.cancel()
+        finally:
+            with trio.CancelScope(shield=True):
+                for device in devices.values():
+                    await _close(device)
+            for worker in workers:
+                worker.close()
+
+
+async def _start_loops(node: Node, nursery: trio.Nursery) -> None:
+    """Start the loops of the devices and of the replicator."""
+    store, progress = node.store, node.progress
+    for device in node.devices.values():
+        await nursery.start(device.run)
+    collector = Collector(store, progress)
+    settler = Settler(store, progress)
+    repairer = Repairer(store, progress)
+    await settler.find_left_behind()
+    nursery.start_soon(collector.run)
+    nursery.start_soon(collector.run_tombstones)
+    nursery.start_soon(settler.run)
+    nursery.start_soon(repairer.run)
+    nursery.start_soon(Expirer(store, SystemClock(), progress).run)
+    nursery.start_soon(Scrubber(store, repairer, SystemClock(), progress).run)
+    nursery.start_soon(Reconciler(store, repairer, progress).run)
+
+
+async def _close(device: Device) -> None:
+    try:
+        await device.close()
+    except DrystoneError as error:
+        # What was acknowledged is in the log; the next start reads it again.
+        log.warning("device not closed cleanly", device=device.id, error=str(error))
+
+
+def _first_ring(cluster: Cluster, new_devices: int) -> Ring:
+    builder = Builder()
+    for number in range(new_devices):
+        builder.add(region=1, zone=1, machine="localhost", weight=1.0, label=f"devices/{number}")
+    for width in {policy.width for policy in cluster.policies}:
+        builder.add_width(width)
+    return Ring(cluster.key, (builder.rebalance(SEED),))
+
+
+async def _with_widths(registry: Registry, cluster: Cluster, stored: Stored, ring: Ring) -> Ring:
+    """The ring with a table for every policy, stored. A new table moves nothing."""
+    wanted = {policy.width for policy in cluster.policies} - set(ring.newest.widths)
+    if stored.ring is None:
+        await save_ring(registry, ring, 0)
+    elif wanted:
+        builder = Builder(ring.newest)
+        for width in sorted(wanted):
+            builder.add_width(width)
+        layout = builder.rebalance(SEED)
+        same = all(layout.tables[width] == table for width, table in ring.newest.tables.items())
+        ring = ring.publish(layout)
+        if same:
+            # Nothing that is stored has another home now, so every device has all that it should.
+            for device in layout.devices:
+                ring = ring.mark_synced(layout.version, device).mark_enforced(device, ring.epoch)
+        await save_ring(registry, ring, stored.revision)
+    return ring
+
+
+async def _open_devices(
+    folder: DataFolder, cluster: Cluster, ring: Ring, stack: ExitStack, *, fresh: bool
+) -> tuple[dict[int, Device], dict[int, str]]:
+    """Open every device of the ring. One that cannot be opened is left out, and said."""
+    devices: dict[int, Device] = {}
+    missing: dict[int, str] = {}
+    for number, device in sorted(ring.devices.items()):
+        path = folder.device(device.label)
+        try:
+            devices[number] = await open_local_device(number, cluster.id, path, stack, replaces=not fresh)
+        except (DrystoneError, OSError) as error:
+            missing[number] = str(error)
+            log.warning("device not opened", device=number, path=path, error=str(error))
+    if not devices:
+        raise DeviceError(f"none of the {len(ring.devices)} devices can be opened: {missing}")
+    return devices, missing
+
+
+async def open_local_device(
+    number: int, cluster: bytes, path: str, stack: ExitStack, *, replaces: bool, options: Options | None = None
+) -> Device:
+    """Open the device in a folder of this machine. A damaged index is set aside and rebuilt from the log.
+
+    Raises ConflictError where another process has it.
+    """
+    try:
+        disk = SystemDisk(path)
+    except BlockingIOError as error:
+        raise ConflictError(f"the device in {path} is open in another process") from error
+    stack.callback(disk.close)
+    index = os.path.join(path, "index")
+
+    def open_index() -> LmdbIndex:
+        os.makedirs(index, mode=0o700, exist_ok=True)
+        return LmdbIndex(index)
+
+    try:
+        return await open_device(number, cluster, disk, open_index, options, replaces=replaces)
+    except DamageError as error:
+        log.warning("index is damaged: it is rebuilt from the log", device=number, error=str(error))
+        os.replace(index, f"{index}.damaged-{SystemClock().wall_us()}")
+        return await open_device(number, cluster, disk, open_index, options, replaces=replaces)
+
+
+def device_rows(node: Node) -> Sequence[dict[str, object]]:
+    """What status and metrics show of each device."""
+    rows: list[dict[str, object]] = []
+    for number, known in sorted(node.ring.devices.items()):
+        row: dict[str, object] = {"device": number, "label": known.label, "weight": known.weight}
+        device = node.devices.get(number)
+        if device is None:
+            rows.append({**row, "state": "missing", "why": node.missing.get(number, "")})
+            continue
+        failed = device.health.failed
+        state = "out" if failed else "full" if device.full else "ok" if device.trusted else "reconciling"
+        rows.append(
+            {
+                **row,
+                "state": state,
+                "why": str(failed) if failed else "",
+                "free_bytes": device.free_bytes(),
+                "live_bytes": sum(device.view.live.values()),
+                "damages": device.health.damages,
+                "syncs": device.syncs,
+                "commits": device.commits[0],
+                "records": device.commits[1],
+            }
+        )
+    return rows
