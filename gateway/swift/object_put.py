@@ -133,6 +133,8 @@ async def write(
             if len(begun) > INLINE_BYTES_MAX:
                 break
         else:
+            if len(begun) > service.limits.max_file_size:
+                raise RefusedError(413)
             return await put_small(service, container, name, begun, head, condition, etag)
     async with service.store.upload(container, name, size) as upload:
         total = len(begun)

@@ -1,0 +1,48 @@
+"""What the gateway says of itself, held to what it does."""
+
+from __future__ import annotations
+
+from gateway.swift import Config, Limits
+from store.objects.model import Policy
+from tests.gateway_swift.client import Client
+
+
+async def test_info() -> None:
+    client = Client(
+        Config(limits=Limits(container_listing_limit=5)),
+        (Policy(0, "gold", default=True), Policy(1, "silver"), Policy(2, "old", deprecated=True)),
+    )
+    answer = await client("GET", "/info", raw=True, token=None)
+    assert answer["content-type"].startswith("application/json")
+    info = answer.json()
+    assert set(info) == {"swift", "slo", "dlo", "tempurl"}
+    assert info["swift"]["policies"] == [
+        {"name": "gold", "aliases": "gold", "default": True},
+        {"name": "silver", "aliases": "silver"},
+    ]
+    assert info["swift"]["container_listing_limit"] == 5
+    await client("PUT", "c")
+    assert (await client("GET", "c", query={"limit": 6})).status == 412
+    assert (await client("HEAD", "/info", raw=True)).body == b""
+    assert (await client("OPTIONS", "/info", raw=True))["allow"] == "GET, HEAD, OPTIONS"
+    assert (await client("PUT", "/info", raw=True)).status == 405
+    answer = await client("GET", "/healthcheck", raw=True, token=None)
+    assert (answer.status, answer.body) == (200, b"OK")
+
+
+async def test_names_may_be_spelled_in_title_case() -> None:
+    client = Client(Config(title_case_headers=True))
+    sent: list[bytes] = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request"}
+
+    async def send(message: dict[str, object]) -> None:
+        fields = message.get("headers")
+        if isinstance(fields, list):
+            sent.extend(name for name, _ in fields)
+
+    scope = {"type": "http", "method": "GET", "raw_path": b"/info", "query_string": b"", "headers": []}
+    await client.app(scope, receive, send)  # type: ignore[arg-type]
+    assert b"X-Trans-Id" in sent
+    assert b"Content-Type" in sent
