@@ -39,6 +39,8 @@ async def delete(service: Service, request: Request) -> None:
     """DELETE: the object and its bytes."""
     condition = conditions.for_writing(request.headers)
     container = await service.container(request, reading=False)
+    if condition.match is not None:
+        condition = await object_put.settled(service, request, container, condition)
     if b"x-if-delete-at" in request.headers:
         await _check_expiry(service, request, container)
     await service.store.delete(container, request.object, condition)

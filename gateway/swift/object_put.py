@@ -12,10 +12,11 @@ from gateway.swift.dates import http_date, modified_seconds
 from gateway.swift.errors import HTML, PLAIN, ClientGoneError, Fields, RefusedError, bad_request
 from gateway.swift.request import Request, is_true
 from gateway.swift.service import Service
-from gateway.swift.view import STATIC
+from gateway.swift.view import SLO_ETAG, STATIC
+from store.core.errors import NotFoundError
 from store.core.limits import INLINE_BYTES_MAX
 from store.objects.interface import Buffer
-from store.objects.model import Condition, Container, ObjectHead, ObjectInfo
+from store.objects.model import ALWAYS, Condition, Container, ObjectHead, ObjectInfo
 
 
 async def put(service: Service, request: Request) -> None:
@@ -29,6 +30,9 @@ async def put(service: Service, request: Request) -> None:
             "multipart-manifest=put.",
         )
     size = body_size(service, request)
+    small = size is not None and size <= INLINE_BYTES_MAX
+    if condition is not ALWAYS and (condition.match is not None or not small):
+        condition = await settled(service, request, container, condition)
     head = describe(service, request, content_type(request, request.object))
     etag = wanted_etag(request)
     if size is not None and size <= INLINE_BYTES_MAX:
@@ -39,6 +43,26 @@ async def put(service: Service, request: Request) -> None:
     else:
         info = await write(service, container, request.object, request.pieces(), size, head, condition, etag)
     await request.respond(201, created(info))
+
+
+async def settled(service: Service, request: Request, container: Container, condition: Condition) -> Condition:
+    """The condition as the store is to check it. Raises RefusedError (412) where it fails already, so that a body
+    which cannot be kept is not read.
+
+    A client knows a static large object by the etag of the whole, the store by that of the manifest.
+    """
+    try:
+        info = await service.store.head(container, request.object)
+    except NotFoundError:
+        shown = present = None
+    else:
+        present = info.etag
+        shown = info.head.headers.get(SLO_ETAG, present)
+    if not condition.holds(shown):
+        raise RefusedError(412)
+    if condition.match is None or present is None or "*" in condition.match:
+        return condition
+    return Condition(frozenset({present}), condition.none_match)
 
 
 def created(info: ObjectInfo, etag: str | None = None) -> Fields:

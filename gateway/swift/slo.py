@@ -18,10 +18,10 @@ from gateway.swift.listing_formats import LISTED_BYTES, LISTED_SLO_ETAG
 from gateway.swift.request import Request, is_true
 from gateway.swift.service import Service
 from gateway.swift.slo_manifest import ManifestError, Segment, Wanted
-from gateway.swift.view import STATIC, whole
+from gateway.swift.view import SLO_ETAG, SLO_SIZE, STATIC, whole
 from store.core.errors import CallerError, NotFoundError
 from store.core.limits import INLINE_BYTES_MAX
-from store.objects.model import Condition, Container, ObjectHead, ObjectInfo
+from store.objects.model import ALWAYS, Condition, Container, ObjectHead, ObjectInfo
 
 _LOOKERS = 8
 """Segments looked at at once: enough to hide the way to the store, too few to crowd out others."""
@@ -31,6 +31,8 @@ async def put(service: Service, request: Request) -> None:
     """PUT with `multipart-manifest=put`: check what the manifest says, then keep it."""
     condition = conditions.for_writing(request.headers)
     container = await service.container(request, reading=False)
+    if condition is not ALWAYS:
+        condition = await object_put.settled(service, request, container, condition)
     size_max = service.limits.max_manifest_size
     too_large = RefusedError(413, f"Manifest File > {size_max} bytes")
     size = object_put.body_size(service, request)
@@ -192,7 +194,7 @@ async def _keep(
     if wanted and wanted != etag:
         raise RefusedError(422)
     kept = json.dumps(entries).encode()
-    notes = {STATIC: "True", slo_read.ETAG: etag, slo_read.SIZE: str(total)}
+    notes = {STATIC: "True", SLO_ETAG: etag, SLO_SIZE: str(total)}
     head = ObjectHead(
         head.content_type,
         {**head.headers, **notes},

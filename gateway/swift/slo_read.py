@@ -7,13 +7,10 @@ from gateway.swift.errors import Fields, RefusedError, bad_request
 from gateway.swift.request import Request
 from gateway.swift.service import Service
 from gateway.swift.slo_manifest import Segment
-from gateway.swift.view import STATIC, BytesView, PlainView, Sink, View, pour, whole
+from gateway.swift.view import SLO_ETAG, SLO_SIZE, STATIC, BytesView, PlainView, Sink, View, pour, whole
 from store.core.errors import NotFoundError
 from store.objects.interface import Buffer, OpenObject
 from store.objects.model import Container, ObjectInfo
-
-ETAG, SIZE = ".slo-etag", ".slo-size"
-"""Notes kept with a manifest: the etag and the size of the whole, so that HEAD reads no manifest."""
 
 DEPTH_MAX = 10
 """Manifests within manifests; a loop of them ends here."""
@@ -25,7 +22,7 @@ class SegmentError(Exception):
 
 def described(info: ObjectInfo) -> tuple[int, str]:
     """Size and etag of the whole."""
-    return int(info.head.headers[SIZE]), info.head.headers[ETAG]
+    return int(info.head.headers[SLO_SIZE]), info.head.headers[SLO_ETAG]
 
 
 def own_fields(info: ObjectInfo) -> Fields:

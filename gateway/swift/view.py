@@ -17,6 +17,8 @@ Sink = Callable[[Buffer], Awaitable[None]]
 
 MANIFEST = "x-object-manifest"
 STATIC = "x-static-large-object"
+SLO_ETAG, SLO_SIZE = ".slo-etag", ".slo-size"
+"""Notes kept with a static large object: etag and size of the whole, so that HEAD reads no manifest."""
 
 
 class View(Protocol):

@@ -175,3 +175,12 @@ async def test_writing_under_conditions(client: Client) -> None:
     assert (await client("DELETE", "c/o", {"If-Match": etag})).status == 412
     assert (await client("GET", "c/o")).body == b"3"
     assert (await client("DELETE", "c/o", {"If-Match": "*"})).status == 204
+    assert (await client("DELETE", "c/o", {"If-Match": "*"})).status == 412
+    assert (await client("PUT", "c/o", {"If-Match": "*"})).status == 412
+
+
+async def test_a_body_that_cannot_be_kept_is_not_read(client: Client) -> None:
+    await client.fill("c", ["o"])
+    headers = {"If-None-Match": "*", "Content-Length": "1000000"}
+    answer = await client("PUT", "c/o", headers, [None])
+    assert answer.status == 412

@@ -187,6 +187,18 @@ async def test_etags_that_clients_state(ready: Client) -> None:
     assert (await put(ready, "c/x", [{"path": "segs/a"}], {"If-None-Match": "*"})).status == 412
 
 
+async def test_writes_know_the_whole_by_its_etag(ready: Client) -> None:
+    head = await ready("HEAD", "c/m")
+    for etag, status in ((head["x-manifest-etag"], 412), ("x", 412), (head["etag"], 204)):
+        assert (await ready("DELETE", "c/m", {"If-Match": etag})).status == status
+    assert (await put(ready, "c/m", [{"path": "segs/a"}], {"If-Match": "*"})).status == 412
+    assert (await put(ready, "c/m", [{"path": "segs/a"}], {"If-None-Match": "*"})).status == 201
+    whole = md5(md5(A))
+    assert (await put(ready, "c/m", [{"path": "segs/b"}], {"If-Match": whole})).status == 201
+    assert (await ready("PUT", "c/m", {"If-Match": whole}, b"x")).status == 412
+    assert (await ready("PUT", "c/m", {"If-Match": md5(md5(B))}, b"x")).status == 201
+
+
 async def test_limits() -> None:
     client = Client(Config(limits=Limits(max_manifest_segments=3, max_manifest_size=500)))
     await client.fill("c", ["a"], b"x")
