@@ -8,6 +8,7 @@ from contextlib import ExitStack, asynccontextmanager
 import click
 import trio
 
+from drystone.access import Access
 from drystone.folder import DataFolder
 from drystone.layouts import load_ring
 from drystone.node import open_local_device
@@ -34,13 +35,13 @@ def device() -> None:
 @device.command()
 @click.argument("number", type=int, required=False)
 @click.pass_obj
-def check(folder: DataFolder, number: int | None) -> None:
+def check(access: Access, number: int | None) -> None:
     """Read and verify everything on one device, or on all.
 
     Exits with 1 where anything is not as it must be.
     """
     try:
-        clean = trio.run(_check, folder, number)
+        clean = trio.run(_check, access.folder, number)
     except DrystoneError as error:
         raise click.ClickException(str(error)) from error
     if not clean:

@@ -1,0 +1,70 @@
+"""`drystone`: the command line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from drystone.access import Access
+from drystone.control import read_status
+from drystone.device_commands import device
+from drystone.folder import DataFolder
+from drystone.identity_commands import project, user
+from drystone.ring_commands import ring_group
+from drystone.status import describe
+from drystone.up import up
+from store.core.errors import DrystoneError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="drystone")
+@click.option(
+    "--data",
+    default="data",
+    show_default=True,
+    envvar="DRYSTONE_DATA",
+    type=click.Path(file_okay=False),
+    help="The data folder: everything that is kept, in one place.",
+)
+@click.pass_context
+def main(context: click.Context, data: str) -> None:
+    """A storage-first cloud.
+
+    \b
+    drystone up                 start everything in ./data on http://127.0.0.1:8080
+    drystone status             what is running, and how it is
+    drystone user add alice --project music
+    drystone ring show          where things live
+    """
+    context.obj = Access(DataFolder(data))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@click.pass_obj
+def status(access: Access, as_json: bool) -> None:
+    """What is running, how its devices are, and what its loops are doing."""
+    found: dict[str, Any] = read_status(access.folder)
+    click.echo(json.dumps(found, indent=2) if as_json else describe(found))
+
+
+main.add_command(up)
+main.add_command(ring_group())
+main.add_command(user)
+main.add_command(project)
+main.add_command(device)
+
+
+def run() -> None:
+    """The entry point: errors that are expected become one line and exit status 1."""
+    try:
+        main(standalone_mode=True)
+    except DrystoneError as error:
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(1) from error
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,90 @@
+"""`drystone status`: what the running process says of itself, as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def describe(status: dict[str, Any]) -> str:
+    """A page for people."""
+    lines = [
+        f"Drystone {status['version']} serves {status['url']} from {status['folder']} "
+        f"(process {status['pid']}, up {_duration(status['uptime_s'])}, {_size(status['memory_bytes'])} of memory)",
+        f"Layout {status['layout']}: {status['row_homes']} homes for each row"
+        + ("" if status["row_homes"] == 3 else " (three as soon as there are three devices)"),
+        "",
+        _table(
+            ["policy", "kind", "default"],
+            [
+                [
+                    p["name"],
+                    f"{p['k']}+{p['m']} {p['codec']}" if p["k"] else f"{p['replicas']} replicas",
+                    _yes(p["default"]),
+                ]
+                for p in status["policies"]
+            ],
+        ),
+        "",
+        _table(
+            ["device", "state", "live", "free", "damage", "where", ""],
+            [
+                [
+                    str(d["device"]),
+                    d["state"],
+                    _size(d.get("live_bytes", 0)),
+                    _size(d.get("free_bytes", 0)),
+                    str(d.get("damages", "")),
+                    d["label"],
+                    d["why"],
+                ]
+                for d in status["devices"]
+            ],
+        ),
+        "",
+        _table(
+            ["loop", "done", "left", "failed", "lag", "trouble"],
+            [
+                [
+                    loop["loop"],
+                    str(loop["done"]),
+                    "?" if loop["left"] < 0 else str(loop["left"]),
+                    str(loop["failed"]),
+                    _duration(loop["lag_s"]),
+                    loop["trouble"],
+                ]
+                for loop in status["loops"]
+            ],
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def _kind(policy: dict[str, Any]) -> str:
+    return f"{policy['k']}+{policy['m']} {policy['codec']}" if policy["k"] else f"{policy['replicas']} replicas"
+
+
+def _size(count: float) -> str:
+    for unit in UNITS:
+        if count < 1000 or unit == UNITS[-1]:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+def _duration(seconds: float) -> str:
+    minutes, hours = seconds / 60, seconds / 3600
+    if hours >= 48:
+        return f"{hours / 24:.0f} d"
+    if hours >= 2:
+        return f"{hours:.0f} h"
+    return f"{minutes:.0f} min" if minutes >= 2 else f"{seconds:.0f} s"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,213 @@
+"""`drystone up`: start everything from one data folder, making it first where it is empty."""
+
+from __future__ import annotations
+
+import os
+import resource
+import secrets
+import signal
+import ssl
+import time
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import click
+import structlog
+import trio
+
+from authn import Identities, bootstrap
+from drystone import clients, control, logs
+from drystone.access import Access
+from drystone.folder import Cluster, DataFolder, new_cluster, with_policies
+from drystone.front import Front
+from drystone.metrics import Metrics, Requests
+from drystone.node import Node, device_rows, open_node
+from gateway.http import serve, server_context
+from gateway.swift import SwiftApp
+from store.core.entropy import SystemRandom
+from store.core.errors import DrystoneError, InvalidError
+
+log = structlog.get_logger()
+
+REPLICAS_DEFAULT = 2
+DEVICES_DEFAULT = 3
+
+
+@click.command()
+@click.option("--listen", default="127.0.0.1:8080", show_default=True, metavar="ADDR:PORT", help="Where to serve.")
+@click.option(
+    "--devices",
+    default=DEVICES_DEFAULT,
+    show_default=True,
+    metavar="N",
+    type=click.IntRange(1, 256),
+    help="Devices (folders) to make in a new data folder. Later: drystone ring add.",
+)
+@click.option(
+    "--replicas",
+    default=None,
+    metavar="N",
+    type=click.IntRange(1, 16),
+    help=f"Copies of data under the policy 'standard' of a new data folder.  [default: {REPLICAS_DEFAULT}]",
+)
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="NAME=N|K+M",
+    help="A storage policy: N replicas or an erasure code. May be given again, also for an existing folder; "
+    "the first of a new folder is its default.",
+)
+@click.option("--tls-certificate", type=click.Path(exists=True, dir_okay=False), help="Serve https with this chain.")
+@click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="Its key, if it is in another file.")
+@click.option("--log-format", type=click.Choice(["auto", "plain", "json"]), default="auto", show_default=True)
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+@click.pass_obj
+def up(access: Access, /, **options: Any) -> None:
+    """Start the whole cloud on this machine, and stop it cleanly on SIGTERM or Ctrl-C.
+
+    In an empty data folder this makes devices, a ring, keys and an administrator first, and says what to do next.
+    """
+    logs.configure(options.pop("log_format"), options.pop("log_level"))
+    try:
+        trio.run(partial(run, access.folder, **options))
+    except* DrystoneError as group:
+        raise click.ClickException(str(_first(group))) from group
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+async def run(
+    folder: DataFolder,
+    *,
+    listen: str,
+    devices: int,
+    replicas: int | None,
+    policies: tuple[str, ...],
+    tls_certificate: str | None,
+    tls_key: str | None,
+) -> None:
+    """Serve until a signal comes. Raises InvalidError for options that do not fit, ConflictError if already served."""
+    tls = server_context(tls_certificate, tls_key) if tls_certificate else None
+    host, port = _address(listen)
+    os.makedirs(folder.path, mode=0o700, exist_ok=True)
+    cluster, made = _cluster(folder, devices, replicas, policies)
+    listeners = await _listen(host, port)
+    url = f"{'https' if tls else 'http'}://{_shown(host)}:{listeners[0].socket.getsockname()[1]}"
+    async with open_node(folder, cluster, devices) as node:
+        if not made and devices != DEVICES_DEFAULT and devices != len(node.ring.devices):
+            click.echo(f"This folder has {len(node.ring.devices)} devices already; see 'drystone ring add'.")
+        password = secrets.token_urlsafe(12)
+        admin = await bootstrap(node.registry, password=password, url=url)
+        if admin.created:
+            clients.write(folder, url, admin.user_name, password, admin.project_name)
+        else:
+            clients.update_url(folder, url)
+        async with Identities(node.registry) as identities:
+            await _serve(node, identities, listeners, tls, url, made=made)
+    log.info("stopped", folder=folder.path)
+
+
+async def _serve(
+    node: Node,
+    identities: Identities,
+    listeners: list[trio.SocketListener],
+    tls: ssl.SSLContext | None,
+    url: str,
+    *,
+    made: bool,
+) -> None:
+    requests = Requests()
+    metrics = Metrics(requests, partial(device_rows, node), node.progress.rows)
+    swift = SwiftApp(node.store, identities.authenticator)
+    front = Front(swift, {b"/auth": identities.v1_app, b"/identity": identities.app}, requests, metrics)
+    began = time.monotonic()
+
+    async def status() -> dict[str, Any]:
+        return _status(node, url, time.monotonic() - began)
+
+    stop = trio.Event()
+    inside = await control.listen(node.folder)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(serve, front, listeners, tls=tls, shutdown=stop))
+        await nursery.start(partial(serve, control.control_app(node.registry, status), [inside], shutdown=stop))
+        click.echo(clients.welcome(node.folder, node.cluster, len(node.ring.devices), url, made=made))
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for number in signals:
+                log.info("stopping", signal=signal.Signals(number).name)
+                break
+        stop.set()
+
+
+def _cluster(folder: DataFolder, devices: int, replicas: int | None, policies: tuple[str, ...]) -> tuple[Cluster, bool]:
+    """The folder's cluster, and whether it was made now."""
+    known = folder.cluster()
+    if known is None:
+        standard = min(devices, REPLICAS_DEFAULT) if replicas is None else replicas
+        wanted = policies if policies and replicas is None else (f"standard={standard}", *policies)
+        cluster = new_cluster(SystemRandom(), with_policies((), wanted))
+        _check_widths(cluster, devices)
+        folder.save_cluster(cluster)
+        return cluster, True
+    if replicas is not None and replicas != known.policies[0].replicas:
+        raise InvalidError("the replicas of a policy cannot change: add another, like --policy careful=3")
+    cluster = Cluster(known.id, known.key, with_policies(known.policies, policies))
+    if cluster != known:
+        folder.save_cluster(cluster)
+    return cluster, False
+
+
+def _check_widths(cluster: Cluster, devices: int) -> None:
+    for policy in cluster.policies:
+        if policy.width > devices:
+            raise InvalidError(f"policy {policy.name!r} needs {policy.width} devices: add --devices {policy.width}")
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise InvalidError(f"--listen takes ADDR:PORT, like 127.0.0.1:8080 or [::1]:8080, not {listen!r}")
+    return host.strip("[]"), int(port)
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+async def _listen(host: str, port: int) -> list[trio.SocketListener]:
+    try:
+        return await trio.open_tcp_listeners(port, host=host, backlog=1024)
+    except OSError as error:
+        raise InvalidError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+
+
+def _status(node: Node, url: str, uptime_s: float) -> dict[str, Any]:
+    return {
+        "version": version("drystone"),
+        "url": url,
+        "folder": node.folder.path,
+        "pid": os.getpid(),
+        "uptime_s": round(uptime_s, 1),
+        "memory_bytes": _memory_bytes(),
+        "cpu_s": round(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), 2),
+        "layout": node.ring.newest.version,
+        "row_homes": node.ring.row_width,
+        "policies": [
+            {name: getattr(policy, name) for name in ("name", "replicas", "k", "m", "codec", "default")}
+            for policy in node.cluster.policies
+        ],
+        "devices": list(device_rows(node)),
+        "loops": node.progress.rows(),
+    }
+
+
+def _memory_bytes() -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
