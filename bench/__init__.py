@@ -1,0 +1,1 @@
+"""Benchmarks: the same work for Drystone and for a peer on one machine in one run. See `python -m bench --help`."""

@@ -17,14 +17,7 @@ def describe(status: dict[str, Any]) -> str:
         "",
         _table(
             ["policy", "kind", "default"],
-            [
-                [
-                    p["name"],
-                    f"{p['k']}+{p['m']} {p['codec']}" if p["k"] else f"{p['replicas']} replicas",
-                    _yes(p["default"]),
-                ]
-                for p in status["policies"]
-            ],
+            [[p["name"], _kind(p), "yes" if p["default"] else ""] for p in status["policies"]],
         ),
         "",
         _table(

@@ -1,0 +1,68 @@
+"""`python -m bench` (or `make bench`): measures Drystone, and a peer beside it."""
+
+from __future__ import annotations
+
+import click
+
+from bench import load, report
+from bench.targets import Target, drystone, peer
+
+
+@click.command()
+@click.option("--seconds", default=10, show_default=True, help="For each small-object workload.")
+@click.option("--connections", default=16, show_default=True)
+@click.option("--devices", default=4, show_default=True)
+@click.option("--replicas", default=3, show_default=True)
+@click.option("--erasure/--no-erasure", default=True, show_default=True, help="Also a policy of 4+2 on 6 devices.")
+@click.option("--where", default=None, type=click.Path(file_okay=False, exists=True), help="Folder for bench data.")
+@click.option(
+    "--peer",
+    "peers",
+    multiple=True,
+    envvar="PEER",
+    metavar="COMMAND",
+    help="Prints ACCOUNT_URL= and TOKEN= of a Swift API to compare with, starting it if need be.",
+)
+@click.option("--save/--no-save", default=True, show_default=True, help="Append to the history and draw the chart.")
+def main(
+    seconds: int,
+    connections: int,
+    devices: int,
+    replicas: int,
+    erasure: bool,
+    where: str | None,
+    peers: tuple[str, ...],
+    save: bool,
+) -> None:
+    """The same work for Drystone and for each peer, on one machine in one run."""
+    results: list[load.Result] = []
+
+    def measure(target: Target, policy: str | None) -> None:
+        for result in load.run(target, policy, seconds, connections):
+            click.echo(f"{target.name}: {result.workload}: {result.rate:,.0f} {result.unit}, {result.failed} failed")
+            results.append(result)
+
+    with drystone("drystone", where or ".", devices, [f"standard={replicas}"]) as target:
+        measure(target, None)
+    if erasure:
+        with drystone("drystone", where or ".", 6, [f"standard={replicas}", "ec42=4+2"]) as target:
+            measure(target, "ec42")
+    for command in peers:
+        other = peer(command)
+        measure(other, None)
+        if erasure:
+            try:
+                measure(other, "ec42")
+            except OSError as error:
+                click.echo(f"{other.name}: no policy ec42 ({error})")
+    click.echo("\n" + report.table(results))
+    if save:
+        report.append(
+            results, {"seconds": seconds, "connections": connections, "devices": devices, "replicas": replicas}
+        )
+        report.draw()
+        click.echo(f"\nappended to {report.HISTORY}, drawn in {report.CHART}")
+
+
+if __name__ == "__main__":
+    main()

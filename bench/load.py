@@ -1,0 +1,134 @@
+"""The workloads. Each answers with one figure, the processor time that the whole machine spent on it, and syncs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+
+from bench.targets import Target
+
+SMALL_BYTES = 4096
+LARGE_BYTES = 128 * 1024 * 1024
+LARGE_AT_ONCE = 4
+NAMES_READ = 200
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+@dataclass
+class Result:
+    """One workload on one target. `rate` is in `unit`; times in milliseconds; `cpu_us` is of the whole machine."""
+
+    target: str
+    workload: str
+    rate: float
+    unit: str
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    cpu_us: float = 0.0
+    syncs: float | None = None
+    failed: int = 0
+    extra: dict[str, float] = field(default_factory=dict)
+
+    def fields(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def run(target: Target, policy: str | None, seconds: int, connections: int) -> Iterator[Result]:
+    """All workloads on one target."""
+    container = f"{target.account_url}/bench-{os.urandom(4).hex()}"
+    headers = {"X-Storage-Policy": policy} if policy else {}
+    _request(target, "PUT", container, headers)
+    label = f" {policy}" if policy else ""
+    for verb in ("PUT", "GET", "LIST", "DELETE"):
+        yield _small(target, container, verb, f"{verb} 4 KiB{label}" if verb != "LIST" else f"LIST 100{label}",
+                     seconds, connections)  # fmt: skip
+    with tempfile.NamedTemporaryFile(dir=os.environ.get("BENCH_DIR")) as file:
+        file.write(os.urandom(LARGE_BYTES))
+        file.flush()
+        yield _large(target, f"PUT 128 MiB{label}", lambda n: ["-T", file.name, f"{container}/large-{n}"])
+    yield _large(target, f"GET 128 MiB{label}", lambda n: [f"{container}/large-{n}"])
+    for number in range(LARGE_AT_ONCE):
+        _request(target, "DELETE", f"{container}/large-{number}", {})
+
+
+def _request(target: Target, method: str, url: str, headers: dict[str, str]) -> None:
+    request = urllib.request.Request(url, method=method, headers={"X-Auth-Token": target.token, **headers})
+    with urllib.request.urlopen(request) as response:
+        response.read()
+
+
+def _small(target: Target, container: str, verb: str, name: str, seconds: int, connections: int) -> Result:
+    environment = {
+        **os.environ,
+        "VERB": verb,
+        "TOKEN": target.token,
+        "BYTES": str(SMALL_BYTES),
+        "NAMES": str(NAMES_READ),
+    }
+    command = ["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
+    command += ["-s", os.path.join(HERE, "small.lua"), container]
+    with _measured(target) as spent:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    words = next(line for line in done.stdout.splitlines() if line.startswith("FIGURES")).split()[1:]
+    duration, requests, failed, p50, p99 = (float(word) for word in words)
+    if verb == "DELETE":
+        failed = 0.0  # names that PUT never wrote answer 404: they are part of the work
+    return Result(
+        target.name,
+        name,
+        requests / duration,
+        "/s",
+        p50,
+        p99,
+        spent.cpu_s / requests * 1e6,
+        None if spent.syncs is None else spent.syncs / requests,
+        int(failed),
+    )
+
+
+def _large(target: Target, name: str, arguments: Callable[[int], list[str]]) -> Result:
+    curl = ["curl", "-fsS", "-o", "/dev/null", "-H", f"X-Auth-Token: {target.token}", "-H", "Expect:"]
+    with _measured(target) as spent:
+        running = [subprocess.Popen(curl + arguments(number)) for number in range(LARGE_AT_ONCE)]
+        failed = sum(process.wait() != 0 for process in running)
+    return Result(
+        target.name,
+        name,
+        LARGE_AT_ONCE * LARGE_BYTES / 1e6 / spent.seconds,
+        "MB/s",
+        cpu_us=spent.cpu_s / LARGE_AT_ONCE * 1e6,
+        syncs=None if spent.syncs is None else spent.syncs / LARGE_AT_ONCE,
+        failed=failed,
+    )
+
+
+@dataclass
+class _Spent:
+    seconds: float = 0.0
+    cpu_s: float = 0.0
+    syncs: int | None = None
+
+
+@contextmanager
+def _measured(target: Target) -> Iterator[_Spent]:
+    spent = _Spent()
+    syncs, cpu, began = target.syncs(), _machine_cpu_s(), time.monotonic()
+    yield spent
+    spent.seconds = time.monotonic() - began
+    spent.cpu_s = _machine_cpu_s() - cpu
+    after = target.syncs()
+    spent.syncs = None if syncs is None or after is None else after - syncs
+
+
+def _machine_cpu_s() -> float:
+    """Seconds that all processors were busy since the boot: the load generator included, alike for every target."""
+    with open("/proc/stat", encoding="ascii") as file:
+        fields = [int(word) for word in file.readline().split()[1:9]]
+    idle = fields[3] + fields[4]
+    return (sum(fields) - idle) / os.sysconf("SC_CLK_TCK")
