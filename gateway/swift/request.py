@@ -106,6 +106,8 @@ class Request:
         count = len(parts)
         if count < 2 or parts[0] or not parts[1]:
             raise RefusedError(404)
+        if count == 5 and parts[4] and not (parts[2] and parts[3]):
+            raise RefusedError(404)
         if count < 3 or not parts[2]:
             raise RefusedError(412, "Bad URL")
         if parts[1] not in ("v1", "v1.0"):
@@ -115,8 +117,6 @@ class Request:
             self.container = parts[3]
             if count > 4:
                 self.object = parts[4]
-                if self.object and not self.container:
-                    raise RefusedError(412, "Bad URL")
 
     # -- reading -------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from gateway.swift import account, container, copy, object_change, object_get, object_put, slo
+from gateway.swift import account, container, copy, object_change, object_get, object_put, slo, slo_delete
 from gateway.swift.errors import HTML, RefusedError
 from gateway.swift.request import Request
 from gateway.swift.service import Service
@@ -32,7 +32,7 @@ async def put_object(service: Service, request: Request) -> None:
 async def delete_object(service: Service, request: Request) -> None:
     """DELETE of an object: with its segments, or alone."""
     if request.query.get("multipart-manifest") == "delete":
-        await slo.delete(service, request)
+        await slo_delete.delete(service, request)
     else:
         await object_change.delete(service, request)
 

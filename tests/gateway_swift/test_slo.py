@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.swift import Config, Limits
+from store.core.errors import FullError
 from tests.gateway_swift.client import Answer, Client
 
 A, B, C = b"a" * 100, b"b" * 200_000, b"c" * 7
@@ -37,6 +38,10 @@ async def ready(client: Client) -> Client:
         await client("PUT", f"segs/{name}", body=data)
     assert (await put(client, "c/m", [entry("/segs/a", A), entry("segs/b", B), entry("/segs/ö c", C)])).status == 201
     return client
+
+
+async def _full(*_args: Any, **_more: Any) -> Any:
+    raise FullError("no room")
 
 
 async def put(client: Client, path: str, entries: Any, headers: dict[str, str] | None = None, **query: str) -> Answer:
@@ -346,4 +351,10 @@ async def test_heartbeats(ready: Client) -> None:
     assert b"Errors:\nsegs/none, 404 Not Found\n" in answer.body
     answer = await put(ready, "c/y", [{"path": "segs/a"}], {"ETag": "x"}, heartbeat="on")
     assert b"Response Status: 422 Unprocessable Entity\n" in answer.body
+    answer = await put(ready, "c/x", [{"path": "segs/a"}], {"X-Else": "x"}, heartbeat="on")
+    assert answer.whole
+    ready.store.put = _full  # type: ignore[method-assign]
+    answer = await put(ready, "c/y", [{"path": "segs/a"}], heartbeat="on")
+    assert answer.whole
+    assert b"Response Status: 507 Insufficient Storage\n" in answer.body
     assert (await ready("HEAD", "c/y")).status == 404

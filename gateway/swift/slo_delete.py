@@ -1,0 +1,115 @@
+"""Removing static large objects together with their segments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.swift import large_report, slo_manifest
+from gateway.swift.errors import HTML, PLAIN, RefusedError, status_line
+from gateway.swift.large_report import Problem
+from gateway.swift.request import Request, is_true
+from gateway.swift.service import Service
+from gateway.swift.slo_manifest import Segment
+from gateway.swift.view import STATIC, whole
+from store.core.errors import NotFoundError
+from store.objects.model import Container
+
+
+async def delete(service: Service, request: Request) -> None:
+    """DELETE with `multipart-manifest=delete`: the segments, then the manifest."""
+    container = await service.container(request, reading=False)
+    if is_true(request.query.get("async")):
+        await _delete_one_container(service, request, container)
+        return
+    kind = large_report.accepted(request)
+    if kind is None:
+        raise RefusedError(406)
+    deleted = missing = 0
+    problems: list[Problem] = []
+    for path in await _paths(service, request, container, problems):
+        outcome = await _remove(service, request, path)
+        if outcome == 204:
+            deleted += 1
+        elif outcome == 404:
+            missing += 1
+        else:
+            problems.append((slo_manifest.quoted(path), status_line(outcome)))
+    report: dict[str, Any] = {
+        "Response Status": status_line(400 if problems else 200),
+        "Response Body": "",
+        "Number Deleted": deleted,
+        "Number Not Found": missing,
+    }
+    await request.respond(200, [(b"content-type", kind.encode())], large_report.body(kind, report, problems, "delete"))
+
+
+async def _paths(service: Service, request: Request, container: Container, problems: list[Problem]) -> list[str]:
+    """All segments of the request's manifest and of those within it, each before the manifest that names it."""
+    first = Segment(container.name, request.object, 0, "", 0, 0, True)
+    paths: list[str] = []
+    waiting: list[tuple[Segment, bool]] = [(first, False)]
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        if len(waiting) > service.limits.max_manifest_segments * 10:
+            raise RefusedError(400, "Too many buffered slo segments to delete.")
+        segment, opened = waiting.pop()
+        path = f"/{segment.container}/{segment.object}"
+        if opened or not segment.sub:
+            paths.append(path)
+            continue
+        if (segment.container, segment.object) in seen:
+            continue
+        seen.add((segment.container, segment.object))
+        try:
+            inner = await _segments(service, request, segment.container, segment.object)
+        except RefusedError as error:
+            if error.status == 404:
+                paths.append(path)
+            else:
+                problems.append((slo_manifest.quoted(path), error.text))
+            continue
+        waiting.append((segment, True))
+        waiting.extend((each, False) for each in reversed(inner) if each.data is None)
+    return paths
+
+
+async def _segments(service: Service, request: Request, container: str, name: str) -> list[Segment]:
+    held = await service.container(request, reading=False, name=container)
+    try:
+        async with service.store.open(held, name) as opened:
+            if STATIC not in opened.info.head.headers:
+                raise RefusedError(400, "Not an SLO manifest")
+            return slo_manifest.load(await whole(opened))
+    except NotFoundError:
+        raise RefusedError(404, "SLO manifest not found") from None
+
+
+async def _remove(service: Service, request: Request, path: str) -> int:
+    container, _, name = path[1:].partition("/")
+    try:
+        held = await service.container(request, reading=False, name=container)
+        await service.store.delete(held, name)
+    except RefusedError as error:
+        return error.status
+    except NotFoundError:
+        return 404
+    return 204
+
+
+async def _delete_one_container(service: Service, request: Request, container: Container) -> None:
+    """`async=on`: answer as Swift does; the segments, which must be plain and in one container, go at once."""
+    segments = [
+        segment for segment in await _segments(service, request, container.name, request.object) if segment.data is None
+    ]
+    names = sorted({segment.container for segment in segments})
+    if len(names) > 1:
+        listed = ", ".join(f'"{slo_manifest.quoted(name)}"' for name in names)
+        raise RefusedError(400, f"All segments must be in one container. Found segments in {listed}", kind=PLAIN)
+    if any(segment.sub for segment in segments):
+        raise RefusedError(400, "No segments may be large objects.", kind=PLAIN)
+    for segment in segments:
+        outcome = await _remove(service, request, f"/{segment.container}/{segment.object}")
+        if outcome not in (204, 404):
+            raise RefusedError(outcome)
+    await service.store.delete(container, request.object)
+    await request.respond(204, [(b"content-type", HTML)])
