@@ -21,7 +21,7 @@ from store.engine.committer import decode_fence
 from store.engine.device import Device
 from store.engine.record import BULK_ALIGN, LOG_ALIGN, Kind
 from store.engine.recovery import Found, Reader
-from store.engine.row import Flag, decode_meta
+from store.engine.row import FLAG_NAMES, decode_meta
 from store.engine.segment import HEADER_BYTES, SegmentKind, Segments
 from store.engine.superblock import read_superblock
 from store.registry import open_embedded
@@ -131,7 +131,7 @@ def _describe(found: Found) -> str:
     match header.kind:
         case Kind.ROW:
             row = decode_meta(found.meta, found.payload)
-            flags = "|".join(flag.name or "" for flag in Flag if flag and row.flags & flag) or "-"
+            flags = ", ".join(name for bit, name in FLAG_NAMES.items() if row.flags & bit) or "-"
             stamp = f"{row.stamp.time_us}.{row.stamp.writer}"
             return (
                 f"{front}row {row.key.table.hex()}/{row.key.shard} {row.key.name!r} at {stamp} {flags} {row.size} bytes"

@@ -20,9 +20,8 @@ of its own, hence ours.
 from __future__ import annotations
 
 import struct
-from enum import IntFlag
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgpack
 from xxhash import xxh3_64_intdigest
@@ -45,22 +44,24 @@ STAMP_BYTES = 12
 _FIXED = STAMP_BYTES + _VALUE.size
 
 
-class Flag(IntFlag):
-    """What a row is besides its data."""
+class Flag:
+    """What a row is besides its data: bits of `Row.flags`. Plain integers, since every request tests them."""
 
-    NONE = 0
-    TOMBSTONE = 1
+    TOMBSTONE: Final = 1
     """Says that the name is deleted."""
-    DATA = 2
+    DATA: Final = 2
     """Its data lie outside, under `data_id`."""
-    EXPIRES = 4
+    EXPIRES: Final = 4
     """Absent from `expires` on."""
-    GUARD = 8
+    GUARD: Final = 8
     """Refused by a home that has an abort mark for its `data_id`."""
-    ABORT = 16
+    ABORT: Final = 16
     """An upload's mark that says: this upload shall never be committed. Refused by a home where it is already."""
-    LONG_NAME = 32
+    LONG_NAME: Final = 32
     """The index value holds the name."""
+
+
+FLAG_NAMES: Final = {1: "tombstone", 2: "data", 4: "expires", 8: "guard", 16: "abort", 32: "long name"}
 
 
 class RowKey(NamedTuple):
