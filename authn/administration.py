@@ -1,0 +1,220 @@
+"""Changes of users, projects and roles held: what an administrator does, over HTTP or on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Final
+
+from authn import keys
+from authn.directory import Directory, Step
+from authn.hashing import PasswordHasher, check_password
+from authn.keys import Assignment
+from authn.records import PROJECT, USER, Kind, Project, R, User, new_id
+from authn.view import ASSIGNMENT_CODEC, Table, View
+from store.core.entropy import Random
+from store.core.errors import ConflictError, InvalidError, NotFoundError
+from store.registry import Compare, Delete, Put
+
+USER_NAME_CHARACTERS_MAX: Final = 255
+PROJECT_NAME_CHARACTERS_MAX: Final = 64
+RECORD_BYTES_MAX: Final = 64 * 1024
+
+_BATCH: Final = 100
+"""Keys that one transaction deletes, well below what one may hold."""
+
+
+class Administration:
+    """Each method does all of it or nothing, and what it did is so when it returns."""
+
+    def __init__(self, directory: Directory, hasher: PasswordHasher, random: Random) -> None:
+        self._directory = directory
+        self._hasher = hasher
+        self._random = random
+
+    @property
+    def view(self) -> View:
+        return self._directory.view
+
+    def new_id(self) -> str:
+        return new_id(self._random)
+
+    # -- projects ------------------------------------------------------------------------------------------------
+
+    async def create_project(self, project: Project) -> Project:
+        """Raises ConflictError where the name is taken, NotFoundError where its domain is not."""
+        _check_name("project", project.name, PROJECT_NAME_CHARACTERS_MAX)
+        self.view.domains.require(project.domain_id)
+        await self.create(PROJECT, lambda view: view.projects, project)
+        return project
+
+    async def update_project(self, id_: str, edit: Callable[[Project], Project]) -> Project:
+        """Replaces it by what `edit` makes of it. Disabling ends all tokens for it, for good."""
+
+        def with_epoch(before: Project) -> Project:
+            after = edit(before)
+            _check_name("project", after.name, PROJECT_NAME_CHARACTERS_MAX)
+            return replace(after, epoch=before.epoch + 1) if before.enabled and not after.enabled else after
+
+        return await self.update(PROJECT, lambda view: view.projects, id_, with_epoch)
+
+    async def delete_project(self, id_: str) -> None:
+        """It, and all roles held in it."""
+        held = list(self.view.assignments(project_id=id_))
+        await self.delete(PROJECT, lambda view: view.projects, id_, map(keys.assignment, held))
+
+    # -- users ---------------------------------------------------------------------------------------------------
+
+    async def create_user(self, user: User, password: str | None) -> User:
+        """Without a password nobody can log in as the user. Raises ConflictError where the name is taken."""
+        _check_name("user", user.name, USER_NAME_CHARACTERS_MAX)
+        self.view.domains.require(user.domain_id)
+        if self.view.users.named(user.unique_name) is None and password is not None:
+            user = replace(user, password_hash=await self._hasher.hash(password))
+        await self.create(USER, lambda view: view.users, user)
+        return user
+
+    async def update_user(
+        self, id_: str, edit: Callable[[User], User] = lambda user: user, *, password: str | None = None
+    ) -> User:
+        """Replaces it by what `edit` makes of it. Disabling, and a new password, end all its tokens, for good."""
+        self.view.users.require(id_)
+        hashed = None
+        if password is not None:
+            check_password(password)
+            hashed = await self._hasher.hash(password)
+
+        def with_epoch(before: User) -> User:
+            after = edit(before)
+            _check_name("user", after.name, USER_NAME_CHARACTERS_MAX)
+            if hashed is not None:
+                after = replace(after, password_hash=hashed)
+            ends = hashed is not None or (before.enabled and not after.enabled)
+            return replace(after, epoch=before.epoch + 1) if ends else after
+
+        return await self.update(USER, lambda view: view.users, id_, with_epoch)
+
+    async def delete_user(self, id_: str) -> None:
+        """It, and all roles that it holds."""
+        held = list(self.view.assignments(user_id=id_))
+        await self.delete(USER, lambda view: view.users, id_, map(keys.assignment, held))
+
+    # -- roles held ----------------------------------------------------------------------------------------------
+
+    async def assign(self, held: Assignment) -> None:
+        """The user holds the role in the project. Does nothing where that is so already."""
+
+        def step(view: View) -> Step | None:
+            needed = [
+                keys.record(view.users.kind, view.users.require(held.user_id).id),
+                keys.record(view.projects.kind, view.projects.require(held.project_id).id),
+                keys.record(view.roles.kind, view.roles.require(held.role_id).id),
+            ]
+            key = keys.assignment(held)
+            if view.revision(key):
+                return None
+            return Step([Compare.exists(one) for one in needed], [Put(key, ASSIGNMENT_CODEC.encode(None))])
+
+        await self._directory.change(step)
+
+    async def unassign(self, held: Assignment) -> None:
+        """The user no longer holds the role in the project. Raises NotFoundError where that was not so."""
+        key = keys.assignment(held)
+
+        def step(view: View) -> Step:
+            if not view.revision(key):
+                raise NotFoundError(f"Could not find role assignment with role: {held.role_id}.")
+            return Step([Compare.exists(key)], [Delete(key)])
+
+        await self._directory.change(step)
+
+    # -- any kind of record --------------------------------------------------------------------------------------
+
+    async def create(self, kind: Kind[R], table: Callable[[View], Table[R]], record: R) -> None:
+        """Stores a new record under an id and a name that nobody has."""
+        key, packed = keys.record(kind, record.id), _packed(kind, record)
+        unique = record.unique_name
+
+        def step(view: View) -> Step:
+            if table(view).get(record.id) is not None:
+                raise ConflictError(f"Conflict occurred attempting to store {kind.name} - Duplicate ID {record.id}.")
+            compares, puts = [Compare.absent(key)], [Put(key, packed)]
+            if unique is not None:
+                name_key = keys.name(kind, unique)
+                if view.revision(name_key):
+                    raise _taken(kind, unique)
+                compares.append(Compare.absent(name_key))
+                puts.append(Put(name_key, record.id.encode()))
+            return Step(compares, puts)
+
+        await self._directory.change(step)
+
+    async def update(self, kind: Kind[R], table: Callable[[View], Table[R]], id_: str, edit: Callable[[R], R]) -> R:
+        """Replaces a record, and its name with it."""
+        key = keys.record(kind, id_)
+        made: R | None = None
+
+        def step(view: View) -> Step | None:
+            nonlocal made
+            before = table(view).require(id_)
+            made = after = edit(before)
+            if after == before:
+                return None
+            compares = [Compare.unchanged(key, view.revision(key))]
+            operations: list[Put | Delete] = [Put(key, _packed(kind, after))]
+            if after.unique_name != before.unique_name and after.unique_name and before.unique_name:
+                name_key = keys.name(kind, after.unique_name)
+                if view.revision(name_key):
+                    raise _taken(kind, after.unique_name)
+                compares.append(Compare.absent(name_key))
+                operations += [Put(name_key, id_.encode()), Delete(keys.name(kind, before.unique_name))]
+            return Step(compares, operations)
+
+        await self._directory.change(step)
+        assert made is not None
+        return made
+
+    async def delete(
+        self, kind: Kind[R], table: Callable[[View], Table[R]], id_: str, along: Iterable[bytes] = ()
+    ) -> None:
+        """Removes a record; then, in as many steps as it takes, the keys that have no meaning without it."""
+        key = keys.record(kind, id_)
+        rest = list(along)
+        first, rest = rest[:_BATCH], rest[_BATCH:]
+
+        def step(view: View) -> Step:
+            record = table(view).require(id_)
+            names = [keys.name(kind, record.unique_name)] if record.unique_name else []
+            compares = [Compare.unchanged(key, view.revision(key))]
+            return Step(compares, [Delete(gone) for gone in (key, *names, *first)])
+
+        await self._directory.change(step)
+        while rest:
+            batch, rest = rest[:_BATCH], rest[_BATCH:]
+            operations = [Delete(gone) for gone in batch]
+            await self._directory.change(lambda _, operations=operations: Step((), operations))  # type: ignore[misc]
+
+
+def _taken(kind: Kind[R], unique_name: tuple[str, str]) -> ConflictError:
+    domain, name = unique_name
+    where = f" at domain ID {domain}" if domain else ""
+    return ConflictError(
+        f"Conflict occurred attempting to store {kind.name} - Duplicate entry found with name {name}{where}."
+    )
+
+
+def _check_name(noun: str, name: str, characters_max: int) -> None:
+    if not name.strip() or len(name) > characters_max:
+        raise InvalidError(f"The name of a {noun} has 1 to {characters_max} characters, and not only blanks.")
+    if any(ord(character) < 0x20 or 0xD800 <= ord(character) < 0xE000 for character in name):
+        raise InvalidError(f"The name of a {noun} is printable text.")
+
+
+def _packed(kind: Kind[R], record: R) -> bytes:
+    try:
+        packed = kind.codec.encode(record)
+    except UnicodeEncodeError as error:
+        raise InvalidError("Not text.") from error
+    if len(packed) > RECORD_BYTES_MAX:
+        raise InvalidError(f"A {kind.name} takes at most {RECORD_BYTES_MAX} bytes.")
+    return packed

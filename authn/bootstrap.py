@@ -1,0 +1,168 @@
+"""The first domain, roles, project, user and catalogue: what must be there before anybody can log in."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from authn import token_keys
+from authn.administration import Administration
+from authn.directory import Directory
+from authn.hashing import PasswordHasher
+from authn.keys import Assignment
+from authn.records import (
+    DEFAULT_DOMAIN,
+    DOMAIN,
+    ENDPOINT,
+    ROLE,
+    SERVICE,
+    Domain,
+    Endpoint,
+    Project,
+    Role,
+    Service,
+    User,
+)
+from authn.view import View
+from store.core.entropy import Random, SystemRandom
+from store.registry import Registry
+
+ROLES: Final = ("reader", "member", "manager", "admin")
+"""Each implies the one before it."""
+
+LONE_ROLES: Final = ("service", "ResellerAdmin")
+
+INTERFACES: Final = ("public", "internal", "admin")
+
+CATALOGUE: Final = (
+    ("identity", "keystone", "/identity"),
+    ("object-store", "swift", "/v1/AUTH_%(project_id)s"),
+)
+"""Type, name, and the path of the URL."""
+
+
+@dataclass(frozen=True)
+class Bootstrapped:
+    """What is there now. `password` is the administrator's where it was set just now, else None."""
+
+    project_id: str
+    user_id: str
+    role_ids: dict[str, str]
+    password: str | None
+    created: tuple[str, ...]
+
+
+def generated_password() -> str:
+    """One that nobody guesses: 24 characters."""
+    return secrets.token_urlsafe(18)
+
+
+async def bootstrap(
+    registry: Registry,
+    *,
+    password: str | None = None,
+    base_url: str = "",
+    region: str = "RegionOne",
+    user_name: str = "admin",
+    project_name: str = "admin",
+    hasher: PasswordHasher | None = None,
+    random: Random | None = None,
+) -> Bootstrapped:
+    """Makes what is missing and leaves the rest, so it may run at every start.
+
+    `password`: the administrator's from now on; None keeps the present one, or makes one up for a new user. `base_url`:
+    scheme, host and port before the paths of the catalogue; empty: clients are told the host that they asked, which
+    suits a machine with many names.
+    """
+    random, hasher = random or SystemRandom(), hasher or PasswordHasher()
+    directory = Directory(registry)
+    await directory.load()
+    administration = Administration(directory, hasher, random)
+    making = _Making(administration, created=[])
+    if await token_keys.ensure(registry, random):
+        making.created.append("token keys")
+    await making.domain()
+    role_ids = await making.roles()
+    await making.catalogue(base_url.rstrip("/"), region)
+    project_id = await making.project(project_name)
+    user_id, password = await making.user(user_name, password, hasher)
+    await administration.assign(Assignment(user_id, project_id, role_ids["admin"]))
+    return Bootstrapped(project_id, user_id, role_ids, password, tuple(making.created))
+
+
+@dataclass
+class _Making:
+    administration: Administration
+    created: list[str]
+
+    @property
+    def view(self) -> View:
+        return self.administration.view
+
+    async def domain(self) -> None:
+        if self.view.domains.get(DEFAULT_DOMAIN) is None:
+            domain = Domain(DEFAULT_DOMAIN, "Default", "The default domain")
+            await self.administration.create(DOMAIN, lambda view: view.domains, domain)
+            self.created.append("domain Default")
+
+    async def roles(self) -> dict[str, str]:
+        ids: dict[str, str] = {}
+        implied: tuple[str, ...] = ()
+        for name in ROLES:
+            ids[name] = await self._role(name, implied)
+            implied = (ids[name],)
+        for name in LONE_ROLES:
+            ids[name] = await self._role(name, ())
+        return ids
+
+    async def _role(self, name: str, implies: tuple[str, ...]) -> str:
+        role = Role(self.administration.new_id(), name, implies=implies)
+        known = self.view.roles.named(role.unique_name)
+        if known is not None:
+            return known.id
+        await self.administration.create(ROLE, lambda view: view.roles, role)
+        self.created.append(f"role {name}")
+        return role.id
+
+    async def catalogue(self, base_url: str, region: str) -> None:
+        for type_, name, path in CATALOGUE:
+            service = next((known for known in self.view.services if known.type == type_), None)
+            if service is None:
+                service = Service(self.administration.new_id(), type_, name)
+                await self.administration.create(SERVICE, lambda view: view.services, service)
+                self.created.append(f"service {type_}")
+            for interface in INTERFACES:
+                await self._endpoint(service, interface, base_url + path, region)
+
+    async def _endpoint(self, service: Service, interface: str, url: str, region: str) -> None:
+        place = service.id, interface, region
+        known = next((e for e in self.view.endpoints if (e.service_id, e.interface, e.region) == place), None)
+        if known is None:
+            endpoint = Endpoint(self.administration.new_id(), service.id, interface, url, region)
+            await self.administration.create(ENDPOINT, lambda view: view.endpoints, endpoint)
+            self.created.append(f"{interface} endpoint of {service.type}")
+        elif known.url != url:
+            move: Callable[[Endpoint], Endpoint] = lambda endpoint: replace(endpoint, url=url)  # noqa: E731
+            await self.administration.update(ENDPOINT, lambda view: view.endpoints, known.id, move)
+
+    async def project(self, name: str) -> str:
+        known = self.view.projects.named((DEFAULT_DOMAIN, name))
+        if known is not None:
+            return known.id
+        project = Project(self.administration.new_id(), name, description="Made at the first start")
+        self.created.append(f"project {name}")
+        return (await self.administration.create_project(project)).id
+
+    async def user(self, name: str, password: str | None, hasher: PasswordHasher) -> tuple[str, str | None]:
+        known = self.view.users.named((DEFAULT_DOMAIN, name))
+        if known is None:
+            password = password or generated_password()
+            user = await self.administration.create_user(User(self.administration.new_id(), name), password)
+            self.created.append(f"user {name}")
+            return user.id, password
+        if password is None or await hasher.verify(known.password_hash, password):
+            return known.id, None
+        await self.administration.update_user(known.id, password=password)
+        return known.id, password

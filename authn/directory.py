@@ -1,0 +1,144 @@
+"""`Directory`: identity's part of the registry in memory, exact, and the way to change it.
+
+Questions are answered from memory, without an await. A watch brings in what other processes write; what this one
+writes is there when the write returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+import trio
+
+from authn import keys
+from authn.view import Change, View
+from store.core.errors import ConflictError, RetryableError
+from store.registry import CompactedError, Compare, Delete, Get, Item, Put, Registry, Span
+
+ATTEMPTS: Final = 32
+"""How often a change is tried while others change the same: each attempt that fails means that another succeeded."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A transaction that holds for the view that it was made from."""
+
+    compares: Sequence[Compare] = ()
+    operations: Sequence[Put | Delete] = ()
+
+
+class Directory:
+    """What identity knows. Load it once, or keep `run` running."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.view = View()
+        self._listeners: list[Callable[[Change], None]] = []
+        # What was written or read here and the watch has not come to yet: its events up to then are old news.
+        self._ahead: dict[bytes, tuple[int, bytes | None]] = {}
+
+    def listen(self, listener: Callable[[Change], None]) -> None:
+        """Have `listener` called at each change that concerns somebody's rights, in the moment that it shows."""
+        self._listeners.append(listener)
+
+    async def load(self) -> int:
+        """Read everything anew. The revision that it was read at, or an earlier one."""
+        revision = await self.registry.revision()
+        items = await self.registry.range(keys.EVERYTHING)
+        view = View()
+        for item in items:
+            view.apply(item.key, item.value, item.mod_revision)
+        # A write of ours may have overtaken the answer of `range`.
+        for key, (ahead, value) in self._ahead.items():
+            if ahead > revision and ahead > view.revision(key):
+                view.apply(key, value, ahead)
+        self.view = view
+        self._tell(Change(None))
+        return revision
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Follow the registry until cancelled; started when everything has been read."""
+        started = False
+        while True:
+            try:
+                revision = await self.load()
+                if not started:
+                    task_status.started()
+                    started = True
+                async with self.registry.watch(keys.EVERYTHING, revision + 1) as events:
+                    async for event in events:
+                        self._follow(event.key, event.item.value if event.item else None, event.revision)
+            except CompactedError:
+                continue
+            except RetryableError as error:
+                _log.warning("identity cannot follow the registry for now", error=str(error))
+                await trio.sleep(1)
+
+    async def change(self, make: Callable[[View], Step | None]) -> None:
+        """Do what `make` says of the present view; where the view was not the present one, again with a newer.
+
+        `make` returns None where nothing is to be done, and raises what the caller is to be told.
+        """
+        for _ in range(ATTEMPTS):
+            step = make(self.view)
+            if step is None:
+                return
+            asked = list(dict.fromkeys(compare.key for compare in step.compares))
+            result = await self.registry.transact(step.compares, step.operations, [Get(key) for key in asked])
+            if result.succeeded:
+                for operation in step.operations:
+                    value = operation.value if isinstance(operation, Put) else None
+                    self._absorb(operation.key, value, result.revision)
+                return
+            for key, answer in zip(asked, result.answers, strict=True):
+                assert not isinstance(answer, int)
+                self._absorb_item(key, answer, result.revision)
+        raise ConflictError("Others keep changing the same; try again.")
+
+    async def refresh(self, key_list: Sequence[bytes], spans: Sequence[Span] = ()) -> None:
+        """Look again at some keys, for a question whose answer may have been written elsewhere a moment ago."""
+        result = await self.registry.transact((), [Get(key) for key in key_list])
+        for key, answer in zip(key_list, result.answers, strict=True):
+            assert not isinstance(answer, int)
+            self._absorb_item(key, answer, result.revision)
+        for span in spans:
+            for item in await self.registry.range(span):
+                self._absorb_item(item.key, item, item.mod_revision)
+
+    def _absorb_item(self, key: bytes, item: Item | None, revision: int) -> None:
+        if item is not None:
+            revision = item.mod_revision
+        if revision > self.view.revision(key) or item is None:
+            self._absorb(key, item.value if item else None, revision)
+
+    def _absorb(self, key: bytes, value: bytes | None, revision: int) -> None:
+        """Take in what is so as of `revision`, unless something newer is known."""
+        if self._ahead.get(key, (0, None))[0] > revision or self.view.revision(key) > revision:
+            return
+        self._ahead[key] = revision, value
+        self._apply(key, value, revision)
+
+    def _follow(self, key: bytes, value: bytes | None, revision: int) -> None:
+        """Take in an event. They come in order: what is ahead of the watch by less than this one is so no more."""
+        if self._ahead:
+            known = self._ahead.get(key, (0, None))[0]
+            self._ahead = {held: entry for held, entry in self._ahead.items() if entry[0] > revision}
+            if known >= revision:
+                return
+        if self.view.revision(key) > revision:
+            return  # read anew a moment ago, after this event
+        self._apply(key, value, revision)
+
+    def _apply(self, key: bytes, value: bytes | None, revision: int) -> None:
+        change = self.view.apply(key, value, revision)
+        if change is not None:
+            self._tell(change)
+
+    def _tell(self, change: Change) -> None:
+        for listener in self._listeners:
+            listener(change)

@@ -1,0 +1,67 @@
+"""Who is behind a name and a password."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from authn import keys
+from authn.directory import Directory, Step
+from authn.errors import UnauthorizedError
+from authn.hashing import PasswordHasher
+from authn.records import DEFAULT_DOMAIN, USER, User
+from authn.throttle import Throttle
+from authn.view import View
+from store.core.clock import Clock
+from store.core.errors import ConflictError
+from store.registry import Compare, Put
+
+
+class Login:
+    """Verifies passwords. Refusals are all alike, and take as long."""
+
+    def __init__(self, directory: Directory, hasher: PasswordHasher, clock: Clock) -> None:
+        self._directory = directory
+        self._hasher = hasher
+        self._throttle = Throttle(clock)
+
+    async def by_name(self, name: str, password: str, domain_id: str = DEFAULT_DOMAIN) -> User:
+        """The user. Raises UnauthorizedError."""
+        user = self._directory.view.users.named((domain_id, name))
+        return await self._verify(user, user.id if user else f"{domain_id}/{name}", password)
+
+    async def by_id(self, user_id: str, password: str) -> User:
+        """The user. Raises UnauthorizedError."""
+        return await self._verify(self._directory.view.users.get(user_id), user_id, password)
+
+    async def _verify(self, user: User | None, name: str, password: str) -> User:
+        if not self._throttle.admits(name):
+            raise UnauthorizedError
+        hashed = user.password_hash if user else ""
+        same = await self._hasher.verify(hashed, password)
+        # Much may have happened while the hash was worked out.
+        present = self._directory.view.users.get(user.id) if user else None
+        if not same or present is None or present.password_hash != hashed:
+            self._throttle.failed(name)
+            raise UnauthorizedError
+        if not present.enabled or not self._directory.view.domain_enabled(present.domain_id):
+            raise UnauthorizedError
+        self._throttle.succeeded(name)
+        if self._hasher.is_outdated(hashed):
+            await self._rehash(present, password)
+        return present
+
+    async def _rehash(self, user: User, password: str) -> None:
+        """Store the password at today's cost; tokens stay good, since the password is the same."""
+        rehashed = await self._hasher.hash(password)
+        key = keys.record(USER, user.id)
+
+        def step(view: View) -> Step | None:
+            if view.users.get(user.id) != user:
+                return None  # changed meanwhile; the next login will do it
+            stored = USER.codec.encode(replace(user, password_hash=rehashed))
+            return Step([Compare.unchanged(key, view.revision(key))], [Put(key, stored)])
+
+        try:
+            await self._directory.change(step)
+        except ConflictError:
+            return

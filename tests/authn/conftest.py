@@ -1,0 +1,63 @@
+"""A bootstrapped identity, ready to ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import trio
+
+from authn.bootstrap import Bootstrapped, bootstrap
+from authn.hashing import CHEAP, PasswordHasher
+from authn.keys import Assignment
+from authn.records import Project, User
+from authn.service import IdentityConfig, IdentityService
+from store.registry import Registry, memory_registry
+from tests.twins.clock import ManualClock
+
+PASSWORD = "open sesame"
+LIFETIME_S = 3600
+
+
+@dataclass
+class House:
+    """A registry, the service over it, and what was made at first."""
+
+    registry: Registry
+    clock: ManualClock
+    service: IdentityService
+    made: Bootstrapped
+
+    async def project(self, name: str) -> Project:
+        return await self.service.administration.create_project(Project(self.service.administration.new_id(), name))
+
+    async def user(self, name: str, project: Project | None = None, role: str = "member") -> User:
+        """A user with the usual password."""
+        administration = self.service.administration
+        user = await administration.create_user(User(administration.new_id(), name), PASSWORD)
+        if project is not None:
+            await administration.assign(Assignment(user.id, project.id, self.made.role_ids[role]))
+        return user
+
+    async def token(self, name: str, project: Project | None = None) -> str:
+        user = await self.service.login.by_name(name, PASSWORD)
+        return self.service.tokens.issue(user, project, "password")[0]
+
+    async def admin_token(self) -> str:
+        return await self.token("admin", self.service.view.projects.require(self.made.project_id))
+
+    async def another(self, nursery: trio.Nursery) -> IdentityService:
+        """A second process's service over the same registry."""
+        other = IdentityService(self.registry, IdentityConfig(LIFETIME_S, hash_cost=CHEAP), clock=self.clock)
+        await nursery.start(lambda task_status: other.run(task_status=task_status))
+        return other
+
+
+@pytest.fixture
+async def house(nursery: trio.Nursery) -> House:
+    clock = ManualClock()
+    registry = memory_registry(clock)
+    made = await bootstrap(registry, password=PASSWORD, hasher=PasswordHasher(CHEAP))
+    service = IdentityService(registry, IdentityConfig(LIFETIME_S, hash_cost=CHEAP), clock=clock)
+    await nursery.start(lambda task_status: service.run(task_status=task_status))
+    return House(registry, clock, service, made)

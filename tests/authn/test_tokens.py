@@ -1,0 +1,207 @@
+"""Tokens: what they look like, whom they stand for, and all that ends them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from authn import token_keys
+from authn.errors import UnauthorizedError
+from authn.identity import Authenticator
+from authn.keys import Assignment
+from store.core.entropy import SystemRandom
+from tests.authn.conftest import LIFETIME_S, PASSWORD, House
+
+
+async def test_a_scoped_token_looks_like_the_stock_one_and_says_who_asks(house: House) -> None:
+    project = await house.project("quarry")
+    user = await house.user("ann", project)
+    token = await house.token("ann", project)
+    assert token.startswith("gAAAA")
+    assert len(token) == 183
+    authenticator: Authenticator = house.service
+    identity = await authenticator.identify(token)
+    assert identity is not None
+    assert (identity.user_id, identity.user_name) == (user.id, "ann")
+    assert (identity.project_id, identity.project_name) == (project.id, "quarry")
+    assert identity.roles == {"member", "reader"}
+    assert identity.expires_at == house.clock.wall_us() // 1_000_000 + LIFETIME_S
+    assert await authenticator.identify(token) is identity
+
+
+async def test_an_unscoped_token_has_no_project_and_no_roles(house: House) -> None:
+    await house.user("ann")
+    identity = await house.service.identify(await house.token("ann"))
+    assert identity is not None
+    assert (identity.project_id, identity.project_name, identity.roles) == ("", "", frozenset())
+
+
+@pytest.mark.parametrize("cached", [False, True])
+async def test_a_token_ends_in_time(house: House, cached: bool) -> None:
+    token = await house.admin_token()
+    if cached:
+        assert await house.service.identify(token)
+    house.clock.advance(LIFETIME_S)
+    assert await house.service.identify(token) is None
+
+
+@pytest.mark.parametrize("text", ["", "gAAAA", "x" * 183, "ü", "gAAAA" + "A" * 178, "a" * 100_000, "\ud800", "a=b"])
+async def test_what_is_no_token_is_nobody(house: House, text: str) -> None:
+    assert await house.service.identify(text) is None
+
+
+async def test_no_bit_of_a_token_may_change(house: House) -> None:
+    token = await house.admin_token()
+    for place in range(0, len(token) - 1, 7):
+        other = "A" if token[place] != "A" else "B"
+        assert await house.service.identify(token[:place] + other + token[place + 1 :]) is None
+
+
+async def revoke(house: House, user_id: str, project_id: str, token: str) -> None:
+    held = await house.service.tokens.read(token)
+    assert held is not None
+    await house.service.tokens.revoke(held.token)
+
+
+async def new_password(house: House, user_id: str, project_id: str, token: str) -> None:
+    await house.service.administration.update_user(user_id, password="another")
+
+
+async def disable_user(house: House, user_id: str, project_id: str, token: str) -> None:
+    await house.service.administration.update_user(user_id, lambda user: replace(user, enabled=False))
+
+
+async def disable_and_enable_user(house: House, user_id: str, project_id: str, token: str) -> None:
+    await disable_user(house, user_id, project_id, token)
+    await house.service.administration.update_user(user_id, lambda user: replace(user, enabled=True))
+
+
+async def delete_user(house: House, user_id: str, project_id: str, token: str) -> None:
+    await house.service.administration.delete_user(user_id)
+
+
+async def disable_project(house: House, user_id: str, project_id: str, token: str) -> None:
+    await house.service.administration.update_project(project_id, lambda project: replace(project, enabled=False))
+
+
+async def delete_project(house: House, user_id: str, project_id: str, token: str) -> None:
+    await house.service.administration.delete_project(project_id)
+
+
+async def take_role(house: House, user_id: str, project_id: str, token: str) -> None:
+    role_id = house.made.role_ids["member"]
+    await house.service.administration.unassign(Assignment(user_id, project_id, role_id))
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        revoke,
+        new_password,
+        disable_user,
+        disable_and_enable_user,
+        delete_user,
+        disable_project,
+        delete_project,
+        take_role,
+    ],
+)
+async def test_what_ends_a_token_ends_it_at_once_and_everywhere(house: House, end, nursery: trio.Nursery) -> None:  # type: ignore[no-untyped-def]
+    project = await house.project("quarry")
+    user = await house.user("ann", project)
+    token, other_token = await house.token("ann", project), await house.admin_token()
+    elsewhere = await house.another(nursery)
+    for service in (house.service, elsewhere):
+        assert await service.identify(token)
+        assert await service.identify(other_token)
+    await end(house, user.id, project.id, token)
+    assert await house.service.identify(token) is None
+    await wait_all_tasks_blocked()
+    assert await elsewhere.identify(token) is None
+    for service in (house.service, elsewhere):
+        assert await service.identify(other_token)
+
+
+async def test_a_role_taken_leaves_the_others(house: House) -> None:
+    project = await house.project("quarry")
+    user = await house.user("ann", project)
+    roles = house.made.role_ids
+    await house.service.administration.assign(Assignment(user.id, project.id, roles["ResellerAdmin"]))
+    token = await house.token("ann", project)
+    before = await house.service.identify(token)
+    await take_role(house, user.id, project.id, token)
+    after = await house.service.identify(token)
+    assert before is not None
+    assert after is not None
+    assert (before.roles, after.roles) == ({"member", "reader", "ResellerAdmin"}, {"ResellerAdmin"})
+
+
+async def test_without_a_role_there_is_no_token(house: House) -> None:
+    project = await house.project("quarry")
+    await house.user("ann")
+    with pytest.raises(UnauthorizedError):
+        await house.token("ann", project)
+
+
+async def test_a_token_of_another_process_is_known_before_the_watch_says_so(
+    house: House, nursery: trio.Nursery
+) -> None:
+    elsewhere = await house.another(nursery)
+    # A service that follows nothing is as late as one can be.
+    elsewhere.directory._follow = lambda key, value, revision: None  # type: ignore[method-assign]
+    project = await house.project("quarry")
+    await house.user("ann", project)
+    assert await elsewhere.identify(await house.token("ann", project))
+
+
+async def test_keys_rotate_and_old_tokens_open_while_their_key_is_kept(house: House) -> None:
+    tokens = [await house.admin_token()]
+    for _ in range(3):
+        keys = await token_keys.rotate(house.registry, SystemRandom())
+        await wait_all_tasks_blocked()
+        assert len(keys.by_number) <= 3
+        tokens.append(await house.admin_token())
+    alive = [await house.service.identify(token) is not None for token in tokens]
+    assert alive == [False, False, True, True]
+
+
+async def test_a_staged_key_opens_before_it_seals(house: House) -> None:
+    before = house.service.view.token_keys
+    after = await token_keys.rotate(house.registry, SystemRandom())
+    assert before is not None
+    assert after.by_number[max(after.by_number)] == before.by_number[token_keys.STAGED]
+
+
+async def test_revocations_are_cleared_away_after_their_tokens_have_ended(house: House) -> None:
+    for _ in range(3):
+        await revoke(house, "", "", await house.admin_token())
+    assert len(house.service.view.revoked) == 3
+    house.clock.advance(3 * LIFETIME_S)
+    await revoke(house, "", "", await house.admin_token())
+    assert len(house.service.view.revoked) == 1
+
+
+async def test_nobody_is_known_before_the_bootstrap(house: House) -> None:
+    from authn.service import IdentityService
+    from store.registry import memory_registry
+
+    empty = IdentityService(memory_registry(house.clock), clock=house.clock)
+    await empty.directory.load()
+    assert await empty.identify(await house.admin_token()) is None
+
+
+async def test_the_cache_is_bounded(house: House, nursery: trio.Nursery) -> None:
+    from authn.hashing import CHEAP
+    from authn.service import IdentityConfig, IdentityService
+
+    small = IdentityService(house.registry, IdentityConfig(cached_tokens=2, hash_cost=CHEAP), clock=house.clock)
+    await small.directory.load()
+    tokens = [await house.admin_token() for _ in range(4)]
+    for token in tokens:
+        assert await small.identify(token)
+    assert len(small.tokens._cache) == 2
+    assert await small.identify(tokens[0])
+    assert PASSWORD
