@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from urllib.parse import quote
 
 import structlog
@@ -9,7 +10,7 @@ import structlog
 from authn.identity import Authenticator
 from gateway.swift import auth, info, routes, tempurl
 from gateway.swift.config import Config
-from gateway.swift.errors import PLAIN, RefusedError, refusal
+from gateway.swift.errors import PLAIN, RefusedError, cause, refusal
 from gateway.swift.request import Receive, Request, Scope, Send
 from gateway.swift.service import Service
 from store.core.clock import Clock, SystemClock
@@ -88,12 +89,15 @@ class SwiftApp:
 
     async def _refuse(self, request: Request, error: Exception) -> None:
         """Answer an error; what nobody expected is logged with its cause, and never shown."""
+        if request.started and isinstance(cause(error), ConnectionError):
+            raise error  # the client is gone, which the server knows already
         answer = refusal(error)
-        if answer is None or answer.status >= 500:
+        if answer is None or answer.status >= 500 or request.started:
             _log.error("request failed", method=request.method, path=request.path, txid=request.txid, exc_info=error)
         if request.started:
             raise error  # the server breaks the connection: what was sent must not look whole
-        await request.refuse(answer or RefusedError(500))
+        with contextlib.suppress(ConnectionError):
+            await request.refuse(answer or RefusedError(500))
 
 
 async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:

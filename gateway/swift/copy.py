@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote
 
 from gateway.swift import conditions, metadata, object_get, object_put, ranges, slo, slo_manifest, slo_read
 from gateway.swift.dates import http_date, modified_seconds
-from gateway.swift.errors import Fields, RefusedError, bad_request
+from gateway.swift.errors import Fields, IncompleteError, RefusedError, bad_request
 from gateway.swift.request import Request, is_true
 from gateway.swift.service import Service
 from gateway.swift.view import MANIFEST, STATIC, View, whole
@@ -169,5 +169,5 @@ async def _write(
         await view.pour(start, stop, upload.write)
         written, _etag = await upload.digest()
         if written != stop - start:
-            raise ConnectionAbortedError(f"{written} of {stop - start} bytes could be copied")
+            raise IncompleteError(f"{written} of {stop - start} bytes could be copied")
         return await upload.commit(head, condition)

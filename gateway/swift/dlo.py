@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
-from gateway.swift.errors import Fields, RefusedError
+from gateway.swift.errors import Fields, RefusedError, SegmentError
 from gateway.swift.request import Request
 from gateway.swift.service import Service
 from gateway.swift.view import MANIFEST, Sink, pour
@@ -51,7 +51,7 @@ class DloView:
                 try:
                     await self.service.store.head(self.container, segment.name)
                 except NotFoundError:
-                    raise RefusedError(409) from None
+                    raise SegmentError(f"segment {segment.name!r} is gone") from None
                 return
             start -= segment.size
 
@@ -65,7 +65,7 @@ class DloView:
                 if first < last:
                     async with store.open(self.container, segment.name) as opened:
                         if opened.info.etag != segment.etag:
-                            raise ConnectionAbortedError(f"segment {segment.name!r} changed while it was read")
+                            raise SegmentError(f"segment {segment.name!r} changed while it was read")
                         await pour(opened, first, last, sink)
             if at >= stop or len(segments) < self.query.limit:
                 return

@@ -99,6 +99,21 @@ class ClientGoneError(RefusedError):
         super().__init__(499)
 
 
+class SegmentError(RefusedError):
+    """A segment is not what its manifest says, or not there, or not to be read by this asker."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(409)
+        self.why = why
+
+    def __str__(self) -> str:
+        return self.why
+
+
+class IncompleteError(Exception):
+    """Bytes are missing: what was begun cannot be ended as promised."""
+
+
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (NotFoundError, 404),
     (ConflictError, 409),
@@ -110,10 +125,16 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
 )
 
 
+def cause(error: BaseException) -> BaseException:
+    """An error without the groups that nurseries wrap it in; of several, the first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 def refusal(error: BaseException) -> RefusedError | None:
     """The answer to an error, or None where it is nobody's expectation (damage, a bug) and must be logged."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]  # a nursery wraps what its tasks raised
+    error = cause(error)
     if isinstance(error, RefusedError):
         return error
     for kind, status in _STATUS:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from gateway.swift.dates import http_date
-from gateway.swift.errors import ClientGoneError, Fields, RefusedError, bad_request
+from gateway.swift.errors import ClientGoneError, Fields, IncompleteError, RefusedError, bad_request
 from store.objects.interface import Buffer
 
 if TYPE_CHECKING:
@@ -227,13 +227,11 @@ class Request:
         never look whole."""
         if self._more:
             if self._left:
-                raise ConnectionAbortedError(f"an answer ended {self._left} bytes early")
+                raise IncompleteError(f"an answer ended {self._left} bytes early")
             await self._send({"type": "http.response.body", "body": b""})
 
     async def refuse(self, error: RefusedError) -> None:
-        """Answer with a refusal, unless the answer has begun: then only breaking the connection is honest."""
-        if self.started:
-            raise error
+        """Answer with a refusal."""
         headers = [*error.headers, (b"content-type", error.kind)]
         await self.respond(error.status, headers, error.body)
 

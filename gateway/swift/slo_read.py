@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.swift import slo_manifest
-from gateway.swift.errors import Fields, RefusedError, bad_request
+from gateway.swift.errors import Fields, RefusedError, SegmentError, bad_request
 from gateway.swift.request import Request
 from gateway.swift.service import Service
 from gateway.swift.slo_manifest import Segment
@@ -14,10 +14,6 @@ from store.objects.model import Container, ObjectInfo
 
 DEPTH_MAX = 10
 """Manifests within manifests; a loop of them ends here."""
-
-
-class SegmentError(Exception):
-    """A segment is not what the manifest says, or not there, or not to be read by this asker."""
 
 
 def described(info: ObjectInfo) -> tuple[int, str]:
@@ -91,10 +87,7 @@ class SloView:
         return start, start + self.segments[number - 1].length
 
     async def check(self, start: int) -> None:
-        try:
-            await self._check(self.segments, start, 1)
-        except SegmentError:
-            raise RefusedError(409) from None
+        await self._check(self.segments, start, 1)
 
     async def _check(self, segments: list[Segment], start: int, depth: int) -> None:
         for segment in segments:

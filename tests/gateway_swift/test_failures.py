@@ -69,6 +69,30 @@ async def test_an_error_in_the_middle_breaks_the_answer(client: Client, monkeypa
     assert (answer.status, answer.whole, len(answer.body)) == (200, False, 1_048_576)
 
 
+async def test_a_client_that_goes_is_no_error(client: Client) -> None:
+    await client.fill("c", ["o"], b"x" * 100_000)
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "raw_path": b"/v1/AUTH_home-id/c/o",
+        "query_string": b"",
+        "headers": [(b"x-auth-token", b"owner")],
+    }
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            raise ConnectionResetError
+
+    with structlog.testing.capture_logs() as logs, pytest.raises(ConnectionResetError):
+        await client.app(scope, receive, send)
+    with structlog.testing.capture_logs() as more:
+        await client.app({**scope, "headers": []}, receive, send)
+    assert logs == more == []
+
+
 async def test_bytes_that_stop_short_break_the_answer(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     await client("PUT", "c")
     await client("PUT", "c/o", body=b"x" * 100_000)

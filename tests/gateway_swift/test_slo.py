@@ -239,6 +239,8 @@ async def test_segments_that_changed(ready: Client) -> None:
     assert answer.body == A + B
     assert (await ready("GET", "c/m", {"Range": "bytes=0-99"})).status == 206
     assert (await ready("GET", "c/m", {"Range": "bytes=-1"})).status == 409
+    assert (await ready("COPY", "c/m", {"Destination": "c/copy"})).status == 409
+    assert (await ready("HEAD", "c/copy")).status == 404
     await ready("DELETE", "segs/a")
     assert (await ready("GET", "c/m")).status == 409
     assert (await ready("HEAD", "c/m")).status == 200
