@@ -9,6 +9,7 @@
     ├── RetryableError         the system cannot now: the same request may succeed later
     │   ├── QuorumError        too few homes answered; carries what each said
     │   ├── FullError          no room for new data (reads and deletes still work)
+    │   ├── ReplacedError      a newer version took the place of the one that was being read
     │   └── BusyError          a bounded queue is full
     ├── DamageError            stored bytes are not what was written, here; another copy may serve
     └── DeviceError            a device refused or failed: it is out until an operator looks
@@ -65,6 +66,10 @@ class QuorumError(RetryableError):
 
 class FullError(RetryableError):
     """No room for new data."""
+
+
+class ReplacedError(RetryableError):
+    """A newer version came while the old one was being read, and the old one's space is used anew."""
 
 
 class BusyError(RetryableError):

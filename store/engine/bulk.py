@@ -111,7 +111,7 @@ class BulkWriter:
         return not (self._queue or self._writing or self._syncing or self._unsynced)
 
     def settled(self, submitted: int) -> bool:
-        """Whether every block of the first `submitted` is published or failed."""
+        """Whether every block of the first `submitted` is published or failed, and `position` is behind it."""
         return self._synced >= submitted
 
     @property
@@ -173,6 +173,7 @@ class BulkWriter:
             self._poisoned(result.error, [block.done for block, _ in batch])
             return
         if segment in self._abandoned:
+            self._pass_over()
             for block, _ in batch:
                 block.done(DeviceError("the segment was abandoned after a failed sync"))
             self._kick()
@@ -219,16 +220,24 @@ class BulkWriter:
             return
         self._failures = 0
         self.syncs += 1
-        self._synced = target
-        self.position = position
+        self._synced = max(self._synced, target)
+        self.position = max(self.position, position)
         for key, entry in blocks:
             self._on_durable(key, entry)
+        self._pass_over()
         held, self._held = self._held, []
         finished = [done for at, done in self._waiters if at <= target]
         self._waiters = [(at, done) for at, done in self._waiters if at > target]
         self._kick()
         for done in held + finished:
             done(None)
+
+    def _pass_over(self) -> None:
+        """What an abandoned segment still holds was never acknowledged, and no start is to take it for blocks."""
+        if not (self._syncing or self._unsynced):
+            self._synced = self._written
+            if self._abandoned:
+                self.position = max(self.position, (max(self._abandoned) + 1, 0))
 
     def _poisoned(self, reason: BaseException, waiting: list[Done]) -> None:
         """Fail everything that is not durable, since one sync covers it all; begin a new segment for what follows."""
@@ -238,6 +247,7 @@ class BulkWriter:
         self._dirty = {}
         self._unsynced = []
         self._unsynced_bytes = 0
+        self._pass_over()
         error: DrystoneError
         if isinstance(reason, OSError) and reason.errno in FULL_ERRNOS:
             error = FullError(f"no room for data: {reason}")

@@ -15,7 +15,7 @@ import structlog
 import trio
 
 from store.core.disk import Disk
-from store.core.errors import DamageError, DeviceError, DrystoneError, FullError
+from store.core.errors import DamageError, DeviceError, DrystoneError, FullError, ReplacedError
 from store.core.limits import CHECK_BYTES
 from store.core.worker import run_in
 from store.engine.block import BlockKey, IndexBlock
@@ -120,7 +120,8 @@ class Device:
         self._crowded = trio.Event()
         self._flushing = trio.Lock()
         self._doomed: dict[bytes, int] = {}
-        self._after_flush: list[Done] = []
+        self._after_flush: list[tuple[int, Done]] = []
+        """(blocks submitted before, whom to tell) of drops that wait for the index to say so."""
         self._to_punch: list[Location] = []
         self._making_spare = False
         self.full = False
@@ -138,7 +139,8 @@ class Device:
         self._next_segment = max([stored_next, *(segment + 1 for segment in self.segments.kinds)])
         tail = Tail(Fence(0, 0, 0))
         rows = read_log(self.segments, applied, tail)
-        begun = applied is not None or position is not None
+        # A new device's index is written before its first segment is made.
+        lost_index = self.view.marked(b"next") is None and bool(self.segments.kinds)
         while True:
             batch = await run_in(self._index_worker, lambda: _take(rows, 2000))
             for row, location in batch:
@@ -146,27 +148,26 @@ class Device:
             if len(batch) < 2000:
                 break
             if self.view.dirty > _REPLAY_CHANGES:
-                # Not marked as applied before the whole is: a crash now replays it again, to the same view.
+                if tail.damage and self.trusted:
+                    await self.set_trusted(trusted=False)
+                self.view.mark(b"log", (tail.before.segment, tail.before.end, tail.before.seq))
                 await self._write_index()
         blocks = await run_in(self._index_worker, lambda: list(read_bulk(self.segments, position)))
         for key, entry in blocks:
             self.view.add_block(key, entry)
         for line in tail.damage:
             self.report_damage(b"", line)
-        has_log = bool(self.segments.of_kind(SegmentKind.LOG))
-        if tail.damage or (has_log and not begun and self._lost_index(tail)):
+        if tail.damage or lost_index:
+            # What the index alone knew (which tombstones are forgotten) or what the log said is lost.
             await self.set_trusted(trusted=False)
         self._committer = Committer(
             self.segments, self._log_worker, self._take_segment_id, tail.before, self._fail, self._rolled
         )
-        if position is not None:
-            self._bulk.position = (position[0], position[1])
+        # All that there is has been read: it must not be read again once rows and blocks are forgotten or dropped.
+        self._bulk.position = (self._next_segment, 0)
+        self._mark_applied()
         await self._trim(tail.before)
         await self._write_index()
-
-    def _lost_index(self, tail: Tail) -> bool:
-        """Whether the log is older than the index: then what the index alone knew (forgotten tombstones) is lost."""
-        return min(self.segments.of_kind(SegmentKind.LOG)) > 1 or tail.before.segment > 1
 
     async def _trim(self, before: Fence) -> None:
         """Give back what was written ahead but never used in the segment that the crash ended."""
@@ -188,7 +189,7 @@ class Device:
             try:
                 await self.flush()
                 await compact(self, self._options.compact_below if not self.full else FULL_COMPACT_BELOW)
-            except DrystoneError as error:
+            except (DrystoneError, OSError) as error:
                 log.warning("index not written", device=self.id, error=str(error))
                 await trio.sleep(self._options.flush_seconds)
                 self._wake.set()
@@ -246,7 +247,8 @@ class Device:
         return self.view.row(packed_key)
 
     async def load_row(self, packed_key: bytes, row: IndexRow, *, payload: bool) -> Row:
-        """The whole row (its payload only if asked for), verified. Raises DamageError, and reports it."""
+        """The whole row (its payload only if asked for), verified. Raises DamageError, and reports it; ReplacedError
+        where the row has changed since `row` was looked up and its old record is no more."""
         location = row.location
         while True:
             try:
@@ -254,7 +256,9 @@ class Device:
             except DamageError as error:
                 # Compaction may have moved it since the index was read: then look again.
                 now = self.view.row(packed_key)
-                if now is None or now.stamp != row.stamp or now.location == location:
+                if now is None or now.stamp != row.stamp:
+                    raise ReplacedError("the row changed while it was read") from error
+                if now.location == location:
                     self.report_damage(packed_key, str(error))
                     raise
                 location = now.location
@@ -408,9 +412,12 @@ class Device:
         for packed, entry in self.view.data_blocks(data_id):
             self.view.drop_block(packed, entry)
             self._to_punch.append(entry.location)
-        if not self._bulk.idle:
-            self._doomed[data_id] = self._bulk.submitted
-        self._after_flush.append(done)
+        submitted = self._bulk.submitted
+        self._after_flush.append((submitted, done))
+        if not self._bulk.settled(submitted):
+            # Blocks that are still on their way are dropped as they arrive; the next start must not find them either.
+            self._doomed[data_id] = submitted
+            self._bulk.sync(self._bulk.losses, lambda _error: self._changed())
         self._changed()
 
     def _block_durable(self, key: BlockKey, entry: IndexBlock) -> None:
@@ -435,18 +442,25 @@ class Device:
             for segment in empty:
                 await self._remove_segment(segment)
 
-    async def _flush(self) -> None:
+    def _mark_applied(self) -> None:
+        """Note in the view how much of log and bulk data it holds."""
         committer = self._committer
         self.view.mark(b"log", (committer.segment, committer.offset, committer.durable))
         self.view.mark(b"bulk", self._bulk.position)
+
+    async def _flush(self) -> None:
+        self._mark_applied()
         punches, self._to_punch = self._to_punch, []
-        answers, self._after_flush = self._after_flush, []
-        self._doomed = {data: at for data, at in self._doomed.items() if not self._bulk.settled(at)}
+        settled = self._bulk.settled
+        answers = [done for at, done in self._after_flush if settled(at)]
+        self._after_flush = [(at, done) for at, done in self._after_flush if not settled(at)]
+        self._doomed = {data: at for data, at in self._doomed.items() if not settled(at)}
         try:
             await self._write_index()
-        except BaseException:
+        except DrystoneError as error:
             self._to_punch += punches
-            self._after_flush += answers
+            for done in answers:
+                done(error)
             raise
         if punches:
             await self._punch(punches)

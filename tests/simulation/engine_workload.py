@@ -1,0 +1,277 @@
+"""Crash exploration of one device: lives full of concurrent work, each ended by a cut, each followed by a restart."""
+
+from __future__ import annotations
+
+from random import Random
+
+import trio
+
+from store.core.errors import DrystoneError
+from store.core.stamp import Stamp, StampSource
+from store.engine.block import BlockKey, encode_meta
+from store.engine.compaction import compact
+from store.engine.device import Device, Options, open_device
+from store.engine.record import Kind, seal
+from store.engine.row import Flag, Row, RowKey, index_key
+from store.engine.view import UPLOAD, Applied
+from store.objects.rows import prepare
+from tests.simulation.disk import SimDisk, SimMedium
+from tests.simulation.engine_checks import WrongError, all_rows, check_restarted, check_whole
+from tests.simulation.engine_model import DataHistory, Model
+from tests.simulation.supply import PowerLoss, Supply
+from tests.simulation.worker import Turns
+from tests.simulation.world import Digest, SimClock, run
+from tests.twins.index import IndexMedium, SimIndex
+
+CLUSTER = bytes(range(16))
+TABLE = b"T" * 16
+LOG_BYTES = 256 * 1024
+MIB = 1024 * 1024
+NAMES = [b"a", b"b", b"c", b"d/1", b"d/2", b"e" * 400, b"e" * 401, b"e" * 402, b"e" * 400 + b"z", b"f\xff", b"g", b"h"]
+
+
+class EngineRun:
+    """One seed of the exploration."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.digest = Digest()
+        self.model = Model()
+        self.small = self.random.random() < 0.15
+        self.flaky = not self.small and self.random.random() < 0.2
+        self.medium = SimMedium(Random(self.random.getrandbits(64)), 4 * MIB if self.small else 1 << 40)
+        self.index = IndexMedium()
+        self.supply = Supply()
+        self.time = 0.0
+        self.writers = 0
+        self._data_ids = 0
+
+    def explore(self) -> str:
+        """Live some lives; the event digest. Raises WrongError where a promise is broken."""
+        for _ in range(self.random.randint(1, 4)):
+            self._live(self._cut_at(), self.random.randint(1, 50))
+        self.medium.sync_failure_rate = 0.0
+        self._live(None, 10)
+        self._live(None, 0)
+        return self.digest.value()
+
+    def _cut_at(self) -> int:
+        return self.random.randint(1, 40) if self.random.random() < 0.3 else self.random.randint(30, 900)
+
+    def _live(self, cut_at: int | None, steps: int) -> None:
+        self.supply = Supply(cut_at)
+        self.supply.on_step = self.digest.add
+        self.medium.sync_failure_rate = 0.03 if self.flaky and cut_at is not None else 0.0
+        reboot = self.random.random() < 0.6 or self.flaky
+        try:
+            run(lambda: self._life(steps, cut_at is None), self.random, self.time)
+        except BaseException as error:
+            if not self.supply.dead:
+                if not isinstance(error, OSError):
+                    raise
+                reboot = True  # a sync failed while it opened: the page cache is not to be believed
+        self.supply.cut()
+        self.digest.add(f"life over, reboot {reboot}")
+        if reboot:
+            self.medium.lose_power()
+
+    async def _life(self, steps: int, last: bool) -> None:
+        turns = Turns(Random(self.random.getrandbits(64)))
+        disk = SimDisk(self.medium, self.supply, turns)
+        index = SimIndex(self.index, self.supply.step, Random(self.random.getrandbits(64)))
+        reserve = MIB if self.small else 0
+        options = Options(LOG_BYTES, reserve, spares=self.random.choice([0, 1, 2]))
+        device = await open_device(1, CLUSTER, disk, lambda: index, options)
+        await check_restarted(device, self.model)
+        self.writers += 1
+        stamps = StampSource(SimClock(self.random.choice([0, 0, -10_000_000])), self.writers)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(device.run)
+            async with trio.open_nursery() as tasks:
+                for _ in range(self.random.randint(1, 6)):
+                    tasks.start_soon(Client(self, device, stamps).work, steps)
+            nursery.cancel_scope.cancel()
+        if last or self.random.random() < 0.5:
+            await self._end_well(device, last)
+        self.time = trio.current_time()
+
+    async def _end_well(self, device: Device, last: bool) -> None:
+        if device.health.failed is not None:
+            return
+        if last:
+            for _ in range(20):
+                if not await compact(device, 0.7):
+                    break
+        await device.close()
+        await check_whole(device)
+
+    def new_data_id(self) -> bytes:
+        self._data_ids += 1
+        return self._data_ids.to_bytes(16)
+
+
+class Client:
+    """One of several that use the device at the same time."""
+
+    def __init__(self, run: EngineRun, device: Device, stamps: StampSource) -> None:
+        self._run = run
+        self._device = device
+        self._stamps = stamps
+        self._model = run.model
+        self._random = Random(run.random.getrandbits(64))
+
+    async def work(self, steps: int) -> None:
+        does = [self._put] * 8 + [self._read] * 4 + [self._delete] * 2 + [self._upload] * 2
+        does += [self._drop, self._forget, self._flush, self._compact, self._rest]
+        for _ in range(steps):
+            try:
+                await self._random.choice(does)()
+            except DrystoneError as error:
+                self._run.digest.add(f"{type(error).__name__}")
+            await trio.lowlevel.checkpoint()
+            self._look_alive()
+            if self._device.health.failed is not None:
+                return
+
+    def _look_alive(self) -> None:
+        if self._run.supply.dead:
+            raise PowerLoss
+
+    def _key(self, name: bytes | None = None) -> RowKey:
+        name = name if name is not None else self._random.choice(NAMES)
+        return RowKey(7, TABLE, self._random.randint(0, 1) if name[:1] != b"\0" else 0, name)
+
+    async def _write(self, row: Row) -> Applied:
+        """Write a row; the model learns of it before and after."""
+        packed = index_key(row.key)
+        self._model.row(packed).attempt(row)
+        answers: list[tuple[Applied | None, DrystoneError | None]] = []
+        answered = trio.Event()
+
+        def reply(applied: Applied | None, error: DrystoneError | None) -> None:
+            if applied is not None and applied.stamp == row.stamp.pack() and not self._run.supply.dead:
+                self._model.row(packed).acknowledge(applied.stamp)
+            answers.append((applied, error))
+            answered.set()
+
+        self._device.submit_row(prepare(row, packed), reply)
+        await answered.wait()
+        self._look_alive()
+        applied, error = answers[0]
+        if applied is None:
+            raise error or WrongError("neither an answer nor a reason")
+        return applied
+
+    def _payload(self) -> bytes:
+        size = self._random.choice([0, 1, 100, 700, 5000, 30_000])
+        return self._random.randbytes(size)
+
+    def _row(self, key: RowKey, flags: int, payload: bytes, data_id: bytes = b"") -> Row:
+        expires = 0
+        if not flags & Flag.TOMBSTONE and self._random.random() < 0.2:
+            flags |= Flag.EXPIRES
+            expires = self._random.randint(1, 1000)
+        stamp = self._stamps.next()
+        if self._random.random() < 0.05:
+            stamp = Stamp(stamp.time_us - self._random.randint(1, 1000), stamp.writer + 1000)
+        return Row(key, stamp, flags, self._random.randint(0, 1), len(payload), expires, data_id, b"s", b"d", payload)
+
+    async def _put(self) -> None:
+        await self._write(self._row(self._key(), 0, self._payload()))
+
+    async def _delete(self) -> None:
+        await self._write(self._row(self._key(), Flag.TOMBSTONE, b""))
+
+    async def _read(self) -> None:
+        packed = index_key(self._key())
+        history = self._model.row(packed)
+        floor, gone = history.floor, history.may_be_gone
+        row = await self._device.find_row(packed)
+        if row is None:
+            if not gone:
+                raise WrongError(f"row {packed.hex()} is not there, with {floor.hex()} acknowledged")
+            return
+        whole = await self._device.load_row(packed, row, payload=True)
+        self._look_alive()
+        wrong = history.judge(whole) if whole.stamp.pack() >= history.floor else ""
+        if wrong or whole.stamp.pack() < floor:
+            raise WrongError(f"row {packed.hex()} {wrong or 'is older than before'}")
+
+    async def _upload(self) -> None:
+        """A mark, blocks, sync, and the row that names them; or an end before that."""
+        device, data_id = self._device, self._run.new_data_id()
+        target = self._key()
+        mark_key = RowKey(target.place, target.table, target.shard, UPLOAD + data_id)
+        mark = Row(mark_key, self._stamps.next(), 0, 0, 0, 0, b"", target.name, b"", b"")
+        data = self._model.data[data_id] = DataHistory()
+        await self._write(mark)
+        losses = device.data_losses
+        for block in range(self._random.randint(1, 3)):
+            key = BlockKey(data_id, block, 0)
+            await self._write_block(key, target, data)
+        if self._random.random() < 0.2:
+            await self._drop_data(data_id)
+            return
+        await device.sync_data(losses)
+        self._look_alive()
+        data.certain = set(data.written)
+        if self._random.random() < 0.1:
+            return
+        self._model.row(index_key(mark_key)).may_be_gone = True
+        row = self._row(target, Flag.GUARD | Flag.DATA, b"", data_id)
+        await self._write(row._replace(size=sum(map(len, data.written.values()))))
+
+    async def _write_block(self, key: BlockKey, owner: RowKey, data: DataHistory) -> None:
+        payload = self._random.randbytes(self._random.choice([1, 4096, 70_000, 200_000]))
+        data.written[key] = payload
+        written = trio.Event()
+        self._device.submit_block(key, seal(Kind.BLOCK, encode_meta(key, owner), payload), lambda _error: written.set())
+        await written.wait()
+        self._look_alive()
+
+    async def _drop(self) -> None:
+        """Drop the data that a row displaced."""
+        garbage = await self._device.garbage(10)
+        if not garbage:
+            return
+        data_id = self._random.choice(garbage).data_id
+        await self._drop_data(data_id)
+        if any(data_id == row.data_id for row in (await all_rows(self._device)).values()):
+            raise WrongError("garbage that a row names")
+        self._look_alive()
+        self._device.forget_garbage(data_id)
+
+    async def _drop_data(self, data_id: bytes) -> None:
+        data = self._model.data[data_id]
+        data.certain.clear()
+        answers: list[DrystoneError | None] = []
+        dropped = trio.Event()
+
+        def done(error: DrystoneError | None) -> None:
+            answers.append(error)
+            dropped.set()
+
+        self._device.submit_drop(data_id, done)
+        await dropped.wait()
+        self._look_alive()
+        if answers[0] is not None:
+            raise answers[0]
+        data.dropped = True
+
+    async def _forget(self) -> None:
+        tombstones = await self._device.tombstones(b"", 10)
+        if tombstones:
+            packed, stamp = self._random.choice(tombstones)
+            if self._model.rows[packed].floor <= stamp:
+                self._model.rows[packed].may_be_gone = True
+                self._model.rows[packed].floor = b""
+            self._device.forget_row(packed, stamp)
+
+    async def _flush(self) -> None:
+        await self._device.flush()
+
+    async def _compact(self) -> None:
+        await compact(self._device, self._random.choice([0.5, 0.9]))
+
+    async def _rest(self) -> None:
+        await trio.sleep(self._random.choice([0.01, 0.4, 1.5]))

@@ -1,0 +1,63 @@
+"""Explores crashes, seed by seed: `python -m tests.simulation.explore --seeds 1000`.
+
+Each seed is one course of events from beginning to end. A failure is repeated by the command that is printed with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import traceback
+from collections.abc import Callable
+
+from tests.simulation.engine_workload import EngineRun
+from tests.simulation.world import quiet
+
+WORKLOADS: dict[str, Callable[[int], str]] = {"engine": lambda seed: EngineRun(seed).explore()}
+TWICE_EVERY = 20
+"""So many seeds apart, a seed is run twice, and must go the same way."""
+
+
+class NotRepeatableError(AssertionError):
+    """A seed did not lead to the same course of events twice."""
+
+
+def explore_seed(workload: str, seed: int, *, twice: bool = False) -> None:
+    """Run one seed. Raises where a promise is broken."""
+    digest = WORKLOADS[workload](seed)
+    if twice and WORKLOADS[workload](seed) != digest:
+        raise NotRepeatableError(f"seed {seed} of {workload} went two ways")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.explore", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100, help="how many")
+    parser.add_argument("--start", type=int, default=0, help="the first one")
+    parser.add_argument("--workload", choices=sorted(WORKLOADS), action="append", help="only this (default: all)")
+    parser.add_argument("--keep-going", action="store_true", help="go on after a failure")
+    options = parser.parse_args()
+    quiet()
+    failures = 0
+    for workload in options.workload or sorted(WORKLOADS):
+        begun = time.perf_counter()
+        for count, seed in enumerate(range(options.start, options.start + options.seeds), 1):
+            try:
+                explore_seed(workload, seed, twice=seed % TWICE_EVERY == 0)
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+                failures += 1
+                traceback.print_exception(error)
+                command = f"python -m tests.simulation.explore --workload {workload} --start {seed} --seeds 1"
+                print(f"FAILED: {workload} seed {seed}; again: {command}", flush=True)
+                if not options.keep_going:
+                    return 1
+            if count % 100 == 0 or count == options.seeds:
+                rate = count / (time.perf_counter() - begun)
+                print(f"{workload}: {count} seeds, {rate:.1f}/s, {failures} failures", flush=True)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
