@@ -1,0 +1,1 @@
+"""Stored samples of every format version: what was once written must be readable for ever."""

@@ -1,0 +1,106 @@
+"""Writes the samples. Run by hand when a format gets a new version, which gets a new file: old ones are never changed.
+
+python -m tests.formats.make_samples
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgpack
+
+from store.core.disk import Buffer
+from store.core.stamp import Stamp
+from store.engine import block
+from store.engine.committer import Fence, encode_fence
+from store.engine.record import BULK_ALIGN, LOG_ALIGN, Kind, Sealed, lay_out, seal
+from store.engine.row import Flag, Location, Row, RowKey, encode_meta, encode_value, index_key
+from store.engine.segment import HEADER_BYTES, SegmentKind, encode_header
+from store.objects.model import ObjectHead
+from store.objects.rowcodec import Placed, TableSummary, encode_headers, encode_object, encode_table
+
+SAMPLES = Path(__file__).parent / "samples"
+TABLE = bytes(range(16))
+DATA_ID = bytes(range(16, 32))
+STAMP = Stamp(1_700_000_000_000_001, 77)
+LATER = Stamp(1_700_000_000_000_002, 77)
+SMALL = b"dry stone " * 30
+LARGE = bytes(range(256)) * 300  # more than one checksum
+
+
+def rows() -> list[Row]:
+    """A small object, a large one that expires, a container, a tombstone, an abort mark, and a name of 1,024 bytes."""
+    head = ObjectHead("text/plain", {"x-object-meta-color": "grey"}, {"slo_etag": "abc"}, None)
+    summary, detail = encode_object("00112233445566778899aabbccddeeff", head, None, None)
+    expiring = ObjectHead("image/png", {}, {}, 2_000_000_000)
+    placed = Placed(1024 * 1024, 4, 2, "zfec", (3, 1, 4, 5, 9, 2))
+    far, far_detail = encode_object("ffeeddccbbaa99887766554433221100", expiring, STAMP, placed)
+    table = encode_table(TableSummary(DATA_ID, 4, STAMP), LATER)
+    return [
+        Row(RowKey(7, TABLE, 2, b"small"), STAMP, 0, 0, len(SMALL), 0, b"", summary, detail, SMALL),
+        Row(
+            RowKey(7, TABLE, 2, "größer".encode()),
+            LATER,
+            Flag.DATA | Flag.EXPIRES | Flag.GUARD,
+            1,
+            5_000_000,
+            2_000_000_000,
+            DATA_ID,
+            far,
+            far_detail,
+            b"",
+        ),
+        Row(RowKey(9, TABLE, 0, b"photos"), LATER, 0, 1, 0, 0, b"", table, encode_headers({"x-read": ".r:*"}), b""),
+        Row(RowKey(7, TABLE, 2, b"gone"), LATER, Flag.TOMBSTONE, 0, 0, 0, b"", b"", b"", b""),
+        Row(RowKey(7, TABLE, 2, b"\0u" + DATA_ID), STAMP, Flag.ABORT, 0, 0, 0, b"", b"lost", b"", b""),
+        Row(RowKey(7, TABLE, 2, b"n" * 1024), STAMP, 0, 0, len(SMALL), 0, b"", summary, detail, SMALL),
+    ]
+
+
+def segment(kind: SegmentKind, number: int, records: list[Sealed]) -> tuple[bytes, list[Location]]:
+    """The bytes of a segment, and where its records lie."""
+    align = LOG_ALIGN if kind is SegmentKind.LOG else BULK_ALIGN
+    parts: list[Buffer] = [encode_header(kind, 3, number)]
+    places = []
+    offset = HEADER_BYTES
+    for seq, sealed in enumerate(records, 1):
+        buffers, length, _ = lay_out(sealed, seq=seq, durable=seq - 1, segment=number, offset=offset, align=align)
+        parts += buffers
+        places.append(Location(number, offset, length))
+        offset += length
+    return b"".join(parts), places
+
+
+def log_segment() -> tuple[bytes, list[Location]]:
+    sealed = [encode_fence(Fence(4, 8192, 0))]
+    sealed += [seal(Kind.ROW, encode_meta(row), row.payload) for row in rows()]
+    return segment(SegmentKind.LOG, 5, sealed)
+
+
+def bulk_segment() -> tuple[bytes, list[Location]]:
+    key = block.BlockKey(DATA_ID, 1, 4)
+    meta = block.encode_meta(key, RowKey(7, TABLE, 2, "größer".encode()))
+    return segment(SegmentKind.BULK, 6, [seal(Kind.BLOCK, meta, LARGE)])
+
+
+def index_entries() -> list[tuple[bytes, bytes]]:
+    _, places = log_segment()
+    entries = [
+        (index_key(row.key), encode_value(index_key(row.key), row, place))
+        for row, place in zip(rows(), places[1:], strict=True)
+    ]
+    _, (place,) = bulk_segment()
+    packed = block.index_key(block.BlockKey(DATA_ID, 1, 4))
+    entries.append((packed, block.encode_value(packed, block.IndexBlock(place, 4096, len(LARGE)))))
+    return entries
+
+
+def main() -> None:
+    SAMPLES.mkdir(exist_ok=True)
+    (SAMPLES / "log-segment-1.bin").write_bytes(log_segment()[0])
+    (SAMPLES / "bulk-segment-1.bin").write_bytes(bulk_segment()[0])
+    (SAMPLES / "index-1.bin").write_bytes(msgpack.packb(index_entries()))
+
+
+if __name__ == "__main__":
+    main()

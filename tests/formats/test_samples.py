@@ -1,0 +1,118 @@
+"""Samples of every stored format are read as what they were, and still written byte for byte."""
+
+from __future__ import annotations
+
+import msgpack
+import pytest
+
+from store.core.disk import Buffer
+from store.core.errors import DamageError
+from store.core.stamp import Stamp
+from store.engine import block
+from store.engine.committer import Fence, decode_fence
+from store.engine.record import BULK_ALIGN, LOG_ALIGN, Kind
+from store.engine.recovery import Found, Reader
+from store.engine.row import RowKey, decode_meta, decode_value, index_key, verify_value
+from store.engine.segment import HEADER_BYTES, SegmentKind, check_header
+from store.objects.rowcodec import decode_headers, decode_object, decode_table
+from tests.formats import make_samples as samples
+
+
+class SampleFile:
+    """A file that is only read."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self._data[offset : offset + length]
+
+    read_cached = read
+
+    def size(self) -> int:
+        return len(self._data)
+
+    def write(self, offset: int, buffers: list[Buffer]) -> None:
+        raise AssertionError("samples are never written")
+
+    def sync(self) -> None: ...
+
+    def allocate(self, length: int) -> None: ...
+
+    def punch(self, offset: int, length: int) -> None: ...
+
+
+def records(name: str, segment: int, align: int) -> list[Found]:
+    reader = Reader(SampleFile((samples.SAMPLES / name).read_bytes()), segment, align)  # type: ignore[arg-type]
+    found = []
+    offset = HEADER_BYTES
+    while (record := reader.record(offset)) is not None:
+        found.append(record)
+        offset = record.location.offset + record.location.length
+    return found
+
+
+def test_log_segment_version_1() -> None:
+    fence, *rest = records("log-segment-1.bin", 5, LOG_ALIGN)
+    assert fence.header.kind == Kind.FENCE
+    assert decode_fence(fence.meta) == Fence(4, 8192, 0)
+    assert [record.header.seq for record in rest] == [2, 3, 4, 5, 6, 7]
+    rows = [decode_meta(record.meta, bytes(record.payload)) for record in rest]
+    assert rows == samples.rows()
+    small, large, container, *_ = rows
+    summary = decode_object(small.summary, small.stamp)
+    assert (summary.etag, summary.content_type) == ("00112233445566778899aabbccddeeff", "text/plain")
+    assert summary.created == small.stamp == Stamp(1_700_000_000_000_001, 77)
+    assert summary.listing == {"slo_etag": "abc"}
+    assert decode_headers(small.detail) == {"x-object-meta-color": "grey"}
+    placed = decode_object(large.summary, large.stamp).placed
+    assert placed is not None
+    assert (placed.k, placed.m, placed.codec, placed.devices) == (4, 2, "zfec", (3, 1, 4, 5, 9, 2))
+    assert decode_table(container.summary, container.stamp).shards == 4
+
+
+def test_bulk_segment_version_1() -> None:
+    (record,) = records("bulk-segment-1.bin", 6, BULK_ALIGN)
+    assert record.header.kind == Kind.BLOCK
+    key, owner = block.decode_meta(record.meta)
+    assert key == block.BlockKey(samples.DATA_ID, 1, 4)
+    assert owner == RowKey(7, samples.TABLE, 2, "größer".encode())
+    assert bytes(record.payload) == samples.LARGE
+    assert record.header.payload_at % BULK_ALIGN == 0
+
+
+def test_segment_headers_version_1() -> None:
+    check_header((samples.SAMPLES / "log-segment-1.bin").read_bytes()[:HEADER_BYTES], SegmentKind.LOG, 3, 5)
+    check_header((samples.SAMPLES / "bulk-segment-1.bin").read_bytes()[:HEADER_BYTES], SegmentKind.BULK, 3, 6)
+
+
+def test_index_entries_version_1() -> None:
+    entries = msgpack.unpackb((samples.SAMPLES / "index-1.bin").read_bytes())
+    for (key, value), row in zip(entries, samples.rows(), strict=False):
+        verify_value(key, value)
+        found = decode_value(key, value)
+        assert key == index_key(row.key)
+        assert (found.name, found.stamp, found.size, found.expires) == (
+            row.key.name,
+            row.stamp.pack(),
+            row.size,
+            row.expires,
+        )
+        assert (found.data_id, found.summary) == (row.data_id, row.summary)
+    key, value = entries[-1]
+    assert block.parse_key(key) == block.BlockKey(samples.DATA_ID, 1, 4)
+    assert block.decode_value(key, value).payload_bytes == len(samples.LARGE)
+
+
+def test_formats_are_still_written_as_they_were() -> None:
+    assert (samples.SAMPLES / "log-segment-1.bin").read_bytes() == samples.log_segment()[0]
+    assert (samples.SAMPLES / "bulk-segment-1.bin").read_bytes() == samples.bulk_segment()[0]
+    assert msgpack.unpackb((samples.SAMPLES / "index-1.bin").read_bytes()) == [
+        list(entry) for entry in samples.index_entries()
+    ]
+
+
+def test_a_version_that_is_not_known_is_refused_in_words() -> None:
+    for meta in (msgpack.packb([2, *range(13)]), b"\xc1", msgpack.packb([1])):
+        with pytest.raises(DamageError, match="known"):
+            decode_meta(meta)
