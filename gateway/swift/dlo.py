@@ -16,6 +16,9 @@ from store.objects.model import Container, ListingQuery, ObjectEntry, ObjectInfo
 
 _HEADER = MANIFEST.encode()
 
+PAGES_MAX = 10
+"""Pages of a listing that one manifest may stand for: each request for it lists them all."""
+
 
 def manifest_header(request: Request) -> dict[str, str]:
     """The manifest header to keep, if one was sent. Raises RefusedError (400) where it names no prefix."""
@@ -85,10 +88,11 @@ async def view(service: Service, request: Request, container: Container, info: O
     first = page = await _page(service, held, query, "")
     etag = hashlib.md5(usedforsecurity=False)
     size = 0
-    while True:
+    for _ in range(PAGES_MAX):
         for segment in page:
             etag.update(segment.etag.encode())
             size += segment.size
         if len(page) < query.limit:
             return DloView(service, held, query, first, size, etag.hexdigest())
         page = await _page(service, held, query, page[-1].name)
+    raise SegmentError(f"over {PAGES_MAX * query.limit} segments under {prefix!r}")

@@ -48,7 +48,6 @@ def capabilities(service: Service) -> dict[str, Any]:
             "min_segment_size": 1,
             "allow_async_delete": True,
         },
-        "dlo": {"max_segments": None},
         "tempurl": {
             "methods": list(config.tempurl_methods),
             "incoming_remove_headers": ["x-timestamp", "x-open-expired"],

@@ -26,6 +26,9 @@ from store.objects.model import ALWAYS, Condition, Container, ObjectHead, Object
 _LOOKERS = 8
 """Segments looked at at once: enough to hide the way to the store, too few to crowd out others."""
 
+_ENTRIES_PER_SEGMENT = 10
+"""Entries of a manifest, inline data too, for each segment that it may name; all are in memory while it is read."""
+
 
 async def put(service: Service, request: Request) -> None:
     """PUT with `multipart-manifest=put`: check what the manifest says, then keep it."""
@@ -62,6 +65,8 @@ async def put_manifest(
         raise bad_request(str(error)) from error
     if sum(segment.data is None for segment in wanted) > service.limits.max_manifest_segments:
         raise RefusedError(413, f"Number of object-backed segments must be <= {service.limits.max_manifest_segments}")
+    if len(wanted) > service.limits.max_manifest_segments * _ENTRIES_PER_SEGMENT:
+        raise RefusedError(413, "Too many inline data segments")
     kind = large_report.accepted(request) or "text/plain"
     if not is_true(request.query.get("heartbeat")):
         entries, total, problems = await _look(service, request, wanted)

@@ -50,7 +50,7 @@ async def _paths(service: Service, request: Request, container: Container, probl
     waiting: list[tuple[Segment, bool]] = [(first, False)]
     seen: set[tuple[str, str]] = set()
     while waiting:
-        if len(waiting) > service.limits.max_manifest_segments * 10:
+        if len(waiting) + len(paths) > service.limits.max_manifest_segments * 10:
             raise RefusedError(400, "Too many buffered slo segments to delete.")
         segment, opened = waiting.pop()
         path = f"/{segment.container}/{segment.object}"

@@ -22,6 +22,10 @@ from store.core.errors import DamageError
 _KEYS = frozenset({"path", "etag", "size_bytes", "range"})
 
 
+MISTAKES_MAX = 1000
+"""Mistakes listed; a small manifest could otherwise ask for a very long answer."""
+
+
 class ManifestError(ValueError):
     """A manifest that cannot be taken; its text has a line for each mistake."""
 
@@ -71,6 +75,8 @@ def parse(body: bytes, own_path: str) -> list[Wanted]:
             wanted.append(_entry(entry, own_path, last=index == len(entries) - 1))
         except ManifestError as mistake:
             mistakes.append(f"Index {index}: {mistake}\n")
+            if len(mistakes) == MISTAKES_MAX:
+                break
     if entries and all(isinstance(entry, dict) and "data" in entry for entry in entries):
         mistakes.append("Inline data segments require at least one object-backed segment.\n")
     if mistakes:

@@ -95,6 +95,17 @@ async def test_segments_are_read_in_the_askers_name(ready: Client) -> None:
     assert (await ready("GET", "c/m")).body == WHOLE[len(PIECES[0]) :]
 
 
+async def test_too_many_segments() -> None:
+    client = Client(Config(limits=Limits(container_listing_limit=2)))
+    await client.fill("c", [f"s{index:02}" for index in range(19)], b"x")
+    await client("PUT", "c/m", {"X-Object-Manifest": "c/s"})
+    assert (await client("GET", "c/m")).body == b"x" * 19
+    await client.fill("c", ["s19"])
+    for method in ("GET", "HEAD"):
+        assert (await client(method, "c/m")).status == 409
+    assert (await client("GET", "c/m", query={"multipart-manifest": "get"})).status == 200
+
+
 async def test_nothing_under_the_prefix(ready: Client) -> None:
     await ready("PUT", "c/e", {"X-Object-Manifest": "segs/none"})
     answer = await ready("GET", "c/e")

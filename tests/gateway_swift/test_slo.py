@@ -205,11 +205,14 @@ async def test_writes_know_the_whole_by_its_etag(ready: Client) -> None:
 
 
 async def test_limits() -> None:
-    client = Client(Config(limits=Limits(max_manifest_segments=3, max_manifest_size=500)))
+    client = Client(Config(limits=Limits(max_manifest_segments=3)))
     await client.fill("c", ["a"], b"x")
     assert (await put(client, "c/m", [{"path": "c/a"}] * 3)).status == 201
     answer = await put(client, "c/m", [{"path": "c/a"}] * 4)
     assert (answer.status, answer.body) == (413, b"Number of object-backed segments must be <= 3")
+    assert (await put(client, "c/m", [{"path": "c/a"}, *[{"data": "YQ=="}] * 30])).status == 413
+    client = Client(Config(limits=Limits(max_manifest_segments=3, max_manifest_size=500)))
+    await client.fill("c", ["a"], b"x")
     for chunked in (False, True):
         answer = await client("PUT", "c/m", body=b" " * 501, query=PUT, chunked=chunked)
         assert (answer.status, answer.body) == (413, b"Manifest File > 500 bytes")
@@ -332,6 +335,19 @@ async def test_removal_in_one_container(ready: Client) -> None:
     assert (await ready("DELETE", "c/m", query=query)).status == 204
     assert (await ready("GET", "segs")).body == b""
     assert (await ready("DELETE", "c/m", query=query)).status == 404
+
+
+async def test_a_removal_of_too_much_removes_nothing() -> None:
+    client = Client(Config(limits=Limits(max_manifest_segments=2)))
+    await client.fill("c", ["a"], b"x")
+    path = "c/a"
+    for depth in range(12):
+        assert (await put(client, f"c/m{depth}", [{"path": path}, {"path": "c/a"}])).status == 201
+        path = f"c/m{depth}"
+    assert (await client("DELETE", "c/m11", query={"multipart-manifest": "delete"})).status == 400
+    assert (await client("HEAD", "c/a")).status == 200
+    answer = await client("DELETE", "c/m8", query={"multipart-manifest": "delete"})
+    assert b"Number Deleted: 10\n" in answer.body
 
 
 async def test_plain_removal_keeps_segments(ready: Client) -> None:

@@ -75,6 +75,12 @@ def test_any_entries(entries: list[dict[str, Any]]) -> None:
             wanted.path.encode()
 
 
+def test_the_list_of_mistakes_ends() -> None:
+    with pytest.raises(ManifestError) as caught:
+        slo_manifest.parse(b"[" + b"1," * 100_000 + b"1]", "a/b")
+    assert str(caught.value).count("\n") == slo_manifest.MISTAKES_MAX
+
+
 def test_a_deep_body() -> None:
     with pytest.raises(ManifestError):
         slo_manifest.parse(b"[" * 200_000, "a/b")
