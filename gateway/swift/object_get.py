@@ -12,6 +12,9 @@ from store.core.errors import NotFoundError
 from store.objects.interface import OpenObject
 from store.objects.model import Container, ObjectInfo
 
+_NEEDS_MANIFEST = frozenset({"multipart-manifest", "part-number"})
+"""Parameters for which HEAD of a static large object must read the manifest; else its notes say all."""
+
 
 async def get(service: Service, request: Request) -> None:
     """GET: the object's bytes."""
@@ -43,20 +46,14 @@ async def head(service: Service, request: Request) -> None:
     except NotFoundError:
         raise _absent(request) from None
     headers = info.head.headers
-    size = info.size
-    etag, quoted, extra = info.etag, False, Fields()
-    if request.query.get("multipart-manifest") == "get":
-        if STATIC in headers:
-            async with service.store.open(container, request.object) as opened:
-                await _answer(service, request, opened.info, await slo_read.manifest_view(request, opened))
-            return
-    elif STATIC in headers:
-        if "part-number" in request.query:
+    size, etag, quoted, extra = info.size, info.etag, False, Fields()
+    if STATIC in headers:
+        if not _NEEDS_MANIFEST.isdisjoint(request.query):
             async with service.store.open(container, request.object) as opened:
                 await _answer(service, request, opened.info, await view_of(service, request, container, opened))
             return
         size, etag, quoted, extra = *slo_read.described(info), True, slo_read.own_fields(info)
-    elif MANIFEST in headers:
+    elif MANIFEST in headers and request.query.get("multipart-manifest") != "get":
         view = await dlo.view(service, request, container, info)
         size, etag, quoted, extra = view.size, view.etag, view.quoted, view.extra
     answer = [*fields(info, etag, quoted=quoted), *extra]

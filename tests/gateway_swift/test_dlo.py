@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
 from gateway.swift import Config, Limits
+from store.core.errors import NotFoundError
+from store.objects.model import Container, ListingQuery, ObjectEntry, Subdir
 from tests.gateway_swift.client import Client
 
 PIECES = [b"first ", b"second ", b"third " * 30_000, b"", b"last"]
@@ -93,6 +96,24 @@ async def test_segments_are_read_in_the_askers_name(ready: Client) -> None:
     assert (await ready("GET", "c/m", token=None)).body == WHOLE
     await ready("DELETE", "segs/ö 0")
     assert (await ready("GET", "c/m")).body == WHOLE[len(PIECES[0]) :]
+
+
+async def test_segments_that_change_meanwhile(ready: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = ready.store.list_objects
+
+    async def stale(container: Container, query: ListingQuery) -> list[ObjectEntry | Subdir]:
+        entries = await listed(container, query)
+        return [replace(entry, etag="0" * 32) if isinstance(entry, ObjectEntry) else entry for entry in entries]
+
+    monkeypatch.setattr(ready.store, "list_objects", stale)
+    answer = await ready("GET", "c/m")
+    assert (answer.status, answer.whole, answer.body) == (200, False, b"")
+
+    async def gone(*_args: object, **_more: object) -> None:
+        raise NotFoundError
+
+    monkeypatch.setattr(ready.store, "head", gone)
+    assert (await ready("GET", "c/m")).status == 409
 
 
 async def test_too_many_segments() -> None:
