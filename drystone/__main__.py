@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from drystone.access import Access
+from drystone.access import Access, data_option
 from drystone.control import read_status
 from drystone.device_commands import device
 from drystone.folder import DataFolder
@@ -43,6 +43,7 @@ def main(context: click.Context, data: str) -> None:
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@data_option
 @click.pass_obj
 def status(access: Access, as_json: bool) -> None:
     """What is running, how its devices are, and what its loops are doing."""

@@ -8,7 +8,7 @@ from contextlib import ExitStack, asynccontextmanager
 import click
 import trio
 
-from drystone.access import Access
+from drystone.access import Access, data_option
 from drystone.folder import DataFolder
 from drystone.layouts import load_ring
 from drystone.node import open_local_device
@@ -34,6 +34,7 @@ def device() -> None:
 
 @device.command()
 @click.argument("number", type=int, required=False)
+@data_option
 @click.pass_obj
 def check(access: Access, number: int | None) -> None:
     """Read and verify everything on one device, or on all.

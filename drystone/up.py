@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import secrets
 import signal
 import ssl
 import time
@@ -16,9 +15,11 @@ import click
 import structlog
 import trio
 
-from authn import Identities, bootstrap
+from authn.bootstrap import bootstrap
+from authn.service import IdentityService
+from authn.v1 import V1AuthApp
 from drystone import clients, control, logs
-from drystone.access import Access
+from drystone.access import Access, data_option
 from drystone.folder import Cluster, DataFolder, new_cluster, with_policies
 from drystone.front import Front
 from drystone.metrics import Metrics, Requests
@@ -32,6 +33,7 @@ log = structlog.get_logger()
 
 REPLICAS_DEFAULT = 2
 DEVICES_DEFAULT = 3
+ADMIN = "admin"
 
 
 @click.command()
@@ -65,6 +67,7 @@ DEVICES_DEFAULT = 3
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
+@data_option
 @click.pass_obj
 def up(access: Access, /, **options: Any) -> None:
     """Start the whole cloud on this machine, and stop it cleanly on SIGTERM or Ctrl-C.
@@ -104,20 +107,18 @@ async def run(
     async with open_node(folder, cluster, devices) as node:
         if not made and devices != DEVICES_DEFAULT and devices != len(node.ring.devices):
             click.echo(f"This folder has {len(node.ring.devices)} devices already; see 'drystone ring add'.")
-        password = secrets.token_urlsafe(12)
-        admin = await bootstrap(node.registry, password=password, url=url)
-        if admin.created:
-            clients.write(folder, url, admin.user_name, password, admin.project_name)
+        admin = await bootstrap(node.registry)
+        if admin.password is not None:
+            clients.write(folder, url, ADMIN, admin.password, ADMIN)
         else:
             clients.update_url(folder, url)
-        async with Identities(node.registry) as identities:
-            await _serve(node, identities, listeners, tls, url, made=made)
+        await _serve(node, IdentityService(node.registry), listeners, tls, url, made=made)
     log.info("stopped", folder=folder.path)
 
 
 async def _serve(
     node: Node,
-    identities: Identities,
+    identity: IdentityService,
     listeners: list[trio.SocketListener],
     tls: ssl.SSLContext | None,
     url: str,
@@ -126,8 +127,7 @@ async def _serve(
 ) -> None:
     requests = Requests()
     metrics = Metrics(requests, partial(device_rows, node), node.progress.rows)
-    swift = SwiftApp(node.store, identities.authenticator)
-    front = Front(swift, {b"/auth": identities.v1_app, b"/identity": identities.app}, requests, metrics)
+    front = Front(SwiftApp(node.store, identity), {b"/auth": V1AuthApp(identity)}, requests, metrics)
     began = time.monotonic()
 
     async def status() -> dict[str, Any]:
@@ -136,6 +136,7 @@ async def _serve(
     stop = trio.Event()
     inside = await control.listen(node.folder)
     async with trio.open_nursery() as nursery:
+        await nursery.start(identity.run)
         await nursery.start(partial(serve, front, listeners, tls=tls, shutdown=stop))
         await nursery.start(partial(serve, control.control_app(node.registry, status), [inside], shutdown=stop))
         click.echo(clients.welcome(node.folder, node.cluster, len(node.ring.devices), url, made=made))
@@ -144,6 +145,7 @@ async def _serve(
                 log.info("stopping", signal=signal.Signals(number).name)
                 break
         stop.set()
+        nursery.cancel_scope.cancel()
 
 
 def _cluster(folder: DataFolder, devices: int, replicas: int | None, policies: tuple[str, ...]) -> tuple[Cluster, bool]:
