@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -68,9 +68,10 @@ class Program:
 
     def sign_in(self) -> None:
         settings = self.settings()
-        answer = Client(self).ask(
-            "GET", "/auth/v1.0", headers={"X-Auth-User": settings["ST_USER"], "X-Auth-Key": settings["ST_KEY"]}
-        )
+        with closing(Client(self)) as client:
+            answer = client.ask(
+                "GET", "/auth/v1.0", headers={"X-Auth-User": settings["ST_USER"], "X-Auth-Key": settings["ST_KEY"]}
+            )
         assert answer.status == 200, answer
         self.account = urlsplit(answer.headers["x-storage-url"]).path
         self.token = answer.headers["x-auth-token"]

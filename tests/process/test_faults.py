@@ -93,12 +93,12 @@ def test_flipped_bytes_are_noticed_repaired_and_never_served(tmp_path: Path, kin
         program.start()
         check_all(program)
         assert sum(device["damages"] for device in status(program)["devices"]) > 0
-        repaired = lambda: (
-            all(d["state"] == "ok" for d in status(program)["devices"])
-            and all(  # noqa: E731
-                loop["left"] <= 0 for loop in status(program)["loops"] if loop["loop"] in ("repair", "reconcile")
-            )
-        )
+
+        def repaired() -> bool:
+            found = status(program)
+            loops = [loop for loop in found["loops"] if loop["loop"] in ("repair", "reconcile")]
+            return all(d["state"] == "ok" for d in found["devices"]) and all(loop["left"] <= 0 for loop in loops)
+
         until(repaired, "repaired")
         check_all(program)
         program.stop()

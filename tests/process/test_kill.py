@@ -7,6 +7,7 @@ import http.client
 import random
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,7 +99,8 @@ def test_fifty_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     program = Program(tmp_path / "data", "--devices", "4", "--replicas", "3")
     seed = random.Random(20)
     program.start()
-    assert Client(program).object("PUT", CONTAINER).status == 201
+    with closing(Client(program)) as client:
+        assert client.object("PUT", CONTAINER).status == 201
     writers = [Known() for _ in range(WRITERS)]
     for kill in range(KILLS):
         stop = threading.Event()
