@@ -119,9 +119,15 @@ class Administration:
 
     async def unassign(self, held: Assignment) -> None:
         """The user no longer holds the role in the project. Raises NotFoundError where that was not so."""
-        key = keys.assignment(held)
 
         def step(view: View) -> Step:
+            for table, id_ in (
+                (view.users, held.user_id),
+                (view.projects, held.project_id),
+                (view.roles, held.role_id),
+            ):
+                table.require(id_)
+            key = keys.assignment(held)
             if not view.revision(key):
                 raise NotFoundError(f"Could not find role assignment with role: {held.role_id}.")
             return Step([Compare.exists(key)], [Delete(key)])

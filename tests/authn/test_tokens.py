@@ -10,10 +10,13 @@ from trio.testing import wait_all_tasks_blocked
 
 from authn import token_keys
 from authn.errors import UnauthorizedError
+from authn.hashing import CHEAP
 from authn.identity import Authenticator
 from authn.keys import Assignment
+from authn.service import IdentityConfig, IdentityService
 from store.core.entropy import SystemRandom
-from tests.authn.conftest import LIFETIME_S, PASSWORD, House
+from store.registry import memory_registry
+from tests.authn.conftest import LIFETIME_S, House
 
 
 async def test_a_scoped_token_looks_like_the_stock_one_and_says_who_asks(house: House) -> None:
@@ -136,7 +139,8 @@ async def test_a_role_taken_leaves_the_others(house: House) -> None:
     after = await house.service.identify(token)
     assert before is not None
     assert after is not None
-    assert (before.roles, after.roles) == ({"member", "reader", "ResellerAdmin"}, {"ResellerAdmin"})
+    assert before.roles == {"member", "reader", "ResellerAdmin"}
+    assert after.roles == {"ResellerAdmin"}
 
 
 async def test_without_a_role_there_is_no_token(house: House) -> None:
@@ -185,18 +189,12 @@ async def test_revocations_are_cleared_away_after_their_tokens_have_ended(house:
 
 
 async def test_nobody_is_known_before_the_bootstrap(house: House) -> None:
-    from authn.service import IdentityService
-    from store.registry import memory_registry
-
     empty = IdentityService(memory_registry(house.clock), clock=house.clock)
     await empty.directory.load()
     assert await empty.identify(await house.admin_token()) is None
 
 
 async def test_the_cache_is_bounded(house: House, nursery: trio.Nursery) -> None:
-    from authn.hashing import CHEAP
-    from authn.service import IdentityConfig, IdentityService
-
     small = IdentityService(house.registry, IdentityConfig(cached_tokens=2, hash_cost=CHEAP), clock=house.clock)
     await small.directory.load()
     tokens = [await house.admin_token() for _ in range(4)]
@@ -204,4 +202,3 @@ async def test_the_cache_is_bounded(house: House, nursery: trio.Nursery) -> None
         assert await small.identify(token)
     assert len(small.tokens._cache) == 2
     assert await small.identify(tokens[0])
-    assert PASSWORD

@@ -1,0 +1,66 @@
+"""Answers in keystone's form, and which status each error has."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from authn.errors import ForbiddenError, UnauthorizedError
+from store.core.errors import ConflictError, InvalidError, NotFoundError, RetryableError
+
+
+class TooLargeError(InvalidError):
+    """The body is over the limit."""
+
+
+def answer(content: Any, status: int = 200) -> Response:
+    """JSON in ASCII: names may hold what no other encoding can carry."""
+    return Response(json.dumps(content).encode(), status, media_type="application/json")
+
+
+def nothing() -> Response:
+    """Done, and there is nothing to say."""
+    return Response(status_code=204)
+
+
+def refusal(error: Exception, origin: str) -> Response | None:
+    """The answer to an error that somebody foresaw; None for any other."""
+    match error:
+        case UnauthorizedError():
+            response = _error(401, str(error) or "The request you have made requires authentication.")
+            response.headers["WWW-Authenticate"] = f'Keystone uri="{origin}/identity"'
+            return response
+        case ForbiddenError():
+            return _error(403, f"You are not authorized to perform the requested action: {error}.")
+        case NotFoundError():
+            return _error(404, str(error))
+        case ConflictError():
+            return _error(409, str(error))
+        case TooLargeError():
+            return _error(413, str(error))
+        case InvalidError():
+            return _error(400, str(error))
+        case RetryableError():
+            response = _error(503, "The service cannot do this now; try again.")
+            response.headers["Retry-After"] = "1"
+            return response
+        case HTTPException(status_code=404):
+            return _error(404, "Nothing is served at this URL.")
+        case HTTPException(status_code=status, headers=headers):
+            response = _error(status, "This method is not served at this URL.")
+            response.headers.update(headers or {})
+            return response
+    return None
+
+
+def failure() -> Response:
+    """The answer to an error that nobody foresaw."""
+    return _error(500, "An unexpected error prevented the server from fulfilling your request.")
+
+
+def _error(status: int, message: str) -> Response:
+    return answer({"error": {"code": status, "message": message, "title": HTTPStatus(status).phrase}}, status)

@@ -1,0 +1,46 @@
+"""The catalogue: which services there are, and where, for one project."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from authn.records import Endpoint
+from authn.view import View
+
+
+def url_of(endpoint: Endpoint, origin: str) -> str:
+    """Where it is for a client that asked at `origin`; `%(project_id)s` still stands in it."""
+    return origin + endpoint.url if endpoint.url.startswith("/") else endpoint.url
+
+
+def catalog(view: View, origin: str, project_id: str) -> list[dict[str, Any]]:
+    """What a project's users are told."""
+    rows = []
+    for service in sorted(view.services, key=lambda service: service.type):
+        endpoints = [e for e in view.endpoints if e.service_id == service.id and e.enabled]
+        if service.enabled and endpoints:
+            rows.append(
+                {
+                    "id": service.id,
+                    "type": service.type,
+                    "name": service.name,
+                    "endpoints": [
+                        {
+                            "id": endpoint.id,
+                            "interface": endpoint.interface,
+                            "region": endpoint.region,
+                            "region_id": endpoint.region,
+                            "url": _filled(url_of(endpoint, origin), project_id),
+                        }
+                        for endpoint in sorted(endpoints, key=lambda endpoint: endpoint.id)
+                    ],
+                }
+            )
+    return rows
+
+
+def _filled(url: str, project_id: str) -> str:
+    # The forms that stock catalogues use; nothing else in a URL is taken for a pattern.
+    for word in ("project_id", "tenant_id"):
+        url = url.replace(f"%({word})s", project_id).replace(f"$({word})s", project_id)
+    return url

@@ -1,0 +1,81 @@
+"""Reading a JSON body: each field is there and of its type, or the refusal says which is not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from store.core.errors import InvalidError
+
+_NAMES: Final[dict[type, str]] = {str: "string", bool: "boolean", dict: "object", list: "array"}
+
+
+class Fields:
+    """A JSON object and where in the body it was."""
+
+    def __init__(self, held: dict[str, Any], path: str = "") -> None:
+        self._held = held
+        self._path = path
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._held
+
+    def object(self, name: str) -> Fields:
+        found: dict[str, Any] = self._take(name, dict)
+        return Fields(found, self._at(name))
+
+    def text(self, name: str) -> str:
+        found: str = self._take(name, str)
+        return found
+
+    def text_or(self, name: str, default: str) -> str:
+        """The text; `default` where it is missing or null."""
+        return default if self._held.get(name) is None else self.text(name)
+
+    def flag_or(self, name: str, default: bool) -> bool:
+        found: bool = default if name not in self._held else self._take(name, bool)
+        return found
+
+    def texts(self, name: str) -> list[str]:
+        found: list[Any] = self._take(name, list)
+        if not all(isinstance(one, str) for one in found):
+            raise InvalidError(f"{self._at(name)}: not all of it is of type 'string'")
+        return found
+
+    def value(self, name: str) -> Any:
+        return self._held.get(name)
+
+    def others(self, known: frozenset[str]) -> dict[str, Any]:
+        """What is here besides the fields that are `known`."""
+        return {name: value for name, value in self._held.items() if name not in known}
+
+    def _at(self, name: str) -> str:
+        return f"{self._path}.{name}" if self._path else name
+
+    def _take(self, name: str, kind: type) -> Any:
+        if name not in self._held:
+            raise InvalidError(f"{self._path or 'the body'}: '{name}' is a required property")
+        value = self._held[name]
+        if not isinstance(value, kind):
+            raise InvalidError(f"{self._at(name)}: not of type '{_NAMES[kind]}'")
+        return value
+
+
+def parse(body: bytes) -> Fields:
+    """The body as a JSON object. Raises InvalidError."""
+    try:
+        held = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidError("The body is no valid JSON.") from error
+    if not isinstance(held, dict):
+        raise InvalidError("The body is no JSON object.")
+    return Fields(held)
+
+
+def merged(extra: str, changes: dict[str, Any]) -> str:
+    """What clients store along with a record, after `changes`."""
+    return json.dumps({**json.loads(extra), **changes})
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

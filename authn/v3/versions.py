@@ -1,0 +1,32 @@
+"""The documents that every client reads before its first call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from authn.v3.answers import answer
+from authn.v3.call import Call
+
+
+async def show_versions(call: Call) -> Response:
+    """All versions, of which there is one: 300, choose."""
+    response = answer({"versions": {"values": [_version(call)]}}, 300)
+    response.headers["Location"] = f"{call.base}/"
+    return response
+
+
+async def show_version(call: Call) -> Response:
+    """Version 3."""
+    return answer({"version": _version(call)})
+
+
+def _version(call: Call) -> dict[str, Any]:
+    return {
+        "id": "v3.14",
+        "status": "stable",
+        "updated": "2020-04-07T00:00:00Z",
+        "links": [{"rel": "self", "href": f"{call.base}/"}],
+        "media-types": [{"base": "application/json", "type": "application/vnd.openstack.identity-v3+json"}],
+    }

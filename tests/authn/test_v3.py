@@ -1,0 +1,309 @@
+"""Keystone's API as clients speak it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from authn.v3 import IdentityApp
+from tests.authn.conftest import PASSWORD, House
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    text: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+async def ask(
+    house: House,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    token: str = "",
+    headers: Mapping[str, str] | None = None,
+    raw: bytes | None = None,
+) -> Answer:
+    app = IdentityApp(house.service)
+    data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+    path, _, query = path.partition("?")
+    named = {"host": "cloud:8080", **({"x-auth-token": token} if token else {}), **(headers or {})}
+    scope = {
+        "type": "http",
+        "method": method,
+        "scheme": "http",
+        "path": "/identity" + path,
+        "raw_path": ("/identity" + path).encode("utf-8", "surrogatepass"),
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items()],
+    }
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": data, "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    fields = {name.decode(): value.decode("latin-1") for name, value in sent[0]["headers"]}
+    assert re.fullmatch(r"req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", fields["x-openstack-request-id"])
+    answer = Answer(sent[0]["status"], fields, b"".join(message["body"] for message in sent[1:]))
+    if answer.status >= 400:
+        error = answer.json["error"]
+        assert error["code"] == answer.status
+        assert error["message"]
+        assert error["title"]
+    return answer
+
+
+def password_auth(name: str, password: str = PASSWORD, scope: Any = None) -> Any:
+    user = {"name": name, "domain": {"id": "default"}, "password": password}
+    auth: dict[str, Any] = {"identity": {"methods": ["password"], "password": {"user": user}}}
+    return {"auth": auth if scope is None else {**auth, "scope": scope}}
+
+
+ADMIN_SCOPE = {"project": {"name": "admin", "domain": {"name": "Default"}}}
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+async def test_the_versions_are_told_with_the_host_that_was_asked(house: House, path: str) -> None:
+    answer = await ask(house, "GET", path)
+    assert answer.status == 300
+    (version,) = answer.json["versions"]["values"]
+    assert version["links"] == [{"rel": "self", "href": "http://cloud:8080/identity/v3/"}]
+    assert (await ask(house, "GET", "/v3" + path)).json["version"] == version
+
+
+async def test_a_host_that_is_no_host_is_not_repeated(house: House) -> None:
+    answer = await ask(house, "GET", "/", headers={"host": 'a"><script>'})
+    assert b"script" not in answer.text
+
+
+async def test_a_password_makes_a_scoped_token(house: House) -> None:
+    answer = await ask(house, "POST", "/v3/auth/tokens", password_auth("admin", scope=ADMIN_SCOPE))
+    assert answer.status == 201
+    assert answer.headers["x-subject-token"].startswith("gAAAA")
+    token = answer.json["token"]
+    assert token["methods"] == ["password"]
+    assert token["project"]["id"] == house.made.project_id
+    assert {role["name"] for role in token["roles"]} == {"admin", "manager", "member", "reader"}
+    urls = {service["type"]: service["endpoints"][0]["url"] for service in token["catalog"]}
+    assert urls == {
+        "identity": "http://cloud:8080/identity",
+        "object-store": f"http://cloud:8080/v1/AUTH_{house.made.project_id}",
+    }
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000000Z", token["expires_at"])
+    without = await ask(house, "POST", "/v3/auth/tokens?nocatalog", password_auth("admin", scope=ADMIN_SCOPE))
+    assert "catalog" not in without.json["token"]
+
+
+async def test_unscoped_then_rescoped_keeps_the_end_and_the_chain(house: House) -> None:
+    first = await ask(house, "POST", "/v3/auth/tokens", password_auth("admin"))
+    assert "project" not in first.json["token"]
+    house.clock.advance(100)
+    identity = {"methods": ["token"], "token": {"id": first.headers["x-subject-token"]}}
+    scope = {"project": {"id": house.made.project_id}}
+    second = await ask(house, "POST", "/v3/auth/tokens", {"auth": {"identity": identity, "scope": scope}})
+    assert second.status == 201
+    before, after = first.json["token"], second.json["token"]
+    assert after["expires_at"] == before["expires_at"]
+    assert after["audit_ids"][1:] == before["audit_ids"]
+    assert after["methods"] == ["password", "token"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        password_auth("admin", "wrong"),
+        password_auth("nobody"),
+        password_auth("admin", scope={"project": {"id": "nothing"}}),
+        password_auth("admin", scope={"project": {"name": "admin", "domain": {"id": "elsewhere"}}}),
+        password_auth("admin", scope={"domain": {"id": "default"}}),
+        password_auth("admin", scope={"system": {"all": True}}),
+        {"auth": {"identity": {"methods": ["totp"], "totp": {}}}},
+        {"auth": {"identity": {"methods": []}}},
+        {"auth": {"identity": {"methods": ["token"], "token": {"id": "gAAAA"}}}},
+    ],
+)
+async def test_who_is_not_known_is_401(house: House, body: Any) -> None:
+    answer = await ask(house, "POST", "/v3/auth/tokens", body)
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"] == 'Keystone uri="http://cloud:8080/identity"'
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"auth": 1}',
+        b"[" * 100_000,
+        b'{"auth": NaN}',
+        b"\xff",
+        b'{"auth": {"identity": {"methods": ["password"]}}}',
+        b'{"auth": {"identity": {"methods": "password"}}}',
+        b'{"auth": {"identity": {"methods": [["password"]]}}}',
+        b"1" * 10_000,
+    ],
+)
+async def test_a_body_that_is_no_login_is_400(house: House, raw: bytes) -> None:
+    assert (await ask(house, "POST", "/v3/auth/tokens", raw=raw)).status == 400
+
+
+async def test_a_body_that_is_too_long_is_413(house: House) -> None:
+    assert (await ask(house, "POST", "/v3/auth/tokens", raw=b" " * 120_000)).status == 413
+
+
+async def test_tokens_are_shown_and_given_back(house: House) -> None:
+    admin = await house.admin_token()
+    project = await house.project("quarry")
+    await house.user("ann", project)
+    await house.user("service", project, "service")
+    await house.user("bob", project)
+    ann, bob, service = [await house.token(name, project) for name in ("ann", "bob", "service")]
+
+    def subject(token: str) -> dict[str, str]:
+        return {"x-subject-token": token}
+
+    for asker, status in ((admin, 200), (ann, 200), (service, 200), (bob, 403), ("", 401)):
+        for method in ("GET", "HEAD"):
+            answer = await ask(house, method, "/v3/auth/tokens", token=asker, headers=subject(ann))
+            assert answer.status == status
+    assert (await ask(house, "GET", "/v3/auth/tokens", token=admin, headers=subject("x"))).status == 404
+    assert (await ask(house, "DELETE", "/v3/auth/tokens", token=bob, headers=subject(ann))).status == 403
+    assert (await ask(house, "DELETE", "/v3/auth/tokens", token=ann, headers=subject(ann))).status == 204
+    assert (await ask(house, "GET", "/v3/auth/tokens", token=admin, headers=subject(ann))).status == 404
+    assert (await ask(house, "GET", "/v3/auth/projects", token=ann)).status == 401
+
+
+async def test_projects_live(house: House) -> None:
+    admin = await house.admin_token()
+    made = await ask(house, "POST", "/v3/projects", {"project": {"name": "quarry", "colour": "grey"}}, token=admin)
+    assert made.status == 201
+    project = made.json["project"]
+    assert (project["colour"], project["enabled"], project["parent_id"]) == ("grey", True, "default")
+    path = f"/v3/projects/{project['id']}"
+    assert (await ask(house, "POST", "/v3/projects", {"project": {"name": "quarry"}}, token=admin)).status == 409
+    listed = await ask(house, "GET", "/v3/projects?name=quarry", token=admin)
+    assert [row["id"] for row in listed.json["projects"]] == [project["id"]]
+    changed = await ask(house, "PATCH", path, {"project": {"name": "pit", "enabled": False}}, token=admin)
+    assert changed.json["project"] == {**project, "name": "pit", "enabled": False}
+    assert (await ask(house, "GET", path, token=admin)).json["project"]["name"] == "pit"
+    assert (await ask(house, "POST", "/v3/projects", {"project": {"name": "quarry"}}, token=admin)).status == 201
+    assert (await ask(house, "DELETE", path, token=admin)).status == 204
+    assert (await ask(house, "GET", path, token=admin)).status == 404
+    assert (await ask(house, "DELETE", path, token=admin)).status == 404
+
+
+async def test_users_live(house: House) -> None:
+    admin = await house.admin_token()
+    body = {"user": {"name": "ann", "password": "p1", "email": "ann@example.org"}}
+    made = await ask(house, "POST", "/v3/users", body, token=admin)
+    assert made.status == 201
+    user = made.json["user"]
+    assert user["email"] == "ann@example.org"
+    assert b"p1" not in made.text
+    path = f"/v3/users/{user['id']}"
+    assert (await ask(house, "POST", "/v3/auth/tokens", password_auth("ann", "p1"))).status == 201
+    assert (await ask(house, "PATCH", path, {"user": {"password": "p2"}}, token=admin)).status == 200
+    assert (await ask(house, "POST", "/v3/auth/tokens", password_auth("ann", "p1"))).status == 401
+    own = {"user": {"original_password": "p2", "password": "p3"}}
+    assert (await ask(house, "POST", path + "/password", own)).status == 204
+    assert (await ask(house, "POST", path + "/password", own)).status == 401
+    login = await ask(house, "POST", "/v3/auth/tokens", password_auth("ann", "p3"))
+    token = login.headers["x-subject-token"]
+    assert (await ask(house, "GET", path, token=token)).json["user"]["name"] == "ann"
+    assert (await ask(house, "GET", "/v3/users", token=token)).status == 403
+    assert (await ask(house, "DELETE", path, token=admin)).status == 204
+    assert (await ask(house, "GET", path, token=token)).status == 401
+
+
+async def test_roles_are_added_checked_listed_and_removed(house: House) -> None:
+    admin = await house.admin_token()
+    project, user = await house.project("quarry"), await house.user("ann")
+    member = house.made.role_ids["member"]
+    path = f"/v3/projects/{project.id}/users/{user.id}/roles/{member}"
+    assert (await ask(house, "HEAD", path, token=admin)).status == 404
+    assert (await ask(house, "PUT", path, token=admin)).status == 204
+    assert (await ask(house, "PUT", path, token=admin)).status == 204
+    assert (await ask(house, "HEAD", path, token=admin)).status == 204
+    query = f"/v3/role_assignments?user.id={user.id}&scope.project.id={project.id}&include_names"
+    (row,) = (await ask(house, "GET", query, token=admin)).json["role_assignments"]
+    assert row["role"] == {"id": member, "name": "member"}
+    assert row["user"] == {"id": user.id, "name": "ann", "domain": {"id": "default", "name": "Default"}}
+    effective = (await ask(house, "GET", query + "&effective", token=admin)).json["role_assignments"]
+    assert [one["role"]["name"] for one in effective] == ["member", "reader"]
+    assert (await ask(house, "DELETE", path, token=admin)).status == 204
+    assert (await ask(house, "DELETE", path, token=admin)).status == 404
+    for wrong in (path.replace(member, "x"), path.replace(user.id, "\ud800"), path.replace(project.id, "x")):
+        for method in ("PUT", "GET", "DELETE"):
+            assert (await ask(house, method, wrong, token=admin)).status == 404
+
+
+async def test_lists_come_in_pages(house: House) -> None:
+    admin = await house.admin_token()
+    for number in range(5):
+        await house.project(f"p{number}")
+    path, names = "/v3/projects?limit=2&name__startswith=p", []
+    while path:
+        answer = (await ask(house, "GET", path, token=admin)).json
+        names += [project["name"] for project in answer["projects"]]
+        path = (answer["links"]["next"] or "").removeprefix("http://cloud:8080/identity")
+    assert sorted(names) == [f"p{number}" for number in range(5)]
+    assert (await ask(house, "GET", "/v3/projects?limit=x", token=admin)).status == 400
+
+
+@pytest.mark.parametrize("noun", ["roles", "domains", "services", "endpoints", "regions"])
+async def test_what_is_only_looked_at(house: House, noun: str) -> None:
+    admin = await house.admin_token()
+    rows = (await ask(house, "GET", f"/v3/{noun}", token=admin)).json[noun]
+    assert rows
+    shown = await ask(house, "GET", f"/v3/{noun}/{rows[0]['id']}", token=admin)
+    assert shown.json[noun.removesuffix("s")] == rows[0]
+    assert (await ask(house, "GET", f"/v3/{noun}/none", token=admin)).status == 404
+    assert (await ask(house, "POST", f"/v3/{noun}", {}, token=admin)).status == 405
+
+
+@pytest.mark.parametrize("path", ["/v3/users", "/v3/projects", "/v3/roles", "/v3/role_assignments", "/v3/services"])
+async def test_a_member_administers_nothing(house: House, path: str) -> None:
+    project = await house.project("quarry")
+    await house.user("ann", project, "manager")
+    token = await house.token("ann", project)
+    assert (await ask(house, "GET", path, token=token)).status == 403
+    assert (await ask(house, "GET", path)).status == 401
+    assert (await ask(house, "GET", f"/v3/projects/{project.id}", token=token)).status == 200
+    catalog = await ask(house, "GET", "/v3/auth/catalog", token=token)
+    assert [service["type"] for service in catalog.json["catalog"]] == ["identity", "object-store"]
+
+
+async def test_own_projects(house: House) -> None:
+    project = await house.project("quarry")
+    await house.project("other")
+    user = await house.user("ann", project)
+    token = await house.token("ann")
+    for path in ("/v3/auth/projects", f"/v3/users/{user.id}/projects"):
+        rows = (await ask(house, "GET", path, token=token)).json["projects"]
+        assert [row["name"] for row in rows] == ["quarry"]
+    assert (await ask(house, "GET", "/v3/auth/catalog", token=token)).status == 403
+
+
+async def test_nothing_else_is_served(house: House) -> None:
+    assert (await ask(house, "GET", "/v2.0")).status == 404
+    answer = await ask(house, "PUT", "/v3/auth/tokens")
+    assert answer.status == 405
+    assert answer.headers["allow"] == "POST, GET, DELETE"
