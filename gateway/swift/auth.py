@@ -85,6 +85,7 @@ class User:
 
     @property
     def reseller(self) -> bool:
+        """Whether every account is theirs."""
         return self._reseller
 
     def require(

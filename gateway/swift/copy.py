@@ -164,7 +164,6 @@ async def _write(
     inline = view.inline
     if inline is not None and stop - start <= INLINE_BYTES_MAX:
         return await object_put.put_small(service, container, request.object, inline[start:stop], head, condition)
-    await view.check(start)
     async with service.store.upload(container, request.object, stop - start) as upload:
         await view.pour(start, stop, upload.write)
         written, _etag = await upload.digest()

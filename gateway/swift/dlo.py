@@ -47,17 +47,6 @@ class DloView:
     several: bool = False
     extra: Fields = field(default_factory=list)
 
-    async def check(self, start: int) -> None:
-        """See that the first segment needed is still there."""
-        for segment in self.segments:
-            if start < segment.size:
-                try:
-                    await self.service.store.head(self.container, segment.name)
-                except NotFoundError:
-                    raise SegmentError(f"segment {segment.name!r} is gone") from None
-                return
-            start -= segment.size
-
     async def pour(self, start: int, stop: int, sink: Sink) -> None:
         store = self.service.store
         segments, at = self.segments, 0
@@ -66,10 +55,13 @@ class DloView:
                 first, last = max(start - at, 0), min(stop - at, segment.size)
                 at += segment.size
                 if first < last:
-                    async with store.open(self.container, segment.name) as opened:
-                        if opened.info.etag != segment.etag:
-                            raise SegmentError(f"segment {segment.name!r} changed while it was read")
-                        await pour(opened, first, last, sink)
+                    try:
+                        async with store.open(self.container, segment.name) as opened:
+                            if opened.info.etag != segment.etag:
+                                raise SegmentError(f"segment {segment.name!r} changed while it was read")
+                            await pour(opened, first, last, sink)
+                    except NotFoundError:
+                        raise SegmentError(f"segment {segment.name!r} is gone") from None
             if at >= stop or len(segments) < self.query.limit:
                 return
             segments = await _page(self.service, self.container, self.query, segments[-1].name)

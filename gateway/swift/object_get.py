@@ -9,7 +9,7 @@ from gateway.swift.request import Request
 from gateway.swift.service import Service
 from gateway.swift.view import MANIFEST, STATIC, PlainView, View, fields
 from store.core.errors import NotFoundError
-from store.objects.interface import OpenObject
+from store.objects.interface import Buffer, OpenObject
 from store.objects.model import Container, ObjectInfo
 
 _NEEDS_MANIFEST = frozenset({"multipart-manifest", "part-number"})
@@ -100,8 +100,7 @@ async def _answer(service: Service, request: Request, info: ObjectInfo, view: Vi
     if inline is not None:
         await request.respond(200, answer, inline)
         return
-    await view.check(0)
-    await request.begin(200, answer, size)
+    request.begin(200, answer, size)
     await view.pour(0, size, request.push)
     await request.end()
 
@@ -133,8 +132,7 @@ async def _one_range(request: Request, answer: Fields, view: View, size: int, st
     if inline is not None:
         await request.respond(206, answer, inline[start:stop])
         return
-    await view.check(start)
-    await request.begin(206, answer, stop - start)
+    request.begin(206, answer, stop - start)
     await view.pour(start, stop, request.push)
     await request.end()
 
@@ -147,13 +145,21 @@ async def _many_ranges(
     frame = ranges.Multipart(boundary, content_type, size, fitted)
     answer = [field for field in answer if field[0] != b"content-type"]
     answer.append((b"content-type", b"multipart/byteranges;boundary=" + boundary))
-    await view.check(fitted[0][0])
-    await request.begin(206, answer, frame.length)
+    request.begin(206, answer, frame.length)
+    before = b""
+
+    async def push(piece: Buffer) -> None:
+        nonlocal before  # goes out with the first bytes behind it, so that an error before them can be answered
+        if before:
+            head, before = before, b""
+            await request.push(head)
+        await request.push(piece)
+
     for start, stop in fitted:
-        await request.push(frame.head(start, stop))
-        await view.pour(start, stop, request.push)
-        await request.push(b"\r\n")
-    await request.push(frame.tail)
+        before += frame.head(start, stop)
+        await view.pour(start, stop, push)
+        before += b"\r\n"
+    await request.push(before + frame.tail)
     await request.end()
 
 

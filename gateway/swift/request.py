@@ -47,6 +47,7 @@ class Request:
         "_query_string",
         "_receive",
         "_send",
+        "_start",
         "_title_case",
         "account",
         "asker",
@@ -85,6 +86,7 @@ class Request:
         self.started = False
         self._left: int | None = None
         self._more = True
+        self._start: Message | None = None
 
     def _join_repeated(self, fields: Fields) -> None:
         joined: dict[bytes, bytes] = {}
@@ -206,17 +208,26 @@ class Request:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else body})
 
-    async def begin(self, status: int, headers: Fields, length: int | None) -> None:
-        """Begin an answer whose body follows in pieces: `push` them, then `end`. `length` is None where not known."""
+    def begin(self, status: int, headers: Fields, length: int | None) -> None:
+        """Begin an answer whose body follows in pieces: `push` them, then `end`. `length` is None where not known.
+
+        Nothing leaves before the first piece: until then an error can still be answered as one.
+        """
         if length is not None:
             headers.append((b"content-length", b"%d" % length))
-        headers = self._finished(status, headers)
-        self.started = True
         self._left = length
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        self._start = {"type": "http.response.start", "status": status, "headers": self._finished(status, headers)}
+
+    async def _send_start(self) -> None:
+        if self._start is not None:
+            start, self._start = self._start, None
+            self.started = True
+            await self._send(start)
 
     async def push(self, piece: Buffer) -> None:
         """Send the next piece; returns when it may be overwritten."""
+        if not self.started:
+            await self._send_start()
         if self._left is not None:
             self._left -= len(piece)
             self._more = self._left > 0
@@ -228,6 +239,7 @@ class Request:
         if self._more:
             if self._left:
                 raise IncompleteError(f"an answer ended {self._left} bytes early")
+            await self._send_start()
             await self._send({"type": "http.response.body", "body": b""})
 
     async def refuse(self, error: RefusedError) -> None:

@@ -75,7 +75,7 @@ async def put_manifest(
         info, etag = await _keep(service, request, container, entries, total, head, condition)
         await request.respond(201, object_put.created(info, etag) + (extra or []))
         return
-    await request.begin(202, [(b"content-type", kind.encode())], None)
+    request.begin(202, [(b"content-type", kind.encode())], None)
     report: dict[str, Any] = {"Response Status": status_line(201), "Response Body": ""}
     problems = []
     async with _heartbeat(service, request):

@@ -86,25 +86,6 @@ class SloView:
         start = sum(segment.length for segment in self.segments[: number - 1])
         return start, start + self.segments[number - 1].length
 
-    async def check(self, start: int) -> None:
-        await self._check(self.segments, start, 1)
-
-    async def _check(self, segments: list[Segment], start: int, depth: int) -> None:
-        for segment in segments:
-            if start >= segment.length:
-                start -= segment.length
-                continue
-            if segment.data is None:
-                try:
-                    container = await self._container(segment.container)
-                    info = await self._service.store.head(container, segment.object)
-                except NotFoundError:
-                    raise SegmentError(segment.object) from None
-                _same(segment, info)
-                if segment.sub:
-                    await self._check(await self._sub(segment, depth), segment.first + start, depth + 1)
-            return
-
     async def pour(self, start: int, stop: int, sink: Sink) -> None:
         await self._pour(self.segments, start, stop, sink, 1)
 
@@ -125,9 +106,12 @@ class SloView:
                 )
             else:
                 container = await self._container(segment.container)
-                async with self._service.store.open(container, segment.object) as opened:
-                    _same(segment, opened.info)
-                    await pour(opened, segment.first + first, segment.first + last, sink)
+                try:
+                    async with self._service.store.open(container, segment.object) as opened:
+                        _same(segment, opened.info)
+                        await pour(opened, segment.first + first, segment.first + last, sink)
+                except NotFoundError:
+                    raise SegmentError(f"segment {segment.object!r} is gone") from None
 
     async def _sub(self, segment: Segment, depth: int) -> list[Segment]:
         if depth >= DEPTH_MAX:

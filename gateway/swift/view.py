@@ -55,12 +55,11 @@ class View(Protocol):
         """Whether one answer may have several ranges; else such a request is answered with the whole."""
         ...
 
-    async def check(self, start: int) -> None:
-        """Raise RefusedError where the bytes from `start` on are known not to be readable."""
-        ...
-
     async def pour(self, start: int, stop: int, sink: Sink) -> None:
-        """Give the bytes [start, stop) to `sink`, piece by piece, each before the next is read."""
+        """Give the bytes [start, stop) to `sink`, piece by piece, each before the next is read.
+
+        Raises SegmentError where a manifest's segments are not what it says.
+        """
         ...
 
 
@@ -85,9 +84,6 @@ class PlainView:
     @property
     def inline(self) -> Buffer | None:
         return self.opened.inline
-
-    async def check(self, start: int) -> None:
-        return
 
     async def pour(self, start: int, stop: int, sink: Sink) -> None:
         await pour(self.opened, start, stop, sink)
@@ -114,9 +110,6 @@ class BytesView:
     @property
     def inline(self) -> Buffer | None:
         return self.data
-
-    async def check(self, start: int) -> None:
-        return
 
     async def pour(self, start: int, stop: int, sink: Sink) -> None:
         await sink(self.data[start:stop])

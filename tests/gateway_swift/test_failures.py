@@ -69,6 +69,30 @@ async def test_an_error_in_the_middle_breaks_the_answer(client: Client, monkeypa
     assert (answer.status, answer.whole, len(answer.body)) == (200, False, 1_048_576)
 
 
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=5-"}, {"Range": "bytes=0-1,5-6"}])
+async def test_an_error_before_the_first_byte_is_answered(
+    client: Client, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.fill("c", ["o"], b"x" * 100_000)
+    opened = client.store.open
+
+    @asynccontextmanager
+    async def busy(*args: Any, **more: Any) -> AsyncIterator[Any]:
+        async def read(start: int = 0, stop: int | None = None) -> AsyncIterator[Buffer]:
+            for _ in range(0):
+                yield b""
+            raise BusyError("full")
+
+        async with opened(*args, **more) as found:
+            monkeypatch.setattr(found, "read", read)
+            yield found
+
+    monkeypatch.setattr(client.store, "open", busy)
+    answer = await client("GET", "c/o", headers)
+    assert (answer.status, answer.whole) == (503, True)
+    assert "content-range" not in answer.headers
+
+
 async def test_a_client_that_goes_is_no_error(client: Client) -> None:
     await client.fill("c", ["o"], b"x" * 100_000)
     scope = {
