@@ -1,0 +1,143 @@
+"""What an operator does on the command line, by names, straight over the registry: no token, no server needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from authn.administration import Administration
+from authn.bootstrap import generated_password
+from authn.directory import Directory
+from authn.hashing import HashCost, PasswordHasher
+from authn.keys import Assignment
+from authn.records import DEFAULT_DOMAIN, Project, Role, User
+from authn.view import View
+from store.core.entropy import SystemRandom
+from store.core.errors import ConflictError, NotFoundError
+from store.registry import Registry
+
+
+@dataclass(frozen=True)
+class UserLine:
+    """A user in a list. `roles` has lines such as `admin in quarry`."""
+
+    name: str
+    id: str
+    enabled: bool
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ProjectLine:
+    """A project in a list, and how many users hold roles in it."""
+
+    name: str
+    id: str
+    enabled: bool
+    users: int
+
+
+class Operator:
+    """Made by `open_operator`."""
+
+    def __init__(self, administration: Administration) -> None:
+        self._administration = administration
+
+    @property
+    def _view(self) -> View:
+        return self._administration.view
+
+    # -- users ---------------------------------------------------------------------------------------------------
+
+    def users(self) -> list[UserLine]:
+        """All users, by name."""
+        view = self._view
+        lines = []
+        for user in sorted(view.users, key=lambda user: user.name):
+            held = [
+                f"{view.roles.require(one.role_id).name} in {view.projects.require(one.project_id).name}"
+                for one in view.assignments(user_id=user.id)
+            ]
+            lines.append(UserLine(user.name, user.id, user.enabled, tuple(sorted(held))))
+        return lines
+
+    async def add_user(self, name: str, project: str, role: str, password: str | None = None) -> str:
+        """A new user with a role in a project. Their password, made up where none is given."""
+        project_id, role_id = self._project(project).id, self._role(role).id
+        password = password or generated_password()
+        user = await self._administration.create_user(User(self._administration.new_id(), name), password)
+        await self._administration.assign(Assignment(user.id, project_id, role_id))
+        return password
+
+    async def remove_user(self, name: str) -> None:
+        """The user is gone, and their tokens with them."""
+        await self._administration.delete_user(self._user(name).id)
+
+    async def set_password(self, name: str, password: str | None = None) -> str:
+        """A new password, made up where none is given; it ends the user's tokens."""
+        password = password or generated_password()
+        await self._administration.update_user(self._user(name).id, password=password)
+        return password
+
+    async def grant(self, name: str, project: str, role: str) -> None:
+        """The user holds the role in the project."""
+        await self._administration.assign(self._assignment(name, project, role))
+
+    async def revoke(self, name: str, project: str, role: str) -> None:
+        """The user no longer holds the role in the project. Raises NotFoundError where they did not."""
+        await self._administration.unassign(self._assignment(name, project, role))
+
+    # -- projects ------------------------------------------------------------------------------------------------
+
+    def projects(self) -> list[ProjectLine]:
+        """All projects, by name."""
+        return [
+            ProjectLine(
+                project.name,
+                project.id,
+                project.enabled,
+                len({held.user_id for held in self._view.assignments(project_id=project.id)}),
+            )
+            for project in sorted(self._view.projects, key=lambda project: project.name)
+        ]
+
+    async def add_project(self, name: str, description: str = "") -> str:
+        """A new project. Its id."""
+        project = Project(self._administration.new_id(), name, description=description)
+        return (await self._administration.create_project(project)).id
+
+    async def remove_project(self, name: str) -> None:
+        """The project is gone, and the roles held in it. What it owns in the store stays until somebody removes it."""
+        await self._administration.delete_project(self._project(name).id)
+
+    # -- names ---------------------------------------------------------------------------------------------------
+
+    def _assignment(self, name: str, project: str, role: str) -> Assignment:
+        return Assignment(self._user(name).id, self._project(project).id, self._role(role).id)
+
+    def _user(self, name: str) -> User:
+        found = self._view.users.named((DEFAULT_DOMAIN, name))
+        if found is None:
+            raise NotFoundError(f"there is no user {name}")
+        return found
+
+    def _project(self, name: str) -> Project:
+        found = self._view.projects.named((DEFAULT_DOMAIN, name))
+        if found is None:
+            raise NotFoundError(f"there is no project {name}")
+        return found
+
+    def _role(self, name: str) -> Role:
+        found = self._view.roles.named(("", name.casefold()))
+        if found is None:
+            known = ", ".join(sorted(role.name for role in self._view.roles))
+            raise NotFoundError(f"there is no role {name}; there are {known}")
+        return found
+
+
+async def open_operator(registry: Registry, hash_cost: HashCost | None = None) -> Operator:
+    """Reads identity once. Raises ConflictError where it was never bootstrapped."""
+    directory = Directory(registry)
+    await directory.load()
+    if directory.view.domains.get(DEFAULT_DOMAIN) is None:
+        raise ConflictError("there is no identity in this registry yet: start the server once")
+    return Operator(Administration(directory, PasswordHasher(hash_cost), SystemRandom()))

@@ -1,0 +1,162 @@
+"""Names that nobody has twice, changes at the same time, and what survives a reload."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from authn.bootstrap import bootstrap
+from authn.hashing import CHEAP, PasswordHasher
+from authn.keys import Assignment
+from authn.records import Project, User
+from authn.service import IdentityConfig, IdentityService
+from store.core.errors import ConflictError, DamageError, InvalidError, NotFoundError
+from store.registry import Put, Span, memory_registry
+from tests.authn.conftest import PASSWORD, House
+from tests.twins.clock import ManualClock
+
+
+async def test_of_many_who_take_a_name_one_has_it(house: House, nursery: trio.Nursery) -> None:
+    services = [house.service, await house.another(nursery), await house.another(nursery)]
+    outcomes: list[str] = []
+
+    async def take(service: IdentityService) -> None:
+        try:
+            await service.administration.create_project(Project(service.administration.new_id(), "quarry"))
+            outcomes.append("made")
+        except ConflictError:
+            outcomes.append("taken")
+
+    async with trio.open_nursery() as takers:
+        for service in services:
+            takers.start_soon(take, service)
+            takers.start_soon(take, service)
+    assert sorted(outcomes) == ["made"] + ["taken"] * 5
+    await wait_all_tasks_blocked()
+    found = {service.view.projects.named(("default", "quarry")) for service in services}
+    assert len(found) == 1
+    assert None not in found
+
+
+async def test_changes_of_the_same_record_do_not_overwrite_each_other(house: House, nursery: trio.Nursery) -> None:
+    project = await house.project("quarry")
+    services = [house.service, await house.another(nursery)]
+
+    async def add(service: IdentityService, letter: str) -> None:
+        await service.administration.update_project(
+            project.id, lambda before: replace(before, description=before.description + letter)
+        )
+
+    async with trio.open_nursery() as writers:
+        for index, letter in enumerate("abcdefgh"):
+            writers.start_soon(add, services[index % 2], letter)
+    await wait_all_tasks_blocked()
+    for service in services:
+        assert sorted(service.view.projects.require(project.id).description) == list("abcdefgh")
+
+
+async def test_a_name_is_free_again_after_a_rename_and_a_deletion(house: House) -> None:
+    administration = house.service.administration
+    project = await house.project("quarry")
+    await administration.update_project(project.id, lambda before: replace(before, name="pit"))
+    other = await house.project("quarry")
+    with pytest.raises(ConflictError):
+        await administration.update_project(other.id, lambda before: replace(before, name="pit"))
+    await administration.delete_project(project.id)
+    assert (await house.project("pit")).id != project.id
+
+
+async def test_a_service_that_starts_later_knows_the_same(house: House, nursery: trio.Nursery) -> None:
+    project = await house.project("quarry")
+    user = await house.user("ann", project)
+    later = await house.another(nursery)
+    for table in ("domains", "projects", "users", "roles", "services", "endpoints"):
+        before = {record.id: record for record in getattr(house.service.view, table)}
+        assert {record.id: record for record in getattr(later.view, table)} == before
+    assert list(later.view.assignments(user_id=user.id)) == list(house.service.view.assignments(user_id=user.id))
+
+
+async def test_a_deletion_takes_along_more_roles_than_one_transaction_holds(house: House) -> None:
+    user = await house.user("ann")
+    for number in range(130):
+        project = await house.project(f"p{number}")
+        await house.service.administration.assign(Assignment(user.id, project.id, house.made.role_ids["reader"]))
+    held = await house.registry.range(Span.prefix(b"identity/assignment/"))
+    await house.service.administration.delete_user(user.id)
+    assert len(held) - len(await house.registry.range(Span.prefix(b"identity/assignment/"))) == 130
+
+
+async def test_roles_are_held_only_among_what_exists(house: House) -> None:
+    project, user = await house.project("quarry"), await house.user("ann")
+    role = house.made.role_ids["member"]
+    for held in (
+        Assignment("x", project.id, role),
+        Assignment(user.id, "x", role),
+        Assignment(user.id, project.id, "x"),
+    ):
+        with pytest.raises(NotFoundError):
+            await house.service.administration.assign(held)
+        with pytest.raises(NotFoundError):
+            await house.service.administration.unassign(held)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 256, "a\nb", "\ud800"])
+async def test_names_that_are_none(house: House, name: str) -> None:
+    with pytest.raises(InvalidError):
+        await house.service.administration.create_user(User("0" * 32, name), PASSWORD)
+
+
+async def test_the_history_may_be_gone_when_the_watch_comes_to_it(nursery: trio.Nursery) -> None:
+    clock = ManualClock()
+    registry = memory_registry(clock, history_events=5)
+    made = await bootstrap(registry, password=PASSWORD, hasher=PasswordHasher(CHEAP))
+    service = IdentityService(registry, IdentityConfig(hash_cost=CHEAP), clock=clock)
+    await nursery.start(lambda task_status: service.run(task_status=task_status))
+    project = service.view.projects.require(made.project_id)
+    token, _ = service.tokens.issue(service.view.users.require(made.user_id), project, "password")
+    assert await service.identify(token)
+    puts = [Put(item.key, item.value) for item in await registry.range(Span.prefix(b"identity/"))]
+    gone = replace(service.view.users.require(made.user_id), enabled=False)
+    key = f"identity/user/{made.user_id}".encode()
+    puts = [Put(key, service.view.users.kind.codec.encode(gone)) if put.key == key else put for put in puts]
+    await registry.transact((), puts)
+    await wait_all_tasks_blocked()
+    assert await service.identify(token) is None
+
+
+async def test_what_a_newer_program_wrote_is_refused() -> None:
+    registry = memory_registry(ManualClock())
+    await registry.transact((), [Put(b"identity/unheard-of/x", b"")])
+    fresh = IdentityService(registry)
+    with pytest.raises(DamageError):
+        await fresh.directory.load()
+
+
+async def test_bootstrap_again_changes_only_what_it_is_told(house: House) -> None:
+    before = await house.registry.range(Span.prefix(b"identity/"))
+    again = await bootstrap(house.registry, hasher=PasswordHasher(CHEAP))
+    assert (again.project_id, again.user_id, again.password, again.created) == (
+        house.made.project_id,
+        house.made.user_id,
+        None,
+        (),
+    )
+    assert await house.registry.range(Span.prefix(b"identity/")) == before
+    changed = await bootstrap(
+        house.registry, password="new", base_url="https://cloud.example/", hasher=PasswordHasher(CHEAP)
+    )
+    assert changed.password == "new"
+    await wait_all_tasks_blocked()
+    assert await house.service.login.by_name("admin", "new")
+    urls = {endpoint.url for endpoint in house.service.view.endpoints}
+    assert urls == {"https://cloud.example/identity", "https://cloud.example/v1/AUTH_%(project_id)s"}
+
+
+async def test_a_generated_password_is_told_once() -> None:
+    registry = memory_registry(ManualClock())
+    made = await bootstrap(registry, hasher=PasswordHasher(CHEAP))
+    assert made.password is not None
+    assert len(made.password) == 24

@@ -1,0 +1,124 @@
+"""The handshake of the object API's first days."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from authn.v1 import FRESH_SECONDS, V1AuthApp
+from tests.authn.conftest import LIFETIME_S, PASSWORD, House
+
+
+async def ask(
+    app: V1AuthApp, headers: dict[str, str], *, path: str = "/auth/v1.0", method: str = "GET", scheme: str = "http"
+) -> tuple[int, dict[str, str]]:
+    named = {"host": "cloud:8080", **headers}
+    scope = {
+        "type": "http",
+        "method": method,
+        "scheme": scheme,
+        "path": path,
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items()],
+    }
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        raise AssertionError("there is no body to read")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+
+
+def credentials(user: str = "quarry:ann", key: str = PASSWORD) -> dict[str, str]:
+    return {"x-auth-user": user, "x-auth-key": key}
+
+
+@pytest.fixture
+async def app(house: House) -> V1AuthApp:
+    await house.user("ann", await house.project("quarry"))
+    return V1AuthApp(house.service)
+
+
+@pytest.mark.parametrize("path", ["/auth/v1.0", "/auth/v1", "/auth/v1.0/"])
+async def test_name_and_key_in_token_and_url_out(house: House, app: V1AuthApp, path: str) -> None:
+    status, headers = await ask(app, {**credentials(), "x-forwarded-host": "evil"}, path=path)
+    assert status == 200
+    identity = await house.service.identify(headers["x-auth-token"])
+    assert identity is not None
+    assert (identity.user_name, identity.project_name) == ("ann", "quarry")
+    assert headers["x-storage-token"] == headers["x-auth-token"]
+    assert headers["x-storage-url"] == f"http://cloud:8080/v1/AUTH_{identity.project_id}"
+    assert int(headers["x-auth-token-expires"]) == LIFETIME_S
+
+
+async def test_the_older_names_of_the_headers_and_tls(app: V1AuthApp) -> None:
+    older = {"x-storage-user": "quarry:ann", "x-storage-pass": PASSWORD}
+    status, headers = await ask(app, older, scheme="https")
+    assert status == 200
+    assert headers["x-storage-url"].startswith("https://")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        credentials(key="wrong"),
+        credentials(key=""),
+        credentials("ann"),
+        credentials("quarry:nobody"),
+        credentials("admin:ann"),
+        credentials("none:ann"),
+        credentials("quarry:ann\xff"),
+        credentials('"\xe9:x'),
+    ],
+)
+async def test_others_are_refused(app: V1AuthApp, headers: dict[str, str]) -> None:
+    status, answer = await ask(app, headers)
+    assert status == 401
+    assert answer["www-authenticate"].startswith('Swift realm="')
+    assert answer["www-authenticate"].count('"') == 2
+    assert "x-auth-token" not in answer
+
+
+async def test_a_token_is_given_out_again_until_it_is_old(house: House, app: V1AuthApp) -> None:
+    first = (await ask(app, credentials()))[1]["x-auth-token"]
+    house.clock.advance(10)
+    status, again = await ask(app, credentials())
+    assert again["x-auth-token"] == first
+    assert int(again["x-auth-token-expires"]) == LIFETIME_S - 10
+    assert (await ask(app, credentials(key="wrong")))[0] == 401
+    house.clock.advance(LIFETIME_S - FRESH_SECONDS)
+    status, fresh = await ask(app, credentials())
+    assert status == 200
+    assert fresh["x-auth-token"] != first
+
+
+async def test_what_is_remembered_ends_with_the_password(house: House, app: V1AuthApp) -> None:
+    await ask(app, credentials())
+    user = house.service.view.users.named(("default", "ann"))
+    assert user is not None
+    await house.service.administration.update_user(user.id, password="another")
+    assert (await ask(app, credentials()))[0] == 401
+    assert (await ask(app, credentials(key="another")))[0] == 200
+    await house.service.administration.update_user(user.id, lambda user: replace(user, enabled=False))
+    assert (await ask(app, credentials(key="another")))[0] == 401
+
+
+async def test_a_token_given_back_is_not_given_out_again(house: House, app: V1AuthApp) -> None:
+    first = (await ask(app, credentials()))[1]["x-auth-token"]
+    held = await house.service.tokens.read(first)
+    assert held is not None
+    await house.service.tokens.revoke(held.token)
+    status, headers = await ask(app, credentials())
+    assert status == 200
+    assert headers["x-auth-token"] != first
+
+
+async def test_nothing_else_is_served(app: V1AuthApp) -> None:
+    assert (await ask(app, credentials(), path="/auth/v2"))[0] == 404
+    assert (await ask(app, credentials(), method="POST"))[0] == 405
