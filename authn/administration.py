@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -195,10 +195,11 @@ class Administration:
             return Step(compares, [Delete(gone) for gone in (key, *names, *first)])
 
         await self._directory.change(step)
-        while rest:
-            batch, rest = rest[:_BATCH], rest[_BATCH:]
-            operations = [Delete(gone) for gone in batch]
-            await self._directory.change(lambda _, operations=operations: Step((), operations))  # type: ignore[misc]
+        for start in range(0, len(rest), _BATCH):
+            await self._delete_keys(rest[start : start + _BATCH])
+
+    async def _delete_keys(self, gone: Sequence[bytes]) -> None:
+        await self._directory.change(lambda _: Step((), [Delete(key) for key in gone]))
 
 
 def _taken(kind: Kind[R], unique_name: tuple[str, str]) -> ConflictError:

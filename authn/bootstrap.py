@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
+from uuid import NAMESPACE_URL, uuid5
 
 from authn import token_keys
 from authn.administration import Administration
@@ -27,12 +27,15 @@ from authn.records import (
 )
 from authn.view import View
 from store.core.entropy import Random, SystemRandom
+from store.core.errors import ConflictError
 from store.registry import Registry
 
 ROLES: Final = ("reader", "member", "manager", "admin")
 """Each implies the one before it."""
 
 LONE_ROLES: Final = ("service", "ResellerAdmin")
+
+ATTEMPTS: Final = 16
 
 INTERFACES: Final = ("public", "internal", "admin")
 
@@ -78,24 +81,37 @@ async def bootstrap(
     """
     random, hasher = random or SystemRandom(), hasher or PasswordHasher()
     directory = Directory(registry)
-    await directory.load()
-    administration = Administration(directory, hasher, random)
-    making = _Making(administration, created=[])
+    making = _Making(Administration(directory, hasher, random), hasher, created=[])
     if await token_keys.ensure(registry, random):
         making.created.append("token keys")
-    await making.domain()
-    role_ids = await making.roles()
-    await making.catalogue(base_url.rstrip("/"), region)
-    project_id = await making.project(project_name)
-    user_id, password = await making.user(user_name, password, hasher)
-    await administration.assign(Assignment(user_id, project_id, role_ids["admin"]))
-    return Bootstrapped(project_id, user_id, role_ids, password, tuple(making.created))
+    for attempt in range(ATTEMPTS):
+        await directory.load()
+        try:
+            return await making.everything(base_url.rstrip("/"), region, project_name, user_name, password)
+        except ConflictError:
+            # Another machine of a new cluster makes the same at the same time; what it made is there by now.
+            if attempt == ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
 
 
 @dataclass
 class _Making:
     administration: Administration
+    hasher: PasswordHasher
     created: list[str]
+    password: str | None = None
+
+    async def everything(
+        self, base_url: str, region: str, project_name: str, user_name: str, password: str | None
+    ) -> Bootstrapped:
+        await self.domain()
+        role_ids = await self.roles()
+        await self.catalogue(base_url, region)
+        project_id = await self.project(project_name)
+        user_id = await self.user(user_name, password)
+        await self.administration.assign(Assignment(user_id, project_id, role_ids["admin"]))
+        return Bootstrapped(project_id, user_id, role_ids, self.password, tuple(self.created))
 
     @property
     def view(self) -> View:
@@ -130,7 +146,7 @@ class _Making:
         for type_, name, path in CATALOGUE:
             service = next((known for known in self.view.services if known.type == type_), None)
             if service is None:
-                service = Service(self.administration.new_id(), type_, name)
+                service = Service(_same_id("service", type_), type_, name)
                 await self.administration.create(SERVICE, lambda view: view.services, service)
                 self.created.append(f"service {type_}")
             for interface in INTERFACES:
@@ -140,29 +156,37 @@ class _Making:
         place = service.id, interface, region
         known = next((e for e in self.view.endpoints if (e.service_id, e.interface, e.region) == place), None)
         if known is None:
-            endpoint = Endpoint(self.administration.new_id(), service.id, interface, url, region)
+            endpoint = Endpoint(_same_id("endpoint", *place), service.id, interface, url, region)
             await self.administration.create(ENDPOINT, lambda view: view.endpoints, endpoint)
             self.created.append(f"{interface} endpoint of {service.type}")
         elif known.url != url:
-            move: Callable[[Endpoint], Endpoint] = lambda endpoint: replace(endpoint, url=url)  # noqa: E731
-            await self.administration.update(ENDPOINT, lambda view: view.endpoints, known.id, move)
+            await self.administration.update(
+                ENDPOINT, lambda view: view.endpoints, known.id, lambda endpoint: replace(endpoint, url=url)
+            )
 
     async def project(self, name: str) -> str:
         known = self.view.projects.named((DEFAULT_DOMAIN, name))
         if known is not None:
             return known.id
         project = Project(self.administration.new_id(), name, description="Made at the first start")
+        await self.administration.create_project(project)
         self.created.append(f"project {name}")
-        return (await self.administration.create_project(project)).id
+        return project.id
 
-    async def user(self, name: str, password: str | None, hasher: PasswordHasher) -> tuple[str, str | None]:
+    async def user(self, name: str, password: str | None) -> str:
         known = self.view.users.named((DEFAULT_DOMAIN, name))
         if known is None:
             password = password or generated_password()
             user = await self.administration.create_user(User(self.administration.new_id(), name), password)
             self.created.append(f"user {name}")
-            return user.id, password
-        if password is None or await hasher.verify(known.password_hash, password):
-            return known.id, None
-        await self.administration.update_user(known.id, password=password)
-        return known.id, password
+            self.password = password
+            return user.id
+        if password is not None and not await self.hasher.verify(known.password_hash, password):
+            await self.administration.update_user(known.id, password=password)
+            self.password = password
+        return known.id
+
+
+def _same_id(*parts: str) -> str:
+    """An id that every machine arrives at: services have no unique names that would keep two of them apart."""
+    return uuid5(NAMESPACE_URL, "/".join(("drystone", *parts))).hex

@@ -15,8 +15,8 @@ from cryptography.fernet import Fernet, MultiFernet
 from authn import keys
 from store.core.codec import Codec
 from store.core.entropy import Random
+from store.core.errors import ConflictError
 from store.registry import Compare, Put, Registry
-from store.registry.single_key import replace
 
 STAGED: Final = 0
 """The number of the staged key; the highest number is primary, those between are secondary."""
@@ -67,7 +67,10 @@ async def rotate(registry: Registry, random: Random, *, active: int = ACTIVE_KEY
     by `active` - 2. Raises ConflictError where there are no keys yet, or another rotated at the same time.
     """
     item = await registry.get(keys.TOKEN_KEYS)
-    before = CODEC.decode(item.value) if item else TokenKeys({STAGED: random.bytes(32)})
-    after = before.rotated(random.bytes(32), max(active, ACTIVE_KEYS_MIN))
-    await replace(registry, keys.TOKEN_KEYS, CODEC.encode(after), item.mod_revision if item else 0)
+    if item is None:
+        raise ConflictError("there are no token keys yet")
+    after = CODEC.decode(item.value).rotated(random.bytes(32), max(active, ACTIVE_KEYS_MIN))
+    put = Put(keys.TOKEN_KEYS, CODEC.encode(after))
+    if not (await registry.transact([Compare.unchanged(keys.TOKEN_KEYS, item.mod_revision)], [put])).succeeded:
+        raise ConflictError("another rotated the token keys at the same time")
     return after

@@ -160,3 +160,22 @@ async def test_a_generated_password_is_told_once() -> None:
     made = await bootstrap(registry, hasher=PasswordHasher(CHEAP))
     assert made.password is not None
     assert len(made.password) == 24
+
+
+async def test_machines_that_start_together_make_one_identity() -> None:
+    registry = memory_registry(ManualClock())
+    made = []
+
+    async def start() -> None:
+        made.append(await bootstrap(registry, hasher=PasswordHasher(CHEAP)))
+
+    async with trio.open_nursery() as machines:
+        for _ in range(4):
+            machines.start_soon(start)
+    assert len({(one.project_id, one.user_id) for one in made}) == 1
+    assert sum(one.password is not None for one in made) == 1
+    created = [what for one in made for what in one.created]
+    assert sorted(created) == sorted(set(created))
+    service = IdentityService(registry)
+    await service.directory.load()
+    assert [len(list(table)) for table in (service.view.services, service.view.endpoints)] == [2, 6]
