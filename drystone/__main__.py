@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from drystone.access import Access, data_option
-from drystone.control import read_status
+from drystone.control import read_status, start_scrub
 from drystone.device_commands import device
 from drystone.folder import DataFolder
-from drystone.identity_commands import project, user
+from drystone.identity_commands import project_group, user_group
 from drystone.ring_commands import ring_group
 from drystone.status import describe
 from drystone.up import up
@@ -51,10 +51,22 @@ def status(access: Access, as_json: bool) -> None:
     click.echo(json.dumps(found, indent=2) if as_json else describe(found))
 
 
+@main.command()
+@data_option
+@click.pass_obj
+def scrub(access: Access) -> None:
+    """Read and verify everything now; what is bad or missing is repaired. 'drystone status' shows how far it is.
+
+    The running process does this by itself every two weeks.
+    """
+    start_scrub(access.folder)
+    click.echo("Scrubbing has begun; see the loops 'scrub' and 'repair' in 'drystone status'.")
+
+
 main.add_command(up)
 main.add_command(ring_group())
-main.add_command(user)
-main.add_command(project)
+main.add_command(user_group())
+main.add_command(project_group())
 main.add_command(device)
 
 

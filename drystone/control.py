@@ -1,7 +1,8 @@
 """How the other commands reach the process that serves a data folder: HTTP over a socket in the folder.
 
-Who may open the folder may ask anything, so there is no other authentication. Two things are asked: `POST /registry`
-(see store.registry.remote) and `GET /status`. Where nobody serves the folder, commands open its registry themselves.
+Who may open the folder may ask anything, so there is no other authentication. Asked are `POST /registry` (see
+store.registry.remote), `GET /status` and `POST /scrub`. Where nobody serves the folder, commands open its registry
+themselves.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from store.registry.remote import RemoteRegistry, answer
 TIMEOUT_SECONDS = 60.0
 
 
-def control_app(registry: Registry, status: Callable[[], Awaitable[dict[str, Any]]]) -> Starlette:
+def control_app(
+    registry: Registry, status: Callable[[], Awaitable[dict[str, Any]]], scrub: Callable[[], None]
+) -> Starlette:
     """The application behind the socket."""
 
     async def ask_registry(request: Request) -> Response:
@@ -38,8 +41,16 @@ def control_app(registry: Registry, status: Callable[[], Awaitable[dict[str, Any
     async def ask_status(_: Request) -> Response:
         return JSONResponse(await status())
 
+    async def ask_scrub(_: Request) -> Response:
+        scrub()
+        return JSONResponse({})
+
     return Starlette(
-        routes=[Route("/registry", ask_registry, methods=["POST"]), Route("/status", ask_status, methods=["GET"])]
+        routes=[
+            Route("/registry", ask_registry, methods=["POST"]),
+            Route("/status", ask_status, methods=["GET"]),
+            Route("/scrub", ask_scrub, methods=["POST"]),
+        ]
     )
 
 
@@ -107,12 +118,22 @@ def serving(folder: DataFolder) -> bool:
 
 def read_status(folder: DataFolder) -> dict[str, Any]:
     """What the running process says of itself. Raises NotFoundError where none runs."""
+    _need_process(folder)
+    status: dict[str, Any] = json.loads(_exchange(folder, "GET", "/status", None))
+    return status
+
+
+def start_scrub(folder: DataFolder) -> None:
+    """Have the running process scrub now. Raises NotFoundError where none runs."""
+    _need_process(folder)
+    _exchange(folder, "POST", "/scrub", b"")
+
+
+def _need_process(folder: DataFolder) -> None:
     if folder.cluster() is None:
         raise NotFoundError(f"there is no Drystone in {folder.path}: start one with 'drystone up --data {folder.path}'")
     if not serving(folder):
         raise NotFoundError(f"nobody serves {folder.path}: start it with 'drystone up --data {folder.path}'")
-    status: dict[str, Any] = json.loads(_exchange(folder, "GET", "/status", None))
-    return status
 
 
 @asynccontextmanager

@@ -55,6 +55,8 @@ class Node:
     devices: dict[int, Device]
     store: DeviceStore
     progress: ProgressTable
+    scrubber: Scrubber
+    repairer: Repairer
     missing: dict[int, str] = field(default_factory=dict)
     """Devices that could not be opened, and why."""
 
@@ -77,7 +79,9 @@ async def open_node(folder: DataFolder, cluster: Cluster, new_devices: int) -> A
         workers = [ThreadWorker(f"hash-{number}") for number in range(HASH_WORKERS)]
         store = DeviceStore(Rows(ring, devices, stamps), devices, cluster.policies, clock, random, workers)
         progress = ProgressTable(clock)
-        node = Node(folder, cluster, registry, ring, devices, store, progress, missing)
+        repairer = Repairer(store, progress)
+        scrubber = Scrubber(store, repairer, clock, progress)
+        node = Node(folder, cluster, registry, ring, devices, store, progress, scrubber, repairer, missing)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(registry.run)
@@ -99,15 +103,14 @@ async def _start_loops(node: Node, nursery: trio.Nursery) -> None:
         await nursery.start(device.run)
     collector = Collector(store, progress)
     settler = Settler(store, progress)
-    repairer = Repairer(store, progress)
     await settler.find_left_behind()
     nursery.start_soon(collector.run)
     nursery.start_soon(collector.run_tombstones)
     nursery.start_soon(settler.run)
-    nursery.start_soon(repairer.run)
+    nursery.start_soon(node.repairer.run)
     nursery.start_soon(Expirer(store, SystemClock(), progress).run)
-    nursery.start_soon(Scrubber(store, repairer, SystemClock(), progress).run)
-    nursery.start_soon(Reconciler(store, repairer, progress).run)
+    nursery.start_soon(node.scrubber.run)
+    nursery.start_soon(Reconciler(store, node.repairer, progress).run)
 
 
 async def _close(device: Device) -> None:

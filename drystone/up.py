@@ -138,7 +138,9 @@ async def _serve(
     async with trio.open_nursery() as nursery:
         await nursery.start(identity.run)
         await nursery.start(partial(serve, front, listeners, tls=tls, shutdown=stop))
-        await nursery.start(partial(serve, control.control_app(node.registry, status), [inside], shutdown=stop))
+        await nursery.start(
+            partial(serve, control.control_app(node.registry, status, node.scrubber.want), [inside], shutdown=stop)
+        )
         click.echo(clients.welcome(node.folder, node.cluster, len(node.ring.devices), url, made=made))
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for number in signals:

@@ -569,10 +569,15 @@ class Device:
         """Raises FullError where free space is down to the reserve; asks the file system now and then."""
         self._checked_free += 1
         if self.full or self._checked_free >= every:
-            self._checked_free = 0
-            self.full = self._disk.free_bytes() < self._options.reserve_bytes
+            self.look_for_room()
         if self.full:
             raise FullError(f"device {self.id} is full")
+
+    def look_for_room(self) -> bool:
+        """Ask the file system whether there is room above the reserve."""
+        self._checked_free = 0
+        self.full = self._disk.free_bytes() < self._options.reserve_bytes
+        return not self.full
 
     def _fail(self, error: DrystoneError) -> None:
         self.health.failed = DeviceError(f"device {self.id} is out: {error}")

@@ -56,7 +56,7 @@ def choose(ring: Ring, devices: Mapping[int, Device], policy: Policy, data_id: b
 
 
 def _takes_data(device: Device | None) -> bool:
-    return device is not None and device.health.failed is None and not device.full
+    return device is not None and device.health.failed is None and (not device.full or device.look_for_room())
 
 
 def _reason(device: Device | None) -> Exception:

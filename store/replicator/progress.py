@@ -47,6 +47,7 @@ class ProgressTable:
                 "done": loop.done,
                 "left": loop.left,
                 "failed": loop.failed,
+                "rounds": loop.rounds,
                 "lag_s": round(loop.lag_s, 1),
                 "rate": round(loop.rate(self._clock), 2),
                 "trouble": loop.trouble,

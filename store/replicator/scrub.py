@@ -40,12 +40,20 @@ class Scrubber:
         self._repairer = repairer
         self._clock = clock
         self._progress = progress.loop("scrub")
+        self._wanted = trio.Event()
+
+    def want(self) -> None:
+        """Begin a pass now, at full speed: somebody asked for it."""
+        self._wanted.set()
 
     async def run(self, period_s: float = PERIOD_SECONDS) -> None:
-        """One pass each period, until cancelled."""
+        """One pass each period, and whenever one is wanted, until cancelled."""
         while True:
-            await trio.sleep(period_s)
-            await self.scrub(RATE_BYTES)
+            with trio.move_on_after(period_s):
+                await self._wanted.wait()
+            wanted, self._wanted = self._wanted.is_set(), trio.Event()
+            found = await self.scrub(None if wanted else RATE_BYTES)
+            log.info("scrubbed", to_repair=found, passes=self._progress.rounds)
 
     async def scrub(self, rate_bytes: float | None = None) -> int:
         """One pass over all devices; returns how many objects were handed to the repairer."""

@@ -40,8 +40,21 @@ def check_all(program: Program, container: str = "c") -> None:
 
 
 def status(program: Program) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(program.command("status", "--json").stdout)
+    done = program.command("status", "--json")
+    assert done.returncode == 0, f"{done.stderr}\n{program.log()[-3000:]}"
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def scrub(program: Program) -> None:
+    """One pass over everything, and the repairs that it asks for."""
+
+    def loops() -> dict[str, dict[str, Any]]:
+        return {loop["loop"]: loop for loop in status(program)["loops"]}
+
+    before = loops()["scrub"]["rounds"]
+    assert program.command("scrub").returncode == 0
+    until(lambda: loops()["scrub"]["rounds"] > before and loops()["repair"]["left"] <= 0, "scrubbed")
 
 
 def until(holds: Callable[[], bool], what: str, seconds: float = 30) -> None:
@@ -92,6 +105,7 @@ def test_flipped_bytes_are_noticed_repaired_and_never_served(tmp_path: Path, kin
             path.write_bytes(data)
         program.start()
         check_all(program)
+        scrub(program)
         assert sum(device["damages"] for device in status(program)["devices"]) > 0
 
         def repaired() -> bool:
@@ -104,6 +118,7 @@ def test_flipped_bytes_are_noticed_repaired_and_never_served(tmp_path: Path, kin
         program.stop()
         program.start()
         check_all(program)
+        scrub(program)
         assert all(device["damages"] == 0 for device in status(program)["devices"])
 
 
