@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from authn.origin import origin
 from authn.v1 import FRESH_SECONDS, V1AuthApp
 from tests.authn.conftest import LIFETIME_S, PASSWORD, House
 
@@ -122,3 +123,20 @@ async def test_a_token_given_back_is_not_given_out_again(house: House, app: V1Au
 async def test_nothing_else_is_served(app: V1AuthApp) -> None:
     assert (await ask(app, credentials(), path="/auth/v2"))[0] == 404
     assert (await ask(app, credentials(), method="POST"))[0] == 405
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        (b"cloud", "http://cloud"),
+        (b"[::1]:8080", "http://[::1]:8080"),
+        (b"10.0.0.1:80", "http://10.0.0.1:80"),
+        (b"a b", "http://127.0.0.1:99"),
+        (b"a/b", "http://127.0.0.1:99"),
+        (b"user@host", "http://127.0.0.1:99"),
+        (b"", "http://127.0.0.1:99"),
+    ],
+)
+def test_links_go_where_the_client_asked(host: bytes, told: str) -> None:
+    scope = {"type": "http", "scheme": "http", "headers": [(b"host", host)], "server": ("127.0.0.1", 99)}
+    assert origin(scope) == told

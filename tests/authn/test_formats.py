@@ -1,0 +1,135 @@
+"""What version 1 looks like, byte for byte: stored values and tokens outlive the program that wrote them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+import pytest
+
+from authn import token_keys
+from authn.records import (
+    DOMAIN,
+    ENDPOINT,
+    PROJECT,
+    ROLE,
+    SERVICE,
+    USER,
+    Domain,
+    Endpoint,
+    Kind,
+    Project,
+    Role,
+    Service,
+    User,
+)
+from authn.token_format import Token, seal, unseal
+from authn.token_keys import TokenKeys
+from authn.view import ASSIGNMENT_CODEC, REVOKED_CODEC
+
+ID = "0123456789abcdef0123456789abcdef"
+OTHER = "f" * 32
+KEYS = TokenKeys({0: bytes(range(100, 132)), 1: bytes(range(32))})
+
+RECORDS = [
+    (
+        DOMAIN,
+        Domain(id="default", name="Default", description="first", enabled=True),
+        "9501a764656661756c74a744656661756c74a56669727374c3",
+    ),
+    (
+        PROJECT,
+        Project(
+            id=ID, name="quarry", domain_id="default", description="stones", enabled=True, epoch=1, extra='{"tags": []}'
+        ),
+        "9801d9203031323334353637383961626364656630313233343536373839616263646566a6717561727279a7"
+        "64656661756c74a673746f6e6573c301ac7b2274616773223a205b5d7d",
+    ),
+    (
+        USER,
+        User(
+            id=ID,
+            name="ann",
+            domain_id="default",
+            password_hash="$argon2id$x",
+            description="mason",
+            enabled=False,
+            epoch=3,
+            default_project_id=OTHER,
+            extra="{}",
+        ),
+        "9a01d9203031323334353637383961626364656630313233343536373839616263646566a3616e6ea7646566"
+        "61756c74ab246172676f6e3269642478a56d61736f6ec203d920666666666666666666666666666666666666"
+        "6666666666666666666666666666a27b7d",
+    ),
+    (
+        ROLE,
+        Role(id=ID, name="manager", description="", implies=(OTHER,)),
+        "9501d9203031323334353637383961626364656630313233343536373839616263646566a76d616e61676572"
+        "a091d9206666666666666666666666666666666666666666666666666666666666666666",
+    ),
+    (
+        SERVICE,
+        Service(id=ID, type="object-store", name="swift", description="", enabled=True),
+        "9601d9203031323334353637383961626364656630313233343536373839616263646566ac6f626a6563742d"
+        "73746f7265a57377696674a0c3",
+    ),
+    (
+        ENDPOINT,
+        Endpoint(
+            id=ID, service_id=OTHER, interface="public", url="/v1/AUTH_%(project_id)s", region="RegionOne", enabled=True
+        ),
+        "9701d9203031323334353637383961626364656630313233343536373839616263646566d920666666666666"
+        "6666666666666666666666666666666666666666666666666666a67075626c6963b72f76312f415554485f25"
+        "2870726f6a6563745f69642973a9526567696f6e4f6e65c3",
+    ),
+]
+
+SEALED = (
+    "gAAAAABlU_EAX8HGPv5iCPzjDviisIJPXHEs-otQjcIDkrg4NPAp9PV-uqWWFl7te2Np23HOBlZfdpGTkDW1THRD"
+    "17o69Jev8G5HRl9v4L8aVNfYkd6IwVYVa8hXhZjlqxarGuiYLVmvvae-Is1wV9hCPgjz_cnb02tC35uswOgdoDls"
+    "MfJtFpE"
+)
+
+
+@pytest.mark.parametrize(("kind", "record", "stored"), RECORDS)
+def test_records(kind: Kind[Any], record: Any, stored: str) -> None:
+    assert kind.codec.decode(bytes.fromhex(stored)) == record
+    assert kind.codec.encode(record).hex() == stored
+
+
+def test_keys_assignments_and_revocations() -> None:
+    stored = (
+        "9201929200c4206465666768696a6b6c6d6e6f707172737475767778797a7b7c7d7e7f808182839201c42000"
+        "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+    )
+    assert token_keys.CODEC.encode(KEYS).hex() == stored
+    assert token_keys.CODEC.decode(bytes.fromhex(stored)) == KEYS
+    assert ASSIGNMENT_CODEC.encode(None).hex() == "9101"
+    assert REVOKED_CODEC.encode(1_700_003_600).hex() == "9201ce6553ff10"
+
+
+def test_a_token() -> None:
+    token = Token(
+        user_id=ID,
+        project_id=OTHER,
+        methods=frozenset({"password"}),
+        issued_s=1_700_000_000,
+        expires_s=1_700_003_600,
+        user_epoch=2,
+        project_epoch=1,
+        audit_ids=("AAECAwQFBgcICQoLDA0ODw",),
+    )
+    assert unseal(SEALED, KEYS.sealer()) == token
+    again = seal(token, KEYS.sealer())  # differs, since its initialisation vector is random
+    assert (len(again), again[:10]) == (len(SEALED), SEALED[:10])
+    assert unseal(again, KEYS.sealer()) == token
+    assert unseal(SEALED, TokenKeys({0: bytes(32), 1: bytes(32)}).sealer()) is None
+
+
+@pytest.mark.parametrize("place", [(0, 2), (3, 1 << 7)])
+def test_what_a_newer_program_sealed_is_nobody(place: tuple[int, int]) -> None:
+    payload = [1, bytes(16), b"", 1, 2_000_000_000, 0, 0, [bytes(16)]]
+    assert unseal(KEYS.sealer().encrypt(msgpack.packb(payload)).decode(), KEYS.sealer()) is not None
+    payload[place[0]] = place[1]
+    assert unseal(KEYS.sealer().encrypt(msgpack.packb(payload)).decode(), KEYS.sealer()) is None
