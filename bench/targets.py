@@ -78,7 +78,11 @@ def _sign_in(folder: str, process: subprocess.Popen[str]) -> tuple[str, str]:
                 name, _, value = line.removeprefix("export ").strip().partition("=")
                 settings[name] = value
     request = urllib.request.Request(
-        settings["ST_AUTH"], headers={"X-Auth-User": settings["ST_USER"], "X-Auth-Key": settings["ST_KEY"]}
+        settings["OS_AUTH_URL"].replace("/identity/v3", "/auth/v1.0"),
+        headers={
+            "X-Auth-User": f"{settings['OS_PROJECT_NAME']}:{settings['OS_USERNAME']}",
+            "X-Auth-Key": settings["OS_PASSWORD"],
+        },
     )
     with urllib.request.urlopen(request) as response:
         return response.headers["X-Storage-Url"], response.headers["X-Auth-Token"]

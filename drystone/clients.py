@@ -22,10 +22,7 @@ export OS_PROJECT_NAME={project}
 export OS_USER_DOMAIN_NAME=Default
 export OS_PROJECT_DOMAIN_NAME=Default
 export OS_REGION_NAME=RegionOne
-# The older way in, for tools that know no Keystone
-export ST_AUTH={url}/auth/v1.0
-export ST_USER={project}:{user}
-export ST_KEY={password}
+# Tools that know no Keystone sign in at {url}/auth/v1.0 as {project}:{user}, with the same password
 """,
     )
     folder.write(

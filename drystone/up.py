@@ -18,6 +18,7 @@ import trio
 from authn.bootstrap import bootstrap
 from authn.service import IdentityService
 from authn.v1 import V1AuthApp
+from authn.v3.app import IdentityApp
 from drystone import clients, control, logs
 from drystone.access import Access, data_option
 from drystone.folder import Cluster, DataFolder, new_cluster, with_policies
@@ -25,6 +26,7 @@ from drystone.front import Front
 from drystone.metrics import Metrics, Requests
 from drystone.node import Node, device_rows, open_node
 from gateway.http import serve, server_context
+from gateway.http.asgi import App
 from gateway.swift import SwiftApp
 from store.core.entropy import SystemRandom
 from store.core.errors import DrystoneError, InvalidError
@@ -127,7 +129,8 @@ async def _serve(
 ) -> None:
     requests = Requests()
     metrics = Metrics(requests, partial(device_rows, node), node.progress.rows)
-    front = Front(SwiftApp(node.store, identity), {b"/auth": V1AuthApp(identity)}, requests, metrics)
+    others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}
+    front = Front(SwiftApp(node.store, identity), others, requests, metrics)
     began = time.monotonic()
 
     async def status() -> dict[str, Any]:

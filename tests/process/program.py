@@ -69,9 +69,9 @@ class Program:
     def sign_in(self) -> None:
         settings = self.settings()
         with closing(Client(self)) as client:
-            answer = client.ask(
-                "GET", "/auth/v1.0", headers={"X-Auth-User": settings["ST_USER"], "X-Auth-Key": settings["ST_KEY"]}
-            )
+            user = f"{settings['OS_PROJECT_NAME']}:{settings['OS_USERNAME']}"
+            headers = {"X-Auth-User": user, "X-Auth-Key": settings["OS_PASSWORD"]}
+            answer = client.ask("GET", "/auth/v1.0", headers=headers)
         assert answer.status == 200, answer
         self.account = urlsplit(answer.headers["x-storage-url"]).path
         self.token = answer.headers["x-auth-token"]
