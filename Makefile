@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SEEDS ?= 1000
 UP ?=
 
-.PHONY: up test check bench explore format clean
+.PHONY: up test check bench explore conformance format clean
 
 up: $(VENV)/.installed ## set up everything and start the whole cloud on 127.0.0.1
 	@exec $(BIN)/drystone up $(UP)
@@ -24,6 +24,9 @@ bench: $(VENV)/.installed-bench ## figures against a peer, appended to bench/his
 
 explore: $(VENV)/.installed-dev ## crash exploration by seed, for as long as one likes: make explore SEEDS=100000
 	$(BIN)/python -m tests.simulation.explore --seeds $(SEEDS)
+
+conformance: $(VENV)/.installed-dev ## Swift's own functional suite, installed into .venv-conformance, against a fresh Drystone
+	$(BIN)/python -m tests.conformance
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
@@ -47,4 +50,4 @@ $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .venv-conformance .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
