@@ -30,6 +30,8 @@ _AUTHORITY: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.
 _ABSOLUTE: Final = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(.*)")
 _ENCODING: Final = re.compile(rb"\r\ntransfer-encoding:[ \t]*([ -~]*[!-~])[ \t]*(?=\r\n)", re.IGNORECASE)
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:", re.IGNORECASE)
+_HIGH: Final = re.compile(rb"[\x80-\xff]")
+_LLHTTP_METHOD: Final = b"POST"
 _SPECIAL: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"))
 
 
@@ -84,6 +86,10 @@ def parse_head(block: bytes, limits: Limits) -> RequestHead:
     if lines - 2 > limits.fields:
         raise Refusal(431, "too many header fields")
     method, target, http10 = parse_request_line(block[:end_of_line])
+    if not target.isascii():
+        target = _HIGH.sub(_percent, target)
+        version = block[:end_of_line].rpartition(b" ")[2]
+        block = b"%b %b %b%b" % (method, target, version, block[end_of_line:])
     headers, special = _parse_fields(block)
     if len(block) > limits.field_bytes:
         for name, value in headers:
@@ -173,6 +179,10 @@ def parse_request_line(line: bytes) -> tuple[bytes, bytes, bool]:
     raise Refusal(400, "malformed request line")
 
 
+def _percent(found: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % found[0][0]
+
+
 def _parse_fields(block: bytes) -> tuple[Headers, Headers]:
     collector = _Collector()
     try:
@@ -180,9 +190,12 @@ def _parse_fields(block: bytes) -> tuple[Headers, Headers]:
     except httptools.HttpParserUpgrade:
         pass  # the offer of another protocol is not taken up
     except httptools.HttpParserInvalidMethodError:
-        if _TOKEN.fullmatch(block.partition(b" ")[0]) is None:
+        method = block.partition(b" ")[0]
+        if _TOKEN.fullmatch(method) is None or method == _LLHTTP_METHOD:
             raise Refusal(400, "malformed request line") from None
-        raise Refusal(501, "unknown method") from None
+        # Any token is a method, and what it means is for the application to say; here it only must not matter to
+        # where the message ends, so llhttp reads the rest as of a method that it knows.
+        return _parse_fields(_LLHTTP_METHOD + block[len(method) :])
     except httptools.HttpParserError as error:
         encodings = _ENCODING.findall(block)
         if len(encodings) == 1 and encodings[0].lower() != b"chunked" and _LENGTH.search(block) is None:

@@ -79,8 +79,8 @@ class ResponseWriter:
         parts.append(date)
         if status in (204, 304):
             self._bodyless = True
-            if status == 204:
-                length = None
+            if status == 204 and length != b"0":
+                length = None  # "0" may be said: nothing can be made of it, and clients of the object API look for it
         self._head = parts
         self._length = length
         self.keep_alive = keep_alive
@@ -149,12 +149,8 @@ class ResponseWriter:
             self._left = _CHUNKED
             head.append(b"transfer-encoding: chunked\r\n")
             self._lines += 1
-        if self.keep_alive and not self._http10:
-            head.append(b"\r\n")
-            self._lines += 1
-        else:
-            head.append(b"connection: keep-alive\r\n\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
-            self._lines += 2
+        head.append(b"connection: keep-alive\r\n\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
+        self._lines += 2
         block = b"".join(head)
         if block.count(b"\n") != self._lines or block.count(b"\r") != self._lines or b"\0" in block:
             raise ResponseError("a response header contains CR, LF or NUL")

@@ -33,7 +33,7 @@ def respond(
 
 def test_a_response_in_one_piece_gets_its_length() -> None:
     head, body, writer = respond(b"hello", headers=[(b"x-a", b"b")])
-    assert head == b"HTTP/1.1 200 OK\r\nx-a: b\r\ndate: today\r\ncontent-length: 5"
+    assert head == b"HTTP/1.1 200 OK\r\nx-a: b\r\ndate: today\r\ncontent-length: 5\r\nconnection: keep-alive"
     assert body == b"hello"
     assert writer.complete
     assert writer.keep_alive
@@ -75,7 +75,7 @@ def test_head_keeps_the_length_and_has_no_body() -> None:
     assert b"content-length: 1234" in head
     assert not body
     assert writer.complete
-    assert b"content-length: 5" in respond(b"hello", head_only=True)[0]
+    assert b"content-length: 5\r\nconnection: keep-alive" in respond(b"hello", head_only=True)[0]
     head, body, _ = respond(b"abc", b"def", head_only=True)
     assert not body
     assert b"content-length" not in head
@@ -155,3 +155,11 @@ def test_the_servers_own_answers() -> None:
     assert b"connection: close" in answer
     assert answer.endswith(b"\r\n\r\ntoo long\n")
     assert plain_answer(400, "x", date=DATE, head_only=True).endswith(b"\r\n\r\n")
+
+
+def test_a_length_of_nothing_may_be_stated_without_content() -> None:
+    head, body, _ = respond(b"", status=204, headers=[(b"content-length", b"0")])
+    assert b"content-length: 0" in head
+    assert body == b""
+    head, _, _ = respond(b"", status=204, headers=[(b"content-length", b"5")])
+    assert b"content-length" not in head
