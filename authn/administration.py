@@ -157,7 +157,7 @@ class Administration:
 
     async def update(self, kind: Kind[R], table: Callable[[View], Table[R]], id_: str, edit: Callable[[R], R]) -> R:
         """Replaces a record, and its name with it."""
-        key = keys.record(kind, id_)
+        key = keys.record(kind, table(self.view).require(id_).id)
         made: R | None = None
 
         def step(view: View) -> Step | None:
@@ -184,7 +184,7 @@ class Administration:
         self, kind: Kind[R], table: Callable[[View], Table[R]], id_: str, along: Iterable[bytes] = ()
     ) -> None:
         """Removes a record; then, in as many steps as it takes, the keys that have no meaning without it."""
-        key = keys.record(kind, id_)
+        key = keys.record(kind, table(self.view).require(id_).id)
         rest = list(along)
         first, rest = rest[:_BATCH], rest[_BATCH:]
 

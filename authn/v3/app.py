@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 from uuid import UUID
@@ -65,6 +66,8 @@ ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
     "/v3/endpoints/{endpoint_id}": {"GET": reference.show_endpoint},
 }
 
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+
 _log = structlog.get_logger(__name__)
 
 
@@ -88,7 +91,7 @@ class IdentityApp:
         except Exception as error:
             known = refusal(error, call.origin)
             if known is None:
-                _log.exception("identity request failed", request_id=request_id, path=scope["path"])
+                _log.exception("identity request failed", request_id=request_id, path=ascii(scope["path"]))
             response = known or failure()
         response.headers["x-openstack-request-id"] = request_id
         response.headers["Vary"] = "X-Auth-Token"
@@ -98,6 +101,8 @@ class IdentityApp:
         """Whoever answers the request; the parts of its path are left in the scope."""
         scope = call.request.scope
         path, method = scope["path"].removeprefix(PREFIX).rstrip("/") or "/", scope["method"]
+        if _SURROGATES.search(path):
+            raise HTTPException(404)  # no UTF-8: nothing has such a name, and no key could hold it
         for pattern, handlers in self._routes:
             found = pattern.match(path)
             if found is None:
