@@ -7,7 +7,8 @@ ahead, and behind a folded name the cursors jump over everything that it covers.
 from __future__ import annotations
 
 import heapq
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import NamedTuple
 
 from store.engine.row import IndexRow
@@ -74,16 +75,17 @@ async def list_table(
 ) -> list[IndexRow | Folded]:
     """One page of a table. Rows that have expired are left out."""
     found: list[IndexRow | Folded] = []
-    async for entry in _walk(rows, table, shards, query, now_seconds):
-        found.append(entry)
-        if len(found) >= query.limit:
-            break
+    async with aclosing(_walk(rows, table, shards, query, now_seconds)) as entries:
+        async for entry in entries:
+            found.append(entry)
+            if len(found) >= query.limit:
+                break
     return found
 
 
 async def _walk(
     rows: Rows, table: bytes, shards: int, query: ListingQuery, now_seconds: int
-) -> AsyncIterator[IndexRow | Folded]:
+) -> AsyncGenerator[IndexRow | Folded, None]:
     if query.limit <= 0:
         return
     bounds = _bounds(query)

@@ -4,7 +4,7 @@ the others, and reported so that it is repaired. What cannot be had in full is a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import partial
 
 from store.core.errors import DamageError, DrystoneError
@@ -54,7 +54,7 @@ class DataReader:
         self._placed = placed
         self._on_damage = on_damage
 
-    async def read(self, start: int, stop: int) -> AsyncIterator[Buffer]:
+    async def read(self, start: int, stop: int) -> AsyncGenerator[Buffer, None]:
         """The bytes [start, stop), in pieces of up to a block. Raises DamageError."""
         block_bytes = self._placed.block_bytes
         while start < stop:

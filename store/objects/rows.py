@@ -23,7 +23,7 @@ from typing import NamedTuple
 import structlog
 import trio
 
-from store.core.errors import ConflictError, DamageError, DrystoneError, QuorumError
+from store.core.errors import ConflictError, DamageError, DrystoneError, QuorumError, ReplacedError
 from store.core.stamp import Stamp, StampSource
 from store.engine.device import Device, RowWrite
 from store.engine.record import Kind, seal
@@ -122,7 +122,11 @@ class Rows:
         return found
 
     async def load(self, key: RowKey, packed: bytes, found: ReadRow, *, payload: bool = True) -> Row:
-        """The whole row, verified, from whichever home has it intact. A home that has not is repaired."""
+        """The whole row, verified, from whichever home has it intact. A home that has not is repaired.
+
+        Raises ReplacedError where a newer version came meanwhile, and DamageError.
+        """
+        replaced = False
         damaged: list[int] = []
         failures: dict[int, BaseException] = {}
         others = [home for home in self.ring.homes_all(ROWS, key.place) if home not in found.homes]
@@ -133,6 +137,7 @@ class Rows:
             try:
                 at_home = found.row if home == found.homes[0] else await device.find_row(packed)
                 if at_home is None or at_home.stamp != found.row.stamp:
+                    replaced = replaced or (at_home is not None and at_home.stamp > found.row.stamp)
                     continue
                 row = await device.load_row(packed, at_home, payload=payload)
             except DamageError as error:
@@ -140,12 +145,15 @@ class Rows:
                 failures[home] = error
                 continue
             except DrystoneError as error:
+                replaced = replaced or isinstance(error, ReplacedError)
                 failures[home] = error
                 continue
             if damaged:
                 whole = row if payload else await device.load_row(packed, at_home, payload=True)
                 self._send(prepare(whole), damaged)
             return row
+        if replaced:
+            raise ReplacedError(f"row {key.name!r} changed while it was read")
         raise DamageError(f"no home has row {key.name!r} intact: {failures}")
 
     async def _write_back(self, key: RowKey, packed: bytes, found: ReadRow) -> None:

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from types import TracebackType
 
 from store.core.clock import Clock
 from store.core.entropy import Random
-from store.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionError
+from store.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionError, ReplacedError
 from store.core.limits import INLINE_BYTES_MAX, NAME_BYTES_MAX
 from store.core.stamp import ZERO, Stamp
 from store.core.worker import Worker
@@ -128,9 +129,12 @@ class DeviceStore:
 
     async def head(self, container: Container, name: str, *, expired: bool = False) -> ObjectInfo:
         key, packed = self._key(container, name)
-        found = await self._find(key, packed, expired=expired)
-        row = await self.rows.load(key, packed, found, payload=False)
-        return _info(found.row, row)
+        while True:
+            found = await self._find(key, packed, expired=expired)
+            try:
+                return _info(found.row, await self.rows.load(key, packed, found, payload=False))
+            except ReplacedError:
+                continue
 
     def open(self, container: Container, name: str, *, expired: bool = False) -> OpenRow:
         key, packed = self._key(container, name)
@@ -145,9 +149,14 @@ class DeviceStore:
     def _present(self, row: IndexRow, *, expired: bool = False) -> bool:
         return row.live and (expired or not row.expires or row.expires > self._now())
 
+    @property
+    def worker(self) -> Worker:
+        """For erasure codes of those who repair."""
+        return self._hash_workers[0]
+
     def reader(self, key: RowKey, data_id: bytes, size: int, placed: Placed) -> DataReader:
         """Reads data wherever they are."""
-        return DataReader(self.devices, self._hash_workers[0], data_id, size, placed, lambda: self.on_incomplete(key))
+        return DataReader(self.devices, self.worker, data_id, size, placed, lambda: self.on_incomplete(key))
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -258,6 +267,13 @@ class OpenRow:
         self._payload: Buffer = b""
 
     async def __aenter__(self) -> OpenRow:
+        while True:
+            try:
+                return await self._open()
+            except ReplacedError:
+                continue
+
+    async def _open(self) -> OpenRow:
         store = self._store
         found = await store._find(self._key, self._packed, expired=self._expired)
         if found.row.data_id:
@@ -279,6 +295,7 @@ class OpenRow:
     ) -> None:
         if self._data_id:
             self._store.pins.remove(self._data_id)
+            self._data_id = b""
             self._store.on_garbage()
 
     @property
@@ -292,8 +309,9 @@ class OpenRow:
                 yield memoryview(self._payload)[start:stop]
             return
         reader = self._store.reader(self._key, self._data_id, self.info.size, self._placed)
-        async for piece in reader.read(start, stop):
-            yield piece
+        async with aclosing(reader.read(start, stop)) as pieces:
+            async for piece in pieces:
+                yield piece
 
 
 class ObjectUpload:

@@ -70,6 +70,7 @@ class DataUpload:
         self._losses: dict[int, int] = {}
         self._failures: dict[int, BaseException] = {}
         self._fatal: BaseException | None = None
+        self._closed = False
 
     # -- taking data in ------------------------------------------------------------------------------------------
 
@@ -112,7 +113,9 @@ class DataUpload:
         return memoryview(self._buffer or b"")[: self._filled]
 
     def close(self) -> None:
-        """Hand back what is not in flight."""
+        """Hand back what is not in flight. What is still being hashed is not sent any more: if the upload is given up,
+        its data may be dropped from now on, and no block may come after that."""
+        self._closed = True
         if self._buffer is not None:
             self._pool.give(self._buffer)
             self._buffer = None
@@ -165,7 +168,7 @@ class DataUpload:
         release = _Release(self, buffer)
         if isinstance(result, outcome.Error):
             self._fatal = result.error
-        else:
+        elif not self._closed:
             sealed = [self._seal(block, number, *part) for number, part in enumerate(result.value)]
             erasure = self.placement.placed.k > 0
             for position, number in enumerate(self.placement.placed.devices):

@@ -87,11 +87,11 @@ class Collector:
         left = 0
         for note in notes:
             try:
-                if note.data_id in self._store.pins:
-                    left += 1
-                    continue
                 if await self._named(note):
                     self._forget(note)
+                    continue
+                if note.data_id in self._store.pins:  # asked last: a reader may have come while the row was read
+                    left += 1
                     continue
                 placed = decode_object(note.summary, ZERO).placed
                 drops.append((note, Drop(self._store, note.data_id, placed.devices if placed else ())))

@@ -15,10 +15,11 @@ import trio
 from store.core.countdown import Countdown
 from store.core.errors import DamageError, DrystoneError
 from store.core.stamp import Stamp
+from store.core.worker import run_in
 from store.engine.block import BlockKey, encode_meta
 from store.engine.device import Device
 from store.engine.record import Kind, seal
-from store.engine.row import IndexRow, RowKey, index_key
+from store.engine.row import Flag, IndexRow, RowKey, index_key
 from store.objects.erasure import codec_for
 from store.objects.reading import DataReader
 from store.objects.rowcodec import Placed, decode_object
@@ -79,38 +80,51 @@ class Repairer:
     async def repair(self, key: RowKey) -> None:
         """Make one object whole. Raises DamageError where too little of it is left."""
         packed = index_key(key)
-        found = await self._store.rows.read(key, packed)
+        found = await self._newest(key, packed)
         if found is None:
             return
-        await self._repair_row(key, packed, found)
-        if found.row.data_id:
-            self._store.pins.add(found.row.data_id)
-            try:
+        # Pinned before anything is waited for: blocks written after their data were dropped would stay for ever.
+        self._store.pins.add(found.row.data_id)
+        try:
+            await self._repair_row(key, packed, found)
+            if found.row.data_id:
                 placed = decode_object(found.row.summary, Stamp.unpack(found.row.stamp)).placed
                 if placed is not None:
                     await self._repair_data(key, found.row, placed)
-            finally:
-                self._store.pins.remove(found.row.data_id)
+        finally:
+            self._store.pins.remove(found.row.data_id)
+
+    async def _newest(self, key: RowKey, packed: bytes) -> ReadRow | None:
+        """The newest version that any home has: a write that a crash left at a single one is brought to all too."""
+        rows: dict[int, IndexRow] = {}
+        for home in self._store.rows.ring.homes_all(ROWS, key.place):
+            device = self._store.devices.get(home)
+            row = await device.find_row(packed) if device is not None else None
+            if row is not None:
+                rows[home] = row
+        if not rows:
+            return None
+        newest = max(rows.values(), key=lambda row: row.stamp)
+        return ReadRow(newest, tuple(home for home, row in rows.items() if row.stamp == newest.stamp))
 
     async def _repair_row(self, key: RowKey, packed: bytes, found: ReadRow) -> None:
-        """Every home gets the newest version, intact."""
+        """Every home gets this version, intact, unless it has a newer one."""
         bad: list[Device] = []
         for home in self._store.rows.ring.homes_all(ROWS, key.place):
             device = self._store.devices.get(home)
             if device is None:
                 continue
             row = await device.find_row(packed)
-            if row is not None and row.stamp > found.row.stamp:
-                return  # a write came meanwhile: it goes to all homes itself
             try:
                 if row is None or row.stamp < found.row.stamp:
                     bad.append(device)
-                else:
+                elif row.stamp == found.row.stamp:
                     await device.load_row(packed, row, payload=True)
             except DamageError:
                 bad.append(device)
         if bad:
-            write = prepare(await self._store.rows.load(key, packed, found), packed)
+            whole = await self._store.rows.load(key, packed, found)
+            write = prepare(whole._replace(flags=whole.flags & ~Flag.GUARD), packed)
             waiting = Countdown()
             for device in bad:
                 waiting.add()
@@ -161,7 +175,7 @@ class Repairer:
         stripe = await reader.block(block)
         if placed.k:
             encode = partial(codec_for(placed.codec, placed.k, placed.m).encode, stripe)
-            fragments = await trio.to_thread.run_sync(encode)
+            fragments = await run_in(self._store.worker, encode)
         for position, number in missing:
             device = self._store.devices[number]
             block_key = self._block_key(row, placed, block, position)

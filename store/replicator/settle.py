@@ -99,7 +99,8 @@ class Settler:
                 device.submit_row(prepare(mark), answers.reply)
             if not await answers.all_took_effect():
                 return False
-        if not await Drop(self._store, data_id, self._store.devices).wait():
+        # On all devices of the ring: one that is away would come back with blocks whose mark is forgotten.
+        if not await Drop(self._store, data_id, self._store.rows.ring.devices).wait():
             return False
         self._forget_marks(target, data_id, devices)
         return True

@@ -31,6 +31,7 @@ from collections.abc import Sequence
 from random import Random
 
 from store.core.disk import Buffer
+from store.core.errors import DamageError
 from tests.simulation.supply import PowerLoss, Supply
 from tests.simulation.worker import SimWorker, Turns
 
@@ -66,11 +67,18 @@ class SimInode:
     def tear(self, random: Random) -> None:
         """Decide for each unsynced sector whether it reached the disk; nothing is unsynced afterwards."""
         if self.pending:
+            sectors = _sectors(self.pending)
             mood = random.random()
-            share = 0.0 if mood < 0.2 else 1.0 if mood > 0.8 else random.random()
-            for sector in _sectors(self.pending):
-                if random.random() < share:
-                    _copy(self.now, self.stable, sector, min(sector + SECTOR, len(self.now)))
+            if mood < 0.15:
+                kept = []
+            elif mood < 0.5:
+                lost = random.choice(sectors)
+                kept = [sector for sector in sectors if sector != lost]
+            else:
+                share = random.random() if mood < 0.85 else 1.0
+                kept = [sector for sector in sectors if random.random() < share]
+            for sector in kept:
+                _copy(self.now, self.stable, sector, min(sector + SECTOR, len(self.now)))
         self.pending.clear()
 
 
@@ -144,11 +152,11 @@ class SimFile:
 
     def __init__(self, disk: SimDisk, name: str, inode: SimInode) -> None:
         self._disk = disk
-        self._name = name
+        self.name = name
         self._inode = inode
 
     def read(self, offset: int, length: int) -> bytes:
-        self._disk.step(f"read {self._name}")
+        self._disk.step(f"read {self.name}")
         return self._bytes(offset, length)
 
     def _bytes(self, offset: int, length: int) -> bytes:
@@ -168,7 +176,7 @@ class SimFile:
         data = b"".join(buffers)
         medium = self._disk.medium
         try:
-            self._disk.step(f"write {self._name} {offset} {len(data)}")
+            self._disk.step(f"write {self.name} {offset} {len(data)}")
         except PowerLoss:
             if self._disk.at_the_cut:
                 self._inode.put(offset, data[: medium.random.randint(0, len(data))])
@@ -186,7 +194,7 @@ class SimFile:
 
     def sync(self) -> None:
         medium = self._disk.medium
-        self._disk.step(f"sync {self._name}")
+        self._disk.step(f"sync {self.name}")
         if medium.fail_syncs or (medium.sync_failure_rate and medium.random.random() < medium.sync_failure_rate):
             medium.fail_syncs = max(0, medium.fail_syncs - 1)
             size = len(self._inode.now)
@@ -197,7 +205,7 @@ class SimFile:
         self._inode.settle()
 
     def allocate(self, length: int) -> None:
-        self._disk.step(f"allocate {self._name} {length}")
+        self._disk.step(f"allocate {self.name} {length}")
         grows = length - len(self._inode.now)
         if grows > self._disk.free_bytes():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -205,7 +213,7 @@ class SimFile:
             self._inode.now.extend(bytes(grows))
 
     def punch(self, offset: int, length: int) -> None:
-        self._disk.step(f"punch {self._name} {offset} {length}")
+        self._disk.step(f"punch {self.name} {offset} {length}")
         length = min(length, len(self._inode.now) - offset)
         if length > 0:
             self._inode.put(offset, bytes(length))
@@ -233,6 +241,13 @@ class SimDisk:
             raise
         if self.medium.broken:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def index_step(self, what: str) -> None:
+        """The same for an index that lies on this disk, whose errors are the index's own."""
+        try:
+            self.step(what)
+        except OSError as error:
+            raise DamageError(f"index: {error}") from error
 
     def open(self, name: str, *, create: bool = False) -> SimFile:
         self.step(f"open {name}")

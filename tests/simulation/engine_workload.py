@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from random import Random
 
 import trio
@@ -29,6 +30,9 @@ LOG_BYTES = 256 * 1024
 MIB = 1024 * 1024
 NAMES = [b"a", b"b", b"c", b"d/1", b"d/2", b"e" * 400, b"e" * 401, b"e" * 402, b"e" * 400 + b"z", b"f\xff", b"g", b"h"]
 
+CRITICAL = [*["sync *.log"] * 5, "write *.log*", "*.log", "index *", "rename *", "sync folder *", "*.bulk*"]
+"""Operations at which a cut does most harm."""
+
 
 class EngineRun:
     """One seed of the exploration."""
@@ -38,6 +42,8 @@ class EngineRun:
         self.digest = Digest()
         self.model = Model()
         self.small = self.random.random() < 0.15
+        self.uniform = self.random.random() < 0.2
+        """All records are of one size, so that those of a recycled segment's former life lie where new ones end."""
         self.flaky = not self.small and self.random.random() < 0.2
         self.medium = SimMedium(Random(self.random.getrandbits(64)), 4 * MIB if self.small else 1 << 40)
         self.index = IndexMedium()
@@ -59,7 +65,10 @@ class EngineRun:
         return self.random.randint(1, 40) if self.random.random() < 0.3 else self.random.randint(30, 900)
 
     def _live(self, cut_at: int | None, steps: int) -> None:
-        self.supply = Supply(cut_at)
+        only = "*"
+        if cut_at is not None and self.random.random() < 0.6:
+            only, cut_at = self.random.choice(CRITICAL), self.random.choice([1, 2, 3, 8, 20, 40])
+        self.supply = Supply(cut_at, only)
         self.supply.on_step = self.digest.add
         self.medium.sync_failure_rate = 0.03 if self.flaky and cut_at is not None else 0.0
         reboot = self.random.random() < 0.6 or self.flaky
@@ -80,7 +89,7 @@ class EngineRun:
         disk = SimDisk(self.medium, self.supply, turns)
         index = SimIndex(self.index, self.supply.step, Random(self.random.getrandbits(64)))
         reserve = MIB if self.small else 0
-        options = Options(LOG_BYTES, reserve, spares=self.random.choice([0, 1, 2]))
+        options = Options(LOG_BYTES // 8 if self.uniform else LOG_BYTES, reserve, spares=self.random.choice([0, 1, 2]))
         device = await open_device(1, CLUSTER, disk, lambda: index, options)
         await check_restarted(device, self.model)
         self.writers += 1
@@ -121,8 +130,10 @@ class Client:
         self._random = Random(run.random.getrandbits(64))
 
     async def work(self, steps: int) -> None:
-        does = [self._put] * 8 + [self._read] * 4 + [self._delete] * 2 + [self._upload] * 2
+        does = [self._burst] * 3 + [self._put] * 5 + [self._read] * 4 + [self._delete] * 2 + [self._upload] * 2
         does += [self._drop, self._forget, self._flush, self._compact, self._rest]
+        if self._run.uniform:
+            does = [self._burst] * 3 + [self._put] * 9 + [self._flush, self._compact, self._rest]
         for _ in range(steps):
             try:
                 await self._random.choice(does)()
@@ -138,7 +149,8 @@ class Client:
             raise PowerLoss
 
     def _key(self, name: bytes | None = None) -> RowKey:
-        name = name if name is not None else self._random.choice(NAMES)
+        if name is None:
+            name = self._random.choice(NAMES if not self._run.uniform else NAMES[:3])
         return RowKey(7, TABLE, self._random.randint(0, 1) if name[:1] != b"\0" else 0, name)
 
     async def _write(self, row: Row) -> Applied:
@@ -163,12 +175,12 @@ class Client:
         return applied
 
     def _payload(self) -> bytes:
-        size = self._random.choice([0, 1, 100, 700, 5000, 30_000])
+        size = self._random.choice([0, 1, 100, 700, 5000, 30_000]) if not self._run.uniform else 2000
         return self._random.randbytes(size)
 
     def _row(self, key: RowKey, flags: int, payload: bytes, data_id: bytes = b"") -> Row:
         expires = 0
-        if not flags & Flag.TOMBSTONE and self._random.random() < 0.2:
+        if not flags & Flag.TOMBSTONE and not self._run.uniform and self._random.random() < 0.2:
             flags |= Flag.EXPIRES
             expires = self._random.randint(1, 1000)
         stamp = self._stamps.next()
@@ -178,6 +190,16 @@ class Client:
 
     async def _put(self) -> None:
         await self._write(self._row(self._key(), 0, self._payload()))
+
+    async def _burst(self) -> None:
+        """Several at once, so that a batch holds more than one."""
+        async with trio.open_nursery() as nursery:
+            for _ in range(self._random.randint(2, 6)):
+                nursery.start_soon(self._try_put)
+
+    async def _try_put(self) -> None:
+        with suppress(DrystoneError):
+            await self._put()
 
     async def _delete(self) -> None:
         await self._write(self._row(self._key(), Flag.TOMBSTONE, b""))

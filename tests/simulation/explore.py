@@ -10,11 +10,17 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from tests.simulation.engine_workload import EngineRun
+from tests.simulation.mutations import MUTATIONS
+from tests.simulation.object_workload import ObjectsRun
 from tests.simulation.world import quiet
 
-WORKLOADS: dict[str, Callable[[int], str]] = {"engine": lambda seed: EngineRun(seed).explore()}
+WORKLOADS: dict[str, Callable[[int], str]] = {
+    "engine": lambda seed: EngineRun(seed).explore(),
+    "objects": lambda seed: ObjectsRun(seed).explore(),
+}
 TWICE_EVERY = 20
 """So many seeds apart, a seed is run twice, and must go the same way."""
 
@@ -35,9 +41,15 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=100, help="how many")
     parser.add_argument("--start", type=int, default=0, help="the first one")
     parser.add_argument("--workload", choices=sorted(WORKLOADS), action="append", help="only this (default: all)")
+    parser.add_argument("--mutation", choices=sorted(MUTATIONS), help="plant this bug")
     parser.add_argument("--keep-going", action="store_true", help="go on after a failure")
     options = parser.parse_args()
     quiet()
+    with MUTATIONS[options.mutation].plant() if options.mutation else nullcontext():
+        return _explore(options)
+
+
+def _explore(options: argparse.Namespace) -> int:
     failures = 0
     for workload in options.workload or sorted(WORKLOADS):
         begun = time.perf_counter()
@@ -49,7 +61,8 @@ def main() -> int:
                     raise
                 failures += 1
                 traceback.print_exception(error)
-                command = f"python -m tests.simulation.explore --workload {workload} --start {seed} --seeds 1"
+                planted = f" --mutation {options.mutation}" if options.mutation else ""
+                command = f"python -m tests.simulation.explore --workload {workload} --start {seed} --seeds 1{planted}"
                 print(f"FAILED: {workload} seed {seed}; again: {command}", flush=True)
                 if not options.keep_going:
                     return 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 
 
 class PowerLoss(BaseException):
@@ -12,8 +13,10 @@ class PowerLoss(BaseException):
 class Supply:
     """Counts disk operations and ends at one of them. Everything that hangs on it is frozen from then on."""
 
-    def __init__(self, cut_at: int | None = None) -> None:
+    def __init__(self, cut_at: int | None = None, only: str = "*") -> None:
+        """`only` has the cut count just the operations whose description matches it."""
         self.cut_at = cut_at
+        self._only = only
         self.operations = 0
         self.dead = False
         self.on_step: Callable[[str], None] | None = None
@@ -23,10 +26,11 @@ class Supply:
         """One operation is about to happen. Raises PowerLoss at the cut and ever after."""
         if self.dead:
             raise PowerLoss(what)
-        self.operations += 1
+        counts = self._only == "*" or fnmatchcase(what, self._only)
+        self.operations += counts
         if self.on_step is not None:
             self.on_step(what)
-        if self.cut_at is not None and self.operations >= self.cut_at:
+        if counts and self.cut_at is not None and self.operations >= self.cut_at:
             self.dead = True
             raise PowerLoss(what)
 

@@ -6,7 +6,10 @@ import pytest
 
 from tests.simulation.explore import explore_seed
 
-FAILED_ONCE = {"engine": [24, 65, 80, 82, 175, 191, 357, 396, 447]}
+FAILED_ONCE = {
+    "engine": [24, 65, 82, 175, 357, 396, 447],
+    "objects": [2, 9, 16, 27, 65, 71, 84, 95, 103, 115],
+}
 """Seeds that found something. They stay, though what they lead to changes with every change of the code."""
 
 
@@ -16,6 +19,13 @@ def test_engine_survives_crashes(first: int) -> None:
         explore_seed("engine", seed, twice=seed % 15 == 0)
 
 
-@pytest.mark.parametrize("seed", FAILED_ONCE["engine"])
-def test_engine_seeds_that_failed_once(seed: int) -> None:
-    explore_seed("engine", seed)
+@pytest.mark.parametrize("first", range(0, 24, 6))
+def test_objects_survive_crashes(first: int) -> None:
+    for seed in range(first, first + 6):
+        explore_seed("objects", seed, twice=seed == first)
+
+
+@pytest.mark.parametrize("workload", sorted(FAILED_ONCE))
+def test_seeds_that_failed_once(workload: str) -> None:
+    for seed in FAILED_ONCE[workload]:
+        explore_seed(workload, seed)

@@ -1,0 +1,152 @@
+"""A whole object store over simulated devices, with its daemons: what one process is, and what survives it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+
+import trio
+
+from store.core.clock import Clock
+from store.core.errors import DrystoneError
+from store.core.stamp import StampSource
+from store.engine.device import Device, Options, open_device
+from store.objects.model import Policy
+from store.objects.rows import Rows
+from store.objects.store import DeviceStore
+from store.replicator.collect import Collector
+from store.replicator.expire import Expirer
+from store.replicator.progress import ProgressTable
+from store.replicator.repair import Repairer
+from store.replicator.scrub import Scrubber
+from store.replicator.settle import Settler
+from store.ring import Builder, Ring
+from tests.simulation.disk import SimDisk, SimMedium
+from tests.simulation.supply import Supply
+from tests.simulation.worker import SimWorker, Turns
+from tests.simulation.world import SeededRandom, SimClock
+from tests.twins.index import IndexMedium, SimIndex
+
+CLUSTER = bytes(range(16))
+LOG_BYTES = 256 * 1024
+
+
+class Machine:
+    """What survives: media, by device id, and the ring."""
+
+    def __init__(self, random: Random, count: int, policies: Sequence[Policy]) -> None:
+        self.random = random
+        self.policies = tuple(policies)
+        self.ring = make_ring(count, {policy.width for policy in policies})
+        self.media = {number: SimMedium(Random(random.getrandbits(64))) for number in self.ring.devices}
+        self.indexes = {number: IndexMedium() for number in self.ring.devices}
+        self.writers = 0
+
+    @property
+    def faulty(self) -> bool:
+        """Whether any disk is broken."""
+        return any(medium.broken for medium in self.media.values())
+
+    def lose_power(self) -> None:
+        for medium in self.media.values():
+            medium.lose_power()
+
+
+def make_ring(count: int, widths: set[int]) -> Ring:
+    """A ring of so many devices, each on a machine of its own."""
+    builder = Builder(part_power=4)
+    for number in range(count):
+        builder.add(1, 1, f"m{number}", 1.0, f"disk{number}")
+    for width in widths:
+        builder.add_width(width)
+    return Ring(CLUSTER, (builder.rebalance(0),))
+
+
+@dataclass
+class House:
+    """One life of the whole."""
+
+    store: DeviceStore
+    devices: dict[int, Device]
+    collector: Collector
+    settler: Settler
+    expirer: Expirer
+    repairer: Repairer
+    scrubber: Scrubber
+
+    async def settle(self) -> None:
+        """Let the daemons do all that there is to do. What a device that is out prevents, stays."""
+        for _ in range(4):
+            await self.settler.settle_all()
+            await self.scrubber.scrub(None)
+            await self.expirer.expire()
+            await self.repairer.repair_all()
+            await self.collector.collect_data()
+            await self.collector.collect_tombstones()
+            await trio.sleep(1.1)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all devices are there and well."""
+        return len(self.devices) == len(self.store.rows.ring.devices) and all(
+            device.health.failed is None and device.trusted for device in self.devices.values()
+        )
+
+
+@asynccontextmanager
+async def open_house(machine: Machine, supply: Supply, clock: Clock | None = None) -> AsyncIterator[House]:
+    """Open every device that can be opened, and run all loops."""
+    random = Random(machine.random.getrandbits(64))
+    clock = clock or SimClock()
+    turns = Turns(random)
+    devices: dict[int, Device] = {}
+    for number, medium in machine.media.items():
+        disk = SimDisk(medium, supply, turns)
+        try:
+            devices[number] = await open_device(
+                number, CLUSTER, disk, _index_of(machine, number, disk), Options(LOG_BYTES, 0)
+            )
+        except (OSError, DrystoneError):
+            if not medium.broken:
+                raise
+    machine.writers += 1
+    rows = Rows(machine.ring, devices, StampSource(clock, machine.writers))
+    store = DeviceStore(
+        rows, devices, machine.policies, clock, SeededRandom(random), [SimWorker(turns), SimWorker(turns)]
+    )
+    async with trio.open_nursery() as nursery:
+        house = _with_daemons(store, devices, clock)
+        await house.settler.find_left_behind()
+        for device in devices.values():
+            nursery.start_soon(device.run)
+        loops: list[Callable[[], object]] = [
+            house.collector.run,
+            house.collector.run_tombstones,
+            house.settler.run,
+            house.expirer.run,
+            house.repairer.run,
+        ]
+        for loop in loops:
+            nursery.start_soon(loop)  # type: ignore[arg-type]
+        yield house
+        nursery.cancel_scope.cancel()
+
+
+def _index_of(machine: Machine, number: int, disk: SimDisk) -> Callable[[], SimIndex]:
+    return lambda: SimIndex(machine.indexes[number], disk.index_step, machine.media[number].random)
+
+
+def _with_daemons(store: DeviceStore, devices: Mapping[int, Device], clock: Clock) -> House:
+    progress = ProgressTable(clock)
+    repairer = Repairer(store, progress)
+    return House(
+        store,
+        dict(devices),
+        Collector(store, progress),
+        Settler(store, progress),
+        Expirer(store, clock, progress),
+        repairer,
+        Scrubber(store, repairer, clock, progress),
+    )

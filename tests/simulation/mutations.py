@@ -1,0 +1,188 @@
+"""Planted bugs: each a small, plausible mistake in the store, put in place for the length of a context.
+
+The exploration must catch every one of them within a bounded number of seeds (`test_mutations`); a checker that
+cannot is no checker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple
+from unittest import mock
+
+from store.engine import compaction, recovery
+from store.engine import record as records
+from store.engine.bulk import BulkWriter
+from store.engine.device import Device
+from store.engine.recovery import Found, Reader
+from store.engine.row import Location, decode_value, move_value
+from store.engine.view import View
+from store.objects.rows import Ballot, Rows
+from store.objects.upload import DataUpload
+from tests.simulation.disk import SimFile
+
+Mutation = Callable[[], AbstractContextManager[object]]
+
+
+class Planted(NamedTuple):
+    """A mutation, the workload that must catch it, and within how many seeds."""
+
+    workload: str
+    seeds: int
+    plant: Mutation
+
+
+def sync_skipped() -> AbstractContextManager[object]:
+    """A sync of the log answers without having been done."""
+    sync = SimFile.sync
+
+    def skip(self: SimFile) -> None:
+        if not self.name.endswith(".log"):
+            sync(self)
+
+    return mock.patch.object(SimFile, "sync", skip)
+
+
+def index_ahead_of_log() -> AbstractContextManager[object]:
+    """The index says that it holds records which are only about to be committed."""
+
+    def mark(self: Device) -> None:
+        committer = self._committer
+        queued = sum(sealed.payload_bytes + len(sealed.body) + 64 for sealed, _ in committer._queue)
+        self.view.mark(b"log", (committer.segment, committer.offset + queued + 4096, committer.seq))
+        self.view.mark(b"bulk", self._bulk.position)
+
+    return mock.patch.object(Device, "_mark_applied", mark)
+
+
+def payload_unchecked() -> AbstractContextManager[object]:
+    """Recovery takes a record whose header is whole, whatever became of its payload."""
+    return mock.patch.object(recovery, "verify_payload")
+
+
+def torn_tail_taken() -> AbstractContextManager[object]:
+    """Behind a bad record at the log's end, whatever is valid is taken too."""
+
+    def beyond(reader: Reader, offset: int, end: int | None, _seq: int, _last: bool) -> Found | None:
+        return reader.next(offset + records.LOG_ALIGN, reader.size if end is None else end)
+
+    return mock.patch.object(recovery, "_beyond", beyond)
+
+
+def damage_cut() -> AbstractContextManager[object]:
+    """A bad record ends the log, even where something behind it says that it was durable."""
+    return mock.patch.object(recovery, "_beyond", return_value=None)
+
+
+def compaction_wins() -> AbstractContextManager[object]:
+    """The index moves to compaction's copy without a look at what it points to now."""
+
+    def move(self: View, packed: bytes, old: Location, new: Location) -> bool:
+        value = self.row_value(packed)
+        if value is None:
+            return False
+        before = decode_value(packed, value).location
+        self._memtable.put(packed, move_value(packed, value, new))
+        self.add_live(before, -before.length)
+        self.add_live(new, new.length)
+        return True
+
+    return mock.patch.object(View, "move", move)
+
+
+@contextmanager
+def write_quorum_off_by_one() -> Iterator[None]:
+    """One home less is enough for a write."""
+
+    def has_quorums(self: Ballot) -> bool:
+        return all(sum(home in self._applied for home in homes) >= len(homes) // 2 for homes in self._sets)
+
+    with mock.patch.object(Ballot, "_has_quorums", has_quorums):
+        yield
+
+
+@contextmanager
+def read_quorum_off_by_one() -> Iterator[None]:
+    """One home less is enough for a read."""
+    with mock.patch("store.objects.rows.quorum", lambda copies: max(1, copies // 2)):
+        yield
+
+
+def row_before_data() -> AbstractContextManager[object]:
+    """An upload's row is committed without waiting for its data to be durable."""
+
+    async def no_sync(_self: DataUpload) -> None:
+        """Wait for nothing."""
+
+    return mock.patch.object(DataUpload, "_sync", no_sync)
+
+
+def stale_records_taken() -> AbstractContextManager[object]:
+    """Records of a recycled segment's former life are taken for its own."""
+    parse = records.parse_header
+
+    def lenient(data: records.Buffer, *, segment: int, offset: int) -> records.Header | None:
+        if len(data) < records.HEADER_BYTES:
+            return None
+        own = records._HEAD.unpack_from(data)[6]
+        return parse(data, segment=own, offset=offset)
+
+    return mock.patch.object(recovery, "parse_header", lenient)
+
+
+def drop_not_waiting() -> AbstractContextManager[object]:
+    """A drop is confirmed while blocks of the same data are still on their way."""
+    return mock.patch.object(BulkWriter, "settled", return_value=True)
+
+
+def failed_sync_forgiven() -> AbstractContextManager[object]:
+    """A failed sync is tried again, and then believed."""
+    sync = SimFile.sync
+
+    def twice(self: SimFile) -> None:
+        try:
+            sync(self)
+        except OSError:
+            sync(self)
+
+    return mock.patch.object(SimFile, "sync", twice)
+
+
+def segment_freed_early() -> AbstractContextManager[object]:
+    """A segment counts as empty before the index says so."""
+
+    async def compacted(device: Device, below: float) -> int:
+        victims = device.compactable(below)
+        if not victims:
+            return 0
+        copied = await compaction.compact_segment(device, victims[0])
+        await device._remove_segment(victims[0])
+        return copied
+
+    return mock.patch("store.engine.device.compact", compacted)
+
+
+def write_back_skipped() -> AbstractContextManager[object]:
+    """A reader that sees two versions answers without bringing the newer one to a quorum."""
+
+    async def nothing(*_: object) -> None:
+        """Write nothing."""
+
+    return mock.patch.object(Rows, "_write_back", nothing)
+
+
+MUTATIONS: dict[str, Planted] = {
+    "sync-skipped": Planted("engine", 40, sync_skipped),
+    "index-ahead-of-log": Planted("engine", 40, index_ahead_of_log),
+    "payload-unchecked": Planted("engine", 60, payload_unchecked),
+    "torn-tail-taken": Planted("engine", 60, torn_tail_taken),
+    "compaction-wins": Planted("engine", 60, compaction_wins),
+    "drop-not-waiting": Planted("engine", 120, drop_not_waiting),
+    "failed-sync-forgiven": Planted("engine", 120, failed_sync_forgiven),
+    "segment-freed-early": Planted("engine", 60, segment_freed_early),
+    "stale-records-taken": Planted("engine", 60, stale_records_taken),
+    "write-quorum-off-by-one": Planted("objects", 40, write_quorum_off_by_one),
+    "read-quorum-off-by-one": Planted("objects", 40, read_quorum_off_by_one),
+    "row-before-data": Planted("objects", 40, row_before_data),
+}

@@ -1,0 +1,120 @@
+"""What must be true of a whole store at rest: its objects, listings and counts, and that nothing is left over."""
+
+from __future__ import annotations
+
+from store.core.errors import NotFoundError
+from store.engine.block import parse_key
+from store.engine.check import check_device
+from store.engine.row import SYSTEM, decode_value
+from store.objects.model import Container, ListingQuery, ObjectEntry
+from store.objects.rowcodec import decode_object
+from store.objects.store import DeviceStore
+from tests.simulation.engine_checks import EVERYTHING, WrongError
+from tests.simulation.house import House
+from tests.simulation.object_model import Register, Value, find
+from tests.simulation.world import now
+
+Model = dict[tuple[str, str], Register]
+"""By container and name."""
+
+
+async def read_value(store: DeviceStore, container: Container, name: str) -> tuple[str | None, bytes]:
+    """(mark, data) of an object; None where there is none."""
+    try:
+        async with store.open(container, name) as opened:
+            pieces = [bytes(piece) async for piece in opened.read()]
+            data = b"".join(pieces)
+            if len(data) != opened.info.size:
+                raise WrongError(f"{name}: {len(data)} bytes of {opened.info.size}")
+            return opened.info.head.headers["mark"], data
+    except NotFoundError:
+        return None, b""
+
+
+def judge(name: str, allowed: set[Value | None], mark: str | None, data: bytes, at: float) -> Value | None:
+    """The value that was shown. Raises WrongError if it may not be."""
+    right, value = find(allowed, mark, at)
+    if not right:
+        raise WrongError(f"{name} shows {mark}, which is none of {allowed}")
+    if value is not None and mark is not None and data != value.data():
+        raise WrongError(f"{name} shows other bytes than were written as {mark}")
+    return value
+
+
+async def check_objects(house: House, containers: list[Container], model: Model, *, settled: bool) -> None:
+    """Every object and every listing, and once writes have settled every count; decides the model."""
+    for container in containers:
+        shown = {}
+        expired = []
+        for (held_by, name), register in model.items():
+            if held_by == container.name:
+                mark, data = await read_value(house.store, container, name)
+                value = judge(name, {register.current, *register.pending}, mark, data, now())
+                register.shown(value)
+                if mark is not None and value is not None:
+                    shown[name] = value
+                elif value is not None:
+                    expired.append(value)
+        await _check_listing(house.store, container, shown)
+        if settled:
+            await _check_usage(house.store, container, list(shown.values()), expired)
+
+
+async def _check_listing(store: DeviceStore, container: Container, shown: dict[str, Value]) -> None:
+    listed = []
+    marker = ""
+    while page := await store.list_objects(container, ListingQuery(limit=3, marker=marker)):
+        listed += page
+        marker = page[-1].name
+    names = sorted(shown, key=str.encode)
+    if [entry.name for entry in listed] != names:
+        raise WrongError(f"{container.name} lists {[entry.name for entry in listed]}, but has {names}")
+    for entry in listed:
+        if not isinstance(entry, ObjectEntry) or entry.size != shown[entry.name].size:
+            raise WrongError(f"{container.name} lists {entry}, but has {shown[entry.name]}")
+
+
+async def _check_usage(store: DeviceStore, container: Container, shown: list[Value], expired: list[Value]) -> None:
+    """The count is exact, but for what has expired and may be deleted or not."""
+    usage = await store.container_usage(container)
+    count, size = len(shown), sum(value.size for value in shown)
+    more = sum(value.size for value in expired)
+    if not (count <= usage.objects <= count + len(expired) and size <= usage.bytes <= size + more):
+        raise WrongError(f"{container.name} counts {usage}, but has {count} objects and {size} bytes")
+
+
+def check_nothing_left(house: House) -> None:
+    """After the daemons: no notes, no marks, no tombstones, and no block that no row names."""
+    named: set[tuple[int, bytes]] = set()
+    for device in house.devices.values():
+        for packed, value in device.view.range(b"r", b"s", EVERYTHING):
+            row = decode_value(packed, value)
+            if row.name[:1] == SYSTEM:
+                raise WrongError(f"device {device.id} keeps the mark {row.name.hex()}")
+            if row.data_id:
+                placed = decode_object(row.summary, house.store.rows.stamps.next()).placed
+                assert placed is not None
+                named.update((number, row.data_id) for number in placed.devices)
+    for device in house.devices.values():
+        view = device.view
+        for what, left in (
+            ("garbage", view.garbage(EVERYTHING)),
+            ("uploads", view.uploads(EVERYTHING)),
+            ("tombstones", view.tombstones(b"", EVERYTHING)),
+        ):
+            if left:
+                raise WrongError(f"device {device.id} keeps {what}: {left}")
+        blocks = [parse_key(packed) for packed, _ in view.range(b"d", b"e", EVERYTHING)]
+        orphans = [key for key in blocks if (device.id, key.data_id) not in named]
+        if orphans:
+            raise WrongError(f"device {device.id} keeps blocks that nobody names: {orphans}")
+
+
+async def check_devices(house: House) -> None:
+    """Each device by itself."""
+    for device in house.devices.values():
+        report = await check_device(device)
+        if report.problems:
+            raise WrongError(f"device {device.id}: " + "; ".join(report.problems))
+        if device.health.damages or not device.trusted:
+            raise WrongError(f"device {device.id}: damage where there is none: {device.health.damage}")

@@ -1,0 +1,20 @@
+"""The exploration catches planted bugs; the same seeds pass without them (test_crashes)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.explore import explore_seed
+from tests.simulation.mutations import MUTATIONS
+
+
+@pytest.mark.parametrize("name", sorted(MUTATIONS))
+def test_a_planted_bug_is_caught(name: str) -> None:
+    planted = MUTATIONS[name]
+    with planted.plant():
+        for seed in range(planted.seeds):
+            try:
+                explore_seed(planted.workload, seed)
+            except Exception:
+                return
+    pytest.fail(f"{planted.seeds} seeds of {planted.workload} passed with the bug {name}")
