@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.swift import listing, listing_formats, metadata
+from gateway.swift import account_acl, listing, listing_formats, metadata, quotas
 from gateway.swift.auth import User, denied
 from gateway.swift.dates import timestamp
 from gateway.swift.errors import HTML, Fields, RefusedError
@@ -12,7 +12,7 @@ from store.core.errors import NotFoundError
 from store.core.stamp import Stamp
 from store.objects.model import Account, Usage
 
-SECRET = frozenset({"x-account-meta-temp-url-key", "x-account-meta-temp-url-key-2", "x-account-access-control"})
+SECRET = frozenset({"x-account-meta-temp-url-key", "x-account-meta-temp-url-key-2", account_acl.HEADER})
 """What only the account's owner is shown."""
 
 
@@ -42,12 +42,14 @@ def fields(service: Service, request: Request, account: Account, usage: Usage) -
     for header, value in account.headers.items():
         if owner or header not in SECRET:
             found.append((header.encode(), value.encode()))
+    found += quotas.shown(account.headers)
     return found
 
 
 async def _find(service: Service, request: Request) -> tuple[Account, Usage, bool]:
     """The account; where there is none yet, one that looks as it will once something is written to it."""
     _check_name(service, request)
+    await service.hear(request, request.account)
     request.asker.require(request, request.account, "", "", reading=True)
     try:
         account = await service.store.account(request.account)
@@ -84,6 +86,8 @@ async def get(service: Service, request: Request) -> None:
 
 async def _change(service: Service, request: Request) -> bool:
     changes = metadata.changes(request, "account", service.limits)
+    changes |= account_acl.change(request)
+    quotas.account_changes(service, request, changes)
     if changes:
         try:
             present = (await service.store.account(request.account)).headers
@@ -95,9 +99,10 @@ async def _change(service: Service, request: Request) -> bool:
 
 
 async def put(service: Service, request: Request) -> None:
-    """PUT: make the account, or change its metadata."""
+    """PUT: make the account, or change its metadata. For reseller admins, as DELETE is: an account that is missing
+    is made by its owner's first write."""
     _check_name(service, request)
-    _owner(service, request)
+    _reseller(service, request)
     made = await _change(service, request)
     await request.respond(201 if made else 202, [(b"content-type", HTML)])
 
@@ -105,7 +110,8 @@ async def put(service: Service, request: Request) -> None:
 async def post(service: Service, request: Request) -> None:
     """POST: change the account's metadata; it is made where there is none."""
     _check_name(service, request)
-    _owner(service, request)
+    await service.hear(request, request.account)
+    request.asker.require(request, request.account, "", "", reading=False)
     if not service.config.account_autocreate:
         await service.store.account(request.account)
     await _change(service, request)
@@ -114,17 +120,17 @@ async def post(service: Service, request: Request) -> None:
 
 async def delete(service: Service, request: Request) -> None:
     """DELETE: remove an empty account. Only a reseller admin may, as in Swift: an owner would lock themselves out."""
-    asker = request.asker
-    if not (isinstance(asker, User) and asker.reseller):
-        raise denied(request, service.config, known=isinstance(asker, User))
+    _reseller(service, request)
     if request.query:
         raise RefusedError(400)
     await service.store.delete_account(request.account)
     await request.respond(204, [(b"content-type", HTML)])
 
 
-def _owner(service: Service, request: Request) -> None:
-    request.asker.require(request, request.account, "", "", reading=False)
+def _reseller(service: Service, request: Request) -> None:
+    asker = request.asker
+    if not (isinstance(asker, User) and asker.reseller):
+        raise denied(request, service.config, known=isinstance(asker, User))
 
 
 async def ensure(service: Service, request: Request) -> None:

@@ -11,7 +11,8 @@ from typing import Protocol
 from urllib.parse import quote
 
 from authn.identity import Authenticator, Identity
-from gateway.swift import acl
+from gateway.swift import account_acl, acl
+from gateway.swift.account_acl import Level
 from gateway.swift.config import Config
 from gateway.swift.errors import RefusedError
 from gateway.swift.request import Request
@@ -64,9 +65,10 @@ class Anonymous:
 class User:
     """Somebody with a token."""
 
-    __slots__ = ("_accounts", "_operator", "_reader", "_reseller", "_roles", "config", "identity")
+    __slots__ = ("_accounts", "_granted", "_operator", "_reader", "_reseller", "_roles", "config", "identity")
 
-    def __init__(self, identity: Identity, config: Config) -> None:
+    def __init__(self, identity: Identity, config: Config, *, service: bool = False) -> None:
+        """`service`: a service's token came along."""
         self.identity = identity
         self.config = config
         self._roles = roles = frozenset(role.lower() for role in identity.roles)
@@ -75,13 +77,24 @@ class User:
         self._reader = not config.reader_roles.isdisjoint(roles)
         project = identity.project_id
         self._accounts = (
-            tuple(f"{prefix}_{project}" if prefix else project for prefix in config.reseller_prefixes)
+            tuple(
+                f"{prefix}_{project}" if prefix else project
+                for prefix in config.reseller_prefixes
+                if service or prefix not in config.service_prefixes
+            )
             if project
             else ()
         )
+        self._granted: dict[str, Level] | None = None
 
     def owns(self, account: str) -> bool:
-        return self._reseller or (self._operator and account in self._accounts)
+        if self._reseller or (self._operator and account in self._accounts):
+            return True
+        return self._granted is not None and self._granted.get(account) is Level.ADMIN
+
+    def learn(self, account: str, stored: str) -> None:
+        """Hear what an account's access list gives; until then it gives nothing."""
+        self._granted = {**(self._granted or {}), account: account_acl.level(stored, self.identity)}
 
     @property
     def reseller(self) -> bool:
@@ -104,6 +117,9 @@ class User:
                 return
         if at_home and reading and self._reader:
             return
+        granted = Level.NONE if self._granted is None else self._granted.get(account, Level.NONE)
+        if granted >= (Level.READ if reading else Level.WRITE) and (reading or container):
+            return
         raise denied(request, self.config, known=True)
 
 
@@ -118,4 +134,11 @@ async def asker(request: Request, authenticator: Authenticator, config: Config, 
     if not token:
         return anonymous
     identity = await authenticator.identify(token.decode("latin-1"))
-    return anonymous if identity is None else User(identity, config)
+    if identity is None:
+        return anonymous
+    beside = request.headers.get(b"x-service-token")
+    if not beside:
+        return User(identity, config)
+    other = await authenticator.identify(beside.decode("latin-1"))
+    service = other is not None and config.service_role in {role.lower() for role in other.roles}
+    return User(identity, config, service=service)

@@ -22,19 +22,33 @@ class Limits:
     account_listing_limit: int = 10_000
     max_manifest_segments: int = 1000
     max_manifest_size: int = 8 * 1024 * 1024
+    max_deletes_per_request: int = 10_000
+    max_failed_deletes: int = 1000
+    max_containers_per_extraction: int = 10_000
+    max_failed_extractions: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """The gateway's choices.
 
-    `reseller_prefixes`: an account is one of these, an underscore and a project's id. `operator_roles` own their
+    `reseller_prefixes`: an account is one of these, an underscore and a project's id; those of `service_prefixes` are
+    reached only with a service's token beside the user's, that is one with `service_role`. `operator_roles` own their
     project's account, `reader_roles` read it, `reseller_role` owns every account. `realm` is what a refusal names
-    where no account is. `tempurl_digests` are those that a signature may use. `title_case_headers` spells names in
-    answers as `Content-Type`, for clients that look at case; ASGI says lower case, so the server must let it pass.
+    where no account is. `tempurl_digests` are those that a signature (of a URL or a form) may use.
+
+    `storage_domains`: a host below one of these names an account, or a container and an account (see domain_remap).
+    `cors_origins` may read whatever its container allows, `cors_exposed` are headers that they see besides the usual.
+    `open_expired` lets X-Open-Expired show what has expired and is not collected yet. `quote_etags` is for containers
+    and accounts that do not say themselves. `cross_domain_policy` is what `/crossdomain.xml` holds.
+
+    `title_case_headers` spells names in answers as `Content-Type`, for clients that look at case; ASGI says lower
+    case, so the server must let it pass.
     """
 
-    reseller_prefixes: tuple[str, ...] = ("AUTH",)
+    reseller_prefixes: tuple[str, ...] = ("AUTH", "SERVICE")
+    service_prefixes: frozenset[str] = frozenset({"SERVICE"})
+    service_role: str = "service"
     operator_roles: frozenset[str] = frozenset({"admin", "member", "swiftoperator"})
     reader_roles: frozenset[str] = frozenset({"reader"})
     reseller_role: str = "reselleradmin"
@@ -44,5 +58,12 @@ class Config:
     tempurl_digests: tuple[str, ...] = ("sha1", "sha256", "sha512")
     tempurl_methods: tuple[str, ...] = ("GET", "HEAD", "PUT", "POST", "DELETE")
     heartbeat_seconds: float = 10.0
+    storage_domains: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    cors_exposed: tuple[str, ...] = ()
+    strict_cors: bool = True
+    open_expired: bool = True
+    quote_etags: bool = False
+    cross_domain_policy: str = '<allow-access-from domain="*" secure="false" />'
     title_case_headers: bool = False
     limits: Limits = field(default_factory=Limits)

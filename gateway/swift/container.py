@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.swift import account, acl, listing, listing_formats, metadata
+from gateway.swift import account, acl, listing, listing_formats, metadata, quotas
 from gateway.swift.dates import http_date, modified_seconds, timestamp
 from gateway.swift.errors import HTML, Fields, RefusedError, bad_request
 from gateway.swift.request import Request
@@ -13,6 +13,9 @@ from store.core.errors import NotFoundError
 from store.objects.model import Container, ListingQuery, ObjectEntry, Subdir, Usage
 
 ACCESS = ("x-container-read", "x-container-write")
+
+WRITTEN = ".put"
+"""A note of the second in which a PUT that says nothing was last here, since it moves Last-Modified as in Swift."""
 
 SECRET = frozenset({*ACCESS, "x-container-meta-temp-url-key", "x-container-meta-temp-url-key-2"})
 """What only the account's owner is shown."""
@@ -31,7 +34,7 @@ def fields(service: Service, request: Request, container: Container, usage: Usag
     ]
     owner = request.asker.owns(container.account)
     for header, value in container.headers.items():
-        if owner or header not in SECRET:
+        if (owner or header not in SECRET) and header[0] != ".":
             found.append((header.encode(), value.encode()))
     return found
 
@@ -94,6 +97,9 @@ async def _directory(service: Service, container: Container, name: str) -> Objec
 
 def _changes(service: Service, request: Request) -> dict[str, str | None]:
     changes = metadata.changes(request, "container", service.limits)
+    quotas.check_container(changes)
+    if not request.asker.owns(request.account):  # somebody whom the account's list lets write here
+        return {name: value for name, value in changes.items() if name not in SECRET}
     for name in ACCESS:
         if f"x-remove-{name[2:]}".encode() in request.headers:
             changes[name] = None
@@ -120,7 +126,7 @@ def _policy(service: Service, request: Request) -> int | None:
 
 async def put(service: Service, request: Request) -> None:
     """PUT: make the container, or change it."""
-    request.asker.require(request, request.account, request.container, "", reading=False)
+    await _require_writer(service, request)
     changes = _changes(service, request)
     policy = _policy(service, request)
     length = len(request.container.encode())
@@ -136,9 +142,17 @@ async def put(service: Service, request: Request) -> None:
     await request.respond(201 if made else 202, [(b"content-type", HTML)])
 
 
+async def _require_writer(service: Service, request: Request) -> None:
+    """Containers themselves are changed by owners, and by those whom the account's list lets write."""
+    await service.hear(request, request.account)
+    request.asker.require(request, request.account, request.container, "", reading=False)
+
+
 async def _store(service: Service, request: Request, changes: dict[str, str | None], policy: int | None) -> bool:
     if changes:
         await _check_total(service, request, changes)
+    else:
+        changes = {WRITTEN: str(int(service.now()))}
     _container, made = await service.store.put_container(request.account, request.container, changes, policy)
     return made
 
@@ -153,7 +167,7 @@ async def _check_total(service: Service, request: Request, changes: dict[str, st
 
 async def post(service: Service, request: Request) -> None:
     """POST: change the container's metadata and access lists."""
-    request.asker.require(request, request.account, request.container, "", reading=False)
+    await _require_writer(service, request)
     changes = _changes(service, request)
     present = await service.store.container(request.account, request.container)
     metadata.check_total(present.headers, changes, "container", service.limits)
@@ -163,6 +177,6 @@ async def post(service: Service, request: Request) -> None:
 
 async def delete(service: Service, request: Request) -> None:
     """DELETE: remove an empty container."""
-    request.asker.require(request, request.account, request.container, "", reading=False)
+    await _require_writer(service, request)
     await service.store.delete_container(request.account, request.container)
     await request.respond(204, [(b"content-type", HTML)])

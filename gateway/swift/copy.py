@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import quote, unquote
 
-from gateway.swift import conditions, metadata, object_get, object_put, ranges, slo, slo_manifest, slo_read
+from gateway.swift import conditions, metadata, object_get, object_put, quotas, ranges, slo, slo_manifest, slo_read
 from gateway.swift.dates import http_date, modified_seconds
 from gateway.swift.errors import Fields, IncompleteError, RefusedError, bad_request
 from gateway.swift.request import Request, is_true
@@ -161,6 +161,7 @@ async def _write(
         start, stop = fitted[0]
     if stop - start > service.limits.max_file_size:
         raise RefusedError(413)
+    await quotas.admit(service, request, container, stop - start)
     inline = view.inline
     if inline is not None and stop - start <= INLINE_BYTES_MAX:
         return await object_put.put_small(service, container, request.object, inline[start:stop], head, condition)

@@ -41,6 +41,9 @@ def capabilities(service: Service) -> dict[str, Any]:
             "account_listing_limit": limits.account_listing_limit,
             "extra_header_count": 0,
         },
+        "tempauth": {"account_acls": True},
+        "account_quotas": {},
+        "container_quotas": {},
         "slo": {
             "max_manifest_segments": limits.max_manifest_segments,
             "max_manifest_size": limits.max_manifest_size,

@@ -6,7 +6,7 @@ import hashlib
 import mimetypes
 from collections.abc import AsyncIterator
 
-from gateway.swift import conditions, dlo, expiry, metadata
+from gateway.swift import conditions, dlo, expiry, metadata, quotas
 from gateway.swift.conditions import unquoted
 from gateway.swift.dates import http_date, modified_seconds
 from gateway.swift.errors import HTML, PLAIN, ClientGoneError, Fields, RefusedError, bad_request
@@ -30,6 +30,7 @@ async def put(service: Service, request: Request) -> None:
             "multipart-manifest=put.",
         )
     size = body_size(service, request)
+    left = await quotas.admit(service, request, container, size)
     small = size is not None and size <= INLINE_BYTES_MAX
     if condition is not ALWAYS and (condition.match is not None or not small):
         condition = await settled(service, request, container, condition)
@@ -41,7 +42,7 @@ async def put(service: Service, request: Request) -> None:
             raise ClientGoneError
         info = await put_small(service, container, request.object, data, head, condition, etag)
     else:
-        info = await write(service, container, request.object, request.pieces(), size, head, condition, etag)
+        info = await write(service, container, request.object, request.pieces(), size, head, condition, etag, left)
     await request.respond(201, created(info))
 
 
@@ -148,17 +149,25 @@ async def write(
     head: ObjectHead,
     condition: Condition,
     etag: str = "",
+    left: int | None = None,
 ) -> ObjectInfo:
-    """Store a body as it comes. Nothing is visible unless all of it came and is what was promised."""
+    """Store a body as it comes. Nothing is visible unless all of it came and is what was promised.
+
+    `left` is how much the quotas allow, None where there are none.
+    """
+    most = service.limits.max_file_size
+    too_large = RefusedError(413)
+    if left is not None and left < most:
+        most, too_large = left, quotas.exceeded()
     begun = bytearray()
     if size is None:
         async for piece in pieces:
             begun += piece
             if len(begun) > INLINE_BYTES_MAX:
                 break
-        else:
-            if len(begun) > service.limits.max_file_size:
-                raise RefusedError(413)
+        if len(begun) > most:
+            raise too_large
+        if len(begun) <= INLINE_BYTES_MAX:
             return await put_small(service, container, name, begun, head, condition, etag)
     async with service.store.upload(container, name, size) as upload:
         total = len(begun)
@@ -166,8 +175,8 @@ async def write(
             await upload.write(begun)
         async for piece in pieces:
             total += len(piece)
-            if total > service.limits.max_file_size:
-                raise RefusedError(413)
+            if total > most:
+                raise too_large
             if piece:
                 await upload.write(piece)
         if size is not None and total != size:

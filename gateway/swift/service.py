@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateway.swift import account_acl
+from gateway.swift.auth import User
 from gateway.swift.config import Config, Limits
 from gateway.swift.errors import RefusedError
 from gateway.swift.request import Request
@@ -30,6 +32,18 @@ class Service:
         """Seconds since the epoch."""
         return self.clock.wall_us() / 1e6
 
+    async def hear(self, request: Request, account: str) -> None:
+        """Tell the asker what an account that is not theirs gives them by its own access list."""
+        asker = request.asker
+        if not isinstance(asker, User) or asker.owns(account):
+            return
+        try:
+            stored = (await self.store.account(account)).headers.get(account_acl.HEADER)
+        except NotFoundError:
+            return
+        if stored:
+            asker.learn(account, stored)
+
     async def container(
         self,
         request: Request,
@@ -44,6 +58,7 @@ class Service:
         Raises RefusedError: 401 or 403 before 404, so that strangers learn nothing of what exists.
         """
         account = request.account if account is None else account
+        await self.hear(request, account)
         name = request.container if name is None else name
         try:
             container = await self.store.container(account, name)

@@ -10,7 +10,7 @@ from typing import Any
 
 import trio
 
-from gateway.swift import conditions, large_report, object_put, ranges, slo_manifest, slo_read
+from gateway.swift import conditions, large_report, object_put, quotas, ranges, slo_manifest, slo_read
 from gateway.swift.dates import iso
 from gateway.swift.errors import RefusedError, bad_request, refusal, status_line
 from gateway.swift.large_report import Problem
@@ -59,6 +59,7 @@ async def put_manifest(
     extra: list[tuple[bytes, bytes]] | None = None,
 ) -> None:
     """Check a manifest and keep it as the request's object; `extra` fields go with the answer."""
+    await quotas.admit(service, request, container, len(body))
     try:
         wanted = slo_manifest.parse(body, f"{request.container}/{request.object}")
     except ManifestError as error:

@@ -135,15 +135,15 @@ async def test_secrets_are_for_owners(client: Client) -> None:
 
 
 async def test_other_prefixes_and_choices() -> None:
-    client = Client(Config(reseller_prefixes=("AUTH", "SERVICE"), allow_account_management=False))
-    assert (await client("PUT", "c", account="SERVICE_home-id")).status == 201
-    assert (await client("PUT")).status == 405
+    client = Client(Config(reseller_prefixes=("AUTH", "OTHER"), allow_account_management=False))
+    assert (await client("PUT", "c", account="OTHER_home-id")).status == 201
+    assert (await client("PUT", token="reseller")).status == 405
     assert (await client("DELETE", token="reseller")).status == 405
     client = Client(Config(account_autocreate=False))
     assert (await client("GET")).status == 404
     assert (await client("POST")).status == 404
     assert (await client("PUT", "c")).status == 404
-    assert (await client("PUT")).status == 201
+    assert (await client("PUT", token="reseller")).status == 201
     assert (await client("PUT", "c")).status == 201
 
 

@@ -115,9 +115,10 @@ async def test_what_a_put_must_state(client: Client) -> None:
     assert answer.status == 400
 
 
-async def test_an_account_is_removed_by_a_reseller_alone(client: Client) -> None:
-    assert (await client("PUT")).status == 201
-    assert (await client("PUT")).status == 202
+async def test_an_account_is_made_and_removed_by_a_reseller_alone(client: Client) -> None:
+    assert (await client("PUT")).status == 403
+    assert (await client("PUT", token="reseller")).status == 201
+    assert (await client("PUT", token="reseller")).status == 202
     assert (await client("DELETE")).status == 403
     await client("PUT", "c")
     assert (await client("DELETE", token="reseller")).status == 409
