@@ -99,7 +99,7 @@ class Segments:
         return sorted(segment for segment, its_kind in self.kinds.items() if its_kind is kind)
 
     def file(self, segment: int) -> File:
-        """The open file. Raises DamageError where there is no such segment."""
+        """The open file. Raises DamageError where there is no such segment, or the disk does not give it."""
         file = self._files.get(segment)
         if file is not None:
             return file
@@ -109,6 +109,8 @@ class Segments:
             file = self._disk.open(self.path(segment))
         except FileNotFoundError as error:
             raise DamageError(f"segment {segment:016x} is gone") from error
+        except OSError as error:
+            raise DamageError(f"segment {segment:016x} cannot be opened: {error}") from error
         self._keep(segment, file)
         return file
 

@@ -19,7 +19,7 @@ from store.core.worker import run_in
 from store.engine.block import BlockKey, encode_meta
 from store.engine.device import Device
 from store.engine.record import Kind, seal
-from store.engine.row import Flag, IndexRow, RowKey, index_key
+from store.engine.row import SYSTEM, Flag, IndexRow, RowKey, index_key
 from store.objects.erasure import codec_for
 from store.objects.reading import DataReader
 from store.objects.rowcodec import Placed, decode_object
@@ -79,6 +79,8 @@ class Repairer:
 
     async def repair(self, key: RowKey) -> None:
         """Make one object whole. Raises DamageError where too little of it is left."""
+        if key.name[:1] == SYSTEM:
+            return  # a mark is the settler's: one that a commit has removed elsewhere must not be brought back
         packed = index_key(key)
         found = await self._newest(key, packed)
         if found is None:

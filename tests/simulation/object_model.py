@@ -67,6 +67,8 @@ def find(allowed: set[Value | None], mark: str | None, now: float) -> tuple[bool
         if value is not None and value.mark == mark:
             return True, value
     if mark is None:
-        gone = [value for value in allowed if value is None or (value.expires_at or 1 << 60) <= now]
-        return bool(gone), (gone[0] if gone else None)
+        expired = [value for value in allowed if value is not None and (value.expires_at or 1 << 60) <= now]
+        if expired:
+            return True, max(expired, key=lambda value: value.seed)
+        return None in allowed, None
     return False, None
