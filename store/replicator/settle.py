@@ -31,6 +31,7 @@ log = structlog.get_logger()
 
 RETRY_SECONDS = 10.0
 BATCH = 10_000
+AT_ONCE = 64
 
 
 class Settler:
@@ -46,6 +47,7 @@ class Settler:
     def add(self, target: RowKey, data_id: bytes) -> None:
         """This upload will not be committed any more by anyone who knows its outcome."""
         self._open[data_id] = target
+        self._progress.left = len(self._open)
         self._wake.set()
 
     async def find_left_behind(self) -> None:
@@ -68,19 +70,25 @@ class Settler:
                 self._wake.set()
 
     async def settle_all(self) -> None:
-        """Try to settle each open upload once."""
-        for data_id, target in list(self._open.items()):
+        """Try to settle each open upload once. Many at once: each waits for syncs and for an index to be written."""
+        limiter = trio.CapacityLimiter(AT_ONCE)
+        async with trio.open_nursery() as nursery:
+            for data_id, target in list(self._open.items()):
+                nursery.start_soon(self._try_one, limiter, data_id, target)
+        self._progress.rounds += 1
+
+    async def _try_one(self, limiter: trio.CapacityLimiter, data_id: bytes, target: RowKey) -> None:
+        async with limiter:
             try:
                 settled = await self._settle(target, data_id)
             except DrystoneError as error:
                 self._progress.trouble = str(error)
                 self._progress.failed += 1
-                continue
-            if settled:
-                self._open.pop(data_id, None)
-                self._progress.done += 1
+                return
+        if settled:
+            self._open.pop(data_id, None)
+            self._progress.done += 1
         self._progress.left = len(self._open)
-        self._progress.rounds += 1
 
     async def _settle(self, target: RowKey, data_id: bytes) -> bool:
         homes = self._store.rows.ring.homes_all(ROWS, target.place)
