@@ -27,7 +27,7 @@ from drystone.metrics import Metrics, Requests
 from drystone.node import Node, device_rows, open_node
 from gateway.http import serve, server_context
 from gateway.http.asgi import App
-from gateway.swift import SwiftApp
+from gateway.swift import Config, DomainRemap, SwiftApp
 from store.core.entropy import SystemRandom
 from store.core.errors import DrystoneError, InvalidError
 
@@ -63,6 +63,13 @@ ADMIN = "admin"
     help="A storage policy: N replicas or an erasure code. May be given again, also for an existing folder; "
     "the first of a new folder is its default.",
 )
+@click.option(
+    "--storage-domain",
+    "storage_domains",
+    multiple=True,
+    metavar="DOMAIN",
+    help="Serve the host CONTAINER.ACCOUNT.DOMAIN as that container. May be repeated.",
+)
 @click.option("--tls-certificate", type=click.Path(exists=True, dir_okay=False), help="Serve https with this chain.")
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="Its key, if it is in another file.")
 @click.option("--log-format", type=click.Choice(["auto", "plain", "json"]), default="auto", show_default=True)
@@ -96,6 +103,7 @@ async def run(
     devices: int,
     replicas: int | None,
     policies: tuple[str, ...],
+    storage_domains: tuple[str, ...],
     tls_certificate: str | None,
     tls_key: str | None,
 ) -> None:
@@ -114,7 +122,8 @@ async def run(
             clients.write(folder, url, ADMIN, admin.password, ADMIN)
         else:
             clients.update_url(folder, url)
-        await _serve(node, IdentityService(node.registry), listeners, tls, url, made=made)
+        swift = Config(storage_domains=storage_domains, title_case_headers=True)
+        await _serve(node, IdentityService(node.registry), listeners, tls, url, swift, made=made)
     log.info("stopped", folder=folder.path)
 
 
@@ -124,13 +133,16 @@ async def _serve(
     listeners: list[trio.SocketListener],
     tls: ssl.SSLContext | None,
     url: str,
+    swift: Config,
     *,
     made: bool,
 ) -> None:
     requests = Requests()
     metrics = Metrics(requests, partial(device_rows, node), node.progress.rows)
     others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}
-    front = Front(SwiftApp(node.store, identity), others, requests, metrics)
+    front: App = Front(SwiftApp(node.store, identity, swift), others, requests, metrics)
+    if swift.storage_domains:
+        front = DomainRemap(front, swift)
     began = time.monotonic()
 
     async def status() -> dict[str, Any]:

@@ -2,5 +2,6 @@
 
 from gateway.swift.app import SwiftApp
 from gateway.swift.config import Config, Limits
+from gateway.swift.domain_remap import DomainRemap
 
-__all__ = ["Config", "Limits", "SwiftApp"]
+__all__ = ["Config", "DomainRemap", "Limits", "SwiftApp"]

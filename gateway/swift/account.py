@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.swift import account_acl, listing, listing_formats, metadata, quotas
+from gateway.swift import account_acl, etag_quoter, listing, listing_formats, metadata, quotas
 from gateway.swift.auth import User, denied
 from gateway.swift.dates import timestamp
 from gateway.swift.errors import HTML, Fields, RefusedError
@@ -87,6 +87,7 @@ async def get(service: Service, request: Request) -> None:
 async def _change(service: Service, request: Request) -> bool:
     changes = metadata.changes(request, "account", service.limits)
     changes |= account_acl.change(request)
+    changes |= etag_quoter.change(request, "account")
     quotas.account_changes(service, request, changes)
     if changes:
         try:

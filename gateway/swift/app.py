@@ -8,7 +8,7 @@ from urllib.parse import quote
 import structlog
 
 from authn.identity import Authenticator
-from gateway.swift import auth, info, routes, tempurl
+from gateway.swift import auth, cors, crossdomain, info, routes, tempurl
 from gateway.swift.config import Config
 from gateway.swift.errors import PLAIN, RefusedError, cause, refusal
 from gateway.swift.request import Receive, Request, Scope, Send
@@ -71,8 +71,15 @@ class SwiftApp:
         if raw_path == b"/info":
             await self._serve_info(request)
             return
+        if raw_path == crossdomain.PATH and request.method in ("GET", "HEAD"):
+            await request.respond(
+                200, [(b"content-type", crossdomain.KIND)], crossdomain.document(self._service.config)
+            )
+            return
         request.split(raw_path)
         service = self._service
+        if b"origin" in request.headers:
+            await cors.prepare(service, request)
         handler = routes.handler(service, request)
         signed = await tempurl.asker(service, request) if tempurl.is_signed(scope.get("query_string", b"")) else None
         request.asker = signed or await auth.asker(request, self._authenticator, service.config, self._anonymous)

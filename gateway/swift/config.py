@@ -62,7 +62,7 @@ class Config:
     cors_origins: tuple[str, ...] = ()
     cors_exposed: tuple[str, ...] = ()
     strict_cors: bool = True
-    open_expired: bool = True
+    open_expired: bool = False
     quote_etags: bool = False
     cross_domain_policy: str = '<allow-access-from domain="*" secure="false" />'
     title_case_headers: bool = False

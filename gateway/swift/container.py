@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.swift import account, acl, listing, listing_formats, metadata, quotas
+from gateway.swift import account, acl, etag_quoter, listing, listing_formats, metadata, quotas
 from gateway.swift.dates import http_date, modified_seconds, timestamp
 from gateway.swift.errors import HTML, Fields, RefusedError, bad_request
 from gateway.swift.request import Request
@@ -98,6 +98,7 @@ async def _directory(service: Service, container: Container, name: str) -> Objec
 def _changes(service: Service, request: Request) -> dict[str, str | None]:
     changes = metadata.changes(request, "container", service.limits)
     quotas.check_container(changes)
+    changes |= etag_quoter.change(request, "container")
     if not request.asker.owns(request.account):  # somebody whom the account's list lets write here
         return {name: value for name, value in changes.items() if name not in SECRET}
     for name in ACCESS:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gateway.swift.errors import bad_request
-from gateway.swift.request import Request
+from gateway.swift.request import Request, is_true
+from gateway.swift.service import Service
 
 LATEST = 9_999_999_999
 """The last second that a ten-digit timestamp can name."""
@@ -25,6 +26,11 @@ def expires_at(request: Request, now: float) -> int | None:
     if ends <= now:
         raise bad_request("X-Delete-At in past")
     return ends
+
+
+def expired(service: Service, request: Request) -> bool:
+    """Whether the request may see what has ended and is not collected yet, and wants to."""
+    return service.config.open_expired and is_true(request.headers.get(b"x-open-expired"))
 
 
 def _integer(value: bytes, name: str) -> int:

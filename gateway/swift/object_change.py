@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from gateway.swift import conditions, object_put
+from collections.abc import Callable
+
+from gateway.swift import conditions, expiry, object_put
 from gateway.swift.errors import HTML, PAGES, RefusedError
 from gateway.swift.request import Request
 from gateway.swift.service import Service
-from gateway.swift.view import STATIC
-from store.objects.model import Container, ObjectHead, ObjectInfo
+from gateway.swift.view import STATIC, pour
+from store.core.errors import NotFoundError
+from store.objects.model import Condition, Container, ObjectHead, ObjectInfo
 
 
 async def post(service: Service, request: Request) -> None:
@@ -21,8 +24,28 @@ async def post(service: Service, request: Request) -> None:
         kept = {name: value for name, value in old.headers.items() if name == STATIC or name[0] == "."}
         return ObjectHead(said.content_type or old.content_type, {**said.headers, **kept}, old.listing, said.expires_at)
 
-    await service.store.update(container, request.object, edit)
+    try:
+        await service.store.update(container, request.object, edit)
+    except NotFoundError:
+        if not expiry.expired(service, request):
+            raise
+        await _restore(service, container, request.object, edit)
     await request.respond(202, [(b"content-type", HTML)], PAGES[202])
+
+
+async def _restore(service: Service, container: Container, name: str, edit: Callable[[ObjectInfo], ObjectHead]) -> None:
+    """Write an object anew that has ended and is still there. The store changes nothing that has ended, so its bytes
+    are written again; not over one that somebody has put there meanwhile."""
+    absent = Condition(none_match=frozenset({"*"}))
+    async with service.store.open(container, name, expired=True) as opened:
+        head = edit(opened.info)
+        if opened.inline is not None:
+            await service.store.put(container, name, opened.inline, head, absent)
+            return
+        async with service.store.upload(container, name, opened.info.size) as upload:
+            await pour(opened, 0, opened.info.size, upload.write)
+            await upload.digest()
+            await upload.commit(head, absent)
 
 
 async def _check_expiry(service: Service, request: Request, container: Container) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.swift import conditions, dlo, ranges, slo_read
 from gateway.swift.dates import modified_seconds
 from gateway.swift.errors import HTML, PAGES, Fields, RefusedError
+from gateway.swift.expiry import expired
 from gateway.swift.request import Request
 from gateway.swift.service import Service
 from gateway.swift.view import MANIFEST, STATIC, PlainView, View, fields
@@ -20,7 +21,7 @@ async def get(service: Service, request: Request) -> None:
     """GET: the object's bytes."""
     container = await service.container(request, reading=True)
     try:
-        async with service.store.open(container, request.object) as opened:
+        async with service.store.open(container, request.object, expired=expired(service, request)) as opened:
             await _answer(service, request, opened.info, await view_of(service, request, container, opened))
     except NotFoundError:
         raise _absent(request) from None
@@ -42,14 +43,14 @@ async def head(service: Service, request: Request) -> None:
     """HEAD: the same without the bytes."""
     container = await service.container(request, reading=True)
     try:
-        info = await service.store.head(container, request.object)
+        info = await service.store.head(container, request.object, expired=expired(service, request))
     except NotFoundError:
         raise _absent(request) from None
     headers = info.head.headers
     size, etag, quoted, extra = info.size, info.etag, False, Fields()
     if STATIC in headers:
         if not _NEEDS_MANIFEST.isdisjoint(request.query):
-            async with service.store.open(container, request.object) as opened:
+            async with service.store.open(container, request.object, expired=expired(service, request)) as opened:
                 await _answer(service, request, opened.info, await view_of(service, request, container, opened))
             return
         size, etag, quoted, extra = *slo_read.described(info), True, slo_read.own_fields(info)

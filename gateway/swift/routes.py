@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from gateway.swift import account, container, copy, object_change, object_get, object_put, slo, slo_delete
-from gateway.swift.errors import HTML, RefusedError
+from gateway.swift import account, container, copy, cors, object_change, object_get, object_put, slo, slo_delete
+from gateway.swift.errors import RefusedError
 from gateway.swift.request import Request
 from gateway.swift.service import Service
 
@@ -38,10 +38,8 @@ async def delete_object(service: Service, request: Request) -> None:
 
 
 async def options(service: Service, request: Request) -> None:
-    """OPTIONS: the methods there are. A cross-origin preflight is refused until containers can allow origins."""
-    if b"origin" in request.headers and b"access-control-request-method" in request.headers:
-        raise RefusedError(401)
-    await request.respond(200, [(b"allow", allowed(request)), (b"content-type", HTML)])
+    """OPTIONS: the methods there are, and whether a page of another site may use them."""
+    await cors.options(service, request, list(table(request)))
 
 
 ACCOUNT: dict[str, Handler] = {

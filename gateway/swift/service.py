@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.swift import account_acl
+from gateway.swift import account_acl, etag_quoter
 from gateway.swift.auth import User
 from gateway.swift.config import Config, Limits
 from gateway.swift.errors import RefusedError
@@ -15,6 +15,8 @@ from store.core.entropy import Random
 from store.core.errors import NotFoundError
 from store.objects.interface import ObjectStore
 from store.objects.model import Container, Policy
+
+_ACCOUNT_QUOTES, _CONTAINER_QUOTES = etag_quoter.header("account"), etag_quoter.header("container")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +69,12 @@ class Service:
             raise RefusedError(404) from None
         rule = container.headers.get("x-container-read" if reading else "x-container-write", "")
         request.asker.require(request, account, name, rule, reading=reading, listing=listing)
+        if request.object and await self._quotes_etags(container):
+            request.add_finisher(etag_quoter.quoting)
         return container
+
+    async def _quotes_etags(self, container: Container) -> bool:
+        flag = container.headers.get(_CONTAINER_QUOTES)
+        if flag is None:
+            flag = (await self.store.account(container.account)).headers.get(_ACCOUNT_QUOTES)
+        return self.config.quote_etags if flag is None else flag == "True"

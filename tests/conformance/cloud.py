@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.process.program import Program, running
 
 STORAGE_DOMAIN = "example.com"
-OPTIONS = ("--devices", "4", "--replicas", "3", "--policy", "second=2")
+OPTIONS = ("--devices", "4", "--replicas", "3", "--policy", "second=2", "--storage-domain", STORAGE_DOMAIN)
 
 NO_RIGHTS = "service"
 """A role that by itself gives nothing: the third user belongs to the project, and that is all."""

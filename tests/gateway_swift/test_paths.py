@@ -57,7 +57,7 @@ async def test_methods(client: Client, path: str, allowed: str) -> None:
     answer = await client("OPTIONS", path, token=None)
     assert (answer.status, answer["allow"]) == (200, allowed)
     preflight = {"Origin": "http://x", "Access-Control-Request-Method": "GET"}
-    assert (await client("OPTIONS", path, preflight, token=None)).status == 401
+    assert (await client("OPTIONS", path, preflight, token=None)).status == (401 if path else 200)
 
 
 NAMES = [
