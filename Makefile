@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 SEEDS ?= 1000
+MINUTES ?= 30
 UP ?=
 
-.PHONY: up test check bench explore conformance format clean
+.PHONY: up test check bench explore soak conformance format clean
 
 up: $(VENV)/.installed ## set up everything and start the whole cloud on 127.0.0.1
 	@exec $(BIN)/drystone up $(UP)
@@ -24,6 +25,9 @@ bench: $(VENV)/.installed-bench ## figures against a peer, appended to bench/his
 
 explore: $(VENV)/.installed-dev ## crash exploration by seed, for as long as one likes: make explore SEEDS=100000
 	$(BIN)/python -m tests.simulation.explore --seeds $(SEEDS)
+
+soak: $(VENV)/.installed-dev ## mixed load against a model, for as long as one likes: make soak MINUTES=30
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 conformance: $(VENV)/.installed-dev ## Swift's own functional suite, installed into .venv-conformance, against a fresh Drystone
 	$(BIN)/python -m tests.conformance
