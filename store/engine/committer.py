@@ -172,12 +172,14 @@ class Committer:
             self._queue_bytes = 0
             self._poisoned(result.error, waiting)
             return
-        before = Fence(self.segment, self.offset, self.seq)
+        if self.offset > HEADER_BYTES:
+            # Else nothing in the segment that we leave became durable: its fence's word is repeated, and it is void.
+            self._before = Fence(self.segment, self.offset, self.seq)
         self._segments.added(segment, SegmentKind.LOG, result.value)
         self._file = result.value
         self.segment = segment
         self.offset = HEADER_BYTES
-        fence = encode_fence(before)
+        fence = encode_fence(self._before)
         self._queue.appendleft((fence, lambda _location, _error: None))
         self._queue_bytes += len(fence.body)
         self._kick()

@@ -4,9 +4,10 @@ The index says how far into the log it goes; everything behind that is read agai
 fence that begins the next one, so only the last segment can end in a **torn tail**: records of a batch whose sync did
 not finish, none of which was acknowledged. A bad record is a torn tail exactly when nothing says that it was durable:
 it lies in the last segment, and no valid record behind it was written after it had been made durable. Then the log is
-cut there. Any other bad record is **damage**: it is stepped over, counted, and the device must be reconciled with its
-peers before its silence about a row counts again. The two are never confused: cutting at damage would lose what was
-acknowledged, and repairing a torn tail would wait for what never was.
+cut there; a segment of which nothing is left is stepped over by the fence of the next, so what was cut once stays cut.
+Any other bad record is **damage**: it is stepped over, counted, and the device must be reconciled with its peers before
+its silence about a row counts again. The two are never confused: cutting at damage would lose what was acknowledged,
+and repairing a torn tail would wait for what never was.
 
 What a crash of the process alone left in the page cache is synced before it is believed.
 """
@@ -125,7 +126,9 @@ def read_log(segments: Segments, applied: tuple[int, ...] | None, tail: Tail) ->
     segment_from, offset_from, seq = applied if applied is not None else (0, 0, 0)
     tail.before = Fence(segment_from, offset_from, seq)
     ids = [segment for segment in segments.of_kind(SegmentKind.LOG) if segment >= segment_from]
-    ends = _known_ends(segments, ids)
+    fences = {segment: fence for segment in ids if (fence := _fence(segments, segment)) is not None}
+    ends = {fence.segment: fence.end for fence in fences.values()}
+    ids = [segment for segment in ids if not _stepped_over(segment, fences)]
     for position, segment in enumerate(ids):
         file = segments.file(segment)
         file.sync()
@@ -164,14 +167,10 @@ def read_some(file: File, segment: int, offset: int, length: int) -> tuple[list[
     return records, offset
 
 
-def _known_ends(segments: Segments, ids: list[int]) -> dict[int, int]:
-    """Where segments end, as the fences of those behind them say."""
-    ends = {}
-    for segment in ids:
-        fence = _fence(segments, segment)
-        if fence is not None:
-            ends[fence.segment] = fence.end
-    return ends
+def _stepped_over(segment: int, fences: dict[int, Fence]) -> bool:
+    """Whether a later segment follows one before this: then nothing in this one was ever acknowledged, and what it
+    holds was cut by an earlier start or belongs to writes that failed."""
+    return any(fence.segment < segment < later for later, fence in fences.items())
 
 
 def _fence(segments: Segments, segment: int) -> Fence | None:

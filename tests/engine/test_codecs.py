@@ -1,0 +1,115 @@
+"""Rows, blocks and superblocks come back as they were stored, and damage to an index value is noticed."""
+
+from __future__ import annotations
+
+from random import Random
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from xxhash import xxh3_64_intdigest
+
+from store.core.errors import DamageError, DeviceError
+from store.core.stamp import Stamp
+from store.engine import block, row
+from store.engine.block import BlockKey, IndexBlock
+from store.engine.row import Flag, IndexRow, Location, Row, RowKey
+from store.engine.superblock import Superblock, read_superblock, write_superblock
+from tests.engine.devices import disk_of
+from tests.simulation.disk import SimMedium
+
+tables = st.binary(min_size=16, max_size=16)
+keys = st.builds(
+    RowKey, st.integers(0, 2**32 - 1), tables, st.integers(0, 2**16 - 1), st.binary(min_size=1, max_size=900)
+)
+locations = st.builds(Location, st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
+stamps = st.builds(Stamp, st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1))
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> Row:
+    flags = draw(st.integers(0, 31))
+    return Row(
+        draw(keys),
+        draw(stamps),
+        flags,
+        draw(st.integers(0, 255)),
+        draw(st.integers(0, 2**64 - 1)),
+        draw(st.integers(1, 2**64 - 1)) if flags & Flag.EXPIRES else 0,
+        draw(tables) if flags & Flag.DATA else b"",
+        draw(st.binary(max_size=50)),
+        draw(st.binary(max_size=50)),
+        b"",
+    )
+
+
+@given(rows())
+def test_row_meta(written: Row) -> None:
+    assert row.decode_meta(row.encode_meta(written)) == written
+
+
+@given(rows(), locations, locations)
+def test_row_value(written: Row, place: Location, moved: Location) -> None:
+    packed = row.index_key(written.key)
+    assert len(packed) <= 511
+    value = row.encode_value(packed, written, place)
+    row.verify_value(packed, value)
+    long = Flag.LONG_NAME if len(written.key.name) > row.NAME_KEY_BYTES else 0
+    expected = IndexRow(
+        written.key.name, written.stamp.pack(), written.flags | long, written.policy, place, written.size,
+        written.expires, written.data_id, written.summary,
+    )  # fmt: skip
+    assert row.decode_value(packed, value) == expected
+    elsewhere = row.move_value(packed, value, moved)
+    row.verify_value(packed, elsewhere)
+    assert row.decode_value(packed, elsewhere) == expected._replace(location=moved)
+    assert row.parse_key(packed, written.key.name) == written.key
+
+
+@given(rows(), locations, st.data())
+def test_a_flipped_bit_in_a_row_value_is_noticed(written: Row, place: Location, data: st.DataObject) -> None:
+    packed = row.index_key(written.key)
+    value = bytearray(row.encode_value(packed, written, place))
+    value[data.draw(st.integers(0, len(value) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    with pytest.raises(DamageError):
+        row.verify_value(packed, bytes(value))
+
+
+@given(st.builds(BlockKey, tables, st.integers(0, 2**32 - 1), st.integers(0, 255)), keys, locations, st.data())
+def test_block(key: BlockKey, owner: RowKey, place: Location, data: st.DataObject) -> None:
+    assert block.decode_meta(block.encode_meta(key, owner)) == (key, owner)
+    packed = block.index_key(key)
+    assert block.parse_key(packed) == key
+    entry = IndexBlock(place, 4096, 77)
+    value = block.encode_value(packed, entry)
+    assert block.decode_value(packed, value) == entry
+    bad = bytearray(value)
+    bad[data.draw(st.integers(0, len(bad) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    with pytest.raises(DamageError):
+        block.decode_value(packed, bytes(bad))
+
+
+@pytest.mark.parametrize("decode", [row.decode_meta, block.decode_meta])
+def test_meta_of_another_version_is_refused(decode: object) -> None:
+    for meta in (b"", b"\xc1", msgpack.packb([2, 1])):
+        with pytest.raises(DamageError):
+            decode(meta)  # type: ignore[operator]
+
+
+def test_superblock() -> None:
+    medium = SimMedium(Random(1))
+    assert read_superblock(disk_of(medium)) is None
+    for trusted in (True, False):
+        written = Superblock(b"c" * 16, 3, trusted)
+        write_superblock(disk_of(medium), written)
+        medium.lose_power()
+        assert read_superblock(disk_of(medium)) == written
+    medium.flip("device", 5)
+    with pytest.raises(DamageError):
+        read_superblock(disk_of(medium))
+    medium.wipe()
+    newer = msgpack.packb([2, 1, 2, 3])
+    disk_of(medium).open("device", create=True).write(0, [newer + xxh3_64_intdigest(newer).to_bytes(8, "little")])
+    with pytest.raises(DeviceError):
+        read_superblock(disk_of(medium))

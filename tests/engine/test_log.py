@@ -1,0 +1,206 @@
+"""The committer and recovery, one fault at a time."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+import trio
+
+from store.core.errors import DamageError, DeviceError, FullError
+from store.engine.check import check_device
+from store.engine.compaction import compact
+from store.engine.device import Device, Options
+from store.engine.row import Flag, index_key
+from tests.engine.devices import disk_of, on_device, row, write
+from tests.simulation.disk import SimMedium
+from tests.twins.index import IndexMedium
+
+SMALL = Options(64 * 1024, 0, spares=0)
+
+
+@pytest.fixture
+def medium() -> SimMedium:
+    return SimMedium(Random(3))
+
+
+@pytest.fixture
+def index() -> IndexMedium:
+    return IndexMedium()
+
+
+async def _names(device: Device) -> list[bytes]:
+    """All rows, each read whole; nothing may be wrong."""
+    report = await check_device(device)
+    assert report.problems == []
+    assert device.health.damage == []
+    assert device.trusted
+    return [found.name for found in device.view.shard_rows(1, b"t" * 16, 0, b"", None, 1000, reverse=False)]
+
+
+def test_records_that_wait_together_share_a_sync(medium: SimMedium, index: IndexMedium) -> None:
+    async def use(device: Device) -> tuple[int, int]:
+        await write(device, row(b"first", 1))
+        await write(device, *(row(b"%d" % number, number) for number in range(2, 52)))
+        return device.commits
+
+    syncs, records = on_device(medium, index, use)
+    assert records == 52  # one more is the segment's fence
+    assert syncs <= 5
+
+
+def test_a_failed_sync_fails_its_batch_and_nothing_else(medium: SimMedium, index: IndexMedium) -> None:
+    async def use(device: Device) -> None:
+        assert await write(device, row(b"a", 1)) == [None]
+        medium.fail_syncs = 1
+        (error,) = await write(device, row(b"b", 2))
+        assert isinstance(error, DeviceError)
+        assert await write(device, row(b"c", 3)) == [None]
+
+    on_device(medium, index, use)
+    medium.lose_power()
+    assert on_device(medium, index, _names) == [b"a", b"c"]
+
+
+def test_two_failures_in_a_row_take_the_device_out(medium: SimMedium, index: IndexMedium) -> None:
+    async def use(device: Device) -> None:
+        await write(device, row(b"a", 1))
+        medium.fail_syncs = 2
+        for number in (2, 3):
+            (error,) = await write(device, row(b"b", number))
+            assert isinstance(error, DeviceError)
+        with pytest.raises(DeviceError, match="is out"):
+            await write(device, row(b"c", 4))
+        with pytest.raises(DeviceError):
+            await device.find_row(index_key(row(b"a", 1).key))
+
+    on_device(medium, index, use, SMALL)
+    medium.lose_power()
+    assert b"a" in on_device(medium, index, _names)  # b was never acknowledged, and may be there
+
+
+def test_a_full_disk_refuses_writes_but_not_tombstones(medium: SimMedium, index: IndexMedium) -> None:
+    options = Options(64 * 1024, 32 * 1024, spares=0)
+
+    async def use(device: Device) -> None:
+        assert await write(device, row(b"a", 1)) == [None]
+        medium.capacity = medium.used() + 1000
+        with pytest.raises(FullError):  # noqa: PT012 - room is looked at now and then
+            for number in range(2, 100):
+                await write(device, row(b"b", number))
+        assert await write(device, row(b"a", 100, flags=Flag.TOMBSTONE)) == [None]
+        medium.capacity = 1 << 30
+        assert await write(device, row(b"c", 101)) == [None]
+        assert device.health.failed is None
+
+    on_device(medium, index, use, options)
+
+
+def test_a_torn_tail_is_cut_in_silence(medium: SimMedium, index: IndexMedium) -> None:
+    async def use(device: Device) -> None:
+        await write(device, row(b"a", 1), row(b"b", 2, b"x" * 1000))
+
+    on_device(medium, index, use)
+    (name,) = medium.files(".log")
+    last = bytes(medium.names[name].now).rfind(b"DRYS")
+    medium.flip(name, last + 100)
+    assert on_device(medium, index, _names) in ([b"a"], [b"b"])
+
+
+def test_damage_is_not_taken_for_a_torn_tail(medium: SimMedium, index: IndexMedium) -> None:
+    async def use(device: Device) -> None:
+        for number, name in enumerate((b"a", b"b", b"c", b"d")):
+            await write(device, row(name, number + 1, b"x" * 1000))
+
+    on_device(medium, index, use)
+    (name,) = medium.files(".log")
+    records = bytes(medium.names[name].now).split(b"DRYS")
+    medium.flip(name, len(b"DRYS".join(records[:4])) + 100)  # segment header, fence, a: then b
+
+    async def look(device: Device) -> list[bytes]:
+        assert len(device.health.damage) == 1
+        assert not device.trusted
+        return [found.name for found in device.view.shard_rows(1, b"t" * 16, 0, b"", None, 9, reverse=False)]
+
+    assert on_device(medium, index, look) == [b"a", b"c", b"d"]
+
+
+def test_what_was_cut_once_stays_cut(medium: SimMedium, index: IndexMedium) -> None:
+    """A new segment's first batch is torn so that its fence is lost and a row in it is not. The restart decides that
+    the row is not there; a second crash must not bring it back."""
+
+    async def fill(device: Device) -> None:
+        for number in range(1, 20):
+            await write(device, row(b"a", number, b"x" * 3000))
+        await write(device, row(b"torn", 20, b"y" * 5000), row(b"torn too", 21, b"y" * 10))
+
+    on_device(medium, index, fill, SMALL)
+    name = medium.files(".log")[-1]
+    inode = medium.names[name]
+    inode.settle()
+    for data in (inode.now, inode.stable):
+        data[4096 : 4096 + 512] = bytes(512)  # the fence and the first row; those behind them are whole
+
+    async def go_on(device: Device) -> list[bytes]:
+        found = await _names(device)
+        assert await write(device, row(b"later", 10_000)) == [None]
+        return found
+
+    assert on_device(medium, index, go_on, SMALL) == [b"a"]
+    medium.lose_power()
+    assert on_device(medium, index, _names, SMALL) == [b"a", b"later"]
+
+
+def test_compaction_gives_space_back_and_keeps_what_lives(medium: SimMedium, index: IndexMedium) -> None:
+    async def use(device: Device) -> tuple[int, list[bytes]]:
+        await write(device, row(b"kept", 1, b"k" * 100))
+        for number in range(2, 200):
+            await write(device, row(b"again", number, b"x" * 2000))
+        before = len(device.segments.kinds)
+        while await compact(device, 0.9):
+            pass
+        await device.flush()
+        return before, await _names(device)
+
+    before, names = on_device(medium, index, use, SMALL)
+    assert before > 5
+    assert names == [b"again", b"kept"]
+    assert len(medium.files(".log")) <= 3
+    medium.lose_power()
+    assert on_device(medium, index, _names, SMALL) == [b"again", b"kept"]
+
+
+def test_an_unreadable_range_is_damage_of_one_row(medium: SimMedium, index: IndexMedium) -> None:
+    async def use(device: Device) -> None:
+        await write(device, row(b"a", 1, b"x" * 3000), row(b"b", 2, b"x" * 3000))
+        await device.flush()
+        packed = index_key(row(b"a", 1).key)
+        known = await device.find_row(packed)
+        assert known is not None
+        medium.unreadable(medium.files(".log")[0], known.location.offset, known.location.offset + 10)
+        seen: list[bytes] = []
+        device.on_damage = seen.append
+        with pytest.raises(DamageError):
+            await device.load_row(packed, known, payload=True)
+        assert seen == [packed]
+        other = await device.find_row(index_key(row(b"b", 2).key))
+        assert other is not None
+        assert (await device.load_row(index_key(row(b"b", 2).key), other, payload=True)).payload == b"x" * 3000
+
+    on_device(medium, index, use)
+
+
+def test_a_device_of_another_cluster_is_refused(medium: SimMedium, index: IndexMedium) -> None:
+    async def nothing(_device: Device) -> None:
+        await trio.lowlevel.checkpoint()
+
+    on_device(medium, index, nothing)
+    from store.engine.device import open_device
+    from tests.simulation.world import run
+    from tests.twins.index import SimIndex
+
+    async def other() -> None:
+        with pytest.raises(DeviceError, match="not of"):
+            await open_device(1, b"other" + bytes(11), disk_of(medium), lambda: SimIndex(index))
+
+    run(other, Random(1))

@@ -1,0 +1,84 @@
+"""Memory table and index together are one ordered map, and a shard's rows are in the order of their names."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from store.core.stamp import Stamp
+from store.engine.memtable import Memtable
+from store.engine.row import Flag, Location, Row, RowKey, index_key
+from store.engine.segment import SegmentKind
+from store.engine.view import View
+from tests.twins.index import IndexMedium, SimIndex
+
+TABLE = b"t" * 16
+keys = st.sampled_from([bytes([letter]) for letter in b"abcdefgh"])
+LONG = b"l" * 399
+NAMES = [b"a", b"b", LONG, LONG + b"1", LONG + b"11", LONG + b"12", LONG + b"13", LONG + b"1\xff", LONG + b"2", b"m"]
+names = st.sampled_from(NAMES)
+
+
+@given(st.lists(st.tuples(st.sampled_from("pdf"), keys, st.binary(max_size=1)), max_size=40), keys, keys)
+def test_memtable_is_a_dictionary(steps: list[tuple[str, bytes, bytes]], start: bytes, stop: bytes) -> None:
+    table = Memtable()
+    model: dict[bytes, bytes | None] = {}
+    for step, key, value in steps:
+        if step == "f":
+            table.freeze()
+            table.unflushed()
+        else:
+            table.put(key, value if step == "p" else None)
+            model[key] = value if step == "p" else None
+    for key in (bytes([letter]) for letter in b"abcdefgh"):
+        assert table.get(key) == (key in model, model.get(key))
+    assert table.between(start, stop) == {k: v for k, v in model.items() if start <= k < stop}
+
+
+def _view() -> View:
+    return View(SimIndex(IndexMedium()), lambda key, what: None)
+
+
+def _flush(view: View, *, finish: bool) -> None:
+    frozen = view.freeze({1: SegmentKind.LOG})
+    view.write_index(frozen)
+    if finish:
+        view.flushed()
+    else:
+        view.unflushed()
+
+
+def _apply(view: View, name: bytes, number: int, flags: int) -> None:
+    row = Row(RowKey(1, TABLE, 0, name), Stamp(number, 1), flags, 0, 1, 0, b"", b"", b"", b"")
+    view.apply(index_key(row.key), row, Location(1, 4096 + number * 64, 64))
+
+
+steps = st.lists(st.tuples(st.sampled_from("rrrrtfu"), names), max_size=30)
+
+
+@settings(max_examples=300)
+@given(steps, st.one_of(st.just(b""), names), st.one_of(st.none(), names), st.integers(1, 6), st.booleans())
+def test_shard_rows_are_in_order(
+    steps: list[tuple[str, bytes]], start: bytes, stop: bytes | None, limit: int, reverse: bool
+) -> None:
+    view = _view()
+    model: dict[bytes, bool] = {}
+    for number, (step, name) in enumerate(steps):
+        if step in "fu":
+            _flush(view, finish=step == "f")
+        else:
+            _apply(view, name, number + 1, Flag.TOMBSTONE if step == "t" else 0)
+            model[name] = step == "r"
+    within = sorted((n for n in model if start <= n and (stop is None or n < stop)), reverse=reverse)
+    found = view.shard_rows(1, TABLE, 0, start, stop, limit, reverse=reverse)
+    assert [(row.name, row.live) for row in found] == [(name, model[name]) for name in within[:limit]]
+    live = sum(model.values())
+    assert view.usage(1, TABLE, 0) == ({0: (live, live)} if live else {})
+    everything = dict(view.range(b"r", b"s", 1000))
+    for size in (1, 2, 3):
+        paged: list[bytes] = []
+        low = b"r"
+        while page := view.range(low, b"s", size):
+            paged += [key for key, _ in page]
+            low = page[-1][0] + b"\0"
+        assert paged == sorted(everything)
