@@ -43,6 +43,8 @@ class Machine:
         self.media = {number: SimMedium(Random(random.getrandbits(64))) for number in self.ring.devices}
         self.indexes = {number: IndexMedium() for number in self.ring.devices}
         self.writers = 0
+        self.replaced: set[int] = set()
+        """Devices that are new in place of lost ones."""
 
     @property
     def faulty(self) -> bool:
@@ -106,7 +108,12 @@ async def open_house(machine: Machine, supply: Supply, clock: Clock | None = Non
         disk = SimDisk(medium, supply, turns)
         try:
             devices[number] = await open_device(
-                number, CLUSTER, disk, _index_of(machine, number, disk), Options(LOG_BYTES, 0)
+                number,
+                CLUSTER,
+                disk,
+                _index_of(machine, number, disk),
+                Options(LOG_BYTES, 0),
+                replaces=number in machine.replaced,
             )
         except (OSError, DrystoneError):
             if not medium.broken:
