@@ -10,13 +10,14 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 import trio
 
 from drystone.folder import Cluster, DataFolder
-from drystone.layouts import Stored, load_ring, save_ring
-from store.core.clock import SystemClock
+from drystone.layouts import STATE_KEY, Stored, load_ring, save_ring, step_ring
+from store.core.clock import Clock, SystemClock
 from store.core.disk import SystemDisk
 from store.core.entropy import SystemRandom
 from store.core.errors import ConflictError, DamageError, DeviceError, DrystoneError
@@ -26,10 +27,11 @@ from store.engine.device import Device, Options, open_device
 from store.engine.index import LmdbIndex
 from store.objects.rows import Rows
 from store.objects.store import DeviceStore
-from store.registry import Registry, open_embedded
+from store.registry import Registry, Span, open_embedded
 from store.replicator.collect import Collector
 from store.replicator.expire import Expirer
 from store.replicator.progress import ProgressTable
+from store.replicator.rebalance import Rebalancer
 from store.replicator.reconcile import Reconciler
 from store.replicator.repair import Repairer
 from store.replicator.scrub import Scrubber
@@ -55,6 +57,9 @@ class Node:
     devices: dict[int, Device]
     store: DeviceStore
     progress: ProgressTable
+    clock: Clock
+    stack: ExitStack
+    """What is closed with the node: devices' locks."""
     scrubber: Scrubber
     repairer: Repairer
     missing: dict[int, str] = field(default_factory=dict)
@@ -81,7 +86,9 @@ async def open_node(folder: DataFolder, cluster: Cluster, new_devices: int) -> A
         progress = ProgressTable(clock)
         repairer = Repairer(store, progress)
         scrubber = Scrubber(store, repairer, clock, progress)
-        node = Node(folder, cluster, registry, ring, devices, store, progress, scrubber, repairer, missing)
+        node = Node(
+            folder, cluster, registry, ring, devices, store, progress, clock, stack, scrubber, repairer, missing
+        )
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(registry.run)
@@ -108,9 +115,43 @@ async def _start_loops(node: Node, nursery: trio.Nursery) -> None:
     nursery.start_soon(collector.run_tombstones)
     nursery.start_soon(settler.run)
     nursery.start_soon(node.repairer.run)
-    nursery.start_soon(Expirer(store, SystemClock(), progress).run)
+    nursery.start_soon(Expirer(store, node.clock, progress).run)
     nursery.start_soon(node.scrubber.run)
-    nursery.start_soon(Reconciler(store, node.repairer, progress).run)
+    reconciler = Reconciler(store, node.repairer, progress)
+    nursery.start_soon(reconciler.run)
+    rebalancer = Rebalancer(store, reconciler, progress, partial(step_ring, node.registry, node.cluster.key))
+    nursery.start_soon(rebalancer.run)
+    nursery.start_soon(_follow_ring, node, reconciler, rebalancer, nursery)
+
+
+async def _follow_ring(node: Node, reconciler: Reconciler, rebalancer: Rebalancer, nursery: trio.Nursery) -> None:
+    """Take up every change of the ring: open devices that are new, then use the new ring."""
+    revision = await node.registry.revision()
+    await _take_up(node, reconciler, rebalancer, nursery)
+    async with node.registry.watch(Span.key(STATE_KEY), revision + 1) as events:
+        async for _ in events:
+            await _take_up(node, reconciler, rebalancer, nursery)
+
+
+async def _take_up(node: Node, reconciler: Reconciler, rebalancer: Rebalancer, nursery: trio.Nursery) -> None:
+    stored = await load_ring(node.registry, node.cluster.key)
+    if stored.ring is None or stored.ring.epoch <= node.store.rows.ring.epoch:
+        return
+    for number, known in sorted(stored.ring.devices.items()):
+        if number in node.devices:
+            continue
+        path = node.folder.device(known.label)
+        try:
+            device = await open_local_device(number, node.cluster.id, path, node.stack, replaces=True)
+        except (DrystoneError, OSError) as error:
+            node.missing[number] = str(error)
+            log.warning("device not opened", device=number, path=path, error=str(error))
+            continue
+        node.devices[number] = device
+        await nursery.start(device.run)
+        await reconciler.reconcile(device)
+    node.ring = stored.ring
+    await rebalancer.follow(stored.ring)
 
 
 async def _close(device: Device) -> None:

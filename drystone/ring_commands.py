@@ -61,12 +61,12 @@ def show(access: RingAccess) -> None:
 @click.command()
 @click.option("--region", type=int, default=1, show_default=True)
 @click.option("--zone", type=int, default=1, show_default=True, help="What fails together: a rack, a room, a fuse.")
-@click.option("--machine", required=True)
-@click.option("--weight", type=float, required=True, help="Its share, in any unit; say, terabytes.")
+@click.option("--machine", default="localhost", show_default=True)
+@click.option("--weight", type=float, default=1.0, show_default=True, help="Its share, in any unit; say, terabytes.")
 @click.argument("label")
 @click.pass_obj
 def add(access: RingAccess, region: int, zone: int, machine: str, weight: float, label: str) -> None:
-    """Stage a new device called LABEL."""
+    """Stage a new device called LABEL: the path of its folder, absolute or below the data folder."""
     _stage(access, Change("add", (region, zone, machine, weight, label)))
 
 

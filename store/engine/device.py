@@ -14,11 +14,13 @@ from typing import NamedTuple
 import structlog
 import trio
 
+from store.core.countdown import Countdown
 from store.core.disk import Disk
 from store.core.errors import DamageError, DeviceError, DrystoneError, FullError, ReplacedError
 from store.core.limits import CHECK_BYTES
 from store.core.worker import run_in
 from store.engine.block import BlockKey, IndexBlock
+from store.engine.block import decode_meta as decode_block
 from store.engine.bulk import BulkWriter
 from store.engine.committer import Committer, Fence, encode_fence
 from store.engine.compaction import compact
@@ -34,7 +36,7 @@ from store.engine.record import (
     verify_payload,
 )
 from store.engine.recovery import Found, Tail, read_bulk, read_log, read_some
-from store.engine.row import Flag, IndexRow, Location, Row, decode_meta, index_key
+from store.engine.row import Flag, IndexRow, Location, Row, RowKey, decode_meta, index_key
 from store.engine.segment import FOLDER, LOG_SEGMENT_BYTES, SPARES_MAX, SegmentKind, Segments
 from store.engine.superblock import Superblock, read_superblock, write_superblock
 from store.engine.view import Applied, Garbage, View
@@ -242,9 +244,12 @@ class Device:
         self._committer.submit(write.sealed, published)
 
     async def find_row(self, packed_key: bytes) -> IndexRow | None:
-        """What the index knows of a row."""
+        """What the index knows of a row. Raises DamageError where its entry is damaged: that is no silence."""
         self._check_alive()
-        return self.view.row(packed_key)
+        row = self.view.row(packed_key)
+        if row is None and self.view.get(packed_key) is not None:
+            raise DamageError(f"device {self.id} has a damaged index entry for this row")
+        return row
 
     async def load_row(self, packed_key: bytes, row: IndexRow, *, payload: bool) -> Row:
         """The whole row (its payload only if asked for), verified. Raises DamageError, and reports it; ReplacedError
@@ -291,9 +296,16 @@ class Device:
         *,
         reverse: bool = False,
     ) -> list[IndexRow]:
-        """Up to `limit` rows of a shard with start <= name < stop, tombstones too, in the order of names."""
+        """Up to `limit` rows of a shard with start <= name < stop, tombstones too, in the order of names.
+
+        Raises DamageError where one of them is damaged: a page must not leave out what it cannot tell.
+        """
         self._check_alive()
-        return self.view.shard_rows(place, table, shard, start, stop, limit, reverse=reverse)
+        before = self.health.damages
+        rows = self.view.shard_rows(place, table, shard, start, stop, limit, reverse=reverse)
+        if self.health.damages != before:
+            raise DamageError(f"device {self.id} has damaged index entries within this page")
+        return rows
 
     async def walk_rows(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, IndexRow]], bytes]:
         """(packed key, row) of all shards behind a packed key, and the key to go on behind (empty at the end)."""
@@ -349,6 +361,13 @@ class Device:
         self._check_room(every=1)
         self._bulk.submit(key, sealed, done)
 
+    async def write_block(self, key: BlockKey, sealed: Sealed) -> None:
+        """Write a block and wait until the next may come: for those who write one after the other."""
+        waiting = Countdown()
+        waiting.add()
+        self.submit_block(key, sealed, waiting.done)
+        await waiting.wait()
+
     def submit_sync(self, losses: int, done: Done) -> None:
         """Call `done` when all blocks submitted before are durable."""
         if self.health.failed is not None:
@@ -399,6 +418,24 @@ class Device:
         piece = await self._read(segment, offset + entry.payload_at + low, high - low)
         verify_payload(front[0], piece, first)
         return memoryview(piece)[start - low : stop - low]
+
+    async def owners(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, RowKey]], bytes]:
+        """(data id, key of the row that they were written for) of data here behind a data id, and the data id to go on
+        behind (empty at the end). Data whose record cannot be read are left out."""
+        self._check_alive()
+        page = self.view.first_blocks(after, limit)
+        owners = []
+        for data_id, entry in page:
+            segment, offset, _ = entry.location
+            try:
+                data = await self._read(segment, offset, entry.payload_at)
+                header = parse_header(data, segment=segment, offset=offset)
+                front = verify_front(header, data) if header is not None else None
+                if front is not None:
+                    owners.append((data_id, decode_block(front[1])[1]))
+            except DamageError as error:
+                self.report_damage(b"d" + data_id, str(error))
+        return owners, page[-1][0] if len(page) == limit else b""
 
     async def has_blocks(self, data_id: bytes) -> list[tuple[int, int]]:
         """(block, fragment) of all blocks of these data that the index knows here."""

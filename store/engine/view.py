@@ -230,6 +230,20 @@ class View:
         self._memtable.put(packed, blocks.encode_value(packed, entry))
         self.add_live(entry.location, entry.location.length)
 
+    def first_blocks(self, after: bytes, limit: int) -> list[tuple[bytes, IndexBlock]]:
+        """(data id, one of its blocks) of data behind the data id `after`, in order; up to `limit`."""
+        found: list[tuple[bytes, IndexBlock]] = []
+        start = blocks.data_prefix(after) + b"\xff" * 6 if after else b"d"
+        while len(found) < limit and (page := self.range(start, b"e", 1)):
+            key, value = page[0]
+            data_id = blocks.parse_key(key).data_id
+            try:
+                found.append((data_id, blocks.decode_value(key, value)))
+            except DamageError as error:
+                self._on_damage(key, str(error))
+            start = blocks.data_prefix(data_id) + b"\xff" * 6
+        return found
+
     def data_blocks(self, data_id: bytes) -> list[tuple[bytes, IndexBlock]]:
         """All blocks of these data, by index key."""
         prefix = blocks.data_prefix(data_id)
@@ -286,12 +300,20 @@ class View:
         return ""
 
     def _remove(self, packed: bytes, row: IndexRow) -> None:
+        """Take a row and all that is derived from it out of the view."""
         self._memtable.put(packed, None)
         self.add_live(row.location, -row.location.length)
-        if row.name.startswith(UPLOAD):
-            self._memtable.put(b"u" + row.name[len(UPLOAD) :], None)
+        if row.flags & Flag.EXPIRES:
+            self._memtable.put(b"x" + _U64.pack(row.expires) + packed, None)
         if row.flags & Flag.TOMBSTONE:
             self._memtable.put(b"t" + packed, None)
+        if row.name.startswith(UPLOAD):
+            self._memtable.put(b"u" + row.name[len(UPLOAD) :], None)
+        elif row.live and row.name[:1] != SYSTEM:
+            entry = self._shard_usage(packed[:PREFIX_BYTES])[row.policy]
+            entry[0] -= 1
+            entry[1] -= row.size
+            self._usage_dirty.add(packed[:PREFIX_BYTES])
 
     def _derive(self, packed: bytes, row: Row, before: IndexRow | None) -> None:
         live = not row.flags & Flag.TOMBSTONE

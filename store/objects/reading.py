@@ -4,7 +4,7 @@ the others, and reported so that it is repaired. What cannot be had in full is a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from functools import partial
 
 from store.core.errors import DamageError, DrystoneError
@@ -68,12 +68,15 @@ class DataReader:
                 yield await self._read_copy(block, low, high)
             start = block * block_bytes + high
 
-    async def block(self, block: int) -> Buffer:
-        """A whole block or stripe."""
+    async def fragments(self, block: int) -> Sequence[Buffer]:
+        """What the devices of a block should hold, by fragment: the block itself, or its stripe coded anew."""
         start = block * self._placed.block_bytes
         stop = min(self._size, start + self._placed.block_bytes)
-        pieces = [bytes(piece) async for piece in self.read(start, stop)]
-        return b"".join(pieces)
+        whole = b"".join([bytes(piece) async for piece in self.read(start, stop)])
+        placed = self._placed
+        if not placed.k:
+            return [whole]
+        return await run_in(self._worker, partial(codec_for(placed.codec, placed.k, placed.m).encode, whole))
 
     async def _read_copy(self, block: int, low: int, high: int) -> memoryview:
         places = self._placed.devices

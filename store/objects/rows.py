@@ -14,7 +14,7 @@ the row's homes; until then the store runs as one process.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -53,6 +53,8 @@ class Rows:
         self.stamps = stamps
         self._places: OrderedDict[tuple[bytes, int], int] = OrderedDict()
         self._turns: dict[bytes, trio.Lock] = {}
+        self._writing: Counter[int] = Counter()
+        self._written = trio.Event()
 
     # -- keys ----------------------------------------------------------------------------------------------------
 
@@ -169,8 +171,23 @@ class Rows:
         Returns what became of it: a `stamp` above the row's own says that a newer version had been there. Raises
         QuorumError (the write may still take effect), and ConflictError where a guard refused it.
         """
-        sets = self.ring.write_sets(ROWS, row.key.place)
-        return await Ballot(sets, "writing a row").write(prepare(row, packed), self.devices)
+        ring = self.ring
+        self._writing[ring.epoch] += 1
+        try:
+            ballot = Ballot(ring.write_sets(ROWS, row.key.place), "writing a row")
+            return await ballot.write(prepare(row, packed), self.devices)
+        finally:
+            self._writing[ring.epoch] -= 1
+            if not self._writing[ring.epoch]:
+                self._written.set()
+                self._written = trio.Event()
+
+    async def follow(self, ring: Ring) -> None:
+        """Use this ring from now on. Returns when no write is in flight that knows only an older one."""
+        self.ring = ring
+        while any(count for epoch, count in self._writing.items() if epoch < ring.epoch):
+            await self._written.wait()
+        self._writing = Counter({epoch: count for epoch, count in self._writing.items() if count})
 
     def _send(self, write: RowWrite, homes: Iterable[int]) -> None:
         """Write to homes without waiting: repair. What fails now is found again later."""

@@ -53,12 +53,7 @@ class Reconciler:
 
     async def reconcile(self, device: Device) -> None:
         """Compare one device with all others, then trust it. Raises DrystoneError where that could not be done."""
-        copied = placed = 0
-        for other in list(self._store.devices.values()):
-            if other is not device:
-                rows, blocks = await self._take_from(other, device)
-                copied += rows
-                placed += blocks
+        copied, placed = await self.take_rows(device)
         forgotten = await self._forget_unknown(device)
         if await self._repairer.repair_all():
             raise DrystoneError("some objects could not be repaired: see the loop 'repair'")
@@ -66,6 +61,16 @@ class Reconciler:
         await device.set_trusted(trusted=True)
         self._progress.done += 1
         log.info("device reconciled", device=device.id, rows=copied, objects=placed, forgotten=forgotten)
+
+    async def take_rows(self, device: Device) -> tuple[int, int]:
+        """Bring every row here that the other devices hold and this one should: (rows brought, objects to repair)."""
+        copied = placed = 0
+        for other in list(self._store.devices.values()):
+            if other is not device:
+                rows, objects = await self._take_from(other, device)
+                copied += rows
+                placed += objects
+        return copied, placed
 
     async def _take_from(self, other: Device, device: Device) -> tuple[int, int]:
         """Have every row of `other` that belongs on `device` too brought there; (rows, objects with data there)."""

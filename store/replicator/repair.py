@@ -7,7 +7,7 @@ at the good one. Nothing is removed here, and nothing is written that was not ve
 
 from __future__ import annotations
 
-from functools import partial
+from contextlib import suppress
 
 import structlog
 import trio
@@ -15,13 +15,10 @@ import trio
 from store.core.countdown import Countdown
 from store.core.errors import DamageError, DrystoneError
 from store.core.stamp import Stamp
-from store.core.worker import run_in
 from store.engine.block import BlockKey, encode_meta
 from store.engine.device import Device
-from store.engine.record import Kind, seal
+from store.engine.record import Buffer, Kind, Sealed, seal
 from store.engine.row import SYSTEM, Flag, IndexRow, RowKey, index_key
-from store.objects.erasure import codec_for
-from store.objects.reading import DataReader
 from store.objects.rowcodec import Placed, decode_object
 from store.objects.rows import ReadRow, prepare
 from store.objects.store import DeviceStore
@@ -101,9 +98,10 @@ class Repairer:
         rows: dict[int, IndexRow] = {}
         for home in self._store.rows.ring.homes_all(ROWS, key.place):
             device = self._store.devices.get(home)
-            row = await device.find_row(packed) if device is not None else None
-            if row is not None:
-                rows[home] = row
+            with suppress(DamageError):
+                row = await device.find_row(packed) if device is not None else None
+                if row is not None:
+                    rows[home] = row
         if not rows:
             return None
         newest = max(rows.values(), key=lambda row: row.stamp)
@@ -116,8 +114,8 @@ class Repairer:
             device = self._store.devices.get(home)
             if device is None:
                 continue
-            row = await device.find_row(packed)
             try:
+                row = await device.find_row(packed)
                 if row is None or row.stamp < found.row.stamp:
                     bad.append(device)
                 elif row.stamp == found.row.stamp:
@@ -134,26 +132,23 @@ class Repairer:
             await waiting.wait()
 
     async def _repair_data(self, key: RowKey, row: IndexRow, placed: Placed) -> None:
-        blocks = -(-row.size // placed.block_bytes)
         reader = self._store.reader(key, row.data_id, row.size, placed)
-        waiting = Countdown()
         losses: dict[int, int] = {}
-        for block in range(blocks):
+        for block in range(-(-row.size // placed.block_bytes)):
             missing = [
-                (position, number)
+                (position, device)
                 for position, number in enumerate(placed.devices)
-                if number in self._store.devices
-                and not await self._good(self._store.devices[number], self._block_key(row, placed, block, position))
+                if (device := self._store.devices.get(number)) is not None
+                and not await self._good(device, BlockKey(row.data_id, block, position if placed.k else 0))
             ]
             if missing:
-                await self._rewrite(key, row, placed, reader, block, missing, waiting, losses)
-        await waiting.wait()
+                fragments = await reader.fragments(block)
+                for position, device in missing:
+                    losses.setdefault(device.id, device.data_losses)
+                    block_key = BlockKey(row.data_id, block, position if placed.k else 0)
+                    await device.write_block(block_key, seal_block(block_key, key, fragments[block_key.fragment]))
         for number, lost in losses.items():
             await self._store.devices[number].sync_data(lost)
-
-    @staticmethod
-    def _block_key(row: IndexRow, placed: Placed, block: int, position: int) -> BlockKey:
-        return BlockKey(row.data_id, block, position if placed.k else 0)
 
     @staticmethod
     async def _good(device: Device, key: BlockKey) -> bool:
@@ -163,25 +158,7 @@ class Repairer:
             return False
         return True
 
-    async def _rewrite(
-        self,
-        key: RowKey,
-        row: IndexRow,
-        placed: Placed,
-        reader: DataReader,
-        block: int,
-        missing: list[tuple[int, int]],
-        waiting: Countdown,
-        losses: dict[int, int],
-    ) -> None:
-        stripe = await reader.block(block)
-        if placed.k:
-            encode = partial(codec_for(placed.codec, placed.k, placed.m).encode, stripe)
-            fragments = await run_in(self._store.worker, encode)
-        for position, number in missing:
-            device = self._store.devices[number]
-            block_key = self._block_key(row, placed, block, position)
-            payload = fragments[position] if placed.k else stripe
-            losses.setdefault(number, device.data_losses)
-            waiting.add()
-            device.submit_block(block_key, seal(Kind.BLOCK, encode_meta(block_key, key), payload), waiting.done)
+
+def seal_block(key: BlockKey, owner: RowKey, payload: Buffer) -> Sealed:
+    """A block's record, ready for any device."""
+    return seal(Kind.BLOCK, encode_meta(key, owner), payload)

@@ -1,9 +1,10 @@
 """The scrubber: re-reads everything that the devices hold within a set period, at a bandwidth that leaves room for
 work, and hands what is bad or missing to the repairer.
 
-It walks rows, not bytes: each row that a device holds is read and verified there, its other homes are asked for the
-same version, and its blocks are read wherever the row says that they are. So it finds what a checksum can tell, and
-what only the row knows to be missing.
+First it walks rows, not bytes: each row that a device holds is read and verified there, its other homes are asked for
+the same version, and its blocks are read wherever the row says that they are. So it finds what a checksum can tell, and
+what only the row knows to be missing. Then it walks blocks: data that no row names on this device, and no upload's mark
+speaks for, belong to nobody (a crash came between a move and its clean-up), and are dropped.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from store.core.stamp import Stamp
 from store.engine.block import BlockKey
 from store.engine.device import Device
 from store.engine.row import IndexRow, RowKey, index_key, parse_key
+from store.engine.view import UPLOAD
 from store.objects.rowcodec import decode_object
 from store.objects.store import DeviceStore
+from store.replicator.collect import Drop
 from store.replicator.progress import ProgressTable
 from store.replicator.repair import Repairer
 from store.ring import ROWS
@@ -66,10 +69,38 @@ class Scrubber:
                     found += await self._scrub_page(device, rows, rate_bytes)
                     if not after:
                         break
+                await self._drop_orphans(device)
             except DrystoneError as error:
                 self._progress.trouble = str(error)
         self._progress.rounds += 1
         return found
+
+    async def _drop_orphans(self, device: Device) -> None:
+        after = b""
+        while True:
+            owners, after = await device.owners(after, PAGE)
+            orphans = [data_id for data_id, owner in owners if not await self._claimed(device, data_id, owner)]
+            drops = [Drop(self._store, data_id, [device.id]) for data_id in orphans]
+            for drop in drops:
+                await drop.wait()
+            if orphans:
+                log.warning("data without an owner dropped", device=device.id, count=len(orphans))
+            if not after:
+                return
+
+    async def _claimed(self, device: Device, data_id: bytes, owner: RowKey) -> bool:
+        """Whether a row names these data on this device, or an upload under way may yet, or somebody reads them."""
+        if data_id in self._store.pins:
+            return True
+        mark = owner._replace(name=UPLOAD + data_id)
+        # The mark first: a commit between the two reads has then put the row in place.
+        if await self._store.rows.read(mark, index_key(mark)) is not None:
+            return True
+        found = await self._store.rows.read(owner, index_key(owner))
+        if found is None or found.row.data_id != data_id:
+            return False
+        placed = decode_object(found.row.summary, Stamp.unpack(found.row.stamp)).placed
+        return placed is not None and device.id in placed.devices
 
     async def _scrub_page(self, device: Device, rows: list[tuple[bytes, IndexRow]], rate_bytes: float | None) -> int:
         found = 0
