@@ -58,7 +58,9 @@ class Exchange:
         self._delivered = False
         self._eof = False
         self._over: trio.Event | None = None
-        self.writer = ResponseWriter(head_only=head.method == "HEAD", http10=head.http10)
+        self.writer = ResponseWriter(
+            head_only=head.method == "HEAD", http10=head.http10, keep_alive_said=head.keep_alive_said
+        )
         self.wire_used = False
         """Bytes of the response have left."""
         self.finished = False

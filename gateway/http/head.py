@@ -45,6 +45,8 @@ class RequestHead:
     headers: Headers
     http10: bool
     keep_alive: bool
+    keep_alive_said: bool
+    """Whether the client asked for it by name, so that the answer names it, too."""
     length: int
     """Bytes of body, or `CHUNKED`."""
     expects_continue: bool
@@ -142,7 +144,9 @@ def parse_head(block: bytes, limits: Limits) -> RequestHead:
 
     keep_alive = not closes and (keeps or not http10)
     raw_path, query = _split_target(method, target, host)
-    return RequestHead(method.decode("ascii"), raw_path, query, headers, http10, keep_alive, length, expects_continue)
+    return RequestHead(
+        method.decode("ascii"), raw_path, query, headers, http10, keep_alive, keeps, length, expects_continue
+    )
 
 
 def check_partial(buffer: bytes, limits: Limits) -> None:

@@ -32,6 +32,7 @@ class ResponseWriter:
         "_head",
         "_head_only",
         "_http10",
+        "_keep_alive_said",
         "_left",
         "_length",
         "_lines",
@@ -40,9 +41,10 @@ class ResponseWriter:
         "started",
     )
 
-    def __init__(self, *, head_only: bool, http10: bool) -> None:
+    def __init__(self, *, head_only: bool, http10: bool, keep_alive_said: bool = False) -> None:
         self._head_only = head_only
         self._http10 = http10
+        self._keep_alive_said = keep_alive_said
         self._bodyless = head_only
         self._head: list[Buffer] | None = None
         self._length: bytes | None = None
@@ -149,8 +151,12 @@ class ResponseWriter:
             self._left = _CHUNKED
             head.append(b"transfer-encoding: chunked\r\n")
             self._lines += 1
-        head.append(b"connection: keep-alive\r\n\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
-        self._lines += 2
+        if self.keep_alive and not self._keep_alive_said:
+            head.append(b"\r\n")
+            self._lines += 1
+        else:
+            head.append(b"connection: keep-alive\r\n\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
+            self._lines += 2
         block = b"".join(head)
         if block.count(b"\n") != self._lines or block.count(b"\r") != self._lines or b"\0" in block:
             raise ResponseError("a response header contains CR, LF or NUL")

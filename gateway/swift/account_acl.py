@@ -1,13 +1,14 @@
 """Account access lists: `X-Account-Access-Control`, a JSON object that gives others a whole account.
 
 `admin` is given all that an operator of the account has, `read-write` its containers and objects, `read-only` a look
-at everything; nobody but an admin is shown what is secret. Each is a list of `project:user` (ids or names) or a
-project's id.
+at everything; nobody but an admin is shown what is secret. Each is a list of `project:user` (ids or names), a
+project's id or an account.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any
@@ -60,11 +61,11 @@ def _parse(stored: str) -> tuple[tuple[Level, acl.Acl], ...]:
     return tuple((level, acl.Acl((), frozenset(found.get(key, ())))) for key, level in _KEYS.items())
 
 
-def level(stored: str | None, identity: Identity) -> Level:
-    """What a stored list gives this user."""
+def level(stored: str | None, identity: Identity, accounts: Sequence[str] = ()) -> Level:
+    """What a stored list gives this user, who owns these accounts."""
     if not stored:
         return Level.NONE
-    return next((level for level, members in _parse(stored) if members.admits_user(identity)), Level.NONE)
+    return next((level for level, members in _parse(stored) if members.admits_user(identity, accounts)), Level.NONE)
 
 
 def change(request: Request) -> dict[str, str | None]:

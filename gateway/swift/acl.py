@@ -1,11 +1,13 @@
 """Container access lists: cleaning what a client sends, and asking what a stored list allows. Pure.
 
 An element is `.r:host` (a referrer; `.r:*` everybody, `.r:.example.com` a domain, `.r:-host` not that one),
-`.rlistings` (a referrer may list, too), `project:user` with `*` for either, a project's id, or a role.
+`.rlistings` (a referrer may list, too), `project:user` with `*` for either, a project's id, an account
+(for those who own it), or a role.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
@@ -80,8 +82,9 @@ class Acl:
         """Whether a referrer may list, too."""
         return ".rlistings" in self.groups
 
-    def admits_user(self, identity: Identity) -> bool:
-        """Whether the list names this user: `project:user` by id or name, `*`, or the whole project by its id.
+    def admits_user(self, identity: Identity, accounts: Sequence[str] = ()) -> bool:
+        """Whether the list names this user: `project:user` by id or name, `*`, the whole project by its id, or one of
+        the accounts that they own.
 
         A bare word is never a project's name: anybody who may name a project could take the name of a role.
         """
@@ -89,6 +92,8 @@ class Acl:
         if not groups:
             return False
         if identity.project_id and identity.project_id in groups:
+            return True
+        if not groups.isdisjoint(accounts):
             return True
         users = ("*", identity.user_id, identity.user_name)
         projects = ("*", identity.project_id, identity.project_name)

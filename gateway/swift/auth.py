@@ -65,7 +65,7 @@ class Anonymous:
 class User:
     """Somebody with a token."""
 
-    __slots__ = ("_accounts", "_granted", "_operator", "_reader", "_reseller", "_roles", "config", "identity")
+    __slots__ = ("_accounts", "_granted", "_operator", "_owned", "_reader", "_reseller", "_roles", "config", "identity")
 
     def __init__(self, identity: Identity, config: Config, *, service: bool = False) -> None:
         """`service`: a service's token came along."""
@@ -85,16 +85,17 @@ class User:
             if project
             else ()
         )
+        self._owned = self._accounts if self._operator else ()
         self._granted: dict[str, Level] | None = None
 
     def owns(self, account: str) -> bool:
-        if self._reseller or (self._operator and account in self._accounts):
+        if self._reseller or account in self._owned:
             return True
         return self._granted is not None and self._granted.get(account) is Level.ADMIN
 
     def learn(self, account: str, stored: str) -> None:
         """Hear what an account's access list gives; until then it gives nothing."""
-        self._granted = {**(self._granted or {}), account: account_acl.level(stored, self.identity)}
+        self._granted = {**(self._granted or {}), account: account_acl.level(stored, self.identity, self._owned)}
 
     @property
     def reseller(self) -> bool:
@@ -109,7 +110,7 @@ class User:
         at_home = account in self._accounts
         if rule:
             rules = acl.parse(rule)
-            if rules.admits_user(self.identity):
+            if rules.admits_user(self.identity, self._owned):
                 return
             if reading and rules.admits_referrer(referrer(request)) and (rules.listings or not listing):
                 return

@@ -17,7 +17,10 @@ ACCESS = ("x-container-read", "x-container-write")
 WRITTEN = ".put"
 """A note of the second in which a PUT that says nothing was last here, since it moves Last-Modified as in Swift."""
 
-SECRET = frozenset({*ACCESS, "x-container-meta-temp-url-key", "x-container-meta-temp-url-key-2"})
+SYNC_KEY = "x-container-sync-key"
+"""Kept and shown, as everywhere. There is no synchronisation here, so a place to synchronise to is refused."""
+
+SECRET = frozenset({*ACCESS, SYNC_KEY, "x-container-meta-temp-url-key", "x-container-meta-temp-url-key-2"})
 """What only the account's owner is shown."""
 
 
@@ -101,6 +104,11 @@ def _changes(service: Service, request: Request) -> dict[str, str | None]:
     changes |= etag_quoter.change(request, "container")
     if not request.asker.owns(request.account):  # somebody whom the account's list lets write here
         return {name: value for name, value in changes.items() if name not in SECRET}
+    if request.headers.get(b"x-container-sync-to"):
+        raise RefusedError(400, "Containers are not synchronised here: X-Container-Sync-To is of no use.")
+    sync_key = request.header(SYNC_KEY.encode())
+    if sync_key is not None:
+        changes[SYNC_KEY] = sync_key or None
     for name in ACCESS:
         if f"x-remove-{name[2:]}".encode() in request.headers:
             changes[name] = None

@@ -50,6 +50,7 @@ REASONS: dict[int, tuple[str, str]] = {
         "The server has either erred or is incapable of performing the requested operation.",
     ),
     501: ("Not Implemented", "The requested method is not implemented by this server."),
+    502: ("Bad Gateway", "Bad gateway."),
     503: ("Service Unavailable", "The server is currently unavailable. Please try again at a later time."),
     507: ("Insufficient Storage", "There was not enough space to save the resource."),
 }

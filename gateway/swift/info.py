@@ -48,6 +48,14 @@ def capabilities(service: Service) -> dict[str, Any]:
         "tempauth": {"account_acls": True},
         "account_quotas": {},
         "container_quotas": {},
+        "bulk_upload": {
+            "max_containers_per_extraction": limits.max_containers_per_extraction,
+            "max_failed_extractions": limits.max_failed_extractions,
+        },
+        "bulk_delete": {
+            "max_deletes_per_request": limits.max_deletes_per_request,
+            "max_failed_deletes": limits.max_failed_deletes,
+        },
         "crossdomain": {},
         "etag_quoter": {"enable_by_default": config.quote_etags},
         **({"domain_remap": {"default_reseller_prefix": None}} if config.storage_domains else {}),

@@ -42,7 +42,6 @@ class Request:
     __slots__ = (
         "_left",
         "_more",
-        "_now_s",
         "_query",
         "_query_string",
         "_receive",
@@ -56,6 +55,7 @@ class Request:
         "finishers",
         "headers",
         "method",
+        "now_s",
         "object",
         "path",
         "started",
@@ -69,7 +69,7 @@ class Request:
     ) -> None:
         self._receive = receive
         self._send = send
-        self._now_s = now_s
+        self.now_s = now_s
         self._title_case = title_case
         self.txid = txid
         self.method: str = scope["method"]
@@ -121,6 +121,11 @@ class Request:
                 self.object = parts[4]
 
     # -- reading -------------------------------------------------------------------------------------------------
+
+    @property
+    def queried(self) -> bool:
+        """Whether there are any parameters; most requests have none."""
+        return bool(self._query_string)
 
     @property
     def query(self) -> dict[str, str]:
@@ -191,7 +196,7 @@ class Request:
         txid = self.txid.encode()
         headers.append((b"x-trans-id", txid))
         headers.append((b"x-openstack-request-id", txid))
-        headers.append((b"date", http_date(self._now_s)))
+        headers.append((b"date", http_date(self.now_s)))
         if self.finishers is not None:
             for finisher in self.finishers:
                 headers = finisher(status, headers)

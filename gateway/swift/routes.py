@@ -9,7 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from gateway.swift import account, container, copy, cors, object_change, object_get, object_put, slo, slo_delete
+from gateway.swift import (
+    account,
+    bulk_delete,
+    bulk_extract,
+    container,
+    copy,
+    cors,
+    object_change,
+    object_get,
+    object_put,
+    slo,
+    slo_delete,
+)
 from gateway.swift.errors import RefusedError
 from gateway.swift.request import Request
 from gateway.swift.service import Service
@@ -40,6 +52,23 @@ async def delete_object(service: Service, request: Request) -> None:
 async def options(service: Service, request: Request) -> None:
     """OPTIONS: the methods there are, and whether a page of another site may use them."""
     await cors.options(service, request, list(table(request)))
+
+
+async def _extract(service: Service, request: Request) -> None:
+    await bulk_extract.put(service, request, handler)
+
+
+async def _delete_many(service: Service, request: Request) -> None:
+    await bulk_delete.delete(service, request, handler)
+
+
+def _by_param(request: Request) -> Handler | None:
+    """What takes a request for a parameter, whatever its path names."""
+    if request.method == "PUT":
+        return _extract if "extract-archive" in request.query else None
+    if request.method in ("POST", "DELETE"):
+        return _delete_many if "bulk-delete" in request.query else None
+    return None
 
 
 ACCOUNT: dict[str, Handler] = {
@@ -83,6 +112,10 @@ def allowed(request: Request) -> bytes:
 
 def handler(service: Service, request: Request) -> Handler:
     """Whatever serves the request. Raises RefusedError (405)."""
+    if request.queried:
+        found = _by_param(request)
+        if found is not None:
+            return found
     found = table(request).get(request.method)
     if found is None or (
         not request.container and request.method in MANAGEMENT and not service.config.allow_account_management

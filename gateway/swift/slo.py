@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import trio
@@ -13,6 +11,7 @@ import trio
 from gateway.swift import conditions, large_report, object_put, quotas, ranges, slo_manifest, slo_read
 from gateway.swift.dates import iso
 from gateway.swift.errors import RefusedError, bad_request, refusal, status_line
+from gateway.swift.heartbeat import beating
 from gateway.swift.large_report import Problem
 from gateway.swift.listing_formats import LISTED_BYTES, LISTED_SLO_ETAG
 from gateway.swift.request import Request, is_true
@@ -79,7 +78,7 @@ async def put_manifest(
     request.begin(202, [(b"content-type", kind.encode())], None)
     report: dict[str, Any] = {"Response Status": status_line(201), "Response Body": ""}
     problems = []
-    async with _heartbeat(service, request):
+    async with beating(service, request, kind, at_once=True) as heart:
         try:
             entries, total, problems = await _look(service, request, wanted)
             if problems:
@@ -94,24 +93,8 @@ async def put_manifest(
                 raise
             report["Response Status"] = status_line(answer.status)
             report["Response Body"] = answer.text
-    await request.push(b"\r\n\r\n" + large_report.body(kind, report, problems, "upload"))
+    await request.push(heart.separator + large_report.body(kind, report, problems, "upload"))
     await request.end()
-
-
-@asynccontextmanager
-async def _heartbeat(service: Service, request: Request) -> AsyncIterator[None]:
-    """Send a blank now and then, so that nothing between here and the client gives up on a long answer."""
-
-    async def beat() -> None:
-        while True:
-            with trio.CancelScope(shield=True):  # half a message must not be left on the wire
-                await request.push(b" ")
-            await trio.sleep(service.config.heartbeat_seconds)
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(beat)
-        yield
-        nursery.cancel_scope.cancel()
 
 
 async def _look(

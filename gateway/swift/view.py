@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from gateway.swift.dates import http_date, modified_seconds, timestamp
 from gateway.swift.errors import Fields
@@ -13,6 +13,7 @@ from gateway.swift.metadata import RAW
 from store.objects.interface import Buffer, OpenObject
 from store.objects.model import ObjectInfo
 
+T = TypeVar("T")
 Sink = Callable[[Buffer], Awaitable[None]]
 
 MANIFEST = "x-object-manifest"
@@ -123,7 +124,7 @@ async def pour(opened: OpenObject, start: int, stop: int, sink: Sink) -> None:
 
 
 @asynccontextmanager
-async def closing(pieces: AsyncIterator[Buffer]) -> AsyncIterator[AsyncIterator[Buffer]]:
+async def closing(pieces: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
     """Close a generator that is left half read, here and not whenever it is collected."""
     try:
         yield pieces

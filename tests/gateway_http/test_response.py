@@ -21,8 +21,9 @@ def respond(
     head_only: bool = False,
     http10: bool = False,
     keep_alive: bool = True,
+    keep_alive_said: bool = False,
 ) -> tuple[bytes, bytes, ResponseWriter]:
-    writer = ResponseWriter(head_only=head_only, http10=http10)
+    writer = ResponseWriter(head_only=head_only, http10=http10, keep_alive_said=keep_alive_said)
     writer.start(status, headers or [], date=DATE, keep_alive=keep_alive)
     wire = b""
     for number, piece in enumerate(pieces, 1):
@@ -33,7 +34,7 @@ def respond(
 
 def test_a_response_in_one_piece_gets_its_length() -> None:
     head, body, writer = respond(b"hello", headers=[(b"x-a", b"b")])
-    assert head == b"HTTP/1.1 200 OK\r\nx-a: b\r\ndate: today\r\ncontent-length: 5\r\nconnection: keep-alive"
+    assert head == b"HTTP/1.1 200 OK\r\nx-a: b\r\ndate: today\r\ncontent-length: 5"
     assert body == b"hello"
     assert writer.complete
     assert writer.keep_alive
@@ -61,7 +62,7 @@ def test_http_1_0_gets_no_chunks() -> None:
     assert b"connection: close" in head
     assert body == b"abcdef"
     assert not writer.keep_alive
-    assert b"connection: keep-alive" in respond(b"abc", http10=True)[0]
+    assert b"connection: keep-alive" in respond(b"abc", http10=True, keep_alive_said=True)[0]
 
 
 def test_buffers_of_every_kind() -> None:
@@ -75,7 +76,7 @@ def test_head_keeps_the_length_and_has_no_body() -> None:
     assert b"content-length: 1234" in head
     assert not body
     assert writer.complete
-    assert b"content-length: 5\r\nconnection: keep-alive" in respond(b"hello", head_only=True)[0]
+    assert b"content-length: 5" in respond(b"hello", head_only=True)[0]
     head, body, _ = respond(b"abc", b"def", head_only=True)
     assert not body
     assert b"content-length" not in head
@@ -163,3 +164,9 @@ def test_a_length_of_nothing_may_be_stated_without_content() -> None:
     assert body == b""
     head, _, _ = respond(b"", status=204, headers=[(b"content-length", b"5")])
     assert b"content-length" not in head
+
+
+def test_a_connection_that_is_kept_is_said_to_be_where_the_client_said_so() -> None:
+    assert b"connection" not in respond(b"x")[0]
+    assert b"connection: keep-alive" in respond(b"x", keep_alive_said=True)[0]
+    assert b"connection: close" in respond(b"x", keep_alive=False, keep_alive_said=True)[0]

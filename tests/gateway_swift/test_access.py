@@ -147,6 +147,14 @@ async def test_other_prefixes_and_choices() -> None:
     assert (await client("PUT", "c")).status == 201
 
 
+async def test_an_account_in_a_list_is_whoever_owns_it(client: Client) -> None:
+    client.people.add("guest", "gus", "away", ("reader",))
+    await client.fill("c", ["o"])
+    await client("POST", "c", {"X-Container-Read": "AUTH_away-id"})
+    assert (await client("GET", "c/o", token="stranger")).status == 200
+    assert (await client("GET", "c/o", token="guest")).status == 403
+
+
 async def test_no_project_owns_nothing(client: Client) -> None:
     client.people.add("unscoped", "ulf", "", ("admin",))
     client.people.identities["unscoped"] = type(client.people.identities["owner"])(

@@ -50,7 +50,7 @@ READS = {"see the account", "list", "read"}
 WRITES = READS | {"make a container", "change a container", "write", "copy", "remove"}
 
 
-@pytest.mark.parametrize("name", ["away:sven", "away-id:sven-id", "away-id"])
+@pytest.mark.parametrize("name", ["away:sven", "away-id:sven-id", "away-id", "AUTH_away-id"])
 async def test_what_each_level_gives(client: Client, name: str) -> None:
     await client.fill("c", ["o"])
     assert await allowed(client) == set()

@@ -1,0 +1,203 @@
+"""Reading tar archives as they come: heads and contents in order, with never more in memory than one head.
+
+The standard library knows what a head means; it reads only from files that block, so the walk is done here.
+"""
+
+from __future__ import annotations
+
+import bz2
+import tarfile
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Protocol
+
+BLOCK = 512
+HEAD_MAX = 1024 * 1024
+"""Extended heads, which name the next member, are read whole."""
+PIECE = 64 * 1024
+
+
+class TarError(ValueError):
+    """What came is no archive."""
+
+
+class _Decompressor(Protocol):
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
+
+
+class _Gzip:
+    """zlib's decompressor with the manners of bz2's: it keeps what it has not taken yet."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=31)
+        self._waiting = b""
+
+    def decompress(self, data: bytes, max_length: int = PIECE, /) -> bytes:
+        data = self._waiting + data
+        plain = b""
+        while not plain and data:
+            if self._inner.eof:  # members may follow each other, and zeros the last
+                data = data.lstrip(b"\0")
+                if not data:
+                    break
+                self._inner = zlib.decompressobj(wbits=31)
+            plain = self._inner.decompress(data, max_length)
+            data = self._inner.unused_data if self._inner.eof else self._inner.unconsumed_tail
+        self._waiting = data
+        return plain
+
+
+async def decompressed(pieces: AsyncIterator[bytes], compression: str) -> AsyncGenerator[bytes, None]:
+    """The pieces without compression ("", "gz" or "bz2"), each of a bounded size however well it was packed.
+
+    Raises TarError for what was not packed so.
+    """
+    if not compression:
+        async for piece in pieces:
+            yield piece
+        return
+    inner: _Decompressor = _Gzip() if compression == "gz" else bz2.BZ2Decompressor()
+    async for piece in pieces:
+        data = piece
+        while True:
+            try:
+                plain = inner.decompress(data, PIECE)
+            except EOFError:
+                return
+            except (zlib.error, OSError, ValueError) as error:
+                raise TarError(str(error)) from error
+            if not plain:
+                break
+            yield plain
+            data = b""
+
+
+class TarReader:
+    """`async for member in reader`, then `async for piece in reader.content()` for as much as is wanted."""
+
+    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+        self._pieces = pieces
+        self._buffer = bytearray()
+        self._left = 0
+        self._padding = 0
+        self._global: dict[str, str] = {}
+        self._any = False
+
+    def __aiter__(self) -> TarReader:
+        return self
+
+    async def __anext__(self) -> tarfile.TarInfo:
+        await self._skip()
+        extended: dict[str, str] = {}
+        while True:
+            block = await self._take(BLOCK, ending=True)
+            if not block or block == bytes(BLOCK):
+                if not self._any and not block:
+                    raise TarError("empty file")
+                await self._drain()
+                raise StopAsyncIteration
+            member = self._head(block)
+            self._any = True
+            if member.type in (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
+                extended |= _pax(await self._whole(member.size))
+            elif member.type == tarfile.XGLTYPE:
+                self._global |= _pax(await self._whole(member.size))
+            elif member.type in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):
+                text = (await self._whole(member.size)).split(b"\0")[0].decode("utf-8", "surrogateescape")
+                if member.type == tarfile.GNUTYPE_LONGNAME:
+                    extended["path"] = text
+            else:
+                return self._member(member, {**self._global, **extended})
+
+    def _head(self, block: bytes) -> tarfile.TarInfo:
+        try:
+            member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        except (tarfile.TarError, ValueError) as error:
+            raise TarError(str(error)) from error
+        if member.size < 0:
+            raise TarError("a member of negative size")
+        return member
+
+    def _member(self, member: tarfile.TarInfo, headers: dict[str, str]) -> tarfile.TarInfo:
+        member.pax_headers = headers
+        member.name = headers.get("path", member.name)
+        try:
+            member.size = int(headers.get("size", member.size))
+        except ValueError as error:
+            raise TarError("a size that is no number") from error
+        if member.size < 0:
+            raise TarError("a member of negative size")
+        self._left = 0 if member.type in _WITHOUT_CONTENT else member.size
+        self._padding = -self._left % BLOCK
+        return member
+
+    async def content(self) -> AsyncGenerator[bytes, None]:
+        """The bytes of the member that was given last."""
+        while self._left:
+            if not self._buffer:
+                await self._more()
+            piece = bytes(self._buffer[: self._left])
+            del self._buffer[: len(piece)]
+            self._left -= len(piece)
+            yield piece
+
+    async def _skip(self) -> None:
+        async for _ in self.content():
+            pass
+        if self._padding:
+            await self._take(self._padding)
+            self._padding = 0
+
+    async def _drain(self) -> None:
+        """Read what follows the end, which is only padding, so that the client can send it."""
+        self._buffer.clear()
+        async for _ in self._pieces:
+            pass
+
+    async def _whole(self, size: int) -> bytes:
+        if size > HEAD_MAX:
+            raise TarError("a head that is too long")
+        data = await self._take(size + -size % BLOCK)
+        return data[:size]
+
+    async def _take(self, count: int, *, ending: bool = False) -> bytes:
+        """So many bytes; none where the archive has ended and may. Raises TarError where it ends in between."""
+        while len(self._buffer) < count:
+            piece = await anext(self._pieces, None)
+            if piece is not None:
+                self._buffer += piece
+            elif ending and not self._buffer:
+                return b""
+            else:
+                raise TarError("unexpected end of data")
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return taken
+
+    async def _more(self) -> None:
+        piece = await anext(self._pieces, None)
+        if piece is None:
+            raise TarError("unexpected end of data")
+        self._buffer += piece
+
+
+_WITHOUT_CONTENT = frozenset(
+    {tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE}
+)
+
+
+def _pax(data: bytes) -> dict[str, str]:
+    """The records of an extended head: `<length> <key>=<value>\\n` each."""
+    found: dict[str, str] = {}
+    while data and data[0] != 0:
+        digits, blank, _ = data.partition(b" ")
+        if not blank or not digits.isdigit() or len(digits) > 8:
+            raise TarError("an extended head that cannot be read")
+        length = int(digits)
+        record = data[len(digits) + 1 : length - 1]
+        key, equals, value = record.partition(b"=")
+        if not equals or length > len(data) or data[length - 1 : length] != b"\n":
+            raise TarError("an extended head that cannot be read")
+        found[key.decode("utf-8", "surrogateescape")] = value.decode("utf-8", "surrogateescape")
+        data = data[length:]
+    return found
