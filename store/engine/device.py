@@ -36,7 +36,7 @@ from store.engine.record import (
     verify_payload,
 )
 from store.engine.recovery import Found, Tail, read_bulk, read_log, read_some
-from store.engine.row import Flag, IndexRow, Location, Row, RowKey, decode_meta, index_key
+from store.engine.row import STAMP_BYTES, Flag, IndexRow, Location, Row, RowKey, decode_meta, index_key
 from store.engine.segment import FOLDER, LOG_SEGMENT_BYTES, SPARES_MAX, SegmentKind, Segments
 from store.engine.superblock import Superblock, read_superblock, write_superblock
 from store.engine.view import Applied, Garbage, View
@@ -250,6 +250,12 @@ class Device:
         if row is None and self.view.get(packed_key) is not None:
             raise DamageError(f"device {self.id} has a damaged index entry for this row")
         return row
+
+    async def find_stamp(self, packed_key: bytes) -> bytes | None:
+        """The version of a row, packed, or None where there is none: what a second home is asked."""
+        self._check_alive()
+        value = self.view.row_value(packed_key)
+        return None if value is None else value[:STAMP_BYTES]
 
     async def load_row(self, packed_key: bytes, row: IndexRow, *, payload: bool) -> Row:
         """The whole row (its payload only if asked for), verified. Raises DamageError, and reports it; ReplacedError

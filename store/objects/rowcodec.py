@@ -19,7 +19,7 @@ import msgpack
 
 from store.core.errors import DamageError
 from store.core.stamp import Stamp
-from store.objects.model import Headers, ObjectEntry, ObjectHead, ObjectInfo
+from store.objects.model import Headers, ObjectEntry, ObjectHead
 
 VERSION = 1
 
@@ -48,17 +48,6 @@ class TableSummary(NamedTuple):
     id: bytes
     shards: int
     created: Stamp
-
-
-def _unpack(packed: bytes, what: str, fields: int) -> list[object]:
-    values: list[object]
-    try:
-        version, *values = msgpack.unpackb(packed)
-    except (ValueError, TypeError, msgpack.UnpackException) as error:
-        raise DamageError(f"{what} is not of a known form: {error}") from error
-    if version != VERSION or len(values) != fields:
-        raise DamageError(f"{what} of version {version} is not known here")
-    return values
 
 
 def encode_object(etag: str, head: ObjectHead, created: Stamp | None, placed: Placed | None) -> tuple[bytes, bytes]:
@@ -98,9 +87,12 @@ def encode_headers(headers: Headers) -> bytes:
 
 
 def decode_headers(detail: bytes) -> dict[str, str]:
-    (headers,) = _unpack(detail, "detail", 1)
-    if not isinstance(headers, dict):
-        raise DamageError("detail holds no headers")
+    try:
+        version, headers = msgpack.unpackb(detail)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise DamageError(f"detail is not of a known form: {error}") from error
+    if version != VERSION or not isinstance(headers, dict):
+        raise DamageError(f"detail of version {version} is not known here")
     return headers
 
 
@@ -111,17 +103,13 @@ def encode_table(summary: TableSummary, stamp: Stamp) -> bytes:
 
 
 def decode_table(summary: bytes, stamp: Stamp) -> TableSummary:
-    table, shards, created = _unpack(summary, "table summary", 3)
-    if not isinstance(table, bytes) or not isinstance(shards, int):
-        raise DamageError("table summary holds no table")
+    try:
+        version, table, shards, created = msgpack.unpackb(summary)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise DamageError(f"table summary is not of a known form: {error}") from error
+    if version != VERSION:
+        raise DamageError(f"table summary of version {version} is not known here")
     return TableSummary(table, shards, Stamp(*created) if isinstance(created, list) else stamp)
-
-
-def object_info(
-    name: str, stamp: Stamp, size: int, policy: int, expires: int, summary: ObjectSummary, headers: Headers
-) -> ObjectInfo:
-    head = ObjectHead(summary.content_type, headers, summary.listing, expires or None)
-    return ObjectInfo(name, size, summary.etag, head, summary.created, stamp, policy)
 
 
 def object_entry(name: str, stamp: Stamp, size: int, summary: bytes) -> ObjectEntry:

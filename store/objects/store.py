@@ -48,7 +48,6 @@ from store.objects.rowcodec import (
     decode_object,
     encode_object,
     object_entry,
-    object_info,
 )
 from store.objects.rows import ReadRow, Rows
 from store.objects.tables import Tables
@@ -175,10 +174,11 @@ class DeviceStore:
     async def _commit(
         self, container: Container, row: Row, packed: bytes, etag: str, head: ObjectHead, condition: Condition
     ) -> ObjectInfo:
-        async with self.tables.writing(container), self.rows.turn(packed):
-            if condition is not ALWAYS:
-                await self._check(row.key, packed, condition)
-            row, applied = await self.rows.write_next(row, packed)
+        with await self.tables.begin_writing(container):
+            async with self.rows.turn(packed):
+                if condition is not ALWAYS:
+                    await self._check(row.key, packed, condition)
+                row, applied = await self.rows.write_next(row, packed)
         if applied.displaced is not None and applied.displaced.flags & Flag.DATA:
             self.on_garbage()
         return ObjectInfo(row.key.name.decode(), row.size, etag, head, row.stamp, row.stamp, row.policy)
@@ -207,18 +207,19 @@ class DeviceStore:
         condition: Condition = ALWAYS,
     ) -> ObjectInfo:
         key, packed = self._key(container, name)
-        async with self.tables.writing(container), self.rows.turn(packed):
-            found = await self._find(key, packed)
-            row = await self.rows.load(key, packed, found)
-            info = _info(found.row, row)
-            if not condition.holds(info.etag):
-                raise PreconditionError(f"the condition does not hold of object {name!r}")
-            head = edit(info)
-            placed = decode_object(row.summary, row.stamp).placed
-            summary, detail = encode_object(info.etag, head, info.created, placed)
-            flags = row.flags & Flag.DATA | (Flag.EXPIRES if head.expires_at else 0)
-            changed = row._replace(flags=flags, expires=head.expires_at or 0, summary=summary, detail=detail)
-            changed, _ = await self.rows.write_next(changed, packed)
+        with await self.tables.begin_writing(container):
+            async with self.rows.turn(packed):
+                found = await self._find(key, packed)
+                row = await self.rows.load(key, packed, found)
+                info = _info(found.row, row)
+                if not condition.holds(info.etag):
+                    raise PreconditionError(f"the condition does not hold of object {name!r}")
+                head = edit(info)
+                placed = decode_object(row.summary, row.stamp).placed
+                summary, detail = encode_object(info.etag, head, info.created, placed)
+                flags = row.flags & Flag.DATA | (Flag.EXPIRES if head.expires_at else 0)
+                changed = row._replace(flags=flags, expires=head.expires_at or 0, summary=summary, detail=detail)
+                changed, _ = await self.rows.write_next(changed, packed)
         return ObjectInfo(name, info.size, info.etag, head, info.created, changed.stamp, info.policy)
 
     async def delete(self, container: Container, name: str, condition: Condition = ALWAYS) -> ObjectInfo:
@@ -282,8 +283,7 @@ class OpenRow:
             store.pins.add(self._data_id)
         try:
             row = await store.rows.load(self._key, self._packed, found)
-            self.info = _info(found.row, row)
-            self._placed = decode_object(row.summary, row.stamp).placed
+            self.info, self._placed = _read_row(found.row, row)
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -374,11 +374,15 @@ class ObjectUpload:
 
 
 def _info(at: IndexRow, row: Row) -> ObjectInfo:
-    stamp = Stamp.unpack(at.stamp)
-    summary = decode_object(at.summary, stamp)
-    return object_info(
-        row.key.name.decode(), stamp, at.size, at.policy, at.expires, summary, decode_headers(row.detail)
-    )
+    return _read_row(at, row)[0]
+
+
+def _read_row(at: IndexRow, row: Row) -> tuple[ObjectInfo, Placed | None]:
+    """What a tenant sees of an object, and where its data are."""
+    summary = decode_object(at.summary, row.stamp)
+    head = ObjectHead(summary.content_type, decode_headers(row.detail), summary.listing, at.expires or None)
+    info = ObjectInfo(row.key.name.decode(), at.size, summary.etag, head, summary.created, row.stamp, at.policy)
+    return info, summary.placed
 
 
 def _nobody() -> None:

@@ -11,8 +11,7 @@ here, which keeps the memory exact as long as one process serves them.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from types import TracebackType
 from typing import Generic, TypeVar
 
 import trio
@@ -147,28 +146,19 @@ class Tables:
 
     # -- writing below a table -----------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def writing(self, container: Container) -> AsyncIterator[None]:
-        """Hold a container open for a write below it. NotFoundError if it is gone, or made anew since."""
-        present = await self.container(container.account, container.name)
+    async def begin_writing(self, container: Container) -> _Writing:
+        """Hold a container open for a write below it, as a context. NotFoundError if it is gone, or made anew since."""
+        present = self._containers.get((container.account, container.name))
+        if present is None:
+            present = await self.container(container.account, container.name)
         if present.id != container.id:
             raise NotFoundError(f"container {container.name} was deleted")
-        with self._writing_to(container.id):
-            yield
+        return self._writing_to(container.id)
 
-    @contextmanager
-    def _writing_to(self, table: bytes) -> Iterator[None]:
+    def _writing_to(self, table: bytes) -> _Writing:
         if table in self._closing:
             raise NotFoundError("it is being deleted")
-        self._writers[table] += 1
-        try:
-            yield
-        finally:
-            self._writers[table] -= 1
-            if not self._writers[table]:
-                del self._writers[table]
-                if table in self._closing:
-                    self._closing[table].set()
+        return _Writing(self._writers, self._closing, table)
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
@@ -243,6 +233,29 @@ class Tables:
         """Forget what was read: for when rows were changed behind our back."""
         self._accounts.clear()
         self._containers.clear()
+
+
+class _Writing:
+    """Counts one writer of a table; the last one out tells whoever waits to delete it."""
+
+    __slots__ = ("_closing", "_table", "_writers")
+
+    def __init__(self, writers: Counter[bytes], closing: dict[bytes, trio.Event], table: bytes) -> None:
+        self._writers = writers
+        self._closing = closing
+        self._table = table
+
+    def __enter__(self) -> None:
+        self._writers[self._table] += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writers[self._table] -= 1
+        if not self._writers[self._table]:
+            del self._writers[self._table]
+            if self._table in self._closing:
+                self._closing[self._table].set()
 
 
 class _Cache(Generic[K, T]):
