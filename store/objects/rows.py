@@ -82,7 +82,7 @@ class Rows:
     async def read(self, key: RowKey, packed: bytes) -> ReadRow | None:
         """The newest version of a row (tombstones too), known to a quorum when this returns."""
         homes = self.ring.read_set(ROWS, key.place)
-        needed = len(homes) // 2 + 1
+        needed = quorum(len(homes))
         row: IndexRow | None = None
         stamp: bytes | None = None
         having: tuple[int, ...] = ()
