@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
-from gateway.swift import conditions, metadata, object_get, object_put, quotas, ranges, slo, slo_manifest, slo_read
+from gateway.swift import (
+    conditions,
+    metadata,
+    object_get,
+    object_put,
+    quotas,
+    ranges,
+    slo,
+    slo_manifest,
+    slo_read,
+    symlink,
+    symlink_put,
+)
 from gateway.swift.dates import http_date, modified_seconds
 from gateway.swift.errors import Fields, IncompleteError, RefusedError, bad_request
+from gateway.swift.paths import account_header, path_header
 from gateway.swift.request import Request, is_true
 from gateway.swift.service import Service
 from gateway.swift.view import MANIFEST, STATIC, View, whole
@@ -22,9 +35,9 @@ async def copy(service: Service, request: Request) -> None:
     """COPY: the request's object to where `Destination` says."""
     if not request.headers.get(b"destination"):
         raise RefusedError(412, "Destination header required")
-    container, name = _path(request, b"destination", "Destination")
+    container, name = path_header(request, b"destination", "Destination")
     source = request.account, request.container, request.object
-    account = _account(request, b"destination-account", "Destination-Account") or request.account
+    account = account_header(request, b"destination-account") or request.account
     await _transfer(service, request, source, (account, container, name))
 
 
@@ -32,60 +45,49 @@ async def copy_from(service: Service, request: Request) -> None:
     """PUT with `X-Copy-From`: what that names to the request's object."""
     if request.headers.get(b"content-length", b"0").strip(b"0"):
         raise bad_request("Copy requests require a zero byte body")
-    account = _account(request, b"x-copy-from-account", "X-Copy-From-Account") or request.account
-    container, name = _path(request, b"x-copy-from", "X-Copy-From")
+    account = account_header(request, b"x-copy-from-account") or request.account
+    container, name = path_header(request, b"x-copy-from", "X-Copy-From")
     await _transfer(service, request, (account, container, name), (request.account, request.container, request.object))
-
-
-def _text(request: Request, header: bytes) -> str:
-    try:
-        value = unquote(request.header(header) or "", errors="strict")
-    except UnicodeDecodeError:
-        value = "\0"
-    if "\0" in value:
-        raise RefusedError(412, "Invalid UTF8 or contains NULL")
-    return value
-
-
-def _path(request: Request, header: bytes, shown: str) -> tuple[str, str]:
-    container, slash, name = _text(request, header).removeprefix("/").partition("/")
-    if not (container and slash and name):
-        raise RefusedError(412, f"{shown} header must be of the form <container name>/<object name>")
-    return container, name
-
-
-def _account(request: Request, header: bytes, shown: str) -> str:
-    if header not in request.headers:
-        return ""
-    account = _text(request, header)
-    if not account:
-        raise RefusedError(412, "Account name cannot be empty")
-    if "/" in account:
-        raise RefusedError(412, "Account name cannot contain slashes")
-    return account
 
 
 async def _transfer(service: Service, request: Request, source: Place, target: Place) -> None:
     account, container_name, name = source
     container = await service.container(request, reading=True, account=account, name=container_name)
     async with service.store.open(container, name) as opened:
-        info = opened.info
-        view = await object_get.view_of(service, request, container, opened)
-        _check_source(request, info, view)
-        request.account, request.container, request.object = target
-        target_container = await service.container(request, reading=False)
-        condition = (
-            Condition(none_match=conditions.for_writing(request.headers).none_match)
-            if b"if-none-match" in request.headers
-            else ALWAYS
-        )
-        head = _head(service, request, info)
-        answer = _answer_fields(source, info, head)
-        if STATIC in info.head.headers and request.query.get("multipart-manifest") == "get":
-            body = slo_manifest.as_sent(await whole(opened))
-            await slo.put_manifest(service, request, target_container, body, head, condition, answer)
-            return
-        written = await _write(service, request, target_container, view, opened, head, condition)
+        if symlink.followed(request, opened.info):
+            async with symlink.following(service, request, container, opened.info) as (held, reached):
+                await _copy(service, request, held, reached, source, target)
+        else:
+            await _copy(service, request, container, opened, source, target)
+
+
+async def _copy(
+    service: Service, request: Request, container: Container, opened: OpenObject, source: Place, target: Place
+) -> None:
+    info = opened.info
+    view = await object_get.view_of(service, request, container, opened)
+    _check_source(request, info, view)
+    request.account, request.container, request.object = target
+    target_container = await service.container(request, reading=False)
+    condition = (
+        Condition(none_match=conditions.for_writing(request.headers).none_match)
+        if b"if-none-match" in request.headers
+        else ALWAYS
+    )
+    head = _head(service, request, info)
+    answer = _answer_fields(source, info, head)
+    if STATIC in info.head.headers and request.query.get("multipart-manifest") == "get":
+        body = slo_manifest.as_sent(await whole(opened))
+        await slo.put_manifest(service, request, target_container, body, head, condition, answer)
+        return
+    link = symlink.link_of(info)
+    if link is not None:
+        link = symlink_put.named(request, link)
+        written = await symlink_put.keep(service, request, target_container, link, head, condition)
+    elif symlink_put.TARGET in request.headers:
+        raise bad_request("Symlink requests require a zero byte body")
+    else:
+        written = await _write(service, request, target_container, view, head, condition)
     await request.respond(201, object_put.created(written) + answer)
 
 
@@ -142,7 +144,6 @@ async def _write(
     request: Request,
     container: Container,
     view: View,
-    opened: OpenObject,
     head: ObjectHead,
     condition: Condition,
 ) -> ObjectInfo:

@@ -25,6 +25,7 @@ REASONS: dict[int, tuple[str, str]] = {
     204: ("No Content", ""),
     206: ("Partial Content", ""),
     304: ("Not Modified", ""),
+    307: ("Temporary Redirect", ""),
     400: (
         "Bad Request",
         "The server could not comply with the request since it is either malformed or otherwise incorrect.",

@@ -6,6 +6,7 @@ import json
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from gateway.swift import symlink
 from gateway.swift.config import Config
 from gateway.swift.service import Service
 
@@ -59,6 +60,7 @@ def capabilities(service: Service) -> dict[str, Any]:
         "crossdomain": {},
         "etag_quoter": {"enable_by_default": config.quote_etags},
         **({"domain_remap": {"default_reseller_prefix": None}} if config.storage_domains else {}),
+        "symlink": {"symloop_max": symlink.LOOP_MAX, "static_links": True},
         "slo": {
             "max_manifest_segments": limits.max_manifest_segments,
             "max_manifest_size": limits.max_manifest_size,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 from gateway.swift.dates import iso
@@ -21,6 +22,9 @@ LISTED_BYTES = "bytes"
 
 LISTED_SLO_ETAG = "slo_etag"
 """Key of `ObjectHead.listing`: the etag of a static large object's whole."""
+
+LISTED_LINK, LISTED_LINK_ETAG, LISTED_LINK_BYTES = "link", "link_etag", "link_bytes"
+"""Keys of `ObjectHead.listing`: what a symlink names (`account/container/object`); its etag and size where static."""
 
 
 def object_row(entry: ObjectEntry | Subdir) -> Row:
@@ -40,6 +44,11 @@ def object_row(entry: ObjectEntry | Subdir) -> Row:
             row["bytes"] = int(extra[LISTED_BYTES])
         if LISTED_SLO_ETAG in extra:
             row["slo_etag"] = f'"{extra[LISTED_SLO_ETAG]}"'
+        if LISTED_LINK in extra:
+            row["symlink_path"] = quote(f"/v1/{extra[LISTED_LINK]}")
+            if LISTED_LINK_ETAG in extra:
+                row["symlink_etag"] = extra[LISTED_LINK_ETAG]
+                row["symlink_bytes"] = int(extra[LISTED_LINK_BYTES])
     return row
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.swift import conditions, expiry, object_put
-from gateway.swift.errors import HTML, PAGES, RefusedError
+from gateway.swift import conditions, expiry, object_put, symlink
+from gateway.swift.errors import HTML, PAGES, PLAIN, RefusedError, bad_request
 from gateway.swift.request import Request
 from gateway.swift.service import Service
-from gateway.swift.view import STATIC, pour
+from gateway.swift.view import LINK_TARGET, STATIC, pour
 from store.core.errors import NotFoundError
 from store.objects.model import Condition, Container, ObjectHead, ObjectInfo
 
 
 async def post(service: Service, request: Request) -> None:
     """POST: new metadata in the place of all the old; the type stays unless one is sent."""
+    if b"x-symlink-target" in request.headers:
+        raise bad_request("A PUT request is required to set a symlink target")
     container = await service.container(request, reading=False)
     stated = request.headers.get(b"content-type")
     said = object_put.describe(service, request, object_put.content_type(request, request.object) if stated else "")
@@ -25,12 +27,26 @@ async def post(service: Service, request: Request) -> None:
         return ObjectHead(said.content_type or old.content_type, {**said.headers, **kept}, old.listing, said.expires_at)
 
     try:
-        await service.store.update(container, request.object, edit)
+        info = await service.store.update(container, request.object, edit)
+        if LINK_TARGET in info.head.headers:
+            await _redirect(request, container, info)
+            return
     except NotFoundError:
         if not expiry.expired(service, request):
             raise
         await _restore(service, container, request.object, edit)
     await request.respond(202, [(b"content-type", HTML)], PAGES[202])
+
+
+async def _redirect(request: Request, container: Container, info: ObjectInfo) -> None:
+    """A link itself has been changed; say where what it names would be."""
+    link = symlink.link_of(info)
+    assert link is not None
+    fields = [(b"location", link.path(container.account).encode()), (b"content-type", PLAIN)]
+    if link.etag:
+        fields.append((b"x-symlink-target-etag", link.etag.encode()))
+    text = "The metadata were set on a symlink. Send the request to its target to set them there."
+    await request.respond(307, fields, text.encode())
 
 
 async def _restore(service: Service, container: Container, name: str, edit: Callable[[ObjectInfo], ObjectHead]) -> None:

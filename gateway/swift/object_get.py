@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.swift import conditions, dlo, ranges, slo_read
+from gateway.swift import conditions, dlo, ranges, slo_read, symlink
 from gateway.swift.dates import modified_seconds
 from gateway.swift.errors import HTML, PAGES, Fields, RefusedError
 from gateway.swift.expiry import expired
@@ -22,6 +22,12 @@ async def get(service: Service, request: Request) -> None:
     container = await service.container(request, reading=True)
     try:
         async with service.store.open(container, request.object, expired=expired(service, request)) as opened:
+            if symlink.followed(request, opened.info):
+                async with symlink.following(
+                    service, request, container, opened.info, shown=True, expired=expired(service, request)
+                ) as (held, target):
+                    await _answer(service, request, target.info, await view_of(service, request, held, target))
+                return
             await _answer(service, request, opened.info, await view_of(service, request, container, opened))
     except NotFoundError:
         raise _absent(request) from None
@@ -44,13 +50,17 @@ async def head(service: Service, request: Request) -> None:
     container = await service.container(request, reading=True)
     try:
         info = await service.store.head(container, request.object, expired=expired(service, request))
+        if symlink.followed(request, info):
+            container, info = await symlink.target(
+                service, request, container, info, shown=True, expired=expired(service, request)
+            )
     except NotFoundError:
         raise _absent(request) from None
     headers = info.head.headers
     size, etag, quoted, extra = info.size, info.etag, False, Fields()
     if STATIC in headers:
         if not _NEEDS_MANIFEST.isdisjoint(request.query):
-            async with service.store.open(container, request.object, expired=expired(service, request)) as opened:
+            async with service.store.open(container, info.name, expired=expired(service, request)) as opened:
                 await _answer(service, request, opened.info, await view_of(service, request, container, opened))
             return
         size, etag, quoted, extra = *slo_read.described(info), True, slo_read.own_fields(info)

@@ -21,6 +21,7 @@ from gateway.swift import (
     object_put,
     slo,
     slo_delete,
+    symlink_put,
 )
 from gateway.swift.errors import RefusedError
 from gateway.swift.request import Request
@@ -30,13 +31,15 @@ Handler = Callable[[Service, Request], Awaitable[None]]
 
 
 async def put_object(service: Service, request: Request) -> None:
-    """PUT of an object: a manifest, a copy, or a body."""
+    """PUT of an object: a manifest, a copy, a symlink, or a body."""
     if request.query.get("multipart-manifest") == "put":
         if request.headers.get(b"x-copy-from"):
             raise RefusedError(405, "Multipart Manifest PUTs cannot be COPY requests")
         await slo.put(service, request)
     elif request.headers.get(b"x-copy-from"):
         await copy.copy_from(service, request)
+    elif symlink_put.TARGET in request.headers:
+        await symlink_put.put(service, request)
     else:
         await object_put.put(service, request)
 

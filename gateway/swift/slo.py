@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 
-from gateway.swift import conditions, large_report, object_put, quotas, ranges, slo_manifest, slo_read
+from gateway.swift import conditions, large_report, object_put, quotas, ranges, slo_manifest, slo_read, symlink
 from gateway.swift.dates import iso
 from gateway.swift.errors import RefusedError, bad_request, refusal, status_line
 from gateway.swift.heartbeat import beating
@@ -17,7 +17,7 @@ from gateway.swift.listing_formats import LISTED_BYTES, LISTED_SLO_ETAG
 from gateway.swift.request import Request, is_true
 from gateway.swift.service import Service
 from gateway.swift.slo_manifest import ManifestError, Wanted
-from gateway.swift.view import SLO_ETAG, SLO_SIZE, STATIC
+from gateway.swift.view import LINK_TARGET, SLO_ETAG, SLO_SIZE, STATIC
 from store.core.errors import CallerError
 from store.core.limits import INLINE_BYTES_MAX
 from store.objects.model import ALWAYS, Condition, Container, ObjectHead, ObjectInfo
@@ -133,11 +133,14 @@ async def _head(service: Service, request: Request, path: str) -> ObjectInfo | s
     name, _, object_name = path.lstrip("/").partition("/")
     try:
         container = await service.container(request, reading=True, name=name)
-        return await service.store.head(container, object_name)
+        info = await service.store.head(container, object_name)
+        if LINK_TARGET in info.head.headers:
+            _, info = await symlink.target(service, request, container, info)
     except RefusedError as error:
         return status_line(error.status)
     except CallerError:
         return status_line(404)
+    return info
 
 
 def _entry(segment: Wanted, info: ObjectInfo, problems: list[Problem], *, last: bool) -> tuple[dict[str, Any], int]:

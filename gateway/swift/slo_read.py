@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.swift import slo_manifest
+from gateway.swift import slo_manifest, symlink
 from gateway.swift.errors import Fields, RefusedError, SegmentError, bad_request
 from gateway.swift.request import Request
 from gateway.swift.service import Service
@@ -107,7 +107,7 @@ class SloView:
             else:
                 container = await self._container(segment.container)
                 try:
-                    async with self._service.store.open(container, segment.object) as opened:
+                    async with symlink.opening(self._service, self._request, container, segment.object) as opened:
                         _same(segment, opened.info)
                         await pour(opened, segment.first + first, segment.first + last, sink)
                 except NotFoundError:
@@ -121,7 +121,7 @@ class SloView:
         if known is None:
             container = await self._container(segment.container)
             try:
-                async with self._service.store.open(container, segment.object) as opened:
+                async with symlink.opening(self._service, self._request, container, segment.object) as opened:
                     _same(segment, opened.info)
                     known = self._manifests[key] = slo_manifest.load(await whole(opened))
             except NotFoundError:

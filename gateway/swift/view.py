@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol, TypeVar
+from urllib.parse import quote
 
 from gateway.swift.dates import http_date, modified_seconds, timestamp
 from gateway.swift.errors import Fields
@@ -20,6 +21,17 @@ MANIFEST = "x-object-manifest"
 STATIC = "x-static-large-object"
 SLO_ETAG, SLO_SIZE = ".slo-etag", ".slo-size"
 """Notes kept with a static large object: etag and size of the whole, so that HEAD reads no manifest."""
+
+LINK_TARGET, LINK_ACCOUNT, LINK_ETAG, LINK_BYTES = ".link-target", ".link-account", ".link-etag", ".link-bytes"
+"""Notes of a symlink: what it names, in which account if another, and etag and size where it vouches for them."""
+
+_LINK_FIELDS = {
+    LINK_TARGET: b"x-symlink-target",
+    LINK_ACCOUNT: b"x-symlink-target-account",
+    LINK_ETAG: b"x-symlink-target-etag",
+    LINK_BYTES: b"x-symlink-target-bytes",
+}
+"""How a symlink itself is shown."""
 
 
 class View(Protocol):
@@ -162,6 +174,8 @@ def fields(info: ObjectInfo, etag: str, *, quoted: bool, kind: str | None = None
             found.append((name[len(RAW) :].encode("latin-1"), value.encode("latin-1")))
         elif name[0] != ".":  # the gateway's own notes, which no client sees
             found.append((name.encode(), value.encode()))
+        elif name in _LINK_FIELDS:
+            found.append((_LINK_FIELDS[name], quote(value).encode()))
     if head.expires_at is not None:
         found.append((b"x-delete-at", b"%d" % head.expires_at))
     return found
