@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import errno
 import os
-from bisect import bisect_left
 from collections.abc import Sequence
 from random import Random
 
@@ -49,6 +48,8 @@ class SimInode:
         self.unreadable: list[tuple[int, int]] = []
 
     def put(self, offset: int, data: Buffer) -> None:
+        if not data:
+            return
         stop = offset + len(data)
         if stop > len(self.now):
             self.now.extend(bytes(stop - len(self.now)))
@@ -317,6 +318,4 @@ def _sectors(ranges: list[tuple[int, int]]) -> list[int]:
         if found:
             first = max(first, found[-1] + SECTOR)
         found.extend(range(first, stop, SECTOR))
-    assert found == sorted(found)
-    assert bisect_left(found, 0) == 0
     return found

@@ -18,7 +18,7 @@ from store.engine.device import Device
 from store.engine.recovery import Found, Reader
 from store.engine.row import Location, decode_value, move_value
 from store.engine.view import View
-from store.objects.rows import Ballot, Rows
+from store.objects.rows import Ballot
 from store.objects.upload import DataUpload
 from tests.simulation.disk import SimFile
 
@@ -161,15 +161,6 @@ def segment_freed_early() -> AbstractContextManager[object]:
         return copied
 
     return mock.patch("store.engine.device.compact", compacted)
-
-
-def write_back_skipped() -> AbstractContextManager[object]:
-    """A reader that sees two versions answers without bringing the newer one to a quorum."""
-
-    async def nothing(*_: object) -> None:
-        """Write nothing."""
-
-    return mock.patch.object(Rows, "_write_back", nothing)
 
 
 MUTATIONS: dict[str, Planted] = {
