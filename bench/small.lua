@@ -1,4 +1,4 @@
--- Small objects for wrk. Environment: VERB, TOKEN, BYTES, NAMES (names a thread may use again).
+-- Small objects for wrk. Environment: VERB, TOKEN, BYTES, NAMES (names a thread may use again), FIRST (names used).
 -- PUT and DELETE go through names one by one; GET picks at random among those that PUT has written.
 local verb, token = os.getenv("VERB"), os.getenv("TOKEN")
 local bytes, names = tonumber(os.getenv("BYTES")), tonumber(os.getenv("NAMES"))
@@ -15,7 +15,7 @@ function init()
   for at = 1, bytes do piece[at] = string.char(math.random(0, 255)) end
   content = table.concat(piece)
   folder = wrk.path
-  at = 0
+  at = tonumber(os.getenv("FIRST") or "0")
   headers = { ["X-Auth-Token"] = token }
   sending = { ["X-Auth-Token"] = token, ["Content-Type"] = "application/octet-stream" }
 end
