@@ -212,6 +212,11 @@ def _parse_fields(block: bytes) -> tuple[Headers, Headers]:
 
 @lru_cache(maxsize=256)
 def _is_authority(value: bytes) -> bool:
+    if not value.isascii():
+        try:  # a name in UTF-8, as some clients send it; whatever else there is must be as it always is
+            value = re.sub(r"[^\x00-\x7f]", "x", value.decode()).encode()
+        except UnicodeDecodeError:
+            return False
     return _AUTHORITY.fullmatch(value) is not None
 
 

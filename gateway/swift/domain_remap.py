@@ -64,7 +64,7 @@ class DomainRemap:
 def _host(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"host":
-            return str(value.decode("latin-1"))
+            return str(value.decode(errors="replace"))
     return ""
 
 

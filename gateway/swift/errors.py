@@ -24,6 +24,8 @@ REASONS: dict[int, tuple[str, str]] = {
     202: ("Accepted", "The request is accepted for processing."),
     204: ("No Content", ""),
     206: ("Partial Content", ""),
+    301: ("Moved Permanently", ""),
+    303: ("See Other", ""),
     304: ("Not Modified", ""),
     307: ("Temporary Redirect", ""),
     400: (

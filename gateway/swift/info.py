@@ -58,6 +58,11 @@ def capabilities(service: Service) -> dict[str, Any]:
             "max_failed_deletes": limits.max_failed_deletes,
         },
         "crossdomain": {},
+        "formpost": {
+            "allowed_digests": sorted(config.tempurl_digests),
+            "deprecated_digests": [name for name in config.tempurl_digests if name == "sha1"],
+        },
+        "staticweb": {},
         "etag_quoter": {"enable_by_default": config.quote_etags},
         **({"domain_remap": {"default_reseller_prefix": None}} if config.storage_domains else {}),
         "symlink": {"symloop_max": symlink.LOOP_MAX, "static_links": True},

@@ -58,6 +58,7 @@ class Request:
         "now_s",
         "object",
         "path",
+        "scheme",
         "started",
         "txid",
     )
@@ -80,6 +81,7 @@ class Request:
         self._query_string: bytes = scope.get("query_string", b"")
         self._query: dict[str, str] | None = None if self._query_string else _NO_QUERY
         client = scope.get("client")
+        self.scheme: str = scope.get("scheme", "http")
         self.client: str = client[0] if client else ""
         self.path = self.account = self.container = self.object = ""
         self.finishers: list[Finisher] | None = None

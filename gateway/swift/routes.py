@@ -16,11 +16,13 @@ from gateway.swift import (
     container,
     copy,
     cors,
+    formpost,
     object_change,
     object_get,
     object_put,
     slo,
     slo_delete,
+    staticweb,
     symlink_put,
 )
 from gateway.swift.errors import RefusedError
@@ -57,12 +59,48 @@ async def options(service: Service, request: Request) -> None:
     await cors.options(service, request, list(table(request)))
 
 
+async def get_container(service: Service, request: Request) -> None:
+    """GET of a container: a listing, or the front page of a web site."""
+    if staticweb.serves(request):
+        await staticweb.container(service, request, container.get, object_get.get)
+    else:
+        await container.get(service, request)
+
+
+async def head_container(service: Service, request: Request) -> None:
+    """HEAD of a container: what it holds, or the front page of a web site."""
+    if staticweb.serves(request):
+        await staticweb.container(service, request, container.head, object_get.head)
+    else:
+        await container.head(service, request)
+
+
+async def get_object(service: Service, request: Request) -> None:
+    """GET of an object, which may be a page of a web site."""
+    if staticweb.serves(request):
+        await staticweb.object(service, request, object_get.get)
+    else:
+        await object_get.get(service, request)
+
+
+async def head_object(service: Service, request: Request) -> None:
+    """HEAD of an object, which may be a page of a web site."""
+    if staticweb.serves(request):
+        await staticweb.object(service, request, object_get.head)
+    else:
+        await object_get.head(service, request)
+
+
 async def _extract(service: Service, request: Request) -> None:
     await bulk_extract.put(service, request, handler)
 
 
 async def _delete_many(service: Service, request: Request) -> None:
     await bulk_delete.delete(service, request, handler)
+
+
+async def _take_form(service: Service, request: Request) -> None:
+    await formpost.post(service, request, handler)
 
 
 def _by_param(request: Request) -> Handler | None:
@@ -84,8 +122,8 @@ ACCOUNT: dict[str, Handler] = {
 }
 CONTAINER: dict[str, Handler] = {
     "DELETE": container.delete,
-    "GET": container.get,
-    "HEAD": container.head,
+    "GET": get_container,
+    "HEAD": head_container,
     "OPTIONS": options,
     "POST": container.post,
     "PUT": container.put,
@@ -93,8 +131,8 @@ CONTAINER: dict[str, Handler] = {
 OBJECT: dict[str, Handler] = {
     "COPY": copy.copy,
     "DELETE": delete_object,
-    "GET": object_get.get,
-    "HEAD": object_get.head,
+    "GET": get_object,
+    "HEAD": head_object,
     "OPTIONS": options,
     "POST": object_change.post,
     "PUT": put_object,
@@ -119,6 +157,8 @@ def handler(service: Service, request: Request) -> Handler:
         found = _by_param(request)
         if found is not None:
             return found
+    if request.method == "POST" and formpost.is_form(request):
+        return _take_form
     found = table(request).get(request.method)
     if found is None or (
         not request.container and request.method in MANAGEMENT and not service.config.allow_account_management

@@ -22,7 +22,7 @@ from store.core.errors import NotFoundError
 _BY_HEX_LENGTH = {40: "sha1", 64: "sha256", 128: "sha512"}
 _DIGESTS = frozenset(_BY_HEX_LENGTH.values())
 _FORBIDDEN = (b"x-object-manifest", b"x-symlink-target")
-_KEPT_PARAMS = ("temp_url_sig", "temp_url_expires", "temp_url_prefix", "filename", "inline")
+_KEPT_PARAMS = ("temp_url_sig", "temp_url_expires", "temp_url_prefix", "temp_url_ip_range", "filename", "inline")
 
 
 def is_signed(query_string: bytes) -> bool:
@@ -89,10 +89,11 @@ class Signed:
         self, request: Request, account: str, container: str, rule: str, *, reading: bool, listing: bool = False
     ) -> None:
         if account != self.account or not container or (self.container and container != self.container):
-            raise _invalid(request)
+            raise invalid(request)
 
 
-def _invalid(request: Request) -> RefusedError:
+def invalid(request: Request) -> RefusedError:
+    """The refusal of a signature."""
     realm = quote(request.account)
     return RefusedError(
         401,
@@ -111,18 +112,21 @@ async def asker(service: Service, request: Request) -> Signed | None:
     expires = parse_expires(request.param("temp_url_expires"))
     config = service.config
     if signed is None or signed[0] not in config.tempurl_digests or expires < service.now():
-        raise _invalid(request)
+        raise invalid(request)
     name = request.object
-    if request.method not in config.tempurl_methods or not request.path.startswith("/v1/") or not name.strip("/"):
-        raise _invalid(request)
+    root = not name and request.container and request.method in ("GET", "HEAD") and "temp_url_prefix" in request.query
+    if request.method not in config.tempurl_methods or not request.path.startswith("/v1/"):
+        raise invalid(request)
+    if not name.strip("/") and not root:  # a whole container is there only as a web site
+        raise invalid(request)
     ip_range = request.param("temp_url_ip_range")
     if ip_range and not in_network(request.client, ip_range):
-        raise _invalid(request)
+        raise invalid(request)
     path = f"/v1/{request.account}/{request.container}/{name}"
     if "temp_url_prefix" in request.query:
         prefix = request.param("temp_url_prefix")
         if not name.startswith(prefix):
-            raise _invalid(request)
+            raise invalid(request)
         path = f"prefix:/v1/{request.account}/{request.container}/{prefix}"
     methods = ("HEAD", "GET", "POST", "PUT") if request.method == "HEAD" else (request.method,)
     holder = await _holder(service, request, methods, expires, path, signed, ip_range)
@@ -141,7 +145,7 @@ async def _holder(
 ) -> Signed:
     """Which key made the signature. All are tried, so that the time taken does not say which."""
     digest, signature = signed
-    account, container = await _all_keys(service, request)
+    account, container = await all_keys(service, request)
     found: Signed | None = None
     for keys, scope in ((container, request.container), (account, "")):
         for key in keys:
@@ -149,11 +153,12 @@ async def _holder(
                 if hmac.compare_digest(sign(method, expires, path, key, digest, ip_range), signature):
                     found = Signed(request.account, scope, service.config)
     if found is None:
-        raise _invalid(request)
+        raise invalid(request)
     return found
 
 
-async def _all_keys(service: Service, request: Request) -> tuple[list[str], list[str]]:
+async def all_keys(service: Service, request: Request) -> tuple[list[str], list[str]]:
+    """The keys of the request's account and of its container."""
     account: list[str] = []
     container: list[str] = []
     try:
@@ -192,6 +197,17 @@ def _restrict(request: Request, expires: int) -> None:
         return shown
 
     request.add_finisher(finish)
+
+
+def continued(request: Request) -> tuple[str, str]:
+    """For links to what the same signature covers: the query to put behind them, ready for HTML, and the prefix."""
+    if not isinstance(request.asker, Signed) or "temp_url_prefix" not in request.query:
+        return "", ""
+    names = ("temp_url_prefix", "temp_url_expires", "temp_url_sig", "temp_url_ip_range")
+    parts = [f"{name}={quote(request.param(name))}" for name in names if name in request.query]
+    if "inline" in request.query:
+        parts.append("inline")
+    return "?" + "&amp;".join(parts), request.param("temp_url_prefix")
 
 
 def disposition(name: str, filename: str, present: bytes | None, *, inline: bool) -> bytes:

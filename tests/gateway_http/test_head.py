@@ -53,6 +53,10 @@ def test_bytes_beyond_ascii_in_a_target_are_as_if_escaped() -> None:
     assert (head.raw_path, head.query, head.http10) == (b"/v1/%C3%A9%FF", b"x=%E9", True)
 
 
+def test_a_host_may_be_named_in_utf8() -> None:
+    assert parse("GET / HTTP/1.1\r\nHost: \xc3\xa9.example:80\r\n\r\n").headers == [(b"host", b"\xc3\xa9.example:80")]
+
+
 @pytest.mark.parametrize("method", ["FROB", "get", "P", "!#$", "POSTS"])
 def test_any_token_is_a_method_and_changes_nothing_of_the_framing(method: str) -> None:
     head = parse(f"{method} /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -160,6 +164,8 @@ def test_request_lines_that_are_refused(line: str, status: int) -> None:
         ("Host:\r\n", 400),
         ("Host: a b\r\n", 400),
         ("Host: a/b\r\n", 400),
+        ("Host: \xc3\xa9/b\r\n", 400),
+        ("Host: \xc3\r\n", 400),
         ("Host: u@a\r\n", 400),
         ("Host: a,b\x80\r\n", 400),
         ("Host: a:x\r\n", 400),
