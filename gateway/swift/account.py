@@ -40,7 +40,7 @@ def fields(service: Service, request: Request, account: Account, usage: Usage) -
             found.append((b"x-account-storage-policy-%s-bytes-used" % name, b"%d" % size))
     owner = request.asker.owns(request.account)
     for header, value in account.headers.items():
-        if owner or header not in SECRET:
+        if (owner or header not in SECRET) and header[0] != ".":
             found.append((header.encode(), value.encode()))
     found += quotas.shown(account.headers)
     return found

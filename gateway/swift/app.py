@@ -13,6 +13,7 @@ from gateway.swift.config import Config
 from gateway.swift.errors import PLAIN, RefusedError, cause, refusal
 from gateway.swift.request import Receive, Request, Scope, Send
 from gateway.swift.service import Service
+from gateway.swift.versioned_store import VersionedStore
 from store.core.clock import Clock, SystemClock
 from store.core.entropy import Random, SystemRandom
 from store.objects.interface import ObjectStore
@@ -33,11 +34,12 @@ class SwiftApp:
         random: Random | None = None,
     ) -> None:
         config = config or Config()
+        clock = clock or SystemClock()
         self._service = Service(
-            store=store,
+            store=VersionedStore(store, clock),
             config=config,
             limits=config.limits,
-            clock=clock or SystemClock(),
+            clock=clock,
             random=random or SystemRandom(),
             policies={policy.index: policy for policy in store.policies},
         )

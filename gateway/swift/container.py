@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from gateway.swift import account, acl, etag_quoter, listing, listing_formats, metadata, quotas
+from gateway.swift import (
+    account,
+    acl,
+    etag_quoter,
+    listing,
+    listing_formats,
+    metadata,
+    quotas,
+    version_headers,
+    version_listing,
+)
 from gateway.swift.dates import http_date, modified_seconds, timestamp
 from gateway.swift.errors import HTML, Fields, RefusedError, bad_request
 from gateway.swift.request import Request
@@ -54,8 +65,15 @@ async def head(service: Service, request: Request) -> None:
 async def get(service: Service, request: Request) -> None:
     """GET: a page of objects."""
     query = listing.parse(request, service.limits.container_listing_limit)
-    kind = listing.content_type(request)
+    kind = listing.JSON if version_listing.PARAM in request.query else listing.content_type(request)
     container = await service.container(request, reading=True, listing=True)
+    if version_listing.PARAM in request.query:
+        version_listing.check(request)
+        body = await version_listing.page(service, request, container, query)
+        answer = fields(service, request, container, await service.store.container_usage(container))
+        answer.append((b"content-type", b"application/json; charset=utf-8"))
+        await request.respond(200, answer, body)
+        return
     if "path" in request.query:
         entries = await _below(service, container, query, request.param("path"))
     else:
@@ -137,6 +155,8 @@ async def put(service: Service, request: Request) -> None:
     """PUT: make the container, or change it."""
     await _require_writer(service, request)
     changes = _changes(service, request)
+    if version_headers.asked(request):
+        changes |= version_headers.changes(request, await _present(service, request))
     policy = _policy(service, request)
     length = len(request.container.encode())
     if length > service.limits.max_container_name_length:
@@ -167,11 +187,14 @@ async def _store(service: Service, request: Request, changes: dict[str, str | No
 
 
 async def _check_total(service: Service, request: Request, changes: dict[str, str | None]) -> None:
+    metadata.check_total(await _present(service, request), changes, "container", service.limits)
+
+
+async def _present(service: Service, request: Request) -> Mapping[str, str]:
     try:
-        present = (await service.store.container(request.account, request.container)).headers
+        return (await service.store.container(request.account, request.container)).headers
     except NotFoundError:
-        present = {}
-    metadata.check_total(present, changes, "container", service.limits)
+        return {}
 
 
 async def post(service: Service, request: Request) -> None:
@@ -179,6 +202,8 @@ async def post(service: Service, request: Request) -> None:
     await _require_writer(service, request)
     changes = _changes(service, request)
     present = await service.store.container(request.account, request.container)
+    if version_headers.asked(request):
+        changes |= version_headers.changes(request, present.headers)
     metadata.check_total(present.headers, changes, "container", service.limits)
     await service.store.put_container(request.account, request.container, changes)
     await request.respond(204, [(b"content-type", HTML)])

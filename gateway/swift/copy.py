@@ -17,6 +17,7 @@ from gateway.swift import (
     slo_read,
     symlink,
     symlink_put,
+    version_object,
 )
 from gateway.swift.dates import http_date, modified_seconds
 from gateway.swift.errors import Fields, IncompleteError, RefusedError, bad_request
@@ -53,7 +54,7 @@ async def copy_from(service: Service, request: Request) -> None:
 async def _transfer(service: Service, request: Request, source: Place, target: Place) -> None:
     account, container_name, name = source
     container = await service.container(request, reading=True, account=account, name=container_name)
-    async with service.store.open(container, name) as opened:
+    async with version_object.opening(service, request, container, name) as opened:
         if symlink.followed(request, opened.info):
             async with symlink.following(service, request, container, opened.info) as (held, reached):
                 await _copy(service, request, held, reached, source, target)

@@ -6,7 +6,7 @@ import json
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from gateway.swift import symlink
+from gateway.swift import symlink, version_headers
 from gateway.swift.config import Config
 from gateway.swift.service import Service
 
@@ -66,6 +66,8 @@ def capabilities(service: Service) -> dict[str, Any]:
         "etag_quoter": {"enable_by_default": config.quote_etags},
         **({"domain_remap": {"default_reseller_prefix": None}} if config.storage_domains else {}),
         "symlink": {"symloop_max": symlink.LOOP_MAX, "static_links": True},
+        "object_versioning": {},
+        "versioned_writes": {"allowed_flags": list(version_headers.FLAGS)},
         "slo": {
             "max_manifest_segments": limits.max_manifest_segments,
             "max_manifest_size": limits.max_manifest_size,

@@ -26,6 +26,9 @@ LISTED_SLO_ETAG = "slo_etag"
 LISTED_LINK, LISTED_LINK_ETAG, LISTED_LINK_BYTES = "link", "link_etag", "link_bytes"
 """Keys of `ObjectHead.listing`: what a symlink names (`account/container/object`); its etag and size where static."""
 
+LISTED_VERSION, LISTED_HASH = "version", "hash"
+"""Keys of `ObjectHead.listing`: the version that is the current one, and its etag."""
+
 
 def object_row(entry: ObjectEntry | Subdir) -> Row:
     """An object as JSON listings show it."""
@@ -49,6 +52,8 @@ def object_row(entry: ObjectEntry | Subdir) -> Row:
             if LISTED_LINK_ETAG in extra:
                 row["symlink_etag"] = extra[LISTED_LINK_ETAG]
                 row["symlink_bytes"] = int(extra[LISTED_LINK_BYTES])
+        if LISTED_VERSION in extra:
+            row["version_symlink"] = True
     return row
 
 

@@ -8,7 +8,7 @@ from gateway.swift import conditions, expiry, object_put, symlink
 from gateway.swift.errors import HTML, PAGES, PLAIN, RefusedError, bad_request
 from gateway.swift.request import Request
 from gateway.swift.service import Service
-from gateway.swift.view import LINK_TARGET, STATIC, pour
+from gateway.swift.view import LINK_TARGET, STATIC, VERSION_ID, pour
 from store.core.errors import NotFoundError
 from store.objects.model import Condition, Container, ObjectHead, ObjectInfo
 
@@ -82,5 +82,8 @@ async def delete(service: Service, request: Request) -> None:
         condition = await object_put.settled(service, request, container, condition)
     if b"x-if-delete-at" in request.headers:
         await _check_expiry(service, request, container)
-    await service.store.delete(container, request.object, condition)
-    await request.respond(204, [(b"content-type", HTML)])
+    info = await service.store.delete(container, request.object, condition)
+    fields = [(b"content-type", HTML)]
+    if VERSION_ID in info.head.headers:
+        fields.append((b"x-object-version-id", info.head.headers[VERSION_ID].encode()))
+    await request.respond(204, fields)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.swift import conditions, dlo, ranges, slo_read, symlink
+from gateway.swift import conditions, dlo, ranges, slo_read, symlink, version_object
 from gateway.swift.dates import modified_seconds
 from gateway.swift.errors import HTML, PAGES, Fields, RefusedError
 from gateway.swift.expiry import expired
@@ -21,7 +21,9 @@ async def get(service: Service, request: Request) -> None:
     """GET: the object's bytes."""
     container = await service.container(request, reading=True)
     try:
-        async with service.store.open(container, request.object, expired=expired(service, request)) as opened:
+        async with version_object.opening(
+            service, request, container, request.object, expired=expired(service, request)
+        ) as opened:
             if symlink.followed(request, opened.info):
                 async with symlink.following(
                     service, request, container, opened.info, shown=True, expired=expired(service, request)
@@ -49,7 +51,7 @@ async def head(service: Service, request: Request) -> None:
     """HEAD: the same without the bytes."""
     container = await service.container(request, reading=True)
     try:
-        info = await service.store.head(container, request.object, expired=expired(service, request))
+        info = await version_object.head(service, request, container, request.object, expired=expired(service, request))
         if symlink.followed(request, info):
             container, info = await symlink.target(
                 service, request, container, info, shown=True, expired=expired(service, request)
@@ -60,7 +62,9 @@ async def head(service: Service, request: Request) -> None:
     size, etag, quoted, extra = info.size, info.etag, False, Fields()
     if STATIC in headers:
         if not _NEEDS_MANIFEST.isdisjoint(request.query):
-            async with service.store.open(container, info.name, expired=expired(service, request)) as opened:
+            async with version_object.opening(
+                service, request, container, info.name, expired=expired(service, request)
+            ) as opened:
                 await _answer(service, request, opened.info, await view_of(service, request, container, opened))
             return
         size, etag, quoted, extra = *slo_read.described(info), True, slo_read.own_fields(info)

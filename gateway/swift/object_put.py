@@ -12,7 +12,7 @@ from gateway.swift.dates import http_date, modified_seconds
 from gateway.swift.errors import HTML, PLAIN, ClientGoneError, Fields, RefusedError, bad_request
 from gateway.swift.request import Request, is_true
 from gateway.swift.service import Service
-from gateway.swift.view import SLO_ETAG, STATIC
+from gateway.swift.view import SLO_ETAG, STATIC, VERSION_ID
 from store.core.errors import NotFoundError
 from store.core.limits import INLINE_BYTES_MAX
 from store.objects.interface import Buffer
@@ -68,11 +68,15 @@ async def settled(service: Service, request: Request, container: Container, cond
 
 def created(info: ObjectInfo, etag: str | None = None) -> Fields:
     """The fields of an answer to a write."""
-    return [
+    fields = [
         (b"content-type", HTML),
         (b"etag", (info.etag if etag is None else f'"{etag}"').encode()),
         (b"last-modified", http_date(modified_seconds(info.changed))),
     ]
+    version = info.head.headers.get(VERSION_ID)
+    if version is not None:
+        fields.append((b"x-object-version-id", version.encode()))
+    return fields
 
 
 def body_size(service: Service, request: Request) -> int | None:

@@ -24,6 +24,7 @@ from gateway.swift import (
     slo_delete,
     staticweb,
     symlink_put,
+    version_object,
 )
 from gateway.swift.errors import RefusedError
 from gateway.swift.request import Request
@@ -33,13 +34,15 @@ Handler = Callable[[Service, Request], Awaitable[None]]
 
 
 async def put_object(service: Service, request: Request) -> None:
-    """PUT of an object: a manifest, a copy, a symlink, or a body."""
+    """PUT of an object: a manifest, a copy, an older version, a symlink, or a body."""
     if request.query.get("multipart-manifest") == "put":
         if request.headers.get(b"x-copy-from"):
             raise RefusedError(405, "Multipart Manifest PUTs cannot be COPY requests")
         await slo.put(service, request)
     elif request.headers.get(b"x-copy-from"):
         await copy.copy_from(service, request)
+    elif version_object.named(request):
+        await version_object.put(service, request)
     elif symlink_put.TARGET in request.headers:
         await symlink_put.put(service, request)
     else:
@@ -47,11 +50,21 @@ async def put_object(service: Service, request: Request) -> None:
 
 
 async def delete_object(service: Service, request: Request) -> None:
-    """DELETE of an object: with its segments, or alone."""
+    """DELETE of an object: with its segments, one version of it, or alone."""
     if request.query.get("multipart-manifest") == "delete":
         await slo_delete.delete(service, request)
+    elif version_object.named(request):
+        await version_object.delete(service, request)
     else:
         await object_change.delete(service, request)
+
+
+async def post_object(service: Service, request: Request) -> None:
+    """POST of an object; versions do not change."""
+    if version_object.named(request):
+        await version_object.post(service, request)
+    else:
+        await object_change.post(service, request)
 
 
 async def options(service: Service, request: Request) -> None:
@@ -134,7 +147,7 @@ OBJECT: dict[str, Handler] = {
     "GET": get_object,
     "HEAD": head_object,
     "OPTIONS": options,
-    "POST": object_change.post,
+    "POST": post_object,
     "PUT": put_object,
 }
 MANAGEMENT = frozenset({"PUT", "DELETE"})

@@ -10,10 +10,10 @@ from gateway.swift.auth import User
 from gateway.swift.config import Config, Limits
 from gateway.swift.errors import RefusedError
 from gateway.swift.request import Request
+from gateway.swift.versioned_store import VersionedStore
 from store.core.clock import Clock
 from store.core.entropy import Random
 from store.core.errors import NotFoundError
-from store.objects.interface import ObjectStore
 from store.objects.model import Container, Policy
 
 _ACCOUNT_QUOTES, _CONTAINER_QUOTES = etag_quoter.header("account"), etag_quoter.header("container")
@@ -23,7 +23,7 @@ _ACCOUNT_QUOTES, _CONTAINER_QUOTES = etag_quoter.header("account"), etag_quoter.
 class Service:
     """The gateway's surroundings, made once."""
 
-    store: ObjectStore
+    store: VersionedStore
     config: Config
     limits: Limits
     clock: Clock

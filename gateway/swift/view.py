@@ -25,13 +25,18 @@ SLO_ETAG, SLO_SIZE = ".slo-etag", ".slo-size"
 LINK_TARGET, LINK_ACCOUNT, LINK_ETAG, LINK_BYTES = ".link-target", ".link-account", ".link-etag", ".link-bytes"
 """Notes of a symlink: what it names, in which account if another, and etag and size where it vouches for them."""
 
-_LINK_FIELDS = {
+VERSION_ID, VERSION_PLACE = ".version-id", ".version-place"
+"""Notes of an object in a container with versions: which version it is; the path of that, where it is the current."""
+
+_SHOWN_NOTES = {
     LINK_TARGET: b"x-symlink-target",
     LINK_ACCOUNT: b"x-symlink-target-account",
     LINK_ETAG: b"x-symlink-target-etag",
     LINK_BYTES: b"x-symlink-target-bytes",
+    VERSION_ID: b"x-object-version-id",
+    VERSION_PLACE: b"content-location",
 }
-"""How a symlink itself is shown."""
+"""The notes that are shown, those of a symlink only where it is not followed."""
 
 
 class View(Protocol):
@@ -174,8 +179,8 @@ def fields(info: ObjectInfo, etag: str, *, quoted: bool, kind: str | None = None
             found.append((name[len(RAW) :].encode("latin-1"), value.encode("latin-1")))
         elif name[0] != ".":  # the gateway's own notes, which no client sees
             found.append((name.encode(), value.encode()))
-        elif name in _LINK_FIELDS:
-            found.append((_LINK_FIELDS[name], quote(value).encode()))
+        elif name in _SHOWN_NOTES:
+            found.append((_SHOWN_NOTES[name], (value if name == VERSION_PLACE else quote(value)).encode()))
     if head.expires_at is not None:
         found.append((b"x-delete-at", b"%d" % head.expires_at))
     return found

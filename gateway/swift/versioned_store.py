@@ -1,0 +1,337 @@
+"""The store as the gateway's features see it: containers that keep versions do so beneath them.
+
+Features read and write objects and know nothing of versions. A container without them costs one look into its headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import replace
+
+from gateway.swift.errors import PLAIN, RefusedError
+from gateway.swift.listing_formats import LISTED_BYTES, LISTED_HASH
+from gateway.swift.name_locks import NameLocks
+from gateway.swift.version_archive import Archive, current, is_archived, stored_condition
+from gateway.swift.version_names import (
+    ENABLED,
+    MODE,
+    POINTER,
+    SUSPENDED,
+    behind_versions,
+    hidden_account,
+    parse,
+    ticks_of,
+    version_id,
+    version_name,
+)
+from gateway.swift.version_stack import Stack
+from gateway.swift.view import VERSION_ID
+from store.core.clock import Clock
+from store.core.errors import ConflictError, NotFoundError
+from store.core.limits import LISTING_ROWS_MAX
+from store.objects.interface import Buffer, HeaderChanges, ObjectStore, OpenObject, Upload
+from store.objects.model import (
+    ALWAYS,
+    Account,
+    Condition,
+    Container,
+    ContainerEntry,
+    ListingQuery,
+    ObjectEntry,
+    ObjectHead,
+    ObjectInfo,
+    Policy,
+    Subdir,
+    Usage,
+)
+
+
+class _Shown:
+    """An open object under another description."""
+
+    def __init__(self, opened: OpenObject, info: ObjectInfo) -> None:
+        self._opened = opened
+        self.info = info
+
+    @property
+    def inline(self) -> Buffer | None:
+        return self._opened.inline
+
+    def read(self, start: int = 0, stop: int | None = None) -> AsyncIterator[Buffer]:
+        return self._opened.read(start, stop)
+
+
+class _Upload:
+    """An upload whose commit takes more than one step."""
+
+    def __init__(self, upload: Upload, commit: Callable[[ObjectHead, Condition], Awaitable[ObjectInfo]]) -> None:
+        self.write = upload.write
+        self.digest = upload.digest
+        self._commit = commit
+
+    async def commit(self, head: ObjectHead, condition: Condition = ALWAYS) -> ObjectInfo:
+        return await self._commit(head, condition)
+
+
+class VersionedStore:
+    """An `ObjectStore` over another, and what is asked of versions besides."""
+
+    def __init__(self, store: ObjectStore, clock: Clock) -> None:
+        self._store = store
+        locks = NameLocks()
+        self.archive = Archive(store, clock, locks)
+        self._stack = Stack(store, clock, locks, self.archive)
+
+    @property
+    def policies(self) -> Sequence[Policy]:
+        return self._store.policies
+
+    # -- accounts ------------------------------------------------------------------------------------------------
+
+    async def account(self, name: str) -> Account:
+        return await self._store.account(name)
+
+    async def put_account(self, name: str, headers: HeaderChanges) -> tuple[Account, bool]:
+        return await self._store.put_account(name, headers)
+
+    async def delete_account(self, name: str) -> None:
+        account = await self._store.account(name)
+        await self._store.delete_account(name)
+        if MODE in account.headers:
+            with suppress(NotFoundError, ConflictError):
+                await self._store.delete_account(hidden_account(name))
+
+    async def account_usage(self, account: Account) -> Usage:
+        """Versions count in bytes, which somebody pays for, and not as objects or containers."""
+        usage = await self._store.account_usage(account)
+        if MODE not in account.headers:
+            return usage
+        try:
+            hidden = await self._store.account_usage(await self._store.account(hidden_account(account.name)))
+        except NotFoundError:
+            return usage
+        return _with_bytes(usage, hidden)
+
+    async def list_containers(self, account: Account, query: ListingQuery) -> list[ContainerEntry | Subdir]:
+        entries = await self._store.list_containers(account, query)
+        if not entries or MODE not in account.headers:
+            return entries
+        names = [entry.name for entry in entries]
+        sizes = await self._hidden_sizes(account, min(names), max(names))
+        return [
+            entry
+            if isinstance(entry, Subdir) or entry.name not in sizes
+            else replace(entry, usage=_with_bytes(entry.usage, sizes[entry.name]))
+            for entry in entries
+        ]
+
+    async def _hidden_sizes(self, account: Account, first: str, last: str) -> dict[str, Usage]:
+        sizes: dict[str, Usage] = {}
+        try:
+            hidden = await self._store.account(hidden_account(account.name))
+        except NotFoundError:
+            return sizes
+        query = ListingQuery(limit=LISTING_ROWS_MAX, marker=first, end_marker=behind_versions(last) + "g")
+        while True:
+            page = await self._store.list_containers(hidden, query)
+            for entry in page:
+                if isinstance(entry, ContainerEntry):
+                    sizes[entry.name.partition("\0")[0]] = entry.usage
+            if len(page) < query.limit:
+                return sizes
+            query = replace(query, marker=page[-1].name)
+
+    # -- containers ----------------------------------------------------------------------------------------------
+
+    async def container(self, account: str, name: str) -> Container:
+        return await self._store.container(account, name)
+
+    async def put_container(
+        self, account: str, name: str, headers: HeaderChanges, policy: int | None = None
+    ) -> tuple[Container, bool]:
+        return await self._store.put_container(account, name, headers, policy)
+
+    async def delete_container(self, account: str, name: str) -> None:
+        container = await self._store.container(account, name)
+        if not is_archived(container):
+            await self._store.delete_container(account, name)
+            return
+        hidden = None
+        with suppress(NotFoundError):
+            hidden = await self.archive.hidden(container)
+            if (await self._store.container_usage(hidden)).objects:
+                raise RefusedError(409, "Delete all versions before deleting container.", kind=PLAIN)
+        await self._store.delete_container(account, name)
+        if hidden is not None:
+            with suppress(NotFoundError, ConflictError):  # a write that came in between takes back what it left
+                await self._store.delete_container(hidden.account, hidden.name)
+
+    async def container_usage(self, container: Container) -> Usage:
+        usage = await self._store.container_usage(container)
+        if MODE not in container.headers or not is_archived(container):
+            return usage
+        try:
+            return _with_bytes(usage, await self._store.container_usage(await self.archive.hidden(container)))
+        except NotFoundError:
+            return usage
+
+    async def list_objects(self, container: Container, query: ListingQuery) -> list[ObjectEntry | Subdir]:
+        entries = await self._store.list_objects(container, query)
+        if MODE not in container.headers:
+            return entries
+        return [_listed(entry) for entry in entries]
+
+    # -- objects -------------------------------------------------------------------------------------------------
+
+    async def head(self, container: Container, name: str, *, expired: bool = False) -> ObjectInfo:
+        row = await self._store.head(container, name, expired=expired)
+        if MODE not in container.headers or not is_archived(container):
+            return row
+        named = row.head.headers.get(POINTER)
+        if named is None:
+            return current(container, row, None)
+        hidden = await self.archive.hidden(container)
+        return current(container, row, await self._store.head(hidden, version_name(name, ticks_of(named) or 0)))
+
+    def open(
+        self, container: Container, name: str, *, expired: bool = False
+    ) -> AbstractAsyncContextManager[OpenObject]:
+        if MODE not in container.headers or not is_archived(container):
+            return self._store.open(container, name, expired=expired)
+        return self._open(container, name, expired)
+
+    @asynccontextmanager
+    async def _open(self, container: Container, name: str, expired: bool) -> AsyncIterator[OpenObject]:
+        async with self._store.open(container, name, expired=expired) as opened:
+            row = opened.info
+            named = row.head.headers.get(POINTER)
+            if named is None:
+                yield _Shown(opened, current(container, row, None))
+                return
+        hidden = await self.archive.hidden(container)
+        async with self._store.open(hidden, version_name(name, ticks_of(named) or 0)) as opened:
+            yield _Shown(opened, current(container, row, opened.info))
+
+    async def put(
+        self, container: Container, name: str, data: Buffer, head: ObjectHead, condition: Condition = ALWAYS
+    ) -> ObjectInfo:
+        mode = container.headers.get(MODE)
+        if mode is None:
+            return await self._store.put(container, name, data, head, condition)
+        if mode == ENABLED:
+            place = await self.archive.place(container, name)
+            return await self.archive.write(
+                container,
+                name,
+                place,
+                head,
+                condition,
+                lambda said, absent: self._store.put(place[0], version_name(name, place[1]), data, said, absent),
+            )
+        if mode == SUSPENDED:
+            stored = await self._stored(container, name, condition)
+            return await self._store.put(container, name, data, head, stored)
+        return await self._stack.write(
+            container, name, condition, lambda kept: self._store.put(container, name, data, head, kept)
+        )
+
+    def upload(self, container: Container, name: str, size: int | None = None) -> AbstractAsyncContextManager[Upload]:
+        if MODE not in container.headers:
+            return self._store.upload(container, name, size)
+        return self._upload(container, name, size)
+
+    @asynccontextmanager
+    async def _upload(self, container: Container, name: str, size: int | None) -> AsyncIterator[Upload]:
+        mode = container.headers[MODE]
+        if mode == ENABLED:
+            place = await self.archive.place(container, name)
+            async with self._store.upload(place[0], version_name(name, place[1]), size) as upload:
+
+                async def commit(head: ObjectHead, condition: Condition) -> ObjectInfo:
+                    return await self.archive.write(container, name, place, head, condition, upload.commit)
+
+                yield _Upload(upload, commit)
+            return
+        async with self._store.upload(container, name, size) as upload:
+
+            async def commit_over(head: ObjectHead, condition: Condition) -> ObjectInfo:
+                if mode == SUSPENDED:
+                    return await upload.commit(head, await self._stored(container, name, condition))
+                return await self._stack.write(container, name, condition, lambda kept: upload.commit(head, kept))
+
+            yield _Upload(upload, commit_over)
+
+    async def _stored(self, container: Container, name: str, condition: Condition) -> Condition:
+        if condition is ALWAYS:
+            return ALWAYS
+        return stored_condition(await self.archive.row(container, name), condition)
+
+    async def update(
+        self,
+        container: Container,
+        name: str,
+        edit: Callable[[ObjectInfo], ObjectHead],
+        condition: Condition = ALWAYS,
+    ) -> ObjectInfo:
+        if is_archived(container):
+            row = await self._store.head(container, name)
+            if POINTER in row.head.headers:
+                return await self.archive.update(container, row, edit, condition)
+        return await self._store.update(container, name, edit, condition)
+
+    async def delete(self, container: Container, name: str, condition: Condition = ALWAYS) -> ObjectInfo:
+        mode = container.headers.get(MODE)
+        if mode is None:
+            return await self._store.delete(container, name, condition)
+        if mode == ENABLED:
+            return await self.archive.delete(container, name, condition)
+        if mode == SUSPENDED:
+            return await self._store.delete(container, name, await self._stored(container, name, condition))
+        return await self._stack.delete(container, name, condition)
+
+    # -- one version ---------------------------------------------------------------------------------------------
+
+    async def delete_row(self, container: Container, name: str) -> None:
+        """Remove the object as its container has it, and note nothing."""
+        await self._store.delete(container, name)
+
+    async def head_version(self, container: Container, name: str, ticks: int) -> ObjectInfo:
+        """One version."""
+        hidden = await self.archive.hidden(container)
+        return _version(await self._store.head(hidden, version_name(name, ticks)))
+
+    @asynccontextmanager
+    async def open_version(self, container: Container, name: str, ticks: int) -> AsyncIterator[OpenObject]:
+        """One version, held open."""
+        hidden = await self.archive.hidden(container)
+        async with self._store.open(hidden, version_name(name, ticks)) as opened:
+            yield _Shown(opened, _version(opened.info))
+
+    async def list_versions(self, container: Container, query: ListingQuery) -> list[ObjectEntry | Subdir]:
+        """Versions by their hidden names."""
+        try:
+            return await self._store.list_objects(await self.archive.hidden(container), query)
+        except NotFoundError:
+            return []
+
+
+def _version(info: ObjectInfo) -> ObjectInfo:
+    name, ticks = parse(info.name)
+    head = info.head
+    return replace(info, name=name, head=replace(head, headers={**head.headers, VERSION_ID: version_id(ticks)}))
+
+
+def _listed(entry: ObjectEntry | Subdir) -> ObjectEntry | Subdir:
+    """An entry with the size and etag of the version that it points at."""
+    if isinstance(entry, Subdir) or LISTED_HASH not in entry.listing:
+        return entry
+    return replace(entry, size=int(entry.listing[LISTED_BYTES]), etag=entry.listing[LISTED_HASH])
+
+
+def _with_bytes(usage: Usage, hidden: Usage) -> Usage:
+    policies = dict(usage.policies)
+    for index, (_objects, more) in hidden.policies.items():
+        objects, size = policies.get(index, (0, 0))
+        policies[index] = objects, size + more
+    return replace(usage, bytes=usage.bytes + hidden.bytes, policies=policies)
