@@ -176,6 +176,7 @@ def _restrict(request: Request, expires: int) -> None:
             if header in request.headers:
                 shown = header.decode().title()
                 raise RefusedError(400, f"The header {shown!r} is not allowed in this tempurl")
+    request.headers.pop(b"x-open-expired", None)
     request.keep_params(_KEPT_PARAMS)
     filename = request.param("filename")
     inline = "inline" in request.query

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from gateway.swift import Config
-from tests.gateway_swift.client import Client
+from gateway.swift import Config, tempurl
+from tests.gateway_swift.client import HOME, Client
 
 BARE = hashlib.md5(b"data").hexdigest()
 FLAG = "X-Container-Rfc-Compliant-Etags"
@@ -62,6 +62,20 @@ async def test_what_has_expired_can_be_seen_and_saved_where_allowed() -> None:
             assert answer.status == (200 if allowed else 404)
             if allowed:
                 assert (answer.body, answer["x-object-meta-b"]) == (data, "b")
+
+
+async def test_a_signed_url_opens_nothing_that_has_expired() -> None:
+    client = Client(Config(open_expired=True))
+    await client("PUT", "c", {"X-Container-Meta-Temp-URL-Key": "k"})
+    now = client.clock.wall_us() // 1_000_000
+    await client("PUT", "c/o", {"X-Delete-At": str(now + 10)}, b"data")
+    signature = tempurl.sign("GET", 4_000_000_000, f"/v1/{HOME}/c/o", "k", "sha256").hex()
+    query = {"temp_url_sig": signature, "temp_url_expires": "4000000000"}
+    wanted = {"X-Open-Expired": "true"}
+    assert (await client("GET", "c/o", wanted, token=None, query=query)).status == 200
+    client.clock.advance(11)
+    assert (await client("GET", "c/o", wanted, token=None, query=query)).status == 404
+    assert (await client("GET", "c/o", wanted)).status == 200
 
 
 async def test_crossdomain(client: Client) -> None:

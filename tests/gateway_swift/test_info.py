@@ -30,6 +30,19 @@ async def test_info() -> None:
     assert (answer.status, answer.body) == (200, b"OK")
 
 
+async def test_what_is_switched_on_is_stated() -> None:
+    plain = (await Client()("GET", "/info", raw=True)).json()
+    assert {"tempauth", "account_quotas", "container_quotas", "bulk_upload", "bulk_delete", "formpost"} <= set(plain)
+    assert {"staticweb", "crossdomain", "etag_quoter"} <= set(plain)
+    assert "domain_remap" not in plain
+    assert not plain["swift"]["allow_open_expired"]
+    config = Config(storage_domains=("example.com",), open_expired=True, cors_origins=("http://a",), strict_cors=False)
+    chosen = (await Client(config)("GET", "/info", raw=True)).json()
+    assert chosen["domain_remap"] == {"default_reseller_prefix": None}
+    assert chosen["swift"]["allow_open_expired"]
+    assert (chosen["swift"]["cors_allow_origin"], chosen["swift"]["strict_cors_mode"]) == (["http://a"], False)
+
+
 async def test_names_may_be_spelled_in_title_case() -> None:
     client = Client(Config(title_case_headers=True))
     sent: list[bytes] = []
