@@ -26,8 +26,8 @@ LISTED_SLO_ETAG = "slo_etag"
 LISTED_LINK, LISTED_LINK_ETAG, LISTED_LINK_BYTES = "link", "link_etag", "link_bytes"
 """Keys of `ObjectHead.listing`: what a symlink names (`account/container/object`); its etag and size where static."""
 
-LISTED_VERSION, LISTED_HASH = "version", "hash"
-"""Keys of `ObjectHead.listing`: the version that is the current one, and its etag."""
+LISTED_VERSION, LISTED_HASH, LISTED_PLACE = "version", "hash", "place"
+"""Keys of `ObjectHead.listing`: the version that is the current one, its etag, and (not kept) its path."""
 
 
 def object_row(entry: ObjectEntry | Subdir) -> Row:
@@ -47,13 +47,14 @@ def object_row(entry: ObjectEntry | Subdir) -> Row:
             row["bytes"] = int(extra[LISTED_BYTES])
         if LISTED_SLO_ETAG in extra:
             row["slo_etag"] = f'"{extra[LISTED_SLO_ETAG]}"'
-        if LISTED_LINK in extra:
+        if LISTED_VERSION in extra:
+            row["version_symlink"] = True
+            row["symlink_path"] = extra[LISTED_PLACE]
+        elif LISTED_LINK in extra:
             row["symlink_path"] = quote(f"/v1/{extra[LISTED_LINK]}")
             if LISTED_LINK_ETAG in extra:
                 row["symlink_etag"] = extra[LISTED_LINK_ETAG]
                 row["symlink_bytes"] = int(extra[LISTED_LINK_BYTES])
-        if LISTED_VERSION in extra:
-            row["version_symlink"] = True
     return row
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from gateway.swift import large_report, slo_manifest
+from gateway.swift import large_report, slo_manifest, version_object
 from gateway.swift.errors import HTML, PLAIN, RefusedError, status_line
 from gateway.swift.large_report import Problem
 from gateway.swift.request import Request, is_true
@@ -12,6 +13,7 @@ from gateway.swift.service import Service
 from gateway.swift.slo_manifest import Segment
 from gateway.swift.view import STATIC, whole
 from store.core.errors import NotFoundError
+from store.objects.interface import OpenObject
 from store.objects.model import Container
 
 
@@ -76,7 +78,7 @@ async def _paths(service: Service, request: Request, container: Container, probl
 async def _segments(service: Service, request: Request, container: str, name: str) -> list[Segment]:
     held = await service.container(request, reading=False, name=container)
     try:
-        async with service.store.open(held, name) as opened:
+        async with _opening(service, request, held, name) as opened:
             if STATIC not in opened.info.head.headers:
                 raise RefusedError(400, "Not an SLO manifest")
             return slo_manifest.load(await whole(opened))
@@ -84,11 +86,23 @@ async def _segments(service: Service, request: Request, container: str, name: st
         raise RefusedError(404, "SLO manifest not found") from None
 
 
+def _opening(
+    service: Service, request: Request, container: Container, name: str
+) -> AbstractAsyncContextManager[OpenObject]:
+    """A manifest; of the outermost the version that the request names."""
+    if (container.name, name) == (request.container, request.object):
+        return version_object.opening(service, request, container, name)
+    return service.store.open(container, name)
+
+
 async def _remove(service: Service, request: Request, path: str) -> int:
     container, _, name = path[1:].partition("/")
     try:
         held = await service.container(request, reading=False, name=container)
-        await service.store.delete(held, name)
+        if version_object.named(request) and (container, name) == (request.container, request.object):
+            await version_object.remove(service, request, held)
+        else:
+            await service.store.delete(held, name)
     except RefusedError as error:
         return error.status
     except NotFoundError:

@@ -68,13 +68,17 @@ def stored_condition(row: ObjectInfo | None, condition: Condition) -> Condition:
     return ABSENT if row is None else Condition(match=frozenset({row.etag}))
 
 
+def place(container: Container, name: str, named: str) -> str:
+    """The path of a version."""
+    return quote(f"/v1/{container.account}/{container.name}/{name}") + f"?version-id={named}"
+
+
 def current(container: Container, row: ObjectInfo, version: ObjectInfo | None) -> ObjectInfo:
     """An object as readers see it: its row, or the version that it points at."""
     if version is None:
         return replace(row, head=replace(row.head, headers={**row.head.headers, VERSION_ID: NULL}))
     named = row.head.headers[POINTER]
-    place = quote(f"/v1/{container.account}/{container.name}/{row.name}") + f"?version-id={named}"
-    headers = {**version.head.headers, VERSION_ID: named, VERSION_PLACE: place}
+    headers = {**version.head.headers, VERSION_ID: named, VERSION_PLACE: place(container, row.name, named)}
     return replace(version, name=row.name, head=replace(version.head, headers=headers, expires_at=row.head.expires_at))
 
 

@@ -33,7 +33,10 @@ _RESERVED = frozenset("0123456789.")
 def check(request: Request) -> None:
     """Raise RefusedError: 406 unless JSON will do, 400 for markers and delimiters that mean nothing here."""
     accept = request.headers.get(b"accept")
-    if accept:
+    if "format" in request.query:
+        if listing.content_type(request) != listing.JSON:
+            raise RefusedError(406)
+    elif accept:
         try:
             best = listing.best_match(accept.decode("latin-1"), (listing.JSON,))
         except ValueError:
@@ -107,11 +110,18 @@ async def _pointed(
 ) -> dict[str, str]:
     """The current version by object, `null` where it has no id."""
     entries = list(own)
-    if request.param("version_marker"):  # a page that begins in the middle of an object
+    stated = request.param("version_marker")
+    if stated == NULL:  # where there is such a version, it is the current one, and was shown
+        return {query.marker: NULL, **_by_name(entries)}
+    if stated:  # a page that begins in the middle of an object
         around = ListingQuery(limit=1, prefix=query.marker)
         entries += [
             entry for entry in await service.store.list_objects(container, around) if entry.name == query.marker
         ]
+    return _by_name(entries)
+
+
+def _by_name(entries: list[ObjectEntry | Subdir]) -> dict[str, str]:
     return {entry.name: entry.listing.get(LISTED_VERSION, NULL) for entry in entries if isinstance(entry, ObjectEntry)}
 
 

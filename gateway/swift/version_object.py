@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from gateway.swift import object_put
-from gateway.swift.errors import HTML, RefusedError, bad_request
+from gateway.swift.errors import HTML, Fields, RefusedError, bad_request
 from gateway.swift.request import Request
 from gateway.swift.service import Service
 from gateway.swift.version_archive import is_archived
@@ -120,15 +120,14 @@ async def post(service: Service, request: Request) -> None:
 async def delete(service: Service, request: Request) -> None:
     """DELETE: remove a version for good; nothing takes its place."""
     container = await service.container(request, reading=False)
-    stated = named(request)
-    ticks = _ticks(request, container, stated)
-    fields = [(b"content-type", HTML)]
+    await request.respond(204, [(b"content-type", HTML), *await remove(service, request, container)])
+
+
+async def remove(service: Service, request: Request, container: Container) -> Fields:
+    """Remove the version that the request names; what the answer is to say of it."""
+    ticks = _ticks(request, container, named(request))
     if not ticks:
         await service.store.delete_row(container, request.object)
-    else:
-        left = await service.store.archive.delete_version(container, request.object, ticks)
-        fields += [
-            (b"x-object-version-id", version_id(ticks).encode()),
-            (b"x-object-current-version-id", left.encode()),
-        ]
-    await request.respond(204, fields)
+        return []
+    left = await service.store.archive.delete_version(container, request.object, ticks)
+    return [(b"x-object-version-id", version_id(ticks).encode()), (b"x-object-current-version-id", left.encode())]

@@ -10,9 +10,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import replace
 
 from gateway.swift.errors import PLAIN, RefusedError
-from gateway.swift.listing_formats import LISTED_BYTES, LISTED_HASH
+from gateway.swift.listing_formats import LISTED_BYTES, LISTED_HASH, LISTED_PLACE, LISTED_VERSION
 from gateway.swift.name_locks import NameLocks
-from gateway.swift.version_archive import Archive, current, is_archived, stored_condition
+from gateway.swift.version_archive import Archive, current, is_archived, place, stored_condition
 from gateway.swift.version_names import (
     ENABLED,
     MODE,
@@ -180,7 +180,7 @@ class VersionedStore:
         entries = await self._store.list_objects(container, query)
         if MODE not in container.headers:
             return entries
-        return [_listed(entry) for entry in entries]
+        return [_listed(container, entry) for entry in entries]
 
     # -- objects -------------------------------------------------------------------------------------------------
 
@@ -220,14 +220,14 @@ class VersionedStore:
         if mode is None:
             return await self._store.put(container, name, data, head, condition)
         if mode == ENABLED:
-            place = await self.archive.place(container, name)
+            at = await self.archive.place(container, name)
             return await self.archive.write(
                 container,
                 name,
-                place,
+                at,
                 head,
                 condition,
-                lambda said, absent: self._store.put(place[0], version_name(name, place[1]), data, said, absent),
+                lambda said, absent: self._store.put(at[0], version_name(name, at[1]), data, said, absent),
             )
         if mode == SUSPENDED:
             stored = await self._stored(container, name, condition)
@@ -245,11 +245,11 @@ class VersionedStore:
     async def _upload(self, container: Container, name: str, size: int | None) -> AsyncIterator[Upload]:
         mode = container.headers[MODE]
         if mode == ENABLED:
-            place = await self.archive.place(container, name)
-            async with self._store.upload(place[0], version_name(name, place[1]), size) as upload:
+            at = await self.archive.place(container, name)
+            async with self._store.upload(at[0], version_name(name, at[1]), size) as upload:
 
                 async def commit(head: ObjectHead, condition: Condition) -> ObjectInfo:
-                    return await self.archive.write(container, name, place, head, condition, upload.commit)
+                    return await self.archive.write(container, name, at, head, condition, upload.commit)
 
                 yield _Upload(upload, commit)
             return
@@ -293,8 +293,11 @@ class VersionedStore:
     # -- one version ---------------------------------------------------------------------------------------------
 
     async def delete_row(self, container: Container, name: str) -> None:
-        """Remove the object as its container has it, and note nothing."""
-        await self._store.delete(container, name)
+        """Remove the object as its container has it, without a note in the hidden one."""
+        if is_archived(container):
+            await self._store.delete(container, name)
+        else:
+            await self.delete(container, name)
 
     async def head_version(self, container: Container, name: str, ticks: int) -> ObjectInfo:
         """One version."""
@@ -322,11 +325,12 @@ def _version(info: ObjectInfo) -> ObjectInfo:
     return replace(info, name=name, head=replace(head, headers={**head.headers, VERSION_ID: version_id(ticks)}))
 
 
-def _listed(entry: ObjectEntry | Subdir) -> ObjectEntry | Subdir:
-    """An entry with the size and etag of the version that it points at."""
+def _listed(container: Container, entry: ObjectEntry | Subdir) -> ObjectEntry | Subdir:
+    """An entry with the size and etag of the version that it points at, and its path."""
     if isinstance(entry, Subdir) or LISTED_HASH not in entry.listing:
         return entry
-    return replace(entry, size=int(entry.listing[LISTED_BYTES]), etag=entry.listing[LISTED_HASH])
+    listed = {**entry.listing, LISTED_PLACE: place(container, entry.name, entry.listing[LISTED_VERSION])}
+    return replace(entry, size=int(listed[LISTED_BYTES]), etag=listed[LISTED_HASH], listing=listed)
 
 
 def _with_bytes(usage: Usage, hidden: Usage) -> Usage:
