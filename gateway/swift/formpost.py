@@ -85,6 +85,8 @@ class _Form:
             self._status, self._message = 400, "max file count exceeded"
             return False
         asker = await self._asker()
+        if "\0" in name:
+            raise FormError(412, "Invalid UTF8 or contains NULL")
         request = self._request
         path = f"{request.container}/{request.object}{name}"
         async with closing(_capped(reader.content(), self._number("max_file_size"))) as content:

@@ -36,6 +36,8 @@ def is_true(value: bytes | str | None) -> bool:
 class Request:
     """What was asked, and by whom. `account`, `container` and `object` are "" where the path has none.
 
+    `queried` says whether there are any parameters; most requests have none.
+
     `finishers` are functions of features that may alter the fields of the answer; None while there are none.
     """
 
@@ -58,6 +60,7 @@ class Request:
         "now_s",
         "object",
         "path",
+        "queried",
         "scheme",
         "started",
         "txid",
@@ -79,6 +82,7 @@ class Request:
         if len(self.headers) != len(fields):
             self._join_repeated(fields)
         self._query_string: bytes = scope.get("query_string", b"")
+        self.queried = bool(self._query_string)
         self._query: dict[str, str] | None = None if self._query_string else _NO_QUERY
         client = scope.get("client")
         self.scheme: str = scope.get("scheme", "http")
@@ -123,11 +127,6 @@ class Request:
                 self.object = parts[4]
 
     # -- reading -------------------------------------------------------------------------------------------------
-
-    @property
-    def queried(self) -> bool:
-        """Whether there are any parameters; most requests have none."""
-        return bool(self._query_string)
 
     @property
     def query(self) -> dict[str, str]:

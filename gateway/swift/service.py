@@ -60,7 +60,8 @@ class Service:
         Raises RefusedError: 401 or 403 before 404, so that strangers learn nothing of what exists.
         """
         account = request.account if account is None else account
-        await self.hear(request, account)
+        if not request.asker.owns(account):
+            await self.hear(request, account)
         name = request.container if name is None else name
         try:
             container = await self.store.container(account, name)
@@ -69,12 +70,10 @@ class Service:
             raise RefusedError(404) from None
         rule = container.headers.get("x-container-read" if reading else "x-container-write", "")
         request.asker.require(request, account, name, rule, reading=reading, listing=listing)
-        if request.object and await self._quotes_etags(container):
-            request.add_finisher(etag_quoter.quoting)
+        if request.object:
+            flag = container.headers.get(_CONTAINER_QUOTES)
+            if flag is None:
+                flag = (await self.store.account(account)).headers.get(_ACCOUNT_QUOTES)
+            if flag == "True" or (flag is None and self.config.quote_etags):
+                request.add_finisher(etag_quoter.quoting)
         return container
-
-    async def _quotes_etags(self, container: Container) -> bool:
-        flag = container.headers.get(_CONTAINER_QUOTES)
-        if flag is None:
-            flag = (await self.store.account(container.account)).headers.get(_ACCOUNT_QUOTES)
-        return self.config.quote_etags if flag is None else flag == "True"

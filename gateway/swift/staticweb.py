@@ -116,7 +116,7 @@ async def object(service: Service, request: Request, show: Handler) -> None:
                 await page.redirect()
         elif name.endswith("/"):
             await page.listing(held, name)
-        elif await page.list(held, directory, 1):
+        elif await page.is_directory(held, directory):
             await page.redirect()
         else:
             raise RefusedError(404)
@@ -167,6 +167,13 @@ class _Page:
         await self._service.container(self._request, reading=True, listing=True)
         query = ListingQuery(limit=limit, prefix=prefix, delimiter="/")
         return await self._service.store.list_objects(held, query)
+
+    async def is_directory(self, held: Container, prefix: str) -> bool:
+        """Whether anything is below a prefix, as far as the asker may know."""
+        try:
+            return bool(await self.list(held, prefix, 1))
+        except RefusedError:
+            return False
 
     async def listing(self, held: Container, prefix: str) -> None:
         """Answer with a directory's listing."""

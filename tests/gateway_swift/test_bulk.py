@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -132,6 +133,24 @@ async def test_refusals(client: Client) -> None:
     assert report["Response Body"] == "More than 1 containers to create from tar."
     report = await extract(small, archive({"a/" + "n" * 1100: b"", "a/x": b""}))
     assert report["Number Files Created"] == 0
+
+
+@pytest.mark.parametrize("kind", ["application/xml", "application/json", "text/plain"])
+async def test_a_long_answer_begins_before_its_end(
+    client: Client, kind: str, monkeypatch: pytest.MonkeyPatch, autojump_clock: object
+) -> None:
+    put = client.store.put
+
+    async def slow(*arguments: Any, **more: Any) -> Any:
+        await trio.sleep(25)
+        return await put(*arguments, **more)
+
+    monkeypatch.setattr(client.store, "put", slow)
+    answer = await client("PUT", "", {"Accept": kind}, archive({"c/one": b"1"}), query={"extract-archive": "tar"})
+    beats, blank, report = answer.body.partition(b"\r\n\r\n")
+    assert beats == (b'<?xml version="1.0" encoding="UTF-8"?>\n ' if "xml" in kind else b"  ")
+    assert blank
+    assert b"201 Created" in report
 
 
 async def test_a_client_that_goes_leaves_no_half_object(client: Client) -> None:

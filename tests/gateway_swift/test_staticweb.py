@@ -90,6 +90,8 @@ async def test_the_sites_own_pages_for_refusals(client: Client) -> None:
     answer = await browse(client, "c/")
     assert (answer.status, answer.body) == (401, b"this is 401error.html")
     assert "www-authenticate" in answer.headers
+    for path in ("c/none", "c/sub"):
+        assert (await browse(client, path)).body == b"this is 404error.html"
     await client("POST", "c", {"X-Container-Read": "x:y"})
     answer = await browse(client, "c/")
     assert (answer.status, answer.body[:6]) == (401, b"<html>")
