@@ -149,7 +149,10 @@ async def _take_up(node: Node, reconciler: Reconciler, rebalancer: Rebalancer, n
             continue
         node.devices[number] = device
         await nursery.start(device.run)
-        await reconciler.reconcile(device)
+        try:
+            await reconciler.reconcile(device)
+        except DrystoneError:
+            reconciler.wake()  # it takes writes meanwhile
     node.ring = stored.ring
     await rebalancer.follow(stored.ring)
 

@@ -49,9 +49,10 @@ class BulkWriter:
         write_worker: Worker,
         sync_worker: Worker,
         next_segment: Callable[[], int],
-        on_durable: Callable[[BlockKey, IndexBlock], None],
+        on_durable: Callable[[int, BlockKey, IndexBlock], None],
         on_failed: Callable[[DrystoneError], None],
     ) -> None:
+        """`on_durable` is given how many blocks had been submitted with this one, the block, and its place."""
         self._segments = segments
         self._write_worker = write_worker
         self._sync_worker = sync_worker
@@ -67,7 +68,7 @@ class BulkWriter:
         self._submitted = 0
         self._written = 0
         self._synced = 0
-        self._unsynced: list[tuple[BlockKey, IndexBlock]] = []
+        self._unsynced: list[tuple[int, BlockKey, IndexBlock]] = []
         self._unsynced_bytes = 0
         self._dirty: dict[int, File] = {}
         self._held: list[Done] = []
@@ -168,6 +169,7 @@ class BulkWriter:
         self, result: outcome.Maybe[None], file: File, segment: int, batch: list[tuple[_Block, IndexBlock]]
     ) -> None:
         self._writing = False
+        first = self._written + 1
         self._written += len(batch)
         if isinstance(result, outcome.Error):
             self._poisoned(result.error, [block.done for block, _ in batch])
@@ -179,8 +181,8 @@ class BulkWriter:
             self._kick()
             return
         self._dirty[segment] = file
-        for block, entry in batch:
-            self._unsynced.append((block.key, entry))
+        for number, (block, entry) in enumerate(batch, first):
+            self._unsynced.append((number, block.key, entry))
             self._unsynced_bytes += entry.location.length
         answers = [block.done for block, _ in batch]
         if self._unsynced_bytes > UNSYNCED_BYTES_MAX:
@@ -196,7 +198,7 @@ class BulkWriter:
         files = list(self._dirty.values())
         self._dirty = {}
         self._unsynced = []
-        last = blocks[-1][1].location
+        last = blocks[-1][2].location
         position = (last.segment, last.offset + last.length)
 
         def sync() -> None:
@@ -209,7 +211,7 @@ class BulkWriter:
         self,
         result: outcome.Maybe[None],
         target: int,
-        blocks: list[tuple[BlockKey, IndexBlock]],
+        blocks: list[tuple[int, BlockKey, IndexBlock]],
         size: int,
         position: tuple[int, int],
     ) -> None:
@@ -222,8 +224,8 @@ class BulkWriter:
         self.syncs += 1
         self._synced = max(self._synced, target)
         self.position = max(self.position, position)
-        for key, entry in blocks:
-            self._on_durable(key, entry)
+        for number, key, entry in blocks:
+            self._on_durable(number, key, entry)
         self._pass_over()
         held, self._held = self._held, []
         finished = [done for at, done in self._waiters if at <= target]

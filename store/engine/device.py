@@ -338,10 +338,11 @@ class Device:
         self._check_alive()
         return self.view.tombstones(after, limit)
 
-    async def uploads(self, limit: int) -> list[tuple[bytes, bytes]]:
-        """(data id, the mark's packed key) of uploads that were neither committed nor given up for good."""
+    async def uploads(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """(data id, the mark's packed key) behind the data id `after`, of uploads that were neither committed nor given
+        up for good."""
         self._check_alive()
-        return self.view.uploads(limit)
+        return self.view.uploads(after, limit)
 
     def forget_garbage(self, data_id: bytes) -> None:
         """Displaced data were dropped everywhere."""
@@ -463,8 +464,8 @@ class Device:
             self._bulk.sync(self._bulk.losses, lambda _error: self._changed())
         self._changed()
 
-    def _block_durable(self, key: BlockKey, entry: IndexBlock) -> None:
-        if key.data_id in self._doomed:
+    def _block_durable(self, number: int, key: BlockKey, entry: IndexBlock) -> None:
+        if number <= self._doomed.get(key.data_id, 0):
             self._to_punch.append(entry.location)
         else:
             self.view.add_block(key, entry)

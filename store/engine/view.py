@@ -202,9 +202,10 @@ class View:
         """(row key, stamp) of tombstones behind the row key `after`."""
         return [(key[1:], stamp) for key, stamp in self.range(b"t" + after + b"\0", b"u", limit)]
 
-    def uploads(self, limit: int) -> list[tuple[bytes, bytes]]:
-        """(data id, the mark's row key) of uploads that were neither committed nor given up for good."""
-        return [(key[1:], packed) for key, packed in self.range(b"u", b"v", limit)]
+    def uploads(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """(data id, the mark's row key) behind the data id `after`, of uploads that were neither committed nor given
+        up for good."""
+        return [(key[1:], packed) for key, packed in self.range(b"u" + after + b"\0", b"v", limit)]
 
     # -- blocks --------------------------------------------------------------------------------------------------
 
@@ -374,7 +375,8 @@ class View:
 
     def forget_garbage(self, data_id: bytes) -> None:
         """These data are dropped everywhere."""
-        self._memtable.put(b"g" + data_id, None)
+        if self.get(b"g" + data_id) is not None:
+            self._memtable.put(b"g" + data_id, None)
 
     # -- segments and flushing -----------------------------------------------------------------------------------
 

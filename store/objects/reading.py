@@ -18,7 +18,7 @@ Buffer = bytes | bytearray | memoryview
 
 
 class Pins:
-    """Counts readers by data id: what is being read is not dropped yet."""
+    """Counts by data id who needs data that perhaps no row names: what is read, written or repaired is not dropped."""
 
     def __init__(self) -> None:
         self._counts: Counter[bytes] = Counter()
@@ -33,6 +33,10 @@ class Pins:
 
     def __contains__(self, data_id: bytes) -> bool:
         return data_id in self._counts
+
+    def shared(self, data_id: bytes) -> bool:
+        """Whether anyone beside the one who asks has these data pinned."""
+        return self._counts[data_id] > 1
 
 
 class DataReader:

@@ -326,14 +326,17 @@ class ObjectUpload:
         self._committed = False
 
     async def __aenter__(self) -> ObjectUpload:
+        # Pinned until its outcome is known: no row names its blocks yet, and its mark may be at homes of an old layout.
+        self._store.pins.add(self._data.data_id)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._data.close()
-        if self._data.placement is not None and not self._committed:
+        if self._data.placement is not None and not (self._committed and self._data.mark_is_gone):
             self._store.on_unsettled(self._key, self._data.data_id)
+        self._store.pins.remove(self._data.data_id)
 
     async def write(self, data: Buffer) -> None:
         await self._data.write(data)

@@ -71,6 +71,7 @@ class DataUpload:
         self._failures: dict[int, BaseException] = {}
         self._fatal: BaseException | None = None
         self._closed = False
+        self._epoch = 0
 
     # -- taking data in ------------------------------------------------------------------------------------------
 
@@ -140,6 +141,7 @@ class DataUpload:
         self.placement = choose(self._rows.ring, self._devices, self._policy, self.data_id, size)
         self._losses = {number: self._devices[number].data_losses for number in self._live_places()}
         mark = mark_row(self._key, self.data_id)
+        self._epoch = self._rows.ring.epoch
         await self._rows.write_next(mark, index_key(mark.key))
 
     def _live_places(self) -> list[int]:
@@ -235,6 +237,11 @@ class DataUpload:
         if error is not None:
             self._failures[number] = error
         vote.answered(good=error is None)
+
+    @property
+    def mark_is_gone(self) -> bool:
+        """Whether a commit has removed the mark everywhere: not if the ring has changed since the mark was written."""
+        return self._epoch == self._rows.ring.epoch
 
     @property
     def incomplete(self) -> bool:

@@ -94,7 +94,9 @@ class Collector:
                     left += 1
                     continue
                 placed = decode_object(note.summary, ZERO).placed
-                drops.append((note, Drop(self._store, note.data_id, placed.devices if placed else ())))
+                known = self._store.rows.ring.devices  # one that has left the ring has taken its copy with it
+                places = [number for number in placed.devices if number in known] if placed else []
+                drops.append((note, Drop(self._store, note.data_id, places)))
             except DrystoneError as error:
                 left += 1
                 self._data.trouble = str(error)
@@ -112,9 +114,9 @@ class Collector:
         return found is not None and found.row.data_id == note.data_id
 
     def _forget(self, note: Garbage) -> None:
-        for home in self._store.rows.ring.homes_all(ROWS, note.owner.place):
-            if home in self._devices:
-                self._devices[home].forget_garbage(note.data_id)
+        """On all devices: homes of a layout that has retired may have noted it too."""
+        for device in self._devices.values():
+            device.forget_garbage(note.data_id)
 
     async def collect_tombstones(self) -> int:
         """One round over all tombstones; returns how many were forgotten."""

@@ -60,16 +60,19 @@ class Repairer:
 
     async def repair_all(self) -> int:
         """Try each once; returns how many are left."""
+        failed = 0
         for key in list(self._queue):
             try:
                 await self.repair(key)
             except DrystoneError as error:
-                self._progress.failed += 1
+                failed += 1
                 self._progress.trouble = str(error)
-                log.warning("not repaired yet", name=key.name, error=str(error))
                 continue
             self._queue.pop(key, None)
             self._progress.done += 1
+        if failed:
+            log.warning("not repaired yet", objects=failed, error=self._progress.trouble)
+        self._progress.failed += failed
         self._progress.left = len(self._queue)
         self._progress.rounds += 1
         return len(self._queue)
@@ -92,6 +95,13 @@ class Repairer:
                     await self._repair_data(key, found.row, placed)
         finally:
             self._store.pins.remove(found.row.data_id)
+
+    async def repair_row(self, key: RowKey) -> None:
+        """Bring the newest version of a row to all of its homes, intact, and leave its data alone."""
+        packed = index_key(key)
+        found = await self._newest(key, packed)
+        if found is not None and key.name[:1] != SYSTEM:
+            await self._repair_row(key, packed, found)
 
     async def _newest(self, key: RowKey, packed: bytes) -> ReadRow | None:
         """The newest version that any home has: a write that a crash left at a single one is brought to all too."""

@@ -79,17 +79,27 @@ class Scrubber:
         after = b""
         while True:
             owners, after = await device.owners(after, PAGE)
-            orphans = [data_id for data_id, owner in owners if not await self._claimed(device, data_id, owner)]
-            drops = [Drop(self._store, data_id, [device.id]) for data_id in orphans]
+            drops = [drop for owned in owners if (drop := await self._drop_orphan(device, *owned)) is not None]
             for drop in drops:
                 await drop.wait()
-            if orphans:
-                log.warning("data without an owner dropped", device=device.id, count=len(orphans))
+            if drops:
+                log.warning("data without an owner dropped", device=device.id, count=len(drops))
             if not after:
                 return
 
+    async def _drop_orphan(self, device: Device, data_id: bytes, owner: RowKey) -> Drop | None:
+        """Begin to drop data that nobody claims. With the turn of their row no commit and no move can come between the
+        look and the drop; what is uploaded, settled, read or repaired is pinned, which is asked last."""
+        async with self._store.rows.turn(index_key(owner)):
+            try:
+                claimed = await self._claimed(device, data_id, owner)
+            except DrystoneError as error:
+                self._progress.trouble = str(error)
+                return None  # who cannot be asked may claim them
+            return None if claimed or data_id in self._store.pins else Drop(self._store, data_id, [device.id])
+
     async def _claimed(self, device: Device, data_id: bytes, owner: RowKey) -> bool:
-        """Whether a row names these data on this device, or an upload under way may yet, or somebody reads them."""
+        """Whether a row names these data on this device, or an upload under way may yet."""
         if data_id in self._store.pins:
             return True
         mark = owner._replace(name=UPLOAD + data_id)

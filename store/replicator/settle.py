@@ -18,7 +18,7 @@ import trio
 from store.core.errors import DrystoneError
 from store.core.stamp import ZERO
 from store.engine.device import Device
-from store.engine.row import Flag, RowKey, decode_value, index_key, parse_key
+from store.engine.row import Flag, RowKey, index_key, parse_key
 from store.engine.view import UPLOAD, Applied
 from store.objects.rows import ReadRow, prepare
 from store.objects.store import DeviceStore
@@ -46,6 +46,8 @@ class Settler:
 
     def add(self, target: RowKey, data_id: bytes) -> None:
         """This upload will not be committed any more by anyone who knows its outcome."""
+        if data_id not in self._open:
+            self._store.pins.add(data_id)  # its blocks are nobody else's to drop
         self._open[data_id] = target
         self._progress.left = len(self._open)
         self._wake.set()
@@ -53,10 +55,16 @@ class Settler:
     async def find_left_behind(self) -> None:
         """Add every upload that is marked: to be called before this process begins its first."""
         for device in self._store.devices.values():
-            for data_id, packed in await device.uploads(BATCH):
-                value = device.view.row_value(packed)
-                if value is not None:
-                    self.add(parse_key(packed, decode_value(packed, value).summary), data_id)
+            after = b""
+            try:
+                while page := await device.uploads(after, BATCH):
+                    for data_id, packed in page:
+                        row = device.view.row(packed)
+                        if row is not None:
+                            self.add(parse_key(packed, row.summary), data_id)
+                    after = page[-1][0]
+            except DrystoneError as error:
+                self._progress.trouble = str(error)  # its other homes have the marks too
 
     async def run(self) -> None:
         """Settle what is added, until cancelled."""
@@ -85,8 +93,8 @@ class Settler:
                 self._progress.trouble = str(error)
                 self._progress.failed += 1
                 return
-        if settled:
-            self._open.pop(data_id, None)
+        if settled and self._open.pop(data_id, None) is not None:
+            self._store.pins.remove(data_id)
             self._progress.done += 1
         self._progress.left = len(self._open)
 
@@ -98,7 +106,7 @@ class Settler:
         packed = index_key(target)
         async with self._store.rows.turn(packed):
             if await self._committed(target, packed, data_id, devices):
-                self._forget_marks(target, data_id, devices)
+                self._forget_marks(target, data_id)
                 return True
             mark = mark_row(target, data_id, Flag.ABORT)
             mark = mark._replace(stamp=self._store.rows.stamps.next(ZERO))
@@ -107,10 +115,12 @@ class Settler:
                 device.submit_row(prepare(mark), answers.reply)
             if not await answers.all_took_effect():
                 return False
+        if self._store.pins.shared(data_id):
+            return False  # it was committed, overwritten, and is still being read
         # On all devices of the ring: one that is away would come back with blocks whose mark is forgotten.
         if not await Drop(self._store, data_id, self._store.rows.ring.devices).wait():
             return False
-        self._forget_marks(target, data_id, devices)
+        self._forget_marks(target, data_id)
         return True
 
     async def _committed(self, target: RowKey, packed: bytes, data_id: bytes, devices: list[Device]) -> bool:
@@ -123,9 +133,10 @@ class Settler:
                 return True
         return False
 
-    def _forget_marks(self, target: RowKey, data_id: bytes, devices: list[Device]) -> None:
+    def _forget_marks(self, target: RowKey, data_id: bytes) -> None:
+        """On all devices: the mark may have been written to the homes of a layout that has retired since."""
         packed = index_key(target._replace(name=UPLOAD + data_id))
-        for device in devices:
+        for device in self._store.devices.values():
             row = device.view.row(packed)
             if row is not None:
                 device.forget_row(packed, row.stamp)

@@ -8,7 +8,7 @@ and how one takes over from another), `handoff`; then `builder`, which makes lay
 from store.ring.builder import Builder, default_part_power, grow
 from store.ring.device import Device
 from store.ring.layout import LAYOUT_CODEC, ROWS, Layout
-from store.ring.place import partition_of
+from store.ring.place import PLACE_BITS, partition_of
 from store.ring.plan import Flow, Plan, plan
 from store.ring.progress import PROGRESS_CODEC, Progress
 from store.ring.quorum import quorum
@@ -17,6 +17,7 @@ from store.ring.ring import Ring
 
 __all__ = [
     "LAYOUT_CODEC",
+    "PLACE_BITS",
     "PROGRESS_CODEC",
     "ROWS",
     "Builder",

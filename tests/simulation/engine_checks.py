@@ -87,7 +87,7 @@ def check_derived(device: Device, rows: dict[bytes, Row]) -> None:
     expiring = sorted((r.expires, p) for p, r in index_rows.items() if r is not None and r.flags & Flag.EXPIRES)
     _same("expiries", view.expired(1 << 60, EVERYTHING), expiring)
     marks = {r.name[len(UPLOAD) :]: p for p, r in index_rows.items() if r is not None and _is_mark(r)}
-    _same("uploads", dict(view.uploads(EVERYTHING)), marks)
+    _same("uploads", dict(view.uploads(b"", EVERYTHING)), marks)
 
 
 def _is_mark(row: IndexRow) -> bool:

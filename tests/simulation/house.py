@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from random import Random
 
@@ -19,6 +19,8 @@ from store.objects.store import DeviceStore
 from store.replicator.collect import Collector
 from store.replicator.expire import Expirer
 from store.replicator.progress import ProgressTable
+from store.replicator.rebalance import Rebalancer
+from store.replicator.reconcile import Reconciler
 from store.replicator.repair import Repairer
 from store.replicator.scrub import Scrubber
 from store.replicator.settle import Settler
@@ -44,7 +46,24 @@ class Machine:
         self.indexes = {number: IndexMedium() for number in self.ring.devices}
         self.writers = 0
         self.replaced: set[int] = set()
-        """Devices that are new in place of lost ones."""
+        """Devices that are new in place of lost ones, or added later."""
+
+    def change_ring(self, change: Callable[[Builder], None]) -> None:
+        """Publish another layout, with media for devices that are new."""
+        builder = Builder(self.ring.newest)
+        change(builder)
+        self.ring = self.ring.publish(builder.rebalance(0))
+        for number in self.ring.devices:
+            if number not in self.media:
+                self.media[number] = SimMedium(Random(self.random.getrandbits(64)))
+                self.indexes[number] = IndexMedium()
+                self.replaced.add(number)
+
+    def wipe(self, number: int) -> None:
+        """An empty device takes the place of this one."""
+        self.media[number].wipe()
+        self.indexes[number].wipe()
+        self.replaced.add(number)
 
     @property
     def faulty(self) -> bool:
@@ -70,6 +89,10 @@ def make_ring(count: int, widths: set[int]) -> Ring:
 class House:
     """One life of the whole."""
 
+    machine: Machine
+    supply: Supply
+    turns: Turns
+    nursery: trio.Nursery
     store: DeviceStore
     devices: dict[int, Device]
     collector: Collector
@@ -77,10 +100,25 @@ class House:
     expirer: Expirer
     repairer: Repairer
     scrubber: Scrubber
+    reconciler: Reconciler
+    rebalancer: Rebalancer
+
+    async def follow_ring(self) -> None:
+        """Take up the machine's ring, as a node does."""
+        for number in self.machine.ring.devices:
+            if number not in self.devices:
+                device = await _open_device(self.machine, number, self.supply, self.turns)
+                if device is not None:
+                    self.devices[number] = device
+                    self.nursery.start_soon(device.run)
+        await self.rebalancer.follow(self.machine.ring)
 
     async def settle(self) -> None:
         """Let the daemons do all that there is to do. What a device that is out prevents, stays."""
         for _ in range(4):
+            await self.reconciler.reconcile_all()
+            with suppress(DrystoneError):
+                await self.rebalancer.rebalance()
             await self.settler.settle_all()
             await self.scrubber.scrub(None)
             await self.expirer.expire()
@@ -104,27 +142,17 @@ async def open_house(machine: Machine, supply: Supply, clock: Clock | None = Non
     clock = clock or SimClock()
     turns = Turns(random)
     devices: dict[int, Device] = {}
-    for number, medium in machine.media.items():
-        disk = SimDisk(medium, supply, turns)
-        try:
-            devices[number] = await open_device(
-                number,
-                CLUSTER,
-                disk,
-                _index_of(machine, number, disk),
-                Options(LOG_BYTES, 0),
-                replaces=number in machine.replaced,
-            )
-        except (OSError, DrystoneError):
-            if not medium.broken:
-                raise
+    for number in machine.ring.devices:
+        device = await _open_device(machine, number, supply, turns)
+        if device is not None:
+            devices[number] = device
     machine.writers += 1
     rows = Rows(machine.ring, devices, StampSource(clock, machine.writers))
     store = DeviceStore(
         rows, devices, machine.policies, clock, SeededRandom(random), [SimWorker(turns), SimWorker(turns)]
     )
     async with trio.open_nursery() as nursery:
-        house = _with_daemons(store, devices, clock)
+        house = _with_daemons(machine, supply, turns, nursery, store, devices, clock)
         await house.settler.find_left_behind()
         for device in devices.values():
             nursery.start_soon(device.run)
@@ -134,6 +162,8 @@ async def open_house(machine: Machine, supply: Supply, clock: Clock | None = Non
             house.settler.run,
             house.expirer.run,
             house.repairer.run,
+            house.reconciler.run,
+            house.rebalancer.run,
         ]
         for loop in loops:
             nursery.start_soon(loop)  # type: ignore[arg-type]
@@ -145,15 +175,49 @@ def _index_of(machine: Machine, number: int, disk: SimDisk) -> Callable[[], SimI
     return lambda: SimIndex(machine.indexes[number], disk.index_step, machine.media[number].random)
 
 
-def _with_daemons(store: DeviceStore, devices: Mapping[int, Device], clock: Clock) -> House:
+async def _open_device(machine: Machine, number: int, supply: Supply, turns: Turns) -> Device | None:
+    """The device, or None where its disk is broken."""
+    disk = SimDisk(machine.media[number], supply, turns)
+    index = _index_of(machine, number, disk)
+    options = Options(LOG_BYTES, 0)
+    try:
+        return await open_device(number, CLUSTER, disk, index, options, replaces=number in machine.replaced)
+    except (OSError, DrystoneError):
+        if not machine.media[number].broken:
+            raise
+        return None
+
+
+def _with_daemons(
+    machine: Machine,
+    supply: Supply,
+    turns: Turns,
+    nursery: trio.Nursery,
+    store: DeviceStore,
+    devices: dict[int, Device],
+    clock: Clock,
+) -> House:
     progress = ProgressTable(clock)
     repairer = Repairer(store, progress)
+    reconciler = Reconciler(store, repairer, progress)
+
+    async def step(change: Callable[[Ring], Ring]) -> Ring:
+        supply.step("ring")
+        machine.ring = change(machine.ring)
+        return machine.ring
+
     return House(
+        machine,
+        supply,
+        turns,
+        nursery,
         store,
-        dict(devices),
+        devices,
         Collector(store, progress),
         Settler(store, progress),
         Expirer(store, clock, progress),
         repairer,
         Scrubber(store, repairer, clock, progress),
+        reconciler,
+        Rebalancer(store, reconciler, progress, step),
     )

@@ -36,6 +36,8 @@ class ObjectsRun:
         self.time = 0.0
         self.values = 0
         self.locks: dict[tuple[str, str], trio.Lock] = {}
+        self.settled = False
+        """Whether the last life ended with everything whole."""
 
     def explore(self) -> str:
         """Live some lives; the event digest. Raises WrongError where a promise is broken."""
@@ -44,12 +46,15 @@ class ObjectsRun:
                 self._live(self.random.randint(100, 2500), self.random.randint(3, 25))
             for medium in self.machine.media.values():
                 medium.broken = False
+            if self.settled and self.random.random() < 0.2:
+                self._wipe_one()
             self._live(None, 6)
             self._live(None, 0)
         return self.digest.value()
 
     def _live(self, cut_at: int | None, steps: int) -> None:
         self.supply = Supply(cut_at)
+        self.settled = False
         self.supply.on_step = self._step
         self.locks = {}
         for register in self.model.values():
@@ -64,6 +69,11 @@ class ObjectsRun:
         self.digest.add(f"life over, reboot {reboot}")
         if reboot:
             self.machine.lose_power()
+
+    def _wipe_one(self) -> None:
+        victim = self.random.choice(sorted(self.machine.ring.devices))
+        self.digest.add(f"wiped {victim}")
+        self.machine.wipe(victim)
 
     def _step(self, what: str) -> None:
         self.digest.add(what)
@@ -82,10 +92,13 @@ class ObjectsRun:
                     nursery.start_soon(Client(self, house, containers).work, steps)
                 if not last and self.random.random() < 0.3:
                     nursery.start_soon(self._break_one)
+                elif self.random.random() < 0.4:
+                    nursery.start_soon(self._change_ring, house)
             await house.settle()
             await self._check(house, containers, settled=house.whole)
             if house.whole:
                 await self._nothing_left(house)
+                self.settled = True
         if last:
             for device in house.devices.values():
                 await device.close()
@@ -118,6 +131,28 @@ class ObjectsRun:
         await trio.sleep(self.random.random())
         if not any(medium.broken for medium in self.machine.media.values()):
             self.machine.media[self.random.choice(sorted(self.machine.media))].broken = True
+
+    async def _change_ring(self, house: House) -> None:
+        """A device comes, is emptied, or leaves, while everything is in use."""
+        await trio.sleep(self.random.random())
+        ring = self.machine.ring
+        weights = {number: device.weight for number, device in ring.newest.devices.items()}
+        emptied = [number for number, weight in weights.items() if not weight]
+        needed = max(3, *(policy.width for policy in self.machine.policies))
+        if len(ring.live) > 1 or not house.whole:
+            return
+        if emptied:
+            self.machine.change_ring(lambda builder: builder.remove(emptied[0]))
+        elif len(weights) > needed and self.random.random() < 0.6:
+            victim = self.random.choice(sorted(weights))
+            self.machine.change_ring(lambda builder: builder.set_weight(victim, 0))
+        elif len(weights) < 8:
+            number = ring.newest.next_device
+            self.machine.change_ring(lambda builder: builder.add(1, 1, f"m{number}", 1.0, f"disk{number}"))
+        self.digest.add(f"layout {self.machine.ring.newest.version}")
+        await house.follow_ring()
+        if self.random.random() < 0.5:
+            await house.scrubber.scrub(None)
 
     def look_alive(self) -> None:
         if self.supply.dead:
