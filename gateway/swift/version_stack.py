@@ -13,8 +13,8 @@ from urllib.parse import unquote
 from gateway.swift.errors import RefusedError
 from gateway.swift.name_locks import NameLocks
 from gateway.swift.transfer import transfer
-from gateway.swift.version_archive import ABSENT, TRIES, Archive
 from gateway.swift.version_names import HISTORY, MARKER_TYPE, MODE, archived_prefix, version_id
+from gateway.swift.version_pointer import ABSENT, TRIES, Pointers
 from store.core.clock import Clock
 from store.core.errors import BusyError, NotFoundError, PreconditionError
 from store.objects.interface import ObjectStore
@@ -27,11 +27,11 @@ _PAGE = 100
 class Stack:
     """The versions of objects, in plain sight."""
 
-    def __init__(self, store: ObjectStore, clock: Clock, locks: NameLocks, archive: Archive) -> None:
+    def __init__(self, store: ObjectStore, clock: Clock, locks: NameLocks, pointers: Pointers) -> None:
         self._store = store
         self._clock = clock
         self._locks = locks
-        self._row = archive.row
+        self._row = pointers.row
 
     async def _location(self, container: Container) -> Container:
         """The container of the versions. Raises RefusedError (412) where it is not there."""

@@ -5,14 +5,13 @@ Features read and write objects and know nothing of versions. A container withou
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 
 from gateway.swift.errors import PLAIN, RefusedError
-from gateway.swift.listing_formats import LISTED_BYTES, LISTED_HASH, LISTED_PLACE, LISTED_VERSION
 from gateway.swift.name_locks import NameLocks
-from gateway.swift.version_archive import Archive, current, is_archived, place, stored_condition
+from gateway.swift.version_archive import Archive, is_archived
 from gateway.swift.version_names import (
     ENABLED,
     MODE,
@@ -20,13 +19,12 @@ from gateway.swift.version_names import (
     SUSPENDED,
     behind_versions,
     hidden_account,
-    parse,
     ticks_of,
-    version_id,
     version_name,
 )
+from gateway.swift.version_pointer import current, stored_condition
+from gateway.swift.version_shapes import Shown, SteppedUpload, shown_entry, version_shown, with_bytes
 from gateway.swift.version_stack import Stack
-from gateway.swift.view import VERSION_ID
 from store.core.clock import Clock
 from store.core.errors import ConflictError, NotFoundError
 from store.core.limits import LISTING_ROWS_MAX
@@ -47,33 +45,6 @@ from store.objects.model import (
 )
 
 
-class _Shown:
-    """An open object under another description."""
-
-    def __init__(self, opened: OpenObject, info: ObjectInfo) -> None:
-        self._opened = opened
-        self.info = info
-
-    @property
-    def inline(self) -> Buffer | None:
-        return self._opened.inline
-
-    def read(self, start: int = 0, stop: int | None = None) -> AsyncIterator[Buffer]:
-        return self._opened.read(start, stop)
-
-
-class _Upload:
-    """An upload whose commit takes more than one step."""
-
-    def __init__(self, upload: Upload, commit: Callable[[ObjectHead, Condition], Awaitable[ObjectInfo]]) -> None:
-        self.write = upload.write
-        self.digest = upload.digest
-        self._commit = commit
-
-    async def commit(self, head: ObjectHead, condition: Condition = ALWAYS) -> ObjectInfo:
-        return await self._commit(head, condition)
-
-
 class VersionedStore:
     """An `ObjectStore` over another, and what is asked of versions besides."""
 
@@ -81,7 +52,7 @@ class VersionedStore:
         self._store = store
         locks = NameLocks()
         self.archive = Archive(store, clock, locks)
-        self._stack = Stack(store, clock, locks, self.archive)
+        self._stack = Stack(store, clock, locks, self.archive.pointers)
 
     @property
     def policies(self) -> Sequence[Policy]:
@@ -111,7 +82,7 @@ class VersionedStore:
             hidden = await self._store.account_usage(await self._store.account(hidden_account(account.name)))
         except NotFoundError:
             return usage
-        return _with_bytes(usage, hidden)
+        return with_bytes(usage, hidden)
 
     async def list_containers(self, account: Account, query: ListingQuery) -> list[ContainerEntry | Subdir]:
         entries = await self._store.list_containers(account, query)
@@ -122,7 +93,7 @@ class VersionedStore:
         return [
             entry
             if isinstance(entry, Subdir) or entry.name not in sizes
-            else replace(entry, usage=_with_bytes(entry.usage, sizes[entry.name]))
+            else replace(entry, usage=with_bytes(entry.usage, sizes[entry.name]))
             for entry in entries
         ]
 
@@ -172,7 +143,7 @@ class VersionedStore:
         if MODE not in container.headers or not is_archived(container):
             return usage
         try:
-            return _with_bytes(usage, await self._store.container_usage(await self.archive.hidden(container)))
+            return with_bytes(usage, await self._store.container_usage(await self.archive.hidden(container)))
         except NotFoundError:
             return usage
 
@@ -180,7 +151,7 @@ class VersionedStore:
         entries = await self._store.list_objects(container, query)
         if MODE not in container.headers:
             return entries
-        return [_listed(container, entry) for entry in entries]
+        return [shown_entry(container, entry) for entry in entries]
 
     # -- objects -------------------------------------------------------------------------------------------------
 
@@ -207,11 +178,11 @@ class VersionedStore:
             row = opened.info
             named = row.head.headers.get(POINTER)
             if named is None:
-                yield _Shown(opened, current(container, row, None))
+                yield Shown(opened, current(container, row, None))
                 return
         hidden = await self.archive.hidden(container)
         async with self._store.open(hidden, version_name(name, ticks_of(named) or 0)) as opened:
-            yield _Shown(opened, current(container, row, opened.info))
+            yield Shown(opened, current(container, row, opened.info))
 
     async def put(
         self, container: Container, name: str, data: Buffer, head: ObjectHead, condition: Condition = ALWAYS
@@ -251,7 +222,7 @@ class VersionedStore:
                 async def commit(head: ObjectHead, condition: Condition) -> ObjectInfo:
                     return await self.archive.write(container, name, at, head, condition, upload.commit)
 
-                yield _Upload(upload, commit)
+                yield SteppedUpload(upload, commit)
             return
         async with self._store.upload(container, name, size) as upload:
 
@@ -260,12 +231,12 @@ class VersionedStore:
                     return await upload.commit(head, await self._stored(container, name, condition))
                 return await self._stack.write(container, name, condition, lambda kept: upload.commit(head, kept))
 
-            yield _Upload(upload, commit_over)
+            yield SteppedUpload(upload, commit_over)
 
     async def _stored(self, container: Container, name: str, condition: Condition) -> Condition:
         if condition is ALWAYS:
             return ALWAYS
-        return stored_condition(await self.archive.row(container, name), condition)
+        return stored_condition(await self.archive.pointers.row(container, name), condition)
 
     async def update(
         self,
@@ -302,14 +273,14 @@ class VersionedStore:
     async def head_version(self, container: Container, name: str, ticks: int) -> ObjectInfo:
         """One version."""
         hidden = await self.archive.hidden(container)
-        return _version(await self._store.head(hidden, version_name(name, ticks)))
+        return version_shown(await self._store.head(hidden, version_name(name, ticks)))
 
     @asynccontextmanager
     async def open_version(self, container: Container, name: str, ticks: int) -> AsyncIterator[OpenObject]:
         """One version, held open."""
         hidden = await self.archive.hidden(container)
         async with self._store.open(hidden, version_name(name, ticks)) as opened:
-            yield _Shown(opened, _version(opened.info))
+            yield Shown(opened, version_shown(opened.info))
 
     async def list_versions(self, container: Container, query: ListingQuery) -> list[ObjectEntry | Subdir]:
         """Versions by their hidden names."""
@@ -317,25 +288,3 @@ class VersionedStore:
             return await self._store.list_objects(await self.archive.hidden(container), query)
         except NotFoundError:
             return []
-
-
-def _version(info: ObjectInfo) -> ObjectInfo:
-    name, ticks = parse(info.name)
-    head = info.head
-    return replace(info, name=name, head=replace(head, headers={**head.headers, VERSION_ID: version_id(ticks)}))
-
-
-def _listed(container: Container, entry: ObjectEntry | Subdir) -> ObjectEntry | Subdir:
-    """An entry with the size and etag of the version that it points at, and its path."""
-    if isinstance(entry, Subdir) or LISTED_HASH not in entry.listing:
-        return entry
-    listed = {**entry.listing, LISTED_PLACE: place(container, entry.name, entry.listing[LISTED_VERSION])}
-    return replace(entry, size=int(listed[LISTED_BYTES]), etag=listed[LISTED_HASH], listing=listed)
-
-
-def _with_bytes(usage: Usage, hidden: Usage) -> Usage:
-    policies = dict(usage.policies)
-    for index, (_objects, more) in hidden.policies.items():
-        objects, size = policies.get(index, (0, 0))
-        policies[index] = objects, size + more
-    return replace(usage, bytes=usage.bytes + hidden.bytes, policies=policies)

@@ -1,0 +1,64 @@
+"""How versions are shown to those who know nothing of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+
+from gateway.swift.listing_formats import LISTED_BYTES, LISTED_HASH, LISTED_PLACE, LISTED_VERSION
+from gateway.swift.version_names import parse, version_id
+from gateway.swift.version_pointer import place
+from gateway.swift.view import VERSION_ID
+from store.objects.interface import Buffer, OpenObject, Upload
+from store.objects.model import ALWAYS, Condition, Container, ObjectEntry, ObjectHead, ObjectInfo, Subdir, Usage
+
+
+class Shown:
+    """An open object under another description."""
+
+    def __init__(self, opened: OpenObject, info: ObjectInfo) -> None:
+        self._opened = opened
+        self.info = info
+
+    @property
+    def inline(self) -> Buffer | None:
+        return self._opened.inline
+
+    def read(self, start: int = 0, stop: int | None = None) -> AsyncIterator[Buffer]:
+        return self._opened.read(start, stop)
+
+
+class SteppedUpload:
+    """An upload whose commit takes more than one step."""
+
+    def __init__(self, upload: Upload, commit: Callable[[ObjectHead, Condition], Awaitable[ObjectInfo]]) -> None:
+        self.write = upload.write
+        self.digest = upload.digest
+        self._commit = commit
+
+    async def commit(self, head: ObjectHead, condition: Condition = ALWAYS) -> ObjectInfo:
+        return await self._commit(head, condition)
+
+
+def version_shown(info: ObjectInfo) -> ObjectInfo:
+    """A version under the object's own name."""
+    name, ticks = parse(info.name)
+    head = info.head
+    return replace(info, name=name, head=replace(head, headers={**head.headers, VERSION_ID: version_id(ticks)}))
+
+
+def shown_entry(container: Container, entry: ObjectEntry | Subdir) -> ObjectEntry | Subdir:
+    """An entry with the size and etag of the version that it points at, and its path."""
+    if isinstance(entry, Subdir) or LISTED_HASH not in entry.listing:
+        return entry
+    listed = {**entry.listing, LISTED_PLACE: place(container, entry.name, entry.listing[LISTED_VERSION])}
+    return replace(entry, size=int(listed[LISTED_BYTES]), etag=listed[LISTED_HASH], listing=listed)
+
+
+def with_bytes(usage: Usage, hidden: Usage) -> Usage:
+    """A usage with the bytes of versions, which are not counted as objects."""
+    policies = dict(usage.policies)
+    for index, (_objects, more) in hidden.policies.items():
+        objects, size = policies.get(index, (0, 0))
+        policies[index] = objects, size + more
+    return replace(usage, bytes=usage.bytes + hidden.bytes, policies=policies)
