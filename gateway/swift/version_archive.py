@@ -7,8 +7,8 @@ before the pointer takes its place. Turns by name spare the gateways of one proc
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import trio
@@ -33,7 +33,7 @@ from gateway.swift.version_names import (
 from gateway.swift.version_pointer import ABSENT, Pointers, current, pointer_head, shown_etag, stored_condition
 from gateway.swift.view import VERSION_ID, VERSION_PLACE
 from store.core.clock import Clock
-from store.core.errors import InvalidError, NotFoundError, PreconditionError
+from store.core.errors import BusyError, InvalidError, NotFoundError, PreconditionError
 from store.core.limits import NAME_BYTES_MAX
 from store.objects.interface import ObjectStore
 from store.objects.model import ALWAYS, Condition, Container, ObjectHead, ObjectInfo
@@ -97,7 +97,8 @@ class Archive:
         hidden, ticks = place
         if condition is not ALWAYS:
             stored_condition(await self.pointers.row(container, name), condition)
-        version = await store_it(replace(head, expires_at=None), ABSENT)
+        with _alone():
+            version = await store_it(replace(head, expires_at=None), ABSENT)
         try:
             async with self._locks.turn(container, name):
                 pointer = pointer_head(version, ticks, ticks, head.expires_at)
@@ -148,7 +149,8 @@ class Archive:
             row = await self.pointers.row(container, name)
             stored_condition(row, condition)
             ticks = self._next(row)
-            marker = await self._store.put(hidden, version_name(name, ticks), b"", ObjectHead(MARKER_TYPE), ABSENT)
+            with _alone():
+                marker = await self._store.put(hidden, version_name(name, ticks), b"", ObjectHead(MARKER_TYPE), ABSENT)
             taken = await self.pointers.take_before(container, name, ticks)
         named = version_id(ticks)
         if row is None and not taken:
@@ -177,6 +179,15 @@ class Archive:
             await self.pointers.move(container, name, pointer_head(version, ticks, at, None))
         headers = {**version.head.headers, VERSION_ID: version_id(ticks)}
         return replace(version, name=name, head=replace(version.head, headers=headers))
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """A version's name is nobody else's; where it is, the client's conditions are not to blame."""
+    try:
+        yield
+    except PreconditionError:
+        raise BusyError("another gateway has given out the same version") from None
 
 
 def _ticks(named: str) -> int:

@@ -25,8 +25,7 @@ def named(request: Request) -> str:
 
 
 def _ticks(request: Request, container: Container, stated: str) -> int:
-    """The number of the version asked for, 0 for `null`. Raises RefusedError: 400 where there cannot be any, 403 to
-    all but owners, to whom alone older versions are open."""
+    """The number of the version asked for, 0 for `null`. Raises RefusedError (400) where there cannot be any."""
     if stated != NULL and not is_archived(container):
         raise RefusedError(400, "version-aware operations require that the container is versioned")
     if stated == NULL:
@@ -34,8 +33,12 @@ def _ticks(request: Request, container: Container, stated: str) -> int:
     ticks = ticks_of(stated)
     if ticks is None:
         raise RefusedError(400, "Invalid version parameter")
-    request.asker.require(request, container.account, container.name, "", reading=request.method in ("GET", "HEAD"))
     return ticks
+
+
+def _require(request: Request, container: Container, *, reading: bool) -> None:
+    """Raise RefusedError (401, 403) to those whom a container's list alone lets in: versions are not for them."""
+    request.asker.require(request, container.account, container.name, "", reading=reading)
 
 
 def opening(
@@ -58,6 +61,7 @@ async def _version(
             _check_null(opened.info)
             yield opened
         return
+    _require(request, container, reading=True)
     async with service.store.open_version(container, name, ticks) as opened:
         _check_marker(opened.info, stated)
         yield opened
@@ -75,6 +79,7 @@ async def head(
         info = await service.store.head(container, name)
         _check_null(info)
         return info
+    _require(request, container, reading=True)
     info = await service.store.head_version(container, name, ticks)
     _check_marker(info, stated)
     return info
@@ -129,5 +134,6 @@ async def remove(service: Service, request: Request, container: Container) -> Fi
     if not ticks:
         await service.store.delete_row(container, request.object)
         return []
+    _require(request, container, reading=False)
     left = await service.store.archive.delete_version(container, request.object, ticks)
     return [(b"x-object-version-id", version_id(ticks).encode()), (b"x-object-current-version-id", left.encode())]

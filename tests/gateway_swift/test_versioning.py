@@ -144,6 +144,11 @@ async def test_older_versions_are_for_owners(kept: Client) -> None:
         answer = await kept(method, "box/a", token="stranger", query={"version-id": first})
         assert answer.status == 403
     assert (await kept("GET", "box/a", token=None, query={"version-id": first})).status == 401
+    copy = {"Destination": "box/b"}
+    assert (await kept("COPY", "box/a", copy, token="stranger", query={"version-id": first})).status == 403
+    assert (await kept("PUT", "box/a", token="stranger", query={"version-id": first})).status == 201
+    assert (await kept("GET", "box/a", token="reader", query={"version-id": first})).status == 200
+    assert (await kept("DELETE", "box/a", token="reader", query={"version-id": first})).status == 403
     assert (await get(kept, first)).body == b"one"
 
 
