@@ -152,11 +152,11 @@ def test_uploads_that_do_not_end_leave_nothing(program: Program) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 700 MB."""
-    if os.getuid() != 0:
-        pytest.skip("mounting needs root")
     folder = tmp_path / "small"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700m", "drystone-test", folder], check=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=700m", "drystone-test", folder]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("file systems cannot be mounted here: run as root")
     yield folder
     subprocess.run(["umount", folder], check=True)
 
