@@ -11,7 +11,7 @@ import trio
 from drystone.access import Access, data_option
 from drystone.folder import DataFolder
 from drystone.layouts import load_ring
-from drystone.node import open_local_device
+from drystone.local_device import open_local_device
 from store.core.clock import SystemClock
 from store.core.disk import SystemDisk
 from store.core.errors import DrystoneError, NotFoundError

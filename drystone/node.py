@@ -6,7 +6,6 @@ folder; nothing is configured twice.
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,14 +16,13 @@ import trio
 
 from drystone.folder import Cluster, DataFolder
 from drystone.layouts import STATE_KEY, Stored, load_ring, save_ring, step_ring
+from drystone.local_device import open_local_device
 from store.core.clock import Clock, SystemClock
-from store.core.disk import SystemDisk
 from store.core.entropy import SystemRandom
-from store.core.errors import ConflictError, DamageError, DeviceError, DrystoneError
+from store.core.errors import DeviceError, DrystoneError
 from store.core.stamp import StampSource
 from store.core.worker import ThreadWorker
-from store.engine.device import Device, Options, open_device
-from store.engine.index import LmdbIndex
+from store.engine.device import Device
 from store.objects.rows import Rows
 from store.objects.store import DeviceStore
 from store.registry import Registry, Span, open_embedded
@@ -210,32 +208,6 @@ async def _open_devices(
     if not devices:
         raise DeviceError(f"none of the {len(ring.devices)} devices can be opened: {missing}")
     return devices, missing
-
-
-async def open_local_device(
-    number: int, cluster: bytes, path: str, stack: ExitStack, *, replaces: bool, options: Options | None = None
-) -> Device:
-    """Open the device in a folder of this machine. A damaged index is set aside and rebuilt from the log.
-
-    Raises ConflictError where another process has it.
-    """
-    try:
-        disk = SystemDisk(path)
-    except BlockingIOError as error:
-        raise ConflictError(f"the device in {path} is open in another process") from error
-    stack.callback(disk.close)
-    index = os.path.join(path, "index")
-
-    def open_index() -> LmdbIndex:
-        os.makedirs(index, mode=0o700, exist_ok=True)
-        return LmdbIndex(index)
-
-    try:
-        return await open_device(number, cluster, disk, open_index, options, replaces=replaces)
-    except DamageError as error:
-        log.warning("index is damaged: it is rebuilt from the log", device=number, error=str(error))
-        os.replace(index, f"{index}.damaged-{SystemClock().wall_us()}")
-        return await open_device(number, cluster, disk, open_index, options, replaces=replaces)
 
 
 def device_rows(node: Node) -> Sequence[dict[str, object]]:

@@ -3,7 +3,8 @@
 Copies go through the same committer as every other record. The index moves to a copy only if it still points at the
 record that was copied: a version that came meanwhile wins, and the copy is dead on arrival. The segment itself is
 removed by the flush after, which finds nothing living in it; a record that cannot be read keeps its segment alive, so
-the last trace of damage is never thrown away.
+the last trace of damage is never thrown away. Such a segment is not tried again before less of it is alive: it must not
+keep the others waiting.
 
 Bulk segments need none of this: dropped blocks are given back by punching holes.
 """
@@ -29,7 +30,9 @@ async def compact(device: Device, below: float) -> int:
     victims = device.compactable(below)
     if not victims:
         return 0
-    copied = await compact_segment(device, victims[0])
+    victim = victims[0]
+    device.stuck[victim] = device.view.live[victim]
+    copied = await compact_segment(device, victim)
     await device.flush()
     return copied
 

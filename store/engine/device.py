@@ -85,6 +85,8 @@ class Health:
     damage: list[str] = field(default_factory=list)
     damages: int = 0
     failed: DrystoneError | None = None
+    broken_index: bool = False
+    """The index itself is corrupt: the next start must rebuild it from the log."""
 
 
 class Device:
@@ -99,6 +101,7 @@ class Device:
         self._superblock = superblock
         self._disk = disk
         self._index = index
+        index.watch(self._index_broken)
         self._options = options
         self.segments = Segments(disk, number, options.log_bytes)
         self.view = View(index, self.report_damage)
@@ -129,6 +132,10 @@ class Device:
         self.full = False
         self._checked_free = 0
         self.flushes = 0
+        self.stuck: dict[int, int] = {}
+        """Live bytes of segments when they were last compacted."""
+        self.closed = False
+        """Whether it was closed with everything durable and in the index."""
 
     # -- opening and closing -------------------------------------------------------------------------------------
 
@@ -204,6 +211,7 @@ class Device:
             await self._last_commit()
         if self.health.failed is None:
             await self.flush()
+            self.closed = self.health.failed is None
         for worker in (self._log_worker, self._bulk_worker, self._bulk_sync_worker, self._index_worker):
             worker.close()
         for worker in self._read_workers:
@@ -468,7 +476,10 @@ class Device:
         if number <= self._doomed.get(key.data_id, 0):
             self._to_punch.append(entry.location)
         else:
-            self.view.add_block(key, entry)
+            try:
+                self.view.add_block(key, entry)
+            except DamageError:
+                return  # the index is broken and the device out; the next start finds the block in its segment
         self._changed()
 
     # -- the index -----------------------------------------------------------------------------------------------
@@ -552,7 +563,9 @@ class Device:
         found = [
             segment
             for segment in self.segments.of_kind(SegmentKind.LOG)
-            if segment < self._committer.segment and 0 < live.get(segment, 0) < limit
+            if segment < self._committer.segment
+            and 0 < live.get(segment, 0) < limit
+            and live[segment] != self.stuck.get(segment)
         ]
         return sorted(found, key=lambda segment: live[segment])
 
@@ -567,7 +580,11 @@ class Device:
 
         def published(location: Location | None, error: DrystoneError | None) -> None:
             if location is not None:
-                self.view.move(packed_key, found.location, location)
+                try:
+                    self.view.move(packed_key, found.location, location)
+                except DamageError as damage:
+                    done(damage)
+                    return
                 self._changed()
             done(error)
 
@@ -578,6 +595,7 @@ class Device:
         log_kind = self.segments.kinds[segment] is SegmentKind.LOG
         recycle = log_kind and len(self.segments.spares) < self._options.spares and not self.full
         self.segments.forgotten(segment)
+        self.stuck.pop(segment, None)
         self.view.forget_segment(segment)
         spare = await run_in(self._index_worker, lambda: self.segments.remove(path, recycle=recycle))
         if spare is not None:
@@ -626,6 +644,12 @@ class Device:
     def _fail(self, error: DrystoneError) -> None:
         self.health.failed = DeviceError(f"device {self.id} is out: {error}")
         log.error("device is out", device=self.id, error=str(error))
+
+    def _index_broken(self, damage: DamageError) -> None:
+        """May be called by the index worker as well as on the loop."""
+        if not self.health.broken_index:
+            self.health.broken_index = True
+            self._fail(DeviceError(f"{damage}; it is rebuilt from the log at the next start"))
 
     def report_damage(self, key: bytes, what: str) -> None:
         """Count damage, say it, and hand it to whoever repairs."""
@@ -696,7 +720,10 @@ async def open_device(
 
     Raises DeviceError where it belongs to another cluster or place, or was made by a newer program.
     """
-    superblock = read_superblock(disk)
+    try:
+        superblock = read_superblock(disk)
+    except DamageError as error:
+        raise DeviceError(f"device {number}: {error}") from error
     if superblock is None:
         superblock = Superblock(cluster, number, trusted=not replaces)
         disk.make_folder(FOLDER)

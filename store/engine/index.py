@@ -7,7 +7,7 @@ the log it holds. Hence LMDB at its default durability: never NOSYNC (a power lo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import lmdb
@@ -20,6 +20,10 @@ MAP_BYTES = 1 << 40
 
 class Index(Protocol):
     """Ordered bytes to bytes. Reads are quick and see the last whole `write`."""
+
+    def watch(self, on_broken: Callable[[DamageError], None]) -> None:
+        """Have it called, before the error is raised, when the index itself is found corrupt, not just a value."""
+        ...
 
     def get(self, key: bytes) -> bytes | None: ...
 
@@ -38,6 +42,7 @@ class LmdbIndex:
     """An LMDB environment in a folder of its own. Raises DamageError where LMDB finds it corrupt."""
 
     def __init__(self, folder: str) -> None:
+        self._on_broken: Callable[[DamageError], None] = _nobody
         try:
             self._env = lmdb.open(
                 folder, map_size=MAP_BYTES, max_readers=64, readahead=False, meminit=False, mode=0o600
@@ -45,13 +50,16 @@ class LmdbIndex:
         except lmdb.Error as error:
             raise DamageError(f"index cannot be opened: {error}") from error
 
+    def watch(self, on_broken: Callable[[DamageError], None]) -> None:
+        self._on_broken = on_broken
+
     def get(self, key: bytes) -> bytes | None:
         try:
             with self._env.begin() as transaction:
                 value: bytes | None = transaction.get(key)
                 return value
         except lmdb.Error as error:
-            raise DamageError(f"index: {error}") from error
+            raise self._broken(error) from error
 
     def range(self, start: bytes, stop: bytes, limit: int, *, reverse: bool = False) -> list[tuple[bytes, bytes]]:
         found: list[tuple[bytes, bytes]] = []
@@ -71,7 +79,7 @@ class LmdbIndex:
                             break
                         found.append((key, value))
         except lmdb.Error as error:
-            raise DamageError(f"index: {error}") from error
+            raise self._broken(error) from error
         return found
 
     def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
@@ -85,7 +93,16 @@ class LmdbIndex:
         except (lmdb.DiskError, lmdb.MapFullError) as error:
             raise FullError(f"index cannot grow: {error}") from error
         except lmdb.Error as error:
-            raise DamageError(f"index: {error}") from error
+            raise self._broken(error) from error
+
+    def _broken(self, error: lmdb.Error) -> DamageError:
+        damage = DamageError(f"index: {error}")
+        self._on_broken(damage)
+        return damage
 
     def close(self) -> None:
         self._env.close()
+
+
+def _nobody(_damage: DamageError) -> None:
+    """No device has taken this index yet."""

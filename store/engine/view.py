@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgpack
 
@@ -49,6 +49,7 @@ from store.engine.segment import SegmentKind
 UPLOAD = SYSTEM + b"u"
 """The name of an upload's mark: this, then the data id. Its summary is the name of the object that is to be."""
 USAGE_CACHE_MAX = 100_000
+RECOUNT_PAGE = 10_000
 _U64 = struct.Struct(">Q")
 
 
@@ -96,17 +97,21 @@ class View:
 
     def row_value(self, key: bytes) -> bytes | None:
         """The value of a row's key, verified. A damaged one is reported and counts as absent: peers have it."""
+        return self._look(key)[0]
+
+    def _look(self, key: bytes) -> tuple[bytes | None, bool]:
+        """(verified value of a row's key, whether there is one that is damaged)."""
         known, value = self._memtable.get(key)
         if known:
-            return value
+            return value, False
         value = self._index.get(key)
         if value is not None:
             try:
                 verify_value(key, value)
             except DamageError as error:
                 self._on_damage(key, str(error))
-                return None
-        return value
+                return None, True
+        return value, False
 
     def row(self, key: bytes) -> IndexRow | None:
         value = self.row_value(key)
@@ -267,7 +272,7 @@ class View:
 
         The same version again (a repeated write, a replay) takes effect as if new: the record is then the later one.
         """
-        before_value = self.row_value(packed)
+        before_value, damaged = self._look(packed)
         before = None if before_value is None else decode_value(packed, before_value)
         stamp = row.stamp.pack()
         if before is not None and before.stamp > stamp:
@@ -283,6 +288,8 @@ class View:
         if before is not None:
             self.add_live(before.location, -before.location.length)
         self._derive(packed, row, before)
+        if damaged:
+            self._recount(packed[:PREFIX_BYTES])  # what was there before is unknown, and was counted
         return Applied("", stamp, before)
 
     def _guard(self, row: Row) -> str:
@@ -351,8 +358,27 @@ class View:
         counts = self._usage.get(prefix)
         if counts is None:
             value = self.get(b"c" + prefix)
-            counts = {} if value is None else msgpack.unpackb(value, strict_map_key=False)
+            try:
+                counts = {} if value is None else _unpack(value)
+            except DamageError as error:
+                self._on_damage(b"", f"usage of a shard: {error}")
+                return self._recount(prefix)
             self._usage[prefix] = counts
+        return counts
+
+    def _recount(self, prefix: bytes) -> dict[int, list[int]]:
+        """Count a shard's live rows anew. Slow, and only after damage."""
+        counts: dict[int, list[int]] = {}
+        start, stop = prefix, _next_prefix(prefix)
+        while page := self.range(start, stop, RECOUNT_PAGE):
+            for row in map(self._decode, page):
+                if row is not None and row.live and row.name[:1] != SYSTEM:
+                    entry = counts.setdefault(row.policy, [0, 0])
+                    entry[0] += 1
+                    entry[1] += row.size
+            start = page[-1][0] + b"\0"
+        self._usage[prefix] = counts
+        self._usage_dirty.add(prefix)
         return counts
 
     def move(self, packed: bytes, old: Location, new: Location) -> bool:
@@ -386,7 +412,7 @@ class View:
 
     def load_live(self) -> None:
         for key, value in self._index.range(b"s", b"t", 1 << 30):
-            self.live[_U64.unpack_from(key, 1)[0]] = msgpack.unpackb(value)[1]
+            self.live[_U64.unpack_from(key, 1)[0]] = _unpack(value)[1]
 
     def forget_segment(self, segment: int) -> None:
         self.live.pop(segment, None)
@@ -398,7 +424,7 @@ class View:
 
     def marked(self, name: bytes) -> tuple[int, ...] | None:
         value = self.get(b"m" + name)
-        return None if value is None else tuple(msgpack.unpackb(value))
+        return None if value is None else tuple(_unpack(value))
 
     @property
     def dirty(self) -> int:
@@ -438,8 +464,16 @@ def _encode_garbage(garbage: Garbage) -> bytes:
 
 
 def _decode_garbage(key: bytes, value: bytes) -> Garbage:
-    place, table, shard, name, policy, summary = msgpack.unpackb(value)
+    place, table, shard, name, policy, summary = _unpack(value)
     return Garbage(key[1:], RowKey(place, table, shard, name), policy, summary)
+
+
+def _unpack(value: bytes) -> Any:
+    """What a derived value holds. Raises DamageError where it cannot be read."""
+    try:
+        return msgpack.unpackb(value, strict_map_key=False)
+    except (ValueError, msgpack.UnpackException) as error:
+        raise DamageError(f"a derived value of the index cannot be read: {error}") from error
 
 
 def _next_prefix(prefix: bytes) -> bytes:

@@ -48,7 +48,7 @@ class Machine:
         self.replaced: set[int] = set()
         """Devices that are new in place of lost ones, or added later."""
 
-    def change_ring(self, change: Callable[[Builder], None]) -> None:
+    def change_ring(self, change: Callable[[Builder], object]) -> None:
         """Publish another layout, with media for devices that are new."""
         builder = Builder(self.ring.newest)
         change(builder)

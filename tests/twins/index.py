@@ -7,6 +7,8 @@ from random import Random
 
 from sortedcontainers import SortedDict
 
+from store.core.errors import DamageError
+
 Entries = list[tuple[bytes, bytes]]
 
 
@@ -34,6 +36,9 @@ class SimIndex:
         self._medium = medium
         self._step = step
         self._random = random
+
+    def watch(self, on_broken: Callable[[DamageError], None]) -> None:
+        """It does not break."""
 
     def get(self, key: bytes) -> bytes | None:
         value: bytes | None = self._medium.entries.get(key)

@@ -1,0 +1,33 @@
+"""Reads every entry of an LMDB index, in a process that may die of it: `python -m drystone.index_walk FOLDER`.
+
+The free list is read too, by a write that is not committed. Ends with 0 where LMDB gave everything out.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import lmdb
+
+from store.engine.index import MAP_BYTES
+
+
+def main(folder: str) -> None:
+    if not os.path.exists(os.path.join(folder, "data.mdb")):
+        return
+    with lmdb.open(folder, map_size=MAP_BYTES, readahead=False, max_readers=64) as environment:
+        with environment.begin() as transaction:
+            entries = sum(1 for _ in transaction.cursor())
+            if entries != transaction.stat()["entries"]:
+                raise SystemExit(f"{entries} entries of {transaction.stat()['entries']}")
+        with environment.begin(write=True) as transaction:
+            transaction.put(b"walk", b"")
+            transaction.abort()
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except lmdb.Error as error:
+        raise SystemExit(str(error)) from error

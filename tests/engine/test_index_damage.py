@@ -1,0 +1,95 @@
+"""Damage in the index: of one value, whose row is counted anew; of the whole, which takes the device out; and of a
+record, whose segment cannot be compacted and must not keep the others waiting."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from store.core.errors import DamageError, DeviceError
+from store.engine.compaction import compact
+from store.engine.device import Device, Options
+from store.engine.row import index_key
+from tests.engine.devices import TABLE, on_device, row, write
+from tests.simulation.disk import SimMedium
+from tests.twins.index import IndexMedium, SimIndex
+
+
+def test_a_row_over_a_damaged_entry_is_counted_once() -> None:
+    index = IndexMedium()
+
+    async def use(device: Device) -> None:
+        await write(device, row(b"a", 1, b"old"), row(b"b", 1, b"other"))
+        await device.flush()
+        packed = index_key(row(b"a", 1).key)
+        index.entries[packed] = b"?" + index.entries[packed][1:]
+        await write(device, row(b"a", 2, b"newer"))
+        assert await device.usage(1, TABLE, 0) == {0: (2, len(b"newer") + len(b"other"))}
+
+    on_device(SimMedium(Random(1)), index, use)
+
+
+def test_a_damaged_count_is_made_anew() -> None:
+    index = IndexMedium()
+
+    async def use(device: Device) -> None:
+        assert await device.usage(1, TABLE, 0) == {0: (1, 3)}
+
+    async def prepare(device: Device) -> None:
+        await write(device, row(b"a", 1, b"old"))
+        await device.flush()
+
+    medium = SimMedium(Random(1))
+    on_device(medium, index, prepare)
+    for key in index.entries:
+        if key.startswith(b"c"):
+            index.entries[key] = b"\xc1"
+    on_device(medium, index, use)
+
+
+def test_a_broken_index_takes_the_device_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = []
+
+    def broken(self: SimIndex, _key: bytes) -> bytes:
+        error = DamageError("MDB_CORRUPTED")
+        watched[-1](error)
+        raise error
+
+    async def use(device: Device) -> None:
+        await write(device, row(b"a", 1))
+        await device.flush()
+        with monkeypatch.context() as patch:
+            patch.setattr(SimIndex, "get", broken)
+            with pytest.raises(DamageError):
+                await device.find_row(index_key(row(b"a", 1).key))
+        with pytest.raises(DeviceError, match="rebuilt from the log"):
+            await device.find_row(index_key(row(b"a", 1).key))
+        await device.close()
+        assert device.health.broken_index
+        assert not device.closed
+
+    monkeypatch.setattr(SimIndex, "watch", lambda _self, on_broken: watched.append(on_broken))
+    on_device(SimMedium(Random(1)), IndexMedium(), use)
+
+
+def test_a_segment_that_cannot_be_compacted_does_not_keep_others_waiting() -> None:
+    medium = SimMedium(Random(1))
+
+    async def use(device: Device) -> None:
+        await write(device, row(b"bad", 1, bytes(1000)))
+        bad = device.view.row(index_key(row(b"bad", 1).key))
+        assert bad is not None
+        for number in range(6):
+            await write(device, row(b"kept%d" % number, 1, bytes(1500)))
+            for time_us in range(1, 9):
+                await write(device, row(b"o", 100 * number + time_us, bytes(30_000)))
+        await device.flush()
+        medium.flip(device.segments.path(bad.location.segment), bad.location.offset + 60)
+        before = set(device.compactable(0.5))
+        assert len(before) > 2
+        for _ in range(12):
+            await compact(device, 0.5)
+        assert set(device.segments.kinds) & before == {bad.location.segment}
+
+    on_device(medium, IndexMedium(), use, Options(128 * 1024, 0))
