@@ -3,6 +3,7 @@ record, whose segment cannot be compacted and must not keep the others waiting."
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -49,7 +50,7 @@ def test_a_damaged_count_is_made_anew() -> None:
 
 
 def test_a_broken_index_takes_the_device_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    watched = []
+    watched: list[Callable[[DamageError], None]] = []
 
     def broken(self: SimIndex, _key: bytes) -> bytes:
         error = DamageError("MDB_CORRUPTED")

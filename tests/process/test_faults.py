@@ -154,7 +154,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 700 MB."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=700m", "drystone-test", folder]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=700m", "drystone-test", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("file systems cannot be mounted here: run as root")
     yield folder
