@@ -29,7 +29,6 @@ def test_devices_come_and_go_while_everything_stays_readable(tmp_path: Path) -> 
     with running(tmp_path / "data", *options) as program:
         fill(program)
         fill(program, "coded", "archive")
-        before = {device["device"]: device["live_bytes"] for device in status(program)["devices"]}
         assert program.command("ring", "add", "devices/another").returncode == 0
         assert "another" in program.command("ring", "plan").stdout
         apply(program)
@@ -38,7 +37,9 @@ def test_devices_come_and_go_while_everything_stays_readable(tmp_path: Path) -> 
         check_all(program)
         check_all(program, "coded")
         after = {device["device"]: device["live_bytes"] for device in status(program)["devices"]}
-        assert after[4] > 0.3 * max(before.values())
+        # Of the eighty small objects, whose data are in their rows, about 48 of 3 kB; of the few large ones, what chance
+        # gives. That these move too is seen below, when a device is emptied.
+        assert after[4] > 80_000
         # Now the first one is emptied, and leaves.
         assert program.command("ring", "weight", "0", "0").returncode == 0
         apply(program)
