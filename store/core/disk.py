@@ -13,11 +13,9 @@ import os
 from collections.abc import Sequence
 from typing import Protocol
 
+from store.core.direct import Buffer, DirectWriter, write_all
 from store.core.worker import ThreadWorker, Worker
 
-Buffer = bytes | bytearray | memoryview
-
-_IOV_MAX = 1024
 _KEEP_SIZE_PUNCH_HOLE = 0x01 | 0x02
 _NOT_SUPPORTED = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
@@ -33,8 +31,10 @@ class File(Protocol):
         """The same without ever waiting for the device; None where that cannot be."""
         ...
 
-    def write(self, offset: int, buffers: Sequence[Buffer]) -> None:
-        """All of the buffers, one behind the other. Not durable before `sync`."""
+    def write(self, offset: int, buffers: Sequence[Buffer], *, cached: bool = True) -> None:
+        """All of the buffers, one behind the other. Not durable before `sync`. Without `cached` they need not stay in
+        memory: nobody is about to read them; place and length must be multiples of 4,096, and no two such writes to
+        one file may run at once."""
         ...
 
     def sync(self) -> None:
@@ -87,6 +87,8 @@ class SystemFile:
     def __init__(self, path: str, create: bool) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)
         self._nowait = True
+        self._direct: DirectWriter | None = None
+        self._may_direct = True
 
     def __del__(self) -> None:
         fd, self._fd = getattr(self, "_fd", -1), -1
@@ -119,16 +121,19 @@ class SystemFile:
             return None
         return bytes(buffer) if got == length else None
 
-    def write(self, offset: int, buffers: Sequence[Buffer]) -> None:
-        for first in range(0, len(buffers), _IOV_MAX):
-            batch = list(buffers[first : first + _IOV_MAX])
-            while batch:
-                written = os.pwritev(self._fd, batch, offset)
-                offset += written
-                while batch and written >= len(batch[0]):
-                    written -= len(batch.pop(0))
-                if batch and written:
-                    batch[0] = memoryview(batch[0])[written:]
+    def write(self, offset: int, buffers: Sequence[Buffer], *, cached: bool = True) -> None:
+        if not cached and (direct := self._direct_writer()) is not None:
+            direct.write(offset, buffers)
+        else:
+            write_all(self._fd, offset, buffers)
+
+    def _direct_writer(self) -> DirectWriter | None:
+        if self._direct is None and self._may_direct:
+            try:
+                self._direct = DirectWriter(self._fd)
+            except OSError:
+                self._may_direct = False  # the file system has no direct writes: tmpfs, some FUSE
+        return self._direct
 
     def sync(self) -> None:
         os.fdatasync(self._fd)

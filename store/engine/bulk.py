@@ -38,6 +38,7 @@ class _Block(NamedTuple):
     key: BlockKey
     sealed: Sealed
     done: Done
+    cached: bool
 
 
 class BulkWriter:
@@ -73,7 +74,8 @@ class BulkWriter:
         self._dirty: dict[int, File] = {}
         self._held: list[Done] = []
         self._waiters: list[tuple[int, Done]] = []
-        self._abandoned: set[int] = set()
+        self._abandoned: dict[int, DrystoneError] = {}
+        """Segments in which a write or sync failed, and how."""
         self._failures = 0
         self._failed: DrystoneError | None = None
         self.position = (0, 0)
@@ -82,12 +84,13 @@ class BulkWriter:
         """How often written blocks were lost to a failed write or sync: see `sync`."""
         self.syncs = 0
 
-    def submit(self, key: BlockKey, sealed: Sealed, done: Done) -> None:
-        """Write a block; `done` is called when it is written and the next may come. Not durable before a sync."""
+    def submit(self, key: BlockKey, sealed: Sealed, done: Done, *, cached: bool) -> None:
+        """Write a block; `done` is called when it is written and the next may come. Not durable before a sync. What is
+        not to be `cached` goes around the page cache."""
         if self._failed is not None:
             raise self._failed
         self._submitted += 1
-        self._queue.append(_Block(key, sealed, done))
+        self._queue.append(_Block(key, sealed, done, cached))
         self._kick()
 
     def sync(self, losses: int, done: Done) -> None:
@@ -138,7 +141,13 @@ class BulkWriter:
         file, segment, start, offset = self._file, self.segment, self._offset, self._offset
         buffers: list[Buffer] = []
         batch: list[tuple[_Block, IndexBlock]] = []
-        while self._queue and offset - start < BATCH_BYTES_MAX and offset < BULK_SEGMENT_BYTES:
+        cached = self._queue[0].cached
+        while (
+            self._queue
+            and self._queue[0].cached == cached
+            and offset - start < BATCH_BYTES_MAX
+            and offset < BULK_SEGMENT_BYTES
+        ):
             block = self._queue.popleft()
             parts, length, payload_at = lay_out(
                 block.sealed, seq=self._written + len(batch) + 1, durable=self._synced,
@@ -149,7 +158,8 @@ class BulkWriter:
             offset += length
         self._offset = offset
         self._write_worker.submit(
-            lambda: file.write(start, buffers), lambda result: self._wrote(result, file, segment, batch)
+            lambda: file.write(start, buffers, cached=cached),
+            lambda result: self._wrote(result, file, segment, batch),
         )
 
     def _rolled(self, result: outcome.Maybe[File], segment: int) -> None:
@@ -177,7 +187,7 @@ class BulkWriter:
         if segment in self._abandoned:
             self._pass_over()
             for block, _ in batch:
-                block.done(DeviceError("the segment was abandoned after a failed sync"))
+                block.done(self._abandoned[segment])
             self._kick()
             return
         self._dirty[segment] = file
@@ -244,18 +254,18 @@ class BulkWriter:
     def _poisoned(self, reason: BaseException, waiting: list[Done]) -> None:
         """Fail everything that is not durable, since one sync covers it all; begin a new segment for what follows."""
         self.losses += 1
-        self._abandoned.add(self.segment)
         self._file = None
         self._dirty = {}
         self._unsynced = []
         self._unsynced_bytes = 0
-        self._pass_over()
         error: DrystoneError
         if isinstance(reason, OSError) and reason.errno in FULL_ERRNOS:
             error = FullError(f"no room for data: {reason}")
         else:
             error = DeviceError(f"writing data failed: {reason!r}")
             self._failures += 1
+        self._abandoned[self.segment] = error
+        self._pass_over()
         waiting = waiting + self._held + [done for _, done in self._waiters]
         self._held = []
         self._waiters = []

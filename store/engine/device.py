@@ -369,12 +369,13 @@ class Device:
         """To be read before the first block of an upload, and handed to `submit_sync`."""
         return self._bulk.losses
 
-    def submit_block(self, key: BlockKey, sealed: Sealed, done: Done) -> None:
-        """Write a block; `done` is called when the next may come. It is durable with the next sync. Raises as rows."""
+    def submit_block(self, key: BlockKey, sealed: Sealed, done: Done, *, cached: bool = False) -> None:
+        """Write a block; `done` is called when the next may come. It is durable with the next sync. Raises as rows.
+        `cached` leaves it in memory for those who read it soon."""
         if self.health.failed is not None:
             raise self.health.failed
         self._check_room(every=1)
-        self._bulk.submit(key, sealed, done)
+        self._bulk.submit(key, sealed, done, cached=cached)
 
     async def write_block(self, key: BlockKey, sealed: Sealed) -> None:
         """Write a block and wait until the next may come: for those who write one after the other."""

@@ -1,7 +1,9 @@
 """A pool of large buffers. Fresh large allocations cost page faults, which are dear on virtual machines; and a bound on
-all buffers is what bounds the memory of all uploads together."""
+all buffers is what bounds the memory of all uploads together. They are aligned to pages, as direct writes want."""
 
 from __future__ import annotations
+
+import mmap
 
 import trio
 
@@ -17,15 +19,15 @@ class BufferPool:
     """Buffers of one block each."""
 
     def __init__(self, count_max: int = BUFFERS_MAX) -> None:
-        self._free: list[bytearray] = []
+        self._free: list[memoryview] = []
         self._slots = trio.Semaphore(count_max, max_value=count_max)
 
-    async def take(self) -> bytearray:
+    async def take(self) -> memoryview:
         """A buffer with anything in it; waits while all are in use."""
         await self._slots.acquire()
-        return self._free.pop() if self._free else bytearray(BLOCK_BYTES)
+        return self._free.pop() if self._free else memoryview(mmap.mmap(-1, BLOCK_BYTES))
 
-    def give(self, buffer: bytearray) -> None:
+    def give(self, buffer: memoryview) -> None:
         """Hand a buffer back. No view of it may be used any more."""
         if len(self._free) < KEPT_MAX:
             self._free.append(buffer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from store.core.errors import DeviceError, FullError, QuorumError
+from store.core.errors import DeviceError, DrystoneError, FullError, QuorumError
 from store.core.limits import BLOCK_BYTES, ERASURE_BYTES_MIN
 from store.engine.device import Device
 from store.objects.model import Policy
@@ -35,31 +35,34 @@ def choose(ring: Ring, devices: Mapping[int, Device], policy: Policy, data_id: b
         width, k, m, codec = (policy.m + 1 if policy.erasure else policy.replicas), 0, 0, ""
         needed = quorum(width)
     homes = ring.write_sets(policy.width, place)[-1][:width]
+    spare = (other for other in ring.handoffs(policy.width, place) if other not in homes)
     chosen: list[int] = []
-    spare = None
+    refusals: dict[int, BaseException] = {}
     for home in homes:
-        if _takes_data(devices.get(home)):
-            chosen.append(home)
-            continue
-        if spare is None:
-            known = set(homes)
-            spare = (other for other in ring.handoffs(policy.width, place) if other not in known)
-        chosen.append(next((other for other in spare if _takes_data(devices.get(other))), home))
-    usable = sum(_takes_data(devices.get(device)) for device in chosen)
+        refusal = _refusal(home, devices.get(home))
+        other = home if refusal is None else next((o for o in spare if _refusal(o, devices.get(o)) is None), None)
+        if other is None and refusal is not None:
+            refusals[home] = refusal
+        chosen.append(home if other is None else other)
+    usable = len(chosen) - len(refusals)
     if usable < needed:
-        reasons = {home: _reason(devices.get(home)) for home in homes if not _takes_data(devices.get(home))}
-        kinds = {type(reason) for reason in reasons.values()}
-        if len(kinds) == 1:
-            raise next(iter(reasons.values()))
-        raise QuorumError("placing data", needed, usable, reasons)
+        raise verdict("placing data", needed, usable, refusals)
     return Placement(Placed(BLOCK_BYTES, k, m, codec, tuple(chosen)), needed)
 
 
-def _takes_data(device: Device | None) -> bool:
-    return device is not None and device.health.failed is None and (not device.full or device.look_for_room())
-
-
-def _reason(device: Device | None) -> Exception:
+def _refusal(number: int, device: Device | None) -> DrystoneError | None:
+    """Why a device takes no data now. Asked once a choice: room comes and goes."""
     if device is None:
-        return DeviceError("the device is not there")
-    return device.health.failed or FullError(f"device {device.id} is full")
+        return DeviceError(f"device {number} is not there")
+    if device.health.failed is not None:
+        return device.health.failed
+    return FullError(f"device {number} is full") if device.full and not device.look_for_room() else None
+
+
+def verdict(doing: str, needed: int, got: int, failures: Mapping[int, BaseException]) -> DrystoneError:
+    """One error for several devices': theirs if they agree."""
+    kinds = {type(error) for error in failures.values()}
+    first = next(iter(failures.values()))
+    if len(kinds) == 1 and isinstance(first, DrystoneError):
+        return first
+    return QuorumError(doing, needed, got, failures)

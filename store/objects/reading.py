@@ -39,6 +39,12 @@ class Pins:
         return self._counts[data_id] > 1
 
 
+def read_first(placed: Placed, block: int, position: int) -> bool:
+    """Whether reads ask this place for a block before any other: the copies of one object take turns; of a stripe, the
+    fragments that are the data themselves."""
+    return position < placed.k if placed.k else position == block % len(placed.devices)
+
+
 class DataReader:
     """Reads the data of one object."""
 

@@ -18,7 +18,7 @@ from functools import partial
 import outcome
 import trio
 
-from store.core.errors import DeviceError, DrystoneError, QuorumError
+from store.core.errors import DeviceError, DrystoneError
 from store.core.limits import BLOCK_BYTES, INLINE_BYTES_MAX
 from store.core.stamp import ZERO
 from store.core.worker import Worker
@@ -30,7 +30,8 @@ from store.engine.view import UPLOAD
 from store.objects.buffers import BufferPool
 from store.objects.erasure import codec_for
 from store.objects.model import Policy
-from store.objects.placement import Placement, choose
+from store.objects.placement import Placement, choose, verdict
+from store.objects.reading import read_first
 from store.objects.rows import Rows
 
 WINDOW = 4
@@ -61,7 +62,7 @@ class DataUpload:
         self.size = 0
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._etag = ""
-        self._buffer: bytearray | None = None
+        self._buffer: memoryview | None = None
         self._filled = 0
         self._blocks = 0
         self._window = trio.Semaphore(WINDOW, max_value=WINDOW)
@@ -69,6 +70,7 @@ class DataUpload:
         self._hashed = trio.Event()
         self._losses: dict[int, int] = {}
         self._failures: dict[int, BaseException] = {}
+        """Each device's first: what fails after that follows from it."""
         self._fatal: BaseException | None = None
         self._closed = False
         self._epoch = 0
@@ -111,7 +113,7 @@ class DataUpload:
     @property
     def inline(self) -> memoryview:
         """All data, where they fit into a row."""
-        return memoryview(self._buffer or b"")[: self._filled]
+        return (self._buffer or memoryview(b""))[: self._filled]
 
     def close(self) -> None:
         """Hand back what is not in flight. What is still being hashed is not sent any more: if the upload is given up,
@@ -134,7 +136,7 @@ class DataUpload:
         self._filled = 0
         block, self._blocks = self._blocks, self._blocks + 1
         self._hashing += 1
-        self._worker.submit(partial(self._digest, memoryview(buffer)[:length]), partial(self._send, block, buffer))
+        self._worker.submit(partial(self._digest, buffer[:length]), partial(self._send, block, buffer))
 
     async def _begin(self, size: int | None) -> None:
         """Choose devices, and leave a mark at the homes of the row-to-be before anything is written."""
@@ -161,7 +163,7 @@ class DataUpload:
     def _send(
         self,
         block: int,
-        buffer: bytearray,
+        buffer: memoryview,
         result: outcome.Maybe[list[tuple[bytes | bytearray | memoryview, bytes]]],
     ) -> None:
         """On the loop: hand the block to every device."""
@@ -177,7 +179,9 @@ class DataUpload:
                 if number in self._failures:
                     continue
                 fragment = position if erasure else 0
-                self._send_to(number, BlockKey(self.data_id, block, fragment), sealed[fragment], release)
+                key = BlockKey(self.data_id, block, fragment)
+                cached = read_first(self.placement.placed, block, position)
+                self._send_to(number, key, sealed[fragment], release, cached=cached)
         release.sent()
         if not self._hashing:
             self._hashed.set()
@@ -187,12 +191,12 @@ class DataUpload:
         meta = encode_meta(BlockKey(self.data_id, block, fragment), self._key)
         return seal(Kind.BLOCK, meta, payload, sums)
 
-    def _send_to(self, number: int, key: BlockKey, sealed: Sealed, release: _Release) -> None:
+    def _send_to(self, number: int, key: BlockKey, sealed: Sealed, release: _Release, *, cached: bool) -> None:
         device = self._devices.get(number)
         try:
             if device is None:
                 raise DeviceError(f"device {number} is not there")
-            device.submit_block(key, sealed, partial(self._written, number, release))
+            device.submit_block(key, sealed, partial(self._written, number, release), cached=cached)
         except DrystoneError as error:
             self._failures[number] = error
             return
@@ -200,10 +204,10 @@ class DataUpload:
 
     def _written(self, number: int, release: _Release, error: DrystoneError | None) -> None:
         if error is not None:
-            self._failures[number] = error
+            self._failures.setdefault(number, error)
         release.done()
 
-    def released(self, buffer: bytearray) -> None:
+    def released(self, buffer: memoryview) -> None:
         """No device needs this block's buffer any more."""
         self._pool.give(buffer)
         self._window.release()
@@ -216,7 +220,7 @@ class DataUpload:
         placed, needed = self.placement
         left = [number for number in placed.devices if number not in self._failures]
         if len(left) < needed:
-            raise _verdict("writing data", needed, len(left), self._failures)
+            raise verdict("writing data", needed, len(left), self._failures)
 
     async def _sync(self) -> None:
         """Wait until enough devices have everything durably. The others go on by themselves."""
@@ -235,7 +239,7 @@ class DataUpload:
 
     def _synced(self, number: int, vote: _Vote, error: DrystoneError | None) -> None:
         if error is not None:
-            self._failures[number] = error
+            self._failures.setdefault(number, error)
         vote.answered(good=error is None)
 
     @property
@@ -252,7 +256,7 @@ class DataUpload:
 class _Release:
     """Gives a block's buffer back when the last device has written it."""
 
-    def __init__(self, upload: DataUpload, buffer: bytearray) -> None:
+    def __init__(self, upload: DataUpload, buffer: memoryview) -> None:
         self._upload = upload
         self._buffer = buffer
         self._open = 1
@@ -294,12 +298,3 @@ def mark_row(target: RowKey, data_id: bytes, flags: int = 0) -> Row:
     """The mark of an upload: a system row beside the row-to-be, in the same homes."""
     key = target._replace(name=UPLOAD + data_id)
     return Row(key, ZERO, flags, 0, 0, 0, b"", target.name, b"", b"")
-
-
-def _verdict(doing: str, needed: int, got: int, failures: Mapping[int, BaseException]) -> DrystoneError:
-    """One error for several devices': theirs if they agree."""
-    kinds = {type(error) for error in failures.values()}
-    first = next(iter(failures.values()))
-    if len(kinds) == 1 and isinstance(first, DrystoneError):
-        return first
-    return QuorumError(doing, needed, got, failures)

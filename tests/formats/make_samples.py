@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgpack
 
-from store.core.disk import Buffer
+from store.core.direct import Buffer
 from store.core.stamp import Stamp
 from store.engine import block
 from store.engine.committer import Fence, encode_fence

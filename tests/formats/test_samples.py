@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgpack
 import pytest
 
-from store.core.disk import Buffer
+from store.core.direct import Buffer
 from store.core.errors import DamageError
 from store.core.stamp import Stamp
 from store.engine import block

@@ -37,8 +37,8 @@ def test_devices_come_and_go_while_everything_stays_readable(tmp_path: Path) -> 
         check_all(program)
         check_all(program, "coded")
         after = {device["device"]: device["live_bytes"] for device in status(program)["devices"]}
-        # Of the eighty small objects, whose data are in their rows, about 48 of 3 kB; of the few large ones, what chance
-        # gives. That these move too is seen below, when a device is emptied.
+        # Of the eighty small objects, whose data are in their rows, about 48 of 3 kB; of the few large ones what
+        # chance gives. That these move too is seen below, when a device is emptied.
         assert after[4] > 80_000
         # Now the first one is emptied, and leaves.
         assert program.command("ring", "weight", "0", "0").returncode == 0

@@ -29,7 +29,7 @@ import os
 from collections.abc import Sequence
 from random import Random
 
-from store.core.disk import Buffer
+from store.core.direct import Buffer
 from store.core.errors import DamageError
 from tests.simulation.supply import PowerLoss, Supply
 from tests.simulation.worker import SimWorker, Turns
@@ -173,8 +173,9 @@ class SimFile:
         data = self._bytes(offset, length)
         return data if len(data) == length else None
 
-    def write(self, offset: int, buffers: Sequence[Buffer]) -> None:
+    def write(self, offset: int, buffers: Sequence[Buffer], *, cached: bool = True) -> None:
         data = b"".join(buffers)
+        assert cached or not (offset % 4096 or len(data) % 4096), "a direct write must be aligned"
         medium = self._disk.medium
         try:
             self._disk.step(f"write {self.name} {offset} {len(data)}")
