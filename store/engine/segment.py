@@ -21,6 +21,7 @@ covers megabytes.
 from __future__ import annotations
 
 import itertools
+import mmap
 import struct
 from collections import OrderedDict
 from enum import IntEnum
@@ -37,7 +38,7 @@ BULK_SEGMENT_BYTES = 256 * 1024 * 1024
 HEADER_BYTES = 4096
 OPEN_FILES_MAX = 128
 SPARES_MAX = 2
-_ZERO_CHUNK = bytes(1024 * 1024)
+_ZERO_CHUNK = memoryview(mmap.mmap(-1, 1024 * 1024))
 _MAGIC = b"DRYSTSEG"
 _HEAD = struct.Struct("<8sBB2xIQ")
 _CHECK = struct.Struct("<Q")
@@ -147,12 +148,13 @@ class Segments:
         return file
 
     def make_spare(self) -> str:
-        """A file of zeros, durable."""
+        """A file of zeros, durable. Written around the page cache: a commit that comes meanwhile would have to wait until
+        the file system had put all of them out at once."""
         name = f"spare-{next(self._spare_numbers)}"
         path = f"{FOLDER}/{name}"
         file = self._disk.open(path + ".new", create=True)
         for offset in range(0, self.log_bytes, len(_ZERO_CHUNK)):
-            file.write(offset, [memoryview(_ZERO_CHUNK)[: self.log_bytes - offset]])
+            file.write(offset, [_ZERO_CHUNK[: self.log_bytes - offset]], cached=False)
         file.sync()
         self._disk.rename(path + ".new", path)
         return name
