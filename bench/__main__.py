@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bench import load, report
+from bench import disk, load, report
 from bench.targets import Target, drystone, peer
 
 
@@ -55,10 +55,22 @@ def main(
                 measure(other, "ec42")
             except OSError as error:
                 click.echo(f"{other.name}: no policy ec42 ({error})")
+    itself = disk.write_rate(where or ".", devices)
     click.echo("\n" + report.table(results))
+    click.echo(
+        f"\nthe disk itself takes {itself:,.0f} MB/s from {devices} files, "
+        f"{itself / replicas:,.0f} MB/s in {replicas} copies"
+    )
     if save:
         report.append(
-            results, {"seconds": seconds, "connections": connections, "devices": devices, "replicas": replicas}
+            results,
+            {
+                "seconds": seconds,
+                "connections": connections,
+                "devices": devices,
+                "replicas": replicas,
+                "disk_mb_s": round(itself),
+            },
         )
         report.draw()
         click.echo(f"\nappended to {report.HISTORY}, drawn in {report.CHART}")

@@ -148,8 +148,8 @@ class Segments:
         return file
 
     def make_spare(self) -> str:
-        """A file of zeros, durable. Written around the page cache: a commit that comes meanwhile would have to wait until
-        the file system had put all of them out at once."""
+        """A file of zeros, durable. Written around the page cache: a commit that comes meanwhile would have to wait
+        until the file system had put all of them out at once."""
         name = f"spare-{next(self._spare_numbers)}"
         path = f"{FOLDER}/{name}"
         file = self._disk.open(path + ".new", create=True)
