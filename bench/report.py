@@ -8,6 +8,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from bench.load import Result
 
@@ -59,7 +60,7 @@ def append(results: Sequence[Result], settings: dict[str, object]) -> None:
 
 
 def draw() -> None:
-    """The last run's ratios, and how Drystone's own rates went from run to run."""
+    """Ratios to each peer, and how Drystone's own rates went from run to run."""
     import matplotlib as mpl
 
     mpl.use("svg")
@@ -68,19 +69,13 @@ def draw() -> None:
     with open(HISTORY, encoding="utf-8") as file:
         runs = [json.loads(line) for line in file]
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(13, 5))
-    last = next((run for run in reversed(runs) if len({r["target"] for r in run["results"]}) > 1), None)
-    if last is not None:
-        ours = {r["workload"]: r["rate"] for r in last["results"] if r["target"] == "drystone"}
-        bars = [
-            (f"{r['workload']} / {r['target']}", ours[r["workload"]] / r["rate"])
-            for r in last["results"]
-            if r["target"] != "drystone" and r["workload"] in ours
-        ]
-        left.barh([name for name, _ in bars], [ratio for _, ratio in bars])
-        left.set_xscale("log")
-        left.axvline(1, color="black")
-        left.invert_yaxis()
-        left.set_title(f"Drystone / peer in one run, {last['at'][:10]}")
+    bars = _ratios(runs)
+    left.barh([name for name, _ in bars], [ratio for _, ratio in bars])
+    left.set_xscale("log")
+    left.axvline(1, color="black")
+    left.invert_yaxis()
+    left.tick_params(axis="y", labelsize="x-small")
+    left.set_title("Drystone / peer, each in one run")
     for workload in dict.fromkeys(r["workload"] for run in runs for r in run["results"] if r["target"] == "drystone"):
         points = [
             (index, r["rate"])
@@ -95,3 +90,21 @@ def draw() -> None:
     right.legend(fontsize="x-small")
     figure.tight_layout()
     figure.savefig(CHART, metadata={"Date": None})
+
+
+def _ratios(runs: Sequence[dict[str, Any]]) -> list[tuple[str, float]]:
+    """(workload / peer, ratio) of the last run that each peer took part in."""
+    latest: dict[str, dict[str, Any]] = {}
+    for run in runs:
+        for result in run["results"]:
+            if result["target"] != "drystone":
+                latest[result["target"]] = run
+    bars = []
+    for peer, run in latest.items():
+        ours = {result["workload"]: result["rate"] for result in run["results"] if result["target"] == "drystone"}
+        bars += [
+            (f"{result['workload']} / {peer}", ours[result["workload"]] / result["rate"])
+            for result in run["results"]
+            if result["target"] == peer and result["workload"] in ours
+        ]
+    return bars
