@@ -43,27 +43,27 @@ def run(target: Target, policy: str | None, seconds: int, connections: int) -> I
     """All workloads on one target."""
     container = f"{target.account_url}/bench-{os.urandom(4).hex()}"
     headers = {"X-Storage-Policy": policy} if policy else {}
-    _request(target, "PUT", container, headers)
+    request(target, "PUT", container, headers)
     label = f" {policy}" if policy else ""
     for verb in ("PUT", "GET", "LIST", "DELETE"):
-        yield _small(target, container, verb, f"{verb} 4 KiB{label}" if verb != "LIST" else f"LIST 100{label}",
+        yield small(target, container, verb, f"{verb} 4 KiB{label}" if verb != "LIST" else f"LIST 100{label}",
                      seconds, connections)  # fmt: skip
     with tempfile.NamedTemporaryFile(dir=os.environ.get("BENCH_DIR")) as file:
         file.write(os.urandom(LARGE_BYTES))
         file.flush()
-        yield _large(target, f"PUT 128 MiB{label}", lambda n: ["-T", file.name, f"{container}/large-{n}"])
-    yield _large(target, f"GET 128 MiB{label}", lambda n: [f"{container}/large-{n}"])
+        yield large(target, f"PUT 128 MiB{label}", lambda n: ["-T", file.name, f"{container}/large-{n}"])
+    yield large(target, f"GET 128 MiB{label}", lambda n: [f"{container}/large-{n}"])
     for number in range(LARGE_AT_ONCE):
-        _request(target, "DELETE", f"{container}/large-{number}", {})
+        request(target, "DELETE", f"{container}/large-{number}", {})
 
 
-def _request(target: Target, method: str, url: str, headers: dict[str, str]) -> None:
+def request(target: Target, method: str, url: str, headers: dict[str, str]) -> None:
     request = urllib.request.Request(url, method=method, headers={"X-Auth-Token": target.token, **headers})
     with urllib.request.urlopen(request) as response:
         response.read()
 
 
-def _small(target: Target, container: str, verb: str, name: str, seconds: int, connections: int) -> Result:
+def small(target: Target, container: str, verb: str, name: str, seconds: int, connections: int) -> Result:
     environment = {
         **os.environ,
         "VERB": verb,
@@ -92,7 +92,7 @@ def _small(target: Target, container: str, verb: str, name: str, seconds: int, c
     )
 
 
-def _large(target: Target, name: str, arguments: Callable[[int], list[str]]) -> Result:
+def large(target: Target, name: str, arguments: Callable[[int], list[str]]) -> Result:
     curl = ["curl", "-fsS", "-o", "/dev/null", "-H", f"X-Auth-Token: {target.token}", "-H", "Expect:"]
     with _measured(target) as spent:
         running = [subprocess.Popen(curl + arguments(number)) for number in range(LARGE_AT_ONCE)]

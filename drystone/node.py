@@ -18,7 +18,7 @@ from drystone.folder import Cluster, DataFolder
 from drystone.layouts import STATE_KEY, Stored, load_ring, save_ring, step_ring
 from drystone.local_device import open_local_device
 from store.core.clock import Clock, SystemClock
-from store.core.entropy import SystemRandom
+from store.core.entropy import PooledRandom
 from store.core.errors import DeviceError, DrystoneError
 from store.core.stamp import StampSource
 from store.core.worker import ThreadWorker
@@ -70,7 +70,7 @@ async def open_node(folder: DataFolder, cluster: Cluster, new_devices: int) -> A
 
     Raises ConflictError where another process serves the folder.
     """
-    clock, random = SystemClock(), SystemRandom()
+    clock, random = SystemClock(), PooledRandom()
     with ExitStack() as stack:
         registry = stack.enter_context(open_embedded(folder.registry, clock))
         stored = await load_ring(registry, cluster.key)

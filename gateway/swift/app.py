@@ -15,7 +15,7 @@ from gateway.swift.request import Receive, Request, Scope, Send
 from gateway.swift.service import Service
 from gateway.swift.versioned_store import VersionedStore
 from store.core.clock import Clock, SystemClock
-from store.core.entropy import Random, SystemRandom
+from store.core.entropy import PooledRandom, Random
 from store.objects.interface import ObjectStore
 
 _log = structlog.get_logger(__name__)
@@ -40,7 +40,7 @@ class SwiftApp:
             config=config,
             limits=config.limits,
             clock=clock,
-            random=random or SystemRandom(),
+            random=random or PooledRandom(),
             policies={policy.index: policy for policy in store.policies},
         )
         self._authenticator = authenticator
