@@ -16,6 +16,7 @@ from store.core.clock import SystemClock
 from store.core.disk import SystemDisk
 from store.core.errors import DrystoneError, NotFoundError
 from store.engine.block import decode_meta as decode_block
+from store.engine.block import decode_target
 from store.engine.check import check_device
 from store.engine.committer import decode_fence
 from store.engine.device import Device
@@ -92,7 +93,7 @@ async def _opened(folder: DataFolder, number: int, path: str) -> AsyncIterator[D
 
 @device.command()
 @click.argument("path", type=click.Path(exists=True, file_okay=False))
-@click.option("--kind", type=click.Choice(["row", "block", "fence"]), help="Only records of this kind.")
+@click.option("--kind", type=click.Choice(["row", "block", "link", "fence"]), help="Only records of this kind.")
 def dump(path: str, kind: str | None) -> None:
     """Print every record in a device's folder, in the order of its segments.
 
@@ -140,6 +141,13 @@ def _describe(found: Found) -> str:
         case Kind.BLOCK:
             key, owner = decode_block(found.meta)
             return f"{front}block {key.block}/{key.fragment} of {key.data_id.hex()} for {owner.name!r}"
+        case Kind.LINK:
+            key, owner = decode_block(found.meta)
+            at = decode_target(found.meta).location
+            return (
+                f"{front}block {key.block}/{key.fragment} of {key.data_id.hex()} for {owner.name!r}, "
+                f"the payload at {at.offset} of segment {at.segment:016x}"
+            )
         case Kind.FENCE:
             fence = decode_fence(found.meta)
             return f"{front}fence: segment {fence.segment:016x} ends at {fence.end}, seq {fence.seq}"

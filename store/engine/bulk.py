@@ -34,11 +34,33 @@ BATCH_BYTES_MAX = 8 * 1024 * 1024
 Done = Callable[[DrystoneError | None], None]
 
 
+class Share(NamedTuple):
+    """What a link takes its payload from: a block, and where that lay when the link was asked for."""
+
+    key: BlockKey
+    entry: IndexBlock
+
+
+class Written(NamedTuple):
+    """A block with its place. Number n is the n-th that was submitted."""
+
+    number: int
+    key: BlockKey
+    entry: IndexBlock
+    shares: BlockKey | None
+
+
 class _Block(NamedTuple):
     key: BlockKey
     sealed: Sealed
     done: Done
     cached: bool
+    share: Share | None
+
+    def at(self, number: int, own: Location, payload_at: int) -> Written:
+        if self.share is None:
+            return Written(number, self.key, IndexBlock(own, payload_at, self.sealed.payload_bytes), None)
+        return Written(number, self.key, self.share.entry._replace(link=own), self.share.key)
 
 
 class BulkWriter:
@@ -50,10 +72,9 @@ class BulkWriter:
         write_worker: Worker,
         sync_worker: Worker,
         next_segment: Callable[[], int],
-        on_durable: Callable[[int, BlockKey, IndexBlock], None],
+        on_durable: Callable[[Written], None],
         on_failed: Callable[[DrystoneError], None],
     ) -> None:
-        """`on_durable` is given how many blocks had been submitted with this one, the block, and its place."""
         self._segments = segments
         self._write_worker = write_worker
         self._sync_worker = sync_worker
@@ -69,7 +90,7 @@ class BulkWriter:
         self._submitted = 0
         self._written = 0
         self._synced = 0
-        self._unsynced: list[tuple[int, BlockKey, IndexBlock]] = []
+        self._unsynced: list[Written] = []
         self._unsynced_bytes = 0
         self._dirty: dict[int, File] = {}
         self._held: list[Done] = []
@@ -84,13 +105,15 @@ class BulkWriter:
         """How often written blocks were lost to a failed write or sync: see `sync`."""
         self.syncs = 0
 
-    def submit(self, key: BlockKey, sealed: Sealed, done: Done, *, cached: bool) -> None:
-        """Write a block; `done` is called when it is written and the next may come. Not durable before a sync. What is
-        not to be `cached` goes around the page cache."""
+    def submit(
+        self, key: BlockKey, sealed: Sealed, done: Done, *, cached: bool = False, share: Share | None = None
+    ) -> None:
+        """Write a block, or a link to what it is to `share`; `done` is called when it is written and the next may come.
+        Not durable before a sync. What is not to be `cached` goes around the page cache."""
         if self._failed is not None:
             raise self._failed
         self._submitted += 1
-        self._queue.append(_Block(key, sealed, done, cached))
+        self._queue.append(_Block(key, sealed, done, cached, share))
         self._kick()
 
     def sync(self, losses: int, done: Done) -> None:
@@ -140,7 +163,7 @@ class BulkWriter:
             return
         file, segment, start, offset = self._file, self.segment, self._offset, self._offset
         buffers: list[Buffer] = []
-        batch: list[tuple[_Block, IndexBlock]] = []
+        batch: list[tuple[_Block, Written]] = []
         cached = self._queue[0].cached
         while (
             self._queue
@@ -149,12 +172,12 @@ class BulkWriter:
             and offset < BULK_SEGMENT_BYTES
         ):
             block = self._queue.popleft()
+            number = self._written + len(batch) + 1
             parts, length, payload_at = lay_out(
-                block.sealed, seq=self._written + len(batch) + 1, durable=self._synced,
-                segment=segment, offset=offset, align=BULK_ALIGN,
-            )  # fmt: skip
+                block.sealed, seq=number, durable=self._synced, segment=segment, offset=offset, align=BULK_ALIGN
+            )
             buffers += parts
-            batch.append((block, IndexBlock(Location(segment, offset, length), payload_at, block.sealed.payload_bytes)))
+            batch.append((block, block.at(number, Location(segment, offset, length), payload_at)))
             offset += length
         self._offset = offset
         self._write_worker.submit(
@@ -176,10 +199,9 @@ class BulkWriter:
         self._kick()
 
     def _wrote(
-        self, result: outcome.Maybe[None], file: File, segment: int, batch: list[tuple[_Block, IndexBlock]]
+        self, result: outcome.Maybe[None], file: File, segment: int, batch: list[tuple[_Block, Written]]
     ) -> None:
         self._writing = False
-        first = self._written + 1
         self._written += len(batch)
         if isinstance(result, outcome.Error):
             self._poisoned(result.error, [block.done for block, _ in batch])
@@ -191,9 +213,9 @@ class BulkWriter:
             self._kick()
             return
         self._dirty[segment] = file
-        for number, (block, entry) in enumerate(batch, first):
-            self._unsynced.append((number, block.key, entry))
-            self._unsynced_bytes += entry.location.length
+        for _, written in batch:
+            self._unsynced.append(written)
+            self._unsynced_bytes += written.entry.own.length
         answers = [block.done for block, _ in batch]
         if self._unsynced_bytes > UNSYNCED_BYTES_MAX:
             self._held += answers
@@ -208,7 +230,7 @@ class BulkWriter:
         files = list(self._dirty.values())
         self._dirty = {}
         self._unsynced = []
-        last = blocks[-1][2].location
+        last = blocks[-1].entry.own
         position = (last.segment, last.offset + last.length)
 
         def sync() -> None:
@@ -221,7 +243,7 @@ class BulkWriter:
         self,
         result: outcome.Maybe[None],
         target: int,
-        blocks: list[tuple[int, BlockKey, IndexBlock]],
+        blocks: list[Written],
         size: int,
         position: tuple[int, int],
     ) -> None:
@@ -234,8 +256,8 @@ class BulkWriter:
         self.syncs += 1
         self._synced = max(self._synced, target)
         self.position = max(self.position, position)
-        for number, key, entry in blocks:
-            self._on_durable(number, key, entry)
+        for written in blocks:
+            self._on_durable(written)
         self._pass_over()
         held, self._held = self._held, []
         finished = [done for at, done in self._waiters if at <= target]

@@ -4,12 +4,13 @@ counted anew. For `drystone device check`; the scrubber does the same at leisure
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from store.core.errors import DamageError
-from store.engine.block import parse_key
+from store.engine.block import decode_shares, parse_key, shares_key
 from store.engine.device import Device
-from store.engine.row import PREFIX_BYTES, SYSTEM, Flag, decode_value, verify_value
+from store.engine.row import PREFIX_BYTES, SYSTEM, Flag, Location, decode_value, verify_value
 
 PAGE = 1000
 
@@ -69,6 +70,7 @@ async def _check_rows(
 
 async def _check_blocks(device: Device, report: Report, live: dict[int, int]) -> None:
     start = b"d"
+    shared: Counter[Location] = Counter()
     while page := device.view.range(start, b"e", PAGE):
         for key, _ in page:
             block = parse_key(key)
@@ -77,8 +79,33 @@ async def _check_blocks(device: Device, report: Report, live: dict[int, int]) ->
                 await device.read_block(block)
             except DamageError as error:
                 report.problems.append(f"block {block.block} of {block.data_id.hex()}: {error}")
-            if entry is not None:
-                report.blocks += 1
-                report.bytes_read += entry.location.length
+            if entry is None:
+                continue
+            report.blocks += 1
+            report.bytes_read += entry.location.length
+            if entry.link is not None:
+                live[entry.link.segment] = live.get(entry.link.segment, 0) + entry.link.length
+            if entry.link is not None or device.view.get(shares_key(entry.location)) is not None:
+                shared[entry.location] += 1
+            else:
                 live[entry.location.segment] = live.get(entry.location.segment, 0) + entry.location.length
         start = page[-1][0] + b"\0"
+    _check_shares(device, report, live, shared)
+
+
+def _check_shares(device: Device, report: Report, live: dict[int, int], shared: Counter[Location]) -> None:
+    noted = {}
+    start = b"l"
+    while page := device.view.range(start, b"m", PAGE):
+        for key, value in page:
+            try:
+                noted[key] = decode_shares(key, value)
+            except DamageError as error:
+                report.problems.append(f"shares {key.hex()}: {error}")
+        start = page[-1][0] + b"\0"
+    counted = {shares_key(location): count for location, count in shared.items()}
+    for key in sorted({*noted, *counted}):
+        if counted.get(key) != noted.get(key):
+            report.problems.append(f"shares {key.hex()}: {counted.get(key)} blocks, {noted.get(key)} noted")
+    for location in shared:
+        live[location.segment] = live.get(location.segment, 0) + location.length

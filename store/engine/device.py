@@ -19,9 +19,9 @@ from store.core.disk import Disk
 from store.core.errors import DamageError, DeviceError, DrystoneError, FullError, ReplacedError
 from store.core.limits import CHECK_BYTES
 from store.core.worker import run_in
-from store.engine.block import BlockKey, IndexBlock
+from store.engine.block import BlockKey, IndexBlock, encode_link
 from store.engine.block import decode_meta as decode_block
-from store.engine.bulk import BulkWriter
+from store.engine.bulk import BulkWriter, Share, Written
 from store.engine.committer import Committer, Fence, encode_fence
 from store.engine.compaction import compact
 from store.engine.index import Index
@@ -162,8 +162,8 @@ class Device:
                 self.view.mark(b"log", (tail.before.segment, tail.before.end, tail.before.seq))
                 await self._write_index()
         blocks = await run_in(self._index_worker, lambda: list(read_bulk(self.segments, position)))
-        for key, entry in blocks:
-            self.view.add_block(key, entry)
+        for block in blocks:
+            self.view.add_block(*block)
         for line in tail.damage:
             self.report_damage(b"", line)
         if tail.damage or lost_index:
@@ -377,6 +377,16 @@ class Device:
         self._check_room(every=1)
         self._bulk.submit(key, sealed, done, cached=cached)
 
+    def submit_link(self, key: BlockKey, source: BlockKey, owner: RowKey, done: Done) -> None:
+        """Make a block of another block's payload, which is not written again; else as `submit_block`. The source must
+        not be dropped before this is durable. Raises DamageError where it is not here."""
+        if self.health.failed is not None:
+            raise self.health.failed
+        self._check_room(every=1)
+        entry = self._block(source)
+        sealed = seal(Kind.LINK, encode_link(key, owner, entry))
+        self._bulk.submit(key, sealed, done, share=Share(source, entry))
+
     async def write_block(self, key: BlockKey, sealed: Sealed) -> None:
         """Write a block and wait until the next may come: for those who write one after the other."""
         waiting = Countdown()
@@ -407,14 +417,18 @@ class Device:
     async def read_block(self, key: BlockKey, start: int = 0, stop: int | None = None) -> memoryview:
         """Bytes [start, stop) of a block's payload, verified. Raises DamageError where it is missing or bad."""
         self._check_alive()
-        entry = self.view.block(key)
-        if entry is None:
-            raise DamageError(f"device {self.id} has no block {key.block} of {key.data_id.hex()}")
+        entry = self._block(key)
         try:
             return await self._read_payload(entry, start, entry.payload_bytes if stop is None else stop)
         except DamageError as error:
             self.report_damage(b"d" + key.data_id, str(error))
             raise
+
+    def _block(self, key: BlockKey) -> IndexBlock:
+        entry = self.view.block(key)
+        if entry is None:
+            raise DamageError(f"device {self.id} has no block {key.block} of {key.data_id.hex()}")
+        return entry
 
     async def _read_payload(self, entry: IndexBlock, start: int, stop: int) -> memoryview:
         segment, offset, length = entry.location
@@ -442,9 +456,9 @@ class Device:
         page = self.view.first_blocks(after, limit)
         owners = []
         for data_id, entry in page:
-            segment, offset, _ = entry.location
+            segment, offset, length = entry.own
             try:
-                data = await self._read(segment, offset, entry.payload_at)
+                data = await self._read(segment, offset, length if entry.link else entry.payload_at)
                 header = parse_header(data, segment=segment, offset=offset)
                 front = verify_front(header, data) if header is not None else None
                 if front is not None:
@@ -463,8 +477,7 @@ class Device:
         if self.health.failed is not None:
             raise self.health.failed
         for packed, entry in self.view.data_blocks(data_id):
-            self.view.drop_block(packed, entry)
-            self._to_punch.append(entry.location)
+            self._to_punch += self.view.drop_block(packed, entry)
         submitted = self._bulk.submitted
         self._after_flush.append((submitted, done))
         if not self._bulk.settled(submitted):
@@ -473,12 +486,13 @@ class Device:
             self._bulk.sync(self._bulk.losses, lambda _error: self._changed())
         self._changed()
 
-    def _block_durable(self, number: int, key: BlockKey, entry: IndexBlock) -> None:
+    def _block_durable(self, written: Written) -> None:
+        number, key, entry, shares = written
         if number <= self._doomed.get(key.data_id, 0):
-            self._to_punch.append(entry.location)
+            self._to_punch.append(entry.own)
         else:
             try:
-                self.view.add_block(key, entry)
+                self.view.add_block(key, entry, shares)
             except DamageError:
                 return  # the index is broken and the device out; the next start finds the block in its segment
         self._changed()

@@ -56,6 +56,8 @@ class Kind(IntEnum):
     """A block of replicated data, or a fragment of an erasure-coded stripe."""
     FENCE = 3
     """Recovery's word about the segments before it: where each one ends."""
+    LINK = 4
+    """A block whose payload is another block's."""
 
 
 class Header(NamedTuple):

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from store.core.disk import File
 from store.core.errors import DamageError
-from store.engine.block import BlockKey, IndexBlock
+from store.engine.block import BlockKey, IndexBlock, decode_target
 from store.engine.block import decode_meta as decode_block
 from store.engine.committer import Fence, decode_fence
 from store.engine.record import (
@@ -199,7 +199,15 @@ def _beyond(reader: Reader, offset: int, end: int | None, seq: int, last: bool) 
     return None
 
 
-def read_bulk(segments: Segments, position: tuple[int, ...] | None) -> Iterator[tuple[BlockKey, IndexBlock]]:
+class FoundBlock(NamedTuple):
+    """A block behind the index. `shares` names, for a link, the block that its payload was written for."""
+
+    key: BlockKey
+    entry: IndexBlock
+    shares: BlockKey | None
+
+
+def read_bulk(segments: Segments, position: tuple[int, ...] | None) -> Iterator[FoundBlock]:
     """Blocks behind `position` (segment, offset). Blocks the thread.
 
     Incomplete ones are passed over: no row names a block that was not durable, and one that was and is no more is
@@ -217,4 +225,21 @@ def read_bulk(segments: Segments, position: tuple[int, ...] | None) -> Iterator[
             offset = found.location.offset + found.location.length
             if found.header.kind == Kind.BLOCK:
                 key, _ = decode_block(found.meta)
-                yield key, IndexBlock(found.location, found.header.payload_at, found.header.payload_bytes)
+                entry = IndexBlock(found.location, found.header.payload_at, found.header.payload_bytes)
+                yield FoundBlock(key, entry, None)
+            elif found.header.kind == Kind.LINK:
+                key, _ = decode_block(found.meta)
+                target = decode_target(found.meta)
+                yield FoundBlock(key, target._replace(link=found.location), _written_for(segments, target))
+
+
+def _written_for(segments: Segments, target: IndexBlock) -> BlockKey | None:
+    """The block in whose record a link's payload lies."""
+    segment, offset, _ = target.location
+    try:
+        data = segments.file(segment).read(offset, target.payload_at)
+        header = parse_header(data, segment=segment, offset=offset)
+        front = verify_front(header, data) if header is not None else None
+    except (OSError, DamageError):
+        return None
+    return None if front is None else decode_block(front[1])[0]

@@ -6,6 +6,7 @@ index transaction:
 
     r...   the row itself                        (store.engine.row)
     d...   a data block                          (store.engine.block)
+    l...   how many blocks share a payload       (store.engine.block)
     c...   usage of a shard by policy            `c` + shard prefix -> msgpack {policy: [objects, bytes]}
     x...   rows that expire                      `x` + expires (8, big-endian) + row key -> empty
     t...   tombstones                            `t` + row key -> stamp (12)
@@ -225,16 +226,63 @@ class View:
             self._on_damage(packed, str(error))
             return None
 
-    def add_block(self, key: BlockKey, entry: IndexBlock) -> None:
-        """A block became durable. One that was here before is dead from now on."""
+    def add_block(self, key: BlockKey, entry: IndexBlock, shares: BlockKey | None = None) -> None:
+        """A block became durable. One that was here before is dead from now on.
+
+        A link is taken only while its payload is known to be some block's: `shares` is one that should have it.
+        """
         packed = blocks.index_key(key)
         before = self.block(key)
-        if before is not None and before.location == entry.location:
+        if before is not None and before.own == entry.own:
+            return
+        if entry.link is not None and not self._share(entry.location, shares):
             return
         if before is not None:
-            self.add_live(before.location, -before.location.length)
+            self._release(before)
         self._memtable.put(packed, blocks.encode_value(packed, entry))
-        self.add_live(entry.location, entry.location.length)
+        self.add_live(entry.own, entry.own.length)
+
+    def shares(self, location: Location) -> int | None:
+        """How many blocks have a record's payload; None where it was never shared. Raises DamageError."""
+        packed = blocks.shares_key(location)
+        value = self.get(packed)
+        return None if value is None else blocks.decode_shares(packed, value)
+
+    def _share(self, location: Location, known: BlockKey | None) -> bool:
+        """Count one more block with this payload, if there is any."""
+        try:
+            count = self.shares(location)
+        except DamageError as error:
+            self._on_damage(b"", f"shares of a block: {error}")
+            return False
+        if count is None:
+            other = None if known is None else self.block(known)
+            if other is None or other.location != location:
+                return False
+            count = 1
+        self._put_shares(location, count + 1)
+        return True
+
+    def _put_shares(self, location: Location, count: int) -> None:
+        packed = blocks.shares_key(location)
+        self._memtable.put(packed, blocks.encode_shares(packed, count) if count else None)
+
+    def _release(self, entry: IndexBlock) -> list[Location]:
+        """A block is no more; returns the records that nothing needs now."""
+        freed = [] if entry.link is None else [entry.link]
+        try:
+            count = self.shares(entry.location)
+        except DamageError as error:
+            # Who else has this payload is not known: its space stays in use until the index is made anew.
+            self._on_damage(b"", f"shares of a block: {error}")
+        else:
+            if count is not None:
+                self._put_shares(entry.location, count - 1)
+            if count == 1 or (count is None and entry.link is None):
+                freed.append(entry.location)
+        for location in freed:
+            self.add_live(location, -location.length)
+        return freed
 
     def first_blocks(self, after: bytes, limit: int) -> list[tuple[bytes, IndexBlock]]:
         """(data id, one of its blocks) of data behind the data id `after`, in order; up to `limit`."""
@@ -261,9 +309,10 @@ class View:
                 self._on_damage(key, str(error))
         return found
 
-    def drop_block(self, packed: bytes, entry: IndexBlock) -> None:
+    def drop_block(self, packed: bytes, entry: IndexBlock) -> list[Location]:
+        """Forget a block; returns the records whose space may come back."""
         self._memtable.put(packed, None)
-        self.add_live(entry.location, -entry.location.length)
+        return self._release(entry)
 
     # -- rows ----------------------------------------------------------------------------------------------------
 

@@ -37,6 +37,7 @@ steps = st.lists(
         st.tuples(st.just("delete"), st.sampled_from(NAMES), st.just(0)),
         st.tuples(st.just("forget"), st.sampled_from(NAMES), st.just(0)),
         st.tuples(st.just("block"), st.just(b""), st.integers(0, 3)),
+        st.tuples(st.just("link"), st.just(b""), st.integers(0, 15)),
         st.tuples(st.just("drop"), st.just(b""), st.integers(0, 3)),
         st.tuples(st.sampled_from(["flush", "compact"]), st.just(b""), st.just(0)),
     ),
@@ -69,6 +70,12 @@ async def _take(device: Device, model: _Model, what: str, name: bytes, number: i
         key = BlockKey(_data_id(number), 0, 0)
         losses = device.data_losses
         device.submit_block(key, seal(Kind.BLOCK, encode_meta(key, RowKey(1, TABLE, 0, b"a")), data), _ignore)
+        await device.sync_data(losses)
+    elif what == "link" and (number >> 2) in model.blocks:
+        model.blocks[number & 3] = model.blocks[number >> 2]
+        key, source = BlockKey(_data_id(number & 3), 0, 0), BlockKey(_data_id(number >> 2), 0, 0)
+        losses = device.data_losses
+        device.submit_link(key, source, RowKey(1, TABLE, 0, b"b"), _ignore)
         await device.sync_data(losses)
     elif what == "drop":
         model.blocks.pop(number, None)

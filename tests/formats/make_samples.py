@@ -22,6 +22,7 @@ from store.objects.rowcodec import Placed, TableSummary, encode_headers, encode_
 SAMPLES = Path(__file__).parent / "samples"
 TABLE = bytes(range(16))
 DATA_ID = bytes(range(16, 32))
+LINK_ID = DATA_ID[:8] + bytes(range(32, 40))
 STAMP = Stamp(1_700_000_000_000_001, 77)
 LATER = Stamp(1_700_000_000_000_002, 77)
 SMALL = b"dry stone " * 30
@@ -83,15 +84,36 @@ def bulk_segment() -> tuple[bytes, list[Location]]:
     return segment(SegmentKind.BULK, 6, [seal(Kind.BLOCK, meta, LARGE)])
 
 
+def link_segment() -> tuple[bytes, list[Location]]:
+    """A link to the block of `bulk_segment`."""
+    key = block.BlockKey(LINK_ID, 1, 4)
+    meta = block.encode_link(key, RowKey(7, TABLE, 2, b"copy"), _target())
+    return segment(SegmentKind.BULK, 8, [seal(Kind.LINK, meta)])
+
+
+def link_entries() -> list[tuple[bytes, bytes]]:
+    _, (own,) = link_segment()
+    target = _target()
+    packed, shares = block.index_key(block.BlockKey(LINK_ID, 1, 4)), block.shares_key(target.location)
+    return [
+        (packed, block.encode_value(packed, target._replace(link=own))),
+        (shares, block.encode_shares(shares, 2)),
+    ]
+
+
+def _target() -> block.IndexBlock:
+    _, (place,) = bulk_segment()
+    return block.IndexBlock(place, 4096, len(LARGE))
+
+
 def index_entries() -> list[tuple[bytes, bytes]]:
     _, places = log_segment()
     entries = [
         (index_key(row.key), encode_value(index_key(row.key), row, place))
         for row, place in zip(rows(), places[1:], strict=True)
     ]
-    _, (place,) = bulk_segment()
     packed = block.index_key(block.BlockKey(DATA_ID, 1, 4))
-    entries.append((packed, block.encode_value(packed, block.IndexBlock(place, 4096, len(LARGE)))))
+    entries.append((packed, block.encode_value(packed, _target())))
     return entries
 
 
@@ -99,6 +121,8 @@ def main() -> None:
     SAMPLES.mkdir(exist_ok=True)
     (SAMPLES / "log-segment-1.bin").write_bytes(log_segment()[0])
     (SAMPLES / "bulk-segment-1.bin").write_bytes(bulk_segment()[0])
+    (SAMPLES / "link-segment-1.bin").write_bytes(link_segment()[0])
+    (SAMPLES / "link-index-1.bin").write_bytes(msgpack.packb(link_entries()))
     (SAMPLES / "index-1.bin").write_bytes(msgpack.packb(index_entries()))
 
 

@@ -81,6 +81,21 @@ def test_bulk_segment_version_1() -> None:
     assert record.header.payload_at % BULK_ALIGN == 0
 
 
+def test_links_version_1() -> None:
+    (record,) = records("link-segment-1.bin", 8, BULK_ALIGN)
+    assert (record.header.kind, record.location.length, len(record.payload)) == (Kind.LINK, BULK_ALIGN, 0)
+    key, owner = block.decode_meta(record.meta)
+    assert (key, owner) == (block.BlockKey(samples.LINK_ID, 1, 4), RowKey(7, samples.TABLE, 2, b"copy"))
+    target = block.decode_target(record.meta)
+    (payload,) = records("bulk-segment-1.bin", 6, BULK_ALIGN)
+    assert target == block.IndexBlock(payload.location, payload.header.payload_at, len(samples.LARGE))
+    (packed, value), (shares, count) = msgpack.unpackb((samples.SAMPLES / "link-index-1.bin").read_bytes())
+    assert block.parse_key(packed) == key
+    assert block.decode_value(packed, value) == target._replace(link=record.location)
+    assert block.decode_shares(shares, count) == 2
+    assert shares == block.shares_key(payload.location)
+
+
 def test_segment_headers_version_1() -> None:
     check_header((samples.SAMPLES / "log-segment-1.bin").read_bytes()[:HEADER_BYTES], SegmentKind.LOG, 3, 5)
     check_header((samples.SAMPLES / "bulk-segment-1.bin").read_bytes()[:HEADER_BYTES], SegmentKind.BULK, 3, 6)
@@ -107,6 +122,10 @@ def test_index_entries_version_1() -> None:
 def test_formats_are_still_written_as_they_were() -> None:
     assert (samples.SAMPLES / "log-segment-1.bin").read_bytes() == samples.log_segment()[0]
     assert (samples.SAMPLES / "bulk-segment-1.bin").read_bytes() == samples.bulk_segment()[0]
+    assert (samples.SAMPLES / "link-segment-1.bin").read_bytes() == samples.link_segment()[0]
+    assert msgpack.unpackb((samples.SAMPLES / "link-index-1.bin").read_bytes()) == [
+        list(entry) for entry in samples.link_entries()
+    ]
     assert msgpack.unpackb((samples.SAMPLES / "index-1.bin").read_bytes()) == [
         list(entry) for entry in samples.index_entries()
     ]
