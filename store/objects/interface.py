@@ -153,6 +153,16 @@ class ObjectStore(Protocol):
         """Change an object's head in one step; `edit` is given the present object. Data stay where they are."""
         ...
 
-    async def delete(self, container: Container, name: str, condition: Condition = ALWAYS) -> ObjectInfo:
-        """Remove an object and return what it was. NotFoundError if there is none."""
+    async def delete(
+        self,
+        container: Container,
+        name: str,
+        condition: Condition = ALWAYS,
+        *,
+        check: Callable[[ObjectInfo], bool] | None = None,
+    ) -> ObjectInfo:
+        """Remove an object and return what it was. NotFoundError if there is none.
+
+        `check` is given the present object in the same step; where it says no, PreconditionError is raised.
+        """
         ...

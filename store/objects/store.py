@@ -222,13 +222,20 @@ class DeviceStore:
                 changed, _ = await self.rows.write_next(changed, packed)
         return ObjectInfo(name, info.size, info.etag, head, info.created, changed.stamp, info.policy)
 
-    async def delete(self, container: Container, name: str, condition: Condition = ALWAYS) -> ObjectInfo:
+    async def delete(
+        self,
+        container: Container,
+        name: str,
+        condition: Condition = ALWAYS,
+        *,
+        check: Callable[[ObjectInfo], bool] | None = None,
+    ) -> ObjectInfo:
         key, packed = self._key(container, name)
         async with self.rows.turn(packed):
             found = await self._find(key, packed)
             row = await self.rows.load(key, packed, found, payload=False)
             info = _info(found.row, row)
-            if not condition.holds(info.etag):
+            if not condition.holds(info.etag) or (check is not None and not check(info)):
                 raise PreconditionError(f"the condition does not hold of object {name!r}")
             await self.bury(key, packed, found.row)
         return info

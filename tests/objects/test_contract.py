@@ -233,6 +233,19 @@ async def test_update_leaves_data(autojump_clock: MockClock, store: ObjectStore,
         await store.update(container, "none", lambda info: info.head)
 
 
+async def test_delete_of_one_that_is_checked(
+    autojump_clock: MockClock, store: ObjectStore, container: Container
+) -> None:
+    """What an etag cannot tell apart: the same bytes, written again."""
+    first = await store.put(container, "o", b"data", HEAD)
+    second = await store.put(container, "o", b"data", HEAD)
+    with pytest.raises(PreconditionError):
+        await store.delete(container, "o", check=lambda info: info.created == first.created)
+    assert await store.delete(container, "o", check=lambda info: info.created == second.created) == second
+    with pytest.raises(NotFoundError):
+        await store.delete(container, "o", check=lambda info: True)
+
+
 async def test_delete(autojump_clock: MockClock, store: ObjectStore, container: Container) -> None:
     info = await store.put(container, "o", b"1", HEAD)
     assert await store.delete(container, "o") == info

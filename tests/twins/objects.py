@@ -260,9 +260,16 @@ class MemoryStore:
         row.info = replace(row.info, head=edit(row.info), changed=self._stamps.next())
         return row.info
 
-    async def delete(self, container: Container, name: str, condition: Condition = ALWAYS) -> ObjectInfo:
+    async def delete(
+        self,
+        container: Container,
+        name: str,
+        condition: Condition = ALWAYS,
+        *,
+        check: Callable[[ObjectInfo], bool] | None = None,
+    ) -> ObjectInfo:
         row = self._row(container, name, expired=False)
-        if not condition.holds(row.info.etag):
+        if not condition.holds(row.info.etag) or (check is not None and not check(row.info)):
             raise PreconditionError(name)
         del self._held(container).objects[name]
         return row.info
