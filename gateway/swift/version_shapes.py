@@ -9,7 +9,7 @@ from gateway.swift.listing_formats import LISTED_BYTES, LISTED_HASH, LISTED_PLAC
 from gateway.swift.version_names import parse, version_id
 from gateway.swift.version_pointer import place
 from gateway.swift.view import VERSION_ID
-from store.objects.interface import Buffer, OpenObject, Upload
+from store.objects.interface import Buffer, Data, OpenObject, Upload
 from store.objects.model import ALWAYS, Condition, Container, ObjectEntry, ObjectHead, ObjectInfo, Subdir, Usage
 
 
@@ -24,6 +24,10 @@ class Shown:
     def inline(self) -> Buffer | None:
         return self._opened.inline
 
+    @property
+    def data(self) -> Data | None:
+        return self._opened.data
+
     def read(self, start: int = 0, stop: int | None = None) -> AsyncIterator[Buffer]:
         return self._opened.read(start, stop)
 
@@ -33,6 +37,7 @@ class SteppedUpload:
 
     def __init__(self, upload: Upload, commit: Callable[[ObjectHead, Condition], Awaitable[ObjectInfo]]) -> None:
         self.write = upload.write
+        self.share = upload.share
         self.digest = upload.digest
         self._commit = commit
 

@@ -35,10 +35,22 @@ HeaderChanges = Mapping[str, str | None]
 Buffer = bytes | bytearray | memoryview
 
 
+class Data(Protocol):
+    """What an object and its copies may have in common: bytes that are not in a row. Only for `Upload.share`."""
+
+    @property
+    def size(self) -> int: ...
+
+
 class OpenObject(Protocol):
     """An object held open: its data stay readable while it is open, whatever overwrites or deletes it."""
 
     info: ObjectInfo
+
+    @property
+    def data(self) -> Data | None:
+        """What a copy may share; None where all data are `inline`."""
+        ...
 
     @property
     def inline(self) -> Buffer | None:
@@ -59,6 +71,14 @@ class Upload(Protocol):
 
     async def write(self, data: Buffer) -> None:
         """Take the next bytes; returns when there is room for more. The buffer may be reused afterwards."""
+        ...
+
+    async def share(self, data: Data) -> bool:
+        """Take all data of an object that is held open, in the place of `write`, without moving them.
+
+        False where that cannot be (another policy, a device that is away, data that are to move): nothing is taken,
+        and the bytes are to be written. From the commit on neither object knows of the other.
+        """
         ...
 
     async def digest(self) -> tuple[int, str]:

@@ -12,6 +12,8 @@ from store.objects.model import Policy
 from store.objects.rowcodec import Placed
 from store.ring import Ring, quorum
 
+PLACING_BYTES = 8
+
 
 class Placement(NamedTuple):
     """Where data go, and how many of these devices must have them durably before the row may say so."""
@@ -26,7 +28,7 @@ def choose(ring: Ring, devices: Mapping[int, Device], policy: Policy, data_id: b
     `size` None says: at least a stripe. Small objects of an erasure-coded policy are replicated, on as many devices
     as survive the same losses. Raises QuorumError where too few devices can take data.
     """
-    place = ring.place(b"data", data_id)
+    place = data_place(ring, data_id)
     erasure = policy.erasure and (size is None or size >= ERASURE_BYTES_MIN)
     if erasure:
         width, k, m, codec = policy.width, policy.k, policy.m, policy.codec
@@ -48,6 +50,11 @@ def choose(ring: Ring, devices: Mapping[int, Device], policy: Policy, data_id: b
     if usable < needed:
         raise verdict("placing data", needed, usable, refusals)
     return Placement(Placed(BLOCK_BYTES, k, m, codec, tuple(chosen)), needed)
+
+
+def data_place(ring: Ring, data_id: bytes) -> int:
+    """Data are placed by the first half of their id: what shares blocks has that in common, and so the same homes."""
+    return ring.place(b"data", data_id[:PLACING_BYTES])
 
 
 def _refusal(number: int, device: Device | None) -> DrystoneError | None:

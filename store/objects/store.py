@@ -25,7 +25,7 @@ from store.core.worker import Worker
 from store.engine.device import Device
 from store.engine.row import Flag, IndexRow, Row, RowKey, index_key
 from store.objects.buffers import BufferPool
-from store.objects.interface import Buffer, HeaderChanges
+from store.objects.interface import Buffer, Data, HeaderChanges
 from store.objects.listing import Folded, list_table
 from store.objects.model import (
     ALWAYS,
@@ -51,7 +51,7 @@ from store.objects.rowcodec import (
 )
 from store.objects.rows import ReadRow, Rows
 from store.objects.tables import Tables
-from store.objects.upload import DataUpload
+from store.objects.upload import DataUpload, StoredData
 
 
 class DeviceStore:
@@ -309,6 +309,11 @@ class OpenRow:
     def inline(self) -> Buffer | None:
         return None if self._placed is not None else self._payload
 
+    @property
+    def data(self) -> Data | None:
+        info, placed = self.info, self._placed
+        return None if placed is None else StoredData(self._data_id, info.size, info.etag, info.policy, placed)
+
     async def read(self, start: int = 0, stop: int | None = None) -> AsyncIterator[Buffer]:
         stop = self.info.size if stop is None else min(stop, self.info.size)
         if self._placed is None:
@@ -347,6 +352,15 @@ class ObjectUpload:
 
     async def write(self, data: Buffer) -> None:
         await self._data.write(data)
+
+    async def share(self, data: Data) -> bool:
+        before = self._data.data_id
+        if not isinstance(data, StoredData) or not self._data.place_beside(data):
+            return False
+        self._store.pins.remove(before)
+        self._store.pins.add(self._data.data_id)
+        await self._data.share(data)
+        return True
 
     async def digest(self) -> tuple[int, str]:
         etag = await self._data.finish()

@@ -6,6 +6,9 @@ Data that fit into a row stay in memory and go with it. For all others a **mark*
 before the first block is written, that data under this id are under way; the row's commit removes it. What a crash
 leaves is found by its mark and settled (`store.replicator.settle`), so that its space comes back.
 
+A copy within one policy sends no blocks but **links** to those of its source (`store.engine.block`), on the same
+devices, and is otherwise an upload like any other: its own id, mark, sync and row.
+
 A window bounds how many blocks are in flight. A device that fails is left behind as long as enough others remain.
 """
 
@@ -14,10 +17,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import partial
+from typing import NamedTuple
 
 import outcome
 import trio
 
+from store.core.countdown import Countdown
 from store.core.errors import DeviceError, DrystoneError
 from store.core.limits import BLOCK_BYTES, INLINE_BYTES_MAX
 from store.core.stamp import ZERO
@@ -30,12 +35,25 @@ from store.engine.view import UPLOAD
 from store.objects.buffers import BufferPool
 from store.objects.erasure import codec_for
 from store.objects.model import Policy
-from store.objects.placement import Placement, choose, verdict
+from store.objects.placement import PLACING_BYTES, Placement, choose, verdict
 from store.objects.reading import read_first
+from store.objects.rowcodec import Placed
 from store.objects.rows import Rows
 
 WINDOW = 4
 """Blocks of one upload in flight: enough to keep hashing, disk and network busy at once."""
+LINKS_AT_ONCE = 256
+"""Blocks of one copy: a link is a page, so these are a batch for each device."""
+
+
+class StoredData(NamedTuple):
+    """The data of a row, as a copy may share them while they are pinned."""
+
+    data_id: bytes
+    size: int
+    etag: str
+    policy: int
+    placed: Placed
 
 
 class DataUpload:
@@ -124,6 +142,63 @@ class DataUpload:
             self._buffer = None
             self._filled = 0
 
+    # -- sharing blocks ------------------------------------------------------------------------------------------
+
+    def place_beside(self, source: StoredData) -> bool:
+        """Lie where the source's data lie, if that is just where they would be put now; the id changes with that."""
+        assert not self.size, "shared behind what was written"
+        if source.policy != self._policy.index:
+            return False
+        data_id = source.data_id[:PLACING_BYTES] + self.data_id[PLACING_BYTES:]
+        size = source.size if source.size < BLOCK_BYTES else None
+        placement = choose(self._rows.ring, self._devices, self._policy, data_id, size)
+        ours, theirs = placement.placed, source.placed
+        if not ours.k:
+            ours = ours._replace(devices=tuple(sorted(ours.devices)))
+            theirs = theirs._replace(devices=tuple(sorted(theirs.devices)))
+        if ours != theirs:
+            return False
+        self.data_id = data_id
+        self.placement = Placement(source.placed, placement.needed)
+        return True
+
+    async def share(self, source: StoredData) -> None:
+        """Have a link to every block of the source, which is pinned. They are durable at enough devices when this
+        returns. Raises as `finish`."""
+        await self._leave_mark()
+        assert self.placement is not None
+        placed = self.placement.placed
+        blocks = -(-source.size // placed.block_bytes)
+        for first in range(0, blocks, LINKS_AT_ONCE):
+            written = Countdown()
+            for block in range(first, min(first + LINKS_AT_ONCE, blocks)):
+                for position, number in enumerate(placed.devices):
+                    self._link(number, block, position if placed.k else 0, source.data_id, written)
+            await written.wait()
+            self._check()
+        await self._sync()
+        self.size, self._etag = source.size, source.etag
+
+    def _link(self, number: int, block: int, fragment: int, source_id: bytes, written: Countdown) -> None:
+        if number in self._failures:
+            return
+        key, source = BlockKey(self.data_id, block, fragment), BlockKey(source_id, block, fragment)
+
+        def done(error: DrystoneError | None) -> None:
+            if error is not None:
+                self._failures.setdefault(number, error)
+            written.done(None)
+
+        try:
+            device = self._devices.get(number)
+            if device is None:
+                raise DeviceError(f"device {number} is not there")
+            device.submit_link(key, source, self._key, done)
+        except DrystoneError as error:
+            self._failures[number] = error
+        else:
+            written.add()
+
     # -- sending blocks ------------------------------------------------------------------------------------------
 
     async def _flush_block(self, size: int | None) -> None:
@@ -141,6 +216,9 @@ class DataUpload:
     async def _begin(self, size: int | None) -> None:
         """Choose devices, and leave a mark at the homes of the row-to-be before anything is written."""
         self.placement = choose(self._rows.ring, self._devices, self._policy, self.data_id, size)
+        await self._leave_mark()
+
+    async def _leave_mark(self) -> None:
         self._losses = {number: self._devices[number].data_losses for number in self._live_places()}
         mark = mark_row(self._key, self.data_id)
         self._epoch = self._rows.ring.epoch

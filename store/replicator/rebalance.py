@@ -24,6 +24,7 @@ from store.engine.block import BlockKey
 from store.engine.device import Device
 from store.engine.row import SYSTEM, Flag, IndexRow, RowKey, parse_key
 from store.objects.model import ObjectHead
+from store.objects.placement import data_place
 from store.objects.rowcodec import Placed, decode_headers, decode_object, encode_object
 from store.objects.store import DeviceStore
 from store.replicator.collect import Drop
@@ -189,7 +190,7 @@ class Rebalancer:
             return None
         ring = self._store.rows.ring
         policy = self._store.policies[row.policy]
-        homes = ring.write_sets(policy.width, ring.place(b"data", row.data_id))[-1][: len(placed.devices)]
+        homes = ring.write_sets(policy.width, data_place(ring, row.data_id))[-1][: len(placed.devices)]
         if homes == placed.devices or any(self._cannot_take(self._store.devices.get(home)) for home in homes):
             return None
         if not placed.k and set(homes) == set(placed.devices):

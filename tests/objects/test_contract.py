@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from random import Random
 
 import pytest
 import trio
@@ -183,6 +184,62 @@ async def test_open_object_outlives_overwrite_and_delete(
         await store.delete(container, "o")
         await trio.sleep(30)
         assert b"".join([bytes(piece) async for piece in opened.read()]) == data
+
+
+async def share(store: ObjectStore, source: tuple[Container, str], target: tuple[Container, str]) -> bool:
+    async with store.open(*source) as opened, store.upload(*target) as under_way:
+        assert opened.data is not None
+        assert opened.data.size == opened.info.size
+        shared = await under_way.share(opened.data)
+        if shared:
+            assert await under_way.digest() == (opened.info.size, opened.info.etag)
+            assert (await under_way.commit(HEAD)).etag == opened.info.etag
+    return shared
+
+
+@pytest.mark.parametrize("policy", [0, 1])
+@pytest.mark.parametrize("size", [INLINE_BYTES_MAX + 1, 3 * BLOCK_BYTES + 11])
+async def test_a_copy_shares_data_and_outlives_its_source(
+    autojump_clock: MockClock, store: ObjectStore, container: Container, policy: int, size: int
+) -> None:
+    place, _ = await store.put_container("a", "p", {}, policy)
+    data = Random(5).randbytes(size)
+    await upload(store, place, "source", data)
+    assert await share(store, (place, "source"), (place, "copy"))
+    assert await share(store, (place, "copy"), (place, "copy of the copy"))
+    assert (await store.container_usage(place)).bytes == 3 * size
+    await store.delete(place, "source")
+    assert await content(store, place, "copy") == data
+    await store.put(place, "copy", b"new", HEAD)
+    await trio.sleep(60)
+    assert await content(store, place, "copy of the copy", 5, 100) == data[5:100]
+    assert await content(store, place, "copy of the copy") == data
+    assert await share(store, (place, "copy of the copy"), (place, "copy of the copy"))
+    await trio.sleep(60)
+    assert await content(store, place, "copy of the copy") == data
+
+
+async def test_data_are_not_shared_between_policies(
+    autojump_clock: MockClock, store: ObjectStore, container: Container
+) -> None:
+    other, _ = await store.put_container("a", "p", {}, 1)
+    await upload(store, container, "source", b"d" * (INLINE_BYTES_MAX + 1))
+    assert not await share(store, (container, "source"), (other, "copy"))
+    async with store.open(container, "source") as opened, store.upload(other, "copy") as under_way:
+        assert opened.data is not None
+        assert not await under_way.share(opened.data)
+        async for piece in opened.read():
+            await under_way.write(piece)
+        await under_way.commit(HEAD)
+    assert await content(store, other, "copy") == await content(store, container, "source")
+
+
+async def test_small_objects_have_nothing_to_share(
+    autojump_clock: MockClock, store: ObjectStore, container: Container
+) -> None:
+    await upload(store, container, "o", b"small")
+    async with store.open(container, "o") as opened:
+        assert opened.data is None
 
 
 async def test_conditions(autojump_clock: MockClock, store: ObjectStore, container: Container) -> None:

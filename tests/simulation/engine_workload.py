@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from random import Random
 
 import trio
@@ -51,6 +53,8 @@ class EngineRun:
         self.time = 0.0
         self.writers = 0
         self._data_ids = 0
+        self.pinned: Counter[bytes] = Counter()
+        """Data that somebody is making links to."""
 
     def explore(self) -> str:
         """Live some lives; the event digest. Raises WrongError where a promise is broken."""
@@ -228,13 +232,16 @@ class Client:
         data = self._model.data[data_id] = DataHistory()
         await self._write(mark)
         losses = device.data_losses
-        for block in range(self._random.randint(1, 3)):
-            key = BlockKey(data_id, block, 0)
-            await self._write_block(key, target, data)
-        if self._random.random() < 0.2:
-            await self._drop_data(data_id)
-            return
-        await device.sync_data(losses)
+        with self._source() as source_id:
+            if source_id is None:
+                for block in range(self._random.randint(1, 3)):
+                    await self._write_block(BlockKey(data_id, block, 0), target, data)
+            else:
+                await self._link_blocks(data_id, source_id, target, data)
+            if self._random.random() < 0.2:
+                await self._drop_data(data_id)
+                return
+            await device.sync_data(losses)
         self._look_alive()
         data.certain = set(data.written)
         if self._random.random() < 0.1:
@@ -251,12 +258,38 @@ class Client:
         await written.wait()
         self._look_alive()
 
+    @contextmanager
+    def _source(self) -> Iterator[bytes | None]:
+        """Data to share, which nobody drops meanwhile; or none."""
+        whole = [data_id for data_id, data in self._model.data.items() if data.certain and not data.dropped]
+        if not whole or self._random.random() < 0.6:
+            yield None
+            return
+        source_id = self._random.choice(whole)
+        self._run.pinned[source_id] += 1
+        try:
+            yield source_id
+        finally:
+            self._run.pinned[source_id] -= 1
+
+    async def _link_blocks(self, data_id: bytes, source_id: bytes, owner: RowKey, data: DataHistory) -> None:
+        source = self._model.data[source_id]
+        for key in sorted(source.certain):
+            link = key._replace(data_id=data_id)
+            data.written[link] = source.written[key]
+            written = trio.Event()
+            self._device.submit_link(link, key, owner, lambda _error, written=written: written.set())  # type: ignore[misc]
+            await written.wait()
+            self._look_alive()
+
     async def _drop(self) -> None:
         """Drop the data that a row displaced."""
         garbage = await self._device.garbage(10)
         if not garbage:
             return
         data_id = self._random.choice(garbage).data_id
+        if self._run.pinned[data_id]:
+            return
         await self._drop_data(data_id)
         if any(data_id == row.data_id for row in (await all_rows(self._device)).values()):
             raise WrongError("garbage that a row names")

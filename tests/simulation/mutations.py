@@ -13,6 +13,7 @@ from unittest import mock
 
 from store.engine import compaction, recovery
 from store.engine import record as records
+from store.engine.block import IndexBlock
 from store.engine.bulk import BulkWriter
 from store.engine.device import Device
 from store.engine.recovery import Found, Reader
@@ -163,6 +164,20 @@ def segment_freed_early() -> AbstractContextManager[object]:
     return mock.patch("store.engine.device.compact", compacted)
 
 
+def shared_payload_freed() -> AbstractContextManager[object]:
+    """The first block that is dropped takes a shared payload with it."""
+    release = View._release
+
+    def alone(self: View, entry: IndexBlock) -> list[Location]:
+        freed = release(self, entry)
+        if entry.location not in freed:
+            self.add_live(entry.location, -entry.location.length)
+            freed.append(entry.location)
+        return freed
+
+    return mock.patch.object(View, "_release", alone)
+
+
 MUTATIONS: dict[str, Planted] = {
     "sync-skipped": Planted("engine", 40, sync_skipped),
     "index-ahead-of-log": Planted("engine", 40, index_ahead_of_log),
@@ -173,6 +188,7 @@ MUTATIONS: dict[str, Planted] = {
     "failed-sync-forgiven": Planted("engine", 120, failed_sync_forgiven),
     "segment-freed-early": Planted("engine", 60, segment_freed_early),
     "stale-records-taken": Planted("engine", 60, stale_records_taken),
+    "shared-payload-freed": Planted("objects", 40, shared_payload_freed),
     "write-quorum-off-by-one": Planted("objects", 40, write_quorum_off_by_one),
     "read-quorum-off-by-one": Planted("objects", 40, read_quorum_off_by_one),
     "row-before-data": Planted("objects", 40, row_before_data),

@@ -7,12 +7,13 @@ from random import Random
 import trio
 
 from store.core.errors import CallerError, DrystoneError, NotFoundError, PreconditionError
+from store.objects.interface import OpenObject
 from store.objects.model import ALWAYS, Condition, Container, ListingQuery, ObjectHead, Policy
 from tests.simulation.engine_checks import WrongError
 from tests.simulation.house import House, Machine, open_house
 from tests.simulation.limits import BLOCK_BYTES, INLINE_BYTES, small_limits
 from tests.simulation.object_checks import Model, check_devices, check_nothing_left, check_objects, judge, read_value
-from tests.simulation.object_model import Register, Value
+from tests.simulation.object_model import Register, Value, find
 from tests.simulation.supply import PowerLoss, Supply
 from tests.simulation.world import Digest, now, run
 
@@ -175,7 +176,7 @@ class Client:
 
     async def work(self, steps: int) -> None:
         does = [self._put] * 5 + [self._upload] * 4 + [self._read] * 4 + [self._delete] * 3 + [self._update] * 2
-        does += [self._abort, self._list, self._rest, self._race, self._put_if]
+        does += [self._copy] * 3 + [self._abort, self._list, self._rest, self._race, self._put_if]
         for _ in range(steps):
             try:
                 await self._random.choice(does)()
@@ -186,8 +187,8 @@ class Client:
                     raise
             self._run.look_alive()
 
-    def _pick(self) -> tuple[Container, str, Register]:
-        container, name = self._random.choice(self._containers), self._random.choice(NAMES)
+    def _pick(self, container: Container | None = None) -> tuple[Container, str, Register]:
+        container, name = container or self._random.choice(self._containers), self._random.choice(NAMES)
         return container, name, self._run.model.setdefault((container.name, name), Register())
 
     def _turn(self, container: Container, name: str) -> trio.Lock:
@@ -224,6 +225,34 @@ class Client:
                 self._run.look_alive()
                 register.did(value)
 
+    async def _copy(self) -> None:
+        """Another object with the same data: shared with the source, or written anew."""
+        container, name, register = self._pick()
+        _, source_name, source = self._pick(container)
+        async with self._turn(container, name):
+            allowed = source.reading()
+            try:
+                async with self._store.open(container, source_name) as opened:
+                    self._run.look_alive()
+                    mark = opened.info.head.headers["mark"]
+                    _, before = find(allowed, mark, now())
+                    if before is None:
+                        raise WrongError(f"{source_name} shows {mark}")
+                    value = Value(self._run.value(0).mark, before.seed, before.size)
+                    register.begin(value)
+                    await self._take(container, name, opened, value)
+            finally:
+                source.read(allowed)
+            self._run.look_alive()
+            register.did(value)
+
+    async def _take(self, container: Container, name: str, opened: OpenObject, value: Value) -> None:
+        async with self._store.upload(container, name) as upload:
+            if opened.data is None or not await upload.share(opened.data):
+                async for piece in opened.read():
+                    await upload.write(piece)
+            await upload.commit(self._head(value))
+
     def _size(self) -> int:
         return self._random.choice([1, INLINE_BYTES + 1, BLOCK_BYTES - 1, BLOCK_BYTES, 3 * BLOCK_BYTES + 7])
 
@@ -236,6 +265,12 @@ class Client:
     async def _abort(self) -> None:
         container, name, _ = self._pick()
         async with self._store.upload(container, name) as upload:
+            if self._random.random() < 0.3:
+                _, source, _ = self._pick(container)
+                async with self._store.open(container, source) as opened:
+                    if opened.data is not None:
+                        await upload.share(opened.data)
+                return
             await self._send(upload, self._run.value(self._size()))
             if self._random.random() < 0.5:
                 await upload.digest()

@@ -16,7 +16,7 @@ from store.core.clock import Clock
 from store.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionError
 from store.core.limits import INLINE_BYTES_MAX, NAME_BYTES_MAX
 from store.core.stamp import StampSource
-from store.objects.interface import Buffer, HeaderChanges, OpenObject, Upload
+from store.objects.interface import Buffer, Data, HeaderChanges, OpenObject, Upload
 from store.objects.model import (
     ALWAYS,
     Account,
@@ -58,10 +58,24 @@ class _AccountRow:
     containers: dict[str, _ContainerRow] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _MemoryData:
+    policy: int
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+
 class _MemoryOpen:
     def __init__(self, row: _Row) -> None:
         self.info = row.info
         self._data = row.data
+
+    @property
+    def data(self) -> Data | None:
+        return None if self.inline is not None else _MemoryData(self.info.policy, self._data)
 
     @property
     def inline(self) -> Buffer | None:
@@ -89,6 +103,15 @@ class _MemoryUpload:
         assert self.open, "written after the context was left"
         assert self._digest is None, "written after digest"
         self._data += data
+
+    async def share(self, data: Data) -> bool:
+        assert self.open
+        assert not self._data, "shared behind what was written"
+        assert isinstance(data, _MemoryData)
+        if data.policy != self._container.policy:
+            return False
+        self._data += data.data
+        return True
 
     async def digest(self) -> tuple[int, str]:
         assert self.open
