@@ -1,5 +1,4 @@
-"""Objects copied within the store, data and all that is said of them. The one place for it: the store has no copy of
-its own yet that would leave the data where they are."""
+"""Objects copied within the store, data and all that is said of them; data stay where they are if they can."""
 
 from __future__ import annotations
 
@@ -31,7 +30,8 @@ async def transfer(
             await store.put(target, target_name, inline, head, condition)
             return info
         async with store.upload(target, target_name, info.size) as upload:
-            await pour(opened, 0, info.size, upload.write)
-            await upload.digest()
+            if opened.data is None or not await upload.share(opened.data):
+                await pour(opened, 0, info.size, upload.write)
+                await upload.digest()
             await upload.commit(head, condition)
         return info
