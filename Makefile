@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 SEEDS ?= 1000
+EXAMPLES ?= 10000
 MINUTES ?= 30
 UP ?=
 
-.PHONY: up test check bench explore soak conformance format clean
+.PHONY: up test check bench explore fuzz soak conformance format clean
 
 up: $(VENV)/.installed ## set up everything and start the whole cloud on 127.0.0.1
 	@exec $(BIN)/drystone up $(UP)
@@ -25,6 +26,9 @@ bench: $(VENV)/.installed-bench ## figures against a peer, appended to bench/his
 
 explore: $(VENV)/.installed-dev ## crash exploration by seed, for as long as one likes: make explore SEEDS=100000
 	$(BIN)/python -m tests.simulation.explore --seeds $(SEEDS)
+
+fuzz: $(VENV)/.installed-dev ## near-valid requests at the whole surface, for as long as one likes: make fuzz EXAMPLES=100000
+	$(BIN)/python -m tests.fuzz --examples $(EXAMPLES)
 
 soak: $(VENV)/.installed-dev ## mixed load against a model, for as long as one likes: make soak MINUTES=30
 	$(BIN)/python -m tests.soak --minutes $(MINUTES)

@@ -1,0 +1,77 @@
+"""One example: a fresh surface, some clients at once, and a look at what is left when they are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from random import Random
+
+import trio
+
+from store.objects.model import Policy
+from tests.fuzz.asking import Conversation
+from tests.fuzz.surface import Surface, open_surface
+from tests.simulation.house import Machine, open_house
+from tests.simulation.supply import Supply
+from tests.simulation.world import SimClock, run
+from tests.twins.clock import ManualClock
+from tests.twins.objects import MemoryStore
+
+POLICIES = (Policy(0, "copies", default=True), Policy(1, "code", k=2, m=1, codec="zfec"))
+
+Round = Callable[[Sequence[Conversation]], list[int]]
+"""Has the conversations, and gives the statuses of all answers."""
+
+
+async def _converse(surface: Surface, conversations: Sequence[Conversation]) -> list[int]:
+    await surface.probe()
+    surface.statuses.clear()
+    before = surface.held()
+    async with trio.open_nursery() as nursery:
+        for conversation in conversations:
+            nursery.start_soon(surface.hold, conversation)
+    statuses = list(surface.statuses)
+    await surface.probe()
+    after = surface.held()
+    assert after == before, "something is still held"
+    assert not surface.troubles.found, surface.troubles.found
+    return statuses
+
+
+def over_memory(conversations: Sequence[Conversation]) -> list[int]:
+    """Over the object store's contract in dictionaries."""
+
+    async def main() -> list[int]:
+        clock = ManualClock(tick_us=10)
+        store = MemoryStore(clock, POLICIES)
+
+        def held() -> dict[str, int]:
+            return {"uploads": store.uploads_begun - store.uploads_left}
+
+        async with open_surface(store, clock, held) as surface:
+            return await _converse(surface, conversations)
+
+    return _run(main)
+
+
+def over_devices(conversations: Sequence[Conversation]) -> list[int]:
+    """Over the object store itself, on simulated disks."""
+
+    async def main() -> list[int]:
+        async with open_house(Machine(Random(1), 3, POLICIES), Supply()) as house:
+            store = house.store
+
+            def held() -> dict[str, int]:
+                return {
+                    "pins": len(store.pins._counts),
+                    "turns": len(store.rows._turns._waiting),
+                    "buffers": -store._pool._slots.value,
+                }
+
+            async with open_surface(store, SimClock(), held) as surface:
+                return await _converse(surface, conversations)
+
+    return _run(main)
+
+
+def _run(main: Callable[[], Awaitable[list[int]]]) -> list[int]:
+    return run(main, Random(0))
