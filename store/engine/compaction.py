@@ -42,7 +42,7 @@ async def compact_segment(device: Device, segment: int) -> int:
     offset = HEADER_BYTES
     copied = 0
     while True:
-        records, offset = await device.read_segment(segment, offset, CHUNK_BYTES)
+        records, offset = await device.reads.records(segment, offset, CHUNK_BYTES)
         if not records:
             return copied
         waiting = Countdown()

@@ -17,7 +17,6 @@ import trio
 from store.core.countdown import Countdown
 from store.core.disk import Disk
 from store.core.errors import DamageError, DeviceError, DrystoneError, FullError, ReplacedError
-from store.core.limits import CHECK_BYTES
 from store.core.worker import run_in
 from store.engine.block import BlockKey, IndexBlock, encode_link
 from store.engine.block import decode_meta as decode_block
@@ -25,18 +24,10 @@ from store.engine.bulk import BulkWriter, Share, Written
 from store.engine.committer import Committer, Fence, encode_fence
 from store.engine.compaction import compact
 from store.engine.index import Index
-from store.engine.record import (
-    Kind,
-    Sealed,
-    front_bytes,
-    parse_header,
-    read_record,
-    seal,
-    verify_front,
-    verify_payload,
-)
-from store.engine.recovery import Found, Tail, read_bulk, read_log, read_some
-from store.engine.row import STAMP_BYTES, Flag, IndexRow, Location, Row, RowKey, decode_meta, index_key
+from store.engine.reads import Reads
+from store.engine.record import Kind, Sealed, seal
+from store.engine.recovery import Found, Tail, read_bulk, read_log
+from store.engine.row import STAMP_BYTES, Flag, IndexRow, Location, Row, RowKey, index_key
 from store.engine.segment import FOLDER, LOG_SEGMENT_BYTES, SPARES_MAX, SegmentKind, Segments
 from store.engine.superblock import Superblock, read_superblock, write_superblock
 from store.engine.view import Applied, Garbage, View
@@ -47,8 +38,6 @@ FLUSH_SECONDS = 1.0
 """How long the index may lag behind the log: bounds what a start reads again."""
 FLUSH_CHANGES = 20_000
 """The index is written sooner when so much has changed: bounds the memory table."""
-FRONT_BYTES = 1024
-"""Read first when only a record's front is wanted; nearly all fit."""
 FULL_COMPACT_BELOW = 0.9
 """On a full device even a little garbage is worth copying a segment for."""
 _REPLAY_CHANGES = 50_000
@@ -109,8 +98,7 @@ class Device:
         self._bulk_worker = disk.worker("bulk")
         self._bulk_sync_worker = disk.worker("bulk-sync")
         self._index_worker = disk.worker("index")
-        self._read_workers = [disk.worker(f"read-{n}") for n in range(2)]
-        self._reads = 0
+        self.reads = Reads(disk, self.segments)
         self._next_segment = 1
         self._committer: Committer
         self._bulk = BulkWriter(
@@ -214,8 +202,7 @@ class Device:
             self.closed = self.health.failed is None
         for worker in (self._log_worker, self._bulk_worker, self._bulk_sync_worker, self._index_worker):
             worker.close()
-        for worker in self._read_workers:
-            worker.close()
+        self.reads.close()
         self._index.close()
 
     async def _last_commit(self) -> None:
@@ -271,7 +258,7 @@ class Device:
         location = row.location
         while True:
             try:
-                return await self._load_row(location, payload=payload)
+                return await self.reads.row(location, payload=payload)
             except DamageError as error:
                 # Compaction may have moved it since the index was read: then look again.
                 now = self.view.row(packed_key)
@@ -281,23 +268,6 @@ class Device:
                     self.report_damage(packed_key, str(error))
                     raise
                 location = now.location
-
-    async def _load_row(self, location: Location, *, payload: bool) -> Row:
-        segment, offset, length = location
-        wanted = length if payload else min(length, FRONT_BYTES)
-        data = await self._read(segment, offset, wanted)
-        if payload:
-            _, meta, body = read_record(data, segment=segment, offset=offset)
-            return decode_meta(meta, body)
-        header = parse_header(data, segment=segment, offset=offset)
-        if header is None:
-            raise DamageError(f"no record at {offset} in segment {segment:016x}")
-        if front_bytes(header) > len(data):
-            data = await self._read(segment, offset, min(length, front_bytes(header)))
-        front = verify_front(header, data)
-        if front is None:
-            raise DamageError(f"record at {offset} in segment {segment:016x} fails its checksum")
-        return decode_meta(front[1])
 
     async def list_rows(
         self,
@@ -419,7 +389,7 @@ class Device:
         self._check_alive()
         entry = self._block(key)
         try:
-            return await self._read_payload(entry, start, entry.payload_bytes if stop is None else stop)
+            return await self.reads.block(entry, start, entry.payload_bytes if stop is None else stop)
         except DamageError as error:
             self.report_damage(b"d" + key.data_id, str(error))
             raise
@@ -430,25 +400,6 @@ class Device:
             raise DamageError(f"device {self.id} has no block {key.block} of {key.data_id.hex()}")
         return entry
 
-    async def _read_payload(self, entry: IndexBlock, start: int, stop: int) -> memoryview:
-        segment, offset, length = entry.location
-        stop = min(stop, entry.payload_bytes)
-        if stop - start > entry.payload_bytes // 2:
-            data = await self._read(segment, offset, length)
-            _, _, payload = read_record(data, segment=segment, offset=offset)
-            return payload[start:stop]
-        front_data = await self._read(segment, offset, entry.payload_at)
-        header = parse_header(front_data, segment=segment, offset=offset)
-        front = verify_front(header, front_data) if header is not None else None
-        if front is None:
-            raise DamageError(f"record at {offset} in segment {segment:016x} fails its checksum")
-        first = start // CHECK_BYTES
-        low = first * CHECK_BYTES
-        high = min(-(-stop // CHECK_BYTES) * CHECK_BYTES, entry.payload_bytes)
-        piece = await self._read(segment, offset + entry.payload_at + low, high - low)
-        verify_payload(front[0], piece, first)
-        return memoryview(piece)[start - low : stop - low]
-
     async def owners(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, RowKey]], bytes]:
         """(data id, key of the row that they were written for) of data here behind a data id, and the data id to go on
         behind (empty at the end). Data whose record cannot be read are left out."""
@@ -456,13 +407,8 @@ class Device:
         page = self.view.first_blocks(after, limit)
         owners = []
         for data_id, entry in page:
-            segment, offset, length = entry.own
             try:
-                data = await self._read(segment, offset, length if entry.link else entry.payload_at)
-                header = parse_header(data, segment=segment, offset=offset)
-                front = verify_front(header, data) if header is not None else None
-                if front is not None:
-                    owners.append((data_id, decode_block(front[1])[1]))
+                owners.append((data_id, decode_block(await self.reads.meta(entry.own))[1]))
             except DamageError as error:
                 self.report_damage(b"d" + data_id, str(error))
         return owners, page[-1][0] if len(page) == limit else b""
@@ -584,11 +530,6 @@ class Device:
         ]
         return sorted(found, key=lambda segment: live[segment])
 
-    async def read_segment(self, segment: int, offset: int, length: int) -> tuple[list[Found], int]:
-        """Valid records of a log segment from `offset` on, about `length` bytes of them, and where to go on."""
-        file = self.segments.file(segment)
-        return await run_in(self._read_workers[-1], lambda: read_some(file, segment, offset, length))
-
     def submit_move(self, packed_key: bytes, found: Found, done: Done) -> None:
         """Copy a live row's record to the end of the log, and point the index at the copy if it is still current."""
         copy = seal(Kind.ROW, bytes(found.meta), bytes(found.payload))
@@ -621,8 +562,7 @@ class Device:
         if self._making_spare or self.full or len(self.segments.spares) >= self._options.spares:
             return
         self._making_spare = True
-        worker = self._read_workers[-1]
-        worker.submit(self.segments.make_spare, self._made_spare)
+        self.reads.background.submit(self.segments.make_spare, self._made_spare)
 
     def _made_spare(self, result: object) -> None:
         self._making_spare = False
@@ -681,19 +621,6 @@ class Device:
         superblock = self._superblock
         await run_in(self._index_worker, lambda: write_superblock(self._disk, superblock))
         self.trusted = trusted
-
-    async def _read(self, segment: int, offset: int, length: int) -> bytes:
-        """Bytes of a segment: at once if they are in memory, else through a worker."""
-        file = self.segments.file(segment)
-        try:
-            data = file.read_cached(offset, length)
-            if data is None:
-                self._reads += 1
-                worker = self._read_workers[self._reads % len(self._read_workers)]
-                data = await run_in(worker, lambda: file.read(offset, length))
-        except OSError as error:
-            raise DamageError(f"reading segment {segment:016x} failed: {error}") from error
-        return data
 
     def free_bytes(self) -> int:
         return self._disk.free_bytes()
