@@ -11,6 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Upper bounds in seconds."""
+METHODS = frozenset({"COPY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+"""Counted by name. Any token may be a method, so all others are counted as one."""
 _DEVICE_GAUGES = {
     "free_bytes": "Space that the file system has left.",
     "live_bytes": "Bytes of live records.",
@@ -35,7 +37,7 @@ class Requests:
         self.seconds = 0.0
 
     def finished(self, method: str, status: int, seconds: float) -> None:
-        self.counts[method, status] += 1
+        self.counts[method if method in METHODS else "other", status] += 1
         self.buckets[bisect_left(BUCKETS, seconds)] += 1
         self.seconds += seconds
 
