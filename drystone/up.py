@@ -143,7 +143,8 @@ async def _serve(
     requests = Requests()
     metrics = Metrics(requests, partial(device_rows, node), node.progress.rows)
     others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}
-    front: App = Front(SwiftApp(node.store, identity, swift), others, requests, metrics)
+    app = SwiftApp(node.store, identity, swift)
+    front: App = Front(app, others, requests, metrics)
     if swift.storage_domains:
         front = DomainRemap(front, swift)
     began = time.monotonic()
@@ -155,6 +156,7 @@ async def _serve(
     inside = await control.listen(node.folder)
     async with trio.open_nursery() as nursery:
         await nursery.start(identity.run)
+        nursery.start_soon(app.run, node.progress.loop("remove owned segments"))
         await nursery.start(partial(serve, front, listeners, tls=tls, shutdown=stop))
         await nursery.start(
             partial(serve, control.control_app(node.registry, status, node.scrubber.want), [inside], shutdown=stop)

@@ -11,12 +11,14 @@ from authn.identity import Authenticator
 from gateway.swift import auth, cors, crossdomain, info, routes, tempurl
 from gateway.swift.config import Config
 from gateway.swift.errors import PLAIN, RefusedError, cause, refusal
+from gateway.swift.owned_claims import Claims
 from gateway.swift.request import Receive, Request, Scope, Send
 from gateway.swift.service import Service
 from gateway.swift.versioned_store import VersionedStore
 from store.core.clock import Clock, SystemClock
 from store.core.entropy import PooledRandom, Random
 from store.objects.interface import ObjectStore
+from store.replicator.progress import Progress
 
 _log = structlog.get_logger(__name__)
 
@@ -35,17 +37,25 @@ class SwiftApp:
     ) -> None:
         config = config or Config()
         clock = clock or SystemClock()
+        random = random or PooledRandom()
+        claims = Claims(store, clock, random)
         self._service = Service(
-            store=VersionedStore(store, clock),
+            store=VersionedStore(store, clock, claims.gone),
+            claims=claims,
             config=config,
             limits=config.limits,
             clock=clock,
-            random=random or PooledRandom(),
+            random=random,
             policies={policy.index: policy for policy in store.policies},
         )
         self._authenticator = authenticator
         self._anonymous = auth.Anonymous(config)
         self._info = info.body(self._service)
+
+    async def run(self, progress: Progress) -> None:
+        """Do what is owed after requests were answered, until cancelled: segments go after the manifest that owned
+        them. One process of a store is enough to run this, and any number may."""
+        await self._service.claims.run(progress)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

@@ -74,6 +74,7 @@ def capabilities(service: Service) -> dict[str, Any]:
             "yield_frequency": config.heartbeat_seconds,
             "min_segment_size": 1,
             "allow_async_delete": True,
+            "allow_owned_segments": True,
         },
         "tempurl": {
             "methods": list(config.tempurl_methods),

@@ -9,6 +9,7 @@ from gateway.swift import account_acl, etag_quoter
 from gateway.swift.auth import User
 from gateway.swift.config import Config, Limits
 from gateway.swift.errors import RefusedError
+from gateway.swift.owned_claims import Claims
 from gateway.swift.request import Request
 from gateway.swift.versioned_store import VersionedStore
 from store.core.clock import Clock
@@ -24,6 +25,7 @@ class Service:
     """The gateway's surroundings, made once."""
 
     store: VersionedStore
+    claims: Claims
     config: Config
     limits: Limits
     clock: Clock

@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import trio
 
-from gateway.swift import conditions, large_report, object_put, quotas, ranges, slo_manifest, slo_read, symlink
+from gateway.swift import (
+    conditions,
+    large_report,
+    object_put,
+    quotas,
+    ranges,
+    slo_manifest,
+    slo_owned,
+    slo_read,
+    small,
+    symlink,
+)
 from gateway.swift.dates import iso
 from gateway.swift.errors import RefusedError, bad_request, refusal, status_line
 from gateway.swift.heartbeat import beating
 from gateway.swift.large_report import Problem
 from gateway.swift.listing_formats import LISTED_BYTES, LISTED_SLO_ETAG
+from gateway.swift.owned_claims import Seen
+from gateway.swift.owned_marks import LISTED_OWNS, OWNS
 from gateway.swift.request import Request, is_true
 from gateway.swift.service import Service
 from gateway.swift.slo_manifest import ManifestError, Wanted
 from gateway.swift.view import LINK_TARGET, SLO_ETAG, SLO_SIZE, STATIC
 from store.core.errors import CallerError
-from store.core.limits import INLINE_BYTES_MAX
 from store.objects.model import ALWAYS, Condition, Container, ObjectHead, ObjectInfo
 
 _LOOKERS = 8
@@ -27,6 +40,17 @@ _LOOKERS = 8
 
 _ENTRIES_PER_SEGMENT = 10
 """Entries of a manifest, inline data too, for each segment that it may name; all are in memory while it is read."""
+
+
+@dataclass(slots=True)
+class _Looked:
+    """What was found of a manifest's segments: the entries to keep and their total size, and what is wrong with them.
+    `owned` are those that the manifest is to own, each once."""
+
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    total: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    owned: list[Seen] | None = None
 
 
 async def put(service: Service, request: Request) -> None:
@@ -67,23 +91,24 @@ async def put_manifest(
         raise RefusedError(413, f"Number of object-backed segments must be <= {service.limits.max_manifest_segments}")
     if len(wanted) > service.limits.max_manifest_segments * _ENTRIES_PER_SEGMENT:
         raise RefusedError(413, "Too many inline data segments")
+    owning = slo_owned.asked(request)
     kind = large_report.accepted(request) or "text/plain"
     if not is_true(request.query.get("heartbeat")):
-        entries, total, problems = await _look(service, request, wanted)
-        if problems:
-            raise RefusedError(400, large_report.body(kind, {}, problems, "upload"), kind=kind.encode())
-        info, etag = await _keep(service, request, container, entries, total, head, condition)
+        looked = await _look(service, request, wanted, owning=owning)
+        if looked.problems:
+            raise RefusedError(400, large_report.body(kind, {}, looked.problems, "upload"), kind=kind.encode())
+        info, etag = await _keep(service, request, container, looked, head, condition)
         await request.respond(201, object_put.created(info, etag) + (extra or []))
         return
     request.begin(202, [(b"content-type", kind.encode())], None)
     report: dict[str, Any] = {"Response Status": status_line(201), "Response Body": ""}
-    problems = []
+    looked = _Looked()
     async with beating(service, request, kind, at_once=True) as heart:
         try:
-            entries, total, problems = await _look(service, request, wanted)
-            if problems:
+            looked = await _look(service, request, wanted, owning=owning)
+            if looked.problems:
                 raise RefusedError(400)
-            info, etag = await _keep(service, request, container, entries, total, head, condition)
+            info, etag = await _keep(service, request, container, looked, head, condition)
             fields = dict(object_put.created(info, etag))
             report["Etag"] = fields[b"etag"].decode()
             report["Last Modified"] = fields[b"last-modified"].decode()
@@ -93,54 +118,55 @@ async def put_manifest(
                 raise
             report["Response Status"] = status_line(answer.status)
             report["Response Body"] = answer.text
-    await request.push(heart.separator + large_report.body(kind, report, problems, "upload"))
+    await request.push(heart.separator + large_report.body(kind, report, looked.problems, "upload"))
     await request.end()
 
 
-async def _look(
-    service: Service, request: Request, wanted: list[Wanted]
-) -> tuple[list[dict[str, Any]], int, list[Problem]]:
-    """The entries to keep and their total size; what is wrong with them."""
-    found: dict[str, ObjectInfo | str] = {}
+async def _look(service: Service, request: Request, wanted: list[Wanted], *, owning: bool) -> _Looked:
+    found: dict[str, Seen | str] = {}
     paths = iter({segment.path: None for segment in wanted if segment.data is None})
 
     async def look() -> None:
         for path in paths:
-            found[path] = await _head(service, request, path)
+            found[path] = await _head(service, request, path, owning=owning)
 
     async with trio.open_nursery() as nursery:
         for _ in range(min(_LOOKERS, len(wanted))):
             nursery.start_soon(look)
-    entries: list[dict[str, Any]] = []
-    problems: list[Problem] = []
-    total = 0
+    looked = _Looked()
     for index, segment in enumerate(wanted):
         if segment.data is not None:
-            entries.append({"data": base64.b64encode(segment.data).decode()})
-            total += len(segment.data)
+            looked.entries.append({"data": base64.b64encode(segment.data).decode()})
+            looked.total += len(segment.data)
             continue
-        info = found[segment.path]
-        if isinstance(info, str):
-            problems.append((slo_manifest.quoted(segment.path), info))
+        seen = found[segment.path]
+        if isinstance(seen, str):
+            looked.problems.append((slo_manifest.quoted(segment.path), seen))
             continue
-        entry, length = _entry(segment, info, problems, last=index == len(wanted) - 1)
-        entries.append(entry)
-        total += length
-    return entries, total, problems
+        entry, length = _entry(segment, seen.info, looked.problems, last=index == len(wanted) - 1)
+        looked.entries.append(entry)
+        looked.total += length
+    if owning:
+        named = [seen for seen in found.values() if isinstance(seen, Seen)]
+        looked.owned = list({(seen.container.id, seen.info.name): seen for seen in named}.values())
+    return looked
 
 
-async def _head(service: Service, request: Request, path: str) -> ObjectInfo | str:
+async def _head(service: Service, request: Request, path: str, *, owning: bool) -> Seen | str:
+    """What is there of a segment, or why it cannot be one."""
     name, _, object_name = path.lstrip("/").partition("/")
     try:
         container = await service.container(request, reading=True, name=name)
         info = await service.store.head(container, object_name)
+        if owning and (refused := slo_owned.refused(request, container, info)):
+            return refused
         if LINK_TARGET in info.head.headers:
-            _, info = await symlink.target(service, request, container, info)
+            container, info = await symlink.target(service, request, container, info)
     except RefusedError as error:
         return status_line(error.status)
     except CallerError:
         return status_line(404)
-    return info
+    return Seen(container, info)
 
 
 def _entry(segment: Wanted, info: ObjectInfo, problems: list[Problem], *, last: bool) -> tuple[dict[str, Any], int]:
@@ -179,29 +205,24 @@ async def _keep(
     service: Service,
     request: Request,
     container: Container,
-    entries: list[dict[str, Any]],
-    total: int,
+    looked: _Looked,
     head: ObjectHead,
     condition: Condition,
 ) -> tuple[ObjectInfo, str]:
-    etag = slo_manifest.etag_of(entries)
+    etag = slo_manifest.etag_of(looked.entries)
     wanted = object_put.wanted_etag(request)
     if wanted and wanted != etag:
         raise RefusedError(422)
-    kept = json.dumps(entries).encode()
-    notes = {STATIC: "True", SLO_ETAG: etag, SLO_SIZE: str(total)}
+    kept = json.dumps(looked.entries).encode()
+    notes = {STATIC: "True", SLO_ETAG: etag, SLO_SIZE: str(looked.total)}
     head = ObjectHead(
         head.content_type,
         {**head.headers, **notes},
-        {LISTED_BYTES: str(total), LISTED_SLO_ETAG: etag},
+        {LISTED_BYTES: str(looked.total), LISTED_SLO_ETAG: etag},
         head.expires_at,
     )
-    name = request.object
-    if len(kept) <= INLINE_BYTES_MAX:
-        info = await service.store.put(container, name, kept, head, condition)
-    else:
-        async with service.store.upload(container, name, len(kept)) as upload:
-            await upload.write(kept)
-            await upload.digest()
-            info = await upload.commit(head, condition)
-    return info, etag
+    if looked.owned is None:
+        return await small.keep(service.store, container, request.object, kept, head, condition), etag
+    async with service.claims.making(container, request.object, looked.owned) as token:
+        head = replace(head, headers={**head.headers, OWNS: token}, listing={**head.listing, LISTED_OWNS: token})
+        return await small.keep(service.store, container, request.object, kept, head, condition), etag

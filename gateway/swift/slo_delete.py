@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 from gateway.swift import large_report, slo_manifest, version_object
 from gateway.swift.errors import HTML, PLAIN, RefusedError, status_line
 from gateway.swift.large_report import Problem
+from gateway.swift.owned_marks import OWNS
 from gateway.swift.request import Request, is_true
 from gateway.swift.service import Service
 from gateway.swift.slo_manifest import Segment
 from gateway.swift.view import STATIC, whole
-from store.core.errors import NotFoundError
+from store.core.errors import NotFoundError, RetryableError
 from store.objects.interface import OpenObject
 from store.objects.model import Container
 
@@ -28,7 +29,8 @@ async def delete(service: Service, request: Request) -> None:
         raise RefusedError(406)
     deleted = missing = 0
     problems: list[Problem] = []
-    for path in await _paths(service, request, container, problems):
+    owning: list[str] = []
+    for path in await _paths(service, request, container, problems, owning):
         outcome = await _remove(service, request, path)
         if outcome == 204:
             deleted += 1
@@ -36,6 +38,9 @@ async def delete(service: Service, request: Request) -> None:
             missing += 1
         else:
             problems.append((slo_manifest.quoted(path), status_line(outcome)))
+    for token in owning:
+        with suppress(RetryableError):  # what is left is told to the claims already
+            deleted += await service.claims.settle(token, seen=True)
     report: dict[str, Any] = {
         "Response Status": status_line(400 if problems else 200),
         "Response Body": "",
@@ -45,8 +50,11 @@ async def delete(service: Service, request: Request) -> None:
     await request.respond(200, [(b"content-type", kind.encode())], large_report.body(kind, report, problems, "delete"))
 
 
-async def _paths(service: Service, request: Request, container: Container, problems: list[Problem]) -> list[str]:
-    """All segments of the request's manifest and of those within it, each before the manifest that names it."""
+async def _paths(
+    service: Service, request: Request, container: Container, problems: list[Problem], owning: list[str]
+) -> list[str]:
+    """All segments of the request's manifest and of those within it, each before the manifest that names it. Manifests
+    that own theirs go alone, to be settled afterwards: their tokens are added to `owning`."""
     first = Segment(container.name, request.object, 0, "", 0, 0, True)
     paths: list[str] = []
     waiting: list[tuple[Segment, bool]] = [(first, False)]
@@ -63,7 +71,7 @@ async def _paths(service: Service, request: Request, container: Container, probl
             continue
         seen.add((segment.container, segment.object))
         try:
-            inner = await _segments(service, request, segment.container, segment.object)
+            inner = await _segments(service, request, segment.container, segment.object, owning)
         except RefusedError as error:
             if error.status == 404:
                 paths.append(path)
@@ -75,12 +83,15 @@ async def _paths(service: Service, request: Request, container: Container, probl
     return paths
 
 
-async def _segments(service: Service, request: Request, container: str, name: str) -> list[Segment]:
+async def _segments(service: Service, request: Request, container: str, name: str, owning: list[str]) -> list[Segment]:
     held = await service.container(request, reading=False, name=container)
     try:
         async with _opening(service, request, held, name) as opened:
             if STATIC not in opened.info.head.headers:
                 raise RefusedError(400, "Not an SLO manifest")
+            if OWNS in opened.info.head.headers:
+                owning.append(opened.info.head.headers[OWNS])
+                return []
             return slo_manifest.load(await whole(opened))
     except NotFoundError:
         raise RefusedError(404, "SLO manifest not found") from None
@@ -112,9 +123,8 @@ async def _remove(service: Service, request: Request, path: str) -> int:
 
 async def _delete_one_container(service: Service, request: Request, container: Container) -> None:
     """`async=on`: answer as Swift does; the segments, which must be plain and in one container, go at once."""
-    segments = [
-        segment for segment in await _segments(service, request, container.name, request.object) if segment.data is None
-    ]
+    found = await _segments(service, request, container.name, request.object, [])
+    segments = [segment for segment in found if segment.data is None]
     names = sorted({segment.container for segment in segments})
     if len(names) > 1:
         listed = ", ".join(f'"{slo_manifest.quoted(name)}"' for name in names)

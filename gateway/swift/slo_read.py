@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.swift import slo_manifest, symlink
+from gateway.swift import slo_manifest, slo_owned, symlink
 from gateway.swift.errors import Fields, RefusedError, SegmentError, bad_request
 from gateway.swift.request import Request
 from gateway.swift.service import Service
@@ -23,7 +23,7 @@ def described(info: ObjectInfo) -> tuple[int, str]:
 
 def own_fields(info: ObjectInfo) -> Fields:
     """Fields that only a static large object has."""
-    return [(b"x-manifest-etag", info.etag.encode())]
+    return [(b"x-manifest-etag", info.etag.encode()), *slo_owned.fields(info)]
 
 
 async def manifest_view(request: Request, opened: OpenObject) -> View:

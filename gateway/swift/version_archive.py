@@ -15,6 +15,7 @@ import trio
 
 from gateway.swift.errors import RefusedError
 from gateway.swift.name_locks import NameLocks
+from gateway.swift.owned_marks import OWNS
 from gateway.swift.version_names import (
     ARCHIVED,
     ENABLED,
@@ -44,8 +45,9 @@ _UNKEPT = frozenset({VERSION_ID, VERSION_PLACE})
 class Archive:
     """The versions of objects, and which is the current one."""
 
-    def __init__(self, store: ObjectStore, clock: Clock, locks: NameLocks) -> None:
+    def __init__(self, store: ObjectStore, clock: Clock, locks: NameLocks, gone: Callable[[str], None]) -> None:
         self._store = store
+        self._gone = gone
         self._clock = clock
         self._locks = locks
         self._last = 0
@@ -166,7 +168,9 @@ class Archive:
                 with suppress(PreconditionError):
                     await self.pointers.take(container, row, lambda taken: taken[POINTER] == row.head.headers[POINTER])
                 named = NULL
-            await self._store.delete(await self.hidden(container), version_name(name, ticks))
+            version = await self._store.delete(await self.hidden(container), version_name(name, ticks))
+        if OWNS in version.head.headers:
+            self._gone(version.head.headers[OWNS])
         return named
 
     async def restore(self, container: Container, name: str, ticks: int) -> ObjectInfo:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import unquote
 
 from gateway.swift.errors import PLAIN, RefusedError, bad_request
+from gateway.swift.owned_marks import OWNING
 from gateway.swift.request import Request, is_true
 from gateway.swift.version_names import ARCHIVED, ENABLED, HISTORY, MODE, STACK, SUSPENDED
 
@@ -52,6 +53,8 @@ def _location(request: Request, present: Mapping[str, str]) -> dict[str, str | N
     if len(wanted) > 1:
         raise bad_request(f"Only one of {LOCATION} or {HISTORY_LOCATION} may be specified")
     removed: dict[str, str | None] = dict.fromkeys(FLAGS)
+    if wanted and OWNING in present:
+        raise RefusedError(409, "Manifests in this container own their segments, of which no copy is kept.", kind=PLAIN)
     for name, value in wanted.items():
         container = unquote(value)
         if "/" in container or "\0" in container:

@@ -5,12 +5,13 @@ Features read and write objects and know nothing of versions. A container withou
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 
 from gateway.swift.errors import PLAIN, RefusedError
 from gateway.swift.name_locks import NameLocks
+from gateway.swift.owned_marks import OWNING, OWNS
 from gateway.swift.version_archive import Archive, is_archived
 from gateway.swift.version_names import (
     ENABLED,
@@ -46,12 +47,14 @@ from store.objects.model import (
 
 
 class VersionedStore:
-    """An `ObjectStore` over another, and what is asked of versions besides."""
+    """An `ObjectStore` over another, and what is asked of versions besides. `gone` is told the token of a manifest that
+    owned its segments and is no more."""
 
-    def __init__(self, store: ObjectStore, clock: Clock) -> None:
+    def __init__(self, store: ObjectStore, clock: Clock, gone: Callable[[str], None]) -> None:
         self._store = store
+        self._gone = gone
         locks = NameLocks()
-        self.archive = Archive(store, clock, locks)
+        self.archive = Archive(store, clock, locks, gone)
         self._stack = Stack(store, clock, locks, self.archive.pointers)
 
     @property
@@ -187,6 +190,13 @@ class VersionedStore:
     async def put(
         self, container: Container, name: str, data: Buffer, head: ObjectHead, condition: Condition = ALWAYS
     ) -> ObjectInfo:
+        if OWNING in container.headers:
+            return await self._over(container, name, lambda: self._put(container, name, data, head, condition))
+        return await self._put(container, name, data, head, condition)
+
+    async def _put(
+        self, container: Container, name: str, data: Buffer, head: ObjectHead, condition: Condition
+    ) -> ObjectInfo:
         mode = container.headers.get(MODE)
         if mode is None:
             return await self._store.put(container, name, data, head, condition)
@@ -208,9 +218,33 @@ class VersionedStore:
         )
 
     def upload(self, container: Container, name: str, size: int | None = None) -> AbstractAsyncContextManager[Upload]:
+        if OWNING in container.headers:
+            return self._upload_over(container, name, size)
         if MODE not in container.headers:
             return self._store.upload(container, name, size)
         return self._upload(container, name, size)
+
+    @asynccontextmanager
+    async def _upload_over(self, container: Container, name: str, size: int | None) -> AsyncIterator[Upload]:
+        begun = self._upload if MODE in container.headers else self._store.upload
+        async with begun(container, name, size) as upload:
+
+            async def commit(head: ObjectHead, condition: Condition) -> ObjectInfo:
+                return await self._over(container, name, lambda: upload.commit(head, condition))
+
+            yield SteppedUpload(upload, commit)
+
+    async def _over(self, container: Container, name: str, write: Callable[[], Awaitable[ObjectInfo]]) -> ObjectInfo:
+        """Write over an object that may be a manifest which owns its segments."""
+        row = await self.archive.pointers.row(container, name)
+        info = await write()
+        if row is not None:
+            self._tell(row)
+        return info
+
+    def _tell(self, removed: ObjectInfo) -> None:
+        if OWNS in removed.head.headers:
+            self._gone(removed.head.headers[OWNS])
 
     @asynccontextmanager
     async def _upload(self, container: Container, name: str, size: int | None) -> AsyncIterator[Upload]:
@@ -254,19 +288,22 @@ class VersionedStore:
     async def delete(self, container: Container, name: str, condition: Condition = ALWAYS) -> ObjectInfo:
         mode = container.headers.get(MODE)
         if mode is None:
-            return await self._store.delete(container, name, condition)
-        if mode == ENABLED:
-            return await self.archive.delete(container, name, condition)
-        if mode == SUSPENDED:
-            return await self._store.delete(container, name, await self._stored(container, name, condition))
-        return await self._stack.delete(container, name, condition)
+            info = await self._store.delete(container, name, condition)
+        elif mode == ENABLED:
+            info = await self.archive.delete(container, name, condition)
+        elif mode == SUSPENDED:
+            info = await self._store.delete(container, name, await self._stored(container, name, condition))
+        else:
+            info = await self._stack.delete(container, name, condition)
+        self._tell(info)
+        return info
 
     # -- one version ---------------------------------------------------------------------------------------------
 
     async def delete_row(self, container: Container, name: str) -> None:
         """Remove the object as its container has it, without a note in the hidden one."""
         if is_archived(container):
-            await self._store.delete(container, name)
+            self._tell(await self._store.delete(container, name))
         else:
             await self.delete(container, name)
 

@@ -310,6 +310,13 @@ class MemoryStore:
         held.objects[name] = _Row(info, data)
         return info
 
+    def collect_expired(self) -> None:
+        """What an expirer does in its own time."""
+        for account in self._accounts.values():
+            for container in account.containers.values():
+                for name in [name for name, row in container.objects.items() if self._expired(row)]:
+                    del container.objects[name]
+
     # -- looking up ----------------------------------------------------------------------------------------------
 
     def _account(self, name: str) -> _AccountRow:
