@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.asking import Ask, Cast, Conversation, Ending, Framing
 from tests.fuzz.valid import requests
-from tests.fuzz.words import FIELDS, PARAMETERS, odd
+from tests.fuzz.words import FIELDS, PARAMETERS, odd, rude
 
 Draw = st.DrawFn
 Damage = Callable[[Draw, Ask], Ask]
@@ -121,7 +121,7 @@ def conversations(draw: Draw, cast: Cast) -> Conversation:
     raw = b"".join(rendered)
     for _ in range(draw(st.sampled_from([0, 0, 0, 0, 0, 0, 1, 3]))):
         at = draw(st.integers(0, len(raw)))
-        raw = raw[:at] + draw(odd) + raw[at + draw(st.integers(0, 3)) :]
+        raw = raw[:at] + draw(rude) + raw[at + draw(st.integers(0, 3)) :]
     if not draw(st.integers(0, 7)):
         raw = raw[: draw(st.integers(0, len(raw)))]
     places = draw(st.lists(st.integers(0, 2**20), max_size=6))

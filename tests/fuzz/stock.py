@@ -11,6 +11,12 @@ LARGE = bytes(range(256)) * 300
 
 CONTAINERS = ("plain", "seg", "ver", "old", "arch", "web", "quota", "code", "none", "new")
 OBJECTS = ("small", "large", "slo", "nested", "dlo", "link", "hard", "ver", "index.html", "d/e", "né", "none")
+THERE = (
+    "plain/small", "plain/large", "plain/slo", "plain/nested", "plain/dlo", "plain/link", "plain/hard", "plain/d/e",
+    "ver/ver", "old/ver", "web/index.html", "web/d", "web/d/", "web/d/e", "web/none", "code/large", "seg/a",
+    "quota/small",
+)  # fmt: skip
+"""Paths of what is there, or shown as if it were."""
 
 
 def stock(cast: Cast) -> list[Ask]:
@@ -52,7 +58,7 @@ def stock(cast: Cast) -> list[Ask]:
     ]  # fmt: skip
 
 
-def settings(cast: Cast) -> Ask:
+def account_settings(cast: Cast) -> Ask:
     """The account's own headers."""
     fields = (
         (b"Host", b"cloud.test"),

@@ -38,7 +38,7 @@ from store.objects.interface import ObjectStore
 from store.registry import memory_registry
 from tests.fuzz.answers import Answer, Heard, read
 from tests.fuzz.asking import Ask, Cast, Conversation, Ending
-from tests.fuzz.stock import settings, stock
+from tests.fuzz.stock import account_settings, stock
 from tests.gateway_swift.client import CountingRandom
 from tests.twins.clock import DAWN_US
 from tests.twins.identity import MemoryAuthenticator
@@ -246,7 +246,7 @@ async def open_surface(store: ObjectStore, clock: Clock, held: Held) -> AsyncIte
         await nursery.start(_follow, identity)
         surface = Surface(front, ticker, held, troubles)
         await surface.ask(Ask(b"PUT", b"/v1/AUTH_calm-id/c", ((b"Host", b"a"), (b"X-Auth-Token", b"calm"))))
-        await surface.ask(*stock(CAST), settings(CAST))
+        await surface.ask(*stock(CAST), account_settings(CAST))
         surface.statuses.clear()
         yield surface
         nursery.cancel_scope.cancel()
