@@ -29,7 +29,7 @@ from gateway.swift.version_pointer import ABSENT, TRIES
 from gateway.swift.view import whole
 from store.core.clock import Clock
 from store.core.entropy import Random
-from store.core.errors import BusyError, CallerError, DrystoneError, NotFoundError, PreconditionError
+from store.core.errors import BusyError, CallerError, DrystoneError, NotFoundError, PreconditionError, RetryableError
 from store.core.limits import LISTING_ROWS_MAX
 from store.objects.interface import ObjectStore
 from store.objects.model import Container, ListingQuery, ObjectEntry, ObjectHead, ObjectInfo
@@ -92,14 +92,16 @@ class Claims:
             await _each(segments, lambda seen: self._mark(seen, token))
             yield token
         except (CallerError, RefusedError):  # not written for certain; after other errors it may be there
-            with trio.CancelScope(shield=True), suppress(DrystoneError, _WithdrawnError):  # a round does it else
-                await self._become(token, _WITHDRAWN)
-                await self.settle(token)
+            with trio.CancelScope(shield=True), suppress(RetryableError):  # a round does it else
+                await self._withdraw(segments, token)
             raise
         try:
             await self._become(token, _HELD)
-        except (_WithdrawnError, NotFoundError):
-            await self._take_back(container, name, token)
+        except (_WithdrawnError, NotFoundError):  # given up, or settled already
+            there = await self._take_back(container, name, token)
+            await self._withdraw(segments, token)
+            if there:
+                raise BusyError("the manifest took too long") from None
 
     async def _note_owning(self, container: Container) -> None:
         if OWNING not in container.headers:
@@ -148,14 +150,25 @@ class Claims:
 
         await self._store.update(await self._made(), token, edit)
 
-    async def _take_back(self, container: Container, name: str, token: str) -> None:
-        """The claim was given up, or settled, while the manifest was written."""
+    async def _withdraw(self, segments: Iterable[Seen], token: str) -> None:
+        """Take all marks away, also those that were made after the claim was given up."""
+        with suppress(NotFoundError, _WithdrawnError):
+            await self._become(token, _WITHDRAWN)
+
+        async def unmark(seen: Seen) -> None:
+            with suppress(NotFoundError):
+                await self._release_one(seen.container, seen.info.name, token, unmade=True)
+
+        await _each(segments, unmark)
+        await self._forget(token)
+
+    async def _take_back(self, container: Container, name: str, token: str) -> bool:
+        """Remove a manifest that has no claim. False where somebody has removed it or written over it since."""
         try:
             await self._store.delete(container, name, check=is_owned_by(token))
         except (NotFoundError, PreconditionError):
-            if not is_archived(container):
-                return  # it was there, and was removed or written over since
-        raise BusyError("the manifest took too long")
+            return is_archived(container)  # it may be a version, and is left as one that owns nothing
+        return True
 
     # -- a manifest goes -----------------------------------------------------------------------------------------
 
@@ -224,15 +237,20 @@ class Claims:
             container_name, container_id, name = segment
             with suppress(NotFoundError):
                 container = await self._store.container(account, container_name)
-                if container.id.hex() == container_id and await self._release_one(container, name, claim.name, unmade):
+                if container.id.hex() != container_id:
+                    return
+                if await self._release_one(container, name, claim.name, unmade=unmade):
                     removed.append(name)
 
         await _each(segments, release)
-        with suppress(NotFoundError):
-            await self._store.delete(claims, claim.name)
+        await self._forget(claim.name)
         return len(removed)
 
-    async def _release_one(self, container: Container, name: str, token: str, unmade: bool) -> bool:
+    async def _forget(self, token: str) -> None:
+        with suppress(NotFoundError):
+            await self._store.delete(await self._made(), token)
+
+    async def _release_one(self, container: Container, name: str, token: str, *, unmade: bool) -> bool:
         """Take a segment's mark away, and the segment where that was the last; whether it was."""
 
         def goes(info: ObjectInfo) -> bool:
