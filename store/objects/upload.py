@@ -307,8 +307,8 @@ class DataUpload:
         for number in self.placement.placed.devices:
             if number in self._failures:
                 continue
+            vote.begun()
             try:
-                vote.begun()
                 self._devices[number].submit_sync(self._losses[number], partial(self._synced, number, vote))
             except DrystoneError as error:
                 self._synced(number, vote, error)
@@ -355,21 +355,24 @@ class _Vote:
 
     def __init__(self, needed: int) -> None:
         self._needed = needed
-        self._open = 0
+        self._open = 1  # held until `wait`, so that answers which come at once do not end it early
         self._decided = trio.Event()
 
     def begun(self) -> None:
         self._open += 1
 
     def answered(self, *, good: bool) -> None:
-        self._open -= 1
         self._needed -= good
+        self._close_one()
+
+    def _close_one(self) -> None:
+        self._open -= 1
         if self._needed <= 0 or not self._open:
             self._decided.set()
 
     async def wait(self) -> None:
-        if self._open and self._needed > 0:
-            await self._decided.wait()
+        self._close_one()
+        await self._decided.wait()
 
 
 def mark_row(target: RowKey, data_id: bytes, flags: int = 0) -> Row:
