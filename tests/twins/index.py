@@ -26,6 +26,10 @@ def _no_step(_what: str) -> None:
     """No fault comes."""
 
 
+def _nobody(_damage: DamageError) -> None:
+    """No device has taken this index yet."""
+
+
 class SimIndex:
     """Keeps the contract of `store.engine.index.Index`. `step` is called before each write, and may raise: then the
     write survives, or does not, as `random` has it, if what it raises is no ordinary error."""
@@ -36,9 +40,10 @@ class SimIndex:
         self._medium = medium
         self._step = step
         self._random = random
+        self._on_broken: Callable[[DamageError], None] = _nobody
 
     def watch(self, on_broken: Callable[[DamageError], None]) -> None:
-        """It does not break."""
+        self._on_broken = on_broken
 
     def get(self, key: bytes) -> bytes | None:
         value: bytes | None = self._medium.entries.get(key)
@@ -57,6 +62,9 @@ class SimIndex:
         whole = list(changes)
         try:
             self._step(f"index {len(whole)}")
+        except DamageError as damage:
+            self._on_broken(damage)
+            raise
         except Exception:
             raise
         except BaseException:
