@@ -13,13 +13,14 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from store.engine.segment import LOG_SEGMENT_BYTES, SPARES_MAX
 from tests.process.program import Client, Program
 from tests.soak.load import CONTAINERS, Worker, check_everything
 
 OPTIONS = ("--devices", "4", "--policy", "standard=3", "--policy", "archive=2+1", "--log-level", "info")
 SETTLE_SECONDS = 90.0
-SPACE_SLACK_BYTES = 4 * 6 * 32 * 1024 * 1024
-"""Segments that a device has open or ready, which a small store cannot amortise."""
+SPACE_SLACK_BYTES = 4 * (1 + SPARES_MAX) * LOG_SEGMENT_BYTES
+"""On each device one log segment is being filled and two are ready, whatever the store holds."""
 
 
 def soak(folder: Path, minutes: float, workers: int, seed: int, *, quiet: bool = False) -> list[str]:
