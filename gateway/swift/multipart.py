@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 HEADS_MAX = 16 * 1024
 """The heads of one part."""
 
-_PARAMETER = re.compile(r"""\s*([\w!#$%&'*+\-.^`|~]+)=("[^"]*"|[^";]*)\s*(?:;|$)""")
+_PARAMETER = re.compile(r"""\s*([\w!#$%&'*+\-.^`|~]+)=(?:("[^"]*")\s*|([^";]*))(?:;|$)""")
+"""No two of its parts can share a run of blanks: else one that fits nothing is tried in every way, which takes long."""
 
 Parameters = dict[str, str]
 
@@ -24,7 +25,7 @@ def parameters(value: bytes) -> tuple[str, Parameters]:
     found: Parameters = {}
     position = 0
     while (match := _PARAMETER.match(rest, position)) and match.end() > position:
-        found[match[1].lower()] = match[2].strip('"')
+        found[match[1].lower()] = match[3] if match[2] is None else match[2].strip('"')
         position = match.end()
     return kind.strip().lower(), found
 
