@@ -11,9 +11,13 @@ import zlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol
 
+import trio
+
 BLOCK = 512
 HEAD_MAX = 1024 * 1024
-"""Extended heads, which name the next member, are read whole."""
+"""Extended heads, which name the next member, are read whole; so much of them for one member."""
+GLOBAL_MAX = 64 * 1024
+"""Of those that hold for all members, which are gone through again with each."""
 PIECE = 64 * 1024
 
 
@@ -69,6 +73,7 @@ async def decompressed(pieces: AsyncIterator[bytes], compression: str) -> AsyncG
             if not plain:
                 break
             yield plain
+            await trio.lowlevel.checkpoint()  # a little that came can become very much, which others need not wait for
             data = b""
 
 
@@ -81,6 +86,7 @@ class TarReader:
         self._left = 0
         self._padding = 0
         self._global: dict[str, str] = {}
+        self._global_room = GLOBAL_MAX
         self._any = False
 
     def __aiter__(self) -> TarReader:
@@ -89,6 +95,7 @@ class TarReader:
     async def __anext__(self) -> tarfile.TarInfo:
         await self._skip()
         extended: dict[str, str] = {}
+        room = HEAD_MAX
         while True:
             block = await self._take(BLOCK, ending=True)
             if not block or block == bytes(BLOCK):
@@ -99,11 +106,14 @@ class TarReader:
             member = self._head(block)
             self._any = True
             if member.type in (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
-                extended |= _pax(await self._whole(member.size))
+                extended |= _pax(await self._whole(member.size, room))
+                room -= member.size
             elif member.type == tarfile.XGLTYPE:
-                self._global |= _pax(await self._whole(member.size))
+                self._global |= _pax(await self._whole(member.size, self._global_room))
+                self._global_room -= member.size
             elif member.type in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):
-                text = (await self._whole(member.size)).split(b"\0")[0].decode("utf-8", "surrogateescape")
+                text = (await self._whole(member.size, room)).split(b"\0")[0].decode("utf-8", "surrogateescape")
+                room -= member.size
                 if member.type == tarfile.GNUTYPE_LONGNAME:
                     extended["path"] = text
             else:
@@ -154,8 +164,8 @@ class TarReader:
         async for _ in self._pieces:
             pass
 
-    async def _whole(self, size: int) -> bytes:
-        if size > HEAD_MAX:
+    async def _whole(self, size: int, most: int) -> bytes:
+        if size > most:
             raise TarError("a head that is too long")
         data = await self._take(size + -size % BLOCK)
         return data[:size]
@@ -189,15 +199,15 @@ _WITHOUT_CONTENT = frozenset(
 def _pax(data: bytes) -> dict[str, str]:
     """The records of an extended head: `<length> <key>=<value>\\n` each."""
     found: dict[str, str] = {}
-    while data and data[0] != 0:
-        digits, blank, _ = data.partition(b" ")
-        if not blank or not digits.isdigit() or len(digits) > 8:
+    start = 0
+    while start < len(data) and data[start] != 0:
+        blank = data.find(b" ", start, start + 9)
+        if blank < 0 or not data[start:blank].isdigit():
             raise TarError("an extended head that cannot be read")
-        length = int(digits)
-        record = data[len(digits) + 1 : length - 1]
-        key, equals, value = record.partition(b"=")
-        if not equals or length > len(data) or data[length - 1 : length] != b"\n":
+        end = start + int(data[start:blank])
+        key, equals, value = data[blank + 1 : end - 1].partition(b"=")
+        if not equals or end > len(data) or data[end - 1 : end] != b"\n":
             raise TarError("an extended head that cannot be read")
         found[key.decode("utf-8", "surrogateescape")] = value.decode("utf-8", "surrogateescape")
-        data = data[length:]
+        start = end
     return found

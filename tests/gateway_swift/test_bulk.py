@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import io
 import json
 import tarfile
@@ -16,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.swift import Config, Limits
-from gateway.swift.tar import TarError, TarReader, decompressed
+from gateway.swift.tar import TarError, TarReader, _pax, decompressed
 from tests.gateway_swift.client import Client
 
 JSON = {"Accept": "application/json"}
@@ -267,3 +268,44 @@ async def test_any_list_of_names_is_answered(body: bytes) -> None:
     answer = await client("POST", "", {**JSON, "Content-Type": "text/plain"}, body, query="bulk-delete")
     assert answer.status == 200
     assert not json.loads(answer.body)["Response Status"].startswith("5")
+
+
+async def test_others_have_their_turn_while_little_becomes_very_much() -> None:
+    async def packed() -> AsyncGenerator[bytes, None]:
+        yield bz2.compress(bytes(16 * 1024 * 1024))
+
+    turns = pieces = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        async with aclosing(packed()) as source, aclosing(decompressed(source, "bz2")) as plain:
+            async for _ in plain:
+                pieces += 1
+        nursery.cancel_scope.cancel()
+    assert pieces >= 256
+    assert turns >= pieces / 16
+
+
+def test_an_extended_head_takes_time_by_its_length() -> None:
+    """Were each record to cost as much as all that follow it, this would not end before the test's time is up."""
+    count = 3_000_000
+    assert _pax(b"5 a=\n" * count) == {"a": ""}
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE])
+async def test_extended_heads_are_bounded_together(client: Client, kind: bytes) -> None:
+    """Each of them may be read whole, but not kept without end."""
+    heads = b""
+    for number in range(40):
+        record = b"%05d=" % number + bytes(60_000)
+        head = tarfile.TarInfo("x")
+        head.type, head.size = kind, len(record) + 7
+        heads += head.tobuf() + b"%d " % head.size + record + b"\n" + bytes(-head.size % 512)
+    report = await extract(client, heads + archive({"c/one": b"1"}))
+    assert report["Response Body"] == "Invalid Tar File: a head that is too long"
