@@ -19,8 +19,8 @@ GONE = object()
 numbers = st.sampled_from([0, 1, -1, 5, 2**31, 2**63, 2**64, -(2**63), 10**30, 1e308, -0.5, float("inf"), float("nan")])
 scalars = st.one_of(
     st.none(), st.booleans(), numbers, st.text(max_size=5),
-    st.sampled_from(["", "0-4", "-5", "0-", "9-1", "plain/small", "/seg/a", "seg/", "\0", "\ud800", "a" * 1100, "é", "²",
-                     "5" * 5000]),
+    st.sampled_from(["", "0-4", "-5", "0-", "9-1", "plain/small", "/seg/a", "seg/", "\0", "\ud800", "a" * 1100, "é",
+                     "²", "5" * 5000]),
 )  # fmt: skip
 values = st.recursive(
     scalars,
@@ -89,7 +89,7 @@ def tars(draw: Draw) -> bytes:
             member.pax_headers = draw(st.dictionaries(
                 st.sampled_from(["SCHILY.xattr.user.mime_type", "SCHILY.xattr.user.meta.a", "path", "size", "x",
                                  "LIBARCHIVE.xattr.user.meta.é"]),
-                st.sampled_from(["text/x", "é", "a\nb", "-5", "99999999999999999999", "7", "new/pax", "\0", "²", "1_0"]),
+                st.sampled_from(["text/x", "é", "a\nb", "-5", "9" * 20, "7", "new/pax", "\0", "²", "1_0"]),
                 max_size=2,
             ))  # fmt: skip
             archive.addfile(member, io.BytesIO(data))

@@ -18,6 +18,9 @@ from tests.twins.objects import MemoryStore
 
 POLICIES = (Policy(0, "copies", default=True), Policy(1, "code", k=2, m=1, codec="zfec"))
 
+_CARE_S = 10.0
+"""Simulated seconds in which the store's loops end what was given up half-way."""
+
 Round = Callable[[Sequence[Conversation]], list[int]]
 """Has the conversations, and gives the statuses of all answers."""
 
@@ -31,8 +34,9 @@ async def _converse(surface: Surface, conversations: Sequence[Conversation]) -> 
             nursery.start_soon(surface.hold, conversation)
     statuses = list(surface.statuses)
     await surface.probe()
+    await trio.sleep(_CARE_S)
     after = surface.held()
-    assert after == before, "something is still held"
+    assert after == before, f"still held: {after}, and there were {before}"
     assert not surface.troubles.found, surface.troubles.found
     return statuses
 
