@@ -35,10 +35,12 @@ Done = Callable[[DrystoneError | None], None]
 
 
 class Share(NamedTuple):
-    """What a link takes its payload from: a block, and where that lay when the link was asked for."""
+    """What a link takes its payload from: a block, and where that lay when the link was asked for. `lost` is called
+    if nothing has that payload any more when the link is durable: before any answer to a sync that covers it."""
 
     key: BlockKey
     entry: IndexBlock
+    lost: Done
 
 
 class Written(NamedTuple):
@@ -47,7 +49,7 @@ class Written(NamedTuple):
     number: int
     key: BlockKey
     entry: IndexBlock
-    shares: BlockKey | None
+    share: Share | None
 
 
 class _Block(NamedTuple):
@@ -60,7 +62,7 @@ class _Block(NamedTuple):
     def at(self, number: int, own: Location, payload_at: int) -> Written:
         if self.share is None:
             return Written(number, self.key, IndexBlock(own, payload_at, self.sealed.payload_bytes), None)
-        return Written(number, self.key, self.share.entry._replace(link=own), self.share.key)
+        return Written(number, self.key, self.share.entry._replace(link=own), self.share)
 
 
 class BulkWriter:

@@ -347,15 +347,17 @@ class Device:
         self._check_room(every=1)
         self._bulk.submit(key, sealed, done, cached=cached)
 
-    def submit_link(self, key: BlockKey, source: BlockKey, owner: RowKey, done: Done) -> None:
+    def submit_link(self, key: BlockKey, source: BlockKey, owner: RowKey, done: Done, lost: Done) -> None:
         """Make a block of another block's payload, which is not written again; else as `submit_block`. The source must
-        not be dropped before this is durable. Raises DamageError where it is not here."""
+        not be dropped before this is durable; if that, or its being written anew, leaves nothing to share, `lost` is
+        called before the sync is answered. Raises DamageError where the source is not here."""
         if self.health.failed is not None:
             raise self.health.failed
         self._check_room(every=1)
         entry = self._block(source)
+        self.view.shares(entry.location)  # where that is damaged, no link would be taken
         sealed = seal(Kind.LINK, encode_link(key, owner, entry))
-        self._bulk.submit(key, sealed, done, share=Share(source, entry))
+        self._bulk.submit(key, sealed, done, share=Share(source, entry, lost))
 
     async def write_block(self, key: BlockKey, sealed: Sealed) -> None:
         """Write a block and wait until the next may come: for those who write one after the other."""
@@ -433,14 +435,17 @@ class Device:
         self._changed()
 
     def _block_durable(self, written: Written) -> None:
-        number, key, entry, shares = written
+        number, key, entry, share = written
         if number <= self._doomed.get(key.data_id, 0):
             self._to_punch.append(entry.own)
         else:
             try:
-                self.view.add_block(key, entry, shares)
+                taken = self.view.add_block(key, entry, share.key if share is not None else None)
             except DamageError:
                 return  # the index is broken and the device out; the next start finds the block in its segment
+            if share is not None and not taken:
+                self._to_punch.append(entry.own)
+                share.lost(DamageError(f"device {self.id} has lost the payload of a block while it was shared"))
         self._changed()
 
     # -- the index -----------------------------------------------------------------------------------------------

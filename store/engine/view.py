@@ -226,21 +226,23 @@ class View:
             self._on_damage(packed, str(error))
             return None
 
-    def add_block(self, key: BlockKey, entry: IndexBlock, shares: BlockKey | None = None) -> None:
+    def add_block(self, key: BlockKey, entry: IndexBlock, shares: BlockKey | None = None) -> bool:
         """A block became durable. One that was here before is dead from now on.
 
-        A link is taken only while its payload is known to be some block's: `shares` is one that should have it.
+        A link is taken only while its payload is known to be some block's: `shares` is one that should have it. False
+        where it is not.
         """
         packed = blocks.index_key(key)
         before = self.block(key)
         if before is not None and before.own == entry.own:
-            return
+            return True
         if entry.link is not None and not self._share(entry.location, shares):
-            return
+            return False
         if before is not None:
             self._release(before)
         self._memtable.put(packed, blocks.encode_value(packed, entry))
         self.add_live(entry.own, entry.own.length)
+        return True
 
     def shares(self, location: Location) -> int | None:
         """How many blocks have a record's payload; None where it was never shared. Raises DamageError."""

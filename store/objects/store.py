@@ -357,10 +357,17 @@ class ObjectUpload:
         before = self._data.data_id
         if not isinstance(data, StoredData) or not self._data.place_beside(data):
             return False
-        self._store.pins.remove(before)
-        self._store.pins.add(self._data.data_id)
-        await self._data.share(data)
-        return True
+        store = self._store
+        store.pins.remove(before)
+        store.pins.add(self._data.data_id)
+        # By itself: devices that a quorum did not wait for have yet to link when the source is closed.
+        store.pins.add(data.data_id)
+
+        def unpin() -> None:
+            store.pins.remove(data.data_id)
+            store.on_garbage()
+
+        return await self._data.share(data, unpin)
 
     async def digest(self) -> tuple[int, str]:
         etag = await self._data.finish()

@@ -15,7 +15,7 @@ A window bounds how many blocks are in flight. A device that fails is left behin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -162,12 +162,28 @@ class DataUpload:
         self.placement = Placement(source.placed, placement.needed)
         return True
 
-    async def share(self, source: StoredData) -> None:
-        """Have a link to every block of the source, which is pinned. They are durable at enough devices when this
-        returns. Raises as `finish`."""
+    async def share(self, source: StoredData, unpin: Callable[[], None]) -> bool:
+        """Have a link to every block of the source, which is pinned: `unpin` is called when no device needs that any
+        more. They are durable at enough devices when this returns. False where too few have what they are to share:
+        then all is to be written. Raises as `finish`."""
+        linked = False
+        try:
+            linked = await self._link_all(source)
+        finally:
+            if not linked:
+                unpin()  # what is still on its way may come to nothing: it is written over, or dropped
+        if not linked:
+            self._failures.clear()
+            return False
+        await self._sync(unpin)
+        self.size, self._etag = source.size, source.etag
+        return True
+
+    async def _link_all(self, source: StoredData) -> bool:
+        """Whether enough devices have a link to every block."""
         await self._leave_mark()
         assert self.placement is not None
-        placed = self.placement.placed
+        placed, needed = self.placement
         blocks = -(-source.size // placed.block_bytes)
         for first in range(0, blocks, LINKS_AT_ONCE):
             written = Countdown()
@@ -175,25 +191,28 @@ class DataUpload:
                 for position, number in enumerate(placed.devices):
                     self._link(number, block, position if placed.k else 0, source.data_id, written)
             await written.wait()
-            self._check()
-        await self._sync()
-        self.size, self._etag = source.size, source.etag
+            if len(placed.devices) - len(self._failures) < needed:
+                return False
+        return True
 
     def _link(self, number: int, block: int, fragment: int, source_id: bytes, written: Countdown) -> None:
         if number in self._failures:
             return
         key, source = BlockKey(self.data_id, block, fragment), BlockKey(source_id, block, fragment)
 
-        def done(error: DrystoneError | None) -> None:
+        def lost(error: DrystoneError | None) -> None:
             if error is not None:
                 self._failures.setdefault(number, error)
+
+        def done(error: DrystoneError | None) -> None:
+            lost(error)
             written.done(None)
 
         try:
             device = self._devices.get(number)
             if device is None:
                 raise DeviceError(f"device {number} is not there")
-            device.submit_link(key, source, self._key, done)
+            device.submit_link(key, source, self._key, done, lost)
         except DrystoneError as error:
             self._failures[number] = error
         else:
@@ -300,10 +319,11 @@ class DataUpload:
         if len(left) < needed:
             raise verdict("writing data", needed, len(left), self._failures)
 
-    async def _sync(self) -> None:
-        """Wait until enough devices have everything durably. The others go on by themselves."""
+    async def _sync(self, on_last: Callable[[], None] | None = None) -> None:
+        """Wait until enough devices have everything durably. The others go on by themselves; `on_last` is called when
+        the last of them has answered."""
         assert self.placement is not None
-        vote = _Vote(self.placement.needed)
+        vote = _Vote(self.placement.needed, on_last)
         for number in self.placement.placed.devices:
             if number in self._failures:
                 continue
@@ -318,7 +338,7 @@ class DataUpload:
     def _synced(self, number: int, vote: _Vote, error: DrystoneError | None) -> None:
         if error is not None:
             self._failures.setdefault(number, error)
-        vote.answered(good=error is None)
+        vote.answered(good=number not in self._failures)
 
     @property
     def mark_is_gone(self) -> bool:
@@ -353,8 +373,9 @@ class _Release:
 class _Vote:
     """Waits for `needed` good answers, or for the last of all."""
 
-    def __init__(self, needed: int) -> None:
+    def __init__(self, needed: int, on_last: Callable[[], None] | None) -> None:
         self._needed = needed
+        self._on_last = on_last
         self._open = 1  # held until `wait`, so that answers which come at once do not end it early
         self._decided = trio.Event()
 
@@ -369,6 +390,8 @@ class _Vote:
         self._open -= 1
         if self._needed <= 0 or not self._open:
             self._decided.set()
+        if not self._open and self._on_last is not None:
+            self._on_last()
 
     async def wait(self) -> None:
         self._close_one()

@@ -75,7 +75,7 @@ async def _take(device: Device, model: _Model, what: str, name: bytes, number: i
         model.blocks[number & 3] = model.blocks[number >> 2]
         key, source = BlockKey(_data_id(number & 3), 0, 0), BlockKey(_data_id(number >> 2), 0, 0)
         losses = device.data_losses
-        device.submit_link(key, source, RowKey(1, TABLE, 0, b"b"), _ignore)
+        device.submit_link(key, source, RowKey(1, TABLE, 0, b"b"), _ignore, _ignore)
         await device.sync_data(losses)
     elif what == "drop":
         model.blocks.pop(number, None)

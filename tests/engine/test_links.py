@@ -33,7 +33,7 @@ async def share(device: Device) -> None:
     device.submit_block(FIRST, seal(Kind.BLOCK, encode_meta(FIRST, OWNERS[FIRST]), DATA), _ignore)
     await device.sync_data(losses)
     for key, source in ((SECOND, FIRST), (THIRD, SECOND)):
-        device.submit_link(key, source, OWNERS[key], _ignore)
+        device.submit_link(key, source, OWNERS[key], _ignore, _ignore)
         await device.sync_data(losses)
 
 
@@ -98,7 +98,7 @@ def test_a_lost_index_finds_the_payload_of_links_whose_original_was_dropped() ->
 def test_a_source_that_is_not_here_is_refused() -> None:
     async def use(device: Device) -> None:
         with pytest.raises(DamageError):
-            device.submit_link(SECOND, FIRST, OWNERS[SECOND], _ignore)
+            device.submit_link(SECOND, FIRST, OWNERS[SECOND], _ignore, _ignore)
 
     on_device(SimMedium(Random(1)), IndexMedium(), use)
 
@@ -137,5 +137,44 @@ def test_a_damaged_count_frees_nothing() -> None:
         await drop(device, FIRST)
         assert bytes(await device.read_block(THIRD)) == DATA
         assert device.health.damages
+
+    on_device(medium, index, use)
+
+
+def test_a_link_is_reported_lost_where_its_source_was_being_written_anew() -> None:
+    """Not where it comes before: then the payload is kept for it."""
+
+    async def use(device: Device) -> None:
+        losses = device.data_losses
+        device.submit_block(FIRST, seal(Kind.BLOCK, encode_meta(FIRST, OWNERS[FIRST]), DATA), _ignore)
+        await device.sync_data(losses)
+        lost: list[object] = []
+        device.submit_link(SECOND, FIRST, OWNERS[SECOND], _ignore, lost.append)
+        device.submit_block(FIRST, seal(Kind.BLOCK, encode_meta(FIRST, OWNERS[FIRST]), DATA), _ignore)
+        await device.sync_data(losses)
+        assert bytes(await device.read_block(SECOND)) == DATA
+        assert not lost
+        device.submit_block(FIRST, seal(Kind.BLOCK, encode_meta(FIRST, OWNERS[FIRST]), DATA), _ignore)
+        device.submit_link(THIRD, FIRST, OWNERS[THIRD], _ignore, lost.append)
+        await device.sync_data(losses)
+        with pytest.raises(DamageError):
+            await device.read_block(THIRD)
+        assert [type(error) for error in lost] == [DamageError]
+        await device.flush()
+        assert (await check_device(device)).problems == []
+
+    on_device(SimMedium(Random(1)), IndexMedium(), use)
+
+
+def test_a_source_whose_count_is_damaged_is_refused() -> None:
+    medium, index = SimMedium(Random(1)), IndexMedium()
+    on_device(medium, index, share)
+
+    async def use(device: Device) -> None:
+        await device.flush()
+        for key in [key for key in index.entries if key.startswith(b"l")]:
+            index.entries[key] = b"?" + index.entries[key][1:]
+        with pytest.raises(DamageError):
+            device.submit_link(THIRD, FIRST, OWNERS[THIRD], _ignore, _ignore)
 
     on_device(medium, index, use)
