@@ -8,8 +8,10 @@ where they lie; what lies elsewhere (record fronts, coded fragments, tails) is g
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
+import threading
 from collections.abc import Sequence
 
 Buffer = bytes | bytearray | memoryview
@@ -32,52 +34,70 @@ def write_all(descriptor: int, offset: int, buffers: Sequence[Buffer]) -> None:
                 batch[0] = memoryview(batch[0])[written:]
 
 
-class DirectWriter:
-    """A second descriptor of a file, that writes around the page cache. Used by one thread at a time."""
+class _Scratch(threading.local):
+    """Aligned memory of one thread, made when it is first needed."""
 
-    def __init__(self, descriptor: int) -> None:
-        """Raises OSError where the file system has no direct writes."""
-        self._fd = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_DIRECT | os.O_CLOEXEC)
-        self._scratch = memoryview(mmap.mmap(-1, _SCRATCH_BYTES))
+    def __init__(self) -> None:
+        self.view = memoryview(mmap.mmap(-1, _SCRATCH_BYTES))
 
-    def __del__(self) -> None:
-        fd, self._fd = getattr(self, "_fd", -1), -1
-        if fd >= 0:
-            os.close(fd)
 
-    def write(self, offset: int, buffers: Sequence[Buffer]) -> None:
-        """All of the buffers; `offset` and their length together must be multiples of `ALIGN`."""
-        batch: list[Buffer] = []
+_scratch_of_thread = _Scratch()
+
+
+def write_direct(descriptor: int, offset: int, buffers: Sequence[Buffer]) -> bool:
+    """All of the buffers into a file that is open; `offset` and their length together must be multiples of `ALIGN`.
+
+    False where the file system has no direct writes: then all is to be written in another way. Nothing is kept for the
+    next time, since a device has many files open of which it writes one.
+    """
+    try:
+        direct = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_DIRECT | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        _write_aligned(direct, offset, buffers)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return False  # it wants more than memory and place on 4,096
+    finally:
+        os.close(direct)
+    return True
+
+
+def _write_aligned(descriptor: int, offset: int, buffers: Sequence[Buffer]) -> None:
+    scratch = _scratch_of_thread.view
+    batch: list[Buffer] = []
+    length = used = 0
+
+    def put_out() -> None:
+        nonlocal offset, length, used
+        write_all(descriptor, offset, batch)
+        offset += length
+        batch.clear()
         length = used = 0
 
-        def put_out() -> None:
-            nonlocal offset, length, used
-            write_all(self._fd, offset, batch)
-            offset += length
-            batch.clear()
-            length = used = 0
-
-        for buffer in buffers:
-            if length % ALIGN == 0 and is_aligned(buffer):
-                batch.append(buffer)
-                length += len(buffer)
-                continue
-            rest = memoryview(buffer)
-            while rest:
-                part = rest[: _SCRATCH_BYTES - used]
-                self._scratch[used : used + len(part)] = part
-                if batch and length % ALIGN:
-                    begun = len(batch[-1])
-                    batch[-1] = self._scratch[used - begun : used + len(part)]
-                else:
-                    batch.append(self._scratch[used : used + len(part)])
-                used += len(part)
-                length += len(part)
-                rest = rest[len(part) :]
-                if used == _SCRATCH_BYTES:
-                    put_out()
-        if batch:
-            put_out()
+    for buffer in buffers:
+        if length % ALIGN == 0 and is_aligned(buffer):
+            batch.append(buffer)
+            length += len(buffer)
+            continue
+        rest = memoryview(buffer)
+        while rest:
+            part = rest[: _SCRATCH_BYTES - used]
+            scratch[used : used + len(part)] = part
+            if batch and length % ALIGN:
+                begun = len(batch[-1])
+                batch[-1] = scratch[used - begun : used + len(part)]
+            else:
+                batch.append(scratch[used : used + len(part)])
+            used += len(part)
+            length += len(part)
+            rest = rest[len(part) :]
+            if used == _SCRATCH_BYTES:
+                put_out()
+    if batch:
+        put_out()
 
 
 def is_aligned(buffer: Buffer) -> bool:

@@ -13,7 +13,7 @@ import os
 from collections.abc import Sequence
 from typing import Protocol
 
-from store.core.direct import Buffer, DirectWriter, write_all
+from store.core.direct import Buffer, write_all, write_direct
 from store.core.worker import ThreadWorker, Worker
 
 _KEEP_SIZE_PUNCH_HOLE = 0x01 | 0x02
@@ -33,8 +33,7 @@ class File(Protocol):
 
     def write(self, offset: int, buffers: Sequence[Buffer], *, cached: bool = True) -> None:
         """All of the buffers, one behind the other. Not durable before `sync`. Without `cached` they need not stay in
-        memory: nobody is about to read them; place and length must be multiples of 4,096, and no two such writes to
-        one file may run at once."""
+        memory: nobody is about to read them; place and length must be multiples of 4,096."""
         ...
 
     def sync(self) -> None:
@@ -87,7 +86,6 @@ class SystemFile:
     def __init__(self, path: str, create: bool) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)
         self._nowait = True
-        self._direct: DirectWriter | None = None
         self._may_direct = True
 
     def __del__(self) -> None:
@@ -122,18 +120,11 @@ class SystemFile:
         return bytes(buffer) if got == length else None
 
     def write(self, offset: int, buffers: Sequence[Buffer], *, cached: bool = True) -> None:
-        if not cached and (direct := self._direct_writer()) is not None:
-            direct.write(offset, buffers)
-        else:
-            write_all(self._fd, offset, buffers)
-
-    def _direct_writer(self) -> DirectWriter | None:
-        if self._direct is None and self._may_direct:
-            try:
-                self._direct = DirectWriter(self._fd)
-            except OSError:
-                self._may_direct = False  # the file system has no direct writes: tmpfs, some FUSE
-        return self._direct
+        if not cached and self._may_direct:
+            self._may_direct = write_direct(self._fd, offset, buffers)  # not on tmpfs, nor on some FUSE
+            if self._may_direct:
+                return
+        write_all(self._fd, offset, buffers)
 
     def sync(self) -> None:
         os.fdatasync(self._fd)

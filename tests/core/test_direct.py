@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import mmap
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -56,3 +60,30 @@ def test_only_memory_on_its_page_is_aligned() -> None:
     assert not is_aligned(PAGES[8 : 8 + ALIGN])
     assert not is_aligned(PAGES[: ALIGN + 1])
     assert not is_aligned(bytes(ALIGN))
+
+
+def test_files_that_were_written_keep_no_second_descriptor(tmp_path: Path) -> None:
+    """A device keeps many segments open, nearly all of them only to read."""
+    before = len(os.listdir("/proc/self/fd"))
+    files = [SystemFile(str(tmp_path / str(number)), create=True) for number in range(20)]
+    for file in files:
+        file.write(0, [b"front".ljust(ALIGN), PAGES[:ALIGN]], cached=False)
+    assert len(os.listdir("/proc/self/fd")) - before == len(files)
+
+
+def test_a_file_system_that_wants_more_than_aligned_pages_is_written_through_its_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pwritev = os.pwritev
+
+    def refuse_some(descriptor: int, buffers: Sequence[Buffer], offset: int) -> int:
+        if offset and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT:
+            raise OSError(errno.EINVAL, "wants more")
+        return pwritev(descriptor, buffers, offset)
+
+    monkeypatch.setattr(os, "pwritev", refuse_some)
+    file = SystemFile(str(tmp_path / "file"), create=True)
+    data = bytes(range(256)) * (4096 * 5)
+    file.write(0, [data], cached=False)
+    file.write(len(data), [PAGES], cached=False)
+    assert file.read(0, len(data) + len(PAGES)) == data + bytes(PAGES)
