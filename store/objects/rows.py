@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -140,7 +140,22 @@ class Rows:
         found = ReadRow(newest, having)
         if not agreed:
             await self._write_back(key, packed, found)
+            if await self._overtaken(homes, packed, newest.stamp):
+                return await self.read(key, packed)
         return found
+
+    async def _overtaken(self, homes: tuple[int, ...], packed: bytes, stamp: bytes) -> bool:
+        """Whether a home has a newer version. Data of an older one may be dropped at any time: whoever is given a row
+        pins its data before anything else runs, so what was read before a wait is looked at again."""
+        for home in homes:
+            device = self.devices.get(home)
+            if device is None or not device.trusted:
+                continue
+            with suppress(DrystoneError):
+                now = await device.find_stamp(packed)
+                if now is not None and now > stamp:
+                    return True
+        return False
 
     async def load(self, key: RowKey, packed: bytes, found: ReadRow, *, payload: bool = True) -> Row:
         """The whole row, verified, from whichever home has it intact. A home that has not is repaired.
