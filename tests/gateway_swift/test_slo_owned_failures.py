@@ -55,6 +55,14 @@ class Dying:
 HOOKS: dict[str, Callable[[], Failing | Dying]] = {"fails": Failing, "dies": Dying}
 
 
+@pytest.fixture
+async def owning(client: Client) -> Client:
+    """A manifest `c/m` that owns `segs/a` and `segs/b`."""
+    await ready(client)
+    assert (await put(client)).status == 201
+    return client
+
+
 def anew(client: Client) -> None:
     """Another process serves the same store."""
     client.app = SwiftApp(client.store, client.people, clock=client.clock)
@@ -261,4 +269,43 @@ async def test_it_is_removed_before_its_writer_has_its_answer(client: Client) ->
     over(client, quick)
     assert (await put(client, headers=OWNED)).status == 201
     assert await segments(client) == []
+    assert await claims(client) == 0
+
+
+async def test_a_segment_that_is_written_over_just_before_it_would_go(
+    owning: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same bytes: no etag tells it from what it was."""
+    await owning("DELETE", "c/m")
+    remove = owning.store.delete
+
+    async def late(container: Any, name: str, *args: Any, **more: Any) -> Any:
+        if name == "a":
+            monkeypatch.setattr(owning.store, "delete", remove)
+            assert (await owning("PUT", "segs/a", body=A)).status == 201
+        return await remove(container, name, *args, **more)
+
+    monkeypatch.setattr(owning.store, "delete", late)
+    await settle(owning)
+    assert await segments(owning) == ["a"]
+    assert await claims(owning) == 0
+
+
+async def test_a_segment_that_is_written_over_just_before_it_is_marked(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ready(client)
+    update = client.store.update
+
+    async def late(container: Any, name: str, *args: Any, **more: Any) -> Any:
+        if name == "b":
+            monkeypatch.setattr(client.store, "update", update)
+            assert (await client("PUT", "segs/b", body=B)).status == 201
+        return await update(container, name, *args, **more)
+
+    monkeypatch.setattr(client.store, "update", late)
+    answer = await put(client)
+    assert (answer.status, answer.body) == (409, b"Segment 'b' was changed meanwhile.")
+    assert await segments(client) == ["a", "b"]
+    assert await marks(client) == {}
     assert await claims(client) == 0
