@@ -62,13 +62,14 @@ class Repairer:
         """Try each once; returns how many are left."""
         failed = 0
         for key in list(self._queue):
+            self._queue.pop(key, None)  # before: what is found from now on is another version's, perhaps
             try:
                 await self.repair(key)
             except DrystoneError as error:
                 failed += 1
                 self._progress.trouble = str(error)
+                self._queue[key] = None
                 continue
-            self._queue.pop(key, None)
             self._progress.done += 1
         if failed:
             log.warning("not repaired yet", objects=failed, error=self._progress.trouble)

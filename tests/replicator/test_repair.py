@@ -1,0 +1,57 @@
+"""The repairer: what it is told is not forgotten, whatever it is doing at that moment."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from store.engine.row import RowKey
+from store.objects.model import ObjectHead, Policy
+from store.objects.store import ObjectUpload
+from store.replicator.repair import Repairer
+from tests.simulation.house import Machine, open_house
+from tests.simulation.limits import BLOCK_BYTES, small_limits
+from tests.simulation.supply import Supply
+
+HEAD = ObjectHead("t", {"mark": "m"})
+
+
+async def test_a_version_that_comes_while_the_one_before_is_repaired_is_repaired_too(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repair = Repairer.repair
+    begun, may_end = trio.Event(), trio.Event()
+
+    async def slow(self: Repairer, key: RowKey) -> None:
+        await repair(self, key)
+        begun.set()
+        await may_end.wait()
+
+    with small_limits():
+        async with open_house(Machine(Random(1), 3, (Policy(0, "copies", default=True),)), Supply()) as house:
+            await house.store.put_account("a", {})
+            container, _ = await house.store.put_container("a", "c", {})
+            key = house.store.rows.key(container.id, container.shards, b"o")
+            monkeypatch.setattr(Repairer, "repair", slow)
+
+            async def write(missing: int | None) -> bytes:
+                async with house.store.upload(container, "o") as upload:
+                    assert isinstance(upload, ObjectUpload)
+                    await upload.write(bytes(BLOCK_BYTES))
+                    if missing is not None:
+                        upload._data._failures[missing] = OSError("not there for once")
+                    await upload.write(bytes(2 * BLOCK_BYTES))
+                    await upload.commit(HEAD)
+                    return upload._data.data_id
+
+            await write(None)
+            house.repairer.add(key)
+            await begun.wait()
+            data_id = await write(2)
+            assert len(await house.devices[2].has_blocks(data_id)) < 3
+            may_end.set()
+            await trio.sleep(60)
+            assert len(await house.devices[2].has_blocks(data_id)) == 3
