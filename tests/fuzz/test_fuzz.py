@@ -20,12 +20,12 @@ fixed = settings(
 
 
 @given(few)
-@settings(fixed, max_examples=300)
+@settings(fixed, max_examples=200)
 def test_over_a_store_in_memory(held: list[Conversation]) -> None:
     over_memory(held)
 
 
 @given(few)
-@settings(fixed, max_examples=40)
+@settings(fixed, max_examples=30)
 def test_over_simulated_devices(held: list[Conversation]) -> None:
     over_devices(held)
