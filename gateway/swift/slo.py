@@ -30,7 +30,7 @@ from gateway.swift.owned_claims import Seen
 from gateway.swift.owned_marks import LISTED_OWNS, OWNS
 from gateway.swift.request import Request, is_true
 from gateway.swift.service import Service
-from gateway.swift.slo_manifest import ManifestError, Wanted
+from gateway.swift.slo_manifest import ManifestError, TooManyError, Wanted
 from gateway.swift.view import LINK_TARGET, SLO_ETAG, SLO_SIZE, STATIC
 from store.core.errors import CallerError
 from store.objects.model import ALWAYS, Condition, Container, ObjectHead, ObjectInfo
@@ -84,13 +84,14 @@ async def put_manifest(
     """Check a manifest and keep it as the request's object; `extra` fields go with the answer."""
     await quotas.admit(service, request, container, len(body))
     try:
-        wanted = slo_manifest.parse(body, f"{request.container}/{request.object}")
+        entries_max = service.limits.max_manifest_segments * _ENTRIES_PER_SEGMENT
+        wanted = slo_manifest.parse(body, f"{request.container}/{request.object}", entries_max)
+    except TooManyError as error:
+        raise RefusedError(413, str(error)) from error
     except ManifestError as error:
         raise bad_request(str(error)) from error
     if sum(segment.data is None for segment in wanted) > service.limits.max_manifest_segments:
         raise RefusedError(413, f"Number of object-backed segments must be <= {service.limits.max_manifest_segments}")
-    if len(wanted) > service.limits.max_manifest_segments * _ENTRIES_PER_SEGMENT:
-        raise RefusedError(413, "Too many inline data segments")
     owning = slo_owned.asked(request)
     kind = large_report.accepted(request) or "text/plain"
     if not is_true(request.query.get("heartbeat")):

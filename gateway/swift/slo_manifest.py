@@ -30,6 +30,10 @@ class ManifestError(ValueError):
     """A manifest that cannot be taken; its text has a line for each mistake."""
 
 
+class TooManyError(ManifestError):
+    """A manifest with more entries than anyone may ask to be looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A segment as the client states it: bytes of its own (`data`), or an object with what it is said to be."""
@@ -60,14 +64,17 @@ class Segment:
         return self.last - self.first + 1
 
 
-def parse(body: bytes, own_path: str) -> list[Wanted]:
-    """A client's manifest. `own_path` is `container/object` of the manifest. Raises ManifestError."""
+def parse(body: bytes, own_path: str, entries_max: int) -> list[Wanted]:
+    """A client's manifest. `own_path` is `container/object` of the manifest. Raises ManifestError; TooManyError before
+    any entry is looked at, since that holds everybody up."""
     try:
         entries = json.loads(body)
     except (ValueError, RecursionError):
         raise ManifestError("Manifest must be valid JSON.\n") from None
     if not isinstance(entries, list):
         raise ManifestError("Manifest must be a list.\n")
+    if len(entries) > entries_max:
+        raise TooManyError(f"A manifest has at most {entries_max} entries")
     wanted: list[Wanted] = []
     mistakes: list[str] = []
     for index, entry in enumerate(entries):
