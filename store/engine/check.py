@@ -77,6 +77,8 @@ async def _check_blocks(device: Device, report: Report, live: dict[int, int]) ->
             entry = device.view.block(block)
             try:
                 await device.read_block(block)
+                if entry is not None and entry.link is not None:
+                    await device.reads.meta(entry.link)
             except DamageError as error:
                 report.problems.append(f"block {block.block} of {block.data_id.hex()}: {error}")
             if entry is None:

@@ -115,7 +115,6 @@ class Device:
         self._doomed: dict[bytes, int] = {}
         self._after_flush: list[tuple[int, Done]] = []
         """(blocks submitted before, whom to tell) of drops that wait for the index to say so."""
-        self._to_punch: list[Location] = []
         self._making_spare = False
         self.full = False
         self._checked_free = 0
@@ -130,6 +129,7 @@ class Device:
     async def recover(self) -> None:
         """Read what the log holds beyond the index into the view."""
         self.view.load_live()
+        self.view.load_holes()
         applied = self.view.marked(b"log")
         position = self.view.marked(b"bulk")
         (stored_next,) = self.view.marked(b"next") or (1,)
@@ -164,7 +164,7 @@ class Device:
         self._bulk.position = (self._next_segment, 0)
         self._mark_applied()
         await self._trim(tail.before)
-        await self._write_index()
+        await self._flush()
 
     async def _trim(self, before: Fence) -> None:
         """Give back what was written ahead but never used in the segment that the crash ended."""
@@ -390,11 +390,16 @@ class Device:
         """Bytes [start, stop) of a block's payload, verified. Raises DamageError where it is missing or bad."""
         self._check_alive()
         entry = self._block(key)
-        try:
-            return await self.reads.block(entry, start, entry.payload_bytes if stop is None else stop)
-        except DamageError as error:
-            self.report_damage(b"d" + key.data_id, str(error))
-            raise
+        while True:
+            try:
+                return await self.reads.block(entry, start, entry.payload_bytes if stop is None else stop)
+            except DamageError as error:
+                # A repair may have written it anew since the index was read: then look again.
+                now = self._block(key)
+                if now == entry:
+                    self.report_damage(b"d" + key.data_id, str(error))
+                    raise
+                entry = now
 
     def _block(self, key: BlockKey) -> IndexBlock:
         entry = self.view.block(key)
@@ -425,7 +430,7 @@ class Device:
         if self.health.failed is not None:
             raise self.health.failed
         for packed, entry in self.view.data_blocks(data_id):
-            self._to_punch += self.view.drop_block(packed, entry)
+            self.view.drop_block(packed, entry)
         submitted = self._bulk.submitted
         self._after_flush.append((submitted, done))
         if not self._bulk.settled(submitted):
@@ -437,14 +442,14 @@ class Device:
     def _block_durable(self, written: Written) -> None:
         number, key, entry, share = written
         if number <= self._doomed.get(key.data_id, 0):
-            self._to_punch.append(entry.own)
+            self.view.free(entry.own)
         else:
             try:
                 taken = self.view.add_block(key, entry, share.key if share is not None else None)
             except DamageError:
                 return  # the index is broken and the device out; the next start finds the block in its segment
             if share is not None and not taken:
-                self._to_punch.append(entry.own)
+                self.view.free(entry.own)
                 share.lost(DamageError(f"device {self.id} has lost the payload of a block while it was shared"))
         self._changed()
 
@@ -471,7 +476,7 @@ class Device:
 
     async def _flush(self) -> None:
         self._mark_applied()
-        punches, self._to_punch = self._to_punch, []
+        punches, self.view.holes = self.view.holes, []
         settled = self._bulk.settled
         answers = [done for at, done in self._after_flush if settled(at)]
         self._after_flush = [(at, done) for at, done in self._after_flush if not settled(at)]
@@ -479,12 +484,13 @@ class Device:
         try:
             await self._write_index()
         except DrystoneError as error:
-            self._to_punch += punches
+            self.view.holes += punches
             for done in answers:
                 done(error)
             raise
         if punches:
             await self._punch(punches)
+            self.view.punched(punches)
         for done in answers:
             done(None)
 

@@ -7,6 +7,7 @@ index transaction:
     r...   the row itself                        (store.engine.row)
     d...   a data block                          (store.engine.block)
     l...   how many blocks share a payload       (store.engine.block)
+    h...   records whose space is to come back   `h` + segment, offset (4, big-endian, each) -> length (4, big-endian)
     c...   usage of a shard by policy            `c` + shard prefix -> msgpack {policy: [objects, bytes]}
     x...   rows that expire                      `x` + expires (8, big-endian) + row key -> empty
     t...   tombstones                            `t` + row key -> stamp (12)
@@ -19,7 +20,7 @@ index transaction:
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgpack
@@ -51,7 +52,9 @@ UPLOAD = SYSTEM + b"u"
 """The name of an upload's mark: this, then the data id. Its summary is the name of the object that is to be."""
 USAGE_CACHE_MAX = 100_000
 RECOUNT_PAGE = 10_000
+_U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
+_HOLE = struct.Struct(">cII")
 
 
 class Applied(NamedTuple):
@@ -87,6 +90,8 @@ class View:
         self.live: dict[int, int] = {}
         """Live bytes by segment."""
         self._live_dirty: set[int] = set()
+        self.holes: list[Location] = []
+        """Records of blocks that are no more: to be punched out once the index says so."""
         self.garbage_added: Callable[[Garbage], None] | None = None
 
     # -- reading -------------------------------------------------------------------------------------------------
@@ -269,8 +274,8 @@ class View:
         packed = blocks.shares_key(location)
         self._memtable.put(packed, blocks.encode_shares(packed, count) if count else None)
 
-    def _release(self, entry: IndexBlock) -> list[Location]:
-        """A block is no more; returns the records that nothing needs now."""
+    def _release(self, entry: IndexBlock) -> None:
+        """A block is no more: what nothing needs now is free."""
         freed = [] if entry.link is None else [entry.link]
         try:
             count = self.shares(entry.location)
@@ -284,7 +289,23 @@ class View:
                 freed.append(entry.location)
         for location in freed:
             self.add_live(location, -location.length)
-        return freed
+            self.free(location)
+
+    def free(self, location: Location) -> None:
+        """A record is needed no more. Noted until it is punched: a crash in between must not keep its space."""
+        self.holes.append(location)
+        self._memtable.put(_HOLE.pack(b"h", *location[:2]), _U32.pack(location.length))
+
+    def punched(self, locations: Iterable[Location]) -> None:
+        """Their space is given back."""
+        for location in locations:
+            self._memtable.put(_HOLE.pack(b"h", *location[:2]), None)
+
+    def load_holes(self) -> None:
+        """Find what an earlier process did not come to punch."""
+        for key, value in self._index.range(b"h", b"i", 1 << 30):
+            _, segment, offset = _HOLE.unpack(key)
+            self.holes.append(Location(segment, offset, _U32.unpack(value)[0]))
 
     def first_blocks(self, after: bytes, limit: int) -> list[tuple[bytes, IndexBlock]]:
         """(data id, one of its blocks) of data behind the data id `after`, in order; up to `limit`."""
@@ -311,10 +332,9 @@ class View:
                 self._on_damage(key, str(error))
         return found
 
-    def drop_block(self, packed: bytes, entry: IndexBlock) -> list[Location]:
-        """Forget a block; returns the records whose space may come back."""
+    def drop_block(self, packed: bytes, entry: IndexBlock) -> None:
         self._memtable.put(packed, None)
-        return self._release(entry)
+        self._release(entry)
 
     # -- rows ----------------------------------------------------------------------------------------------------
 

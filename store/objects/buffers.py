@@ -25,7 +25,11 @@ class BufferPool:
     async def take(self) -> memoryview:
         """A buffer with anything in it; waits while all are in use."""
         await self._slots.acquire()
-        return self._free.pop() if self._free else memoryview(mmap.mmap(-1, BLOCK_BYTES))
+        return (
+            self._free.pop()
+            if self._free
+            else memoryview(mmap.mmap(-1, BLOCK_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+        )
 
     def give(self, buffer: memoryview) -> None:
         """Hand a buffer back. No view of it may be used any more."""

@@ -168,12 +168,11 @@ def shared_payload_freed() -> AbstractContextManager[object]:
     """The first block that is dropped takes a shared payload with it."""
     release = View._release
 
-    def alone(self: View, entry: IndexBlock) -> list[Location]:
-        freed = release(self, entry)
-        if entry.location not in freed:
+    def alone(self: View, entry: IndexBlock) -> None:
+        release(self, entry)
+        if entry.location not in self.holes:
             self.add_live(entry.location, -entry.location.length)
-            freed.append(entry.location)
-        return freed
+            self.free(entry.location)
 
     return mock.patch.object(View, "_release", alone)
 

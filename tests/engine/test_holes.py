@@ -1,0 +1,87 @@
+"""Space of dropped blocks comes back, also where a crash came between the index and the hole."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from store.engine.block import BlockKey, encode_meta
+from store.engine.device import Device
+from store.engine.record import Kind, seal
+from store.engine.row import Location, RowKey
+from store.engine.view import View
+from tests.engine.devices import TABLE, on_device
+from tests.simulation.disk import SimMedium
+from tests.twins.index import IndexMedium
+
+KEY, STAYS = BlockKey(b"k" * 16, 0, 0), BlockKey(b"s" * 16, 0, 0)
+OWNER = RowKey(1, TABLE, 0, b"a")
+
+
+def _ignore(_error: object) -> None:
+    """The answer is not waited for."""
+
+
+async def put(device: Device, key: BlockKey, data: bytes) -> Location:
+    losses = device.data_losses
+    device.submit_block(key, seal(Kind.BLOCK, encode_meta(key, OWNER), data), _ignore)
+    await device.sync_data(losses)
+    entry = device.view.block(key)
+    assert entry is not None
+    return entry.location
+
+
+async def holds_anything(device: Device, location: Location) -> bool:
+    segment, offset, length = location
+    return any(device.segments.file(segment).read(offset, length))
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["dropped", "written again"])
+def test_a_crash_before_the_hole_does_not_keep_the_space(monkeypatch: pytest.MonkeyPatch, *, again: bool) -> None:
+    medium, index = SimMedium(Random(1)), IndexMedium()
+
+    async def punch_nothing(_self: Device, _locations: list[Location]) -> None:
+        """The power goes here."""
+
+    async def first(device: Device) -> Location:
+        await put(device, STAYS, b"stays" * 1000)
+        location = await put(device, KEY, b"data" * 1000)
+        if again:
+            await put(device, KEY, b"new" * 1000)
+        else:
+            device.submit_drop(KEY.data_id, _ignore)
+        with monkeypatch.context() as patch:
+            patch.setattr(Device, "_punch", punch_nothing)
+            patch.setattr(View, "punched", lambda _self, _locations: None)
+            await device.flush()
+        assert await holds_anything(device, location)
+        return location
+
+    location = on_device(medium, index, first)
+
+    async def second(device: Device) -> None:
+        assert not await holds_anything(device, location)
+        assert bytes(await device.read_block(STAYS)) == b"stays" * 1000
+        if again:
+            assert bytes(await device.read_block(KEY)) == b"new" * 1000
+        await device.close()
+
+    on_device(medium, index, second)
+    on_device(medium, index, second)
+
+
+def test_holes_are_noted_no_longer_than_needed() -> None:
+    medium, index = SimMedium(Random(1)), IndexMedium()
+
+    async def use(device: Device) -> None:
+        await put(device, STAYS, b"stays")
+        location = await put(device, KEY, b"data")
+        device.submit_drop(KEY.data_id, _ignore)
+        await device.flush()
+        assert not await holds_anything(device, location)
+        assert [key for key in index.entries if key.startswith(b"h")]
+        await device.flush()
+        assert not [key for key in index.entries if key.startswith(b"h")]
+
+    on_device(medium, index, use)
