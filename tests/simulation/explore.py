@@ -15,11 +15,13 @@ from contextlib import nullcontext
 from tests.simulation.engine_workload import EngineRun
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.object_workload import ObjectsRun
+from tests.simulation.slow_workload import SlowRun
 from tests.simulation.world import quiet
 
 WORKLOADS: dict[str, Callable[[int], str]] = {
     "engine": lambda seed: EngineRun(seed).explore(),
     "objects": lambda seed: ObjectsRun(seed).explore(),
+    "slow": lambda seed: SlowRun(seed).explore(),
 }
 TWICE_EVERY = 20
 """So many seeds apart, a seed is run twice, and must go the same way."""

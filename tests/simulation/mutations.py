@@ -113,7 +113,7 @@ def read_quorum_off_by_one() -> Iterator[None]:
 def row_before_data() -> AbstractContextManager[object]:
     """An upload's row is committed without waiting for its data to be durable."""
 
-    async def no_sync(_self: DataUpload) -> None:
+    async def no_sync(_self: DataUpload, _on_last: Callable[[], None] | None = None) -> None:
         """Wait for nothing."""
 
     return mock.patch.object(DataUpload, "_sync", no_sync)
@@ -177,6 +177,18 @@ def shared_payload_freed() -> AbstractContextManager[object]:
     return mock.patch.object(View, "_release", alone)
 
 
+def source_let_go_early() -> AbstractContextManager[object]:
+    """The source of a copy may be dropped while some devices have yet to link to it."""
+    sync = DataUpload._sync
+
+    async def early(self: DataUpload, on_last: Callable[[], None] | None = None) -> None:
+        if on_last is not None:
+            on_last()
+        await sync(self)
+
+    return mock.patch.object(DataUpload, "_sync", early)
+
+
 MUTATIONS: dict[str, Planted] = {
     "sync-skipped": Planted("engine", 40, sync_skipped),
     "index-ahead-of-log": Planted("engine", 40, index_ahead_of_log),
@@ -188,6 +200,7 @@ MUTATIONS: dict[str, Planted] = {
     "segment-freed-early": Planted("engine", 60, segment_freed_early),
     "stale-records-taken": Planted("engine", 60, stale_records_taken),
     "shared-payload-freed": Planted("objects", 40, shared_payload_freed),
+    "source-let-go-early": Planted("slow", 40, source_let_go_early),
     "write-quorum-off-by-one": Planted("objects", 40, write_quorum_off_by_one),
     "read-quorum-off-by-one": Planted("objects", 40, read_quorum_off_by_one),
     "row-before-data": Planted("objects", 40, row_before_data),
