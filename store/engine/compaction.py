@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import trio
+
 from store.core.countdown import Countdown
 from store.engine.record import Kind
 from store.engine.row import decode_meta, index_key
@@ -21,8 +23,10 @@ from store.engine.segment import HEADER_BYTES
 if TYPE_CHECKING:
     from store.engine.device import Device
 
-CHUNK_BYTES = 2 * 1024 * 1024
+CHUNK_BYTES = 512 * 1024
 """Read, copied and committed at a time: bounds memory, and how long foreground writes wait behind copies."""
+TURN_RECORDS = 64
+"""Looked at in one turn of the loop: a chunk may hold thousands of tombstones, and requests wait meanwhile."""
 
 
 async def compact(device: Device, below: float) -> int:
@@ -46,7 +50,9 @@ async def compact_segment(device: Device, segment: int) -> int:
         if not records:
             return copied
         waiting = Countdown()
-        for found in records:
+        for number, found in enumerate(records, 1):
+            if number % TURN_RECORDS == 0:
+                await trio.lowlevel.checkpoint()
             if found.header.kind != Kind.ROW:
                 continue
             packed = index_key(decode_meta(found.meta).key)
