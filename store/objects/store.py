@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from types import TracebackType
 
 from store.core.clock import Clock
@@ -399,8 +400,7 @@ class ObjectUpload:
         except ConflictError as refused:
             raise NotFoundError("the upload was given up meanwhile") from refused
         self._committed = True
-        if data.incomplete:
-            self._store.on_incomplete(self._key)
+        data.watch(partial(self._store.on_incomplete, self._key))
         return info
 
 

@@ -89,6 +89,7 @@ class DataUpload:
         self._losses: dict[int, int] = {}
         self._failures: dict[int, BaseException] = {}
         """Each device's first: what fails after that follows from it."""
+        self._on_failure: Callable[[], None] = _nobody
         self._fatal: BaseException | None = None
         self._closed = False
         self._epoch = 0
@@ -202,7 +203,7 @@ class DataUpload:
 
         def lost(error: DrystoneError | None) -> None:
             if error is not None:
-                self._failures.setdefault(number, error)
+                self._failed(number, error)
 
         def done(error: DrystoneError | None) -> None:
             lost(error)
@@ -214,7 +215,7 @@ class DataUpload:
                 raise DeviceError(f"device {number} is not there")
             device.submit_link(key, source, self._key, done, lost)
         except DrystoneError as error:
-            self._failures[number] = error
+            self._failed(number, error)
         else:
             written.add()
 
@@ -295,13 +296,13 @@ class DataUpload:
                 raise DeviceError(f"device {number} is not there")
             device.submit_block(key, sealed, partial(self._written, number, release), cached=cached)
         except DrystoneError as error:
-            self._failures[number] = error
+            self._failed(number, error)
             return
         release.added()
 
     def _written(self, number: int, release: _Release, error: DrystoneError | None) -> None:
         if error is not None:
-            self._failures.setdefault(number, error)
+            self._failed(number, error)
         release.done()
 
     def released(self, buffer: memoryview) -> None:
@@ -337,7 +338,7 @@ class DataUpload:
 
     def _synced(self, number: int, vote: _Vote, error: DrystoneError | None) -> None:
         if error is not None:
-            self._failures.setdefault(number, error)
+            self._failed(number, error)
         vote.answered(good=number not in self._failures)
 
     @property
@@ -345,10 +346,16 @@ class DataUpload:
         """Whether a commit has removed the mark everywhere: not if the ring has changed since the mark was written."""
         return self._epoch == self._rows.ring.epoch
 
-    @property
-    def incomplete(self) -> bool:
-        """Whether a device that should have the data is known not to have them."""
-        return bool(self._failures)
+    def _failed(self, number: int, error: BaseException) -> None:
+        self._failures.setdefault(number, error)
+        self._on_failure()
+
+    def watch(self, on_failure: Callable[[], None]) -> None:
+        """Have it called if a device that should have the data is known not to have them: those that the commit did not
+        wait for may say so later."""
+        self._on_failure = on_failure
+        if self._failures:
+            on_failure()
 
 
 class _Release:
@@ -396,6 +403,10 @@ class _Vote:
     async def wait(self) -> None:
         self._close_one()
         await self._decided.wait()
+
+
+def _nobody() -> None:
+    """Whoever uploads looks for failures himself until the commit."""
 
 
 def mark_row(target: RowKey, data_id: bytes, flags: int = 0) -> Row:

@@ -13,11 +13,11 @@ from unittest import mock
 
 from store.engine import compaction, recovery
 from store.engine import record as records
-from store.engine.block import IndexBlock
-from store.engine.bulk import BulkWriter
+from store.engine.block import BlockKey, IndexBlock
+from store.engine.bulk import BulkWriter, Done
 from store.engine.device import Device
 from store.engine.recovery import Found, Reader
-from store.engine.row import Location, decode_value, move_value
+from store.engine.row import Location, RowKey, decode_value, move_value
 from store.engine.view import View
 from store.objects.rows import Ballot
 from store.objects.upload import DataUpload
@@ -177,16 +177,21 @@ def shared_payload_freed() -> AbstractContextManager[object]:
     return mock.patch.object(View, "_release", alone)
 
 
-def source_let_go_early() -> AbstractContextManager[object]:
-    """The source of a copy may be dropped while some devices have yet to link to it."""
-    sync = DataUpload._sync
+@contextmanager
+def source_let_go_early() -> Iterator[None]:
+    """The source of a copy may be dropped while some devices have yet to link to it, and these say nothing of that."""
+    sync, submit_link = DataUpload._sync, Device.submit_link
 
     async def early(self: DataUpload, on_last: Callable[[], None] | None = None) -> None:
         if on_last is not None:
             on_last()
         await sync(self)
 
-    return mock.patch.object(DataUpload, "_sync", early)
+    def untold(self: Device, key: BlockKey, source: BlockKey, owner: RowKey, done: Done, _lost: Done) -> None:
+        submit_link(self, key, source, owner, done, lambda _error: None)
+
+    with mock.patch.object(DataUpload, "_sync", early), mock.patch.object(Device, "submit_link", untold):
+        yield
 
 
 MUTATIONS: dict[str, Planted] = {
