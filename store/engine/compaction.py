@@ -23,7 +23,7 @@ from store.engine.segment import HEADER_BYTES
 if TYPE_CHECKING:
     from store.engine.device import Device
 
-CHUNK_BYTES = 512 * 1024
+CHUNK_BYTES = 2 * 1024 * 1024
 """Read, copied and committed at a time: bounds memory, and how long foreground writes wait behind copies."""
 TURN_RECORDS = 64
 """Looked at in one turn of the loop: a chunk may hold thousands of tombstones, and requests wait meanwhile."""
