@@ -27,6 +27,7 @@ from store.objects.rows import Rows
 from store.objects.store import DeviceStore
 from store.registry import Registry, Span, open_embedded
 from store.replicator.collect import Collector
+from store.replicator.doubts import decide
 from store.replicator.expire import Expirer
 from store.replicator.progress import ProgressTable
 from store.replicator.rebalance import Rebalancer
@@ -109,6 +110,7 @@ async def _start_loops(node: Node, nursery: trio.Nursery) -> None:
     collector = Collector(store, progress)
     settler = Settler(store, progress)
     await settler.find_left_behind()
+    await decide(store, settler, node.repairer)
     nursery.start_soon(collector.run)
     nursery.start_soon(collector.run_tombstones)
     nursery.start_soon(settler.run)

@@ -7,6 +7,7 @@ awaited. Everything here runs on the event loop; what blocks goes to the device'
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -41,6 +42,7 @@ FLUSH_CHANGES = 20_000
 FULL_COMPACT_BELOW = 0.9
 """On a full device even a little garbage is worth copying a segment for."""
 _REPLAY_CHANGES = 50_000
+_REPLAYED_MAX = 50_000
 
 
 class RowWrite(NamedTuple):
@@ -99,6 +101,9 @@ class Device:
         self._bulk_sync_worker = disk.worker("bulk-sync")
         self._index_worker = disk.worker("index")
         self.reads = Reads(disk, self.segments)
+        self.replayed: deque[RowKey] = deque(maxlen=_REPLAYED_MAX)
+        """Rows that the log held behind the index when it was opened, the newest if many: other homes may not have
+        them."""
         self._next_segment = 1
         self._committer: Committer
         self._bulk = BulkWriter(
@@ -142,6 +147,7 @@ class Device:
             batch = await run_in(self._index_worker, lambda: _take(rows, 2000))
             for row, location in batch:
                 self.view.apply(index_key(row.key), row, location)
+                self.replayed.append(row.key)
             if len(batch) < 2000:
                 break
             if self.view.dirty > _REPLAY_CHANGES:

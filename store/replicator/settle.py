@@ -66,6 +66,10 @@ class Settler:
             except DrystoneError as error:
                 self._progress.trouble = str(error)  # its other homes have the marks too
 
+    def targets(self) -> list[RowKey]:
+        """What the uploads that are not settled were to become."""
+        return list(self._open.values())
+
     async def run(self) -> None:
         """Settle what is added, until cancelled."""
         while True:

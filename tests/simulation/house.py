@@ -17,6 +17,7 @@ from store.objects.model import Policy
 from store.objects.rows import Rows
 from store.objects.store import DeviceStore
 from store.replicator.collect import Collector
+from store.replicator.doubts import decide
 from store.replicator.expire import Expirer
 from store.replicator.progress import ProgressTable
 from store.replicator.rebalance import Rebalancer
@@ -153,9 +154,10 @@ async def open_house(machine: Machine, supply: Supply, clock: Clock | None = Non
     )
     async with trio.open_nursery() as nursery:
         house = _with_daemons(machine, supply, turns, nursery, store, devices, clock)
-        await house.settler.find_left_behind()
         for device in devices.values():
             nursery.start_soon(device.run)
+        await house.settler.find_left_behind()
+        await decide(store, house.settler, house.repairer)
         loops: list[Callable[[], object]] = [
             house.collector.run,
             house.collector.run_tombstones,
