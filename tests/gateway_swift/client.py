@@ -51,7 +51,8 @@ class Client:
         self.people.add("nobody", "nora", "home", ())
         self.people.add("stranger", "sven", "away")
         self.people.add("reseller", "rolf", "admin", ("ResellerAdmin",))
-        self.app = SwiftApp(self.store, self.people, config, clock=self.clock, random=CountingRandom())
+        self.random = CountingRandom()
+        self.app = SwiftApp(self.store, self.people, config, clock=self.clock, random=self.random)
 
     async def __call__(
         self,

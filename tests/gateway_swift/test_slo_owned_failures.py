@@ -184,6 +184,7 @@ async def test_many_come_and_go_at_once(mode: str, gateways: int) -> None:
         for _ in range(gateways):
             each = Client()
             each.store, each.people, each.clock = client.store, client.people, client.clock
+            each.random = client.random  # tokens are never given out twice
             over(each, turn)
             clients.append(each)
 
@@ -199,7 +200,7 @@ async def test_many_come_and_go_at_once(mode: str, gateways: int) -> None:
                 case _:
                     names = dice.sample(["a", "b", "c"], 2)
                     answer = await put(each, dice.choice(["c/m", "c/n"]), tuple(f"segs/{name}" for name in names))
-                    assert answer.status in (201, 400, 409, 503)  # 503: too many at once, try again
+                    assert answer.status in (201, 400, 409)
 
         async with trio.open_nursery() as nursery:
             for each in clients:

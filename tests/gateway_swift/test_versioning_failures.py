@@ -12,7 +12,7 @@ import trio
 
 from gateway.swift import SwiftApp
 from store.core.errors import QuorumError
-from tests.gateway_swift.client import Client, CountingRandom
+from tests.gateway_swift.client import Client
 
 WRITES = frozenset({"put", "update", "delete", "put_container", "put_account", "commit"})
 MODES = {
@@ -70,7 +70,7 @@ class Failing:
 
 
 def over(client: Client, hook: Callable[[bool], Any]) -> None:
-    client.app = SwiftApp(Between(client.store, hook), client.people, clock=client.clock, random=CountingRandom())
+    client.app = SwiftApp(Between(client.store, hook), client.people, clock=client.clock, random=client.random)
 
 
 def points() -> Iterator[int]:
