@@ -96,12 +96,16 @@ class Committer:
     def idle(self) -> bool:
         return not self._busy and not self._queue
 
-    def submit(self, sealed: Sealed, published: Published) -> None:
-        """Append a record. Raises BusyError where too much is queued, DeviceError where the device is out."""
+    def admit(self) -> None:
+        """Raises BusyError where too much is queued, DeviceError where the device is out."""
         if self._failed is not None:
             raise self._failed
         if self._queue_bytes > QUEUE_BYTES_MAX:
             raise BusyError("the device's log has more queued than it may hold in memory")
+
+    def submit(self, sealed: Sealed, published: Published) -> None:
+        """Append a record. Raises as `admit`."""
+        self.admit()
         self._queue.append((sealed, published))
         self._queue_bytes += sealed.payload_bytes + len(sealed.body)
         if not self._busy:

@@ -60,7 +60,8 @@ Done = Callable[[DrystoneError | None], None]
 
 @dataclass
 class Options:
-    """What tests and small disks change. `reserve_bytes` is kept free for deletes and compaction."""
+    """What tests and small disks change. `reserve_bytes` is kept free for deletes, compaction, and rows that some homes
+    have and others not."""
 
     log_bytes: int = LOG_SEGMENT_BYTES
     reserve_bytes: int = 128 * 1024 * 1024
@@ -219,16 +220,27 @@ class Device:
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
-    def submit_row(self, write: RowWrite, reply: RowReply) -> None:
-        """Append a row to the log; `reply` is called when it is durable and in the view.
+    def admit_row(self, row: Row) -> None:
+        """Whether a new row may be submitted: who writes to several homes asks all of them first, so that none has what
+        the others refuse.
 
-        Raises FullError where there is no room (tombstones and marks still go in), DeviceError where the device is
-        out, BusyError where too much is queued.
+        Raises FullError where there is no room (tombstones and marks still go in), DeviceError where the device is out,
+        BusyError where too much is queued.
         """
         if self.health.failed is not None:
             raise self.health.failed
-        if not write.row.flags & (Flag.TOMBSTONE | Flag.ABORT):
+        self._committer.admit()
+        if not row.flags & (Flag.TOMBSTONE | Flag.ABORT):
             self._check_room()
+
+    def submit_row(self, write: RowWrite, reply: RowReply) -> None:
+        """Append a row to the log; `reply` is called when it is durable and in the view.
+
+        Raises DeviceError where the device is out, BusyError where too much is queued. It does not ask for room:
+        whoever brings what some homes have already to another may use the reserve.
+        """
+        if self.health.failed is not None:
+            raise self.health.failed
 
         def published(location: Location | None, error: DrystoneError | None) -> None:
             if location is None:

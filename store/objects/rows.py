@@ -15,7 +15,7 @@ the row's homes; until then the store runs as one process.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from typing import NamedTuple
@@ -195,12 +195,13 @@ class Rows:
     async def _write_back(self, key: RowKey, packed: bytes, found: ReadRow) -> None:
         """Bring a version that not all of a quorum have to a quorum."""
         row = await self.load(key, packed, found)
-        await self.write(row._replace(flags=row.flags & ~Flag.GUARD), packed)
+        await self.write(row._replace(flags=row.flags & ~Flag.GUARD), packed, new=False)
 
     # -- writing -------------------------------------------------------------------------------------------------
 
-    async def write(self, row: Row, packed: bytes) -> Applied:
-        """Write one version to a quorum of its homes in every live layout.
+    async def write(self, row: Row, packed: bytes, *, new: bool = True) -> Applied:
+        """Write one version to a quorum of its homes in every live layout. One that is `new` needs room at a quorum,
+        and is written to no home where that is not so; what some home has already is brought to others all the same.
 
         Returns what became of it: a `stamp` above the row's own says that a newer version had been there. Raises
         QuorumError (the write may still take effect), and ConflictError where a guard refused it.
@@ -209,7 +210,7 @@ class Rows:
         self._writing[ring.epoch] += 1
         try:
             ballot = Ballot(ring.write_sets(ROWS, row.key.place), "writing a row")
-            return await ballot.write(prepare(row, packed), self.devices)
+            return await ballot.write(prepare(row, packed), self.devices, new=new)
         finally:
             self._writing[ring.epoch] -= 1
             if not self._writing[ring.epoch]:
@@ -227,6 +228,7 @@ class Rows:
         """Write to homes without waiting: repair. What fails now is found again later."""
         for home in homes:
             try:
+                self.devices[home].admit_row(write.row)
                 self.devices[home].submit_row(write, _ignore)
             except DrystoneError as error:
                 log.warning("repair not written", device=home, error=str(error))
@@ -343,8 +345,10 @@ class Ballot:
         self._task: trio.lowlevel.Task | None = None
         self._decided = False
 
-    async def write(self, write: RowWrite, devices: Mapping[int, Device]) -> Applied:
+    async def write(self, write: RowWrite, devices: Mapping[int, Device], *, new: bool) -> Applied:
         homes = self._sets[0] if len(self._sets) == 1 else tuple(dict.fromkeys(h for s in self._sets for h in s))
+        if new:
+            homes = self._admitting(write.row, homes, devices)
         self._open = len(homes)
         for home in homes:
             try:
@@ -357,6 +361,18 @@ class Ballot:
             # Not to be cancelled: the row is on its way, and the key's turn must not end before it has arrived.
             await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
         return self._outcome()
+
+    def _admitting(self, row: Row, homes: tuple[int, ...], devices: Mapping[int, Device]) -> tuple[int, ...]:
+        """The homes that take the row now: none, where they are too few."""
+        admitting = []
+        for home in homes:
+            try:
+                devices[home].admit_row(row)
+            except (KeyError, DrystoneError) as error:
+                self._failures[home] = error
+            else:
+                admitting.append(home)
+        return tuple(admitting) if self._are_quorums(admitting) else ()
 
     def _answered(self, home: int, applied: Applied | None, error: DrystoneError | None) -> None:
         self._open -= 1
@@ -373,11 +389,13 @@ class Ballot:
         return self._open == 0 or self._has_quorums()
 
     def _has_quorums(self) -> bool:
-        applied = self._applied
+        return self._are_quorums(self._applied)
+
+    def _are_quorums(self, some: Container[int]) -> bool:
         for homes in self._sets:
             count = 0
             for home in homes:
-                if home in applied:
+                if home in some:
                     count += 1
             if count < len(homes) // 2 + 1:
                 return False

@@ -138,6 +138,7 @@ class Repairer:
             write = prepare(whole._replace(flags=whole.flags & ~Flag.GUARD), packed)
             waiting = Countdown()
             for device in bad:
+                device.admit_row(whole)
                 waiting.add()
                 device.submit_row(write, lambda _, error: waiting.done(error))
             await waiting.wait()

@@ -133,7 +133,7 @@ class Settler:
             row = await device.find_row(packed)
             if row is not None and row.data_id == data_id:
                 whole = await self._store.rows.load(target, packed, ReadRow(row, (device.id,)))
-                await self._store.rows.write(whole._replace(flags=whole.flags & ~Flag.GUARD), packed)
+                await self._store.rows.write(whole._replace(flags=whole.flags & ~Flag.GUARD), packed, new=False)
                 return True
         return False
 

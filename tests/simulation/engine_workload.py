@@ -170,6 +170,7 @@ class Client:
             answers.append((applied, error))
             answered.set()
 
+        self._device.admit_row(row)
         self._device.submit_row(prepare(row, packed), reply)
         await answered.wait()
         self._look_alive()
