@@ -229,7 +229,7 @@ def device_rows(node: Node) -> Sequence[dict[str, object]]:
                 "state": state,
                 "why": str(failed) if failed else "",
                 "free_bytes": device.free_bytes(),
-                "live_bytes": sum(device.view.live.values()),
+                "live_bytes": sum(device.space.live.values()),
                 "damages": device.health.damages,
                 "syncs": device.syncs,
                 "commits": device.commits[0],

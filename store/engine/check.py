@@ -33,8 +33,8 @@ async def check_device(device: Device) -> Report:
     usage: dict[bytes, dict[int, list[int]]] = {}
     await _check_rows(device, report, live, usage)
     await _check_blocks(device, report, live)
-    for segment in sorted({*live, *(s for s, size in device.view.live.items() if size)}):
-        counted, kept = live.get(segment, 0), device.view.live.get(segment, 0)
+    for segment in sorted({*live, *(s for s, size in device.space.live.items() if size)}):
+        counted, kept = live.get(segment, 0), device.space.live.get(segment, 0)
         if counted != kept:
             report.problems.append(f"segment {segment:016x}: {counted} bytes live, {kept} noted")
     for prefix, counts in usage.items():
@@ -48,7 +48,7 @@ async def _check_rows(
     device: Device, report: Report, live: dict[int, int], usage: dict[bytes, dict[int, list[int]]]
 ) -> None:
     start = b"r"
-    while page := device.view.range(start, b"s", PAGE):
+    while page := device.entries.range(start, b"s", PAGE):
         for key, value in page:
             try:
                 verify_value(key, value)
@@ -71,10 +71,10 @@ async def _check_rows(
 async def _check_blocks(device: Device, report: Report, live: dict[int, int]) -> None:
     start = b"d"
     shared: Counter[Location] = Counter()
-    while page := device.view.range(start, b"e", PAGE):
+    while page := device.entries.range(start, b"e", PAGE):
         for key, _ in page:
             block = parse_key(key)
-            entry = device.view.block(block)
+            entry = device.blocks.find(block)
             try:
                 await device.read_block(block)
                 if entry is not None and entry.link is not None:
@@ -87,7 +87,7 @@ async def _check_blocks(device: Device, report: Report, live: dict[int, int]) ->
             report.bytes_read += entry.location.length
             if entry.link is not None:
                 live[entry.link.segment] = live.get(entry.link.segment, 0) + entry.link.length
-            if entry.link is not None or device.view.get(shares_key(entry.location)) is not None:
+            if entry.link is not None or device.entries.get(shares_key(entry.location)) is not None:
                 shared[entry.location] += 1
             else:
                 live[entry.location.segment] = live.get(entry.location.segment, 0) + entry.location.length
@@ -98,7 +98,7 @@ async def _check_blocks(device: Device, report: Report, live: dict[int, int]) ->
 def _check_shares(device: Device, report: Report, live: dict[int, int], shared: Counter[Location]) -> None:
     noted = {}
     start = b"l"
-    while page := device.view.range(start, b"m", PAGE):
+    while page := device.entries.range(start, b"m", PAGE):
         for key, value in page:
             try:
                 noted[key] = decode_shares(key, value)

@@ -35,7 +35,7 @@ async def compact(device: Device, below: float) -> int:
     if not victims:
         return 0
     victim = victims[0]
-    device.stuck[victim] = device.view.live[victim]
+    device.stuck[victim] = device.space.live[victim]
     copied = await compact_segment(device, victim)
     await device.flush()
     return copied

@@ -21,15 +21,19 @@ from store.core.errors import DamageError, DeviceError, DrystoneError, FullError
 from store.core.worker import run_in
 from store.engine.block import BlockKey, IndexBlock, encode_link
 from store.engine.block import decode_meta as decode_block
+from store.engine.block_table import BlockTable
 from store.engine.bulk import BulkWriter, Share, Written
 from store.engine.committer import Committer, Fence, encode_fence
 from store.engine.compaction import compact
+from store.engine.entries import Entries
+from store.engine.flush import Done, Flusher
 from store.engine.index import Index
 from store.engine.reads import Reads
 from store.engine.record import Kind, Sealed, seal
 from store.engine.recovery import Found, Tail, read_bulk, read_log
 from store.engine.row import STAMP_BYTES, Flag, IndexRow, Location, Row, RowKey, index_key
 from store.engine.segment import FOLDER, LOG_SEGMENT_BYTES, SPARES_MAX, SegmentKind, Segments
+from store.engine.space import Space
 from store.engine.superblock import Superblock, read_superblock, write_superblock
 from store.engine.view import Applied, Garbage, View
 
@@ -55,7 +59,6 @@ class RowWrite(NamedTuple):
 
 RowReply = Callable[[Applied | None, DrystoneError | None], None]
 """Called when a row is durable, with what became of it; or with the reason why it is not."""
-Done = Callable[[DrystoneError | None], None]
 
 
 @dataclass
@@ -96,7 +99,10 @@ class Device:
         index.watch(self._index_broken)
         self._options = options
         self.segments = Segments(disk, number, options.log_bytes)
-        self.view = View(index, self.report_damage)
+        self.entries = Entries(index)
+        self.space = Space(self.entries)
+        self.view = View(self.entries, self.space, self.report_damage)
+        self.blocks = BlockTable(self.entries, self.space, self.report_damage)
         self._log_worker = disk.worker("log")
         self._bulk_worker = disk.worker("bulk")
         self._bulk_sync_worker = disk.worker("bulk-sync")
@@ -105,26 +111,21 @@ class Device:
         self.replayed: deque[RowKey] = deque(maxlen=_REPLAYED_MAX)
         """Rows that the log held behind the index when it was opened, the newest if many: other homes may not have
         them."""
-        self._next_segment = 1
         self._committer: Committer
         self._bulk = BulkWriter(
             self.segments,
             self._bulk_worker,
             self._bulk_sync_worker,
-            self._take_segment_id,
+            self.segments.take_id,
             self._block_durable,
             self._fail,
         )
+        self._flusher = Flusher(self.entries, self.space, self.view, self.segments, self._bulk, self._index_worker)
         self._wake = trio.Event()
         self._crowded = trio.Event()
-        self._flushing = trio.Lock()
-        self._doomed: dict[bytes, int] = {}
-        self._after_flush: list[tuple[int, Done]] = []
-        """(blocks submitted before, whom to tell) of drops that wait for the index to say so."""
         self._making_spare = False
         self.full = False
         self._checked_free = 0
-        self.flushes = 0
         self.stuck: dict[int, int] = {}
         """Live bytes of segments when they were last compacted."""
         self.closed = False
@@ -134,16 +135,15 @@ class Device:
 
     async def recover(self) -> None:
         """Read what the log holds beyond the index into the view."""
-        self.view.load_live()
-        self.view.load_holes()
-        applied = self.view.marked(b"log")
-        position = self.view.marked(b"bulk")
-        (stored_next,) = self.view.marked(b"next") or (1,)
-        self._next_segment = max([stored_next, *(segment + 1 for segment in self.segments.kinds)])
+        self.space.load()
+        applied = self.entries.marked(b"log")
+        position = self.entries.marked(b"bulk")
+        (stored_next,) = self.entries.marked(b"next") or (1,)
+        self.segments.next_id = max([stored_next, *(segment + 1 for segment in self.segments.kinds)])
         tail = Tail(Fence(0, 0, 0))
         rows = read_log(self.segments, applied, tail)
         # A new device's index is written before its first segment is made.
-        lost_index = self.view.marked(b"next") is None and bool(self.segments.kinds)
+        lost_index = self.entries.marked(b"next") is None and bool(self.segments.kinds)
         while True:
             batch = await run_in(self._index_worker, lambda: _take(rows, 2000))
             for row, location in batch:
@@ -151,27 +151,28 @@ class Device:
                 self.replayed.append(row.key)
             if len(batch) < 2000:
                 break
-            if self.view.dirty > _REPLAY_CHANGES:
+            if self.entries.dirty > _REPLAY_CHANGES:
                 if tail.damage and self.trusted:
                     await self.set_trusted(trusted=False)
-                self.view.mark(b"log", (tail.before.segment, tail.before.end, tail.before.seq))
-                await self._write_index()
+                self.entries.mark(b"log", (tail.before.segment, tail.before.end, tail.before.seq))
+                await self._flusher.write_index()
         blocks = await run_in(self._index_worker, lambda: list(read_bulk(self.segments, position)))
         for block in blocks:
-            self.view.add_block(*block)
+            self.blocks.add(*block)
         for line in tail.damage:
             self.report_damage(b"", line)
         if tail.damage or lost_index:
             # What the index alone knew (which tombstones are forgotten) or what the log said is lost.
             await self.set_trusted(trusted=False)
         self._committer = Committer(
-            self.segments, self._log_worker, self._take_segment_id, tail.before, self._fail, self._rolled
+            self.segments, self._log_worker, self.segments.take_id, tail.before, self._fail, self._rolled
         )
         # All that there is has been read: it must not be read again once rows and blocks are forgotten or dropped.
-        self._bulk.position = (self._next_segment, 0)
-        self._mark_applied()
+        self._bulk.position = (self.segments.next_id, 0)
+        self._flusher.log = self._committer
+        self._flusher.mark_applied()
         await self._trim(tail.before)
-        await self._flush()
+        await self._flusher.write_all()
 
     async def _trim(self, before: Fence) -> None:
         """Give back what was written ahead but never used in the segment that the crash ended."""
@@ -260,7 +261,7 @@ class Device:
         """What the index knows of a row. Raises DamageError where its entry is damaged: that is no silence."""
         self._check_alive()
         row = self.view.row(packed_key)
-        if row is None and self.view.get(packed_key) is not None:
+        if row is None and self.entries.get(packed_key) is not None:
             raise DamageError(f"device {self.id} has a damaged index entry for this row")
         return row
 
@@ -373,7 +374,7 @@ class Device:
             raise self.health.failed
         self._check_room(every=1)
         entry = self._block(source)
-        self.view.shares(entry.location)  # where that is damaged, no link would be taken
+        self.blocks.shares(entry.location)  # where that is damaged, no link would be taken
         sealed = seal(Kind.LINK, encode_link(key, owner, entry))
         self._bulk.submit(key, sealed, done, share=Share(source, entry, lost))
 
@@ -420,7 +421,7 @@ class Device:
                 entry = now
 
     def _block(self, key: BlockKey) -> IndexBlock:
-        entry = self.view.block(key)
+        entry = self.blocks.find(key)
         if entry is None:
             raise DamageError(f"device {self.id} has no block {key.block} of {key.data_id.hex()}")
         return entry
@@ -429,7 +430,7 @@ class Device:
         """(data id, key of the row that they were written for) of data here behind a data id, and the data id to go on
         behind (empty at the end). Data whose record cannot be read are left out."""
         self._check_alive()
-        page = self.view.first_blocks(after, limit)
+        page = self.blocks.first_of_each(after, limit)
         owners = []
         for data_id, entry in page:
             try:
@@ -441,33 +442,29 @@ class Device:
     async def has_blocks(self, data_id: bytes) -> list[tuple[int, int]]:
         """(block, fragment) of all blocks of these data that the index knows here."""
         self._check_alive()
-        return [(int.from_bytes(key[17:21]), key[21]) for key, _ in self.view.data_blocks(data_id)]
+        return [(int.from_bytes(key[17:21]), key[21]) for key, _ in self.blocks.of(data_id)]
 
     def submit_drop(self, data_id: bytes, done: Done) -> None:
         """Drop all blocks of these data; `done` is called when that is durable and their space is on its way back."""
         if self.health.failed is not None:
             raise self.health.failed
-        for packed, entry in self.view.data_blocks(data_id):
-            self.view.drop_block(packed, entry)
-        submitted = self._bulk.submitted
-        self._after_flush.append((submitted, done))
-        if not self._bulk.settled(submitted):
-            # Blocks that are still on their way are dropped as they arrive; the next start must not find them either.
-            self._doomed[data_id] = submitted
+        for packed, entry in self.blocks.of(data_id):
+            self.blocks.drop(packed, entry)
+        if not self._flusher.dropped(data_id, done):
             self._bulk.sync(self._bulk.losses, lambda _error: self._changed())
         self._changed()
 
     def _block_durable(self, written: Written) -> None:
         number, key, entry, share = written
-        if number <= self._doomed.get(key.data_id, 0):
-            self.view.free(entry.own)
+        if self._flusher.doomed(key.data_id, number):
+            self.space.free(entry.own)
         else:
             try:
-                taken = self.view.add_block(key, entry, share.key if share is not None else None)
+                taken = self.blocks.add(key, entry, share.key if share is not None else None)
             except DamageError:
                 return  # the index is broken and the device out; the next start finds the block in its segment
             if share is not None and not taken:
-                self.view.free(entry.own)
+                self.space.free(entry.own)
                 share.lost(DamageError(f"device {self.id} has lost the payload of a block while it was shared"))
         self._changed()
 
@@ -475,81 +472,22 @@ class Device:
 
     def _changed(self) -> None:
         self._wake.set()
-        if self.view.dirty >= FLUSH_CHANGES:
+        if self.entries.dirty >= FLUSH_CHANGES:
             self._crowded.set()
 
     async def flush(self) -> None:
         """Write everything published so far to the index, then give back the space that this frees."""
-        async with self._flushing:
-            empty = self._empty_segments()
-            await self._flush()
-            for segment in empty:
-                await self._remove_segment(segment)
+        for segment in await self._flusher.flush(recycle=self._wants_spare):
+            self.stuck.pop(segment, None)
 
-    def _mark_applied(self) -> None:
-        """Note in the view how much of log and bulk data it holds."""
-        committer = self._committer
-        self.view.mark(b"log", (committer.segment, committer.offset, committer.durable))
-        self.view.mark(b"bulk", self._bulk.position)
-
-    async def _flush(self) -> None:
-        self._mark_applied()
-        punches, self.view.holes = self.view.holes, []
-        settled = self._bulk.settled
-        answers = [done for at, done in self._after_flush if settled(at)]
-        self._after_flush = [(at, done) for at, done in self._after_flush if not settled(at)]
-        self._doomed = {data: at for data, at in self._doomed.items() if not settled(at)}
-        try:
-            await self._write_index()
-        except DrystoneError as error:
-            self.view.holes += punches
-            for done in answers:
-                done(error)
-            raise
-        if punches:
-            await self._punch(punches)
-            self.view.punched(punches)
-        for done in answers:
-            done(None)
-
-    async def _write_index(self) -> None:
-        self.view.mark(b"next", (self._next_segment,))
-        frozen = self.view.freeze(self.segments.kinds)
-        try:
-            await run_in(self._index_worker, lambda: self.view.write_index(frozen))
-        except BaseException:
-            self.view.unflushed()
-            raise
-        self.view.flushed()
-        self.flushes += 1
-
-    async def _punch(self, locations: list[Location]) -> None:
-        files = []
-        for segment, offset, length in locations:
-            if segment in self.segments.kinds:
-                files.append((self.segments.file(segment), offset, length))
-
-        def punch() -> None:
-            for file, offset, length in files:
-                file.punch(offset, length)
-
-        await run_in(self._index_worker, punch)
-
-    def _empty_segments(self) -> list[int]:
-        """Segments in which nothing lives, as the index is about to say, and to which nothing more is written."""
-        bulk_from = self._bulk.position[0]
-        return [
-            segment
-            for segment, kind in sorted(self.segments.kinds.items())
-            if self.view.live.get(segment, 0) <= 0
-            and segment not in (self._committer.segment, self._bulk.segment)
-            and not (kind is SegmentKind.BULK and segment >= bulk_from)
-        ]
+    def _wants_spare(self) -> bool:
+        """Whether one more spare log segment should be kept."""
+        return len(self.segments.spares) < self._options.spares and not self.full
 
     def compactable(self, below: float) -> list[int]:
         """Log segments that nothing more is written to and whose share of live bytes is below this, emptiest first."""
         limit = below * self._options.log_bytes
-        live = self.view.live
+        live = self.space.live
         found = [
             segment
             for segment in self.segments.of_kind(SegmentKind.LOG)
@@ -575,20 +513,9 @@ class Device:
 
         self._committer.submit(copy, published)
 
-    async def _remove_segment(self, segment: int) -> None:
-        path = self.segments.path(segment)
-        log_kind = self.segments.kinds[segment] is SegmentKind.LOG
-        recycle = log_kind and len(self.segments.spares) < self._options.spares and not self.full
-        self.segments.forgotten(segment)
-        self.stuck.pop(segment, None)
-        self.view.forget_segment(segment)
-        spare = await run_in(self._index_worker, lambda: self.segments.remove(path, recycle=recycle))
-        if spare is not None:
-            self.segments.spares.append(spare)
-
     def _rolled(self, _segment: int) -> None:
         """A log segment was taken into use: have the next one ready before it is needed."""
-        if self._making_spare or self.full or len(self.segments.spares) >= self._options.spares:
+        if self._making_spare or not self._wants_spare():
             return
         self._making_spare = True
         self.reads.background.submit(self.segments.make_spare, self._made_spare)
@@ -602,10 +529,6 @@ class Device:
             self.segments.spares.append(name)
 
     # -- small things --------------------------------------------------------------------------------------------
-
-    def _take_segment_id(self) -> int:
-        self._next_segment += 1
-        return self._next_segment - 1
 
     def _check_alive(self) -> None:
         if self.health.failed is not None:
@@ -662,7 +585,7 @@ class Device:
     @property
     def syncs(self) -> int:
         """Syncs since the start: of the log, of bulk segments, and two for each time the index was written."""
-        return self._committer.batches + self._bulk.syncs + 2 * self.flushes
+        return self._committer.batches + self._bulk.syncs + 2 * self._flusher.flushes
 
 
 def _take(rows: Iterator[tuple[Row, Location] | None], count: int) -> list[tuple[Row, Location]]:

@@ -72,6 +72,7 @@ class Segments:
         self.log_bytes = log_bytes
         self._files: OrderedDict[int, File] = OrderedDict()
         self.kinds: dict[int, SegmentKind] = {}
+        self.next_id = 1
         self.spares: list[str] = []
         spares_before = 0
         for name in disk.list(FOLDER):
@@ -129,6 +130,11 @@ class Segments:
         """This segment is about to be removed: no new reader may find it."""
         self._files.pop(segment, None)
         del self.kinds[segment]
+
+    def take_id(self) -> int:
+        """An id that no segment has had."""
+        self.next_id += 1
+        return self.next_id - 1
 
     def take_spare(self) -> str | None:
         return self.spares.pop() if self.spares else None

@@ -8,9 +8,10 @@ import pytest
 
 from store.engine.block import BlockKey, encode_meta
 from store.engine.device import Device
+from store.engine.flush import Flusher
 from store.engine.record import Kind, seal
 from store.engine.row import Location, RowKey
-from store.engine.view import View
+from store.engine.space import Space
 from tests.engine.devices import TABLE, on_device
 from tests.simulation.disk import SimMedium
 from tests.twins.index import IndexMedium
@@ -27,7 +28,7 @@ async def put(device: Device, key: BlockKey, data: bytes) -> Location:
     losses = device.data_losses
     device.submit_block(key, seal(Kind.BLOCK, encode_meta(key, OWNER), data), _ignore)
     await device.sync_data(losses)
-    entry = device.view.block(key)
+    entry = device.blocks.find(key)
     assert entry is not None
     return entry.location
 
@@ -41,7 +42,7 @@ async def holds_anything(device: Device, location: Location) -> bool:
 def test_a_crash_before_the_hole_does_not_keep_the_space(monkeypatch: pytest.MonkeyPatch, *, again: bool) -> None:
     medium, index = SimMedium(Random(1)), IndexMedium()
 
-    async def punch_nothing(_self: Device, _locations: list[Location]) -> None:
+    async def punch_nothing(_self: Flusher, _locations: list[Location]) -> None:
         """The power goes here."""
 
     async def first(device: Device) -> Location:
@@ -52,8 +53,8 @@ def test_a_crash_before_the_hole_does_not_keep_the_space(monkeypatch: pytest.Mon
         else:
             device.submit_drop(KEY.data_id, _ignore)
         with monkeypatch.context() as patch:
-            patch.setattr(Device, "_punch", punch_nothing)
-            patch.setattr(View, "punched", lambda _self, _locations: None)
+            patch.setattr(Flusher, "_punch", punch_nothing)
+            patch.setattr(Space, "punched", lambda _self, _locations: None)
             await device.flush()
         assert await holds_anything(device, location)
         return location

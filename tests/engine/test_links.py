@@ -56,7 +56,7 @@ def test_the_payload_stays_until_the_last_is_dropped(order: tuple[BlockKey, ...]
             with pytest.raises(DamageError):
                 await device.read_block(key)
         assert (await check_device(device)).problems == []
-        space = sum(device.view.live.values())
+        space = sum(device.space.live.values())
         assert space > len(DATA) if nth < 2 else space == 0
 
     async def drop_all(device: Device) -> None:
@@ -90,7 +90,7 @@ def test_a_lost_index_finds_the_payload_of_links_whose_original_was_dropped() ->
         await drop(device, FIRST)
         assert bytes(await device.read_block(THIRD)) == DATA
         await drop(device, THIRD)
-        assert sum(device.view.live.values()) == 0
+        assert sum(device.space.live.values()) == 0
 
     on_device(medium, IndexMedium(), use)
 
@@ -108,7 +108,7 @@ def test_a_damaged_payload_is_damage_to_all_who_share_it() -> None:
     on_device(medium, index, share)
 
     async def use(device: Device) -> None:
-        at = device.view.block(FIRST)
+        at = device.blocks.find(FIRST)
         assert at is not None
         medium.flip(device.segments.path(at.location.segment), at.location.offset + at.payload_at + 5)
         for key in (FIRST, SECOND, THIRD):

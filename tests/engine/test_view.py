@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.core.stamp import Stamp
+from store.engine.entries import Entries
 from store.engine.memtable import Memtable
 from store.engine.row import Flag, Location, Row, RowKey, index_key
-from store.engine.segment import SegmentKind
+from store.engine.space import Space
 from store.engine.view import View
 from tests.twins.index import IndexMedium, SimIndex
 
@@ -35,17 +36,12 @@ def test_memtable_is_a_dictionary(steps: list[tuple[str, bytes, bytes]], start: 
     assert table.between(start, stop) == {k: v for k, v in model.items() if start <= k < stop}
 
 
-def _view() -> View:
-    return View(SimIndex(IndexMedium()), lambda key, what: None)
-
-
-def _flush(view: View, *, finish: bool) -> None:
-    frozen = view.freeze({1: SegmentKind.LOG})
-    view.write_index(frozen)
+def _flush(entries: Entries, *, finish: bool) -> None:
+    entries.write(entries.freeze())
     if finish:
-        view.flushed()
+        entries.flushed()
     else:
-        view.unflushed()
+        entries.unflushed()
 
 
 def _apply(view: View, name: bytes, number: int, flags: int) -> None:
@@ -61,11 +57,13 @@ steps = st.lists(st.tuples(st.sampled_from("rrrrtfu"), names), max_size=30)
 def test_shard_rows_are_in_order(
     steps: list[tuple[str, bytes]], start: bytes, stop: bytes | None, limit: int, reverse: bool
 ) -> None:
-    view = _view()
+    entries = Entries(SimIndex(IndexMedium()))
+    view = View(entries, Space(entries), lambda key, what: None)
     model: dict[bytes, bool] = {}
     for number, (step, name) in enumerate(steps):
         if step in "fu":
-            _flush(view, finish=step == "f")
+            view.note_usage()
+            _flush(entries, finish=step == "f")
         else:
             _apply(view, name, number + 1, Flag.TOMBSTONE if step == "t" else 0)
             model[name] = step == "r"
@@ -74,11 +72,11 @@ def test_shard_rows_are_in_order(
     assert [(row.name, row.live) for row in found] == [(name, model[name]) for name in within[:limit]]
     live = sum(model.values())
     assert view.usage(1, TABLE, 0) == ({0: (live, live)} if live else {})
-    everything = dict(view.range(b"r", b"s", 1000))
+    everything = dict(entries.range(b"r", b"s", 1000))
     for size in (1, 2, 3):
         paged: list[bytes] = []
         low = b"r"
-        while page := view.range(low, b"s", size):
+        while page := entries.range(low, b"s", size):
             paged += [key for key, _ in page]
             low = page[-1][0] + b"\0"
         assert paged == sorted(everything)

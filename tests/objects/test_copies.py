@@ -131,9 +131,9 @@ async def test_what_too_few_devices_can_share_is_copied_in_full(autojump_clock: 
             for block, device in enumerate(having[:2]):
                 number, fragment = (await device.has_blocks(source_id))[block]
                 packed = index_key(BlockKey(source_id, number, fragment))
-                entry = device.view.block(BlockKey(source_id, number, fragment))
+                entry = device.blocks.find(BlockKey(source_id, number, fragment))
                 assert entry is not None
-                device.view.drop_block(packed, entry)
+                device.blocks.drop(packed, entry)
             copy_id = await copy(house, container)
             await house.store.delete(container, "source")
             await trio.sleep(30)

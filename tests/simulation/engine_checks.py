@@ -52,7 +52,7 @@ async def check_whole(device: Device) -> None:
 async def all_rows(device: Device) -> dict[bytes, Row]:
     """Every row with its payload, by index key."""
     rows = {}
-    for packed, value in device.view.range(b"r", b"s", EVERYTHING):
+    for packed, value in device.entries.range(b"r", b"s", EVERYTHING):
         rows[packed] = await device.load_row(packed, decode_value(packed, value), payload=True)
         if index_key(rows[packed].key) != packed:
             raise WrongError(f"the record of row {packed.hex()} is another's")
@@ -61,7 +61,7 @@ async def all_rows(device: Device) -> dict[bytes, Row]:
 
 async def _all_blocks(device: Device, model: Model) -> dict[bytes, set[BlockKey]]:
     seen: dict[bytes, set[BlockKey]] = {}
-    for packed, _ in device.view.range(b"d", b"e", EVERYTHING):
+    for packed, _ in device.entries.range(b"d", b"e", EVERYTHING):
         key = parse_key(packed)
         data = model.data.get(key.data_id)
         if data is None or key not in data.written:

@@ -14,8 +14,10 @@ from unittest import mock
 from store.engine import compaction, recovery
 from store.engine import record as records
 from store.engine.block import BlockKey, IndexBlock
+from store.engine.block_table import BlockTable
 from store.engine.bulk import BulkWriter, Done
 from store.engine.device import Device
+from store.engine.flush import Flusher
 from store.engine.recovery import Found, Reader
 from store.engine.row import Location, RowKey, decode_value, move_value
 from store.engine.view import View
@@ -48,13 +50,13 @@ def sync_skipped() -> AbstractContextManager[object]:
 def index_ahead_of_log() -> AbstractContextManager[object]:
     """The index says that it holds records which are only about to be committed."""
 
-    def mark(self: Device) -> None:
-        committer = self._committer
+    def mark(self: Flusher) -> None:
+        committer = self.log
         queued = sum(sealed.payload_bytes + len(sealed.body) + 64 for sealed, _ in committer._queue)
-        self.view.mark(b"log", (committer.segment, committer.offset + queued + 4096, committer.seq))
-        self.view.mark(b"bulk", self._bulk.position)
+        self._entries.mark(b"log", (committer.segment, committer.offset + queued + 4096, committer.seq))
+        self._entries.mark(b"bulk", self._bulk.position)
 
-    return mock.patch.object(Device, "_mark_applied", mark)
+    return mock.patch.object(Flusher, "mark_applied", mark)
 
 
 def payload_unchecked() -> AbstractContextManager[object]:
@@ -84,9 +86,9 @@ def compaction_wins() -> AbstractContextManager[object]:
         if value is None:
             return False
         before = decode_value(packed, value).location
-        self._memtable.put(packed, move_value(packed, value, new))
-        self.add_live(before, -before.length)
-        self.add_live(new, new.length)
+        self._entries.put(packed, move_value(packed, value, new))
+        self._space.add(before, -before.length)
+        self._space.add(new, new.length)
         return True
 
     return mock.patch.object(View, "move", move)
@@ -158,7 +160,7 @@ def segment_freed_early() -> AbstractContextManager[object]:
         if not victims:
             return 0
         copied = await compaction.compact_segment(device, victims[0])
-        await device._remove_segment(victims[0])
+        await device._flusher._remove(victims[0], recycle=False)
         return copied
 
     return mock.patch("store.engine.device.compact", compacted)
@@ -166,15 +168,15 @@ def segment_freed_early() -> AbstractContextManager[object]:
 
 def shared_payload_freed() -> AbstractContextManager[object]:
     """The first block that is dropped takes a shared payload with it."""
-    release = View._release
+    release = BlockTable._release
 
-    def alone(self: View, entry: IndexBlock) -> None:
+    def alone(self: BlockTable, entry: IndexBlock) -> None:
         release(self, entry)
-        if entry.location not in self.holes:
-            self.add_live(entry.location, -entry.location.length)
-            self.free(entry.location)
+        if entry.location not in self._space.holes:
+            self._space.add(entry.location, -entry.location.length)
+            self._space.free(entry.location)
 
-    return mock.patch.object(View, "_release", alone)
+    return mock.patch.object(BlockTable, "_release", alone)
 
 
 @contextmanager

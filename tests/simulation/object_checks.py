@@ -93,7 +93,7 @@ def check_nothing_left(house: House) -> None:
     """After the daemons: no notes, no marks, no tombstones, and no block that no row names."""
     named: set[tuple[int, bytes]] = set()
     for device in house.devices.values():
-        for packed, value in device.view.range(b"r", b"s", EVERYTHING):
+        for packed, value in device.entries.range(b"r", b"s", EVERYTHING):
             row = decode_value(packed, value)
             if row.name[:1] == SYSTEM:
                 raise WrongError(f"device {device.id} keeps the mark {row.name.hex()}")
@@ -110,7 +110,7 @@ def check_nothing_left(house: House) -> None:
         ):
             if left:
                 raise WrongError(f"device {device.id} keeps {what}: {left}")
-        blocks = [parse_key(packed) for packed, _ in view.range(b"d", b"e", EVERYTHING)]
+        blocks = [parse_key(packed) for packed, _ in device.entries.range(b"d", b"e", EVERYTHING)]
         orphans = [key for key in blocks if (device.id, key.data_id) not in named]
         if orphans:
             raise WrongError(f"device {device.id} keeps blocks that nobody names: {orphans}")

@@ -169,7 +169,7 @@ async def check_full(house: House) -> None:
     found = {
         (device.id, parse_key(packed))
         for device in house.devices.values()
-        for packed, _ in device.view.range(b"d", b"e", EVERYTHING)
+        for packed, _ in device.entries.range(b"d", b"e", EVERYTHING)
     }
     if wanted != found:
         raise WrongError(f"missing: {sorted(wanted - found)}; named by no row: {sorted(found - wanted)}")

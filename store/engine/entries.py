@@ -1,0 +1,96 @@
+"""Entries: the index with the memory table in front of it, as one ordered map of bytes to bytes.
+
+A key's first letter says what it is of: rows and what is derived from them (`r c x t u g`, store.engine.view), blocks
+(`d l`, store.engine.block_table), segments (`s h`, store.engine.space), or, with `m`, how much of the log and of the
+bulk data is in here: `mlog` -> msgpack [segment, offset, seq]; `mbulk`, `mnext`.
+
+Changes go into the memory table, and from there into the index many at a time (`freeze`, `write`, then `flushed` or
+`unflushed`). Everything but `write` runs on the event loop, and nothing waits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+
+from store.core.errors import DamageError
+from store.engine.index import Index
+from store.engine.memtable import Generation, Memtable, Value
+
+
+class Entries:
+    """All that a device's index holds or is about to."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._memtable = Memtable()
+        self.put = self._memtable.put
+
+    def find(self, key: bytes) -> tuple[bytes | None, bool]:
+        """(the value of a key, unverified; whether it comes from the index, which may be damaged)"""
+        known, value = self._memtable.get(key)
+        return (value, False) if known else (self._index.get(key), True)
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of a key, unverified."""
+        return self.find(key)[0]
+
+    def range(self, start: bytes, stop: bytes, limit: int, *, reverse: bool = False) -> list[tuple[bytes, bytes]]:
+        """Up to `limit` entries with start <= key < stop, in order."""
+        newer = self._memtable.between(start, stop)
+        if not newer:
+            return self._index.range(start, stop, limit, reverse=reverse)
+        # Every deletion in memory may hide one entry of the index.
+        hidden = sum(value is None for value in newer.values())
+        older = self._index.range(start, stop, limit + hidden, reverse=reverse)
+        merged: dict[bytes, Value] = dict(older)
+        if len(older) == limit + hidden:
+            # The index has more behind its last: what memory has beyond that must wait for the next page.
+            last = older[-1][0]
+            merged.update((k, v) for k, v in newer.items() if (k >= last if reverse else k <= last))
+        else:
+            merged.update(newer)
+        entries = [(key, value) for key in sorted(merged, reverse=reverse) if (value := merged[key]) is not None]
+        return entries[:limit]
+
+    def mark(self, name: bytes, position: tuple[int, ...]) -> None:
+        """Say how much of something these entries hold."""
+        self.put(b"m" + name, msgpack.packb(position))
+
+    def marked(self, name: bytes) -> tuple[int, ...] | None:
+        """What was said last. Raises DamageError."""
+        value = self.get(b"m" + name)
+        return None if value is None else tuple(unpack(value))
+
+    # -- into the index ------------------------------------------------------------------------------------------
+
+    @property
+    def dirty(self) -> int:
+        """Changes that the index does not hold yet."""
+        return len(self._memtable.active.entries)
+
+    def freeze(self) -> Generation:
+        """Everything up to now, ready to be written."""
+        return self._memtable.freeze()
+
+    def write(self, frozen: Generation) -> None:
+        """Write a frozen generation in one transaction. Blocks: in a worker."""
+        entries = frozen.entries
+        self._index.write((key, entries[key]) for key in sorted(entries))
+
+    def flushed(self) -> None:
+        """It is written."""
+        self._memtable.flushed()
+
+    def unflushed(self) -> None:
+        """It could not be."""
+        self._memtable.unflushed()
+
+
+def unpack(value: bytes) -> Any:
+    """What a value in msgpack says. Raises DamageError where it cannot be read."""
+    try:
+        return msgpack.unpackb(value, strict_map_key=False)
+    except (ValueError, msgpack.UnpackException) as error:
+        raise DamageError(f"a derived value of the index cannot be read: {error}") from error

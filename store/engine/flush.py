@@ -1,0 +1,143 @@
+"""Flushing: what the log holds goes into the index, and the space that this frees comes back.
+
+The order is what keeps a crash harmless. First the entries note how far log and bulk data are durable; then everything
+goes into the index in one transaction; only then are holes punched, drops answered and empty segments removed. So the
+index never holds what the log may lose, and never names what is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+
+from store.core.errors import DrystoneError
+from store.core.worker import Worker, run_in
+from store.engine.bulk import BulkWriter
+from store.engine.committer import Committer
+from store.engine.entries import Entries
+from store.engine.row import Location
+from store.engine.segment import SegmentKind, Segments
+from store.engine.space import Space
+from store.engine.view import View
+
+Done = Callable[[DrystoneError | None], None]
+
+
+class Flusher:
+    """Brings one device's index up to its log."""
+
+    def __init__(
+        self, entries: Entries, space: Space, view: View, segments: Segments, bulk: BulkWriter, worker: Worker
+    ) -> None:
+        self._entries = entries
+        self._space = space
+        self._view = view
+        self._segments = segments
+        self._bulk = bulk
+        self._worker = worker
+        self._one_at_a_time = trio.Lock()
+        self._drops: list[tuple[int, Done]] = []
+        """(blocks submitted before, whom to tell) of drops that wait for the index to say so."""
+        self._doomed: dict[bytes, int] = {}
+        self.log: Committer
+        """From the end of recovery on."""
+        self.flushes = 0
+
+    def dropped(self, data_id: bytes, done: Done) -> bool:
+        """These data were dropped: tell `done` when that is durable. False where blocks of them are still on their way:
+        these are dropped as they arrive, and the next start must not find them either."""
+        submitted = self._bulk.submitted
+        self._drops.append((submitted, done))
+        if self._bulk.settled(submitted):
+            return True
+        self._doomed[data_id] = submitted
+        return False
+
+    def doomed(self, data_id: bytes, number: int) -> bool:
+        """Whether the block of this number came too late, since its data were dropped."""
+        return number <= self._doomed.get(data_id, 0)
+
+    async def flush(self, *, recycle: Callable[[], bool]) -> list[int]:
+        """Write everything published so far to the index, then give back the space that this frees. `recycle` tells
+        whether one more spare log segment is wanted. Returns the segments that were removed."""
+        async with self._one_at_a_time:
+            empty = self._empty_segments()
+            await self.write_all()
+            for segment in empty:
+                is_log = self._segments.kinds[segment] is SegmentKind.LOG
+                await self._remove(segment, recycle=is_log and recycle())
+            return empty
+
+    async def write_all(self) -> None:
+        """The same without removing anything."""
+        self.mark_applied()
+        punches, self._space.holes = self._space.holes, []
+        settled = self._bulk.settled
+        answers = [done for at, done in self._drops if settled(at)]
+        self._drops = [(at, done) for at, done in self._drops if not settled(at)]
+        self._doomed = {data: at for data, at in self._doomed.items() if not settled(at)}
+        try:
+            await self.write_index()
+        except DrystoneError as error:
+            self._space.holes += punches
+            for done in answers:
+                done(error)
+            raise
+        if punches:
+            await self._punch(punches)
+            self._space.punched(punches)
+        for done in answers:
+            done(None)
+
+    def mark_applied(self) -> None:
+        """Note how much of log and bulk data the entries hold."""
+        log = self.log
+        self._entries.mark(b"log", (log.segment, log.offset, log.durable))
+        self._entries.mark(b"bulk", self._bulk.position)
+
+    async def write_index(self) -> None:
+        """Write the entries as they are."""
+        self._entries.mark(b"next", (self._segments.next_id,))
+        self._view.note_usage()
+        self._space.note(self._segments.kinds)
+        frozen = self._entries.freeze()
+        try:
+            await run_in(self._worker, lambda: self._entries.write(frozen))
+        except BaseException:
+            self._entries.unflushed()
+            raise
+        self._entries.flushed()
+        self.flushes += 1
+
+    async def _punch(self, locations: list[Location]) -> None:
+        files = [
+            (self._segments.file(segment), offset, length)
+            for segment, offset, length in locations
+            if segment in self._segments.kinds
+        ]
+
+        def punch() -> None:
+            for file, offset, length in files:
+                file.punch(offset, length)
+
+        await run_in(self._worker, punch)
+
+    def _empty_segments(self) -> list[int]:
+        """Segments in which nothing lives, as the index is about to say, and to which nothing more is written."""
+        bulk_from = self._bulk.position[0]
+        return [
+            segment
+            for segment, kind in sorted(self._segments.kinds.items())
+            if self._space.live.get(segment, 0) <= 0
+            and segment not in (self.log.segment, self._bulk.segment)
+            and not (kind is SegmentKind.BULK and segment >= bulk_from)
+        ]
+
+    async def _remove(self, segment: int, *, recycle: bool) -> None:
+        path = self._segments.path(segment)
+        self._segments.forgotten(segment)
+        self._space.forget(segment)
+        spare = await run_in(self._worker, lambda: self._segments.remove(path, recycle=recycle))
+        if spare is not None:
+            self._segments.spares.append(spare)
