@@ -7,7 +7,6 @@ awaited. Everything here runs on the event loop; what blocks goes to the device'
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -46,7 +45,6 @@ FLUSH_CHANGES = 20_000
 FULL_COMPACT_BELOW = 0.9
 """On a full device even a little garbage is worth copying a segment for."""
 _REPLAY_CHANGES = 50_000
-_REPLAYED_MAX = 50_000
 
 
 class RowWrite(NamedTuple):
@@ -108,9 +106,6 @@ class Device:
         self._bulk_sync_worker = disk.worker("bulk-sync")
         self._index_worker = disk.worker("index")
         self.reads = Reads(disk, self.segments)
-        self.replayed: deque[RowKey] = deque(maxlen=_REPLAYED_MAX)
-        """Rows that the log held behind the index when it was opened, the newest if many: other homes may not have
-        them."""
         self._committer: Committer
         self._bulk = BulkWriter(
             self.segments,
@@ -147,8 +142,10 @@ class Device:
         while True:
             batch = await run_in(self._index_worker, lambda: _take(rows, 2000))
             for row, location in batch:
-                self.view.apply(index_key(row.key), row, location)
-                self.replayed.append(row.key)
+                packed = index_key(row.key)
+                self.view.apply(packed, row, location)
+                if not lost_index:
+                    self.view.doubt(packed)
             if len(batch) < 2000:
                 break
             if self.entries.dirty > _REPLAY_CHANGES:
@@ -225,7 +222,7 @@ class Device:
         """Whether a new row may be submitted: who writes to several homes asks all of them first, so that none has what
         the others refuse.
 
-        Raises FullError where there is no room (tombstones and marks still go in), DeviceError where the device is out,
+        Raises FullError where there is no room (tombstones and abort marks still go in), DeviceError where the device is out,
         BusyError where too much is queued.
         """
         if self.health.failed is not None:
@@ -340,6 +337,17 @@ class Device:
         up for good."""
         self._check_alive()
         return self.view.uploads(after, limit)
+
+    async def doubts(self, after: bytes, limit: int) -> list[bytes]:
+        """Packed keys behind `after` of rows that the log held behind the index when the device was opened: other homes
+        may not have them."""
+        self._check_alive()
+        return self.view.doubts(after, limit)
+
+    def forget_doubt(self, packed_key: bytes) -> None:
+        """All homes of a row were asked."""
+        self.view.forget_doubt(packed_key)
+        self._changed()
 
     def forget_garbage(self, data_id: bytes) -> None:
         """Displaced data were dropped everywhere."""

@@ -84,11 +84,15 @@ class Flusher:
             for done in answers:
                 done(error)
             raise
-        if punches:
+        try:
             await self._punch(punches)
-            self._space.punched(punches)
-        for done in answers:
-            done(None)
+        except OSError:
+            self._space.holes += punches
+            raise
+        finally:
+            for done in answers:  # what was dropped is so, whenever its space comes back
+                done(None)
+        self._space.punched(punches)
 
     def mark_applied(self) -> None:
         """Note how much of log and bulk data the entries hold."""
@@ -121,7 +125,8 @@ class Flusher:
             for file, offset, length in files:
                 file.punch(offset, length)
 
-        await run_in(self._worker, punch)
+        if files:
+            await run_in(self._worker, punch)
 
     def _empty_segments(self) -> list[int]:
         """Segments in which nothing lives, as the index is about to say, and to which nothing more is written."""

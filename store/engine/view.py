@@ -10,6 +10,7 @@ index transaction:
     t...   tombstones                            `t` + row key -> stamp (12)
     u...   marks of uploads under way            `u` + data id -> row key of the mark
     g...   data that a newer row displaced       `g` + data id -> msgpack [place, table, shard, name, policy, summary]
+    q...   rows that a crash left in doubt       `q` + row key -> empty
 """
 
 from __future__ import annotations
@@ -316,6 +317,18 @@ class View:
         self._usage_dirty.clear()
         if len(self._usage) > USAGE_CACHE_MAX:
             self._usage.clear()
+
+    def doubt(self, packed: bytes) -> None:
+        """Note that a row was found in the log behind the index, so that its other homes are asked."""
+        self._entries.put(b"q" + packed, b"")
+
+    def doubts(self, after: bytes, limit: int) -> list[bytes]:
+        """Row keys behind `after` that are noted."""
+        return [key[1:] for key, _ in self._entries.range(b"q" + after + b"\0", b"r", limit)]
+
+    def forget_doubt(self, packed: bytes) -> None:
+        """They were."""
+        self._entries.put(b"q" + packed, None)
 
     def forget_garbage(self, data_id: bytes) -> None:
         """These data are dropped everywhere."""

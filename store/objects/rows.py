@@ -192,6 +192,24 @@ class Rows:
             raise ReplacedError(f"row {key.name!r} changed while it was read")
         raise DamageError(f"no home has row {key.name!r} intact: {failures}")
 
+    async def decide(self, key: RowKey, packed: bytes) -> IndexRow | None:
+        """The newest version that any home has, not just one of a quorum, known to a quorum when this returns: a write
+        that a crash left at a single home has taken effect then."""
+        found: dict[int, IndexRow | None] = {}
+        for home in self.ring.homes_all(ROWS, key.place):
+            device = self.devices.get(home)
+            if device is not None and device.trusted:
+                with suppress(DrystoneError):
+                    found[home] = await device.find_row(packed)
+        rows = [row for row in found.values() if row is not None]
+        if not rows:
+            return None
+        newest = max(rows, key=lambda row: row.stamp)
+        having = tuple(home for home, row in found.items() if row is not None and row.stamp == newest.stamp)
+        if len(having) < len(found):
+            await self._write_back(key, packed, ReadRow(newest, having))
+        return newest
+
     async def _write_back(self, key: RowKey, packed: bytes, found: ReadRow) -> None:
         """Bring a version that not all of a quorum have to a quorum."""
         row = await self.load(key, packed, found)
@@ -200,8 +218,8 @@ class Rows:
     # -- writing -------------------------------------------------------------------------------------------------
 
     async def write(self, row: Row, packed: bytes, *, new: bool = True) -> Applied:
-        """Write one version to a quorum of its homes in every live layout. One that is `new` needs room at a quorum,
-        and is written to no home where that is not so; what some home has already is brought to others all the same.
+        """Write one version to a quorum of its homes in every live layout, if so many have room. Where that is not so,
+        one that is `new` is written to none, and one that some home has already goes into the reserve of the others.
 
         Returns what became of it: a `stamp` above the row's own says that a newer version had been there. Raises
         QuorumError (the write may still take effect), and ConflictError where a guard refused it.
@@ -347,8 +365,11 @@ class Ballot:
 
     async def write(self, write: RowWrite, devices: Mapping[int, Device], *, new: bool) -> Applied:
         homes = self._sets[0] if len(self._sets) == 1 else tuple(dict.fromkeys(h for s in self._sets for h in s))
-        if new:
-            homes = self._admitting(write.row, homes, devices)
+        admitting = self._admitting(write.row, homes, devices)
+        if admitting or new:
+            homes = admitting
+        else:
+            self._failures.clear()  # there is no quorum without the reserve
         self._open = len(homes)
         for home in homes:
             try:

@@ -1,20 +1,28 @@
-"""Doubts: writes that a crash left at some of their homes are brought to all, before anyone is served.
+"""Doubts: writes that a crash left at some of their homes are brought to a quorum, before anyone is served.
 
 Nobody was told what became of such a write, so it may have taken effect or not. But whoever looks must not be shown
 first the one and then the other: reads ask a quorum, which need not have it, and sooner or later a daemon that looks at
 all homes would find it and bring it to them. So what may be in doubt is looked at before the first request: the rows
-that a device found in its log behind its index, and those that marked uploads were to become, however old.
+that a device found in its log behind its index (which it notes until they were looked at), and those that marked
+uploads were to become, however old.
 
-A home that is away may still come back with such a write. That is as if the write had taken so long.
+Of those that name data the repairer looks at all places: an upload is answered when enough of them have everything, and
+the others may have lost what was on its way. That is for later, and anyone may read meanwhile.
+
+A home that is away may still come back with such a write. That is as if the write had taken so long. What a device says
+that is not trusted is no doubt: it may have been deleted for good, and is looked at when the device is reconciled.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import structlog
 import trio
 
-from store.core.errors import DrystoneError
-from store.engine.row import SYSTEM, RowKey, index_key
+from store.core.errors import DamageError, DrystoneError
+from store.engine.device import Device
+from store.engine.row import SYSTEM, RowKey, index_key, parse_key
 from store.objects.store import DeviceStore
 from store.replicator.repair import Repairer
 from store.replicator.settle import Settler
@@ -22,40 +30,61 @@ from store.ring import ROWS
 
 log = structlog.get_logger()
 
+PAGE = 1000
 AT_ONCE = 64
 """Each waits for a sync: so many share one."""
 
 
-async def decide(store: DeviceStore, settler: Settler, repairer: Repairer) -> int:
-    """Bring what may be in doubt to all homes; how many rows were. To be called before the first request."""
-    keys = dict.fromkeys(settler.targets())
-    for device in store.devices.values():
-        keys.update(dict.fromkeys(device.replayed))
-        device.replayed.clear()
-    doubtful = [key for key in keys if key.name[:1] != SYSTEM and await _differs(store, key)]
-    limiter = trio.CapacityLimiter(AT_ONCE)
+async def decide(store: DeviceStore, settler: Settler, repairer: Repairer) -> None:
+    """Look at all that may be in doubt. To be called before the first request. What cannot be decided now is logged,
+    and looked at again at the next start."""
+    await _decide_all(store, settler.targets(), repairer)
+    for device in list(store.devices.values()):
+        after = b""
+        try:
+            while page := await device.doubts(after, PAGE):
+                await _decide_all(store, await _keys(device, page), repairer)
+                after = page[-1]
+        except DrystoneError as error:
+            log.warning("doubts of a device cannot be read", device=device.id, error=str(error))
 
-    async def bring(key: RowKey) -> None:
-        async with limiter:
+
+async def _keys(device: Device, page: list[bytes]) -> list[RowKey]:
+    """The keys of rows that are still there. An entry that is damaged is left out: its other homes have it."""
+    keys = []
+    for packed in page:
+        try:
+            row = await device.find_row(packed)
+        except DamageError:
+            continue
+        if row is None or row.name[:1] == SYSTEM:
+            device.forget_doubt(packed)
+        else:
+            keys.append(parse_key(packed, row.name))
+    return keys
+
+
+async def _decide_all(store: DeviceStore, keys: Iterable[RowKey], repairer: Repairer) -> None:
+    waiting = iter(keys)
+
+    async def work() -> None:
+        for key in waiting:
             try:
-                await repairer.repair_row(key)
+                await _decide(store, key, repairer)
             except DrystoneError as error:
-                log.warning("a write in doubt is not at all homes yet", error=str(error))
-                repairer.add(key)
+                log.warning("a write of unknown outcome is still in doubt", error=str(error))
 
     async with trio.open_nursery() as nursery:
-        for key in doubtful:
-            nursery.start_soon(bring, key)
-    return len(doubtful)
+        for _ in range(AT_ONCE):
+            nursery.start_soon(work)
 
 
-async def _differs(store: DeviceStore, key: RowKey) -> bool:
-    """Whether the homes that can be asked have different versions."""
+async def _decide(store: DeviceStore, key: RowKey, repairer: Repairer) -> None:
     packed = index_key(key)
-    stamps = set()
+    row = await store.rows.decide(key, packed)
+    if row is not None and row.data_id:
+        repairer.add(key)
     for home in store.rows.ring.homes_all(ROWS, key.place):
         device = store.devices.get(home)
-        if device is None or device.health.failed is not None:
-            continue
-        stamps.add(await device.find_stamp(packed))
-    return len(stamps) > 1
+        if device is not None:
+            device.forget_doubt(packed)

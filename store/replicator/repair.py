@@ -13,7 +13,7 @@ import structlog
 import trio
 
 from store.core.countdown import Countdown
-from store.core.errors import DamageError, DrystoneError
+from store.core.errors import DamageError, DeviceError, DrystoneError
 from store.core.stamp import Stamp
 from store.engine.block import BlockKey, encode_meta
 from store.engine.device import Device
@@ -23,7 +23,7 @@ from store.objects.rowcodec import Placed, decode_object
 from store.objects.rows import ReadRow, prepare
 from store.objects.store import DeviceStore
 from store.replicator.progress import ProgressTable
-from store.ring import ROWS
+from store.ring import ROWS, quorum
 
 log = structlog.get_logger()
 
@@ -89,11 +89,13 @@ class Repairer:
         # Pinned before anything is waited for: blocks written after their data were dropped would stay for ever.
         self._store.pins.add(found.row.data_id)
         try:
-            await self._repair_row(key, packed, found)
-            if found.row.data_id:
-                placed = decode_object(found.row.summary, Stamp.unpack(found.row.stamp)).placed
-                if placed is not None:
-                    await self._repair_data(key, found.row, placed)
+            try:
+                await self._repair_row(key, packed, found)
+            finally:
+                if found.row.data_id:
+                    placed = decode_object(found.row.summary, Stamp.unpack(found.row.stamp)).placed
+                    if placed is not None:
+                        await self._repair_data(key, found.row, placed)
         finally:
             self._store.pins.remove(found.row.data_id)
 
@@ -105,22 +107,34 @@ class Repairer:
             await self._repair_row(key, packed, found)
 
     async def _newest(self, key: RowKey, packed: bytes) -> ReadRow | None:
-        """The newest version that any home has: a write that a crash left at a single one is brought to all too."""
+        """The newest version that any home has: a write that a crash left at a single one is brought to all too.
+
+        Not one that only homes have which are not trusted, where so many others are silent that it was never
+        acknowledged, or was deleted for good: that is forgotten when they are reconciled.
+        """
+        homes = self._store.rows.ring.homes_all(ROWS, key.place)
         rows: dict[int, IndexRow] = {}
-        for home in self._store.rows.ring.homes_all(ROWS, key.place):
+        trusted = silent = 0
+        for home in homes:
             device = self._store.devices.get(home)
+            if device is None or device.health.failed is not None:
+                continue
             with suppress(DamageError):
-                row = await device.find_row(packed) if device is not None else None
+                row = await device.find_row(packed)
                 if row is not None:
                     rows[home] = row
-        if not rows:
+                    trusted += device.trusted
+                else:
+                    silent += device.trusted
+        if not rows or (not trusted and len(homes) - silent < quorum(len(homes))):
             return None
         newest = max(rows.values(), key=lambda row: row.stamp)
         return ReadRow(newest, tuple(home for home, row in rows.items() if row.stamp == newest.stamp))
 
     async def _repair_row(self, key: RowKey, packed: bytes, found: ReadRow) -> None:
-        """Every home gets this version, intact, unless it has a newer one."""
+        """Every home gets this version, intact, unless it has a newer one. Raises the last reason why one did not."""
         bad: list[Device] = []
+        reason: DrystoneError | None = None
         for home in self._store.rows.ring.homes_all(ROWS, key.place):
             device = self._store.devices.get(home)
             if device is None:
@@ -133,15 +147,22 @@ class Repairer:
                     await device.load_row(packed, row, payload=True)
             except DamageError:
                 bad.append(device)
+            except DeviceError as error:
+                reason = error
         if bad:
             whole = await self._store.rows.load(key, packed, found)
             write = prepare(whole._replace(flags=whole.flags & ~Flag.GUARD), packed)
             waiting = Countdown()
             for device in bad:
-                device.admit_row(whole)
-                waiting.add()
-                device.submit_row(write, lambda _, error: waiting.done(error))
+                try:
+                    device.admit_row(whole)
+                    device.submit_row(write, lambda _, error: waiting.done(error))
+                    waiting.add()
+                except DrystoneError as error:
+                    reason = error
             await waiting.wait()
+        if reason is not None:
+            raise reason
 
     async def _repair_data(self, key: RowKey, row: IndexRow, placed: Placed) -> None:
         reader = self._store.reader(key, row.data_id, row.size, placed)

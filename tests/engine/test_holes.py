@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from random import Random
 
 import pytest
 
+from store.core.errors import DrystoneError
 from store.engine.block import BlockKey, encode_meta
 from store.engine.device import Device
 from store.engine.flush import Flusher
@@ -13,7 +15,7 @@ from store.engine.record import Kind, seal
 from store.engine.row import Location, RowKey
 from store.engine.space import Space
 from tests.engine.devices import TABLE, on_device
-from tests.simulation.disk import SimMedium
+from tests.simulation.disk import SimFile, SimMedium
 from tests.twins.index import IndexMedium
 
 KEY, STAYS = BlockKey(b"k" * 16, 0, 0), BlockKey(b"s" * 16, 0, 0)
@@ -86,3 +88,26 @@ def test_holes_are_noted_no_longer_than_needed() -> None:
         assert not [key for key in index.entries if key.startswith(b"h")]
 
     on_device(medium, index, use)
+
+
+def test_a_disk_that_cannot_punch_is_asked_again_and_holds_nobody_up() -> None:
+    medium, index = SimMedium(Random(1)), IndexMedium()
+    dropped: list[DrystoneError | None] = []
+
+    def refuse(_self: SimFile, _offset: int, _length: int) -> None:
+        raise OSError(errno.EIO, "punch")
+
+    async def refused(device: Device) -> None:
+        await put(device, STAYS, b"stays" * 1000)
+        location = await put(device, KEY, b"data" * 1000)
+        device.submit_drop(KEY.data_id, dropped.append)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SimFile, "punch", refuse)
+            with pytest.raises(OSError, match="punch"):
+                await device.flush()
+        assert dropped == [None]
+        assert await holds_anything(device, location)
+        await device.flush()
+        assert not await holds_anything(device, location)
+
+    on_device(medium, index, refused)

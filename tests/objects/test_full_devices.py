@@ -122,3 +122,19 @@ async def test_devices_that_have_room_at_a_quorum_are_enough(autojump_clock: Moc
         await house.settle()
         packed = index_key(homes_of(house, container, "o")[0])
         assert await house.devices[homes[1]].find_row(packed) is not None
+
+
+async def test_what_a_full_home_misses_does_not_go_into_its_reserve(autojump_clock: MockClock) -> None:
+    """Reads and listings see the difference, and have a quorum without it."""
+    async with opened() as (house, container):
+        _, homes = homes_of(house, container, "0")
+        await trio.sleep(5)
+        full = house.devices[homes[0]]
+        fill(house, homes[0], full=True)
+        records = full._committer.records
+        for number in range(10):
+            await write(house.store, container, str(number), SMALL)
+            assert await read(house.store, container, str(number)) == SMALL
+        assert len(await listed(house.store, container)) == 10
+        await trio.sleep(5)
+        assert full._committer.records == records

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -9,14 +10,19 @@ import trio
 from trio.testing import MockClock
 
 from store.core.countdown import Countdown
-from store.core.errors import NotFoundError
-from store.engine.row import SYSTEM, Row
+from store.core.errors import DamageError, DeviceError, NotFoundError
+from store.core.worker import Done
+from store.engine.device import Device
+from store.engine.row import SYSTEM, Row, index_key
 from store.engine.view import Applied
 from store.objects.model import Container, ListingQuery, ObjectHead, Policy
 from store.objects.rows import Rows, prepare
 from store.objects.store import DeviceStore
+from store.replicator.doubts import decide
+from store.replicator.repair import Repairer
+from store.replicator.settle import Settler
 from store.ring import ROWS
-from tests.simulation.house import Machine, open_house
+from tests.simulation.house import House, Machine, open_house
 from tests.simulation.limits import BLOCK_BYTES, small_limits
 from tests.simulation.supply import PowerLoss, Supply
 
@@ -103,3 +109,191 @@ async def test_a_write_that_reached_one_home_is_decided_before_anyone_asks(
             assert first[1:] == (([], 0) if after is None else ([len(after)], len(after)))
             await house.settle()
             assert await shown(house.store, container) == first
+
+
+@pytest.mark.parametrize("policy", [0, 1], ids=["copies", "code"])
+async def test_what_the_slowest_device_lost_is_written_anew(autojump_clock: MockClock, policy: int) -> None:
+    """An upload was acknowledged by the others. No scrub is needed."""
+    machine = Machine(Random(policy), 4, (Policy(0, "copies", default=True), Policy(1, "code", k=2, m=2, codec="zfec")))
+    supply = Supply()
+    with small_limits():
+        async with open_house(machine, supply) as house:
+            await house.store.put_account("a", {})
+            container, _ = await house.store.put_container("a", "c", {}, policy)
+            await trio.sleep(5)
+            for device in house.devices.values():
+                device._options.flush_seconds = 1000.0
+            async with house.store.upload(container, "o") as upload:
+                await upload.write(LARGE)
+                placement = upload._data.placement
+                assert placement is not None
+                slow = house.devices[placement.placed.devices[-1]]
+                slow._bulk._sync_worker = Never()
+                await upload.commit(HEAD)
+            supply.cut()
+            machine.lose_power()
+        async with open_house(machine, Supply()) as house:
+            await trio.sleep(10)
+            data_id = upload._data.data_id
+            held = {number for number, device in house.devices.items() if await device.has_blocks(data_id)}
+            assert held == set(placement.placed.devices)
+            for number in held:
+                assert len(await house.devices[number].has_blocks(data_id)) == 3
+
+
+class Never:
+    """A worker that does nothing."""
+
+    def submit(self, job: Callable[[], object], done: Done) -> None:
+        """It stands still."""
+
+    def close(self) -> None:
+        """As before."""
+
+
+OLD, NEWER = b"old", b"newer"
+
+
+async def in_doubt() -> tuple[Machine, tuple[int, ...]]:
+    """A machine that stopped when NEWER had reached the last of three homes, where all have OLD; and these homes."""
+    machine = Machine(Random(1), 3, (Policy(0, "copies", default=True),))
+    async with open_house(machine, Supply()) as house:
+        store = house.store
+        await store.put_account("a", {})
+        container, _ = await store.put_container("a", "c", {})
+        await write(store, container, OLD)
+        await trio.sleep(5)
+        key = store.rows.key(container.id, container.shards, b"o")
+        packed = index_key(key)
+        found = await store.rows.read(key, packed)
+        assert found is not None
+        row = await store.rows.load(key, packed, found)
+        homes = store.rows.ring.homes_all(ROWS, key.place)
+        newer = row._replace(stamp=store.rows.stamps.next(row.stamp), payload=NEWER, size=len(NEWER))
+        written = Countdown()
+        written.add()
+        house.devices[homes[-1]].submit_row(prepare(newer, packed), lambda _, error: written.done(error))
+        await written.wait()
+    return machine, tuple(homes)
+
+
+def fill(device: Device) -> None:
+    device._options.reserve_bytes = 1 << 50
+    device.look_for_room()
+
+
+def fill_all(devices: list[Device]) -> None:
+    for device in devices:
+        fill(device)
+
+
+def break_index(device: Device) -> None:
+    def broken(_key: bytes) -> bytes:
+        raise DamageError("the index is corrupt")
+
+    device.entries.find = broken  # type: ignore[assignment,method-assign]
+
+
+TROUBLES: dict[str, Callable[[list[Device]], None]] = {
+    "none": lambda _homes: None,
+    "one is full": lambda homes: fill(homes[0]),
+    "all are full": fill_all,
+    "one is out": lambda homes: homes[0]._fail(DeviceError("no sync")),
+    "one's index is broken": lambda homes: break_index(homes[0]),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+async def test_devices_in_trouble_do_not_keep_others_in_doubt(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    machine, homes = await in_doubt()
+
+    async def decide_in_trouble(store: DeviceStore, settler: Settler, repairer: Repairer) -> None:
+        TROUBLES[trouble]([store.devices[home] for home in homes])
+        await decide(store, settler, repairer)
+
+    monkeypatch.setattr("tests.simulation.house.decide", decide_in_trouble)
+    async with open_house(machine, Supply()) as house:
+        container = await house.store.container("a", "c")
+        assert (await shown(house.store, container))[0] == NEWER
+        key = house.store.rows.key(container.id, container.shards, b"o")
+        stamps = {await house.devices[home].find_stamp(index_key(key)) for home in homes[1:]}
+        assert len(stamps) == 1
+
+
+async def test_a_start_that_dies_before_it_has_decided_leaves_that_to_the_next(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has brought the indexes up to the logs, so the next one reads nothing again."""
+    machine, _ = await in_doubt()
+
+    async def die(_store: DeviceStore, _settler: Settler, _repairer: Repairer) -> None:
+        raise PowerLoss
+
+    monkeypatch.setattr("tests.simulation.house.decide", die)
+    with pytest.raises(BaseExceptionGroup):
+        await open_and_close(machine)
+    monkeypatch.undo()
+    async with open_house(machine, Supply()) as house:
+        container = await house.store.container("a", "c")
+        assert (await shown(house.store, container))[0] == NEWER
+        await trio.sleep(3)
+        assert [await device.doubts(b"", 10) for device in house.devices.values()] == [[], [], []]
+
+
+async def open_and_close(machine: Machine) -> None:
+    async with open_house(machine, Supply()):
+        pass
+
+
+@pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "large"])
+async def test_what_was_deleted_for_good_does_not_come_back_from_a_device_that_forgot_so(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    """Its index is lost, and its log is read from the beginning: the object is still in there, its tombstone is not."""
+    machine = Machine(Random(1), 3, (Policy(0, "copies", default=True),))
+
+    async def decide_and_repair(store: DeviceStore, settler: Settler, repairer: Repairer) -> None:
+        """Before the device is reconciled."""
+        first = store.devices[0]
+        assert not first.trusted
+        assert await first.find_row(index_key(key)) is not None
+        await decide(store, settler, repairer)
+        await repairer.repair(key)
+
+    with small_limits():
+        async with open_house(machine, Supply()) as house:
+            store = house.store
+            await store.put_account("a", {})
+            container, _ = await store.put_container("a", "c", {})
+            await write(store, container, data)
+            for number in range(80):
+                await store.put(container, f"stays {number}", b"s" * 1900, HEAD)
+            await trio.sleep(3)
+            next_segment(house)
+            await store.delete(container, "o")
+            await trio.sleep(3)
+            next_segment(house)
+            await store.put(container, "stays", b"", HEAD)
+            await house.collector.collect_data()
+            await house.collector.collect_tombstones()
+            await trio.sleep(10)
+            key = store.rows.key(container.id, container.shards, b"o")
+        machine.indexes[0].wipe()
+        monkeypatch.setattr("tests.simulation.house.decide", decide_and_repair)
+        async with open_house(machine, Supply()) as house:
+            first = house.devices[0]
+            container = await house.store.container("a", "c")
+            for look in (house.store.head, house.store.delete):
+                with pytest.raises(NotFoundError):
+                    await look(container, "o")
+            await house.settle()
+            assert first.trusted
+            assert await first.find_row(index_key(key)) is None
+
+
+def next_segment(house: House) -> None:
+    """The next record of each log begins a new one."""
+    for device in house.devices.values():
+        device._committer._file = None
