@@ -222,8 +222,8 @@ class Device:
         """Whether a new row may be submitted: who writes to several homes asks all of them first, so that none has what
         the others refuse.
 
-        Raises FullError where there is no room (tombstones and abort marks still go in), DeviceError where the device is out,
-        BusyError where too much is queued.
+        Raises FullError where there is no room (tombstones and abort marks still go in), DeviceError where the device
+        is out, BusyError where too much is queued.
         """
         if self.health.failed is not None:
             raise self.health.failed
