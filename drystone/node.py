@@ -84,7 +84,7 @@ async def open_node(folder: DataFolder, cluster: Cluster, new_devices: int) -> A
         store = DeviceStore(Rows(ring, devices, stamps), devices, cluster.policies, clock, random, workers)
         progress = ProgressTable(clock)
         repairer = Repairer(store, progress)
-        scrubber = Scrubber(store, repairer, clock, progress)
+        scrubber = Scrubber(store, repairer, registry, clock, progress)
         node = Node(
             folder, cluster, registry, ring, devices, store, progress, clock, stack, scrubber, repairer, missing
         )

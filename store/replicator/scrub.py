@@ -5,9 +5,14 @@ First it walks rows, not bytes: each row that a device holds is read and verifie
 the same version, and its blocks are read wherever the row says that they are. So it finds what a checksum can tell, and
 what only the row knows to be missing. Then it walks blocks: data that no row names on this device, and no upload's mark
 speaks for, belong to nobody (a crash came between a move and its clean-up), and are dropped.
+
+A pass is due a period after the last, and as soon as all devices are well again after one was out or full: what it
+missed meanwhile has a copy too few.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 import structlog
 import trio
@@ -21,9 +26,11 @@ from store.engine.row import IndexRow, RowKey, index_key, parse_key
 from store.engine.view import UPLOAD
 from store.objects.rowcodec import decode_object
 from store.objects.store import DeviceStore
+from store.registry import Registry
 from store.replicator.collect import Drop
 from store.replicator.progress import ProgressTable
 from store.replicator.repair import Repairer
+from store.replicator.scrub_state import IDLE, ScrubState, load, save
 from store.ring import ROWS
 
 log = structlog.get_logger()
@@ -33,13 +40,18 @@ PERIOD_SECONDS = 14 * 24 * 3600.0
 RATE_BYTES = 20 * 1024 * 1024
 """Read no faster than this a second and device."""
 PAGE = 200
+LOOK_SECONDS: Final = 60.0
+"""How often devices are looked at between passes, and how often a pass notes where it is."""
 
 
 class Scrubber:
     """Scrubs the devices of this process, one after the other."""
 
-    def __init__(self, store: DeviceStore, repairer: Repairer, clock: Clock, progress: ProgressTable) -> None:
+    def __init__(
+        self, store: DeviceStore, repairer: Repairer, registry: Registry, clock: Clock, progress: ProgressTable
+    ) -> None:
         self._store = store
+        self._registry = registry
         self._repairer = repairer
         self._clock = clock
         self._progress = progress.loop("scrub")
@@ -50,21 +62,80 @@ class Scrubber:
         self._wanted.set()
 
     async def run(self, period_s: float = PERIOD_SECONDS) -> None:
-        """One pass each period, and whenever one is wanted, until cancelled."""
+        """A pass whenever one is due or wanted, until cancelled."""
+        state = await self._load()
         while True:
-            with trio.move_on_after(period_s):
-                await self._wanted.wait()
+            state = await self._wait(state, period_s)
             wanted, self._wanted = self._wanted.is_set(), trio.Event()
-            found = await self.scrub(None if wanted else RATE_BYTES)
+            if wanted or state.device == IDLE:
+                state = state._replace(owed=not self._all_well(), device=0, after=b"")
+            found, owed = await self._pass(state, None if wanted else RATE_BYTES)
+            state = ScrubState(self._now(), owed)
+            await self._save(state)
             log.info("scrubbed", to_repair=found, passes=self._progress.rounds)
+
+    async def _wait(self, state: ScrubState, period_s: float) -> ScrubState:
+        """Wait until a pass is due. Notes meanwhile that one is owed."""
+        while state.device == IDLE and not self._wanted.is_set():
+            well = self._all_well()
+            left = state.finished + period_s - self._now()
+            self._progress.lag_s = max(0.0, -left)
+            if left <= 0 or (state.owed and well):
+                break
+            if not well and not state.owed:
+                state = state._replace(owed=True)
+                await self._save(state)
+            with trio.move_on_after(min(left, LOOK_SECONDS)):
+                await self._wanted.wait()
+        return state
+
+    async def _load(self) -> ScrubState:
+        try:
+            state = await load(self._registry)
+        except DrystoneError as error:
+            self._progress.trouble = str(error)
+            return ScrubState(self._now(), owed=True)
+        if state is None:
+            state = ScrubState(self._now())
+            await self._save(state)
+        return state
+
+    async def _save(self, state: ScrubState) -> None:
+        try:
+            await save(self._registry, state)
+        except DrystoneError as error:
+            self._progress.trouble = str(error)  # at worst something is read twice
+
+    def _all_well(self) -> bool:
+        """Whether every device of the ring is there and takes all that it should."""
+        devices = [self._store.devices.get(number) for number in self._store.rows.ring.devices]
+        return all(
+            device is not None and device.health.failed is None and (not device.full or device.look_for_room())
+            for device in devices
+        )
+
+    def _now(self) -> float:
+        return self._clock.wall_us() / 1e6
 
     async def scrub(self, rate_bytes: float | None = None) -> int:
         """One pass over all devices; returns how many objects were handed to the repairer."""
+        found, _ = await self._pass(ScrubState(0.0, device=0), rate_bytes, note=False)
+        return found
+
+    async def _pass(self, state: ScrubState, rate_bytes: float | None, *, note: bool = True) -> tuple[int, bool]:
+        """A pass from where `state` is. How many objects were handed to the repairer, and whether another is owed."""
         found = 0
-        for device in list(self._store.devices.values()):
-            after = b""
+        noted = float("-inf")
+        for number, device in sorted(self._store.devices.items()):
+            if number < state.device:
+                continue
+            after = state.after if number == state.device else b""
             try:
                 while True:
+                    if note and self._clock.monotonic() - noted >= LOOK_SECONDS:
+                        noted = self._clock.monotonic()
+                        state = state._replace(owed=state.owed or not self._all_well(), device=number, after=after)
+                        await self._save(state)
                     rows, after = await device.walk_rows(after, PAGE)
                     found += await self._scrub_page(device, rows, rate_bytes)
                     if not after:
@@ -73,7 +144,7 @@ class Scrubber:
             except DrystoneError as error:
                 self._progress.trouble = str(error)
         self._progress.rounds += 1
-        return found
+        return found, state.owed or not self._all_well()
 
     async def _drop_orphans(self, device: Device) -> None:
         after = b""

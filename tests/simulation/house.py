@@ -16,6 +16,7 @@ from store.engine.device import Device, Options, open_device
 from store.objects.model import Policy
 from store.objects.rows import Rows
 from store.objects.store import DeviceStore
+from store.registry import Registry, memory_registry
 from store.replicator.collect import Collector
 from store.replicator.doubts import decide
 from store.replicator.expire import Expirer
@@ -46,6 +47,8 @@ class Machine:
         self.media = {number: SimMedium(Random(random.getrandbits(64))) for number in self.ring.devices}
         self.indexes = {number: IndexMedium() for number in self.ring.devices}
         self.writers = 0
+        self.registry: Registry | None = None
+        """Made with the first house."""
         self.replaced: set[int] = set()
         """Devices that are new in place of lost ones, or added later."""
 
@@ -148,6 +151,7 @@ async def open_house(machine: Machine, supply: Supply, clock: Clock | None = Non
         if device is not None:
             devices[number] = device
     machine.writers += 1
+    machine.registry = machine.registry or memory_registry(clock)
     rows = Rows(machine.ring, devices, StampSource(clock, machine.writers))
     store = DeviceStore(
         rows, devices, machine.policies, clock, SeededRandom(random), [SimWorker(turns), SimWorker(turns)]
@@ -199,7 +203,8 @@ def _with_daemons(
     devices: dict[int, Device],
     clock: Clock,
 ) -> House:
-    progress = ProgressTable(clock)
+    assert machine.registry is not None
+    registry, progress = machine.registry, ProgressTable(clock)
     repairer = Repairer(store, progress)
     reconciler = Reconciler(store, repairer, progress)
 
@@ -219,7 +224,7 @@ def _with_daemons(
         Settler(store, progress),
         Expirer(store, clock, progress),
         repairer,
-        Scrubber(store, repairer, clock, progress),
+        Scrubber(store, repairer, registry, clock, progress),
         reconciler,
         Rebalancer(store, reconciler, progress, step),
     )
