@@ -165,6 +165,8 @@ class Repairer:
             raise reason
 
     async def _repair_data(self, key: RowKey, row: IndexRow, placed: Placed) -> None:
+        """Every device that should have blocks has them, verified. Raises the last reason why one does not."""
+        reason: DrystoneError | None = None
         reader = self._store.reader(key, row.data_id, row.size, placed)
         losses: dict[int, int] = {}
         for block in range(-(-row.size // placed.block_bytes)):
@@ -179,9 +181,17 @@ class Repairer:
                 for position, device in missing:
                     losses.setdefault(device.id, device.data_losses)
                     block_key = BlockKey(row.data_id, block, position if placed.k else 0)
-                    await device.write_block(block_key, seal_block(block_key, key, fragments[block_key.fragment]))
+                    try:
+                        await device.write_block(block_key, seal_block(block_key, key, fragments[block_key.fragment]))
+                    except DrystoneError as error:
+                        reason = error
         for number, lost in losses.items():
-            await self._store.devices[number].sync_data(lost)
+            try:
+                await self._store.devices[number].sync_data(lost)
+            except DrystoneError as error:
+                reason = error
+        if reason is not None:
+            raise reason
 
     @staticmethod
     async def _good(device: Device, key: BlockKey) -> bool:

@@ -8,7 +8,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from store.engine.row import RowKey
+from store.core.errors import DeviceError, DrystoneError
+from store.engine.row import RowKey, index_key
 from store.objects.model import ObjectHead, Policy
 from store.objects.store import ObjectUpload
 from store.replicator.repair import Repairer
@@ -55,3 +56,35 @@ async def test_a_version_that_comes_while_the_one_before_is_repaired_is_repaired
             may_end.set()
             await trio.sleep(60)
             assert len(await house.devices[2].has_blocks(data_id)) == 3
+
+
+@pytest.mark.parametrize("trouble", ["out", "full"])
+async def test_one_device_in_trouble_does_not_keep_others_from_repair(autojump_clock: MockClock, trouble: str) -> None:
+    """Two of three devices have lost row and blocks, and one of these is in trouble, whichever comes first."""
+    for sick in range(2):
+        machine = Machine(Random(1), 3, (Policy(0, "copies", default=True),))
+        with small_limits():
+            async with open_house(machine, Supply()) as house:
+                await house.store.put_account("a", {})
+                container, _ = await house.store.put_container("a", "c", {})
+                async with house.store.upload(container, "o") as upload:
+                    assert isinstance(upload, ObjectUpload)
+                    await upload.write(bytes(3 * BLOCK_BYTES))
+                    await upload.commit(HEAD)
+                await trio.sleep(3)
+                key, data_id = upload._key, upload._data.data_id
+                ill, other = house.devices[sick], house.devices[1 - sick]
+                for device in (ill, other):
+                    for packed, entry in device.blocks.of(data_id):
+                        device.blocks.drop(packed, entry)
+                    row = await device.find_row(index_key(key))
+                    assert row is not None
+                    device.forget_row(index_key(key), row.stamp)
+                if trouble == "out":
+                    ill._fail(DeviceError("no sync"))
+                else:
+                    ill._options.reserve_bytes = 1 << 50
+                with pytest.raises(DrystoneError):
+                    await house.repairer.repair(key)
+                assert len(await other.has_blocks(data_id)) == 3
+                assert await other.find_row(index_key(key)) is not None
