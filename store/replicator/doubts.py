@@ -86,5 +86,5 @@ async def _decide(store: DeviceStore, key: RowKey, repairer: Repairer) -> None:
         repairer.add(key)
     for home in store.rows.ring.homes_all(ROWS, key.place):
         device = store.devices.get(home)
-        if device is not None:
+        if device is not None and device.health.failed is None:  # else it was not asked
             device.forget_doubt(packed)

@@ -19,6 +19,7 @@ from store.engine.block import BlockKey, encode_meta
 from store.engine.device import Device
 from store.engine.record import Buffer, Kind, Sealed, seal
 from store.engine.row import SYSTEM, Flag, IndexRow, RowKey, index_key
+from store.objects.reading import DataReader
 from store.objects.rowcodec import Placed, decode_object
 from store.objects.rows import ReadRow, prepare
 from store.objects.store import DeviceStore
@@ -39,27 +40,42 @@ class Repairer:
         self._store = store
         self._progress = progress.loop("repair")
         self._queue: dict[RowKey, None] = {}
+        self._later: dict[RowKey, None] = {}
+        """What could not be repaired: tried again after a while, whoever finds it bad meanwhile."""
         self._wake = trio.Event()
         store.on_incomplete = self.add
 
     def add(self, key: RowKey) -> None:
         """Something of this object is bad or missing."""
-        if len(self._queue) < QUEUE_MAX:
+        if key not in self._later and self._left() < QUEUE_MAX:
             self._queue[key] = None
-        self._wake.set()
+            self._wake.set()
+
+    def _left(self) -> int:
+        return len(self._queue) + len(self._later)
 
     async def run(self) -> None:
         """Repair what is added, until cancelled."""
+        retry_at = float("inf")
         while True:
-            await self._wake.wait()
+            with trio.move_on_at(retry_at):
+                await self._wake.wait()
             self._wake = trio.Event()
-            if await self.repair_all():
-                with trio.move_on_after(RETRY_SECONDS):
-                    await self._wake.wait()
-                self._wake.set()
+            if trio.current_time() >= retry_at:
+                retry_at = float("inf")
+                await self.repair_all()
+            elif self._queue:
+                await self._repair_queue()
+            if self._later:
+                retry_at = min(retry_at, trio.current_time() + RETRY_SECONDS)
 
     async def repair_all(self) -> int:
-        """Try each once; returns how many are left."""
+        """Try everything once, also what could not be repaired before; returns how many are left."""
+        self._queue = self._later | self._queue
+        self._later = {}
+        return await self._repair_queue()
+
+    async def _repair_queue(self) -> int:
         failed = 0
         for key in list(self._queue):
             self._queue.pop(key, None)  # before: what is found from now on is another version's, perhaps
@@ -68,15 +84,16 @@ class Repairer:
             except DrystoneError as error:
                 failed += 1
                 self._progress.trouble = str(error)
-                self._queue[key] = None
+                self._later[key] = None
+                self._queue.pop(key, None)
                 continue
             self._progress.done += 1
         if failed:
             log.warning("not repaired yet", objects=failed, error=self._progress.trouble)
         self._progress.failed += failed
-        self._progress.left = len(self._queue)
+        self._progress.left = self._left()
         self._progress.rounds += 1
-        return len(self._queue)
+        return self._left()
 
     async def repair(self, key: RowKey) -> None:
         """Make one object whole. Raises DamageError where too little of it is left."""
@@ -167,7 +184,8 @@ class Repairer:
     async def _repair_data(self, key: RowKey, row: IndexRow, placed: Placed) -> None:
         """Every device that should have blocks has them, verified. Raises the last reason why one does not."""
         reason: DrystoneError | None = None
-        reader = self._store.reader(key, row.data_id, row.size, placed)
+        store = self._store
+        reader = DataReader(store.devices, store.worker, row.data_id, row.size, placed, _known)
         losses: dict[int, int] = {}
         for block in range(-(-row.size // placed.block_bytes)):
             missing = [
@@ -200,6 +218,10 @@ class Repairer:
         except DrystoneError:
             return False
         return True
+
+
+def _known() -> None:
+    """What the repairer's own reading finds bad is what it is about to mend."""
 
 
 def seal_block(key: BlockKey, owner: RowKey, payload: Buffer) -> Sealed:

@@ -297,3 +297,26 @@ def next_segment(house: House) -> None:
     """The next record of each log begins a new one."""
     for device in house.devices.values():
         device._committer._file = None
+
+
+async def test_a_device_that_is_out_keeps_its_doubts(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another home has one of the same row, and is asked."""
+    machine, homes = await in_doubt()
+
+    async def decide_without_one(store: DeviceStore, settler: Settler, repairer: Repairer) -> None:
+        doubts = store.devices[homes[-1]].view.doubts(b"", 10)
+        for packed in doubts:
+            store.devices[homes[0]].view.doubt(packed)
+        store.devices[homes[-1]]._fail(DeviceError("no sync"))
+        await decide(store, settler, repairer)
+
+    monkeypatch.setattr("tests.simulation.house.decide", decide_without_one)
+    async with open_house(machine, Supply()) as house:
+        container = await house.store.container("a", "c")
+        assert (await shown(house.store, container))[0] == OLD
+        await trio.sleep(5)
+    monkeypatch.undo()
+    async with open_house(machine, Supply()) as house:
+        assert (await shown(house.store, container))[0] == NEWER

@@ -12,7 +12,7 @@ from store.core.errors import DeviceError, DrystoneError
 from store.engine.row import RowKey, index_key
 from store.objects.model import ObjectHead, Policy
 from store.objects.store import ObjectUpload
-from store.replicator.repair import Repairer
+from store.replicator.repair import RETRY_SECONDS, Repairer
 from tests.simulation.house import Machine, open_house
 from tests.simulation.limits import BLOCK_BYTES, small_limits
 from tests.simulation.supply import Supply
@@ -88,3 +88,23 @@ async def test_one_device_in_trouble_does_not_keep_others_from_repair(autojump_c
                     await house.repairer.repair(key)
                 assert len(await other.has_blocks(data_id)) == 3
                 assert await other.find_row(index_key(key)) is not None
+
+
+async def test_what_cannot_be_repaired_is_tried_again_after_a_while_and_not_before(autojump_clock: MockClock) -> None:
+    """Its own reading finds it bad again, and so does everybody else's."""
+    with small_limits():
+        async with open_house(Machine(Random(1), 3, (Policy(0, "copies", default=True),)), Supply()) as house:
+            await house.store.put_account("a", {})
+            container, _ = await house.store.put_container("a", "c", {})
+            async with house.store.upload(container, "o") as upload:
+                await upload.write(bytes(3 * BLOCK_BYTES))
+                await upload.commit(HEAD)
+            await trio.sleep(3)
+            house.devices[1]._fail(DeviceError("no sync"))
+            begun = trio.current_time()
+            while trio.current_time() < begun + 10 * RETRY_SECONDS:
+                async with house.store.open(container, "o") as opened:
+                    assert sum([len(piece) async for piece in opened.read()]) == 3 * BLOCK_BYTES
+                await trio.sleep(1)
+            assert 9 <= house.repairer._progress.rounds <= 11
+            assert house.repairer._progress.left == 1
