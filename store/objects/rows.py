@@ -15,7 +15,7 @@ the row's homes; until then the store runs as one process.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from typing import NamedTuple
@@ -54,6 +54,8 @@ class Rows:
         self.stamps = stamps
         self._places: OrderedDict[tuple[bytes, int], int] = OrderedDict()
         self._turns = Turns()
+        self.misses = 0
+        """How often a device did not take a row or data, be it out or full: the others have what it lacks."""
         self._writing: Counter[int] = Counter()
         self._written = trio.Event()
 
@@ -227,13 +229,17 @@ class Rows:
         ring = self.ring
         self._writing[ring.epoch] += 1
         try:
-            ballot = Ballot(ring.write_sets(ROWS, row.key.place), "writing a row")
+            ballot = Ballot(ring.write_sets(ROWS, row.key.place), "writing a row", self.missed)
             return await ballot.write(prepare(row, packed), self.devices, new=new)
         finally:
             self._writing[ring.epoch] -= 1
             if not self._writing[ring.epoch]:
                 self._written.set()
                 self._written = trio.Event()
+
+    def missed(self) -> None:
+        """A device did not take what it should have."""
+        self.misses += 1
 
     async def follow(self, ring: Ring) -> None:
         """Use this ring from now on. Returns when no write is in flight that knows only an older one."""
@@ -354,8 +360,9 @@ class Rows:
 class Ballot:
     """One write to the homes of every live layout, and the wait for its quorums."""
 
-    def __init__(self, sets: tuple[tuple[int, ...], ...], doing: str) -> None:
+    def __init__(self, sets: tuple[tuple[int, ...], ...], doing: str, on_missed: Callable[[], None]) -> None:
         self._sets = sets
+        self._on_missed = on_missed
         self._doing = doing
         self._applied: dict[int, Applied] = {}
         self._failures: dict[int, BaseException] = {}
@@ -377,6 +384,7 @@ class Ballot:
             except (KeyError, DrystoneError) as error:
                 self._open -= 1
                 self._failures[home] = error
+                self._on_missed()
         if not self._settled():
             self._task = trio.lowlevel.current_task()
             # Not to be cancelled: the row is on its way, and the key's turn must not end before it has arrived.
@@ -391,6 +399,7 @@ class Ballot:
                 devices[home].admit_row(row)
             except (KeyError, DrystoneError) as error:
                 self._failures[home] = error
+                self._on_missed()
             else:
                 admitting.append(home)
         return tuple(admitting) if self._are_quorums(admitting) else ()
@@ -400,6 +409,8 @@ class Ballot:
         if applied is None or applied.refused:
             reason = f"refused: {applied.refused}" if applied is not None else ""
             self._failures[home] = error or ConflictError(reason)
+            if applied is None:
+                self._on_missed()
         else:
             self._applied[home] = applied
         if self._task is not None and self._settled():

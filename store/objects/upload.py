@@ -92,7 +92,7 @@ class DataUpload:
         self._on_failure: Callable[[], None] = _nobody
         self._fatal: BaseException | None = None
         self._closed = False
-        self._epoch = 0
+        self._epoch = self._misses = 0
 
     # -- taking data in ------------------------------------------------------------------------------------------
 
@@ -241,7 +241,7 @@ class DataUpload:
     async def _leave_mark(self) -> None:
         self._losses = {number: self._devices[number].data_losses for number in self._live_places()}
         mark = mark_row(self._key, self.data_id)
-        self._epoch = self._rows.ring.epoch
+        self._epoch, self._misses = self._rows.ring.epoch, self._rows.misses
         await self._rows.write_next(mark, index_key(mark.key))
 
     def _live_places(self) -> list[int]:
@@ -343,11 +343,13 @@ class DataUpload:
 
     @property
     def mark_is_gone(self) -> bool:
-        """Whether a commit has removed the mark everywhere: not if the ring has changed since the mark was written."""
-        return self._epoch == self._rows.ring.epoch
+        """Whether a commit has removed the mark everywhere: perhaps not if the ring has changed since the mark was
+        written, or if a home did not take something since."""
+        return (self._epoch, self._misses) == (self._rows.ring.epoch, self._rows.misses)
 
     def _failed(self, number: int, error: BaseException) -> None:
         self._failures.setdefault(number, error)
+        self._rows.missed()
         self._on_failure()
 
     def watch(self, on_failure: Callable[[], None]) -> None:

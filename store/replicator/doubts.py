@@ -9,8 +9,9 @@ uploads were to become, however old.
 Of those that name data the repairer looks at all places: an upload is answered when enough of them have everything, and
 the others may have lost what was on its way. That is for later, and anyone may read meanwhile.
 
-A home that is away may still come back with such a write. That is as if the write had taken so long. What a device says
-that is not trusted is no doubt: it may have been deleted for good, and is looked at when the device is reconciled.
+A home that is away may still come back with such a write. That is as if the write had taken so long. What only a device
+says that is not trusted is no doubt: it may have been deleted for good, and is forgotten then when the device is
+reconciled; a write of unknown outcome to a row that others have, too, takes effect when it is scrubbed.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ the same version, and its blocks are read wherever the row says that they are. S
 what only the row knows to be missing. Then it walks blocks: data that no row names on this device, and no upload's mark
 speaks for, belong to nobody (a crash came between a move and its clean-up), and are dropped.
 
-A pass is due a period after the last, and as soon as all devices are well again after one was out or full: what it
-missed meanwhile has a copy too few.
+A pass is due a period after the last; and as soon as all devices are well again after one was out or full, or missed a
+write for whatever reason: what it missed has a copy too few, and its counts lag.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ PERIOD_SECONDS = 14 * 24 * 3600.0
 RATE_BYTES = 20 * 1024 * 1024
 """Read no faster than this a second and device."""
 PAGE = 200
+OWED_SECONDS: Final = 600.0
+"""A pass that is owed begins no sooner after the last: devices that are full now and then are not scrubbed for ever."""
 LOOK_SECONDS: Final = 60.0
 """How often devices are looked at between passes, and how often a pass notes where it is."""
 
@@ -55,6 +57,7 @@ class Scrubber:
         self._repairer = repairer
         self._clock = clock
         self._progress = progress.loop("scrub")
+        self._misses = store.rows.misses
         self._wanted = trio.Event()
 
     def want(self) -> None:
@@ -68,7 +71,8 @@ class Scrubber:
             state = await self._wait(state, period_s)
             wanted, self._wanted = self._wanted.is_set(), trio.Event()
             if wanted or state.device == IDLE:
-                state = state._replace(owed=not self._all_well(), device=0, after=b"")
+                state = state._replace(owed=False, device=0, after=b"")
+            self._misses = self._store.rows.misses
             found, owed = await self._pass(state, None if wanted else RATE_BYTES)
             state = ScrubState(self._now(), owed)
             await self._save(state)
@@ -77,14 +81,15 @@ class Scrubber:
     async def _wait(self, state: ScrubState, period_s: float) -> ScrubState:
         """Wait until a pass is due. Notes meanwhile that one is owed."""
         while state.device == IDLE and not self._wanted.is_set():
-            well = self._all_well()
-            left = state.finished + period_s - self._now()
-            self._progress.lag_s = max(0.0, -left)
-            if left <= 0 or (state.owed and well):
-                break
-            if not well and not state.owed:
+            if not state.owed and self._behind():
                 state = state._replace(owed=True)
                 await self._save(state)
+            left = state.finished + period_s - self._now()
+            self._progress.lag_s = max(0.0, -left)
+            if state.owed and self._all_well():
+                left = min(left, state.finished + OWED_SECONDS - self._now())
+            if left <= 0:
+                break
             with trio.move_on_after(min(left, LOOK_SECONDS)):
                 await self._wanted.wait()
         return state
@@ -105,6 +110,10 @@ class Scrubber:
             await save(self._registry, state)
         except DrystoneError as error:
             self._progress.trouble = str(error)  # at worst something is read twice
+
+    def _behind(self) -> bool:
+        """Whether a device may lack something since the last pass began."""
+        return self._store.rows.misses != self._misses or not self._all_well()
 
     def _all_well(self) -> bool:
         """Whether every device of the ring is there and takes all that it should."""
@@ -134,7 +143,7 @@ class Scrubber:
                 while True:
                     if note and self._clock.monotonic() - noted >= LOOK_SECONDS:
                         noted = self._clock.monotonic()
-                        state = state._replace(owed=state.owed or not self._all_well(), device=number, after=after)
+                        state = state._replace(owed=state.owed or self._behind(), device=number, after=after)
                         await self._save(state)
                     rows, after = await device.walk_rows(after, PAGE)
                     found += await self._scrub_page(device, rows, rate_bytes)
@@ -144,7 +153,7 @@ class Scrubber:
             except DrystoneError as error:
                 self._progress.trouble = str(error)
         self._progress.rounds += 1
-        return found, state.owed or not self._all_well()
+        return found, state.owed or self._behind()
 
     async def _drop_orphans(self, device: Device) -> None:
         after = b""
@@ -174,9 +183,12 @@ class Scrubber:
         if data_id in self._store.pins:
             return True
         mark = owner._replace(name=UPLOAD + data_id)
-        # The mark first: a commit between the two reads has then put the row in place.
-        if await self._store.rows.read(mark, index_key(mark)) is not None:
-            return True
+        # The mark first: a commit between the two reads has then put the row in place. Each home is asked by itself:
+        # what only some have must not be brought to the others, where a commit may have removed it.
+        for home in self._store.rows.ring.homes_all(ROWS, mark.place):
+            having = self._store.devices.get(home)
+            if having is not None and await having.find_row(index_key(mark)) is not None:
+                return True
         found = await self._store.rows.read(owner, index_key(owner))
         if found is None or found.row.data_id != data_id:
             return False

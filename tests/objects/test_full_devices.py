@@ -138,3 +138,20 @@ async def test_what_a_full_home_misses_does_not_go_into_its_reserve(autojump_clo
         assert len(await listed(house.store, container)) == 10
         await trio.sleep(5)
         assert full._committer.records == records
+
+
+@pytest.mark.parametrize("late", range(3))
+async def test_the_mark_goes_of_an_upload_whose_commit_a_full_home_did_not_take(
+    autojump_clock: MockClock, late: int
+) -> None:
+    async with opened() as (house, container):
+        _, homes = homes_of(house, container, "o")
+        async with house.store.upload(container, "o") as upload:
+            await upload.write(LARGE)
+            fill(house, homes[late], full=True)
+            await upload.commit(HEAD)
+        fill(house, homes[late], full=False)
+        await house.settle()
+        assert await read(house.store, container, "o") == LARGE
+        assert [await device.uploads(b"", 10) for device in house.devices.values()] == [[], [], []]
+        check_nothing_left(house)

@@ -95,7 +95,7 @@ async def test_what_a_device_missed_while_it_was_out_is_repaired_when_it_is_back
         again = house.devices[out.id]
         again_before = await again.find_row(index_key(key))
         house.nursery.start_soon(house.scrubber.run, PERIOD)
-        await trio.sleep(60)
+        await trio.sleep(scrub.OWED_SECONDS)
         assert again_before is None
         assert await again.find_row(index_key(key)) is not None
         assert house.scrubber._progress.rounds == 1
@@ -130,3 +130,21 @@ async def test_a_registry_that_is_full_stops_nothing(autojump_clock: MockClock) 
     machine = machine_of_three()
     machine.registry = FullRegistry(memory_registry(SimClock()))  # type: ignore[assignment]
     assert (await live(machine, PERIOD + 100)).rounds == 1
+
+
+async def test_a_pass_is_owed_for_what_a_device_missed_between_two_looks(autojump_clock: MockClock) -> None:
+    """All devices are well whenever the scrubber looks, and yet each lacks what the others have."""
+    async with open_house(machine_of_three(), Supply()) as house:
+        house.nursery.start_soon(house.scrubber.run, PERIOD)
+        container = await container_of(house)
+        await trio.sleep(5)
+        for number in range(24):
+            device = house.devices[number % 3]
+            device._options.reserve_bytes = 1 << 50
+            device.look_for_room()
+            await house.store.put(container, str(number), b"data", HEAD)
+            device._options.reserve_bytes = 0
+            device.look_for_room()
+        await trio.sleep(scrub.OWED_SECONDS + 2 * scrub.LOOK_SECONDS)
+        assert (await house.store.container_usage(container)).objects == 24
+        assert house.scrubber._progress.rounds == 1
