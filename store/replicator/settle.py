@@ -128,7 +128,7 @@ class Settler:
         return True
 
     async def _committed(self, target: RowKey, packed: bytes, data_id: bytes, devices: list[Device]) -> bool:
-        """Whether any home has the upload's row; if so, a quorum has it when this returns, and all are sent it."""
+        """Whether any home has the upload's row; if so, a quorum has it when this returns."""
         for device in devices:
             row = await device.find_row(packed)
             if row is not None and row.data_id == data_id:
