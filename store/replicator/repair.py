@@ -28,7 +28,9 @@ from store.ring import ROWS, quorum
 
 log = structlog.get_logger()
 
-RETRY_SECONDS = 30.0
+RETRY_SECONDS, RETRY_SECONDS_MAX = 30.0, 3600.0
+"""What could not be repaired is tried again after so long, then after twice as long, and so on while nothing can be: a
+try reads whole objects, and a device that is out may be so for days."""
 QUEUE_MAX = 100_000
 """Beyond this the scrubber finds the rest again."""
 
@@ -56,18 +58,20 @@ class Repairer:
 
     async def run(self) -> None:
         """Repair what is added, until cancelled."""
-        retry_at = float("inf")
+        retry_at, wait_s = float("inf"), RETRY_SECONDS
         while True:
             with trio.move_on_at(retry_at):
                 await self._wake.wait()
             self._wake = trio.Event()
             if trio.current_time() >= retry_at:
-                retry_at = float("inf")
-                await self.repair_all()
+                retry_at, left = float("inf"), self._left()
+                wait_s = RETRY_SECONDS if await self.repair_all() < left else min(2 * wait_s, RETRY_SECONDS_MAX)
             elif self._queue:
                 await self._repair_queue()
             if self._later:
-                retry_at = min(retry_at, trio.current_time() + RETRY_SECONDS)
+                retry_at = min(retry_at, trio.current_time() + wait_s)
+            else:
+                wait_s = RETRY_SECONDS
 
     async def repair_all(self) -> int:
         """Try everything once, also what could not be repaired before; returns how many are left."""
