@@ -5,6 +5,10 @@ follows wall time closely, never repeats in one process, and always exceeds what
 clocks do (hybrid logical clocks: Kulkarni et al., OPODIS 2014, with the logical part folded into the microseconds).
 Two writers that choose the same microsecond are told apart by their ids. Wall time is never trusted for safety, only
 for looking natural.
+
+How far stamps may run ahead of the wall clock is bounded by `DRIFT_MAX_US`. A version that a clock in 2036 wrote is
+exceeded by whoever writes that row, but drags no other row there; and a process whose own clock was there goes on with
+the right time once that is set, under another id, so that no stamp is ever given out twice.
 """
 
 from __future__ import annotations
@@ -12,8 +16,12 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
+from xxhash import xxh3_64_intdigest
+
 from store.core.clock import Clock
 
+DRIFT_MAX_US = 60_000_000
+"""A clock that is so far off is wrong, not just early or late."""
 _PACKED = struct.Struct(">QI")
 PACKED_BYTES = _PACKED.size
 
@@ -49,11 +57,18 @@ class StampSource:
         self.writer = writer
 
     def next(self, seen: Stamp = ZERO) -> Stamp:
-        """A stamp above `seen` and above all that this source gave out before."""
-        self._last_us = max(self._clock.wall_us(), self._last_us + 1, seen.time_us + 1)
-        return Stamp(self._last_us, self.writer)
+        """A stamp above `seen`, and above all that this source gave out or observed before, but for those that lie in
+        a future which the clock does not share: whoever meets such a version must have `seen` it."""
+        now = self._clock.wall_us()
+        if self._last_us > now + DRIFT_MAX_US:
+            self._last_us = 0
+            self.writer = xxh3_64_intdigest(struct.pack("<I", self.writer)) & 0xFFFFFFFF
+        time_us = max(now, self._last_us + 1, seen.time_us + 1)
+        if time_us <= now + DRIFT_MAX_US:
+            self._last_us = time_us
+        return Stamp(time_us, self.writer)
 
     def observe(self, seen: Stamp) -> None:
-        """Keep the following stamps above `seen`."""
-        if seen.time_us > self._last_us:
+        """Keep the following stamps above `seen`, if it is not of a clock that is far ahead."""
+        if self._last_us < seen.time_us <= self._clock.wall_us() + DRIFT_MAX_US:
             self._last_us = seen.time_us

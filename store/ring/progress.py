@@ -6,6 +6,9 @@ A change passes through three rings, each with its own epoch:
 2. *synced*: every device of the new layout has all that was ever acknowledged under the old; reads ask the new.
 3. *retired*: no device would answer anybody who still reads by the old layout; writes leave it out.
 
+After the third, devices may still hold rows of partitions that they lost. Until a device has said that it is clean, a
+tombstone may be all that keeps such a row from coming back, so none is collected.
+
 Step 3 needs step 2 to be known everywhere first. Otherwise a reader that slept through step 2 could still find a quorum
 of old homes after writers had stopped writing to them, and miss an acknowledged write.
 """
@@ -26,7 +29,7 @@ class Progress:
 
     `synced` maps a live layout's version to the devices that hold all they must of it. `reads` is the version that
     reads ask, and `reads_since` the epoch that made it so. `enforced` maps a device to the epoch below which it
-    refuses.
+    refuses. `unclean` are the devices of retired layouts that may hold rows which are not theirs any more.
     """
 
     epoch: int = 1
@@ -34,6 +37,7 @@ class Progress:
     reads_since: int = 1
     synced: Mapping[int, frozenset[int]] = field(default_factory=dict)
     enforced: Mapping[int, int] = field(default_factory=dict)
+    unclean: frozenset[int] = frozenset()
 
     def published(self) -> Progress:
         return replace(self, epoch=self.epoch + 1)
@@ -48,14 +52,19 @@ class Progress:
     def with_enforced(self, device: int, epoch: int) -> Progress:
         return replace(self, enforced={**self.enforced, device: max(epoch, self.enforced.get(device, 0))})
 
-    def retired(self, devices: frozenset[int]) -> Progress:
-        """After all layouts older than `reads` are gone; keeps what concerns later ones and known `devices`."""
+    def retired(self, members: frozenset[int], devices: frozenset[int]) -> Progress:
+        """After all layouts older than `reads`, with these `members`, are gone; keeps what concerns later ones and known
+        `devices`."""
         return replace(
             self,
             epoch=self.epoch + 1,
             synced={version: done for version, done in self.synced.items() if version > self.reads},
             enforced={device: epoch for device, epoch in self.enforced.items() if device in devices},
+            unclean=(self.unclean | members) & devices,
         )
+
+    def with_clean(self, devices: frozenset[int]) -> Progress:
+        return replace(self, unclean=self.unclean - devices)
 
 
 def _fields(progress: Progress) -> Sequence[Any]:
@@ -65,19 +74,26 @@ def _fields(progress: Progress) -> Sequence[Any]:
         progress.reads_since,
         [[version, sorted(devices)] for version, devices in sorted(progress.synced.items())],
         [[device, epoch] for device, epoch in sorted(progress.enforced.items())],
+        sorted(progress.unclean),
     ]
 
 
 def _read_1(fields: Sequence[Any]) -> Progress:
-    epoch, reads, reads_since, synced, enforced = fields
+    """Version 1 did not say who is clean: nobody who took part in a change is believed to be."""
+    return _read_2([*fields, [device for device, _ in fields[4]]])
+
+
+def _read_2(fields: Sequence[Any]) -> Progress:
+    epoch, reads, reads_since, synced, enforced, unclean = fields
     return Progress(
         epoch,
         reads,
         reads_since,
         {version: frozenset(devices) for version, devices in synced},
         {device: since for device, since in enforced},  # noqa: C416 (checks that each is a pair)
+        frozenset(unclean),
     )
 
 
-PROGRESS_CODEC: Final = Codec[Progress]("ring progress", 1, _fields, {1: _read_1})
+PROGRESS_CODEC: Final = Codec[Progress]("ring progress", 2, _fields, {1: _read_1, 2: _read_2})
 """The stored form, described field by field in docs/ring.md."""

@@ -44,6 +44,7 @@ class Ring:
         self._writes: dict[tuple[int, int], tuple[_Homes, ...]] = {}
         self._reads: dict[tuple[int, int], _Homes] = {}
         self._all: dict[tuple[int, int], _Homes] = {}
+        self._in_sync: dict[tuple[int, int], _Homes] = {}
 
     # What it is
 
@@ -111,6 +112,21 @@ class Ring:
             homes = self._all[key] = tuple(dict.fromkeys([*self.read_set(width, place), *newest_first]))
         return homes
 
+    def in_sync(self, width: int, place: int) -> _Homes:
+        """The replicas whose word counts: those of the layout that reads ask and of the oldest live one, which reads
+        asked before, and of others the devices that have synced. The rest are written to, but what they hold from
+        before may be stale: of a partition that they had under a layout long retired, say."""
+        key = (width, place >> self._shift)
+        homes = self._in_sync.get(key)
+        if homes is None:
+            found = dict.fromkeys(self.read_set(width, place))
+            for layout in self._having(width):
+                synced = self.progress.synced.get(layout.version, frozenset())
+                known = layout.version in (self.live[0].version, self.progress.reads)
+                found |= dict.fromkeys(home for home in layout.homes(width, place) if known or home in synced)
+            homes = self._in_sync[key] = tuple(found)
+        return homes
+
     def handoffs(self, width: int, place: int) -> Iterator[int]:
         """The other devices of the newest layout, spread over domains, the same for everyone who asks. For data only: a
         handoff never counts towards a row's quorum."""
@@ -157,6 +173,18 @@ class Ring:
             return self
         return Ring(self._cluster_key, self.live, self.progress.with_enforced(device, epoch))._settled()
 
+    def mark_clean(self, device: int) -> Ring:
+        """`device` has forgotten, for good, every row that no live layout gives it."""
+        if device not in self.unclean:
+            return self
+        return Ring(self._cluster_key, self.live, self.progress.with_clean(frozenset({device})))
+
+    @property
+    def unclean(self) -> frozenset[int]:
+        """The devices that may hold rows of partitions which they lost with a retired layout. No tombstone may be
+        collected while there are any."""
+        return self.progress.unclean
+
     def unsynced(self, version: int) -> frozenset[int]:
         """The devices that layout `version` still waits for; empty when it waits for none."""
         for layout in self.live:
@@ -186,5 +214,6 @@ class Ring:
             return Ring(self._cluster_key, live, progress.with_reads(synced[-1]))._settled()
         if live[0].version < progress.reads and not self.unenforced():
             kept = tuple(layout for layout in live if layout.version >= progress.reads)
-            return Ring(self._cluster_key, kept, progress.retired(frozenset(self.newest.devices)))
+            members = frozenset().union(*(layout.members for layout in live if layout.version < progress.reads))
+            return Ring(self._cluster_key, kept, progress.retired(members, frozenset(self.newest.devices)))
         return self

@@ -79,6 +79,41 @@ def test_the_steps_of_a_change() -> None:
     assert ring.progress.synced == {}
 
 
+def test_whose_word_counts() -> None:
+    """Of a layout that is yet to be read by, only the devices that have synced."""
+    first = builder_of(even(1, 1, 4, 1)).rebalance(1)
+    second = next_layout(first)
+    ring = Ring(KEY, (first,)).publish(second)
+    for place in PLACES:
+        assert ring.in_sync(ROWS, place) == first.homes(ROWS, place)
+    third = next_layout(second)
+    ring = ring.mark_synced(2, 4).publish(third)
+    for place in PLACES:
+        homes = {*first.homes(ROWS, place), *(home for home in second.homes(ROWS, place) if home == 4)}
+        assert set(ring.in_sync(ROWS, place)) == homes
+    ring = synced(ring, 3)
+    assert ring.reading == third
+    for place in PLACES:  # the second layout was never read by
+        homes = {*first.homes(ROWS, place), *third.homes(ROWS, place)}
+        assert set(ring.in_sync(ROWS, place)) == homes | {home for home in second.homes(ROWS, place) if home == 4}
+
+
+def test_who_lost_partitions_is_to_clean_up() -> None:
+    first = builder_of(even(1, 1, 5, 1)).rebalance(1)
+    second = next_layout(first, remove=0)
+    ring = Ring(KEY, (first,)).publish(second)
+    assert not synced(ring, 2).unclean
+    ring = enforced(synced(ring, 2))
+    assert ring.unclean == {1, 2, 3, 4}  # the device that left is nobody's worry
+    assert ring.mark_clean(99) is ring
+    ring = ring.mark_clean(1).mark_clean(3)
+    ring = enforced(synced(ring.publish(next_layout(second, remove=2)), 3))
+    assert ring.unclean == {1, 3, 4, 5}
+    for device in (1, 3, 4, 5):
+        ring = ring.mark_clean(device)
+    assert not ring.unclean
+
+
 def test_what_was_said_before_changes_nothing() -> None:
     first = builder_of(even(1, 1, 4, 1)).rebalance(1)
     ring = Ring(KEY, (first,))
