@@ -7,7 +7,7 @@ folder; nothing is configured twice.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -26,15 +26,8 @@ from store.engine.device import Device
 from store.objects.rows import Rows
 from store.objects.store import DeviceStore
 from store.registry import Registry, Span, open_embedded
-from store.replicator.collect import Collector
-from store.replicator.doubts import decide
-from store.replicator.expire import Expirer
 from store.replicator.progress import ProgressTable
-from store.replicator.rebalance import Rebalancer
-from store.replicator.reconcile import Reconciler
-from store.replicator.repair import Repairer
-from store.replicator.scrub import Scrubber
-from store.replicator.settle import Settler
+from store.replicator.replicator import Replicator
 from store.ring import Builder, Ring
 
 log = structlog.get_logger()
@@ -59,8 +52,7 @@ class Node:
     clock: Clock
     stack: ExitStack
     """What is closed with the node: devices' locks."""
-    scrubber: Scrubber
-    repairer: Repairer
+    replicator: Replicator
     missing: dict[int, str] = field(default_factory=dict)
     """Devices that could not be opened, and why."""
 
@@ -83,11 +75,8 @@ async def open_node(folder: DataFolder, cluster: Cluster, new_devices: int) -> A
         workers = [ThreadWorker(f"hash-{number}") for number in range(HASH_WORKERS)]
         store = DeviceStore(Rows(ring, devices, stamps), devices, cluster.policies, clock, random, workers)
         progress = ProgressTable(clock)
-        repairer = Repairer(store, progress)
-        scrubber = Scrubber(store, repairer, registry, clock, progress)
-        node = Node(
-            folder, cluster, registry, ring, devices, store, progress, clock, stack, scrubber, repairer, missing
-        )
+        replicator = Replicator(store, registry, clock, progress, partial(step_ring, registry, cluster.key))
+        node = Node(folder, cluster, registry, ring, devices, store, progress, clock, stack, replicator, missing)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(registry.run)
@@ -104,36 +93,22 @@ async def open_node(folder: DataFolder, cluster: Cluster, new_devices: int) -> A
 
 async def _start_loops(node: Node, nursery: trio.Nursery) -> None:
     """Start the loops of the devices and of the replicator."""
-    store, progress = node.store, node.progress
     for device in node.devices.values():
         await nursery.start(device.run)
-    collector = Collector(store, progress)
-    settler = Settler(store, progress)
-    await settler.find_left_behind()
-    await decide(store, settler, node.repairer)
-    nursery.start_soon(collector.run)
-    nursery.start_soon(collector.run_tombstones)
-    nursery.start_soon(settler.run)
-    nursery.start_soon(node.repairer.run)
-    nursery.start_soon(Expirer(store, node.clock, progress).run)
-    nursery.start_soon(node.scrubber.run)
-    reconciler = Reconciler(store, node.repairer, progress)
-    nursery.start_soon(reconciler.run)
-    rebalancer = Rebalancer(store, reconciler, progress, partial(step_ring, node.registry, node.cluster.key))
-    nursery.start_soon(rebalancer.run)
-    nursery.start_soon(_follow_ring, node, reconciler, rebalancer, nursery)
+    await node.replicator.start(nursery)
+    nursery.start_soon(_follow_ring, node, nursery)
 
 
-async def _follow_ring(node: Node, reconciler: Reconciler, rebalancer: Rebalancer, nursery: trio.Nursery) -> None:
+async def _follow_ring(node: Node, nursery: trio.Nursery) -> None:
     """Take up every change of the ring: open devices that are new, then use the new ring."""
     revision = await node.registry.revision()
-    await _take_up(node, reconciler, rebalancer, nursery)
+    await _take_up(node, nursery)
     async with node.registry.watch(Span.key(STATE_KEY), revision + 1) as events:
         async for _ in events:
-            await _take_up(node, reconciler, rebalancer, nursery)
+            await _take_up(node, nursery)
 
 
-async def _take_up(node: Node, reconciler: Reconciler, rebalancer: Rebalancer, nursery: trio.Nursery) -> None:
+async def _take_up(node: Node, nursery: trio.Nursery) -> None:
     stored = await load_ring(node.registry, node.cluster.key)
     if stored.ring is None or stored.ring.epoch <= node.store.rows.ring.epoch:
         return
@@ -149,12 +124,11 @@ async def _take_up(node: Node, reconciler: Reconciler, rebalancer: Rebalancer, n
             continue
         node.devices[number] = device
         await nursery.start(device.run)
-        try:
-            await reconciler.reconcile(device)
-        except DrystoneError:
-            reconciler.wake()  # it takes writes meanwhile
+        with suppress(DrystoneError):  # else later: it takes writes meanwhile
+            await node.replicator.reconciler.reconcile(device)
+        await node.replicator.back(device)
     node.ring = stored.ring
-    await rebalancer.follow(stored.ring)
+    await node.replicator.rebalancer.follow(stored.ring)
 
 
 async def _close(device: Device) -> None:

@@ -159,7 +159,12 @@ async def _serve(
         nursery.start_soon(app.run, node.progress.loop("remove owned segments"))
         await nursery.start(partial(serve, front, listeners, tls=tls, shutdown=stop))
         await nursery.start(
-            partial(serve, control.control_app(node.registry, status, node.scrubber.want), [inside], shutdown=stop)
+            partial(
+                serve,
+                control.control_app(node.registry, status, node.replicator.scrubber.want),
+                [inside],
+                shutdown=stop,
+            )
         )
         _spare_the_collector()
         click.echo(clients.welcome(node.folder, node.cluster, len(node.ring.devices), url, made=made))

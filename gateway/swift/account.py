@@ -57,7 +57,7 @@ async def _find(service: Service, request: Request) -> tuple[Account, Usage, boo
         if not service.config.account_autocreate:
             raise
         now = Stamp(service.clock.wall_us(), 0)
-        return Account(request.account, b"", now, now, {}), Usage(), False
+        return Account(request.account, b"", 0, now, now, {}), Usage(), False
     return account, await service.store.account_usage(account), True
 
 

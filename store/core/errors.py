@@ -10,7 +10,8 @@
     │   ├── QuorumError        too few homes answered; carries what each said
     │   ├── FullError          no room for new data (reads and deletes still work)
     │   ├── ReplacedError      a newer version took the place of the one that was being read
-    │   └── BusyError          a bounded queue is full
+    │   ├── BusyError          a bounded queue is full
+    │   └── StaleEpochError    the ring has moved on since the request's devices were chosen
     ├── DamageError            stored bytes are not what was written, here; another copy may serve
     └── DeviceError            a device refused or failed: it is out until an operator looks
 
@@ -74,6 +75,10 @@ class ReplacedError(RetryableError):
 
 class BusyError(RetryableError):
     """A bounded queue is full."""
+
+
+class StaleEpochError(RetryableError):
+    """The request carries a layout epoch below the one that a device enforces."""
 
 
 class DamageError(DrystoneError):

@@ -17,7 +17,14 @@ import trio
 from store.core.countdown import Countdown
 from store.core.disk import Disk
 from store.core.entropy import Random, SystemRandom
-from store.core.errors import DamageError, DeviceError, DrystoneError, FullError, ReplacedError
+from store.core.errors import (
+    DamageError,
+    DeviceError,
+    DrystoneError,
+    FullError,
+    ReplacedError,
+    StaleEpochError,
+)
 from store.core.worker import run_in
 from store.engine.block import BlockKey, IndexBlock, encode_link
 from store.engine.block import decode_meta as decode_block
@@ -27,6 +34,7 @@ from store.engine.committer import Committer, Fence, encode_fence
 from store.engine.compaction import compact
 from store.engine.entries import Entries
 from store.engine.flush import Done, Flusher
+from store.engine.hint_table import HintTable
 from store.engine.index import Index
 from store.engine.reads import Reads
 from store.engine.record import Kind, Sealed, seal
@@ -49,11 +57,13 @@ _REPLAY_CHANGES = 50_000
 
 
 class RowWrite(NamedTuple):
-    """A row ready to be written to any number of devices: encoded and sealed once."""
+    """A row ready to be written to any number of devices: encoded and sealed once. `epoch` is that of the ring by which
+    they were chosen."""
 
     row: Row
     packed_key: bytes
     sealed: Sealed
+    epoch: int
 
 
 RowReply = Callable[[Applied | None, DrystoneError | None], None]
@@ -105,6 +115,7 @@ class Device:
         self.space = Space(self.entries)
         self.view = View(self.entries, self.space, self.report_damage)
         self.blocks = BlockTable(self.entries, self.space, self.report_damage)
+        self._hints = HintTable(self.entries)
         self._log_worker = disk.worker("log")
         self._bulk_worker = disk.worker("bulk")
         self._bulk_sync_worker = disk.worker("bulk-sync")
@@ -238,11 +249,14 @@ class Device:
     def submit_row(self, write: RowWrite, reply: RowReply) -> None:
         """Append a row to the log; `reply` is called when it is durable and in the view.
 
-        Raises DeviceError where the device is out, BusyError where too much is queued. It does not ask for room:
-        whoever brings what some homes have already to another may use the reserve.
+        Raises DeviceError where the device is out, BusyError where too much is queued, StaleEpochError where the ring
+        has moved on. It does not ask for room: whoever brings what some homes have already to another may use the
+        reserve.
         """
         if self.health.failed is not None:
             raise self.health.failed
+        if write.epoch < self.enforced:
+            raise StaleEpochError(f"device {self.id} refuses epoch {write.epoch}: the ring is at {self.enforced}")
 
         def published(location: Location | None, error: DrystoneError | None) -> None:
             if location is None:
@@ -321,15 +335,15 @@ class Device:
         self._check_alive()
         return self.view.usage(place, table, shard)
 
-    async def expired(self, before: int, limit: int) -> list[tuple[int, bytes]]:
-        """(expires, packed key) of rows that expire before a time in seconds, soonest first."""
+    async def expired(self, before: int, limit: int, after: tuple[int, bytes] | None = None) -> list[tuple[int, bytes]]:
+        """(expires, packed key) of rows that expire before a time in seconds, soonest first; behind `after`."""
         self._check_alive()
-        return self.view.expired(before, limit)
+        return self.view.expired(before, limit, after)
 
-    async def garbage(self, limit: int) -> list[Garbage]:
-        """Displaced data that are not confirmed as dropped."""
+    async def garbage(self, after: bytes, limit: int) -> list[Garbage]:
+        """Displaced data behind the data id `after` that are not confirmed as dropped."""
         self._check_alive()
-        return self.view.garbage(limit)
+        return self.view.garbage(after, limit)
 
     async def tombstones(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """(packed key, stamp) of tombstones behind the packed key `after`."""
@@ -357,6 +371,28 @@ class Device:
         """Displaced data were dropped everywhere."""
         self.view.forget_garbage(data_id)
         self._changed()
+
+    # -- hints: what other devices lack --------------------------------------------------------------------------
+
+    def note_hint(self, device: int, key: bytes, noted_us: int) -> None:
+        """Keep in mind that another device lacks what this index key names."""
+        self._hints.note(device, key, noted_us)
+        self._changed()
+
+    async def hints(self, device: int, after: bytes, limit: int) -> list[tuple[bytes, int]]:
+        """(index key, when it was noted) of what another device lacks, behind the key `after`."""
+        self._check_alive()
+        return self._hints.page(device, after, limit)
+
+    def forget_hint(self, device: int, key: bytes, noted_us: int) -> None:
+        """Another device has what it lacked at that time."""
+        self._hints.forget(device, key, noted_us)
+        self._changed()
+
+    async def hinted(self) -> list[int]:
+        """The devices that this one keeps hints for."""
+        self._check_alive()
+        return self._hints.devices()
 
     def forget_row(self, packed_key: bytes, stamp: bytes) -> None:
         """Remove a tombstone or mark that every home has, if it is still this version."""
@@ -431,6 +467,20 @@ class Device:
                     self.report_damage(b"d" + key.data_id, str(error))
                     raise
                 entry = now
+
+    async def verify_block(self, key: BlockKey) -> int:
+        """Read a block and, where its payload is another block's, the link to that. The bytes read. Raises DamageError
+        where anything is missing or bad."""
+        payload = await self.read_block(key)
+        entry = self._block(key)
+        if entry.link is None:
+            return len(payload)
+        try:
+            await self.reads.meta(entry.link)
+        except DamageError as error:
+            self.report_damage(b"d" + key.data_id, str(error))
+            raise
+        return len(payload) + entry.link.length
 
     def _block(self, key: BlockKey) -> IndexBlock:
         entry = self.blocks.find(key)

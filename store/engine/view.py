@@ -159,14 +159,16 @@ class View:
         counts = self._shard_usage(shard_prefix(place, table, shard))
         return {policy: (count, size) for policy, (count, size) in counts.items() if count or size}
 
-    def expired(self, before: int, limit: int) -> list[tuple[int, bytes]]:
-        """(expires, row key) of rows that expire before a time in seconds, soonest first."""
-        entries = self._entries.range(b"x", b"x" + _U64.pack(before), limit)
+    def expired(self, before: int, limit: int, after: tuple[int, bytes] | None = None) -> list[tuple[int, bytes]]:
+        """(expires, row key) of rows that expire before a time in seconds, soonest first; behind `after`."""
+        start = b"x" if after is None else b"x" + _U64.pack(after[0]) + after[1] + b"\0"
+        entries = self._entries.range(start, b"x" + _U64.pack(before), limit)
         return [(_U64.unpack_from(key, 1)[0], key[9:]) for key, _ in entries]
 
-    def garbage(self, limit: int) -> list[Garbage]:
-        """Displaced data that nobody has confirmed as dropped."""
-        return [_decode_garbage(key, value) for key, value in self._entries.range(b"g", b"h", limit)]
+    def garbage(self, after: bytes, limit: int) -> list[Garbage]:
+        """Displaced data behind the data id `after` that nobody has confirmed as dropped."""
+        found = self._entries.range(b"g" + after + b"\0", b"h", limit)
+        return [_decode_garbage(key, value) for key, value in found]
 
     def tombstones(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """(row key, stamp) of tombstones behind the row key `after`."""

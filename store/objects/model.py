@@ -60,6 +60,7 @@ class Account:
 
     name: str
     id: bytes
+    shards: int
     created: Stamp
     changed: Stamp
     headers: Headers

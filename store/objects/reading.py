@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from functools import partial
 
-from store.core.errors import DamageError, DrystoneError
+from store.core.errors import DamageError, DeviceError, DrystoneError
 from store.core.worker import Worker, run_in
 from store.engine.block import BlockKey
 from store.engine.device import Device
@@ -98,8 +98,7 @@ class DataReader:
             except DrystoneError as error:
                 failures[number] = error
                 continue
-            if failures:
-                self._on_damage()
+            self._report(failures)
             return piece
         raise DamageError(f"no good copy of block {block} of {self._data_id.hex()}: {failures}")
 
@@ -112,19 +111,26 @@ class DataReader:
         for number in range(low // part_bytes, -(-high // part_bytes)):
             try:
                 fragment = await self._read_fragment(block, number)
-            except DrystoneError:
-                return [await self._rebuild(block, length, low, high, fragments, missing=number)]
+            except DrystoneError as error:
+                return [await self._rebuild(block, length, low, high, fragments, number, error)]
             fragments[number] = fragment
             first = number * part_bytes
             pieces.append(codec.part(fragment)[max(0, low - first) : min(part_bytes, high - first)])
         return pieces
 
     async def _rebuild(
-        self, block: int, length: int, low: int, high: int, fragments: dict[int, Buffer], missing: int
+        self,
+        block: int,
+        length: int,
+        low: int,
+        high: int,
+        fragments: dict[int, Buffer],
+        missing: int,
+        why: BaseException,
     ) -> memoryview:
         """A part of a stripe from any k of its fragments."""
         placed = self._placed
-        failures: dict[int, BaseException] = {}
+        failures = {missing: why}
         for number in range(placed.k + placed.m):
             if len(fragments) == placed.k:
                 break
@@ -134,7 +140,7 @@ class DataReader:
                 fragments[number] = await self._read_fragment(block, number)
             except DrystoneError as error:
                 failures[number] = error
-        self._on_damage()
+        self._report(failures)
         if len(fragments) < placed.k:
             raise DamageError(
                 f"stripe {block} of {self._data_id.hex()}: {len(fragments)} good fragments of {placed.k}: {failures}"
@@ -146,8 +152,13 @@ class DataReader:
         device = self._device(self._placed.devices[number])
         return await device.read_block(BlockKey(self._data_id, block, number))
 
+    def _report(self, failures: Mapping[int, BaseException]) -> None:
+        """Have damage repaired. A device that is out is none: it has what it had, and what it misses is known."""
+        if any(isinstance(error, DamageError) for error in failures.values()):
+            self._on_damage()
+
     def _device(self, number: int) -> Device:
         device = self._devices.get(number)
         if device is None:
-            raise DamageError(f"device {number} is not there")
+            raise DeviceError(f"device {number} is not there")
         return device

@@ -7,6 +7,7 @@ All msgpack, each with its version first.
                placed  [block bytes, k, m, codec, [device, ...]]: k = 0 says replicated; devices in fragment order
     container  summary [1, container id, shards, created [us, writer] or 0]      detail [1, headers]
     account    summary [1, account id, shards, created [us, writer] or 0]        detail [1, headers]
+               of either, while it is being deleted: version 2, the same fields
 
 `created` 0 stands for the row's own stamp, `listing` 0 for an empty mapping, `placed` 0 for data within the row.
 """
@@ -22,6 +23,7 @@ from store.core.stamp import Stamp
 from store.objects.model import Headers, ObjectEntry, ObjectHead
 
 VERSION = 1
+CLOSING_VERSION = 2
 
 
 class Placed(NamedTuple):
@@ -43,11 +45,13 @@ class ObjectSummary(NamedTuple):
 
 
 class TableSummary(NamedTuple):
-    """An account or a container: the table that its children are in."""
+    """An account or a container: the table that its children are in. `closing` says that it may have been deleted by
+    whoever wrote this (see `store.objects.tables`)."""
 
     id: bytes
     shards: int
     created: Stamp
+    closing: bool = False
 
 
 def encode_object(etag: str, head: ObjectHead, created: Stamp | None, placed: Placed | None) -> tuple[bytes, bytes]:
@@ -98,7 +102,8 @@ def decode_headers(detail: bytes) -> dict[str, str]:
 
 def encode_table(summary: TableSummary, stamp: Stamp) -> bytes:
     created = 0 if summary.created == stamp else summary.created
-    packed: bytes = msgpack.packb((VERSION, summary.id, summary.shards, created))
+    version = CLOSING_VERSION if summary.closing else VERSION
+    packed: bytes = msgpack.packb((version, summary.id, summary.shards, created))
     return packed
 
 
@@ -107,9 +112,10 @@ def decode_table(summary: bytes, stamp: Stamp) -> TableSummary:
         version, table, shards, created = msgpack.unpackb(summary)
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise DamageError(f"table summary is not of a known form: {error}") from error
-    if version != VERSION:
+    if version not in (VERSION, CLOSING_VERSION):
         raise DamageError(f"table summary of version {version} is not known here")
-    return TableSummary(table, shards, Stamp(*created) if isinstance(created, list) else stamp)
+    created = Stamp(*created) if isinstance(created, list) else stamp
+    return TableSummary(table, shards, created, version == CLOSING_VERSION)
 
 
 def object_entry(name: str, stamp: Stamp, size: int, summary: bytes) -> ObjectEntry:

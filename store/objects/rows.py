@@ -8,6 +8,8 @@ one key are linearizable, usually in one round trip. Handoffs never count.
 A home that is not trusted (made anew in place of a lost one) takes writes, but its silence proves nothing, so reads do
 not ask it. Quorums still meet: of any write's quorum at least one trusted home is in every quorum of trusted ones.
 
+What a home did not take is noted as a hint by those that did (`Hints`), and brought to it when it can be.
+
 Within this process writers of one key take turns (`turn`). Across processes a read-modify-write will need a ballot in
 the row's homes; until then the store runs as one process.
 """
@@ -15,9 +17,8 @@ the row's homes; until then the store runs as one process.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
-from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -29,6 +30,7 @@ from store.engine.device import Device, RowWrite
 from store.engine.record import Kind, seal
 from store.engine.row import Flag, IndexRow, Row, RowKey, encode_meta, index_key
 from store.engine.view import Applied
+from store.objects.ballot import Ballot
 from store.objects.turns import Turns
 from store.ring import ROWS, Ring, quorum
 
@@ -56,6 +58,12 @@ class Rows:
         self._turns = Turns()
         self.misses = 0
         """How often a device did not take a row or data, be it out or full: the others have what it lacks."""
+        self.on_missed: Callable[[bytes, Iterable[int], Iterable[int]], None] = _nobody_hints
+        """Called with a row's packed key, the homes that lack its newest version or data, and those that have it."""
+        self.on_rewritten: Callable[[bytes], None] = _nobody_remembers
+        """Called with the packed key of a row that is brought to a home other than by its writer."""
+        self._ballots: dict[Ballot, float] = {}
+        """Those that not all homes have answered, and when they began."""
         self._writing: Counter[int] = Counter()
         self._written = trio.Event()
 
@@ -188,17 +196,18 @@ class Rows:
                 continue
             if damaged:
                 whole = row if payload else await device.load_row(packed, at_home, payload=True)
-                self._send(prepare(whole), damaged)
+                self._send(self.prepare(whole), damaged)
             return row
         if replaced:
             raise ReplacedError(f"row {key.name!r} changed while it was read")
         raise DamageError(f"no home has row {key.name!r} intact: {failures}")
 
     async def decide(self, key: RowKey, packed: bytes) -> IndexRow | None:
-        """The newest version that any home has, not just one of a quorum, known to a quorum when this returns: a write
-        that a crash left at a single home has taken effect then."""
+        """The newest version that any replica in sync has, not just one of a quorum, at all that can take it when this
+        returns: a write that a crash left at a single home has taken effect then."""
+        homes = self.ring.in_sync(ROWS, key.place)
         found: dict[int, IndexRow | None] = {}
-        for home in self.ring.homes_all(ROWS, key.place):
+        for home in homes:
             device = self.devices.get(home)
             if device is not None and device.trusted:
                 with suppress(DrystoneError):
@@ -210,11 +219,15 @@ class Rows:
         having = tuple(home for home, row in found.items() if row is not None and row.stamp == newest.stamp)
         if len(having) < len(found):
             await self._write_back(key, packed, ReadRow(newest, having))
+        absent = [home for home in homes if home not in found]
+        if absent:
+            self.missed(packed, absent, having)
         return newest
 
     async def _write_back(self, key: RowKey, packed: bytes, found: ReadRow) -> None:
         """Bring a version that not all of a quorum have to a quorum."""
         row = await self.load(key, packed, found)
+        self.on_rewritten(packed)
         await self.write(row._replace(flags=row.flags & ~Flag.GUARD), packed, new=False)
 
     # -- writing -------------------------------------------------------------------------------------------------
@@ -229,17 +242,40 @@ class Rows:
         ring = self.ring
         self._writing[ring.epoch] += 1
         try:
-            ballot = Ballot(ring.write_sets(ROWS, row.key.place), "writing a row", self.missed)
-            return await ballot.write(prepare(row, packed), self.devices, new=new)
+            ballot = Ballot(ring.write_sets(ROWS, row.key.place), packed, self._ended)
+            self._ballots[ballot] = trio.current_time()
+            return await ballot.write(prepare(row, ring.epoch, packed), self.devices, new=new)
         finally:
             self._writing[ring.epoch] -= 1
             if not self._writing[ring.epoch]:
                 self._written.set()
                 self._written = trio.Event()
 
-    def missed(self) -> None:
-        """A device did not take what it should have."""
+    def _ended(self, ballot: Ballot) -> None:
+        """All homes have answered."""
+        self._ballots.pop(ballot, None)
+        lacking = ballot.lacking()
+        if lacking:
+            self.missed(ballot.packed, lacking, ballot.having())
+
+    def missed(self, packed: bytes, lacking: Iterable[int], having: Iterable[int]) -> None:
+        """Some homes did not take what they should have of a row, or of its data."""
         self.misses += 1
+        self.on_missed(packed, lacking, having)
+
+    def note_late(self, before: float) -> None:
+        """Count homes that have not answered what was written before this time as lacking it: they may hang for ever,
+        and this process may end."""
+        for ballot, began in self._ballots.items():
+            if began >= before:
+                break  # they are in the order in which they began
+            late = ballot.late()
+            if late:
+                self.missed(ballot.packed, late, ballot.having())
+
+    def prepare(self, row: Row, packed: bytes | None = None) -> RowWrite:
+        """A row for homes of the present ring."""
+        return prepare(row, self.ring.epoch, packed)
 
     async def follow(self, ring: Ring) -> None:
         """Use this ring from now on. Returns when no write is in flight that knows only an older one."""
@@ -357,106 +393,23 @@ class Rows:
         return max(answers, key=answers.count)
 
 
-class Ballot:
-    """One write to the homes of every live layout, and the wait for its quorums."""
-
-    def __init__(self, sets: tuple[tuple[int, ...], ...], doing: str, on_missed: Callable[[], None]) -> None:
-        self._sets = sets
-        self._on_missed = on_missed
-        self._doing = doing
-        self._applied: dict[int, Applied] = {}
-        self._failures: dict[int, BaseException] = {}
-        self._open = 0
-        self._task: trio.lowlevel.Task | None = None
-        self._decided = False
-
-    async def write(self, write: RowWrite, devices: Mapping[int, Device], *, new: bool) -> Applied:
-        homes = self._sets[0] if len(self._sets) == 1 else tuple(dict.fromkeys(h for s in self._sets for h in s))
-        admitting = self._admitting(write.row, homes, devices)
-        if admitting or new:
-            homes = admitting
-        else:
-            self._failures.clear()  # there is no quorum without the reserve
-        self._open = len(homes)
-        for home in homes:
-            try:
-                devices[home].submit_row(write, partial(self._answered, home))
-            except (KeyError, DrystoneError) as error:
-                self._open -= 1
-                self._failures[home] = error
-                self._on_missed()
-        if not self._settled():
-            self._task = trio.lowlevel.current_task()
-            # Not to be cancelled: the row is on its way, and the key's turn must not end before it has arrived.
-            await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
-        return self._outcome()
-
-    def _admitting(self, row: Row, homes: tuple[int, ...], devices: Mapping[int, Device]) -> tuple[int, ...]:
-        """The homes that take the row now: none, where they are too few."""
-        admitting = []
-        for home in homes:
-            try:
-                devices[home].admit_row(row)
-            except (KeyError, DrystoneError) as error:
-                self._failures[home] = error
-                self._on_missed()
-            else:
-                admitting.append(home)
-        return tuple(admitting) if self._are_quorums(admitting) else ()
-
-    def _answered(self, home: int, applied: Applied | None, error: DrystoneError | None) -> None:
-        self._open -= 1
-        if applied is None or applied.refused:
-            reason = f"refused: {applied.refused}" if applied is not None else ""
-            self._failures[home] = error or ConflictError(reason)
-            if applied is None:
-                self._on_missed()
-        else:
-            self._applied[home] = applied
-        if self._task is not None and self._settled():
-            task, self._task = self._task, None
-            trio.lowlevel.reschedule(task)
-
-    def _settled(self) -> bool:
-        return self._open == 0 or self._has_quorums()
-
-    def _has_quorums(self) -> bool:
-        return self._are_quorums(self._applied)
-
-    def _are_quorums(self, some: Container[int]) -> bool:
-        for homes in self._sets:
-            count = 0
-            for home in homes:
-                if home in some:
-                    count += 1
-            if count < len(homes) // 2 + 1:
-                return False
-        return True
-
-    def _outcome(self) -> Applied:
-        if self._has_quorums():
-            # The highest stamp tells whether a newer version was anywhere; what it displaced, what is garbage.
-            return max(self._applied.values(), key=lambda applied: applied.stamp)
-        refusals = [error for error in self._failures.values() if isinstance(error, ConflictError)]
-        if refusals:
-            raise refusals[0]
-        fulls = [error for error in self._failures.values() if not isinstance(error, QuorumError)]
-        needed = max(quorum(len(homes)) for homes in self._sets)
-        only = {type(error) for error in fulls}
-        if len(only) == 1 and isinstance(fulls[0], DrystoneError):
-            raise fulls[0]
-        raise QuorumError(self._doing, needed, len(self._applied), self._failures)
-
-
-def prepare(row: Row, packed: bytes | None = None) -> RowWrite:
-    """A row encoded once for all of its homes."""
-    return RowWrite(row, packed or index_key(row.key), seal(Kind.ROW, encode_meta(row), row.payload))
+def prepare(row: Row, epoch: int, packed: bytes | None = None) -> RowWrite:
+    """A row encoded once for all of its homes, which were chosen by a ring of this epoch."""
+    return RowWrite(row, packed or index_key(row.key), seal(Kind.ROW, encode_meta(row), row.payload), epoch)
 
 
 def _same(first: list[IndexRow], second: list[IndexRow]) -> bool:
     if len(first) != len(second):
         return False
     return all(a.stamp == b.stamp and a.name == b.name for a, b in zip(first, second, strict=True))
+
+
+def _nobody_hints(_packed: bytes, _lacking: Iterable[int], _having: Iterable[int]) -> None:
+    """No daemon listens."""
+
+
+def _nobody_remembers(_packed: bytes) -> None:
+    """Nothing is cached."""
 
 
 def _ignore(_applied: Applied | None, _error: DrystoneError | None) -> None:

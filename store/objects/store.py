@@ -14,12 +14,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from functools import partial
 from types import TracebackType
 
 from store.core.clock import Clock
 from store.core.entropy import Random
-from store.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionError, ReplacedError
+from store.core.errors import (
+    ConflictError,
+    DamageError,
+    InvalidError,
+    NotFoundError,
+    PreconditionError,
+    ReplacedError,
+)
 from store.core.limits import INLINE_BYTES_MAX, NAME_BYTES_MAX
 from store.core.stamp import ZERO, Stamp
 from store.core.worker import Worker
@@ -47,12 +53,14 @@ from store.objects.rowcodec import (
     Placed,
     decode_headers,
     decode_object,
+    encode_headers,
     encode_object,
     object_entry,
 )
 from store.objects.rows import ReadRow, Rows
 from store.objects.tables import Tables
 from store.objects.upload import DataUpload, StoredData
+from store.ring import ROWS
 
 
 class DeviceStore:
@@ -234,12 +242,22 @@ class DeviceStore:
         key, packed = self._key(container, name)
         async with self.rows.turn(packed):
             found = await self._find(key, packed)
-            row = await self.rows.load(key, packed, found, payload=False)
-            info = _info(found.row, row)
+            info = await self._last_info(key, packed, found, needed=check is not None)
             if not condition.holds(info.etag) or (check is not None and not check(info)):
                 raise PreconditionError(f"the condition does not hold of object {name!r}")
             await self.bury(key, packed, found.row)
         return info
+
+    async def _last_info(self, key: RowKey, packed: bytes, found: ReadRow, *, needed: bool) -> ObjectInfo:
+        """What is to be deleted: without its headers, where no replica can read them any more and they are not
+        `needed`. What cannot be read must not stay for ever."""
+        try:
+            return _info(found.row, await self.rows.load(key, packed, found, payload=False))
+        except DamageError:
+            if needed:
+                raise
+            stamp = Stamp.unpack(found.row.stamp)
+            return _info(found.row, Row(key, stamp, 0, 0, 0, 0, b"", b"", encode_headers({}), b""))
 
     async def bury(self, key: RowKey, packed: bytes, row: IndexRow) -> None:
         """Write a tombstone over a row. The caller has the key's turn."""
@@ -400,8 +418,13 @@ class ObjectUpload:
         except ConflictError as refused:
             raise NotFoundError("the upload was given up meanwhile") from refused
         self._committed = True
-        data.watch(partial(self._store.on_incomplete, self._key))
+        data.watch(self._lacks)
         return info
+
+    def _lacks(self, number: int) -> None:
+        """A device that the row names does not have all data."""
+        rows = self._store.rows
+        rows.missed(self._packed, [number], rows.ring.homes_all(ROWS, self._key.place))
 
 
 def _info(at: IndexRow, row: Row) -> ObjectInfo:

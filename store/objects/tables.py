@@ -4,28 +4,34 @@ The root table holds accounts, an account's table holds its containers, a contai
 new each time its row is made, so what is left of a deleted one is never seen in its successor, and its number of hash
 shards is fixed when it is made.
 
-A container's row is looked up for every request, so rows once read are remembered; every change to one goes through
-here, which keeps the memory exact as long as one process serves them.
+A container's row is looked up for every request, so rows once read are remembered (`table_cache`). Every change to one
+goes through here, or is a row's newer version that a daemon or a read found at one replica and brought to the others:
+both forget what is remembered, which keeps it exact as long as one process serves them.
+
+A table that is deleted must stay deleted, and one that is not must keep what is written into it, also where a delete
+reached one replica, failed, and that replica is away. So a delete first writes an **intent** to a quorum: the same row,
+closing. Its tombstone has the very next stamp. Whoever meets a closing row reopens it with a stamp above that before
+anything is written below it: then a tombstone that was left behind somewhere has lost.
 """
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from types import TracebackType
-from typing import Generic, TypeVar
 
 import trio
 
 from store.core.clock import Clock
 from store.core.entropy import Random
-from store.core.errors import ConflictError, InvalidError, NotFoundError
+from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFoundError
 from store.core.stamp import ZERO, Stamp
 from store.engine.row import Flag, IndexRow, Row, RowKey, index_key
 from store.objects.interface import HeaderChanges
 from store.objects.listing import Folded, list_table
 from store.objects.model import Account, Container, ContainerEntry, Headers, ListingQuery, Policy, Subdir, Usage
 from store.objects.rowcodec import TableSummary, decode_headers, decode_table, encode_headers, encode_table
-from store.objects.rows import Rows
+from store.objects.rows import ReadRow, Rows
+from store.objects.table_cache import TableCache
 
 ROOT = bytes(16)
 ROOT_SHARDS = 16
@@ -33,10 +39,7 @@ ROOT_SHARDS = 16
 SHARDS_SMALL, SHARDS_LARGE, SMALL_DEVICES = 4, 16, 8
 """A new table has 4 shards in a ring of up to 8 devices, else 16: each shard lives on three devices, and each costs a
 listing one more range read."""
-CACHE_MAX = 50_000
-
-K = TypeVar("K")
-T = TypeVar("T")
+_WRITER_MAX = (1 << 32) - 1
 
 
 class Tables:
@@ -47,32 +50,33 @@ class Tables:
         self._clock = clock
         self._random = random
         self._policies = policies
-        self._accounts: _Cache[str, Account] = _Cache()
-        self._containers: _Cache[tuple[str, str], Container] = _Cache()
-        self._shards: dict[bytes, int] = {}
+        self._accounts: TableCache[str, Account] = TableCache()
+        self._containers: TableCache[tuple[str, str], Container] = TableCache()
         self._writers: Counter[bytes] = Counter()
         self._closing: dict[bytes, trio.Event] = {}
+        rows.on_rewritten = self._drop
 
     # -- accounts ------------------------------------------------------------------------------------------------
 
     async def account(self, name: str) -> Account:
         known = self._accounts.get(name)
         if known is None:
-            key = self._rows.key(ROOT, ROOT_SHARDS, _packed_name(name))
-            known = self._accounts.put(name, _account(name, await self._live_row(key, f"account {name}")))
+            key = self._account_key(name)
+            ticket = self._accounts.ticket()
+            found = _account(name, await self._live_row(key, f"account {name}"))
+            known = self._accounts.put(name, index_key(key), found, ticket)
         return known
 
     async def put_account(self, name: str, headers: HeaderChanges) -> tuple[Account, bool]:
-        key = self._rows.key(ROOT, ROOT_SHARDS, _packed_name(name))
-
-        row, made = await self._put(key, headers, 0)
-        return self._accounts.put(name, _account(name, row)), made
+        row, made = await self._put(self._account_key(name), headers, 0)
+        return _account(name, row), made
 
     async def delete_account(self, name: str) -> None:
         account = await self.account(name)
-        key = self._rows.key(ROOT, ROOT_SHARDS, _packed_name(name))
-        await self._delete(key, account.id, self._shards[account.id], f"account {name}")
-        self._accounts.drop(name)
+        await self._delete(self._account_key(name), account.id, account.shards, f"account {name}")
+
+    def _account_key(self, name: str) -> RowKey:
+        return self._rows.key(ROOT, ROOT_SHARDS, _packed_name(name))
 
     async def account_usage(self, account: Account) -> Usage:
         """Sums over all containers: as exact as these, and as slow as they are many."""
@@ -80,7 +84,7 @@ class Tables:
         totals: dict[int, tuple[int, int]] = {}
         query = ListingQuery(limit=1000)
         while True:
-            page = await list_table(self._rows, account.id, self._shards[account.id], query, 0)
+            page = await list_table(self._rows, account.id, account.shards, query, 0)
             for row in page:
                 assert isinstance(row, IndexRow)
                 containers += 1
@@ -95,7 +99,7 @@ class Tables:
         return _usage(totals, containers)
 
     async def list_containers(self, account: Account, query: ListingQuery) -> list[ContainerEntry | Subdir]:
-        page = await list_table(self._rows, account.id, self._shards[account.id], query, 0)
+        page = await list_table(self._rows, account.id, account.shards, query, 0)
         entries: list[ContainerEntry | Subdir] = []
         for row in page:
             if isinstance(row, Folded):
@@ -113,8 +117,9 @@ class Tables:
         known = self._containers.get((account, name))
         if known is None:
             key = await self._container_key(account, name)
-            row = await self._live_row(key, f"container {name}")
-            known = self._containers.put((account, name), _container(account, name, row))
+            ticket = self._containers.ticket()
+            found = _container(account, name, await self._live_row(key, f"container {name}"))
+            known = self._containers.put((account, name), index_key(key), found, ticket)
         return known
 
     async def put_container(
@@ -129,20 +134,19 @@ class Tables:
             row, made = await self._put(key, headers, default if policy is None else policy)
         if policy is not None and row.policy != policy:
             raise ConflictError(f"container {name} exists under another storage policy")
-        return self._containers.put((account, name), _container(account, name, row)), made
+        return _container(account, name, row), made
 
     async def delete_container(self, account: str, name: str) -> None:
         container = await self.container(account, name)
         key = await self._container_key(account, name)
         await self._delete(key, container.id, container.shards, f"container {name}")
-        self._containers.drop((account, name))
 
     async def container_usage(self, container: Container) -> Usage:
         return _usage(await self._rows.usage(container.id, container.shards))
 
     async def _container_key(self, account: str, name: str) -> RowKey:
         owner = await self.account(account)
-        return self._rows.key(owner.id, self._shards[owner.id], _packed_name(name))
+        return self._rows.key(owner.id, owner.shards, _packed_name(name))
 
     # -- writing below a table -----------------------------------------------------------------------------------
 
@@ -168,15 +172,36 @@ class Tables:
         if found is None or not found.row.live:
             raise NotFoundError(f"there is no {what}")
         row = await self._rows.load(key, packed, found)
-        self._remember(row)
+        if not decode_table(row.summary, row.stamp).closing:
+            return row
+        async with self._rows.turn(packed):
+            found = await self._rows.read(key, packed)
+            if found is None or not found.row.live:
+                raise NotFoundError(f"there is no {what}")
+            return await self._reopened(await self._rows.load(key, packed, found), packed)
+
+    async def _reopened(self, row: Row, packed: bytes) -> Row:
+        """The row, with a version behind any tombstone that a delete may have left somewhere. The caller has its turn.
+        Raises where that cannot be, since nothing may be written below it then."""
+        table = decode_table(row.summary, row.stamp)
+        if not table.closing:
+            return row
+        seen = Stamp(_tombstone_stamp(row.stamp).time_us, _WRITER_MAX)
+        summary = encode_table(table._replace(closing=False), ZERO)
+        return await self._write(row._replace(stamp=seen, summary=summary, payload=b""), packed)
+
+    async def _write(self, row: Row, packed: bytes) -> Row:
+        """Write a version that nobody may be shown the one before of, once this has begun."""
+        self._drop(packed)
+        try:
+            row, _ = await self._rows.write_next(row, packed)
+        finally:
+            self._drop(packed)
         return row
 
-    def _remember(self, row: Row) -> None:
-        table = decode_table(row.summary, row.stamp)
-        self._shards[table.id] = table.shards
-        if len(self._shards) > 2 * CACHE_MAX:
-            self._shards.clear()
-            self._accounts.clear()
+    def _drop(self, packed: bytes) -> None:
+        self._accounts.drop(packed)
+        self._containers.drop(packed)
 
     async def _put(self, key: RowKey, changes: HeaderChanges, policy: int) -> tuple[Row, bool]:
         """Make the row or change its headers; the flag says whether it was made."""
@@ -189,18 +214,13 @@ class Tables:
                 table = TableSummary(self._random.bytes(16), self._new_shards(), made)
                 detail = encode_headers(_merged({}, changes))
                 row = Row(key, made, 0, policy, 0, 0, b"", encode_table(table, ZERO), detail, b"")
-                row, _ = await self._rows.write_next(row, packed)
-                self._remember(row)
-                return row, True
-            before = await self._rows.load(key, packed, found)
+                return await self._write(row, packed), True
+            before = await self._reopened(await self._rows.load(key, packed, found), packed)
             headers = decode_headers(before.detail)
             merged = _merged(headers, changes)
             if merged == headers:
-                self._remember(before)
                 return before, False
-            row, _ = await self._rows.write_next(before._replace(detail=encode_headers(merged), payload=b""), packed)
-            self._remember(row)
-            return row, False
+            return await self._write(before._replace(detail=encode_headers(merged), payload=b""), packed), False
 
     async def _delete(self, key: RowKey, table: bytes, shards: int, what: str) -> None:
         """Remove a table's row once nothing is in the table and nobody writes to it."""
@@ -217,11 +237,27 @@ class Tables:
                 found = await self._rows.read(key, packed)
                 if found is None or not found.row.live:
                     raise NotFoundError(f"there is no {what}")
-                stamp = Stamp.unpack(found.row.stamp)
-                tombstone = Row(key, stamp, Flag.TOMBSTONE, found.row.policy, 0, 0, b"", b"", b"", b"")
-                await self._rows.write_next(tombstone, packed)
+                await self._bury(key, packed, found)
             finally:
                 del self._closing[table]
+
+    async def _bury(self, key: RowKey, packed: bytes, found: ReadRow) -> None:
+        """Write the intent, then the tombstone; where that fails, the row stays, if that can be said to a quorum."""
+        row = await self._reopened(await self._rows.load(key, packed, found), packed)
+        closing = decode_table(row.summary, row.stamp)._replace(closing=True)
+        intent = await self._write(row._replace(summary=encode_table(closing, ZERO), payload=b""), packed)
+        stamp = _tombstone_stamp(intent.stamp)
+        self._rows.stamps.observe(stamp)  # it is given out to nobody else
+        tombstone = Row(key, stamp, Flag.TOMBSTONE, row.policy, 0, 0, b"", b"", b"", b"")
+        try:
+            applied = await self._rows.write(tombstone, packed)
+        except DrystoneError:
+            await self._reopened(intent, packed)
+            raise
+        finally:
+            self._drop(packed)
+        if applied.stamp != stamp.pack():
+            raise ConflictError("it was changed meanwhile")
 
     def _new_shards(self) -> int:
         return SHARDS_SMALL if len(self._rows.devices) <= SMALL_DEVICES else SHARDS_LARGE
@@ -258,31 +294,9 @@ class _Writing:
                 self._closing[self._table].set()
 
 
-class _Cache(Generic[K, T]):
-    """Remembers the most recently read."""
-
-    def __init__(self) -> None:
-        self._entries: OrderedDict[K, T] = OrderedDict()
-
-    def get(self, key: K) -> T | None:
-        return self._entries.get(key)
-
-    def put(self, key: K, value: T) -> T:
-        self._entries[key] = value
-        if len(self._entries) > CACHE_MAX:
-            self._entries.popitem(last=False)
-        return value
-
-    def drop(self, key: K) -> None:
-        self._entries.pop(key, None)
-
-    def clear(self) -> None:
-        self._entries.clear()
-
-
 def _account(name: str, row: Row) -> Account:
     table = decode_table(row.summary, row.stamp)
-    return Account(name, table.id, table.created, row.stamp, decode_headers(row.detail))
+    return Account(name, table.id, table.shards, table.created, row.stamp, decode_headers(row.detail))
 
 
 def _container(account: str, name: str, row: Row) -> Container:
@@ -299,6 +313,11 @@ def _usage(policies: dict[int, tuple[int, int]], containers: int = 0) -> Usage:
         containers,
         dict(sorted(policies.items())),
     )
+
+
+def _tombstone_stamp(intent: Stamp) -> Stamp:
+    """The stamp of the tombstone that follows an intent to delete."""
+    return Stamp(intent.time_us + 1, intent.writer)
 
 
 def _merged(headers: Headers, changes: HeaderChanges) -> dict[str, str]:

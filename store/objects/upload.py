@@ -89,7 +89,7 @@ class DataUpload:
         self._losses: dict[int, int] = {}
         self._failures: dict[int, BaseException] = {}
         """Each device's first: what fails after that follows from it."""
-        self._on_failure: Callable[[], None] = _nobody
+        self._on_failure: Callable[[int], None] = _nobody
         self._fatal: BaseException | None = None
         self._closed = False
         self._epoch = self._misses = 0
@@ -349,15 +349,14 @@ class DataUpload:
 
     def _failed(self, number: int, error: BaseException) -> None:
         self._failures.setdefault(number, error)
-        self._rows.missed()
-        self._on_failure()
+        self._on_failure(number)
 
-    def watch(self, on_failure: Callable[[], None]) -> None:
-        """Have it called if a device that should have the data is known not to have them: those that the commit did not
-        wait for may say so later."""
+    def watch(self, on_failure: Callable[[int], None]) -> None:
+        """Have it called with each device that should have the data and is known not to have them: those that the
+        commit did not wait for may say so later."""
         self._on_failure = on_failure
-        if self._failures:
-            on_failure()
+        for number in self._failures:
+            on_failure(number)
 
 
 class _Release:
@@ -407,7 +406,7 @@ class _Vote:
         await self._decided.wait()
 
 
-def _nobody() -> None:
+def _nobody(_device: int) -> None:
     """Whoever uploads looks for failures himself until the commit."""
 
 

@@ -41,13 +41,18 @@ async def decide(store: DeviceStore, settler: Settler, repairer: Repairer) -> No
     and looked at again at the next start."""
     await _decide_all(store, settler.targets(), repairer)
     for device in list(store.devices.values()):
-        after = b""
-        try:
-            while page := await device.doubts(after, PAGE):
-                await _decide_all(store, await _keys(device, page), repairer)
-                after = page[-1]
-        except DrystoneError as error:
-            log.warning("doubts of a device cannot be read", device=device.id, error=str(error))
+        await decide_of(device, store, repairer)
+
+
+async def decide_of(device: Device, store: DeviceStore, repairer: Repairer) -> None:
+    """The same of what one device found in its log, which is back."""
+    after = b""
+    try:
+        while page := await device.doubts(after, PAGE):
+            await _decide_all(store, await _keys(device, page), repairer)
+            after = page[-1]
+    except DrystoneError as error:
+        log.warning("doubts of a device cannot be read", device=device.id, error=str(error))
 
 
 async def _keys(device: Device, page: list[bytes]) -> list[RowKey]:

@@ -5,20 +5,17 @@ the lag is known: the age of the oldest that is due and still there.
 
 from __future__ import annotations
 
-import structlog
-import trio
+from collections.abc import Sequence
 
 from store.core.clock import Clock
-from store.core.errors import DrystoneError
+from store.engine.device import Device
 from store.engine.row import RowKey, parse_key
 from store.objects.store import DeviceStore
+from store.replicator.daemon import Daemon, Outcome, Schedule, walk
 from store.replicator.progress import ProgressTable
 
-log = structlog.get_logger()
-
-ROUND_SECONDS = 1.0
-IDLE_SECONDS = 10.0
-BATCH = 1000
+SCHEDULE = Schedule(every=10.0, retry=10.0)
+PAGE = 1000
 
 
 class Expirer:
@@ -27,44 +24,42 @@ class Expirer:
     def __init__(self, store: DeviceStore, clock: Clock, progress: ProgressTable) -> None:
         self._store = store
         self._clock = clock
-        self._progress = progress.loop("expire objects")
+        self._daemon = Daemon(progress.loop("expire objects"), SCHEDULE, self._round)
 
     async def run(self) -> None:
         """Delete what is due, round after round, until cancelled."""
-        while True:
-            deleted = await self.expire()
-            await trio.sleep(ROUND_SECONDS if deleted else IDLE_SECONDS)
+        await self._daemon.run()
 
     async def expire(self) -> int:
         """One round; returns how many objects were deleted."""
-        now = self._clock.wall_us() // 1_000_000
-        deleted = 0
-        oldest = now
-        for device in list(self._store.devices.values()):
-            try:
-                due = await device.expired(now + 1, BATCH)
-            except DrystoneError as error:
-                self._progress.trouble = str(error)
-                continue
-            for expires, packed in due:
-                oldest = min(oldest, expires)
-                row = device.view.row(packed)
-                if row is None:
-                    continue
-                try:
-                    deleted += await self._delete(parse_key(packed, row.name), packed, now)
-                except DrystoneError as error:
-                    self._progress.failed += 1
-                    self._progress.trouble = str(error)
-        self._progress.done += deleted
-        self._progress.rounds += 1
-        self._progress.lag_s = float(now - oldest)
-        return deleted
+        return (await self._daemon.round()).done
 
-    async def _delete(self, key: RowKey, packed: bytes, now: int) -> int:
+    async def _round(self) -> Outcome:
+        now = self._clock.wall_us() // 1_000_000
+        oldest = now
+
+        async def page(device: Device, after: bytes) -> tuple[Sequence[tuple[int, bytes]], bytes]:
+            behind = (int.from_bytes(after[:8]), after[8:]) if after else None
+            due = await device.expired(now + 1, PAGE, behind)
+            return due, due[-1][0].to_bytes(8) + due[-1][1] if len(due) == PAGE else b""
+
+        async def visit(device: Device, due: tuple[int, bytes]) -> bool | None:
+            nonlocal oldest
+            expires, packed = due
+            row = await device.find_row(packed)
+            if row is None:
+                return None
+            oldest = min(oldest, expires)
+            return await self._delete(parse_key(packed, row.name), packed, now) or None
+
+        outcome = await walk(self._store.devices, page, visit, self._daemon)
+        self._daemon.progress.lag_s = float(now - oldest)
+        return outcome
+
+    async def _delete(self, key: RowKey, packed: bytes, now: int) -> bool:
         async with self._store.rows.turn(packed):
             found = await self._store.rows.read(key, packed)
             if found is None or not found.row.live or not 0 < found.row.expires <= now:
-                return 0
+                return False
             await self._store.bury(key, packed, found.row)
-        return 1
+        return True

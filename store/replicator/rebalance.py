@@ -1,9 +1,13 @@
 """The rebalancer: moves rows and data to where a new layout wants them.
 
-While two layouts are live every write goes to the homes of both and reads ask the old ones. A device that the new
-layout gives partitions takes over all their rows from the devices that have them, begun only when no write is in flight
-that knows the old ring alone; then it is marked as synced. When all are, reads move over and the old layout retires
-(see store.ring.progress). Rows that a device is no home of any more are forgotten there.
+While two layouts are live every write goes to the replicas of both, and reads ask the old ones. A device that the new
+layout gives partitions first loses what it may hold of them from before and a read quorum does not know, then takes all
+their rows from those that have them (`exchange`), begun only when no write is in flight that knows the old ring alone;
+then it is marked as synced. When all are, reads move over and the old layout retires (see store.ring.progress). Only
+devices of the new layout are waited for: one that is gone, or out and removed, holds nothing up.
+
+Each device then forgets the rows that it is no replica of any more, durably, and says that it is clean. Until all have,
+no tombstone is collected (`tombstones`).
 
 Data follow: an object whose row places it elsewhere than the newest layout does is copied block by block, verified, to
 where it belongs, its row is rewritten with the new places, and only then are the old copies dropped; copies that are
@@ -12,7 +16,7 @@ being read at that moment are left to the scrubber.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import structlog
@@ -27,17 +31,18 @@ from store.objects.model import ObjectHead
 from store.objects.placement import data_place
 from store.objects.rowcodec import Placed, decode_headers, decode_object, encode_object
 from store.objects.store import DeviceStore
-from store.replicator.collect import Drop
+from store.replicator.daemon import Daemon, Outcome, Schedule, Turns, walk
+from store.replicator.drop import Drop
+from store.replicator.exchange import Exchange
 from store.replicator.progress import ProgressTable
-from store.replicator.reconcile import Reconciler
-from store.replicator.repair import seal_block
-from store.ring import PLACE_BITS, ROWS, Ring, quorum
+from store.replicator.restore import Restorer, seal_block
+from store.ring import PLACE_BITS, ROWS, Layout, Ring, quorum
 
 log = structlog.get_logger()
 
-PAGE = 500
-RETRY_SECONDS, RETRY_SECONDS_MAX = 15.0, 1800.0
+SCHEDULE = Schedule(retry=15.0, retry_max=1800.0)
 """Each round that leaves something to do doubles the wait: it walks all rows again."""
+PAGE = 500
 
 Step = Callable[[Callable[[Ring], Ring]], Awaitable[Ring]]
 """Takes one step on the stored ring, and gives the ring that came of it."""
@@ -46,70 +51,89 @@ Step = Callable[[Callable[[Ring], Ring]], Awaitable[Ring]]
 class Rebalancer:
     """Brings the devices of this process to the newest layout."""
 
-    def __init__(self, store: DeviceStore, reconciler: Reconciler, progress: ProgressTable, step: Step) -> None:
+    def __init__(self, store: DeviceStore, exchange: Exchange, progress: ProgressTable, step: Step) -> None:
         self._store = store
-        self._reconciler = reconciler
+        self._exchange = exchange
         self._step = step
-        self._rows = progress.loop("rebalance rows")
-        self._data = progress.loop("rebalance data")
-        self._wake = trio.Event()
+        self._daemon = Daemon(progress.loop("rebalance rows"), SCHEDULE, self.rebalance)
+        self._data = Daemon(progress.loop("rebalance data"), SCHEDULE, self._move_data)
 
     async def follow(self, ring: Ring) -> None:
         """Use this ring from now on. Returns when no write is in flight that knows only an older one."""
         await self._store.rows.follow(ring)
-        self._wake.set()
+        self._daemon.wake()
+
+    def wake(self) -> None:
+        """A device is back that may be waited for."""
+        self._daemon.wake()
 
     async def run(self) -> None:
         """Rebalance whenever the ring has changed, until cancelled."""
-        self._wake.set()
-        retry_s = RETRY_SECONDS
-        while True:
-            await self._wake.wait()
-            self._wake = trio.Event()
-            try:
-                await self.rebalance()
-                retry_s = RETRY_SECONDS
-            except DrystoneError as error:
-                self._rows.trouble = str(error)
-                self._rows.failed += 1
-                log.warning("not rebalanced yet", error=str(error))
-                with trio.move_on_after(retry_s):
-                    await self._wake.wait()
-                retry_s = min(2 * retry_s, RETRY_SECONDS_MAX)
-                self._wake.set()
+        await self._daemon.run()
 
-    async def rebalance(self) -> None:
+    async def rebalance(self) -> Outcome:
         """Bring rows, then data, to where the newest layout wants them.
 
         An old layout retires behind both: until then a start opens the devices that only it knows, with their data.
         """
-        await self._sync_layouts()
-        left = await self._move_data()
+        await self._enforce()
+        synced = await self._sync_layouts()
+        data = await self._data.round()
         await self._retire_layouts()
-        if len(self._store.rows.ring.live) == 1:
-            await self._forget_strangers()
-        if left:
-            raise RetryableError(f"{left} objects could not be moved")
+        await self._clean()
+        ring = self._store.rows.ring
+        left = sum(len(ring.unsynced(layout.version)) for layout in ring.live) + len(ring.unclean)
+        return Outcome(synced + data.done, left + (len(ring.live) > 1) + data.left)
 
-    async def _sync_layouts(self) -> None:
+    async def _enforce(self) -> None:
+        """Every device refuses from now on what an older ring asks: before rows are taken over from it."""
+        epoch = self._store.rows.ring.epoch
+        for device in self._living():
+            if device.enforced < epoch and len(self._store.rows.ring.live) > 1:
+                await device.enforce(epoch)
+
+    def _living(self) -> list[Device]:
+        return [device for device in self._store.devices.values() if device.health.failed is None]
+
+    # -- rows ----------------------------------------------------------------------------------------------------
+
+    async def _sync_layouts(self) -> int:
+        """Sync every device that can be; how many rows were taken over. One that fails does not hold up the others."""
+        taken = 0
         for layout in self._store.rows.ring.live[1:]:
-            version = layout.version
-            waiting = self._store.rows.ring.unsynced(version)
-            for number in sorted(waiting):
+            for number in sorted(self._store.rows.ring.unsynced(layout.version)):
                 device = self._store.devices.get(number)
-                self._rows.left = len(waiting)
-                if device is None:
+                if device is None or device.health.failed is not None:
                     continue
-                self._need_quorums()
-                copied = await self._reconciler.take_rows(device)
-                await self._take_step(partial(Ring.mark_synced, version=version, device=number))
-                self._rows.done += copied
-                log.info("device synced", device=number, layout=version, rows=copied)
-        self._rows.left = 0
+                try:
+                    taken += await self._sync(layout, device)
+                except DrystoneError as error:
+                    self._daemon.trouble(error)
+                    log.warning("device not synced yet", device=number, layout=layout.version, error=str(error))
+        return taken
+
+    async def _sync(self, layout: Layout, device: Device) -> int:
+        self._need_quorums()
+
+        def gained(place: int) -> bool:
+            return device.id in layout.homes(ROWS, place) and device.id not in self._store.rows.ring.in_sync(
+                ROWS, place
+            )
+
+        async def known(key: RowKey, packed: bytes, stamp: bytes) -> bool:
+            found = await self._store.rows.read(key, packed)
+            return found is not None and found.row.stamp == stamp
+
+        lost = await self._exchange.lose(device, gained, known)
+        taken = await self._exchange.take(device, lambda place: device.id in layout.homes(ROWS, place))
+        await device.flush()  # what it lost must not be back after a crash
+        await self._take_step(partial(Ring.mark_synced, version=layout.version, device=device.id))
+        log.info("device synced", device=device.id, layout=layout.version, rows=taken, lost=lost)
+        return taken
 
     def _need_quorums(self) -> None:
-        """A device has all that was acknowledged only if a quorum of each row's homes was asked. What the newest layout
-        has given up for lost is not waited for.
+        """A device has all that was acknowledged only if a quorum of each row's replicas was asked. What the newest
+        layout has given up for lost is not waited for.
 
         Raises QuorumError where too many are absent now.
         """
@@ -130,62 +154,68 @@ class Rebalancer:
                 raise QuorumError("copying rows to a new layout", quorum(len(homes)), there, absent)
 
     async def _retire_layouts(self) -> None:
+        """Have every living device refuse the rings before; the others say so when they are back."""
         for number in sorted(self._store.rows.ring.unenforced()):
-            if number in self._store.devices:
-                await self._take_step(partial(_enforced, device=number))
+            device = self._store.devices.get(number)
+            if device is not None and device.health.failed is None:
+                epoch = self._store.rows.ring.epoch
+                await device.enforce(epoch)
+                await self._take_step(partial(Ring.mark_enforced, device=number, epoch=epoch))
 
     async def _take_step(self, step: Callable[[Ring], Ring]) -> None:
         await self._store.rows.follow(await self._step(step))
 
-    async def _forget_strangers(self) -> None:
-        """Forget rows on devices that are no home of theirs in any live layout."""
-        ring = self._store.rows.ring
-        for device in list(self._store.devices.values()):
-            after = b""
-            while True:
-                page, after = await device.walk_rows(after, PAGE)
-                for packed, row in page:
-                    if row.name[:1] == SYSTEM:
-                        continue  # the settler's: the upload may be under way
-                    if device.id not in ring.homes_all(ROWS, parse_key(packed, row.name).place):
-                        device.forget_row(packed, row.stamp)
-                        self._rows.done += 1
-                if not after:
-                    break
-                await trio.lowlevel.checkpoint()
-
-    async def _move_data(self) -> int:
-        """Move every object's data to the homes that the newest layout gives them; returns how many are left. One that
-        cannot be moved does not keep the others waiting."""
-        left = 0
-        for device in list(self._store.devices.values()):
-            if device.health.failed is not None:
+    async def _clean(self) -> None:
+        """Forget rows on devices that are no replica of theirs in any live layout, for good."""
+        for number in sorted(self._store.rows.ring.unclean):
+            device = self._store.devices.get(number)
+            if device is None or device.health.failed is not None:
                 continue
-            after = b""
-            while True:
-                page, after = await device.walk_rows(after, PAGE)
-                for packed, row in page:
-                    if row.data_id and self._wanted(row) is not None:
-                        left += not await self._try_move(parse_key(packed, row.name), packed)
-                if not after:
-                    break
-                await trio.lowlevel.checkpoint()
-        self._data.left = left
-        self._data.rounds += 1
-        return left
+            try:
+                await self._forget_strangers(device)
+                await device.flush()
+            except DrystoneError as error:
+                self._daemon.trouble(error)
+                continue
+            await self._take_step(partial(Ring.mark_clean, device=number))
 
-    async def _try_move(self, key: RowKey, packed: bytes) -> bool:
-        try:
-            await self._move(key, packed)
-        except DrystoneError as error:
-            self._data.failed += 1
-            self._data.trouble = str(error)
-            return False
-        return True
+    async def _forget_strangers(self, device: Device) -> None:
+        after = b""
+        turns = Turns()
+        while True:
+            page, after = await device.walk_rows(after, PAGE)
+            for packed, row in page:
+                await turns.take()
+                if row.name[:1] == SYSTEM:
+                    continue  # the settler's: the upload may be under way
+                place = parse_key(packed, row.name).place
+                if device.id not in self._store.rows.ring.homes_all(ROWS, place):
+                    device.forget_row(packed, row.stamp)
+            if not after:
+                return
+            await trio.lowlevel.checkpoint()
+
+    # -- data ----------------------------------------------------------------------------------------------------
+
+    async def _move_data(self) -> Outcome:
+        """Move every object's data to the devices that the newest layout gives them. One that cannot be moved does not
+        keep the others waiting."""
+
+        async def page(device: Device, after: bytes) -> tuple[Sequence[tuple[bytes, IndexRow]], bytes]:
+            return await device.walk_rows(after, PAGE)
+
+        async def visit(_device: Device, entry: tuple[bytes, IndexRow]) -> bool | None:
+            packed, row = entry
+            if not row.data_id or self._wanted(row) is None:
+                return None
+            await self._move(parse_key(packed, row.name), packed)
+            return True
+
+        return await walk(self._living(), page, visit, self._data)
 
     def _wanted(self, row: IndexRow) -> Placed | None:
         """Where the row's data should be, if that is elsewhere and can take them."""
-        placed = decode_object(row.summary, Stamp.unpack(row.stamp)).placed
+        placed = Restorer.placed(row)
         if placed is None:
             return None
         ring = self._store.rows.ring
@@ -222,7 +252,6 @@ class Rebalancer:
         gone = set(before.devices) - set(wanted.devices)
         if gone and row.data_id not in self._store.pins:
             await Drop(self._store, row.data_id, gone).wait()
-        self._data.done += 1
 
     def _just_after(self, stamp: Stamp) -> Stamp:
         """The next version at the same time: to a tenant nothing has changed. Each layout gives its own, so that moves
@@ -245,7 +274,3 @@ class Rebalancer:
                 await device.write_block(block_key, seal_block(block_key, key, fragments[block_key.fragment]))
         for number, lost in losses.items():
             await self._store.devices[number].sync_data(lost)
-
-
-def _enforced(ring: Ring, device: int) -> Ring:
-    return ring.mark_enforced(device, ring.epoch)

@@ -17,17 +17,23 @@ IDLE: Final = -1
 
 
 class ScrubState(NamedTuple):
-    """`finished` is when the last pass ended, in seconds of wall time (of a new store: when that was made). `owed` says
-    that a device was out or full since then, and may have missed what the others got. A pass under way has come to
-    the row key `after` on `device`; IDLE: there is none."""
+    """`finished` is when the last pass ended, in seconds of wall time (of a new store: when that was made). A pass
+    under way has come to the row key `after` on `device`; IDLE: there is none."""
 
     finished: float
-    owed: bool = False
     device: int = IDLE
     after: bytes = b""
 
 
-CODEC: Final = Codec[ScrubState]("scrub", 1, tuple, {1: lambda fields: ScrubState(*fields)})
+CODEC: Final = Codec[ScrubState](
+    "scrub",
+    2,
+    tuple,
+    {
+        1: lambda fields: ScrubState(fields[0], fields[2], fields[3]),  # with whether a pass was owed
+        2: lambda fields: ScrubState(*fields),
+    },
+)
 
 
 async def load(registry: Registry) -> ScrubState | None:

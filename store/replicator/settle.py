@@ -1,37 +1,38 @@
 """The settler: ends uploads that nobody will end, so that their space comes back.
 
-An upload leaves a mark in the homes of its row-to-be before its first block. If a process dies, or a commit's outcome
-is unknown, the mark remains. Then every home is asked: if any has the row, the upload was committed, and is brought to
-all; if not, an **abort mark** goes to every home, each of which refuses the commit from then on, and refuses the mark
-if the commit has come first. Only when all homes have the abort mark are the data dropped. All, not a quorum: then no
-home can hold a committed row of dropped data, and nothing ever has to be taken back (docs/adr/0002). No grace period
+An upload leaves a mark in the replicas of its row-to-be before its first block. If a process dies, or a commit's
+outcome is unknown, the mark remains. Then every replica is asked: if any has the row, the upload was committed, and is
+brought to all; if not, an **abort mark** goes to every one, each of which refuses the commit from then on, and refuses
+the mark if the commit has come first. Only when all have the abort mark are the data dropped. All, not a quorum: then
+none can hold a committed row of dropped data, and nothing ever has to be taken back (docs/adr/0002). No grace period
 decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import structlog
 import trio
 
-from store.core.errors import DrystoneError
-from store.core.stamp import ZERO
-from store.engine.device import Device
+from store.core.countdown import Countdown
+from store.core.errors import ConflictError, DrystoneError, RetryableError
+from store.core.stamp import ZERO, Stamp
+from store.engine.device import Device, RowWrite
 from store.engine.row import Flag, RowKey, index_key, parse_key
 from store.engine.view import UPLOAD, Applied
-from store.objects.rows import ReadRow, prepare
+from store.objects.rows import ReadRow
 from store.objects.store import DeviceStore
 from store.objects.upload import mark_row
-from store.replicator.collect import Drop
+from store.replicator.daemon import Daemon, Outcome, Retries, Schedule
+from store.replicator.drop import Drop
 from store.replicator.progress import ProgressTable
 from store.ring import ROWS
 
 log = structlog.get_logger()
 
-RETRY_SECONDS = 10.0
-BATCH = 10_000
+RETRY_SECONDS, RETRY_SECONDS_MAX = 10.0, 300.0
+PAGE = 10_000
 AT_ONCE = 64
+STAMP_RETRIES = 8
 
 
 class Settler:
@@ -39,68 +40,76 @@ class Settler:
 
     def __init__(self, store: DeviceStore, progress: ProgressTable) -> None:
         self._store = store
-        self._progress = progress.loop("settle uploads")
-        self._wake = trio.Event()
-        self._open: dict[bytes, RowKey] = {}
+        self._daemon = Daemon(progress.loop("settle uploads"), Schedule(), self._round)
+        self._targets: dict[bytes, RowKey] = {}
+        self._open = Retries[bytes](RETRY_SECONDS, RETRY_SECONDS_MAX)
         store.on_unsettled = self.add
 
     def add(self, target: RowKey, data_id: bytes) -> None:
         """This upload will not be committed any more by anyone who knows its outcome."""
-        if data_id not in self._open:
+        self._targets[data_id] = target
+        if self._open.add(data_id):
             self._store.pins.add(data_id)  # its blocks are nobody else's to drop
-        self._open[data_id] = target
-        self._progress.left = len(self._open)
-        self._wake.set()
+        self._daemon.wake()
 
-    async def find_left_behind(self) -> None:
-        """Add every upload that is marked: to be called before this process begins its first."""
-        for device in self._store.devices.values():
+    async def find_left_behind(self, devices: list[Device]) -> None:
+        """Add every upload that is marked on these: to be called before this process begins its first, and for a device
+        that is back."""
+        for device in devices:
             after = b""
             try:
-                while page := await device.uploads(after, BATCH):
+                while page := await device.uploads(after, PAGE):
                     for data_id, packed in page:
                         row = device.view.row(packed)
-                        if row is not None:
+                        if row is not None and data_id not in self._store.pins:
                             self.add(parse_key(packed, row.summary), data_id)
                     after = page[-1][0]
+                    await trio.lowlevel.checkpoint()
             except DrystoneError as error:
-                self._progress.trouble = str(error)  # its other homes have the marks too
+                self._daemon.trouble(error)  # its other replicas have the marks too
 
     def targets(self) -> list[RowKey]:
         """What the uploads that are not settled were to become."""
-        return list(self._open.values())
+        return [self._targets[data_id] for data_id in self._open]
 
     async def run(self) -> None:
         """Settle what is added, until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake = trio.Event()
-            await self.settle_all()
-            if self._open:
-                with trio.move_on_after(RETRY_SECONDS):
-                    await self._wake.wait()
-                self._wake.set()
+        await self._daemon.run()
 
     async def settle_all(self) -> None:
-        """Try to settle each open upload once. Many at once: each waits for syncs and for an index to be written."""
-        limiter = trio.CapacityLimiter(AT_ONCE)
-        async with trio.open_nursery() as nursery:
-            for data_id, target in list(self._open.items()):
-                nursery.start_soon(self._try_one, limiter, data_id, target)
-        self._progress.rounds += 1
+        """Try to settle each open upload once."""
+        self._open.all_due()
+        await self._daemon.round()
 
-    async def _try_one(self, limiter: trio.CapacityLimiter, data_id: bytes, target: RowKey) -> None:
-        async with limiter:
-            try:
-                settled = await self._settle(target, data_id)
-            except DrystoneError as error:
-                self._progress.trouble = str(error)
-                self._progress.failed += 1
-                return
-        if settled and self._open.pop(data_id, None) is not None:
+    async def _round(self) -> Outcome:
+        """Many at once: each waits for syncs and for an index to be written."""
+        done = 0
+        began = trio.current_time()
+
+        async def work() -> None:
+            nonlocal done
+            while (data_id := self._open.take(began)) is not None:
+                try:
+                    settled = await self._settle(self._targets[data_id], data_id)
+                except DrystoneError as error:
+                    self._daemon.trouble(error)
+                    settled = False
+                if settled:
+                    self._end(data_id)
+                    done += 1
+                else:
+                    self._open.failed(data_id, began)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(min(AT_ONCE, len(self._open))):
+                nursery.start_soon(work)
+        return Outcome(done, len(self._open), self._open.due_in(trio.current_time()))
+
+    def _end(self, data_id: bytes) -> None:
+        self._open.done(data_id)
+        if data_id not in self._open:
+            del self._targets[data_id]
             self._store.pins.remove(data_id)
-            self._progress.done += 1
-        self._progress.left = len(self._open)
 
     async def _settle(self, target: RowKey, data_id: bytes) -> bool:
         homes = self._store.rows.ring.homes_all(ROWS, target.place)
@@ -112,13 +121,7 @@ class Settler:
             if await self._committed(target, packed, data_id, devices):
                 self._forget_marks(target, data_id)
                 return True
-            mark = mark_row(target, data_id, Flag.ABORT)
-            mark = mark._replace(stamp=self._store.rows.stamps.next(ZERO))
-            answers = _Answers(len(devices))
-            for device in devices:
-                device.submit_row(prepare(mark), answers.reply)
-            if not await answers.all_took_effect():
-                return False
+            await self._abort(target, data_id, devices)
         if self._store.pins.shared(data_id):
             return False  # it was committed, overwritten, and is still being read
         # On all devices of the ring: one that is away would come back with blocks whose mark is forgotten.
@@ -128,7 +131,7 @@ class Settler:
         return True
 
     async def _committed(self, target: RowKey, packed: bytes, data_id: bytes, devices: list[Device]) -> bool:
-        """Whether any home has the upload's row; if so, a quorum has it when this returns."""
+        """Whether any replica has the upload's row; if so, a quorum has it when this returns."""
         for device in devices:
             row = await device.find_row(packed)
             if row is not None and row.data_id == data_id:
@@ -137,8 +140,25 @@ class Settler:
                 return True
         return False
 
+    async def _abort(self, target: RowKey, data_id: bytes, devices: list[Device]) -> None:
+        """Have the abort mark in force on every one of these devices. Raises where that cannot be said."""
+        seen = ZERO
+        for _ in range(STAMP_RETRIES):
+            mark = mark_row(target, data_id, Flag.ABORT)
+            mark = mark._replace(stamp=self._store.rows.stamps.next(seen))
+            answers = _Answers()
+            write = self._store.rows.prepare(mark)
+            for device in devices:
+                answers.ask(device, write)
+            highest = await answers.highest()
+            if highest == mark.stamp:
+                return
+            # A mark of a clock that is ahead of ours is still in force somewhere: step over it.
+            seen = highest
+        raise ConflictError("the mark of an upload changes faster than it can be written")
+
     def _forget_marks(self, target: RowKey, data_id: bytes) -> None:
-        """On all devices: the mark may have been written to the homes of a layout that has retired since."""
+        """On all devices: the mark may have been written to the replicas of a layout that has retired since."""
         packed = index_key(target._replace(name=UPLOAD + data_id))
         for device in self._store.devices.values():
             row = device.view.row(packed)
@@ -147,20 +167,26 @@ class Settler:
 
 
 class _Answers:
-    """Waits for every home's answer."""
+    """What every one of some devices says of a row that is written to it."""
 
-    def __init__(self, count: int) -> None:
-        self._open = count
-        self._good = True
-        self._finished = trio.Event()
-        self.reply: Callable[[Applied | None, DrystoneError | None], None] = self._reply
+    def __init__(self) -> None:
+        self._waiting = Countdown()
+        self._highest = ZERO
+        self._refused = ""
 
-    def _reply(self, applied: Applied | None, _error: DrystoneError | None) -> None:
-        self._open -= 1
-        self._good = self._good and applied is not None and not applied.refused
-        if not self._open:
-            self._finished.set()
+    def ask(self, device: Device, write: RowWrite) -> None:
+        device.submit_row(write, self._reply)
+        self._waiting.add()
 
-    async def all_took_effect(self) -> bool:
-        await self._finished.wait()
-        return self._good
+    def _reply(self, applied: Applied | None, error: DrystoneError | None) -> None:
+        if applied is not None:
+            self._refused = self._refused or applied.refused
+            self._highest = max(self._highest, Stamp.unpack(applied.stamp) if applied.stamp else ZERO)
+        self._waiting.done(error)
+
+    async def highest(self) -> Stamp:
+        """The newest version that is in place anywhere. Raises what any device said that did not take it."""
+        await self._waiting.wait()
+        if self._refused:
+            raise RetryableError(f"the upload is {self._refused} after all")
+        return self._highest

@@ -53,8 +53,8 @@ class Progress:
         return replace(self, enforced={**self.enforced, device: max(epoch, self.enforced.get(device, 0))})
 
     def retired(self, members: frozenset[int], devices: frozenset[int]) -> Progress:
-        """After all layouts older than `reads`, with these `members`, are gone; keeps what concerns later ones and known
-        `devices`."""
+        """After all layouts older than `reads`, with these `members`, are gone; keeps what concerns later ones and
+        known `devices`."""
         return replace(
             self,
             epoch=self.epoch + 1,

@@ -12,7 +12,7 @@ from gateway.swift import SwiftApp
 from gateway.swift.owned_claims import ROUND_SECONDS, UNDECIDED_SECONDS
 from store.objects.interface import ObjectStore
 from store.objects.model import Policy
-from store.replicator.expire import IDLE_SECONDS
+from store.replicator.expire import SCHEDULE
 from store.replicator.progress import Progress
 from tests.gateway_swift.client import Client
 from tests.gateway_swift.test_slo_owned import OWNED, A, B, claims, put, ready, segments
@@ -44,7 +44,7 @@ async def test_segments_of_an_expired_manifest_go(autojump_clock: MockClock) -> 
         house.nursery.start_soon(client.app.run, progress)
         await trio.sleep(4)
         assert (await client("GET", "c/m")).body == A + B
-        await trio.sleep(2 * IDLE_SECONDS + 2 * ROUND_SECONDS)
+        await trio.sleep(2 * SCHEDULE.every + 2 * ROUND_SECONDS)
         assert await segments(client) == []
         assert await claims(client) == 0
         assert (progress.done, progress.trouble) == (2, "")

@@ -14,7 +14,7 @@ from store.engine.block import BlockKey, index_key
 from store.engine.check import check_device
 from store.objects.model import Container, ObjectHead, Policy
 from store.objects.store import OpenRow
-from store.replicator.repair import seal_block
+from store.replicator.restore import seal_block
 from tests.simulation.house import House, Machine, open_house
 from tests.simulation.limits import BLOCK_BYTES, small_limits
 from tests.simulation.object_checks import read_value

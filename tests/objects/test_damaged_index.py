@@ -55,7 +55,7 @@ async def test_a_damaged_index_entry_is_not_silence(
             (entry,) = await house.store.list_objects(container, ListingQuery(10))
             assert isinstance(entry, ObjectEntry)
             assert entry.size == len(b"newer")
-        await house.repairer.repair(house.store.rows.key(container.id, container.shards, b"o"))
+        await house.replicator.restorer.whole(house.store.rows.key(container.id, container.shards, b"o"))
         damages = sum(device.health.damages for device in house.devices.values())
         assert (await house.store.head(container, "o")).size == len(b"newer")
         assert sum(device.health.damages for device in house.devices.values()) == damages

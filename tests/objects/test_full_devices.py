@@ -102,7 +102,7 @@ async def test_what_one_home_has_can_be_read_while_the_others_are_full(autojump_
         assert found is not None
         row = await store.rows.load(key, packed, found)
         newer = row._replace(stamp=store.rows.stamps.next(row.stamp), payload=b"newer", size=5)
-        house.devices[homes[first]].submit_row(prepare(newer, packed), lambda _applied, _error: None)
+        house.devices[homes[first]].submit_row(prepare(newer, 1, packed), lambda _applied, _error: None)
         await trio.sleep(1)
         for home in homes:
             fill(house, home, full=True)

@@ -76,7 +76,7 @@ async def test_a_write_that_reached_one_home_is_decided_before_anyone_asks(
         written = Countdown()
         written.add()
         device = self.devices[self.ring.homes_all(ROWS, row.key.place)[home]]
-        device.submit_row(prepare(row, packed), lambda _, error: written.done(error))
+        device.submit_row(prepare(row, self.ring.epoch, packed), lambda _, error: written.done(error))
         await written.wait()
         if cut == "indexed":
             await device.flush()
@@ -172,7 +172,7 @@ async def in_doubt() -> tuple[Machine, tuple[int, ...]]:
         newer = row._replace(stamp=store.rows.stamps.next(row.stamp), payload=NEWER, size=len(NEWER))
         written = Countdown()
         written.add()
-        house.devices[homes[-1]].submit_row(prepare(newer, packed), lambda _, error: written.done(error))
+        house.devices[homes[-1]].submit_row(prepare(newer, 1, packed), lambda _, error: written.done(error))
         await written.wait()
     return machine, tuple(homes)
 
@@ -213,7 +213,7 @@ async def test_devices_in_trouble_do_not_keep_others_in_doubt(
         TROUBLES[trouble]([store.devices[home] for home in homes])
         await decide(store, settler, repairer)
 
-    monkeypatch.setattr("tests.simulation.house.decide", decide_in_trouble)
+    monkeypatch.setattr("store.replicator.replicator.decide", decide_in_trouble)
     async with open_house(machine, Supply()) as house:
         container = await house.store.container("a", "c")
         assert (await shown(house.store, container))[0] == NEWER
@@ -231,7 +231,7 @@ async def test_a_start_that_dies_before_it_has_decided_leaves_that_to_the_next(
     async def die(_store: DeviceStore, _settler: Settler, _repairer: Repairer) -> None:
         raise PowerLoss
 
-    monkeypatch.setattr("tests.simulation.house.decide", die)
+    monkeypatch.setattr("store.replicator.replicator.decide", die)
     with pytest.raises(BaseExceptionGroup):
         await open_and_close(machine)
     monkeypatch.undo()
@@ -260,7 +260,7 @@ async def test_what_was_deleted_for_good_does_not_come_back_from_a_device_that_f
         assert not first.trusted
         assert await first.find_row(index_key(key)) is not None
         await decide(store, settler, repairer)
-        await repairer.repair(key)
+        await repairer._restorer.whole(key)
 
     with small_limits():
         async with open_house(machine, Supply()) as house:
@@ -276,12 +276,12 @@ async def test_what_was_deleted_for_good_does_not_come_back_from_a_device_that_f
             await trio.sleep(3)
             next_segment(house)
             await store.put(container, "stays", b"", HEAD)
-            await house.collector.collect_data()
-            await house.collector.collect_tombstones()
+            await house.replicator.collector.collect_data()
+            await house.replicator.tombstones.collect_tombstones()
             await trio.sleep(10)
             key = store.rows.key(container.id, container.shards, b"o")
         machine.indexes[0].wipe()
-        monkeypatch.setattr("tests.simulation.house.decide", decide_and_repair)
+        monkeypatch.setattr("store.replicator.replicator.decide", decide_and_repair)
         async with open_house(machine, Supply()) as house:
             first = house.devices[0]
             container = await house.store.container("a", "c")
@@ -312,7 +312,7 @@ async def test_a_device_that_is_out_keeps_its_doubts(
         store.devices[homes[-1]]._fail(DeviceError("no sync"))
         await decide(store, settler, repairer)
 
-    monkeypatch.setattr("tests.simulation.house.decide", decide_without_one)
+    monkeypatch.setattr("store.replicator.replicator.decide", decide_without_one)
     async with open_house(machine, Supply()) as house:
         container = await house.store.container("a", "c")
         assert (await shown(house.store, container))[0] == OLD

@@ -11,7 +11,7 @@ from store.engine.block import BlockKey
 from store.engine.device import Device
 from store.engine.record import Sealed
 from store.objects.model import Container, ObjectHead, Policy
-from store.replicator.repair import seal_block
+from store.replicator.restore import seal_block
 from store.ring import Builder
 from tests.simulation.house import House, Machine, open_house
 from tests.simulation.limits import BLOCK_BYTES, small_limits
@@ -41,10 +41,10 @@ def _swap_devices(machine: Machine) -> None:
 
 
 async def _rebalanced(house: House) -> None:
-    await house.reconciler.reconcile_all()
+    await house.replicator.reconciler.reconcile_all()
     await house.follow_ring()
-    await house.reconciler.reconcile_all()
-    await house.rebalancer.rebalance()
+    await house.replicator.reconciler.reconcile_all()
+    await house.replicator.rebalancer.rebalance()
     assert len(house.machine.ring.live) == 1
 
 
@@ -59,7 +59,7 @@ async def test_an_upload_under_way_keeps_its_blocks_through_a_change_of_all_home
                 await _rebalanced(house)
                 for device in house.devices.values():
                     await device.sync_data(device.data_losses)
-                await house.scrubber.scrub()
+                await house.replicator.scrubber.scrub()
                 await upload.write(DATA[3 * BLOCK_BYTES :])
                 await upload.commit(HEAD)
             assert await read_value(house.store, container, "o") == ("m", DATA)
@@ -77,7 +77,7 @@ async def test_copies_on_their_way_to_a_new_home_are_no_orphans(
     async def scrub_first(self: Device, key: BlockKey, sealed: Sealed) -> None:
         await write_block(self, key, sealed)
         await self.sync_data(self.data_losses)
-        nursery.start_soon(house.scrubber.scrub)
+        nursery.start_soon(house.replicator.scrubber.scrub)
         await wait_all_tasks_blocked()
 
     with small_limits():
@@ -113,6 +113,6 @@ async def test_data_that_nobody_claims_are_dropped(autojump_clock: MockClock) ->
             await device.write_block(stranger, seal_block(stranger, key, b"data"))
             await device.sync_data(device.data_losses)
             assert await device.has_blocks(stranger.data_id)
-            await house.scrubber.scrub()
+            await house.replicator.scrubber.scrub()
             assert not await device.has_blocks(stranger.data_id)
             assert await read_value(house.store, container, "o") == ("m", DATA)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from random import Random
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from store.core.errors import DeviceError, DrystoneError
+from store.core.errors import DeviceError, FullError
 from store.engine.row import RowKey, index_key
 from store.objects.model import ObjectHead, Policy
 from store.objects.store import ObjectUpload
-from store.replicator.repair import RETRY_SECONDS, Repairer
+from store.replicator.repair import RETRY_SECONDS
+from store.replicator.restore import Restorer
 from tests.simulation.house import Machine, open_house
 from tests.simulation.limits import BLOCK_BYTES, small_limits
 from tests.simulation.supply import Supply
@@ -23,11 +25,11 @@ HEAD = ObjectHead("t", {"mark": "m"})
 async def test_a_version_that_comes_while_the_one_before_is_repaired_is_repaired_too(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    repair = Repairer.repair
+    whole = Restorer.whole
     begun, may_end = trio.Event(), trio.Event()
 
-    async def slow(self: Repairer, key: RowKey) -> None:
-        await repair(self, key)
+    async def slow(self: Restorer, key: RowKey) -> None:
+        await whole(self, key)
         begun.set()
         await may_end.wait()
 
@@ -36,7 +38,7 @@ async def test_a_version_that_comes_while_the_one_before_is_repaired_is_repaired
             await house.store.put_account("a", {})
             container, _ = await house.store.put_container("a", "c", {})
             key = house.store.rows.key(container.id, container.shards, b"o")
-            monkeypatch.setattr(Repairer, "repair", slow)
+            monkeypatch.setattr(Restorer, "whole", slow)
 
             async def write(missing: int | None) -> bytes:
                 async with house.store.upload(container, "o") as upload:
@@ -49,7 +51,7 @@ async def test_a_version_that_comes_while_the_one_before_is_repaired_is_repaired
                     return upload._data.data_id
 
             await write(None)
-            house.repairer.add(key)
+            house.replicator.repairer.add(key)
             await begun.wait()
             data_id = await write(2)
             assert len(await house.devices[2].has_blocks(data_id)) < 3
@@ -84,8 +86,8 @@ async def test_one_device_in_trouble_does_not_keep_others_from_repair(autojump_c
                     ill._fail(DeviceError("no sync"))
                 else:
                     ill._options.reserve_bytes = 1 << 50
-                with pytest.raises(DrystoneError):
-                    await house.repairer.repair(key)
+                with pytest.raises(FullError) if trouble == "full" else nullcontext():
+                    await house.replicator.restorer.whole(key)
                 assert len(await other.has_blocks(data_id)) == 3
                 assert await other.find_row(index_key(key)) is not None
 
@@ -97,14 +99,19 @@ async def test_what_cannot_be_repaired_is_tried_again_after_longer_and_longer(au
             await house.store.put_account("a", {})
             container, _ = await house.store.put_container("a", "c", {})
             async with house.store.upload(container, "o") as upload:
+                assert isinstance(upload, ObjectUpload)
                 await upload.write(bytes(3 * BLOCK_BYTES))
                 await upload.commit(HEAD)
             await trio.sleep(3)
-            house.devices[1]._fail(DeviceError("no sync"))
+            full = house.devices[1]
+            for packed, entry in full.blocks.of(upload._data.data_id):
+                full.blocks.drop(packed, entry)
+            full._options.reserve_bytes = 1 << 50
             begun = trio.current_time()
             while trio.current_time() < begun + 20 * RETRY_SECONDS:
                 async with house.store.open(container, "o") as opened:
                     assert sum([len(piece) async for piece in opened.read()]) == 3 * BLOCK_BYTES
                 await trio.sleep(1)
-            assert house.repairer._progress.rounds == 5  # at once, then 1, 3, 7 and 15 times so long after
-            assert house.repairer._progress.left == 1
+            progress = house.replicator.repairer._daemon.progress
+            assert progress.failed == 5  # at once, then 1, 3, 7 and 15 times so long after
+            assert progress.left == 1

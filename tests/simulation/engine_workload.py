@@ -171,7 +171,7 @@ class Client:
             answered.set()
 
         self._device.admit_row(row)
-        self._device.submit_row(prepare(row, packed), reply)
+        self._device.submit_row(prepare(row, 1, packed), reply)
         await answered.wait()
         self._look_alive()
         applied, error = answers[0]
@@ -289,7 +289,7 @@ class Client:
 
     async def _drop(self) -> None:
         """Drop the data that a row displaced."""
-        garbage = await self._device.garbage(10)
+        garbage = await self._device.garbage(b"", 10)
         if not garbage:
             return
         data_id = self._random.choice(garbage).data_id

@@ -17,15 +17,8 @@ from store.objects.model import Policy
 from store.objects.rows import Rows
 from store.objects.store import DeviceStore
 from store.registry import Registry, memory_registry
-from store.replicator.collect import Collector
-from store.replicator.doubts import decide
-from store.replicator.expire import Expirer
 from store.replicator.progress import ProgressTable
-from store.replicator.rebalance import Rebalancer
-from store.replicator.reconcile import Reconciler
-from store.replicator.repair import Repairer
-from store.replicator.scrub import Scrubber
-from store.replicator.settle import Settler
+from store.replicator.replicator import Replicator
 from store.ring import Builder, Ring
 from tests.simulation.disk import SimDisk, SimMedium
 from tests.simulation.supply import Supply
@@ -99,13 +92,7 @@ class House:
     nursery: trio.Nursery
     store: DeviceStore
     devices: dict[int, Device]
-    collector: Collector
-    settler: Settler
-    expirer: Expirer
-    repairer: Repairer
-    scrubber: Scrubber
-    reconciler: Reconciler
-    rebalancer: Rebalancer
+    replicator: Replicator
 
     async def follow_ring(self) -> None:
         """Take up the machine's ring, as a node does."""
@@ -115,20 +102,23 @@ class House:
                 if device is not None:
                     self.devices[number] = device
                     self.nursery.start_soon(device.run)
-        await self.rebalancer.follow(self.machine.ring)
+                    await self.replicator.back(device)
+        await self.replicator.rebalancer.follow(self.machine.ring)
 
     async def settle(self) -> None:
         """Let the daemons do all that there is to do. What a device that is out prevents, stays."""
+        loops = self.replicator
         for _ in range(4):
-            await self.reconciler.reconcile_all()
+            await loops.reconciler.reconcile_all()
             with suppress(DrystoneError):
-                await self.rebalancer.rebalance()
-            await self.settler.settle_all()
-            await self.scrubber.scrub(None)
-            await self.expirer.expire()
-            await self.repairer.repair_all()
-            await self.collector.collect_data()
-            await self.collector.collect_tombstones()
+                await loops.rebalancer.rebalance()
+            await loops.settler.settle_all()
+            await loops.hints.replay()
+            await loops.scrubber.scrub(None)
+            await loops.expirer.expire()
+            await loops.repairer.repair_all()
+            await loops.collector.collect_data()
+            await loops.tombstones.collect_tombstones()
             await trio.sleep(1.1)
 
     @property
@@ -160,19 +150,7 @@ async def open_house(machine: Machine, supply: Supply, clock: Clock | None = Non
         house = _with_daemons(machine, supply, turns, nursery, store, devices, clock)
         for device in devices.values():
             nursery.start_soon(device.run)
-        await house.settler.find_left_behind()
-        await decide(store, house.settler, house.repairer)
-        loops: list[Callable[[], object]] = [
-            house.collector.run,
-            house.collector.run_tombstones,
-            house.settler.run,
-            house.expirer.run,
-            house.repairer.run,
-            house.reconciler.run,
-            house.rebalancer.run,
-        ]
-        for loop in loops:
-            nursery.start_soon(loop)  # type: ignore[arg-type]
+        await house.replicator.start(nursery)
         yield house
         nursery.cancel_scope.cancel()
 
@@ -212,27 +190,11 @@ def _with_daemons(
     clock: Clock,
 ) -> House:
     assert machine.registry is not None
-    registry, progress = machine.registry, ProgressTable(clock)
-    repairer = Repairer(store, progress)
-    reconciler = Reconciler(store, repairer, progress)
 
     async def step(change: Callable[[Ring], Ring]) -> Ring:
         supply.step("ring")
         machine.ring = change(machine.ring)
         return machine.ring
 
-    return House(
-        machine,
-        supply,
-        turns,
-        nursery,
-        store,
-        devices,
-        Collector(store, progress),
-        Settler(store, progress),
-        Expirer(store, clock, progress),
-        repairer,
-        Scrubber(store, repairer, registry, clock, progress),
-        reconciler,
-        Rebalancer(store, reconciler, progress, step),
-    )
+    replicator = Replicator(store, machine.registry, clock, ProgressTable(clock), step)
+    return House(machine, supply, turns, nursery, store, devices, replicator)

@@ -21,7 +21,7 @@ from store.engine.flush import Flusher
 from store.engine.recovery import Found, Reader
 from store.engine.row import Location, RowKey, decode_value, move_value
 from store.engine.view import View
-from store.objects.rows import Ballot
+from store.objects.ballot import Ballot
 from store.objects.upload import DataUpload
 from tests.simulation.disk import SimFile
 

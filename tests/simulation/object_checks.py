@@ -104,7 +104,7 @@ def check_nothing_left(house: House) -> None:
     for device in house.devices.values():
         view = device.view
         for what, left in (
-            ("garbage", view.garbage(EVERYTHING)),
+            ("garbage", view.garbage(b"", EVERYTHING)),
             ("uploads", view.uploads(b"", EVERYTHING)),
             ("tombstones", view.tombstones(b"", EVERYTHING)),
         ):

@@ -153,7 +153,7 @@ class ObjectsRun:
         self.digest.add(f"layout {self.machine.ring.newest.version}")
         await house.follow_ring()
         if self.random.random() < 0.5:
-            await house.scrubber.scrub(None)
+            await house.replicator.scrubber.scrub(None)
 
     def look_alive(self) -> None:
         if self.supply.dead:

@@ -86,8 +86,8 @@ class SlowRun:
                     nursery.start_soon(Client(self, house, containers).work)
             for _ in range(8):
                 await trio.sleep(30)
-                await house.collector.collect_data()
-                await house.settler.settle_all()
+                await house.replicator.collector.collect_data()
+                await house.replicator.settler.settle_all()
             await check_full(house)
 
 

@@ -151,7 +151,7 @@ class MemoryStore:
         row = self._accounts.get(name)
         stamp = self._stamps.next()
         if row is None:
-            account = Account(name, self._new_id(), stamp, stamp, _changed({}, headers))
+            account = Account(name, self._new_id(), 1, stamp, stamp, _changed({}, headers))
             self._accounts[name] = _AccountRow(account)
             return account, True
         row.account = replace(row.account, changed=stamp, headers=_changed(row.account.headers, headers))

@@ -1,0 +1,125 @@
+"""A ballot: one write of a row to the replicas of every live layout, and the wait for its quorums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping
+from functools import partial
+
+import trio
+
+from store.core.errors import ConflictError, DrystoneError, QuorumError
+from store.engine.device import Device, RowWrite
+from store.engine.row import Row
+from store.engine.view import Applied
+from store.ring import quorum
+
+
+class Ballot:
+    """Used once. `on_ended` is called when the last home has answered, which may be long after the write has."""
+
+    def __init__(self, sets: tuple[tuple[int, ...], ...], packed: bytes, on_ended: Callable[[Ballot], None]) -> None:
+        self._sets = sets
+        self.packed = packed
+        self._on_ended = on_ended
+        self._homes: tuple[int, ...] = ()
+        self._applied: dict[int, Applied] = {}
+        self._failures: dict[int, BaseException] = {}
+        self._open = 0
+        self._task: trio.lowlevel.Task | None = None
+
+    async def write(self, write: RowWrite, devices: Mapping[int, Device], *, new: bool) -> Applied:
+        """What became of the row at a quorum of every layout. Raises as `Rows.write`."""
+        homes = self._sets[0] if len(self._sets) == 1 else tuple(dict.fromkeys(h for s in self._sets for h in s))
+        self._homes = homes
+        admitting = self._admitting(write.row, homes, devices)
+        if admitting or new:
+            homes = admitting
+        else:
+            self._failures.clear()  # there is no quorum without the reserve
+        self._open = len(homes) + 1  # held until all are asked: answers may come at once
+        for home in homes:
+            try:
+                devices[home].submit_row(write, partial(self._answered, home))
+            except (KeyError, DrystoneError) as error:
+                self._failures[home] = error
+                self._open -= 1
+        self._one_less()
+        if not self._settled():
+            self._task = trio.lowlevel.current_task()
+            # Not to be cancelled: the row is on its way, and the key's turn must not end before it has arrived.
+            await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
+        return self._outcome()
+
+    def having(self) -> tuple[int, ...]:
+        """The homes that have this version, or a newer one."""
+        return tuple(self._applied)
+
+    def lacking(self) -> tuple[int, ...]:
+        """The homes that should have this version, since others do, and have it not."""
+        if not self._applied:
+            return ()
+        failures = self._failures.items()
+        return tuple(home for home, error in failures if home in self._homes and not isinstance(error, ConflictError))
+
+    def late(self) -> tuple[int, ...]:
+        """The homes that have not answered a write which others have."""
+        return (
+            tuple(h for h in self._homes if h not in self._applied and h not in self._failures) if self._applied else ()
+        )
+
+    def _admitting(self, row: Row, homes: tuple[int, ...], devices: Mapping[int, Device]) -> tuple[int, ...]:
+        """The homes that take the row now: none, where they are too few."""
+        admitting = []
+        for home in homes:
+            try:
+                devices[home].admit_row(row)
+            except (KeyError, DrystoneError) as error:
+                self._failures[home] = error
+            else:
+                admitting.append(home)
+        return tuple(admitting) if self._are_quorums(admitting) else ()
+
+    def _answered(self, home: int, applied: Applied | None, error: DrystoneError | None) -> None:
+        if applied is None or applied.refused:
+            reason = f"refused: {applied.refused}" if applied is not None else ""
+            self._failures[home] = error or ConflictError(reason)
+        else:
+            self._applied[home] = applied
+        self._one_less()
+
+    def _one_less(self) -> None:
+        self._open -= 1
+        if self._task is not None and self._settled():
+            task, self._task = self._task, None
+            trio.lowlevel.reschedule(task)
+        if not self._open:
+            self._on_ended(self)
+
+    def _settled(self) -> bool:
+        return self._open == 0 or self._has_quorums()
+
+    def _has_quorums(self) -> bool:
+        return self._are_quorums(self._applied)
+
+    def _are_quorums(self, some: Container[int]) -> bool:
+        for homes in self._sets:
+            count = 0
+            for home in homes:
+                if home in some:
+                    count += 1
+            if count < quorum(len(homes)):
+                return False
+        return True
+
+    def _outcome(self) -> Applied:
+        if self._has_quorums():
+            # The highest stamp tells whether a newer version was anywhere; what it displaced, what is garbage.
+            return max(self._applied.values(), key=lambda applied: applied.stamp)
+        refusals = [error for error in self._failures.values() if isinstance(error, ConflictError)]
+        if refusals:
+            raise refusals[0]
+        failures = list(self._failures.values())
+        if len({type(error) for error in failures}) == 1 and isinstance(failures[0], DrystoneError):
+            raise failures[0]
+        needed = max(quorum(len(homes)) for homes in self._sets)
+        raise QuorumError("writing a row", needed, len(self._applied), self._failures)

@@ -1,0 +1,107 @@
+"""Exchange: brings the rows of one device in line with those of the replicas whose word counts.
+
+For a device that a new layout gives partitions (`rebalance`), and for one that is to be trusted again (`reconcile`).
+Two steps, in this order. First it **loses** what they do not know: a version that none of them has was deleted for good
+while this device did not look, or was never acknowledged; were it left, it would win against all of them. Then it
+**takes** what they have and it lacks.
+
+Others need not be there for a device to take what those have that are; whether these are enough to have all that was
+acknowledged is for the caller to know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from store.core.countdown import Countdown
+from store.core.errors import DamageError
+from store.engine.device import Device
+from store.engine.row import SYSTEM, RowKey, parse_key
+from store.objects.rows import ReadRow
+from store.objects.store import DeviceStore
+from store.replicator.daemon import Turns
+from store.replicator.restore import Restorer
+from store.ring import ROWS
+
+PAGE = 128
+"""Rows, with their data where these are small, that may be on their way at a time."""
+
+Known = Callable[[RowKey, bytes, bytes], Awaitable[bool]]
+"""Whether a version (key, packed key, stamp) is known to those whose word counts. Asked with the row's turn taken: no
+write of it is on its way then, of which only one device might know yet."""
+
+
+class Exchange:
+    """Exchanges rows between the devices of this process."""
+
+    def __init__(self, store: DeviceStore, restorer: Restorer) -> None:
+        self._store = store
+        self._restorer = restorer
+
+    async def lose(self, device: Device, concerned: Callable[[int], bool], known: Known) -> int:
+        """Forget the versions on `device`, of rows in places that are `concerned`, which nobody knows; how many."""
+        lost = 0
+        turns = Turns()
+        after = b""
+        while True:
+            page, after = await device.walk_rows(after, PAGE)
+            for packed, row in page:
+                await turns.take()
+                key = parse_key(packed, row.name)
+                if row.name[:1] == SYSTEM or not concerned(key.place):
+                    continue
+                async with self._store.rows.turn(packed):
+                    now = await _stamp(device, packed)
+                    if now and not await known(key, packed, now):
+                        device.forget_row(packed, now)
+                        lost += 1
+            if not after:
+                return lost
+            await trio.lowlevel.checkpoint()
+
+    async def take(self, device: Device, concerned: Callable[[int], bool]) -> int:
+        """Bring to `device` every row in places that are `concerned` which others have and it has not, or older; how
+        many."""
+        taken = 0
+        for other in list(self._store.devices.values()):
+            if other is not device and other.health.failed is None:
+                taken += await self._take_from(device, other, concerned)
+        return taken
+
+    async def _take_from(self, device: Device, other: Device, concerned: Callable[[int], bool]) -> int:
+        taken = 0
+        turns = Turns()
+        after = b""
+        while True:
+            page, after = await other.walk_rows(after, PAGE)
+            waiting = Countdown()
+            try:
+                for packed, row in page:
+                    await turns.take()
+                    key = parse_key(packed, row.name)
+                    if row.name[:1] == SYSTEM or not concerned(key.place):
+                        continue
+                    if other.id not in self._store.rows.ring.in_sync(ROWS, key.place):
+                        continue
+                    here = await _stamp(device, packed)
+                    if here is not None and here >= row.stamp:
+                        continue
+                    found = ReadRow(row, (other.id,)) if other.trusted else await self._restorer.newest(key, packed)
+                    if found is not None and (here is None or here < found.row.stamp):
+                        await self._restorer.bring(key, packed, found, [device], waiting)
+                        taken += 1
+            finally:
+                await waiting.wait()
+            if not after:
+                return taken
+            await trio.lowlevel.checkpoint()
+
+
+async def _stamp(device: Device, packed: bytes) -> bytes | None:
+    """The version of a row that a device has; a damaged entry counts as older than any."""
+    try:
+        return await device.find_stamp(packed)
+    except DamageError:
+        return b""

@@ -1,0 +1,230 @@
+"""Hints: what a replica missed is noted by those that have it, and brought to it within seconds of its return.
+
+A hint is an entry (device, index key) in the index of a device that took what the other did not
+(store.engine.hint_table), so it is as durable as the row itself: what a crash takes of the last second before the index
+was written is found by `doubts`. Its key names a row, whose newest version, or blocks of whose data, the other lacks;
+or data that the other has yet to drop.
+
+When the device takes writes again, rows come first, many at a time, since each is small and one more loss may be the
+last; then data, those with the fewest copies to spare before the others. Nothing is read that it has already. A device
+that has left the ring is owed nothing any more. The scrub is the net below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import structlog
+import trio
+
+from store.core.clock import Clock
+from store.core.countdown import Countdown
+from store.core.errors import DrystoneError
+from store.engine.device import Device
+from store.engine.row import PREFIX_BYTES, SYSTEM, IndexRow, RowKey, parse_key
+from store.objects.rowcodec import Placed
+from store.objects.rows import ReadRow
+from store.objects.store import DeviceStore
+from store.replicator.daemon import Daemon, Outcome, Schedule, Turns
+from store.replicator.drop import Drop
+from store.replicator.progress import ProgressTable
+from store.replicator.restore import Restorer
+from store.ring import ROWS
+
+log = structlog.get_logger()
+
+SCHEDULE = Schedule(every=2.0, retry=2.0, retry_max=60.0)
+LATE_SECONDS = 5.0
+"""A replica that has not answered a write for so long is counted as lacking it: it may hang for ever."""
+PAGE = 256
+DATA_MAX = 10_000
+"""Objects that are put in order of risk at a time."""
+
+
+class _Hint(NamedTuple):
+    """A hint that `holder` keeps."""
+
+    holder: Device
+    key: bytes
+    noted_us: int
+
+
+class _Data(NamedTuple):
+    """An object some of whose data a device may lack. Copies `to_spare` are those beyond what a read needs."""
+
+    to_spare: int
+    hint: _Hint
+    key: RowKey
+    row: IndexRow
+    placed: Placed
+
+
+class Hints:
+    """Notes what devices miss, and brings it to those of this process."""
+
+    def __init__(self, store: DeviceStore, restorer: Restorer, clock: Clock, progress: ProgressTable) -> None:
+        self._store = store
+        self._restorer = restorer
+        self._clock = clock
+        self._last_us = 0
+        self._daemon = Daemon(progress.loop("replay hints"), SCHEDULE, self._round)
+        store.rows.on_missed = self.note
+
+    async def run(self) -> None:
+        """Replay hints for every device that is there, until cancelled."""
+        await self._daemon.run()
+
+    def wake(self) -> None:
+        """A device is back."""
+        self._daemon.wake()
+
+    def note(self, key: bytes, lacking: Iterable[int], having: Iterable[int]) -> None:
+        """Some devices lack what this index key names. Those that have it keep that in mind, or else whoever can."""
+        if key[PREFIX_BYTES : PREFIX_BYTES + 1] == SYSTEM and key[:1] == b"r":
+            return  # a mark is the settler's: one that a commit has removed elsewhere must not be brought back
+        self._last_us = max(self._clock.wall_us(), self._last_us + 1)
+        for number in having:
+            holder = self._store.devices.get(number)
+            if holder is not None and holder.health.failed is None:
+                for other in lacking:
+                    if other != number:
+                        holder.note_hint(other, key, self._last_us)
+
+    async def replay(self) -> Outcome:
+        """One round: everything that is owed to devices that can take it."""
+        return await self._daemon.round()
+
+    async def _round(self) -> Outcome:
+        self._store.rows.note_late(trio.current_time() - LATE_SECONDS)
+        done = left = 0
+        for number in await self._owed():
+            target = self._store.devices.get(number)
+            try:
+                if number not in self._store.rows.ring.devices:
+                    await self._forget_all(number)
+                elif (
+                    target is not None and target.health.failed is None and (not target.full or target.look_for_room())
+                ):
+                    outcome = await self._replay_for(target)
+                    done, left = done + outcome.done, left + outcome.left
+            except DrystoneError as error:
+                self._daemon.trouble(error)
+                left += 1
+        return Outcome(done, left)
+
+    def _holders(self) -> list[Device]:
+        return [device for device in self._store.devices.values() if device.health.failed is None]
+
+    async def _owed(self) -> list[int]:
+        """The devices that something is owed to."""
+        owed: set[int] = set()
+        for holder in self._holders():
+            owed.update(await holder.hinted())
+        return sorted(owed)
+
+    async def _forget_all(self, number: int) -> None:
+        turns = Turns()
+        for holder in self._holders():
+            while page := await holder.hints(number, b"", PAGE):
+                for key, noted_us in page:
+                    holder.forget_hint(number, key, noted_us)
+                    await turns.take()
+
+    async def _replay_for(self, target: Device) -> Outcome:
+        """Rows and drops of all holders, then data."""
+        done = left = 0
+        data: list[_Data] = []
+        for holder in self._holders():
+            after = b""
+            while page := await holder.hints(target.id, after, PAGE):
+                after = page[-1][0]
+                hints = [_Hint(holder, *entry) for entry in page]
+                outcome = await self._bring_page(target, hints, data)
+                done, left = done + outcome.done, left + outcome.left
+                if len(data) >= DATA_MAX:
+                    break
+                await trio.lowlevel.checkpoint()
+        for each in sorted(data, key=lambda entry: entry.to_spare):
+            try:
+                await self._bring_data(target, each)
+                done += 1
+            except DrystoneError as error:
+                self._daemon.trouble(error)
+                left += 1
+        if done:
+            log.info("device caught up", device=target.id, done=done, left=left)
+        return Outcome(done, left + (len(data) >= DATA_MAX))
+
+    async def _bring_page(self, target: Device, hints: list[_Hint], data: list[_Data]) -> Outcome:
+        """Bring rows, all durable when this returns; what has data besides goes to `data`."""
+        waiting = Countdown()
+        sent: list[_Hint] = []
+        drops: list[tuple[_Hint, Drop]] = []
+        left = 0
+        turns = Turns()
+        try:
+            for hint in hints:
+                await turns.take()
+                try:
+                    if hint.key[:1] == b"d":
+                        drops.append((hint, Drop(self._store, hint.key[1:], [target.id])))
+                    elif await self._bring_row(target, hint, data, waiting):
+                        sent.append(hint)
+                except DrystoneError as error:
+                    self._daemon.trouble(error)
+                    left += 1
+        finally:
+            await waiting.wait()
+        for hint in sent:
+            if await self._has(target, hint):
+                self._forget(target, hint)
+            else:
+                left += 1
+        for hint, drop in drops:
+            if await drop.wait():
+                self._forget(target, hint)
+            else:
+                left += 1
+        return Outcome(len(sent) + len(drops), left)
+
+    async def _bring_row(self, target: Device, hint: _Hint, data: list[_Data], waiting: Countdown) -> bool:
+        """Bring one row; whether that is all that this hint may mean."""
+        row = await hint.holder.find_row(hint.key)
+        if row is None:
+            return True  # it was deleted for good since, which all have confirmed
+        key = parse_key(hint.key, row.name)
+        if target.id in self._store.rows.ring.homes_all(ROWS, key.place):
+            there = await target.find_stamp(hint.key)
+            if there is None or there < row.stamp:
+                found = ReadRow(row, (hint.holder.id,))
+                await self._restorer.bring(key, hint.key, found, [target], waiting)
+        placed = self._restorer.placed(row)
+        if placed is None or target.id not in placed.devices:
+            return True
+        there_now = [n for n in placed.devices if (d := self._store.devices.get(n)) and d.health.failed is None]
+        data.append(_Data(len(there_now) - 1 - max(placed.k, 1), hint, key, row, placed))
+        return False
+
+    async def _has(self, target: Device, hint: _Hint) -> bool:
+        """Whether the target has the row as the holder has it now."""
+        row = await hint.holder.find_row(hint.key)
+        if row is None or target.id not in self._store.rows.ring.homes_all(ROWS, parse_key(hint.key, b"").place):
+            return True
+        there = await target.find_stamp(hint.key)
+        return there is not None and there >= row.stamp
+
+    async def _bring_data(self, target: Device, data: _Data) -> None:
+        pins = self._store.pins
+        pins.add(data.row.data_id)
+        try:
+            now = await data.hint.holder.find_row(data.hint.key)
+            if now is None or now.data_id == data.row.data_id:
+                await self._restorer.data(data.key, data.row, data.placed, only={target.id}, verify=False)
+                if await self._has(target, data.hint):
+                    self._forget(target, data.hint)
+        finally:
+            pins.remove(data.row.data_id)
+
+    def _forget(self, target: Device, hint: _Hint) -> None:
+        hint.holder.forget_hint(target.id, hint.key, hint.noted_us)

@@ -1,0 +1,76 @@
+"""Orphans: data that no row names on a device, and no upload's mark speaks for, belong to nobody and are dropped.
+
+They are what a crash left between a move and its clean-up, or after a version that a device lost. The scrubber looks
+for them behind its walk over rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from store.core.errors import DrystoneError
+from store.engine.device import Device
+from store.engine.row import RowKey, index_key
+from store.engine.view import UPLOAD
+from store.objects.store import DeviceStore
+from store.replicator.daemon import Daemon, walk
+from store.replicator.drop import Drop
+from store.replicator.restore import Restorer
+from store.ring import ROWS
+
+log = structlog.get_logger()
+
+PAGE = 200
+
+
+class Orphans:
+    """Finds and drops them."""
+
+    def __init__(self, store: DeviceStore, daemon: Daemon) -> None:
+        self._store = store
+        self._daemon = daemon
+
+    async def drop(self, device: Device) -> int:
+        """Drop all orphans of one device; how many data ids that were."""
+        outcome = await walk([device], self._page, self._visit, self._daemon)
+        if outcome.done:
+            log.warning("data without an owner dropped", device=device.id, count=outcome.done)
+        return outcome.done
+
+    @staticmethod
+    async def _page(device: Device, after: bytes) -> tuple[Sequence[tuple[bytes, RowKey]], bytes]:
+        return await device.owners(after, PAGE)
+
+    async def _visit(self, device: Device, owned: tuple[bytes, RowKey]) -> bool | None:
+        """With the turn of their row no commit and no move can come between the look and the drop; what is uploaded,
+        settled, read or repaired is pinned, which is asked last."""
+        data_id, owner = owned
+        async with self._store.rows.turn(index_key(owner)):
+            try:
+                claimed = await self._claimed(device, data_id, owner)
+            except DrystoneError as error:
+                self._daemon.trouble(error)
+                return None  # who cannot be asked may claim them
+            if claimed or data_id in self._store.pins:
+                return None
+            drop = Drop(self._store, data_id, [device.id])
+        return await drop.wait()
+
+    async def _claimed(self, device: Device, data_id: bytes, owner: RowKey) -> bool:
+        """Whether a row names these data on this device, or an upload under way may yet."""
+        if data_id in self._store.pins:
+            return True
+        mark = owner._replace(name=UPLOAD + data_id)
+        # The mark first: a commit between the two reads has then put the row in place. Each replica is asked by itself:
+        # what only some have must not be brought to the others, where a commit may have removed it.
+        for home in self._store.rows.ring.homes_all(ROWS, mark.place):
+            having = self._store.devices.get(home)
+            if having is not None and await having.find_row(index_key(mark)) is not None:
+                return True
+        found = await self._store.rows.read(owner, index_key(owner))
+        if found is None or found.row.data_id != data_id:
+            return False
+        placed = Restorer.placed(found.row)
+        return placed is not None and device.id in placed.devices

@@ -1,0 +1,73 @@
+"""All loops of the replicator together: what a process runs beside its devices."""
+
+from __future__ import annotations
+
+import trio
+
+from store.core.clock import Clock
+from store.engine.device import Device
+from store.objects.store import DeviceStore
+from store.registry import Registry
+from store.replicator.collect import Collector
+from store.replicator.doubts import decide, decide_of
+from store.replicator.exchange import Exchange
+from store.replicator.expire import Expirer
+from store.replicator.hints import Hints
+from store.replicator.progress import ProgressTable
+from store.replicator.rebalance import Rebalancer, Step
+from store.replicator.reconcile import Reconciler
+from store.replicator.repair import Repairer
+from store.replicator.restore import Restorer
+from store.replicator.scrub import Scrubber
+from store.replicator.settle import Settler
+from store.replicator.tombstones import TombstoneCollector
+
+
+class Replicator:
+    """Keeps the promises of one store over time."""
+
+    def __init__(
+        self, store: DeviceStore, registry: Registry, clock: Clock, progress: ProgressTable, step: Step
+    ) -> None:
+        self._store = store
+        self.restorer = Restorer(store)
+        exchange = Exchange(store, self.restorer)
+        self.hints = Hints(store, self.restorer, clock, progress)
+        self.repairer = Repairer(store, self.restorer, progress)
+        self.settler = Settler(store, progress)
+        self.collector = Collector(store, progress)
+        self.tombstones = TombstoneCollector(store, progress)
+        self.expirer = Expirer(store, clock, progress)
+        self.reconciler = Reconciler(store, self.restorer, exchange, progress)
+        self.rebalancer = Rebalancer(store, exchange, progress, step)
+        self.scrubber = Scrubber(store, self.repairer, registry, clock, progress)
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Decide what the process before left undecided, then start all loops: to be awaited before the first request
+        is served."""
+        for device in self._store.devices.values():
+            device.on_damage = self.repairer.damaged
+        await self.settler.find_left_behind(list(self._store.devices.values()))
+        await decide(self._store, self.settler, self.repairer)
+        for loop in (
+            self.hints,
+            self.repairer,
+            self.settler,
+            self.collector,
+            self.tombstones,
+            self.expirer,
+            self.reconciler,
+            self.rebalancer,
+            self.scrubber,
+        ):
+            nursery.start_soon(loop.run)
+
+    async def back(self, device: Device) -> None:
+        """A device that was out is in the store's devices again, or a new one is: bring it what it missed."""
+        device.on_damage = self.repairer.damaged
+        self._store.tables.forget()  # what was read without it may be older than what it has
+        await self.settler.find_left_behind([device])
+        await decide_of(device, self._store, self.repairer)
+        self.reconciler.wake()
+        self.hints.wake()
+        self.rebalancer.wake()

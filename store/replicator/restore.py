@@ -1,0 +1,202 @@
+"""Restoring: writes to a device what it lacks of a row or of its data, read elsewhere with all verification.
+
+Nothing is removed here, and nothing is written that was not verified. Who finds out what is lacking, and when it is
+brought, is the daemons' matter: reads and scrub by `repair`, what a replica missed by `hints`, what a device should
+have at all by `exchange`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Sequence
+from contextlib import suppress
+
+from store.core.countdown import Countdown
+from store.core.errors import DamageError, DrystoneError
+from store.core.stamp import Stamp
+from store.engine.block import BlockKey, encode_meta
+from store.engine.device import Device
+from store.engine.record import Buffer, Kind, Sealed, seal
+from store.engine.row import Flag, IndexRow, RowKey, index_key
+from store.objects.reading import DataReader
+from store.objects.rowcodec import Placed, decode_object
+from store.objects.rows import ReadRow
+from store.objects.store import DeviceStore
+from store.ring import ROWS, quorum
+
+
+class Restorer:
+    """Restores rows and data on the devices of this process."""
+
+    def __init__(self, store: DeviceStore) -> None:
+        self._store = store
+        self._rows = store.rows
+
+    # -- rows ----------------------------------------------------------------------------------------------------
+
+    async def newest(self, key: RowKey, packed: bytes) -> ReadRow | None:
+        """The newest version that any replica in sync has: a write that a crash left at a single one counts too.
+
+        Not one that only devices have which are not trusted, where so many others are silent that it was never
+        acknowledged, or was deleted for good: that is forgotten when they are reconciled.
+        """
+        homes = self._rows.ring.in_sync(ROWS, key.place)
+        rows: dict[int, IndexRow] = {}
+        trusted = silent = 0
+        for home in homes:
+            device = self._store.devices.get(home)
+            if device is None or device.health.failed is not None:
+                continue
+            with suppress(DamageError):
+                row = await device.find_row(packed)
+                if row is not None:
+                    rows[home] = row
+                    trusted += device.trusted
+                else:
+                    silent += device.trusted
+        if not rows or (not trusted and len(homes) - silent < quorum(len(homes))):
+            return None
+        newest = max(rows.values(), key=lambda row: row.stamp)
+        return ReadRow(newest, tuple(home for home, row in rows.items() if row.stamp == newest.stamp))
+
+    async def bring(self, key: RowKey, packed: bytes, found: ReadRow, to: Iterable[Device], waiting: Countdown) -> None:
+        """Write a version of a row to devices; `waiting` is told when each has it durably, unless that has a newer one.
+        Raises DamageError where no replica can read it, and what the devices say that do not take it."""
+        whole = await self._rows.load(key, packed, found)
+        write = self._rows.prepare(whole._replace(flags=whole.flags & ~Flag.GUARD), packed)
+        self._rows.on_rewritten(packed)
+        reason: DrystoneError | None = None
+        for device in to:
+            try:
+                device.admit_row(whole)
+                device.submit_row(write, lambda _, error: waiting.done(error))
+                waiting.add()
+            except DrystoneError as error:
+                reason = error
+        if reason is not None:
+            raise reason
+
+    async def row(self, key: RowKey, packed: bytes, found: ReadRow) -> None:
+        """Every replica gets this version, intact, unless it has a newer one; for one that is out a hint is left.
+        Raises the last reason why one did not get it."""
+        lacking: list[Device] = []
+        out: list[int] = []
+        for home in self._rows.ring.homes_all(ROWS, key.place):
+            device = self._store.devices.get(home)
+            if device is None or device.health.failed is not None:
+                out.append(home)
+                continue
+            try:
+                row = await device.find_row(packed)
+                if row is None or row.stamp < found.row.stamp:
+                    lacking.append(device)
+                elif row.stamp == found.row.stamp:
+                    await device.load_row(packed, row, payload=True)
+            except DamageError:
+                lacking.append(device)
+        self._leave_hints(packed, out, found.homes)
+        if lacking:
+            waiting = Countdown()
+            try:
+                await self.bring(key, packed, found, lacking, waiting)
+            finally:
+                await waiting.wait()
+
+    def _leave_hints(self, packed: bytes, out: Sequence[int], having: Sequence[int]) -> None:
+        """Devices that are out may lack something of this row."""
+        known = self._rows.ring.devices
+        lacking = [number for number in out if number in known]
+        if lacking:
+            self._rows.missed(packed, lacking, having)
+
+    # -- data ----------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def placed(row: IndexRow) -> Placed | None:
+        """Where a row's data lie, if they lie outside of it."""
+        return decode_object(row.summary, Stamp.unpack(row.stamp)).placed if row.data_id else None
+
+    async def data(
+        self, key: RowKey, row: IndexRow, placed: Placed, *, only: Container[int] | None = None, verify: bool = True
+    ) -> None:
+        """Every device that should have blocks (or those of `only`) has them; for one that is out a hint is left.
+        Without `verify` those that its index knows are taken to be good. Raises the last reason why one has not."""
+        reason: DrystoneError | None = None
+        wanted = [number for number in placed.devices if only is None or number in only]
+        devices = {
+            number: device
+            for number in wanted
+            if (device := self._store.devices.get(number)) is not None and device.health.failed is None
+        }
+        out = [number for number in wanted if number not in devices]
+        self._leave_hints(index_key(key), out, self._rows.ring.homes_all(ROWS, key.place))
+        known: dict[int, set[tuple[int, int]]] = {}
+        if not verify:
+            known = {number: set(await device.has_blocks(row.data_id)) for number, device in devices.items()}
+        reader = DataReader(self._store.devices, self._store.worker, row.data_id, row.size, placed, _known)
+        losses: dict[int, int] = {}
+        for block in range(-(-row.size // placed.block_bytes)):
+            missing: list[tuple[int, Device]] = []
+            for position, number in enumerate(placed.devices):
+                fragment = position if placed.k else 0
+                device = devices.get(number)
+                if device is None:
+                    continue
+                good = (
+                    (block, fragment) in known[number]
+                    if not verify
+                    else await _good(device, BlockKey(row.data_id, block, fragment))
+                )
+                if not good:
+                    missing.append((fragment, device))
+            if missing:
+                fragments = await reader.fragments(block)
+                for fragment, device in missing:
+                    losses.setdefault(device.id, device.data_losses)
+                    block_key = BlockKey(row.data_id, block, fragment)
+                    try:
+                        await device.write_block(block_key, seal_block(block_key, key, fragments[fragment]))
+                    except DrystoneError as error:
+                        reason = error
+        for number, lost in losses.items():
+            try:
+                await devices[number].sync_data(lost)
+            except DrystoneError as error:
+                reason = error
+        if reason is not None:
+            raise reason
+
+    async def whole(self, key: RowKey) -> None:
+        """Make one object whole, everywhere, verifying all of it. Raises DamageError where too little of it is left."""
+        packed = index_key(key)
+        found = await self.newest(key, packed)
+        if found is None:
+            return
+        # Pinned before anything is waited for: blocks written after their data were dropped would stay for ever.
+        pins, data_id = self._store.pins, found.row.data_id
+        pins.add(data_id)
+        try:
+            try:
+                await self.row(key, packed, found)
+            finally:
+                placed = self.placed(found.row)
+                if placed is not None:
+                    await self.data(key, found.row, placed)
+        finally:
+            pins.remove(data_id)
+
+
+async def _good(device: Device, key: BlockKey) -> bool:
+    try:
+        await device.read_block(key)
+    except DrystoneError:
+        return False
+    return True
+
+
+def _known() -> None:
+    """What our own reading finds bad is what is about to be mended."""
+
+
+def seal_block(key: BlockKey, owner: RowKey, payload: Buffer) -> Sealed:
+    """A block's record, ready for any device."""
+    return seal(Kind.BLOCK, encode_meta(key, owner), payload)
