@@ -168,7 +168,7 @@ class SimFile:
 
     def read_cached(self, offset: int, length: int) -> bytes | None:
         disk = self._disk
-        if disk.supply.dead or disk.medium.broken or disk.medium.random.random() < 0.5:
+        if disk.supply.dead or disk.medium.broken or disk.gone or disk.medium.random.random() < 0.5:
             return None
         data = self._bytes(offset, length)
         return data if len(data) == length else None
@@ -233,6 +233,8 @@ class SimDisk:
         self._turns = turns
         self.at_the_cut = False
         """Whether the cut came at an operation of this disk."""
+        self.gone = False
+        """Whether the medium was taken away: whatever is done from then on fails, and does nothing."""
 
     def step(self, what: str) -> None:
         was_dead = self.supply.dead
@@ -241,7 +243,7 @@ class SimDisk:
         except PowerLoss:
             self.at_the_cut = not was_dead
             raise
-        if self.medium.broken:
+        if self.medium.broken or self.gone:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     def index_step(self, what: str) -> None:

@@ -10,7 +10,7 @@ from random import Random
 import trio
 
 from store.core.clock import Clock
-from store.core.errors import DrystoneError
+from store.core.errors import DeviceError, DrystoneError
 from store.core.stamp import StampSource
 from store.engine.device import Device, Options, open_device
 from store.objects.model import Policy
@@ -93,16 +93,43 @@ class House:
     store: DeviceStore
     devices: dict[int, Device]
     replicator: Replicator
+    running: dict[int, trio.CancelScope]
+    """The devices' own loops."""
+
+    def run_device(self, device: Device) -> None:
+        """Start its loop."""
+        scope = self.running[device.id] = trio.CancelScope()
+
+        async def loop() -> None:
+            with scope:
+                await device.run()
+
+        self.nursery.start_soon(loop)
+
+    def take_away(self, number: int) -> None:
+        """A device is gone from one moment to the next, with what it had not synced in its page cache."""
+        device = self.devices[number]
+        disk = device._disk
+        assert isinstance(disk, SimDisk)
+        disk.gone = True
+        device._fail(DeviceError("it was taken away"))
+        self.running[number].cancel()
+
+    async def bring_back(self, number: int) -> bool:
+        """It is opened anew, if its disk can be read."""
+        device = await _open_device(self.machine, number, self.supply, self.turns)
+        if device is None:
+            return False
+        self.devices[number] = device
+        self.run_device(device)
+        await self.replicator.back(device)
+        return True
 
     async def follow_ring(self) -> None:
         """Take up the machine's ring, as a node does."""
         for number in self.machine.ring.devices:
             if number not in self.devices:
-                device = await _open_device(self.machine, number, self.supply, self.turns)
-                if device is not None:
-                    self.devices[number] = device
-                    self.nursery.start_soon(device.run)
-                    await self.replicator.back(device)
+                await self.bring_back(number)
         await self.replicator.rebalancer.follow(self.machine.ring)
 
     async def settle(self) -> None:
@@ -149,7 +176,7 @@ async def open_house(machine: Machine, supply: Supply, clock: Clock | None = Non
     async with trio.open_nursery() as nursery:
         house = _with_daemons(machine, supply, turns, nursery, store, devices, clock)
         for device in devices.values():
-            nursery.start_soon(device.run)
+            house.run_device(device)
         await house.replicator.start(nursery)
         yield house
         nursery.cancel_scope.cancel()
@@ -197,4 +224,4 @@ def _with_daemons(
         return machine.ring
 
     replicator = Replicator(store, machine.registry, clock, ProgressTable(clock), step)
-    return House(machine, supply, turns, nursery, store, devices, replicator)
+    return House(machine, supply, turns, nursery, store, devices, replicator, {})

@@ -1,0 +1,297 @@
+"""Hints: what a replica missed is brought to it when it is back, without a scrub, whatever happened meanwhile."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from store.core.worker import Done
+from store.engine.device import Device
+from store.objects.model import Container, ObjectHead, Policy
+from store.objects.store import ObjectUpload
+from store.replicator import hints as module
+from store.replicator.hints import LATE_SECONDS, SCHEDULE
+from store.replicator.scrub import Scrubber
+from store.ring import ROWS
+from tests.replicator.clusters import (
+    COPIES,
+    HEAD,
+    close,
+    exists,
+    homes_of,
+    key_of,
+    machine_of,
+    opened,
+    put_out,
+    stamps_of,
+    write,
+)
+from tests.simulation.house import House
+from tests.simulation.limits import BLOCK_BYTES
+
+CODE = (Policy(0, "code", k=2, m=2, codec="zfec", default=True),)
+LARGE = Random(1).randbytes(3 * BLOCK_BYTES)
+ENOUGH = 3 * SCHEDULE.every
+
+
+@pytest.fixture(autouse=True)
+def _no_scrub(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scrub(_self: Scrubber) -> None:
+        pytest.fail("a scrub is not what brings this")
+
+    monkeypatch.setattr(Scrubber, "_pass", scrub)
+
+
+async def hints_for(house: House, number: int) -> int:
+    count = 0
+    for device in house.devices.values():
+        if device.health.failed is None:
+            count += len(await device.hints(number, b"", 10_000))
+    return count
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["in the running program", "over a restart"])
+async def test_rows_missed_while_out_are_brought_within_seconds(autojump_clock: MockClock, restart: bool) -> None:
+    machine = machine_of(4)
+    names = [f"o{number}" for number in range(300)]
+    async with opened(machine) as (house, container):
+        for name in names[:200]:
+            await house.store.put(container, name, b"before", HEAD)
+        await trio.sleep(5)
+        house.take_away(1)
+        for name in names[100:]:
+            await house.store.put(container, name, b"data", HEAD)
+        for name in names[:50]:
+            await house.store.delete(container, name)
+        await trio.sleep(600)
+        assert await hints_for(house, 1) > 0
+        if not restart:
+            await house.bring_back(1)
+            await trio.sleep(ENOUGH)
+            await check_caught_up(house, container, names)
+            return
+        for device in house.devices.values():
+            if device.id != 1:
+                await device.close()
+    async with opened(machine) as (house, container):
+        await trio.sleep(ENOUGH)
+        await check_caught_up(house, container, names)
+
+
+async def check_caught_up(house: House, container: Container, names: list[str]) -> None:
+    for name in names:
+        assert len(set(await stamps_of(house, container, name))) == 1, name
+    for number in house.devices:
+        assert await hints_for(house, number) == 0
+    assert not await exists(house.store, container, names[0])
+
+
+@pytest.mark.parametrize("policies", [COPIES, CODE], ids=["copies", "code"])
+async def test_data_missed_while_out_are_brought(autojump_clock: MockClock, policies: tuple[Policy, ...]) -> None:
+    async with opened(machine_of(4, policies)) as (house, container):
+        async with house.store.upload(container, "o") as upload:
+            assert isinstance(upload, ObjectUpload)
+            await upload.write(LARGE)
+            placement = upload._data.placement
+            assert placement is not None
+            out = placement.placed.devices[-1]
+            house.take_away(out)
+            await upload.write(LARGE)
+            await upload.commit(HEAD)
+        await trio.sleep(5)
+        await house.bring_back(out)
+        await trio.sleep(ENOUGH)
+        held = await house.devices[out].has_blocks(upload._data.data_id)
+        assert len(held) == 6
+        assert await hints_for(house, out) == 0
+
+
+async def test_data_that_were_dropped_while_a_device_was_out_are_dropped_there_too(autojump_clock: MockClock) -> None:
+    async with opened(machine_of(3)) as (house, container):
+        data_ids = []
+        for name in ("o", "p"):
+            async with house.store.upload(container, name) as upload:
+                assert isinstance(upload, ObjectUpload)
+                await upload.write(LARGE)
+                await upload.commit(HEAD)
+            data_ids.append(upload._data.data_id)
+        await trio.sleep(5)
+        house.take_away(0)
+        await house.store.delete(container, "o")
+        await write(house.store, container, "p", LARGE)
+        await trio.sleep(10)
+        for device in house.devices.values():
+            if device.id:
+                assert await device.garbage(b"", 10) == []
+        await house.bring_back(0)
+        await trio.sleep(ENOUGH)
+        for data_id in data_ids:
+            assert await house.devices[0].has_blocks(data_id) == []
+        assert await hints_for(house, 0) == 0
+
+
+async def test_what_is_missed_while_hints_are_replayed_is_not_forgotten(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(machine_of(3)) as (house, container):
+        house.take_away(0)
+        await house.store.put(container, "o", b"first", HEAD)
+        await trio.sleep(1)
+        has = module.Hints._has
+
+        async def missed_again(self: module.Hints, target: Device, hint: object) -> bool:
+            done = await has(self, target, hint)  # type: ignore[arg-type]
+            if done and target.health.failed is None and target.id == 0 and not monkeypatched:
+                monkeypatched.append(True)
+                house.take_away(0)
+                await house.store.put(container, "o", b"second", HEAD)
+            return done
+
+        monkeypatched: list[bool] = []
+        monkeypatch.setattr(module.Hints, "_has", missed_again)
+        await house.bring_back(0)
+        await trio.sleep(ENOUGH)
+        assert monkeypatched
+        assert await hints_for(house, 0) > 0
+        await house.bring_back(0)
+        await trio.sleep(2 * ENOUGH)
+        assert len(set(await stamps_of(house, container, "o"))) == 1
+
+
+async def test_a_device_that_is_full_gets_what_it_refused_when_it_has_room(autojump_clock: MockClock) -> None:
+    async with opened(machine_of(3)) as (house, container):
+        full = house.devices[2]
+        full._options.reserve_bytes = 1 << 50
+        full.look_for_room()
+        await house.store.put(container, "o", b"data", HEAD)
+        await trio.sleep(100)
+        assert None in await stamps_of(house, container, "o")
+        full._options.reserve_bytes = 0
+        await trio.sleep(2 * SCHEDULE.retry_max)
+        assert len(set(await stamps_of(house, container, "o"))) == 1
+
+
+async def test_a_failed_commit_is_made_good_though_the_device_is_well(autojump_clock: MockClock) -> None:
+    async with opened(machine_of(3)) as (house, container):
+        await trio.sleep(5)
+        last = homes_of(house, container, "o")[-1]
+        house.machine.media[last].fail_syncs = 1
+        await house.store.put(container, "o", b"data", HEAD)
+        await trio.sleep(2 * ENOUGH)
+        assert house.devices[last].health.failed is None
+        assert len(set(await stamps_of(house, container, "o"))) == 1
+
+
+class Hanging:
+    """A worker that never comes to an end."""
+
+    def submit(self, job: object, done: Done) -> None:
+        """It hangs."""
+
+    def close(self) -> None:
+        """As before."""
+
+
+async def test_a_device_that_hangs_is_counted_as_lacking_what_it_does_not_answer(autojump_clock: MockClock) -> None:
+    """Were the program killed then, nothing else would know."""
+    machine = machine_of(3)
+    async with opened(machine) as (house, container):
+        await trio.sleep(5)
+        homes = homes_of(house, container, "o")
+        house.devices[homes[-1]]._committer._worker = Hanging()
+        await house.store.put(container, "o", b"data", HEAD)
+        await trio.sleep(1)
+        assert await hints_for(house, homes[-1]) == 0
+        await trio.sleep(LATE_SECONDS + ENOUGH)
+        assert await hints_for(house, homes[-1]) == 2
+
+
+async def test_what_a_crash_took_of_the_hints_is_found_by_the_doubts(autojump_clock: MockClock) -> None:
+    """The index was not written since. A device that is away at the start as well gets it when it comes."""
+    machine = machine_of(3)
+    async with opened(machine) as (house, container):
+        for device in house.devices.values():
+            device._options.flush_seconds = 1e6
+        await trio.sleep(5)
+        house.take_away(0)
+        await house.store.put(container, "o", b"data", HEAD)
+        await trio.sleep(1)
+    machine.media[0].broken = True
+    async with opened(machine) as (house, container):
+        assert await hints_for(house, 0) > 0
+        machine.media[0].broken = False
+        await house.bring_back(0)
+        await trio.sleep(ENOUGH)
+        assert len(set(await stamps_of(house, container, "o"))) == 1
+
+
+async def test_a_device_that_has_left_the_ring_is_owed_nothing(autojump_clock: MockClock) -> None:
+    async with opened(machine_of(5)) as (house, container):
+        put_out(house, 4)
+        for number in range(50):
+            await house.store.put(container, f"o{number}", b"data", HEAD)
+        await trio.sleep(5)
+        assert await hints_for(house, 4) > 0
+        house.machine.change_ring(lambda builder: builder.remove(4))
+        await house.follow_ring()
+        await trio.sleep(120)
+        assert 4 not in house.store.rows.ring.devices
+        assert await hints_for(house, 4) == 0
+
+
+async def test_what_is_one_loss_from_gone_comes_first(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policies = (Policy(0, "three", replicas=3, default=True), Policy(1, "two", replicas=2))
+    order = []
+    bring = module.Hints._bring_data
+
+    async def note(self: module.Hints, target: Device, data: module._Data) -> None:
+        order.append((data.to_spare, data.key.name))
+        await bring(self, target, data)
+
+    monkeypatch.setattr(module.Hints, "_bring_data", note)
+    async with opened(machine_of(3, policies)) as (house, container):
+        two, _ = await house.store.put_container("a", "two", {}, 1)
+        for number in range(12):
+            await write(house.store, container, f"three {number}", LARGE)
+            await write(house.store, two, f"two {number}", LARGE)
+        await trio.sleep(5)
+        for device in house.devices.values():
+            for packed, row in (await device.walk_rows(b"", 1000))[0]:
+                if row.data_id:
+                    house.store.rows.missed(packed, [0], [device.id])
+        await trio.sleep(ENOUGH)
+        spare = [to_spare for to_spare, _ in order]
+        assert spare == sorted(spare)
+        assert {name[:3] for to_spare, name in order if to_spare == 0} == {b"two"}
+        assert {name[:3] for to_spare, name in order if to_spare == 1} == {b"thr"}
+
+
+async def test_marks_of_uploads_are_not_hinted(autojump_clock: MockClock) -> None:
+    """They are the settler's: one that a commit has removed elsewhere must not come back."""
+    async with opened(machine_of(3)) as (house, container):
+        house.take_away(1)
+        async with house.store.upload(container, "o") as upload:
+            await upload.write(LARGE)
+        await trio.sleep(5)
+        for device in house.devices.values():
+            if device.health.failed is None:
+                assert [key for key, _ in await device.hints(1, b"", 100) if key[:1] == b"r" and b"\0u" in key] == []
+
+
+async def test_a_row_goes_to_replicas_only(autojump_clock: MockClock) -> None:
+    """The layout has changed since the hint was noted."""
+    async with opened(machine_of(4)) as (house, container):
+        name = next(n for n in map(str, range(100)) if 3 not in homes_of(house, container, n))
+        await house.store.put(container, name, b"data", ObjectHead("t"))
+        key, packed = key_of(house, container, name)
+        house.store.rows.missed(packed, [3], homes_of(house, container, name))
+        await trio.sleep(ENOUGH)
+        assert await house.devices[3].find_stamp(packed) is None
+        assert await hints_for(house, 3) == 0
+        assert 3 not in house.store.rows.ring.homes_all(ROWS, key.place)
+        await close(house)

@@ -1,0 +1,242 @@
+"""Layout changes that meet faults: what was deleted stays so, and what is out and removed is not waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from store.core.errors import DeviceError, DrystoneError
+from store.engine.device import Device
+from store.engine.row import index_key
+from store.objects.model import Container
+from store.replicator.rebalance import Rebalancer
+from store.ring import ROWS, Builder
+from tests.replicator.clusters import HEAD, close, exists, key_of, machine_of, opened, put_out, stamps_of
+from tests.simulation.house import House
+
+NAMES = [f"o{number}" for number in range(33)]
+Change = Callable[[Builder], object]
+
+
+async def publish(house: House, change: Change) -> None:
+    house.machine.change_ring(change)
+    await house.follow_ring()
+
+
+async def change_layout(house: House, change: Change) -> None:
+    await publish(house, change)
+    for _ in range(100):
+        await trio.sleep(5)
+        if len(house.store.rows.ring.live) == 1:
+            return
+    pytest.fail("the change did not complete")
+
+
+def weigh(number: int, weight: float) -> Change:
+    return lambda builder: builder.set_weight(number, weight)
+
+
+async def delete_all(house: House, container: Container) -> None:
+    for name in NAMES:
+        await house.store.delete(container, name)
+    await trio.sleep(5)
+    await house.replicator.tombstones.collect_tombstones()
+    await trio.sleep(5)
+
+
+async def test_rows_that_a_device_kept_of_a_lost_partition_do_not_come_back(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device loses partitions, and is interrupted before it has forgotten their rows. What is deleted meanwhile has
+    gone everywhere else when it gets the partitions back."""
+    async with opened(machine_of(4)) as (house, container):
+        for name in NAMES:
+            await house.store.put(container, name, b"data", HEAD)
+        await trio.sleep(5)
+
+        async def interrupted(_self: Rebalancer, _device: Device) -> None:
+            raise DeviceError("no sync")
+
+        monkeypatch.setattr(Rebalancer, "_forget_strangers", interrupted)
+        await change_layout(house, weigh(3, 0.0))
+        stale = [name for name in NAMES if await house.devices[3].find_stamp(key_of(house, container, name)[1])]
+        assert stale
+        await delete_all(house, container)
+        assert await house.devices[0].tombstones(b"", 100), "tombstones went while a device was not clean"
+        # The mechanism below: even were they gone, what the device kept is not believed.
+        await forget_tombstones(house)
+        await change_layout(house, weigh(3, 1.0))
+        await house.settle()
+        assert [name for name in NAMES if await exists(house.store, container, name)] == []
+        monkeypatch.undo()
+        await house.replicator.rebalancer.rebalance()
+        assert not house.store.rows.ring.unclean
+
+
+async def forget_tombstones(house: House) -> None:
+    for device in house.devices.values():
+        for packed, stamp in await device.tombstones(b"", 1000):
+            device.forget_row(packed, stamp)
+
+
+@pytest.mark.parametrize("look", ["scrub", "repair", "decide", "read"])
+async def test_nobody_believes_a_device_that_has_yet_to_sync(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    """Whatever looks at all replicas in the middle of a change: the rows that it kept are newer than nothing."""
+    async with opened(machine_of(4)) as (house, container):
+        for name in NAMES:
+            await house.store.put(container, name, b"data", HEAD)
+        await trio.sleep(5)
+        loops = house.replicator
+
+        async def nothing(*_: object) -> None:
+            """It never comes to it."""
+
+        monkeypatch.setattr(Rebalancer, "_forget_strangers", nothing)
+        await change_layout(house, weigh(3, 0.0))
+        await delete_all(house, container)
+        await forget_tombstones(house)
+        monkeypatch.setattr(Rebalancer, "_sync_layouts", nothing_done)
+        await publish(house, weigh(3, 1.0))
+        for name in NAMES:
+            key, packed = key_of(house, container, name)
+            if look == "repair":
+                await loops.restorer.whole(key)
+            elif look == "decide":
+                assert await house.store.rows.decide(key, packed) is None
+            elif look == "read":
+                assert not await exists(house.store, container, name)
+        if look == "scrub":
+            await loops.scrubber.scrub(None)
+            await loops.repairer.repair_all()
+        for name in NAMES:
+            for device in house.devices.values():
+                assert device.id == 3 or await device.find_stamp(key_of(house, container, name)[1]) is None
+
+
+async def nothing_done(_self: Rebalancer, *_: object) -> int:
+    return 0
+
+
+async def test_a_newer_version_that_was_deleted_for_good_gives_way_to_an_older_one(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock was ahead when the object was made first: what a device kept of it is newer than what was made since."""
+    async with opened(machine_of(4)) as (house, container):
+        monkeypatch.setattr(Rebalancer, "_forget_strangers", nothing_done)
+        rows = house.store.rows
+        far = 3600 * 1_000_000
+        for name in NAMES:
+            key, packed = key_of(house, container, name)
+            await house.store.put(container, name, b"ahead", HEAD)
+            found = await rows.read(key, packed)
+            assert found is not None
+            row = await rows.load(key, packed, found)
+            await rows.write(row._replace(stamp=row.stamp._replace(time_us=row.stamp.time_us + far)), packed)
+        await change_layout(house, weigh(3, 0.0))
+        await delete_all(house, container)
+        await forget_tombstones(house)
+        for name in NAMES:
+            await house.store.put(container, name, b"new", HEAD)
+        await change_layout(house, weigh(3, 1.0))
+        await house.settle()
+        for name in NAMES:
+            async with house.store.open(container, name) as found_now:
+                assert found_now.inline == b"new"
+            assert len(set(await stamps_of(house, container, name))) == 1
+
+
+async def test_a_device_that_is_out_and_removed_holds_no_change_up(autojump_clock: MockClock) -> None:
+    async with opened(machine_of(5)) as (house, container):
+        for name in NAMES:
+            await house.store.put(container, name, b"data", HEAD)
+        await trio.sleep(5)
+        put_out(house, 2)
+        await change_layout(house, lambda builder: builder.remove(2))
+        for name in NAMES:
+            stamps = await stamps_of(house, container, name)
+            assert len(stamps) == 3
+            assert len(set(stamps)) == 1
+
+
+async def test_a_device_that_fails_does_not_keep_others_from_syncing(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(machine_of(4)) as (house, container):
+        for name in NAMES:
+            await house.store.put(container, name, b"data", HEAD)
+        await trio.sleep(5)
+        sync = Rebalancer._sync
+
+        async def fails(self: Rebalancer, layout: object, device: Device) -> int:
+            if device.id == 0:
+                raise DeviceError("no sync")
+            return await sync(self, layout, device)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Rebalancer, "_sync", fails)
+        await publish(house, lambda builder: builder.add(1, 1, "m4", 1.0, "disk4"))
+        await trio.sleep(10)
+        assert house.store.rows.ring.unsynced(2) == {0}
+        monkeypatch.undo()
+        await trio.sleep(100)
+        assert len(house.store.rows.ring.live) == 1
+
+
+async def test_a_device_that_is_out_does_not_count_as_refusing_old_rings(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could not: it comes back and answers by what it knew. The old layout waits for it."""
+    async with opened(machine_of(4)) as (house, _):
+        monkeypatch.setattr(Rebalancer, "_retire_layouts", nothing_done)
+        await publish(house, lambda builder: builder.add(1, 1, "m4", 1.0, "disk4"))
+        await trio.sleep(20)
+        assert house.store.rows.ring.progress.reads == 2
+        house.take_away(1)
+        monkeypatch.undo()
+        await trio.sleep(100)
+        assert house.store.rows.ring.unenforced() == {1}
+        await house.bring_back(1)
+        await trio.sleep(20)
+        assert len(house.store.rows.ring.live) == 1
+
+
+async def test_a_device_refuses_what_was_chosen_by_an_older_ring(autojump_clock: MockClock) -> None:
+    machine = machine_of(4)
+    async with opened(machine) as (house, container):
+        await house.store.put(container, "o", b"data", HEAD)
+        await change_layout(house, lambda builder: builder.add(1, 1, "m4", 1.0, "disk4"))
+        epoch = house.store.rows.ring.epoch
+        key, packed = key_of(house, container, "o")
+        found = await house.store.rows.read(key, packed)
+        assert found is not None
+        row = await house.store.rows.load(key, packed, found)
+        for device in house.devices.values():
+            assert 1 < device.enforced <= epoch
+            older = house.store.rows.prepare(row, packed)._replace(epoch=device.enforced - 1)
+            with pytest.raises(DrystoneError, match="refuses epoch"):
+                device.submit_row(older, lambda _applied, _error: None)
+        enforced = {number: device.enforced for number, device in house.devices.items()}
+        await close(house)
+    async with opened(machine) as (house, _):
+        assert {number: device.enforced for number, device in house.devices.items()} == enforced
+
+
+async def test_rows_are_forgotten_for_good_before_a_device_is_clean(autojump_clock: MockClock) -> None:
+    machine = machine_of(4)
+    async with opened(machine) as (house, container):
+        for name in NAMES:
+            await house.store.put(container, name, b"data", HEAD)
+        await trio.sleep(5)
+        await change_layout(house, weigh(3, 0.0))
+        await house.replicator.rebalancer.rebalance()
+        assert not machine.ring.unclean
+    machine.lose_power()
+    async with opened(machine) as (house, container):
+        for name in NAMES:
+            key = key_of(house, container, name)[0]
+            assert 3 not in house.store.rows.ring.homes_all(ROWS, key.place)
+            assert await house.devices[3].find_stamp(index_key(key)) is None
