@@ -24,6 +24,7 @@ from store.core.errors import (
     InvalidError,
     NotFoundError,
     PreconditionError,
+    QuorumError,
     ReplacedError,
 )
 from store.core.limits import INLINE_BYTES_MAX, NAME_BYTES_MAX
@@ -241,7 +242,12 @@ class DeviceStore:
     ) -> ObjectInfo:
         key, packed = self._key(container, name)
         async with self.rows.turn(packed):
-            found = await self._find(key, packed)
+            try:
+                found = await self._find(key, packed)
+            except QuorumError as error:
+                if condition is not ALWAYS or check is not None or not _only_damage(error):
+                    raise
+                return await self._bury_unseen(container, key, packed)
             info = await self._last_info(key, packed, found, needed=check is not None)
             if not condition.holds(info.etag) or (check is not None and not check(info)):
                 raise PreconditionError(f"the condition does not hold of object {name!r}")
@@ -258,6 +264,14 @@ class DeviceStore:
                 raise
             stamp = Stamp.unpack(found.row.stamp)
             return _info(found.row, Row(key, stamp, 0, 0, 0, 0, b"", b"", encode_headers({}), b""))
+
+    async def _bury_unseen(self, container: Container, key: RowKey, packed: bytes) -> ObjectInfo:
+        """Delete what every replica has damaged in its very index: nothing is known of it but its name. Its data, which
+        no row names any more, are found by the scrubber."""
+        tombstone = Row(key, ZERO, Flag.TOMBSTONE, container.policy, 0, 0, b"", b"", b"", b"")
+        tombstone, _ = await self.rows.write_next(tombstone, packed)
+        stamp = tombstone.stamp
+        return ObjectInfo(key.name.decode(), 0, "", ObjectHead(""), stamp, stamp, container.policy)
 
     async def bury(self, key: RowKey, packed: bytes, row: IndexRow) -> None:
         """Write a tombstone over a row. The caller has the key's turn."""
@@ -437,6 +451,11 @@ def _read_row(at: IndexRow, row: Row) -> tuple[ObjectInfo, Placed | None]:
     head = ObjectHead(summary.content_type, decode_headers(row.detail), summary.listing, at.expires or None)
     info = ObjectInfo(row.key.name.decode(), at.size, summary.etag, head, summary.created, row.stamp, at.policy)
     return info, summary.placed
+
+
+def _only_damage(error: QuorumError) -> bool:
+    """Whether replicas answered, and all that could not tell have damage."""
+    return bool(error.answers) and all(isinstance(answer, DamageError) for answer in error.answers.values())
 
 
 def _nobody() -> None:

@@ -23,7 +23,7 @@ from store.ring import ROWS
 
 SCHEDULE = Schedule(retry=5.0, retry_max=300.0)
 PAGE = 2000
-AT_ONCE = 256
+AT_ONCE = 2000
 """Drops that wait for one writing of the index."""
 
 

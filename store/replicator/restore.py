@@ -187,7 +187,7 @@ class Restorer:
 
 async def _good(device: Device, key: BlockKey) -> bool:
     try:
-        await device.read_block(key)
+        await device.verify_block(key)
     except DrystoneError:
         return False
     return True

@@ -1,0 +1,78 @@
+"""Settling: data of an upload are dropped only when every replica is known to refuse its commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from store.core.countdown import Countdown
+from store.core.stamp import Stamp
+from store.engine.row import Flag, index_key
+from store.objects.store import DeviceStore, ObjectUpload
+from store.objects.upload import mark_row
+from store.replicator import settle
+from tests.replicator.clusters import machine_of, opened, put_out
+from tests.simulation.limits import BLOCK_BYTES
+
+LARGE = Random(1).randbytes(3 * BLOCK_BYTES)
+
+
+async def test_an_abort_mark_that_did_not_take_effect_is_not_taken_for_one_that_did(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mark of the upload was written by a clock that is ahead: an abort mark by ours is older than that."""
+    async with opened(machine_of(3)) as (house, container):
+        await trio.sleep(5)
+        rows = house.store.rows
+        async with house.store.upload(container, "o") as upload:
+            assert isinstance(upload, ObjectUpload)
+            await upload.write(LARGE)
+            await upload.digest()
+            data_id, mark = upload._data.data_id, mark_row(upload._key, upload._data.data_id)
+            ahead = Stamp(rows.stamps.next().time_us + 3600 * 1_000_000, 9)
+            written = Countdown()
+            for device in house.devices.values():
+                written.add()
+                device.submit_row(rows.prepare(mark._replace(stamp=ahead)), lambda _, error: written.done(error))
+            await written.wait()
+            in_force = []
+
+            class Watched(settle.Drop):
+                def __init__(self, store: DeviceStore, data_id: bytes, places: Iterable[int]) -> None:
+                    for device in store.devices.values():
+                        row = device.view.row(index_key(mark.key))
+                        in_force.append(row is not None and bool(row.flags & Flag.ABORT))
+                    super().__init__(store, data_id, places)
+
+            monkeypatch.setattr(settle, "Drop", Watched)
+        await trio.sleep(20)
+        assert in_force == [True] * 3
+        for device in house.devices.values():
+            assert not await device.has_blocks(data_id)
+
+
+async def test_nothing_is_dropped_while_a_replica_cannot_be_asked(autojump_clock: MockClock) -> None:
+    async with opened(machine_of(4)) as (house, container):
+        await trio.sleep(5)
+        async with house.store.upload(container, "o") as upload:
+            assert isinstance(upload, ObjectUpload)
+            await upload.write(LARGE)
+            await upload.digest()
+            data_id, key = upload._data.data_id, upload._key
+            home = house.store.rows.ring.homes_all(0, key.place)[2]
+            put_out(house, home)
+        await trio.sleep(1000)
+        for device in house.devices.values():
+            if device.id in upload._data.placement.placed.devices and device.id != home:  # type: ignore[union-attr]
+                assert await device.has_blocks(data_id)
+        assert house.replicator.settler.targets() == [key]
+        await house.bring_back(home)
+        await trio.sleep(1000)
+        assert house.replicator.settler.targets() == []
+        for device in house.devices.values():
+            assert not await device.has_blocks(data_id)
+            assert await device.find_row(index_key(mark_row(key, data_id, Flag.ABORT).key)) is None
