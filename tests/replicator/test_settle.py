@@ -15,6 +15,7 @@ from store.engine.row import Flag, index_key
 from store.objects.store import DeviceStore, ObjectUpload
 from store.objects.upload import mark_row
 from store.replicator import settle
+from store.replicator.drop import Drop
 from tests.replicator.clusters import machine_of, opened, put_out
 from tests.simulation.limits import BLOCK_BYTES
 
@@ -41,7 +42,7 @@ async def test_an_abort_mark_that_did_not_take_effect_is_not_taken_for_one_that_
             await written.wait()
             in_force = []
 
-            class Watched(settle.Drop):
+            class Watched(Drop):
                 def __init__(self, store: DeviceStore, data_id: bytes, places: Iterable[int]) -> None:
                     for device in store.devices.values():
                         row = device.view.row(index_key(mark.key))
