@@ -125,3 +125,14 @@ class BlockTable:
     def drop(self, packed: bytes, entry: IndexBlock) -> None:
         self._entries.put(packed, None)
         self._release(entry)
+
+    def drop_all(self, data_id: bytes) -> None:
+        """Drop all blocks of these data. Of one whose entry is damaged nothing is known but its name: that goes, and
+        the space of its record stays in use until the index is made anew."""
+        prefix = codec.data_prefix(data_id)
+        for key, value in self._entries.range(prefix, prefix + b"\xff" * 6, _ALL):
+            try:
+                self.drop(key, codec.decode_value(key, value))
+            except DamageError as error:
+                self._on_damage(key, str(error))
+                self._entries.put(key, None)

@@ -134,6 +134,7 @@ class Device:
         self._wake = trio.Event()
         self._crowded = trio.Event()
         self._making_spare = False
+        self._token = trio.lowlevel.current_trio_token()
         self.full = False
         self._checked_free = 0
         self.stuck: dict[int, int] = {}
@@ -510,8 +511,7 @@ class Device:
         """Drop all blocks of these data; `done` is called when that is durable and their space is on its way back."""
         if self.health.failed is not None:
             raise self.health.failed
-        for packed, entry in self.blocks.of(data_id):
-            self.blocks.drop(packed, entry)
+        self.blocks.drop_all(data_id)
         if not self._flusher.dropped(data_id, done):
             self._bulk.sync(self._bulk.losses, lambda _error: self._changed())
         self._changed()
@@ -611,8 +611,10 @@ class Device:
         return not self.full
 
     def _fail(self, error: DrystoneError) -> None:
-        self.health.failed = DeviceError(f"device {self.id} is out: {error}")
+        """Take the device out. May be called by its workers as well as on the loop."""
+        failed = self.health.failed = DeviceError(f"device {self.id} is out: {error}")
         log.error("device is out", device=self.id, error=str(error))
+        self._token.run_sync_soon(self._flusher.abandon, failed)
 
     def _index_broken(self, damage: DamageError) -> None:
         """May be called by the index worker as well as on the loop."""

@@ -54,6 +54,12 @@ class Flusher:
         self._doomed[data_id] = submitted
         return False
 
+    def abandon(self, error: DrystoneError) -> None:
+        """The device is out: the index will not say any more that something was dropped."""
+        drops, self._drops = self._drops, []
+        for _, done in drops:
+            done(error)
+
     def doomed(self, data_id: bytes, number: int) -> bool:
         """Whether the block of this number came too late, since its data were dropped."""
         return number <= self._doomed.get(data_id, 0)

@@ -9,7 +9,6 @@ import trio
 
 from store.core.errors import ConflictError, DrystoneError, QuorumError
 from store.engine.device import Device, RowWrite
-from store.engine.row import Row
 from store.engine.view import Applied
 from store.ring import quorum
 
@@ -17,9 +16,10 @@ from store.ring import quorum
 class Ballot:
     """Used once. `on_ended` is called when the last home has answered, which may be long after the write has."""
 
-    def __init__(self, sets: tuple[tuple[int, ...], ...], packed: bytes, on_ended: Callable[[Ballot], None]) -> None:
+    def __init__(self, sets: tuple[tuple[int, ...], ...], write: RowWrite, on_ended: Callable[[Ballot], None]) -> None:
         self._sets = sets
-        self.packed = packed
+        self.row, self.packed = write.row, write.packed_key
+        self._write = write
         self._on_ended = on_ended
         self._homes: tuple[int, ...] = ()
         self._applied: dict[int, Applied] = {}
@@ -27,11 +27,11 @@ class Ballot:
         self._open = 0
         self._task: trio.lowlevel.Task | None = None
 
-    async def write(self, write: RowWrite, devices: Mapping[int, Device], *, new: bool) -> Applied:
+    async def write(self, devices: Mapping[int, Device], *, new: bool) -> Applied:
         """What became of the row at a quorum of every layout. Raises as `Rows.write`."""
         homes = self._sets[0] if len(self._sets) == 1 else tuple(dict.fromkeys(h for s in self._sets for h in s))
         self._homes = homes
-        admitting = self._admitting(write.row, homes, devices)
+        admitting = self._admitting(homes, devices)
         if admitting or new:
             homes = admitting
         else:
@@ -39,7 +39,7 @@ class Ballot:
         self._open = len(homes) + 1  # held until all are asked: answers may come at once
         for home in homes:
             try:
-                devices[home].submit_row(write, partial(self._answered, home))
+                devices[home].submit_row(self._write, partial(self._answered, home))
             except (KeyError, DrystoneError) as error:
                 self._failures[home] = error
                 self._open -= 1
@@ -67,12 +67,12 @@ class Ballot:
             tuple(h for h in self._homes if h not in self._applied and h not in self._failures) if self._applied else ()
         )
 
-    def _admitting(self, row: Row, homes: tuple[int, ...], devices: Mapping[int, Device]) -> tuple[int, ...]:
+    def _admitting(self, homes: tuple[int, ...], devices: Mapping[int, Device]) -> tuple[int, ...]:
         """The homes that take the row now: none, where they are too few."""
         admitting = []
         for home in homes:
             try:
-                devices[home].admit_row(row)
+                devices[home].admit_row(self.row)
             except (KeyError, DrystoneError) as error:
                 self._failures[home] = error
             else:

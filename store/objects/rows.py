@@ -60,6 +60,8 @@ class Rows:
         """How often a device did not take a row or data, be it out or full: the others have what it lacks."""
         self.on_missed: Callable[[bytes, Iterable[int], Iterable[int]], None] = _nobody_hints
         """Called with a row's packed key, the homes that lack its newest version or data, and those that have it."""
+        self.on_mark_left: Callable[[RowKey, bytes], None] = _nobody_settles
+        """Called with (target, data id) of an upload whose commit did not reach all homes: these may keep its mark."""
         self.on_rewritten: Callable[[bytes], None] = _nobody_remembers
         """Called with the packed key of a row that is brought to a home other than by its writer."""
         self._ballots: dict[Ballot, float] = {}
@@ -242,9 +244,10 @@ class Rows:
         ring = self.ring
         self._writing[ring.epoch] += 1
         try:
-            ballot = Ballot(ring.write_sets(ROWS, row.key.place), packed, self._ended)
+            write = prepare(row, ring.epoch, packed)
+            ballot = Ballot(ring.write_sets(ROWS, row.key.place), write, self._ended)
             self._ballots[ballot] = trio.current_time()
-            return await ballot.write(prepare(row, ring.epoch, packed), self.devices, new=new)
+            return await ballot.write(self.devices, new=new)
         finally:
             self._writing[ring.epoch] -= 1
             if not self._writing[ring.epoch]:
@@ -257,6 +260,8 @@ class Rows:
         lacking = ballot.lacking()
         if lacking:
             self.missed(ballot.packed, lacking, ballot.having())
+            if ballot.row.flags & Flag.GUARD:
+                self.on_mark_left(ballot.row.key, ballot.row.data_id)
 
     def missed(self, packed: bytes, lacking: Iterable[int], having: Iterable[int]) -> None:
         """Some homes did not take what they should have of a row, or of its data."""
@@ -406,6 +411,10 @@ def _same(first: list[IndexRow], second: list[IndexRow]) -> bool:
 
 def _nobody_hints(_packed: bytes, _lacking: Iterable[int], _having: Iterable[int]) -> None:
     """No daemon listens."""
+
+
+def _nobody_settles(_target: RowKey, _data_id: bytes) -> None:
+    """No daemon listens: the mark is found at the next start."""
 
 
 def _nobody_remembers(_packed: bytes) -> None:

@@ -43,7 +43,7 @@ class Settler:
         self._daemon = Daemon(progress.loop("settle uploads"), Schedule(), self._round)
         self._targets: dict[bytes, RowKey] = {}
         self._open = Retries[bytes](RETRY_SECONDS, RETRY_SECONDS_MAX)
-        store.on_unsettled = self.add
+        store.on_unsettled = store.rows.on_mark_left = self.add
 
     def add(self, target: RowKey, data_id: bytes) -> None:
         """This upload will not be committed any more by anyone who knows its outcome."""

@@ -16,7 +16,9 @@ What it may do to data, all of it drawn from one seed:
   range that is overwritten can be read again.
 - **A full disk**: `capacity` bounds the sum of all files; `write` and `allocate` beyond it raise ENOSPC, a write after
   having been done in part.
-- **A dead disk** (`broken`): every operation raises EIO.
+- **A dead disk** (`broken`): every operation raises EIO. One that was **taken away** (`gone`) does so for this process
+  alone; another may have the medium meanwhile.
+- **A disk that hangs**: while its `gate` is shut, jobs of its workers do not begin.
 - `punch` reads as zeros from then on, but like any write it may be undone by a power loss.
 
 A `SimMedium` is what survives; a `SimDisk` is that medium in the hands of one process; it ends with its supply.
@@ -32,7 +34,7 @@ from random import Random
 from store.core.direct import Buffer
 from store.core.errors import DamageError
 from tests.simulation.supply import PowerLoss, Supply
-from tests.simulation.worker import SimWorker, Turns
+from tests.simulation.worker import Gate, SimWorker, Turns
 
 SECTOR = 512
 
@@ -139,6 +141,16 @@ class SimMedium:
         """Make a range raise EIO until it is overwritten."""
         self.names[name].unreadable.append((start, stop))
 
+    def copy(self) -> SimMedium:
+        """As it reads now, durable: the disk is pulled, and lies in a drawer."""
+        copy = SimMedium(Random(self.random.getrandbits(64)), self.capacity)
+        copy.folders = set(self.folders)
+        for name, inode in self.names.items():
+            copy.names[name] = SimInode()
+            copy.names[name].put(0, inode.now)
+        copy.settle()
+        return copy
+
     def wipe(self) -> None:
         """An empty disk is put in place of this one."""
         self.names.clear()
@@ -235,6 +247,7 @@ class SimDisk:
         """Whether the cut came at an operation of this disk."""
         self.gone = False
         """Whether the medium was taken away: whatever is done from then on fails, and does nothing."""
+        self.gate = Gate()
 
     def step(self, what: str) -> None:
         was_dead = self.supply.dead
@@ -295,7 +308,7 @@ class SimDisk:
         return max(0, self.medium.capacity - self.medium.used())
 
     def worker(self, name: str) -> SimWorker:
-        return SimWorker(self._turns)
+        return SimWorker(self._turns, self.gate)
 
 
 def _rename(names: dict[str, SimInode], name: str, other: str, inode: SimInode | None) -> None:

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
 
+from tests.simulation.composed.run import ComposedRun
 from tests.simulation.engine_workload import EngineRun
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.object_workload import ObjectsRun
@@ -19,6 +20,7 @@ from tests.simulation.slow_workload import SlowRun
 from tests.simulation.world import quiet
 
 WORKLOADS: dict[str, Callable[[int], str]] = {
+    "composed": lambda seed: ComposedRun(seed).explore(),
     "engine": lambda seed: EngineRun(seed).explore(),
     "objects": lambda seed: ObjectsRun(seed).explore(),
     "slow": lambda seed: SlowRun(seed).explore(),

@@ -44,6 +44,10 @@ class Machine:
         """Made with the first house."""
         self.replaced: set[int] = set()
         """Devices that are new in place of lost ones, or added later."""
+        self.absent: set[int] = set()
+        """Devices whose disks are not there at the moment."""
+        self.incarnations: dict[int, bytes] = {}
+        """What the registry knows of devices: a disk of another incarnation is not to be believed."""
 
     def change_ring(self, change: Callable[[Builder], object]) -> None:
         """Publish another layout, with media for devices that are new."""
@@ -61,6 +65,11 @@ class Machine:
         self.media[number].wipe()
         self.indexes[number].wipe()
         self.replaced.add(number)
+        self.incarnations.pop(number, None)
+
+    def swap(self, number: int, medium: SimMedium, index: IndexMedium) -> None:
+        """Another disk takes the place of this one."""
+        self.media[number], self.indexes[number] = medium, index
 
     @property
     def faulty(self) -> bool:
@@ -112,11 +121,14 @@ class House:
         disk = device._disk
         assert isinstance(disk, SimDisk)
         disk.gone = True
+        disk.gate.open()
+        self.machine.absent.add(number)
         device._fail(DeviceError("it was taken away"))
         self.running[number].cancel()
 
     async def bring_back(self, number: int) -> bool:
         """It is opened anew, if its disk can be read."""
+        self.machine.absent.discard(number)
         device = await _open_device(self.machine, number, self.supply, self.turns)
         if device is None:
             return False
@@ -188,23 +200,24 @@ def _index_of(machine: Machine, number: int, disk: SimDisk) -> Callable[[], SimI
 
 async def _open_device(machine: Machine, number: int, supply: Supply, turns: Turns) -> Device | None:
     """The device, or None where its disk is broken."""
+    if number in machine.absent:
+        return None
     disk = SimDisk(machine.media[number], supply, turns)
     index = _index_of(machine, number, disk)
     options = Options(LOG_BYTES, 0)
+    random = SeededRandom(machine.random)
     try:
-        return await open_device(
-            number,
-            CLUSTER,
-            disk,
-            index,
-            options,
-            replaces=number in machine.replaced,
-            random=SeededRandom(Random(number)),
+        device = await open_device(
+            number, CLUSTER, disk, index, options, replaces=number in machine.replaced, random=random
         )
+        if machine.incarnations.setdefault(number, device.incarnation) != device.incarnation:
+            machine.incarnations[number] = device.incarnation
+            await device.set_trusted(trusted=False)
     except (OSError, DrystoneError):
         if not machine.media[number].broken:
             raise
         return None
+    return device
 
 
 def _with_daemons(

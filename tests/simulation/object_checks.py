@@ -5,10 +5,13 @@ from __future__ import annotations
 from store.core.errors import NotFoundError
 from store.engine.block import parse_key
 from store.engine.check import check_device
-from store.engine.row import SYSTEM, decode_value
+from store.engine.device import Device
+from store.engine.row import SYSTEM, decode_value, key_shard
 from store.objects.model import Container, ListingQuery, ObjectEntry
 from store.objects.rowcodec import decode_object
 from store.objects.store import DeviceStore
+from store.replicator.restore import Restorer
+from store.ring import ROWS
 from tests.simulation.engine_checks import EVERYTHING, WrongError
 from tests.simulation.house import House
 from tests.simulation.object_model import Register, Value, find
@@ -89,6 +92,37 @@ async def _check_usage(store: DeviceStore, container: Container, shown: list[Val
         raise WrongError(f"{container.name} counts {usage}, but has {count} objects and {size} bytes")
 
 
+async def lacking(house: House) -> list[str]:
+    """Rows and blocks that a replica or a device should have and has not, hints not yet replayed, and damage."""
+    found = []
+    store = house.store
+    ring = store.rows.ring
+    devices = {number: device for number, device in house.devices.items() if device.health.failed is None}
+    for device in devices.values():
+        found += [f"device {device.id} keeps hints for {number}" for number in await device.hinted()]
+        found += [f"device {device.id}: {problem}" for problem in await problems_of(device)]
+        for packed, row in (await device.walk_rows(b"", EVERYTHING))[0]:
+            place = key_shard(packed)[0]
+            if row.name[:1] == SYSTEM or device.id not in ring.in_sync(ROWS, place):
+                continue
+            for home in ring.in_sync(ROWS, place):
+                there = devices.get(home)
+                stamp = None if there is None else await there.find_stamp(packed)
+                if stamp is None or stamp < row.stamp:
+                    found.append(f"device {home} has not row {row.name!r} of device {device.id}")
+            placed = Restorer.placed(row)
+            if placed is None:
+                continue
+            blocks = -(-row.size // placed.block_bytes)
+            for position, number in enumerate(placed.devices):
+                if number in devices and number in ring.devices:
+                    held = set(await devices[number].has_blocks(row.data_id))
+                    wanted = {(block, position if placed.k else 0) for block in range(blocks)}
+                    if not wanted <= held:
+                        found.append(f"device {number} has not blocks {wanted - held} of {row.name!r}")
+    return found
+
+
 def check_nothing_left(house: House) -> None:
     """After the daemons: no notes, no marks, no tombstones, and no block that no row names."""
     named: set[tuple[int, bytes]] = set()
@@ -105,6 +139,7 @@ def check_nothing_left(house: House) -> None:
         view = device.view
         for what, left in (
             ("garbage", view.garbage(b"", EVERYTHING)),
+            ("hints", device._hints.devices()),
             ("uploads", view.uploads(b"", EVERYTHING)),
             ("tombstones", view.tombstones(b"", EVERYTHING)),
         ):
@@ -119,8 +154,23 @@ def check_nothing_left(house: House) -> None:
 async def check_devices(house: House) -> None:
     """Each device by itself."""
     for device in house.devices.values():
-        report = await check_device(device)
-        if report.problems:
-            raise WrongError(f"device {device.id}: " + "; ".join(report.problems))
-        if device.health.damages or not device.trusted:
+        problems = await problems_of(device)
+        if problems:
+            raise WrongError(f"device {device.id}: " + "; ".join(problems))
+        if not device.trusted:
+            raise WrongError(f"device {device.id} is not trusted")
+        if device.health.damages and not LEAKS.allowed:
             raise WrongError(f"device {device.id}: damage where there is none: {device.health.damage}")
+
+
+class LEAKS:
+    """Where entries of an index were damaged, the space of their records is known to nobody, and stays in use until the
+    index is made anew: then more is noted than counted."""
+
+    allowed = False
+
+
+async def problems_of(device: Device) -> list[str]:
+    """What a check of one device finds."""
+    problems = (await check_device(device)).problems
+    return [problem for problem in problems if not (LEAKS.allowed and problem.startswith("segment "))]

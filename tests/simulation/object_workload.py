@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from random import Random
 
 import trio
@@ -39,6 +40,8 @@ class ObjectsRun:
         self.locks: dict[tuple[str, str], trio.Lock] = {}
         self.settled = False
         """Whether the last life ended with everything whole."""
+        self.expiring = 0.15
+        """The share of small objects that expire soon."""
 
     def explore(self) -> str:
         """Live some lives; the event digest. Raises WrongError where a promise is broken."""
@@ -159,6 +162,15 @@ class ObjectsRun:
         if self.supply.dead:
             raise PowerLoss
 
+    def does(self, client: Client) -> list[Callable[[], Awaitable[None]]]:
+        """What clients do, as often as it stands here."""
+        does = [client.put] * 5 + [client.upload] * 4 + [client.read] * 4 + [client.delete] * 3 + [client.update] * 2
+        return [*does, *[client.copy] * 3, client.abort, client.list, client.rest, client.race, client.put_if]
+
+    def tolerates(self, error: DrystoneError) -> bool:
+        """Whether a request may end so now."""
+        return self.machine.faulty or isinstance(error, CallerError)
+
     def value(self, size: int, expires_at: int | None = None) -> Value:
         self.values += 1
         return Value(str(self.values), self.values, size, expires_at)
@@ -175,15 +187,14 @@ class Client:
         self._random = Random(run.random.getrandbits(64))
 
     async def work(self, steps: int) -> None:
-        does = [self._put] * 5 + [self._upload] * 4 + [self._read] * 4 + [self._delete] * 3 + [self._update] * 2
-        does += [self._copy] * 3 + [self._abort, self._list, self._rest, self._race, self._put_if]
+        does = self._run.does(self)
         for _ in range(steps):
             try:
                 await self._random.choice(does)()
             except DrystoneError as error:
                 self._run.digest.add(type(error).__name__)
                 self._run.look_alive()
-                if not self._run.machine.faulty and not isinstance(error, CallerError):
+                if not self._run.tolerates(error):
                     raise
             self._run.look_alive()
 
@@ -197,9 +208,9 @@ class Client:
     def _head(self, value: Value) -> ObjectHead:
         return ObjectHead("text/plain", {"mark": value.mark}, {}, value.expires_at)
 
-    async def _put(self, condition: Condition = ALWAYS) -> None:
+    async def put(self, condition: Condition = ALWAYS) -> None:
         container, name, register = self._pick()
-        expires = int(now()) + self._random.randint(1, 5) if self._random.random() < 0.15 else None
+        expires = int(now()) + self._random.randint(1, 5) if self._random.random() < self._run.expiring else None
         value = self._run.value(self._random.choice([0, 1, 500, INLINE_BYTES]), expires)
         async with self._turn(container, name):
             register.begin(value)
@@ -211,10 +222,10 @@ class Client:
             self._run.look_alive()
             register.did(value)
 
-    async def _put_if(self) -> None:
-        await self._put(Condition(none_match=frozenset("*")))
+    async def put_if(self) -> None:
+        await self.put(Condition(none_match=frozenset("*")))
 
-    async def _upload(self) -> None:
+    async def upload(self) -> None:
         container, name, register = self._pick()
         value = self._run.value(self._size())
         async with self._turn(container, name):
@@ -225,7 +236,7 @@ class Client:
                 self._run.look_alive()
                 register.did(value)
 
-    async def _copy(self) -> None:
+    async def copy(self) -> None:
         """Another object with the same data: shared with the source, or written anew."""
         container, name, register = self._pick()
         _, source_name, source = self._pick(container)
@@ -262,7 +273,7 @@ class Client:
         for start in range(0, len(data), step):
             await upload.write(data[start : start + step])  # type: ignore[attr-defined]
 
-    async def _abort(self) -> None:
+    async def abort(self) -> None:
         container, name, _ = self._pick()
         async with self._store.upload(container, name) as upload:
             if self._random.random() < 0.3:
@@ -275,7 +286,7 @@ class Client:
             if self._random.random() < 0.5:
                 await upload.digest()
 
-    async def _read(self) -> None:
+    async def read(self) -> None:
         container, name, register = self._pick()
         allowed, since = register.reading(), now()
         try:
@@ -287,7 +298,7 @@ class Client:
         if mark is not None and value is not None and (value.expires_at or 1 << 60) <= since:
             raise WrongError(f"{name} had expired")
 
-    async def _delete(self) -> None:
+    async def delete(self) -> None:
         container, name, register = self._pick()
         async with self._turn(container, name):
             register.begin(None)
@@ -302,7 +313,7 @@ class Client:
             judge_mark(name, register, info.head.headers["mark"])
             register.did(None)
 
-    async def _update(self) -> None:
+    async def update(self) -> None:
         container, name, register = self._pick()
         async with self._turn(container, name):
             shown: list[str] = []
@@ -321,14 +332,14 @@ class Client:
             self._run.look_alive()
             register.did(begun[-1])
 
-    async def _list(self) -> None:
+    async def list(self) -> None:
         container = self._random.choice(self._containers)
         await self._store.list_objects(container, ListingQuery(limit=5, reverse=self._random.random() < 0.5))
 
-    async def _rest(self) -> None:
+    async def rest(self) -> None:
         await trio.sleep(self._random.choice([0.01, 0.5, 2.0]))
 
-    async def _race(self) -> None:
+    async def race(self) -> None:
         """Several make the same object if there is none: one of them may win."""
         container, name, register = self._pick()
         condition = Condition(none_match=frozenset("*"))

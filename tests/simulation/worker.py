@@ -58,11 +58,32 @@ class Turns:
         return trio.lowlevel.Abort.SUCCEEDED
 
 
+class Gate:
+    """Lets jobs through, or holds them up for as long as it is shut: a device that hangs, or is slow."""
+
+    def __init__(self) -> None:
+        self.shut = False
+        self._waiting: list[Callable[[], None]] = []
+
+    def hold(self, call: Callable[[], None]) -> bool:
+        """Whether the call has to wait until the gate opens."""
+        if self.shut:
+            self._waiting.append(call)
+        return self.shut
+
+    def open(self) -> None:
+        self.shut = False
+        waiting, self._waiting = self._waiting, []
+        for call in waiting:
+            call()
+
+
 class SimWorker:
     """Keeps the contract of `store.core.worker.Worker`."""
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: Turns, gate: Gate | None = None) -> None:
         self._turns = turns
+        self._gate = gate or Gate()
         self._jobs: deque[tuple[Callable[[], object], Done]] = deque()
         self._busy = False
 
@@ -76,6 +97,8 @@ class SimWorker:
         if not self._jobs:
             self._busy = False
             return
+        if self._gate.hold(self._next):
+            return
         job, done = self._jobs.popleft()
         result = outcome.capture(job)
 
@@ -87,5 +110,6 @@ class SimWorker:
         self._turns.later(self._next, self._turns.random.randint(1, TURNS_MAX))
 
     def close(self) -> None:
+        self._gate.open()
         while self._jobs:
             self._next()

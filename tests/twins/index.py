@@ -21,6 +21,11 @@ class IndexMedium:
     def wipe(self) -> None:
         self.entries.clear()
 
+    def copy(self) -> IndexMedium:
+        copy = IndexMedium()
+        copy.entries = SortedDict(self.entries)
+        return copy
+
 
 def _no_step(_what: str) -> None:
     """No fault comes."""

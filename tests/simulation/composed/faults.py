@@ -1,0 +1,139 @@
+"""Faults of one device. Each is a course of its own: it begins, lasts, and ends; what it leaves is for the daemons."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import trio
+
+from tests.simulation.composed.trouble import Trouble
+
+
+class Fault(NamedTuple):
+    """`harms` says that the device may lack what was acknowledged, or does not answer for long; `damages` that only who
+    reads everything finds out."""
+
+    strike: Callable[[Trouble], Awaitable[None]]
+    harms: bool = True
+    damages: bool = False
+
+
+async def absent(trouble: Trouble) -> None:
+    """It is pulled out, and put back a while later; what it had not synced may be lost."""
+    trouble.take_away()
+    await trio.sleep(trouble.random.choice([0.2, 3, 40, 700]))
+    if trouble.random.random() < 0.4:
+        trouble.medium.lose_power()
+    await trouble.bring_back()
+
+
+async def dead(trouble: Trouble) -> None:
+    """Every operation fails for a while."""
+    trouble.medium.broken = True
+    await trio.sleep(trouble.random.choice([0.5, 5, 60]))
+    trouble.medium.broken = False
+    trouble.take_away()
+    await trouble.bring_back()
+
+
+async def flipped(trouble: Trouble) -> None:
+    """Bits of its records change, and of entries of its index."""
+    medium, random = trouble.medium, trouble.random
+    for name in medium.files(".log") + medium.files(".bulk"):
+        used = len(medium.names[name].now.rstrip(b"\0"))
+        for _ in range(random.randint(0, 4)):
+            if used > 4096:
+                medium.flip(name, random.randrange(4096, used), 1 << random.randrange(8))
+    entries = trouble.index.entries
+    checked = [key for key in entries if key[:1] in (b"r", b"d")]
+    for key in random.sample(checked, min(len(checked), random.randint(0, 3))):
+        value = bytearray(entries[key])
+        value[random.randrange(len(value))] ^= 1 << random.randrange(8)
+        entries[key] = bytes(value)
+    await trio.sleep(random.random())
+
+
+async def index_lost(trouble: Trouble) -> None:
+    """Its index is gone, and made anew from the log."""
+    trouble.take_away()
+    trouble.medium.settle()
+    trouble.index.wipe()
+    await trouble.bring_back()
+
+
+async def wiped(trouble: Trouble) -> None:
+    """An empty disk takes its place."""
+    trouble.take_away()
+    await trio.sleep(trouble.random.choice([0.1, 5]))
+    trouble.machine.wipe(trouble.number)
+    await trouble.bring_back()
+
+
+async def stale(trouble: Trouble) -> None:
+    """An empty disk takes its place, and lives; then the old one is put back."""
+    trouble.take_away()
+    old = trouble.medium.copy(), trouble.index.copy()
+    trouble.machine.wipe(trouble.number)
+    await trouble.bring_back()
+    await trouble.made_whole()
+    await trio.sleep(trouble.random.choice([1, 70, 200]))
+    trouble.take_away()
+    trouble.machine.swap(trouble.number, *old)
+    await trouble.bring_back()
+
+
+async def failed_sync(trouble: Trouble) -> None:
+    """A sync fails, or two in a row: then it is out, and opened anew."""
+    trouble.medium.fail_syncs = trouble.random.randint(1, 2)
+    await trio.sleep(trouble.random.choice([1, 10]))
+    trouble.medium.fail_syncs = 0
+    if trouble.device.health.failed is not None:
+        trouble.take_away()
+        await trouble.bring_back()
+
+
+async def full(trouble: Trouble) -> None:
+    """There is no room any more; then there is."""
+    medium = trouble.medium
+    medium.capacity = medium.used() + trouble.random.choice([0, 1000, 100_000])
+    try:
+        await trio.sleep(trouble.random.choice([1, 20]))
+    finally:
+        medium.capacity = 1 << 40
+
+
+async def slow(trouble: Trouble) -> None:
+    """It does not keep pace."""
+    gate = trouble.gate
+    for _ in range(trouble.random.randint(1, 20)):
+        gate.shut = True
+        try:
+            await trio.sleep(trouble.random.choice([0.05, 0.3, 2]))
+        finally:
+            gate.open()
+        await trio.sleep(trouble.random.random() / 5)
+
+
+async def hangs(trouble: Trouble) -> None:
+    """It answers nothing for long, and then everything."""
+    gate = trouble.gate
+    gate.shut = True
+    try:
+        await trio.sleep(trouble.random.choice([6, 30, 90]))
+    finally:
+        gate.open()
+
+
+FAULTS: dict[str, Fault] = {
+    "absent": Fault(absent),
+    "dead": Fault(dead),
+    "flipped": Fault(flipped, damages=True),
+    "index lost": Fault(index_lost),
+    "wiped": Fault(wiped),
+    "stale": Fault(stale),
+    "failed sync": Fault(failed_sync),
+    "hangs": Fault(hangs),
+    "full": Fault(full, harms=False),
+    "slow": Fault(slow, harms=False),
+}

@@ -1,0 +1,312 @@
+"""One seed: some lives of a store in which everything comes together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from random import Random
+from unittest import mock
+
+import trio
+
+from store.core.errors import CallerError, ConflictError, DrystoneError
+from store.objects.model import Container, Policy
+from tests.simulation.composed.containers import ContainerClient, ContainerModel
+from tests.simulation.composed.faults import FAULTS
+from tests.simulation.composed.layouts import CHANGES, Choice
+from tests.simulation.composed.trouble import Trouble
+from tests.simulation.engine_checks import WrongError
+from tests.simulation.house import House, Machine, open_house
+from tests.simulation.limits import small_limits
+from tests.simulation.object_checks import LEAKS, check_devices, check_nothing_left, check_objects, lacking
+from tests.simulation.object_workload import ACCOUNT, Client, ObjectsRun
+from tests.simulation.supply import Supply
+from tests.simulation.world import SimClock, run
+
+HOUR_US = 3600 * 1_000_000
+SKEWS_US = [0, 0, 0, -5_000_000, 5_000_000, -HOUR_US, HOUR_US, 12 * 365 * 24 * HOUR_US]
+QUIET_S = 125.0
+"""So long after the last fault every row is at full replication, without a scrub."""
+
+ENTERED: Counter[str] = Counter()
+"""How often each kind of event was entered, in this process."""
+
+
+class ComposedRun(ObjectsRun):
+    """One seed of the exploration."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        random = self.random
+        policies = [Policy(0, "copies", default=True), Policy(1, "code", k=2, m=1, codec="zfec")]
+        if random.random() < 0.3:
+            policies.append(Policy(2, "two", replicas=2))
+        self.machine = Machine(random, random.choice([3, 4, 4, 5, 6]), policies)
+        self.faults = _some(random, sorted(FAULTS))
+        self.changes = _some(random, sorted(CHANGES)) if random.random() < 0.7 else []
+        self.clocks = random.random() < 0.4
+        self.expiring = 0.0 if self.clocks else 0.15
+        self.overtaking = random.random() < 0.3
+        """Whether a change may be published before the one before is done."""
+        self.kinds = [*_some(random, [name for name in KINDS if name != "put"]), "put"]
+        self.boxes = [ContainerModel(f"box {number}") for number in range(2)] if random.random() < 0.6 else []
+        self.harmed: int | None = None
+        """The one device that is away, or may lack what it acknowledged."""
+        self.active: Counter[str] = Counter()
+        """Faults at work."""
+        self.damaged = False
+        """Whether anything was damaged in this life that only a scrub finds."""
+
+    def explore(self) -> str:
+        with small_limits(), mock.patch.object(LEAKS, "allowed", "flipped" in self.faults):
+            for _ in range(self.random.randint(0, 3)):
+                self._live(self.random.randint(200, 6000), self.random.randint(5, 40))
+            self._live(None, self.random.randint(10, 40))
+            self._live(None, 0)
+        return self.digest.value()
+
+    def does(self, client: Client) -> list[Callable[[], Awaitable[None]]]:
+        return [getattr(client, name) for kind in self.kinds for name in KINDS[kind]] + [client.rest]
+
+    def tolerates(self, error: DrystoneError) -> bool:
+        return isinstance(error, CallerError) or self.harmed is not None or bool(self.active)
+
+    # -- one life ------------------------------------------------------------------------------------------------
+
+    async def _life(self, steps: int, last: bool) -> None:
+        clock = SimClock(self.random.choice(SKEWS_US) if self.clocks else 0)
+        self.active.clear()
+        self.damaged = False
+        async with open_house(self.machine, self.supply, clock) as house:
+            containers = await self._retried(lambda: self._containers(house))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._mend_what_is_left, house)
+                async with trio.open_nursery() as clients:
+                    for _ in range(self.random.randint(1, 4)):
+                        clients.start_soon(Client(self, house, containers).work, steps)
+                    for box in self.boxes:
+                        clients.start_soon(self._work_on, house, box, steps)
+                    if steps:
+                        for _ in range(self.random.randint(0, 3)):
+                            nursery.start_soon(self._trouble, house)
+                        if self.changes:
+                            nursery.start_soon(self._change_layouts, house)
+                        if self.clocks:
+                            nursery.start_soon(self._move_clock, clock)
+                nursery.cancel_scope.cancel()
+            await self._come_to_rest(house)
+            await self._check_all(house, containers)
+        if last and not steps:
+            for device in house.devices.values():
+                await device.close()
+            await check_devices(house)
+
+    async def _retried(self, work: Callable[[], Awaitable[list[Container]]]) -> list[Container]:
+        """What each life begins with may have to wait for a device."""
+        for _ in range(200):
+            try:
+                return await work()
+            except ConflictError:
+                raise
+            except DrystoneError:
+                self.look_alive()
+                await trio.sleep(1)
+        return await work()
+
+    async def _work_on(self, house: House, box: ContainerModel, steps: int) -> None:
+        client = ContainerClient(ACCOUNT, box, Random(self.random.getrandbits(64)))
+        client.store = house.store
+        for _ in range(steps):
+            try:
+                await client.step()
+            except DrystoneError as error:
+                self.look_alive()
+                if not self.tolerates(error):
+                    raise
+            self.look_alive()
+            await trio.sleep(self.random.random() / 4)
+
+    # -- faults --------------------------------------------------------------------------------------------------
+
+    async def _trouble(self, house: House) -> None:
+        """One fault after the other."""
+        random = Random(self.random.getrandbits(64))
+        while True:
+            await trio.sleep(random.choice([0.05, 0.5, 3]) * random.random())
+            name = random.choice(self.faults)
+            fault = FAULTS[name]
+            number = random.choice(sorted(house.store.rows.ring.newest.devices))
+            if (fault.harms and self.harmed is not None) or self.active[f"{number}"]:
+                continue
+            if number not in house.devices or house.devices[number].health.failed is not None:
+                continue
+            trouble = Trouble(house, number, random)
+            if fault.harms:
+                if await lacking(house):
+                    continue  # another lacks something yet
+                self.harmed = number
+            self.active[name] += 1
+            self.active[f"{number}"] += 1
+            self.damaged = self.damaged or fault.damages
+            ENTERED[f"fault: {name}"] += 1
+            self.digest.add(f"{name} {number}")
+            try:
+                await fault.strike(trouble)
+                self.look_alive()
+                if fault.harms:
+                    await trouble.made_whole(scrub=fault.damages)
+            finally:
+                if fault.harms and not self.supply.dead and not trouble.gate.shut:
+                    self._let_go(house, number)
+                self.active[name] -= 1
+                self.active[f"{number}"] -= 1
+                self.active += Counter()
+            self.digest.add(f"{name} {number} is over")
+
+    def _let_go(self, house: House, number: int) -> None:
+        """It is whole, or the end of a life cut its course off: then `_come_to_rest` sees to it."""
+        self.harmed = None
+
+    async def _mend_what_is_left(self, house: House) -> None:
+        """A device that was away when the life before ended."""
+        for number in sorted(self.machine.absent):
+            await trio.sleep(self.random.choice([0, 1, 10]))
+            if number in house.store.rows.ring.newest.devices:
+                await house.bring_back(number)
+
+    async def _change_layouts(self, house: House) -> None:
+        random = Random(self.random.getrandbits(64))
+        while True:
+            await trio.sleep(random.choice([0.2, 2, 20]) * random.random())
+            ring = self.machine.ring
+            if len(ring.live) > (2 if self.overtaking else 1):
+                continue
+            name = random.choice(self.changes)
+            needed = max(3, *(policy.width for policy in self.machine.policies))
+            out = self.harmed if self.harmed in self.machine.absent else None
+            change = CHANGES[name](Choice(ring, needed, out, random))
+            if change is None:
+                continue
+            ENTERED[f"layout: {name}"] += 1
+            ENTERED["layout: overtaken"] += len(ring.live) > 1
+            self.digest.add(f"layout {ring.newest.version + 1}: {name}")
+            self.machine.change_ring(change)
+            await house.follow_ring()
+
+    async def _move_clock(self, clock: SimClock) -> None:
+        while True:
+            await trio.sleep(self.random.random() * 5)
+            clock.skew_us = self.random.choice(SKEWS_US)
+            ENTERED["clock: jump"] += 1
+
+    # -- rest ----------------------------------------------------------------------------------------------------
+
+    async def _come_to_rest(self, house: House) -> None:
+        """All faults are over. Within QUIET_S every row is at full replication and every change of the layout is done,
+        by the daemons alone."""
+        self.look_alive()
+        machine = self.machine
+        for number, medium in sorted(machine.media.items()):
+            medium.broken, medium.fail_syncs, medium.capacity = False, 0, 1 << 40
+            if number not in machine.ring.devices:
+                continue
+            device = house.devices.get(number)
+            if device is not None:
+                Trouble(house, number, self.random).gate.open()
+                await trio.sleep(1)
+            if device is None or device.health.failed is not None or number in machine.absent:
+                if number not in machine.ring.newest.devices:
+                    continue
+                if device is not None and number not in machine.absent:
+                    house.take_away(number)
+                await house.bring_back(number)
+        await trio.sleep(QUIET_S)
+        self.look_alive()
+        if self.damaged or self.harmed is not None:
+            await house.settle()
+        for _ in range(60):
+            if len(house.store.rows.ring.live) == 1 and all(device.trusted for device in house.devices.values()):
+                break
+            await trio.sleep(30)
+        missing = await lacking(house)
+        if missing:
+            raise WrongError(f"not at full replication: {missing}")
+        if len(house.store.rows.ring.live) > 1:
+            raise WrongError(f"a change of the layout is not done: {house.store.rows.ring.progress}")
+        self.harmed = None
+        self.active.clear()
+
+    async def _check_all(self, house: House, containers: list[Container]) -> None:
+        await self._check(house, containers, settled=False)
+        for box in self.boxes:
+            client = ContainerClient(ACCOUNT, box, self.random)
+            client.store = house.store
+            await client.check()
+        await house.settle()
+        await self._check(house, containers, settled=True)
+        self._forget_removed(house)
+        await self._nothing_left(house)
+
+    @staticmethod
+    async def _nothing_left(house: House) -> None:
+        for attempt in range(3):
+            try:
+                check_nothing_left(house)
+            except WrongError:
+                if attempt == 2:
+                    raise
+                await house.settle()  # something may just have expired
+            else:
+                return
+
+    def _forget_removed(self, house: House) -> None:
+        """Devices that have left the ring are nobody's any more."""
+        for number in sorted(set(house.devices) - set(house.store.rows.ring.devices)):
+            del house.devices[number]
+            ENTERED["device left"] += 1
+
+    async def _containers(self, house: House) -> list[Container]:
+        found = await super()._containers(house)
+        return [container for container in found if container is not None]
+
+    async def _check(self, house: House, containers: list[Container], *, settled: bool) -> None:
+        try:
+            await check_objects(house, containers, self.model, settled=settled)
+        finally:
+            self.look_alive()
+
+    def _live(self, cut_at: int | None, steps: int) -> None:
+        self.supply = Supply(cut_at)
+        self.supply.on_step = self._step
+        self.locks = {}
+        for register in self.model.values():
+            register.readers.clear()
+        ENTERED["life"] += 1
+        try:
+            run(lambda: self._life(steps, cut_at is None), self.random, self.time)
+        except BaseException:
+            if not self.supply.dead:
+                raise
+            ENTERED["crash"] += 1
+        self.supply.cut()
+        if self.random.random() < 0.7:
+            ENTERED["power loss"] += 1
+            self.digest.add("power loss")
+            self.machine.lose_power()
+
+
+KINDS: dict[str, list[str]] = {
+    "put": ["put"] * 4,
+    "upload": ["upload"] * 3,
+    "read": ["read"] * 3,
+    "delete": ["delete"] * 2,
+    "update": ["update"] * 2,
+    "copy": ["copy"] * 2,
+    "abort": ["abort"],
+    "list": ["list"],
+    "race": ["race", "put_if"],
+}
+
+
+def _some(random: Random, names: list[str]) -> list[str]:
+    return random.sample(names, random.randint(1, len(names)))
