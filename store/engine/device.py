@@ -30,7 +30,7 @@ from store.engine.block import BlockKey, IndexBlock, encode_link
 from store.engine.block import decode_meta as decode_block
 from store.engine.block_table import BlockTable
 from store.engine.bulk import BulkWriter, Share, Written
-from store.engine.committer import Committer, Fence, encode_fence
+from store.engine.committer import FULL_ERRNOS, Committer, Fence, encode_fence
 from store.engine.compaction import compact
 from store.engine.entries import Entries
 from store.engine.flush import Done, Flusher
@@ -644,12 +644,15 @@ class Device:
         self.enforced = max(epoch, self.enforced)
 
     async def _save_superblock(self, superblock: Superblock) -> None:
-        """Raises DeviceError where it could not be written: the device is out then."""
+        """Raises FullError where there is no room for it, DeviceError where it could not be written: the device is out
+        then."""
         self._check_alive()
         self._superblock = superblock  # whoever changes another field meanwhile goes on from this
         try:
             await run_in(self._index_worker, lambda: write_superblock(self._disk, superblock))
         except OSError as error:
+            if error.errno in FULL_ERRNOS:
+                raise FullError(f"device {self.id} is full: {error}") from error
             failed = DeviceError(f"device {self.id}: its superblock cannot be written: {error}")
             self._fail(failed)
             raise failed from error
