@@ -11,11 +11,13 @@ Bulk segments need none of this: dropped blocks are given back by punching holes
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import trio
 
 from store.core.countdown import Countdown
+from store.core.errors import DamageError
 from store.engine.record import Kind
 from store.engine.row import decode_meta, index_key
 from store.engine.segment import HEADER_BYTES
@@ -56,7 +58,9 @@ async def compact_segment(device: Device, segment: int) -> int:
             if found.header.kind != Kind.ROW:
                 continue
             packed = index_key(decode_meta(found.meta).key)
-            row = device.view.row(packed)
+            row = None
+            with suppress(DamageError):  # whether it lives cannot be told: then the segment stays
+                row = device.view.row(packed)
             if row is not None and row.location == found.location:
                 waiting.add()
                 device.submit_move(packed, found, waiting.done)

@@ -82,8 +82,11 @@ class View:
     # -- reading -------------------------------------------------------------------------------------------------
 
     def row_value(self, key: bytes) -> bytes | None:
-        """The value of a row's key, verified. A damaged one is reported and counts as absent: peers have it."""
-        return self._look(key)[0]
+        """The value of a row's key, verified. Raises DamageError where it is damaged: that is no silence."""
+        value, damaged = self._look(key)
+        if damaged:
+            raise DamageError("the index entry of this row is damaged")
+        return value
 
     def _look(self, key: bytes) -> tuple[bytes | None, bool]:
         """(verified value of a row's key, whether there is one that is damaged)."""
@@ -97,6 +100,7 @@ class View:
         return value, False
 
     def row(self, key: bytes) -> IndexRow | None:
+        """What is known of a row. Raises DamageError as `row_value`."""
         value = self.row_value(key)
         return None if value is None else decode_value(key, value)
 

@@ -162,8 +162,11 @@ class Scrubber:
             if placed is not None and self._first_living(sync) == device.id:
                 await self._verify_data(row, placed, pace)
         except DrystoneError:
-            now = device.view.row(packed)
-            return now is None or now.stamp != row.stamp  # overwritten meanwhile: nothing is wrong
+            try:
+                now = await device.find_stamp(packed)
+            except DrystoneError:
+                return False
+            return now != row.stamp  # overwritten meanwhile: nothing is wrong
         return True
 
     def _first_living(self, homes: tuple[int, ...]) -> int | None:

@@ -17,7 +17,7 @@ from store.core.countdown import Countdown
 from store.core.errors import ConflictError, DrystoneError, RetryableError
 from store.core.stamp import ZERO, Stamp
 from store.engine.device import Device, RowWrite
-from store.engine.row import Flag, RowKey, index_key, parse_key
+from store.engine.row import Flag, IndexRow, RowKey, index_key, parse_key
 from store.engine.view import UPLOAD, Applied
 from store.objects.rows import ReadRow
 from store.objects.store import DeviceStore
@@ -60,7 +60,7 @@ class Settler:
             try:
                 while page := await device.uploads(after, PAGE):
                     for data_id, packed in page:
-                        row = device.view.row(packed)
+                        row = await _mark(device, packed)
                         if row is not None and data_id not in self._store.pins:
                             self.add(parse_key(packed, row.summary), data_id)
                     after = page[-1][0]
@@ -119,7 +119,7 @@ class Settler:
         packed = index_key(target)
         async with self._store.rows.turn(packed):
             if await self._committed(target, packed, data_id, devices):
-                self._forget_marks(target, data_id)
+                await self._forget_marks(target, data_id)
                 return True
             await self._abort(target, data_id, devices)
         if self._store.pins.shared(data_id):
@@ -127,7 +127,7 @@ class Settler:
         # On all devices of the ring: one that is away would come back with blocks whose mark is forgotten.
         if not await Drop(self._store, data_id, self._store.rows.ring.devices).wait():
             return False
-        self._forget_marks(target, data_id)
+        await self._forget_marks(target, data_id)
         return True
 
     async def _committed(self, target: RowKey, packed: bytes, data_id: bytes, devices: list[Device]) -> bool:
@@ -157,13 +157,21 @@ class Settler:
             seen = highest
         raise ConflictError("the mark of an upload changes faster than it can be written")
 
-    def _forget_marks(self, target: RowKey, data_id: bytes) -> None:
+    async def _forget_marks(self, target: RowKey, data_id: bytes) -> None:
         """On all devices: the mark may have been written to the replicas of a layout that has retired since."""
         packed = index_key(target._replace(name=UPLOAD + data_id))
         for device in self._store.devices.values():
-            row = device.view.row(packed)
+            row = await _mark(device, packed)
             if row is not None:
                 device.forget_row(packed, row.stamp)
+
+
+async def _mark(device: Device, packed: bytes) -> IndexRow | None:
+    """The mark that a device has; None also where it cannot be read: the other replicas have it too."""
+    try:
+        return await device.find_row(packed)
+    except DrystoneError:
+        return None
 
 
 class _Answers:

@@ -3,15 +3,17 @@ record, whose segment cannot be compacted and must not keep the others waiting."
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from random import Random
 
 import pytest
 
 from store.core.errors import DamageError, DeviceError
+from store.core.stamp import Stamp
 from store.engine.compaction import compact
 from store.engine.device import Device, Options
-from store.engine.row import index_key
+from store.engine.row import Flag, index_key
+from store.engine.view import UPLOAD
 from tests.engine.devices import TABLE, on_device, row, write
 from tests.simulation.disk import SimMedium
 from tests.twins.index import IndexMedium, SimIndex
@@ -27,6 +29,44 @@ def test_a_row_over_a_damaged_entry_is_counted_once() -> None:
         index.entries[packed] = b"?" + index.entries[packed][1:]
         await write(device, row(b"a", 2, b"newer"))
         assert await device.usage(1, TABLE, 0) == {0: (2, len(b"newer") + len(b"other"))}
+
+    on_device(SimMedium(Random(1)), index, use)
+
+
+@pytest.mark.parametrize("flags", [0, Flag.ABORT], ids=["commit", "abort"])
+def test_a_guard_that_cannot_be_read_keeps_everything_out(flags: int) -> None:
+    """The mark may say that the upload is given up; the row, that it was committed."""
+    index = IndexMedium()
+
+    async def use(device: Device) -> None:
+        data_id = b"D" * 16
+        mark = row(UPLOAD + data_id, 1)._replace(summary=b"o")
+        target = row(b"o", 3, flags=Flag.DATA | Flag.GUARD)._replace(data_id=data_id)
+        guard, guarded = (mark, target) if not flags else (target, mark._replace(flags=flags))
+        await write(device, guard)
+        await device.flush()
+        packed = index_key(guard.key)
+        index.entries[packed] = b"?" + index.entries[packed][1:]
+        (error,) = await write(device, guarded._replace(stamp=Stamp(5, 1)))
+        assert isinstance(error, DamageError)
+        assert await device.find_row(index_key(guarded.key)) is None
+
+    on_device(SimMedium(Random(1)), index, use)
+
+
+@pytest.mark.parametrize("look", [Device.find_row, Device.find_stamp])
+def test_a_damaged_entry_is_no_silence(look: Callable[[Device, bytes], Awaitable[object]]) -> None:
+    index = IndexMedium()
+
+    async def use(device: Device) -> None:
+        await write(device, row(b"a", 1, b"old"))
+        await device.flush()
+        packed = index_key(row(b"a", 1).key)
+        index.entries[packed] = b"?" + index.entries[packed][1:]
+        with pytest.raises(DamageError):
+            await look(device, packed)
+        await write(device, row(b"a", 1, b"old"))
+        assert await look(device, packed) is not None
 
     on_device(SimMedium(Random(1)), index, use)
 

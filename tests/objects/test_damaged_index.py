@@ -5,11 +5,12 @@ from __future__ import annotations
 from random import Random
 
 import pytest
+import trio
 from trio.testing import MockClock
 
-from store.core.errors import DeviceError
+from store.core.errors import DeviceError, QuorumError
 from store.engine.row import index_key
-from store.objects.model import ListingQuery, ObjectEntry, ObjectHead
+from store.objects.model import Condition, ListingQuery, ObjectEntry, ObjectHead
 from store.ring import ROWS
 from tests.objects.conftest import POLICIES
 from tests.simulation.house import House, Machine, open_house
@@ -59,3 +60,28 @@ async def test_a_damaged_index_entry_is_not_silence(
         damages = sum(device.health.damages for device in house.devices.values())
         assert (await house.store.head(container, "o")).size == len(b"newer")
         assert sum(device.health.damages for device in house.devices.values()) == damages
+
+
+@pytest.mark.parametrize("spoiled", range(3))
+async def test_an_object_whose_entry_is_damaged_at_some_replicas_is_there(
+    autojump_clock: MockClock, spoiled: int
+) -> None:
+    """At two of three even: neither is it absent, nor may it be overwritten on condition that it is."""
+    machine = Machine(Random(1), 3, POLICIES)
+    async with open_house(machine, Supply()) as house:
+        store = house.store
+        await store.put_account("a", {})
+        container, _ = await store.put_container("a", "c", {})
+        await store.put(container, "o", b"data", HEAD)
+        await trio.sleep(5)
+        packed = index_key(store.rows.key(container.id, container.shards, b"o"))
+        for number in house.devices:
+            if number != spoiled:
+                entries = machine.indexes[number].entries
+                entries[packed] = bytes([entries[packed][0] ^ 1]) + entries[packed][1:]
+        with pytest.raises(QuorumError):
+            await store.head(container, "o")
+        with pytest.raises(QuorumError):
+            await store.put(container, "o", b"new", HEAD, Condition(none_match=frozenset("*")))
+        await trio.sleep(5)  # what was met is repaired
+        assert (await store.head(container, "o")).size == len(b"data")
