@@ -16,6 +16,7 @@ import trio
 
 from store.core.countdown import Countdown
 from store.core.disk import Disk
+from store.core.entropy import Random, SystemRandom
 from store.core.errors import DamageError, DeviceError, DrystoneError, FullError, ReplacedError
 from store.core.worker import run_in
 from store.engine.block import BlockKey, IndexBlock, encode_link
@@ -33,7 +34,7 @@ from store.engine.recovery import Found, Tail, read_bulk, read_log
 from store.engine.row import STAMP_BYTES, Flag, IndexRow, Location, Row, RowKey, index_key
 from store.engine.segment import FOLDER, LOG_SEGMENT_BYTES, SPARES_MAX, SegmentKind, Segments
 from store.engine.space import Space
-from store.engine.superblock import Superblock, read_superblock, write_superblock
+from store.engine.superblock import INCARNATION_BYTES, Superblock, read_superblock, write_superblock
 from store.engine.view import Applied, Garbage, View
 
 log = structlog.get_logger()
@@ -88,6 +89,9 @@ class Device:
     def __init__(self, number: int, disk: Disk, index: Index, superblock: Superblock, options: Options) -> None:
         self.id = number
         self.trusted = superblock.trusted
+        self.incarnation = superblock.incarnation
+        self.enforced = superblock.enforced
+        """The epoch of the ring below which this device refuses requests, durably."""
         self.health = Health()
         self.on_damage: Callable[[bytes], None] | None = None
         """Called with the index key of a row or block that was found damaged."""
@@ -577,10 +581,26 @@ class Device:
 
     async def set_trusted(self, *, trusted: bool) -> None:
         """Say, durably, whether this device's silence about a row counts."""
-        self._superblock = self._superblock._replace(trusted=trusted)
-        superblock = self._superblock
-        await run_in(self._index_worker, lambda: write_superblock(self._disk, superblock))
+        await self._save_superblock(self._superblock._replace(trusted=trusted))
         self.trusted = trusted
+
+    async def enforce(self, epoch: int) -> None:
+        """Refuse requests by rings older than this epoch from now on, after a restart too. Only ever upwards."""
+        if epoch <= self.enforced:
+            return
+        await self._save_superblock(self._superblock._replace(enforced=max(epoch, self._superblock.enforced)))
+        self.enforced = max(epoch, self.enforced)
+
+    async def _save_superblock(self, superblock: Superblock) -> None:
+        """Raises DeviceError where it could not be written: the device is out then."""
+        self._check_alive()
+        self._superblock = superblock  # whoever changes another field meanwhile goes on from this
+        try:
+            await run_in(self._index_worker, lambda: write_superblock(self._disk, superblock))
+        except OSError as error:
+            failed = DeviceError(f"device {self.id}: its superblock cannot be written: {error}")
+            self._fail(failed)
+            raise failed from error
 
     def free_bytes(self) -> int:
         return self._disk.free_bytes()
@@ -617,8 +637,10 @@ async def open_device(
     options: Options | None = None,
     *,
     replaces: bool = False,
+    random: Random | None = None,
 ) -> Device:
     """Open a device, making it if its folder is empty. `replaces` says that a new one takes a lost one's place.
+    `random` draws its incarnation.
 
     Raises DeviceError where it belongs to another cluster or place, or was made by a newer program.
     """
@@ -626,8 +648,9 @@ async def open_device(
         superblock = read_superblock(disk)
     except DamageError as error:
         raise DeviceError(f"device {number}: {error}") from error
+    random = random or SystemRandom()
     if superblock is None:
-        superblock = Superblock(cluster, number, trusted=not replaces)
+        superblock = Superblock(cluster, number, not replaces, random.bytes(INCARNATION_BYTES), enforced=0)
         disk.make_folder(FOLDER)
         write_superblock(disk, superblock)
     if superblock.cluster != cluster or superblock.device != number:
@@ -635,6 +658,9 @@ async def open_device(
             f"the folder of device {number} holds device {superblock.device} "
             f"of cluster {superblock.cluster.hex()}, not of {cluster.hex()}"
         )
+    if not superblock.incarnation:  # of version 1
+        superblock = superblock._replace(incarnation=random.bytes(INCARNATION_BYTES))
+        write_superblock(disk, superblock)
     device = Device(number, disk, open_index(), superblock, options or Options())
     await device.recover()
     return device

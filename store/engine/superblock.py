@@ -1,8 +1,12 @@
 """What a device says of itself: one small file, replaced whole.
 
-`device` holds msgpack `[1, cluster, device id, trusted]` and an XXH3-64 (8 bytes, little-endian) behind it. A device is
-`trusted` when its silence about a row means that there is no such row: not so for one that was made anew in place of a
-lost one, or that has lost part of its log, until it has been reconciled with its peers.
+`device` holds msgpack `[2, cluster, device id, trusted, incarnation, enforced]` and an XXH3-64 (8 bytes, little-endian)
+behind it. A device is `trusted` when its silence about a row means that there is no such row: not so for one that was
+made in place of a lost one, or that has lost part of its log, until it has been reconciled with its peers. The
+`incarnation` is drawn when the device is made: it tells a folder from an older one that had the same place. Requests by
+a ring older than the epoch `enforced` are refused.
+
+Version 1 knew neither incarnation nor epoch; they are read as b"" and 0.
 """
 
 from __future__ import annotations
@@ -16,7 +20,9 @@ from xxhash import xxh3_64_intdigest
 from store.core.disk import Disk
 from store.core.errors import DamageError, DeviceError
 
+INCARNATION_BYTES = 16
 _NAME = "device"
+_VERSION = 2
 _CHECK = struct.Struct("<Q")
 
 
@@ -24,29 +30,42 @@ class Superblock(NamedTuple):
     cluster: bytes
     device: int
     trusted: bool
+    incarnation: bytes
+    enforced: int
 
 
-def read_superblock(disk: Disk) -> Superblock | None:
-    """The superblock, or None on a device that has none yet. Raises DamageError where it is not what was written."""
-    if _NAME not in disk.list(""):
-        return None
-    data = disk.open(_NAME).read(0, 4096)
+def encode_superblock(superblock: Superblock) -> bytes:
+    packed: bytes = msgpack.packb((_VERSION, *superblock))
+    return packed + _CHECK.pack(xxh3_64_intdigest(packed))
+
+
+def decode_superblock(data: bytes) -> Superblock:
+    """Raises DamageError where this is not what was written, DeviceError for a version that is not known here."""
     packed, check = data[: -_CHECK.size], data[-_CHECK.size :]
     if len(check) != _CHECK.size or _CHECK.unpack(check)[0] != xxh3_64_intdigest(packed):
         raise DamageError("the device's superblock fails its checksum")
     version, *fields = msgpack.unpackb(packed)
-    if version != 1:
+    if version == 1:
+        cluster, device, trusted = fields
+        return Superblock(cluster, device, trusted, b"", 0)
+    if version != _VERSION:
         raise DeviceError(f"the device has format {version}, which is not known here: a newer Drystone made it")
     return Superblock(*fields)
 
 
+def read_superblock(disk: Disk) -> Superblock | None:
+    """The superblock, or None on a device that has none yet. Raises as `decode_superblock`."""
+    if _NAME not in disk.list(""):
+        return None
+    return decode_superblock(disk.open(_NAME).read(0, 4096))
+
+
 def write_superblock(disk: Disk, superblock: Superblock) -> None:
     """Replace the superblock, durably. Blocks."""
-    packed = msgpack.packb((1, *superblock))
     if f"{_NAME}.new" in disk.list(""):
         disk.remove(f"{_NAME}.new")
     file = disk.open(f"{_NAME}.new", create=True)
-    file.write(0, [packed + _CHECK.pack(xxh3_64_intdigest(packed))])
+    file.write(0, [encode_superblock(superblock)])
     file.sync()
     disk.rename(f"{_NAME}.new", _NAME)
     disk.sync_folder("")

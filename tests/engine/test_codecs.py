@@ -101,7 +101,7 @@ def test_superblock() -> None:
     medium = SimMedium(Random(1))
     assert read_superblock(disk_of(medium)) is None
     for trusted in (True, False):
-        written = Superblock(b"c" * 16, 3, trusted)
+        written = Superblock(b"c" * 16, 3, trusted, b"i" * 16, 7)
         write_superblock(disk_of(medium), written)
         medium.lose_power()
         assert read_superblock(disk_of(medium)) == written
@@ -109,7 +109,7 @@ def test_superblock() -> None:
     with pytest.raises(DamageError):
         read_superblock(disk_of(medium))
     medium.wipe()
-    newer = msgpack.packb([2, 1, 2, 3])
+    newer = msgpack.packb([3, 1, 2, 3])
     disk_of(medium).open("device", create=True).write(0, [newer + xxh3_64_intdigest(newer).to_bytes(8, "little")])
     with pytest.raises(DeviceError):
         read_superblock(disk_of(medium))

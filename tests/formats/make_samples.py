@@ -16,6 +16,7 @@ from store.engine.committer import Fence, encode_fence
 from store.engine.record import BULK_ALIGN, LOG_ALIGN, Kind, Sealed, lay_out, seal
 from store.engine.row import Flag, Location, Row, RowKey, encode_meta, encode_value, index_key
 from store.engine.segment import HEADER_BYTES, SegmentKind, encode_header
+from store.engine.superblock import Superblock, encode_superblock
 from store.objects.model import ObjectHead
 from store.objects.rowcodec import Placed, TableSummary, encode_headers, encode_object, encode_table
 
@@ -101,6 +102,10 @@ def link_entries() -> list[tuple[bytes, bytes]]:
     ]
 
 
+def superblock() -> Superblock:
+    return Superblock(bytes(range(32, 48)), 3, False, bytes(range(48, 64)), 7)
+
+
 def _target() -> block.IndexBlock:
     _, (place,) = bulk_segment()
     return block.IndexBlock(place, 4096, len(LARGE))
@@ -123,6 +128,7 @@ def main() -> None:
     (SAMPLES / "bulk-segment-1.bin").write_bytes(bulk_segment()[0])
     (SAMPLES / "link-segment-1.bin").write_bytes(link_segment()[0])
     (SAMPLES / "link-index-1.bin").write_bytes(msgpack.packb(link_entries()))
+    (SAMPLES / "superblock-2.bin").write_bytes(encode_superblock(superblock()))
     (SAMPLES / "index-1.bin").write_bytes(msgpack.packb(index_entries()))
 
 

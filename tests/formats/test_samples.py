@@ -14,6 +14,7 @@ from store.engine.record import BULK_ALIGN, LOG_ALIGN, Kind
 from store.engine.recovery import Found, Reader
 from store.engine.row import RowKey, decode_meta, decode_value, index_key, verify_value
 from store.engine.segment import HEADER_BYTES, SegmentKind, check_header
+from store.engine.superblock import decode_superblock, encode_superblock
 from store.objects.rowcodec import decode_headers, decode_object, decode_table
 from tests.formats import make_samples as samples
 
@@ -119,10 +120,20 @@ def test_index_entries_version_1() -> None:
     assert block.decode_value(key, value).payload_bytes == len(samples.LARGE)
 
 
+def test_superblock_version_1() -> None:
+    found = decode_superblock((samples.SAMPLES / "superblock-1.bin").read_bytes())
+    assert found == samples.superblock()._replace(incarnation=b"", enforced=0)
+
+
+def test_superblock_version_2() -> None:
+    assert decode_superblock((samples.SAMPLES / "superblock-2.bin").read_bytes()) == samples.superblock()
+
+
 def test_formats_are_still_written_as_they_were() -> None:
     assert (samples.SAMPLES / "log-segment-1.bin").read_bytes() == samples.log_segment()[0]
     assert (samples.SAMPLES / "bulk-segment-1.bin").read_bytes() == samples.bulk_segment()[0]
     assert (samples.SAMPLES / "link-segment-1.bin").read_bytes() == samples.link_segment()[0]
+    assert (samples.SAMPLES / "superblock-2.bin").read_bytes() == encode_superblock(samples.superblock())
     assert msgpack.unpackb((samples.SAMPLES / "link-index-1.bin").read_bytes()) == [
         list(entry) for entry in samples.link_entries()
     ]

@@ -187,7 +187,15 @@ async def _open_device(machine: Machine, number: int, supply: Supply, turns: Tur
     index = _index_of(machine, number, disk)
     options = Options(LOG_BYTES, 0)
     try:
-        return await open_device(number, CLUSTER, disk, index, options, replaces=number in machine.replaced)
+        return await open_device(
+            number,
+            CLUSTER,
+            disk,
+            index,
+            options,
+            replaces=number in machine.replaced,
+            random=SeededRandom(Random(number)),
+        )
     except (OSError, DrystoneError):
         if not machine.media[number].broken:
             raise

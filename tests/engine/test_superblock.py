@@ -1,0 +1,80 @@
+"""What a device says of itself: its incarnation, and the epoch that it enforces, over restarts and from version 1."""
+
+from __future__ import annotations
+
+from random import Random
+
+import msgpack
+import pytest
+from xxhash import xxh3_64_intdigest
+
+from store.core.errors import DeviceError
+from store.engine.device import Device
+from store.engine.superblock import read_superblock
+from tests.engine.devices import CLUSTER, disk_of, on_device
+from tests.simulation.disk import SimMedium
+from tests.twins.index import IndexMedium
+
+
+@pytest.fixture
+def medium() -> SimMedium:
+    return SimMedium(Random(1))
+
+
+@pytest.fixture
+def index() -> IndexMedium:
+    return IndexMedium()
+
+
+async def _incarnation(device: Device) -> bytes:
+    return device.incarnation
+
+
+def test_an_incarnation_is_drawn_once(medium: SimMedium, index: IndexMedium) -> None:
+    first = on_device(medium, index, _incarnation)
+    assert len(first) == 16
+    assert on_device(medium, index, _incarnation) == first
+    medium.wipe()
+    index.wipe()
+    assert on_device(medium, index, _incarnation) != first
+
+
+def test_a_device_of_version_1_gets_an_incarnation(medium: SimMedium, index: IndexMedium) -> None:
+    packed = msgpack.packb([1, CLUSTER, 1, False])
+    file = disk_of(medium).open("device", create=True)
+    file.write(0, [packed + xxh3_64_intdigest(packed).to_bytes(8, "little")])
+    disk_of(medium).make_folder("log")
+
+    async def look(device: Device) -> tuple[bool, bytes, int]:
+        return device.trusted, device.incarnation, device.enforced
+
+    trusted, incarnation, enforced = on_device(medium, index, look)
+    assert (trusted, len(incarnation), enforced) == (False, 16, 0)
+    medium.lose_power()
+    assert on_device(medium, index, look) == (False, incarnation, 0)
+
+
+def test_what_is_enforced_is_durable_and_only_grows(medium: SimMedium, index: IndexMedium) -> None:
+    async def enforce(device: Device) -> None:
+        await device.enforce(5)
+        assert device.enforced == 5
+        await device.enforce(3)
+        assert device.enforced == 5
+        await device.set_trusted(trusted=False)
+
+    on_device(medium, index, enforce)
+    medium.lose_power()
+    superblock = read_superblock(disk_of(medium))
+    assert superblock is not None
+    assert (superblock.enforced, superblock.trusted) == (5, False)
+
+
+def test_a_superblock_that_cannot_be_written_takes_the_device_out(medium: SimMedium, index: IndexMedium) -> None:
+    async def enforce(device: Device) -> None:
+        medium.broken = True
+        with pytest.raises(DeviceError, match="superblock"):
+            await device.enforce(5)
+        assert device.enforced == 0
+        assert device.health.failed is not None
+
+    on_device(medium, index, enforce)
