@@ -703,5 +703,10 @@ async def open_device(
         superblock = superblock._replace(incarnation=random.bytes(INCARNATION_BYTES))
         write_superblock(disk, superblock)
     device = Device(number, disk, open_index(), superblock, options or Options())
-    await device.recover()
+    try:
+        await device.recover()
+    except BaseException:
+        device.stop_workers()
+        device.release()
+        raise
     return device
