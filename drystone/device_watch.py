@@ -10,7 +10,6 @@ nobody will ever find. What may hang is done in threads that nobody waits for at
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -47,6 +46,14 @@ class Housed(NamedTuple):
 Open = Callable[[int, ExitStack], Awaitable[Housed]]
 """Opens a device by its number; the stack closes what belongs to it. Raises DrystoneError or OSError."""
 
+InThread = Callable[[Callable[[], int | None]], Awaitable[int | None]]
+"""Does what may hang, and is not waited for any longer when it is cancelled."""
+
+
+async def abandoning(work: Callable[[], int | None]) -> int | None:
+    """In a thread of its own, however many others hang."""
+    return await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1))
+
 
 @dataclass
 class _Opened:
@@ -67,8 +74,9 @@ class _Opened:
 class DeviceWatch:
     """Opens, reopens and closes devices. `devices` is shared with the store, and changed in place."""
 
-    def __init__(self, open_: Open) -> None:
+    def __init__(self, open_: Open, in_thread: InThread = abandoning) -> None:
         self._open_one = open_
+        self._in_thread = in_thread
         self.devices: dict[int, Device] = {}
         self.missing: dict[int, str] = {}
         """Devices that are not open or out, and why the last try to open them failed."""
@@ -79,7 +87,6 @@ class DeviceWatch:
         self._due: dict[int, float] = {}
         self._trying: set[int] = set()
         self._wake = trio.Event()
-        self._limiter = trio.CapacityLimiter(math.inf)
         self._nursery: trio.Nursery | None = None
 
     # -- opening and closing -------------------------------------------------------------------------------------
@@ -172,9 +179,7 @@ class DeviceWatch:
     async def _look(self, number: int, opened: _Opened) -> None:
         opened.looking = True
         try:
-            opened.free_bytes = await trio.to_thread.run_sync(
-                opened.look, abandon_on_cancel=True, limiter=self._limiter
-            )
+            opened.free_bytes = await self._in_thread(opened.look) or 0
         except OSError as error:
             if opened.device.health.failed is None:
                 opened.device.fail(f"device {number} is out: its folder is gone or cannot be read: {error}")
@@ -216,7 +221,7 @@ class DeviceWatch:
         old.scope.cancel()
         if self._nursery is not None:
             await old.ended.wait()
-        await trio.to_thread.run_sync(old.device.stop_workers, abandon_on_cancel=True, limiter=self._limiter)
+        await self._in_thread(old.device.stop_workers)
         old.device.release()
         old.stack.close()
         old.released.set()
