@@ -70,6 +70,7 @@ async def bootstrap(
     region: str = "RegionOne",
     user_name: str = "admin",
     project_name: str = "admin",
+    project_id: str | None = None,
     hasher: PasswordHasher | None = None,
     random: Random | None = None,
 ) -> Bootstrapped:
@@ -77,7 +78,8 @@ async def bootstrap(
 
     `password`: the administrator's from now on; None keeps the present one, or makes one up for a new user. `base_url`:
     scheme, host and port before the paths of the catalogue; empty: clients are told the host that they asked, which
-    suits a machine with many names.
+    suits a machine with many names. `project_id`: the project's, where it is made now; what was stored under a lost
+    registry is reached by it.
     """
     random, hasher = random or SystemRandom(), hasher or PasswordHasher()
     directory = Directory(registry)
@@ -87,7 +89,7 @@ async def bootstrap(
     for attempt in range(ATTEMPTS):
         await directory.load()
         try:
-            return await making.everything(base_url.rstrip("/"), region, project_name, user_name, password)
+            return await making.everything(base_url.rstrip("/"), region, project_name, project_id, user_name, password)
         except ConflictError:
             # Another machine of a new cluster makes the same at the same time; what it made is there by now.
             if attempt == ATTEMPTS - 1:
@@ -103,12 +105,18 @@ class _Making:
     password: str | None = None
 
     async def everything(
-        self, base_url: str, region: str, project_name: str, user_name: str, password: str | None
+        self,
+        base_url: str,
+        region: str,
+        project_name: str,
+        project_id: str | None,
+        user_name: str,
+        password: str | None,
     ) -> Bootstrapped:
         await self.domain()
         role_ids = await self.roles()
         await self.catalogue(base_url, region)
-        project_id = await self.project(project_name)
+        project_id = await self.project(project_name, project_id)
         user_id = await self.user(user_name, password)
         await self.administration.assign(Assignment(user_id, project_id, role_ids["admin"]))
         return Bootstrapped(project_id, user_id, role_ids, self.password, tuple(self.created))
@@ -164,11 +172,11 @@ class _Making:
                 ENDPOINT, lambda view: view.endpoints, known.id, lambda endpoint: replace(endpoint, url=url)
             )
 
-    async def project(self, name: str) -> str:
+    async def project(self, name: str, id_: str | None) -> str:
         known = self.view.projects.named((DEFAULT_DOMAIN, name))
         if known is not None:
             return known.id
-        project = Project(self.administration.new_id(), name, description="Made at the first start")
+        project = Project(id_ or self.administration.new_id(), name, description="Made at the first start")
         await self.administration.create_project(project)
         self.created.append(f"project {name}")
         return project.id

@@ -100,9 +100,9 @@ class Operator:
             for project in sorted(self._view.projects, key=lambda project: project.name)
         ]
 
-    async def add_project(self, name: str, description: str = "") -> str:
-        """A new project. Its id."""
-        project = Project(self._administration.new_id(), name, description=description)
+    async def add_project(self, name: str, description: str = "", id_: str | None = None) -> str:
+        """A new project, under an id that it had before where one is given. Its id."""
+        project = Project(id_ or self._administration.new_id(), name, description=description)
         return (await self._administration.create_project(project)).id
 
     async def remove_project(self, name: str) -> None:

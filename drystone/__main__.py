@@ -8,17 +8,25 @@ from typing import Any
 import click
 
 from drystone.access import Access, data_option
-from drystone.control import read_status, start_scrub
-from drystone.device_commands import device
+from drystone.control_client import read_status, start_scrub
 from drystone.folder import DataFolder
-from drystone.identity_commands import project_group, user_group
-from drystone.ring_commands import ring_group
+from drystone.lazy_group import Lazy, LazyGroup
 from drystone.status import describe
-from drystone.up import up
 from store.core.errors import DrystoneError
 
+COMMANDS = {
+    "up": Lazy("drystone.up:up", "Start the whole cloud on this machine."),
+    "ring": Lazy("drystone.ring_commands:ring_group", "Devices, weights, and what lives where."),
+    "user": Lazy("drystone.identity_commands:user_group", "Who may log in, and with which roles in which projects."),
+    "project": Lazy("drystone.identity_commands:project_group", "What owns accounts, volumes and servers."),
+    "device": Lazy("drystone.device_commands:device", "Make a device, check it, or look into it."),
+    "registry": Lazy("drystone.recover_command:registry", "Make a lost registry anew from the devices."),
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+@click.group(
+    cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="drystone")
 @click.option(
     "--data",
@@ -61,13 +69,6 @@ def scrub(access: Access) -> None:
     """
     start_scrub(access.folder)
     click.echo("Scrubbing has begun; see the loops 'scrub' and 'repair' in 'drystone status'.")
-
-
-main.add_command(up)
-main.add_command(ring_group())
-main.add_command(user_group())
-main.add_command(project_group())
-main.add_command(device)
 
 
 def run() -> None:

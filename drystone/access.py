@@ -1,17 +1,17 @@
-"""What commands find in their context."""
+"""What commands find in their context. Imported by every command, so what only some need is imported when they do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from drystone.control import open_registry
 from drystone.folder import DataFolder
-from store.core.errors import NotFoundError
-from store.registry import Registry
+
+if TYPE_CHECKING:
+    from store.registry import Registry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,15 +23,23 @@ class Access:
         self.folder = folder
 
     def registry(self) -> AbstractAsyncContextManager[Registry]:
+        from drystone.registry_access import open_registry
+
         return open_registry(self.folder)
 
     @property
     def cluster_key(self) -> bytes:
         """What placement is keyed with. Raises NotFoundError in a folder without a cluster."""
-        cluster = self.folder.cluster()
-        if cluster is None:
-            raise NotFoundError(f"there is no Drystone in {self.folder.path}: start one with 'drystone up'")
-        return cluster.key
+        from drystone.cluster import read_cluster
+
+        return read_cluster(self.folder).key
+
+    def check_device(self, label: str, number: int) -> None:
+        """Raises InvalidError unless the device of this number, made for this cluster, lies there."""
+        from drystone.cluster import read_cluster
+        from drystone.device_folder import check_made
+
+        check_made(self.folder.device(label), number, read_cluster(self.folder).id)
 
 
 def data_option(command: F) -> F:

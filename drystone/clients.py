@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import re
 
-from drystone.folder import Cluster, DataFolder
+from drystone.cluster import Cluster
+from drystone.folder import DataFolder
+
+FILES = ("admin-openrc", "clouds.yaml", "rclone.conf")
 
 
 def write(folder: DataFolder, url: str, user: str, password: str, project: str) -> None:
@@ -57,7 +60,7 @@ region = RegionOne
 
 def update_url(folder: DataFolder, url: str) -> None:
     """The same files for another address, if it has changed."""
-    for name in ("admin-openrc", "clouds.yaml", "rclone.conf"):
+    for name in FILES:
         try:
             with open(folder.at(name), encoding="utf-8") as file:
                 text = file.read()

@@ -1,4 +1,4 @@
-"""`drystone device`: look into one device's folder while nobody serves it."""
+"""`drystone device`: make devices; try one again; look into one's folder while nobody serves it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ import click
 import trio
 
 from drystone.access import Access, data_option
+from drystone.cluster import Cluster, read_cluster
+from drystone.device_add import add, retry
+from drystone.device_folder import find_superblock
+from drystone.device_records import load_records
 from drystone.folder import DataFolder
 from drystone.layouts import load_ring
 from drystone.local_device import open_local_device
@@ -24,13 +28,19 @@ from store.engine.record import BULK_ALIGN, LOG_ALIGN, Kind
 from store.engine.recovery import Found, Reader
 from store.engine.row import FLAG_NAMES, decode_meta
 from store.engine.segment import HEADER_BYTES, SegmentKind, Segments
-from store.engine.superblock import read_superblock
 from store.registry import open_embedded
 
 
 @click.group()
 def device() -> None:
-    """Check or dump a device. The process that serves it must be stopped."""
+    """Make a device of a folder, have one tried again, or look into one.
+
+    To check or dump a device the process that serves it must be stopped.
+    """
+
+
+device.add_command(add)
+device.add_command(retry)
 
 
 @device.command()
@@ -51,40 +61,46 @@ def check(access: Access, number: int | None) -> None:
 
 
 async def _check(folder: DataFolder, number: int | None) -> bool:
+    cluster = read_cluster(folder)
     clean = True
-    for device_id, path in await _paths(folder, number):
-        async with _opened(folder, device_id, path) as opened:
-            report = await check_device(opened)
-            for problem in (*opened.health.damage, *report.problems):
-                click.echo(f"device {device_id}: {problem}")
-                clean = False
-            size = report.bytes_read / 1e6
-            trust = "" if opened.trusted else ", waits to be reconciled with its peers"
-            click.echo(
-                f"device {device_id}: {report.rows} rows ({report.tombstones} tombstones), {report.blocks} blocks, "
-                f"{size:.1f} MB read, {len(report.problems)} problems{trust}"
-            )
+    for device_id, path in await _paths(folder, cluster, number):
+        try:
+            async with _opened(cluster, device_id, path) as opened:
+                clean = await _check_one(opened) and clean
+        except (DrystoneError, OSError) as error:
+            click.echo(f"device {device_id}: cannot be opened: {error}")
+            clean = False
     return clean
 
 
-async def _paths(folder: DataFolder, number: int | None) -> list[tuple[int, str]]:
-    cluster = folder.cluster()
-    if cluster is None:
-        raise NotFoundError(f"there is no Drystone in {folder.path}")
+async def _check_one(opened: Device) -> bool:
+    report = await check_device(opened)
+    problems = [*opened.health.damage, *report.problems]
+    for problem in problems:
+        click.echo(f"device {opened.id}: {problem}")
+    size = report.bytes_read / 1e6
+    trust = "" if opened.trusted else ", waits to be reconciled with its peers"
+    click.echo(
+        f"device {opened.id}: {report.rows} rows ({report.tombstones} tombstones), {report.blocks} blocks, "
+        f"{size:.1f} MB read, {len(report.problems)} problems{trust}"
+    )
+    return not problems
+
+
+async def _paths(folder: DataFolder, cluster: Cluster, number: int | None) -> list[tuple[int, str]]:
     with open_embedded(folder.registry, SystemClock()) as registry:
-        stored = await load_ring(registry, cluster.key)
-    devices = stored.ring.devices if stored.ring else {}
-    if number is not None and number not in devices:
-        raise NotFoundError(f"there is no device {number} (there are: {', '.join(map(str, sorted(devices)))})")
-    return [(each, folder.device(devices[each].label)) for each in sorted(devices) if number in (None, each)]
+        stored, records = await load_ring(registry, cluster.key), await load_records(registry)
+    labels = {each: device.label for each, device in stored.ring.devices.items()} if stored.ring else {}
+    labels |= {each: record.label for each, record in records.items() if each in labels}
+    if number is not None and number not in labels:
+        raise NotFoundError(f"there is no device {number} (there are: {', '.join(map(str, sorted(labels)))})")
+    return [(each, folder.device(labels[each])) for each in sorted(labels) if number in (None, each)]
 
 
 @asynccontextmanager
-async def _opened(folder: DataFolder, number: int, path: str) -> AsyncIterator[Device]:
-    cluster = folder.cluster()
-    assert cluster is not None
+async def _opened(cluster: Cluster, number: int, path: str) -> AsyncIterator[Device]:
     with ExitStack() as stack:
-        opened = await open_local_device(number, cluster.id, path, stack, replaces=True)
+        opened = await open_local_device(number, cluster.id, path, stack)
         try:
             yield opened
         finally:
@@ -107,11 +123,12 @@ def dump(path: str, kind: str | None) -> None:
 
 
 def _dump(path: str, kind: str | None) -> Iterator[str]:
+    superblock = find_superblock(path)
     disk = SystemDisk(path)
-    superblock = read_superblock(disk)
-    if superblock is None:
-        raise NotFoundError(f"there is no device in {path}")
-    yield f"device {superblock.device} of cluster {superblock.cluster.hex()}, trusted={superblock.trusted}"
+    yield (
+        f"device {superblock.device} of cluster {superblock.cluster.hex()}, trusted={superblock.trusted}, "
+        f"incarnation={superblock.incarnation.hex()}, enforced={superblock.enforced}"
+    )
     segments = Segments(disk, superblock.device)
     for segment, its_kind in sorted(segments.kinds.items()):
         align = LOG_ALIGN if its_kind is SegmentKind.LOG else BULK_ALIGN

@@ -1,41 +1,24 @@
 """The data folder: all that one process keeps, in one place.
 
-cluster.json     what the cluster is: id, placement key, policies (see `Cluster`)
+cluster.json     what the cluster is: id, placement key, policies (see `drystone.cluster`)
 registry/        the embedded registry
-devices/<n>/     one folder a device, unless the ring names another place
+devices/<n>/     one folder a device, unless it was made in another place
+first-start      while the first start makes all this
 control.sock     where the running process answers the other commands
-admin-openrc, clouds.yaml    for clients
+admin-openrc, clouds.yaml, rclone.conf    for clients
 """
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import asdict, dataclass, replace
 
-from store.core.entropy import Random
-from store.core.errors import DamageError, InvalidError
-from store.objects.erasure import available_codec, codec_for
-from store.objects.model import Policy
+from store.core.errors import NotFoundError
 
-FORMAT = 1
-REPLICAS_MAX = 16
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """What never changes of a cluster (`id`, `key`), and its storage policies, to which more may be added.
-
-    `key` is the secret that placement hashes are keyed with: whoever knows it can aim names at one partition.
-    """
-
-    id: bytes
-    key: bytes
-    policies: tuple[Policy, ...]
+CLUSTER_FILE = "cluster.json"
 
 
 class DataFolder:
-    """Paths of a data folder, and its cluster file."""
+    """Paths of a data folder, and files in it that are replaced whole."""
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
@@ -48,40 +31,30 @@ class DataFolder:
         return self.at("registry")
 
     @property
+    def has_registry(self) -> bool:
+        return os.path.exists(os.path.join(self.registry, "data.mdb"))
+
+    @property
     def control(self) -> str:
         return self.at("control.sock")
 
     def device(self, label: str) -> str:
-        """Where a device lies: its label in the ring is a path, relative to this folder or absolute."""
+        """Where a device lies: its label is a path, relative to this folder or absolute."""
         return self.at(label)
 
-    def cluster(self) -> Cluster | None:
-        """The cluster, or None in a folder that has none yet. Raises DamageError where the file is not readable."""
-        try:
-            with open(self.at("cluster.json"), encoding="utf-8") as file:
-                stored = json.load(file)
-            if stored["format"] != FORMAT:
-                raise DamageError(f"{self.path} has format {stored['format']}: a newer Drystone made it")
-            policies = tuple(Policy(**fields) for fields in stored["policies"])
-            return Cluster(bytes.fromhex(stored["id"]), bytes.fromhex(stored["key"]), policies)
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError) as error:
-            raise DamageError(f"{self.at('cluster.json')} cannot be read: {error}") from error
+    def label(self, path: str) -> str:
+        """The label of a device in this place."""
+        path = os.path.abspath(path)
+        inside = os.path.relpath(path, self.path)
+        return path if inside.split(os.sep)[0] == os.pardir else inside
 
-    def save_cluster(self, cluster: Cluster) -> None:
-        """Replace the cluster file, durably."""
-        stored = {
-            "format": FORMAT,
-            "id": cluster.id.hex(),
-            "key": cluster.key.hex(),
-            "policies": [asdict(policy) for policy in cluster.policies],
-        }
-        self.write("cluster.json", json.dumps(stored, indent=2) + "\n")
+    def need_cluster(self) -> None:
+        """Raises NotFoundError in a folder without a cluster."""
+        if not os.path.exists(self.at(CLUSTER_FILE)):
+            raise NotFoundError(f"there is no Drystone in {self.path}: start one with 'drystone up --data {self.path}'")
 
     def write(self, name: str, text: str) -> None:
         """Write a file that only its owner may read, durably and whole."""
-        os.makedirs(self.path, mode=0o700, exist_ok=True)
         path = self.at(name)
         descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
@@ -89,47 +62,16 @@ class DataFolder:
             file.flush()
             os.fsync(file.fileno())
         os.replace(path + ".new", path)
-        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        self.sync()
+
+    def sync(self) -> None:
+        """Make what was created, renamed and removed in the folder durable."""
+        sync_folder(self.path)
 
 
-def new_cluster(random: Random, policies: tuple[Policy, ...]) -> Cluster:
-    return Cluster(random.bytes(16), random.bytes(16), policies)
-
-
-def parse_policy(text: str, index: int) -> Policy:
-    """A policy from `NAME=N` (replicas) or `NAME=K+M[:CODEC]` (erasure code). Raises InvalidError."""
-    name, equals, kind = text.partition("=")
-    if not equals or not name or not all(c.isalnum() or c in "-_." for c in name):
-        raise InvalidError(f"a policy is NAME=REPLICAS or NAME=K+M, like standard=3 or archive=4+2, not {text!r}")
-    code, _, codec = kind.partition(":")
+def sync_folder(path: str) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        numbers = [int(part) for part in code.split("+")]
-    except ValueError:
-        numbers = []
-    if len(numbers) == 1 and 1 <= numbers[0] <= REPLICAS_MAX and not codec:
-        return Policy(index, name, replicas=numbers[0], default=index == 0)
-    if len(numbers) == 2:
-        k, m = numbers
-        codec = codec or available_codec()
-        codec_for(codec, k, m)
-        return Policy(index, name, replicas=0, k=k, m=m, codec=codec, default=index == 0)
-    raise InvalidError(f"policy {name!r}: {kind!r} is neither 1 to {REPLICAS_MAX} replicas nor an erasure code K+M")
-
-
-def with_policies(policies: tuple[Policy, ...], wanted: tuple[str, ...]) -> tuple[Policy, ...]:
-    """Known policies and those that are new. Raises InvalidError where one would change: data are kept under it."""
-    known = {policy.name.lower(): policy for policy in policies}
-    result = list(policies)
-    for text in wanted:
-        policy = parse_policy(text, len(result))
-        before = known.get(policy.name.lower())
-        if before is None:
-            result.append(policy)
-            known[policy.name.lower()] = policy
-        elif replace(policy, index=before.index, default=before.default, codec=before.codec) != before:
-            raise InvalidError(f"policy {before.name!r} is in use and cannot change: choose another name")
-    return tuple(result)
+        os.fsync(folder)
+    finally:
+        os.close(folder)

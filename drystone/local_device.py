@@ -20,14 +20,16 @@ from functools import partial
 import structlog
 import trio
 
+from drystone.device_folder import find_superblock
 from store.core.clock import SystemClock
 from store.core.disk import SystemDisk
-from store.core.errors import ConflictError, DamageError
+from store.core.errors import ConflictError, DamageError, DeviceError
 from store.engine.device import Device, Options, open_device
 from store.engine.index import LmdbIndex
 
 log = structlog.get_logger()
 
+LOOK_SECONDS = 10.0
 WALK_SECONDS = 5.0
 _BROKEN = "broken"
 
@@ -56,12 +58,17 @@ class _InUse:
 
 
 async def open_local_device(
-    number: int, cluster: bytes, path: str, stack: ExitStack, *, replaces: bool, options: Options | None = None
+    number: int, cluster: bytes, path: str, stack: ExitStack, options: Options | None = None
 ) -> Device:
     """Open the device in a folder of this machine. A damaged index is set aside and rebuilt from the log.
 
-    Raises ConflictError where another process has it.
+    Raises DeviceError where there is no such device, ConflictError where another process has it.
     """
+    # Asked first and in a thread: a folder without a device must stay as it is, and a disk that hangs must not hold us.
+    with trio.move_on_after(LOOK_SECONDS) as looking:
+        await trio.to_thread.run_sync(find_superblock, path, abandon_on_cancel=True)
+    if looking.cancelled_caught:
+        raise DeviceError(f"{path} did not answer within {LOOK_SECONDS:.0f} s")
     try:
         disk = SystemDisk(path)
     except BlockingIOError as error:
@@ -76,7 +83,7 @@ async def open_local_device(
     if trouble:
         _set_aside(number, index, trouble)
     in_use.write(str(times + 1 if times < 2 else 1))  # a full walk came to its end: nothing is suspected any more
-    opening = partial(open_device, number, cluster, disk, lambda: LmdbIndex(index), options, replaces=replaces)
+    opening = partial(open_device, number, cluster, disk, lambda: LmdbIndex(index), options)
     try:
         device = await opening()
     except DamageError as error:

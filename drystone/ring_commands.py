@@ -22,6 +22,8 @@ class RingAccess:
 
     registry: Callable[[], AbstractAsyncContextManager[Registry]]
     cluster_key: bytes
+    check_device: Callable[[str, int], None] = lambda _label, _number: None
+    """Raises InvalidError unless the device of this number lies in the folder of this label."""
 
 
 def ring_group() -> click.Group:
@@ -66,7 +68,11 @@ def show(access: RingAccess) -> None:
 @click.argument("label")
 @click.pass_obj
 def add(access: RingAccess, region: int, zone: int, machine: str, weight: float, label: str) -> None:
-    """Stage a new device called LABEL: the path of its folder, absolute or below the data folder."""
+    """Stage the device in LABEL: the path of its folder, absolute or below the data folder.
+
+    The folder must hold a device that 'drystone device add' has made, which stages it too: this is for doing that
+    again, after 'drystone ring unstage' or with other options.
+    """
     _stage(access, Change("add", (region, zone, machine, weight, label)))
 
 
@@ -108,7 +114,7 @@ def _stage(access: RingAccess, change: Change) -> None:
         stored, before = await load_ring(registry, access.cluster_key), await load_staged(registry)
         after = Staged((*before.changes, change), before.revision)
         # Made once now, so that what cannot be made is refused here and not at the end.
-        after.builder(stored.ring)
+        _check_devices(access, stored, after)
         await stage(registry, before, change)
         return _describe_staged(after)
 
@@ -150,6 +156,7 @@ def apply(access: RingAccess, during_change: bool, accept_loss: bool) -> None:
     async def work(registry: Registry) -> str:
         stored, staged = await load_ring(registry, access.cluster_key), await load_staged(registry)
         layout = _next_layout(stored, staged)
+        _check_devices(access, stored, staged)
         if stored.ring is None:
             ring = Ring(access.cluster_key, (layout,))
         else:
@@ -173,6 +180,14 @@ def _next_layout(stored: Stored, staged: Staged) -> Layout:
     # The seed is the version: what plan shows is what apply makes.
     seed = stored.ring.newest.version + 1 if stored.ring else 1
     return staged.builder(stored.ring).rebalance(seed)
+
+
+def _check_devices(access: RingAccess, stored: Stored, staged: Staged) -> None:
+    """Make the staged changes once. Raises what they raise, and InvalidError for a new device whose folder is none."""
+    known = stored.ring.newest.devices if stored.ring else {}
+    for number, device in staged.builder(stored.ring).devices.items():
+        if number not in known:
+            access.check_device(device.label, number)
 
 
 def _describe_staged(staged: Staged) -> str:

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import Any
 
 import click
+import lmdb
 import structlog
 import trio
 
@@ -22,34 +23,41 @@ from authn.v1 import V1AuthApp
 from authn.v3.app import IdentityApp
 from drystone import clients, control, logs
 from drystone.access import Access, data_option
-from drystone.folder import Cluster, DataFolder, new_cluster, with_policies
+from drystone.cluster import Cluster, read_cluster, with_policies
+from drystone.folder import DataFolder
+from drystone.founding import ADMIN, DEVICES_DEFAULT, REPLICAS_DEFAULT, Wish, found, is_new
+from drystone.founding import plan as plan_founding
 from drystone.front import Front
 from drystone.metrics import Metrics, Requests
 from drystone.node import Node, device_rows, open_node
 from gateway.http import serve, server_context
 from gateway.http.asgi import App
 from gateway.swift import Config, DomainRemap, SwiftApp
-from store.core.entropy import SystemRandom
-from store.core.errors import DrystoneError, InvalidError
+from store.core.errors import DrystoneError, InvalidError, NotFoundError
 
 log = structlog.get_logger()
 
-REPLICAS_DEFAULT = 2
 GC_YOUNG = 10_000
 """Objects made and not freed until the youngest are looked through."""
-DEVICES_DEFAULT = 3
-ADMIN = "admin"
 
 
 @click.command()
 @click.option("--listen", default="127.0.0.1:8080", show_default=True, metavar="ADDR:PORT", help="Where to serve.")
 @click.option(
     "--devices",
-    default=DEVICES_DEFAULT,
-    show_default=True,
+    default=None,
     metavar="N",
     type=click.IntRange(1, 256),
-    help="Devices (folders) to make in a new data folder. Later: drystone ring add.",
+    help=f"Devices (folders) to make in a new data folder. Later: drystone device add.  [default: {DEVICES_DEFAULT}]",
+)
+@click.option(
+    "--device",
+    "paths",
+    multiple=True,
+    metavar="PATH",
+    type=click.Path(file_okay=False),
+    help="Make a device of this empty folder, like the mount point of a disk. Repeated for each; only for a new data "
+    "folder, in the place of --devices.",
 )
 @click.option(
     "--replicas",
@@ -63,8 +71,8 @@ ADMIN = "admin"
     "policies",
     multiple=True,
     metavar="NAME=N|K+M",
-    help="A storage policy: N replicas or an erasure code. May be given again, also for an existing folder; "
-    "the first of a new folder is its default.",
+    help="A storage policy: N replicas or an erasure code of K+M. May be repeated, and adds to the policies of an "
+    "existing folder. In a new folder the first is the default, and without --replicas there is no other.",
 )
 @click.option(
     "--storage-domain",
@@ -91,6 +99,8 @@ def up(access: Access, /, **options: Any) -> None:
         trio.run(partial(run, access.folder, **options))
     except* DrystoneError as group:
         raise click.ClickException(str(_first(group))) from group
+    except* (OSError, lmdb.Error) as group:
+        raise click.ClickException(f"{access.folder.path}: {_first(group)}") from group
 
 
 def _first(error: BaseException) -> BaseException:
@@ -103,30 +113,43 @@ async def run(
     folder: DataFolder,
     *,
     listen: str,
-    devices: int,
+    devices: int | None,
+    paths: tuple[str, ...],
     replicas: int | None,
     policies: tuple[str, ...],
     storage_domains: tuple[str, ...],
     tls_certificate: str | None,
     tls_key: str | None,
 ) -> None:
-    """Serve until a signal comes. Raises InvalidError for options that do not fit, ConflictError if already served."""
+    """Serve until a signal comes. Raises InvalidError for options that do not fit, ConflictError if already served.
+
+    All of that is found out before anything is written; a first start that fails leaves nothing behind.
+    """
     tls = server_context(tls_certificate, tls_key) if tls_certificate else None
     host, port = _address(listen)
-    os.makedirs(folder.path, mode=0o700, exist_ok=True)
-    cluster, made = _cluster(folder, devices, replicas, policies)
+    wish = Wish(devices, paths, replicas, policies)
+    made = is_new(folder)
+    plan = plan_founding(folder, wish) if made else None
     listeners = await _listen(host, port)
-    url = f"{'https' if tls else 'http'}://{_shown(host)}:{listeners[0].socket.getsockname()[1]}"
-    async with open_node(folder, cluster, devices) as node:
-        if not made and devices != DEVICES_DEFAULT and devices != len(node.ring.devices):
-            click.echo(f"This folder has {len(node.ring.devices)} devices already; see 'drystone ring add'.")
-        admin = await bootstrap(node.registry)
-        if admin.password is not None:
-            clients.write(folder, url, ADMIN, admin.password, ADMIN)
-        else:
-            clients.update_url(folder, url)
-        swift = Config(storage_domains=storage_domains, title_case_headers=True)
-        await _serve(node, IdentityService(node.registry), listeners, tls, url, swift, made=made)
+    try:
+        url = f"{'https' if tls else 'http'}://{_shown(host)}:{listeners[0].socket.getsockname()[1]}"
+        if plan is not None:
+            await found(folder, *plan, url)
+        known = read_cluster(folder)
+        cluster = known if made else _extended(known, wish)
+        async with open_node(folder, cluster, known) as node:
+            if not made and (wish.paths or wish.devices not in (None, len(node.ring.devices))):
+                click.echo(f"This folder has {len(node.ring.devices)} devices already; see 'drystone device add'.")
+            admin = await bootstrap(node.registry)  # what this version needs and the one that made the folder did not
+            if admin.password is not None:
+                clients.write(folder, url, ADMIN, admin.password, ADMIN)
+            else:
+                clients.update_url(folder, url)
+            swift = Config(storage_domains=storage_domains, title_case_headers=True)
+            await _serve(node, IdentityService(node.registry), listeners, tls, url, swift, made=made)
+    finally:
+        for listener in listeners:
+            listener.socket.close()
     log.info("stopped", folder=folder.path)
 
 
@@ -152,6 +175,11 @@ async def _serve(
     async def status() -> dict[str, Any]:
         return _status(node, url, time.monotonic() - began)
 
+    def retry(number: int) -> None:
+        if number not in node.ring.devices:
+            raise NotFoundError(f"the ring has no device {number}")
+        node.watch.retry(number)
+
     stop = trio.Event()
     inside = await control.listen(node.folder)
     async with trio.open_nursery() as nursery:
@@ -161,7 +189,7 @@ async def _serve(
         await nursery.start(
             partial(
                 serve,
-                control.control_app(node.registry, status, node.replicator.scrubber.want),
+                control.control_app(node.registry, status, node.replicator.scrubber.want, retry),
                 [inside],
                 shutdown=stop,
             )
@@ -184,28 +212,11 @@ def _spare_the_collector() -> None:
     gc.set_threshold(GC_YOUNG)
 
 
-def _cluster(folder: DataFolder, devices: int, replicas: int | None, policies: tuple[str, ...]) -> tuple[Cluster, bool]:
-    """The folder's cluster, and whether it was made now."""
-    known = folder.cluster()
-    if known is None:
-        standard = min(devices, REPLICAS_DEFAULT) if replicas is None else replicas
-        wanted = policies if policies and replicas is None else (f"standard={standard}", *policies)
-        cluster = new_cluster(SystemRandom(), with_policies((), wanted))
-        _check_widths(cluster, devices)
-        folder.save_cluster(cluster)
-        return cluster, True
-    if replicas is not None and replicas != known.policies[0].replicas:
+def _extended(known: Cluster, wish: Wish) -> Cluster:
+    """The folder's cluster with the policies that are asked for. Raises InvalidError where one would change."""
+    if wish.replicas is not None and wish.replicas != known.policies[0].replicas:
         raise InvalidError("the replicas of a policy cannot change: add another, like --policy careful=3")
-    cluster = Cluster(known.id, known.key, with_policies(known.policies, policies))
-    if cluster != known:
-        folder.save_cluster(cluster)
-    return cluster, False
-
-
-def _check_widths(cluster: Cluster, devices: int) -> None:
-    for policy in cluster.policies:
-        if policy.width > devices:
-            raise InvalidError(f"policy {policy.name!r} needs {policy.width} devices: add --devices {policy.width}")
+    return Cluster(known.id, known.key, with_policies(known.policies, wish.policies))
 
 
 def _address(listen: str) -> tuple[str, int]:

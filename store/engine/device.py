@@ -7,6 +7,7 @@ awaited. Everything here runs on the event loop; what blocks goes to the device'
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -54,6 +55,9 @@ FLUSH_CHANGES = 20_000
 FULL_COMPACT_BELOW = 0.9
 """On a full device even a little garbage is worth copying a segment for."""
 _REPLAY_CHANGES = 50_000
+ROOM_BYTES_MIN = 64 * 1024 * 1024
+"""With less than this for data a new device would be full as soon as it is used."""
+_openings = itertools.count()
 
 
 class RowWrite(NamedTuple):
@@ -81,6 +85,16 @@ class Options:
     flush_seconds: float = FLUSH_SECONDS
     spares: int = SPARES_MAX
 
+    @property
+    def log_bytes_min(self) -> int:
+        """What log segments take however little is stored: the current one, the next, and spares."""
+        return (2 + self.spares) * self.log_bytes
+
+    @property
+    def disk_bytes_min(self) -> int:
+        """The free space that a file system must have for a device to be made there."""
+        return self.reserve_bytes + self.log_bytes_min + ROOM_BYTES_MIN
+
 
 @dataclass
 class Health:
@@ -105,6 +119,9 @@ class Device:
         self.health = Health()
         self.on_damage: Callable[[bytes], None] | None = None
         """Called with the index key of a row or block that was found damaged."""
+        self.on_trust: Callable[[], None] | None = None
+        """Called when it has come to be trusted, or no longer is."""
+        self._opening = next(_openings) << 32
         self._superblock = superblock
         self._disk = disk
         self._index = index
@@ -219,15 +236,25 @@ class Device:
     async def close(self) -> None:
         """Make everything durable, write the index, stop the workers."""
         if self.health.failed is None and not self._bulk.idle:
-            await self.sync_data(self._bulk.losses)
+            await self.sync_data(self.data_losses)
         if self.health.failed is None and not self._committer.idle:
             await self._last_commit()
         if self.health.failed is None:
             await self.flush()
             self.closed = self.health.failed is None
+        self.stop_workers()
+        self.release()
+
+    def stop_workers(self) -> None:
+        """Blocks until what they are at has come to its end, which on a disk that hangs may be never: of a device that
+        is out this may be called in any thread."""
         for worker in (self._log_worker, self._bulk_worker, self._bulk_sync_worker, self._index_worker):
             worker.close()
         self.reads.close()
+
+    def release(self) -> None:
+        """Let go of the index. What is asked of it from now on is an error, but no news about its state."""
+        self._index.watch(lambda _damage: None)
         self._index.close()
 
     async def _last_commit(self) -> None:
@@ -406,8 +433,9 @@ class Device:
 
     @property
     def data_losses(self) -> int:
-        """To be read before the first block of an upload, and handed to `submit_sync`."""
-        return self._bulk.losses
+        """To be read before the first block of an upload, and handed to `submit_sync`. What was read of a device that
+        has been opened anew since counts as a loss."""
+        return self._opening + self._bulk.losses
 
     def submit_block(self, key: BlockKey, sealed: Sealed, done: Done, *, cached: bool = False) -> None:
         """Write a block; `done` is called when the next may come. It is durable with the next sync. Raises as rows.
@@ -440,7 +468,7 @@ class Device:
         """Call `done` when all blocks submitted before are durable."""
         if self.health.failed is not None:
             raise self.health.failed
-        self._bulk.sync(losses, done)
+        self._bulk.sync(losses - self._opening, done)
 
     async def sync_data(self, losses: int) -> None:
         """Wait until all blocks submitted before are durable."""
@@ -612,6 +640,10 @@ class Device:
         self.full = self._disk.free_bytes() < self._options.reserve_bytes
         return not self.full
 
+    def fail(self, why: str) -> None:
+        """Take it out: whoever looks after its folder found that it must not be used any more."""
+        self._fail(DeviceError(why))
+
     def _fail(self, error: DrystoneError) -> None:
         """Take the device out. May be called by its workers as well as on the loop."""
         failed = self.health.failed = DeviceError(f"device {self.id} is out: {error}")
@@ -637,6 +669,8 @@ class Device:
         """Say, durably, whether this device's silence about a row counts."""
         await self._save_superblock(self._superblock._replace(trusted=trusted))
         self.trusted = trusted
+        if self.on_trust is not None:
+            self.on_trust()
 
     async def enforce(self, epoch: int) -> None:
         """Refuse requests by rings older than this epoch from now on, after a restart too. Only ever upwards."""
@@ -686,6 +720,15 @@ def _take(rows: Iterator[tuple[Row, Location] | None], count: int) -> list[tuple
     return taken
 
 
+def make_device(number: int, cluster: bytes, disk: Disk, random: Random, *, trusted: bool) -> Superblock:
+    """Make an empty device, durably, of a folder that holds none. One that takes a lost one's place is not `trusted`.
+    Blocks."""
+    superblock = Superblock(cluster, number, trusted, random.bytes(INCARNATION_BYTES), enforced=0)
+    disk.make_folder(FOLDER)
+    write_superblock(disk, superblock)
+    return superblock
+
+
 async def open_device(
     number: int,
     cluster: bytes,
@@ -707,9 +750,7 @@ async def open_device(
         raise DeviceError(f"device {number}: {error}") from error
     random = random or SystemRandom()
     if superblock is None:
-        superblock = Superblock(cluster, number, not replaces, random.bytes(INCARNATION_BYTES), enforced=0)
-        disk.make_folder(FOLDER)
-        write_superblock(disk, superblock)
+        superblock = make_device(number, cluster, disk, random, trusted=not replaces)
     if superblock.cluster != cluster or superblock.device != number:
         raise DeviceError(
             f"the folder of device {number} holds device {superblock.device} "
@@ -719,5 +760,10 @@ async def open_device(
         superblock = superblock._replace(incarnation=random.bytes(INCARNATION_BYTES))
         write_superblock(disk, superblock)
     device = Device(number, disk, open_index(), superblock, options or Options())
-    await device.recover()
+    try:
+        await device.recover()
+    except BaseException:
+        device.stop_workers()
+        device.release()
+        raise
     return device

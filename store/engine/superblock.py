@@ -46,7 +46,8 @@ def decode_superblock(data: bytes) -> Superblock:
         raise DamageError("the device's superblock fails its checksum")
     version, *fields = msgpack.unpackb(packed)
     if version == 1:
-        return Superblock(*fields, b"", 0)
+        cluster, device, trusted = fields
+        return Superblock(cluster, device, trusted, b"", 0)
     if version != _VERSION:
         raise DeviceError(f"the device has format {version}, which is not known here: a newer Drystone made it")
     return Superblock(*fields)

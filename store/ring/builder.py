@@ -54,6 +54,11 @@ class Builder:
         self._widths = set(base.widths) if base else set()
         self._overload = base.overload if base else DEFAULT_OVERLOAD
 
+    @property
+    def devices(self) -> dict[int, Device]:
+        """The devices with all changes so far, by id."""
+        return dict(self._devices)
+
     def add(self, region: int, zone: int, machine: str, weight: float, label: str) -> Device:
         """A new device under an id that no device had before. Raises InvalidError for a bad weight, or after
         65,536 devices."""

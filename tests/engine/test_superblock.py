@@ -78,3 +78,17 @@ def test_a_superblock_that_cannot_be_written_takes_the_device_out(medium: SimMed
         assert device.health.failed is not None
 
     on_device(medium, index, enforce)
+
+
+def test_blocks_written_before_a_device_was_opened_anew_count_as_lost(medium: SimMedium, index: IndexMedium) -> None:
+    async def losses(device: Device) -> int:
+        await device.sync_data(device.data_losses)
+        return device.data_losses
+
+    before = on_device(medium, index, losses)
+
+    async def sync(device: Device) -> None:
+        with pytest.raises(DeviceError, match="lost"):
+            await device.sync_data(before)
+
+    on_device(medium, index, sync)

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import msgpack
 
+from drystone.cluster import Cluster
+from drystone.device_copies import RingCopy, encode_cluster, encode_ring
+from drystone.device_records import RECORD_CODEC, DeviceRecord
 from store.core.direct import Buffer
 from store.core.stamp import Stamp
 from store.engine import block
@@ -17,8 +20,9 @@ from store.engine.record import BULK_ALIGN, LOG_ALIGN, Kind, Sealed, lay_out, se
 from store.engine.row import Flag, Location, Row, RowKey, encode_meta, encode_value, index_key
 from store.engine.segment import HEADER_BYTES, SegmentKind, encode_header
 from store.engine.superblock import Superblock, encode_superblock
-from store.objects.model import ObjectHead
+from store.objects.model import ObjectHead, Policy
 from store.objects.rowcodec import Placed, TableSummary, encode_headers, encode_object, encode_table
+from store.ring import Builder, Ring
 
 SAMPLES = Path(__file__).parent / "samples"
 TABLE = bytes(range(16))
@@ -106,6 +110,29 @@ def superblock() -> Superblock:
     return Superblock(bytes(range(32, 48)), 3, False, bytes(range(48, 64)), 7)
 
 
+def cluster() -> Cluster:
+    policies = (
+        Policy(0, "standard", replicas=3, default=True),
+        Policy(1, "archive", replicas=0, k=4, m=2, codec="zfec"),
+    )
+    return Cluster(bytes(range(64, 80)), bytes(range(80, 96)), policies)
+
+
+def ring_copy() -> RingCopy:
+    """Two live layouts of a small ring."""
+    builder = Builder(part_power=2)
+    for number in range(3):
+        builder.add(1, 1, "m", 1.0, f"devices/{number}")
+    ring = Ring(cluster().key, (builder.rebalance(0),))
+    builder = Builder(ring.newest)
+    builder.set_weight(2, 2.0)
+    records = {
+        0: DeviceRecord(bytes(range(96, 112)), in_sync=True, label="devices/0"),
+        1: DeviceRecord(b"", in_sync=False, label="/mnt/disk1"),
+    }
+    return RingCopy(7, ring.publish(builder.rebalance(0)).mark_synced(2, 1), records)
+
+
 def _target() -> block.IndexBlock:
     _, (place,) = bulk_segment()
     return block.IndexBlock(place, 4096, len(LARGE))
@@ -129,6 +156,9 @@ def main() -> None:
     (SAMPLES / "link-segment-1.bin").write_bytes(link_segment()[0])
     (SAMPLES / "link-index-1.bin").write_bytes(msgpack.packb(link_entries()))
     (SAMPLES / "superblock-2.bin").write_bytes(encode_superblock(superblock()))
+    (SAMPLES / "cluster-copy-1.bin").write_bytes(encode_cluster(cluster()))
+    (SAMPLES / "ring-copy-1.bin").write_bytes(encode_ring(ring_copy()))
+    (SAMPLES / "device-record-1.bin").write_bytes(RECORD_CODEC.encode(ring_copy().records[0]))
     (SAMPLES / "index-1.bin").write_bytes(msgpack.packb(index_entries()))
 
 

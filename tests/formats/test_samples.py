@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgpack
 import pytest
 
+from drystone.device_copies import decode_cluster, decode_ring, encode_cluster, encode_ring
+from drystone.device_records import RECORD_CODEC
 from store.core.direct import Buffer
 from store.core.errors import DamageError
 from store.core.stamp import Stamp
@@ -16,6 +18,7 @@ from store.engine.row import RowKey, decode_meta, decode_value, index_key, verif
 from store.engine.segment import HEADER_BYTES, SegmentKind, check_header
 from store.engine.superblock import decode_superblock, encode_superblock
 from store.objects.rowcodec import decode_headers, decode_object, decode_table
+from store.ring import LAYOUT_CODEC
 from tests.formats import make_samples as samples
 
 
@@ -129,11 +132,29 @@ def test_superblock_version_2() -> None:
     assert decode_superblock((samples.SAMPLES / "superblock-2.bin").read_bytes()) == samples.superblock()
 
 
+def test_what_devices_keep_of_their_cluster_version_1() -> None:
+    assert decode_cluster((samples.SAMPLES / "cluster-copy-1.bin").read_bytes()) == samples.cluster()
+    stored = (samples.SAMPLES / "ring-copy-1.bin").read_bytes()
+    found, made = decode_ring(stored, samples.cluster().key), samples.ring_copy()
+    assert (found.generation, found.records, found.order) == (made.generation, made.records, made.order)
+    assert [LAYOUT_CODEC.encode(layout) for layout in found.ring.live] == [
+        LAYOUT_CODEC.encode(layout) for layout in made.ring.live
+    ]
+    assert found.ring.progress == made.ring.progress
+    record = RECORD_CODEC.decode((samples.SAMPLES / "device-record-1.bin").read_bytes())
+    assert record == made.records[0]
+    for at in (0, 20, len(stored) - 1):
+        with pytest.raises(DamageError, match="checksum"):
+            decode_ring(stored[:at] + bytes([stored[at] ^ 1]) + stored[at + 1 :], samples.cluster().key)
+
+
 def test_formats_are_still_written_as_they_were() -> None:
     assert (samples.SAMPLES / "log-segment-1.bin").read_bytes() == samples.log_segment()[0]
     assert (samples.SAMPLES / "bulk-segment-1.bin").read_bytes() == samples.bulk_segment()[0]
     assert (samples.SAMPLES / "link-segment-1.bin").read_bytes() == samples.link_segment()[0]
     assert (samples.SAMPLES / "superblock-2.bin").read_bytes() == encode_superblock(samples.superblock())
+    assert (samples.SAMPLES / "cluster-copy-1.bin").read_bytes() == encode_cluster(samples.cluster())
+    assert (samples.SAMPLES / "ring-copy-1.bin").read_bytes() == encode_ring(samples.ring_copy())
     assert msgpack.unpackb((samples.SAMPLES / "link-index-1.bin").read_bytes()) == [
         list(entry) for entry in samples.link_entries()
     ]

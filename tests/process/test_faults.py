@@ -65,21 +65,30 @@ def until(holds: Callable[[], bool], what: str, seconds: float = 30) -> None:
         time.sleep(0.1)
 
 
+def lose(program: Program, number: int) -> None:
+    """A device's folder is lost, and an empty device made in its place."""
+    folder = program.folder / "devices" / str(number)
+    shutil.rmtree(folder)
+    folder.mkdir()
+    made = program.command("device", "add", str(folder), "--in-place-of", str(number))
+    assert made.returncode == 0, made.stderr
+
+
 @pytest.mark.process
-def test_a_lost_device_folder_is_made_anew_and_filled_again(tmp_path: Path) -> None:
+def test_a_lost_device_folder_is_replaced_and_filled_again(tmp_path: Path) -> None:
     options = ("--devices", "4", "--policy", "standard=3", "--policy", "archive=2+1")
     with running(tmp_path / "data", *options) as program:
         fill(program)
         fill(program, "coded", "archive")
         program.stop()
-        shutil.rmtree(program.folder / "devices" / "1")
+        lose(program, 1)
         program.start()
         check_all(program)
         check_all(program, "coded")
         until(lambda: all(d["state"] == "ok" for d in status(program)["devices"]), "reconciled")
         program.stop()
         # Now another one: what was repaired must be as good as what was there.
-        shutil.rmtree(program.folder / "devices" / "2")
+        lose(program, 2)
         program.start()
         check_all(program)
         check_all(program, "coded")

@@ -29,7 +29,10 @@ def test_devices_come_and_go_while_everything_stays_readable(tmp_path: Path) -> 
     with running(tmp_path / "data", *options) as program:
         fill(program)
         fill(program, "coded", "archive")
-        assert program.command("ring", "add", "devices/another").returncode == 0
+        another = program.folder / "devices" / "another"
+        another.mkdir()
+        added = program.command("device", "add", str(another))
+        assert added.returncode == 0, added.stderr
         assert "another" in program.command("ring", "plan").stdout
         apply(program)
         until(lambda: len(status(program)["devices"]) == 5, "the new device is open")

@@ -1,0 +1,154 @@
+"""`drystone device add` and `retry`: the only way in which a device is made once a data folder is in use."""
+
+from __future__ import annotations
+
+import os
+
+import click
+import trio
+
+from drystone.access import Access, data_option
+from drystone.cluster import Cluster, read_cluster
+from drystone.control_client import read_status, retry_device, serving
+from drystone.device_copies import RingCopy
+from drystone.device_folder import check_new, clear_made, find_superblock, make_in
+from drystone.device_records import DeviceRecord, load_records, save_records
+from drystone.folder import DataFolder
+from drystone.founding import lost
+from drystone.layouts import Change, load_ring, load_staged, stage
+from store.core.entropy import SystemRandom
+from store.core.errors import ConflictError, DamageError, DeviceError, DrystoneError, InvalidError, NotFoundError
+from store.engine.device import Options
+from store.registry import Registry
+from store.ring import Ring
+
+_SERVES = ("ok", "full", "reconciling")
+
+
+@click.command()
+@click.option("--in-place-of", type=int, metavar="N", help="The new device takes the place of device N, which is lost.")
+@click.option("--region", type=int, default=1, show_default=True)
+@click.option("--zone", type=int, default=1, show_default=True, help="What fails together: a rack, a room, a fuse.")
+@click.option("--machine", default="localhost", show_default=True)
+@click.option("--weight", type=float, default=1.0, show_default=True, help="Its share, in any unit; say, terabytes.")
+@click.argument("path", type=click.Path(file_okay=False))
+@data_option
+@click.pass_obj
+def add(
+    access: Access, path: str, in_place_of: int | None, region: int, zone: int, machine: str, weight: float
+) -> None:
+    """Make a device of the folder PATH, which must be there and empty: mount its disk first.
+
+    A new device is staged: 'drystone ring plan' shows what would move, 'drystone ring apply' puts it to use. With
+    --in-place-of nothing is staged: the device is filled from the others as soon as it is opened.
+    """
+
+    async def work() -> str:
+        async with access.registry() as registry:
+            adding = _Adding(access.folder, read_cluster(access.folder), registry, path)
+            if in_place_of is not None:
+                return await adding.in_place_of(in_place_of)
+            return await adding.new(region, zone, machine, weight)
+
+    try:
+        click.echo(trio.run(work))
+    except (DrystoneError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@click.command()
+@click.argument("number", type=int)
+@data_option
+@click.pass_obj
+def retry(access: Access, number: int) -> None:
+    """Have the running process try device NUMBER now, if it is out or missing; it does that by itself as well."""
+    retry_device(access.folder, number)
+    click.echo(f"Device {number} is tried; see 'drystone status'.")
+
+
+class _Adding:
+    """Makes one device."""
+
+    def __init__(self, folder: DataFolder, cluster: Cluster, registry: Registry, path: str) -> None:
+        self._folder = folder
+        self._cluster = cluster
+        self._registry = registry
+        self._path = os.path.abspath(path)
+        self._label = folder.label(path)
+
+    async def new(self, region: int, zone: int, machine: str, weight: float) -> str:
+        ring, records = await self._known()
+        staged = await load_staged(self._registry)
+        builder = staged.builder(ring)
+        for number, device in builder.devices.items():
+            if self._place(number, device.label, records) == self._path:
+                raise InvalidError(f"{self._path} is device {number} already, or staged to be")
+        change = Change("add", (region, zone, machine, weight, self._label))
+        number = builder.add(region, zone, machine, weight, self._label).id
+        await self._make(number, ring, records)
+        try:
+            await stage(self._registry, staged, change)
+        except ConflictError:
+            clear_made(self._path)
+            raise
+        return (
+            f"{self._path} is device {number}, staged and not yet in use.\n"
+            "'drystone ring plan' shows what would move, 'drystone ring apply' puts it to use."
+        )
+
+    async def in_place_of(self, number: int) -> str:
+        ring, records = await self._known()
+        if number not in ring.devices:
+            known = ", ".join(map(str, sorted(ring.devices)))
+            raise NotFoundError(f"the ring has no device {number} (it has: {known})")
+        place = self._place(number, ring.devices[number].label, records)
+        self._need_lost(number, place)
+        for other, device in ring.devices.items():
+            if other != number and self._place(other, device.label, records) == self._path:
+                raise InvalidError(f"{self._path} is device {other}")
+        await self._make(number, ring, records)
+        if serving(self._folder):
+            return f"{self._path} is device {number} now, empty. The running process fills it from the others."
+        return f"{self._path} is device {number} now, empty. It is filled from the others after the next start."
+
+    async def _known(self) -> tuple[Ring, dict[int, DeviceRecord]]:
+        stored = await load_ring(self._registry, self._cluster.key)
+        if stored.ring is None:
+            raise DamageError(lost(self._folder, "ring"))
+        return stored.ring, await load_records(self._registry)
+
+    def _place(self, number: int, label: str, records: dict[int, DeviceRecord]) -> str:
+        return self._folder.device(records[number].label if number in records else label)
+
+    def _need_lost(self, number: int, place: str) -> None:
+        """Raises ConflictError where device N is still there: an empty one must not take a good one's place."""
+        advice = "to move it to another disk, add that as a new device, and give this one the weight 0"
+        if serving(self._folder):
+            states = {device["device"]: device["state"] for device in read_status(self._folder)["devices"]}
+            if states.get(number) in _SERVES:
+                raise ConflictError(f"device {number} serves: {advice}")
+            return
+        try:
+            found = find_superblock(place)
+        except DeviceError:
+            return
+        if (found.cluster, found.device) == (self._cluster.id, number):
+            raise ConflictError(f"device {number} is still in {place}: {advice}; if it is broken, move it away")
+
+    async def _make(self, number: int, ring: Ring, records: dict[int, DeviceRecord]) -> None:
+        """The registry is told last: what it says is there, is there."""
+        self._clear_unused()
+        check_new(self._path, Options())
+        copy = RingCopy(0, ring, records)
+        made = make_in(self._path, number, self._cluster, copy, SystemRandom(), trusted=False)
+        record = DeviceRecord(made.incarnation, in_sync=False, label=self._label)
+        await save_records(self._registry, {number: record})
+
+    def _clear_unused(self) -> None:
+        """A device of this cluster that was made here before, and never came into the ring, is made anew."""
+        try:
+            found = find_superblock(self._path)
+        except DeviceError:
+            return
+        if found.cluster == self._cluster.id:
+            clear_made(self._path)

@@ -1,0 +1,196 @@
+"""What every device keeps of its cluster, so that no single folder is the cluster's only memory.
+
+Two files in the device's folder, each a versioned value (see store.core.codec) and its XXH3-64 behind it: `cluster`
+holds the identity, placement key and policies; `ring` the live layouts, the progress of a change, and what the registry
+says of each device. They are rewritten when any of that changes, the ring's before anybody uses it: whoever finds a
+device, finds a ring that is not older than any by which it was written to. Only `drystone registry recover` reads them.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from functools import partial
+from typing import Any, Final
+
+import structlog
+import trio
+from xxhash import xxh3_64_intdigest
+
+from drystone.cluster import Cluster
+from drystone.device_records import RECORD_CODEC, DeviceRecord
+from drystone.folder import sync_folder
+from store.core.codec import Codec
+from store.core.errors import DamageError
+from store.objects.model import Policy
+from store.ring import LAYOUT_CODEC, PROGRESS_CODEC, Ring
+
+log = structlog.get_logger()
+
+CLUSTER_NAME: Final = "cluster"
+RING_NAME: Final = "ring"
+WRITE_SECONDS: Final = 10.0
+"""A device that takes longer hangs; the others' copies do."""
+_CHECK = struct.Struct("<Q")
+
+
+@dataclass(frozen=True)
+class RingCopy:
+    """The ring as it was at one moment; of two copies the one with the higher (epoch, generation) is newer."""
+
+    generation: int
+    ring: Ring
+    records: Mapping[int, DeviceRecord]
+
+    @property
+    def order(self) -> tuple[int, int]:
+        return self.ring.epoch, self.generation
+
+
+def encode_cluster(cluster: Cluster) -> bytes:
+    return _checked(_CLUSTER.encode(cluster))
+
+
+def encode_ring(copy: RingCopy) -> bytes:
+    return _checked(_RING.encode(_fields_of(copy)))
+
+
+def decode_ring(data: bytes, cluster_key: bytes) -> RingCopy:
+    generation, layouts, progress, records = _RING.decode(_verified(data, RING_NAME))
+    ring = Ring(cluster_key, tuple(map(LAYOUT_CODEC.decode, layouts)), PROGRESS_CODEC.decode(progress))
+    return RingCopy(generation, ring, {number: RECORD_CODEC.decode(packed) for number, packed in records})
+
+
+def decode_cluster(data: bytes) -> Cluster:
+    return _CLUSTER.decode(_verified(data, CLUSTER_NAME))
+
+
+def read_cluster_copy(path: str) -> Cluster | None:
+    """None where the device has none: it was never opened by a version that keeps one. Raises DamageError, OSError."""
+    data = _read(os.path.join(path, CLUSTER_NAME))
+    return None if data is None else decode_cluster(data)
+
+
+def read_ring_copy(path: str, cluster_key: bytes) -> RingCopy | None:
+    """The same of the ring."""
+    data = _read(os.path.join(path, RING_NAME))
+    return None if data is None else decode_ring(data, cluster_key)
+
+
+class DeviceCopies:
+    """Keeps the copies on the devices of this process up to date."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = encode_cluster(cluster)
+        self._key = cluster.key
+        self._generation = 0
+        self._written: dict[str, bytes] = {}
+
+    def found(self, path: str) -> None:
+        """A device is about to be opened: new copies must be taken for newer than what it has. Blocks.
+
+        Raises DamageError where the device has another placement key: nothing would be found by ours.
+        """
+        try:
+            cluster, ring = read_cluster_copy(path), read_ring_copy(path, self._key)
+        except (DamageError, OSError) as error:
+            log.warning("a device's copy of the ring cannot be read: it is written anew", path=path, error=str(error))
+            return
+        if cluster is not None and cluster.key != self._key:
+            raise DamageError(f"the device in {path} has another placement key than cluster.json")
+        self._generation = max(self._generation, ring.generation if ring else 0)
+
+    async def write(self, paths: Iterable[str], ring: Ring, records: Mapping[int, DeviceRecord]) -> None:
+        """Have these on all devices in these folders. One that cannot take them is left out, and said."""
+        content = _RING.encode(_fields_of(RingCopy(0, ring, records)))
+        stale = [path for path in paths if self._written.get(path) != content]
+        if not stale:
+            return
+        self._generation += 1
+        packed = encode_ring(RingCopy(self._generation, ring, records))
+        async with trio.open_nursery() as nursery:
+            for path in stale:
+                nursery.start_soon(self._write, path, packed, content)
+
+    async def _write(self, path: str, packed: bytes, content: bytes) -> None:
+        work = partial(write_copies, path, self._cluster, packed)
+        with trio.move_on_after(WRITE_SECONDS):
+            try:
+                await trio.to_thread.run_sync(work, abandon_on_cancel=True)
+            except OSError as error:
+                log.warning("a device takes no copy of the ring", path=path, error=str(error))
+            else:
+                self._written[path] = content
+            return
+        log.warning("a device takes no copy of the ring", path=path, error=f"no answer in {WRITE_SECONDS} s")
+
+    def forget(self, path: str) -> None:
+        """Another device may lie there now: write it all again."""
+        self._written.pop(path, None)
+
+
+def write_copies(path: str, cluster: bytes, ring: bytes) -> None:
+    """Replace both files in a device's folder, durably. Blocks."""
+    _replace(path, CLUSTER_NAME, cluster)
+    _replace(path, RING_NAME, ring)
+    sync_folder(path)
+
+
+def _replace(folder: str, name: str, data: bytes) -> None:
+    path = os.path.join(folder, name)
+    if _read(path) == data:
+        return
+    descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(path + ".new", path)
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def _checked(packed: bytes) -> bytes:
+    return packed + _CHECK.pack(xxh3_64_intdigest(packed))
+
+
+def _verified(data: bytes, what: str) -> bytes:
+    packed, check = data[: -_CHECK.size], data[-_CHECK.size :]
+    if len(check) != _CHECK.size or _CHECK.unpack(check)[0] != xxh3_64_intdigest(packed):
+        raise DamageError(f"a device's file '{what}' fails its checksum")
+    return packed
+
+
+_CLUSTER: Final = Codec[Cluster](
+    "cluster copy",
+    1,
+    lambda cluster: (cluster.id, cluster.key, [list(astuple(policy)) for policy in cluster.policies]),
+    {1: lambda fields: Cluster(fields[0], fields[1], tuple(Policy(*policy) for policy in fields[2]))},
+)
+
+_RingFields = tuple[int, list[bytes], bytes, list[tuple[int, bytes]]]
+
+
+def _fields_of(copy: RingCopy) -> _RingFields:
+    return (
+        copy.generation,
+        [LAYOUT_CODEC.encode(layout) for layout in copy.ring.live],
+        PROGRESS_CODEC.encode(copy.ring.progress),
+        [(number, RECORD_CODEC.encode(record)) for number, record in sorted(copy.records.items())],
+    )
+
+
+def _read_ring_1(fields: Sequence[Any]) -> _RingFields:
+    generation, layouts, progress, records = fields
+    return generation, list(layouts), progress, [(number, packed) for number, packed in records]
+
+
+_RING: Final = Codec[_RingFields]("ring copy", 1, lambda fields: fields, {1: _read_ring_1})

@@ -1,0 +1,141 @@
+"""Which folder is which device: what the registry believes, and what every device keeps of that.
+
+A device that is opened joins by its incarnation (see `device_records`). A folder that is not the one the registry
+knows, or that the registry knows as behind, is not trusted from before it is used until it has been reconciled; then
+the registry learns that. A device that the registry does not know at all is one of a version that knew no incarnations.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from functools import partial
+
+import structlog
+import trio
+
+from drystone.cluster import Cluster
+from drystone.device_copies import DeviceCopies
+from drystone.device_records import DeviceRecord, find_record, load_records, save_records
+from drystone.device_watch import Housed
+from drystone.folder import DataFolder
+from drystone.local_device import open_local_device
+from store.engine.device import Device
+from store.registry import Registry
+from store.ring import Ring
+
+log = structlog.get_logger()
+
+
+class Membership:
+    """Opens devices as what the registry says that they are."""
+
+    def __init__(self, folder: DataFolder, cluster: Cluster, registry: Registry, ring: Ring) -> None:
+        self._folder = folder
+        self._cluster = cluster
+        self._registry = registry
+        self._ring = ring
+        self._copies = DeviceCopies(cluster)
+        self._records: dict[int, DeviceRecord] = {}
+        self._paths: dict[int, str] = {}
+        self._joined: dict[int, Device] = {}
+        self._changed = trio.Event()
+
+    async def load(self) -> None:
+        """Read what the registry says. To be called first."""
+        self._records = await load_records(self._registry)
+
+    def path(self, number: int) -> str:
+        record = self._records.get(number)
+        return self._folder.device(record.label if record else self._ring.devices[number].label)
+
+    async def open(self, number: int, stack: ExitStack) -> Housed:
+        """Open a device from where it lies now, ready to serve. Raises DrystoneError, OSError."""
+        record = await find_record(self._registry, number)
+        if record is not None:
+            self._records[number] = record
+        path = self.path(number)
+        device = await open_local_device(number, self._cluster.id, path, stack)
+        try:
+            self._copies.found(path)
+            await self._join(device)
+            look = partial(_look, path, _identity(path))
+            housed = Housed(device, look(), look)
+        except BaseException:
+            await device.close()
+            raise
+        self._paths[number] = path
+        self._joined[number] = device
+        self._copies.forget(path)
+        device.on_trust = self._wake
+        self._wake()
+        return housed
+
+    async def _join(self, device: Device) -> None:
+        known = self._records.get(device.id)
+        if known is not None and (known.incarnation != device.incarnation or not known.in_sync):
+            if known.incarnation != device.incarnation:
+                log.warning(
+                    "the folder of a device is not the one that was here last: what it holds is not believed before "
+                    "it has been compared with all others",
+                    device=device.id,
+                )
+            if device.trusted:
+                await device.set_trusted(trusted=False)
+        await self._learn(device)
+
+    async def _learn(self, device: Device) -> None:
+        """Have the registry say what this device is now."""
+        known = self._records.get(device.id)
+        label = known.label if known is not None else self._ring.devices[device.id].label
+        record = DeviceRecord(device.incarnation, device.trusted, label)
+        if record != known:
+            await save_records(self._registry, {device.id: record})
+            self._records[device.id] = record
+
+    async def note_absent(self) -> None:
+        """A device that the registry knows nothing of and that is not here: no folder is to be believed unseen."""
+        absent = {
+            number: DeviceRecord(b"", in_sync=False, label=device.label)
+            for number, device in self._ring.devices.items()
+            if number not in self._records
+        }
+        await save_records(self._registry, absent)
+        self._records |= absent
+
+    def know(self, ring: Ring) -> None:
+        """This is the ring from now on."""
+        self._ring = ring
+
+    async def keep(self) -> None:
+        """On return every device that is here has the ring and what the registry says of devices."""
+        here = [path for number, path in self._paths.items() if self._joined[number].health.failed is None]
+        records = {number: record for number, record in self._records.items() if number in self._ring.devices}
+        await self._copies.write(here, self._ring, records)
+
+    async def run(self) -> None:
+        """Have the registry and the devices know what devices come to be, until cancelled."""
+        while True:
+            await self.keep()
+            await self._changed.wait()
+            self._changed = trio.Event()
+            for device in list(self._joined.values()):
+                if device.health.failed is None:
+                    await self._learn(device)
+
+    def _wake(self) -> None:
+        self._changed.set()
+
+
+def _identity(path: str) -> tuple[int, int]:
+    """Which file is the lock of the device in this folder."""
+    found = os.stat(os.path.join(path, "lock"))
+    return found.st_dev, found.st_ino
+
+
+def _look(path: str, opened: tuple[int, int]) -> int:
+    """Free bytes there. Blocks. Raises OSError where the folder is not the one that was opened."""
+    if _identity(path) != opened:
+        raise FileNotFoundError(f"{path} is not the folder that was opened")
+    disk = os.statvfs(path)
+    return disk.f_bavail * disk.f_frsize

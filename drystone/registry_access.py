@@ -1,0 +1,36 @@
+"""The registry of a data folder for the other commands: through the process that serves it, or by opening it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+
+from drystone.control_client import exchange, serving
+from drystone.folder import DataFolder
+from drystone.founding import lost
+from store.core.clock import SystemClock
+from store.core.errors import DamageError
+from store.registry import Registry, open_embedded
+from store.registry.remote import RemoteRegistry
+
+
+@asynccontextmanager
+async def open_registry(folder: DataFolder) -> AsyncIterator[Registry]:
+    """The folder's registry: through the process that serves it, or by opening it."""
+    folder.need_cluster()
+    if serving(folder):
+
+        async def call(request: bytes) -> bytes:
+            return await trio.to_thread.run_sync(exchange, folder, "POST", "/registry", request)
+
+        yield RemoteRegistry(call)
+        return
+    if not folder.has_registry:
+        raise DamageError(lost(folder, "registry"))
+    with open_embedded(folder.registry, SystemClock()) as registry:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(registry.run)
+            yield registry
+            nursery.cancel_scope.cancel()

@@ -1,0 +1,135 @@
+"""By its incarnation a device joins: a folder that is not the one the registry knows is not believed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from drystone.cluster import Cluster
+from drystone.device_copies import RingCopy, read_cluster_copy, read_ring_copy
+from drystone.device_folder import make_in
+from drystone.device_records import DeviceRecord, load_records, save_records
+from drystone.folder import DataFolder
+from drystone.membership import Membership
+from store.core.clock import SystemClock
+from store.core.entropy import SystemRandom
+from store.core.errors import DamageError
+from store.engine.device import Device
+from store.objects.model import Policy
+from store.registry import Registry, memory_registry
+from store.ring import Builder, Ring
+
+CLUSTER = Cluster(b"c" * 16, b"k" * 16, (Policy(0, "one", replicas=1, default=True),))
+
+
+def ring_of(count: int) -> Ring:
+    builder = Builder()
+    for number in range(count):
+        builder.add(1, 1, "m", 1.0, f"devices/{number}")
+    builder.add_width(1)
+    return Ring(CLUSTER.key, (builder.rebalance(0),))
+
+
+class Place:
+    """A data folder with one device, and the registry that knows it."""
+
+    def __init__(self, path: Path) -> None:
+        self.folder = DataFolder(str(path))
+        self.path = path / "devices/0"
+        self.registry: Registry = memory_registry(SystemClock())
+        self.ring = ring_of(1)
+
+    def make(self, *, trusted: bool = True) -> bytes:
+        self.path.mkdir(parents=True)
+        copy = RingCopy(0, self.ring, {})
+        return make_in(str(self.path), 0, CLUSTER, copy, SystemRandom(), trusted=trusted).incarnation
+
+    async def record(self) -> DeviceRecord:
+        return (await load_records(self.registry))[0]
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[tuple[Device, Membership]]:
+        with ExitStack() as stack:
+            membership = Membership(self.folder, CLUSTER, self.registry, self.ring)
+            await membership.load()
+            device = (await membership.open(0, stack)).device
+            yield device, membership
+            await device.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+async def test_a_device_of_a_version_without_incarnations_is_taken_as_it_is(place: Place) -> None:
+    incarnation = place.make()
+    async with place.opened() as (device, _):
+        assert device.trusted
+    assert await place.record() == DeviceRecord(incarnation, in_sync=True, label="devices/0")
+
+
+async def test_a_device_that_was_never_seen_is_not_believed_later(place: Place) -> None:
+    place.make()
+    membership = Membership(place.folder, CLUSTER, place.registry, place.ring)
+    await membership.note_absent()
+    async with place.opened() as (device, _):
+        assert not device.trusted
+
+
+async def test_another_incarnation_is_not_trusted_until_it_is_reconciled(place: Place) -> None:
+    incarnation = place.make()
+    await save_records(place.registry, {0: DeviceRecord(b"another" * 2, in_sync=True, label="devices/0")})
+    async with place.opened() as (device, _):
+        assert not device.trusted
+        assert await place.record() == DeviceRecord(incarnation, in_sync=False, label="devices/0")
+    async with place.opened() as (device, membership):
+        assert not device.trusted, "not by being opened again"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(membership.run)
+            await device.set_trusted(trusted=True)
+            while not (await place.record()).in_sync:
+                await trio.sleep(0)
+            nursery.cancel_scope.cancel()
+    async with place.opened() as (device, _):
+        assert device.trusted
+
+
+async def test_a_device_that_the_registry_knows_as_behind_is_not_trusted(place: Place) -> None:
+    """As it is noted before tombstones are collected without it."""
+    incarnation = place.make()
+    await save_records(place.registry, {0: DeviceRecord(incarnation, in_sync=False, label="devices/0")})
+    async with place.opened() as (device, _):
+        assert not device.trusted
+
+
+async def test_every_device_keeps_the_newest_ring(place: Place) -> None:
+    place.make()
+    async with place.opened() as (_, membership):
+        await membership.keep()
+        first = read_ring_copy(str(place.path), CLUSTER.key)
+        assert first is not None
+        assert first.records == await load_records(place.registry)
+        assert read_cluster_copy(str(place.path)) == CLUSTER
+        builder = Builder(place.ring.newest)
+        builder.set_weight(0, 2)
+        membership.know(place.ring.publish(builder.rebalance(0)))
+        await membership.keep()
+        second = read_ring_copy(str(place.path), CLUSTER.key)
+        assert second is not None
+        assert second.order > first.order
+        assert [layout.version for layout in second.ring.live] == [1, 2]
+
+
+async def test_a_device_of_another_placement_key_is_refused(place: Place) -> None:
+    place.make()
+    other = Cluster(CLUSTER.id, b"x" * 16, CLUSTER.policies)
+    membership = Membership(place.folder, other, place.registry, place.ring)
+    with ExitStack() as stack, pytest.raises(DamageError, match="placement key"):
+        await membership.open(0, stack)
+    async with place.opened():
+        pass  # it was closed in order
