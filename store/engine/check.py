@@ -29,6 +29,7 @@ class Report:
 async def check_device(device: Device) -> Report:
     """Read and verify everything that the device's index names."""
     report = Report()
+    await device.view.recount()
     live: dict[int, int] = {}
     usage: dict[bytes, dict[int, list[int]]] = {}
     await _check_rows(device, report, live, usage)

@@ -8,10 +8,12 @@ awaited. Everything here runs on the event loop; what blocks goes to the device'
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
+import outcome
 import structlog
 import trio
 
@@ -225,13 +227,28 @@ class Device:
                 await self._crowded.wait()
             self._wake = trio.Event()
             self._crowded = trio.Event()
-            try:
-                await self.flush()
-                await compact(self, self._options.compact_below if not self.full else FULL_COMPACT_BELOW)
-            except (DrystoneError, OSError) as error:
-                log.warning("index not written", device=self.id, error=str(error))
+            await self.view.recount()
+            written = await self._try(self.flush, "index not written")
+            # Also where the index could not be written: what is compacted may be what makes room for it.
+            below = self._options.compact_below if not self.full else FULL_COMPACT_BELOW
+            compacted = await self._try(partial(compact, self, below), "log not compacted")
+            if not (written and compacted):
                 await trio.sleep(self._options.flush_seconds)
                 self._wake.set()
+
+    async def _try(self, work: Callable[[], Awaitable[object]], trouble: str) -> bool:
+        """Do what is to be done again if it cannot be done now. A disk that fails takes the device out."""
+        try:
+            await work()
+        except DrystoneError as error:
+            log.warning(trouble, device=self.id, error=str(error))
+            return False
+        except OSError as error:
+            if error.errno not in FULL_ERRNOS:
+                self._fail(DeviceError(f"{trouble}: {error}"))
+            log.warning(trouble, device=self.id, error=str(error))
+            return False
+        return True
 
     async def close(self) -> None:
         """Make everything durable, write the index, stop the workers."""
@@ -612,13 +629,17 @@ class Device:
         self._making_spare = True
         self.reads.background.submit(self.segments.make_spare, self._made_spare)
 
-    def _made_spare(self, result: object) -> None:
+    def _made_spare(self, result: outcome.Maybe[str]) -> None:
         self._making_spare = False
-        name = getattr(result, "value", None)
-        if name is None:
-            log.warning("no spare log segment", device=self.id, error=repr(getattr(result, "error", None)))
-        else:
-            self.segments.spares.append(name)
+        if isinstance(result, outcome.Value):
+            self.segments.spares.append(result.value)
+            return
+        error = result.error
+        if not isinstance(error, OSError):
+            raise error
+        log.warning("no spare log segment", device=self.id, error=repr(error))
+        if error.errno not in FULL_ERRNOS:
+            self._fail(DeviceError(f"a log segment cannot be made: {error}"))
 
     # -- small things --------------------------------------------------------------------------------------------
 
@@ -631,13 +652,15 @@ class Device:
         self._checked_free += 1
         if self.full or self._checked_free >= every:
             self.look_for_room()
+            self._check_alive()
         if self.full:
             raise FullError(f"device {self.id} is full")
 
     def look_for_room(self) -> bool:
-        """Ask the file system whether there is room above the reserve."""
+        """Ask the file system whether there is room above the reserve. A device whose folder has vanished is out, and
+        has none."""
         self._checked_free = 0
-        self.full = self._disk.free_bytes() < self._options.reserve_bytes
+        self.full = self.free_bytes() < self._options.reserve_bytes
         return not self.full
 
     def fail(self, why: str) -> None:
@@ -659,6 +682,7 @@ class Device:
     def report_damage(self, key: bytes, what: str) -> None:
         """Count damage, say it, and hand it to whoever repairs."""
         self.health.damages += 1
+        self._wake.set()  # there may be something to count anew
         if len(self.health.damage) < 100:
             self.health.damage.append(what)
         log.error("damage found", device=self.id, what=what, key=key.hex())
@@ -694,7 +718,14 @@ class Device:
             raise failed from error
 
     def free_bytes(self) -> int:
-        return self._disk.free_bytes()
+        """What the file system has left; nothing, where the device is out."""
+        if self.health.failed is not None:
+            return 0
+        try:
+            return self._disk.free_bytes()
+        except OSError as error:
+            self._fail(DeviceError(f"its folder cannot be looked at: {error}"))
+            return 0
 
     @property
     def commits(self) -> tuple[int, int]:

@@ -92,7 +92,7 @@ class Flusher:
             raise
         try:
             await self._punch(punches)
-        except OSError:
+        except (DrystoneError, OSError):
             self._space.holes += punches
             raise
         finally:
@@ -121,17 +121,13 @@ class Flusher:
         self.flushes += 1
 
     async def _punch(self, locations: list[Location]) -> None:
-        files = [
-            (self._segments.file(segment), offset, length)
-            for segment, offset, length in locations
-            if segment in self._segments.kinds
-        ]
+        there = [location for location in locations if location.segment in self._segments.kinds]
 
         def punch() -> None:
-            for file, offset, length in files:
-                file.punch(offset, length)
+            for segment, offset, length in there:
+                self._segments.file(segment).punch(offset, length)
 
-        if files:
+        if there:
             await run_in(self._worker, punch)
 
     def _empty_segments(self) -> list[int]:

@@ -65,8 +65,7 @@ class Reads:
 
     async def records(self, segment: int, offset: int, length: int) -> tuple[list[Found], int]:
         """Valid records of a log segment from `offset` on, about `length` bytes of them, and where to go on."""
-        file = self._segments.file(segment)
-        return await run_in(self.background, lambda: read_some(file, segment, offset, length))
+        return await run_in(self.background, lambda: read_some(self._segments.file(segment), segment, offset, length))
 
     async def _front(self, location: Location, size: int = FRONT_BYTES) -> tuple[memoryview, memoryview]:
         """A record's sums and meta, which are likely to lie in its first `size` bytes."""
@@ -83,13 +82,13 @@ class Reads:
         return front
 
     async def _bytes(self, segment: int, offset: int, length: int) -> bytes:
-        file = self._segments.file(segment)
+        file = self._segments.open_file(segment)
         try:
-            data = file.read_cached(offset, length)
+            data = file.read_cached(offset, length) if file is not None else None
             if data is None:
                 self._count += 1
                 worker = self._workers[self._count % WORKERS]
-                data = await run_in(worker, lambda: file.read(offset, length))
+                data = await run_in(worker, lambda: self._segments.file(segment).read(offset, length))
         except OSError as error:
             raise DamageError(f"reading segment {segment:016x} failed: {error}") from error
         return data

@@ -119,6 +119,11 @@ def shard_prefix(place: int, table: bytes, shard: int) -> bytes:
     return _PREFIX.pack(b"r", place, table, shard)
 
 
+def shard_stop(prefix: bytes) -> bytes:
+    """The first key above all keys that begin with the prefix of a shard."""
+    return (int.from_bytes(prefix) + 1).to_bytes(len(prefix))
+
+
 def index_key(key: RowKey) -> bytes:
     place, table, shard, name = key
     if len(name) > NAME_KEY_BYTES:

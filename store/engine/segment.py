@@ -23,7 +23,9 @@ from __future__ import annotations
 import itertools
 import mmap
 import struct
+import threading
 from collections import OrderedDict
+from contextlib import suppress
 from enum import IntEnum
 
 from xxhash import xxh3_64_intdigest
@@ -52,6 +54,10 @@ class SegmentKind(IntEnum):
 _SUFFIX = {SegmentKind.LOG: ".log", SegmentKind.BULK: ".bulk"}
 
 
+def _path(segment: int, kind: SegmentKind) -> str:
+    return f"{FOLDER}/{segment:016x}{_SUFFIX[kind]}"
+
+
 def encode_header(kind: SegmentKind, device: int, segment: int) -> bytes:
     head = _HEAD.pack(_MAGIC, 1, kind, device, segment)
     return (head + _CHECK.pack(xxh3_64_intdigest(head))).ljust(HEADER_BYTES, b"\0")
@@ -71,6 +77,7 @@ class Segments:
         self._device = device
         self.log_bytes = log_bytes
         self._files: OrderedDict[int, File] = OrderedDict()
+        self._lock = threading.Lock()
         self.kinds: dict[int, SegmentKind] = {}
         self.next_id = 1
         self.spares: list[str] = []
@@ -94,32 +101,41 @@ class Segments:
         return 0
 
     def path(self, segment: int) -> str:
-        return f"{FOLDER}/{segment:016x}{_SUFFIX[self.kinds[segment]]}"
+        return _path(segment, self.kinds[segment])
 
     def of_kind(self, kind: SegmentKind) -> list[int]:
         """Ids in order."""
         return sorted(segment for segment, its_kind in self.kinds.items() if its_kind is kind)
 
+    def open_file(self, segment: int) -> File | None:
+        """The file, if it is open: then nothing has to be asked of the disk."""
+        return self._files.get(segment)
+
     def file(self, segment: int) -> File:
-        """The open file. Raises DamageError where there is no such segment, or the disk does not give it."""
+        """The file, opened if need be. Blocks. Raises DamageError where there is no such segment, or the disk does not
+        give it."""
         file = self._files.get(segment)
         if file is not None:
             return file
-        if segment not in self.kinds:
+        kind = self.kinds.get(segment)
+        if kind is None:
             raise DamageError(f"segment {segment:016x} is gone")
         try:
-            file = self._disk.open(self.path(segment))
+            file = self._disk.open(_path(segment, kind))
         except FileNotFoundError as error:
             raise DamageError(f"segment {segment:016x} is gone") from error
         except OSError as error:
             raise DamageError(f"segment {segment:016x} cannot be opened: {error}") from error
-        self._keep(segment, file)
-        return file
+        return self._keep(segment, file)
 
-    def _keep(self, segment: int, file: File) -> None:
-        self._files[segment] = file
-        while len(self._files) > OPEN_FILES_MAX:
-            self._files.popitem(last=False)
+    def _keep(self, segment: int, file: File) -> File:
+        """Remember an open file, in place of the one that was opened the longest ago. Called in several threads."""
+        with self._lock:
+            if segment in self.kinds:  # else it was removed meanwhile
+                self._files[segment] = file
+            while len(self._files) > OPEN_FILES_MAX:
+                self._files.popitem(last=False)
+        return file
 
     def added(self, segment: int, kind: SegmentKind, file: File) -> None:
         """A worker has created this segment."""
@@ -128,8 +144,9 @@ class Segments:
 
     def forgotten(self, segment: int) -> None:
         """This segment is about to be removed: no new reader may find it."""
-        self._files.pop(segment, None)
-        del self.kinds[segment]
+        with self._lock:
+            del self.kinds[segment]
+            self._files.pop(segment, None)
 
     def take_id(self) -> int:
         """An id that no segment has had."""
@@ -142,27 +159,41 @@ class Segments:
     # -- below: blocking, in a worker ----------------------------------------------------------------------------
 
     def create(self, kind: SegmentKind, segment: int, spare: str | None) -> File:
-        """A new segment with its header written (durable with the first sync of the file)."""
-        path = f"{FOLDER}/{segment:016x}{_SUFFIX[kind]}"
+        """A new segment with its header written (durable with the first sync of the file). One that could not be made
+        leaves nothing: on a full disk each try would take what is left."""
+        path = _path(segment, kind)
         if spare is not None:
             self._disk.rename(f"{FOLDER}/{spare}", path)
-        file = self._disk.open(path, create=True)
-        if kind is SegmentKind.LOG and spare is None:
-            file.allocate(self.log_bytes)
-        file.write(0, [encode_header(kind, self._device, segment)])
-        self._disk.sync_folder(FOLDER)
+        try:
+            file = self._disk.open(path, create=True)
+            if kind is SegmentKind.LOG and spare is None:
+                file.allocate(self.log_bytes)
+            file.write(0, [encode_header(kind, self._device, segment)])
+            self._disk.sync_folder(FOLDER)
+        except OSError:
+            self._leave_nothing(path)
+            raise
         return file
+
+    def _leave_nothing(self, path: str) -> None:
+        """Remove what was begun. Where that cannot be done either, the next start finds it."""
+        with suppress(OSError):
+            self._disk.remove(path)
 
     def make_spare(self) -> str:
         """A file of zeros, durable. Written around the page cache: a commit that comes meanwhile would have to wait
         until the file system had put all of them out at once."""
         name = f"spare-{next(self._spare_numbers)}"
         path = f"{FOLDER}/{name}"
-        file = self._disk.open(path + ".new", create=True)
-        for offset in range(0, self.log_bytes, len(_ZERO_CHUNK)):
-            file.write(offset, [_ZERO_CHUNK[: self.log_bytes - offset]], cached=False)
-        file.sync()
-        self._disk.rename(path + ".new", path)
+        try:
+            file = self._disk.open(path + ".new", create=True)
+            for offset in range(0, self.log_bytes, len(_ZERO_CHUNK)):
+                file.write(offset, [_ZERO_CHUNK[: self.log_bytes - offset]], cached=False)
+            file.sync()
+            self._disk.rename(path + ".new", path)
+        except OSError:
+            self._leave_nothing(path + ".new")
+            raise
         return name
 
     def remove(self, path: str, *, recycle: bool) -> str | None:

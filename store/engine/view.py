@@ -5,7 +5,7 @@ replay comes to the same view. With each row it keeps what is derived from rows,
 index transaction:
 
     r...   the row itself                        (store.engine.row)
-    c...   usage of a shard by policy            `c` + shard prefix -> msgpack {policy: [objects, bytes]}
+    c...   usage of a shard by policy            (store.engine.usage)
     x...   rows that expire                      `x` + expires (8, big-endian) + row key -> empty
     t...   tombstones                            `t` + row key -> stamp (12)
     u...   marks of uploads under way            `u` + data id -> row key of the mark
@@ -37,14 +37,14 @@ from store.engine.row import (
     index_key,
     move_value,
     shard_prefix,
+    shard_stop,
     verify_value,
 )
 from store.engine.space import Space
+from store.engine.usage import Usage
 
 UPLOAD = SYSTEM + b"u"
 """The name of an upload's mark: this, then the data id. Its summary is the name of the object that is to be."""
-USAGE_CACHE_MAX = 100_000
-RECOUNT_PAGE = 10_000
 _U64 = struct.Struct(">Q")
 
 
@@ -76,8 +76,9 @@ class View:
         self._entries = entries
         self._space = space
         self._on_damage = on_damage
-        self._usage: dict[bytes, dict[int, list[int]]] = {}
-        self._usage_dirty: set[bytes] = set()
+        self._usage = Usage(entries, on_damage)
+        self.recount = self._usage.recount
+        self.note_usage = self._usage.note
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -113,7 +114,7 @@ class View:
         """
         prefix = shard_prefix(place, table, shard)
         low = prefix + start[:NAME_KEY_BYTES]
-        high = _next_prefix(prefix) if stop is None else prefix + stop[:NAME_KEY_BYTES]
+        high = shard_stop(prefix) if stop is None else prefix + stop[:NAME_KEY_BYTES]
         if stop is not None and len(stop) > NAME_KEY_BYTES:
             high += b"\xff" * 17
         found: list[IndexRow] = []
@@ -159,9 +160,8 @@ class View:
         return decode_value(key, value)
 
     def usage(self, place: int, table: bytes, shard: int) -> dict[int, tuple[int, int]]:
-        """{policy: (rows, bytes)} of a shard's live rows."""
-        counts = self._shard_usage(shard_prefix(place, table, shard))
-        return {policy: (count, size) for policy, (count, size) in counts.items() if count or size}
+        """{policy: (rows, bytes)} of a shard's live rows. Raises DamageError while these are counted anew."""
+        return self._usage.of(shard_prefix(place, table, shard))
 
     def expired(self, before: int, limit: int, after: tuple[int, bytes] | None = None) -> list[tuple[int, bytes]]:
         """(expires, row key) of rows that expire before a time in seconds, soonest first; behind `after`."""
@@ -207,7 +207,7 @@ class View:
             self._space.add(before.location, -before.location.length)
         self._derive(packed, row, before)
         if damaged:
-            self._recount(packed[:PREFIX_BYTES])  # what was there before is unknown, and was counted
+            self._usage.spoil(packed[:PREFIX_BYTES])  # what was there before is unknown, and was counted
         return Applied("", stamp, before)
 
     def _guard(self, row: Row) -> str:
@@ -236,10 +236,7 @@ class View:
         if row.name.startswith(UPLOAD):
             self._entries.put(b"u" + row.name[len(UPLOAD) :], None)
         elif row.live and row.name[:1] != SYSTEM:
-            entry = self._shard_usage(packed[:PREFIX_BYTES])[row.policy]
-            entry[0] -= 1
-            entry[1] -= row.size
-            self._usage_dirty.add(packed[:PREFIX_BYTES])
+            self._usage.add(packed[:PREFIX_BYTES], packed, row.policy, -1, -row.size)
 
     def _derive(self, packed: bytes, row: Row, before: IndexRow | None) -> None:
         live = not row.flags & Flag.TOMBSTONE
@@ -259,43 +256,11 @@ class View:
             if row.key.name.startswith(UPLOAD):
                 self._entries.put(b"u" + row.key.name[len(UPLOAD) :], packed)
             return
-        counts = self._shard_usage(packed[:PREFIX_BYTES])
+        prefix = packed[:PREFIX_BYTES]
         if before is not None and before.live:
-            entry = counts[before.policy]
-            entry[0] -= 1
-            entry[1] -= before.size
+            self._usage.add(prefix, packed, before.policy, -1, -before.size)
         if live:
-            entry = counts.setdefault(row.policy, [0, 0])
-            entry[0] += 1
-            entry[1] += row.size
-        self._usage_dirty.add(packed[:PREFIX_BYTES])
-
-    def _shard_usage(self, prefix: bytes) -> dict[int, list[int]]:
-        counts = self._usage.get(prefix)
-        if counts is None:
-            value = self._entries.get(b"c" + prefix)
-            try:
-                counts = {} if value is None else unpack(value)
-            except DamageError as error:
-                self._on_damage(b"", f"usage of a shard: {error}")
-                return self._recount(prefix)
-            self._usage[prefix] = counts
-        return counts
-
-    def _recount(self, prefix: bytes) -> dict[int, list[int]]:
-        """Count a shard's live rows anew. Slow, and only after damage."""
-        counts: dict[int, list[int]] = {}
-        start, stop = prefix, _next_prefix(prefix)
-        while page := self._entries.range(start, stop, RECOUNT_PAGE):
-            for row in map(self._decode, page):
-                if row is not None and row.live and row.name[:1] != SYSTEM:
-                    entry = counts.setdefault(row.policy, [0, 0])
-                    entry[0] += 1
-                    entry[1] += row.size
-            start = page[-1][0] + b"\0"
-        self._usage[prefix] = counts
-        self._usage_dirty.add(prefix)
-        return counts
+            self._usage.add(prefix, packed, row.policy, 1, row.size)
 
     def move(self, packed: bytes, old: Location, new: Location) -> bool:
         """Point a row's index entry at the copy that compaction made, if it still points at the old record."""
@@ -314,15 +279,6 @@ class View:
             return False
         self._remove(packed, row)
         return True
-
-    def note_usage(self) -> None:
-        """Put the counts that have changed into the entries, which are about to be written."""
-        for prefix in self._usage_dirty:
-            counts = {policy: entry for policy, entry in self._usage[prefix].items() if entry[0] or entry[1]}
-            self._entries.put(b"c" + prefix, msgpack.packb(counts) if counts else None)
-        self._usage_dirty.clear()
-        if len(self._usage) > USAGE_CACHE_MAX:
-            self._usage.clear()
 
     def doubt(self, packed: bytes) -> None:
         """Note that a row was found in the log behind the index, so that its other homes are asked."""
@@ -350,8 +306,3 @@ def _encode_garbage(garbage: Garbage) -> bytes:
 def _decode_garbage(key: bytes, value: bytes) -> Garbage:
     place, table, shard, name, policy, summary = unpack(value)
     return Garbage(key[1:], RowKey(place, table, shard, name), policy, summary)
-
-
-def _next_prefix(prefix: bytes) -> bytes:
-    """The first key above all keys that begin with `prefix`."""
-    return (int.from_bytes(prefix) + 1).to_bytes(len(prefix))

@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable
 from random import Random
 
 import pytest
+import trio
 
 from store.core.errors import DamageError, DeviceError
 from store.core.stamp import Stamp
+from store.engine import usage
 from store.engine.compaction import compact
 from store.engine.device import Device, Options
-from store.engine.row import Flag, index_key
+from store.engine.row import Flag, Location, Row, index_key
 from store.engine.view import UPLOAD
 from tests.engine.devices import TABLE, on_device, row, write
 from tests.simulation.disk import SimMedium
@@ -28,6 +30,7 @@ def test_a_row_over_a_damaged_entry_is_counted_once() -> None:
         packed = index_key(row(b"a", 1).key)
         index.entries[packed] = b"?" + index.entries[packed][1:]
         await write(device, row(b"a", 2, b"newer"))
+        await device.view.recount()
         assert await device.usage(1, TABLE, 0) == {0: (2, len(b"newer") + len(b"other"))}
 
     on_device(SimMedium(Random(1)), index, use)
@@ -75,6 +78,9 @@ def test_a_damaged_count_is_made_anew() -> None:
     index = IndexMedium()
 
     async def use(device: Device) -> None:
+        with pytest.raises(DamageError):
+            await device.usage(1, TABLE, 0)
+        await device.view.recount()
         assert await device.usage(1, TABLE, 0) == {0: (1, 3)}
 
     async def prepare(device: Device) -> None:
@@ -87,6 +93,34 @@ def test_a_damaged_count_is_made_anew() -> None:
         if key.startswith(b"c"):
             index.entries[key] = b"\xc1"
     on_device(medium, index, use)
+
+
+def test_rows_change_while_they_are_counted_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the place that the count has come to, at it, and behind."""
+    monkeypatch.setattr(usage, "SLICE", 3)
+    names = [b"%02d" % number for number in range(0, 20, 2)]
+
+    async def use(device: Device) -> None:
+        await write(device, *(row(name, 1, b"old") for name in names))
+        device.view._usage.spoil(index_key(row(b"", 1).key))
+        time_us = 1
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(device.view.recount)
+            for name in (b"01", b"00", b"08", b"09", b"18", b"19"):
+                await trio.lowlevel.checkpoint()
+                time_us += 1
+                device.view.apply(*_applied(row(name, time_us, b"newer")))
+                device.view.apply(*_applied(row(b"04", time_us, flags=Flag.TOMBSTONE)))
+        live = dict.fromkeys(names, b"old") | dict.fromkeys((b"01", b"00", b"08", b"09", b"18", b"19"), b"newer")
+        del live[b"04"]
+        assert await device.usage(1, TABLE, 0) == {0: (len(live), sum(map(len, live.values())))}
+        await device.flush()
+
+    on_device(SimMedium(Random(1)), IndexMedium(), use)
+
+
+def _applied(each: Row) -> tuple[bytes, Row, Location]:
+    return index_key(each.key), each, Location(1, 4096, 8)
 
 
 def test_a_broken_index_takes_the_device_out(monkeypatch: pytest.MonkeyPatch) -> None:
