@@ -288,3 +288,31 @@ def test_a_disk_that_is_too_small_is_refused(tmp_path: Path) -> None:
         assert "cannot be written to" in refused(disk / "data")
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_all_devices_but_one_are_lost(tmp_path: Path) -> None:
+    """With as many copies as devices one is enough, when empty ones take the others' places."""
+    with running(tmp_path / "data", "--devices", "3", "--replicas", "3") as program:
+        fill(program)
+        program.stop()
+        for number in (1, 2):
+            folder = program.folder / f"devices/{number}"
+            shutil.rmtree(folder)
+            folder.mkdir()
+        shutil.rmtree(program.folder / "registry")
+        assert program.command("registry", "recover", "--accept-missing").returncode == 0
+        for number in (1, 2):
+            made = program.command(
+                "device", "add", str(program.folder / f"devices/{number}"), "--in-place-of", str(number)
+            )
+            assert made.returncode == 0, made.stderr
+        program.start()
+        until(lambda: all(device["state"] == "ok" for device in status(program)["devices"]), "filled again")
+        check_all(program)
+
+
+def test_a_lost_index_is_made_anew_from_the_log(filled: Program) -> None:
+    shutil.rmtree(filled.folder / "devices/1/index")
+    filled.start()
+    until(lambda: all(device["state"] == "ok" for device in status(filled)["devices"]), "reconciled")
+    check_all(filled)
