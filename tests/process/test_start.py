@@ -63,6 +63,19 @@ def test_a_lost_registry_is_recovered_from_the_devices(filled: Program) -> None:
     assert all(device["state"] == "ok" for device in status(filled)["devices"])
 
 
+def test_a_damaged_registry_is_moved_away_and_recovered(filled: Program) -> None:
+    stored = filled.folder / "registry/data.mdb"
+    stored.write_bytes(b"\xa5" * stored.stat().st_size)
+    assert "is damaged" in refused(filled.folder)
+    done = filled.command("user", "list")
+    assert ("is damaged" in done.stderr, "Traceback" in done.stderr) == (True, False)
+    assert "move" in filled.command("registry", "recover").stderr
+    (filled.folder / "registry").rename(filled.folder / "registry.damaged")
+    assert filled.command("registry", "recover").returncode == 0
+    filled.start()
+    check_all(filled)
+
+
 def test_a_lost_cluster_file_is_recovered_from_the_devices(filled: Program) -> None:
     stored = (filled.folder / "cluster.json").read_text()
     (filled.folder / "cluster.json").unlink()
