@@ -188,8 +188,10 @@ def test_a_device_whose_folder_vanishes_is_out_and_comes_back(filled: Program) -
     until(lambda: device()["state"] == "out", "out")
     assert not folder.exists()
     check_all(filled)
-    fill_again = filled.command("status")
-    assert "out" in fill_again.stdout
+    assert "its folder is gone" in filled.command("status").stdout
+    client = Client(filled)
+    assert b'drystone_device_ok{device="1"} 0.0' in client.ask("GET", "/metrics").body
+    client.close()
     (filled.folder.parent / "away").rename(folder)
     assert filled.command("device", "retry", "1").returncode == 0
     until(lambda: device()["state"] == "ok", "back")
