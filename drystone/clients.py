@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import sys
+from collections.abc import Sequence
 
 from drystone.cluster import Cluster
 from drystone.folder import DataFolder
@@ -71,28 +74,48 @@ def update_url(folder: DataFolder, url: str) -> None:
             folder.write(name, changed)
 
 
-def welcome(folder: DataFolder, cluster: Cluster, devices: int, url: str, *, made: bool) -> str:
-    """What a person reads when it has started."""
-    path = os.path.relpath(folder.path)
-    if path.startswith(".."):
-        path = folder.path
+def welcome(folder: DataFolder, cluster: Cluster, places: Sequence[str], url: str, *, made: bool) -> str:
+    """What a person reads when it has started. `places` are the devices' folders."""
+    path = _shown(folder.path)
     lines = [f"Drystone serves {url} from {path}. Stop it with Ctrl-C; nothing is lost."]
     if made:
-        lines.append(_redundancy(cluster, devices))
+        lines.append(_redundancy(cluster, places))
+    openstack, swift = _program("openstack"), _program("swift")
     lines += [
         "",
         "In another shell:",
         f"  source {path}/admin-openrc",
-        "  openstack container create photos",
-        "  openstack object create photos cat.jpg",
-        "  swift list photos",
+        f"  {openstack} container create photos",
+        f"  {openstack} object create photos /etc/os-release --name first",
+        f"  {swift} list photos",
         f"  rclone --config {path}/rclone.conf lsl drystone:photos",
-        f"  drystone --data {path} status",
+        f"  {_program('drystone')} --data {path} status",
     ]
+    absent = [name for name in ("openstack", "swift") if not _found(name)]
+    if absent:
+        packages = " ".join(f"python-{name}client" for name in absent)
+        lines.append(f"(for {' and '.join(absent)}: {_shown(sys.executable)} -m pip install {packages})")
     return "\n".join(lines)
 
 
-def _redundancy(cluster: Cluster, devices: int) -> str:
+def _found(name: str) -> str | None:
+    """Where a program is: on the path, or beside the Python that runs this."""
+    return shutil.which(name) or shutil.which(name, path=os.path.dirname(sys.executable))
+
+
+def _program(name: str) -> str:
+    """How to call a program from here."""
+    found = _found(name)
+    return name if found is None or shutil.which(name) else _shown(found)
+
+
+def _shown(path: str) -> str:
+    """A path as one types it."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
+
+
+def _redundancy(cluster: Cluster, places: Sequence[str]) -> str:
     """What the default policy protects from, and costs."""
     policy = next(each for each in cluster.policies if each.default)
     if policy.erasure:
@@ -100,14 +123,20 @@ def _redundancy(cluster: Cluster, devices: int) -> str:
         return (
             f"Data: {policy.k}+{policy.m} fragments on {policy.width} devices: survives {policy.m} lost; costs {cost}."
         )
-    rows = min(3, devices)
+    rows = min(3, len(places))
     if policy.replicas == 1:
         return (
             f"Data: one copy, small objects {rows}: damage is noticed, never repaired. "
             "--replicas 2 in a new folder repairs it, for twice the disk."
         )
+    disks = len({os.stat(place).st_dev for place in places})
+    loss = (
+        f"a lost folder is repaired; the loss of {'the one disk' if disks == 1 else 'a disk'} under them is not"
+        if disks < len(places)
+        else "a lost disk is repaired"
+    )
+    where = f"{len(places)} folders" if disks < len(places) else f"{disks} disks"
     return (
-        f"Data: {policy.replicas} copies, small objects and names {rows}, in {devices} folders: a bad sector, a "
-        "flipped bit or a lost folder is repaired; the loss of the one disk under them is not. "
-        f"Costs {policy.replicas} bytes of disk a byte; --replicas N in a new folder changes it."
+        f"Data: {policy.replicas} copies, small objects and names {rows}, on {where}: a bad sector, a flipped bit or "
+        f"{loss}. Costs {policy.replicas} bytes of disk a byte; --replicas N in a new folder changes it."
     )

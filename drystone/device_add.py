@@ -14,7 +14,6 @@ from drystone.device_copies import RingCopy
 from drystone.device_folder import check_new, clear_made, find_superblock, make_in
 from drystone.device_records import DeviceRecord, load_records, save_records
 from drystone.folder import DataFolder
-from drystone.founding import lost
 from drystone.layouts import Change, load_ring, load_staged, stage
 from store.core.entropy import SystemRandom
 from store.core.errors import ConflictError, DamageError, DeviceError, DrystoneError, InvalidError, NotFoundError
@@ -114,7 +113,7 @@ class _Adding:
     async def _known(self) -> tuple[Ring, dict[int, DeviceRecord]]:
         stored = await load_ring(self._registry, self._cluster.key)
         if stored.ring is None:
-            raise DamageError(lost(self._folder, "ring"))
+            raise DamageError(self._folder.lost("ring"))
         return stored.ring, await load_records(self._registry)
 
     def _place(self, number: int, label: str, records: dict[int, DeviceRecord]) -> str:

@@ -170,19 +170,19 @@ class DeviceWatch:
     def _look_at(self, number: int, opened: _Opened, nursery: trio.Nursery) -> None:
         if opened.device.health.failed is None:
             if not opened.looking:
-                nursery.start_soon(self._look, number, opened)
+                nursery.start_soon(self._look, opened)
         elif number not in self._due and number not in self._trying:
             before, served = self._waits.get(number, 0.0), trio.current_time() - opened.since
             again = before and served < max(SOUND_SECONDS, before)
             self._wait(number, min(2 * before, FLAP_SECONDS_MAX) if again else RETRY_SECONDS)
 
-    async def _look(self, number: int, opened: _Opened) -> None:
+    async def _look(self, opened: _Opened) -> None:
         opened.looking = True
         try:
             opened.free_bytes = await self._in_thread(opened.look) or 0
         except OSError as error:
             if opened.device.health.failed is None:
-                opened.device.fail(f"device {number} is out: its folder is gone or cannot be read: {error}")
+                opened.device.fail(f"its folder is gone or cannot be read: {error}")
                 self._wake.set()
         finally:
             opened.looking = False

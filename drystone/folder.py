@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from store.core.errors import NotFoundError
+from store.core.errors import DamageError, NotFoundError
 
 CLUSTER_FILE = "cluster.json"
 
@@ -49,9 +49,18 @@ class DataFolder:
         return path if inside.split(os.sep)[0] == os.pardir else inside
 
     def need_cluster(self) -> None:
-        """Raises NotFoundError in a folder without a cluster."""
+        """Raises NotFoundError in a folder without a cluster, DamageError where the file that says so is lost."""
         if not os.path.exists(self.at(CLUSTER_FILE)):
+            if self.has_registry:
+                raise DamageError(self.lost(CLUSTER_FILE))
             raise NotFoundError(f"there is no Drystone in {self.path}: start one with 'drystone up --data {self.path}'")
+
+    def lost(self, what: str) -> str:
+        """What to say where a part of the folder is missing."""
+        return (
+            f"{self.path} was in use, but its {what} is missing. Nothing was changed. 'drystone --data {self.path} "
+            "registry recover' makes it anew from what every device keeps; see docs/operations.md"
+        )
 
     def write(self, name: str, text: str) -> None:
         """Write a file that only its owner may read, durably and whole."""

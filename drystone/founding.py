@@ -69,16 +69,8 @@ def is_new(folder: DataFolder) -> bool:
         return True
     missing = sorted({CLUSTER_FILE, "registry"} - there)
     if missing:
-        raise DamageError(lost(folder, " and ".join(missing)))
+        raise DamageError(folder.lost(" and ".join(missing)))
     return False
-
-
-def lost(folder: DataFolder, what: str) -> str:
-    """What to say where a part of the folder is missing."""
-    return (
-        f"{folder.path} was in use, but its {what} is missing. Nothing was changed. 'drystone --data {folder.path} "
-        "registry recover' makes it anew from what every device keeps; see docs/operations.md"
-    )
 
 
 def plan(folder: DataFolder, wish: Wish) -> tuple[Cluster, Ring]:

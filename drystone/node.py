@@ -17,7 +17,7 @@ from drystone.cluster import Cluster, save_cluster
 from drystone.device_records import PREFIX, RECORDS
 from drystone.device_watch import DeviceWatch
 from drystone.folder import DataFolder
-from drystone.founding import SEED, lost
+from drystone.founding import SEED
 from drystone.layouts import STATE_KEY, load_ring, save_ring, step_ring
 from drystone.membership import Membership
 from store.core.clock import Clock, SystemClock
@@ -79,7 +79,7 @@ async def open_node(folder: DataFolder, cluster: Cluster, known: Cluster) -> Asy
         registry = stack.enter_context(open_embedded(folder.registry, clock))
         stored = await load_ring(registry, cluster.key)
         if stored.ring is None:
-            raise DamageError(lost(folder, "ring"))
+            raise DamageError(folder.lost("ring"))
         ring = _with_widths(stored.ring, cluster)
         membership = Membership(folder, cluster, registry, ring)
         await membership.load()

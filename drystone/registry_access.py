@@ -9,7 +9,6 @@ import trio
 
 from drystone.control_client import exchange, serving
 from drystone.folder import DataFolder
-from drystone.founding import lost
 from store.core.clock import SystemClock
 from store.core.errors import DamageError
 from store.registry import Registry, open_embedded
@@ -28,7 +27,7 @@ async def open_registry(folder: DataFolder) -> AsyncIterator[Registry]:
         yield RemoteRegistry(call)
         return
     if not folder.has_registry:
-        raise DamageError(lost(folder, "registry"))
+        raise DamageError(folder.lost("registry"))
     with open_embedded(folder.registry, SystemClock()) as registry:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(registry.run)

@@ -30,7 +30,7 @@ def describe(status: dict[str, Any]) -> str:
                     _size(d.get("free_bytes", 0)),
                     str(d.get("damages", "")),
                     d["label"],
-                    d["why"],
+                    _trouble(d),
                 ]
                 for d in status["devices"]
             ],
@@ -52,6 +52,12 @@ def describe(status: dict[str, Any]) -> str:
         ),
     ]
     return "\n".join(lines)
+
+
+def _trouble(device: dict[str, Any]) -> str:
+    if "retry_s" not in device:
+        return str(device["why"])
+    return f"{device['why']} (tried again in {_duration(device['retry_s'])})"
 
 
 def _kind(policy: dict[str, Any]) -> str:

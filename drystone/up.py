@@ -195,7 +195,8 @@ async def _serve(
             )
         )
         _spare_the_collector()
-        click.echo(clients.welcome(node.folder, node.cluster, len(node.ring.devices), url, made=made))
+        places = [node.membership.path(number) for number in node.devices]
+        click.echo(clients.welcome(node.folder, node.cluster, places, url, made=made))
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for number in signals:
                 log.info("stopping", signal=signal.Signals(number).name)

@@ -308,8 +308,8 @@ class Device:
             raise StaleEpochError(f"device {self.id} refuses epoch {write.epoch}: the ring is at {self.enforced}")
 
         def published(location: Location | None, error: DrystoneError | None) -> None:
-            if location is None:
-                reply(None, error)
+            if location is None or self.health.failed is not None:
+                reply(None, error or self.health.failed)
                 return
             try:
                 applied = self.view.apply(write.packed_key, write.row, location)
@@ -485,7 +485,7 @@ class Device:
         """Call `done` when all blocks submitted before are durable."""
         if self.health.failed is not None:
             raise self.health.failed
-        self._bulk.sync(losses - self._opening, done)
+        self._bulk.sync(losses - self._opening, lambda error: done(error or self.health.failed))
 
     async def sync_data(self, losses: int) -> None:
         """Wait until all blocks submitted before are durable."""

@@ -50,7 +50,8 @@ def open_embedded(
     """The registry in the directory `path`, which is made if it is missing. Leases that lived when it was last closed
     begin their ttl anew. The caller starts its `run`.
 
-    Raises ConflictError while another process has it open, DamageError for a format that is not known here.
+    Raises ConflictError while another process has it open, DamageError where it is damaged, or of a format that is not
+    known here.
     """
     with _owned(path), LmdbBackend.opened(path, map_bytes) as backend:
         yield LocalRegistry(backend, clock, history_events=history_events)
@@ -93,7 +94,10 @@ class LmdbBackend:
     @classmethod
     @contextmanager
     def opened(cls, path: str, map_bytes: int) -> Iterator[LmdbBackend]:
-        environment = lmdb.open(path, map_size=map_bytes, max_dbs=3, mode=0o600)
+        try:
+            environment = lmdb.open(path, map_size=map_bytes, max_dbs=3, mode=0o600)
+        except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError) as error:
+            raise DamageError(f"the registry in {path} is damaged: {error}") from error
         try:
             yield cls(environment)
         finally:

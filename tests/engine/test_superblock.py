@@ -6,12 +6,16 @@ from random import Random
 
 import msgpack
 import pytest
+import trio
 from xxhash import xxh3_64_intdigest
 
-from store.core.errors import DeviceError
+from store.core.errors import DeviceError, DrystoneError
+from store.engine.block import BlockKey
 from store.engine.device import Device
 from store.engine.superblock import read_superblock
-from tests.engine.devices import CLUSTER, disk_of, on_device
+from store.objects.rows import prepare
+from store.replicator.repair import seal_block
+from tests.engine.devices import CLUSTER, disk_of, on_device, row
 from tests.simulation.disk import SimMedium
 from tests.twins.index import IndexMedium
 
@@ -78,6 +82,21 @@ def test_a_superblock_that_cannot_be_written_takes_the_device_out(medium: SimMed
         assert device.health.failed is not None
 
     on_device(medium, index, enforce)
+
+
+def test_what_is_under_way_when_a_device_is_taken_out_ends_with_an_error(medium: SimMedium, index: IndexMedium) -> None:
+    async def use(device: Device) -> None:
+        answers: list[DrystoneError | None] = []
+        device.submit_row(prepare(row(b"late", 1)), lambda _applied, error: answers.append(error))
+        key = BlockKey(bytes(16), 0, 0)
+        device.submit_block(key, seal_block(key, row(b"late", 1).key, b"x" * 100), answers.append)
+        device.submit_sync(device.data_losses, answers.append)
+        device.fail("its folder is gone")
+        await trio.sleep(10)
+        assert len(answers) == 3
+        assert sum(answer is device.health.failed for answer in answers) == 2, "all but that the next block may come"
+
+    on_device(medium, index, use)
 
 
 def test_blocks_written_before_a_device_was_opened_anew_count_as_lost(medium: SimMedium, index: IndexMedium) -> None:

@@ -63,6 +63,19 @@ def test_a_lost_registry_is_recovered_from_the_devices(filled: Program) -> None:
     assert all(device["state"] == "ok" for device in status(filled)["devices"])
 
 
+def test_a_damaged_registry_is_moved_away_and_recovered(filled: Program) -> None:
+    stored = filled.folder / "registry/data.mdb"
+    stored.write_bytes(b"\xa5" * stored.stat().st_size)
+    assert "is damaged" in refused(filled.folder)
+    done = filled.command("user", "list")
+    assert ("is damaged" in done.stderr, "Traceback" in done.stderr) == (True, False)
+    assert "move" in filled.command("registry", "recover").stderr
+    (filled.folder / "registry").rename(filled.folder / "registry.damaged")
+    assert filled.command("registry", "recover").returncode == 0
+    filled.start()
+    check_all(filled)
+
+
 def test_a_lost_cluster_file_is_recovered_from_the_devices(filled: Program) -> None:
     stored = (filled.folder / "cluster.json").read_text()
     (filled.folder / "cluster.json").unlink()
@@ -175,8 +188,10 @@ def test_a_device_whose_folder_vanishes_is_out_and_comes_back(filled: Program) -
     until(lambda: device()["state"] == "out", "out")
     assert not folder.exists()
     check_all(filled)
-    fill_again = filled.command("status")
-    assert "out" in fill_again.stdout
+    assert "its folder is gone" in filled.command("status").stdout
+    client = Client(filled)
+    assert b'drystone_device_ok{device="1"} 0.0' in client.ask("GET", "/metrics").body
+    client.close()
     (filled.folder.parent / "away").rename(folder)
     assert filled.command("device", "retry", "1").returncode == 0
     until(lambda: device()["state"] == "ok", "back")
@@ -288,3 +303,31 @@ def test_a_disk_that_is_too_small_is_refused(tmp_path: Path) -> None:
         assert "cannot be written to" in refused(disk / "data")
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_all_devices_but_one_are_lost(tmp_path: Path) -> None:
+    """With as many copies as devices one is enough, when empty ones take the others' places."""
+    with running(tmp_path / "data", "--devices", "3", "--replicas", "3") as program:
+        fill(program)
+        program.stop()
+        for number in (1, 2):
+            folder = program.folder / f"devices/{number}"
+            shutil.rmtree(folder)
+            folder.mkdir()
+        shutil.rmtree(program.folder / "registry")
+        assert program.command("registry", "recover", "--accept-missing").returncode == 0
+        for number in (1, 2):
+            made = program.command(
+                "device", "add", str(program.folder / f"devices/{number}"), "--in-place-of", str(number)
+            )
+            assert made.returncode == 0, made.stderr
+        program.start()
+        until(lambda: all(device["state"] == "ok" for device in status(program)["devices"]), "filled again")
+        check_all(program)
+
+
+def test_a_lost_index_is_made_anew_from_the_log(filled: Program) -> None:
+    shutil.rmtree(filled.folder / "devices/1/index")
+    filled.start()
+    until(lambda: all(device["state"] == "ok" for device in status(filled)["devices"]), "reconciled")
+    check_all(filled)
