@@ -1,0 +1,136 @@
+"""A disk that is full, or goes away: nothing is left half made, the device is out where that is so, and no error comes
+up where nobody waits for it."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from random import Random
+
+import pytest
+import trio
+
+from store.core.errors import DeviceError, DrystoneError, FullError
+from store.engine import segment
+from store.engine.block import BlockKey, encode_meta
+from store.engine.device import Device, Options
+from store.engine.record import Kind, seal
+from store.engine.row import index_key
+from tests.engine.devices import on_device, row, write
+from tests.simulation.disk import SimDisk, SimMedium
+from tests.twins.index import IndexMedium
+
+LOG_BYTES = 256 * 1024
+
+
+def test_segments_that_cannot_be_made_leave_nothing() -> None:
+    medium = SimMedium(Random(1))
+
+    async def use(device: Device) -> None:
+        await write(device, row(b"a", 1, b"data"))
+        await device.flush()
+        before = set(medium.files())
+        medium.capacity = medium.used() + LOG_BYTES // 2
+        for time_us in range(2, 8):
+            device._committer._file = None  # the next record begins a new segment
+            (error,) = await write(device, row(b"b", time_us, b"data"))
+            assert isinstance(error, FullError)
+            device.reads.background.submit(device.segments.make_spare, lambda _result: None)
+            await trio.sleep(1)
+        assert set(medium.files()) == before
+        medium.capacity = 1 << 40
+        assert await write(device, row(b"b", 9, b"data")) == [None]
+
+    on_device(medium, IndexMedium(), use, Options(LOG_BYTES, 0, spares=0))
+
+
+def gone(self: SimDisk) -> int:
+    raise FileNotFoundError(errno.ENOENT, "the folder has vanished")
+
+
+async def _small(device: Device) -> None:
+    device.admit_row(row(b"b", 2, b"data"))
+
+
+async def _block(device: Device) -> None:
+    key = BlockKey(b"D" * 16, 0, 0)
+    device.submit_block(key, seal(Kind.BLOCK, encode_meta(key, row(b"o", 1).key), b"data"), lambda _error: None)
+
+
+@pytest.mark.parametrize("ask", [_small, _block])
+def test_a_device_whose_folder_has_vanished_is_out(monkeypatch: pytest.MonkeyPatch, ask: Callable[..., object]) -> None:
+    async def use(device: Device) -> None:
+        await write(device, row(b"a", 1, b"data"))
+        monkeypatch.setattr(SimDisk, "free_bytes", gone)
+        for _ in range(40):  # small rows ask now and then
+            try:
+                await ask(device)  # type: ignore[misc]
+            except DeviceError:
+                break
+        else:
+            pytest.fail("nobody noticed")
+        assert device.health.failed is not None
+        assert device.free_bytes() == 0
+        with pytest.raises(DrystoneError):
+            await device.find_row(index_key(row(b"a", 1).key))
+
+    on_device(SimMedium(Random(1)), IndexMedium(), use)
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOENT])
+def test_a_disk_that_fails_in_the_background_takes_the_device_out(code: int) -> None:
+    medium = SimMedium(Random(1))
+
+    async def use(device: Device) -> None:
+        disk = device._disk
+        assert isinstance(disk, SimDisk)
+
+        def fails(_what: str) -> None:
+            raise OSError(code, "not now")
+
+        disk.step = fails  # type: ignore[method-assign]
+        device._rolled(1)
+        await trio.sleep(1)
+        assert isinstance(device.health.failed, DeviceError)
+
+    on_device(medium, IndexMedium(), use)
+
+
+def test_reads_of_segments_that_are_not_open_do_not_open_them_on_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment, "OPEN_FILES_MAX", 1)
+    medium = SimMedium(Random(1))
+
+    async def use(device: Device) -> None:
+        names = [b"%d" % number for number in range(6)]
+        for name in names:
+            device._committer._file = None
+            await write(device, row(name, 1, b"data " + name))
+        await trio.sleep(1)  # what is made in the background is made
+        on_loop = []
+        opens = SimDisk.open
+
+        def watch(self: SimDisk, name: str, *, create: bool = False) -> object:
+            on_loop.append(not in_job[-1])
+            return opens(self, name, create=create)
+
+        in_job = [False]
+        submit = device.reads._workers[0].__class__._next
+
+        def job(self: object) -> None:
+            in_job.append(True)
+            try:
+                submit(self)  # type: ignore[arg-type]
+            finally:
+                in_job.pop()
+
+        monkeypatch.setattr(SimDisk, "open", watch)
+        monkeypatch.setattr(device.reads._workers[0].__class__, "_next", job)
+        for name in names:
+            found = await device.find_row(index_key(row(name, 1).key))
+            assert found is not None
+            whole = await device.load_row(index_key(row(name, 1).key), found, payload=True)
+            assert bytes(whole.payload) == b"data " + name
+        assert len(on_loop) > 3
+        assert not any(on_loop)
+
+    on_device(medium, IndexMedium(), use)
