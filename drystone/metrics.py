@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from drystone.loop_stalls import BOUNDS, LoopStalls
+
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Upper bounds in seconds."""
 METHODS = frozenset({"COPY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
@@ -48,8 +50,9 @@ Rows = Callable[[], Sequence[dict[str, object]]]
 class Metrics:
     """Everything that `/metrics` shows."""
 
-    def __init__(self, requests: Requests, devices: Rows, loops: Rows) -> None:
+    def __init__(self, requests: Requests, stalls: LoopStalls, devices: Rows, loops: Rows) -> None:
         self._requests = requests
+        self._stalls = stalls
         self._devices = devices
         self._loops = loops
         self._registry = CollectorRegistry()
@@ -64,20 +67,32 @@ class Metrics:
         for (method, status), count in sorted(self._requests.counts.items()):
             requests.add_metric((method, str(status)), count)
         yield requests
-        durations = HistogramMetricFamily("drystone_request_seconds", "From head to the last byte of the answer.")
-        running = 0
-        buckets = []
-        for bound, count in zip((*map(str, BUCKETS), "+Inf"), self._requests.buckets, strict=True):
-            running += count
-            buckets.append((bound, float(running)))
-        durations.add_metric((), buckets, self._requests.seconds)
-        yield durations
+        about = "From head to the last byte of the answer."
+        yield _histogram("drystone_request_seconds", about, BUCKETS, self._requests.buckets, self._requests.seconds)
+        about = "How long the event loop took for a turn: what a request waits for that comes meanwhile."
+        yield _histogram("drystone_loop_stall_seconds", about, BOUNDS, self._stalls.buckets, self._stalls.seconds)
+        worst = GaugeMetricFamily("drystone_loop_stall_worst_seconds", "The longest turn since the start.")
+        worst.add_metric((), self._stalls.worst)
+        yield worst
         yield from _gauges("drystone_device", "device", self._devices(), _DEVICE_GAUGES)
         up = GaugeMetricFamily("drystone_device_ok", "1 if the device serves and is trusted.", labels=("device",))
         for row in self._devices():
             up.add_metric((str(row["device"]),), float(row["state"] in ("ok", "full")))
         yield up
         yield from _gauges("drystone_loop", "loop", self._loops(), _LOOP_GAUGES)
+
+
+def _histogram(
+    name: str, about: str, bounds: Sequence[float], counts: Sequence[int], total: float
+) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(name, about)
+    running = 0
+    buckets = []
+    for bound, count in zip((*map(str, bounds), "+Inf"), counts, strict=True):
+        running += count
+        buckets.append((bound, float(running)))
+    family.add_metric((), buckets, total)
+    return family
 
 
 def _gauges(

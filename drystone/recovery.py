@@ -33,7 +33,7 @@ from drystone.layouts import load_ring, save_ring
 from drystone.local_device import open_local_device
 from store.core.clock import SystemClock
 from store.core.errors import ConflictError, DamageError, DeviceError, DrystoneError, InvalidError, NotFoundError
-from store.engine.row import IndexRow
+from store.engine.row import IndexRow, decode_value, row_name
 from store.engine.superblock import Superblock
 from store.objects.tables import ROOT, ROOT_SHARDS
 from store.registry import Registry, open_embedded
@@ -207,10 +207,10 @@ async def _accounts(folder: DataFolder, found: Found, said: list[str]) -> list[s
                 for shard in range(ROOT_SHARDS):
                     place, after = ring.place(b"rows", ROOT, shard.to_bytes(2)), b""
                     while page := await device.list_rows(place, ROOT, shard, after, None, _PAGE):
-                        for row in page:
+                        for row in (decode_value(*entry) for entry in page):
                             if row.name not in newest or newest[row.name].stamp < row.stamp:
                                 newest[row.name] = row
-                        after = page[-1].name + b"\0"
+                        after = row_name(*page[-1]) + b"\0"
             except DrystoneError as error:
                 said.append(f"device {number} does not tell all accounts: {error}")
             finally:

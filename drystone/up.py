@@ -28,6 +28,7 @@ from drystone.folder import DataFolder
 from drystone.founding import ADMIN, DEVICES_DEFAULT, REPLICAS_DEFAULT, Wish, found, is_new
 from drystone.founding import plan as plan_founding
 from drystone.front import Front
+from drystone.loop_stalls import LoopStalls
 from drystone.metrics import Metrics, Requests
 from drystone.node import Node, device_rows, open_node
 from gateway.http import serve, server_context
@@ -163,8 +164,9 @@ async def _serve(
     *,
     made: bool,
 ) -> None:
-    requests = Requests()
-    metrics = Metrics(requests, partial(device_rows, node), node.progress.rows)
+    requests, stalls = Requests(), LoopStalls()
+    trio.lowlevel.add_instrument(stalls)
+    metrics = Metrics(requests, stalls, partial(device_rows, node), node.progress.rows)
     others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}
     app = SwiftApp(node.store, identity, swift)
     front: App = Front(app, others, requests, metrics)
@@ -173,7 +175,7 @@ async def _serve(
     began = time.monotonic()
 
     async def status() -> dict[str, Any]:
-        return _status(node, url, time.monotonic() - began)
+        return {**_status(node, url, time.monotonic() - began), "loop_stalls": stalls.row()}
 
     def retry(number: int) -> None:
         if number not in node.ring.devices:
@@ -195,6 +197,7 @@ async def _serve(
             )
         )
         _spare_the_collector()
+        stalls.forget()
         places = [node.membership.path(number) for number in node.devices]
         click.echo(clients.welcome(node.folder, node.cluster, places, url, made=made))
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:

@@ -222,6 +222,20 @@ def verify_value(packed_key: bytes, value: bytes) -> None:
         raise DamageError("index value fails its checksum")
 
 
+def row_name(packed_key: bytes, value: bytes) -> bytes:
+    """The name of a row, without decoding the rest of it."""
+    flags = value[STAMP_BYTES]
+    if not flags & Flag.LONG_NAME:
+        return packed_key[PREFIX_BYTES:]
+    at = _FIXED + (8 if flags & Flag.EXPIRES else 0) + (16 if flags & Flag.DATA else 0)
+    return value[at + 2 : at + 2 + _NAME.unpack_from(value, at)[0]]
+
+
+def is_tombstone(value: bytes) -> bool:
+    """Whether an index value is that of a tombstone, without decoding the rest of it."""
+    return bool(value[STAMP_BYTES] & Flag.TOMBSTONE)
+
+
 def decode_value(packed_key: bytes, value: bytes) -> IndexRow:
     flags, policy, segment, offset, length, size = _VALUE.unpack_from(value, STAMP_BYTES)
     at = _FIXED

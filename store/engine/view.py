@@ -36,6 +36,7 @@ from store.engine.row import (
     encode_value,
     index_key,
     move_value,
+    row_name,
     shard_prefix,
     shard_stop,
     verify_value,
@@ -105,10 +106,11 @@ class View:
         value = self.row_value(key)
         return None if value is None else decode_value(key, value)
 
-    def shard_rows(
+    def shard_entries(
         self, place: int, table: bytes, shard: int, start: bytes, stop: bytes | None, limit: int, *, reverse: bool
-    ) -> list[IndexRow]:
-        """Up to `limit` rows of a shard with start <= name < stop, in the order of their names; tombstones too.
+    ) -> list[tuple[bytes, bytes]]:
+        """(key, verified value) of up to `limit` rows of a shard with start <= name < stop, in the order of names;
+        tombstones too. Raises DamageError where one is damaged: a page must not leave out what it cannot tell.
 
         Names that share their first 400 bytes lie in the index by hash: such a group is read whole and sorted.
         """
@@ -117,7 +119,7 @@ class View:
         high = shard_stop(prefix) if stop is None else prefix + stop[:NAME_KEY_BYTES]
         if stop is not None and len(stop) > NAME_KEY_BYTES:
             high += b"\xff" * 17
-        found: list[IndexRow] = []
+        found: list[tuple[bytes, bytes]] = []
         while len(found) < limit:
             page = self._entries.range(low, high, limit + 1, reverse=reverse)
             if not page:
@@ -133,13 +135,22 @@ class View:
             elif more:
                 page.pop()
                 low, high = (low, page[-1][0]) if reverse else (page[-1][0] + b"\0", high)
-            rows = [row for row in map(self._decode, page) if row is not None]
-            if any(len(row.name) > NAME_KEY_BYTES for row in rows):
-                rows.sort(key=lambda row: row.name, reverse=reverse)
-            found += [row for row in rows if row.name >= start and (stop is None or row.name < stop)]
+            for key, value in page:
+                self._verify(key, value)
+            if any(len(key) >= PREFIX_BYTES + NAME_KEY_BYTES for key, _ in page):
+                page.sort(key=lambda entry: row_name(*entry), reverse=reverse)
+                page = [e for e in page if (name := row_name(*e)) >= start and (stop is None or name < stop)]
+            found += page
             if not more:
                 break
         return found[:limit]
+
+    def _verify(self, key: bytes, value: bytes) -> None:
+        try:
+            verify_value(key, value)
+        except DamageError as error:
+            self._on_damage(key, str(error))
+            raise
 
     def walk_rows(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, IndexRow]], bytes]:
         """Rows of all shards behind a packed key, and the key to go on behind (empty at the end).

@@ -1,7 +1,9 @@
 """Listings: a merge of ordered range reads of a table's shards, folded at the delimiter, a page at a time.
 
 Nothing is copied and nothing lags: the rows are the listing. A table is never loaded whole: each shard is read a page
-ahead, and behind a folded name the cursors jump over everything that it covers.
+ahead, and behind a folded name the cursors jump over everything that it covers. Between two pages others have their
+turn: a page bounds what is looked at, not what is found, so neither a listing of thousands nor a container full of
+tombstones holds the loop.
 """
 
 from __future__ import annotations
@@ -11,12 +13,15 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import NamedTuple
 
+import trio
+
 from store.engine.row import IndexRow
 from store.objects.model import ListingQuery
 from store.objects.rows import Rows
 
-PAGE_MIN = 64
-PAGE_MAX = 2000
+PAGE_MIN = 32
+PAGE_MAX = 192
+"""Rows of one shard, at each of two replicas: a millisecond or two."""
 FIRST_NAME = b"\x01"
 """Client names begin here: what begins with a zero byte is the store's own."""
 
@@ -44,9 +49,11 @@ class _Cursor:
     async def head(self) -> IndexRow | None:
         """The next row, or None at the end."""
         while not self._ready and self._more:
+            await trio.lowlevel.checkpoint()
             rows, last = await self._rows.list_shard(
                 self._table, self._shard, self._low, self._high, self._page, reverse=self._reverse
             )
+            self._page = min(2 * self._page, PAGE_MAX)  # tombstones may be all that there is
             self._ready = rows[::-1]
             self._more = last is not None
             if last is not None and self._reverse:

@@ -28,7 +28,18 @@ from store.core.errors import ConflictError, DamageError, DrystoneError, QuorumE
 from store.core.stamp import Stamp, StampSource
 from store.engine.device import Device, RowWrite
 from store.engine.record import Kind, seal
-from store.engine.row import Flag, IndexRow, Row, RowKey, encode_meta, index_key
+from store.engine.row import (
+    STAMP_BYTES,
+    Flag,
+    IndexRow,
+    Row,
+    RowKey,
+    decode_value,
+    encode_meta,
+    index_key,
+    is_tombstone,
+    row_name,
+)
 from store.engine.view import Applied
 from store.objects.ballot import Ballot
 from store.objects.turns import Turns
@@ -317,12 +328,13 @@ class Rows:
         self, table: bytes, shard: int, start: bytes, stop: bytes | None, limit: int, *, reverse: bool
     ) -> tuple[list[IndexRow], bytes | None]:
         """Rows of a shard with start <= name < stop, in order, tombstones left out; and the last name that was looked
-        at where there may be more behind it, else None. There may be no rows and yet more to come.
+        at where there may be more behind it, else None. There may be no rows and yet more to come: `limit` bounds what
+        is looked at, so that a run of tombstones holds nobody up.
         """
         place = self.place(table, shard)
         homes = self.ring.read_set(ROWS, place)
         needed = quorum(len(homes))
-        pages: dict[int, list[IndexRow]] = {}
+        pages: dict[int, list[tuple[bytes, bytes]]] = {}
         failures: dict[int, BaseException] = {}
         for home in homes:
             if len(pages) >= needed:
@@ -339,15 +351,18 @@ class Rows:
         full = [page for page in pages.values() if len(page) == limit]
         first, *rest = pages.values()
         if all(_same(first, page) for page in rest):
-            return [row for row in first if row.live], first[-1].name if full else None
+            live = [decode_value(key, value) for key, value in first if not is_tombstone(value)]
+            return live, row_name(*first[-1]) if full else None
         bound = None
         if full:
             # Each page is complete only up to its own last name: believe no one beyond the nearest of these.
-            ends = [page[-1].name for page in full]
+            ends = [row_name(*page[-1]) for page in full]
             bound = max(ends) if reverse else min(ends)
-            for home, page in pages.items():
-                pages[home] = [row for row in page if (row.name >= bound if reverse else row.name <= bound)]
-        rows = await self._agree(place, table, shard, pages, reverse=reverse)
+        decoded = {}
+        for home, page in pages.items():
+            rows = [decode_value(key, value) for key, value in page]
+            decoded[home] = [r for r in rows if bound is None or (r.name >= bound if reverse else r.name <= bound)]
+        rows = await self._agree(place, table, shard, decoded, reverse=reverse)
         return [row for row in rows if row.live], bound
 
     async def _agree(
@@ -403,10 +418,11 @@ def prepare(row: Row, epoch: int, packed: bytes | None = None) -> RowWrite:
     return RowWrite(row, packed or index_key(row.key), seal(Kind.ROW, encode_meta(row), row.payload), epoch)
 
 
-def _same(first: list[IndexRow], second: list[IndexRow]) -> bool:
+def _same(first: list[tuple[bytes, bytes]], second: list[tuple[bytes, bytes]]) -> bool:
+    """Whether two replicas have the same versions of the same rows: where their records lie is their own matter."""
     if len(first) != len(second):
         return False
-    return all(a.stamp == b.stamp and a.name == b.name for a, b in zip(first, second, strict=True))
+    return all(a[0] == b[0] and a[1][:STAMP_BYTES] == b[1][:STAMP_BYTES] for a, b in zip(first, second, strict=True))
 
 
 def _nobody_hints(_packed: bytes, _lacking: Iterable[int], _having: Iterable[int]) -> None:

@@ -16,6 +16,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
 
+import trio
+
 from store.core.clock import Clock
 from store.core.entropy import Random
 from store.core.errors import (
@@ -62,6 +64,9 @@ from store.objects.rows import ReadRow, Rows
 from store.objects.tables import Tables
 from store.objects.upload import DataUpload, StoredData
 from store.ring import ROWS
+
+ENTRIES_A_TURN = 200
+"""Entries of a listing that are made between two turns of the loop."""
 
 
 class DeviceStore:
@@ -126,13 +131,15 @@ class DeviceStore:
         return await self.tables.container_usage(container)
 
     async def list_objects(self, container: Container, query: ListingQuery) -> list[ObjectEntry | Subdir]:
-        page = await list_table(self.rows, container.id, container.shards, query, self._now())
-        return [
-            Subdir(row.name.decode())
-            if isinstance(row, Folded)
-            else object_entry(row.name.decode(), Stamp.unpack(row.stamp), row.size, row.summary)
-            for row in page
-        ]
+        entries: list[ObjectEntry | Subdir] = []
+        for row in await list_table(self.rows, container.id, container.shards, query, self._now()):
+            if isinstance(row, Folded):
+                entries.append(Subdir(row.name.decode()))
+            else:
+                entries.append(object_entry(row.name.decode(), Stamp.unpack(row.stamp), row.size, row.summary))
+            if len(entries) % ENTRIES_A_TURN == 0:
+                await trio.lowlevel.checkpoint()
+        return entries
 
     # -- reading -------------------------------------------------------------------------------------------------
 

@@ -39,6 +39,8 @@ ROOT_SHARDS = 16
 SHARDS_SMALL, SHARDS_LARGE, SMALL_DEVICES = 4, 16, 8
 """A new table has 4 shards in a ring of up to 8 devices, else 16: each shard lives on three devices, and each costs a
 listing one more range read."""
+CONTAINERS_A_TURN = 16
+"""Whose usage is summed up between two turns of the loop: each has a count in every shard, at three replicas."""
 _WRITER_MAX = (1 << 32) - 1
 
 
@@ -88,6 +90,8 @@ class Tables:
             for row in page:
                 assert isinstance(row, IndexRow)
                 containers += 1
+                if containers % CONTAINERS_A_TURN == 0:
+                    await trio.lowlevel.checkpoint()
                 table = decode_table(row.summary, Stamp.unpack(row.stamp))
                 for policy, (count, size) in (await self._rows.usage(table.id, table.shards)).items():
                     before = totals.get(policy, (0, 0))
@@ -95,7 +99,6 @@ class Tables:
             if len(page) < query.limit:
                 break
             query = ListingQuery(limit=query.limit, marker=page[-1].name.decode())
-            await trio.lowlevel.checkpoint()
         return _usage(totals, containers)
 
     async def list_containers(self, account: Account, query: ListingQuery) -> list[ContainerEntry | Subdir]:
@@ -105,6 +108,8 @@ class Tables:
             if isinstance(row, Folded):
                 entries.append(Subdir(row.name.decode()))
                 continue
+            if len(entries) % CONTAINERS_A_TURN == 0:
+                await trio.lowlevel.checkpoint()
             stamp = Stamp.unpack(row.stamp)
             table = decode_table(row.summary, stamp)
             usage = _usage(await self._rows.usage(table.id, table.shards))

@@ -14,7 +14,7 @@ from store.core.disk import SystemDisk
 from store.core.errors import DrystoneError
 from store.engine.device import Options, open_device
 from store.engine.index import LmdbIndex
-from store.engine.row import index_key
+from store.engine.row import decode_value, index_key
 from tests.engine.devices import CLUSTER, TABLE, row, write
 from tests.simulation.world import quiet
 
@@ -35,7 +35,8 @@ async def _read(folder: str) -> int:
         device = await open_device(
             1, CLUSTER, SystemDisk(folder), lambda: LmdbIndex(folder + "/index"), Options(1 << 20, 0, spares=0)
         )
-        for found in await device.list_rows(1, TABLE, 0, b"", None, ROWS + 1):
+        for entry in await device.list_rows(1, TABLE, 0, b"", None, ROWS + 1):
+            found = decode_value(*entry)
             number = int(found.name)
             whole = await device.load_row(index_key(row(found.name, 1).key), found, payload=True)
             if whole.payload != b"%d" % number * 20:

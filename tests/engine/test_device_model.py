@@ -13,7 +13,7 @@ from store.engine.check import check_device
 from store.engine.compaction import compact
 from store.engine.device import Device, Options
 from store.engine.record import Kind, seal
-from store.engine.row import Flag, RowKey, index_key
+from store.engine.row import Flag, RowKey, decode_value, index_key
 from tests.engine.devices import TABLE, on_device, row, write
 from tests.simulation.disk import SimMedium
 from tests.twins.index import IndexMedium
@@ -92,7 +92,7 @@ def _ignore(_error: object) -> None:
 
 
 async def _compare(device: Device, model: _Model) -> None:
-    found = device.view.shard_rows(1, TABLE, 0, b"", None, 100, reverse=False)
+    found = [decode_value(*e) for e in device.view.shard_entries(1, TABLE, 0, b"", None, 100, reverse=False)]
     assert [(each.name, each.live) for each in found] == [
         (name, model.rows[name] is not None) for name in sorted(model.rows)
     ]

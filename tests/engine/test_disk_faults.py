@@ -18,6 +18,7 @@ from store.engine.record import Kind, seal
 from store.engine.row import index_key
 from tests.engine.devices import on_device, row, write
 from tests.simulation.disk import SimDisk, SimMedium
+from tests.simulation.worker import SimWorker
 from tests.twins.index import IndexMedium
 
 LOG_BYTES = 256 * 1024
@@ -88,7 +89,7 @@ def test_a_disk_that_fails_in_the_background_takes_the_device_out(code: int) -> 
         def fails(_what: str) -> None:
             raise OSError(code, "not now")
 
-        disk.step = fails  # type: ignore[method-assign]
+        disk.step = fails  # type: ignore[method-assign,assignment]
         device._rolled(1)
         await trio.sleep(1)
         assert isinstance(device.health.failed, DeviceError)
@@ -114,17 +115,17 @@ def test_reads_of_segments_that_are_not_open_do_not_open_them_on_the_loop(monkey
             return opens(self, name, create=create)
 
         in_job = [False]
-        submit = device.reads._workers[0].__class__._next
+        submit = SimWorker._next
 
-        def job(self: object) -> None:
+        def job(self: SimWorker) -> None:
             in_job.append(True)
             try:
-                submit(self)  # type: ignore[arg-type]
+                submit(self)
             finally:
                 in_job.pop()
 
         monkeypatch.setattr(SimDisk, "open", watch)
-        monkeypatch.setattr(device.reads._workers[0].__class__, "_next", job)
+        monkeypatch.setattr(SimWorker, "_next", job)
         for name in names:
             found = await device.find_row(index_key(row(name, 1).key))
             assert found is not None

@@ -11,7 +11,7 @@ from store.core.errors import DamageError, DeviceError, FullError
 from store.engine.check import check_device
 from store.engine.compaction import compact
 from store.engine.device import Device, Options
-from store.engine.row import Flag, index_key
+from store.engine.row import Flag, index_key, row_name
 from tests.engine.devices import disk_of, on_device, row, write
 from tests.simulation.disk import SimMedium
 from tests.twins.index import IndexMedium
@@ -35,7 +35,7 @@ async def _names(device: Device) -> list[bytes]:
     assert report.problems == []
     assert device.health.damage == []
     assert device.trusted
-    return [found.name for found in device.view.shard_rows(1, b"t" * 16, 0, b"", None, 1000, reverse=False)]
+    return [row_name(*found) for found in device.view.shard_entries(1, b"t" * 16, 0, b"", None, 1000, reverse=False)]
 
 
 def test_records_that_wait_together_share_a_sync(medium: SimMedium, index: IndexMedium) -> None:
@@ -120,7 +120,7 @@ def test_damage_is_not_taken_for_a_torn_tail(medium: SimMedium, index: IndexMedi
     async def look(device: Device) -> list[bytes]:
         assert len(device.health.damage) == 1
         assert not device.trusted
-        return [found.name for found in device.view.shard_rows(1, b"t" * 16, 0, b"", None, 9, reverse=False)]
+        return [row_name(*found) for found in device.view.shard_entries(1, b"t" * 16, 0, b"", None, 9, reverse=False)]
 
     assert on_device(medium, index, look) == [b"a", b"c", b"d"]
 

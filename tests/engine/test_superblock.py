@@ -14,7 +14,7 @@ from store.engine.block import BlockKey
 from store.engine.device import Device
 from store.engine.superblock import read_superblock
 from store.objects.rows import prepare
-from store.replicator.repair import seal_block
+from store.replicator.restore import seal_block
 from tests.engine.devices import CLUSTER, disk_of, on_device, row
 from tests.simulation.disk import SimMedium
 from tests.twins.index import IndexMedium
@@ -87,7 +87,7 @@ def test_a_superblock_that_cannot_be_written_takes_the_device_out(medium: SimMed
 def test_what_is_under_way_when_a_device_is_taken_out_ends_with_an_error(medium: SimMedium, index: IndexMedium) -> None:
     async def use(device: Device) -> None:
         answers: list[DrystoneError | None] = []
-        device.submit_row(prepare(row(b"late", 1)), lambda _applied, error: answers.append(error))
+        device.submit_row(prepare(row(b"late", 1), 1), lambda _applied, error: answers.append(error))
         key = BlockKey(bytes(16), 0, 0)
         device.submit_block(key, seal_block(key, row(b"late", 1).key, b"x" * 100), answers.append)
         device.submit_sync(device.data_losses, answers.append)

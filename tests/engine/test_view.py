@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from store.core.stamp import Stamp
 from store.engine.entries import Entries
 from store.engine.memtable import Memtable
-from store.engine.row import Flag, Location, Row, RowKey, index_key
+from store.engine.row import Flag, Location, Row, RowKey, decode_value, index_key
 from store.engine.space import Space
 from store.engine.view import View
 from tests.twins.index import IndexMedium, SimIndex
@@ -68,7 +68,7 @@ def test_shard_rows_are_in_order(
             _apply(view, name, number + 1, Flag.TOMBSTONE if step == "t" else 0)
             model[name] = step == "r"
     within = sorted((n for n in model if start <= n and (stop is None or n < stop)), reverse=reverse)
-    found = view.shard_rows(1, TABLE, 0, start, stop, limit, reverse=reverse)
+    found = [decode_value(*e) for e in view.shard_entries(1, TABLE, 0, start, stop, limit, reverse=reverse)]
     assert [(row.name, row.live) for row in found] == [(name, model[name]) for name in within[:limit]]
     live = sum(model.values())
     assert view.usage(1, TABLE, 0) == ({0: (live, live)} if live else {})

@@ -23,6 +23,7 @@ from authn.service import IdentityConfig, IdentityService
 from authn.v1 import V1AuthApp
 from authn.v3 import IdentityApp
 from drystone.front import Front
+from drystone.loop_stalls import LoopStalls
 from drystone.metrics import Metrics, Requests
 from gateway.http import Limits
 from gateway.http.asgi import App, Receive, Scope, Send
@@ -238,7 +239,7 @@ async def open_surface(store: ObjectStore, clock: Clock, held: Held) -> AsyncIte
     swift = SwiftApp(store, doors, config, clock=clock, random=random)
     requests = Requests()
     others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}
-    front = DomainRemap(Front(swift, others, requests, Metrics(requests, list, list)), config)
+    front = DomainRemap(Front(swift, others, requests, Metrics(requests, LoopStalls(), list, list)), config)
 
     async with trio.open_nursery() as nursery, _watching() as troubles:
         ticker = Ticker()
