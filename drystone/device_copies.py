@@ -12,7 +12,6 @@ import os
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
-from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -87,6 +86,8 @@ class DeviceCopies:
         self._key = cluster.key
         self._generation = 0
         self._written: dict[str, bytes] = {}
+        self._hanging: set[str] = set()
+        """Folders in which a write that nobody waits for any more may still come to its end."""
 
     def found(self, path: str) -> None:
         """A device is about to be opened: new copies must be taken for newer than what it has. Blocks.
@@ -103,7 +104,8 @@ class DeviceCopies:
         self._generation = max(self._generation, ring.generation if ring else 0)
 
     async def write(self, paths: Iterable[str], ring: Ring, records: Mapping[int, DeviceRecord]) -> None:
-        """Have these on all devices in these folders. One that cannot take them is left out, and said."""
+        """Have these on all devices in these folders. One that cannot take them is left out, and said. One call at a
+        time."""
         content = _RING.encode(_fields_of(RingCopy(0, ring, records)))
         stale = [path for path in paths if self._written.get(path) != content]
         if not stale:
@@ -115,16 +117,24 @@ class DeviceCopies:
                 nursery.start_soon(self._write, path, packed, content)
 
     async def _write(self, path: str, packed: bytes, content: bytes) -> None:
-        work = partial(write_copies, path, self._cluster, packed)
-        with trio.move_on_after(WRITE_SECONDS):
-            try:
-                await trio.to_thread.run_sync(work, abandon_on_cancel=True)
-            except OSError as error:
-                log.warning("a device takes no copy of the ring", path=path, error=str(error))
-            else:
-                self._written[path] = content
-            return
-        log.warning("a device takes no copy of the ring", path=path, error=f"no answer in {WRITE_SECONDS} s")
+        error = f"no answer in {WRITE_SECONDS:.0f} s"
+        if path not in self._hanging:
+            with trio.move_on_after(WRITE_SECONDS):
+                try:
+                    await trio.to_thread.run_sync(self._write_blocking, path, packed, abandon_on_cancel=True)
+                except OSError as failure:
+                    error = str(failure)
+                else:
+                    self._written[path] = content
+                    return
+        log.warning("a device takes no copy of the ring", path=path, error=error)
+
+    def _write_blocking(self, path: str, packed: bytes) -> None:
+        self._hanging.add(path)
+        try:
+            write_copies(path, self._cluster, packed)
+        finally:
+            self._hanging.discard(path)
 
     def forget(self, path: str) -> None:
         """Another device may lie there now: write it all again."""

@@ -94,11 +94,15 @@ class DeviceWatch:
     async def open_all(self, numbers: Iterable[int]) -> None:
         """Open all that can be opened; the others are tried again once it runs."""
         for number in sorted(numbers):
-            if number not in self._opened:
-                try:
-                    await self._open(number)
-                except (DrystoneError, OSError) as error:
-                    self._not_opened(number, error)
+            if number in self._opened or number in self._trying:
+                continue
+            self._trying.add(number)
+            try:
+                await self._open(number)
+            except (DrystoneError, OSError) as error:
+                self._not_opened(number, error)
+            finally:
+                self._trying.discard(number)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the devices' loops, and look after them, until cancelled."""

@@ -40,6 +40,7 @@ class Membership:
         self._paths: dict[int, str] = {}
         self._joined: dict[int, Device] = {}
         self._changed = trio.Event()
+        self._keeping = trio.Lock()
 
     async def load(self) -> None:
         """Read what the registry says. To be called first."""
@@ -109,9 +110,10 @@ class Membership:
 
     async def keep(self) -> None:
         """On return every device that is here has the ring and what the registry says of devices."""
-        here = [path for number, path in self._paths.items() if self._joined[number].health.failed is None]
-        records = {number: record for number, record in self._records.items() if number in self._ring.devices}
-        await self._copies.write(here, self._ring, records)
+        async with self._keeping:
+            here = [path for number, path in self._paths.items() if self._joined[number].health.failed is None]
+            records = {number: record for number, record in self._records.items() if number in self._ring.devices}
+            await self._copies.write(here, self._ring, records)
 
     async def run(self) -> None:
         """Have the registry and the devices know what devices come to be, until cancelled."""

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 import click
 import trio
 
+from drystone.device_records import DeviceRecord, load_records
 from drystone.layouts import Change, Staged, Stored, load_ring, load_staged, save_ring, stage, unstage_all
 from store.core.errors import ConflictError, DrystoneError
 from store.registry import Registry
@@ -53,6 +54,8 @@ def show(access: RingAccess) -> None:
     async def work(registry: Registry) -> str:
         stored, staged = await load_ring(registry, access.cluster_key), await load_staged(registry)
         parts = ["There is no ring yet: add devices, then apply."] if stored.ring is None else _describe(stored.ring)
+        if stored.ring is not None:
+            parts += _describe_moved(stored.ring, await load_records(registry))
         if staged.changes:
             parts.append(_describe_staged(staged))
         return "\n\n".join(parts)
@@ -188,6 +191,15 @@ def _check_devices(access: RingAccess, stored: Stored, staged: Staged) -> None:
     for number, device in staged.builder(stored.ring).devices.items():
         if number not in known:
             access.check_device(device.label, number)
+
+
+def _describe_moved(ring: Ring, records: Mapping[int, DeviceRecord]) -> list[str]:
+    """Devices that were made anew in another place than the ring names."""
+    return [
+        f"Device {number} lies in {records[number].label} now."
+        for number, device in sorted(ring.devices.items())
+        if number in records and records[number].label != device.label
+    ]
 
 
 def _describe_staged(staged: Staged) -> str:

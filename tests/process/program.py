@@ -66,10 +66,11 @@ class Program:
         pairs = [line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export ")]
         return {pair[0]: pair[1] for pair in pairs}
 
-    def sign_in(self) -> None:
+    def sign_in(self, project: str = "") -> None:
+        """As the administrator, in a project or that of the administrator."""
         settings = self.settings()
         with closing(Client(self)) as client:
-            user = f"{settings['OS_PROJECT_NAME']}:{settings['OS_USERNAME']}"
+            user = f"{project or settings['OS_PROJECT_NAME']}:{settings['OS_USERNAME']}"
             headers = {"X-Auth-User": user, "X-Auth-Key": settings["OS_PASSWORD"]}
             answer = client.ask("GET", "/auth/v1.0", headers=headers)
         assert answer.status == 200, answer

@@ -63,6 +63,27 @@ def test_a_lost_registry_is_recovered_from_the_devices(filled: Program) -> None:
     assert all(device["state"] == "ok" for device in status(filled)["devices"])
 
 
+def test_recovered_accounts_of_several_projects_are_reached_again(filled: Program) -> None:
+    filled.start()
+    added = filled.command("project", "add", "music")
+    music = added.stdout.split()[-1]
+    assert filled.command("user", "grant", "admin", "--project", "music", "--role", "admin").returncode == 0
+    first = filled.account.removeprefix("/v1/AUTH_")
+    filled.sign_in("music")
+    fill(filled, "songs")
+    filled.stop()
+    shutil.rmtree(filled.folder / "registry")
+    assert "no account has the project id x" in filled.command("registry", "recover", "--project-id", "x").stderr
+    done = filled.command("registry", "recover", "--project-id", music)
+    assert done.returncode == 0, done.stderr
+    filled.start()
+    check_all(filled, "songs")
+    assert filled.account == f"/v1/AUTH_{music}"
+    filled.sign_in(f"recovered-{first}")
+    check_all(filled)
+    assert filled.account == f"/v1/AUTH_{first}"
+
+
 def test_a_damaged_registry_is_moved_away_and_recovered(filled: Program) -> None:
     stored = filled.folder / "registry/data.mdb"
     stored.write_bytes(b"\xa5" * stored.stat().st_size)
@@ -213,6 +234,7 @@ def test_an_empty_device_in_place_of_a_lost_one_while_the_program_runs(filled: P
     assert made.returncode == 0, made.stderr
     until(lambda: status(filled)["devices"][1]["state"] == "ok", "filled from the others")
     assert status(filled)["devices"][1]["label"] == str(disk)
+    assert f"Device 1 lies in {disk} now" in filled.command("ring", "show").stdout
     assert "is device 1" in filled.command("device", "add", str(disk)).stderr
     filled.stop()
     filled.start()
