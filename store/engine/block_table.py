@@ -126,13 +126,15 @@ class BlockTable:
         self._entries.put(packed, None)
         self._release(entry)
 
-    def drop_all(self, data_id: bytes) -> None:
-        """Drop all blocks of these data. Of one whose entry is damaged nothing is known but its name: that goes, and
-        the space of its record stays in use until the index is made anew."""
+    def drop_some(self, data_id: bytes, limit: int) -> bool:
+        """Drop up to `limit` blocks of these data; whether there are more. Of one whose entry is damaged nothing is
+        known but its name: that goes, and the space of its record stays in use until the index is made anew."""
         prefix = codec.data_prefix(data_id)
-        for key, value in self._entries.range(prefix, prefix + b"\xff" * 6, _ALL):
+        page = self._entries.range(prefix, prefix + b"\xff" * 6, limit)
+        for key, value in page:
             try:
                 self.drop(key, codec.decode_value(key, value))
             except DamageError as error:
                 self._on_damage(key, str(error))
                 self._entries.put(key, None)
+        return len(page) == limit

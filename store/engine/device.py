@@ -21,6 +21,7 @@ from store.core.countdown import Countdown
 from store.core.disk import Disk
 from store.core.entropy import Random, SystemRandom
 from store.core.errors import (
+    BusyError,
     DamageError,
     DeviceError,
     DrystoneError,
@@ -53,10 +54,14 @@ log = structlog.get_logger()
 FLUSH_SECONDS = 1.0
 """How long the index may lag behind the log: bounds what a start reads again."""
 FLUSH_CHANGES = 20_000
-"""The index is written sooner when so much has changed: bounds the memory table."""
+"""The index is written sooner when so much has changed."""
+CHANGES_MAX = 10 * FLUSH_CHANGES
+"""Bounds the memory table: beyond it writers wait until the index has taken some in, and who does not is refused."""
 FULL_COMPACT_BELOW = 0.9
 """On a full device even a little garbage is worth copying a segment for."""
 _REPLAY_CHANGES = 50_000
+_REPLAY_SLICE = 100
+"""Records that a start takes in between two turns of the loop."""
 ROOM_BYTES_MIN = 64 * 1024 * 1024
 """With less than this for data a new device would be full as soon as it is used."""
 _openings = itertools.count()
@@ -149,7 +154,9 @@ class Device:
             self._block_durable,
             self._fail,
         )
-        self._flusher = Flusher(self.entries, self.space, self.view, self.segments, self._bulk, self._index_worker)
+        self._flusher = Flusher(
+            self.entries, self.space, self.view, self.blocks, self.segments, self._bulk, self._index_worker
+        )
         self._wake = trio.Event()
         self._crowded = trio.Event()
         self._making_spare = False
@@ -176,7 +183,9 @@ class Device:
         lost_index = self.entries.marked(b"next") is None and bool(self.segments.kinds)
         while True:
             batch = await run_in(self._index_worker, lambda: _take(rows, 2000))
-            for row, location in batch:
+            for number, (row, location) in enumerate(batch, 1):
+                if number % _REPLAY_SLICE == 0:
+                    await trio.lowlevel.checkpoint()  # others may be served, where it is one device that is back
                 packed = index_key(row.key)
                 try:
                     self.view.apply(packed, row, location)
@@ -193,7 +202,9 @@ class Device:
                 self.entries.mark(b"log", (tail.before.segment, tail.before.end, tail.before.seq))
                 await self._flusher.write_index()
         blocks = await run_in(self._index_worker, lambda: list(read_bulk(self.segments, position)))
-        for block in blocks:
+        for number, block in enumerate(blocks, 1):
+            if number % _REPLAY_SLICE == 0:
+                await trio.lowlevel.checkpoint()
             self.blocks.add(*block)
         for line in tail.damage:
             self.report_damage(b"", line)
@@ -282,6 +293,16 @@ class Device:
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
+    @property
+    def crowded(self) -> bool:
+        """Whether the index is so far behind that writers should wait."""
+        return self.entries.unwritten >= CHANGES_MAX
+
+    async def wait_for_index(self) -> None:
+        """Wait until it is not, or the device is out."""
+        while self.crowded and self.health.failed is None:
+            await self._flusher.written.wait()
+
     def admit_row(self, row: Row) -> None:
         """Whether a new row may be submitted: who writes to several homes asks all of them first, so that none has what
         the others refuse.
@@ -292,6 +313,8 @@ class Device:
         if self.health.failed is not None:
             raise self.health.failed
         self._committer.admit()
+        if self.crowded:
+            raise BusyError(f"the index of device {self.id} is {CHANGES_MAX:,} changes behind its log")
         if not row.flags & (Flag.TOMBSTONE | Flag.ABORT):
             self._check_room()
 
@@ -555,8 +578,7 @@ class Device:
         """Drop all blocks of these data; `done` is called when that is durable and their space is on its way back."""
         if self.health.failed is not None:
             raise self.health.failed
-        self.blocks.drop_all(data_id)
-        if not self._flusher.dropped(data_id, done):
+        if not self._flusher.drop(data_id, done):
             self._bulk.sync(self._bulk.losses, lambda _error: self._changed())
         self._changed()
 

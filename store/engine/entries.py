@@ -71,6 +71,11 @@ class Entries:
         """Changes that the index does not hold yet."""
         return len(self._memtable.active.entries)
 
+    @property
+    def unwritten(self) -> int:
+        """The same with those that are on their way into it."""
+        return len(self._memtable.active.entries) + len(self._memtable.flushing.entries)
+
     def freeze(self) -> Generation:
         """Everything up to now, ready to be written."""
         return self._memtable.freeze()

@@ -7,12 +7,14 @@ index never holds what the log may lose, and never names what is gone.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 import trio
 
 from store.core.errors import DrystoneError
 from store.core.worker import Worker, run_in
+from store.engine.block_table import BlockTable
 from store.engine.bulk import BulkWriter
 from store.engine.committer import Committer
 from store.engine.entries import Entries
@@ -21,6 +23,9 @@ from store.engine.segment import SegmentKind, Segments
 from store.engine.space import Space
 from store.engine.view import View
 
+SLICE = 256
+"""Blocks that are dropped between two turns of the loop."""
+
 Done = Callable[[DrystoneError | None], None]
 
 
@@ -28,36 +33,59 @@ class Flusher:
     """Brings one device's index up to its log."""
 
     def __init__(
-        self, entries: Entries, space: Space, view: View, segments: Segments, bulk: BulkWriter, worker: Worker
+        self,
+        entries: Entries,
+        space: Space,
+        view: View,
+        blocks: BlockTable,
+        segments: Segments,
+        bulk: BulkWriter,
+        worker: Worker,
     ) -> None:
         self._entries = entries
+        self._blocks = blocks
         self._space = space
         self._view = view
         self._segments = segments
         self._bulk = bulk
         self._worker = worker
         self._one_at_a_time = trio.Lock()
+        self._wanted: deque[tuple[bytes, int, Done]] = deque()
+        """(data id, blocks submitted before, whom to tell) of drops that are yet to be made."""
         self._drops: list[tuple[int, Done]] = []
         """(blocks submitted before, whom to tell) of drops that wait for the index to say so."""
         self._doomed: dict[bytes, int] = {}
         self.log: Committer
         """From the end of recovery on."""
         self.flushes = 0
+        self.written = trio.Event()
+        """Set, and another put in its place, whenever a generation was written, or could not be."""
 
-    def dropped(self, data_id: bytes, done: Done) -> bool:
-        """These data were dropped: tell `done` when that is durable. False where blocks of them are still on their way:
-        these are dropped as they arrive, and the next start must not find them either."""
+    def drop(self, data_id: bytes, done: Done) -> bool:
+        """Have these data dropped by the next flush, and `done` told when that is durable. False where blocks of them
+        are still on their way: these are dropped as they arrive, and the next start must not find them either."""
         submitted = self._bulk.submitted
-        self._drops.append((submitted, done))
+        self._wanted.append((data_id, submitted, done))
         if self._bulk.settled(submitted):
             return True
         self._doomed[data_id] = submitted
         return False
 
+    async def make_drops(self) -> None:
+        """Drop what is wanted: a slice at a time, since data may have thousands of blocks."""
+        while self._wanted:
+            data_id, submitted, done = self._wanted[0]
+            while self._blocks.drop_some(data_id, SLICE):
+                await trio.lowlevel.checkpoint()
+            self._wanted.popleft()
+            self._drops.append((submitted, done))
+
     def abandon(self, error: DrystoneError) -> None:
         """The device is out: the index will not say any more that something was dropped."""
-        drops, self._drops = self._drops, []
-        for _, done in drops:
+        drops = [done for _, _, done in self._wanted] + [done for _, done in self._drops]
+        self._wanted.clear()
+        self._drops = []
+        for done in drops:
             done(error)
 
     def doomed(self, data_id: bytes, number: int) -> bool:
@@ -68,6 +96,7 @@ class Flusher:
         """Write everything published so far to the index, then give back the space that this frees. `recycle` tells
         whether one more spare log segment is wanted. Returns the segments that were removed."""
         async with self._one_at_a_time:
+            await self.make_drops()
             empty = self._empty_segments()
             await self.write_all()
             for segment in empty:
@@ -117,8 +146,12 @@ class Flusher:
         except BaseException:
             self._entries.unflushed()
             raise
-        self._entries.flushed()
-        self.flushes += 1
+        else:
+            self._entries.flushed()
+            self.flushes += 1
+        finally:
+            self.written.set()
+            self.written = trio.Event()
 
     async def _punch(self, locations: list[Location]) -> None:
         there = [location for location in locations if location.segment in self._segments.kinds]

@@ -12,6 +12,9 @@ from store.engine.device import Device, RowWrite
 from store.engine.view import Applied
 from store.ring import quorum
 
+HOLD_SECONDS = 5.0
+"""A writer is held back so long by a device whose index is far behind; then it goes on without that device."""
+
 
 class Ballot:
     """Used once. `on_ended` is called when the last home has answered, which may be long after the write has."""
@@ -31,6 +34,11 @@ class Ballot:
         """What became of the row at a quorum of every layout. Raises as `Rows.write`."""
         homes = self._sets[0] if len(self._sets) == 1 else tuple(dict.fromkeys(h for s in self._sets for h in s))
         self._homes = homes
+        for home in homes:
+            device = devices.get(home)
+            if device is not None and device.crowded:
+                with trio.move_on_after(HOLD_SECONDS):
+                    await device.wait_for_index()
         admitting = self._admitting(homes, devices)
         if admitting or new:
             homes = admitting
