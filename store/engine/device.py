@@ -173,6 +173,7 @@ class Device:
     async def recover(self) -> None:
         """Read what the log holds beyond the index into the view."""
         self.space.load()
+        self.view.load()
         applied = self.entries.marked(b"log")
         position = self.entries.marked(b"bulk")
         (stored_next,) = self.entries.marked(b"next") or (1,)
@@ -417,6 +418,26 @@ class Device:
         self._check_alive()
         return self.view.tombstones(after, limit)
 
+    def retire_tombstone(self, packed_key: bytes, stamp: bytes) -> None:
+        """Forget a tombstone that every replica has, if it is still this version. Until it is released nothing older is
+        taken in its place."""
+        if self.view.retire(packed_key, stamp):
+            self._changed()
+
+    async def retired_tombstones(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """(packed key, stamp) behind the packed key `after` of tombstones that are retired and not released."""
+        self._check_alive()
+        return self.view.retired(after, limit)
+
+    def is_retired(self, packed_key: bytes, stamp: bytes) -> bool:
+        """Whether this tombstone is retired here."""
+        return self.view.retired_stamp(packed_key) == stamp
+
+    def release_tombstone(self, packed_key: bytes, stamp: bytes) -> None:
+        """Every replica has retired this tombstone, durably."""
+        self.view.release(packed_key, stamp)
+        self._changed()
+
     async def uploads(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """(data id, the mark's packed key) behind the data id `after`, of uploads that were neither committed nor given
         up for good."""
@@ -541,14 +562,17 @@ class Device:
         where anything is missing or bad."""
         payload = await self.read_block(key)
         entry = self._block(key)
-        if entry.link is None:
-            return len(payload)
-        try:
-            await self.reads.meta(entry.link)
-        except DamageError as error:
-            self.report_damage(b"d" + key.data_id, str(error))
-            raise
-        return len(payload) + entry.link.length
+        while entry.link is not None:
+            try:
+                await self.reads.meta(entry.link)
+                return len(payload) + entry.link.length
+            except DamageError as error:
+                now = self._block(key)  # it may have been written anew, or dropped, since it was looked up
+                if now == entry:
+                    self.report_damage(b"d" + key.data_id, str(error))
+                    raise
+                entry = now
+        return len(payload)
 
     def _block(self, key: BlockKey) -> IndexBlock:
         entry = self.blocks.find(key)

@@ -1,7 +1,7 @@
 """Entries: the index with the memory table in front of it, as one ordered map of bytes to bytes.
 
-A key's first letter says what it is of: rows and what is derived from them (`r c x t u g q`, store.engine.view), blocks
-(`d l`, store.engine.block_table), segments (`s h`, store.engine.space), what other devices lack (`w`,
+A key's first letter says what it is of: rows and what is derived from them (`r c x t u g q f`, store.engine.view),
+blocks (`d l`, store.engine.block_table), segments (`s h`, store.engine.space), what other devices lack (`w`,
 store.engine.hint_table), or, with `m`, how much of the log and of the bulk data is in here: `mlog` -> msgpack [segment,
 offset, seq]; `mbulk`, `mnext`.
 

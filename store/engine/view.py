@@ -11,6 +11,11 @@ index transaction:
     u...   marks of uploads under way            `u` + data id -> row key of the mark
     g...   data that a newer row displaced       `g` + data id -> msgpack [place, table, shard, name, policy, summary]
     q...   rows that a crash left in doubt       `q` + row key -> empty
+    f...   tombstones that were forgotten        `f` + row key -> stamp
+
+A tombstone that is forgotten leaves its stamp behind until every replica has forgotten it durably. Otherwise one of
+which the index was not written yet could come back with it after a crash, and win against a version that the others had
+taken since from a writer whose clock is behind.
 """
 
 from __future__ import annotations
@@ -47,6 +52,7 @@ from store.engine.usage import Usage
 UPLOAD = SYSTEM + b"u"
 """The name of an upload's mark: this, then the data id. Its summary is the name of the object that is to be."""
 _U64 = struct.Struct(">Q")
+_ALL = 1 << 30
 
 
 class Applied(NamedTuple):
@@ -77,9 +83,14 @@ class View:
         self._entries = entries
         self._space = space
         self._on_damage = on_damage
+        self._forgotten: dict[bytes, bytes] = {}
         self._usage = Usage(entries, on_damage)
         self.recount = self._usage.recount
         self.note_usage = self._usage.note
+
+    def load(self) -> None:
+        """What the index says of forgotten tombstones, which are few."""
+        self._forgotten = {key[1:]: stamp for key, stamp in self._entries.range(b"f", b"g", _ALL)}
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -206,6 +217,8 @@ class View:
         stamp = row.stamp.pack()
         if before is not None and before.stamp > stamp:
             return Applied("", before.stamp, before)
+        if self._forgotten and before is None and (forgotten := self._forgotten.get(packed, b"")) >= stamp:
+            return Applied("", forgotten, None)
         flags = row.flags
         if flags & (Flag.GUARD | Flag.ABORT):
             refused = self._guard(row)
@@ -290,6 +303,29 @@ class View:
             return False
         self._remove(packed, row)
         return True
+
+    def retire(self, packed: bytes, stamp: bytes) -> bool:
+        """Forget a tombstone, if it is still this version, and keep what is older from coming in its place until it is
+        `release`d."""
+        if not self.forget(packed, stamp):
+            return False
+        self._forgotten[packed] = stamp
+        self._entries.put(b"f" + packed, stamp)
+        return True
+
+    def retired(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """(row key, stamp) behind the row key `after` of tombstones that were forgotten and are not released."""
+        return [(key[1:], stamp) for key, stamp in self._entries.range(b"f" + after + b"\0", b"g", limit)]
+
+    def retired_stamp(self, packed: bytes) -> bytes | None:
+        """That of a forgotten tombstone."""
+        return self._forgotten.get(packed)
+
+    def release(self, packed: bytes, stamp: bytes) -> None:
+        """Every replica has forgotten this tombstone for good."""
+        if self._forgotten.get(packed) == stamp:
+            del self._forgotten[packed]
+            self._entries.put(b"f" + packed, None)
 
     def doubt(self, packed: bytes) -> None:
         """Note that a row was found in the log behind the index, so that its other homes are asked."""

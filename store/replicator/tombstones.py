@@ -2,8 +2,13 @@
 
 A tombstone goes only when all replicas in all live layouts have that same version and are trusted, and no device is
 still to forget rows that it lost with a retired layout: one that was away, or has kept a partition's rows, could bring
-the deleted row back, however long ago that was. So time alone never decides. Those that a device which is out keeps
-from being collected are passed over at the price of one look at the ring.
+the deleted row back, however long ago that was. So time alone never decides.
+
+It goes in two steps. Every replica **retires** it: the row goes, its stamp stays. Once all have done so durably, they
+**release** the stamp. In between a replica may fail and come back with the tombstone; what was written meanwhile is
+newer than that, since no replica takes anything older.
+
+Those that a device which is out keeps from being collected are passed over at the price of one look at the ring.
 """
 
 from __future__ import annotations
@@ -20,6 +25,11 @@ from store.ring import ROWS
 SCHEDULE = Schedule(every=60.0)
 """Load, not safety, sets this."""
 PAGE = 2000
+RETIRED_MAX = 10_000
+"""Tombstones that are retired and not yet released: their stamps are in memory."""
+
+Tombstone = tuple[bytes, bytes]
+"""(packed key, stamp)"""
 
 
 class TombstoneCollector:
@@ -28,6 +38,7 @@ class TombstoneCollector:
     def __init__(self, store: DeviceStore, progress: ProgressTable) -> None:
         self._store = store
         self._daemon = Daemon(progress.loop("collect tombstones"), SCHEDULE, self._round)
+        self._retired: dict[Tombstone, list[Device]] = {}
 
     async def run(self) -> None:
         """Collect tombstones now and then, until cancelled."""
@@ -42,29 +53,70 @@ class TombstoneCollector:
         if unclean:
             self._daemon.progress.trouble = f"devices {sorted(unclean)} are still to forget rows of an older layout"
             return Outcome()
-        return Outcome((await walk(self._store.devices, _page, self._visit, self._daemon)).done)
+        self._retired.clear()
+        await walk(self._store.devices, _retired_page, self._again, self._daemon)
+        outcome = await walk(self._store.devices, _page, self._retire, self._daemon)
+        await self._release()
+        return Outcome(outcome.done)
 
-    async def _visit(self, device: Device, tombstone: tuple[bytes, bytes]) -> bool | None:
+    async def _retire(self, _device: Device, tombstone: Tombstone) -> bool | None:
+        """Retire a tombstone at all of its replicas, if all have it."""
+        if tombstone in self._retired:
+            return None
+        replicas = self._replicas(tombstone)
+        if replicas is None:
+            return None
         packed, stamp = tombstone
-        homes = self._store.rows.ring.homes_all(ROWS, key_shard(packed)[0])
-        if homes[0] != device.id and device.id in homes:
-            first = self._store.devices.get(homes[0])
-            if first is not None and first.health.failed is None:
-                return None  # it is looked at there
+        for replica in replicas:
+            if not replica.is_retired(packed, stamp) and await replica.find_stamp(packed) != stamp:
+                return None
+        for replica in replicas:
+            replica.retire_tombstone(packed, stamp)
+        self._retired[tombstone] = replicas
+        if len(self._retired) >= RETIRED_MAX:
+            await self._release()
+        return True
+
+    async def _again(self, device: Device, tombstone: Tombstone) -> bool | None:
+        """One that is retired here was perhaps not everywhere, or was not released."""
+        replicas = self._replicas(tombstone)
+        if replicas is not None:
+            packed, stamp = tombstone
+            if device not in replicas:
+                device.release_tombstone(packed, stamp)  # the layout has changed since
+            for replica in replicas:
+                replica.retire_tombstone(packed, stamp)
+            self._retired[tombstone] = replicas
+            if len(self._retired) >= RETIRED_MAX:
+                await self._release()
+        return None
+
+    async def _release(self) -> None:
+        """Release what every replica has retired, once that is durable."""
+        retired, self._retired = self._retired, {}
+        for device in {id(device): device for replicas in retired.values() for device in replicas}.values():
+            await device.flush()
+        for (packed, stamp), replicas in retired.items():
+            if self._replicas((packed, stamp)) == replicas:
+                for replica in replicas:
+                    replica.release_tombstone(packed, stamp)
+
+    def _replicas(self, tombstone: Tombstone) -> list[Device] | None:
+        """All that should have it; None where one is out, or not to be believed."""
         replicas: list[Device] = []
-        for home in homes:
+        for home in self._store.rows.ring.homes_all(ROWS, key_shard(tombstone[0])[0]):
             replica = self._store.devices.get(home)
             if replica is None or replica.health.failed is not None or not replica.trusted:
                 return None
             replicas.append(replica)
-        for replica in replicas:
-            if await replica.find_stamp(packed) != stamp:
-                return None
-        for replica in replicas:
-            replica.forget_row(packed, stamp)
-        return True
+        return replicas
 
 
-async def _page(device: Device, after: bytes) -> tuple[Sequence[tuple[bytes, bytes]], bytes]:
+async def _page(device: Device, after: bytes) -> tuple[Sequence[Tombstone], bytes]:
     page = await device.tombstones(after, PAGE)
+    return page, page[-1][0] if len(page) == PAGE else b""
+
+
+async def _retired_page(device: Device, after: bytes) -> tuple[Sequence[Tombstone], bytes]:
+    page = await device.retired_tombstones(after, PAGE)
     return page, page[-1][0] if len(page) == PAGE else b""

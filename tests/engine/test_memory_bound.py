@@ -16,6 +16,7 @@ from store.engine.record import Kind, seal
 from tests.engine.devices import on_device, row, write
 from tests.replicator.clusters import HEAD, machine_of, opened, stamps_of
 from tests.simulation.disk import SimMedium
+from tests.simulation.worker import Gate, SimWorker
 from tests.twins.index import IndexMedium
 
 
@@ -59,11 +60,14 @@ async def test_one_index_that_hangs_does_not_hold_the_others_for_ever(
     monkeypatch.setattr(module, "CHANGES_MAX", 30)
     async with opened(machine_of(3)) as (house, container):
         await trio.sleep(5)
-        hanging = house.devices[1]._index_worker
-        hanging.submit = lambda _job, _done: None  # type: ignore[method-assign,assignment]
+        index_worker = house.devices[1]._index_worker
+        assert isinstance(index_worker, SimWorker)
+        gate = index_worker._gate = Gate()
+        gate.shut = True
         for number in range(100):
             await house.store.put(container, f"o{number}", b"data", HEAD)
         assert house.devices[1].entries.unwritten < 30 + 20
+        gate.open()
 
 
 def test_compaction_goes_on_while_the_index_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +119,7 @@ def test_many_blocks_are_dropped_in_slices() -> None:
             nursery.start_soon(count)
             await device._flusher.make_drops()
             nursery.cancel_scope.cancel()
-        assert turns > 2000 // 256
+        assert turns >= 2000 // 256
         assert await device.has_blocks(data_id) == []
         assert not dropped.is_set()
         await device.flush()
