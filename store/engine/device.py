@@ -398,6 +398,11 @@ class Device:
         self._check_alive()
         return self.view.walk_rows(after, limit)
 
+    async def walk_keys(self, after: bytes, limit: int) -> tuple[list[bytes], bytes]:
+        """The same of packed keys alone, those of damaged entries too."""
+        self._check_alive()
+        return self.view.walk_keys(after, limit)
+
     async def usage(self, place: int, table: bytes, shard: int) -> dict[int, tuple[int, int]]:
         """{policy: (rows, bytes)} of a shard's live rows."""
         self._check_alive()
@@ -486,6 +491,17 @@ class Device:
         """Remove a tombstone or mark that every home has, if it is still this version."""
         if self.view.forget(packed_key, stamp):
             self._changed()
+
+    async def discard_row(self, packed_key: bytes) -> None:
+        """Remove a row that this device should not have, whatever it is, even if its entry is damaged."""
+        try:
+            stamp = await self.find_stamp(packed_key)
+        except DamageError:
+            self.view.discard(packed_key)
+            self._changed()
+        else:
+            if stamp is not None:
+                self.forget_row(packed_key, stamp)
 
     # -- data ----------------------------------------------------------------------------------------------------
 
@@ -590,7 +606,8 @@ class Device:
             try:
                 owners.append((data_id, decode_block(await self.reads.meta(entry.own))[1]))
             except DamageError as error:
-                self.report_damage(b"d" + data_id, str(error))
+                if any(now == entry for _, now in self.blocks.of(data_id)):  # else it was dropped since
+                    self.report_damage(b"d" + data_id, str(error))
         return owners, page[-1][0] if len(page) == limit else b""
 
     async def has_blocks(self, data_id: bytes) -> list[tuple[int, int]]:

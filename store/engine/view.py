@@ -172,6 +172,11 @@ class View:
         rows = [(entry[0], row) for entry in page if (row := self._decode(entry)) is not None]
         return rows, page[-1][0] if len(page) == limit else b""
 
+    def walk_keys(self, after: bytes, limit: int) -> tuple[list[bytes], bytes]:
+        """The same of row keys alone, those of damaged entries too."""
+        page = self._entries.range(max(after + b"\0", b"r"), b"s", limit)
+        return [key for key, _ in page], page[-1][0] if len(page) == limit else b""
+
     def _decode(self, entry: tuple[bytes, bytes]) -> IndexRow | None:
         key, value = entry
         try:
@@ -303,6 +308,12 @@ class View:
             return False
         self._remove(packed, row)
         return True
+
+    def discard(self, packed: bytes) -> None:
+        """Remove an entry that is damaged, and is needed no more. The space of its record stays in use."""
+        if self._look(packed)[1]:
+            self._entries.put(packed, None)
+            self._usage.spoil(packed[:PREFIX_BYTES])
 
     def retire(self, packed: bytes, stamp: bytes) -> bool:
         """Forget a tombstone, if it is still this version, and keep what is older from coming in its place until it is

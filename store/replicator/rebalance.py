@@ -26,7 +26,7 @@ from store.core.errors import DeviceError, DrystoneError, QuorumError, Retryable
 from store.core.stamp import Stamp
 from store.engine.block import BlockKey
 from store.engine.device import Device
-from store.engine.row import SYSTEM, Flag, IndexRow, RowKey, parse_key
+from store.engine.row import PREFIX_BYTES, SYSTEM, Flag, IndexRow, RowKey, key_shard, parse_key
 from store.objects.model import ObjectHead
 from store.objects.placement import data_place
 from store.objects.rowcodec import Placed, decode_headers, decode_object, encode_object
@@ -183,14 +183,13 @@ class Rebalancer:
         after = b""
         turns = Turns()
         while True:
-            page, after = await device.walk_rows(after, PAGE)
-            for packed, row in page:
+            page, after = await device.walk_keys(after, PAGE)
+            for packed in page:
                 await turns.take()
-                if row.name[:1] == SYSTEM:
+                if packed[PREFIX_BYTES : PREFIX_BYTES + 1] == SYSTEM:
                     continue  # the settler's: the upload may be under way
-                place = parse_key(packed, row.name).place
-                if device.id not in self._store.rows.ring.homes_all(ROWS, place):
-                    device.forget_row(packed, row.stamp)
+                if device.id not in self._store.rows.ring.homes_all(ROWS, key_shard(packed)[0]):
+                    await device.discard_row(packed)
             if not after:
                 return
             await trio.lowlevel.checkpoint()
