@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Generic
 
+import structlog
+
 from authn import token_keys
 from authn.keys import Assignment
 from authn.records import (
@@ -28,6 +30,10 @@ from authn.token_keys import TokenKeys
 from store.core.codec import Codec
 from store.core.errors import DamageError, NotFoundError
 
+_log = structlog.get_logger()
+
+FOREVER_SECONDS: Final = 1 << 62
+"""When a token is revoked until, if what says so cannot be read."""
 ASSIGNMENT_CODEC: Final = Codec[None]("role assignment", 1, lambda _: (), {1: lambda _: None})
 REVOKED_CODEC: Final = Codec[int](
     "revoked token", 1, lambda expires_s: (expires_s,), {1: lambda fields: int(fields[0])}
@@ -68,12 +74,12 @@ class Table(Generic[R]):
 
     def store(self, id_: str, packed: bytes | None) -> None:
         """Take in what the registry has, None where it has nothing."""
+        after = None if packed is None else self.kind.codec.decode(packed)
         before = self._by_id.pop(id_, None)
         if before is not None and before.unique_name is not None and self._by_name.get(before.unique_name) is before:
             del self._by_name[before.unique_name]
-        if packed is None:
+        if after is None:
             return
-        after = self.kind.codec.decode(packed)
         self._by_id[id_] = after
         if after.unique_name is not None:
             self._by_name[after.unique_name] = after
@@ -92,6 +98,8 @@ class View:
         self.token_keys: TokenKeys | None = None
         self.revoked: dict[str, int] = {}
         self.revisions: dict[bytes, int] = {}
+        self.unreadable: dict[bytes, str] = {}
+        """Keys whose values this program cannot read, and why."""
         self._held: dict[str, dict[str, set[str]]] = {}
 
     def revision(self, key: bytes) -> int:
@@ -104,7 +112,35 @@ class View:
             self.revisions.pop(key, None)
         else:
             self.revisions[key] = revision
-        parts = key.decode().split("/")[1:]
+        try:
+            change = self._apply(key, value)
+        except DamageError as error:
+            # A newer program wrote it, or it is damaged. Whom it concerns has no rights until it can be read; nobody
+            # else is concerned.
+            self.unreadable[key] = str(error)
+            _log.error("a record of identity cannot be read: it counts as not there", key=key, error=str(error))
+            self._leave_out(key)
+            return Change(None)
+        self.unreadable.pop(key, None)
+        return change
+
+    def _leave_out(self, key: bytes) -> None:
+        """Have what cannot be read give nobody any rights."""
+        match key.decode("utf-8", "replace").split("/")[1:]:
+            case ["revoked", audit_id]:
+                self.revoked[audit_id] = FOREVER_SECONDS
+            case (
+                ["token-keys"]
+                | [("domain" | "project" | "user" | "role" | "service" | "endpoint"), _]
+                | [
+                    "assignment",
+                    *_,
+                ]
+            ):
+                self._apply(key, None)
+
+    def _apply(self, key: bytes, value: bytes | None) -> Change | None:
+        parts = key.decode("utf-8", "replace").split("/")[1:]
         match parts:
             case ["domain", id_]:
                 self.domains.store(id_, value)

@@ -167,7 +167,9 @@ class Exchange:
         while True:
             data = reader.take_body()
             if data or reader.body_complete:
-                if served_from_buffer:
+                if served_from_buffer and reader.buffered:
+                    await trio.lowlevel.checkpoint()  # tiny chunks come in great numbers: others have their turn
+                elif served_from_buffer:
                     await trio.lowlevel.checkpoint_if_cancelled()
                 return data
             served_from_buffer = False

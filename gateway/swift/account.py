@@ -76,7 +76,7 @@ async def get(service: Service, request: Request) -> None:
     kind = listing.content_type(request)
     account, usage, exists = await _find(service, request)
     entries = await service.store.list_containers(account, query) if exists else []
-    body = listing_formats.containers(entries, request.account, kind, service.policies)
+    body = await listing_formats.containers(entries, request.account, kind, service.policies)
     answer = fields(service, request, account, usage)
     answer.append((b"content-type", f"{kind}; charset=utf-8".encode()))
     if "format" not in request.query:

@@ -92,8 +92,9 @@ class SwiftApp:
         service = self._service
         if b"origin" in request.headers:
             await cors.prepare(service, request)
-        handler = routes.handler(service, request)
+        # Before the handler is chosen: a signature leaves nothing in the request that could call for another one.
         signed = await tempurl.asker(service, request) if tempurl.is_signed(scope.get("query_string", b"")) else None
+        handler = routes.handler(service, request)
         request.asker = signed or await auth.asker(request, self._authenticator, service.config, self._anonymous)
         await handler(service, request)
 
@@ -111,8 +112,11 @@ class SwiftApp:
         if request.started and isinstance(cause(error), ConnectionError):
             raise error  # the client is gone, which the server knows already
         answer = refusal(error)
-        if answer is None or answer.status >= 500 or request.started:
+        if answer is None or request.started:
             _log.error("request failed", method=request.method, path=request.path, txid=request.txid, exc_info=error)
+        elif answer.status >= 500:  # foreseen: where the program was when it met it says nothing
+            said = {"status": answer.status, "error": str(cause(error))}
+            _log.warning("request refused", method=request.method, path=request.path, txid=request.txid, **said)
         if request.started:
             raise error  # the server breaks the connection: what was sent must not look whole
         with contextlib.suppress(ConnectionError):

@@ -124,6 +124,13 @@ class User:
         raise denied(request, self.config, known=True)
 
 
+def require_known(request: Request, config: Config) -> None:
+    """Refuse strangers what only somebody with rights of their own can do, before anything of the body is read.
+    RefusedError (401)."""
+    if not isinstance(request.asker, User):
+        raise denied(request, config, known=False)
+
+
 def referrer(request: Request) -> str:
     """The page that a request says it comes from."""
     return request.headers.get(b"referer", b"").decode("latin-1")

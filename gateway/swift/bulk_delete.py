@@ -7,6 +7,7 @@ from urllib.parse import unquote_to_bytes
 import trio
 
 from gateway.swift import bulk, object_put
+from gateway.swift.auth import require_known
 from gateway.swift.bulk import Report
 from gateway.swift.errors import RefusedError
 from gateway.swift.request import Request
@@ -19,6 +20,7 @@ _WORKERS = 8
 
 async def delete(service: Service, request: Request, dispatch: Dispatch) -> None:
     """DELETE or POST with `bulk-delete`: objects first, then containers, which may then be empty."""
+    require_known(request, service.config)
     report = Report(200, {"Number Deleted": 0, "Number Not Found": 0})
 
     async def remove(name: str) -> None:

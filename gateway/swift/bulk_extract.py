@@ -9,7 +9,10 @@ import re
 import tarfile
 from collections.abc import AsyncIterator, Mapping
 
+import trio
+
 from gateway.swift import bulk, object_put
+from gateway.swift.auth import require_known
 from gateway.swift.bulk import Report
 from gateway.swift.errors import RefusedError
 from gateway.swift.request import Request
@@ -20,6 +23,9 @@ from gateway.swift.view import closing
 
 KINDS = {"tar": "", "tar.gz": "gz", "tar.bz2": "bz2"}
 
+MEMBERS_A_TURN = 32
+"""Heads that are looked at between two turns of the loop: members that are no files cost nothing else."""
+
 _TYPES = frozenset({"SCHILY.xattr.user.mime_type", "LIBARCHIVE.xattr.user.mime_type"})
 _METADATA = ("SCHILY.xattr.user.meta.", "LIBARCHIVE.xattr.user.meta.")
 _KEPT = (b"x-delete-at", b"x-delete-after")
@@ -29,6 +35,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 async def put(service: Service, request: Request, dispatch: Dispatch) -> None:
     """PUT with `extract-archive`. Raises RefusedError (400) for other kinds of archives."""
+    require_known(request, service.config)
     compression = KINDS.get(request.param("extract-archive").lower().strip("."))
     if compression is None:
         raise RefusedError(400, "Unsupported archive format")
@@ -64,7 +71,11 @@ class _Extraction:
 
     async def run(self, pieces: AsyncIterator[bytes]) -> None:
         reader = TarReader(pieces)
+        turns = 0
         async for member in reader:
+            turns += 1
+            if turns % MEMBERS_A_TURN == 0:
+                await trio.lowlevel.checkpoint()
             if member.isfile():
                 await self._member(member, reader)
             if len(self.report.problems) >= self._service.limits.max_failed_extractions:
@@ -108,8 +119,11 @@ class _Extraction:
             return "412 Precondition Failed"
         if member.size > self._service.limits.max_file_size:
             return "413 Request Entity Too Large"
-        # Sparse members would need their holes filled in.
-        return "400 Bad Request" if member.type == tarfile.GNUTYPE_SPARSE else None
+        # Sparse members would need their holes filled in. PAX says so in extended heads, of a member that looks plain.
+        sparse = member.type == tarfile.GNUTYPE_SPARSE or any(
+            key.startswith("GNU.sparse.") for key in member.pax_headers
+        )
+        return "400 Bad Request" if sparse else None
 
     async def _container(self, name: str) -> tuple[str, str] | None:
         """Make the container where it is missing. What went wrong, which need not matter to whoever may write there."""

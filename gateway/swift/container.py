@@ -78,7 +78,7 @@ async def get(service: Service, request: Request) -> None:
         entries = await _below(service, container, query, request.param("path"))
     else:
         entries = await service.store.list_objects(container, query)
-    body = listing_formats.objects(entries, request.container, kind)
+    body = await listing_formats.objects(entries, request.container, kind)
     answer = fields(service, request, container, await service.store.container_usage(container))
     answer.append((b"content-type", f"{kind}; charset=utf-8".encode()))
     if "format" not in request.query:

@@ -12,6 +12,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from html import escape
 from urllib.parse import quote
 
+import trio
+
 from gateway.swift import tempurl
 from gateway.swift.errors import HTML, PLAIN, Fields, RefusedError, status_line
 from gateway.swift.multipart import FormReader, MultipartError, parameters
@@ -23,6 +25,9 @@ from gateway.swift.view import closing
 
 VALUE_MAX, VALUES_MAX = 4096, 100
 """The longest value that is kept, and how many."""
+PARTS_MAX = 2000
+"""Values and files, of all kinds: nobody needs so many, and each costs a little even if it is empty."""
+PARTS_A_TURN = 16
 
 _FORM = b"multipart/form-data"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -45,6 +50,9 @@ def is_form(request: Request) -> bool:
 
 async def post(service: Service, request: Request, dispatch: Dispatch) -> None:
     """POST of a form. Answers with a page, or sends the browser on to where the form says."""
+    if not any(await tempurl.all_keys(service, request)):
+        # Nobody can have signed it: it need not be read.
+        raise RefusedError(401, "FormPost: Invalid Signature", kind=PLAIN)
     boundary = parameters(request.headers[b"content-type"])[1]["boundary"]
     form = _Form(service, request, dispatch)
     try:
@@ -71,7 +79,13 @@ class _Form:
 
     async def read(self, reader: FormReader) -> None:
         """Take part after part, up to the first file that fails."""
+        parts = 0
         while (heads := await reader.part()) is not None:
+            parts += 1
+            if parts > PARTS_MAX:
+                raise FormError(400, f"more than {PARTS_MAX} parts")
+            if parts % PARTS_A_TURN == 0:
+                await trio.lowlevel.checkpoint()
             kind, said = parameters(heads.get(b"content-disposition", b""))
             if kind == "form-data" and said.get("filename"):
                 if not await self._file(said["filename"], heads, reader):

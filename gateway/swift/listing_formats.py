@@ -1,18 +1,25 @@
-"""Listings as text, JSON and XML. Pure: entries in, bytes out."""
+"""Listings as text, JSON and XML: entries in, bytes out, a slice at a time so that thousands of entries hold nobody
+up."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 from urllib.parse import quote
 from xml.etree import ElementTree
+
+import trio
 
 from gateway.swift.dates import iso
 from gateway.swift.listing import PLAIN
 from store.objects.model import ContainerEntry, ObjectEntry, Policy, Subdir
 
 Row = dict[str, Any]
+E = TypeVar("E")
+
+SLICE = 200
+"""Entries between two turns of the loop."""
 
 _OBJECT_FIELDS = ("name", "hash", "bytes", "content_type", "last_modified")
 _CONTAINER_FIELDS = ("name", "count", "bytes", "last_modified", "storage_policy")
@@ -79,53 +86,71 @@ def text(entries: Sequence[ObjectEntry | ContainerEntry | Subdir]) -> bytes:
     return "".join([f"{entry.name}\n" for entry in entries]).encode()
 
 
-def objects(entries: Sequence[ObjectEntry | Subdir], container: str, kind: str) -> bytes:
+async def objects(entries: Sequence[ObjectEntry | Subdir], container: str, kind: str) -> bytes:
     """A container's listing in one of `listing.TYPES`."""
     if kind == PLAIN:
         return text(entries)
-    rows = [object_row(entry) for entry in entries]
     if not kind.endswith("xml"):
-        return json.dumps(rows).encode("ascii")
-    root = ElementTree.Element("container", name=_clean(container))
-    for row in rows:
-        if "subdir" in row:
-            child = ElementTree.SubElement(root, "subdir", name=_clean(row["subdir"]))
-            ElementTree.SubElement(child, "name").text = _clean(row["subdir"])
-        else:
-            child = ElementTree.SubElement(root, "object")
-            _fields(child, row, _OBJECT_FIELDS)
-    return _xml(root)
+        return await _json(entries, object_row)
+
+    def element(entry: ObjectEntry | Subdir) -> ElementTree.Element:
+        row = object_row(entry)
+        if "subdir" not in row:
+            return _fields("object", row, _OBJECT_FIELDS)
+        child = ElementTree.Element("subdir", name=_clean(row["subdir"]))
+        ElementTree.SubElement(child, "name").text = _clean(row["subdir"])
+        return child
+
+    return await _xml(ElementTree.Element("container", name=_clean(container)), entries, element, "")
 
 
-def containers(
+async def containers(
     entries: Sequence[ContainerEntry | Subdir], account: str, kind: str, policies: Mapping[int, Policy]
 ) -> bytes:
     """An account's listing in one of `listing.TYPES`."""
     if kind == PLAIN:
         return text(entries)
-    rows = [container_row(entry, policies) for entry in entries]
     if not kind.endswith("xml"):
-        return json.dumps(rows).encode("ascii")
-    root = ElementTree.Element("account", name=_clean(account))
-    root.text = "\n"
-    for row in rows:
+        return await _json(entries, lambda entry: container_row(entry, policies))
+
+    def element(entry: ContainerEntry | Subdir) -> ElementTree.Element:
+        row = container_row(entry, policies)
         if "subdir" in row:
-            child = ElementTree.SubElement(root, "subdir", name=_clean(row["subdir"]))
-        else:
-            child = ElementTree.SubElement(root, "container")
-            _fields(child, row, _CONTAINER_FIELDS)
-        child.tail = "\n"
-    return _xml(root)
+            return ElementTree.Element("subdir", name=_clean(row["subdir"]))
+        return _fields("container", row, _CONTAINER_FIELDS)
+
+    return await _xml(ElementTree.Element("account", name=_clean(account)), entries, element, "\n")
 
 
-def _fields(parent: ElementTree.Element, row: Row, names: Sequence[str]) -> None:
+async def _json(entries: Sequence[E], row: Callable[[E], Row]) -> bytes:
+    slices = []
+    for start in range(0, len(entries), SLICE):
+        slices.append(json.dumps([row(entry) for entry in entries[start : start + SLICE]])[1:-1])
+        await trio.lowlevel.checkpoint()
+    return f"[{', '.join(slices)}]".encode("ascii")
+
+
+async def _xml(
+    root: ElementTree.Element, entries: Sequence[E], element: Callable[[E], ElementTree.Element], between: str
+) -> bytes:
+    whole = ElementTree.tostring(root, encoding="unicode", short_empty_elements=False)
+    opening, closing = whole[: whole.rindex("</")], whole[whole.rindex("</") :]
+    if not entries and not between:
+        opening, closing = ElementTree.tostring(root, encoding="unicode"), ""
+    slices = [b'<?xml version="1.0" encoding="UTF-8"?>\n', (opening + between).encode()]
+    for start in range(0, len(entries), SLICE):
+        texts = [ElementTree.tostring(element(e), encoding="unicode") + between for e in entries[start : start + SLICE]]
+        slices.append("".join(texts).encode())
+        await trio.lowlevel.checkpoint()
+    return b"".join([*slices, closing.encode()])
+
+
+def _fields(tag: str, row: Row, names: Sequence[str]) -> ElementTree.Element:
+    element = ElementTree.Element(tag)
     for name in names:
         if name in row:
-            ElementTree.SubElement(parent, name).text = _clean(str(row[name]))
-
-
-def _xml(root: ElementTree.Element) -> bytes:
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode").encode()
+            ElementTree.SubElement(element, name).text = _clean(str(row[name]))
+    return element
 
 
 _UNFIT = {code: "\ufffd" for code in (*range(0x20), 0xFFFE, 0xFFFF) if code not in (0x09, 0x0A, 0x0D)}

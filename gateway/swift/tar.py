@@ -19,6 +19,8 @@ HEAD_MAX = 1024 * 1024
 GLOBAL_MAX = 64 * 1024
 """Of those that hold for all members, which are gone through again with each."""
 PIECE = 64 * 1024
+PACKED_SLICE = 4 * 1024
+"""Packed bytes that are taken at a time: of many empty streams in a row each copies what is left of its slice."""
 
 
 class TarError(ValueError):
@@ -62,19 +64,20 @@ async def decompressed(pieces: AsyncIterator[bytes], compression: str) -> AsyncG
         return
     inner: _Decompressor = _Gzip() if compression == "gz" else bz2.BZ2Decompressor()
     async for piece in pieces:
-        data = piece
-        while True:
-            try:
-                plain = inner.decompress(data, PIECE)
-            except EOFError:
-                return
-            except (zlib.error, OSError, ValueError) as error:
-                raise TarError(str(error)) from error
-            if not plain:
-                break
-            yield plain
-            await trio.lowlevel.checkpoint()  # a little that came can become very much, which others need not wait for
-            data = b""
+        for start in range(0, len(piece), PACKED_SLICE):
+            data = piece[start : start + PACKED_SLICE]
+            while True:
+                try:
+                    plain = inner.decompress(data, PIECE)
+                except EOFError:
+                    return
+                except (zlib.error, OSError, ValueError) as error:
+                    raise TarError(str(error)) from error
+                await trio.lowlevel.checkpoint()  # a little that came can become very much, or nothing at all
+                if not plain:
+                    break
+                yield plain
+                data = b""
 
 
 class TarReader:

@@ -21,7 +21,8 @@ from store.core.errors import NotFoundError
 
 _BY_HEX_LENGTH = {40: "sha1", 64: "sha256", 128: "sha512"}
 _DIGESTS = frozenset(_BY_HEX_LENGTH.values())
-_FORBIDDEN = (b"x-object-manifest", b"x-symlink-target")
+_FORBIDDEN = (b"x-object-manifest", b"x-symlink-target", b"x-copy-from")
+"""Headers that would have a write reach what the signature does not name."""
 _KEPT_PARAMS = ("temp_url_sig", "temp_url_expires", "temp_url_prefix", "temp_url_ip_range", "filename", "inline")
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgpack
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
 from authn.bootstrap import bootstrap
+from authn.errors import UnauthorizedError
 from authn.hashing import CHEAP, PasswordHasher
 from authn.keys import Assignment
 from authn.records import Project, User
 from authn.service import IdentityConfig, IdentityService
-from store.core.errors import ConflictError, DamageError, InvalidError, NotFoundError
+from store.core.errors import ConflictError, InvalidError, NotFoundError
 from store.registry import Put, Span, memory_registry
 from tests.authn.conftest import PASSWORD, House
 from tests.twins.clock import ManualClock
@@ -127,12 +129,46 @@ async def test_the_history_may_be_gone_when_the_watch_comes_to_it(nursery: trio.
     assert await service.identify(token) is None
 
 
-async def test_what_a_newer_program_wrote_is_refused() -> None:
-    registry = memory_registry(ManualClock())
-    await registry.transact((), [Put(b"identity/unheard-of/x", b"")])
-    fresh = IdentityService(registry)
-    with pytest.raises(DamageError):
-        await fresh.directory.load()
+def newer(value: bytes) -> bytes:
+    """The same record as a version yet to come."""
+    packed: bytes = msgpack.packb([99, *msgpack.unpackb(value)[1:]])
+    return packed
+
+
+@pytest.mark.parametrize("kind", ["user", "project", "role", "domain", "assignment", "token-keys", "unheard-of"])
+@pytest.mark.parametrize("when", ["at the start", "while it runs"])
+async def test_what_a_newer_program_wrote_gives_nobody_rights_and_stops_nothing(
+    nursery: trio.Nursery, kind: str, when: str
+) -> None:
+    clock = ManualClock()
+    registry = memory_registry(clock)
+    made = await bootstrap(registry, password=PASSWORD, hasher=PasswordHasher(CHEAP))
+    puts = [
+        Put(item.key, newer(item.value))
+        for item in await registry.range(Span.prefix(b"identity/"))
+        if item.key.split(b"/")[1] == kind.encode()
+    ] or [Put(b"identity/unheard-of/x", b"")]
+    service = IdentityService(registry, IdentityConfig(hash_cost=CHEAP), clock=clock)
+    token = ""
+    if when == "at the start":
+        await registry.transact((), puts)
+        await nursery.start(lambda task_status: service.run(task_status=task_status))
+    else:
+        await nursery.start(lambda task_status: service.run(task_status=task_status))
+        project = service.view.projects.require(made.project_id)
+        token, _ = service.tokens.issue(service.view.users.require(made.user_id), project, "password")
+        assert await service.identify(token)
+        await registry.transact((), puts)
+        await wait_all_tasks_blocked()
+    assert set(service.view.unreadable) == {put.key for put in puts}
+    if kind == "unheard-of":
+        assert await service.login.by_name("admin", PASSWORD)
+    elif token:
+        identity = await service.identify(token)
+        assert identity is None or not identity.roles
+    if kind in ("user", "domain"):
+        with pytest.raises(UnauthorizedError):
+            await service.login.by_name("admin", PASSWORD)
 
 
 async def test_bootstrap_again_changes_only_what_it_is_told(house: House) -> None:
