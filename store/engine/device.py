@@ -126,6 +126,8 @@ class Device:
         self.health = Health()
         self.on_damage: Callable[[bytes], None] | None = None
         """Called with the index key of a row or block that was found damaged."""
+        self.on_flush: Callable[[], None] | None = None
+        """Called before the index is written: what others have not answered yet is to be noted in the same step."""
         self.on_trust: Callable[[], None] | None = None
         """Called when it has come to be trusted, or no longer is."""
         self._opening = next(_openings) << 32
@@ -267,7 +269,7 @@ class Device:
         if self.health.failed is None and not self._bulk.idle:
             await self.sync_data(self.data_losses)
         if self.health.failed is None and not self._committer.idle:
-            await self._last_commit()
+            await self.drain()
         if self.health.failed is None:
             await self.flush()
             self.closed = self.health.failed is None
@@ -286,8 +288,9 @@ class Device:
         self._index.watch(lambda _damage: None)
         self._index.close()
 
-    async def _last_commit(self) -> None:
-        """Wait for everything that is queued in the log, by way of one more record behind it."""
+    async def drain(self) -> None:
+        """Wait for everything that is queued in the log, by way of one more record behind it. Raises as `submit_row`."""
+        self._check_alive()
         finished = trio.Event()
         self._committer.submit(encode_fence(Fence(0, 0, 0)), lambda _location, _error: finished.set())
         await finished.wait()
@@ -646,6 +649,8 @@ class Device:
 
     async def flush(self) -> None:
         """Write everything published so far to the index, then give back the space that this frees."""
+        if self.on_flush is not None:
+            self.on_flush()
         for segment in await self._flusher.flush(recycle=self._wants_spare):
             self.stuck.pop(segment, None)
 

@@ -17,7 +17,7 @@ the row's homes; until then the store runs as one process.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import NamedTuple
 
@@ -75,8 +75,9 @@ class Rows:
         """Called with (target, data id) of an upload whose commit did not reach all homes: these may keep its mark."""
         self.on_rewritten: Callable[[bytes], None] = _nobody_remembers
         """Called with the packed key of a row that is brought to a home other than by its writer."""
-        self._ballots: dict[Ballot, float] = {}
-        """Those that not all homes have answered, and when they began."""
+        self._ballots: dict[Ballot, None] = {}
+        """Those that not all homes have answered."""
+        self._data_late: list[tuple[bytes, int, Collection[int]]] = []
         self._writing: Counter[int] = Counter()
         self._written = trio.Event()
 
@@ -257,7 +258,7 @@ class Rows:
         try:
             write = prepare(row, ring.epoch, packed)
             ballot = Ballot(ring.write_sets(ROWS, row.key.place), write, self._ended)
-            self._ballots[ballot] = trio.current_time()
+            self._ballots[ballot] = None
             return await ballot.write(self.devices, new=new)
         finally:
             self._writing[ring.epoch] -= 1
@@ -279,15 +280,27 @@ class Rows:
         self.misses += 1
         self.on_missed(packed, lacking, having)
 
-    def note_late(self, before: float) -> None:
-        """Count homes that have not answered what was written before this time as lacking it: they may hang for ever,
-        and this process may end."""
-        for ballot, began in self._ballots.items():
-            if began >= before:
-                break  # they are in the order in which they began
+    def note_late(self) -> None:
+        """Leave hints for homes that have not answered a write which others have, and for devices that have not yet
+        said that they have the data of a committed row. To be called before any index is written: a row must not be in
+        one, and so be in doubt no more, without a hint of who may lack it; the process, or a slow device, may end."""
+        noted = []
+        for ballot in self._ballots:
             late = ballot.late()
             if late:
-                self.missed(ballot.packed, late, ballot.having())
+                self.on_missed(ballot.packed, late, ballot.having())
+                noted.append(ballot)
+        for ballot in noted:  # once is enough: what it comes to is known when it ends
+            del self._ballots[ballot]
+        data_late, self._data_late = self._data_late, []
+        for packed, place, devices in data_late:
+            if devices:
+                self.on_missed(packed, devices, self.ring.homes_all(ROWS, place))
+
+    def expect_data(self, packed: bytes, place: int, devices: Collection[int]) -> None:
+        """Some devices have yet to say that they have the data of a row; each that does, or cannot, goes from
+        `devices`."""
+        self._data_late.append((packed, place, devices))
 
     def prepare(self, row: Row, packed: bytes | None = None) -> RowWrite:
         """A row for homes of the present ring."""

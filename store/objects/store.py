@@ -440,6 +440,8 @@ class ObjectUpload:
             raise NotFoundError("the upload was given up meanwhile") from refused
         self._committed = True
         data.watch(self._lacks)
+        if data.unsynced:
+            self._store.rows.expect_data(self._packed, self._key.place, data.unsynced)
         return info
 
     def _lacks(self, number: int) -> None:

@@ -91,6 +91,8 @@ class DataUpload:
         """Each device's first: what fails after that follows from it."""
         self._on_failure: Callable[[int], None] = _nobody
         self._fatal: BaseException | None = None
+        self.unsynced: set[int] = set()
+        """Devices that have not yet said whether they have everything durably."""
         self._closed = False
         self._epoch = self._misses = 0
 
@@ -325,9 +327,8 @@ class DataUpload:
         the last of them has answered."""
         assert self.placement is not None
         vote = _Vote(self.placement.needed, on_last)
-        for number in self.placement.placed.devices:
-            if number in self._failures:
-                continue
+        self.unsynced = {number for number in self.placement.placed.devices if number not in self._failures}
+        for number in sorted(self.unsynced):
             vote.begun()
             try:
                 self._devices[number].submit_sync(self._losses[number], partial(self._synced, number, vote))
@@ -337,6 +338,7 @@ class DataUpload:
         self._check()
 
     def _synced(self, number: int, vote: _Vote, error: DrystoneError | None) -> None:
+        self.unsynced.discard(number)
         if error is not None:
             self._failed(number, error)
         vote.answered(good=number not in self._failures)

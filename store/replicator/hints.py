@@ -35,8 +35,6 @@ from store.ring import ROWS
 log = structlog.get_logger()
 
 SCHEDULE = Schedule(every=2.0, retry=2.0, retry_max=60.0)
-LATE_SECONDS = 5.0
-"""A replica that has not answered a write for so long is counted as lacking it: it may hang for ever."""
 PAGE = 256
 DATA_MAX = 10_000
 """Objects that are put in order of risk at a time."""
@@ -96,7 +94,6 @@ class Hints:
         return await self._daemon.round()
 
     async def _round(self) -> Outcome:
-        self._store.rows.note_late(trio.current_time() - LATE_SECONDS)
         done = left = 0
         for number in await self._owed():
             target = self._store.devices.get(number)

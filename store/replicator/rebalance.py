@@ -43,6 +43,8 @@ log = structlog.get_logger()
 SCHEDULE = Schedule(retry=15.0, retry_max=1800.0)
 """Each round that leaves something to do doubles the wait: it walks all rows again."""
 PAGE = 500
+CLEAN_SECONDS = 600.0
+"""A device that has not forgotten what it lost after so long hangs, and is tried again later: others do not wait."""
 
 Step = Callable[[Callable[[Ring], Ring]], Awaitable[Ring]]
 """Takes one step on the stored ring, and gives the ring that came of it."""
@@ -171,13 +173,16 @@ class Rebalancer:
             device = self._store.devices.get(number)
             if device is None or device.health.failed is not None:
                 continue
-            try:
-                await self._forget_strangers(device)
-                await device.flush()
-            except DrystoneError as error:
-                self._daemon.trouble(error)
-                continue
-            await self._take_step(partial(Ring.mark_clean, device=number))
+            with trio.move_on_after(CLEAN_SECONDS) as waiting:
+                try:
+                    await device.drain()  # what an older ring sent may be queued still, if the device is slow
+                    await self._forget_strangers(device)
+                    await device.flush()
+                except DrystoneError as error:
+                    self._daemon.trouble(error)
+                    continue
+            if not waiting.cancelled_caught:
+                await self._take_step(partial(Ring.mark_clean, device=number))
 
     async def _forget_strangers(self, device: Device) -> None:
         after = b""

@@ -46,7 +46,7 @@ class Replicator:
         """Decide what the process before left undecided, then start all loops: to be awaited before the first request
         is served."""
         for device in self._store.devices.values():
-            device.on_damage = self.repairer.damaged
+            self._listen(device)
         await self.settler.find_left_behind(list(self._store.devices.values()))
         await decide(self._store, self.settler, self.repairer)
         for loop in (
@@ -64,10 +64,14 @@ class Replicator:
 
     async def back(self, device: Device) -> None:
         """A device that was out is in the store's devices again, or a new one is: bring it what it missed."""
-        device.on_damage = self.repairer.damaged
+        self._listen(device)
         self._store.tables.forget()  # what was read without it may be older than what it has
         await self.settler.find_left_behind([device])
         await decide_of(device, self._store, self.repairer)
         self.reconciler.wake()
         self.hints.wake()
         self.rebalancer.wake()
+
+    def _listen(self, device: Device) -> None:
+        device.on_damage = self.repairer.damaged
+        device.on_flush = self._store.rows.note_late

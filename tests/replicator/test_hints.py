@@ -13,7 +13,7 @@ from store.engine.device import Device
 from store.objects.model import Container, ObjectHead, Policy
 from store.objects.store import ObjectUpload
 from store.replicator import hints as module
-from store.replicator.hints import LATE_SECONDS, SCHEDULE
+from store.replicator.hints import SCHEDULE
 from store.replicator.scrub import Scrubber
 from store.ring import ROWS
 from tests.replicator.clusters import (
@@ -29,6 +29,7 @@ from tests.replicator.clusters import (
     stamps_of,
     write,
 )
+from tests.simulation.disk import SimDisk
 from tests.simulation.house import House
 from tests.simulation.limits import BLOCK_BYTES
 
@@ -204,10 +205,36 @@ async def test_a_device_that_hangs_is_counted_as_lacking_what_it_does_not_answer
         homes = homes_of(house, container, "o")
         house.devices[homes[-1]]._committer._worker = Hanging()
         await house.store.put(container, "o", b"data", HEAD)
-        await trio.sleep(1)
         assert await hints_for(house, homes[-1]) == 0
-        await trio.sleep(LATE_SECONDS + ENOUGH)
+        await trio.sleep(2)
         assert await hints_for(house, homes[-1]) == 2
+
+
+@pytest.mark.parametrize("data", [b"small", LARGE], ids=["row", "data"])
+async def test_what_a_slow_device_lost_in_a_crash_is_brought_though_the_index_has_the_row(
+    autojump_clock: MockClock, data: bytes
+) -> None:
+    machine = machine_of(3)
+    async with opened(machine) as (house, container):
+        await trio.sleep(5)
+        slow = homes_of(house, container, "o")[-1]
+        async with house.store.upload(container, "o") as upload:
+            assert isinstance(upload, ObjectUpload)
+            await upload.write(data)
+            disk = house.devices[slow]._disk
+            assert isinstance(disk, SimDisk)
+            disk.gate.shut = True
+            await upload.commit(HEAD)
+        await trio.sleep(0.1)
+        for device in house.devices.values():
+            if device.id != slow:
+                await device.flush()
+        machine.lose_power()
+    async with opened(machine) as (house, container):
+        await trio.sleep(ENOUGH)
+        assert len(set(await stamps_of(house, container, "o"))) == 1
+        if data is LARGE:
+            assert len(await house.devices[slow].has_blocks(upload._data.data_id)) == 3
 
 
 async def test_what_a_crash_took_of_the_hints_is_found_by_the_doubts(autojump_clock: MockClock) -> None:

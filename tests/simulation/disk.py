@@ -100,6 +100,11 @@ class SimMedium:
         self.sync_failure_rate = 0.0
         self.broken = False
 
+    @property
+    def troubled(self) -> bool:
+        """Whether opening what is on it may fail."""
+        return self.broken or self.fail_syncs > 0 or self.capacity < 1 << 40
+
     def lose_power(self) -> None:
         """All that was not durable is kept, lost or torn."""
         for pending in self.pending_names.values():

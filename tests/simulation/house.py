@@ -214,8 +214,9 @@ async def _open_device(machine: Machine, number: int, supply: Supply, turns: Tur
             machine.incarnations[number] = device.incarnation
             await device.set_trusted(trusted=False)
     except (OSError, DrystoneError):
-        if not machine.media[number].broken:
+        if not machine.media[number].troubled:
             raise
+        machine.absent.add(number)
         return None
     return device
 

@@ -142,7 +142,7 @@ class ComposedRun(ObjectsRun):
                 continue
             trouble = Trouble(house, number, random)
             if fault.harms:
-                if await lacking(house):
+                if not await trouble.all_whole() or self.harmed is not None:
                     continue  # another lacks something yet
                 self.harmed = number
             self.active[name] += 1

@@ -70,12 +70,13 @@ class Trouble:
                 await loops.scrubber.scrub(None)
                 await loops.repairer.repair_all()
             await trio.sleep(2)
-            if await self._whole():
+            if await self.all_whole():
                 return
             if trio.current_time() - began > PATIENCE_S:
                 raise TimeoutError(f"device {self.number} is not whole: {await lacking(self.house)}")
 
-    async def _whole(self) -> bool:
+    async def all_whole(self) -> bool:
+        """Whether every device of the ring is there, trusted, and has all that it should."""
         house = self.house
         ring = house.store.rows.ring
         if len(ring.live) > 1 and not self.in_ring:
