@@ -18,7 +18,7 @@ import trio
 from store.core.countdown import Countdown
 from store.core.errors import DamageError
 from store.engine.device import Device
-from store.engine.row import SYSTEM, RowKey, parse_key
+from store.engine.row import PREFIX_BYTES, SYSTEM, RowKey, key_shard, parse_key
 from store.objects.rows import ReadRow
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Turns
@@ -59,6 +59,22 @@ class Exchange:
                         lost += 1
             if not after:
                 return lost
+            await trio.lowlevel.checkpoint()
+
+    async def forget_strangers(self, device: Device) -> None:
+        """Forget the rows on `device` that it is no replica of in any live layout."""
+        after = b""
+        turns = Turns()
+        while True:
+            page, after = await device.walk_keys(after, PAGE)
+            for packed in page:
+                await turns.take()
+                if packed[PREFIX_BYTES : PREFIX_BYTES + 1] == SYSTEM:
+                    continue  # the settler's: the upload may be under way
+                if device.id not in self._store.rows.ring.homes_all(ROWS, key_shard(packed)[0]):
+                    await device.discard_row(packed)
+            if not after:
+                return
             await trio.lowlevel.checkpoint()
 
     async def take(self, device: Device, concerned: Callable[[int], bool]) -> int:

@@ -26,12 +26,12 @@ from store.core.errors import DeviceError, DrystoneError, QuorumError, Retryable
 from store.core.stamp import Stamp
 from store.engine.block import BlockKey
 from store.engine.device import Device
-from store.engine.row import PREFIX_BYTES, SYSTEM, Flag, IndexRow, RowKey, key_shard, parse_key
+from store.engine.row import Flag, IndexRow, RowKey, parse_key
 from store.objects.model import ObjectHead
 from store.objects.placement import data_place
 from store.objects.rowcodec import Placed, decode_headers, decode_object, encode_object
 from store.objects.store import DeviceStore
-from store.replicator.daemon import Daemon, Outcome, Schedule, Turns, walk
+from store.replicator.daemon import Daemon, Outcome, Schedule, walk
 from store.replicator.drop import Drop
 from store.replicator.exchange import Exchange
 from store.replicator.progress import ProgressTable
@@ -176,28 +176,13 @@ class Rebalancer:
             with trio.move_on_after(CLEAN_SECONDS) as waiting:
                 try:
                     await device.drain()  # what an older ring sent may be queued still, if the device is slow
-                    await self._forget_strangers(device)
+                    await self._exchange.forget_strangers(device)
                     await device.flush()
                 except DrystoneError as error:
                     self._daemon.trouble(error)
                     continue
             if not waiting.cancelled_caught:
                 await self._take_step(partial(Ring.mark_clean, device=number))
-
-    async def _forget_strangers(self, device: Device) -> None:
-        after = b""
-        turns = Turns()
-        while True:
-            page, after = await device.walk_keys(after, PAGE)
-            for packed in page:
-                await turns.take()
-                if packed[PREFIX_BYTES : PREFIX_BYTES + 1] == SYSTEM:
-                    continue  # the settler's: the upload may be under way
-                if device.id not in self._store.rows.ring.homes_all(ROWS, key_shard(packed)[0]):
-                    await device.discard_row(packed)
-            if not after:
-                return
-            await trio.lowlevel.checkpoint()
 
     # -- data ----------------------------------------------------------------------------------------------------
 

@@ -76,6 +76,7 @@ class Reconciler:
         async def known(key: RowKey, packed: bytes, stamp: bytes) -> bool:
             return await self._known_elsewhere(device, key, packed, stamp)
 
+        await self._exchange.forget_strangers(device)
         lost = await self._exchange.lose(device, kept_here, known)
         taken = await self._exchange.take(device, kept_here)
         objects = await self._restore_data(device)

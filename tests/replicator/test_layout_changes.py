@@ -12,6 +12,7 @@ from store.core.errors import DeviceError, DrystoneError
 from store.engine.device import Device
 from store.engine.row import index_key
 from store.objects.model import Container
+from store.replicator.exchange import Exchange
 from store.replicator.rebalance import Rebalancer
 from store.ring import ROWS, Builder
 from tests.replicator.clusters import HEAD, close, exists, key_of, machine_of, opened, put_out, stamps_of
@@ -57,10 +58,10 @@ async def test_rows_that_a_device_kept_of_a_lost_partition_do_not_come_back(
             await house.store.put(container, name, b"data", HEAD)
         await trio.sleep(5)
 
-        async def interrupted(_self: Rebalancer, _device: Device) -> None:
+        async def interrupted(_self: Exchange, _device: Device) -> None:
             raise DeviceError("no sync")
 
-        monkeypatch.setattr(Rebalancer, "_forget_strangers", interrupted)
+        monkeypatch.setattr(Exchange, "forget_strangers", interrupted)
         await change_layout(house, weigh(3, 0.0))
         stale = [name for name in NAMES if await house.devices[3].find_stamp(key_of(house, container, name)[1])]
         assert stale
@@ -96,7 +97,7 @@ async def test_nobody_believes_a_device_that_has_yet_to_sync(
         async def nothing(*_: object) -> None:
             """It never comes to it."""
 
-        monkeypatch.setattr(Rebalancer, "_forget_strangers", nothing)
+        monkeypatch.setattr(Exchange, "forget_strangers", nothing)
         await change_layout(house, weigh(3, 0.0))
         await delete_all(house, container)
         await forget_tombstones(house)
@@ -118,7 +119,7 @@ async def test_nobody_believes_a_device_that_has_yet_to_sync(
                 assert device.id == 3 or await device.find_stamp(key_of(house, container, name)[1]) is None
 
 
-async def nothing_done(_self: Rebalancer, *_: object) -> int:
+async def nothing_done(*_: object) -> int:
     return 0
 
 
@@ -127,7 +128,7 @@ async def test_a_newer_version_that_was_deleted_for_good_gives_way_to_an_older_o
 ) -> None:
     """A clock was ahead when the object was made first: what a device kept of it is newer than what was made since."""
     async with opened(machine_of(4)) as (house, container):
-        monkeypatch.setattr(Rebalancer, "_forget_strangers", nothing_done)
+        monkeypatch.setattr(Exchange, "forget_strangers", nothing_done)
         rows = house.store.rows
         far = 3600 * 1_000_000
         for name in NAMES:
