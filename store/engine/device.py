@@ -289,7 +289,7 @@ class Device:
         self._index.close()
 
     async def drain(self) -> None:
-        """Wait for everything that is queued in the log, by way of one more record behind it. Raises as `submit_row`."""
+        """Wait for all that is queued in the log, by way of one more record behind it. Raises as `submit_row`."""
         self._check_alive()
         finished = trio.Event()
         self._committer.submit(encode_fence(Fence(0, 0, 0)), lambda _location, _error: finished.set())

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import structlog
 
-from store.core.errors import DrystoneError
+from store.core.errors import DamageError, DrystoneError
 from store.engine.device import Device
-from store.engine.row import RowKey, index_key
+from store.engine.row import PREFIX_BYTES, RowKey, index_key, key_shard
 from store.engine.view import UPLOAD
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, walk
@@ -38,6 +38,32 @@ class Orphans:
         if outcome.done:
             log.warning("data without an owner dropped", device=device.id, count=outcome.done)
         return outcome.done
+
+    async def drop_marks(self, device: Device) -> int:
+        """Discard marks of uploads whose entries are damaged here, where no other replica has them any more: they were
+        settled, and nobody else would look at what cannot be read. How many that were."""
+
+        async def page(device: Device, after: bytes) -> tuple[Sequence[bytes], bytes]:
+            keys, after = await device.walk_keys(after, PAGE)
+            return [key for key in keys if key[PREFIX_BYTES : PREFIX_BYTES + len(UPLOAD)] == UPLOAD], after
+
+        return (await walk([device], page, self._visit_mark, self._daemon)).done
+
+    async def _visit_mark(self, device: Device, packed: bytes) -> bool | None:
+        try:
+            await device.find_stamp(packed)
+        except DamageError:
+            homes = self._store.rows.ring.homes_all(ROWS, key_shard(packed)[0])
+            others = [other for h in homes if (other := self._store.devices.get(h)) is not None and other is not device]
+            if len(others) < len(homes) - (device.id in homes):
+                return None  # one is away, and may have it
+            for other in others:
+                if await other.find_stamp(packed) is not None:
+                    return None
+            if packed[PREFIX_BYTES + len(UPLOAD) :] not in self._store.pins:
+                await device.discard_row(packed)
+                return True
+        return None
 
     @staticmethod
     async def _page(device: Device, after: bytes) -> tuple[Sequence[tuple[bytes, RowKey]], bytes]:

@@ -117,6 +117,7 @@ class Scrubber:
             after = state.after if number == state.device else b""
             try:
                 found += await self._scrub_rows(device, after, pace, state if note else None)
+                await self._orphans.drop_marks(device)
                 await self._orphans.drop(device)
             except DrystoneError as error:
                 self._daemon.trouble(error)

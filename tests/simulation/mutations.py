@@ -6,7 +6,7 @@ cannot is no checker.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 from unittest import mock
@@ -22,7 +22,15 @@ from store.engine.recovery import Found, Reader
 from store.engine.row import Location, RowKey, decode_value, move_value
 from store.engine.view import View
 from store.objects.ballot import Ballot
+from store.objects.rows import Rows
+from store.objects.table_cache import TableCache
 from store.objects.upload import DataUpload
+from store.replicator.exchange import Exchange
+from store.replicator.hints import Hints
+from store.replicator.rebalance import Rebalancer
+from store.replicator.reconcile import Reconciler
+from store.replicator.scrub import Scrubber
+from store.ring import Layout, Ring
 from tests.simulation.disk import SimFile
 
 Mutation = Callable[[], AbstractContextManager[object]]
@@ -196,7 +204,177 @@ def source_let_go_early() -> Iterator[None]:
         yield
 
 
+# -- where faults and layout changes meet ------------------------------------------------------------------------
+
+
+def gains_without_losing() -> AbstractContextManager[object]:
+    """A device that gets a partition, or is to be trusted again, keeps what only it knows."""
+
+    async def nothing(*_: object) -> int:
+        return 0
+
+    return mock.patch.object(Exchange, "lose", nothing)
+
+
+@contextmanager
+def everyone_believed() -> Iterator[None]:
+    """What a device holds counts before it has synced, and whatever it holds."""
+
+    async def nothing(*_: object) -> int:
+        return 0
+
+    with mock.patch.object(Ring, "in_sync", Ring.homes_all), mock.patch.object(Exchange, "lose", nothing):
+        yield
+
+
+def layout_waits_for_the_dead() -> AbstractContextManager[object]:
+    """No device syncs while any other is out."""
+    sync = Rebalancer._sync
+
+    async def wait(self: Rebalancer, layout: Layout, device: Device) -> int:
+        for other in self._store.devices.values():
+            if other.health.failed is not None:
+                raise other.health.failed
+        return await sync(self, layout, device)
+
+    return mock.patch.object(Rebalancer, "_sync", wait)
+
+
+def damage_is_absence() -> AbstractContextManager[object]:
+    """A damaged index entry says that there is no such row."""
+    return mock.patch.object(View, "row_value", lambda self, key: self._look(key)[0])
+
+
+def cache_outlives_writes() -> AbstractContextManager[object]:
+    """What is remembered of a container is not forgotten when its row is written."""
+    return mock.patch.object(TableCache, "drop")
+
+
+def hints_not_noted() -> AbstractContextManager[object]:
+    """Nobody remembers what a replica missed."""
+    return mock.patch.object(Hints, "note")
+
+
+def hints_forgotten_early() -> AbstractContextManager[object]:
+    """A hint is done with once it was tried."""
+
+    async def has(*_: object) -> bool:
+        return True
+
+    return mock.patch.object(Hints, "_has", has)
+
+
+def late_replicas_not_noted() -> AbstractContextManager[object]:
+    """An index is written without a word of who has not answered yet."""
+    return mock.patch.object(Rows, "note_late")
+
+
+def drops_not_hinted() -> AbstractContextManager[object]:
+    """A device that was out keeps data that were dropped meanwhile."""
+    note = Hints.note
+
+    def rows_only(self: Hints, key: bytes, lacking: Iterable[int], having: Iterable[int]) -> None:
+        if key[:1] == b"r":
+            note(self, key, lacking, having)
+
+    return mock.patch.object(Hints, "note", rows_only)
+
+
+def tombstones_forgotten_at_once() -> AbstractContextManager[object]:
+    """A forgotten tombstone leaves nothing behind, though a replica may come back with it."""
+    return mock.patch.object(View, "retire", View.forget)
+
+
+def stale_disk_believed() -> AbstractContextManager[object]:
+    """A disk that is not the one which was there last is believed."""
+    trust = Device.set_trusted
+
+    async def believe(self: Device, *, trusted: bool) -> None:
+        if trusted:
+            await trust(self, trusted=True)
+
+    return mock.patch.object(Device, "set_trusted", believe)
+
+
+def unknown_versions_kept() -> AbstractContextManager[object]:
+    """A device that is reconciled keeps what no other replica knows."""
+
+    async def known(*_: object) -> bool:
+        return True
+
+    return mock.patch.object(Reconciler, "_known_elsewhere", known)
+
+
+def marks_left_behind() -> AbstractContextManager[object]:
+    """A replica that missed a commit keeps the upload's mark."""
+
+    def ended(self: Rows, ballot: Ballot) -> None:
+        self._ballots.pop(ballot, None)
+        if ballot.lacking():
+            self.missed(ballot.packed, ballot.lacking(), ballot.having())
+
+    return mock.patch.object(Rows, "_ended", ended)
+
+
+def doubts_ignored() -> AbstractContextManager[object]:
+    """What a crash left at one replica is left there."""
+
+    async def decide(self: Rows, key: RowKey, packed: bytes) -> None:
+        await self.read(key, packed)
+
+    return mock.patch.object(Rows, "decide", decide)
+
+
+def scrub_reads_rows_only() -> AbstractContextManager[object]:
+    """The scrubber reads no data."""
+
+    async def nothing(*_: object) -> None:
+        """It reads nothing."""
+
+    return mock.patch.object(Scrubber, "_verify_data", nothing)
+
+
+def repair_believes_blocks() -> AbstractContextManager[object]:
+    """The repairer takes a block that is there to be good."""
+
+    async def there(device: Device, key: BlockKey) -> bool:
+        return device.blocks.find(key) is not None
+
+    return mock.patch("store.replicator.restore._good", there)
+
+
+def taken_from_one_quorum_short() -> AbstractContextManager[object]:
+    """A device that is to hold a partition takes its rows from the first other device alone."""
+    take_from = Exchange._take_from
+    taken: set[int] = set()
+
+    async def first_only(self: Exchange, device: Device, other: Device, concerned: Callable[[int], bool]) -> int:
+        if id(device) in taken:
+            return 0
+        taken.add(id(device))
+        return await take_from(self, device, other, concerned)
+
+    return mock.patch.object(Exchange, "_take_from", first_only)
+
+
 MUTATIONS: dict[str, Planted] = {
+    "gains-without-losing": Planted("composed", 200, gains_without_losing),
+    "everyone-believed": Planted("composed", 200, everyone_believed),
+    "layout-waits-for-the-dead": Planted("composed", 200, layout_waits_for_the_dead),
+    "damage-is-absence": Planted("composed", 200, damage_is_absence),
+    "cache-outlives-writes": Planted("composed", 200, cache_outlives_writes),
+    "hints-not-noted": Planted("composed", 200, hints_not_noted),
+    "hints-forgotten-early": Planted("composed", 200, hints_forgotten_early),
+    "late-replicas-not-noted": Planted("composed", 200, late_replicas_not_noted),
+    "drops-not-hinted": Planted("composed", 200, drops_not_hinted),
+    "tombstones-forgotten-at-once": Planted("composed", 200, tombstones_forgotten_at_once),
+    "stale-disk-believed": Planted("composed", 200, stale_disk_believed),
+    "unknown-versions-kept": Planted("composed", 200, unknown_versions_kept),
+    "marks-left-behind": Planted("composed", 200, marks_left_behind),
+    "doubts-ignored": Planted("composed", 200, doubts_ignored),
+    "scrub-reads-rows-only": Planted("composed", 200, scrub_reads_rows_only),
+    "repair-believes-blocks": Planted("composed", 200, repair_believes_blocks),
+    "taken-from-one-only": Planted("composed", 200, taken_from_one_quorum_short),
     "sync-skipped": Planted("engine", 40, sync_skipped),
     "index-ahead-of-log": Planted("engine", 40, index_ahead_of_log),
     "payload-unchecked": Planted("engine", 60, payload_unchecked),

@@ -47,7 +47,7 @@ async def flipped(trouble: Trouble) -> None:
                 medium.flip(name, random.randrange(4096, used), 1 << random.randrange(8))
     entries = trouble.index.entries
     checked = [key for key in entries if key[:1] in (b"r", b"d")]
-    for key in random.sample(checked, min(len(checked), random.randint(0, 3))):
+    for key in random.sample(checked, random.choice([0, min(len(checked), 3), len(checked)])):
         value = bytearray(entries[key])
         value[random.randrange(len(value))] ^= 1 << random.randrange(8)
         entries[key] = bytes(value)
