@@ -416,6 +416,11 @@ class Device:
         self._check_alive()
         return self.view.expired(before, limit, after)
 
+    def forget_expiry(self, expires: int, packed_key: bytes) -> None:
+        """No row of this key expires then."""
+        self.view.forget_expiry(expires, packed_key)
+        self._changed()
+
     async def garbage(self, after: bytes, limit: int) -> list[Garbage]:
         """Displaced data behind the data id `after` that are not confirmed as dropped."""
         self._check_alive()

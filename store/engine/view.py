@@ -313,7 +313,15 @@ class View:
         """Remove an entry that is damaged, and is needed no more. The space of its record stays in use."""
         if self._look(packed)[1]:
             self._entries.put(packed, None)
+            self._entries.put(b"t" + packed, None)
+            name = packed[PREFIX_BYTES:]
+            if name.startswith(UPLOAD):
+                self._entries.put(b"u" + name[len(UPLOAD) :], None)
             self._usage.spoil(packed[:PREFIX_BYTES])
+
+    def forget_expiry(self, expires: int, packed: bytes) -> None:
+        """No row of this key expires then: what was there was discarded."""
+        self._entries.put(b"x" + _U64.pack(expires) + packed, None)
 
     def retire(self, packed: bytes, stamp: bytes) -> bool:
         """Forget a tombstone, if it is still this version, and keep what is older from coming in its place until it is

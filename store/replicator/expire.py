@@ -47,7 +47,8 @@ class Expirer:
             nonlocal oldest
             expires, packed = due
             row = await device.find_row(packed)
-            if row is None:
+            if row is None or row.expires != expires:
+                device.forget_expiry(expires, packed)
                 return None
             oldest = min(oldest, expires)
             return await self._delete(parse_key(packed, row.name), packed, now) or None

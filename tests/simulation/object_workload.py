@@ -50,6 +50,7 @@ class ObjectsRun:
                 self._live(self.random.randint(100, 2500), self.random.randint(3, 25))
             for medium in self.machine.media.values():
                 medium.broken = False
+            self.machine.absent.clear()
             if self.settled and self.random.random() < 0.2:
                 self._wipe_one()
             self._live(None, 6)
