@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 SEEDS ?= 1000
+JOBS ?= 2
 EXAMPLES ?= 10000
 MINUTES ?= 30
 UP ?=
 
-.PHONY: up test check bench explore fuzz soak conformance format clean
+.PHONY: up test check bench explore explore-mutations fuzz soak conformance format clean
 
 up: $(VENV)/.installed ## set up everything and start the whole cloud on 127.0.0.1
 	@exec $(BIN)/drystone up $(UP)
@@ -24,8 +25,11 @@ check: $(VENV)/.installed-dev ## format, lint, types, imports
 bench: $(VENV)/.installed-bench ## figures against a peer, appended to bench/history.jsonl and drawn
 	$(BIN)/python -m bench
 
-explore: $(VENV)/.installed-dev ## crash exploration by seed, for as long as one likes: make explore SEEDS=100000
-	$(BIN)/python -m tests.simulation.explore --seeds $(SEEDS)
+explore: $(VENV)/.installed-dev ## exploration of faults by seed, for as long as one likes: make explore SEEDS=100000
+	$(BIN)/python -m tests.simulation.explore --seeds $(SEEDS) --jobs $(JOBS) --keep-going
+
+explore-mutations: $(VENV)/.installed-dev ## plant each known mistake, and see that the exploration catches it
+	$(BIN)/python -m tests.simulation.explore --mutations --jobs $(JOBS)
 
 fuzz: $(VENV)/.installed-dev ## near-valid requests at the whole surface, for as long as one likes: make fuzz EXAMPLES=100000
 	$(BIN)/python -m tests.fuzz --examples $(EXAMPLES)

@@ -1,18 +1,25 @@
-"""Explores crashes, seed by seed: `python -m tests.simulation.explore --seeds 1000`.
+"""Explores, seed by seed: `python -m tests.simulation.explore --seeds 1000`.
 
 Each seed is one course of events from beginning to end. A failure is repeated by the command that is printed with it.
+At the end a table says how often each fault and each recovery path was entered.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from typing import NamedTuple
 
-from tests.simulation.composed.run import ComposedRun
+from tests.simulation.composed.faults import FAULTS
+from tests.simulation.composed.layouts import CHANGES
+from tests.simulation.composed.run import ENTERED, OTHER_EVENTS, ComposedRun
+from tests.simulation.coverage import PATHS, counted
 from tests.simulation.engine_workload import EngineRun
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.object_workload import ObjectsRun
@@ -27,10 +34,28 @@ WORKLOADS: dict[str, Callable[[int], str]] = {
 }
 TWICE_EVERY = 20
 """So many seeds apart, a seed is run twice, and must go the same way."""
+CHUNK = 20
+"""Seeds that a process takes at a time."""
 
 
 class NotRepeatableError(AssertionError):
     """A seed did not lead to the same course of events twice."""
+
+
+class Chunk(NamedTuple):
+    """Some seeds of a workload, with a bug planted or none."""
+
+    workload: str
+    seeds: range
+    mutation: str
+
+
+class Explored(NamedTuple):
+    """What came of a chunk: the seeds that failed and how, and what was entered."""
+
+    chunk: Chunk
+    failures: list[tuple[int, str]]
+    entered: Counter[str]
 
 
 def explore_seed(workload: str, seed: int, *, twice: bool = False) -> None:
@@ -40,40 +65,105 @@ def explore_seed(workload: str, seed: int, *, twice: bool = False) -> None:
         raise NotRepeatableError(f"seed {seed} of {workload} went two ways")
 
 
+def _explore(chunk: Chunk) -> Explored:
+    quiet()
+    ENTERED.clear()
+    failures = []
+    with ExitStack() as stack:
+        if chunk.mutation:
+            stack.enter_context(MUTATIONS[chunk.mutation].plant())
+        stack.enter_context(counted(ENTERED))
+        for seed in chunk.seeds:
+            try:
+                explore_seed(chunk.workload, seed, twice=seed % TWICE_EVERY == 0)
+            except Exception as error:
+                failures.append((seed, "".join(traceback.format_exception(error))))
+    return Explored(chunk, failures, Counter(ENTERED))
+
+
+def _chunks(workloads: Iterable[str], start: int, count: int, mutation: str) -> list[Chunk]:
+    return [
+        Chunk(workload, range(first, min(first + CHUNK, start + count)), mutation)
+        for workload in workloads
+        for first in range(start, start + count, CHUNK)
+    ]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.explore", description=__doc__)
     parser.add_argument("--seeds", type=int, default=100, help="how many")
     parser.add_argument("--start", type=int, default=0, help="the first one")
     parser.add_argument("--workload", choices=sorted(WORKLOADS), action="append", help="only this (default: all)")
-    parser.add_argument("--mutation", choices=sorted(MUTATIONS), help="plant this bug")
+    parser.add_argument("--mutation", choices=sorted(MUTATIONS), default="", help="plant this bug")
+    parser.add_argument("--mutations", action="store_true", help="plant each bug in turn: which seed catches it?")
     parser.add_argument("--keep-going", action="store_true", help="go on after a failure")
+    parser.add_argument("--jobs", type=int, default=1, help="so many processes")
     options = parser.parse_args()
-    quiet()
-    with MUTATIONS[options.mutation].plant() if options.mutation else nullcontext():
-        return _explore(options)
-
-
-def _explore(options: argparse.Namespace) -> int:
-    failures = 0
-    for workload in options.workload or sorted(WORKLOADS):
-        begun = time.perf_counter()
-        for count, seed in enumerate(range(options.start, options.start + options.seeds), 1):
-            try:
-                explore_seed(workload, seed, twice=seed % TWICE_EVERY == 0)
-            except BaseException as error:
-                if isinstance(error, KeyboardInterrupt):
-                    raise
+    if options.mutations:
+        return _catch_all(options.jobs)
+    workloads = options.workload or sorted(WORKLOADS)
+    entered: Counter[str] = Counter()
+    failures = done = 0
+    began = time.perf_counter()
+    with multiprocessing.Pool(options.jobs) as pool:
+        for found in pool.imap(_explore, _chunks(workloads, options.start, options.seeds, options.mutation)):
+            entered += found.entered
+            done += len(found.chunk.seeds)
+            for seed, how in found.failures:
                 failures += 1
-                traceback.print_exception(error)
                 planted = f" --mutation {options.mutation}" if options.mutation else ""
-                command = f"python -m tests.simulation.explore --workload {workload} --start {seed} --seeds 1{planted}"
-                print(f"FAILED: {workload} seed {seed}; again: {command}", flush=True)
-                if not options.keep_going:
-                    return 1
-            if count % 100 == 0 or count == options.seeds:
-                rate = count / (time.perf_counter() - begun)
-                print(f"{workload}: {count} seeds, {rate:.1f}/s, {failures} failures", flush=True)
+                again = f"python -m tests.simulation.explore --workload {found.chunk.workload} --start {seed} --seeds 1"
+                print(f"{how}\nFAILED: {found.chunk.workload} seed {seed}; again: {again}{planted}", flush=True)
+            if failures and not options.keep_going:
+                return 1
+            if done % 100 < CHUNK:
+                rate = done / (time.perf_counter() - began)
+                print(f"{found.chunk.workload}: {done} seeds, {rate:.1f}/s, {failures} failures", flush=True)
+    print(f"{done} seeds in {time.perf_counter() - began:.0f} s, {failures} failures")
+    never = _table(entered) if "composed" in workloads else []
+    if never and options.seeds >= 1000:
+        print(f"never entered: {', '.join(never)}")
+        return 1
     return 1 if failures else 0
+
+
+def _table(entered: Counter[str]) -> list[str]:
+    """Print how often everything was entered; what never was."""
+    known = [
+        *(f"fault: {name}" for name in FAULTS),
+        *(f"layout: {name}" for name in CHANGES),
+        *OTHER_EVENTS,
+        *PATHS,
+    ]
+    width = max(map(len, known))
+    for name in known:
+        print(f"{name:{width}}  {entered[name]:>10,}")
+    return [name for name in known if not entered[name]]
+
+
+def _catch_all(jobs: int) -> int:
+    survived = []
+    with multiprocessing.Pool(jobs) as pool:
+        for name, seed, seconds in pool.imap(_catch, sorted(MUTATIONS)):
+            said = f"caught by seed {seed}" if seed is not None else "SURVIVED"
+            print(f"{name:30}  {MUTATIONS[name].workload:10}  {said:20}  {seconds:.0f} s", flush=True)
+            survived += [name] if seed is None else []
+    print(f"{len(MUTATIONS)} planted, {len(survived)} survived")
+    return 1 if survived else 0
+
+
+def _catch(name: str) -> tuple[str, int | None, float]:
+    """The first seed that notices a planted bug, within as many as it may take."""
+    quiet()
+    planted = MUTATIONS[name]
+    began = time.perf_counter()
+    with planted.plant():
+        for seed in range(planted.seeds):
+            try:
+                explore_seed(planted.workload, seed)
+            except Exception:
+                return name, seed, time.perf_counter() - began
+    return name, None, time.perf_counter() - began
 
 
 if __name__ == "__main__":

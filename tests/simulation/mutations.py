@@ -255,15 +255,6 @@ def hints_not_noted() -> AbstractContextManager[object]:
     return mock.patch.object(Hints, "note")
 
 
-def hints_forgotten_early() -> AbstractContextManager[object]:
-    """A hint is done with once it was tried."""
-
-    async def has(*_: object) -> bool:
-        return True
-
-    return mock.patch.object(Hints, "_has", has)
-
-
 def late_replicas_not_noted() -> AbstractContextManager[object]:
     """An index is written without a word of who has not answered yet."""
     return mock.patch.object(Rows, "note_late")
@@ -364,7 +355,6 @@ MUTATIONS: dict[str, Planted] = {
     "damage-is-absence": Planted("composed", 200, damage_is_absence),
     "cache-outlives-writes": Planted("composed", 200, cache_outlives_writes),
     "hints-not-noted": Planted("composed", 200, hints_not_noted),
-    "hints-forgotten-early": Planted("composed", 200, hints_forgotten_early),
     "late-replicas-not-noted": Planted("composed", 200, late_replicas_not_noted),
     "drops-not-hinted": Planted("composed", 200, drops_not_hinted),
     "tombstones-forgotten-at-once": Planted("composed", 200, tombstones_forgotten_at_once),

@@ -7,11 +7,18 @@ import pytest
 from tests.simulation.explore import explore_seed
 
 FAILED_ONCE = {
+    "composed": [0, 2, 4, 15, 42, 52, 178, 429, 473, 475, 1155, 1192, 1328, 2058],
     "engine": [24, 65, 82, 175, 357, 396, 447, 5662],
     "objects": [2, 9, 16, 27, 65, 71, 84, 95, 103, 115, 245, 275, 278, 423, 518],
     "slow": [374],
 }
 """Seeds that found something. They stay, though what they lead to changes with every change of the code."""
+
+
+@pytest.mark.parametrize("first", range(0, 24, 6))
+def test_everything_together(first: int) -> None:
+    for seed in range(first, first + 6):
+        explore_seed("composed", seed, twice=seed == first)
 
 
 @pytest.mark.parametrize("first", range(0, 60, 15))

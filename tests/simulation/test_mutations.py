@@ -1,4 +1,7 @@
-"""The exploration catches planted bugs; the same seeds pass without them (test_crashes)."""
+"""The exploration catches planted bugs; the same seeds pass without them (test_crashes).
+
+Those that only the composed workload catches take many seeds: `make explore-mutations` plants them all.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from tests.simulation.explore import explore_seed
 from tests.simulation.mutations import MUTATIONS
 
 
-@pytest.mark.parametrize("name", sorted(MUTATIONS))
+@pytest.mark.parametrize("name", sorted(name for name, planted in MUTATIONS.items() if planted.workload != "composed"))
 def test_a_planted_bug_is_caught(name: str) -> None:
     planted = MUTATIONS[name]
     with planted.plant():

@@ -30,6 +30,8 @@ QUIET_S = 125.0
 
 ENTERED: Counter[str] = Counter()
 """How often each kind of event was entered, in this process."""
+OTHER_EVENTS = ["layout: overtaken", "clock: jump", "life", "crash", "power loss", "device left"]
+"""Beside faults and changes of the layout."""
 
 
 class ComposedRun(ObjectsRun):
@@ -60,7 +62,7 @@ class ComposedRun(ObjectsRun):
     def explore(self) -> str:
         with small_limits(), mock.patch.object(LEAKS, "allowed", "flipped" in self.faults):
             for _ in range(self.random.randint(0, 3)):
-                self._live(self.random.randint(200, 6000), self.random.randint(5, 40))
+                self._live(self.random.randint(100, self.random.choice([800, 3000])), self.random.randint(5, 40))
             self._live(None, self.random.randint(10, 40))
             self._live(None, 0)
         return self.digest.value()

@@ -1,0 +1,120 @@
+"""How often each recovery path is entered: an exploration that never comes by one says nothing about it."""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+from unittest import mock
+
+from store.engine import recovery
+from store.engine.bulk import BulkWriter
+from store.engine.committer import Committer
+from store.engine.device import Device
+from store.engine.usage import Usage
+from store.engine.view import View
+from store.objects.reading import DataReader
+from store.objects.rows import Rows
+from store.objects.tables import Tables
+from store.replicator.collect import Collector
+from store.replicator.exchange import Exchange
+from store.replicator.expire import Expirer
+from store.replicator.hints import Hints
+from store.replicator.orphans import Orphans
+from store.replicator.rebalance import Rebalancer
+from store.replicator.reconcile import Reconciler
+from store.replicator.restore import Restorer
+from store.replicator.settle import Settler
+
+
+class Path(NamedTuple):
+    """A function, and when a call of it counts: by its result and its arguments."""
+
+    owner: Any
+    name: str
+    when: Callable[..., bool]
+
+
+def _always(_result: object, *_: object, **__: object) -> bool:
+    return True
+
+
+def _true(result: object, *_: object) -> bool:
+    return result is True
+
+
+def _some(result: Any, *_: object) -> bool:
+    return bool(result)
+
+
+PATHS: dict[str, Path] = {
+    "log: torn tail cut": Path(recovery, "_beyond", lambda result, *_: result is None),
+    "log: damage stepped over": Path(recovery, "_beyond", lambda result, *_: result is not None),
+    "log: segment left after a failure": Path(Committer, "_poisoned", _always),
+    "log: row moved by compaction": Path(View, "move", _true),
+    "data: segment left after a failure": Path(BulkWriter, "_poisoned", _always),
+    "device: out": Path(Device, "_fail", _always),
+    "device: not trusted any more": Path(Device, "set_trusted", lambda _r, _self, trusted: not trusted),
+    "index: usage counted anew": Path(Usage, "_recount", _always),
+    "read: newer version written back": Path(Rows, "_write_back", _always),
+    "read: damaged row replaced": Path(Rows, "_send", _always),
+    "read: other copy of a block": Path(DataReader, "_report", lambda _r, _self, failures: bool(failures)),
+    "read: stripe rebuilt": Path(DataReader, "_rebuild", _always),
+    "write: doubt decided": Path(Rows, "decide", _some),
+    "write: container reopened": Path(Tables, "_reopened", lambda r, _self, row, _packed: r is not row),
+    "hints: noted": Path(Hints, "note", _always),
+    "hints: row brought": Path(Hints, "_bring_row", _always),
+    "hints: data brought": Path(Hints, "_bring_data", _always),
+    "hints: drop left for a device that is out": Path(Hints, "note", lambda _r, _self, key, *_: key[:1] == b"d"),
+    "hints: of a device that left": Path(Hints, "_forget_all", _always),
+    "repair: object made whole": Path(Restorer, "whole", _always),
+    "exchange: unknown version lost": Path(Exchange, "lose", _some),
+    "exchange: rows taken": Path(Exchange, "take", _some),
+    "exchange: strangers forgotten": Path(Exchange, "forget_strangers", _always),
+    "reconcile: device trusted again": Path(Reconciler, "reconcile", _always),
+    "rebalance: device synced": Path(Rebalancer, "_sync", _always),
+    "rebalance: object moved": Path(Rebalancer, "_move", _always),
+    "settle: committed after all": Path(Settler, "_committed", _true),
+    "settle: given up": Path(Settler, "_abort", _always),
+    "scrub: orphan dropped": Path(Orphans, "_visit", _true),
+    "expire: object deleted": Path(Expirer, "_delete", _true),
+    "collect: data dropped": Path(Collector, "_end", lambda result, *_: result.done > 0),
+    "tombstones: retired": Path(View, "retire", _true),
+    "tombstones: released": Path(View, "release", _always),
+}
+
+
+@contextmanager
+def counted(counts: Counter[str]) -> Iterator[None]:
+    """Inside, every entry of a path is counted."""
+    by_function: dict[tuple[Any, str], list[str]] = {}
+    for label, path in PATHS.items():
+        by_function.setdefault((path.owner, path.name), []).append(label)
+    with ExitStack() as stack:
+        for (owner, name), labels in by_function.items():
+            stack.enter_context(mock.patch.object(owner, name, _counting(getattr(owner, name), labels, counts)))
+        yield
+
+
+def _counting(function: Callable[..., Any], labels: list[str], counts: Counter[str]) -> Callable[..., Any]:
+    def count(result: object, arguments: tuple[object, ...], options: dict[str, object]) -> None:
+        for label in labels:
+            counts[label] += PATHS[label].when(result, *arguments, **options)
+
+    if inspect.iscoroutinefunction(function):
+
+        async def awaited(*arguments: object, **options: object) -> object:
+            result = await function(*arguments, **options)
+            count(result, arguments, options)
+            return result
+
+        return awaited
+
+    def called(*arguments: object, **options: object) -> object:
+        result = function(*arguments, **options)
+        count(result, arguments, options)
+        return result
+
+    return called
