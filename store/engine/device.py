@@ -169,6 +169,8 @@ class Device:
         """Live bytes of segments when they were last compacted."""
         self.closed = False
         """Whether it was closed with everything durable and in the index."""
+        self.crowded = False
+        """Whether the index is so far behind that writers should wait."""
 
     # -- opening and closing -------------------------------------------------------------------------------------
 
@@ -297,15 +299,11 @@ class Device:
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
-    @property
-    def crowded(self) -> bool:
-        """Whether the index is so far behind that writers should wait."""
-        return self.entries.unwritten >= CHANGES_MAX
-
     async def wait_for_index(self) -> None:
-        """Wait until it is not, or the device is out."""
-        while self.crowded and self.health.failed is None:
+        """Wait until this device is not `crowded` any more, or is out."""
+        while self.entries.unwritten >= CHANGES_MAX and self.health.failed is None:
             await self._flusher.written.wait()
+        self.crowded = False
 
     def admit_row(self, row: Row) -> None:
         """Whether a new row may be submitted: who writes to several homes asks all of them first, so that none has what
@@ -651,12 +649,17 @@ class Device:
         self._wake.set()
         if self.entries.dirty >= FLUSH_CHANGES:
             self._crowded.set()
+            self.crowded = self.entries.unwritten >= CHANGES_MAX
 
     async def flush(self) -> None:
         """Write everything published so far to the index, then give back the space that this frees."""
         if self.on_flush is not None:
             self.on_flush()
-        for segment in await self._flusher.flush(recycle=self._wants_spare):
+        try:
+            removed = await self._flusher.flush(recycle=self._wants_spare)
+        finally:
+            self.crowded = self.entries.unwritten >= CHANGES_MAX
+        for segment in removed:
             self.stuck.pop(segment, None)
 
     def _wants_spare(self) -> bool:

@@ -22,6 +22,7 @@ from tests.twins.index import IndexMedium
 
 def test_a_device_whose_index_is_far_behind_admits_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHANGES_MAX", 50)
+    monkeypatch.setattr(module, "FLUSH_CHANGES", 10)
 
     async def use(device: Device) -> None:
         with pytest.raises(BusyError):
@@ -45,6 +46,7 @@ async def test_writers_wait_for_an_index_that_is_slow(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHANGES_MAX", 30)
+    monkeypatch.setattr(module, "FLUSH_CHANGES", 20)
     async with opened(machine_of(3)) as (house, container):
         for number in range(200):
             await house.store.put(container, f"o{number}", b"data", HEAD)
@@ -58,6 +60,7 @@ async def test_one_index_that_hangs_does_not_hold_the_others_for_ever(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHANGES_MAX", 30)
+    monkeypatch.setattr(module, "FLUSH_CHANGES", 20)
     async with opened(machine_of(3)) as (house, container):
         await trio.sleep(5)
         index_worker = house.devices[1]._index_worker
