@@ -77,11 +77,13 @@ class Rebalancer:
         """Bring rows, then data, to where the newest layout wants them.
 
         An old layout retires behind both: until then a start opens the devices that only it knows, with their data.
+        Where none of those is there any more, nothing is gained by waiting for data that cannot be moved.
         """
         await self._enforce()
         synced = await self._sync_layouts()
         data = await self._data.round()
-        await self._retire_layouts()
+        if not (data.left and self._leaving()):
+            await self._retire_layouts()
         await self._clean()
         ring = self._store.rows.ring
         left = sum(len(ring.unsynced(layout.version)) for layout in ring.live) + len(ring.unclean)
@@ -96,6 +98,10 @@ class Rebalancer:
 
     def _living(self) -> list[Device]:
         return [device for device in self._store.devices.values() if device.health.failed is None]
+
+    def _leaving(self) -> list[Device]:
+        """Those that the newest layout no longer knows."""
+        return [device for device in self._living() if device.id not in self._store.rows.ring.newest.devices]
 
     # -- rows ----------------------------------------------------------------------------------------------------
 

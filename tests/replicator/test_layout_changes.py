@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 
 import pytest
 import trio
@@ -15,10 +16,13 @@ from store.objects.model import Container
 from store.replicator.exchange import Exchange
 from store.replicator.rebalance import Rebalancer
 from store.ring import ROWS, Builder
-from tests.replicator.clusters import HEAD, close, exists, key_of, machine_of, opened, put_out, stamps_of
+from tests.replicator.clusters import HEAD, close, exists, key_of, machine_of, opened, put_out, stamps_of, write
 from tests.simulation.house import House
+from tests.simulation.limits import BLOCK_BYTES
 
 NAMES = [f"o{number}" for number in range(33)]
+NEW = 3
+"""The device that a ring of three gets next."""
 Change = Callable[[Builder], object]
 
 
@@ -241,3 +245,49 @@ async def test_rows_are_forgotten_for_good_before_a_device_is_clean(autojump_clo
             key = key_of(house, container, name)[0]
             assert 3 not in house.store.rows.ring.homes_all(ROWS, key.place)
             assert await house.devices[3].find_stamp(index_key(key)) is None
+
+
+async def test_a_move_whose_copies_were_lost_before_they_were_durable_is_made_again(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new home takes every block, and then cannot say that it has them: the row goes on naming the old one."""
+    data = Random(2).randbytes(3 * BLOCK_BYTES)
+    sync_data = Device.sync_data
+    refused: list[int] = []
+    refusing = True
+
+    async def lost(self: Device, losses: int) -> None:
+        if refusing and self.id == NEW:
+            refused.append(self.id)
+            raise DeviceError("what it was given is not durable")
+        await sync_data(self, losses)
+
+    async with opened(machine_of(3)) as (house, container):
+        await write(house.store, container, "o", data)
+        await trio.sleep(5)
+        key, packed = key_of(house, container, "o")
+        before = await house.store.rows.read(key, packed)
+        assert before is not None
+
+        def replace_one(builder: Builder) -> None:
+            builder.remove(0)
+            builder.add(1, 1, "new", 1.0, "disk")
+
+        monkeypatch.setattr(Device, "sync_data", lost)
+        await publish(house, replace_one)
+        await trio.sleep(60)
+        assert refused
+        assert len(house.store.rows.ring.live) == 2, "a start still has to open the device that has the data"
+        after = await house.store.rows.read(key, packed)
+        assert after is not None
+        assert after.row.stamp == before.row.stamp
+        refusing = False
+        for _ in range(100):
+            await trio.sleep(5)
+            if len(house.store.rows.ring.live) == 1:
+                break
+        found = await house.store.rows.read(key, packed)
+        assert found is not None
+        assert found.row.stamp > before.row.stamp, "it has moved"
+        async with house.store.open(container, "o") as opened_row:
+            assert b"".join([bytes(piece) async for piece in opened_row.read()]) == data
