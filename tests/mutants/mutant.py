@@ -60,3 +60,8 @@ def stages_for(file: str) -> tuple[tuple[str, ...], ...]:
         if file.startswith(start):
             return tuple(stage for stage in stages if stage)
     raise KeyError(f"no tests are named for {file}")
+
+
+def planted(name: str, file: str, before: str, after: str, *tests: str) -> Mutant:
+    """Without tests of its own it is judged by those of its file."""
+    return Mutant(name, file, before, after, (tests,) if tests else stages_for(file))

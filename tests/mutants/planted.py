@@ -1,182 +1,259 @@
-"""Mistakes that somebody thought of, each with the tests that are to notice it.
-
-The first group has changes that the suite once let through. Where the code changes under one, it is planted anew in the
-code that has the same duty now.
-"""
+"""Mistakes that somebody thought of. Where the code changes under one, it is planted anew in the code that has the same
+duty now."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from tests.mutants.mutant import Mutant
+from tests.mutants.let_through import LET_THROUGH_ONCE
+from tests.mutants.mutant import planted
 
+IDENTITY: Final = [
+    planted("user epoch ignored", "authn/tokens.py", "            or user.epoch != token.user_epoch\n", ""),
+    planted("a disabled user admitted", "authn/tokens.py", "            or not user.enabled\n", ""),
+    planted(
+        "a user's disabled domain admitted",
+        "authn/tokens.py",
+        "            or not view.domain_enabled(user.domain_id)\n",
+        "",
+    ),
+    planted("a token without roles admitted", "authn/tokens.py", "if not roles or not view", "if not view"),
+    planted(
+        "a token read in the second of its end",
+        "authn/tokens.py",
+        "token.expires_s * 1_000_000 > now_us",
+        "token.expires_s * 1_000_000 >= now_us",
+    ),
+    planted(
+        "a cached token used in the second of its end",
+        "authn/tokens.py",
+        "known.expires_at * 1_000_000 > self._now_us()",
+        "known.expires_at * 1_000_000 >= self._now_us()",
+    ),
+    planted(
+        "a token that outlives the one it was made from",
+        "authn/tokens.py",
+        "expires_s=parent.expires_s if parent else now_s + self._lifetime_s",
+        "expires_s=now_s + self._lifetime_s",
+    ),
+    planted("changes not told to the token cache", "authn/tokens.py", "        self._cache.on_change(change)\n", ""),
+    planted(
+        "a token cached under its user and project alone",
+        "authn/token_cache.py",
+        "token.user_id, token.project_id, token.audit_ids[0])",
+        "token.user_id, token.project_id)",
+    ),
+    planted(
+        "a password changed while it was verified",
+        "authn/login.py",
+        " or present.password_hash != hashed",
+        "",
+    ),
+    planted("one guess more", "authn/throttle.py", "if over >= 0", "if over > 0"),
+]
 
-def _planted(name: str, file: str, before: str, after: str, *tests: str) -> Mutant:
-    return Mutant(name, file, before, after, (tests,))
-
-
-LET_THROUGH_ONCE: Final = [
-    _planted(
-        "revocations swept early",
-        "authn/tokens.py",
-        "horizon = self._now_us() // 1_000_000 - SKEW_SECONDS",
-        "horizon = self._now_us() // 1_000_000",
-        "tests/authn/test_tokens.py",
+ENGINE: Final = [
+    planted("the log not synced", "store/engine/committer.py", "            file.sync()\n", ""),
+    planted(
+        "a failed log segment written on",
+        "store/engine/committer.py",
+        "        self._file = None\n        error: DrystoneError",
+        "        error: DrystoneError",
     ),
-    _planted(
-        "a revocation swept in the last second that it is kept",
-        "authn/tokens.py",
-        "if expires_s < horizon",
-        "if expires_s <= horizon",
-        "tests/authn/test_tokens.py",
+    planted("data not synced", "store/engine/bulk.py", "                file.sync()\n", "                pass\n"),
+    planted(
+        "lost blocks synced for whoever wrote them",
+        "store/engine/bulk.py",
+        "        if losses != self.losses:",
+        "        if losses > self.losses:",
     ),
-    _planted(
-        "project epoch ignored",
-        "authn/tokens.py",
-        " or project.epoch != token.project_epoch",
+    planted(
+        "an older version wins",
+        "store/engine/view.py",
+        "before is not None and before.stamp > stamp",
+        "before is not None and before.stamp < stamp",
+    ),
+    planted(
+        "the same version again is taken for an older one",
+        "store/engine/view.py",
+        "before is not None and before.stamp > stamp",
+        "before is not None and before.stamp >= stamp",
+    ),
+    planted(
+        "a version as old as a forgotten tombstone is taken",
+        "store/engine/view.py",
+        '(forgotten := self._forgotten.get(packed, b"")) >= stamp',
+        '(forgotten := self._forgotten.get(packed, b"")) > stamp',
+    ),
+    planted(
+        "an upload that was given up commits",
+        "store/engine/view.py",
+        '        if mark.flags & Flag.ABORT:\n            return "aborted"\n',
         "",
-        "tests/authn/test_tokens.py",
     ),
-    _planted(
-        "a project's disabled domain admitted",
-        "authn/tokens.py",
-        " or not view.domain_enabled(project.domain_id)",
-        "",
-        "tests/authn/test_tokens.py",
+    planted(
+        "displaced data not noted",
+        "store/engine/view.py",
+        "if before.flags & Flag.DATA and before.data_id != row.data_id:",
+        "if before.flags & Flag.DATA and before.data_id == row.data_id:",
     ),
-    _planted(
-        "a signed PUT sets a symlink",
-        "gateway/swift/tempurl.py",
-        'b"x-symlink-target", ',
-        "",
-        "tests/gateway_swift/test_tempurl.py",
+    planted(
+        "data still named counted as displaced",
+        "store/engine/view.py",
+        "if before.flags & Flag.DATA and before.data_id != row.data_id:",
+        "if before.flags & Flag.DATA:",
     ),
-    _planted(
-        "an expired object served a second more",
-        "store/objects/store.py",
-        "row.expires > self._now()",
-        "row.expires >= self._now()",
-        "tests/objects/test_contract.py",
+    planted(
+        "a request of an older ring taken",
+        "store/engine/device.py",
+        "if write.epoch < self.enforced:",
+        "if write.epoch < self.enforced - 1:",
     ),
-    _planted(
-        "an expired object listed a second more",
-        "store/objects/listing.py",
-        "row.expires > now_seconds",
-        "row.expires >= now_seconds",
-        "tests/objects/test_contract.py",
+    planted(
+        "the refusal of older rings not kept over a restart",
+        "store/engine/device.py",
+        "self._superblock._replace(enforced=max(epoch, self._superblock.enforced))",
+        "self._superblock",
     ),
-    _planted(
-        "one head field too many",
-        "gateway/http/head.py",
-        "if lines - 2 > limits.fields",
-        "if lines - 3 > limits.fields",
-        "tests/gateway_http/test_head.py",
-    ),
-    _planted(
-        "one head field too few",
-        "gateway/http/head.py",
-        "if lines - 2 > limits.fields",
-        "if lines - 2 >= limits.fields",
-        "tests/gateway_http/test_head.py",
-    ),
-    _planted(
-        "one head field too many while it is under way",
-        "gateway/http/head.py",
-        "if lines - 1 > limits.fields",
-        "if lines - 2 > limits.fields",
-        "tests/gateway_http/test_head.py",
-    ),
-    _planted(
-        "a head field of one byte less",
-        "gateway/http/head.py",
-        "if len(name) + len(value) > limits.field_bytes",
-        "if len(name) + len(value) >= limits.field_bytes",
-        "tests/gateway_http/test_head.py",
-    ),
-    _planted(
-        "a head field of one byte more",
-        "gateway/http/head.py",
-        "if len(name) + len(value) > limits.field_bytes",
-        "if len(name) + len(value) > limits.field_bytes + 1",
-        "tests/gateway_http/test_head.py",
-    ),
-    _planted(
-        "a range read not verified",
-        "store/engine/reads.py",
-        "        verify_payload(sums, piece, first)\n",
-        "",
-        "tests/engine/test_block_ranges.py",
-    ),
-    _planted(
-        "a range verified by the sums of another",
-        "store/engine/reads.py",
-        "verify_payload(sums, piece, first)",
-        "verify_payload(sums, piece, 0)",
-        "tests/engine/test_block_ranges.py",
-    ),
-    _planted(
-        "the expirer does not look again",
-        "store/replicator/expire.py",
-        "if found is None or not found.row.live or not 0 < found.row.expires <= now:",
-        "if found is None:",
-        "tests/replicator/test_expire.py",
-    ),
-    _planted(
-        "the expirer does not look whether there is still an end",
-        "store/replicator/expire.py",
-        "not 0 < found.row.expires <= now",
-        "not found.row.expires <= now",
-        "tests/replicator/test_expire.py",
-    ),
-    _planted(
-        "an upload acknowledged one device short",
-        "store/objects/upload.py",
-        "_Vote(self.placement.needed, on_last)",
-        "_Vote(self.placement.needed - 1, on_last)",
-        "tests/objects/test_durable_uploads.py",
-    ),
-    _planted(
-        "an upload goes on one device short",
-        "store/objects/upload.py",
-        "        if len(left) < needed:\n",
-        "        if len(left) < needed - 1:\n",
-        "tests/objects/test_durable_uploads.py",
-    ),
-    _planted(
-        "erasure-coded data acknowledged without a fragment to spare",
-        "store/objects/placement.py",
-        "needed = min(k + 1, k + m)",
-        "needed = k",
-        "tests/objects/test_durable_uploads.py",
-    ),
-    _planted(
-        "moved blocks not synced before the row",
-        "store/replicator/rebalance.py",
-        "            await self._store.devices[number].sync_data(lost)\n",
-        "            pass\n",
-        "tests/replicator/test_moves.py",
-    ),
-    _planted(
-        "quorum off by one at even widths",
-        "store/ring/quorum.py",
-        "copies // 2 + 1",
-        "(copies + 1) // 2",
-        "tests/objects/test_ballot.py",
-    ),
-    _planted(
-        "a write's quorum off by one at even widths",
-        "store/objects/ballot.py",
-        "if count < quorum(len(homes))",
-        "if count < (len(homes) + 1) // 2",
-        "tests/objects/test_ballot.py",
-    ),
-    _planted(
-        "a tombstone forgotten though a replica has no row",
-        "store/replicator/tombstones.py",
-        "await replica.find_stamp(packed) != stamp:",
-        "await replica.find_stamp(packed) not in (stamp, None):",
-        "tests/replicator/test_collect.py",
+    planted(
+        "a row's payload not verified",
+        "store/engine/record.py",
+        "    verify_payload(sums, payload)\n    return header",
+        "    return header",
     ),
 ]
 
-PLANTED: Final = [*LET_THROUGH_ONCE]
+OBJECTS: Final = [
+    planted(
+        "a refusal counted as an answer",
+        "store/objects/ballot.py",
+        "if applied is None or applied.refused:",
+        "if applied is None:",
+    ),
+    planted(
+        "a quorum of one layout is enough",
+        "store/objects/ballot.py",
+        "                return False\n        return True",
+        "                continue\n            return True\n        return False",
+    ),
+    planted(
+        "a new row written where too few have room",
+        "store/objects/ballot.py",
+        "        if admitting or new:",
+        "        if admitting:",
+    ),
+    planted(
+        "a device asked that is not to be believed",
+        "store/objects/rows.py",
+        "                if not device.trusted:\n                    continue\n",
+        "",
+    ),
+    planted(
+        "the newer version not brought to a quorum before it is told",
+        "store/objects/rows.py",
+        "            await self._write_back(key, packed, found)\n            if await self._overtaken",
+        "            if await self._overtaken",
+    ),
+    planted(
+        "what was read before a wait not looked at again",
+        "store/objects/rows.py",
+        "            if await self._overtaken(homes, packed, newest.stamp):\n"
+        "                return await self.read(key, packed)\n",
+        "",
+    ),
+    planted(
+        "a write below the version that is there",
+        "store/objects/rows.py",
+        "            if applied.stamp <= row.stamp.pack():",
+        "            if applied.stamp:",
+    ),
+    planted(
+        "data that are read not pinned",
+        "store/objects/store.py",
+        "            self._data_id = found.row.data_id\n            store.pins.add(self._data_id)\n",
+        "            pass\n",
+    ),
+    planted(
+        "blocks sent after an upload was given up",
+        "store/objects/upload.py",
+        "        elif not self._closed:",
+        "        else:",
+    ),
+    planted(
+        "an upload begun without a mark",
+        "store/objects/upload.py",
+        "self.data_id, size)\n        await self._leave_mark()\n",
+        "self.data_id, size)\n",
+    ),
+    planted(
+        "a condition not looked at",
+        "store/objects/store.py",
+        "                if condition is not ALWAYS:\n",
+        "                if condition is ALWAYS:\n",
+    ),
+]
+
+REPLICATOR: Final = [
+    planted(
+        "data dropped that are being read",
+        "store/replicator/collect.py",
+        "        if note.data_id in self._store.pins:",
+        "        if not note.data_id:",
+    ),
+    planted(
+        "data dropped that a row names",
+        "store/replicator/collect.py",
+        "if found is not None and found.row.data_id == note.data_id:",
+        "if found is None:",
+    ),
+    planted(
+        "tombstones released before they are retired for good",
+        "store/replicator/tombstones.py",
+        "            await device.flush()\n",
+        "            pass\n",
+    ),
+    planted(
+        "tombstones collected while a device is not clean",
+        "store/replicator/tombstones.py",
+        "        if unclean:\n",
+        "        if not self._store.devices:\n",
+    ),
+    planted(
+        "a replica that is not to be believed counted",
+        "store/replicator/tombstones.py",
+        " or not replica.trusted",
+        "",
+    ),
+    planted(
+        "a device synced without what it lost being durable",
+        "store/replicator/rebalance.py",
+        "        await device.flush()  # what it lost must not be back after a crash\n",
+        "",
+    ),
+    planted(
+        "old copies dropped though they are being read",
+        "store/replicator/rebalance.py",
+        "if gone and row.data_id not in self._store.pins:",
+        "if gone:",
+    ),
+    planted(
+        "data of an upload dropped before it is given up everywhere",
+        "store/replicator/settle.py",
+        "            if highest == mark.stamp:\n                return\n",
+        "            return\n",
+    ),
+    planted(
+        "data of a commit dropped that is being read",
+        "store/replicator/settle.py",
+        "        if self._store.pins.shared(data_id):",
+        "        if not data_id:",
+    ),
+    planted(
+        "a mark forgotten while a device still has the data",
+        "store/replicator/settle.py",
+        "await Drop(self._store, data_id, self._store.rows.ring.devices).wait()",
+        "await Drop(self._store, data_id, ()).wait()",
+    ),
+]
+
+PLANTED: Final = [*LET_THROUGH_ONCE, *IDENTITY, *ENGINE, *OBJECTS, *REPLICATOR]
