@@ -8,7 +8,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from store.core.errors import DrystoneError
+from store.core.errors import DeviceError, DrystoneError
+from store.engine.bulk import Done
 from store.engine.device import Device
 from store.objects.model import Policy
 from store.objects.store import ObjectUpload
@@ -74,7 +75,11 @@ async def test_data_that_too_few_devices_took_are_refused(
             assert isinstance(upload, ObjectUpload)
             await upload.write(DATA)
             for device in devices_of(house, upload)[needed - 1 :]:
-                house.take_away(device.id)
+                device.submit_sync = refuse  # type: ignore[method-assign]
             with pytest.raises(DrystoneError):
                 await upload.commit(HEAD)
         assert not await exists(house.store, container, "o")
+
+
+def refuse(losses: int, done: Done) -> None:
+    raise DeviceError("no sync")
