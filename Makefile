@@ -6,9 +6,11 @@ SEEDS ?= 1000
 JOBS ?= 2
 EXAMPLES ?= 10000
 MINUTES ?= 30
+COUNT ?= 40
+SEED ?= 1
 UP ?=
 
-.PHONY: up test check bench explore explore-mutations fuzz soak conformance format clean
+.PHONY: up test check bench explore explore-mutations fuzz mutants soak conformance format clean
 
 up: $(VENV)/.installed ## set up everything and start the whole cloud on 127.0.0.1
 	@exec $(BIN)/drystone up $(UP)
@@ -33,6 +35,9 @@ explore-mutations: $(VENV)/.installed-dev ## plant each known mistake, and see t
 
 fuzz: $(VENV)/.installed-dev ## near-valid requests at the whole surface, for as long as one likes: make fuzz EXAMPLES=100000
 	$(BIN)/python -m tests.fuzz --examples $(EXAMPLES)
+
+mutants: $(VENV)/.installed-dev ## mistakes in copies of store/ and authn/ that tests are to notice: make mutants COUNT=40 SEED=1
+	$(BIN)/python -m tests.mutants --count $(COUNT) --seed $(SEED)
 
 soak: $(VENV)/.installed-dev ## mixed load against a model, for as long as one likes: make soak MINUTES=30
 	$(BIN)/python -m tests.soak --minutes $(MINUTES)

@@ -8,15 +8,17 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from authn import token_keys
+from authn import keys, token_keys
 from authn.errors import UnauthorizedError
 from authn.hashing import CHEAP
 from authn.identity import Authenticator
 from authn.keys import Assignment
+from authn.records import DOMAIN, Domain, Project, User
 from authn.service import IdentityConfig, IdentityService
+from authn.tokens import SKEW_SECONDS
 from store.core.entropy import SystemRandom
-from store.registry import memory_registry
-from tests.authn.conftest import LIFETIME_S, House
+from store.registry import Put, memory_registry
+from tests.authn.conftest import LIFETIME_S, PASSWORD, House
 
 
 async def test_a_scoped_token_looks_like_the_stock_one_and_says_who_asks(house: House) -> None:
@@ -90,6 +92,11 @@ async def disable_project(house: House, user_id: str, project_id: str, token: st
     await house.service.administration.update_project(project_id, lambda project: replace(project, enabled=False))
 
 
+async def disable_and_enable_project(house: House, user_id: str, project_id: str, token: str) -> None:
+    await disable_project(house, user_id, project_id, token)
+    await house.service.administration.update_project(project_id, lambda project: replace(project, enabled=True))
+
+
 async def delete_project(house: House, user_id: str, project_id: str, token: str) -> None:
     await house.service.administration.delete_project(project_id)
 
@@ -108,6 +115,7 @@ async def take_role(house: House, user_id: str, project_id: str, token: str) -> 
         disable_and_enable_user,
         delete_user,
         disable_project,
+        disable_and_enable_project,
         delete_project,
         take_role,
     ],
@@ -126,6 +134,33 @@ async def test_what_ends_a_token_ends_it_at_once_and_everywhere(house: House, en
     assert await elsewhere.identify(token) is None
     for service in (house.service, elsewhere):
         assert await service.identify(other_token)
+
+
+@pytest.mark.parametrize("whose", ["user", "project"])
+async def test_a_domain_that_is_disabled_ends_tokens_and_gives_none(house: House, whose: str) -> None:
+    elsewhere = Domain("e" * 32, "elsewhere")
+    await put_domain(house, elsewhere)
+    administration = house.service.administration
+    project = Project(administration.new_id(), "quarry")
+    user = User(administration.new_id(), "ann")
+    if whose == "project":
+        project = replace(project, domain_id=elsewhere.id)
+    else:
+        user = replace(user, domain_id=elsewhere.id)
+    await administration.create_project(project)
+    user = await administration.create_user(user, PASSWORD)
+    await administration.assign(Assignment(user.id, project.id, house.made.role_ids["member"]))
+    token, _ = house.service.tokens.issue(user, project, "password")
+    assert await house.service.identify(token)
+    await put_domain(house, replace(elsewhere, enabled=False))
+    assert await house.service.identify(token) is None
+    with pytest.raises(UnauthorizedError):
+        house.service.tokens.issue(user, project, "password")
+
+
+async def put_domain(house: House, domain: Domain) -> None:
+    await house.registry.transact((), [Put(keys.record(DOMAIN, domain.id), DOMAIN.codec.encode(domain))])
+    await wait_all_tasks_blocked()
 
 
 async def test_a_role_taken_leaves_the_others(house: House) -> None:
@@ -164,9 +199,9 @@ async def test_a_token_of_another_process_is_known_before_the_watch_says_so(
 async def test_keys_rotate_and_old_tokens_open_while_their_key_is_kept(house: House) -> None:
     tokens = [await house.admin_token()]
     for _ in range(3):
-        keys = await token_keys.rotate(house.registry, SystemRandom())
+        rotated = await token_keys.rotate(house.registry, SystemRandom())
         await wait_all_tasks_blocked()
-        assert len(keys.by_number) <= 3
+        assert len(rotated.by_number) <= 3
         tokens.append(await house.admin_token())
     alive = [await house.service.identify(token) is not None for token in tokens]
     assert alive == [False, False, True, True]
@@ -186,6 +221,18 @@ async def test_revocations_are_cleared_away_after_their_tokens_have_ended(house:
     house.clock.advance(3 * LIFETIME_S)
     await revoke(house, "", "", await house.admin_token())
     assert len(house.service.view.revoked) == 1
+
+
+async def test_a_revocation_outlives_its_token_for_clocks_that_are_late(house: House) -> None:
+    await revoke(house, "", "", await house.admin_token())
+    (first,) = house.service.view.revoked
+    house.clock.advance(LIFETIME_S + SKEW_SECONDS)
+    await revoke(house, "", "", await house.admin_token())
+    assert first in house.service.view.revoked
+    house.clock.advance(1)
+    await revoke(house, "", "", await house.admin_token())
+    assert first not in house.service.view.revoked
+    assert len(house.service.view.revoked) == 2
 
 
 async def test_nobody_is_known_before_the_bootstrap(house: House) -> None:

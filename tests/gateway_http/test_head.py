@@ -247,6 +247,48 @@ def test_what_is_too_long(raw: bytes, status: int) -> None:
     assert refusal(raw) == status
 
 
+def head_of(*, line: int = 0, fields: int = 0, field: int = 0, head: int = 0) -> bytes:
+    """A request whose line, number of fields, longest field, or whole head has just this length."""
+    start = b"GET / HTTP/1.1"
+    start = start.replace(b"/ ", b"/" + b"x" * (line - len(start)) + b" ") if line else start
+    lines = [b"Host: a"] + [b"X: y"] * (fields - 1 if fields else 1)
+    if field:
+        lines.append(b"N: " + b"v" * (field - 1))
+    missing = head - len(b"\r\n".join([start, *lines, b"", b""]))
+    if head:
+        lines.append(b"L: " + b"v" * (missing - len(b"L: \r\n")))
+    return b"\r\n".join([start, *lines, b"", b""])
+
+
+@pytest.mark.parametrize(
+    ("bound", "status"),
+    [
+        ({"line": LIMITS.request_line}, 414),
+        ({"fields": LIMITS.fields}, 431),
+        ({"field": LIMITS.field_bytes}, 431),
+        ({"head": 12_000}, 431),
+    ],
+    ids=["request line", "fields", "one field", "head"],
+)
+def test_each_limit_is_the_last_that_is_taken(bound: dict[str, int], status: int) -> None:
+    limits = Limits(head_bytes=12_000) if "head" in bound else LIMITS
+    (name, most), *_ = bound.items()
+    assert refusal(head_of(**bound), limits) == 0
+    assert refusal(head_of(**{name: most + 1}), limits) == status
+
+
+@pytest.mark.parametrize(
+    ("name", "cut", "status"), [("line", 4, 414), ("fields", 2, 431), ("head", 2, 431), ("head", 1, 431)]
+)
+def test_a_head_that_is_under_way_has_the_same_limits(name: str, cut: int, status: int) -> None:
+    """What may still become a good head is waited for, up to its last byte."""
+    limits = Limits(request_line=1000, fields=20, head_bytes=3000)
+    most = {"line": 1000, "fields": 20, "head": 3000}[name]
+    assert refusal(head_of(**{name: most})[:-cut], limits) == 0
+    too_long = head_of(**{name: most + 1 + (cut if name == "head" else 0)})[:-cut]
+    assert refusal(too_long, limits) == status
+
+
 def test_a_body_over_the_limit_is_refused() -> None:
     limits = Limits(max_body=10)
     assert refusal(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n", limits) == 413

@@ -364,3 +364,21 @@ async def test_listing_folds_at_the_delimiter(
     assert await names(store, container, query) == ["a", "b/", "c/", "é/"]
     assert await names(store, container, ListingQuery(10, delimiter="/", reverse=True)) == ["é/", "c/", "b/", "a"]
     assert await names(store, container, ListingQuery(2, delimiter="/", marker="b/")) == ["c/", "é/"]
+
+
+async def test_an_object_is_gone_from_its_very_second(
+    autojump_clock: MockClock, store: ObjectStore, container: Container
+) -> None:
+    end = int(now()) + 100
+    await store.put(container, "o", b"data", ObjectHead("t", expires_at=end))
+    await trio.sleep(end - now() - 0.25)
+    assert (await store.head(container, "o")).head.expires_at == end
+    assert await names(store, container) == ["o"]
+    await trio.sleep(0.25)
+    assert now() == end
+    with pytest.raises(NotFoundError):
+        await store.head(container, "o")
+    with pytest.raises(NotFoundError):
+        await content(store, container, "o")
+    assert await names(store, container) == []
+    await store.put(container, "o", b"again", HEAD, IF_ABSENT)

@@ -33,6 +33,10 @@ async def publish(house: House, change: Change) -> None:
 
 async def change_layout(house: House, change: Change) -> None:
     await publish(house, change)
+    await completed(house)
+
+
+async def completed(house: House) -> None:
     for _ in range(100):
         await trio.sleep(5)
         if len(house.store.rows.ring.live) == 1:
@@ -254,10 +258,10 @@ async def test_a_move_whose_copies_were_lost_before_they_were_durable_is_made_ag
     data = Random(2).randbytes(3 * BLOCK_BYTES)
     sync_data = Device.sync_data
     refused: list[int] = []
-    refusing = True
+    durable = trio.Event()
 
     async def lost(self: Device, losses: int) -> None:
-        if refusing and self.id == NEW:
+        if not durable.is_set() and self.id == NEW:
             refused.append(self.id)
             raise DeviceError("what it was given is not durable")
         await sync_data(self, losses)
@@ -281,11 +285,8 @@ async def test_a_move_whose_copies_were_lost_before_they_were_durable_is_made_ag
         after = await house.store.rows.read(key, packed)
         assert after is not None
         assert after.row.stamp == before.row.stamp
-        refusing = False
-        for _ in range(100):
-            await trio.sleep(5)
-            if len(house.store.rows.ring.live) == 1:
-                break
+        durable.set()
+        await completed(house)
         found = await house.store.rows.read(key, packed)
         assert found is not None
         assert found.row.stamp > before.row.stamp, "it has moved"

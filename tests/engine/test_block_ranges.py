@@ -1,0 +1,68 @@
+"""Parts of a block: read by themselves, and verified by themselves."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from store.core.errors import DamageError
+from store.core.limits import CHECK_BYTES
+from store.engine.block import BlockKey, encode_meta
+from store.engine.device import Device
+from store.engine.record import Kind, seal
+from store.engine.row import RowKey
+from tests.engine.devices import TABLE, on_device
+from tests.simulation.disk import SimMedium
+from tests.twins.index import IndexMedium
+
+PIECES = 8
+DATA = Random(3).randbytes(PIECES * CHECK_BYTES - 5)
+BLOCK = BlockKey(b"d" * 16, 0, 0)
+EDGES = (0, 1, CHECK_BYTES - 1, CHECK_BYTES, CHECK_BYTES + 1, 3 * CHECK_BYTES, len(DATA) - 1, len(DATA))
+
+
+async def written(device: Device) -> tuple[str, int]:
+    """The block, durable; the path of its segment, and where in it the payload begins."""
+    losses = device.data_losses
+    device.submit_block(
+        BLOCK, seal(Kind.BLOCK, encode_meta(BLOCK, RowKey(1, TABLE, 0, b"o")), DATA), lambda _error: None
+    )
+    await device.sync_data(losses)
+    entry = device._block(BLOCK)
+    return device.segments.path(entry.location.segment), entry.location.offset + entry.payload_at
+
+
+def test_every_range_is_what_was_written() -> None:
+    async def use(device: Device) -> None:
+        await written(device)
+        for start in EDGES:
+            for stop in EDGES:
+                if start < stop:
+                    assert bytes(await device.read_block(BLOCK, start, stop)) == DATA[start:stop], (start, stop)
+        assert bytes(await device.read_block(BLOCK, 2 * CHECK_BYTES, 1 << 30)) == DATA[2 * CHECK_BYTES :]
+
+    on_device(SimMedium(Random(1)), IndexMedium(), use)
+
+
+@pytest.mark.parametrize("bad", [0, CHECK_BYTES - 1, CHECK_BYTES, 5 * CHECK_BYTES + 7, len(DATA) - 1])
+def test_no_range_is_given_out_unverified(bad: int) -> None:
+    """One byte is not as it was written: each range that shares its piece is refused, all others are had."""
+    medium = SimMedium(Random(1))
+
+    async def use(device: Device) -> None:
+        path, payload_at = await written(device)
+        medium.flip(path, payload_at + bad)
+        for piece in range(PIECES):
+            start = piece * CHECK_BYTES
+            stop = min(start + CHECK_BYTES, len(DATA))
+            for low, high in ((start, stop), (start, start + 1), (stop - 1, stop)):
+                if piece == bad // CHECK_BYTES:
+                    with pytest.raises(DamageError):
+                        await device.read_block(BLOCK, low, high)
+                else:
+                    assert bytes(await device.read_block(BLOCK, low, high)) == DATA[low:high]
+        with pytest.raises(DamageError):
+            await device.read_block(BLOCK)
+
+    on_device(medium, IndexMedium(), use)

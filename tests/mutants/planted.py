@@ -1,0 +1,259 @@
+"""Mistakes that somebody thought of. Where the code changes under one, it is planted anew in the code that has the same
+duty now."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants.let_through import LET_THROUGH_ONCE
+from tests.mutants.mutant import planted
+
+IDENTITY: Final = [
+    planted("user epoch ignored", "authn/tokens.py", "            or user.epoch != token.user_epoch\n", ""),
+    planted("a disabled user admitted", "authn/tokens.py", "            or not user.enabled\n", ""),
+    planted(
+        "a user's disabled domain admitted",
+        "authn/tokens.py",
+        "            or not view.domain_enabled(user.domain_id)\n",
+        "",
+    ),
+    planted("a token without roles admitted", "authn/tokens.py", "if not roles or not view", "if not view"),
+    planted(
+        "a token read in the second of its end",
+        "authn/tokens.py",
+        "token.expires_s * 1_000_000 > now_us",
+        "token.expires_s * 1_000_000 >= now_us",
+    ),
+    planted(
+        "a cached token used in the second of its end",
+        "authn/tokens.py",
+        "known.expires_at * 1_000_000 > self._now_us()",
+        "known.expires_at * 1_000_000 >= self._now_us()",
+    ),
+    planted(
+        "a token that outlives the one it was made from",
+        "authn/tokens.py",
+        "expires_s=parent.expires_s if parent else now_s + self._lifetime_s",
+        "expires_s=now_s + self._lifetime_s",
+    ),
+    planted("changes not told to the token cache", "authn/tokens.py", "        self._cache.on_change(change)\n", ""),
+    planted(
+        "a token cached under its user and project alone",
+        "authn/token_cache.py",
+        "token.user_id, token.project_id, token.audit_ids[0])",
+        "token.user_id, token.project_id)",
+    ),
+    planted(
+        "a password changed while it was verified",
+        "authn/login.py",
+        " or present.password_hash != hashed",
+        "",
+    ),
+    planted("one guess more", "authn/throttle.py", "if over >= 0", "if over > 0"),
+]
+
+ENGINE: Final = [
+    planted("the log not synced", "store/engine/committer.py", "            file.sync()\n", ""),
+    planted(
+        "a failed log segment written on",
+        "store/engine/committer.py",
+        "        self._file = None\n        error: DrystoneError",
+        "        error: DrystoneError",
+    ),
+    planted("data not synced", "store/engine/bulk.py", "                file.sync()\n", "                pass\n"),
+    planted(
+        "lost blocks synced for whoever wrote them",
+        "store/engine/bulk.py",
+        "        if losses != self.losses:",
+        "        if losses > self.losses:",
+    ),
+    planted(
+        "an older version wins",
+        "store/engine/view.py",
+        "before is not None and before.stamp > stamp",
+        "before is not None and before.stamp < stamp",
+    ),
+    planted(
+        "the same version again is taken for an older one",
+        "store/engine/view.py",
+        "before is not None and before.stamp > stamp",
+        "before is not None and before.stamp >= stamp",
+    ),
+    planted(
+        "a version as old as a forgotten tombstone is taken",
+        "store/engine/view.py",
+        '(forgotten := self._forgotten.get(packed, b"")) >= stamp',
+        '(forgotten := self._forgotten.get(packed, b"")) > stamp',
+    ),
+    planted(
+        "an upload that was given up commits",
+        "store/engine/view.py",
+        '        if mark.flags & Flag.ABORT:\n            return "aborted"\n',
+        "",
+    ),
+    planted(
+        "displaced data not noted",
+        "store/engine/view.py",
+        "if before.flags & Flag.DATA and before.data_id != row.data_id:",
+        "if before.flags & Flag.DATA and before.data_id == row.data_id:",
+    ),
+    planted(
+        "data still named counted as displaced",
+        "store/engine/view.py",
+        "if before.flags & Flag.DATA and before.data_id != row.data_id:",
+        "if before.flags & Flag.DATA:",
+    ),
+    planted(
+        "a request of an older ring taken",
+        "store/engine/device.py",
+        "if write.epoch < self.enforced:",
+        "if write.epoch < self.enforced - 1:",
+    ),
+    planted(
+        "the refusal of older rings not kept over a restart",
+        "store/engine/device.py",
+        "self._superblock._replace(enforced=max(epoch, self._superblock.enforced))",
+        "self._superblock",
+    ),
+    planted(
+        "a row's payload not verified",
+        "store/engine/record.py",
+        "    verify_payload(sums, payload)\n    return header",
+        "    return header",
+    ),
+]
+
+OBJECTS: Final = [
+    planted(
+        "a refusal counted as an answer",
+        "store/objects/ballot.py",
+        "if applied is None or applied.refused:",
+        "if applied is None:",
+    ),
+    planted(
+        "a quorum of one layout is enough",
+        "store/objects/ballot.py",
+        "                return False\n        return True",
+        "                continue\n            return True\n        return False",
+    ),
+    planted(
+        "a new row written where too few have room",
+        "store/objects/ballot.py",
+        "        if admitting or new:",
+        "        if admitting:",
+    ),
+    planted(
+        "a device asked that is not to be believed",
+        "store/objects/rows.py",
+        "                if not device.trusted:\n                    continue\n",
+        "",
+    ),
+    planted(
+        "the newer version not brought to a quorum before it is told",
+        "store/objects/rows.py",
+        "            await self._write_back(key, packed, found)\n            if await self._overtaken",
+        "            if await self._overtaken",
+    ),
+    planted(
+        "what was read before a wait not looked at again",
+        "store/objects/rows.py",
+        "            if await self._overtaken(homes, packed, newest.stamp):\n"
+        "                return await self.read(key, packed)\n",
+        "",
+    ),
+    planted(
+        "a write below the version that is there",
+        "store/objects/rows.py",
+        "            if applied.stamp <= row.stamp.pack():",
+        "            if applied.stamp:",
+    ),
+    planted(
+        "data that are read not pinned",
+        "store/objects/store.py",
+        "            self._data_id = found.row.data_id\n            store.pins.add(self._data_id)\n",
+        "            pass\n",
+    ),
+    planted(
+        "blocks sent after an upload was given up",
+        "store/objects/upload.py",
+        "        elif not self._closed:",
+        "        else:",
+    ),
+    planted(
+        "an upload begun without a mark",
+        "store/objects/upload.py",
+        "self.data_id, size)\n        await self._leave_mark()\n",
+        "self.data_id, size)\n",
+    ),
+    planted(
+        "a condition not looked at",
+        "store/objects/store.py",
+        "                if condition is not ALWAYS:\n",
+        "                if condition is ALWAYS:\n",
+    ),
+]
+
+REPLICATOR: Final = [
+    planted(
+        "data dropped that are being read",
+        "store/replicator/collect.py",
+        "        if note.data_id in self._store.pins:",
+        "        if not note.data_id:",
+    ),
+    planted(
+        "data dropped that a row names",
+        "store/replicator/collect.py",
+        "if found is not None and found.row.data_id == note.data_id:",
+        "if found is None:",
+    ),
+    planted(
+        "tombstones released before they are retired for good",
+        "store/replicator/tombstones.py",
+        "            await device.flush()\n",
+        "            pass\n",
+    ),
+    planted(
+        "tombstones collected while a device is not clean",
+        "store/replicator/tombstones.py",
+        "        if unclean:\n",
+        "        if not self._store.devices:\n",
+    ),
+    planted(
+        "a replica that is not to be believed counted",
+        "store/replicator/tombstones.py",
+        " or not replica.trusted",
+        "",
+    ),
+    planted(
+        "a device synced without what it lost being durable",
+        "store/replicator/rebalance.py",
+        "        await device.flush()  # what it lost must not be back after a crash\n",
+        "",
+    ),
+    planted(
+        "old copies dropped though they are being read",
+        "store/replicator/rebalance.py",
+        "if gone and row.data_id not in self._store.pins:",
+        "if gone:",
+    ),
+    planted(
+        "data of an upload dropped before it is given up everywhere",
+        "store/replicator/settle.py",
+        "            if highest == mark.stamp:\n                return\n",
+        "            return\n",
+    ),
+    planted(
+        "data of a commit dropped that is being read",
+        "store/replicator/settle.py",
+        "        if self._store.pins.shared(data_id):",
+        "        if not data_id:",
+    ),
+    planted(
+        "a mark forgotten while a device still has the data",
+        "store/replicator/settle.py",
+        "await Drop(self._store, data_id, self._store.rows.ring.devices).wait()",
+        "await Drop(self._store, data_id, ()).wait()",
+    ),
+]
+
+PLANTED: Final = [*LET_THROUGH_ONCE, *IDENTITY, *ENGINE, *OBJECTS, *REPLICATOR]

@@ -1,0 +1,188 @@
+"""Ballots by themselves: how many homes, of which layouts, make a write count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import combinations
+from random import Random
+from typing import cast
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from store.core.errors import ConflictError, DeviceError, DrystoneError, FullError, QuorumError
+from store.core.stamp import Stamp
+from store.engine.device import Device, RowWrite
+from store.engine.row import Row, RowKey
+from store.engine.view import Applied
+from store.objects.ballot import Ballot
+from store.objects.model import Policy
+from store.objects.rows import prepare
+from store.ring import quorum
+from tests.replicator.clusters import HEAD, machine_of, opened, put_out
+
+TWO_COPIES = (Policy(0, "copies", default=True, replicas=2),)
+ROW = Row(RowKey(1, b"t" * 16, 0, b"o"), Stamp(1, 1), 0, 0, 4, 0, b"", b"s", b"d", b"data")
+TAKEN = Applied("", ROW.stamp.pack(), None)
+REFUSED = TAKEN._replace(refused="a guard")
+Reply = Callable[[Applied | None, DrystoneError | None], None]
+
+
+class Home:
+    """A device that answers when it is told to."""
+
+    crowded = False
+
+    def __init__(self, *, full: bool = False, out: bool = False) -> None:
+        self.full, self.out = full, out
+        self.reply: Reply | None = None
+
+    def admit_row(self, _row: Row) -> None:
+        if self.full:
+            raise FullError("full")
+
+    def submit_row(self, _write: RowWrite, reply: Reply) -> None:
+        if self.out:
+            raise DeviceError("out")
+        self.reply = reply
+
+    def answer(self, applied: Applied | None = TAKEN, error: DrystoneError | None = None) -> None:
+        assert self.reply is not None, "it was not asked"
+        self.reply(applied, error)
+
+
+class Vote:
+    """One ballot over such homes, and what came of it."""
+
+    def __init__(self, homes: Mapping[int, Home], sets: Iterable[tuple[int, ...]]) -> None:
+        self.homes = homes
+        self.ends = 0
+        self.outcome: Applied | BaseException | None = None
+        self._ballot = Ballot(tuple(sets), prepare(ROW, 1), self._end)
+
+    def _end(self, _ballot: Ballot) -> None:
+        self.ends += 1
+
+    @property
+    def undecided(self) -> bool:
+        return self.outcome is None
+
+    @property
+    def lacking(self) -> tuple[int, ...]:
+        return self._ballot.lacking()
+
+    async def run(self, *, new: bool = True) -> None:
+        try:
+            self.outcome = await self._ballot.write(cast("Mapping[int, Device]", self.homes), new=new)
+        except DrystoneError as error:
+            self.outcome = error
+
+
+def test_any_two_quorums_meet_and_no_smaller_count_would_do() -> None:
+    for width in range(1, 9):
+        count = quorum(width)
+        some = [set(each) for each in combinations(range(width), count)]
+        assert all(one & other for one in some for other in some)
+        smaller = [set(each) for each in combinations(range(width), count - 1)]
+        assert not all(one & other for one in smaller for other in smaller)
+
+
+@pytest.mark.parametrize("width", range(1, 7))
+@pytest.mark.parametrize("failing", [False, True])
+async def test_a_write_counts_with_the_answer_that_makes_a_quorum(width: int, failing: bool) -> None:
+    """No earlier; and where the others fail, it does not count with one less."""
+    homes = {number: Home() for number in range(width)}
+    vote = Vote(homes, [tuple(homes)])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(vote.run)
+        await wait_all_tasks_blocked()
+        answering = list(homes.values())
+        for home in answering[: width // 2]:
+            home.answer()
+            await wait_all_tasks_blocked()
+            assert vote.undecided
+        if failing:
+            for home in answering[width // 2 :]:
+                home.answer(None, DeviceError("no sync"))
+        else:
+            answering[width // 2].answer()
+    assert isinstance(vote.outcome, DeviceError if failing else Applied)
+    assert vote.ends == (failing or width <= 2)
+
+
+async def test_a_write_needs_a_quorum_of_every_layout() -> None:
+    homes = {number: Home() for number in range(6)}
+    vote = Vote(homes, [(0, 1, 2), (2, 3, 4, 5)])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(vote.run)
+        await wait_all_tasks_blocked()
+        for number in (0, 1, 2, 3):
+            homes[number].answer()
+            await wait_all_tasks_blocked()
+            assert vote.undecided
+        homes[5].answer()
+        await wait_all_tasks_blocked()
+        assert vote.outcome == TAKEN
+        assert vote.ends == 0
+        homes[4].answer(None, DeviceError("no sync"))
+        assert vote.ends == 1
+        assert vote.lacking == (4,)
+
+
+async def test_a_new_row_goes_to_no_home_where_too_few_have_room() -> None:
+    homes = {0: Home(full=True), 1: Home(full=True), 2: Home()}
+    vote = Vote(homes, [(0, 1, 2)])
+    await vote.run()
+    assert isinstance(vote.outcome, FullError)
+    assert [home.reply for home in homes.values()] == [None] * 3
+
+
+async def test_a_row_that_some_home_has_goes_into_the_reserve_of_the_others() -> None:
+    homes = {0: Home(full=True), 1: Home(full=True), 2: Home()}
+    vote = Vote(homes, [(0, 1, 2)])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: vote.run(new=False))
+        await wait_all_tasks_blocked()
+        for home in homes.values():
+            home.answer()
+    assert vote.outcome == TAKEN
+
+
+async def test_a_refusal_is_not_taken_for_an_answer() -> None:
+    homes = {number: Home() for number in range(3)}
+    vote = Vote(homes, [(0, 1, 2)])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(vote.run)
+        await wait_all_tasks_blocked()
+        homes[0].answer()
+        homes[1].answer(REFUSED)
+        homes[2].answer(REFUSED)
+    assert isinstance(vote.outcome, ConflictError)
+    assert vote.lacking == ()  # they will never have it, and should not
+
+
+async def test_the_answer_tells_the_newest_version_that_was_anywhere() -> None:
+    newer = TAKEN._replace(stamp=Stamp(2, 1).pack())
+    homes = {number: Home() for number in range(3)}
+    vote = Vote(homes, [(0, 1, 2)])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(vote.run)
+        await wait_all_tasks_blocked()
+        homes[0].answer(newer)
+        homes[1].answer()
+        homes[2].answer()
+    assert vote.outcome == newer
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_with_one_of_two_devices_nothing_is_read_or_written(autojump_clock: MockClock, seed: int) -> None:
+    """The smallest even width: half of the homes are no quorum."""
+    async with opened(machine_of(2, TWO_COPIES, seed)) as (house, container):
+        await house.store.put(container, "o", b"data", HEAD)
+        await trio.sleep(5)
+        put_out(house, Random(seed).choice(list(house.devices)))
+        with pytest.raises((QuorumError, DeviceError)):
+            await house.store.put(container, "o", b"new", HEAD)
+        with pytest.raises((QuorumError, DeviceError)):
+            await house.store.head(container, "o")

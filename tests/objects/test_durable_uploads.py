@@ -1,0 +1,85 @@
+"""An upload is acknowledged by as many devices as its policy promises, and not by one less."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from store.core.errors import DeviceError, DrystoneError
+from store.engine.bulk import Done
+from store.engine.device import Device
+from store.objects.model import Policy
+from store.objects.store import ObjectUpload
+from tests.replicator.clusters import HEAD, exists, machine_of, opened
+from tests.simulation.house import House
+from tests.simulation.limits import BLOCK_BYTES
+from tests.simulation.worker import Gate, SimWorker
+
+DATA = Random(1).randbytes(3 * BLOCK_BYTES)
+POLICIES = {
+    "3 copies": (Policy(0, "copies", default=True), 2),
+    "4 copies": (Policy(0, "copies", replicas=4, default=True), 3),
+    "2+1": (Policy(0, "code", k=2, m=1, codec="zfec", default=True), 3),
+    "4+2": (Policy(0, "code", k=4, m=2, codec="zfec", default=True), 5),
+}
+"""Each with how many devices must have an object's data."""
+by_policy = pytest.mark.parametrize(("policy", "needed"), POLICIES.values(), ids=list(POLICIES))
+
+
+def devices_of(house: House, upload: ObjectUpload) -> list[Device]:
+    placement = upload._data.placement
+    assert placement is not None
+    return [house.devices[number] for number in placement.placed.devices]
+
+
+def hold_syncs(device: Device) -> Gate:
+    """What is written to the device from now on becomes durable when the gate opens."""
+    worker = device._bulk._sync_worker
+    assert isinstance(worker, SimWorker)
+    gate = worker._gate = Gate()
+    gate.shut = True
+    return gate
+
+
+@by_policy
+async def test_data_are_acknowledged_once_enough_devices_have_them(
+    autojump_clock: MockClock, policy: Policy, needed: int
+) -> None:
+    async with opened(machine_of(6, [policy])) as (house, container):
+        gates = {number: hold_syncs(device) for number, device in house.devices.items()}
+        async with house.store.upload(container, "o") as upload:
+            assert isinstance(upload, ObjectUpload)
+            await upload.write(DATA)
+            devices = devices_of(house, upload)
+            for device in devices[: needed - 1]:
+                gates[device.id].open()
+            with trio.move_on_after(10) as waiting:
+                await upload.digest()
+            assert waiting.cancelled_caught, f"acknowledged by {needed - 1} devices"
+            gates[devices[needed - 1].id].open()
+            await upload.commit(HEAD)
+        for gate in gates.values():
+            gate.open()
+        assert await exists(house.store, container, "o")
+
+
+@by_policy
+async def test_data_that_too_few_devices_took_are_refused(
+    autojump_clock: MockClock, policy: Policy, needed: int
+) -> None:
+    async with opened(machine_of(6, [policy])) as (house, container):
+        async with house.store.upload(container, "o") as upload:
+            assert isinstance(upload, ObjectUpload)
+            await upload.write(DATA)
+            for device in devices_of(house, upload)[needed - 1 :]:
+                device.submit_sync = refuse  # type: ignore[method-assign]
+            with pytest.raises(DrystoneError):
+                await upload.commit(HEAD)
+        assert not await exists(house.store, container, "o")
+
+
+def refuse(losses: int, done: Done) -> None:
+    raise DeviceError("no sync")

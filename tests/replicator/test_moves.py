@@ -1,0 +1,66 @@
+"""Moves of data to where a new layout wants them: durable there before a row says so, and before the old ones go."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from store.core.errors import DeviceError
+from store.engine.device import Device
+from store.objects.model import Container, Policy
+from store.replicator.restore import Restorer
+from tests.replicator.clusters import key_of, machine_of, opened, write
+from tests.simulation.house import House
+from tests.simulation.limits import BLOCK_BYTES
+from tests.simulation.object_checks import read_value
+
+LARGE = Random(1).randbytes(3 * BLOCK_BYTES + 1)
+NAMES = [f"o{number}" for number in range(12)]
+COPIES = Policy(0, "copies", default=True)
+CODE = Policy(0, "code", k=2, m=1, codec="zfec", default=True)
+
+
+async def places_of(house: House, container: Container) -> dict[str, tuple[int, ...]]:
+    """The devices that each object's row names."""
+    found = {}
+    for name in NAMES:
+        row = await house.store.rows.read(*key_of(house, container, name))
+        assert row is not None
+        placed = Restorer.placed(row.row)
+        assert placed is not None
+        found[name] = placed.devices
+    return found
+
+
+@pytest.mark.parametrize("policy", [COPIES, CODE], ids=["copies", "code"])
+async def test_no_row_names_a_device_before_the_data_are_durable_there(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, policy: Policy
+) -> None:
+    async with opened(machine_of(4, [policy])) as (house, container):
+        for name in NAMES:
+            await write(house.store, container, name, LARGE)
+        await trio.sleep(5)
+        before = await places_of(house, container)
+        sync_data = Device.sync_data
+
+        async def fails(self: Device, losses: int) -> None:
+            if self.id == 4:
+                raise DeviceError("no sync")
+            await sync_data(self, losses)
+
+        monkeypatch.setattr(Device, "sync_data", fails)
+        house.machine.change_ring(lambda builder: builder.add(1, 1, "m4", 1.0, "disk4"))
+        await house.follow_ring()
+        await trio.sleep(60)
+        during = await places_of(house, container)
+        assert [name for name, devices in during.items() if 4 in devices] == []
+        for name, devices in before.items():
+            assert len(set(devices) & set(during[name])) >= 2
+        monkeypatch.undo()
+        await house.settle()
+        assert any(4 in devices for devices in (await places_of(house, container)).values())
+        for name in NAMES:
+            assert await read_value(house.store, container, name) == ("m", LARGE)
