@@ -4,8 +4,8 @@ A row belongs to a table (an account's containers, a container's objects), in on
 of a shard have the same place in the ring and lie side by side in the index, in the order of their names.
 
 **Record meta**, msgpack: `[1, place, table, shard, name, time_us, writer, flags, policy, size, expires, data_id,
-summary, detail]`. `summary` is what listings show and stays in the index; `detail` is the rest and stays in the log.
-Both are the owner's (store.objects), opaque here.
+summary, detail]`. `summary` is what listings show and stays in the index; `detail` is the rest and stays in the log,
+and where it is small in the index too. Both are the owner's (store.objects), opaque here.
 
 **Index key**: `r`, place (4 bytes, big-endian), table (16), shard (2, big-endian), name. LMDB's keys stop at 511
 bytes, so of a name over 400 bytes the key holds the first 400 and a 16-byte BLAKE2b of the whole, and the value holds
@@ -13,8 +13,8 @@ the name.
 
 **Index value**: stamp (12 bytes, ordered) | flags u8 | policy u8 | segment u32 | offset u32 | length u32 | size u64,
 all little-endian | expires (u64, big-endian) if EXPIRES | data id (16) if DATA | name (u16 length, bytes) if its key
-does not hold it | summary | check (u32: the low half of XXH3-64 over key and all before it). LMDB has no checksums
-of its own, hence ours.
+does not hold it | detail (u16 length, bytes) if DETAIL | summary | check (u32: the low half of XXH3-64 over key and all
+before it). LMDB has no checksums of its own, hence ours.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from store.core.stamp import Stamp
 
 META_VERSION = 1
 NAME_KEY_BYTES = 400
+DETAIL_BYTES_MAX = 96
+"""A detail of up to so many bytes is in the index value too: whoever asks for it needs no read of the log."""
 SYSTEM = b"\x00"
 """Names that begin with this are the store's own rows: neither listed nor counted. No client can write one."""
 
@@ -38,7 +40,7 @@ _PREFIX = struct.Struct(">cI16sH")
 _VALUE = struct.Struct("<BBIIIQ")
 _CHECK = struct.Struct("<I")
 _EXPIRES = struct.Struct(">Q")
-_NAME = struct.Struct("<H")
+_LENGTH = struct.Struct("<H")
 PREFIX_BYTES = _PREFIX.size
 STAMP_BYTES = 12
 _FIXED = STAMP_BYTES + _VALUE.size
@@ -59,9 +61,11 @@ class Flag:
     """An upload's mark that says: this upload shall never be committed. Refused by a home where it is already."""
     LONG_NAME: Final = 32
     """The index value holds the name."""
+    DETAIL: Final = 64
+    """The index value holds the detail."""
 
 
-FLAG_NAMES: Final = {1: "tombstone", 2: "data", 4: "expires", 8: "guard", 16: "abort", 32: "long name"}
+FLAG_NAMES: Final = {1: "tombstone", 2: "data", 4: "expires", 8: "guard", 16: "abort", 32: "long name", 64: "detail"}
 
 
 class RowKey(NamedTuple):
@@ -97,7 +101,7 @@ class Location(NamedTuple):
 
 
 class IndexRow(NamedTuple):
-    """A row as the index knows it: everything but detail and payload."""
+    """A row as the index knows it: everything but the payload, and `detail` (None) where that is not small."""
 
     name: bytes
     stamp: bytes
@@ -108,6 +112,7 @@ class IndexRow(NamedTuple):
     expires: int
     data_id: bytes
     summary: bytes
+    detail: bytes | None
 
     @property
     def live(self) -> bool:
@@ -202,7 +207,11 @@ def encode_value(packed_key: bytes, row: Row, location: Location) -> bytes:
     name = row.key.name
     if len(name) > NAME_KEY_BYTES:
         flags |= Flag.LONG_NAME
-        extra += _NAME.pack(len(name)) + name
+        extra += _LENGTH.pack(len(name)) + name
+    detail = row.detail
+    if 0 < len(detail) <= DETAIL_BYTES_MAX:
+        flags |= Flag.DETAIL
+        extra += _LENGTH.pack(len(detail)) + detail
     segment, offset, length = location
     value = row.stamp.pack() + _VALUE.pack(flags, row.policy, segment, offset, length, row.size) + extra + row.summary
     return value + _CHECK.pack(xxh3_64_intdigest(packed_key + value) & 0xFFFFFFFF)
@@ -228,7 +237,7 @@ def row_name(packed_key: bytes, value: bytes) -> bytes:
     if not flags & Flag.LONG_NAME:
         return packed_key[PREFIX_BYTES:]
     at = _FIXED + (8 if flags & Flag.EXPIRES else 0) + (16 if flags & Flag.DATA else 0)
-    return value[at + 2 : at + 2 + _NAME.unpack_from(value, at)[0]]
+    return value[at + 2 : at + 2 + _LENGTH.unpack_from(value, at)[0]]
 
 
 def is_tombstone(value: bytes) -> bool:
@@ -248,11 +257,16 @@ def decode_value(packed_key: bytes, value: bytes) -> IndexRow:
         data_id = value[at : at + 16]
         at += 16
     if flags & Flag.LONG_NAME:
-        end = at + 2 + _NAME.unpack_from(value, at)[0]
+        end = at + 2 + _LENGTH.unpack_from(value, at)[0]
         name = value[at + 2 : end]
         at = end
     else:
         name = packed_key[PREFIX_BYTES:]
+    detail = None
+    if flags & Flag.DETAIL:
+        end = at + 2 + _LENGTH.unpack_from(value, at)[0]
+        detail = value[at + 2 : end]
+        at = end
     return IndexRow(
         name,
         value[:STAMP_BYTES],
@@ -263,4 +277,5 @@ def decode_value(packed_key: bytes, value: bytes) -> IndexRow:
         expires,
         data_id,
         value[at : -_CHECK.size],
+        detail,
     )

@@ -148,9 +148,16 @@ class DeviceStore:
         while True:
             found = await self._find(key, packed, expired=expired)
             try:
-                return _info(found.row, await self.rows.load(key, packed, found, payload=False))
+                return await self._seen(key, packed, found)
             except ReplacedError:
                 continue
+
+    async def _seen(self, key: RowKey, packed: bytes, found: ReadRow) -> ObjectInfo:
+        """What a tenant sees of a row that was found: nearly always without a read of the log."""
+        detail = found.row.detail
+        if detail is None:
+            detail = (await self.rows.load(key, packed, found, payload=False)).detail
+        return _info(found.row, detail)
 
     def open(self, container: Container, name: str, *, expired: bool = False) -> OpenRow:
         key, packed = self._key(container, name)
@@ -228,7 +235,7 @@ class DeviceStore:
             async with self.rows.turn(packed):
                 found = await self._find(key, packed)
                 row = await self.rows.load(key, packed, found)
-                info = _info(found.row, row)
+                info = _info(found.row, row.detail)
                 if not condition.holds(info.etag):
                     raise PreconditionError(f"the condition does not hold of object {name!r}")
                 head = edit(info)
@@ -265,12 +272,11 @@ class DeviceStore:
         """What is to be deleted: without its headers, where no replica can read them any more and they are not
         `needed`. What cannot be read must not stay for ever."""
         try:
-            return _info(found.row, await self.rows.load(key, packed, found, payload=False))
+            return await self._seen(key, packed, found)
         except DamageError:
             if needed:
                 raise
-            stamp = Stamp.unpack(found.row.stamp)
-            return _info(found.row, Row(key, stamp, 0, 0, 0, 0, b"", b"", encode_headers({}), b""))
+            return _info(found.row, encode_headers({}))
 
     async def _bury_unseen(self, container: Container, key: RowKey, packed: bytes) -> ObjectInfo:
         """Delete what every replica has damaged in its very index: nothing is known of it but its name. Its data, which
@@ -330,7 +336,7 @@ class OpenRow:
             store.pins.add(self._data_id)
         try:
             row = await store.rows.load(self._key, self._packed, found)
-            self.info, self._placed = _read_row(found.row, row)
+            self.info, self._placed = _read_row(found.row, row.detail)
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -450,15 +456,16 @@ class ObjectUpload:
         rows.missed(self._packed, [number], rows.ring.homes_all(ROWS, self._key.place))
 
 
-def _info(at: IndexRow, row: Row) -> ObjectInfo:
-    return _read_row(at, row)[0]
+def _info(at: IndexRow, detail: bytes) -> ObjectInfo:
+    return _read_row(at, detail)[0]
 
 
-def _read_row(at: IndexRow, row: Row) -> tuple[ObjectInfo, Placed | None]:
+def _read_row(at: IndexRow, detail: bytes) -> tuple[ObjectInfo, Placed | None]:
     """What a tenant sees of an object, and where its data are."""
-    summary = decode_object(at.summary, row.stamp)
-    head = ObjectHead(summary.content_type, decode_headers(row.detail), summary.listing, at.expires or None)
-    info = ObjectInfo(row.key.name.decode(), at.size, summary.etag, head, summary.created, row.stamp, at.policy)
+    stamp = Stamp.unpack(at.stamp)
+    summary = decode_object(at.summary, stamp)
+    head = ObjectHead(summary.content_type, decode_headers(detail), summary.listing, at.expires or None)
+    info = ObjectInfo(at.name.decode(), at.size, summary.etag, head, summary.created, stamp, at.policy)
     return info, summary.placed
 
 

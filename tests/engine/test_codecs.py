@@ -39,7 +39,7 @@ def rows(draw: st.DrawFn) -> Row:
         draw(st.integers(1, 2**64 - 1)) if flags & Flag.EXPIRES else 0,
         draw(tables) if flags & Flag.DATA else b"",
         draw(st.binary(max_size=50)),
-        draw(st.binary(max_size=50)),
+        draw(st.binary(max_size=2 * row.DETAIL_BYTES_MAX)),
         b"",
     )
 
@@ -56,9 +56,10 @@ def test_row_value(written: Row, place: Location, moved: Location) -> None:
     value = row.encode_value(packed, written, place)
     row.verify_value(packed, value)
     long = Flag.LONG_NAME if len(written.key.name) > row.NAME_KEY_BYTES else 0
+    here = Flag.DETAIL if 0 < len(written.detail) <= row.DETAIL_BYTES_MAX else 0
     expected = IndexRow(
-        written.key.name, written.stamp.pack(), written.flags | long, written.policy, place, written.size,
-        written.expires, written.data_id, written.summary,
+        written.key.name, written.stamp.pack(), written.flags | long | here, written.policy, place, written.size,
+        written.expires, written.data_id, written.summary, written.detail if here else None,
     )  # fmt: skip
     assert row.decode_value(packed, value) == expected
     elsewhere = row.move_value(packed, value, moved)

@@ -159,7 +159,7 @@ def main() -> None:
     (SAMPLES / "cluster-copy-1.bin").write_bytes(encode_cluster(cluster()))
     (SAMPLES / "ring-copy-1.bin").write_bytes(encode_ring(ring_copy()))
     (SAMPLES / "device-record-1.bin").write_bytes(RECORD_CODEC.encode(ring_copy().records[0]))
-    (SAMPLES / "index-1.bin").write_bytes(msgpack.packb(index_entries()))
+    (SAMPLES / "index-2.bin").write_bytes(msgpack.packb(index_entries()))
 
 
 if __name__ == "__main__":

@@ -105,8 +105,10 @@ def test_segment_headers_version_1() -> None:
     check_header((samples.SAMPLES / "bulk-segment-1.bin").read_bytes()[:HEADER_BYTES], SegmentKind.BULK, 3, 6)
 
 
-def test_index_entries_version_1() -> None:
-    entries = msgpack.unpackb((samples.SAMPLES / "index-1.bin").read_bytes())
+@pytest.mark.parametrize("name", ["index-1.bin", "index-2.bin"])
+def test_index_entries(name: str) -> None:
+    """Those of version 1 have no details; in version 2 the small ones are there."""
+    entries = msgpack.unpackb((samples.SAMPLES / name).read_bytes())
     for (key, value), row in zip(entries, samples.rows(), strict=False):
         verify_value(key, value)
         found = decode_value(key, value)
@@ -118,6 +120,7 @@ def test_index_entries_version_1() -> None:
             row.expires,
         )
         assert (found.data_id, found.summary) == (row.data_id, row.summary)
+        assert found.detail == (row.detail or None if name == "index-2.bin" else None)
     key, value = entries[-1]
     assert block.parse_key(key) == block.BlockKey(samples.DATA_ID, 1, 4)
     assert block.decode_value(key, value).payload_bytes == len(samples.LARGE)
@@ -158,7 +161,7 @@ def test_formats_are_still_written_as_they_were() -> None:
     assert msgpack.unpackb((samples.SAMPLES / "link-index-1.bin").read_bytes()) == [
         list(entry) for entry in samples.link_entries()
     ]
-    assert msgpack.unpackb((samples.SAMPLES / "index-1.bin").read_bytes()) == [
+    assert msgpack.unpackb((samples.SAMPLES / "index-2.bin").read_bytes()) == [
         list(entry) for entry in samples.index_entries()
     ]
 

@@ -9,12 +9,15 @@ import trio
 from trio.testing import MockClock
 
 from store.core.errors import DrystoneError
-from store.objects.model import Condition
+from store.engine.row import DETAIL_BYTES_MAX
+from store.objects.model import Condition, ObjectHead
 from tests.replicator.clusters import HEAD, exists, key_of, machine_of, opened, write
 from tests.simulation.house import House
 from tests.simulation.limits import BLOCK_BYTES
 
 LARGE = Random(1).randbytes(2 * BLOCK_BYTES)
+MANY = ObjectHead("t", {"mark": "m" * DETAIL_BYTES_MAX})
+"""Headers that the index does not hold."""
 
 
 async def spoil_records(house: House, packed: bytes) -> None:
@@ -41,8 +44,8 @@ async def spoil_entries(house: House, packed: bytes) -> None:
 @pytest.mark.parametrize("spoil", [spoil_records, spoil_entries], ids=["records", "index"])
 async def test_it_can_be_deleted(autojump_clock: MockClock, spoil: object, data: bytes) -> None:
     async with opened(machine_of(3)) as (house, container):
-        await write(house.store, container, "o", data)
-        await write(house.store, container, "p", data)
+        await write(house.store, container, "o", data, MANY)
+        await write(house.store, container, "p", data, MANY)
         await trio.sleep(5)
         for name in ("o", "p"):
             await spoil(house, key_of(house, container, name)[1])  # type: ignore[operator]

@@ -42,10 +42,10 @@ def put_out(house: House, number: int) -> None:
     house.devices[number]._fail(DeviceError("it is away"))
 
 
-async def write(store: DeviceStore, container: Container, name: str, data: bytes) -> None:
+async def write(store: DeviceStore, container: Container, name: str, data: bytes, head: ObjectHead = HEAD) -> None:
     async with store.upload(container, name) as upload:
         await upload.write(data)
-        await upload.commit(HEAD)
+        await upload.commit(head)
 
 
 async def exists(store: DeviceStore, container: Container, name: str) -> bool:

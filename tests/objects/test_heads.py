@@ -1,0 +1,41 @@
+"""A HEAD needs no read of the log where an object's headers are few."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from store.engine.device import Device
+from store.objects.model import ObjectHead
+from tests.objects.conftest import POLICIES
+from tests.simulation.house import Machine, open_house
+from tests.simulation.supply import Supply
+
+
+@pytest.mark.parametrize(("headers", "reads"), [({}, 0), ({"x-color": "grey"}, 0), ({"x-color": "grey" * 100}, 1)])
+async def test_few_headers_are_in_the_index(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], reads: int
+) -> None:
+    load = Device.load_row
+    loaded = []
+
+    async def count(self: Device, packed_key: bytes, *rest: object, **options: object) -> object:
+        loaded.append(packed_key)
+        return await load(self, packed_key, *rest, **options)  # type: ignore[arg-type]
+
+    async with open_house(Machine(Random(1), 3, POLICIES), Supply()) as house:
+        store = house.store
+        await store.put_account("a", {})
+        container, _ = await store.put_container("a", "c", {})
+        put = await store.put(container, "o", b"data", ObjectHead("t", headers))
+        await trio.sleep(5)  # all replicas have it, and nothing is left to be done in the background
+        monkeypatch.setattr(Device, "load_row", count)
+        for _ in range(2):
+            loaded.clear()
+            assert await store.head(container, "o") == put
+            assert len(loaded) == reads
+            for device in house.devices.values():
+                await device.flush()
