@@ -10,13 +10,13 @@ import sys
 
 import lmdb
 
-from store.engine.index import MAP_BYTES
+from store.engine.index import open_environment
 
 
 def main(folder: str) -> None:
     if not os.path.exists(os.path.join(folder, "data.mdb")):
         return
-    with lmdb.open(folder, map_size=MAP_BYTES, readahead=False, max_readers=64) as environment:
+    with open_environment(folder) as environment:
         with environment.begin() as transaction:
             entries = sum(1 for _ in transaction.cursor())
             if entries != transaction.stat()["entries"]:

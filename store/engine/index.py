@@ -7,7 +7,9 @@ the log it holds. Hence LMDB at its default durability: never NOSYNC (a power lo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Protocol
 
 import lmdb
@@ -38,15 +40,33 @@ class Index(Protocol):
     def close(self) -> None: ...
 
 
+def open_environment(folder: str) -> lmdb.Environment:
+    """The LMDB environment in a folder that nobody else has open. Raises lmdb.Error.
+
+    LMDB notes every read in its lock file, which it maps. On a file system that is frozen, or whose disk hangs, such a
+    note would wait, and the event loop with it. So the lock file is one in memory: LMDB finds it by a link that is
+    there only while it opens. What another process may have left in its place is of no use: a device has one owner.
+    """
+    lock = os.path.join(folder, "lock.mdb")
+    in_memory = os.memfd_create("lock.mdb")
+    try:
+        with suppress(FileNotFoundError):
+            os.unlink(lock)
+        os.symlink(f"/proc/{os.getpid()}/fd/{in_memory}", lock)
+        return lmdb.open(folder, map_size=MAP_BYTES, max_readers=64, readahead=False, meminit=False, mode=0o600)
+    finally:
+        os.close(in_memory)
+        with suppress(FileNotFoundError):
+            os.unlink(lock)
+
+
 class LmdbIndex:
     """An LMDB environment in a folder of its own. Raises DamageError where LMDB finds it corrupt."""
 
     def __init__(self, folder: str) -> None:
         self._on_broken: Callable[[DamageError], None] = _nobody
         try:
-            self._env = lmdb.open(
-                folder, map_size=MAP_BYTES, max_readers=64, readahead=False, meminit=False, mode=0o600
-            )
+            self._env = open_environment(folder)
         except lmdb.Error as error:
             raise DamageError(f"index cannot be opened: {error}") from error
 

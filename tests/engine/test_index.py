@@ -64,3 +64,15 @@ def test_twin_is_a_dictionary(
                 model[key] = value
     expected = sorted(((k, v) for k, v in model.items() if start <= k < stop), reverse=reverse)[:limit]
     assert index.range(start, stop, limit, reverse=reverse) == expected
+
+
+def test_reads_of_lmdb_write_nothing_to_the_disk(tmp_path: Path) -> None:
+    """Its lock file, in which it notes every read, is in memory; what an earlier version left is out of the way."""
+    (tmp_path / "lock.mdb").write_bytes(b"stale")
+    index = LmdbIndex(str(tmp_path))
+    index.write([(b"a", b"1")])
+    assert index.get(b"a") == b"1"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.mdb"]
+    mapped = Path("/proc/self/maps").read_text().splitlines()
+    assert not any(str(tmp_path) in line and "rw-s" in line for line in mapped)
+    index.close()
