@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 import trio
 
 from gateway.http.asgi import App
-from gateway.http.errors import ClientDisconnected, Interrupted, Refusal, TimedOut
+from gateway.http.errors import Interrupted, Refusal, TimedOut
 from gateway.http.exchange import Draining, Exchange
 from gateway.http.head import RequestHead
 from gateway.http.limits import Limits
@@ -202,5 +202,5 @@ class Connection:
 
 def _only_disconnects(error: Exception) -> bool:
     if isinstance(error, ExceptionGroup):
-        return error.split(ClientDisconnected)[1] is None
-    return isinstance(error, ClientDisconnected)
+        return error.split(ConnectionError)[1] is None
+    return isinstance(error, ConnectionError)

@@ -10,6 +10,7 @@ import structlog
 from authn.identity import Authenticator
 from gateway.swift import auth, cors, crossdomain, info, routes, tempurl
 from gateway.swift.config import Config
+from gateway.swift.downloads import Downloads
 from gateway.swift.errors import PLAIN, RefusedError, cause, refusal
 from gateway.swift.owned_claims import Claims
 from gateway.swift.request import Receive, Request, Scope, Send
@@ -42,6 +43,7 @@ class SwiftApp:
         self._service = Service(
             store=VersionedStore(store, clock, claims.gone),
             claims=claims,
+            downloads=Downloads(config.download_bytes),
             config=config,
             limits=config.limits,
             clock=clock,

@@ -24,7 +24,7 @@ from gateway.swift.errors import Fields, IncompleteError, RefusedError, bad_requ
 from gateway.swift.paths import account_header, path_header
 from gateway.swift.request import Request, is_true
 from gateway.swift.service import Service
-from gateway.swift.view import MANIFEST, STATIC, PlainView, View, whole
+from gateway.swift.view import MANIFEST, STATIC, PlainView, View, pour, whole
 from store.core.limits import INLINE_BYTES_MAX
 from store.objects.interface import OpenObject
 from store.objects.model import ALWAYS, Condition, Container, ObjectHead, ObjectInfo
@@ -170,7 +170,7 @@ async def _write(
     async with service.store.upload(container, request.object, stop - start) as upload:
         data = view.opened.data if isinstance(view, PlainView) and stop - start == view.size else None
         if data is None or not await upload.share(data):
-            await view.pour(start, stop, upload.write)
+            await view.pour(start, stop, upload.write, pour)
         written, _etag = await upload.digest()
         if written != stop - start:
             raise IncompleteError(f"{written} of {stop - start} bytes could be copied")

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from gateway.swift.errors import Fields, RefusedError, SegmentError
 from gateway.swift.request import Request
 from gateway.swift.service import Service
-from gateway.swift.view import MANIFEST, Sink, pour
+from gateway.swift.view import MANIFEST, Pour, Sink
 from store.core.errors import NotFoundError
 from store.objects.interface import Buffer
 from store.objects.model import Container, ListingQuery, ObjectEntry, ObjectInfo
@@ -47,7 +47,7 @@ class DloView:
     several: bool = False
     extra: Fields = field(default_factory=list)
 
-    async def pour(self, start: int, stop: int, sink: Sink) -> None:
+    async def pour(self, start: int, stop: int, sink: Sink, how: Pour) -> None:
         store = self.service.store
         segments, at = self.segments, 0
         while segments:
@@ -59,7 +59,7 @@ class DloView:
                         async with store.open(self.container, segment.name) as opened:
                             if opened.info.etag != segment.etag:
                                 raise SegmentError(f"segment {segment.name!r} changed while it was read")
-                            await pour(opened, first, last, sink)
+                            await how(opened, first, last, sink)
                     except NotFoundError:
                         raise SegmentError(f"segment {segment.name!r} is gone") from None
             if at >= stop or len(segments) < self.query.limit:

@@ -96,7 +96,7 @@ async def _answer(service: Service, request: Request, info: ObjectInfo, view: Vi
             return
     size = view.size
     if isinstance(view, slo_read.SloView) and view.part is not None:
-        await _part(request, answer, view)
+        await _part(service, request, answer, view)
         return
     asked = headers.get(b"range")
     if asked is not None and request.method == "GET":
@@ -116,7 +116,7 @@ async def _answer(service: Service, request: Request, info: ObjectInfo, view: Vi
         await request.respond(200, answer, inline)
         return
     request.begin(200, answer, size)
-    await view.pour(0, size, request.push)
+    await view.pour(0, size, request.push, service.downloads.pour)
     await request.end()
 
 
@@ -129,7 +129,7 @@ async def _ranges(
     elif size == 0:
         await request.respond(200, answer)
     elif len(fitted) == 1:
-        await _one_range(request, answer, view, size, *fitted[0])
+        await _one_range(service, request, answer, view, size, *fitted[0])
     else:
         await _many_ranges(service, request, answer, view, size, fitted)
 
@@ -141,14 +141,16 @@ async def _unsatisfiable(request: Request, answer: Fields, size: int, page: byte
     await request.respond(416, answer, b"" if request.method == "HEAD" else body)
 
 
-async def _one_range(request: Request, answer: Fields, view: View, size: int, start: int, stop: int) -> None:
+async def _one_range(
+    service: Service, request: Request, answer: Fields, view: View, size: int, start: int, stop: int
+) -> None:
     answer.append((b"content-range", ranges.content_range(start, stop, size)))
     inline = view.inline
     if inline is not None:
         await request.respond(206, answer, inline[start:stop])
         return
     request.begin(206, answer, stop - start)
-    await view.pour(start, stop, request.push)
+    await view.pour(start, stop, request.push, service.downloads.pour)
     await request.end()
 
 
@@ -172,13 +174,13 @@ async def _many_ranges(
 
     for start, stop in fitted:
         before += frame.head(start, stop)
-        await view.pour(start, stop, push)
+        await view.pour(start, stop, push, service.downloads.pour)
         before += b"\r\n"
     await request.push(before + frame.tail)
     await request.end()
 
 
-async def _part(request: Request, answer: Fields, view: slo_read.SloView) -> None:
+async def _part(service: Service, request: Request, answer: Fields, view: slo_read.SloView) -> None:
     """One segment of a static large object, by its number."""
     number, size = view.part or 1, view.size
     answer.append((b"x-parts-count", b"%d" % len(view.segments)))
@@ -190,4 +192,4 @@ async def _part(request: Request, answer: Fields, view: slo_read.SloView) -> Non
         answer.append((b"content-range", ranges.content_range(start, stop, size)))
         await request.respond(206, answer, length=stop - start)
         return
-    await _one_range(request, answer, view, size, start, stop)
+    await _one_range(service, request, answer, view, size, start, stop)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gateway.swift import account_acl, etag_quoter
 from gateway.swift.auth import User
 from gateway.swift.config import Config, Limits
+from gateway.swift.downloads import Downloads
 from gateway.swift.errors import RefusedError
 from gateway.swift.owned_claims import Claims
 from gateway.swift.request import Request
@@ -26,6 +27,7 @@ class Service:
 
     store: VersionedStore
     claims: Claims
+    downloads: Downloads
     config: Config
     limits: Limits
     clock: Clock

@@ -7,7 +7,7 @@ from gateway.swift.errors import Fields, RefusedError, SegmentError, bad_request
 from gateway.swift.request import Request
 from gateway.swift.service import Service
 from gateway.swift.slo_manifest import Segment
-from gateway.swift.view import SLO_ETAG, SLO_SIZE, STATIC, BytesView, PlainView, Sink, View, pour, whole
+from gateway.swift.view import SLO_ETAG, SLO_SIZE, STATIC, BytesView, PlainView, Pour, Sink, View, whole
 from store.core.errors import NotFoundError
 from store.objects.interface import Buffer, OpenObject
 from store.objects.model import Container, ObjectInfo
@@ -86,10 +86,10 @@ class SloView:
         start = sum(segment.length for segment in self.segments[: number - 1])
         return start, start + self.segments[number - 1].length
 
-    async def pour(self, start: int, stop: int, sink: Sink) -> None:
-        await self._pour(self.segments, start, stop, sink, 1)
+    async def pour(self, start: int, stop: int, sink: Sink, how: Pour) -> None:
+        await self._pour(self.segments, start, stop, sink, how, 1)
 
-    async def _pour(self, segments: list[Segment], start: int, stop: int, sink: Sink, depth: int) -> None:
+    async def _pour(self, segments: list[Segment], start: int, stop: int, sink: Sink, how: Pour, depth: int) -> None:
         at = 0
         for segment in segments:
             first, last = max(start - at, 0), min(stop - at, segment.length)
@@ -101,15 +101,14 @@ class SloView:
             if segment.data is not None:
                 await sink(segment.data[first:last])
             elif segment.sub:
-                await self._pour(
-                    await self._sub(segment, depth), segment.first + first, segment.first + last, sink, depth + 1
-                )
+                inner = await self._sub(segment, depth)
+                await self._pour(inner, segment.first + first, segment.first + last, sink, how, depth + 1)
             else:
                 container = await self._container(segment.container)
                 try:
                     async with symlink.opening(self._service, self._request, container, segment.object) as opened:
                         _same(segment, opened.info)
-                        await pour(opened, segment.first + first, segment.first + last, sink)
+                        await how(opened, segment.first + first, segment.first + last, sink)
                 except NotFoundError:
                     raise SegmentError(f"segment {segment.object!r} is gone") from None
 

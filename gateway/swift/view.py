@@ -16,6 +16,8 @@ from store.objects.model import ObjectInfo
 
 T = TypeVar("T")
 Sink = Callable[[Buffer], Awaitable[None]]
+Pour = Callable[[OpenObject, int, int, Sink], Awaitable[None]]
+"""Gives the bytes [start, stop) of an open object to a sink: `pour`, or with a bound for all downloads together."""
 
 MANIFEST = "x-object-manifest"
 STATIC = "x-static-large-object"
@@ -73,7 +75,7 @@ class View(Protocol):
         """Whether one answer may have several ranges; else such a request is answered with the whole."""
         ...
 
-    async def pour(self, start: int, stop: int, sink: Sink) -> None:
+    async def pour(self, start: int, stop: int, sink: Sink, how: Pour) -> None:
         """Give the bytes [start, stop) to `sink`, piece by piece, each before the next is read.
 
         Raises SegmentError where a manifest's segments are not what it says.
@@ -103,8 +105,8 @@ class PlainView:
     def inline(self) -> Buffer | None:
         return self.opened.inline
 
-    async def pour(self, start: int, stop: int, sink: Sink) -> None:
-        await pour(self.opened, start, stop, sink)
+    async def pour(self, start: int, stop: int, sink: Sink, how: Pour) -> None:
+        await how(self.opened, start, stop, sink)
 
 
 class BytesView:
@@ -129,7 +131,7 @@ class BytesView:
     def inline(self) -> Buffer | None:
         return self.data
 
-    async def pour(self, start: int, stop: int, sink: Sink) -> None:
+    async def pour(self, start: int, stop: int, sink: Sink, how: Pour) -> None:
         await sink(self.data[start:stop])
 
 
