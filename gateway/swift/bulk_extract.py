@@ -28,6 +28,7 @@ MEMBERS_A_TURN = 32
 
 _TYPES = frozenset({"SCHILY.xattr.user.mime_type", "LIBARCHIVE.xattr.user.mime_type"})
 _METADATA = ("SCHILY.xattr.user.meta.", "LIBARCHIVE.xattr.user.meta.")
+_SPARSE = ("GNU.sparse.", "SCHILY.realsize", "SUN.holesdata")
 _KEPT = (b"x-delete-at", b"x-delete-after")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -119,11 +120,7 @@ class _Extraction:
             return "412 Precondition Failed"
         if member.size > self._service.limits.max_file_size:
             return "413 Request Entity Too Large"
-        # Sparse members would need their holes filled in. PAX says so in extended heads, of a member that looks plain.
-        sparse = member.type == tarfile.GNUTYPE_SPARSE or any(
-            key.startswith("GNU.sparse.") for key in member.pax_headers
-        )
-        return "400 Bad Request" if sparse else None
+        return "400 Bad Request" if _is_sparse(member) else None
 
     async def _container(self, name: str) -> tuple[str, str] | None:
         """Make the container where it is missing. What went wrong, which need not matter to whoever may write there."""
@@ -140,6 +137,12 @@ class _Extraction:
             raise RefusedError(401)
         self._seen[name] = None if 200 <= reply.status < 300 else (name, reply.line)
         return self._seen[name]
+
+
+def _is_sparse(member: tarfile.TarInfo) -> bool:
+    """Whether the holes of a member are not packed, and would have to be filled in: GNU tar's own form, or one of those
+    that say so in an extended head (under which the member looks like any other)."""
+    return member.type == tarfile.GNUTYPE_SPARSE or any(key.startswith(_SPARSE) for key in member.pax_headers)
 
 
 def _describe(pax: Mapping[str, str], headers: dict[bytes, bytes]) -> bool:

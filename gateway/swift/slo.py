@@ -15,6 +15,7 @@ from gateway.swift import (
     object_put,
     quotas,
     ranges,
+    slo_depth,
     slo_manifest,
     slo_owned,
     slo_read,
@@ -30,8 +31,9 @@ from gateway.swift.owned_claims import Seen
 from gateway.swift.owned_marks import LISTED_OWNS, OWNS
 from gateway.swift.request import Request, is_true
 from gateway.swift.service import Service
+from gateway.swift.slo_depth import DEPTH_MAX
 from gateway.swift.slo_manifest import ManifestError, TooManyError, Wanted
-from gateway.swift.view import LINK_TARGET, SLO_ETAG, SLO_SIZE, STATIC
+from gateway.swift.view import LINK_TARGET, SLO_DEPTH, SLO_ETAG, SLO_SIZE, STATIC
 from store.core.errors import CallerError
 from store.objects.model import ALWAYS, Condition, Container, ObjectHead, ObjectInfo
 
@@ -45,12 +47,13 @@ _ENTRIES_PER_SEGMENT = 10
 @dataclass(slots=True)
 class _Looked:
     """What was found of a manifest's segments: the entries to keep and their total size, and what is wrong with them.
-    `owned` are those that the manifest is to own, each once."""
+    `owned` are those that the manifest is to own, each once; `depth` counts the manifests within each other."""
 
     entries: list[dict[str, Any]] = field(default_factory=list)
     total: int = 0
     problems: list[Problem] = field(default_factory=list)
     owned: list[Seen] | None = None
+    depth: int = 1
 
 
 async def put(service: Service, request: Request) -> None:
@@ -126,15 +129,20 @@ async def put_manifest(
 async def _look(service: Service, request: Request, wanted: list[Wanted], *, owning: bool) -> _Looked:
     found: dict[str, Seen | str] = {}
     paths = iter({segment.path: None for segment in wanted if segment.data is None})
+    looked = _Looked()
 
     async def look() -> None:
         for path in paths:
-            found[path] = await _head(service, request, path, owning=owning)
+            seen = found[path] = await _head(service, request, path, owning=owning)
+            if isinstance(seen, Seen) and STATIC in seen.info.head.headers:
+                levels = 1 + await slo_depth.levels(service, request, seen.container, seen.info)
+                looked.depth = max(looked.depth, levels)
+                if levels > DEPTH_MAX:
+                    found[path] = f"Nested too deeply: at most {DEPTH_MAX} manifests can be within each other"
 
     async with trio.open_nursery() as nursery:
         for _ in range(min(_LOOKERS, len(wanted))):
             nursery.start_soon(look)
-    looked = _Looked()
     for index, segment in enumerate(wanted):
         if segment.data is not None:
             looked.entries.append({"data": base64.b64encode(segment.data).decode()})
@@ -215,7 +223,7 @@ async def _keep(
     if wanted and wanted != etag:
         raise RefusedError(422)
     kept = json.dumps(looked.entries).encode()
-    notes = {STATIC: "True", SLO_ETAG: etag, SLO_SIZE: str(looked.total)}
+    notes = {STATIC: "True", SLO_ETAG: etag, SLO_SIZE: str(looked.total), SLO_DEPTH: str(looked.depth)}
     head = ObjectHead(
         head.content_type,
         {**head.headers, **notes},

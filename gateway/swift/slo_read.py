@@ -6,14 +6,12 @@ from gateway.swift import slo_manifest, slo_owned, symlink
 from gateway.swift.errors import Fields, RefusedError, SegmentError, bad_request
 from gateway.swift.request import Request
 from gateway.swift.service import Service
+from gateway.swift.slo_depth import DEPTH_MAX
 from gateway.swift.slo_manifest import Segment
 from gateway.swift.view import SLO_ETAG, SLO_SIZE, STATIC, BytesView, PlainView, Pour, Sink, View, whole
 from store.core.errors import NotFoundError
 from store.objects.interface import Buffer, OpenObject
 from store.objects.model import Container, ObjectInfo
-
-DEPTH_MAX = 10
-"""Manifests within manifests; a loop of them ends here."""
 
 
 def described(info: ObjectInfo) -> tuple[int, str]:

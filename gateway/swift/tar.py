@@ -22,6 +22,9 @@ PIECE = 64 * 1024
 PACKED_SLICE = 4 * 1024
 """Packed bytes that are taken at a time: of many empty streams in a row each copies what is left of its slice."""
 
+_HOLES_GO_ON, _MORE_GO_ON = 482, 504
+"""Where the head of a sparse member, and each block of the list behind it, says whether another block follows."""
+
 
 class TarError(ValueError):
     """What came is no archive."""
@@ -108,6 +111,8 @@ class TarReader:
                 raise StopAsyncIteration
             member = self._head(block)
             self._any = True
+            if member.type == tarfile.GNUTYPE_SPARSE:
+                await self._skip_holes(block[_HOLES_GO_ON])
             if member.type in (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
                 extended |= _pax(await self._whole(member.size, room))
                 room -= member.size
@@ -121,6 +126,11 @@ class TarReader:
                     extended["path"] = text
             else:
                 return self._member(member, {**self._global, **extended})
+
+    async def _skip_holes(self, more: int) -> None:
+        """Past the list of holes that goes on behind the head of a sparse member, outside its stated size."""
+        while more:
+            more = (await self._take(BLOCK))[_MORE_GO_ON]
 
     def _head(self, block: bytes) -> tarfile.TarInfo:
         try:

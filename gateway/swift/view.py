@@ -21,8 +21,9 @@ Pour = Callable[[OpenObject, int, int, Sink], Awaitable[None]]
 
 MANIFEST = "x-object-manifest"
 STATIC = "x-static-large-object"
-SLO_ETAG, SLO_SIZE = ".slo-etag", ".slo-size"
-"""Notes kept with a static large object: etag and size of the whole, so that HEAD reads no manifest."""
+SLO_ETAG, SLO_SIZE, SLO_DEPTH = ".slo-etag", ".slo-size", ".slo-depth"
+"""Notes kept with a static large object: etag and size of the whole, so that HEAD reads no manifest, and how many
+manifests there are within each other, this one counted."""
 
 LINK_TARGET, LINK_ACCOUNT, LINK_ETAG, LINK_BYTES = ".link-target", ".link-account", ".link-etag", ".link-bytes"
 """Notes of a symlink: what it names, in which account if another, and etag and size where it vouches for them."""

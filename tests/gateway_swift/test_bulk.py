@@ -138,6 +138,32 @@ async def test_refusals(client: Client) -> None:
     assert report["Number Files Created"] == 0
 
 
+SPARSE_KEYS = ("GNU.sparse.major", "GNU.sparse.numblocks", "SCHILY.realsize", "SUN.holesdata")
+
+
+@pytest.mark.parametrize("key", SPARSE_KEYS)
+async def test_sparse_members_are_refused_however_they_say_so(client: Client, key: str) -> None:
+    """Under an extended head a sparse member looks like any other; its bytes are those between the holes."""
+    body = archive({"c/holes": b"packed", "c/plain": b"plain"}, pax={"c/holes": {key: "1"}})
+    report = await extract(client, body)
+    assert (report["Errors"], report["Number Files Created"]) == ([["c/holes", "400 Bad Request"]], 1)
+    assert (await client("GET", "c")).body == b"plain\n"
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 3])
+async def test_a_long_list_of_holes_is_passed_over(client: Client, blocks: int) -> None:
+    """It lies between head and content, and is not in the size that the head states."""
+    head = bytearray(archive({"c/holes": b"packed"}, kind=tarfile.GNU_FORMAT)[:512])
+    head[156:157] = tarfile.GNUTYPE_SPARSE
+    head[482] = blocks > 0
+    head[148:156] = b"        "
+    head[148:156] = b"%06o\0 " % sum(head)
+    lists = b"".join(bytes(504) + bytes([number < blocks]) + bytes(7) for number in range(1, blocks + 1))
+    body = bytes(head) + lists + b"packed".ljust(512, b"\0") + archive({"c/plain": b"plain"})
+    report = await extract(client, body)
+    assert (report["Errors"], report["Number Files Created"]) == ([["c/holes", "400 Bad Request"]], 1)
+
+
 @pytest.mark.parametrize("kind", ["application/xml", "application/json", "text/plain"])
 async def test_a_long_answer_begins_before_its_end(
     client: Client, kind: str, monkeypatch: pytest.MonkeyPatch, autojump_clock: object

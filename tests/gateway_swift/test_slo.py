@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gateway.swift import Config, Limits
+from gateway.swift.view import SLO_DEPTH
 from store.core.errors import FullError
-from tests.gateway_swift.client import Answer, Client
+from store.objects.model import ObjectHead, ObjectInfo
+from tests.gateway_swift.client import HOME, Answer, Client
 
 A, B, C = b"a" * 100, b"b" * 200_000, b"c" * 7
 PUT, GET, RAW = (
@@ -141,12 +144,36 @@ async def test_manifests_within(ready: Client) -> None:
     assert (await ready("GET", "c/n", {"Range": "bytes=-20"})).body == expected[-20:]
     assert (await ready("GET", "c/n", query=GET)).json()[0]["sub_slo"] is True
     deep = "c/n"
-    for depth in range(9):
+    for depth in range(8):
         size = int((await ready("HEAD", deep))["content-length"])
         assert (await put(ready, f"c/deep{depth}", [{"path": deep, "size_bytes": size}])).status == 201
         deep = f"c/deep{depth}"
     assert (await ready("GET", "c/deep7")).body == expected
-    assert (await ready("GET", "c/deep8")).status == 409
+    refused = await put(ready, "c/deep8", [{"path": deep}])
+    assert refused.status == 400
+    assert b"c/deep7, Nested too deeply: at most 10 manifests can be within each other" in refused.body
+    assert (await ready("HEAD", "c/deep8")).status == 404
+
+
+async def test_manifests_that_do_not_say_how_deep_they_are(ready: Client) -> None:
+    """Those kept before the depth was noted are looked through."""
+    depths = [path := "c/m"]
+    for depth in range(9):
+        assert (await put(ready, f"c/deep{depth}", [{"path": path}, entry("segs/a", A)])).status == 201
+        depths.append(path := f"c/deep{depth}")
+    held = await ready.store.container(HOME, "c")
+    for name in depths:
+
+        def without(info: ObjectInfo) -> ObjectHead:
+            headers = {name: value for name, value in info.head.headers.items() if name != SLO_DEPTH}
+            return replace(info.head, headers=headers)
+
+        await ready.store.update(held, name.removeprefix("c/"), without)
+    assert (await put(ready, "c/deeper", [{"path": "c/deep7"}])).status == 201
+    refused = await put(ready, "c/too-deep", [{"path": "c/deep8"}])
+    assert (refused.status, b"Nested too deeply" in refused.body) == (400, True)
+    await ready("DELETE", "c/deep0")
+    assert (await put(ready, "c/too-deep", [{"path": "c/deep8"}])).status == 201  # and is not to be read anyhow
 
 
 async def test_mistakes_are_listed(ready: Client) -> None:
@@ -341,10 +368,10 @@ async def test_a_removal_of_too_much_removes_nothing() -> None:
     client = Client(Config(limits=Limits(max_manifest_segments=2)))
     await client.fill("c", ["a"], b"x")
     path = "c/a"
-    for depth in range(12):
+    for depth in range(10):
         assert (await put(client, f"c/m{depth}", [{"path": path}, {"path": "c/a"}])).status == 201
         path = f"c/m{depth}"
-    assert (await client("DELETE", "c/m11", query={"multipart-manifest": "delete"})).status == 400
+    assert (await client("DELETE", "c/m9", query={"multipart-manifest": "delete"})).status == 400
     assert (await client("HEAD", "c/a")).status == 200
     answer = await client("DELETE", "c/m8", query={"multipart-manifest": "delete"})
     assert b"Number Deleted: 10\n" in answer.body

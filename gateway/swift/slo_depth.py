@@ -1,0 +1,69 @@
+"""How deep manifests lie within manifests: known before one is kept, so that none is kept that could not be read."""
+
+from __future__ import annotations
+
+import trio
+
+from gateway.swift import slo_manifest, symlink
+from gateway.swift.errors import RefusedError
+from gateway.swift.request import Request
+from gateway.swift.service import Service
+from gateway.swift.view import SLO_DEPTH, STATIC, whole
+from store.core.errors import NotFoundError
+from store.objects.interface import OpenObject
+from store.objects.model import Container, ObjectInfo
+
+DEPTH_MAX = 10
+"""Manifests within manifests, the outermost counted; a loop of them ends here."""
+
+WALK_MAX = 1000
+"""Manifests that are read to learn how deep one is that does not say so itself."""
+
+
+def noted(info: ObjectInfo) -> int:
+    """How many levels a manifest says that there are from it on; 0 where it does not, as in those kept before."""
+    return int(info.head.headers.get(SLO_DEPTH, 0))
+
+
+async def levels(service: Service, request: Request, container: Container, info: ObjectInfo) -> int:
+    """How many levels of manifests there are from this one on, itself counted; over DEPTH_MAX where it is too deep, or
+    too much to look through."""
+    return noted(info) or await _Walk(service, request).levels(container, info.name, 1)
+
+
+class _Walk:
+    """Through manifests that do not say how deep they are."""
+
+    def __init__(self, service: Service, request: Request) -> None:
+        self._service = service
+        self._request = request
+        self._known: dict[tuple[str, str], int] = {}
+        self._read = 0
+
+    async def levels(self, container: Container, name: str, depth: int) -> int:
+        key = container.name, name
+        if key not in self._known:
+            self._read += 1
+            if depth > DEPTH_MAX or self._read > WALK_MAX:
+                return DEPTH_MAX + 1
+            await trio.lowlevel.checkpoint()
+            try:
+                async with symlink.opening(self._service, self._request, container, name) as opened:
+                    self._known[key] = await self._within(container, opened, depth)
+            except (NotFoundError, RefusedError):
+                return 1  # it cannot be read, and so is no deeper
+        return self._known[key]
+
+    async def _within(self, container: Container, opened: OpenObject, depth: int) -> int:
+        if STATIC not in opened.info.head.headers:
+            return 0
+        if said := noted(opened.info):
+            return said
+        deepest = 0
+        for segment in slo_manifest.load(await whole(opened)):
+            if segment.sub:
+                held = await self._service.container(
+                    self._request, reading=True, account=container.account, name=segment.container
+                )
+                deepest = max(deepest, await self.levels(held, segment.object, depth + 1))
+        return 1 + deepest
