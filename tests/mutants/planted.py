@@ -195,6 +195,13 @@ OBJECTS: Final = [
 
 REPLICATOR: Final = [
     planted(
+        "a layout that retires before the data of a leaving device have moved",
+        "store/replicator/rebalance.py",
+        "if not (data.left and self._leaving()):",
+        "if True:",
+        "tests/replicator/test_layout_changes.py",
+    ),
+    planted(
         "data dropped that are being read",
         "store/replicator/collect.py",
         "        if note.data_id in self._store.pins:",
