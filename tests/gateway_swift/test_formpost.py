@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.swift.formpost import PARTS_MAX
 from gateway.swift.multipart import FormReader, MultipartError, parameters
+from gateway.swift.request import Request
 from tests.gateway_swift.client import HOME, Answer, Client
 
 BOUNDARY = "----WebKitFormBoundaryNcxTqxSlX7t4TDkR"
@@ -184,3 +186,21 @@ def test_parameters() -> None:
 def test_a_header_that_fits_nothing_is_given_up_at_once() -> None:
     """Were the blanks tried in every way, this would not end before the test's time is up."""
     assert parameters(b"form-data; a=b; c=" + b" " * 1_000_000 + b'"') == ("form-data", {"a": "b"})
+
+
+async def test_a_form_that_no_key_could_have_signed_is_not_read(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(_self: Request) -> None:
+        pytest.fail("it was read, although nobody can have signed it")
+
+    await client("PUT", "c")
+    monkeypatch.setattr(Request, "pieces", read)
+    assert (await send(client, signed())).status == 401
+
+
+async def test_parts_of_a_form_are_bounded(ready: Client) -> None:
+    many = {f"field{number}": "" for number in range(PARTS_MAX + 1)}
+    answer = await send(ready, many | signed())
+    assert answer.status == 400
+    assert (await ready("GET", "c")).body == b""
