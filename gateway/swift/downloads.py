@@ -13,12 +13,15 @@ from typing import Final
 
 import trio
 
-from gateway.swift.view import Sink, closing
+from gateway.swift.view import Sink, closing, pour
 from store.core.limits import BLOCK_BYTES, CHECK_BYTES
 from store.objects.interface import OpenObject
 
-PATIENCE: Final = 10.0
+PATIENCE: Final = 5.0
 """Seconds in which a client takes at least one small piece, where others wait for the memory."""
+
+_TICK: Final = 0.1
+"""So much later than it could be: a wait that ends a rounding error too early would be begun again at once."""
 
 
 class CutOffError(ConnectionError):
@@ -39,20 +42,13 @@ class Downloads:
         """Give the bytes [start, stop) of an object to `sink`. Raises CutOffError."""
         while start < stop:
             if self._blocks_left:
-                start = await self._pour_block(opened, start, stop, sink)
-            else:
-                start = await self._pour_small(opened, start, stop, sink)
-
-    async def _pour_block(self, opened: OpenObject, start: int, stop: int, sink: Sink) -> int:
-        end = min(stop, (start // BLOCK_BYTES + 1) * BLOCK_BYTES)
-        self._blocks_left -= 1
-        try:
-            async with closing(opened.read(start, end)) as pieces:
-                async for piece in pieces:
-                    await sink(piece)
-        finally:
-            self._blocks_left += 1
-        return end
+                self._blocks_left -= 1
+                try:
+                    await pour(opened, start, stop, sink)
+                finally:
+                    self._blocks_left += 1
+                return
+            start = await self._pour_small(opened, start, stop, sink)
 
     async def _pour_small(self, opened: OpenObject, start: int, stop: int, sink: Sink) -> int:
         end = min(stop, (start // CHECK_BYTES + 1) * CHECK_BYTES)
@@ -87,7 +83,7 @@ class Downloads:
         due = trio.current_time() - PATIENCE
         for small in list(islice(self._offered, self._waiting)):
             if small.since > due:
-                return small.since - due
+                return small.since - due + _TICK
             if self._leaving == self._waiting:
                 break
             del self._offered[small]

@@ -204,3 +204,16 @@ async def test_every_kind_of_download_counts(autojump_clock: MockClock, kind: st
         assert broken
         assert (await client("GET", f"c/{name}")).body == data
         nursery.cancel_scope.cancel()
+
+
+async def test_a_crowd_that_came_bit_by_bit_makes_room(autojump_clock: MockClock) -> None:
+    downloads = Downloads(ROOM)
+    async with trio.open_nursery() as nursery:
+        crowd = Crowd(downloads, nursery)
+        for _ in range(40):
+            crowd.ask(2)
+            await trio.sleep(0.05)
+        begun = trio.current_time()
+        assert (await read(downloads))[0] == WHOLE
+        assert trio.current_time() < begun + 2 * PATIENCE
+        nursery.cancel_scope.cancel()
