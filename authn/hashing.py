@@ -1,4 +1,4 @@
-"""Passwords under a memory-hard hash, worked out in threads, few at a time."""
+"""Passwords under a memory-hard hash, worked out in threads, few at a time, and everybody in their fair turn."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from typing import Final
 import argon2
 import trio
 
-from store.core.errors import BusyError, InvalidError
+from authn.fair_line import Asker, FairLine
+from store.core.errors import InvalidError
 
 PASSWORD_CHARACTERS_MAX: Final = 4096
 
 WAITING_MAX: Final = 64
-"""Callers in line for a hash; at the usual cost and two at once, the last of them waits under two seconds."""
+"""Strangers in line for a hash, and familiar ones in theirs; at the usual cost and two at once, the last of a line has
+waited under two seconds, with both lines full under seven."""
+
+OURSELVES: Final = Asker("", "", familiar=True)
+"""Who has shown who they are before, and is to have a new hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +35,28 @@ CHEAP: Final = HashCost(memory_kib=8, passes=1)
 
 
 class PasswordHasher:
-    """Argon2id. Memory is bounded by `at_once` hashes, time by a line that is not let grow."""
+    """Argon2id. Memory is bounded by `at_once` hashes, time by a line that is not let grow.
+
+    Whoever verifies has a turn of `line` for it, so that what is known of them can be looked at again when it comes.
+    """
 
     def __init__(self, cost: HashCost | None = None) -> None:
         cost = cost or HashCost()
         self._argon2 = argon2.PasswordHasher(time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=1)
         self._limiter = trio.CapacityLimiter(cost.at_once)
+        self.line = FairLine(cost.at_once, WAITING_MAX)
         # Verified in place of a user's who does not exist or has no password, so that the answer takes as long.
         self._nobody = self._argon2.hash("nobody")
 
     async def hash(self, password: str) -> str:
-        """The hash to store, with its parameters and salt in it. Raises InvalidError for what is no password."""
+        """The hash to store, with its parameters and salt in it. Raises InvalidError for what is no password, BusyError
+        where many wait."""
         check_password(password)
-        self._require_room()
-        return await trio.to_thread.run_sync(self._argon2.hash, password, limiter=self._limiter)
+        async with self.line.turn(OURSELVES):
+            return await trio.to_thread.run_sync(self._argon2.hash, password, limiter=self._limiter)
 
     async def verify(self, hashed: str, password: str) -> bool:
-        """Whether it is the password; never with an empty `hashed`, but no sooner. Raises BusyError when many wait."""
-        self._require_room()
+        """Whether it is the password; never with an empty `hashed`, but no sooner."""
         same = await trio.to_thread.run_sync(self._verify, hashed or self._nobody, password, limiter=self._limiter)
         return same and bool(hashed)
 
@@ -60,10 +69,6 @@ class PasswordHasher:
             return self._argon2.verify(hashed, password)
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError, UnicodeEncodeError):
             return False
-
-    def _require_room(self) -> None:
-        if self._limiter.statistics().tasks_waiting >= WAITING_MAX:
-            raise BusyError("too many logins at once")
 
 
 def check_password(password: str) -> None:

@@ -7,13 +7,17 @@ from dataclasses import replace
 from authn import keys
 from authn.directory import Directory, Step
 from authn.errors import UnauthorizedError
+from authn.fair_line import Asker
 from authn.hashing import PasswordHasher
 from authn.records import DEFAULT_DOMAIN, USER, User
-from authn.throttle import Throttle
+from authn.throttle import Place, Throttle
 from authn.view import View
 from store.core.clock import Clock
 from store.core.errors import ConflictError
 from store.registry import Compare, Put
+
+_NAME_CHARACTERS = 300
+"""Of a name that is remembered; no user's is as long."""
 
 
 class Login:
@@ -24,31 +28,38 @@ class Login:
         self._hasher = hasher
         self._throttle = Throttle(clock)
 
-    async def by_name(self, name: str, password: str, domain_id: str = DEFAULT_DOMAIN) -> User:
-        """The user. Raises UnauthorizedError."""
+    async def by_name(self, name: str, password: str, domain_id: str = DEFAULT_DOMAIN, *, address: str = "") -> User:
+        """The user. `address` is where they ask from. Raises UnauthorizedError, BusyError."""
         user = self._directory.view.users.named((domain_id, name))
-        return await self._verify(user, user.id if user else f"{domain_id}/{name}", password)
+        return await self._verify(user, user.id if user else f"{domain_id}/{name}", password, address)
 
-    async def by_id(self, user_id: str, password: str) -> User:
-        """The user. Raises UnauthorizedError."""
-        return await self._verify(self._directory.view.users.get(user_id), user_id, password)
+    async def by_id(self, user_id: str, password: str, *, address: str = "") -> User:
+        """The user. Raises UnauthorizedError, BusyError."""
+        return await self._verify(self._directory.view.users.get(user_id), user_id, password, address)
 
-    async def _verify(self, user: User | None, name: str, password: str) -> User:
-        if not self._throttle.admits(name):
-            raise UnauthorizedError
-        hashed = user.password_hash if user else ""
-        same = await self._hasher.verify(hashed, password)
+    async def _verify(self, user: User | None, name: str, password: str, address: str) -> User:
+        place = Place(address, name[:_NAME_CHARACTERS])
+        asker = Asker(*place, familiar=self._throttle.is_familiar(place))
+        self._require_admitted(place)
+        async with self._hasher.line.turn(asker):
+            self._require_admitted(place)  # others have failed meanwhile
+            hashed = user.password_hash if user else ""
+            same = await self._hasher.verify(hashed, password)
         # Much may have happened while the hash was worked out.
         present = self._directory.view.users.get(user.id) if user else None
         if not same or present is None or present.password_hash != hashed:
-            self._throttle.failed(name)
+            self._throttle.failed(place)
             raise UnauthorizedError
         if not present.enabled or not self._directory.view.domain_enabled(present.domain_id):
             raise UnauthorizedError
-        self._throttle.succeeded(name)
+        self._throttle.succeeded(place)
         if self._hasher.is_outdated(hashed):
             await self._rehash(present, password)
         return present
+
+    def _require_admitted(self, place: Place) -> None:
+        if not self._throttle.admits(place):
+            raise UnauthorizedError
 
     async def _rehash(self, user: User, password: str) -> None:
         """Store the password at today's cost; tokens stay good, since the password is the same."""

@@ -1,7 +1,8 @@
-"""The scheme and host that a client asked, for links back. X-Forwarded headers are not believed: anybody sends them."""
+"""Where a request comes from and what host it asked. X-Forwarded headers are not believed: anybody sends them."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import MutableMapping
 from typing import Any, Final
@@ -10,7 +11,7 @@ _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?
 
 
 def origin(scope: MutableMapping[str, Any]) -> str:
-    """Such as `http://cloud.example:8080`."""
+    """The scheme and host that a client asked, for links back, such as `http://cloud.example:8080`."""
     scheme = "https" if scope.get("scheme") == "https" else "http"
     host = next((value for name, value in scope["headers"] if name == b"host"), b"")
     if _HOST.fullmatch(host):
@@ -19,3 +20,16 @@ def origin(scope: MutableMapping[str, Any]) -> str:
     if ":" in server:
         server = f"[{server}]"
     return f"{scheme}://{server}" if port is None else f"{scheme}://{server}:{port}"
+
+
+def address(scope: MutableMapping[str, Any]) -> str:
+    """Whose share a request is counted to: a client's address, of IPv6 the network of 64 bits that one client may have
+    all of; "" where there is none."""
+    client = scope.get("client")
+    try:
+        found = ipaddress.ip_address(client[0]) if client else None
+    except ValueError:
+        return ""
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(found.ipv4_mapped or ipaddress.ip_network((int(found) >> 64 << 64, 64)))
+    return str(found or "")

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import structlog
 
 from authn.errors import UnauthorizedError
-from authn.origin import origin
+from authn.origin import address, origin
 from authn.records import DEFAULT_DOMAIN
 from authn.service import IdentityService
 from store.core.errors import CallerError, RetryableError
@@ -96,7 +96,7 @@ class V1AuthApp:
         key = headers.get(b"x-auth-key") or headers.get(b"x-storage-pass") or b""
         project_name, _, user_name = user.decode("utf-8", "replace").partition(":")
         try:
-            token = await self._token(project_name, user_name, key.decode("utf-8", "replace"))
+            token = await self._token(project_name, user_name, key.decode("utf-8", "replace"), address(scope))
             identity = await self._service.identify(token)
             if identity is None:
                 raise UnauthorizedError
@@ -112,7 +112,7 @@ class V1AuthApp:
             (b"x-auth-token-expires", b"%d" % left),
         ]
 
-    async def _token(self, project_name: str, user_name: str, key: str) -> str:
+    async def _token(self, project_name: str, user_name: str, key: str, where: str) -> str:
         """A token, the one given out before where it is still good. Raises UnauthorizedError."""
         entry = self._remembered.entry(f"{project_name}:{user_name}", key)
         known = self._remembered.get(entry)
@@ -123,7 +123,7 @@ class V1AuthApp:
             if identity is not None and identity.expires_at - now_s > FRESH_SECONDS:
                 return known
             self._remembered.drop(entry)
-        user = await self._service.login.by_name(user_name, key)
+        user = await self._service.login.by_name(user_name, key, address=where)
         project = self._service.view.projects.named((DEFAULT_DOMAIN, project_name))
         if project is None:
             raise UnauthorizedError

@@ -97,9 +97,10 @@ async def _by_token(call: Call, token: Fields) -> Held:
 async def _by_password(call: Call, user: Fields) -> User:
     password = user.text("password")
     if "id" in user:
-        return await call.service.login.by_id(user.text("id"), password)
+        return await call.service.login.by_id(user.text("id"), password, address=call.address)
     domain = _domain(call.view, user.object("domain"))
-    return await call.service.login.by_name(user.text("name"), password, domain.id if domain else "")
+    name, domain_id = user.text("name"), domain.id if domain else ""
+    return await call.service.login.by_name(name, password, domain_id, address=call.address)
 
 
 def _scope(view: View, auth: Fields, user: User) -> Project | None:

@@ -7,7 +7,7 @@ from typing import Final
 from starlette.requests import ClientDisconnect, Request
 
 from authn.errors import ForbiddenError, UnauthorizedError
-from authn.origin import origin
+from authn.origin import address, origin
 from authn.service import IdentityService
 from authn.tokens import Held
 from authn.v3.answers import TooLargeError
@@ -29,6 +29,7 @@ class Call:
         self.service = service
         self.request = request
         self.origin = origin(request.scope)
+        self.address = address(request.scope)
         self.base = f"{self.origin}/identity/v3"
 
     @property

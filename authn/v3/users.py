@@ -126,6 +126,6 @@ async def change_password(call: Call) -> Response:
     """A new password for whoever knows the old one; that is the proof, so no token is asked for."""
     asked = (await call.body()).object("user")
     original, password = asked.text("original_password"), asked.text("password")
-    user = await call.service.login.by_id(call.path("user_id"), original)
+    user = await call.service.login.by_id(call.path("user_id"), original, address=call.address)
     await call.service.administration.update_user(user.id, password=password)
     return nothing()

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 import trio
 
-from authn import hashing
 from authn.errors import UnauthorizedError
 from authn.hashing import CHEAP, HashCost, PasswordHasher
 from authn.login import Login
-from authn.throttle import FREE_FAILURES, NAMES_MAX, WAIT_SECONDS_MAX, Throttle
+from authn.origin import address
+from authn.throttle import (
+    FREE_FAILURES,
+    FREE_FAILURES_EVERYWHERE,
+    PLACES_MAX,
+    SECONDS_EACH,
+    WAIT_SECONDS_MAX,
+    Place,
+    Throttle,
+)
 from store.core.errors import BusyError, InvalidError
 from tests.authn.conftest import PASSWORD, House
 from tests.twins.clock import ManualClock
@@ -69,40 +78,130 @@ async def test_guessing_is_slowed_and_the_owner_gets_in_again(house: House) -> N
     assert await login.by_name("ann", PASSWORD)
 
 
-def test_the_wait_grows_to_its_bound_and_names_are_bounded() -> None:
+async def test_whoever_guesses_keeps_out_nobody_but_themselves(house: House) -> None:
+    await house.user("ann")
+    login = house.service.login
+    for _ in range(FREE_FAILURES):
+        with pytest.raises(UnauthorizedError):
+            await login.by_name("ann", "guess", address="192.0.2.66")
+    with pytest.raises(UnauthorizedError):
+        await login.by_name("ann", PASSWORD, address="192.0.2.66")
+    assert await login.by_name("ann", PASSWORD, address="192.0.2.7")
+
+
+async def test_guesses_from_everywhere_keep_out_only_where_the_owner_was_never(house: House) -> None:
+    await house.user("ann")
+    login = house.service.login
+    assert await login.by_name("ann", PASSWORD, address="192.0.2.7")
+    for number in range(FREE_FAILURES_EVERYWHERE):
+        with pytest.raises(UnauthorizedError):
+            await login.by_name("ann", "guess", address=f"198.51.100.{number}")
+    with pytest.raises(UnauthorizedError):
+        await login.by_name("ann", PASSWORD, address="203.0.113.1")
+    assert await login.by_name("ann", PASSWORD, address="192.0.2.7")
+    house.clock.advance(SECONDS_EACH)
+    assert await login.by_name("ann", PASSWORD, address="203.0.113.1")
+
+
+async def test_guesses_that_wait_in_line_are_counted_before_their_turn(house: House) -> None:
+    await house.user("ann")
+    tried: list[str] = []
+
+    class Slow(PasswordHasher):
+        async def verify(self, hashed: str, password: str) -> bool:
+            tried.append(password)
+            await trio.lowlevel.checkpoint()
+            return False
+
+    login = Login(house.service.directory, Slow(CHEAP), house.clock)
+
+    async def guess(number: int) -> None:
+        with pytest.raises(UnauthorizedError):
+            await login.by_name("ann", str(number))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(60):
+            nursery.start_soon(guess, number)
+    assert len(tried) < FREE_FAILURES + CHEAP.at_once
+
+
+def test_the_wait_grows_to_its_bound_and_what_is_remembered_is_bounded() -> None:
     clock = ManualClock()
     throttle = Throttle(clock)
+    ann = Place("192.0.2.7", "ann")
     waits = []
     for _ in range(FREE_FAILURES + 8):
-        throttle.failed("ann")
+        throttle.failed(ann)
         start = clock.now_us
-        while not throttle.admits("ann"):
+        while not throttle.admits(ann):
             clock.advance(0.5)
         waits.append((clock.now_us - start) / 1e6)
     assert waits == [0.0] * (FREE_FAILURES - 1) + [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0]
-    for number in range(NAMES_MAX):
-        throttle.failed(str(number))
-    assert throttle.admits("ann")
-    assert len(throttle._failures) == NAMES_MAX
+    for number in range(PLACES_MAX + 1):
+        throttle.failed(Place("192.0.2.7", str(number)))
+        throttle.succeeded(Place("192.0.2.8", str(number)))
+    assert throttle.admits(ann)
+    assert len(throttle._failures) == len(throttle._everywhere) == len(throttle._familiar) == PLACES_MAX
 
 
-async def test_few_hashes_at_once_and_a_bounded_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hashing, "WAITING_MAX", 3)
-    hasher = PasswordHasher(CHEAP)
-    hashed = await hasher.hash("p")
-    answers: list[bool | str] = []
+class Paced(PasswordHasher):
+    """Every password takes as long, on a clock that only tests have."""
 
-    async def verify() -> None:
-        try:
-            answers.append(await hasher.verify(hashed, "p"))
-        except BusyError:
-            answers.append("busy")
+    async def verify(self, hashed: str, password: str) -> bool:
+        await trio.sleep(0.05)
+        return bool(hashed) and self._verify(hashed, password)
+
+
+@pytest.mark.parametrize(
+    ("address", "before", "names"),
+    [("192.0.2.7", False, 1), ("192.0.2.7", False, 1000), ("192.0.2.66", True, 1000)],
+    ids=["from elsewhere", "from elsewhere, many names", "from the same address, where they were before"],
+)
+async def test_a_storm_of_wrong_logins_shuts_nobody_out(
+    house: House, autojump_clock: trio.testing.MockClock, address: str, before: bool, names: int
+) -> None:
+    await house.user("ann")
+    login = Login(house.service.directory, Paced(CHEAP), house.clock)
+    if before:
+        await login.by_name("ann", PASSWORD, address=address)
+    tries: Counter[str] = Counter()
+
+    async def storm(number: int) -> None:
+        while True:
+            try:
+                await login.by_name(f"nobody-{number % names}", "guess", address="192.0.2.66")
+            except UnauthorizedError:
+                tries["wrong"] += 1
+                await trio.sleep(0.05)
+            except BusyError:
+                tries["busy"] += 1
+                await trio.sleep(0.05)
 
     async with trio.open_nursery() as nursery:
-        for _ in range(9):
-            nursery.start_soon(verify)
-    assert answers.count("busy") == 9 - CHEAP.at_once - 3
-    assert answers.count(True) == CHEAP.at_once + 3
+        for number in range(100):
+            nursery.start_soon(storm, number)
+        await trio.sleep(0.5)
+        for _ in range(10):
+            with trio.fail_after(0.2):
+                assert await login.by_name("ann", PASSWORD, address=address)
+        nursery.cancel_scope.cancel()
+    assert tries["wrong"] > 0
+    assert tries["busy"] > 0
+
+
+@pytest.mark.parametrize(
+    ("client", "expected"),
+    [
+        (("192.0.2.7", 1), "192.0.2.7"),
+        (("::ffff:192.0.2.7", 1), "192.0.2.7"),
+        (("2001:db8:1:2:3:4:5:6", 1), "2001:db8:1:2::/64"),
+        (("fe80::1%eth0", 1), "fe80::/64"),
+        (("somebody", 1), ""),
+        (None, ""),
+    ],
+)
+def test_whose_share_a_request_is_counted_to(client: tuple[str, int] | None, expected: str) -> None:
+    assert address({"client": client}) == expected
 
 
 @pytest.mark.parametrize("password", ["", "x" * 4097, "\ud800"])

@@ -8,18 +8,26 @@ from typing import Any
 import pytest
 
 from authn.origin import origin
+from authn.throttle import FREE_FAILURES
 from authn.v1 import FRESH_SECONDS, V1AuthApp
 from tests.authn.conftest import LIFETIME_S, PASSWORD, House
 
 
 async def ask(
-    app: V1AuthApp, headers: dict[str, str], *, path: str = "/auth/v1.0", method: str = "GET", scheme: str = "http"
+    app: V1AuthApp,
+    headers: dict[str, str],
+    *,
+    path: str = "/auth/v1.0",
+    method: str = "GET",
+    scheme: str = "http",
+    client: tuple[str, int] = ("192.0.2.7", 4711),
 ) -> tuple[int, dict[str, str]]:
     named = {"host": "cloud:8080", **headers}
     scope = {
         "type": "http",
         "method": method,
         "scheme": scheme,
+        "client": client,
         "path": path,
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items()],
     }
@@ -118,6 +126,13 @@ async def test_a_token_given_back_is_not_given_out_again(house: House, app: V1Au
     status, headers = await ask(app, credentials())
     assert status == 200
     assert headers["x-auth-token"] != first
+
+
+async def test_whoever_guesses_keeps_out_nobody_but_themselves(app: V1AuthApp) -> None:
+    for _ in range(FREE_FAILURES):
+        assert (await ask(app, credentials(key="guess"), client=("192.0.2.66", 1)))[0] == 401
+    assert (await ask(app, credentials(), client=("192.0.2.66", 1)))[0] == 401
+    assert (await ask(app, credentials()))[0] == 200
 
 
 async def test_nothing_else_is_served(app: V1AuthApp) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from authn.throttle import FREE_FAILURES
 from authn.v3 import IdentityApp
 from tests.authn.conftest import PASSWORD, House
 
@@ -34,6 +35,7 @@ async def ask(
     token: str = "",
     headers: Mapping[str, str] | None = None,
     raw: bytes | None = None,
+    client: str = "192.0.2.7",
 ) -> Answer:
     app = IdentityApp(house.service)
     data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
@@ -43,6 +45,7 @@ async def ask(
         "type": "http",
         "method": method,
         "scheme": "http",
+        "client": (client, 4711),
         "path": "/identity" + path,
         "raw_path": ("/identity" + path).encode("utf-8", "surrogatepass"),
         "query_string": query.encode(),
@@ -307,3 +310,18 @@ async def test_nothing_else_is_served(house: House) -> None:
     answer = await ask(house, "PUT", "/v3/auth/tokens")
     assert answer.status == 405
     assert answer.headers["allow"] == "POST, GET, DELETE"
+
+
+async def test_whoever_guesses_keeps_out_nobody_but_themselves(house: House) -> None:
+    user = await house.user("ann")
+    by_id = {"id": user.id, "password": "guess"}
+    wrong = [
+        password_auth("ann", "guess"),
+        {"auth": {"identity": {"methods": ["password"], "password": {"user": by_id}}}},
+    ]
+    for number in range(FREE_FAILURES):
+        tried = await ask(house, "POST", "/v3/auth/tokens", wrong[number % 2], client="192.0.2.66")
+        assert tried.status == 401
+    right = password_auth("ann", PASSWORD)
+    assert (await ask(house, "POST", "/v3/auth/tokens", right, client="192.0.2.66")).status == 401
+    assert (await ask(house, "POST", "/v3/auth/tokens", right)).status == 201

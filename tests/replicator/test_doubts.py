@@ -187,6 +187,10 @@ def fill_all(devices: list[Device]) -> None:
         fill(device)
 
 
+def take_out(device: Device) -> None:
+    device._fail(DeviceError("no sync"))
+
+
 def break_index(device: Device) -> None:
     def broken(_key: bytes) -> bytes:
         raise DamageError("the index is corrupt")
@@ -198,7 +202,7 @@ TROUBLES: dict[str, Callable[[list[Device]], None]] = {
     "none": lambda _homes: None,
     "one is full": lambda homes: fill(homes[0]),
     "all are full": fill_all,
-    "one is out": lambda homes: homes[0]._fail(DeviceError("no sync")),
+    "one is out": lambda homes: take_out(homes[0]),
     "one's index is broken": lambda homes: break_index(homes[0]),
 }
 
