@@ -49,7 +49,7 @@ IDENTITY: Final = [
         " or present.password_hash != hashed",
         "",
     ),
-    planted("one guess more", "authn/throttle.py", "if over >= 0", "if over > 0"),
+    planted("one guess more", "authn/throttle.py", "if over >= 0 else", "if over > 0 else"),
 ]
 
 ENGINE: Final = [
