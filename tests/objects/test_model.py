@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from random import Random
 
+import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -121,7 +122,8 @@ async def _answer(step: Step, store: ObjectStore, container: Container) -> objec
         return type(error)
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@pytest.mark.timeout(1200)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.lists(st.lists(steps, max_size=25), min_size=1, max_size=3), st.integers(0, 1))
 def test_devices_do_what_the_twin_does(lives: list[list[Step]], policy: int) -> None:
     random = Random(1)
