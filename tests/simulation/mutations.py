@@ -6,7 +6,7 @@ cannot is no checker.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 from unittest import mock
@@ -189,7 +189,8 @@ def shared_payload_freed() -> AbstractContextManager[object]:
 
 @contextmanager
 def source_let_go_early() -> Iterator[None]:
-    """The source of a copy may be dropped while some devices have yet to link to it, and these say nothing of that."""
+    """The source of a copy may be dropped while some devices have yet to link to it; these say nothing of that, and no
+    hint is noted for them, which would bring them what they miss."""
     sync, submit_link = DataUpload._sync, Device.submit_link
 
     async def early(self: DataUpload, on_last: Callable[[], None] | None = None) -> None:
@@ -200,7 +201,14 @@ def source_let_go_early() -> Iterator[None]:
     def untold(self: Device, key: BlockKey, source: BlockKey, owner: RowKey, done: Done, _lost: Done) -> None:
         submit_link(self, key, source, owner, done, lambda _error: None)
 
-    with mock.patch.object(DataUpload, "_sync", early), mock.patch.object(Device, "submit_link", untold):
+    def unexpected(_self: Rows, _packed: bytes, _place: int, _devices: Collection[int]) -> None:
+        """Nothing is noted."""
+
+    with (
+        mock.patch.object(DataUpload, "_sync", early),
+        mock.patch.object(Device, "submit_link", untold),
+        mock.patch.object(Rows, "expect_data", unexpected),
+    ):
         yield
 
 
