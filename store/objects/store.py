@@ -12,7 +12,7 @@ written first and the row last, so a crash anywhere leaves what was there before
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
 
@@ -360,7 +360,7 @@ class OpenRow:
         info, placed = self.info, self._placed
         return None if placed is None else StoredData(self._data_id, info.size, info.etag, info.policy, placed)
 
-    async def read(self, start: int = 0, stop: int | None = None) -> AsyncIterator[Buffer]:
+    async def read(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[Buffer, None]:
         stop = self.info.size if stop is None else min(stop, self.info.size)
         if self._placed is None:
             if start < stop:

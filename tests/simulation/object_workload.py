@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from random import Random
 
 import trio
 
 from store.core.errors import CallerError, DrystoneError, NotFoundError, PreconditionError
-from store.objects.interface import OpenObject
 from store.objects.model import ALWAYS, Condition, Container, ListingQuery, ObjectHead, Policy
+from store.objects.store import OpenRow
 from tests.simulation.engine_checks import WrongError
 from tests.simulation.house import House, Machine, open_house
 from tests.simulation.limits import BLOCK_BYTES, INLINE_BYTES, small_limits
@@ -258,11 +259,12 @@ class Client:
             self._run.look_alive()
             register.did(value)
 
-    async def _take(self, container: Container, name: str, opened: OpenObject, value: Value) -> None:
+    async def _take(self, container: Container, name: str, opened: OpenRow, value: Value) -> None:
         async with self._store.upload(container, name) as upload:
             if opened.data is None or not await upload.share(opened.data):
-                async for piece in opened.read():
-                    await upload.write(piece)
+                async with aclosing(opened.read()) as pieces:
+                    async for piece in pieces:
+                        await upload.write(piece)
             await upload.commit(self._head(value))
 
     def _size(self) -> int:

@@ -8,6 +8,7 @@ repairs would hide it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import aclosing
 from random import Random
 
 import trio
@@ -138,16 +139,17 @@ class Client:
     async def _take(self, container: Container, source: str, name: str) -> None:
         async with self._store.open(container, source) as opened, self._store.upload(container, name) as upload:
             if opened.data is None or not await upload.share(opened.data):
-                async for piece in opened.read():
-                    await upload.write(piece)
+                async with aclosing(opened.read()) as pieces:
+                    async for piece in pieces:
+                        await upload.write(piece)
             await upload.commit(HEAD)
 
     async def _delete(self) -> None:
         await self._store.delete(*self._pick())
 
     async def _read(self) -> None:
-        async with self._store.open(*self._pick()) as opened:
-            async for _ in opened.read():
+        async with self._store.open(*self._pick()) as opened, aclosing(opened.read()) as pieces:
+            async for _ in pieces:
                 await trio.lowlevel.checkpoint()
 
 
