@@ -10,8 +10,9 @@ from gateway.http.errors import Refusal
 from gateway.http.limits import Limits
 
 _MAX_LENGTH: Final = 2**63 - 1
-_MAX_FRAGMENTS: Final = 512
-"""So that a client that sends chunks of one byte cannot hold the event loop for long."""
+_MAX_FRAGMENTS: Final = 128
+"""Chunks taken apart at once: a client that sends chunks of one byte must not hold the event loop. After so many others
+have their turn (`Exchange`), and as many reads as a transport makes in a row are still short."""
 
 _CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 _TRAILER: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")

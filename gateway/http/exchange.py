@@ -167,8 +167,8 @@ class Exchange:
         while True:
             data = reader.take_body()
             if data or reader.body_complete:
-                if served_from_buffer and reader.buffered:
-                    await trio.lowlevel.checkpoint()  # tiny chunks come in great numbers: others have their turn
+                if reader.buffered and not reader.body_complete:  # many small chunks: this was as many as go at once
+                    await trio.lowlevel.checkpoint()
                 elif served_from_buffer:
                     await trio.lowlevel.checkpoint_if_cancelled()
                 return data

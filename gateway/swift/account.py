@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.swift import account_acl, etag_quoter, listing, listing_formats, metadata, quotas
+from gateway.swift import account_acl, etag_quoter, listing, listing_formats, metadata, quotas, slices
 from gateway.swift.auth import User, denied
 from gateway.swift.dates import timestamp
 from gateway.swift.errors import HTML, Fields, RefusedError
@@ -76,7 +76,7 @@ async def get(service: Service, request: Request) -> None:
     kind = listing.content_type(request)
     account, usage, exists = await _find(service, request)
     entries = await service.store.list_containers(account, query) if exists else []
-    body = await listing_formats.containers(entries, request.account, kind, service.policies)
+    body = await slices.join(listing_formats.containers(entries, request.account, kind, service.policies))
     answer = fields(service, request, account, usage)
     answer.append((b"content-type", f"{kind}; charset=utf-8".encode()))
     if "format" not in request.query:

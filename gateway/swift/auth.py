@@ -26,9 +26,18 @@ class Asker(Protocol):
         ...
 
     def require(
-        self, request: Request, account: str, container: str, rule: str, *, reading: bool, listing: bool = False
+        self,
+        request: Request,
+        account: str,
+        container: str,
+        rule: str,
+        *,
+        reading: bool,
+        listing: bool = False,
+        object: str = "",
     ) -> None:
-        """Raise RefusedError (401 or 403) unless they may read or write here. `rule` is the stored access list."""
+        """Raise RefusedError (401 or 403) unless they may read or write here. `rule` is the stored access list,
+        `object` what is read or written where it is one object."""
         ...
 
 
@@ -53,7 +62,15 @@ class Anonymous:
         return False
 
     def require(
-        self, request: Request, account: str, container: str, rule: str, *, reading: bool, listing: bool = False
+        self,
+        request: Request,
+        account: str,
+        container: str,
+        rule: str,
+        *,
+        reading: bool,
+        listing: bool = False,
+        object: str = "",
     ) -> None:
         if reading and rule and account.startswith(self._prefixes):
             rules = acl.parse(rule)
@@ -103,7 +120,15 @@ class User:
         return self._reseller
 
     def require(
-        self, request: Request, account: str, container: str, rule: str, *, reading: bool, listing: bool = False
+        self,
+        request: Request,
+        account: str,
+        container: str,
+        rule: str,
+        *,
+        reading: bool,
+        listing: bool = False,
+        object: str = "",
     ) -> None:
         if self.owns(account):
             return
@@ -122,13 +147,6 @@ class User:
         if granted >= (Level.READ if reading else Level.WRITE) and (reading or container):
             return
         raise denied(request, self.config, known=True)
-
-
-def require_known(request: Request, config: Config) -> None:
-    """Refuse strangers what only somebody with rights of their own can do, before anything of the body is read.
-    RefusedError (401)."""
-    if not isinstance(request.asker, User):
-        raise denied(request, config, known=False)
 
 
 def referrer(request: Request) -> str:

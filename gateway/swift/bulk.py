@@ -13,6 +13,7 @@ from urllib.parse import quote
 import structlog
 
 from gateway.swift import large_report
+from gateway.swift.auth import Anonymous
 from gateway.swift.errors import ClientGoneError, RefusedError, refusal, status_line
 from gateway.swift.heartbeat import beating
 from gateway.swift.large_report import Problem
@@ -41,6 +42,19 @@ class Report:
     def body(self, kind: str, root: str) -> bytes:
         fields: dict[str, Any] = {"Response Status": status_line(self.status), "Response Body": self.text}
         return large_report.body(kind, {**fields, **self.counts}, self.problems, root)
+
+
+async def admit(service: Service, request: Request, container: str) -> None:
+    """Raise RefusedError (401, 403) for those who may write nothing that a body could name, before any of it is read:
+    nobody without a name writes, and where all goes into one container others may be known to be kept out of it."""
+    if container:
+        try:
+            await service.container(request, reading=False, name=container)
+        except RefusedError as error:
+            if error.status != 404:  # said only to those who may make it
+                raise
+    elif isinstance(request.asker, Anonymous):
+        request.asker.require(request, request.account, "", "", reading=False)
 
 
 def quoted(name: str) -> str:

@@ -7,7 +7,6 @@ from urllib.parse import unquote_to_bytes
 import trio
 
 from gateway.swift import bulk, object_put
-from gateway.swift.auth import require_known
 from gateway.swift.bulk import Report
 from gateway.swift.errors import RefusedError
 from gateway.swift.request import Request
@@ -17,10 +16,13 @@ from gateway.swift.subrequest import Dispatch, ask
 _WORKERS = 8
 """Names removed at once: the store writes for several at the price of one."""
 
+_SLICE = 2048
+"""Bytes of the list that are taken apart before others have their turn; each may be a line."""
+
 
 async def delete(service: Service, request: Request, dispatch: Dispatch) -> None:
     """DELETE or POST with `bulk-delete`: objects first, then containers, which may then be empty."""
-    require_known(request, service.config)
+    await bulk.admit(service, request, "")
     report = Report(200, {"Number Deleted": 0, "Number Not Found": 0})
 
     async def remove(name: str) -> None:
@@ -37,8 +39,7 @@ async def delete(service: Service, request: Request, dispatch: Dispatch) -> None
     async def work() -> None:
         if not request.headers.get(b"content-type", b"text/plain").startswith(b"text/plain"):
             raise RefusedError(406)
-        names = await _names(service, request)
-        fitting = [name for name in names if _fits(name, report)]
+        fitting = await _names(service, request, report)
         waiting = iter([name for name in fitting if "/" in name.strip("/")])
 
         async def worker() -> None:
@@ -57,40 +58,54 @@ async def delete(service: Service, request: Request, dispatch: Dispatch) -> None
     await bulk.run(service, request, report, "delete", work)
 
 
-def _fits(name: str, report: Report) -> bool:
+async def _names(service: Service, request: Request, report: Report) -> list[str]:
+    """The names in the body, one a line; those that can be none are reported. Raises RefusedError: 411, 413 for too
+    many or too long a list, 400 for too long a name."""
+    object_put.body_size(service, request)
+    limits = service.limits
+    longest = 2 * (limits.max_object_name_length + limits.max_container_name_length + 2)
+    most = limits.max_deletes_per_request
+    names: list[str] = []
+    rest = b""
+    length = count = 0
+    async for piece in request.pieces():
+        length += len(piece)
+        if length > (most + 1) * longest:
+            raise RefusedError(413, f"Maximum Bulk Deletes: {most} per request")
+        for start in range(0, len(piece), _SLICE):
+            *lines, rest = (rest + piece[start : start + _SLICE]).split(b"\n")
+            count += _take(lines, names, report)
+            if count > most:
+                raise RefusedError(413, f"Maximum Bulk Deletes: {most} per request")
+            if len(rest) > longest:
+                raise RefusedError(400, "Invalid File Name")
+            await trio.lowlevel.checkpoint()
+    if count + _take([rest], names, report) > most:
+        raise RefusedError(413, f"Maximum Bulk Deletes: {most} per request")
+    return names
+
+
+def _take(lines: list[bytes], names: list[str], report: Report) -> int:
+    """Add what fits to the names and report what does not; how many there were, leaving out empty lines."""
+    count = 0
+    for line in lines:
+        packed = line.strip()
+        if not packed:
+            continue
+        count += 1
+        name = unquote_to_bytes(packed).decode("utf-8", "surrogateescape")
+        if _fits(name):
+            names.append(name)
+        else:
+            report.fail(name, "412 Precondition Failed")
+    return count
+
+
+def _fits(name: str) -> bool:
     if "\0" in name or not name.strip("/"):
-        report.fail(name, "412 Precondition Failed")
         return False
     try:
         name.encode()
     except UnicodeEncodeError:
-        report.fail(name, "412 Precondition Failed")
         return False
     return True
-
-
-async def _names(service: Service, request: Request) -> list[str]:
-    """The body's lines. Raises RefusedError: 411, 413 for too many, 400 for one that is no name."""
-    object_put.body_size(service, request)
-    limits = service.limits
-    longest = 2 * (limits.max_object_name_length + limits.max_container_name_length + 2)
-    names: list[str] = []
-    rest = bytearray()
-    async for piece in request.pieces():
-        rest += piece
-        *lines, last = rest.split(b"\n")
-        rest = bytearray(last)
-        names += [_name(bytes(line)) for line in lines]
-        if len(names) > limits.max_deletes_per_request:
-            break
-        if len(rest) > longest:
-            raise RefusedError(400, "Invalid File Name")
-    names.append(_name(bytes(rest)))
-    names = [name for name in names if name]
-    if len(names) > limits.max_deletes_per_request:
-        raise RefusedError(413, f"Maximum Bulk Deletes: {limits.max_deletes_per_request} per request")
-    return names
-
-
-def _name(line: bytes) -> str:
-    return unquote_to_bytes(line.strip()).decode("utf-8", "surrogateescape")

@@ -9,10 +9,7 @@ import re
 import tarfile
 from collections.abc import AsyncIterator, Mapping
 
-import trio
-
 from gateway.swift import bulk, object_put
-from gateway.swift.auth import require_known
 from gateway.swift.bulk import Report
 from gateway.swift.errors import RefusedError
 from gateway.swift.request import Request
@@ -23,9 +20,6 @@ from gateway.swift.view import closing
 
 KINDS = {"tar": "", "tar.gz": "gz", "tar.bz2": "bz2"}
 
-MEMBERS_A_TURN = 32
-"""Heads that are looked at between two turns of the loop: members that are no files cost nothing else."""
-
 _TYPES = frozenset({"SCHILY.xattr.user.mime_type", "LIBARCHIVE.xattr.user.mime_type"})
 _METADATA = ("SCHILY.xattr.user.meta.", "LIBARCHIVE.xattr.user.meta.")
 _SPARSE = ("GNU.sparse.", "SCHILY.realsize", "SUN.holesdata")
@@ -33,13 +27,16 @@ _KEPT = (b"x-delete-at", b"x-delete-after")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
+IDLE_MAX = 100_000
+"""Members of one archive that become no objects, such as directories: they cost time and leave nothing."""
+
 
 async def put(service: Service, request: Request, dispatch: Dispatch) -> None:
     """PUT with `extract-archive`. Raises RefusedError (400) for other kinds of archives."""
-    require_known(request, service.config)
     compression = KINDS.get(request.param("extract-archive").lower().strip("."))
     if compression is None:
         raise RefusedError(400, "Unsupported archive format")
+    await bulk.admit(service, request, request.container)
     extraction = _Extraction(service, request, dispatch)
 
     async def work() -> None:
@@ -63,6 +60,7 @@ class _Extraction:
         self._base = "/".join(part for part in (request.container, request.object) if part).rstrip("/")
         self._seen: dict[str, tuple[str, str] | None] = {}
         self._made = 0
+        self._idle = 0
         self._said = {
             name: value
             for name, value in request.headers.items()
@@ -72,44 +70,44 @@ class _Extraction:
 
     async def run(self, pieces: AsyncIterator[bytes]) -> None:
         reader = TarReader(pieces)
-        turns = 0
         async for member in reader:
-            turns += 1
-            if turns % MEMBERS_A_TURN == 0:
-                await trio.lowlevel.checkpoint()
-            if member.isfile():
-                await self._member(member, reader)
+            if not (member.isfile() and await self._member(member, reader)):
+                self._idle += 1
+                if self._idle > IDLE_MAX:
+                    raise RefusedError(400, f"Invalid Tar File: over {IDLE_MAX} members that become no objects")
             if len(self.report.problems) >= self._service.limits.max_failed_extractions:
                 return
         if not self.report.problems and not self.report.counts["Number Files Created"]:
             raise RefusedError(400, "Invalid Tar File: No Valid Files")
 
-    async def _member(self, member: tarfile.TarInfo, reader: TarReader) -> None:
+    async def _member(self, member: tarfile.TarInfo, reader: TarReader) -> bool:
+        """Make an object of a file, or report why not; False for one that is in no container."""
         path = member.name.removeprefix("./").lstrip("/")
         if self._base:
             path = f"{self._base}/{path}"
         container, _, name = path.partition("/")
         if not name:
-            return  # not in a container
+            return False
         refusal = self._refusal(member, path)
         if refusal is not None:
             self.report.fail(path, refusal)
-            return
+            return True
         missing = await self._container(container)
         headers = {**self._said, b"content-length": b"%d" % member.size}
         if not _describe(member.pax_headers, headers):
             self.report.fail(path, "400 Bad Request")
-            return
+            return True
         async with closing(reader.content()) as content:
             reply = await ask(self._service, self._dispatch, self._request, "PUT", path, headers, content)
         if 200 <= reply.status < 300:
             self.report.counts["Number Files Created"] += 1
-            return
+            return True
         if missing is not None:
             self.report.fail(*missing)
         self.report.fail(path, reply.line)
         if reply.status == 401:
             raise RefusedError(401)
+        return True
 
     def _refusal(self, member: tarfile.TarInfo, path: str) -> str | None:
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import trio
+
 from gateway.swift import (
     account,
     acl,
@@ -13,6 +15,7 @@ from gateway.swift import (
     listing_formats,
     metadata,
     quotas,
+    slices,
     version_headers,
     version_listing,
 )
@@ -78,7 +81,7 @@ async def get(service: Service, request: Request) -> None:
         entries = await _below(service, container, query, request.param("path"))
     else:
         entries = await service.store.list_objects(container, query)
-    body = await listing_formats.objects(entries, request.container, kind)
+    body = await slices.join(listing_formats.objects(entries, request.container, kind))
     answer = fields(service, request, container, await service.store.container_usage(container))
     answer.append((b"content-type", f"{kind}; charset=utf-8".encode()))
     if "format" not in request.query:
@@ -98,6 +101,7 @@ async def _below(service: Service, container: Container, query: ListingQuery, pa
         entries = await service.store.list_objects(container, page)
         for entry in entries:
             shown = await _directory(service, container, entry.name) if isinstance(entry, Subdir) else entry
+            await trio.lowlevel.checkpoint()  # the store may have all of them at hand
             if shown is not None and shown.name != prefix:
                 found.append(shown)
                 if len(found) == query.limit:

@@ -136,7 +136,8 @@ class _Form:
         ]
         if not any(matches):
             raise FormError(401, "Invalid Signature")
-        return Signed(request.account, request.container, self._service.config)
+        below = f"{request.container}/{request.object}"
+        return Signed(request.account, request.container, "PUT", below, below=True)
 
     def _headers(self, heads: dict[bytes, bytes]) -> dict[bytes, bytes]:
         """The headers of one file's request: what the form says of all files, else what the part says of itself."""

@@ -1,25 +1,20 @@
-"""Listings as text, JSON and XML: entries in, bytes out, a slice at a time so that thousands of entries hold nobody
-up."""
+"""Listings as text, JSON and XML. Pure: entries in, bytes out, in slices so that others can have their turn between."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
 from urllib.parse import quote
-from xml.etree import ElementTree
-
-import trio
+from xml.sax.saxutils import escape
 
 from gateway.swift.dates import iso
 from gateway.swift.listing import PLAIN
+from gateway.swift.slices import SLICE
 from store.objects.model import ContainerEntry, ObjectEntry, Policy, Subdir
 
 Row = dict[str, Any]
-E = TypeVar("E")
-
-SLICE = 200
-"""Entries between two turns of the loop."""
 
 _OBJECT_FIELDS = ("name", "hash", "bytes", "content_type", "last_modified")
 _CONTAINER_FIELDS = ("name", "count", "bytes", "last_modified", "storage_policy")
@@ -81,76 +76,77 @@ def container_row(entry: ContainerEntry | Subdir, policies: Mapping[int, Policy]
     return row
 
 
-def text(entries: Sequence[ObjectEntry | ContainerEntry | Subdir]) -> bytes:
-    """A name a line."""
-    return "".join([f"{entry.name}\n" for entry in entries]).encode()
-
-
-async def objects(entries: Sequence[ObjectEntry | Subdir], container: str, kind: str) -> bytes:
-    """A container's listing in one of `listing.TYPES`."""
+def objects(entries: Sequence[ObjectEntry | Subdir], container: str, kind: str) -> Iterator[bytes]:
+    """A container's listing in one of `listing.TYPES`, slice by slice."""
     if kind == PLAIN:
-        return text(entries)
+        return _text(entries)
+    rows = map(object_row, entries)
     if not kind.endswith("xml"):
-        return await _json(entries, object_row)
-
-    def element(entry: ObjectEntry | Subdir) -> ElementTree.Element:
-        row = object_row(entry)
-        if "subdir" not in row:
-            return _fields("object", row, _OBJECT_FIELDS)
-        child = ElementTree.Element("subdir", name=_clean(row["subdir"]))
-        ElementTree.SubElement(child, "name").text = _clean(row["subdir"])
-        return child
-
-    return await _xml(ElementTree.Element("container", name=_clean(container)), entries, element, "")
+        return json_list(rows)
+    return _xml("container", container, (_object_element(row) for row in rows))
 
 
-async def containers(
+def containers(
     entries: Sequence[ContainerEntry | Subdir], account: str, kind: str, policies: Mapping[int, Policy]
-) -> bytes:
-    """An account's listing in one of `listing.TYPES`."""
+) -> Iterator[bytes]:
+    """An account's listing in one of `listing.TYPES`, slice by slice."""
     if kind == PLAIN:
-        return text(entries)
+        return _text(entries)
+    rows = (container_row(entry, policies) for entry in entries)
     if not kind.endswith("xml"):
-        return await _json(entries, lambda entry: container_row(entry, policies))
-
-    def element(entry: ContainerEntry | Subdir) -> ElementTree.Element:
-        row = container_row(entry, policies)
-        if "subdir" in row:
-            return ElementTree.Element("subdir", name=_clean(row["subdir"]))
-        return _fields("container", row, _CONTAINER_FIELDS)
-
-    return await _xml(ElementTree.Element("account", name=_clean(account)), entries, element, "\n")
+        return json_list(rows)
+    return _xml("account", account, (_container_element(row) for row in rows), "\n")
 
 
-async def _json(entries: Sequence[E], row: Callable[[E], Row]) -> bytes:
-    slices = []
+def _text(entries: Sequence[ObjectEntry | ContainerEntry | Subdir]) -> Iterator[bytes]:
+    """A name a line."""
     for start in range(0, len(entries), SLICE):
-        slices.append(json.dumps([row(entry) for entry in entries[start : start + SLICE]])[1:-1])
-        await trio.lowlevel.checkpoint()
-    return f"[{', '.join(slices)}]".encode("ascii")
+        yield "".join([f"{entry.name}\n" for entry in entries[start : start + SLICE]]).encode()
 
 
-async def _xml(
-    root: ElementTree.Element, entries: Sequence[E], element: Callable[[E], ElementTree.Element], between: str
-) -> bytes:
-    whole = ElementTree.tostring(root, encoding="unicode", short_empty_elements=False)
-    opening, closing = whole[: whole.rindex("</")], whole[whole.rindex("</") :]
-    if not entries and not between:
-        opening, closing = ElementTree.tostring(root, encoding="unicode"), ""
-    slices = [b'<?xml version="1.0" encoding="UTF-8"?>\n', (opening + between).encode()]
-    for start in range(0, len(entries), SLICE):
-        texts = [ElementTree.tostring(element(e), encoding="unicode") + between for e in entries[start : start + SLICE]]
-        slices.append("".join(texts).encode())
-        await trio.lowlevel.checkpoint()
-    return b"".join([*slices, closing.encode()])
+def json_list(rows: Iterator[Row]) -> Iterator[bytes]:
+    """A list of rows."""
+    before = "["
+    while some := list(islice(rows, SLICE)):
+        yield (before + json.dumps(some)[1:-1]).encode("ascii")
+        before = ", "
+    yield b"[]" if before == "[" else b"]"
 
 
-def _fields(tag: str, row: Row, names: Sequence[str]) -> ElementTree.Element:
-    element = ElementTree.Element(tag)
-    for name in names:
-        if name in row:
-            ElementTree.SubElement(element, name).text = _clean(str(row[name]))
-    return element
+def _xml(root: str, name: str, elements: Iterator[str], space: str = "") -> Iterator[bytes]:
+    begun = f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} name="{_attribute(name)}"'
+    first = "".join(islice(elements, SLICE))
+    if not (space or first):
+        yield f"{begun} />".encode()
+        return
+    yield f"{begun}>{space}{first}".encode()
+    while some := "".join(islice(elements, SLICE)):
+        yield some.encode()
+    yield f"</{root}>".encode()
+
+
+def _object_element(row: Row) -> str:
+    if "subdir" in row:
+        return f'<subdir name="{_attribute(row["subdir"])}"><name>{escape(_clean(row["subdir"]))}</name></subdir>'
+    return f"<object>{_fields(row, _OBJECT_FIELDS)}</object>"
+
+
+def _container_element(row: Row) -> str:
+    if "subdir" in row:
+        return f'<subdir name="{_attribute(row["subdir"])}" />\n'
+    return f"<container>{_fields(row, _CONTAINER_FIELDS)}</container>\n"
+
+
+def _fields(row: Row, names: Sequence[str]) -> str:
+    return "".join(
+        f"<{name}>{text}</{name}>" if (text := escape(_clean(str(row[name])))) else f"<{name} />"
+        for name in names
+        if name in row
+    )
+
+
+def _attribute(value: str) -> str:
+    return escape(_clean(value), {'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#09;"})
 
 
 _UNFIT = {code: "\ufffd" for code in (*range(0x20), 0xFFFE, 0xFFFF) if code not in (0x09, 0x0A, 0x0D)}

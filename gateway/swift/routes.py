@@ -1,8 +1,8 @@
 """What serves what, in order: the one place that knows which feature takes a request.
 
-A request goes through: path, method (here), whoever asks (a signature, else a token), the handler (here). A handler
-that has features before it looks at the header or parameter that calls for one, and for nothing else. A feature to
-come takes its place in these functions and tables.
+A request goes through: path, signature (which leaves of it what was signed), handler (here), token where no signature
+came. A handler that has features before it looks at the header or parameter that calls for one, and for nothing else.
+A feature to come takes its place in these functions and tables.
 """
 
 from __future__ import annotations

@@ -58,8 +58,10 @@ class Service:
         listing: bool = False,
         account: str | None = None,
         name: str | None = None,
+        object: str | None = None,
     ) -> Container:
-        """The container (of the request, unless named) that the asker may read, list or write.
+        """The container (of the request, unless named) that the asker may read, list or write; `object` in it, if
+        that is not the request's.
 
         Raises RefusedError: 401 or 403 before 404, so that strangers learn nothing of what exists.
         """
@@ -67,13 +69,14 @@ class Service:
         if not request.asker.owns(account):
             await self.hear(request, account)
         name = request.container if name is None else name
+        object = request.object if object is None else object
         try:
             container = await self.store.container(account, name)
         except NotFoundError:
-            request.asker.require(request, account, name, "", reading=reading, listing=listing)
+            request.asker.require(request, account, name, "", reading=reading, listing=listing, object=object)
             raise RefusedError(404) from None
         rule = container.headers.get("x-container-read" if reading else "x-container-write", "")
-        request.asker.require(request, account, name, rule, reading=reading, listing=listing)
+        request.asker.require(request, account, name, rule, reading=reading, listing=listing, object=object)
         if request.object:
             flag = container.headers.get(_CONTAINER_QUOTES)
             if flag is None:

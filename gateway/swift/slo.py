@@ -31,6 +31,7 @@ from gateway.swift.owned_claims import Seen
 from gateway.swift.owned_marks import LISTED_OWNS, OWNS
 from gateway.swift.request import Request, is_true
 from gateway.swift.service import Service
+from gateway.swift.slices import SLICE
 from gateway.swift.slo_depth import DEPTH_MAX
 from gateway.swift.slo_manifest import ManifestError, TooManyError, Wanted
 from gateway.swift.view import LINK_TARGET, SLO_DEPTH, SLO_ETAG, SLO_SIZE, STATIC
@@ -133,6 +134,7 @@ async def _look(service: Service, request: Request, wanted: list[Wanted], *, own
 
     async def look() -> None:
         for path in paths:
+            await trio.lowlevel.checkpoint()  # the store may have all of them at hand
             seen = found[path] = await _head(service, request, path, owning=owning)
             if isinstance(seen, Seen) and STATIC in seen.info.head.headers:
                 levels = 1 + await slo_depth.levels(service, request, seen.container, seen.info)
@@ -144,6 +146,8 @@ async def _look(service: Service, request: Request, wanted: list[Wanted], *, own
         for _ in range(min(_LOOKERS, len(wanted))):
             nursery.start_soon(look)
     for index, segment in enumerate(wanted):
+        if index % SLICE == SLICE - 1:
+            await trio.lowlevel.checkpoint()
         if segment.data is not None:
             looked.entries.append({"data": base64.b64encode(segment.data).decode()})
             looked.total += len(segment.data)

@@ -84,7 +84,7 @@ async def _paths(
 
 
 async def _segments(service: Service, request: Request, container: str, name: str, owning: list[str]) -> list[Segment]:
-    held = await service.container(request, reading=False, name=container)
+    held = await service.container(request, reading=False, name=container, object=name)
     try:
         async with _opening(service, request, held, name) as opened:
             if STATIC not in opened.info.head.headers:
@@ -109,7 +109,7 @@ def _opening(
 async def _remove(service: Service, request: Request, path: str) -> int:
     container, _, name = path[1:].partition("/")
     try:
-        held = await service.container(request, reading=False, name=container)
+        held = await service.container(request, reading=False, name=container, object=name)
         if version_object.named(request) and (container, name) == (request.container, request.object):
             await version_object.remove(service, request, held)
         else:

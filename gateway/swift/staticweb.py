@@ -17,6 +17,7 @@ from gateway.swift.auth import User
 from gateway.swift.errors import HTML, Fields, RefusedError
 from gateway.swift.request import Request, is_true
 from gateway.swift.service import Service
+from gateway.swift.slices import join
 from gateway.swift.subrequest import Reply, ask
 from gateway.swift.tempurl import Signed
 from store.core.errors import NotFoundError
@@ -190,7 +191,7 @@ class _Page:
         entries = [entry for entry in entries if entry.name != prefix]  # the directory's own mark
         query, shown = tempurl.continued(request)
         parent = len(prefix) > len(shown)
-        body = staticweb_pages.listing(label, entries, prefix, site.css, parent=parent, query=query)
+        body = await join(staticweb_pages.listing(label, entries, prefix, site.css, parent=parent, query=query))
         # A signed URL makes a download of whatever does not say what it is.
         await request.respond(200, [(b"content-type", HTML), (b"content-disposition", b"inline")], body)
 

@@ -1,12 +1,14 @@
-"""The pages of static web sites: a listing, and the word that there is none. Pure."""
+"""The pages of static web sites: a listing (in slices, as all listings), and the word that there is none. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
+from itertools import islice
 from urllib.parse import quote
 
 from gateway.swift.dates import iso
+from gateway.swift.slices import SLICE
 from store.objects.model import ObjectEntry, Subdir
 
 Entry = ObjectEntry | Subdir
@@ -18,6 +20,7 @@ _STYLE = """  <style type="text/css">
    a {text-decoration: none;}
   </style>
 """
+_FOOT = " </body>\n</html>\n"
 
 
 def stylesheet(css: str, prefix: str) -> str:
@@ -28,36 +31,43 @@ def stylesheet(css: str, prefix: str) -> str:
 
 
 def _page(title: str, css: str, prefix: str, body: str) -> bytes:
+    return (_head(title, css, prefix) + body + _FOOT).encode()
+
+
+def _head(title: str, css: str, prefix: str) -> str:
     style = f'  <link rel="stylesheet" type="text/css" href="{stylesheet(css, prefix)}" />\n' if css else _STYLE
-    return (
-        f"<!DOCTYPE html>\n<html>\n <head>\n  <title>{escape(title)}</title>\n{style} </head>\n"
-        f" <body>\n{body} </body>\n</html>\n"
-    ).encode()
+    return f"<!DOCTYPE html>\n<html>\n <head>\n  <title>{escape(title)}</title>\n{style} </head>\n <body>\n"
 
 
-def listing(label: str, entries: Sequence[Entry], prefix: str, css: str, *, parent: bool, query: str = "") -> bytes:
-    """What is below `prefix`, directories first. `query` goes with every link, so that a signed one leads on."""
-    rows = [_row("subdir", "../", "../", "", "", query, id="parent")] if parent else []
-    start = len(prefix)
-    rows += [_row("subdir", name, name, "", "", query) for name in _names(entries, start)]
+def listing(
+    label: str, entries: Sequence[Entry], prefix: str, css: str, *, parent: bool, query: str = ""
+) -> Iterator[bytes]:
+    """What is below `prefix`, directories first, slice by slice. `query` goes with every link, so that a signed one
+    leads on."""
+    title = f"Listing of {label}"
+    up = _row("subdir", "../", "../", "", "", query, id="parent") if parent else ""
+    first = (
+        f'  <h1 id="title">{escape(title)}</h1>\n  <table id="listing">\n   <tr id="heading">\n'
+        '    <th class="colname">Name</th>\n    <th class="colsize">Size</th>\n    <th class="coldate">Date</th>\n'
+        f"   </tr>\n{up}"
+    )
+    rows = _rows(entries, len(prefix), query)
+    yield (_head(title, css, prefix) + first + "".join(islice(rows, SLICE))).encode()
+    while some := "".join(islice(rows, SLICE)):
+        yield some.encode()
+    yield f"  </table>\n{_FOOT}".encode()
+
+
+def _rows(entries: Sequence[Entry], start: int, query: str) -> Iterator[str]:
+    for entry in entries:
+        if isinstance(entry, Subdir):
+            yield _row("subdir", entry.name[start:], entry.name[start:], "", "", query)
     for entry in entries:
         if isinstance(entry, ObjectEntry):
             kind = " ".join(f"type-{escape(part.strip().lower())}" for part in entry.content_type.split("/"))
             when = iso(entry.changed).partition(".")[0].replace("T", " ")
             size = human(int(entry.listing.get("bytes", entry.size)))
-            rows.append(_row(kind, entry.name[start:], entry.name[start:], size, when, query))
-    title = f"Listing of {label}"
-    table = "".join(rows)
-    body = (
-        f'  <h1 id="title">{escape(title)}</h1>\n  <table id="listing">\n   <tr id="heading">\n'
-        '    <th class="colname">Name</th>\n    <th class="colsize">Size</th>\n    <th class="coldate">Date</th>\n'
-        f"   </tr>\n{table}  </table>\n"
-    )
-    return _page(title, css, prefix, body)
-
-
-def _names(entries: Sequence[Entry], start: int) -> list[str]:
-    return [entry.name[start:] for entry in entries if isinstance(entry, Subdir)]
+            yield _row(kind, entry.name[start:], entry.name[start:], size, when, query)
 
 
 def _row(kind: str, link: str, name: str, size: str, when: str, query: str, id: str = "") -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+import trio
 
 from gateway.swift.auth import Asker
 from gateway.swift.errors import REASONS, RefusedError, refusal
@@ -101,6 +102,7 @@ async def ask(
     asker: Asker | None = None,
 ) -> Reply:
     """Serve a request within to its end. Errors become its answer, as they do outside; errors of the pieces do not."""
+    await trio.lowlevel.checkpoint()  # there may be thousands, and the store may have all that they ask for at hand
     gatherer, feeder = _Gatherer(), _Feeder(pieces)
     request = _child(parent, method, path, headers, asker, receive=feeder, send=gatherer)
     try:

@@ -19,8 +19,12 @@ HEAD_MAX = 1024 * 1024
 GLOBAL_MAX = 64 * 1024
 """Of those that hold for all members, which are gone through again with each."""
 PIECE = 64 * 1024
-PACKED_SLICE = 4 * 1024
-"""Packed bytes that are taken at a time: of many empty streams in a row each copies what is left of its slice."""
+SLICE = 4 * 1024
+"""So much that is packed is unpacked before others have their turn: it may hold many empty members, or very much."""
+RECORDS_MAX = 1000
+"""Records of one extended head, or of all that hold for all members."""
+HEADS_PER_TURN = 32
+"""Heads are taken apart in Python, and an archive may be nothing else; others have their turn in between."""
 
 _HOLES_GO_ON, _MORE_GO_ON = 482, 504
 """Where the head of a sparse member, and each block of the list behind it, says whether another block follows."""
@@ -33,9 +37,13 @@ class TarError(ValueError):
 class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
 
+    @property
+    def needs_input(self) -> bool: ...
+
 
 class _Gzip:
-    """zlib's decompressor with the manners of bz2's: it keeps what it has not taken yet."""
+    """zlib's decompressor with the manners of bz2's: it keeps what it has not taken yet. What it is given should be
+    short, since what follows a packed member is copied with each."""
 
     def __init__(self) -> None:
         self._inner = zlib.decompressobj(wbits=31)
@@ -55,6 +63,10 @@ class _Gzip:
         self._waiting = data
         return plain
 
+    @property
+    def needs_input(self) -> bool:
+        return not self._waiting
+
 
 async def decompressed(pieces: AsyncIterator[bytes], compression: str) -> AsyncGenerator[bytes, None]:
     """The pieces without compression ("", "gz" or "bz2"), each of a bounded size however well it was packed.
@@ -67,19 +79,20 @@ async def decompressed(pieces: AsyncIterator[bytes], compression: str) -> AsyncG
         return
     inner: _Decompressor = _Gzip() if compression == "gz" else bz2.BZ2Decompressor()
     async for piece in pieces:
-        for start in range(0, len(piece), PACKED_SLICE):
-            data = piece[start : start + PACKED_SLICE]
-            while True:
+        for start in range(0, len(piece), SLICE):
+            data = piece[start : start + SLICE]
+            more = True
+            while more:
                 try:
                     plain = inner.decompress(data, PIECE)
                 except EOFError:
                     return
                 except (zlib.error, OSError, ValueError) as error:
                     raise TarError(str(error)) from error
-                await trio.lowlevel.checkpoint()  # a little that came can become very much, or nothing at all
-                if not plain:
-                    break
-                yield plain
+                if plain:
+                    yield plain
+                await trio.lowlevel.checkpoint()
+                more = bool(plain) or not inner.needs_input
                 data = b""
 
 
@@ -93,7 +106,7 @@ class TarReader:
         self._padding = 0
         self._global: dict[str, str] = {}
         self._global_room = GLOBAL_MAX
-        self._any = False
+        self._heads = 0
 
     def __aiter__(self) -> TarReader:
         return self
@@ -105,32 +118,40 @@ class TarReader:
         while True:
             block = await self._take(BLOCK, ending=True)
             if not block or block == bytes(BLOCK):
-                if not self._any and not block:
+                if not self._heads and not block:
                     raise TarError("empty file")
                 await self._drain()
                 raise StopAsyncIteration
             member = self._head(block)
-            self._any = True
+            await self._count_head()
             if member.type == tarfile.GNUTYPE_SPARSE:
                 await self._skip_holes(block[_HOLES_GO_ON])
             if member.type in (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
-                extended |= _pax(await self._whole(member.size, room))
-                room -= member.size
+                extended |= await self._records(member.size, room)
+                room -= BLOCK + member.size
             elif member.type == tarfile.XGLTYPE:
-                self._global |= _pax(await self._whole(member.size, self._global_room))
+                self._global |= await self._records(member.size, self._global_room)
                 self._global_room -= member.size
+                if len(self._global) > RECORDS_MAX:
+                    raise TarError("too many records for all members")
             elif member.type in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):
                 text = (await self._whole(member.size, room)).split(b"\0")[0].decode("utf-8", "surrogateescape")
-                room -= member.size
+                room -= BLOCK + member.size
                 if member.type == tarfile.GNUTYPE_LONGNAME:
                     extended["path"] = text
             else:
                 return self._member(member, {**self._global, **extended})
 
+    async def _count_head(self) -> None:
+        self._heads += 1
+        if self._heads % HEADS_PER_TURN == 0:
+            await trio.lowlevel.checkpoint()
+
     async def _skip_holes(self, more: int) -> None:
         """Past the list of holes that goes on behind the head of a sparse member, outside its stated size."""
         while more:
             more = (await self._take(BLOCK))[_MORE_GO_ON]
+            await self._count_head()
 
     def _head(self, block: bytes) -> tarfile.TarInfo:
         try:
@@ -176,6 +197,12 @@ class TarReader:
         self._buffer.clear()
         async for _ in self._pieces:
             pass
+
+    async def _records(self, size: int, most: int) -> dict[str, str]:
+        """The records of an extended head, and others' turn after so many."""
+        data = await self._whole(size, most)
+        await trio.lowlevel.checkpoint()
+        return _pax(data)
 
     async def _whole(self, size: int, most: int) -> bytes:
         if size > most:
@@ -223,4 +250,6 @@ def _pax(data: bytes) -> dict[str, str]:
             raise TarError("an extended head that cannot be read")
         found[key.decode("utf-8", "surrogateescape")] = value.decode("utf-8", "surrogateescape")
         start = end
+        if len(found) > RECORDS_MAX:
+            raise TarError("an extended head with too many records")
     return found

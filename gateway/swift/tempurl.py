@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from urllib.parse import quote
 
-from gateway.swift.config import Config
 from gateway.swift.dates import http_date
 from gateway.swift.errors import Fields, RefusedError
 from gateway.swift.request import Request
@@ -21,6 +20,7 @@ from store.core.errors import NotFoundError
 
 _BY_HEX_LENGTH = {40: "sha1", 64: "sha256", 128: "sha512"}
 _DIGESTS = frozenset(_BY_HEX_LENGTH.values())
+_READING = ("GET", "HEAD")
 _FORBIDDEN = (b"x-object-manifest", b"x-symlink-target", b"x-copy-from")
 """Headers that would have a write reach what the signature does not name."""
 _KEPT_PARAMS = ("temp_url_sig", "temp_url_expires", "temp_url_prefix", "temp_url_ip_range", "filename", "inline")
@@ -77,20 +77,41 @@ def _keys(headers: Mapping[str, str], kind: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """Whoever holds a signed URL: they reach one container, or with an account's key that whole account."""
+    """Whoever holds a signature. They write what it names, by the method that it names, and nothing else; where it is
+    for reading they read what it names, and what that stands for (a link's target, a manifest's segments) as far as
+    the key that signed reaches: `container`, or all of the account where that is "".
+
+    `name` is the path of the one object that may be written, container and all; with `below` of all that begin so.
+    """
 
     account: str
     container: str
-    config: Config
+    method: str
+    name: str
+    below: bool = False
 
     def owns(self, account: str) -> bool:
         return False
 
     def require(
-        self, request: Request, account: str, container: str, rule: str, *, reading: bool, listing: bool = False
+        self,
+        request: Request,
+        account: str,
+        container: str,
+        rule: str,
+        *,
+        reading: bool,
+        listing: bool = False,
+        object: str = "",
     ) -> None:
-        if account != self.account or not container or (self.container and container != self.container):
+        reached = account == self.account and container and self.container in ("", container)
+        allowed = self.method in _READING if reading else self._writes(request.method, f"{container}/{object}", object)
+        if not (reached and allowed):
             raise invalid(request)
+
+    def _writes(self, method: str, path: str, object: str) -> bool:
+        named = path.startswith(self.name) if self.below else path == self.name
+        return bool(object) and method == self.method and method not in _READING and named
 
 
 def invalid(request: Request) -> RefusedError:
@@ -115,7 +136,7 @@ async def asker(service: Service, request: Request) -> Signed | None:
     if signed is None or signed[0] not in config.tempurl_digests or expires < service.now():
         raise invalid(request)
     name = request.object
-    root = not name and request.container and request.method in ("GET", "HEAD") and "temp_url_prefix" in request.query
+    root = not name and request.container and request.method in _READING and "temp_url_prefix" in request.query
     if request.method not in config.tempurl_methods or not request.path.startswith("/v1/"):
         raise invalid(request)
     if not name.strip("/") and not root:  # a whole container is there only as a web site
@@ -152,7 +173,7 @@ async def _holder(
         for key in keys:
             for method in methods:
                 if hmac.compare_digest(sign(method, expires, path, key, digest, ip_range), signature):
-                    found = Signed(request.account, scope, service.config)
+                    found = Signed(request.account, scope, request.method, f"{request.container}/{request.object}")
     if found is None:
         raise invalid(request)
     return found
@@ -172,7 +193,7 @@ async def all_keys(service: Service, request: Request) -> tuple[list[str], list[
 
 def _restrict(request: Request, expires: int) -> None:
     """Take from the request what a signature does not cover, and see to what its answer may show."""
-    if request.method not in ("GET", "HEAD"):
+    if request.method not in _READING:
         for header in _FORBIDDEN:
             if header in request.headers:
                 shown = header.decode().title()
@@ -181,7 +202,7 @@ def _restrict(request: Request, expires: int) -> None:
     request.keep_params(_KEPT_PARAMS)
     filename = request.param("filename")
     inline = "inline" in request.query
-    reading = request.method in ("GET", "HEAD")
+    reading = request.method in _READING
     name = request.path.rstrip("/").rpartition("/")[2]
 
     def finish(status: int, fields: Fields) -> Fields:

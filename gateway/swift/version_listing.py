@@ -6,14 +6,16 @@ without a version of its own is shown as its version `null`; a pointer only says
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
+
+import trio
 
 from gateway.swift import listing
 from gateway.swift.errors import RefusedError
-from gateway.swift.listing_formats import LISTED_VERSION, Row, object_row
+from gateway.swift.listing_formats import LISTED_VERSION, Row, json_list, object_row
 from gateway.swift.request import Request
 from gateway.swift.service import Service
+from gateway.swift.slices import SLICE, join, sliced
 from gateway.swift.version_names import (
     MARKER_TYPE,
     NULL,
@@ -78,31 +80,33 @@ async def page(service: Service, request: Request, container: Container, query: 
     present = {entry.name for entry in own} | pointed.keys()
     rows: list[tuple[str, Row]] = []
     subdirs: set[str] = set()
-    for entry in own:
-        if isinstance(entry, Subdir):
-            subdirs.add(entry.name)
-        elif LISTED_VERSION not in entry.listing:
-            rows.append((entry.name, {**object_row(entry), "version_id": NULL, "is_latest": True}))
+    async for some in sliced(own, SLICE):
+        for entry in some:
+            if isinstance(entry, Subdir):
+                subdirs.add(entry.name)
+            elif LISTED_VERSION not in entry.listing:
+                rows.append((entry.name, {**object_row(entry), "version_id": NULL, "is_latest": True}))
     newest: str | None = None if query.reverse else request.param("version_marker") and query.marker
-    for version in versions:
-        if isinstance(version, Subdir):
-            subdirs.add(version.name)
-            continue
-        name, ticks = parse(version.name)
-        row = {**object_row(version), "name": name, "version_id": version_id(ticks)}
-        if name in present:
-            row["is_latest"] = pointed.get(name) == row["version_id"]
-        elif version.content_type != MARKER_TYPE:
-            row["is_latest"] = False
-        elif query.reverse:
-            row["is_latest"] = await _is_newest(service, container, version)
-        else:
-            row["is_latest"] = newest != name
-        newest = name
-        rows.append((name, row))
+    async for group in sliced(versions, SLICE):
+        for version in group:
+            if isinstance(version, Subdir):
+                subdirs.add(version.name)
+                continue
+            name, ticks = parse(version.name)
+            row = {**object_row(version), "name": name, "version_id": version_id(ticks)}
+            if name in present:
+                row["is_latest"] = pointed.get(name) == row["version_id"]
+            elif version.content_type != MARKER_TYPE:
+                row["is_latest"] = False
+            elif query.reverse:
+                row["is_latest"] = await _is_newest(service, container, version)
+            else:
+                row["is_latest"] = newest != name
+            newest = name
+            rows.append((name, row))
     rows += [(name, {"subdir": name}) for name in subdirs]
     rows.sort(key=lambda pair: pair[0].encode(), reverse=query.reverse)
-    return json.dumps([row for _, row in rows[: query.limit]]).encode("ascii")
+    return await join(json_list(row for _, row in rows[: query.limit]))
 
 
 async def _pointed(
@@ -126,6 +130,7 @@ def _by_name(entries: list[ObjectEntry | Subdir]) -> dict[str, str]:
 
 
 async def _is_newest(service: Service, container: Container, version: ObjectEntry) -> bool:
+    await trio.lowlevel.checkpoint()
     name, _ = parse(version.name)
     found = await service.store.list_versions(container, ListingQuery(limit=1, prefix=before_versions(name)))
     return bool(found) and found[0].name == version.name

@@ -12,6 +12,7 @@ from dataclasses import replace
 from gateway.swift.errors import PLAIN, RefusedError
 from gateway.swift.name_locks import NameLocks
 from gateway.swift.owned_marks import OWNING, OWNS
+from gateway.swift.slices import SLICE, sliced
 from gateway.swift.version_archive import Archive, is_archived
 from gateway.swift.version_names import (
     ENABLED,
@@ -154,7 +155,10 @@ class VersionedStore:
         entries = await self._store.list_objects(container, query)
         if MODE not in container.headers:
             return entries
-        return [shown_entry(container, entry) for entry in entries]
+        shown: list[ObjectEntry | Subdir] = []
+        async for some in sliced(entries, SLICE):
+            shown += [shown_entry(container, entry) for entry in some]
+        return shown
 
     # -- objects -------------------------------------------------------------------------------------------------
 

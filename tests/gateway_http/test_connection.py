@@ -7,9 +7,14 @@ import socket
 
 import pytest
 import trio
+from trio.testing import memory_stream_pair
 
 from gateway.http import ClientDisconnected, Limits, ResponseError
 from gateway.http.asgi import Receive, Scope, Send
+from gateway.http.connection import Connection
+from gateway.http.exchange import Draining
+from gateway.http.ticker import Ticker
+from gateway.http.transport import StreamTransport
 from tests.gateway_http.harness import (
     Recorder,
     echo,
@@ -22,6 +27,7 @@ from tests.gateway_http.harness import (
     running,
     status_of,
 )
+from tests.twins.turns import with_turns
 
 PUT = b"PUT /x HTTP/1.1\r\nHost: a\r\n"
 
@@ -473,3 +479,15 @@ async def test_endless_fields_end() -> None:
         await stream.send_all(b"GET / HTTP/1.1\r\nHost: a\r\n")
         await stream.send_all(b"X: y\r\n" * 10_000)
         assert status_of(await read_all(stream)) == 431
+
+
+async def test_a_body_in_tiny_chunks_takes_turns() -> None:
+    """However much of it has arrived at once."""
+    near, far = memory_stream_pair()
+    ticker = Ticker()
+    connection = Connection(echo, StreamTransport(near, ticker), ticker, Limits(), Draining())
+    await far.send_all(PUT + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n")
+    await far.send_eof()
+    _, turns = await with_turns(connection.run())
+    assert (await read_all(far)).endswith(b"x" * 20_000)
+    assert turns >= 100

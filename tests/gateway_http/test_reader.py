@@ -80,7 +80,7 @@ def test_many_small_chunks_come_in_parts() -> None:
     while not reader.body_complete:
         sizes.append(len(reader.take_body()))
     assert sum(sizes) == 2000
-    assert max(sizes) <= 512
+    assert max(sizes) <= 128
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ def test_names_make_no_tags(found: list[str], label: str, css: str, prefix: str,
     ]
     entries += [Subdir(f"{prefix}{name}/") for name in found]
     page = Links()
-    page.feed(listing(label, entries, prefix, css, parent=parent, query="?a=b&amp;c").decode())
+    page.feed(b"".join(listing(label, entries, prefix, css, parent=parent, query="?a=b&amp;c")).decode())
     assert page.tags <= TAGS
     shown = sorted(unquote(link.partition("?")[0])[2:] for link in page.links[int(parent) :])
     assert shown == sorted([*found, *(f"{name}/" for name in found)])
