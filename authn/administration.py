@@ -142,7 +142,7 @@ class Administration:
         unique = record.unique_name
 
         def step(view: View) -> Step:
-            if table(view).get(record.id) is not None:
+            if view.revision(key):
                 raise ConflictError(f"Conflict occurred attempting to store {kind.name} - Duplicate ID {record.id}.")
             compares, puts = [Compare.absent(key)], [Put(key, packed)]
             if unique is not None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
-from authn import token_keys
+from authn import keys, token_keys
 from authn.administration import Administration
 from authn.directory import Directory
+from authn.errors import UnreadableError
 from authn.hashing import PasswordHasher
 from authn.keys import Assignment
 from authn.records import (
@@ -21,11 +23,12 @@ from authn.records import (
     Domain,
     Endpoint,
     Project,
+    R,
     Role,
     Service,
     User,
 )
-from authn.view import View
+from authn.view import Table, View
 from store.core.entropy import Random, SystemRandom
 from store.core.errors import ConflictError
 from store.registry import Registry
@@ -82,8 +85,8 @@ async def bootstrap(
     registry is reached by it.
     """
     random, hasher = random or SystemRandom(), hasher or PasswordHasher()
-    directory = Directory(registry)
-    making = _Making(Administration(directory, hasher, random), hasher, created=[])
+    directory = Directory(registry, silent=True)
+    making = _Making(registry, Administration(directory, hasher, random), hasher, created=[])
     if await token_keys.ensure(registry, random):
         making.created.append("token keys")
     for attempt in range(ATTEMPTS):
@@ -99,6 +102,7 @@ async def bootstrap(
 
 @dataclass
 class _Making:
+    registry: Registry
     administration: Administration
     hasher: PasswordHasher
     created: list[str]
@@ -118,15 +122,23 @@ class _Making:
         await self.catalogue(base_url, region)
         project_id = await self.project(project_name, project_id)
         user_id = await self.user(user_name, password)
-        await self.administration.assign(Assignment(user_id, project_id, role_ids["admin"]))
+        with suppress(UnreadableError):  # which has been said; what there is stays as it is
+            await self.administration.assign(Assignment(user_id, project_id, role_ids["admin"]))
         return Bootstrapped(project_id, user_id, role_ids, self.password, tuple(self.created))
 
     @property
     def view(self) -> View:
         return self.administration.view
 
+    async def _unreadable(self, table: Table[R], unique_name: tuple[str, str]) -> str:
+        """The id of a record that has the name and cannot be read here, "" where there is none: it is not missing."""
+        key = keys.name(table.kind, unique_name)
+        item = await self.registry.get(key) if self.view.revision(key) else None
+        id_ = item.value.decode() if item else ""
+        return id_ if table.is_unreadable(id_) else ""
+
     async def domain(self) -> None:
-        if self.view.domains.get(DEFAULT_DOMAIN) is None:
+        if not self.view.revision(keys.record(DOMAIN, DEFAULT_DOMAIN)):
             domain = Domain(DEFAULT_DOMAIN, "Default", "The default domain")
             await self.administration.create(DOMAIN, lambda view: view.domains, domain)
             self.created.append("domain Default")
@@ -146,6 +158,8 @@ class _Making:
         known = self.view.roles.named(role.unique_name)
         if known is not None:
             return known.id
+        if id_ := await self._unreadable(self.view.roles, role.unique_name):
+            return id_
         await self.administration.create(ROLE, lambda view: view.roles, role)
         self.created.append(f"role {name}")
         return role.id
@@ -155,6 +169,8 @@ class _Making:
             service = next((known for known in self.view.services if known.type == type_), None)
             if service is None:
                 service = Service(_same_id("service", type_), type_, name)
+                if self.view.services.is_unreadable(service.id):
+                    continue
                 await self.administration.create(SERVICE, lambda view: view.services, service)
                 self.created.append(f"service {type_}")
             for interface in INTERFACES:
@@ -165,6 +181,8 @@ class _Making:
         known = next((e for e in self.view.endpoints if (e.service_id, e.interface, e.region) == place), None)
         if known is None:
             endpoint = Endpoint(_same_id("endpoint", *place), service.id, interface, url, region)
+            if self.view.endpoints.is_unreadable(endpoint.id):
+                return
             await self.administration.create(ENDPOINT, lambda view: view.endpoints, endpoint)
             self.created.append(f"{interface} endpoint of {service.type}")
         elif known.url != url:
@@ -176,6 +194,8 @@ class _Making:
         known = self.view.projects.named((DEFAULT_DOMAIN, name))
         if known is not None:
             return known.id
+        if there := await self._unreadable(self.view.projects, (DEFAULT_DOMAIN, name)):
+            return there
         project = Project(id_ or self.administration.new_id(), name, description="Made at the first start")
         await self.administration.create_project(project)
         self.created.append(f"project {name}")
@@ -183,6 +203,10 @@ class _Making:
 
     async def user(self, name: str, password: str | None) -> str:
         known = self.view.users.named((DEFAULT_DOMAIN, name))
+        if known is None and (there := await self._unreadable(self.view.users, (DEFAULT_DOMAIN, name))):
+            if password is not None:
+                self.view.users.require(there)  # says why that cannot be
+            return there
         if known is None:
             password = password or generated_password()
             user = await self.administration.create_user(User(self.administration.new_id(), name), password)

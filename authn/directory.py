@@ -35,12 +35,15 @@ class Step:
 class Directory:
     """What identity knows. Load it once, or keep `run` running."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, *, silent: bool = False) -> None:
+        """`silent`: another one in this process says what cannot be read."""
         self.registry = registry
         self.view = View()
         self._listeners: list[Callable[[Change], None]] = []
         # What was written or read here and the watch has not come to yet: its events up to then are old news.
         self._ahead: dict[bytes, tuple[int, bytes | None]] = {}
+        self._silent = silent
+        self._warned: dict[bytes, str] = {}
 
     def listen(self, listener: Callable[[Change], None]) -> None:
         """Have `listener` called at each change that concerns somebody's rights, in the moment that it shows."""
@@ -58,6 +61,7 @@ class Directory:
             if ahead > revision and ahead > view.revision(key):
                 view.apply(key, value, ahead)
         self.view = view
+        self._warn()
         self._tell(Change(None))
         return revision
 
@@ -136,8 +140,17 @@ class Directory:
 
     def _apply(self, key: bytes, value: bytes | None, revision: int) -> None:
         change = self.view.apply(key, value, revision)
+        if self.view.unreadable != self._warned:
+            self._warn()
         if change is not None:
             self._tell(change)
+
+    def _warn(self) -> None:
+        """Say once of each record that it cannot be used here."""
+        for key, why in self.view.unreadable.items():
+            if not self._silent and self._warned.get(key) != why:
+                _log.warning("a record of identity cannot be used here", key=key.decode(), reason=why)
+        self._warned = dict(self.view.unreadable)
 
     def _tell(self, change: Change) -> None:
         for listener in self._listeners:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from store.core.errors import CallerError
+from store.core.errors import CallerError, RetryableError
 
 
 class UnauthorizedError(CallerError):
@@ -11,3 +11,7 @@ class UnauthorizedError(CallerError):
 
 class ForbiddenError(CallerError):
     """It is known who asks, and they may not."""
+
+
+class UnreadableError(RetryableError):
+    """What is needed is stored in a form that is not known here: a newer program wrote it, and may do what is asked."""

@@ -28,6 +28,12 @@ class Login:
         self._hasher = hasher
         self._throttle = Throttle(clock)
 
+    def require_admitted(self, name: str, *, address: str, domain_id: str = DEFAULT_DOMAIN) -> None:
+        """Raise UnauthorizedError where the name may not be tried from there now: asked before a password is compared
+        with anything, or what is remembered of right ones would be a faster way to guess."""
+        user = self._directory.view.users.named((domain_id, name))
+        self._require_admitted(_place(user.id if user else f"{domain_id}/{name}", address))
+
     async def by_name(self, name: str, password: str, domain_id: str = DEFAULT_DOMAIN, *, address: str = "") -> User:
         """The user. `address` is where they ask from. Raises UnauthorizedError, BusyError."""
         user = self._directory.view.users.named((domain_id, name))
@@ -38,7 +44,7 @@ class Login:
         return await self._verify(self._directory.view.users.get(user_id), user_id, password, address)
 
     async def _verify(self, user: User | None, name: str, password: str, address: str) -> User:
-        place = Place(address, name[:_NAME_CHARACTERS])
+        place = _place(name, address)
         asker = Asker(*place, familiar=self._throttle.is_familiar(place))
         self._require_admitted(place)
         async with self._hasher.line.turn(asker):
@@ -76,3 +82,7 @@ class Login:
             await self._directory.change(step)
         except ConflictError:
             return
+
+
+def _place(name: str, address: str) -> Place:
+    return Place(address, name[:_NAME_CHARACTERS])

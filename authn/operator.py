@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from authn import keys
 from authn.administration import Administration
 from authn.bootstrap import generated_password
 from authn.directory import Directory
 from authn.hashing import HashCost, PasswordHasher
 from authn.keys import Assignment
-from authn.records import DEFAULT_DOMAIN, Project, Role, User
+from authn.records import DEFAULT_DOMAIN, DOMAIN, Project, Role, User
 from authn.view import View
 from store.core.entropy import SystemRandom
 from store.core.errors import ConflictError, NotFoundError
@@ -138,6 +139,6 @@ async def open_operator(registry: Registry, hash_cost: HashCost | None = None) -
     """Reads identity once. Raises ConflictError where it was never bootstrapped."""
     directory = Directory(registry)
     await directory.load()
-    if directory.view.domains.get(DEFAULT_DOMAIN) is None:
+    if not directory.view.revision(keys.record(DOMAIN, DEFAULT_DOMAIN)):
         raise ConflictError("there is no identity in this registry yet: start the server once")
     return Operator(Administration(directory, PasswordHasher(hash_cost), SystemRandom()))

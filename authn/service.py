@@ -54,6 +54,10 @@ class IdentityService:
         """What is so now."""
         return self.directory.view
 
+    def unreadable(self) -> int:
+        """How many stored records cannot be used here, since a newer program wrote them."""
+        return len(self.directory.view.unreadable)
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Follow the registry until cancelled."""
         await self.directory.run(task_status=task_status)

@@ -9,7 +9,7 @@ from cryptography.fernet import MultiFernet
 
 from authn import keys
 from authn.directory import Directory, Step
-from authn.errors import UnauthorizedError
+from authn.errors import UnauthorizedError, UnreadableError
 from authn.identity import Identity
 from authn.records import PROJECT, USER, Project, Role, User
 from authn.token_cache import TokenCache
@@ -86,7 +86,7 @@ class Tokens:
 
     async def read(self, sealed: str) -> Held | None:
         """What the token stands for now; None where it stands for nothing."""
-        if self._directory.view.token_keys is None:
+        if not self._directory.view.revision(keys.TOKEN_KEYS):
             return None  # nothing was ever sealed
         token = unseal(sealed, self._need_sealer())
         if token is None or not self._live(token):
@@ -157,7 +157,10 @@ class Tokens:
 
     def _need_sealer(self) -> MultiFernet:
         if self._sealer is None:
-            held = self._directory.view.token_keys
+            view = self._directory.view
+            held = view.token_keys
+            if held is None and keys.TOKEN_KEYS in view.unreadable:
+                raise UnreadableError(f"The token keys cannot be used here: {view.unreadable[keys.TOKEN_KEYS]}")
             if held is None:
                 raise ConflictError("there are no token keys: bootstrap identity first")
             self._sealer = held.sealer()

@@ -114,6 +114,7 @@ class V1AuthApp:
 
     async def _token(self, project_name: str, user_name: str, key: str, where: str) -> str:
         """A token, the one given out before where it is still good. Raises UnauthorizedError."""
+        self._service.login.require_admitted(user_name, address=where)
         entry = self._remembered.entry(f"{project_name}:{user_name}", key)
         known = self._remembered.get(entry)
         if known is not None:

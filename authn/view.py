@@ -1,14 +1,17 @@
-"""Identity's part of the registry as dictionaries: what every question is answered from. Pure; `directory` feeds it."""
+"""Identity's part of the registry as dictionaries: what every question is answered from. Pure; `directory` feeds it.
+
+What is stored in a form that is not known here, by a newer program, gives nobody any right: the record is not there for
+whoever looks for it, and refused in plain words to whoever needs it. Everything else works on.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Generic
-
-import structlog
+from typing import Final, Generic, TypeVar
 
 from authn import token_keys
+from authn.errors import UnreadableError
 from authn.keys import Assignment
 from authn.records import (
     DOMAIN,
@@ -30,14 +33,15 @@ from authn.token_keys import TokenKeys
 from store.core.codec import Codec
 from store.core.errors import DamageError, NotFoundError
 
-_log = structlog.get_logger()
-
-FOREVER_SECONDS: Final = 1 << 62
-"""When a token is revoked until, if what says so cannot be read."""
 ASSIGNMENT_CODEC: Final = Codec[None]("role assignment", 1, lambda _: (), {1: lambda _: None})
 REVOKED_CODEC: Final = Codec[int](
     "revoked token", 1, lambda expires_s: (expires_s,), {1: lambda fields: int(fields[0])}
 )
+
+FOREVER_S: Final = 1 << 62
+"""The end of a token that was given back, where it cannot be read when that is."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Table(Generic[R]):
         self._noun = noun
         self._by_id: dict[str, R] = {}
         self._by_name: dict[tuple[str, str], R] = {}
+        self._unreadable: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[R]:
         return iter(self._by_id.values())
@@ -62,22 +67,31 @@ class Table(Generic[R]):
     def get(self, id_: str) -> R | None:
         return self._by_id.get(id_)
 
+    def is_unreadable(self, id_: str) -> bool:
+        """Whether there is a record that cannot be read here."""
+        return id_ in self._unreadable
+
     def named(self, unique_name: tuple[str, str]) -> R | None:
         return self._by_name.get(unique_name)
 
     def require(self, id_: str) -> R:
-        """The record. Raises NotFoundError."""
+        """The record. Raises NotFoundError; UnreadableError for one that cannot be read here."""
         found = self._by_id.get(id_)
         if found is None:
+            why = self._unreadable.get(id_)
+            if why is not None:
+                raise UnreadableError(f"The {self._noun} {id_} cannot be used here: {why}")
             raise NotFoundError(f"Could not find {self._noun}: {id_}.")
         return found
 
-    def store(self, id_: str, packed: bytes | None) -> None:
-        """Take in what the registry has, None where it has nothing."""
-        after = None if packed is None else self.kind.codec.decode(packed)
+    def store(self, id_: str, after: R | None, why: str = "") -> None:
+        """Take in what the registry has, None where it has nothing; with `why` nothing that can be read."""
         before = self._by_id.pop(id_, None)
         if before is not None and before.unique_name is not None and self._by_name.get(before.unique_name) is before:
             del self._by_name[before.unique_name]
+        self._unreadable.pop(id_, None)
+        if why:
+            self._unreadable[id_] = why
         if after is None:
             return
         self._by_id[id_] = after
@@ -99,7 +113,7 @@ class View:
         self.revoked: dict[str, int] = {}
         self.revisions: dict[bytes, int] = {}
         self.unreadable: dict[bytes, str] = {}
-        """Keys whose values this program cannot read, and why."""
+        """Why, by key, what is stored cannot be used here."""
         self._held: dict[str, dict[str, set[str]]] = {}
 
     def revision(self, key: bytes) -> int:
@@ -112,70 +126,58 @@ class View:
             self.revisions.pop(key, None)
         else:
             self.revisions[key] = revision
-        try:
-            change = self._apply(key, value)
-        except DamageError as error:
-            # A newer program wrote it, or it is damaged. Whom it concerns has no rights until it can be read; nobody
-            # else is concerned.
-            self.unreadable[key] = str(error)
-            _log.error("a record of identity cannot be read: it counts as not there", key=key, error=str(error))
-            self._leave_out(key)
-            return Change(None)
         self.unreadable.pop(key, None)
-        return change
-
-    def _leave_out(self, key: bytes) -> None:
-        """Have what cannot be read give nobody any rights."""
-        match key.decode("utf-8", "replace").split("/")[1:]:
-            case ["revoked", audit_id]:
-                self.revoked[audit_id] = FOREVER_SECONDS
-            case (
-                ["token-keys"]
-                | [("domain" | "project" | "user" | "role" | "service" | "endpoint"), _]
-                | [
-                    "assignment",
-                    *_,
-                ]
-            ):
-                self._apply(key, None)
-
-    def _apply(self, key: bytes, value: bytes | None) -> Change | None:
-        parts = key.decode("utf-8", "replace").split("/")[1:]
+        parts = key.decode().split("/")[1:]
         match parts:
             case ["domain", id_]:
-                self.domains.store(id_, value)
+                self._store(self.domains, id_, key, value)
                 return Change(None)
             case ["project", id_]:
-                self.projects.store(id_, value)
+                self._store(self.projects, id_, key, value)
                 return Change(id_)
             case ["user", id_]:
-                self.users.store(id_, value)
+                self._store(self.users, id_, key, value)
                 return Change(id_)
             case ["role", id_]:
-                self.roles.store(id_, value)
+                self._store(self.roles, id_, key, value)
                 return Change(None)
             case ["service", id_]:
-                self.services.store(id_, value)
+                self._store(self.services, id_, key, value)
                 return None
             case ["endpoint", id_]:
-                self.endpoints.store(id_, value)
+                self._store(self.endpoints, id_, key, value)
                 return None
             case ["name", _, _]:
                 return None  # only transactions look at these
             case ["assignment", "project", project_id, "user", user_id, role_id]:
-                self._assign(Assignment(user_id, project_id, role_id), value)
+                self._assign(Assignment(user_id, project_id, role_id), key, value)
                 return Change(user_id)
             case ["revoked", audit_id]:
-                self._revoke(audit_id, value)
+                self._revoke(audit_id, key, value)
                 return Change(audit_id)
             case ["token-keys"]:
-                self.token_keys = None if value is None else token_keys.CODEC.decode(value)
+                self.token_keys = self._read(token_keys.CODEC, key, value)
                 return Change(None)
-        raise DamageError(f"{key!r}: no key of identity; a newer program wrote it")
-
-    def _assign(self, held: Assignment, value: bytes | None) -> None:
         if value is not None:
-            ASSIGNMENT_CODEC.decode(value)
+            self.unreadable[key] = "no key of identity is known to be so; a newer program wrote it"
+        return None
+
+    def _read(self, codec: Codec[T], key: bytes, value: bytes | None) -> T | None:
+        """The value; None where there is none, or none that is known here."""
+        if value is None:
+            return None
+        try:
+            return codec.decode(value)
+        except DamageError as error:
+            self.unreadable[key] = str(error)
+            return None
+
+    def _store(self, table: Table[R], id_: str, key: bytes, value: bytes | None) -> None:
+        table.store(id_, self._read(table.kind.codec, key, value), self.unreadable.get(key, ""))
+
+    def _assign(self, held: Assignment, key: bytes, value: bytes | None) -> None:
+        self._read(ASSIGNMENT_CODEC, key, value)
+        if value is not None and key not in self.unreadable:
             self._held.setdefault(held.user_id, {}).setdefault(held.project_id, set()).add(held.role_id)
             return
         projects = self._held.get(held.user_id, {})
@@ -186,11 +188,12 @@ class View:
         if not projects:
             self._held.pop(held.user_id, None)
 
-    def _revoke(self, audit_id: str, value: bytes | None) -> None:
+    def _revoke(self, audit_id: str, key: bytes, value: bytes | None) -> None:
         if value is None:
             self.revoked.pop(audit_id, None)
         else:
-            self.revoked[audit_id] = REVOKED_CODEC.decode(value)
+            expires_s = self._read(REVOKED_CODEC, key, value)
+            self.revoked[audit_id] = FOREVER_S if expires_s is None else expires_s
 
     # -- questions -----------------------------------------------------------------------------------------------
 

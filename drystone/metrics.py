@@ -50,11 +50,14 @@ Rows = Callable[[], Sequence[dict[str, object]]]
 class Metrics:
     """Everything that `/metrics` shows."""
 
-    def __init__(self, requests: Requests, stalls: LoopStalls, devices: Rows, loops: Rows) -> None:
+    def __init__(
+        self, requests: Requests, stalls: LoopStalls, devices: Rows, loops: Rows, unreadable: Callable[[], int]
+    ) -> None:
         self._requests = requests
         self._stalls = stalls
         self._devices = devices
         self._loops = loops
+        self._unreadable = unreadable
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -80,6 +83,8 @@ class Metrics:
             up.add_metric((str(row["device"]),), float(row["state"] in ("ok", "full")))
         yield up
         yield from _gauges("drystone_loop", "loop", self._loops(), _LOOP_GAUGES)
+        about = "Stored records of identity that cannot be used here, since a newer program wrote them."
+        yield GaugeMetricFamily("drystone_identity_unreadable", about, self._unreadable())
 
 
 def _histogram(

@@ -168,7 +168,7 @@ async def _serve(
 ) -> None:
     requests, stalls = Requests(), LoopStalls()
     trio.lowlevel.add_instrument(stalls)
-    metrics = Metrics(requests, stalls, partial(device_rows, node), node.progress.rows)
+    metrics = Metrics(requests, stalls, partial(device_rows, node), node.progress.rows, identity.unreadable)
     others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}
     app = SwiftApp(node.store, identity, swift)
     front: App = Front(app, others, requests, metrics)

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from authn.errors import ForbiddenError, UnauthorizedError
+from authn.errors import ForbiddenError, UnauthorizedError, UnreadableError
 from store.core.errors import ConflictError, InvalidError, NotFoundError, RetryableError
 
 
@@ -44,6 +44,8 @@ def refusal(error: Exception, origin: str) -> Response | None:
             return _error(413, str(error))
         case InvalidError():
             return _error(400, str(error))
+        case UnreadableError():
+            return _error(503, str(error))
         case RetryableError():
             response = _error(503, "The service cannot do this now; try again.")
             response.headers["Retry-After"] = "1"

@@ -155,3 +155,11 @@ async def test_nothing_else_is_served(app: V1AuthApp) -> None:
 def test_links_go_where_the_client_asked(host: bytes, told: str) -> None:
     scope = {"type": "http", "scheme": "http", "headers": [(b"host", host)], "server": ("127.0.0.1", 99)}
     assert origin(scope) == told
+
+
+async def test_a_right_guess_at_a_name_that_waits_is_refused(app: V1AuthApp) -> None:
+    """What is remembered of right keys must not be a faster way to guess them."""
+    assert (await ask(app, credentials()))[0] == 200
+    for _ in range(FREE_FAILURES):
+        assert (await ask(app, credentials(key="guess")))[0] == 401
+    assert (await ask(app, credentials()))[0] == 401

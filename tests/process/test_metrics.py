@@ -15,8 +15,9 @@ def test_methods_that_nobody_knows_are_counted_as_one() -> None:
         requests.finished(f"M{number}", 405, 0.001)
     requests.finished("GET", 200, 0.001)
     assert requests.counts == {("other", 405): 100, ("GET", 200): 1}
-    shown = Metrics(requests, LoopStalls(), list, list).text()
+    shown = Metrics(requests, LoopStalls(), list, list, lambda: 3).text()
     assert b'drystone_requests_total{method="other",status="405"} 100.0' in shown
+    assert b"drystone_identity_unreadable 3.0" in shown
 
 
 def test_turns_of_the_loop_are_counted_by_how_long_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,6 +33,6 @@ def test_turns_of_the_loop_are_counted_by_how_long_they_take(monkeypatch: pytest
     assert stalls.turns == 1000
     assert (stalls.quantile(0.5), stalls.quantile(0.99), stalls.quantile(0.999)) == (0.001, 0.005, 0.02)
     assert round(stalls.worst, 3) == 0.2
-    assert b'drystone_loop_stall_seconds_bucket{le="0.01"} 995.0' in Metrics(Requests(), stalls, list, list).text()
+    assert b'drystone_loop_stall_seconds_bucket{le="0.01"} 995.0' in Metrics(Requests(), stalls, list, list, int).text()
     stalls.forget()
     assert (stalls.turns, stalls.worst) == (0, 0.0)
