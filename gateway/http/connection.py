@@ -38,6 +38,7 @@ class Connection:
         "_transport",
         "idle",
         "served",
+        "since",
     )
 
     def __init__(
@@ -68,10 +69,16 @@ class Connection:
             "server": server,
             "state": {},
         }
+        self.since = trio.current_time()
         self.idle = True
         """Nothing of a request has arrived."""
         self.served = False
         """There has been a request, so that this is a connection kept for later."""
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing has come of it yet."""
+        return self.idle and not self.served
 
     def retire(self) -> None:
         """Asks the connection to end as soon as it is idle, which may be now."""

@@ -12,7 +12,7 @@ class Limits:
     """The bounds of one server. Sizes are bytes, times are seconds."""
 
     connections: int = 4096
-    """Connections served at once. More wait in the accept queue; idle ones are closed to let them in."""
+    """Connections served at once. More wait in the accept queue; silent and idle ones are closed to let them in."""
 
     request_line: int = 16 * KIB
     """Method, target and version. A listing with marker, end marker, prefix and delimiter, each percent-encoded,
@@ -47,6 +47,9 @@ class Limits:
 
     head_timeout: float = 20.0
     """From the first byte of a request (or from connecting) to the end of its head. TLS handshakes too."""
+
+    silence: float = 2.0
+    """From connecting, where others wait for a place: who has said nothing for so long makes room."""
 
     idle_timeout: float = 75.0
     """Between two requests."""

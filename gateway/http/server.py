@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 _SHORT_OF: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS))
 _NO_LISTENER: Final = frozenset((errno.EBADF, errno.ENOTSOCK, errno.EINVAL))
 _RETRY_ACCEPT: Final = 0.1
+_ACCEPTED_A_TURN: Final = 32
+"""So many that wait are let in before those that are in have their turn."""
 
 
 async def serve(
@@ -62,6 +64,19 @@ async def serve(
             listener.socket.close()
 
 
+class _Handshake:
+    """A connection that is not yet secure: nothing has come of it that counts."""
+
+    silent: Final = True
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.scope = trio.CancelScope()
+
+    def retire(self) -> None:
+        self.scope.cancel()
+
+
 class _Server:
     def __init__(self, app: App, limits: Limits, tls: ssl.SSLContext | None) -> None:
         self._app = app
@@ -74,6 +89,8 @@ class _Server:
         self._draining = Draining()
         self._places = trio.Semaphore(limits.connections)
         self._connections: dict[Connection, None] = {}
+        self._silent: dict[Connection | _Handshake, None] = {}
+        """Those of whom nothing had come when they came in, oldest first; many have spoken meanwhile."""
         self._stopping = trio.Event()
         self._cut = trio.CancelScope(shield=True)
 
@@ -103,7 +120,7 @@ class _Server:
             while True:
                 await trio.lowlevel.wait_readable(listening)
                 try:
-                    while True:
+                    for _ in range(_ACCEPTED_A_TURN):
                         sock, address = listening.accept()
                         sock.setblocking(False)
                         await self._take_place(sock)
@@ -113,6 +130,7 @@ class _Server:
                 except OSError as error:
                     if error.errno in _SHORT_OF:
                         logger.warning("cannot accept a connection: %s", error)
+                        self._make_room()
                         await trio.sleep(_RETRY_ACCEPT)
                     elif error.errno in _NO_LISTENER:
                         raise
@@ -121,18 +139,32 @@ class _Server:
         try:
             self._places.acquire_nowait()
         except trio.WouldBlock:
-            self._make_room()
             try:
-                await self._places.acquire()
+                while True:
+                    with trio.move_on_after(self._make_room()):
+                        await self._places.acquire()
+                        return
             except BaseException:
                 sock.close()
                 raise
 
-    def _make_room(self) -> None:
+    def _make_room(self) -> float:
+        """Close a connection that does nothing: the oldest that has never said a word, else one that waits for its next
+        request. For how long it is of no use to ask again."""
+        due = trio.current_time() - self._limits.silence
+        while self._silent:
+            oldest = next(iter(self._silent))
+            if oldest.silent and oldest.since > due:
+                break
+            del self._silent[oldest]
+            if oldest.silent:
+                oldest.retire()
+                return self._limits.silence
         for connection in self._connections:
             if connection.idle and connection.served:
                 connection.retire()
-                return
+                return self._limits.silence
+        return max(self._ticker.interval, self._limits.silence)
 
     async def _serve(self, sock: socket.socket, client: Address | None, server: Address | None) -> None:
         try:
@@ -151,8 +183,10 @@ class _Server:
         if self._tls is None:
             return SocketTransport(sock, self._ticker)
         stream = trio.SSLStream(trio.SocketStream(trio.socket.from_stdlib_socket(sock)), self._tls, server_side=True)
+        handshake = _Handshake(trio.current_time())
+        self._silent[handshake] = None
         try:
-            with trio.fail_after(self._limits.head_timeout):
+            with handshake.scope, trio.fail_after(self._limits.head_timeout):
                 await stream.do_handshake()
         except (trio.BrokenResourceError, trio.TooSlowError) as error:
             logger.debug("no TLS handshake: %s", error.__cause__ or error)
@@ -161,6 +195,11 @@ class _Server:
         except BaseException:
             await trio.aclose_forcefully(stream)
             raise
+        finally:
+            self._silent.pop(handshake, None)
+        if handshake.scope.cancelled_caught:
+            await trio.aclose_forcefully(stream)
+            return None
         return StreamTransport(stream, self._ticker)
 
     async def _run(self, transport: Transport, client: Address | None, server: Address | None) -> None:
@@ -175,11 +214,12 @@ class _Server:
             client=client,
             server=server,
         )
-        self._connections[connection] = None
+        self._connections[connection] = self._silent[connection] = None
         try:
             await connection.run()
         finally:
             del self._connections[connection]
+            self._silent.pop(connection, None)
 
 
 def _address(address: object) -> Address | None:

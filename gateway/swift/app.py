@@ -13,6 +13,7 @@ from gateway.swift.config import Config
 from gateway.swift.downloads import Downloads
 from gateway.swift.errors import PLAIN, RefusedError, cause, refusal
 from gateway.swift.owned_claims import Claims
+from gateway.swift.refusal_log import RefusalLog
 from gateway.swift.request import Receive, Request, Scope, Send
 from gateway.swift.service import Service
 from gateway.swift.versioned_store import VersionedStore
@@ -44,6 +45,7 @@ class SwiftApp:
             store=VersionedStore(store, clock, claims.gone),
             claims=claims,
             downloads=Downloads(config.download_bytes),
+            refusals=RefusalLog(clock),
             config=config,
             limits=config.limits,
             clock=clock,
@@ -117,8 +119,8 @@ class SwiftApp:
         if answer is None or request.started:
             _log.error("request failed", method=request.method, path=request.path, txid=request.txid, exc_info=error)
         elif answer.status >= 500:  # foreseen: where the program was when it met it says nothing
-            said = {"status": answer.status, "error": str(cause(error))}
-            _log.warning("request refused", method=request.method, path=request.path, txid=request.txid, **said)
+            about = {"method": request.method, "path": request.path, "txid": request.txid}
+            self._service.refusals.note(answer.status, cause(error), **about)
         if request.started:
             raise error  # the server breaks the connection: what was sent must not look whole
         with contextlib.suppress(ConnectionError):

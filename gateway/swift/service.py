@@ -11,6 +11,7 @@ from gateway.swift.config import Config, Limits
 from gateway.swift.downloads import Downloads
 from gateway.swift.errors import RefusedError
 from gateway.swift.owned_claims import Claims
+from gateway.swift.refusal_log import RefusalLog
 from gateway.swift.request import Request
 from gateway.swift.versioned_store import VersionedStore
 from store.core.clock import Clock
@@ -28,6 +29,7 @@ class Service:
     store: VersionedStore
     claims: Claims
     downloads: Downloads
+    refusals: RefusalLog
     config: Config
     limits: Limits
     clock: Clock

@@ -13,7 +13,7 @@ import structlog
 import trio
 
 from gateway.swift.auth import Asker
-from gateway.swift.errors import REASONS, RefusedError, refusal
+from gateway.swift.errors import REASONS, RefusedError, cause, refusal
 from gateway.swift.request import Message, Receive, Request, Send
 from gateway.swift.service import Service
 
@@ -111,8 +111,10 @@ async def ask(
         if feeder.failed:
             raise
         answer = refusal(error)
-        if answer is None or answer.status >= 500:
+        if answer is None:
             _log.error("request within failed", method=method, path=request.path, txid=request.txid, exc_info=error)
+        elif answer.status >= 500:
+            service.refusals.note(answer.status, cause(error), method=method, path=request.path, txid=request.txid)
         if request.started:
             return Reply(500)
         await request.refuse(answer or RefusedError(500))

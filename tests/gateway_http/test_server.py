@@ -169,3 +169,73 @@ async def test_many_clients_at_once() -> None:
             for number in range(50):
                 nursery.start_soon(client, number)
     assert len(answers) == 1000
+
+
+async def test_silent_connections_make_room_oldest_first(autojump_clock: trio.testing.MockClock) -> None:
+    """However many there are: a new client is served as soon as they have been silent for a moment."""
+    async with running(echo, Limits(connections=3, head_timeout=1000, silence=2)) as server:
+        silent = []
+        for _ in range(5):
+            silent.append(await server.connect())
+            await trio.sleep(0.01)
+        begun = trio.current_time()
+        assert (await server.ask(get("/x", "Connection: close"))).endswith(b"/x")
+        assert trio.current_time() - begun < 10
+        for stream in silent[:3]:
+            assert await read_all(stream) == b""
+        for stream in silent[3:]:
+            await stream.send_all(get("/late", "Connection: close"))
+            assert (await read_all(stream)).endswith(b"/late")
+        for stream in silent:
+            await stream.aclose()
+
+
+async def test_those_who_have_begun_to_speak_are_not_silent(autojump_clock: trio.testing.MockClock) -> None:
+    async with running(echo, Limits(connections=2, head_timeout=1000, silence=2)) as server:
+        slow, silent = await server.connect(), await server.connect()
+        async with slow, silent:
+            await slow.send_all(b"GET /slow HTTP/1.1\r\n")
+            await trio.sleep(5)
+            assert (await server.ask(get("/x", "Connection: close"))).endswith(b"/x")
+            assert await read_all(silent) == b""
+            await slow.send_all(b"Host: a\r\nConnection: close\r\n\r\n")
+            assert (await read_all(slow)).endswith(b"/slow")
+
+
+async def test_who_waits_for_its_next_request_makes_room_after_the_silent(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running(echo, Limits(connections=2, head_timeout=1000, idle_timeout=1000, silence=2)) as server:
+        kept, silent = await server.connect(), await server.connect()
+        async with kept, silent:
+            await kept.send_all(get("/1"))
+            await read_until(kept, b"/1")
+            await trio.sleep(5)
+            assert (await server.ask(get("/x", "Connection: close"))).endswith(b"/x")
+            assert await read_all(silent) == b""
+            await kept.send_all(get("/2", "Connection: close"))
+            assert (await read_all(kept)).endswith(b"/2")
+
+
+async def test_a_lack_of_descriptors_makes_room_too(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    real_accept = socket.socket.accept
+    short = False
+
+    def accept(self: socket.socket) -> object:
+        if short:
+            raise OSError(errno.EMFILE, "no")
+        return real_accept(self)
+
+    monkeypatch.setattr(socket.socket, "accept", accept)
+    async with running(echo, Limits(head_timeout=1000)) as server, await server.connect() as silent:
+        await trio.sleep(10)
+        short = True
+        async with await server.connect() as new:
+            begun = trio.current_time()
+            assert await read_all(silent) == b""
+            assert trio.current_time() - begun < 10
+            short = False
+            await new.send_all(get("/x", "Connection: close"))
+            assert (await read_all(new)).endswith(b"/x")

@@ -112,3 +112,18 @@ async def test_a_client_that_stops_reading(
         await trio.sleep(60)
         assert len(failures) == 1
         await trio.aclose_forcefully(stream)
+
+
+async def test_handshakes_that_do_not_begin_make_room(
+    authority: trustme.CA, context: ssl.SSLContext, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with running(echo, Limits(connections=2, head_timeout=1000, silence=2), context) as server:
+        first, second = await server.connect(), await server.connect()
+        async with first, second:
+            await trio.sleep(5)
+            begun = trio.current_time()
+            async with await connect(server, authority) as stream:
+                await stream.send_all(get("/x", "Connection: close"))
+                assert b"/x" in await read_all(stream)
+            assert trio.current_time() - begun < 10
+            assert await read_all(first) == b""

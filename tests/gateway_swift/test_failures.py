@@ -10,11 +10,13 @@ import pytest
 import structlog
 import trio
 
+from gateway.swift.refusal_log import PAUSE_SECONDS
 from gateway.swift.request import Message
 from gateway.swift.view import closing
 from store.core.errors import BusyError, DamageError, FullError, QuorumError
 from store.objects.interface import Buffer
 from tests.gateway_swift.client import Client
+from tests.gateway_swift.test_bulk import archive
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,39 @@ async def test_statuses(client: Client, error: Exception, status: int, monkeypat
             assert answer.status == status
             assert b"secret" not in answer.body
             assert [entry["txid"] for entry in logs] == [answer["x-trans-id"]]
+            client.clock.advance(PAUSE_SECONDS)
+
+
+async def test_what_cannot_be_done_now_is_said_in_one_line_and_not_each_time(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Full disks refuse every write: that is no error of the program, and would fill the log besides."""
+    await client("PUT", "c")
+
+    async def full(*_args: Any, **_more: Any) -> Any:
+        raise FullError("no room on device 2")
+
+    monkeypatch.setattr(client.store, "put", full)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            assert (await client("PUT", "c/o", body=b"x")).status == 507
+        answer = await client("PUT", "", body=archive({"c/a": b"1", "c/b": b"2"}), query="extract-archive=tar")
+        assert b"c/b, 507 Insufficient Storage" in answer.body
+        monkeypatch.setattr(client.store, "head", _busy)
+        assert (await client("HEAD", "c/o")).status == 503
+        client.clock.advance(PAUSE_SECONDS)
+        assert (await client("PUT", "c/o", body=b"x")).status == 507
+    said = [(entry["log_level"], entry["status"], entry["error"], entry["others"]) for entry in logs]
+    assert said == [
+        ("warning", 507, "no room on device 2", 0),
+        ("warning", 503, "later", 0),
+        ("warning", 507, "no room on device 2", 4),
+    ]
+    assert not any("exc_info" in entry for entry in logs)
+
+
+async def _busy(*_args: Any, **_more: Any) -> Any:
+    raise BusyError("later")
 
 
 async def test_an_error_in_the_middle_breaks_the_answer(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
