@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
 import outcome
@@ -59,6 +60,47 @@ class ThreadWorker:
                 self._token.run_sync_soon(done, result)
             except trio.RunFinishedError:
                 return
+
+
+class WatchedWorker:
+    """A worker of which it is known how long it has not answered. Where taking an answer in raises, which would end the
+    whole program, `on_raised` is called instead."""
+
+    def __init__(self, inner: Worker, on_raised: Callable[[Exception], object]) -> None:
+        self.inner = inner
+        self._on_raised = on_raised
+        self._since: deque[float] = deque()
+
+    def submit(self, job: Callable[[], object], done: Done) -> None:
+        def answered(result: outcome.Maybe[Any]) -> None:
+            self._since.popleft()
+            try:
+                done(result)
+            except Exception as error:
+                self._on_raised(error)
+
+        self._since.append(trio.current_time())
+        self.inner.submit(job, answered)
+
+    @property
+    def unanswered_s(self) -> float:
+        """How many seconds ago the oldest job was handed over that is not answered; 0 where there is none."""
+        return trio.current_time() - self._since[0] if self._since else 0.0
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+def call_all(calls: Iterable[Callable[[], object]]) -> None:
+    """Call each. What one of them raises comes up when all have been called: none of those who wait is forgotten."""
+    raised: Exception | None = None
+    for call in calls:
+        try:
+            call()
+        except Exception as error:
+            raised = error
+    if raised is not None:
+        raise raised
 
 
 async def run_in(worker: Worker, job: Callable[[], T]) -> T:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import outcome
 
 from store.core.disk import File
 from store.core.errors import DeviceError, DrystoneError, FullError
-from store.core.worker import Worker
+from store.core.worker import Worker, call_all
 from store.engine.block import BlockKey, IndexBlock
 from store.engine.committer import FULL_ERRNOS
 from store.engine.record import BULK_ALIGN, Buffer, Sealed, lay_out
@@ -75,7 +76,7 @@ class BulkWriter:
         sync_worker: Worker,
         next_segment: Callable[[], int],
         on_durable: Callable[[Written], None],
-        on_failed: Callable[[DrystoneError], None],
+        on_failed: Callable[[DrystoneError], object],
     ) -> None:
         self._segments = segments
         self._write_worker = write_worker
@@ -210,9 +211,8 @@ class BulkWriter:
             return
         if segment in self._abandoned:
             self._pass_over()
-            for block, _ in batch:
-                block.done(self._abandoned[segment])
             self._kick()
+            call_all(partial(block.done, self._abandoned[segment]) for block, _ in batch)
             return
         self._dirty[segment] = file
         for _, written in batch:
@@ -223,8 +223,7 @@ class BulkWriter:
             self._held += answers
             answers = []
         self._kick()
-        for done in answers:
-            done(None)
+        call_all(partial(done, None) for done in answers)
 
     def _sync(self) -> None:
         self._syncing = True
@@ -265,8 +264,7 @@ class BulkWriter:
         finished = [done for at, done in self._waiters if at <= target]
         self._waiters = [(at, done) for at, done in self._waiters if at > target]
         self._kick()
-        for done in held + finished:
-            done(None)
+        call_all(partial(done, None) for done in held + finished)
 
     def _pass_over(self) -> None:
         """What an abandoned segment still holds was never acknowledged, and no start is to take it for blocks."""
@@ -298,6 +296,5 @@ class BulkWriter:
             waiting += [block.done for block in self._queue]
             self._queue.clear()
             self._on_failed(error)
-        for done in waiting:
-            done(error)
         self._kick()
+        call_all(partial(done, error) for done in waiting)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import msgpack
@@ -24,7 +25,7 @@ import outcome
 
 from store.core.disk import File
 from store.core.errors import BusyError, DamageError, DeviceError, DrystoneError, FullError
-from store.core.worker import Worker
+from store.core.worker import Worker, call_all
 from store.engine.record import LOG_ALIGN, Buffer, Kind, Sealed, lay_out, seal
 from store.engine.row import Location
 from store.engine.segment import HEADER_BYTES, SegmentKind, Segments
@@ -70,7 +71,7 @@ class Committer:
         worker: Worker,
         next_segment: Callable[[], int],
         before: Fence,
-        on_failed: Callable[[DrystoneError], None],
+        on_failed: Callable[[DrystoneError], object],
         on_rolled: Callable[[int], None],
     ) -> None:
         self._segments = segments
@@ -157,8 +158,7 @@ class Committer:
         self.batches += 1
         self.records += len(batch)
         self._kick()  # the disk works while we publish
-        for location, published in batch:
-            published(location, None)
+        call_all(partial(published, location, None) for location, published in batch)
 
     def _roll(self) -> None:
         segment = self._next_segment()
@@ -204,6 +204,5 @@ class Committer:
             self._queue.clear()
             self._queue_bytes = 0
             self._on_failed(error)
-        for published in waiting:
-            published(None, error)
         self._kick()
+        call_all(partial(published, None, error) for published in waiting)

@@ -29,7 +29,7 @@ from store.core.errors import (
     ReplacedError,
     StaleEpochError,
 )
-from store.core.worker import run_in
+from store.core.worker import WatchedWorker, run_in
 from store.engine.block import BlockKey, IndexBlock, encode_link
 from store.engine.block import decode_meta as decode_block
 from store.engine.block_table import BlockTable
@@ -62,6 +62,8 @@ FULL_COMPACT_BELOW = 0.9
 _REPLAY_CHANGES = 50_000
 _REPLAY_SLICE = 100
 """Records that a start takes in between two turns of the loop."""
+SLOW_SECONDS = 10.0
+"""A device that is `slow` by so much is passed over where there is a choice."""
 ROOM_BYTES_MIN = 64 * 1024 * 1024
 """With less than this for data a new device would be full as soon as it is used."""
 _openings = itertools.count()
@@ -142,11 +144,11 @@ class Device:
         self.view = View(self.entries, self.space, self.report_damage)
         self.blocks = BlockTable(self.entries, self.space, self.report_damage)
         self._hints = HintTable(self.entries)
-        self._log_worker = disk.worker("log")
-        self._bulk_worker = disk.worker("bulk")
-        self._bulk_sync_worker = disk.worker("bulk-sync")
-        self._index_worker = disk.worker("index")
-        self.reads = Reads(disk, self.segments)
+        self._log_worker = self._worker("log")
+        self._bulk_worker = self._worker("bulk")
+        self._bulk_sync_worker = self._worker("bulk-sync")
+        self._index_worker = self._worker("index")
+        self.reads = Reads(self._worker, self.segments)
         self._committer: Committer
         self._bulk = BulkWriter(
             self.segments,
@@ -171,6 +173,14 @@ class Device:
         """Whether it was closed with everything durable and in the index."""
         self.crowded = False
         """Whether the index is so far behind that writers should wait."""
+
+    def _worker(self, name: str) -> WatchedWorker:
+        return WatchedWorker(self._disk.worker(name), self._raised)
+
+    def _raised(self, error: Exception) -> DrystoneError:
+        """Something went wrong where nobody waits, and what this device has in memory may not be what its log says."""
+        log.error("an answer of a worker was not taken in", device=self.id, exc_info=error)
+        return self._fail(DeviceError(f"internal error: {error!r}"))
 
     # -- opening and closing -------------------------------------------------------------------------------------
 
@@ -340,6 +350,9 @@ class Device:
                 applied = self.view.apply(write.packed_key, write.row, location)
             except DrystoneError as damage:
                 reply(None, damage)
+                return
+            except Exception as error:
+                reply(None, self._raised(error))
                 return
             self._changed()
             reply(applied, None)
@@ -638,6 +651,9 @@ class Device:
                 taken = self.blocks.add(key, entry, share.key if share is not None else None)
             except DamageError:
                 return  # the index is broken and the device out; the next start finds the block in its segment
+            except Exception as error:
+                self._raised(error)
+                return
             if share is not None and not taken:
                 self.space.free(entry.own)
                 share.lost(DamageError(f"device {self.id} has lost the payload of a block while it was shared"))
@@ -734,15 +750,22 @@ class Device:
         self.full = self.free_bytes() < self._options.reserve_bytes
         return not self.full
 
+    @property
+    def slow(self) -> float:
+        """For how many seconds the oldest of what was written has not been answered: of a disk that hangs, it grows."""
+        workers = (self._log_worker, self._bulk_worker, self._bulk_sync_worker, self._index_worker)
+        return max(worker.unanswered_s for worker in workers)
+
     def fail(self, why: str) -> None:
         """Take it out: whoever looks after its folder found that it must not be used any more."""
         self._fail(DeviceError(why))
 
-    def _fail(self, error: DrystoneError) -> None:
-        """Take the device out. May be called by its workers as well as on the loop."""
+    def _fail(self, error: DrystoneError) -> DrystoneError:
+        """Take the device out, and say so. May be called by its workers as well as on the loop."""
         failed = self.health.failed = DeviceError(f"device {self.id} is out: {error}")
         log.error("device is out", device=self.id, error=str(error))
         self._token.run_sync_soon(self._flusher.abandon, failed)
+        return failed
 
     def _index_broken(self, damage: DamageError) -> None:
         """May be called by the index worker as well as on the loop."""

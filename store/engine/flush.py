@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import trio
 
 from store.core.errors import DrystoneError
-from store.core.worker import Worker, run_in
+from store.core.worker import Worker, call_all, run_in
 from store.engine.block_table import BlockTable
 from store.engine.bulk import BulkWriter
 from store.engine.committer import Committer
@@ -85,8 +86,7 @@ class Flusher:
         drops = [done for _, _, done in self._wanted] + [done for _, done in self._drops]
         self._wanted.clear()
         self._drops = []
-        for done in drops:
-            done(error)
+        call_all(partial(done, error) for done in drops)
 
     def doomed(self, data_id: bytes, number: int) -> bool:
         """Whether the block of this number came too late, since its data were dropped."""
@@ -116,8 +116,7 @@ class Flusher:
             await self.write_index()
         except DrystoneError as error:
             self._space.holes += punches
-            for done in answers:
-                done(error)
+            call_all(partial(done, error) for done in answers)
             raise
         try:
             await self._punch(punches)
@@ -125,8 +124,8 @@ class Flusher:
             self._space.holes += punches
             raise
         finally:
-            for done in answers:  # what was dropped is so, whenever its space comes back
-                done(None)
+            # What was dropped is so, whenever its space comes back.
+            call_all(partial(done, None) for done in answers)
         self._space.punched(punches)
 
     def mark_applied(self) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from store.core.disk import Disk
+from collections.abc import Callable
+
 from store.core.errors import DamageError
 from store.core.limits import CHECK_BYTES
 from store.core.worker import Worker, run_in
@@ -20,9 +21,9 @@ FRONT_BYTES = 1024
 class Reads:
     """Reads of one device. All raise DamageError for what is not as it was written, or cannot be read."""
 
-    def __init__(self, disk: Disk, segments: Segments) -> None:
+    def __init__(self, worker: Callable[[str], Worker], segments: Segments) -> None:
         self._segments = segments
-        self._workers = [disk.worker(f"read-{number}") for number in range(WORKERS)]
+        self._workers = [worker(f"read-{number}") for number in range(WORKERS)]
         self._count = 0
 
     @property

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from store.core.errors import DeviceError, DrystoneError, FullError, QuorumError
+from store.core.errors import BusyError, DeviceError, DrystoneError, FullError, QuorumError
 from store.core.limits import BLOCK_BYTES, ERASURE_BYTES_MIN
-from store.engine.device import Device
+from store.engine.device import SLOW_SECONDS, Device
 from store.objects.model import Policy
 from store.objects.rowcodec import Placed
 from store.ring import Ring, quorum
@@ -63,6 +63,8 @@ def _refusal(number: int, device: Device | None) -> DrystoneError | None:
         return DeviceError(f"device {number} is not there")
     if device.health.failed is not None:
         return device.health.failed
+    if device.slow >= SLOW_SECONDS:
+        return BusyError(f"device {number} has not answered for {device.slow:.0f} s")
     return FullError(f"device {number} is full") if device.full and not device.look_for_room() else None
 
 

@@ -16,9 +16,10 @@ from store.engine.block import BlockKey, encode_meta
 from store.engine.device import Device, Options
 from store.engine.record import Kind, seal
 from store.engine.row import index_key
+from store.objects.rows import prepare
 from tests.engine.devices import on_device, row, write
 from tests.simulation.disk import SimDisk, SimMedium
-from tests.simulation.worker import SimWorker
+from tests.simulation.worker import Gate, SimWorker
 from tests.twins.index import IndexMedium
 
 LOG_BYTES = 256 * 1024
@@ -95,6 +96,56 @@ def test_a_disk_that_fails_in_the_background_takes_the_device_out(code: int) -> 
         assert isinstance(device.health.failed, DeviceError)
 
     on_device(medium, IndexMedium(), use)
+
+
+def test_an_answer_that_cannot_be_taken_in_takes_the_device_out() -> None:
+    """Not the program; and whoever waits beside it is answered."""
+
+    async def use(device: Device) -> None:
+        answers: list[object] = []
+
+        def raises(_applied: object, _error: object) -> None:
+            raise ZeroDivisionError
+
+        for number, reply in enumerate([raises, lambda applied, error: answers.append(error or applied)]):
+            device.submit_row(prepare(row(b"%d" % number, 1, b"data"), 0), reply)
+        await trio.sleep(1)
+        assert len(answers) == 1
+        assert isinstance(device.health.failed, DeviceError)
+
+    on_device(SimMedium(Random(1)), IndexMedium(), use)
+
+
+def test_a_row_that_cannot_be_taken_into_the_view_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(device: Device) -> None:
+        def raises(*_: object) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(device.view, "apply", raises)
+        (error,) = await write(device, row(b"a", 1, b"data"))
+        assert isinstance(error, DeviceError)
+        assert device.health.failed is error
+
+    on_device(SimMedium(Random(1)), IndexMedium(), use)
+
+
+def test_how_long_a_device_has_not_answered_is_known() -> None:
+    async def use(device: Device) -> None:
+        assert device.slow == 0
+        inner = device._log_worker.inner
+        assert isinstance(inner, SimWorker)
+        gate = inner._gate = Gate()
+        gate.shut = True
+        device.submit_row(prepare(row(b"a", 1, b"data"), 0), lambda _applied, _error: None)
+        await trio.sleep(7)
+        device.submit_row(prepare(row(b"b", 1, b"data"), 0), lambda _applied, _error: None)
+        await trio.sleep(7)
+        assert device.slow == pytest.approx(14)
+        gate.open()
+        await trio.sleep(1)
+        assert device.slow == 0
+
+    on_device(SimMedium(Random(1)), IndexMedium(), use)
 
 
 def test_reads_of_segments_that_are_not_open_do_not_open_them_on_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,7 @@ async def test_one_index_that_hangs_does_not_hold_the_others_for_ever(
     monkeypatch.setattr(module, "FLUSH_CHANGES", 20)
     async with opened(machine_of(3)) as (house, container):
         await trio.sleep(5)
-        index_worker = house.devices[1]._index_worker
+        index_worker = house.devices[1]._index_worker.inner
         assert isinstance(index_worker, SimWorker)
         gate = index_worker._gate = Gate()
         gate.shut = True

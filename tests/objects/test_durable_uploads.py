@@ -37,7 +37,7 @@ def devices_of(house: House, upload: ObjectUpload) -> list[Device]:
 
 def hold_syncs(device: Device) -> Gate:
     """What is written to the device from now on becomes durable when the gate opens."""
-    worker = device._bulk._sync_worker
+    worker = device._bulk_sync_worker.inner
     assert isinstance(worker, SimWorker)
     gate = worker._gate = Gate()
     gate.shut = True

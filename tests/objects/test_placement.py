@@ -7,8 +7,8 @@ from typing import cast
 
 import pytest
 
-from store.core.errors import DeviceError, FullError, QuorumError
-from store.engine.device import Device
+from store.core.errors import BusyError, DeviceError, FullError, QuorumError
+from store.engine.device import SLOW_SECONDS, Device
 from store.objects.model import Policy
 from store.objects.placement import choose
 from store.ring import Ring
@@ -20,7 +20,8 @@ POLICY = Policy(0, "copies", replicas=2)
 class Home:
     """As much of a device as a choice asks."""
 
-    def __init__(self, *room: bool, failed: DeviceError | None = None) -> None:
+    def __init__(self, *room: bool, failed: DeviceError | None = None, slow: float = 0.0) -> None:
+        self.slow = slow
         self.health = SimpleNamespace(failed=failed)
         self.full = True
         self._room = list(room)
@@ -49,3 +50,9 @@ def test_room_that_comes_while_one_chooses_does_not_confuse_the_answer() -> None
 def test_devices_that_refuse_for_different_reasons_are_no_quorum() -> None:
     with pytest.raises(QuorumError):
         placed(Home(False), Home(True, failed=DeviceError("out")))
+
+
+def test_a_device_that_hangs_is_passed_over() -> None:
+    assert 1 not in placed(Home(True), Home(True, slow=SLOW_SECONDS), Home(True))
+    with pytest.raises(BusyError):
+        placed(Home(True, slow=SLOW_SECONDS), Home(True, slow=SLOW_SECONDS))
