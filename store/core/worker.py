@@ -15,6 +15,8 @@ from typing import Any, Protocol, TypeVar
 import outcome
 import trio
 
+from store.core.errors import BusyError
+
 T = TypeVar("T")
 Done = Callable[["outcome.Maybe[Any]"], None]
 
@@ -112,4 +114,26 @@ async def run_in(worker: Worker, job: Callable[[], T]) -> T:
 
     worker.submit(job, done)
     result: T = await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
+    return result
+
+
+async def answer_within(worker: WatchedWorker, job: Callable[[], T], seconds: float) -> T:
+    """The same, but waits no longer than so many seconds, and not at all for a worker that has not answered for so long
+    already: then raises BusyError. The job may still run."""
+    if worker.unanswered_s >= seconds:
+        raise BusyError(f"nothing was read for {worker.unanswered_s:.0f} s")
+    answered = trio.Event()
+    answer: outcome.Maybe[T] | None = None
+
+    def done(result: outcome.Maybe[T]) -> None:
+        nonlocal answer
+        answer = result
+        answered.set()
+
+    worker.submit(job, done)
+    with trio.move_on_after(seconds):
+        await answered.wait()
+    if answer is None:
+        raise BusyError(f"it was not read within {seconds:.0f} s")
+    result: T = answer.unwrap()
     return result

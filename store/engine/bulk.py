@@ -11,16 +11,17 @@ matters: each block is complete or it is not, and no row names it before it is d
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
 import outcome
 
 from store.core.disk import File
-from store.core.errors import DeviceError, DrystoneError, FullError
+from store.core.errors import DamageError, DeviceError, DrystoneError, FullError
 from store.core.worker import Worker, call_all
-from store.engine.block import BlockKey, IndexBlock
+from store.engine.block import BlockKey, IndexBlock, index_key
 from store.engine.committer import FULL_ERRNOS
 from store.engine.record import BULK_ALIGN, Buffer, Sealed, lay_out
 from store.engine.row import Location
@@ -77,13 +78,16 @@ class BulkWriter:
         next_segment: Callable[[], int],
         on_durable: Callable[[Written], None],
         on_failed: Callable[[DrystoneError], object],
+        touch: Callable[[Iterable[bytes]], None],
     ) -> None:
+        """`touch` has keys of the index in memory, before blocks are published. It blocks."""
         self._segments = segments
         self._write_worker = write_worker
         self._sync_worker = sync_worker
         self._next_segment = next_segment
         self._on_durable = on_durable
         self._on_failed = on_failed
+        self._touch = touch
         self._queue: deque[_Block] = deque()
         self._writing = False
         self._syncing = False
@@ -237,6 +241,8 @@ class BulkWriter:
         def sync() -> None:
             for file in files:
                 file.sync()
+            with suppress(DamageError):  # an index that is corrupt is no news of these files, and is told by itself
+                self._touch(index_key(written.key) for written in blocks)
 
         self._sync_worker.submit(sync, lambda result: self._did_sync(result, target, blocks, size, position))
 

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -73,13 +74,16 @@ class Committer:
         before: Fence,
         on_failed: Callable[[DrystoneError], object],
         on_rolled: Callable[[int], None],
+        touch: Callable[[Iterable[bytes]], None],
     ) -> None:
+        """`touch` has keys of the index in memory, before records that change them are published. It blocks."""
         self._segments = segments
         self._worker = worker
         self._next_segment = next_segment
         self._on_failed = on_failed
         self._on_rolled = on_rolled
-        self._queue: deque[tuple[Sealed, Published]] = deque()
+        self._touch = touch
+        self._queue: deque[tuple[Sealed, Published, tuple[bytes, ...]]] = deque()
         self._queue_bytes = 0
         self._busy = False
         self._failures = 0
@@ -104,10 +108,11 @@ class Committer:
         if self._queue_bytes > QUEUE_BYTES_MAX:
             raise BusyError("the device's log has more queued than it may hold in memory")
 
-    def submit(self, sealed: Sealed, published: Published) -> None:
-        """Append a record. Raises as `admit`."""
+    def submit(self, sealed: Sealed, published: Published, touched: tuple[bytes, ...] = ()) -> None:
+        """Append a record; `touched` are the keys of the index that are to be in memory when it is published. Raises as
+        `admit`."""
         self.admit()
-        self._queue.append((sealed, published))
+        self._queue.append((sealed, published, touched))
         self._queue_bytes += sealed.payload_bytes + len(sealed.body)
         if not self._busy:
             self._kick()
@@ -122,8 +127,9 @@ class Committer:
         file, start, offset = self._file, self.offset, self.offset
         buffers: list[Buffer] = []
         batch: list[tuple[Location, Published]] = []
+        keys: list[bytes] = []
         while self._queue and offset - start < BATCH_BYTES_MAX and self._fits(offset, self._queue[0][0]):
-            sealed, published = self._queue.popleft()
+            sealed, published, touched = self._queue.popleft()
             self._queue_bytes -= sealed.payload_bytes + len(sealed.body)
             self.seq += 1
             parts, length, _ = lay_out(
@@ -136,11 +142,14 @@ class Committer:
             )
             buffers += parts
             batch.append((Location(self.segment, offset, length), published))
+            keys += touched
             offset += length
 
         def commit() -> None:
             file.write(start, buffers)
             file.sync()
+            with suppress(DamageError):  # an index that is corrupt is no news of the log, and is told by itself
+                self._touch(keys)
 
         self._worker.submit(commit, lambda result: self._committed(result, batch, offset))
 
@@ -171,7 +180,7 @@ class Committer:
     def _rolled(self, result: outcome.Maybe[File], segment: int) -> None:
         self._busy = False
         if isinstance(result, outcome.Error):
-            waiting = [published for _, published in self._queue]
+            waiting = [published for _, published, _ in self._queue]
             self._queue.clear()
             self._queue_bytes = 0
             self._poisoned(result.error, waiting)
@@ -184,7 +193,7 @@ class Committer:
         self.segment = segment
         self.offset = HEADER_BYTES
         fence = encode_fence(self._before)
-        self._queue.appendleft((fence, lambda _location, _error: None))
+        self._queue.appendleft((fence, lambda _location, _error: None, ()))
         self._queue_bytes += len(fence.body)
         self._kick()
         self._on_rolled(segment)
@@ -200,7 +209,7 @@ class Committer:
             self._failures += 1
         if self._failures >= 2:
             self._failed = error
-            waiting += [published for _, published in self._queue]
+            waiting += [published for _, published, _ in self._queue]
             self._queue.clear()
             self._queue_bytes = 0
             self._on_failed(error)

@@ -30,24 +30,27 @@ from store.core.errors import (
     StaleEpochError,
 )
 from store.core.worker import WatchedWorker, run_in
-from store.engine.block import BlockKey, IndexBlock, encode_link
+from store.engine.block import BlockKey, IndexBlock, data_prefix, encode_link
 from store.engine.block import decode_meta as decode_block
+from store.engine.block import index_key as block_key
 from store.engine.block_table import BlockTable
 from store.engine.bulk import BulkWriter, Share, Written
 from store.engine.committer import FULL_ERRNOS, Committer, Fence, encode_fence
 from store.engine.compaction import compact
 from store.engine.entries import Entries
 from store.engine.flush import Done, Flusher
-from store.engine.hint_table import HintTable
+from store.engine.hint_table import HintTable, hints_for
 from store.engine.index import Index
+from store.engine.lookups import LookUps
 from store.engine.reads import Reads
 from store.engine.record import Kind, Sealed, seal
 from store.engine.recovery import Found, Tail, read_bulk, read_log
-from store.engine.row import STAMP_BYTES, Flag, IndexRow, Location, Row, RowKey, index_key
+from store.engine.row import STAMP_BYTES, Flag, IndexRow, Location, Row, RowKey, index_key, shard_prefix
 from store.engine.segment import FOLDER, LOG_SEGMENT_BYTES, SPARES_MAX, SegmentKind, Segments
 from store.engine.space import Space
 from store.engine.superblock import INCARNATION_BYTES, Superblock, read_superblock, write_superblock
-from store.engine.view import Applied, Garbage, View
+from store.engine.usage import usage_key
+from store.engine.view import Applied, Garbage, View, expiries, shard_range, touched_by
 
 log = structlog.get_logger()
 
@@ -59,6 +62,7 @@ CHANGES_MAX = 10 * FLUSH_CHANGES
 """Bounds the memory table: beyond it writers wait until the index has taken some in, and who does not is refused."""
 FULL_COMPACT_BELOW = 0.9
 """On a full device even a little garbage is worth copying a segment for."""
+_ALL = 1 << 30
 _REPLAY_CHANGES = 50_000
 _REPLAY_SLICE = 100
 """Records that a start takes in between two turns of the loop."""
@@ -148,6 +152,7 @@ class Device:
         self._bulk_worker = self._worker("bulk")
         self._bulk_sync_worker = self._worker("bulk-sync")
         self._index_worker = self._worker("index")
+        self._lookups = LookUps(index, self._worker("look-up"))
         self.reads = Reads(self._worker, self.segments)
         self._committer: Committer
         self._bulk = BulkWriter(
@@ -157,6 +162,7 @@ class Device:
             self.segments.take_id,
             self._block_durable,
             self._fail,
+            self._lookups.touch,
         )
         self._flusher = Flusher(
             self.entries, self.space, self.view, self.blocks, self.segments, self._bulk, self._index_worker
@@ -186,6 +192,8 @@ class Device:
 
     async def recover(self) -> None:
         """Read what the log holds beyond the index into the view."""
+        for start, stop in ((b"f", b"g"), (b"h", b"i"), (b"m", b"n"), (b"s", b"t")):
+            await run_in(self._index_worker, partial(self._index.range, start, stop, _ALL))
         self.space.load()
         self.view.load()
         applied = self.entries.marked(b"log")
@@ -227,7 +235,13 @@ class Device:
             # What the index alone knew (which tombstones are forgotten) or what the log said is lost.
             await self.set_trusted(trusted=False)
         self._committer = Committer(
-            self.segments, self._log_worker, self.segments.take_id, tail.before, self._fail, self._rolled
+            self.segments,
+            self._log_worker,
+            self.segments.take_id,
+            tail.before,
+            self._fail,
+            self._rolled,
+            self._lookups.touch,
         )
         # All that there is has been read: it must not be read again once rows and blocks are forgotten or dropped.
         self._bulk.position = (self.segments.next_id, 0)
@@ -293,6 +307,7 @@ class Device:
         is out this may be called in any thread."""
         for worker in (self._log_worker, self._bulk_worker, self._bulk_sync_worker, self._index_worker):
             worker.close()
+        self._lookups.close()
         self.reads.close()
 
     def release(self) -> None:
@@ -357,19 +372,31 @@ class Device:
             self._changed()
             reply(applied, None)
 
-        self._committer.submit(write.sealed, published)
+        touched = touched_by(write.packed_key, write.row) if self.cold else ()
+        self._committer.submit(write.sealed, published, touched)
 
     async def find_row(self, packed_key: bytes) -> IndexRow | None:
         """What the index knows of a row. Raises DamageError where its entry is damaged: that is no silence."""
         self._check_alive()
+        if self.cold:
+            await self._lookups.fetch(packed_key)
+            self._check_alive()
         return self.view.row(packed_key)
+
+    def present_stamp(self, packed_key: bytes) -> bytes | None:
+        """The same as `find_stamp` just now: for who has asked several devices, had to wait for some, and wants to know
+        how things are at one moment. Where it was not asked for before, this may wait for the disk."""
+        self._check_alive()
+        value = self.view.row_value(packed_key)
+        return None if value is None else value[:STAMP_BYTES]
 
     async def find_stamp(self, packed_key: bytes) -> bytes | None:
         """The version of a row, packed, or None where there is none: what a second home is asked. Raises as
         `find_row`."""
-        self._check_alive()
-        value = self.view.row_value(packed_key)
-        return None if value is None else value[:STAMP_BYTES]
+        if self.cold:
+            self._check_alive()
+            await self._lookups.fetch(packed_key)
+        return self.present_stamp(packed_key)
 
     async def load_row(self, packed_key: bytes, row: IndexRow, *, payload: bool) -> Row:
         """The whole row (its payload only if asked for), verified. Raises DamageError, and reports it; ReplacedError
@@ -380,7 +407,7 @@ class Device:
                 return await self.reads.row(location, payload=payload)
             except DamageError as error:
                 # Compaction may have moved it since the index was read: then look again.
-                now = self.view.row(packed_key)
+                now = await self.find_row(packed_key)
                 if now is None or now.stamp != row.stamp:
                     raise ReplacedError("the row changed while it was read") from error
                 if now.location == location:
@@ -404,27 +431,45 @@ class Device:
 
         Raises DamageError where one of them is damaged: a page must not leave out what it cannot tell.
         """
+        await self._have_range(*shard_range(place, table, shard, start, stop), limit + 1, reverse=reverse)
+        return self.present_rows(place, table, shard, start, stop, limit, reverse=reverse)
+
+    def present_rows(
+        self,
+        place: int,
+        table: bytes,
+        shard: int,
+        start: bytes,
+        stop: bytes | None,
+        limit: int,
+        *,
+        reverse: bool = False,
+    ) -> list[tuple[bytes, bytes]]:
+        """The same just now: see `present_stamp`."""
         self._check_alive()
         return self.view.shard_entries(place, table, shard, start, stop, limit, reverse=reverse)
 
     async def walk_rows(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, IndexRow]], bytes]:
         """(packed key, row) of all shards behind a packed key, and the key to go on behind (empty at the end)."""
-        self._check_alive()
+        await self._have_range(after, b"s", limit)
         return self.view.walk_rows(after, limit)
 
     async def walk_keys(self, after: bytes, limit: int) -> tuple[list[bytes], bytes]:
         """The same of packed keys alone, those of damaged entries too."""
-        self._check_alive()
+        await self._have_range(after, b"s", limit)
         return self.view.walk_keys(after, limit)
 
     async def usage(self, place: int, table: bytes, shard: int) -> dict[int, tuple[int, int]]:
         """{policy: (rows, bytes)} of a shard's live rows."""
         self._check_alive()
+        if self.cold:
+            await self._lookups.fetch(usage_key(shard_prefix(place, table, shard)))
+            self._check_alive()
         return self.view.usage(place, table, shard)
 
     async def expired(self, before: int, limit: int, after: tuple[int, bytes] | None = None) -> list[tuple[int, bytes]]:
         """(expires, packed key) of rows that expire before a time in seconds, soonest first; behind `after`."""
-        self._check_alive()
+        await self._have_range(*expiries(before, after), limit)
         return self.view.expired(before, limit, after)
 
     def forget_expiry(self, expires: int, packed_key: bytes) -> None:
@@ -434,12 +479,12 @@ class Device:
 
     async def garbage(self, after: bytes, limit: int) -> list[Garbage]:
         """Displaced data behind the data id `after` that are not confirmed as dropped."""
-        self._check_alive()
+        await self._have_range(b"g" + after, b"h", limit)
         return self.view.garbage(after, limit)
 
     async def tombstones(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """(packed key, stamp) of tombstones behind the packed key `after`."""
-        self._check_alive()
+        await self._have_range(b"t" + after, b"u", limit)
         return self.view.tombstones(after, limit)
 
     def retire_tombstone(self, packed_key: bytes, stamp: bytes) -> None:
@@ -450,7 +495,7 @@ class Device:
 
     async def retired_tombstones(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """(packed key, stamp) behind the packed key `after` of tombstones that are retired and not released."""
-        self._check_alive()
+        await self._have_range(b"f" + after, b"g", limit)
         return self.view.retired(after, limit)
 
     def is_retired(self, packed_key: bytes, stamp: bytes) -> bool:
@@ -465,13 +510,13 @@ class Device:
     async def uploads(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """(data id, the mark's packed key) behind the data id `after`, of uploads that were neither committed nor given
         up for good."""
-        self._check_alive()
+        await self._have_range(b"u" + after, b"v", limit)
         return self.view.uploads(after, limit)
 
     async def doubts(self, after: bytes, limit: int) -> list[bytes]:
         """Packed keys behind `after` of rows that the log held behind the index when the device was opened: other homes
         may not have them."""
-        self._check_alive()
+        await self._have_range(b"q" + after, b"r", limit)
         return self.view.doubts(after, limit)
 
     def forget_doubt(self, packed_key: bytes) -> None:
@@ -493,7 +538,7 @@ class Device:
 
     async def hints(self, device: int, after: bytes, limit: int) -> list[tuple[bytes, int]]:
         """(index key, when it was noted) of what another device lacks, behind the key `after`."""
-        self._check_alive()
+        await self._have_range(*hints_for(device, after), limit)
         return self._hints.page(device, after, limit)
 
     def forget_hint(self, device: int, key: bytes, noted_us: int) -> None:
@@ -503,7 +548,7 @@ class Device:
 
     async def hinted(self) -> list[int]:
         """The devices that this one keeps hints for."""
-        self._check_alive()
+        await self._have_range(b"w", b"x", 1)
         return self._hints.devices()
 
     def forget_row(self, packed_key: bytes, stamp: bytes) -> None:
@@ -580,6 +625,9 @@ class Device:
     async def read_block(self, key: BlockKey, start: int = 0, stop: int | None = None) -> memoryview:
         """Bytes [start, stop) of a block's payload, verified. Raises DamageError where it is missing or bad."""
         self._check_alive()
+        if self.cold:
+            await self._lookups.fetch(block_key(key))
+            self._check_alive()
         entry = self._block(key)
         while True:
             try:
@@ -618,7 +666,7 @@ class Device:
     async def owners(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, RowKey]], bytes]:
         """(data id, key of the row that they were written for) of data here behind a data id, and the data id to go on
         behind (empty at the end). Data whose record cannot be read are left out."""
-        self._check_alive()
+        await self._have_range(data_prefix(after), b"e", limit)
         page = self.blocks.first_of_each(after, limit)
         owners = []
         for data_id, entry in page:
@@ -631,7 +679,7 @@ class Device:
 
     async def has_blocks(self, data_id: bytes) -> list[tuple[int, int]]:
         """(block, fragment) of all blocks of these data that the index knows here."""
-        self._check_alive()
+        await self._have_range(data_prefix(data_id), data_prefix(data_id) + b"\xff" * 6, _ALL)
         return [(int.from_bytes(key[17:21]), key[21]) for key, _ in self.blocks.of(data_id)]
 
     def submit_drop(self, data_id: bytes, done: Done) -> None:
@@ -749,6 +797,18 @@ class Device:
         self._checked_free = 0
         self.full = self.free_bytes() < self._options.reserve_bytes
         return not self.full
+
+    @property
+    def cold(self) -> bool:
+        """Whether a look-up may have to wait for the disk, as far as is known."""
+        return trio.current_time() >= self._lookups.in_memory_until
+
+    async def _have_range(self, start: bytes, stop: bytes, limit: int, *, reverse: bool = False) -> None:
+        """Have a range of the index in memory, before it is read on the loop."""
+        self._check_alive()
+        if self.cold:
+            await self._lookups.fetch_range(start, stop, limit, reverse=reverse)
+            self._check_alive()
 
     @property
     def slow(self) -> float:

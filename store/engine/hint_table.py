@@ -28,9 +28,8 @@ class HintTable:
 
     def page(self, device: int, after: bytes, limit: int) -> list[tuple[bytes, int]]:
         """(key, when it was noted) of what `device` lacks, behind the key `after`."""
-        prefix = _DEVICE.pack(b"w", device)
-        found = self._entries.range(prefix + after + b"\0", prefix + b"\xff", limit)
-        return [(key[len(prefix) :], _NOTED.unpack(value)[0]) for key, value in found]
+        found = self._entries.range(*hints_for(device, after), limit)
+        return [(key[_DEVICE.size :], _NOTED.unpack(value)[0]) for key, value in found]
 
     def forget(self, device: int, key: bytes, noted_us: int) -> None:
         """`device` has it now, unless it has missed something since."""
@@ -48,3 +47,9 @@ class HintTable:
             found.append(device)
             start = b"w" + (device + 1).to_bytes(2) if device < 0xFFFF else b"x"
         return found
+
+
+def hints_for(device: int, after: bytes) -> tuple[bytes, bytes]:
+    """The index keys between which the hints for a device lie that are behind the key `after`."""
+    prefix = _DEVICE.pack(b"w", device)
+    return prefix + after + b"\0", prefix + b"\xff"

@@ -15,6 +15,7 @@ from typing import Protocol
 import lmdb
 
 from store.core.errors import DamageError, FullError
+from store.engine.page_cache import lies_in_memory
 
 MAP_BYTES = 1 << 40
 """Address space, not disk: far above what a device's index can reach."""
@@ -35,6 +36,10 @@ class Index(Protocol):
 
     def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Apply all changes (None deletes) in one durable transaction. Blocks; keys come sorted and once each."""
+        ...
+
+    def lies_in_memory(self) -> bool:
+        """Whether no read has to wait for a disk. Blocks; may raise OSError."""
         ...
 
     def close(self) -> None: ...
@@ -65,6 +70,7 @@ class LmdbIndex:
 
     def __init__(self, folder: str) -> None:
         self._on_broken: Callable[[DamageError], None] = _nobody
+        self._path = os.path.join(folder, "data.mdb")
         try:
             self._env = open_environment(folder)
         except lmdb.Error as error:
@@ -114,6 +120,9 @@ class LmdbIndex:
             raise FullError(f"index cannot grow: {error}") from error
         except lmdb.Error as error:
             raise self._broken(error) from error
+
+    def lies_in_memory(self) -> bool:
+        return lies_in_memory(self._path)
 
     def _broken(self, error: lmdb.Error) -> DamageError:
         damage = DamageError(f"index: {error}")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from store.core.errors import DamageError
 from store.core.limits import CHECK_BYTES
-from store.core.worker import Worker, run_in
+from store.core.worker import WatchedWorker, answer_within, run_in
 from store.engine.block import IndexBlock
 from store.engine.record import front_bytes, parse_header, read_record, verify_front, verify_payload
 from store.engine.recovery import Found, read_some
@@ -14,20 +15,23 @@ from store.engine.row import Location, Row, decode_meta
 from store.engine.segment import Segments
 
 WORKERS = 2
+ANSWER_SECONDS = 10.0
+"""A disk that takes longer for a read hangs, as far as whoever asks is concerned: there are other replicas."""
 FRONT_BYTES = 1024
 """Read first when only a record's front is wanted; nearly all fit."""
 
 
 class Reads:
-    """Reads of one device. All raise DamageError for what is not as it was written, or cannot be read."""
+    """Reads of one device. All raise DamageError for what is not as it was written, or cannot be read, and BusyError
+    where the disk does not answer."""
 
-    def __init__(self, worker: Callable[[str], Worker], segments: Segments) -> None:
+    def __init__(self, worker: Callable[[str], WatchedWorker], segments: Segments) -> None:
         self._segments = segments
         self._workers = [worker(f"read-{number}") for number in range(WORKERS)]
         self._count = 0
 
     @property
-    def background(self) -> Worker:
+    def background(self) -> WatchedWorker:
         """For what nobody waits for: it shares a thread with reads, not with writes."""
         return self._workers[-1]
 
@@ -89,7 +93,10 @@ class Reads:
             if data is None:
                 self._count += 1
                 worker = self._workers[self._count % WORKERS]
-                data = await run_in(worker, lambda: self._segments.file(segment).read(offset, length))
+                data = await answer_within(worker, partial(self._read, segment, offset, length), ANSWER_SECONDS)
         except OSError as error:
             raise DamageError(f"reading segment {segment:016x} failed: {error}") from error
         return data
+
+    def _read(self, segment: int, offset: int, length: int) -> bytes:
+        return self._segments.file(segment).read(offset, length)

@@ -26,6 +26,11 @@ _UNKNOWN = b"\xc1"
 """No msgpack."""
 
 
+def usage_key(prefix: bytes) -> bytes:
+    """The index key of a shard's counts."""
+    return b"c" + prefix
+
+
 class Usage:
     """The counts of all shards of one device."""
 
@@ -57,12 +62,12 @@ class Usage:
         """The count is wrong, by nobody knows how much."""
         self._counts[prefix] = {}
         self._counted[prefix] = prefix
-        self._entries.put(b"c" + prefix, _UNKNOWN)
+        self._entries.put(usage_key(prefix), _UNKNOWN)
 
     def _load(self, prefix: bytes) -> dict[int, list[int]]:
         counts = self._counts.get(prefix)
         if counts is None:
-            value = self._entries.get(b"c" + prefix)
+            value = self._entries.get(usage_key(prefix))
             try:
                 counts = self._counts[prefix] = {} if value is None else unpack(value)
             except DamageError as error:
@@ -100,7 +105,7 @@ class Usage:
         """Put the counts that have changed into the entries, which are about to be written."""
         for prefix in self._dirty - self._counted.keys():
             counts = {policy: entry for policy, entry in self._counts[prefix].items() if entry[0] or entry[1]}
-            self._entries.put(b"c" + prefix, msgpack.packb(counts) if counts else None)
+            self._entries.put(usage_key(prefix), msgpack.packb(counts) if counts else None)
         self._dirty &= self._counted.keys()
         if len(self._counts) > CACHE_MAX:
             self._counts = {prefix: self._counts[prefix] for prefix in self._counted}

@@ -47,7 +47,7 @@ from store.engine.row import (
     verify_value,
 )
 from store.engine.space import Space
-from store.engine.usage import Usage
+from store.engine.usage import Usage, usage_key
 
 UPLOAD = SYSTEM + b"u"
 """The name of an upload's mark: this, then the data id. Its summary is the name of the object that is to be."""
@@ -125,11 +125,7 @@ class View:
 
         Names that share their first 400 bytes lie in the index by hash: such a group is read whole and sorted.
         """
-        prefix = shard_prefix(place, table, shard)
-        low = prefix + start[:NAME_KEY_BYTES]
-        high = shard_stop(prefix) if stop is None else prefix + stop[:NAME_KEY_BYTES]
-        if stop is not None and len(stop) > NAME_KEY_BYTES:
-            high += b"\xff" * 17
+        low, high = shard_range(place, table, shard, start, stop)
         found: list[tuple[bytes, bytes]] = []
         while len(found) < limit:
             page = self._entries.range(low, high, limit + 1, reverse=reverse)
@@ -192,8 +188,7 @@ class View:
 
     def expired(self, before: int, limit: int, after: tuple[int, bytes] | None = None) -> list[tuple[int, bytes]]:
         """(expires, row key) of rows that expire before a time in seconds, soonest first; behind `after`."""
-        start = b"x" if after is None else b"x" + _U64.pack(after[0]) + after[1] + b"\0"
-        entries = self._entries.range(start, b"x" + _U64.pack(before), limit)
+        entries = self._entries.range(*expiries(before, after), limit)
         return [(_U64.unpack_from(key, 1)[0], key[9:]) for key, _ in entries]
 
     def garbage(self, after: bytes, limit: int) -> list[Garbage]:
@@ -362,6 +357,34 @@ class View:
         """These data are dropped everywhere."""
         if self._entries.get(b"g" + data_id) is not None:
             self._entries.put(b"g" + data_id, None)
+
+
+def shard_range(place: int, table: bytes, shard: int, start: bytes, stop: bytes | None) -> tuple[bytes, bytes]:
+    """The keys between which the rows of a shard with start <= name < stop lie; and perhaps a few more."""
+    prefix = shard_prefix(place, table, shard)
+    high = shard_stop(prefix) if stop is None else prefix + stop[:NAME_KEY_BYTES]
+    if stop is not None and len(stop) > NAME_KEY_BYTES:
+        high += b"\xff" * 17
+    return prefix + start[:NAME_KEY_BYTES], high
+
+
+def expiries(before: int, after: tuple[int, bytes] | None) -> tuple[bytes, bytes]:
+    """The keys between which the rows that expire before a time in seconds lie, behind `after`."""
+    start = b"x" if after is None else b"x" + _U64.pack(after[0]) + after[1] + b"\0"
+    return start, b"x" + _U64.pack(before)
+
+
+def touched_by(packed: bytes, row: Row) -> tuple[bytes, ...]:
+    """The keys that are looked up when a row is applied."""
+    place, table, shard, name = row.key
+    if row.flags & Flag.ABORT:
+        return packed, index_key(RowKey(place, table, shard, row.summary))
+    if name[:1] == SYSTEM:
+        return (packed,)
+    counts = usage_key(packed[:PREFIX_BYTES])
+    if row.flags & Flag.GUARD:
+        return packed, counts, index_key(RowKey(place, table, shard, UPLOAD + row.data_id))
+    return packed, counts
 
 
 def _encode_garbage(garbage: Garbage) -> bytes:

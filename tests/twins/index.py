@@ -85,5 +85,8 @@ class SimIndex:
             else:
                 self._medium.entries[key] = value
 
+    def lies_in_memory(self) -> bool:
+        return True
+
     def close(self) -> None:
         """Nothing to close."""

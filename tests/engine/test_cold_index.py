@@ -1,0 +1,201 @@
+"""An index that may not lie in memory is read by a worker first: the loop waits for no disk, and least for one that
+hangs."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from store.core.errors import BusyError
+from store.engine.device import Device, Options, open_device
+from store.engine.lookups import ANSWER_SECONDS, LOOK_SECONDS
+from store.engine.page_cache import lies_in_memory
+from store.engine.row import Flag, index_key
+from tests.engine.devices import CLUSTER, TABLE, disk_of, on_device, row, write
+from tests.replicator.clusters import HEAD, key_of, machine_of, opened
+from tests.simulation.disk import SimMedium
+from tests.simulation.worker import Gate, SimWorker
+from tests.simulation.world import run
+from tests.twins.index import Entries, IndexMedium, SimIndex
+
+
+class ColdIndex(SimIndex):
+    """What the loop reads must have been read by a worker before."""
+
+    in_worker = 0
+
+    def __init__(self, medium: IndexMedium) -> None:
+        super().__init__(medium)
+        self._fetched: set[bytes] = set()
+        self.cold_reads: list[bytes] = []
+
+    def _see(self, key: bytes) -> None:
+        if self.in_worker:
+            self._fetched.add(key)
+        elif key not in self._fetched:
+            self.cold_reads.append(key)
+
+    def get(self, key: bytes) -> bytes | None:
+        self._see(key)
+        return super().get(key)
+
+    def range(self, start: bytes, stop: bytes, limit: int, *, reverse: bool = False) -> Entries:
+        found = super().range(start, stop, limit, reverse=reverse)
+        for key, _ in found:
+            self._see(key)
+        return found
+
+    def lies_in_memory(self) -> bool:
+        return False
+
+
+def test_the_loop_reads_nothing_that_no_worker_has_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    following = SimWorker._next
+
+    def job(self: SimWorker) -> None:
+        ColdIndex.in_worker += 1
+        try:
+            following(self)
+        finally:
+            ColdIndex.in_worker -= 1
+
+    monkeypatch.setattr(SimWorker, "_next", job)
+    medium, entries = SimMedium(Random(1)), IndexMedium()
+    packed = index_key(row(b"3", 1).key)
+
+    async def use(device: Device, index: ColdIndex) -> None:
+        assert await device.find_row(packed) is not None
+        assert await device.find_stamp(packed) is not None
+        assert len(await device.list_rows(1, TABLE, 0, b"", None, 10)) == 10
+        assert len(await device.list_rows(1, TABLE, 0, b"", None, 10, reverse=True)) == 10
+        assert len((await device.walk_rows(b"", 50))[0]) == 20
+        assert await device.usage(1, TABLE, 0) == {0: (19, 19)}
+        assert len(await device.tombstones(b"", 10)) == 1
+        assert await write(device, row(b"5", 3, b"newer"), row(b"new", 1, b"d", Flag.GUARD)) == [None, None]
+        assert index.cold_reads == []
+
+    async def main() -> None:
+        options = Options(256 * 1024, 0)
+        device = await open_device(1, CLUSTER, disk_of(medium), lambda: SimIndex(entries), options)
+        await write(device, *(row(b"%d" % number, 1, b"d") for number in range(19)))
+        await write(device, row(b"gone", 2, flags=Flag.TOMBSTONE))
+        await device.close()
+        index = ColdIndex(entries)
+        await use(await open_device(1, CLUSTER, disk_of(medium), lambda: index, options), index)
+
+    run(main, Random(1))
+
+
+def test_an_index_that_is_in_memory_is_read_on_the_loop() -> None:
+    async def use(device: Device) -> None:
+        packed = index_key(row(b"a", 1).key)
+        await write(device, row(b"a", 1, b"data"))
+        await device.find_row(packed)
+        await trio.sleep(1)
+        assert not device.cold
+        inner = device._lookups._worker.inner
+        assert isinstance(inner, SimWorker)
+        gate = inner._gate = Gate()
+        gate.shut = True
+        assert await device.find_row(packed) is not None
+        gate.open()
+        await trio.sleep(LOOK_SECONDS)
+        assert device.cold
+
+    on_device(SimMedium(Random(1)), IndexMedium(), use)
+
+
+def test_a_disk_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(device: Device) -> None:
+        packed = index_key(row(b"a", 1).key)
+        await write(device, row(b"a", 1, b"data"))
+        inner = device._lookups._worker.inner
+        assert isinstance(inner, SimWorker)
+        gate = inner._gate = Gate()
+        gate.shut = True
+        await trio.sleep(LOOK_SECONDS)
+        for waits in (ANSWER_SECONDS, 0.0):
+            began = trio.current_time()
+            with pytest.raises(BusyError):
+                await device.find_row(packed)
+            assert trio.current_time() - began == pytest.approx(waits)
+        gate.open()
+        await trio.sleep(1)
+        assert await device.find_row(packed) is not None
+
+    on_device(SimMedium(Random(1)), IndexMedium(), use)
+
+
+async def test_others_serve_what_a_disk_that_hangs_does_not(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SimIndex, "lies_in_memory", lambda _self: False)
+    async with opened(machine_of(3)) as (house, container):
+        for number in range(10):
+            await house.store.put(container, f"o{number}", b"data", HEAD)
+        await trio.sleep(5)
+        inner = house.devices[1]._lookups._worker.inner
+        assert isinstance(inner, SimWorker)
+        gate = inner._gate = Gate()
+        gate.shut = True
+        for number in range(10):
+            async with house.store.open(container, f"o{number}") as found:
+                assert found.inline == b"data"
+        gate.open()
+
+
+async def test_what_was_overwritten_while_a_cold_home_was_asked_is_not_read(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its data may be dropped already."""
+    monkeypatch.setattr(SimIndex, "lies_in_memory", lambda _self: False)
+    async with opened(machine_of(3)) as (house, container):
+        first = await house.store.put(container, "o", b"old", HEAD)
+        await trio.sleep(10)
+        key, packed = key_of(house, container, "o")
+        find = Device.find_stamp
+
+        async def overwritten(self: Device, packed_key: bytes) -> bytes | None:
+            found = await find(self, packed_key)
+            if packed_key == packed and not done:
+                done.append(self.id)
+                await house.store.put(container, "o", b"new", HEAD)
+            return found
+
+        done: list[int] = []
+        monkeypatch.setattr(Device, "find_stamp", overwritten)
+        found = await house.store.rows.read(key, packed)
+        assert done
+        assert found is not None
+        assert found.row.stamp > first.changed.pack()
+
+
+def test_what_is_missing_of_a_file_is_read_in(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(os.urandom(64 * mmap.PAGESIZE + 10))
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    assert lies_in_memory(str(path))
+    (tmp_path / "empty").touch()
+    assert lies_in_memory(str(tmp_path / "empty"))
+
+
+def test_a_large_file_that_is_missing_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.engine.page_cache.FILL_BYTES_MAX", 16 * mmap.PAGESIZE)
+    path = tmp_path / "file"
+    path.write_bytes(os.urandom(64 * mmap.PAGESIZE))
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        with suppress(BlockingIOError):
+            os.preadv(file.fileno(), [bytearray(1)], 0, os.RWF_NOWAIT)
+            pytest.skip("this file system keeps all in memory")
+    assert not lies_in_memory(str(path))
