@@ -60,7 +60,7 @@ def index_ahead_of_log() -> AbstractContextManager[object]:
 
     def mark(self: Flusher) -> None:
         committer = self.log
-        queued = sum(sealed.payload_bytes + len(sealed.body) + 64 for sealed, _ in committer._queue)
+        queued = sum(sealed.payload_bytes + len(sealed.body) + 64 for sealed, *_ in committer._queue)
         self._entries.mark(b"log", (committer.segment, committer.offset + queued + 4096, committer.seq))
         self._entries.mark(b"bulk", self._bulk.position)
 
@@ -381,7 +381,7 @@ MUTATIONS: dict[str, Planted] = {
     "drop-not-waiting": Planted("engine", 120, drop_not_waiting),
     "failed-sync-forgiven": Planted("engine", 120, failed_sync_forgiven),
     "segment-freed-early": Planted("engine", 60, segment_freed_early),
-    "stale-records-taken": Planted("engine", 60, stale_records_taken),
+    "stale-records-taken": Planted("engine", 120, stale_records_taken),
     "shared-payload-freed": Planted("objects", 40, shared_payload_freed),
     "source-let-go-early": Planted("slow", 40, source_let_go_early),
     "write-quorum-off-by-one": Planted("objects", 40, write_quorum_off_by_one),
