@@ -260,7 +260,12 @@ class Device:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep the index close behind the log, until cancelled. Sleeps while nothing is written."""
-        task_status.started()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._lookups.run)
+            task_status.started()
+            await self._follow_log()
+
+    async def _follow_log(self) -> None:
         while True:
             await self._wake.wait()
             with trio.move_on_after(self._options.flush_seconds):
@@ -378,7 +383,7 @@ class Device:
     async def find_row(self, packed_key: bytes) -> IndexRow | None:
         """What the index knows of a row. Raises DamageError where its entry is damaged: that is no silence."""
         self._check_alive()
-        if self.cold:
+        if not self._lookups.in_memory:
             await self._lookups.fetch(packed_key)
             self._check_alive()
         return self.view.row(packed_key)
@@ -393,7 +398,7 @@ class Device:
     async def find_stamp(self, packed_key: bytes) -> bytes | None:
         """The version of a row, packed, or None where there is none: what a second home is asked. Raises as
         `find_row`."""
-        if self.cold:
+        if not self._lookups.in_memory:
             self._check_alive()
             await self._lookups.fetch(packed_key)
         return self.present_stamp(packed_key)
@@ -462,7 +467,7 @@ class Device:
     async def usage(self, place: int, table: bytes, shard: int) -> dict[int, tuple[int, int]]:
         """{policy: (rows, bytes)} of a shard's live rows."""
         self._check_alive()
-        if self.cold:
+        if not self._lookups.in_memory:
             await self._lookups.fetch(usage_key(shard_prefix(place, table, shard)))
             self._check_alive()
         return self.view.usage(place, table, shard)
@@ -625,7 +630,7 @@ class Device:
     async def read_block(self, key: BlockKey, start: int = 0, stop: int | None = None) -> memoryview:
         """Bytes [start, stop) of a block's payload, verified. Raises DamageError where it is missing or bad."""
         self._check_alive()
-        if self.cold:
+        if not self._lookups.in_memory:
             await self._lookups.fetch(block_key(key))
             self._check_alive()
         entry = self._block(key)
@@ -801,12 +806,12 @@ class Device:
     @property
     def cold(self) -> bool:
         """Whether a look-up may have to wait for the disk, as far as is known."""
-        return trio.current_time() >= self._lookups.in_memory_until
+        return not self._lookups.in_memory
 
     async def _have_range(self, start: bytes, stop: bytes, limit: int, *, reverse: bool = False) -> None:
         """Have a range of the index in memory, before it is read on the loop."""
         self._check_alive()
-        if self.cold:
+        if not self._lookups.in_memory:
             await self._lookups.fetch_range(start, stop, limit, reverse=reverse)
             self._check_alive()
 

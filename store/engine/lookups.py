@@ -35,8 +35,17 @@ class LookUps:
         self._worker = worker
         self._looking = False
         self._look_at = 0.0
-        self.in_memory_until = 0.0
-        """In trio's time. Until then there is nothing to be fetched."""
+        self._found = trio.Event()
+        self.in_memory = False
+        """Whether there is nothing to be fetched, as far as is known."""
+
+    async def run(self) -> None:
+        """Take an index that was found in memory to be there for a while only, until cancelled."""
+        while True:
+            await self._found.wait()
+            await trio.sleep(LOOK_SECONDS)
+            self._found = trio.Event()
+            self.in_memory = False
 
     async def fetch(self, *keys: bytes) -> None:
         """Have what is known of keys in memory. Raises BusyError where the disk does not answer."""
@@ -52,21 +61,20 @@ class LookUps:
             self._index.get(key)
 
     async def _fetch(self, read: Callable[[], object]) -> None:
-        now = trio.current_time()
-        if now < self.in_memory_until:
+        if self.in_memory:
             return
-        if not self._looking and now >= self._look_at:
+        if not self._looking and trio.current_time() >= self._look_at:
             self._looking = True
             self._worker.submit(self._index.lies_in_memory, self._looked)
         await answer_within(self._worker, read, ANSWER_SECONDS)
 
     def _looked(self, result: outcome.Maybe[bool]) -> None:
         self._looking = False
-        now = trio.current_time()
-        self._look_at = now + LOOK_AGAIN_SECONDS
+        self._look_at = trio.current_time() + LOOK_AGAIN_SECONDS
         try:
             if result.unwrap():
-                self.in_memory_until = now + LOOK_SECONDS
+                self.in_memory = True
+                self._found.set()
         except (DrystoneError, OSError) as error:
             log.warning("index not looked at", error=str(error))
 

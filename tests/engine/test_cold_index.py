@@ -93,21 +93,31 @@ def test_the_loop_reads_nothing_that_no_worker_has_read(monkeypatch: pytest.Monk
     run(main, Random(1))
 
 
+def shut(device: Device) -> Gate:
+    """Nothing is fetched from the device's index until the gate opens."""
+    worker = device._lookups._worker.inner
+    assert isinstance(worker, SimWorker)
+    gate = worker._gate = Gate()
+    gate.shut = True
+    return gate
+
+
 def test_an_index_that_is_in_memory_is_read_on_the_loop() -> None:
     async def use(device: Device) -> None:
         packed = index_key(row(b"a", 1).key)
         await write(device, row(b"a", 1, b"data"))
         await device.find_row(packed)
         await trio.sleep(1)
-        assert not device.cold
-        inner = device._lookups._worker.inner
-        assert isinstance(inner, SimWorker)
-        gate = inner._gate = Gate()
-        gate.shut = True
+        colds = [device.cold]
+        gate = shut(device)
         assert await device.find_row(packed) is not None
         gate.open()
-        await trio.sleep(LOOK_SECONDS)
-        assert device.cold
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(device.run)
+            await trio.sleep(LOOK_SECONDS + 1)
+            colds.append(device.cold)
+            nursery.cancel_scope.cancel()
+        assert colds == [False, True]
 
     on_device(SimMedium(Random(1)), IndexMedium(), use)
 
@@ -116,11 +126,8 @@ def test_a_disk_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
     async def use(device: Device) -> None:
         packed = index_key(row(b"a", 1).key)
         await write(device, row(b"a", 1, b"data"))
-        inner = device._lookups._worker.inner
-        assert isinstance(inner, SimWorker)
-        gate = inner._gate = Gate()
-        gate.shut = True
-        await trio.sleep(LOOK_SECONDS)
+        assert device.cold
+        gate = shut(device)
         for waits in (ANSWER_SECONDS, 0.0):
             began = trio.current_time()
             with pytest.raises(BusyError):
@@ -141,10 +148,7 @@ async def test_others_serve_what_a_disk_that_hangs_does_not(
         for number in range(10):
             await house.store.put(container, f"o{number}", b"data", HEAD)
         await trio.sleep(5)
-        inner = house.devices[1]._lookups._worker.inner
-        assert isinstance(inner, SimWorker)
-        gate = inner._gate = Gate()
-        gate.shut = True
+        gate = shut(house.devices[1])
         for number in range(10):
             async with house.store.open(container, f"o{number}") as found:
                 assert found.inline == b"data"
