@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import statistics
 import subprocess
 import time
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 import click
 
+from bench.client import Client
 from bench.load import HERE
 from bench.targets import Target, drystone, drystone_status
 
@@ -20,20 +19,6 @@ SIZES = (1_000, 10_000, 100_000, 1_000_000)
 SAMPLES = 300
 OBJECT_BYTES = 100
 FILL_SECONDS = 5
-
-
-class _Client:
-    def __init__(self, target: Target) -> None:
-        parts = urlsplit(target.account_url)
-        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port)
-        self._path = parts.path
-        self._headers = {"X-Auth-Token": target.token}
-
-    def ask(self, method: str, path: str, body: bytes | None = None) -> http.client.HTTPResponse:
-        self._connection.request(method, f"{self._path}/{path}", body=body, headers=self._headers)
-        response = self._connection.getresponse()
-        response.read()
-        return response
 
 
 def _median_ms(work: Callable[[int], object]) -> float:
@@ -45,7 +30,7 @@ def _median_ms(work: Callable[[int], object]) -> float:
     return statistics.median(spent)
 
 
-def _fill(target: Target, client: _Client, size: int, names: int) -> int:
+def _fill(target: Target, client: Client, size: int, names: int) -> int:
     """Put objects until the container holds `size`; returns the number of names used by each thread."""
     count = 0
     environment = {**os.environ, "VERB": "PUT", "TOKEN": target.token, "BYTES": str(OBJECT_BYTES), "NAMES": "0"}
@@ -60,7 +45,7 @@ def _fill(target: Target, client: _Client, size: int, names: int) -> int:
     return names
 
 
-def _measure(target: Target, client: _Client, count: int) -> dict[str, float]:
+def _measure(target: Target, client: Client, count: int) -> dict[str, float]:
     status = drystone_status(target.folder)
     return {
         "objects": count,
@@ -80,7 +65,7 @@ def main(objects: int, where: str) -> None:
     """Median latencies of one client, and memory, while one container grows."""
     points = []
     with drystone("drystone", where, 4, ["standard=3"]) as target:
-        client = _Client(target)
+        client = Client(target)
         client.ask("PUT", "scale")
         names = 0
         for size in [size for size in SIZES if size < objects] + [objects]:

@@ -262,6 +262,7 @@ def _status(node: Node, url: str, uptime_s: float) -> dict[str, Any]:
         "memory_private_bytes": _memory_pages(1) - _memory_pages(2),
         "cpu_s": round(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), 2),
         "layout": node.ring.newest.version,
+        "live_layouts": [layout.version for layout in node.ring.live],
         "row_homes": node.ring.row_width,
         "policies": [
             {name: getattr(policy, name) for name in ("name", "replicas", "k", "m", "codec", "default")}

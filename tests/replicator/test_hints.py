@@ -260,16 +260,17 @@ async def test_what_a_crash_took_of_the_hints_is_found_by_the_doubts(autojump_cl
 
 async def test_a_device_that_has_left_the_ring_is_owed_nothing(autojump_clock: MockClock) -> None:
     async with opened(machine_of(5)) as (house, container):
-        put_out(house, 4)
+        gone = homes_of(house, container, "o0")[-1]
+        put_out(house, gone)
         for number in range(50):
             await house.store.put(container, f"o{number}", b"data", HEAD)
         await trio.sleep(5)
-        assert await hints_for(house, 4) > 0
-        house.machine.change_ring(lambda builder: builder.remove(4))
+        assert await hints_for(house, gone) > 0
+        house.machine.change_ring(lambda builder: builder.remove(gone))
         await house.follow_ring()
         await trio.sleep(120)
-        assert 4 not in house.store.rows.ring.devices
-        assert await hints_for(house, 4) == 0
+        assert gone not in house.store.rows.ring.devices
+        assert await hints_for(house, gone) == 0
 
 
 async def test_what_is_one_loss_from_gone_comes_first(
