@@ -89,7 +89,7 @@ async def put_manifest(
     await quotas.admit(service, request, container, len(body))
     try:
         entries_max = service.limits.max_manifest_segments * _ENTRIES_PER_SEGMENT
-        wanted = slo_manifest.parse(body, f"{request.container}/{request.object}", entries_max)
+        wanted = await slo_manifest.parse(body, f"{request.container}/{request.object}", entries_max)
     except TooManyError as error:
         raise RefusedError(413, str(error)) from error
     except ManifestError as error:

@@ -1,4 +1,4 @@
-"""Manifests of static large objects: what a client sends, what is kept, what is shown. Pure.
+"""Manifests of static large objects: what a client sends, what is kept, what is shown.
 
 A kept manifest is a JSON list. An entry is `{"data": <base64>}`, or names a segment: `name`, `bytes`, `hash`,
 `content_type`, `last_modified`, a `range` (`first-last`) where it is not the whole, `sub_slo` where it is a static
@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from gateway.swift import ranges
+import trio
+
+from gateway.swift import json_items, ranges
+from gateway.swift.slices import SLICE
 from store.core.errors import DamageError
 
 _KEYS = frozenset({"path", "etag", "size_bytes", "range"})
@@ -64,20 +67,15 @@ class Segment:
         return self.last - self.first + 1
 
 
-def parse(body: bytes, own_path: str, entries_max: int) -> list[Wanted]:
-    """A client's manifest. `own_path` is `container/object` of the manifest. Raises ManifestError; TooManyError before
-    any entry is looked at, since that holds everybody up."""
-    try:
-        entries = json.loads(body)
-    except (ValueError, RecursionError):
-        raise ManifestError("Manifest must be valid JSON.\n") from None
-    if not isinstance(entries, list):
-        raise ManifestError("Manifest must be a list.\n")
-    if len(entries) > entries_max:
-        raise TooManyError(f"A manifest has at most {entries_max} entries")
+async def parse(body: bytes, own_path: str, entries_max: int) -> list[Wanted]:
+    """A client's manifest. `own_path` is `container/object` of the manifest. Where there are many entries others have
+    their turn in between. Raises ManifestError; TooManyError before any entry is looked at."""
+    entries = await _entries(body, entries_max)
     wanted: list[Wanted] = []
     mistakes: list[str] = []
     for index, entry in enumerate(entries):
+        if index % SLICE == SLICE - 1:
+            await trio.lowlevel.checkpoint()
         try:
             wanted.append(_entry(entry, own_path, last=index == len(entries) - 1))
         except ManifestError as mistake:
@@ -89,6 +87,26 @@ def parse(body: bytes, own_path: str, entries_max: int) -> list[Wanted]:
     if mistakes:
         raise ManifestError("".join(mistakes))
     return wanted
+
+
+async def _entries(body: bytes, entries_max: int) -> list[Any]:
+    entries: list[Any] = []
+    try:
+        for entry in json_items.items(body):
+            entries.append(entry)
+            if len(entries) > entries_max:
+                raise TooManyError(f"A manifest has at most {entries_max} entries")
+            if len(entries) % SLICE == 0:
+                await trio.lowlevel.checkpoint()
+    except ManifestError:
+        raise
+    except json_items.NoListError:
+        raise ManifestError("Manifest must be a list.\n") from None
+    except json_items.TooComplicatedError:
+        raise ManifestError(f"Index {len(entries)}: too long\n") from None
+    except ValueError:
+        raise ManifestError("Manifest must be valid JSON.\n") from None
+    return entries
 
 
 def _entry(entry: Any, own_path: str, *, last: bool) -> Wanted:

@@ -51,42 +51,42 @@ ENTRIES_MAX = 1_000_000
         ([{"path": "c/o"}, {"path": 1}, {"data": 1}], "Index 1: "),
     ],
 )
-def test_mistakes(entries: Any, mistake: str) -> None:
+async def test_mistakes(entries: Any, mistake: str) -> None:
     with pytest.raises(ManifestError) as caught:
-        slo_manifest.parse(json.dumps(entries).encode(), "own/path", ENTRIES_MAX)
+        await slo_manifest.parse(json.dumps(entries).encode(), "own/path", ENTRIES_MAX)
     assert mistake in str(caught.value)
     assert str(caught.value).endswith("\n")
 
 
-def test_every_mistake_has_its_line() -> None:
+async def test_every_mistake_has_its_line() -> None:
     with pytest.raises(ManifestError) as caught:
-        slo_manifest.parse(b'[1, {"path": "c/o"}, 2]', "a/b", ENTRIES_MAX)
+        await slo_manifest.parse(b'[1, {"path": "c/o"}, 2]', "a/b", ENTRIES_MAX)
     assert str(caught.value) == "Index 0: not a JSON object\nIndex 2: not a JSON object\n"
 
 
 @given(st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()))
-def test_any_body(body: bytes) -> None:
+async def test_any_body(body: bytes) -> None:
     with contextlib.suppress(ManifestError):
-        slo_manifest.parse(body, "a/b", ENTRIES_MAX)
+        await slo_manifest.parse(body, "a/b", ENTRIES_MAX)
 
 
 @given(st.lists(ENTRY, max_size=4))
-def test_any_entries(entries: list[dict[str, Any]]) -> None:
+async def test_any_entries(entries: list[dict[str, Any]]) -> None:
     with contextlib.suppress(ManifestError):
-        for wanted in slo_manifest.parse(json.dumps(entries).encode(), "a/b", ENTRIES_MAX):
+        for wanted in await slo_manifest.parse(json.dumps(entries).encode(), "a/b", ENTRIES_MAX):
             assert (wanted.data is None) == ("/" in wanted.path)
             wanted.path.encode()
 
 
-def test_the_list_of_mistakes_ends() -> None:
+async def test_the_list_of_mistakes_ends() -> None:
     with pytest.raises(ManifestError) as caught:
-        slo_manifest.parse(b"[" + b"1," * 100_000 + b"1]", "a/b", ENTRIES_MAX)
+        await slo_manifest.parse(b"[" + b"1," * 100_000 + b"1]", "a/b", ENTRIES_MAX)
     assert str(caught.value).count("\n") == slo_manifest.MISTAKES_MAX
 
 
-def test_a_deep_body() -> None:
+async def test_a_deep_body() -> None:
     with pytest.raises(ManifestError):
-        slo_manifest.parse(b"[" * 200_000, "a/b", ENTRIES_MAX)
+        await slo_manifest.parse(b"[" * 200_000, "a/b", ENTRIES_MAX)
 
 
 @given(st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()))
@@ -95,7 +95,7 @@ def test_damage_is_called_damage(kept: bytes) -> None:
         slo_manifest.load(kept)
 
 
-def test_too_many_entries_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_many_entries_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(slo_manifest, "_entry")
     with pytest.raises(slo_manifest.TooManyError):
-        slo_manifest.parse(b"[1, 2, 3]", "a/b", 2)
+        await slo_manifest.parse(b"[1, 2, 3]", "a/b", 2)
