@@ -1,7 +1,9 @@
-"""How long each turn of the event loop takes: what every request waits for that comes meanwhile.
+"""How long the event loop is held: what every request waits for that comes meanwhile.
 
-A trio instrument that looks at the clock twice a turn. Everything that is ready is run in one turn, so a turn is as
-long as all of it together, and no single piece of work is longer than the turn that it was in.
+Two things are measured. A **turn** runs everything that is ready, one task after the other, and is as long as all of
+it together: what a request waits for before its own turn comes, and what grows when there is too much to do. A
+**piece** is what one task does until it waits again, and nothing can interrupt it: a long one is a stall, whatever the
+load. Each turn is measured, at the cost of two looks at the clock; of pieces those of one turn in so many.
 """
 
 from __future__ import annotations
@@ -10,38 +12,42 @@ import time
 from bisect import bisect_left
 from typing import Final
 
+import trio
 from trio.abc import Instrument
 
 BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 1.0)
 """Upper bounds of the buckets, in seconds; one more is for what is longer."""
+SAMPLED: Final = 16
+"""Of so many turns one has its pieces measured: all would cost a small request two hundredths of its time."""
 
 
-class LoopStalls(Instrument):
-    """To be added with `trio.lowlevel.add_instrument`."""
+class Durations:
+    """A histogram of seconds."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
         self.buckets = [0] * (len(BOUNDS) + 1)
         self.seconds = 0.0
         self.worst = 0.0
-        self._began = time.perf_counter()
 
-    def after_io_wait(self, timeout: float) -> None:
-        self._began = time.perf_counter()
-
-    def before_io_wait(self, timeout: float) -> None:
-        took = time.perf_counter() - self._began
+    def note(self, took: float) -> None:
+        """Count one."""
         self.seconds += took
         if took > self.worst:
             self.worst = took
         self.buckets[bisect_left(BOUNDS, took)] += 1
 
     @property
-    def turns(self) -> int:
+    def total(self) -> int:
+        """How many there were."""
         return sum(self.buckets)
 
     def quantile(self, share: float) -> float:
-        """The bound below which so large a share of turns lies; of the last bucket the worst."""
-        wanted = share * self.turns
+        """The bound below which so large a share lies; of the last bucket the worst."""
+        wanted = share * self.total
         running = 0
         for bound, count in zip(BOUNDS, self.buckets, strict=False):
             running += count
@@ -49,16 +55,58 @@ class LoopStalls(Instrument):
                 return min(bound, self.worst)
         return self.worst
 
-    def forget(self) -> None:
-        """Begin anew: what was before the first request is nobody's wait."""
-        self.buckets = [0] * (len(BOUNDS) + 1)
-        self.seconds = self.worst = 0.0
-
     def row(self) -> dict[str, float]:
         """Plain values, for status."""
         return {
-            "turns": self.turns,
+            "count": self.total,
             "p99_s": self.quantile(0.99),
             "p999_s": self.quantile(0.999),
             "worst_s": round(self.worst, 6),
         }
+
+
+class _Pieces(Instrument):
+    def __init__(self, durations: Durations) -> None:
+        self._durations = durations
+        self._began = 0.0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self._began = time.perf_counter()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        if self._began:
+            self._durations.note(time.perf_counter() - self._began)
+
+
+class LoopStalls(Instrument):
+    """To be added with `trio.lowlevel.add_instrument`."""
+
+    def __init__(self) -> None:
+        self.turns = Durations()
+        self.pieces = Durations()
+        self._instrument: _Pieces | None = None
+        self._until_sampled = SAMPLED
+        self._began = time.perf_counter()
+
+    def after_io_wait(self, timeout: float) -> None:
+        self._until_sampled -= 1
+        if not self._until_sampled:
+            self._until_sampled = SAMPLED
+            self._instrument = _Pieces(self.pieces)
+            trio.lowlevel.add_instrument(self._instrument)
+        self._began = time.perf_counter()
+
+    def before_io_wait(self, timeout: float) -> None:
+        self.turns.note(time.perf_counter() - self._began)
+        if self._instrument is not None:
+            trio.lowlevel.remove_instrument(self._instrument)
+            self._instrument = None
+
+    def forget(self) -> None:
+        """Begin anew: what was before the first request is nobody's wait."""
+        self.turns.forget()
+        self.pieces.forget()
+
+    def row(self) -> dict[str, dict[str, float]]:
+        """Plain values, for status."""
+        return {"turns": self.turns.row(), "pieces": self.pieces.row()}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from drystone.loop_stalls import BOUNDS, LoopStalls
+from drystone.loop_stalls import BOUNDS, Durations, LoopStalls
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Upper bounds in seconds."""
@@ -72,11 +72,10 @@ class Metrics:
         yield requests
         about = "From head to the last byte of the answer."
         yield _histogram("drystone_request_seconds", about, BUCKETS, self._requests.buckets, self._requests.seconds)
-        about = "How long the event loop took for a turn: what a request waits for that comes meanwhile."
-        yield _histogram("drystone_loop_stall_seconds", about, BOUNDS, self._stalls.buckets, self._stalls.seconds)
-        worst = GaugeMetricFamily("drystone_loop_stall_worst_seconds", "The longest turn since the start.")
-        worst.add_metric((), self._stalls.worst)
-        yield worst
+        yield from _durations(
+            "stall", "piece of work, of a sample of them: nothing else runs within one", self._stalls.pieces
+        )
+        yield from _durations("turn", "turn, in which everything runs that is ready", self._stalls.turns)
         yield from _gauges("drystone_device", "device", self._devices(), _DEVICE_GAUGES)
         up = GaugeMetricFamily("drystone_device_ok", "1 if the device serves and is trusted.", labels=("device",))
         for row in self._devices():
@@ -98,6 +97,14 @@ def _histogram(
         buckets.append((bound, float(running)))
     family.add_metric((), buckets, total)
     return family
+
+
+def _durations(name: str, what: str, durations: Durations) -> Iterator[Metric]:
+    about = f"How long the event loop took for a {what}."
+    yield _histogram(f"drystone_loop_{name}_seconds", about, BOUNDS, durations.buckets, durations.seconds)
+    worst = GaugeMetricFamily(f"drystone_loop_{name}_worst_seconds", f"The longest {name} since the start.")
+    worst.add_metric((), durations.worst)
+    yield worst
 
 
 def _gauges(
