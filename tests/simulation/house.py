@@ -206,6 +206,7 @@ async def _open_device(machine: Machine, number: int, supply: Supply, turns: Tur
     index = _index_of(machine, number, disk)
     options = Options(LOG_BYTES, 0)
     random = SeededRandom(machine.random)
+    troubled = machine.media[number].troubled  # a sync that is to fail once will not be any more when it has
     try:
         device = await open_device(
             number, CLUSTER, disk, index, options, replaces=number in machine.replaced, random=random
@@ -214,7 +215,7 @@ async def _open_device(machine: Machine, number: int, supply: Supply, turns: Tur
             machine.incarnations[number] = device.incarnation
             await device.set_trusted(trusted=False)
     except (OSError, DrystoneError):
-        if not machine.media[number].troubled:
+        if not troubled:
             raise
         machine.absent.add(number)
         return None
