@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 import trio
@@ -104,6 +104,8 @@ class House:
     replicator: Replicator
     running: dict[int, trio.CancelScope]
     """The devices' own loops."""
+    opening: trio.Lock = field(default_factory=trio.Lock)
+    """One device is opened at a time, and none twice: a real one is locked by whoever has it."""
 
     def run_device(self, device: Device) -> None:
         """Start its loop."""
@@ -128,12 +130,16 @@ class House:
 
     async def bring_back(self, number: int) -> bool:
         """It is opened anew, if its disk can be read."""
-        self.machine.absent.discard(number)
-        device = await _open_device(self.machine, number, self.supply, self.turns)
-        if device is None:
-            return False
-        self.devices[number] = device
-        self.run_device(device)
+        async with self.opening:
+            known = self.devices.get(number)
+            if known is not None and known.health.failed is None:
+                return True
+            self.machine.absent.discard(number)
+            device = await _open_device(self.machine, number, self.supply, self.turns)
+            if device is None:
+                return False
+            self.devices[number] = device
+            self.run_device(device)
         await self.replicator.back(device)
         return True
 
