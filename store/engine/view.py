@@ -230,8 +230,10 @@ class View:
         if before is not None:
             self._space.add(before.location, -before.location.length)
         self._derive(packed, row, before)
-        if damaged:
-            self._usage.spoil(packed[:PREFIX_BYTES])  # what was there before is unknown, and was counted
+        if damaged:  # what was there before is unknown: it was counted, or a tombstone
+            self._usage.spoil(packed[:PREFIX_BYTES])
+            if not flags & Flag.TOMBSTONE:
+                self._entries.put(b"t" + packed, None)
         return Applied("", stamp, before)
 
     def _guard(self, row: Row) -> str:

@@ -36,6 +36,21 @@ def test_a_row_over_a_damaged_entry_is_counted_once() -> None:
     on_device(SimMedium(Random(1)), index, use)
 
 
+def test_a_row_over_a_damaged_tombstone_leaves_no_note_of_it() -> None:
+    """It would be looked at by every round of the tombstone collector, and never go."""
+    index = IndexMedium()
+
+    async def use(device: Device) -> None:
+        await write(device, row(b"a", 1, flags=Flag.TOMBSTONE))
+        await device.flush()
+        packed = index_key(row(b"a", 1).key)
+        index.entries[packed] = b"?" + index.entries[packed][1:]
+        await write(device, row(b"a", 2, b"newer"))
+        assert await device.tombstones(b"", 10) == []
+
+    on_device(SimMedium(Random(1)), index, use)
+
+
 @pytest.mark.parametrize("flags", [0, Flag.ABORT], ids=["commit", "abort"])
 def test_a_guard_that_cannot_be_read_keeps_everything_out(flags: int) -> None:
     """The mark may say that the upload is given up; the row, that it was committed."""
