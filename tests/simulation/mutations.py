@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 from unittest import mock
 
+from store.core.stamp import Stamp
 from store.engine import compaction, recovery
 from store.engine import record as records
 from store.engine.block import BlockKey, IndexBlock
@@ -19,18 +20,23 @@ from store.engine.bulk import BulkWriter, Done
 from store.engine.device import Device
 from store.engine.flush import Flusher
 from store.engine.recovery import Found, Reader
-from store.engine.row import Location, RowKey, decode_value, move_value
+from store.engine.row import Location, RowKey, decode_value, key_shard, move_value
 from store.engine.view import View
+from store.objects import upload
 from store.objects.ballot import Ballot
 from store.objects.rows import Rows
 from store.objects.table_cache import TableCache
 from store.objects.upload import DataUpload
+from store.replicator import settle
 from store.replicator.exchange import Exchange
+from store.replicator.expire import Expirer
 from store.replicator.hints import Hints
 from store.replicator.rebalance import Rebalancer
 from store.replicator.reconcile import Reconciler
 from store.replicator.scrub import Scrubber
-from store.ring import Layout, Ring
+from store.replicator.settle import Settler
+from store.replicator.tombstones import TombstoneCollector
+from store.ring import ROWS, Layout, Ring, quorum
 from tests.simulation.disk import SimFile
 
 Mutation = Callable[[], AbstractContextManager[object]]
@@ -356,6 +362,75 @@ def taken_from_one_quorum_short() -> AbstractContextManager[object]:
     return mock.patch.object(Exchange, "_take_from", first_only)
 
 
+def leaving_forgotten() -> AbstractContextManager[object]:
+    """A layout is retired although data have still to be moved off a device that only it knows."""
+    return mock.patch.object(Rebalancer, "_leaving", return_value=[])
+
+
+def brought_data_not_synced() -> AbstractContextManager[object]:
+    """Data that are moved or brought count as there before they are durable."""
+
+    async def at_once(self: Device, losses: int) -> None:
+        """It does not wait."""
+
+    return mock.patch.object(Device, "sync_data", at_once)
+
+
+def upload_a_device_short() -> AbstractContextManager[object]:
+    """An upload is acknowledged when one device fewer than needed has its data."""
+
+    class Short(upload._Vote):
+        def __init__(self, needed: int, on_last: Callable[[], None] | None) -> None:
+            super().__init__(needed - 1, on_last)
+
+    return mock.patch.object(upload, "_Vote", Short)
+
+
+def aborts_believed() -> AbstractContextManager[object]:
+    """An abort mark counts as in force whatever a device says of it, such as that the upload is committed there."""
+
+    async def highest(self: settle._Answers) -> Stamp:
+        await self._waiting.wait()
+        return self._highest
+
+    return mock.patch.object(settle._Answers, "highest", highest)
+
+
+def aborts_at_a_quorum() -> AbstractContextManager[object]:
+    """An upload is given up when most of its replicas refuse it."""
+
+    async def abort(self: Settler, target: RowKey, data_id: bytes, devices: list[Device]) -> None:
+        await give_up(self, target, data_id, devices[: quorum(len(devices))])
+
+    give_up = Settler._abort
+    return mock.patch.object(Settler, "_abort", abort)
+
+
+def replicas_out_passed_over() -> AbstractContextManager[object]:
+    """A tombstone is forgotten when those of its replicas have it that are there."""
+
+    def there(self: TombstoneCollector, tombstone: tuple[bytes, bytes]) -> list[Device]:
+        homes = self._store.rows.ring.homes_all(ROWS, key_shard(tombstone[0])[0])
+        known = (self._store.devices.get(home) for home in homes)
+        return [device for device in known if device is not None and device.health.failed is None]
+
+    return mock.patch.object(TombstoneCollector, "_replicas", there)
+
+
+def expirer_looks_once() -> AbstractContextManager[object]:
+    """What was to expire is deleted, whatever was written in its place."""
+
+    async def delete(self: Expirer, key: RowKey, packed: bytes, _now: int) -> bool:
+        async with self._store.rows.turn(packed):
+            found = await self._store.rows.read(key, packed)
+            if found is None or not found.row.live:
+                return False
+            await self._store.bury(key, packed, found.row)
+        return True
+
+    return mock.patch.object(Expirer, "_delete", delete)
+
+
 MUTATIONS: dict[str, Planted] = {
     "gains-without-losing": Planted("composed", 200, gains_without_losing),
     "everyone-believed": Planted("composed", 200, everyone_believed),
@@ -373,6 +448,13 @@ MUTATIONS: dict[str, Planted] = {
     "scrub-reads-rows-only": Planted("composed", 200, scrub_reads_rows_only),
     "repair-believes-blocks": Planted("composed", 200, repair_believes_blocks),
     "taken-from-one-only": Planted("composed", 200, taken_from_one_quorum_short),
+    "leaving-forgotten": Planted("composed", 200, leaving_forgotten),
+    "brought-data-not-synced": Planted("composed", 200, brought_data_not_synced),
+    "upload-a-device-short": Planted("composed", 200, upload_a_device_short),
+    "aborts-believed": Planted("composed", 200, aborts_believed),
+    "aborts-at-a-quorum": Planted("composed", 200, aborts_at_a_quorum),
+    "replicas-out-passed-over": Planted("composed", 200, replicas_out_passed_over),
+    "expirer-looks-once": Planted("composed", 200, expirer_looks_once),
     "sync-skipped": Planted("engine", 40, sync_skipped),
     "index-ahead-of-log": Planted("engine", 40, index_ahead_of_log),
     "payload-unchecked": Planted("engine", 60, payload_unchecked),
