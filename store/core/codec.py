@@ -42,7 +42,7 @@ class Codec(Generic[T]):
             version, *fields = msgpack.unpackb(packed, strict_map_key=False)
         except (ValueError, TypeError, msgpack.UnpackException) as error:
             raise DamageError(f"{self.name}: not a stored value ({error})") from error
-        reader = self._readers.get(version)
+        reader = self._readers.get(version) if isinstance(version, int) else None
         if reader is None:
             known = ", ".join(map(str, sorted(self._readers)))
             raise DamageError(f"{self.name}: version {version!r} is not known here (known: {known})")

@@ -35,6 +35,8 @@ Published = Callable[[Location | None, DrystoneError | None], None]
 """Called when a record is durable (its place), or when it will never be (why)."""
 
 BATCH_BYTES_MAX = 8 * 1024 * 1024
+BATCH_RECORDS_MAX = 512
+"""They are published in one turn of the loop, which may not be held by tens of thousands of small ones."""
 QUEUE_BYTES_MAX = 64 * 1024 * 1024
 """Writers that do not wait are told that we are busy beyond this."""
 FENCE_VERSION = 1
@@ -128,7 +130,12 @@ class Committer:
         buffers: list[Buffer] = []
         batch: list[tuple[Location, Published]] = []
         keys: list[bytes] = []
-        while self._queue and offset - start < BATCH_BYTES_MAX and self._fits(offset, self._queue[0][0]):
+        while (
+            self._queue
+            and len(batch) < BATCH_RECORDS_MAX
+            and offset - start < BATCH_BYTES_MAX
+            and self._fits(offset, self._queue[0][0])
+        ):
             sealed, published, touched = self._queue.popleft()
             self._queue_bytes -= sealed.payload_bytes + len(sealed.body)
             self.seq += 1

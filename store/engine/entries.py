@@ -98,5 +98,5 @@ def unpack(value: bytes) -> Any:
     """What a value in msgpack says. Raises DamageError where it cannot be read."""
     try:
         return msgpack.unpackb(value, strict_map_key=False)
-    except (ValueError, msgpack.UnpackException) as error:
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise DamageError(f"a derived value of the index cannot be read: {error}") from error

@@ -193,8 +193,15 @@ class View:
 
     def garbage(self, after: bytes, limit: int) -> list[Garbage]:
         """Displaced data behind the data id `after` that nobody has confirmed as dropped."""
-        found = self._entries.range(b"g" + after + b"\0", b"h", limit)
-        return [_decode_garbage(key, value) for key, value in found]
+        notes = []
+        for key, value in self._entries.range(b"g" + after + b"\0", b"h", limit):
+            try:
+                notes.append(_decode_garbage(key, value))
+            except DamageError as error:
+                # It must not keep those behind it waiting. The scrubber finds data that belong to nobody without it.
+                self._on_damage(b"", str(error))
+                self._entries.put(key, None)
+        return notes
 
     def tombstones(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """(row key, stamp) of tombstones behind the row key `after`."""
@@ -395,5 +402,8 @@ def _encode_garbage(garbage: Garbage) -> bytes:
 
 
 def _decode_garbage(key: bytes, value: bytes) -> Garbage:
-    place, table, shard, name, policy, summary = unpack(value)
+    try:
+        place, table, shard, name, policy, summary = unpack(value)
+    except (ValueError, TypeError) as error:
+        raise DamageError(f"a note of displaced data is not of a known form: {error}") from error
     return Garbage(key[1:], RowKey(place, table, shard, name), policy, summary)

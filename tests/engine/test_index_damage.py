@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from random import Random
 
+import msgpack
 import pytest
 import trio
 
@@ -47,6 +48,27 @@ def test_a_row_over_a_damaged_tombstone_leaves_no_note_of_it() -> None:
         index.entries[packed] = b"?" + index.entries[packed][1:]
         await write(device, row(b"a", 2, b"newer"))
         assert await device.tombstones(b"", 10) == []
+
+    on_device(SimMedium(Random(1)), index, use)
+
+
+@pytest.mark.parametrize("value", [b"?", msgpack.packb((1, 2)), msgpack.packb({}), b"\x81\x90\x01"])
+def test_a_damaged_note_of_displaced_data_does_not_keep_others_waiting(value: bytes) -> None:
+    index = IndexMedium()
+
+    async def use(device: Device) -> None:
+        for number in range(3):
+            data_id = bytes([number]) * 16
+            name = b"o%d" % number
+            await write(device, row(name, 1, flags=Flag.DATA)._replace(data_id=data_id), row(name, 2, b"newer"))
+        await device.flush()
+        notes = sorted(key for key in index.entries if key[:1] == b"g")
+        assert len(notes) == 3
+        index.entries[notes[1]] = value
+        assert [note.owner.name for note in await device.garbage(b"", 10)] == [b"o0", b"o2"]
+        assert device.health.damages == 1
+        await device.flush()
+        assert notes[1] not in index.entries
 
     on_device(SimMedium(Random(1)), index, use)
 

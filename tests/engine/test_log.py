@@ -9,6 +9,7 @@ import trio
 
 from store.core.errors import DamageError, DeviceError, FullError
 from store.engine.check import check_device
+from store.engine.committer import BATCH_RECORDS_MAX
 from store.engine.compaction import compact
 from store.engine.device import Device, Options
 from store.engine.row import Flag, index_key, row_name
@@ -204,3 +205,15 @@ def test_a_device_of_another_cluster_is_refused(medium: SimMedium, index: IndexM
             await open_device(1, b"other" + bytes(11), disk_of(medium), lambda: SimIndex(index))
 
     run(other, Random(1))
+
+
+def test_a_batch_has_a_bound_of_records() -> None:
+    """Publishing a batch holds the loop, and many small rows are few bytes."""
+
+    async def use(device: Device) -> None:
+        before = device._committer.batches
+        errors = await write(device, *(row(b"o%d" % number, 1) for number in range(4 * BATCH_RECORDS_MAX)))
+        assert errors == [None] * (4 * BATCH_RECORDS_MAX)
+        assert device._committer.batches - before >= 4
+
+    on_device(SimMedium(Random(1)), IndexMedium(), use, Options(8 * 1024 * 1024, 0))

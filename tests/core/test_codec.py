@@ -1,0 +1,32 @@
+"""Versioned values: whatever bytes come, a value or DamageError."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from store.core.codec import Codec
+from store.core.errors import DamageError
+
+CODEC = Codec[int]("number", 2, lambda value: (value,), {1: lambda fields: -fields[0], 2: lambda fields: fields[0]})
+
+
+def test_older_versions_are_lifted() -> None:
+    assert CODEC.decode(CODEC.encode(5)) == 5
+    assert CODEC.decode(msgpack.packb([1, 5])) == -5
+
+
+@pytest.mark.parametrize("version", [3, 0, None, "2", [1], {}])
+def test_a_version_that_is_not_known(version: object) -> None:
+    with pytest.raises(DamageError, match="is not known here"):
+        CODEC.decode(msgpack.packb([version, 5]))
+
+
+@given(st.binary(max_size=20))
+def test_any_bytes(packed: bytes) -> None:
+    with suppress(DamageError):
+        CODEC.decode(packed)
