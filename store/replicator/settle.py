@@ -160,7 +160,7 @@ class Settler:
     async def _forget_marks(self, target: RowKey, data_id: bytes) -> None:
         """On all devices: the mark may have been written to the replicas of a layout that has retired since."""
         packed = index_key(target._replace(name=UPLOAD + data_id))
-        for device in self._store.devices.values():
+        for device in list(self._store.devices.values()):
             row = await _mark(device, packed)
             if row is not None:
                 device.forget_row(packed, row.stamp)

@@ -11,7 +11,8 @@ from trio.testing import MockClock
 
 from store.core.countdown import Countdown
 from store.core.stamp import Stamp
-from store.engine.row import Flag, index_key
+from store.engine.device import Device
+from store.engine.row import Flag, IndexRow, index_key
 from store.objects.store import DeviceStore, ObjectUpload
 from store.objects.upload import mark_row
 from store.replicator import settle
@@ -77,3 +78,25 @@ async def test_nothing_is_dropped_while_a_replica_cannot_be_asked(autojump_clock
         for device in house.devices.values():
             assert not await device.has_blocks(data_id)
             assert await device.find_row(index_key(mark_row(key, data_id, Flag.ABORT).key)) is None
+
+
+async def test_a_device_that_comes_while_marks_are_forgotten_stops_nothing(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asking a device may take a while, and which there are may change meanwhile."""
+    async with opened(machine_of(3)) as (house, container):
+        await trio.sleep(5)
+        ask = settle._mark
+
+        async def slowly(device: Device, packed: bytes) -> IndexRow | None:
+            house.devices.setdefault(9, house.devices[0])
+            return await ask(device, packed)
+
+        monkeypatch.setattr(settle, "_mark", slowly)
+        async with house.store.upload(container, "o") as upload:
+            await upload.write(LARGE)
+        await trio.sleep(20)
+        del house.devices[9]
+        assert house.replicator.settler.targets() == []
+        for device in house.devices.values():
+            assert await device.uploads(b"", 10) == []
