@@ -23,6 +23,8 @@ from bench.targets import Target, drystone, drystone_status
 AWAY, DEAD = 1, 2
 """The device that comes back, and the one that does not."""
 PATIENCE_SECONDS = 1800.0
+QUIET_SECONDS = 5.0
+"""A loop that has done nothing for so long, and has nothing left, is done."""
 _CONNECTIONS = 4
 
 
@@ -54,6 +56,21 @@ def _wait(target: Target, what: str, holds: Callable[[dict[str, Any]], bool]) ->
     return took
 
 
+class _Quiet:
+    """Whether a loop is done."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._done = -1
+        self._since = 0.0
+
+    def __call__(self, status: dict[str, Any]) -> bool:
+        loop = _loop(status, self._name)
+        if loop["left"] or loop["done"] != self._done:
+            self._done, self._since = loop["done"], time.monotonic()
+        return time.monotonic() - self._since >= QUIET_SECONDS
+
+
 @click.command()
 @click.option("--minutes", default=10.0, show_default=True, help="How long the device is away.")
 @click.option("--where", default=".", type=click.Path(file_okay=False, exists=True), help="Folder for bench data.")
@@ -69,12 +86,11 @@ def main(minutes: float, where: str) -> None:
         load.start()
         _wait(target, "noticed", lambda status: _state(status, AWAY) != "ok")
         load.join()
-        behind = _loop(drystone_status(target.folder), "replay hints")["left"]
-        click.echo(f"  hints kept for it: {behind:,}")
         os.rename(f"{_folder(target, AWAY)}.away", _folder(target, AWAY))
         took = _wait(target, "in use again", lambda status: _state(status, AWAY) == "ok")
-        took += _wait(target, "every hint replayed", lambda status: not _loop(status, "replay hints")["left"])
-        click.echo(f"  at full replication {took:.1f} s after its return")
+        took += _wait(target, "every hint replayed", _Quiet("replay hints"))
+        click.echo(f"  {_loop(drystone_status(target.folder), 'replay hints')['done']:,} hints; at full replication")
+        click.echo(f"  {took - QUIET_SECONDS:.1f} s after its return")
         found = _scrubbed(target)
         click.echo(f"a scrub of everything then repaired {found:,} objects")
         click.echo(f"device {DEAD} dies and is taken off the ring")
