@@ -34,7 +34,8 @@ def lies_in_memory(path: str) -> bool:
 
 
 def _missing(descriptor: int, size: int) -> list[tuple[int, int]]:
-    """(start, stop) of the parts that are not in the page cache."""
+    """(start, stop) of the parts that are not in the page cache; the first of them, where all are more than
+    FILL_BYTES_MAX."""
     address = _LIBC.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, 0)
     if address == _FAILED:
         raise _error()
@@ -45,11 +46,13 @@ def _missing(descriptor: int, size: int) -> list[tuple[int, int]]:
     finally:
         _LIBC.munmap(address, size)
     missing = []
+    total = 0
     at = present.find(0)
-    while at >= 0:
+    while at >= 0 and total <= FILL_BYTES_MAX:
         end = present.find(1, at)
         end = len(present) if end < 0 else end
         missing.append((at * mmap.PAGESIZE, min(end * mmap.PAGESIZE, size)))
+        total += (end - at) * mmap.PAGESIZE
         at = present.find(0, end)
     return missing
 
