@@ -93,7 +93,7 @@ def test_a_mutant_under_which_the_tree_has_changed_is_told(before: str) -> None:
     mutant = Mutant("m", "store/ring/ring.py", before, "x", (("tests/ring",),))
     with pytest.raises(DoesNotApplyError, match="not once"):
         mutant.mutated()
-    (trial,) = stale([mutant, *PLANTED])
+    (trial,) = stale([mutant, quorum_mutant("copies // 2", QUICK)])
     assert trial.verdict is Verdict.STALE
     assert not trial.verdict.good
     assert unknown_reasons({"store/ring/ring.py x: a -> b": "because"}) == ["store/ring/ring.py x: a -> b"]
