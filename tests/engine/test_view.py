@@ -80,3 +80,21 @@ def test_shard_rows_are_in_order(
             paged += [key for key, _ in page]
             low = page[-1][0] + b"\0"
         assert paged == sorted(everything)
+
+
+def test_nothing_as_old_comes_in_the_place_of_a_forgotten_tombstone_until_it_is_released() -> None:
+    """A replica may still come back with what it had before."""
+    entries = Entries(SimIndex(IndexMedium()))
+    view = View(entries, Space(entries), lambda _key, _what: None)
+    packed, stamp = index_key(RowKey(1, TABLE, 0, b"o")), Stamp(5, 1).pack()
+    _apply(view, b"o", 5, Flag.TOMBSTONE)
+    assert view.retire(packed, stamp)
+    again = View(entries, Space(entries), lambda _key, _what: None)
+    again.load()
+    for kept in (view, again):
+        for number in (4, 5):
+            _apply(kept, b"o", number, 0)
+            assert kept.row(packed) is None
+    view.release(packed, stamp)
+    _apply(view, b"o", 4, 0)
+    assert view.row(packed) is not None

@@ -6,12 +6,11 @@ cannot is no checker.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 from unittest import mock
 
-from store.core.stamp import Stamp
 from store.engine import compaction, recovery
 from store.engine import record as records
 from store.engine.block import BlockKey, IndexBlock
@@ -20,23 +19,20 @@ from store.engine.bulk import BulkWriter, Done
 from store.engine.device import Device
 from store.engine.flush import Flusher
 from store.engine.recovery import Found, Reader
-from store.engine.row import Location, RowKey, decode_value, key_shard, move_value
+from store.engine.row import Location, RowKey, decode_value, move_value
 from store.engine.view import View
 from store.objects import upload
 from store.objects.ballot import Ballot
 from store.objects.rows import Rows
 from store.objects.table_cache import TableCache
 from store.objects.upload import DataUpload
-from store.replicator import settle
 from store.replicator.exchange import Exchange
-from store.replicator.expire import Expirer
 from store.replicator.hints import Hints
 from store.replicator.rebalance import Rebalancer
 from store.replicator.reconcile import Reconciler
 from store.replicator.scrub import Scrubber
 from store.replicator.settle import Settler
-from store.replicator.tombstones import TombstoneCollector
-from store.ring import ROWS, Layout, Ring, quorum
+from store.ring import Layout, Ring, quorum
 from tests.simulation.disk import SimFile
 
 Mutation = Callable[[], AbstractContextManager[object]]
@@ -274,22 +270,6 @@ def late_replicas_not_noted() -> AbstractContextManager[object]:
     return mock.patch.object(Rows, "note_late")
 
 
-def drops_not_hinted() -> AbstractContextManager[object]:
-    """A device that was out keeps data that were dropped meanwhile."""
-    note = Hints.note
-
-    def rows_only(self: Hints, key: bytes, lacking: Iterable[int], having: Iterable[int]) -> None:
-        if key[:1] == b"r":
-            note(self, key, lacking, having)
-
-    return mock.patch.object(Hints, "note", rows_only)
-
-
-def tombstones_forgotten_at_once() -> AbstractContextManager[object]:
-    """A forgotten tombstone leaves nothing behind, though a replica may come back with it."""
-    return mock.patch.object(View, "retire", View.forget)
-
-
 def stale_disk_believed() -> AbstractContextManager[object]:
     """A disk that is not the one which was there last is believed."""
     trust = Device.set_trusted
@@ -308,17 +288,6 @@ def unknown_versions_kept() -> AbstractContextManager[object]:
         return True
 
     return mock.patch.object(Reconciler, "_known_elsewhere", known)
-
-
-def marks_left_behind() -> AbstractContextManager[object]:
-    """A replica that missed a commit keeps the upload's mark."""
-
-    def ended(self: Rows, ballot: Ballot) -> None:
-        self._ballots.pop(ballot, None)
-        if ballot.lacking():
-            self.missed(ballot.packed, ballot.lacking(), ballot.having())
-
-    return mock.patch.object(Rows, "_ended", ended)
 
 
 def doubts_ignored() -> AbstractContextManager[object]:
@@ -362,11 +331,6 @@ def taken_from_one_quorum_short() -> AbstractContextManager[object]:
     return mock.patch.object(Exchange, "_take_from", first_only)
 
 
-def leaving_forgotten() -> AbstractContextManager[object]:
-    """A layout is retired although data have still to be moved off a device that only it knows."""
-    return mock.patch.object(Rebalancer, "_leaving", return_value=[])
-
-
 def brought_data_not_synced() -> AbstractContextManager[object]:
     """Data that are moved or brought count as there before they are durable."""
 
@@ -386,16 +350,6 @@ def upload_a_device_short() -> AbstractContextManager[object]:
     return mock.patch.object(upload, "_Vote", Short)
 
 
-def aborts_believed() -> AbstractContextManager[object]:
-    """An abort mark counts as in force whatever a device says of it, such as that the upload is committed there."""
-
-    async def highest(self: settle._Answers) -> Stamp:
-        await self._waiting.wait()
-        return self._highest
-
-    return mock.patch.object(settle._Answers, "highest", highest)
-
-
 def aborts_at_a_quorum() -> AbstractContextManager[object]:
     """An upload is given up when most of its replicas refuse it."""
 
@@ -406,31 +360,6 @@ def aborts_at_a_quorum() -> AbstractContextManager[object]:
     return mock.patch.object(Settler, "_abort", abort)
 
 
-def replicas_out_passed_over() -> AbstractContextManager[object]:
-    """A tombstone is forgotten when those of its replicas have it that are there."""
-
-    def there(self: TombstoneCollector, tombstone: tuple[bytes, bytes]) -> list[Device]:
-        homes = self._store.rows.ring.homes_all(ROWS, key_shard(tombstone[0])[0])
-        known = (self._store.devices.get(home) for home in homes)
-        return [device for device in known if device is not None and device.health.failed is None]
-
-    return mock.patch.object(TombstoneCollector, "_replicas", there)
-
-
-def expirer_looks_once() -> AbstractContextManager[object]:
-    """What was to expire is deleted, whatever was written in its place."""
-
-    async def delete(self: Expirer, key: RowKey, packed: bytes, _now: int) -> bool:
-        async with self._store.rows.turn(packed):
-            found = await self._store.rows.read(key, packed)
-            if found is None or not found.row.live:
-                return False
-            await self._store.bury(key, packed, found.row)
-        return True
-
-    return mock.patch.object(Expirer, "_delete", delete)
-
-
 MUTATIONS: dict[str, Planted] = {
     "gains-without-losing": Planted("composed", 200, gains_without_losing),
     "everyone-believed": Planted("composed", 200, everyone_believed),
@@ -439,22 +368,15 @@ MUTATIONS: dict[str, Planted] = {
     "cache-outlives-writes": Planted("composed", 200, cache_outlives_writes),
     "hints-not-noted": Planted("composed", 200, hints_not_noted),
     "late-replicas-not-noted": Planted("composed", 200, late_replicas_not_noted),
-    "drops-not-hinted": Planted("composed", 200, drops_not_hinted),
-    "tombstones-forgotten-at-once": Planted("composed", 200, tombstones_forgotten_at_once),
     "stale-disk-believed": Planted("composed", 200, stale_disk_believed),
     "unknown-versions-kept": Planted("composed", 200, unknown_versions_kept),
-    "marks-left-behind": Planted("composed", 200, marks_left_behind),
     "doubts-ignored": Planted("composed", 200, doubts_ignored),
     "scrub-reads-rows-only": Planted("composed", 200, scrub_reads_rows_only),
     "repair-believes-blocks": Planted("composed", 200, repair_believes_blocks),
     "taken-from-one-only": Planted("composed", 200, taken_from_one_quorum_short),
-    "leaving-forgotten": Planted("composed", 200, leaving_forgotten),
     "brought-data-not-synced": Planted("composed", 200, brought_data_not_synced),
     "upload-a-device-short": Planted("composed", 200, upload_a_device_short),
-    "aborts-believed": Planted("composed", 200, aborts_believed),
     "aborts-at-a-quorum": Planted("composed", 200, aborts_at_a_quorum),
-    "replicas-out-passed-over": Planted("composed", 200, replicas_out_passed_over),
-    "expirer-looks-once": Planted("composed", 200, expirer_looks_once),
     "sync-skipped": Planted("engine", 40, sync_skipped),
     "index-ahead-of-log": Planted("engine", 40, index_ahead_of_log),
     "payload-unchecked": Planted("engine", 60, payload_unchecked),
