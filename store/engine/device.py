@@ -388,6 +388,11 @@ class Device:
             self._check_alive()
         return self.view.row(packed_key)
 
+    def present_row(self, packed_key: bytes) -> IndexRow | None:
+        """The same as `find_row` just now: see `present_stamp`."""
+        self._check_alive()
+        return self.view.row(packed_key)
+
     def present_stamp(self, packed_key: bytes) -> bytes | None:
         """The same as `find_stamp` just now: for who has asked several devices, had to wait for some, and wants to know
         how things are at one moment. Where it was not asked for before, this may wait for the disk."""

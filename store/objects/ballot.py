@@ -7,7 +7,7 @@ from functools import partial
 
 import trio
 
-from store.core.errors import ConflictError, DrystoneError, QuorumError
+from store.core.errors import ConflictError, DrystoneError, QuorumError, ReplacedError
 from store.engine.device import Device, RowWrite
 from store.engine.view import Applied
 from store.ring import quorum
@@ -29,9 +29,12 @@ class Ballot:
         self._failures: dict[int, BaseException] = {}
         self._open = 0
         self._task: trio.lowlevel.Task | None = None
+        self.begun = False
+        """Whether homes were asked to take it: then `on_ended` is called."""
 
-    async def write(self, devices: Mapping[int, Device], *, new: bool) -> Applied:
-        """What became of the row at a quorum of every layout. Raises as `Rows.write`."""
+    async def write(self, devices: Mapping[int, Device], standing: Callable[[], bool] | None) -> Applied:
+        """What became of the row at a quorum of every layout. `standing` says, of a version that is not new, whether a
+        home has it still; it is asked last. Raises as `Rows.write`."""
         homes = self._sets[0] if len(self._sets) == 1 else tuple(dict.fromkeys(h for s in self._sets for h in s))
         self._homes = homes
         for home in homes:
@@ -40,10 +43,13 @@ class Ballot:
                 with trio.move_on_after(HOLD_SECONDS):
                     await device.wait_for_index()
         admitting = self._admitting(homes, devices)
-        if admitting or new:
+        if admitting or standing is None:
             homes = admitting
         else:
             self._failures.clear()  # there is no quorum without the reserve
+        if standing is not None and not standing():
+            raise ReplacedError("the version that was to be brought to others is not there any more")
+        self.begun = True
         self._open = len(homes) + 1  # held until all are asked: answers may come at once
         for home in homes:
             try:

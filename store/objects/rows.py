@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -38,6 +39,7 @@ from store.engine.row import (
     encode_meta,
     index_key,
     is_tombstone,
+    key_shard,
     row_name,
 )
 from store.engine.view import Applied
@@ -49,6 +51,8 @@ log = structlog.get_logger()
 
 PLACES_MAX = 100_000
 STAMP_RETRIES = 8
+READ_TRIES = 16
+"""Looks at a row that changes while it is looked at."""
 
 
 class ReadRow(NamedTuple):
@@ -75,6 +79,7 @@ class Rows:
         """Called with (target, data id) of an upload whose commit did not reach all homes: these may keep its mark."""
         self.on_rewritten: Callable[[bytes], None] = _nobody_remembers
         """Called with the packed key of a row that is brought to a home other than by its writer."""
+        self._brought: Counter[bytes] = Counter()
         self._ballots: dict[Ballot, None] = {}
         """Those that not all homes have answered."""
         self._data_late: list[tuple[bytes, int, Collection[int]]] = []
@@ -101,11 +106,38 @@ class Rows:
         """Writers of one key take turns."""
         return self._turns.of(packed)
 
+    # -- versions that are brought to where they are lacking ---------------------------------------------------------
+
+    def stands(self, packed: bytes, stamp: bytes) -> bool:
+        """Whether a home has just this version now: to be asked in the moment before it is brought to others. Between
+        the look that found it and now it may have been deleted for good, and then nothing would keep it from coming
+        back; but no tombstone is collected while a home has something older."""
+        for home in self.ring.homes_all(ROWS, key_shard(packed)[0]):
+            with suppress(KeyError, DrystoneError):
+                if self.devices[home].present_stamp(packed) == stamp:
+                    return True
+        return False
+
+    def hold(self, packed: bytes) -> None:
+        """A version of this row is on its way to a home: until `let_go` its tombstones are not collected."""
+        self._brought[packed] += 1
+
+    def let_go(self, packed: bytes) -> None:
+        """It has arrived, or will not."""
+        self._brought[packed] -= 1
+        if not self._brought[packed]:
+            del self._brought[packed]
+
+    def is_held(self, packed: bytes) -> bool:
+        """Whether a version of this row is on its way to a home that lacked it."""
+        return packed in self._brought
+
     # -- reading -------------------------------------------------------------------------------------------------
 
     async def read(self, key: RowKey, packed: bytes) -> ReadRow | None:
         """The newest version of a row (tombstones too), known to a quorum when this returns."""
-        homes = self.ring.read_set(ROWS, key.place)
+        ring = self.ring
+        homes = ring.read_set(ROWS, key.place)
         needed = quorum(len(homes))
         row: IndexRow | None = None
         stamp: bytes | None = None
@@ -127,8 +159,8 @@ class Rows:
                     # As nearly always: the first homes agree.
                     if row is None or stamp is None:
                         return None
-                    if waited and self._newer(having, packed, stamp):
-                        return await self.read(key, packed)
+                    if waited and not self._agree_now(ring, having, packed, stamp):
+                        break
                     self.stamps.observe(Stamp.unpack(stamp))
                     return ReadRow(row, having)
         except (KeyError, DrystoneError) as error:
@@ -136,68 +168,86 @@ class Rows:
         return await self._read_all(key, packed)
 
     async def _read_all(self, key: RowKey, packed: bytes) -> ReadRow | None:
-        """The same where homes disagree or fail: ask as many as it takes, and bring the newest version to a quorum."""
-        homes = self.ring.read_set(ROWS, key.place)
+        """The same where homes disagree, fail, or change while they are asked: ask as many as it takes, and bring the
+        newest version to a quorum. Raises QuorumError, and ReplacedError where it changes all the time."""
+        for _ in range(READ_TRIES):
+            ring = self.ring
+            answers = await self._ask(ring.read_set(ROWS, key.place), packed)
+            newest = max((row for row in answers.values() if row is not None), key=_stamp_of, default=None)
+            if newest is None:
+                return None
+            self.stamps.observe(Stamp.unpack(newest.stamp))
+            having = tuple(home for home, row in answers.items() if row is not None and row.stamp == newest.stamp)
+            found = ReadRow(newest, having)
+            if len(having) == len(answers):
+                if self._agree_now(ring, having, packed, newest.stamp):
+                    return found
+                continue
+            try:
+                await self._write_back(key, packed, found)
+            except ReplacedError:
+                continue
+            if not await self._overtaken(ring, packed, key, newest.stamp):
+                return found
+        raise ReplacedError(f"row {key.name!r} changes faster than it can be read")
+
+    async def _ask(self, homes: tuple[int, ...], packed: bytes) -> dict[int, IndexRow | None]:
+        """What a quorum of the homes has, and more where these disagree. Raises QuorumError."""
         needed = quorum(len(homes))
         answers: dict[int, IndexRow | None] = {}
         failures: dict[int, BaseException] = {}
-        newest: IndexRow | None = None
-        agreed = True
-        waited = False
         for home in homes:
-            if len(answers) >= needed and agreed:
+            if len(answers) >= needed and len({row and row.stamp for row in answers.values()}) == 1:
                 break
             device = self.devices.get(home)
             if device is None or not device.trusted:
                 continue
-            waited = waited or device.cold
+            waits = device.cold
             try:
-                row = await device.find_row(packed)
+                answers[home] = await device.find_row(packed)
             except DrystoneError as error:
                 failures[home] = error
                 continue
-            if answers and (row and row.stamp) != (newest and newest.stamp):
-                agreed = False
-            answers[home] = row
-            if row is not None and (newest is None or row.stamp > newest.stamp):
-                newest = row
+            if waits:  # others may have changed meanwhile: what is compared is of one moment
+                for other in [other for other in answers if other != home]:
+                    try:
+                        answers[other] = self.devices[other].present_row(packed)
+                    except (KeyError, DrystoneError) as error:
+                        failures[other] = error
+                        del answers[other]
         if len(answers) < needed:
             raise QuorumError("reading a row", needed, len(answers), failures)
-        if newest is None:
-            return None
-        self.stamps.observe(Stamp.unpack(newest.stamp))
-        having = tuple(home for home, row in answers.items() if row is not None and row.stamp == newest.stamp)
-        found = ReadRow(newest, having)
-        if not agreed:
-            await self._write_back(key, packed, found)
-            if await self._overtaken(homes, packed, newest.stamp):
-                return await self.read(key, packed)
-        elif waited and self._newer(answers, packed, newest.stamp):
-            return await self.read(key, packed)
-        return found
+        return answers
 
-    async def _overtaken(self, homes: tuple[int, ...], packed: bytes, stamp: bytes) -> bool:
+    async def _overtaken(self, ring: Ring, packed: bytes, key: RowKey, stamp: bytes) -> bool:
         """Whether a home has a newer version. Data of an older one may be dropped at any time: whoever is given a row
         pins its data before anything else runs, so what was read before a wait is looked at again."""
         asked = []
-        for home in homes:
+        for home in ring.read_set(ROWS, key.place):
             device = self.devices.get(home)
             if device is None or not device.trusted:
                 continue
             with suppress(DrystoneError):
                 await device.find_stamp(packed)
                 asked.append(home)
-        return self._newer(asked, packed, stamp)
-
-    def _newer(self, asked: Iterable[int], packed: bytes, stamp: bytes) -> bool:
-        """Whether one of the homes that were asked has a newer version now. Asking one that is cold takes a while, in
-        which another may change; where none is, nothing else has run."""
+        if ring is not self.ring:
+            return True
         for home in asked:
             with suppress(KeyError, DrystoneError):
                 now = self.devices[home].present_stamp(packed)
                 if now is not None and now > stamp:
                     return True
         return False
+
+    def _agree_now(self, ring: Ring, asked: Iterable[int], packed: bytes, stamp: bytes) -> bool:
+        """Whether homes that were asked, one after the other, all have this version at this moment. Asking one that is
+        cold takes a while, in which others may change, or the ring may."""
+        if ring is not self.ring:
+            return False
+        try:
+            return all(self.devices[home].present_stamp(packed) == stamp for home in asked)
+        except (KeyError, DrystoneError):
+            return False
 
     async def load(self, key: RowKey, packed: bytes, found: ReadRow, *, payload: bool = True) -> Row:
         """The whole row, verified, from whichever home has it intact. A home that has not is repaired.
@@ -228,25 +278,34 @@ class Rows:
                 continue
             if damaged:
                 whole = row if payload else await device.load_row(packed, at_home, payload=True)
-                self._send(self.prepare(whole), damaged)
+                if self.stands(packed, at_home.stamp):
+                    self._send(self.prepare(whole), damaged)
             return row
         if replaced:
             raise ReplacedError(f"row {key.name!r} changed while it was read")
         raise DamageError(f"no home has row {key.name!r} intact: {failures}")
 
-    async def decide(self, key: RowKey, packed: bytes) -> IndexRow | None:
+    async def decide(self, key: RowKey, packed: bytes) -> tuple[IndexRow | None, list[Device]]:
         """The newest version that any replica in sync has, not just one of a quorum, at all that can take it when this
-        returns: a write that a crash left at a single home has taken effect then."""
+        returns: a write that a crash left at a single home has taken effect then. And the devices that answered."""
+        for _ in range(READ_TRIES):
+            with suppress(ReplacedError):
+                return await self._decide(key, packed)
+        raise ReplacedError(f"row {key.name!r} changes faster than it can be decided")
+
+    async def _decide(self, key: RowKey, packed: bytes) -> tuple[IndexRow | None, list[Device]]:
         homes = self.ring.in_sync(ROWS, key.place)
         found: dict[int, IndexRow | None] = {}
+        asked = []
         for home in homes:
             device = self.devices.get(home)
             if device is not None and device.trusted:
                 with suppress(DrystoneError):
                     found[home] = await device.find_row(packed)
+                    asked.append(device)
         rows = [row for row in found.values() if row is not None]
         if not rows:
-            return None
+            return None, asked
         newest = max(rows, key=lambda row: row.stamp)
         having = tuple(home for home, row in found.items() if row is not None and row.stamp == newest.stamp)
         if len(having) < len(found):
@@ -254,13 +313,16 @@ class Rows:
         absent = [home for home in homes if home not in found]
         if absent:
             self.missed(packed, absent, having)
-        return newest
+        return newest, asked
 
     async def _write_back(self, key: RowKey, packed: bytes, found: ReadRow) -> None:
         """Bring a version that not all of a quorum have to a quorum."""
         row = await self.load(key, packed, found)
         self.on_rewritten(packed)
-        await self.write(row._replace(flags=row.flags & ~Flag.GUARD), packed, new=False)
+        try:
+            await self.write(row._replace(flags=row.flags & ~Flag.GUARD), packed, new=False)
+        finally:
+            self.on_rewritten(packed)  # whoever looked while it was on its way saw the version before
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -269,20 +331,32 @@ class Rows:
         one that is `new` is written to none, and one that some home has already goes into the reserve of the others.
 
         Returns what became of it: a `stamp` above the row's own says that a newer version had been there. Raises
-        QuorumError (the write may still take effect), and ConflictError where a guard refused it.
+        QuorumError (the write may still take effect), ConflictError where a guard refused it, and ReplacedError where
+        it is not new and no home has it any more.
         """
         ring = self.ring
+        write = prepare(row, ring.epoch, packed)
+        ballot = Ballot(ring.write_sets(ROWS, row.key.place), write, self._ended if new else self._arrived)
         self._writing[ring.epoch] += 1
+        self._ballots[ballot] = None
+        if not new:
+            self.hold(packed)
         try:
-            write = prepare(row, ring.epoch, packed)
-            ballot = Ballot(ring.write_sets(ROWS, row.key.place), write, self._ended)
-            self._ballots[ballot] = None
-            return await ballot.write(self.devices, new=new)
+            return await ballot.write(self.devices, None if new else partial(self.stands, packed, row.stamp.pack()))
         finally:
+            if not ballot.begun:
+                del self._ballots[ballot]
+                if not new:
+                    self.let_go(packed)
             self._writing[ring.epoch] -= 1
             if not self._writing[ring.epoch]:
                 self._written.set()
                 self._written = trio.Event()
+
+    def _arrived(self, ballot: Ballot) -> None:
+        """All homes have answered that a version was brought to."""
+        self.let_go(ballot.packed)
+        self._ended(ballot)
 
     def _ended(self, ballot: Ballot) -> None:
         """All homes have answered."""
@@ -333,10 +407,12 @@ class Rows:
 
     def _send(self, write: RowWrite, homes: Iterable[int]) -> None:
         """Write to homes without waiting: repair. What fails now is found again later."""
+        packed = write.packed_key
         for home in homes:
             try:
                 self.devices[home].admit_row(write.row)
-                self.devices[home].submit_row(write, _ignore)
+                self.devices[home].submit_row(write, lambda _applied, _error: self.let_go(packed))
+                self.hold(packed)
             except DrystoneError as error:
                 log.warning("repair not written", device=home, error=str(error))
 
@@ -367,22 +443,26 @@ class Rows:
         needed = quorum(len(homes))
         pages: dict[int, list[tuple[bytes, bytes]]] = {}
         failures: dict[int, BaseException] = {}
-        waited = False
         for home in homes:
             if len(pages) >= needed:
                 break
             device = self.devices.get(home)
             if device is None or not device.trusted:
                 continue
-            waited = waited or device.cold
+            waits = device.cold
             try:
                 pages[home] = await device.list_rows(place, table, shard, start, stop, limit, reverse=reverse)
             except DrystoneError as error:
                 failures[home] = error
-        if waited:
-            # Rows may have come and gone meanwhile: what is compared is of one moment.
-            for home in pages:
-                pages[home] = self.devices[home].present_rows(place, table, shard, start, stop, limit, reverse=reverse)
+                continue
+            if waits:  # rows may have come and gone elsewhere meanwhile: what is compared is of one moment
+                for other in [other for other in pages if other != home]:
+                    try:
+                        present = self.devices[other]
+                        pages[other] = present.present_rows(place, table, shard, start, stop, limit, reverse=reverse)
+                    except (KeyError, DrystoneError) as error:
+                        failures[other] = error
+                        del pages[other]
         if len(pages) < needed:
             raise QuorumError("listing a shard", needed, len(pages), failures)
         full = [page for page in pages.values() if len(page) == limit]
@@ -455,6 +535,10 @@ def prepare(row: Row, epoch: int, packed: bytes | None = None) -> RowWrite:
     return RowWrite(row, packed or index_key(row.key), seal(Kind.ROW, encode_meta(row), row.payload), epoch)
 
 
+def _stamp_of(row: IndexRow) -> bytes:
+    return row.stamp
+
+
 def _same(first: list[tuple[bytes, bytes]], second: list[tuple[bytes, bytes]]) -> bool:
     """Whether two replicas have the same versions of the same rows: where their records lie is their own matter."""
     if len(first) != len(second):
@@ -472,7 +556,3 @@ def _nobody_settles(_target: RowKey, _data_id: bytes) -> None:
 
 def _nobody_remembers(_packed: bytes) -> None:
     """Nothing is cached."""
-
-
-def _ignore(_applied: Applied | None, _error: DrystoneError | None) -> None:
-    """A repair's answer: nobody waits for it."""

@@ -17,13 +17,15 @@ anything is written below it: then a tombstone that was left behind somewhere ha
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from types import TracebackType
+from typing import TypeVar
 
 import trio
 
 from store.core.clock import Clock
 from store.core.entropy import Random
-from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFoundError
+from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFoundError, RetryableError
 from store.core.stamp import ZERO, Stamp
 from store.engine.row import Flag, IndexRow, Row, RowKey, index_key
 from store.objects.interface import HeaderChanges
@@ -41,7 +43,11 @@ SHARDS_SMALL, SHARDS_LARGE, SMALL_DEVICES = 4, 16, 8
 listing one more range read."""
 CONTAINERS_A_TURN = 16
 """Whose usage is summed up between two turns of the loop: each has a count in every shard, at three replicas."""
+LOOKS_MAX = 50
+"""At a table, while others are deleted."""
 _WRITER_MAX = (1 << 32) - 1
+
+T = TypeVar("T")
 
 
 class Tables:
@@ -56,6 +62,8 @@ class Tables:
         self._containers: TableCache[tuple[str, str], Container] = TableCache()
         self._writers: Counter[bytes] = Counter()
         self._closing: dict[bytes, trio.Event] = {}
+        self._buried = 0
+        """How many tables were deleted."""
         rows.on_rewritten = self._drop
 
     # -- accounts ------------------------------------------------------------------------------------------------
@@ -135,7 +143,7 @@ class Tables:
         key = await self._container_key(account, name)
         default = next(each.index for each in self._policies.values() if each.default)
 
-        with self._writing_to((await self.account(account)).id):
+        with self._writing_to((await self._standing(lambda: self.account(account))).id):
             row, made = await self._put(key, headers, default if policy is None else policy)
         if policy is not None and row.policy != policy:
             raise ConflictError(f"container {name} exists under another storage policy")
@@ -159,10 +167,20 @@ class Tables:
         """Hold a container open for a write below it, as a context. NotFoundError if it is gone, or made anew since."""
         present = self._containers.get((container.account, container.name))
         if present is None:
-            present = await self.container(container.account, container.name)
+            present = await self._standing(lambda: self.container(container.account, container.name))
         if present.id != container.id:
             raise NotFoundError(f"container {container.name} was deleted")
         return self._writing_to(container.id)
+
+    async def _standing(self, look: Callable[[], Awaitable[T]]) -> T:
+        """What a look at a table finds, and is there still: whoever deleted one meanwhile did not wait for a writer
+        that was not yet one. Raises NotFoundError, and RetryableError where tables go all the time."""
+        for _ in range(LOOKS_MAX):
+            buried = self._buried
+            found = await look()
+            if buried == self._buried:
+                return found
+        raise RetryableError("containers are deleted faster than one can be looked at")
 
     def _writing_to(self, table: bytes) -> _Writing:
         if table in self._closing:
@@ -242,6 +260,8 @@ class Tables:
                 found = await self._rows.read(key, packed)
                 if found is None or not found.row.live:
                     raise NotFoundError(f"there is no {what}")
+                if decode_table(found.row.summary, Stamp.unpack(found.row.stamp)).id != table:
+                    raise NotFoundError(f"{what} was deleted, and made anew")
                 await self._bury(key, packed, found)
             finally:
                 del self._closing[table]
@@ -260,6 +280,7 @@ class Tables:
             await self._reopened(intent, packed)
             raise
         finally:
+            self._buried += 1
             self._drop(packed)
         if applied.stamp != stamp.pack():
             raise ConflictError("it was changed meanwhile")

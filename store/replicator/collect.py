@@ -97,7 +97,8 @@ class Collector:
     def _forget(self, note: Garbage) -> None:
         """On all devices: homes of a layout that has retired may have noted it too."""
         for device in self._store.devices.values():
-            device.forget_garbage(note.data_id)
+            if device.health.failed is None:
+                device.forget_garbage(note.data_id)
 
 
 async def _page(device: Device, after: bytes) -> tuple[Sequence[Garbage], bytes]:

@@ -27,7 +27,6 @@ from store.engine.row import SYSTEM, RowKey, index_key, parse_key
 from store.objects.store import DeviceStore
 from store.replicator.repair import Repairer
 from store.replicator.settle import Settler
-from store.ring import ROWS
 
 log = structlog.get_logger()
 
@@ -87,10 +86,9 @@ async def _decide_all(store: DeviceStore, keys: Iterable[RowKey], repairer: Repa
 
 async def _decide(store: DeviceStore, key: RowKey, repairer: Repairer) -> None:
     packed = index_key(key)
-    row = await store.rows.decide(key, packed)
+    row, asked = await store.rows.decide(key, packed)
     if row is not None and row.data_id:
         repairer.add(key)
-    for home in store.rows.ring.homes_all(ROWS, key.place):
-        device = store.devices.get(home)
-        if device is not None and device.health.failed is None:  # else it was not asked
+    for device in asked:
+        if device.health.failed is None:
             device.forget_doubt(packed)

@@ -11,12 +11,13 @@ acknowledged is for the caller to know.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from typing import NamedTuple
 
 import trio
 
 from store.core.countdown import Countdown
-from store.core.errors import DamageError
+from store.core.errors import DamageError, ReplacedError
 from store.engine.device import Device
 from store.engine.row import PREFIX_BYTES, SYSTEM, RowKey, key_shard, parse_key
 from store.objects.rows import ReadRow
@@ -31,6 +32,14 @@ PAGE = 128
 Known = Callable[[RowKey, bytes, bytes], Awaitable[bool]]
 """Whether a version (key, packed key, stamp) is known to those whose word counts. Asked with the row's turn taken: no
 write of it is on its way then, of which only one device might know yet."""
+
+
+class Taken(NamedTuple):
+    """How many rows were brought, and who was asked for all that they have. A device that was out in its turn is not
+    among them, and one that has come back since is another."""
+
+    rows: int
+    asked: Collection[Device]
 
 
 class Exchange:
@@ -77,14 +86,15 @@ class Exchange:
                 return
             await trio.lowlevel.checkpoint()
 
-    async def take(self, device: Device, concerned: Callable[[int], bool]) -> int:
-        """Bring to `device` every row in places that are `concerned` which others have and it has not, or older; how
-        many."""
+    async def take(self, device: Device, concerned: Callable[[int], bool]) -> Taken:
+        """Bring to `device` every row in places that are `concerned` which others have and it has not, or older."""
         taken = 0
+        asked = []
         for other in list(self._store.devices.values()):
             if other is not device and other.health.failed is None:
                 taken += await self._take_from(device, other, concerned)
-        return taken
+                asked.append(other)
+        return Taken(taken, asked)
 
     async def _take_from(self, device: Device, other: Device, concerned: Callable[[int], bool]) -> int:
         taken = 0
@@ -106,7 +116,10 @@ class Exchange:
                         continue
                     found = ReadRow(row, (other.id,)) if other.trusted else await self._restorer.newest(key, packed)
                     if found is not None and (here is None or here < found.row.stamp):
-                        await self._restorer.bring(key, packed, found, [device], waiting)
+                        try:
+                            await self._restorer.bring(key, packed, found, [device], waiting)
+                        except ReplacedError:
+                            continue  # it was just written, to this device as well, or deleted
                         taken += 1
             finally:
                 await waiting.wait()

@@ -111,13 +111,18 @@ class Hints:
         return Outcome(done, left)
 
     def _holders(self) -> list[Device]:
-        return [device for device in self._store.devices.values() if device.health.failed is None]
+        """Those whose hints can be gone by. One that is not trusted may have what was deleted for good: first it is
+        reconciled."""
+        return [device for device in self._store.devices.values() if device.health.failed is None and device.trusted]
 
     async def _owed(self) -> list[int]:
         """The devices that something is owed to."""
         owed: set[int] = set()
         for holder in self._holders():
-            owed.update(await holder.hinted())
+            try:
+                owed.update(await holder.hinted())
+            except DrystoneError as error:
+                self._daemon.trouble(error)
         return sorted(owed)
 
     async def _forget_all(self, number: int) -> None:
@@ -133,15 +138,12 @@ class Hints:
         done = left = 0
         data: list[_Data] = []
         for holder in self._holders():
-            after = b""
-            while page := await holder.hints(target.id, after, PAGE):
-                after = page[-1][0]
-                hints = [_Hint(holder, *entry) for entry in page]
-                outcome = await self._bring_page(target, hints, data)
+            try:
+                outcome = await self._replay_of(holder, target, data)
                 done, left = done + outcome.done, left + outcome.left
-                if len(data) >= DATA_MAX:
-                    break
-                await trio.lowlevel.checkpoint()
+            except DrystoneError as error:
+                self._daemon.trouble(error)
+                left += 1
         for each in sorted(data, key=lambda entry: entry.to_spare):
             try:
                 await self._bring_data(target, each)
@@ -152,6 +154,20 @@ class Hints:
         if done:
             log.info("device caught up", device=target.id, done=done, left=left)
         return Outcome(done, left + (len(data) >= DATA_MAX))
+
+    async def _replay_of(self, holder: Device, target: Device, data: list[_Data]) -> Outcome:
+        """Rows and drops of one holder; what has data besides goes to `data`."""
+        done = left = 0
+        after = b""
+        while page := await holder.hints(target.id, after, PAGE):
+            after = page[-1][0]
+            hints = [_Hint(holder, *entry) for entry in page]
+            outcome = await self._bring_page(target, hints, data)
+            done, left = done + outcome.done, left + outcome.left
+            if len(data) >= DATA_MAX:
+                break
+            await trio.lowlevel.checkpoint()
+        return Outcome(done, left)
 
     async def _bring_page(self, target: Device, hints: list[_Hint], data: list[_Data]) -> Outcome:
         """Bring rows, all durable when this returns; what has data besides goes to `data`."""

@@ -16,7 +16,7 @@ being read at that moment are left to the scrubber.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 
 import structlog
@@ -121,7 +121,7 @@ class Rebalancer:
         return taken
 
     async def _sync(self, layout: Layout, device: Device) -> int:
-        self._need_quorums()
+        self._need_quorums(self._living())
 
         def gained(place: int) -> bool:
             return device.id in layout.homes(ROWS, place) and device.id not in self._store.rows.ring.in_sync(
@@ -134,12 +134,13 @@ class Rebalancer:
 
         lost = await self._exchange.lose(device, gained, known)
         taken = await self._exchange.take(device, lambda place: device.id in layout.homes(ROWS, place))
+        self._need_quorums([device, *taken.asked])
         await device.flush()  # what it lost must not be back after a crash
         await self._take_step(partial(Ring.mark_synced, version=layout.version, device=device.id))
-        log.info("device synced", device=device.id, layout=layout.version, rows=taken, lost=lost)
-        return taken
+        log.info("device synced", device=device.id, layout=layout.version, rows=taken.rows, lost=lost)
+        return taken.rows
 
-    def _need_quorums(self) -> None:
+    def _need_quorums(self, asked: Collection[Device]) -> None:
         """A device has all that was acknowledged only if a quorum of each row's replicas was asked. What the newest
         layout has given up for lost is not waited for.
 
@@ -150,7 +151,7 @@ class Rebalancer:
         absent = {
             number: DeviceError(f"device {number} is absent or not trusted")
             for number in reading.members
-            if (device := devices.get(number)) is None or device.health.failed is not None or not device.trusted
+            if (device := devices.get(number)) is None or device not in asked or not device.trusted
         }
         if not absent:
             return

@@ -13,7 +13,7 @@ elsewhere must not come back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import structlog
 
@@ -68,7 +68,7 @@ class Reconciler:
 
     async def reconcile(self, device: Device) -> None:
         """Compare one device with all others, then trust it. Raises DrystoneError where that could not be done."""
-        self._need_all_others(device)
+        self._need_all_others(device, self._living())
 
         def kept_here(place: int) -> bool:
             return device.id in self._store.rows.ring.homes_all(ROWS, place)
@@ -79,18 +79,23 @@ class Reconciler:
         await self._exchange.forget_strangers(device)
         lost = await self._exchange.lose(device, kept_here, known)
         taken = await self._exchange.take(device, kept_here)
+        self._need_all_others(device, taken.asked)
         objects = await self._restore_data(device)
         await device.flush()
         await device.set_trusted(trusted=True)
-        log.info("device reconciled", device=device.id, rows=taken, objects=objects, lost=lost)
+        log.info("device reconciled", device=device.id, rows=taken.rows, objects=objects, lost=lost)
 
-    def _need_all_others(self, device: Device) -> None:
+    def _living(self) -> list[Device]:
+        return [device for device in self._store.devices.values() if device.health.failed is None]
+
+    def _need_all_others(self, device: Device, asked: Collection[Device]) -> None:
+        """Raise DeviceError unless all devices that the newest layout knows are among those asked."""
         ring = self._store.rows.ring
         if not any(device.id in layout.members for layout in ring.live):
             return  # nobody has asked it to keep anything yet
         for number in ring.newest.devices:
             other = self._store.devices.get(number)
-            if other is not device and (other is None or other.health.failed is not None):
+            if other is not device and other not in asked:
                 raise DeviceError(f"device {number} is out: bring it back, or remove it from the ring if it is lost")
 
     async def _known_elsewhere(self, device: Device, key: RowKey, packed: bytes, stamp: bytes) -> bool:
@@ -130,8 +135,7 @@ class Reconciler:
                 self._store.pins.remove(row.data_id)
             return True
 
-        others = [other for other in self._store.devices.values() if other.health.failed is None]
-        outcome = await walk(others, page, visit, self._daemon)
+        outcome = await walk(self._living(), page, visit, self._daemon)
         if outcome.left:
             raise RetryableError(f"{outcome.left} objects could not be restored: {self._daemon.progress.trouble}")
         return outcome.done

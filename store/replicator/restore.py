@@ -11,12 +11,13 @@ from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
 
 from store.core.countdown import Countdown
-from store.core.errors import DamageError, DrystoneError
+from store.core.errors import DamageError, DrystoneError, ReplacedError
 from store.core.stamp import Stamp
 from store.engine.block import BlockKey, encode_meta
 from store.engine.device import Device
 from store.engine.record import Buffer, Kind, Sealed, seal
 from store.engine.row import Flag, IndexRow, RowKey, index_key
+from store.engine.view import Applied
 from store.objects.reading import DataReader
 from store.objects.rowcodec import Placed, decode_object
 from store.objects.rows import ReadRow
@@ -60,15 +61,25 @@ class Restorer:
 
     async def bring(self, key: RowKey, packed: bytes, found: ReadRow, to: Iterable[Device], waiting: Countdown) -> None:
         """Write a version of a row to devices; `waiting` is told when each has it durably, unless that has a newer one.
-        Raises DamageError where no replica can read it, and what the devices say that do not take it."""
+        Raises DamageError where no replica can read it, ReplacedError where none has it any more, and what the devices
+        say that do not take it."""
         whole = await self._rows.load(key, packed, found)
         write = self._rows.prepare(whole._replace(flags=whole.flags & ~Flag.GUARD), packed)
-        self._rows.on_rewritten(packed)
         reason: DrystoneError | None = None
+
+        def answered(_applied: Applied | None, error: DrystoneError | None) -> None:
+            self._rows.let_go(packed)
+            self._rows.on_rewritten(packed)  # whoever looked while it was on its way saw the version before
+            waiting.done(error)
+
+        self._rows.on_rewritten(packed)
+        if not self._rows.stands(packed, found.row.stamp):
+            raise ReplacedError(f"row {key.name!r} changed while it was brought to where it is lacking")
         for device in to:
             try:
                 device.admit_row(whole)
-                device.submit_row(write, lambda _, error: waiting.done(error))
+                device.submit_row(write, answered)
+                self._rows.hold(packed)
                 waiting.add()
             except DrystoneError as error:
                 reason = error
@@ -188,7 +199,7 @@ class Restorer:
 async def _good(device: Device, key: BlockKey) -> bool:
     try:
         await device.verify_block(key)
-    except DrystoneError:
+    except DamageError:
         return False
     return True
 

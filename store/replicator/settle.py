@@ -14,7 +14,7 @@ import structlog
 import trio
 
 from store.core.countdown import Countdown
-from store.core.errors import ConflictError, DrystoneError, RetryableError
+from store.core.errors import BusyError, ConflictError, DrystoneError, RetryableError
 from store.core.stamp import ZERO, Stamp
 from store.engine.device import Device, RowWrite
 from store.engine.row import Flag, IndexRow, RowKey, index_key, parse_key
@@ -167,9 +167,12 @@ class Settler:
 
 
 async def _mark(device: Device, packed: bytes) -> IndexRow | None:
-    """The mark that a device has; None also where it cannot be read: the other replicas have it too."""
+    """The mark that a device has; None also where it cannot be read: the other replicas have it too. Raises BusyError
+    where the disk does not answer now."""
     try:
         return await device.find_row(packed)
+    except BusyError:
+        raise
     except DrystoneError:
         return None
 

@@ -70,6 +70,8 @@ class TombstoneCollector:
         for replica in replicas:
             if not replica.is_retired(packed, stamp) and await replica.find_stamp(packed) != stamp:
                 return None
+        if self._store.rows.is_held(packed):  # asked last: an older version is on its way to a replica
+            return None
         for replica in replicas:
             replica.retire_tombstone(packed, stamp)
         self._retired[tombstone] = replicas

@@ -168,7 +168,7 @@ OBJECTS: Final = [
     planted(
         "a new row written where too few have room",
         "store/objects/ballot.py",
-        "        if admitting or new:",
+        "        if admitting or standing is None:",
         "        if admitting:",
     ),
     planted(
@@ -180,15 +180,28 @@ OBJECTS: Final = [
     planted(
         "the newer version not brought to a quorum before it is told",
         "store/objects/rows.py",
-        "            await self._write_back(key, packed, found)\n            if await self._overtaken",
-        "            if await self._overtaken",
+        "                await self._write_back(key, packed, found)\n            except",
+        "                pass\n            except",
     ),
     planted(
         "what was read before a wait not looked at again",
         "store/objects/rows.py",
-        "            if await self._overtaken(homes, packed, newest.stamp):\n"
-        "                return await self.read(key, packed)\n",
-        "",
+        "            if not await self._overtaken(ring, packed, key, newest.stamp):\n",
+        "            if True:\n",
+    ),
+    planted(
+        "a version brought though it may have been deleted for good since",
+        "store/objects/rows.py",
+        "                if self.devices[home].present_stamp(packed) == stamp:\n",
+        "                if stamp:\n",
+        "tests/replicator/test_meanwhile.py",
+    ),
+    planted(
+        "a tombstone collected while an older version is on its way",
+        "store/replicator/tombstones.py",
+        "        if self._store.rows.is_held(packed):",
+        "        if not self._store:",
+        "tests/replicator/test_meanwhile.py",
     ),
     planted(
         "a write below the version that is there",
