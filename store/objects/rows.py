@@ -436,8 +436,16 @@ class Rows:
     ) -> tuple[list[IndexRow], bytes | None]:
         """Rows of a shard with start <= name < stop, in order, tombstones left out; and the last name that was looked
         at where there may be more behind it, else None. There may be no rows and yet more to come: `limit` bounds what
-        is looked at, so that a run of tombstones holds nobody up.
+        is looked at, so that a run of tombstones holds nobody up. Raises QuorumError.
         """
+        for _ in range(READ_TRIES):
+            with suppress(ReplacedError):  # a row that was to be brought to a home has just changed
+                return await self._list_shard(table, shard, start, stop, limit, reverse=reverse)
+        raise ReplacedError("rows change faster than they can be listed")
+
+    async def _list_shard(
+        self, table: bytes, shard: int, start: bytes, stop: bytes | None, limit: int, *, reverse: bool
+    ) -> tuple[list[IndexRow], bytes | None]:
         place = self.place(table, shard)
         homes = self.ring.read_set(ROWS, place)
         needed = quorum(len(homes))
