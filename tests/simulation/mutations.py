@@ -31,8 +31,7 @@ from store.replicator.hints import Hints
 from store.replicator.rebalance import Rebalancer
 from store.replicator.reconcile import Reconciler
 from store.replicator.scrub import Scrubber
-from store.replicator.settle import Settler
-from store.ring import Layout, Ring, quorum
+from store.ring import Layout, Ring
 from tests.simulation.disk import SimFile
 
 Mutation = Callable[[], AbstractContextManager[object]]
@@ -350,16 +349,6 @@ def upload_a_device_short() -> AbstractContextManager[object]:
     return mock.patch.object(upload, "_Vote", Short)
 
 
-def aborts_at_a_quorum() -> AbstractContextManager[object]:
-    """An upload is given up when most of its replicas refuse it."""
-
-    async def abort(self: Settler, target: RowKey, data_id: bytes, devices: list[Device]) -> None:
-        await give_up(self, target, data_id, devices[: quorum(len(devices))])
-
-    give_up = Settler._abort
-    return mock.patch.object(Settler, "_abort", abort)
-
-
 MUTATIONS: dict[str, Planted] = {
     "gains-without-losing": Planted("composed", 200, gains_without_losing),
     "everyone-believed": Planted("composed", 200, everyone_believed),
@@ -376,7 +365,6 @@ MUTATIONS: dict[str, Planted] = {
     "taken-from-one-only": Planted("composed", 200, taken_from_one_quorum_short),
     "brought-data-not-synced": Planted("composed", 200, brought_data_not_synced),
     "upload-a-device-short": Planted("composed", 200, upload_a_device_short),
-    "aborts-at-a-quorum": Planted("composed", 200, aborts_at_a_quorum),
     "sync-skipped": Planted("engine", 40, sync_skipped),
     "index-ahead-of-log": Planted("engine", 40, index_ahead_of_log),
     "payload-unchecked": Planted("engine", 60, payload_unchecked),
