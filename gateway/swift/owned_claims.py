@@ -62,6 +62,8 @@ class Seen:
 
     container: Container
     info: ObjectInfo
+    linked: bool = False
+    """Whether it was reached by a symlink, which may point elsewhere when it is read."""
 
 
 class _WithdrawnError(Exception):

@@ -136,7 +136,7 @@ async def _look(service: Service, request: Request, wanted: list[Wanted], *, own
         for path in paths:
             await trio.lowlevel.checkpoint()  # the store may have all of them at hand
             seen = found[path] = await _head(service, request, path, owning=owning)
-            if isinstance(seen, Seen) and STATIC in seen.info.head.headers:
+            if isinstance(seen, Seen) and STATIC in seen.info.head.headers and not seen.linked:
                 levels = 1 + await slo_depth.levels(service, request, seen.container, seen.info)
                 looked.depth = max(looked.depth, levels)
                 if levels > DEPTH_MAX:
@@ -173,13 +173,14 @@ async def _head(service: Service, request: Request, path: str, *, owning: bool) 
         info = await service.store.head(container, object_name)
         if owning and (refused := slo_owned.refused(request, container, info)):
             return refused
-        if LINK_TARGET in info.head.headers:
+        linked = LINK_TARGET in info.head.headers
+        if linked:
             container, info = await symlink.target(service, request, container, info)
     except RefusedError as error:
         return status_line(error.status)
     except CallerError:
         return status_line(404)
-    return Seen(container, info)
+    return Seen(container, info, linked)
 
 
 def _entry(segment: Wanted, info: ObjectInfo, problems: list[Problem], *, last: bool) -> tuple[dict[str, Any], int]:

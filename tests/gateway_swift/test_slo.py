@@ -153,6 +153,10 @@ async def test_manifests_within(ready: Client) -> None:
     assert refused.status == 400
     assert b"c/deep7, Nested too deeply: at most 10 manifests can be within each other" in refused.body
     assert (await ready("HEAD", "c/deep8")).status == 404
+    # Where a link points is known only when it is read.
+    assert (await ready("PUT", "c/link", {"X-Symlink-Target": "c/deep7", "Content-Length": "0"})).status == 201
+    assert (await put(ready, "c/behind", [{"path": "c/link"}])).status == 201
+    assert (await ready("GET", "c/behind")).status == 409
 
 
 async def test_manifests_that_do_not_say_how_deep_they_are(ready: Client) -> None:
