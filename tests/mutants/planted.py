@@ -104,8 +104,7 @@ ENGINE: Final = [
         "store/objects/rows.py",
         "            if ballot.row.flags & Flag.GUARD:\n",
         "            if not lacking:\n",
-        "tests/objects",
-        "tests/replicator",
+        "tests/objects/test_rows.py",
     ),
     planted(
         "what a crash left at one replica left there",
@@ -176,6 +175,7 @@ OBJECTS: Final = [
         "store/objects/rows.py",
         "                if not device.trusted:\n                    continue\n",
         "",
+        "tests/objects/test_rows.py",
     ),
     planted(
         "the newer version not brought to a quorum before it is told",
@@ -208,6 +208,7 @@ OBJECTS: Final = [
         "store/objects/rows.py",
         "            if applied.stamp <= row.stamp.pack():",
         "            if applied.stamp:",
+        "tests/objects/test_rows.py",
     ),
     planted(
         "data that are read not pinned",
@@ -254,12 +255,14 @@ REPLICATOR: Final = [
         "store/replicator/collect.py",
         "if found is not None and found.row.data_id == note.data_id:",
         "if found is None:",
+        "tests/replicator/test_collect.py",
     ),
     planted(
         "tombstones released before they are retired for good",
         "store/replicator/tombstones.py",
         "            await device.flush()\n",
         "            pass\n",
+        "tests/replicator/test_collect.py",
     ),
     planted(
         "tombstones collected while a device is not clean",
@@ -272,6 +275,7 @@ REPLICATOR: Final = [
         "store/replicator/tombstones.py",
         " or not replica.trusted",
         "",
+        "tests/replicator/test_collect.py",
     ),
     planted(
         "a device synced without what it lost being durable",
