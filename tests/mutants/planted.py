@@ -221,6 +221,7 @@ OBJECTS: Final = [
         "store/objects/upload.py",
         "        elif not self._closed:",
         "        else:",
+        "tests/replicator/test_settle.py",
     ),
     planted(
         "an upload begun without a mark",
@@ -282,12 +283,14 @@ REPLICATOR: Final = [
         "store/replicator/rebalance.py",
         "        await device.flush()  # what it lost must not be back after a crash\n",
         "",
+        "tests/replicator/test_layout_changes.py",
     ),
     planted(
         "old copies dropped though they are being read",
         "store/replicator/rebalance.py",
         "if gone and row.data_id not in self._store.pins:",
         "if gone:",
+        "tests/replicator/test_moves.py",
     ),
     planted(
         "data of an upload dropped before it is given up everywhere",
@@ -300,6 +303,7 @@ REPLICATOR: Final = [
         "store/replicator/settle.py",
         "        if self._store.pins.shared(data_id):",
         "        if not data_id:",
+        "tests/replicator/test_settle.py",
     ),
     planted(
         "a mark forgotten while a device still has the data",
