@@ -51,6 +51,20 @@ async def test_disabled_users_stay_out(house: House) -> None:
         await house.service.login.by_name("ann", PASSWORD)
 
 
+async def test_a_password_that_is_changed_while_it_is_verified_opens_no_more(house: House) -> None:
+    user = await house.user("ann")
+
+    class Slow(PasswordHasher):
+        async def verify(self, hashed: str, password: str) -> bool:
+            same = await super().verify(hashed, password)
+            await house.service.administration.update_user(user.id, password="another")
+            return same
+
+    login = Login(house.service.directory, Slow(CHEAP), house.clock)
+    with pytest.raises(UnauthorizedError):
+        await login.by_name("ann", PASSWORD)
+
+
 async def test_a_password_is_hashed_anew_at_todays_cost_and_tokens_stay(house: House) -> None:
     user = await house.user("ann")
     token = await house.token("ann")

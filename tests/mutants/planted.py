@@ -48,6 +48,7 @@ IDENTITY: Final = [
         "authn/login.py",
         " or present.password_hash != hashed",
         "",
+        "tests/authn/test_login.py",
     ),
     planted("one guess more", "authn/throttle.py", "if over >= 0 else", "if over > 0 else"),
 ]
@@ -59,6 +60,7 @@ ENGINE: Final = [
         "store/engine/committer.py",
         "        self._file = None\n        error: DrystoneError",
         "        error: DrystoneError",
+        "tests/engine/test_failed_segments.py",
     ),
     planted("data not synced", "store/engine/bulk.py", "                file.sync()\n", "                pass\n"),
     planted(
@@ -78,6 +80,7 @@ ENGINE: Final = [
         "store/engine/view.py",
         "before is not None and before.stamp > stamp",
         "before is not None and before.stamp >= stamp",
+        "tests/engine/test_view.py",
     ),
     planted(
         "a version as old as a forgotten tombstone is taken",
@@ -118,6 +121,7 @@ ENGINE: Final = [
         "store/engine/view.py",
         '        if mark.flags & Flag.ABORT:\n            return "aborted"\n',
         "",
+        "tests/engine/test_view.py",
     ),
     planted(
         "displaced data not noted",
@@ -130,6 +134,7 @@ ENGINE: Final = [
         "store/engine/view.py",
         "if before.flags & Flag.DATA and before.data_id != row.data_id:",
         "if before.flags & Flag.DATA:",
+        "tests/engine/test_view.py",
     ),
     planted(
         "a request of an older ring taken",
