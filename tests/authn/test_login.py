@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import trio
 
+from authn.administration import Administration
 from authn.errors import UnauthorizedError
 from authn.hashing import CHEAP, HashCost, PasswordHasher
 from authn.login import Login
@@ -21,7 +22,7 @@ from authn.throttle import (
     Place,
     Throttle,
 )
-from store.core.errors import BusyError, InvalidError
+from store.core.errors import BusyError, InvalidError, NotFoundError
 from tests.authn.conftest import PASSWORD, House
 from tests.twins.clock import ManualClock
 
@@ -49,6 +50,20 @@ async def test_disabled_users_stay_out(house: House) -> None:
     await house.service.administration.update_user(user.id, lambda user: replace(user, enabled=False))
     with pytest.raises(UnauthorizedError):
         await house.service.login.by_name("ann", PASSWORD)
+
+
+async def test_a_password_that_is_changed_while_it_is_verified_opens_no_more(house: House) -> None:
+    user = await house.user("ann")
+
+    class Slow(PasswordHasher):
+        async def verify(self, hashed: str, password: str) -> bool:
+            same = await super().verify(hashed, password)
+            await house.service.administration.update_user(user.id, password="another")
+            return same
+
+    login = Login(house.service.directory, Slow(CHEAP), house.clock)
+    with pytest.raises(UnauthorizedError):
+        await login.by_name("ann", PASSWORD)
 
 
 async def test_a_password_is_hashed_anew_at_todays_cost_and_tokens_stay(house: House) -> None:
@@ -208,3 +223,18 @@ def test_whose_share_a_request_is_counted_to(client: tuple[str, int] | None, exp
 async def test_what_is_no_password_is_not_set(house: House, password: str) -> None:
     with pytest.raises(InvalidError):
         await house.service.administration.update_user(house.made.user_id, password=password)
+
+
+async def test_no_password_is_hashed_for_a_user_that_does_not_exist(house: House) -> None:
+    """A hash costs as much as a login, and holds up those who wait for one."""
+    hashed: list[str] = []
+
+    class Watched(PasswordHasher):
+        async def hash(self, password: str) -> str:
+            hashed.append(password)
+            return await super().hash(password)
+
+    administration = Administration(house.service.directory, Watched(CHEAP), house.service.random)
+    with pytest.raises(NotFoundError):
+        await administration.update_user("nobody", password="another")
+    assert hashed == []

@@ -17,7 +17,8 @@ from authn.records import DOMAIN, Domain, Project, User
 from authn.service import IdentityConfig, IdentityService
 from authn.tokens import SKEW_SECONDS
 from store.core.entropy import SystemRandom
-from store.registry import Put, memory_registry
+from store.core.errors import ConflictError
+from store.registry import Delete, Put, memory_registry
 from tests.authn.conftest import LIFETIME_S, PASSWORD, House
 
 
@@ -239,6 +240,13 @@ async def test_nobody_is_known_before_the_bootstrap(house: House) -> None:
     empty = IdentityService(memory_registry(house.clock), clock=house.clock)
     await empty.directory.load()
     assert await empty.identify(await house.admin_token()) is None
+
+
+async def test_without_keys_no_token_is_made(house: House) -> None:
+    await house.registry.transact((), [Delete(keys.TOKEN_KEYS)])
+    await wait_all_tasks_blocked()
+    with pytest.raises(ConflictError, match="bootstrap identity first"):
+        await house.admin_token()
 
 
 async def test_the_cache_is_bounded(house: House, nursery: trio.Nursery) -> None:

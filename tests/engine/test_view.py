@@ -11,6 +11,7 @@ from store.engine.memtable import Memtable
 from store.engine.row import Flag, Location, Row, RowKey, decode_value, index_key
 from store.engine.space import Space
 from store.engine.view import View
+from store.objects.upload import mark_row
 from tests.twins.index import IndexMedium, SimIndex
 
 TABLE = b"t" * 16
@@ -98,3 +99,46 @@ def test_nothing_as_old_comes_in_the_place_of_a_forgotten_tombstone_until_it_is_
     view.release(packed, stamp)
     _apply(view, b"o", 4, 0)
     assert view.row(packed) is not None
+
+
+def test_of_the_same_version_twice_the_later_record_counts() -> None:
+    """So a record that was damaged is mended: by the same version from another replica."""
+    entries = Entries(SimIndex(IndexMedium()))
+    view = View(entries, Space(entries), lambda _key, _what: None)
+    row = Row(RowKey(1, TABLE, 0, b"o"), Stamp(1, 1), 0, 0, 1, 0, b"", b"", b"", b"")
+    packed = index_key(row.key)
+    for location in (Location(1, 4096, 64), Location(2, 8192, 64)):
+        assert view.apply(packed, row, location).stamp == row.stamp.pack()
+        found = view.row(packed)
+        assert found is not None
+        assert found.location == location
+
+
+def test_data_are_displaced_by_a_row_that_names_others_or_none() -> None:
+    """A row that was changed in nothing but its headers names the same."""
+    entries = Entries(SimIndex(IndexMedium()))
+    view = View(entries, Space(entries), lambda _key, _what: None)
+    first, second = b"1" * 16, b"2" * 16
+    row = Row(RowKey(1, TABLE, 0, b"o"), Stamp(1, 1), Flag.DATA, 0, 1, 0, first, b"", b"", b"")
+    later = [
+        (row._replace(stamp=Stamp(2, 1), detail=b"changed"), []),
+        (row._replace(stamp=Stamp(3, 1), data_id=second), [first]),
+        (row._replace(stamp=Stamp(4, 1), flags=Flag.TOMBSTONE, data_id=b""), [first, second]),
+    ]
+    view.apply(index_key(row.key), row, Location(1, 4096, 64))
+    for number, (newer, displaced) in enumerate(later, 1):
+        view.apply(index_key(row.key), newer, Location(1, 4096 + number * 64, 64))
+        assert [note.data_id for note in view.garbage(b"", 10)] == displaced
+
+
+def test_an_upload_that_was_given_up_is_refused_and_its_mark_stays() -> None:
+    entries = Entries(SimIndex(IndexMedium()))
+    view = View(entries, Space(entries), lambda _key, _what: None)
+    target, data_id = RowKey(1, TABLE, 0, b"o"), b"d" * 16
+    mark = mark_row(target, data_id, Flag.ABORT)
+    view.apply(index_key(mark.key), mark, Location(1, 4096, 64))
+    row = Row(target, Stamp(1, 1), Flag.DATA | Flag.GUARD, 0, 1, 0, data_id, b"", b"", b"")
+    for number in (1, 2):
+        assert view.apply(index_key(target), row, Location(1, 4096 + number * 64, 64)).refused
+        assert view.row(index_key(target)) is None
+        assert view.row(index_key(mark.key)) is not None

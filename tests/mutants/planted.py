@@ -48,6 +48,7 @@ IDENTITY: Final = [
         "authn/login.py",
         " or present.password_hash != hashed",
         "",
+        "tests/authn/test_login.py",
     ),
     planted("one guess more", "authn/throttle.py", "if over >= 0 else", "if over > 0 else"),
 ]
@@ -59,6 +60,7 @@ ENGINE: Final = [
         "store/engine/committer.py",
         "        self._file = None\n        error: DrystoneError",
         "        error: DrystoneError",
+        "tests/engine/test_failed_segments.py",
     ),
     planted("data not synced", "store/engine/bulk.py", "                file.sync()\n", "                pass\n"),
     planted(
@@ -78,6 +80,7 @@ ENGINE: Final = [
         "store/engine/view.py",
         "before is not None and before.stamp > stamp",
         "before is not None and before.stamp >= stamp",
+        "tests/engine/test_view.py",
     ),
     planted(
         "a version as old as a forgotten tombstone is taken",
@@ -104,8 +107,7 @@ ENGINE: Final = [
         "store/objects/rows.py",
         "            if ballot.row.flags & Flag.GUARD:\n",
         "            if not lacking:\n",
-        "tests/objects",
-        "tests/replicator",
+        "tests/objects/test_rows.py",
     ),
     planted(
         "what a crash left at one replica left there",
@@ -119,6 +121,7 @@ ENGINE: Final = [
         "store/engine/view.py",
         '        if mark.flags & Flag.ABORT:\n            return "aborted"\n',
         "",
+        "tests/engine/test_view.py",
     ),
     planted(
         "displaced data not noted",
@@ -131,6 +134,7 @@ ENGINE: Final = [
         "store/engine/view.py",
         "if before.flags & Flag.DATA and before.data_id != row.data_id:",
         "if before.flags & Flag.DATA:",
+        "tests/engine/test_view.py",
     ),
     planted(
         "a request of an older ring taken",
@@ -176,6 +180,7 @@ OBJECTS: Final = [
         "store/objects/rows.py",
         "                if not device.trusted:\n                    continue\n",
         "",
+        "tests/objects/test_rows.py",
     ),
     planted(
         "the newer version not brought to a quorum before it is told",
@@ -208,6 +213,7 @@ OBJECTS: Final = [
         "store/objects/rows.py",
         "            if applied.stamp <= row.stamp.pack():",
         "            if applied.stamp:",
+        "tests/objects/test_rows.py",
     ),
     planted(
         "data that are read not pinned",
@@ -220,6 +226,7 @@ OBJECTS: Final = [
         "store/objects/upload.py",
         "        elif not self._closed:",
         "        else:",
+        "tests/replicator/test_settle.py",
     ),
     planted(
         "an upload begun without a mark",
@@ -254,12 +261,14 @@ REPLICATOR: Final = [
         "store/replicator/collect.py",
         "if found is not None and found.row.data_id == note.data_id:",
         "if found is None:",
+        "tests/replicator/test_collect.py",
     ),
     planted(
         "tombstones released before they are retired for good",
         "store/replicator/tombstones.py",
         "            await device.flush()\n",
         "            pass\n",
+        "tests/replicator/test_collect.py",
     ),
     planted(
         "tombstones collected while a device is not clean",
@@ -272,18 +281,21 @@ REPLICATOR: Final = [
         "store/replicator/tombstones.py",
         " or not replica.trusted",
         "",
+        "tests/replicator/test_collect.py",
     ),
     planted(
         "a device synced without what it lost being durable",
         "store/replicator/rebalance.py",
         "        await device.flush()  # what it lost must not be back after a crash\n",
         "",
+        "tests/replicator/test_layout_changes.py",
     ),
     planted(
         "old copies dropped though they are being read",
         "store/replicator/rebalance.py",
         "if gone and row.data_id not in self._store.pins:",
         "if gone:",
+        "tests/replicator/test_moves.py",
     ),
     planted(
         "data of an upload dropped before it is given up everywhere",
@@ -296,6 +308,7 @@ REPLICATOR: Final = [
         "store/replicator/settle.py",
         "        if self._store.pins.shared(data_id):",
         "        if not data_id:",
+        "tests/replicator/test_settle.py",
     ),
     planted(
         "a mark forgotten while a device still has the data",

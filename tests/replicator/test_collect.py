@@ -8,9 +8,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from store.core.countdown import Countdown
 from store.core.errors import DamageError, DeviceError
 from store.engine.device import Device
-from store.engine.row import index_key
+from store.engine.row import Flag, index_key
 from store.replicator import collect, tombstones
 from tests.replicator.clusters import HEAD, exists, homes_of, key_of, machine_of, opened, put_out, write
 from tests.simulation.house import House
@@ -142,6 +143,71 @@ async def test_a_tombstone_stays_while_any_replica_has_not_got_it(autojump_clock
                 for device in others:
                     assert await device.find_stamp(packed) is not None, (lacks, what)
                 assert not await exists(house.store, container, "o")
+
+
+async def test_a_tombstone_stays_while_a_replica_is_not_to_be_believed(autojump_clock: MockClock) -> None:
+    """What else it may have is not known."""
+    async with opened(machine_of(3)) as (house, container):
+        await house.store.put(container, "o", b"data", HEAD)
+        await house.store.delete(container, "o")
+        await trio.sleep(5)
+        for home in homes_of(house, container, "o"):
+            house.devices[home].trusted = False
+            await house.replicator.tombstones.collect_tombstones()
+            house.devices[home].trusted = True
+            assert await all_tombstones(house) == {key_of(house, container, "o")[1]}
+        await house.replicator.tombstones.collect_tombstones()
+        assert await all_tombstones(house) == set()
+
+
+async def test_a_retired_tombstone_is_released_once_that_is_durable_at_every_replica(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(machine_of(3)) as (house, container):
+        await house.store.put(container, "o", b"data", HEAD)
+        await house.store.delete(container, "o")
+        await trio.sleep(5)
+        packed = key_of(house, container, "o")[1]
+        replicas = [house.devices[home] for home in homes_of(house, container, "o")]
+        flush = Device.flush
+        for failing in replicas:
+
+            async def fails(self: Device, failing: Device = failing) -> None:
+                if self is failing:
+                    raise DeviceError("no sync")
+                await flush(self)
+
+            monkeypatch.setattr(Device, "flush", fails)
+            await house.replicator.tombstones.collect_tombstones()
+            for replica in replicas:
+                assert [key for key, _ in await replica.retired_tombstones(b"", 10)] == [packed]
+        monkeypatch.undo()
+        await house.replicator.tombstones.collect_tombstones()
+        for replica in replicas:
+            assert await replica.retired_tombstones(b"", 10) == []
+
+
+async def test_data_that_a_quorum_still_names_are_not_dropped(autojump_clock: MockClock) -> None:
+    """One replica has noted them as displaced, by a version that reached no other."""
+    async with opened(machine_of(3)) as (house, container):
+        await write(house.store, container, "o", LARGE)
+        await trio.sleep(5)
+        key, packed = key_of(house, container, "o")
+        rows = house.store.rows
+        found = await rows.read(key, packed)
+        assert found is not None
+        row = await rows.load(key, packed, found)
+        newer = row._replace(stamp=rows.stamps.next(row.stamp), flags=Flag.TOMBSTONE, data_id=b"", size=0)
+        last = house.devices[homes_of(house, container, "o")[-1]]
+        written = Countdown()
+        written.add()
+        last.submit_row(rows.prepare(newer, packed), lambda _, error: written.done(error))
+        await written.wait()
+        assert [note.data_id for note in await last.garbage(b"", 10)] == [row.data_id]
+        await house.replicator.collector.collect_data()
+        assert await last.garbage(b"", 10) == []
+        for device in house.devices.values():
+            assert await device.has_blocks(row.data_id)
 
 
 def refuse(*_: object) -> None:

@@ -12,11 +12,22 @@ from trio.testing import MockClock
 from store.core.errors import DeviceError, DrystoneError
 from store.engine.device import Device
 from store.engine.row import index_key
-from store.objects.model import Container
+from store.objects.model import Container, Policy
 from store.replicator.exchange import Exchange
 from store.replicator.rebalance import Rebalancer
 from store.ring import ROWS, Builder
-from tests.replicator.clusters import HEAD, close, exists, key_of, machine_of, opened, put_out, stamps_of, write
+from tests.replicator.clusters import (
+    HEAD,
+    close,
+    exists,
+    homes_of,
+    key_of,
+    machine_of,
+    opened,
+    put_out,
+    stamps_of,
+    write,
+)
 from tests.simulation.house import House
 from tests.simulation.limits import BLOCK_BYTES
 
@@ -249,6 +260,40 @@ async def test_rows_are_forgotten_for_good_before_a_device_is_clean(autojump_clo
             key = key_of(house, container, name)[0]
             assert 3 not in house.store.rows.ring.homes_all(ROWS, key.place)
             assert await house.devices[3].find_stamp(index_key(key)) is None
+
+
+async def test_what_a_device_lost_before_it_synced_is_not_back_after_a_power_loss(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had kept rows that were deleted for good meanwhile, and its index lags behind. One of three: each has all."""
+
+    async def interrupted(_self: Exchange, _device: Device) -> None:
+        raise DeviceError("no sync")
+
+    machine = machine_of(3, [Policy(0, "copies", default=True, replicas=2)])
+    async with opened(machine) as (house, container):
+        for name in NAMES:
+            await house.store.put(container, name, b"data", HEAD)
+        await trio.sleep(5)
+        monkeypatch.setattr(Exchange, "forget_strangers", interrupted)
+        await change_layout(house, weigh(2, 0.0))
+        await delete_all(house, container)
+        await forget_tombstones(house)
+        await trio.sleep(5)
+        for device in house.devices.values():
+            device._options.flush_seconds = 1000.0
+        for name in NAMES:
+            assert await house.devices[2].find_stamp(key_of(house, container, name)[1])
+        await publish(house, weigh(2, 1.0))
+        with trio.fail_after(500):
+            while machine.ring.unsynced(machine.ring.newest.version):
+                await trio.sleep(0.1)
+    machine.lose_power()
+    async with opened(machine) as (house, container):
+        for name in NAMES:
+            assert 2 in homes_of(house, container, name)
+            assert await house.devices[2].find_stamp(key_of(house, container, name)[1]) is None
+            assert not await exists(house.store, container, name)
 
 
 async def test_a_move_whose_copies_were_lost_before_they_were_durable_is_made_again(

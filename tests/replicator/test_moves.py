@@ -11,6 +11,7 @@ from trio.testing import MockClock
 from store.core.errors import DeviceError
 from store.engine.device import Device
 from store.objects.model import Container, Policy
+from store.objects.store import OpenRow
 from store.replicator.restore import Restorer
 from tests.replicator.clusters import key_of, machine_of, opened, write
 from tests.simulation.house import House
@@ -64,3 +65,27 @@ async def test_no_row_names_a_device_before_the_data_are_durable_there(
         assert any(4 in devices for devices in (await places_of(house, container)).values())
         for name in NAMES:
             assert await read_value(house.store, container, name) == ("m", LARGE)
+
+
+async def test_copies_that_are_read_while_their_object_moves_stay(autojump_clock: MockClock) -> None:
+    async with opened(machine_of(4)) as (house, container):
+        await write(house.store, container, "o", LARGE)
+        await trio.sleep(5)
+        async with house.store.open(container, "o") as opened_row:
+            assert isinstance(opened_row, OpenRow)
+            data_id, before = opened_row._data_id, opened_row._placed
+            assert before is not None
+            old = house.devices[before.devices[0]]
+            house.machine.change_ring(lambda builder: builder.set_weight(old.id, 0.0))
+            await house.follow_ring()
+            await trio.sleep(60)
+            row = await house.store.rows.read(*key_of(house, container, "o"))
+            assert row is not None
+            placed = Restorer.placed(row.row)
+            assert placed is not None
+            assert old.id not in placed.devices
+            assert await old.has_blocks(data_id)
+            assert b"".join([bytes(piece) async for piece in opened_row.read()]) == LARGE
+        await house.settle()
+        assert not await old.has_blocks(data_id)
+        assert await read_value(house.store, container, "o") == ("m", LARGE)

@@ -13,12 +13,13 @@ from store.core.countdown import Countdown
 from store.core.stamp import Stamp
 from store.engine.device import Device
 from store.engine.row import Flag, IndexRow, index_key
-from store.objects.store import DeviceStore, ObjectUpload
+from store.objects.store import DeviceStore, ObjectUpload, OpenRow
 from store.objects.upload import mark_row
 from store.replicator import settle
 from store.replicator.drop import Drop
-from tests.replicator.clusters import machine_of, opened, put_out
+from tests.replicator.clusters import HEAD, machine_of, opened, put_out, write
 from tests.simulation.limits import BLOCK_BYTES
+from tests.simulation.worker import SimWorker
 
 LARGE = Random(1).randbytes(3 * BLOCK_BYTES)
 
@@ -100,3 +101,42 @@ async def test_a_device_that_comes_while_marks_are_forgotten_stops_nothing(
         assert house.replicator.settler.targets() == []
         for device in house.devices.values():
             assert await device.uploads(b"", 10) == []
+
+
+async def test_no_block_comes_behind_the_drop_of_an_upload_that_was_given_up(autojump_clock: MockClock) -> None:
+    """It was still being hashed when the upload was closed."""
+    async with opened(machine_of(3)) as (house, container):
+        gates = [worker._gate for worker in house.store._hash_workers if isinstance(worker, SimWorker)]
+        for gate in gates:
+            gate.shut = True
+        async with house.store.upload(container, "o") as upload:
+            assert isinstance(upload, ObjectUpload)
+            await upload.write(LARGE)
+        await trio.sleep(20)
+        assert house.replicator.settler.targets() == []
+        for gate in gates:
+            gate.open()
+        await trio.sleep(1)
+        await write(house.store, container, "other", LARGE)  # has all devices sync what they were sent
+        await trio.sleep(5)
+        for device in house.devices.values():
+            assert not await device.has_blocks(upload._data.data_id)
+
+
+async def test_data_that_are_read_stay_though_nobody_knows_that_they_were_committed(autojump_clock: MockClock) -> None:
+    """The outcome of the commit was unknown to the uploader; the object was opened, and then overwritten."""
+    async with opened(machine_of(3)) as (house, container):
+        await write(house.store, container, "o", LARGE)
+        await trio.sleep(5)
+        async with house.store.open(container, "o") as opened_row:
+            assert isinstance(opened_row, OpenRow)
+            data_id = opened_row._data_id
+            await house.store.put(container, "o", b"new", HEAD)
+            await trio.sleep(5)
+            house.replicator.settler.add(opened_row._key, data_id)
+            await trio.sleep(20)
+            assert b"".join([bytes(piece) async for piece in opened_row.read()]) == LARGE
+        await trio.sleep(1000)
+        assert house.replicator.settler.targets() == []
+        for device in house.devices.values():
+            assert not await device.has_blocks(data_id)

@@ -217,6 +217,17 @@ def test_copies_too_close_together_are_parted() -> None:
     assert report(layout, ROWS).balance < 2
 
 
+def test_copies_too_close_together_move_before_one_on_a_device_that_is_too_full() -> None:
+    """Of each partition only one copy moves: two are on one machine, the third is on a device that is to lose more."""
+    layout = builder_of([(1, 1, "a", 1.0), (1, 1, "b", 1.0), (1, 1, "b", 1.0)], part_power=8).rebalance(1)
+    builder = Builder(layout)
+    for device, weight in enumerate((0.1, 0.5, 0.5)):
+        builder.set_weight(device, weight)
+    builder.add(1, 1, "c", 1.0, "disk")
+    builder.add(1, 1, "d", 0.9, "disk")
+    assert report(builder.rebalance(1), ROWS).crowded["machine"] == 0
+
+
 def test_overload_trades_weight_for_dispersion() -> None:
     """Two zones, one with a fifth of the weight, two copies."""
     crowded = []
