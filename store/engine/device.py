@@ -377,7 +377,10 @@ class Device:
             self._changed()
             reply(applied, None)
 
-        touched = touched_by(write.packed_key, write.row) if self.cold else ()
+        touched: tuple[bytes, ...] = ()
+        if self.cold:
+            touched = touched_by(write.packed_key, write.row)
+            self._lookups.look()  # else, where all write and nobody reads, it would be taken to be cold for ever
         self._committer.submit(write.sealed, published, touched)
 
     async def find_row(self, packed_key: bytes) -> IndexRow | None:

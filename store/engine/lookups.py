@@ -47,6 +47,12 @@ class LookUps:
             self._found = trio.Event()
             self.in_memory = False
 
+    def look(self) -> None:
+        """Have a worker find out whether the index is in memory, unless that was done a moment ago."""
+        if not self._looking and trio.current_time() >= self._look_at:
+            self._looking = True
+            self._worker.submit(self._index.lies_in_memory, self._looked)
+
     async def fetch(self, *keys: bytes) -> None:
         """Have what is known of keys in memory. Raises BusyError where the disk does not answer."""
         await self._fetch(lambda: self.touch(keys))
@@ -63,9 +69,7 @@ class LookUps:
     async def _fetch(self, read: Callable[[], object]) -> None:
         if self.in_memory:
             return
-        if not self._looking and trio.current_time() >= self._look_at:
-            self._looking = True
-            self._worker.submit(self._index.lies_in_memory, self._looked)
+        self.look()
         await answer_within(self._worker, read, ANSWER_SECONDS)
 
     def _looked(self, result: outcome.Maybe[bool]) -> None:

@@ -122,12 +122,22 @@ def test_an_index_that_is_in_memory_is_read_on_the_loop() -> None:
     on_device(SimMedium(Random(1)), IndexMedium(), use)
 
 
+def test_where_nobody_reads_writers_have_it_found_out_that_the_index_is_in_memory() -> None:
+    async def use(device: Device) -> None:
+        assert device.cold
+        await write(device, row(b"a", 1, b"data"))
+        await trio.sleep(1)
+        assert not device.cold
+
+    on_device(SimMedium(Random(1)), IndexMedium(), use)
+
+
 def test_a_disk_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     async def use(device: Device) -> None:
         packed = index_key(row(b"a", 1).key)
+        gate = shut(device)
         await write(device, row(b"a", 1, b"data"))
         assert device.cold
-        gate = shut(device)
         for waits in (ANSWER_SECONDS, 0.0):
             began = trio.current_time()
             with pytest.raises(BusyError):
