@@ -20,8 +20,15 @@ class Client:
     def ask(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> http.client.HTTPResponse:
-        """The answer, read to its end."""
-        self._connection.request(method, f"{self._path}/{path}", body=body, headers=self._headers | (headers or {}))
+        """The answer, read to its end. What the server has closed since the request before, it is asked anew."""
+        try:
+            return self._ask(method, path, body, self._headers | (headers or {}))
+        except http.client.RemoteDisconnected:
+            self._connection.close()
+            return self._ask(method, path, body, self._headers | (headers or {}))
+
+    def _ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> http.client.HTTPResponse:
+        self._connection.request(method, f"{self._path}/{path}", body=body, headers=headers)
         response = self._connection.getresponse()
         response.read()
         return response
