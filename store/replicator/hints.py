@@ -161,6 +161,7 @@ class Hints:
         after = b""
         while page := await holder.hints(target.id, after, PAGE):
             after = page[-1][0]
+            self._daemon.progress.left = -1  # how many is not known: minutes of an outage leave hundreds of thousands
             hints = [_Hint(holder, *entry) for entry in page]
             outcome = await self._bring_page(target, hints, data)
             done, left = done + outcome.done, left + outcome.left
