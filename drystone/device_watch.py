@@ -23,7 +23,7 @@ from store.engine.device import Device
 
 log = structlog.get_logger()
 
-RETRY_SECONDS, RETRY_SECONDS_MAX = 5.0, 20.0
+RETRY_SECONDS, RETRY_SECONDS_MAX = 5.0, 10.0
 FLAP_SECONDS_MAX = 600.0
 """The longest wait for a device that is out again and again soon after it came back."""
 SOUND_SECONDS = 120.0

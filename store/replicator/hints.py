@@ -35,7 +35,7 @@ from store.ring import ROWS
 log = structlog.get_logger()
 
 SCHEDULE = Schedule(every=2.0, retry=2.0, retry_max=60.0)
-PAGE = 256
+PAGE = 512
 DATA_MAX = 10_000
 """Objects that are put in order of risk at a time."""
 

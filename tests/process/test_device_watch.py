@@ -82,7 +82,7 @@ async def test_a_missing_device_is_tried_after_growing_waits(autojump_clock: Moc
         await trio.sleep(300)
         waits = shelf.waits(1)
         assert waits == sorted(waits)
-        assert (waits[0], waits[-1]) == (5, 20)
+        assert (waits[0], waits[-1]) == (5, 10)
         shelf.away.clear()
         await trio.sleep(21)
         assert (sorted(watch.devices), watch.missing, back) == ([0, 1], {}, [1])
