@@ -7,12 +7,16 @@ from random import Random
 import pytest
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from store.core.countdown import Countdown
 from store.engine.block import BlockKey
 from store.engine.device import Device
 from store.engine.record import Sealed
+from store.engine.row import index_key
 from store.objects.model import Container, ObjectHead, Policy
+from store.objects.upload import mark_row
 from store.replicator.restore import seal_block
 from store.ring import Builder
+from tests.replicator.clusters import homes_of, key_of, machine_of, opened
 from tests.simulation.house import House, Machine, open_house
 from tests.simulation.limits import BLOCK_BYTES, small_limits
 from tests.simulation.object_checks import read_value
@@ -116,3 +120,22 @@ async def test_data_that_nobody_claims_are_dropped(autojump_clock: MockClock) ->
             await house.replicator.scrubber.scrub()
             assert not await device.has_blocks(stranger.data_id)
             assert await read_value(house.store, container, "o") == ("m", DATA)
+
+
+async def test_a_damaged_mark_that_no_other_replica_has_is_discarded(autojump_clock: MockClock) -> None:
+    machine = machine_of(3)
+    async with opened(machine) as (house, container):
+        key = key_of(house, container, "o")[0]
+        mark = mark_row(key, b"D" * 16)
+        packed = index_key(mark.key)
+        device = house.devices[homes_of(house, container, "o")[0]]
+        written = Countdown()
+        written.add()
+        stamped = mark._replace(stamp=house.store.rows.stamps.next())
+        device.submit_row(house.store.rows.prepare(stamped), lambda _, error: written.done(error))
+        await written.wait()
+        await device.flush()
+        entries = machine.indexes[device.id].entries
+        entries[packed] = b"?" + entries[packed][1:]
+        await house.replicator.scrubber._orphans.drop_marks(device)
+        assert packed not in (await device.walk_keys(b"", 100))[0]
