@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 import structlog
+import trio
 
 from store.core.errors import DamageError, DeviceError, DrystoneError, RetryableError
 from store.engine.device import Device
@@ -76,6 +77,7 @@ class Reconciler:
         async def known(key: RowKey, packed: bytes, stamp: bytes) -> bool:
             return await self._known_elsewhere(device, key, packed, stamp)
 
+        await self._release_retired(device)
         await self._exchange.forget_strangers(device)
         lost = await self._exchange.lose(device, kept_here, known)
         taken = await self._exchange.take(device, kept_here)
@@ -84,6 +86,16 @@ class Reconciler:
         await device.flush()
         await device.set_trusted(trusted=True)
         log.info("device reconciled", device=device.id, rows=taken.rows, objects=objects, lost=lost)
+
+    async def _release_retired(self, device: Device) -> None:
+        """What it has forgotten, it refuses anything older than; but the others have gone on without it, and where they
+        have released a tombstone whose clock was ahead, what was written since is older and must be taken."""
+        after = b""
+        while page := await device.retired_tombstones(after, PAGE):
+            after = page[-1][0]
+            for packed, stamp in page:
+                device.release_tombstone(packed, stamp)
+            await trio.lowlevel.checkpoint()
 
     def _living(self) -> list[Device]:
         return [device for device in self._store.devices.values() if device.health.failed is None]

@@ -293,3 +293,23 @@ async def test_a_device_is_not_believed_where_another_went_out_before_it_was_ask
         with pytest.raises(DeviceError, match=f"device {other} is out"):
             await house.replicator.reconciler.reconcile(device)
         assert not device.trusted
+
+
+async def test_a_stale_disk_that_keeps_a_stamp_which_all_others_released_takes_what_came_since(
+    autojump_clock: MockClock,
+) -> None:
+    """The clock that gave the tombstone its stamp was ahead."""
+    async with opened(machine_of(3)) as (house, container):
+        await house.store.put(container, "o", b"data", HEAD)
+        await trio.sleep(5)
+        packed = key_of(house, container, "o")[1]
+        stale = house.devices[homes_of(house, container, "o")[0]]
+        row = await stale.find_row(packed)
+        assert row is not None
+        stale.forget_row(packed, row.stamp)
+        ahead = row.stamp[:-1] + bytes([255])
+        stale.view._forgotten[packed] = ahead
+        stale.entries.put(b"f" + packed, ahead)
+        stale.trusted = False
+        await house.replicator.reconciler.reconcile(stale)
+        assert await stale.find_stamp(packed) == row.stamp
