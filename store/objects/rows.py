@@ -408,7 +408,10 @@ class Rows:
     def _send(self, write: RowWrite, homes: Iterable[int]) -> None:
         """Write to homes without waiting: repair. What fails now is found again later."""
         packed = write.packed_key
+        present = self.ring.homes_all(ROWS, write.row.key.place)
         for home in homes:
+            if home not in present:
+                continue  # the ring has moved on since it was found to be damaged
             try:
                 self.devices[home].admit_row(write.row)
                 self.devices[home].submit_row(write, lambda _applied, _error: self.let_go(packed))

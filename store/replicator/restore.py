@@ -60,7 +60,8 @@ class Restorer:
         return ReadRow(newest, tuple(home for home, row in rows.items() if row.stamp == newest.stamp))
 
     async def bring(self, key: RowKey, packed: bytes, found: ReadRow, to: Iterable[Device], waiting: Countdown) -> None:
-        """Write a version of a row to devices; `waiting` is told when each has it durably, unless that has a newer one.
+        """Write a version of a row to those of some devices that are its homes; `waiting` is told when each has it
+        durably, unless that has a newer one.
         Raises DamageError where no replica can read it, ReplacedError where none has it any more, and what the devices
         say that do not take it."""
         whole = await self._rows.load(key, packed, found)
@@ -75,7 +76,10 @@ class Restorer:
         self._rows.on_rewritten(packed)
         if not self._rows.stands(packed, found.row.stamp):
             raise ReplacedError(f"row {key.name!r} changed while it was brought to where it is lacking")
+        homes = self._rows.ring.homes_all(ROWS, key.place)
         for device in to:
+            if device.id not in homes:
+                continue  # the ring has moved on since it was chosen
             try:
                 device.admit_row(whole)
                 device.submit_row(write, answered)

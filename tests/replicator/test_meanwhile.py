@@ -313,3 +313,19 @@ async def test_a_stale_disk_that_keeps_a_stamp_which_all_others_released_takes_w
         stale.trusted = False
         await house.replicator.reconciler.reconcile(stale)
         assert await stale.find_stamp(packed) == row.stamp
+
+
+async def test_nothing_is_brought_to_a_device_that_is_no_home_any_more(autojump_clock: MockClock) -> None:
+    """It was one when the look began; nobody would forget there what came after the layout has retired."""
+    async with opened(machine_of(4)) as (house, container):
+        await house.store.put(container, "o", b"data", HEAD)
+        await trio.sleep(5)
+        key, packed = key_of(house, container, "o")
+        homes = homes_of(house, container, "o")
+        (stranger,) = (device for number, device in house.devices.items() if number not in homes)
+        row = await house.devices[homes[0]].find_row(packed)
+        assert row is not None
+        waiting = Countdown()
+        await house.replicator.restorer.bring(key, packed, ReadRow(row, homes), [stranger], waiting)
+        await waiting.wait()
+        assert await stranger.find_stamp(packed) is None
