@@ -25,9 +25,9 @@ from typing import NamedTuple
 import structlog
 import trio
 
-from store.core.errors import ConflictError, DamageError, DrystoneError, QuorumError, ReplacedError
+from store.core.errors import ConflictError, DamageError, DrystoneError, QuorumError, ReplacedError, StaleEpochError
 from store.core.stamp import Stamp, StampSource
-from store.engine.device import Device, RowWrite
+from store.engine.device import Device, RowReply, RowWrite
 from store.engine.record import Kind, seal
 from store.engine.row import (
     STAMP_BYTES,
@@ -118,19 +118,36 @@ class Rows:
                     return True
         return False
 
-    def hold(self, packed: bytes) -> None:
-        """A version of this row is on its way to a home: until `let_go` its tombstones are not collected."""
+    def bring(self, write: RowWrite, device: Device, reply: RowReply) -> None:
+        """Send a version that some home has to another that lacks it. Raises StaleEpochError where that is no home in
+        the ring of now, ReplacedError where no home has that version now, and what the device says that does not take
+        it."""
+        packed = write.packed_key
+        if device.id not in self.ring.homes_all(ROWS, write.row.key.place):
+            raise StaleEpochError(f"device {device.id} is no home of this row any more")
+        if not self.stands(packed, write.row.stamp.pack()):
+            raise ReplacedError("the version that was to be brought to others is not there any more")
+
+        def answered(applied: Applied | None, error: DrystoneError | None) -> None:
+            self._let_go(packed)
+            reply(applied, error)
+
+        device.admit_row(write.row)
+        device.submit_row(write, answered)
+        self._hold(packed)
+
+    def is_held(self, packed: bytes) -> bool:
+        """Whether a version of this row is on its way to a home that lacked it: until it has arrived, no tombstone of
+        the row is collected."""
+        return packed in self._brought
+
+    def _hold(self, packed: bytes) -> None:
         self._brought[packed] += 1
 
-    def let_go(self, packed: bytes) -> None:
-        """It has arrived, or will not."""
+    def _let_go(self, packed: bytes) -> None:
         self._brought[packed] -= 1
         if not self._brought[packed]:
             del self._brought[packed]
-
-    def is_held(self, packed: bytes) -> bool:
-        """Whether a version of this row is on its way to a home that lacked it."""
-        return packed in self._brought
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -278,8 +295,7 @@ class Rows:
                 continue
             if damaged:
                 whole = row if payload else await device.load_row(packed, at_home, payload=True)
-                if self.stands(packed, at_home.stamp):
-                    self._send(self.prepare(whole), damaged)
+                self._send(self.prepare(whole), damaged)
             return row
         if replaced:
             raise ReplacedError(f"row {key.name!r} changed while it was read")
@@ -340,14 +356,14 @@ class Rows:
         self._writing[ring.epoch] += 1
         self._ballots[ballot] = None
         if not new:
-            self.hold(packed)
+            self._hold(packed)
         try:
             return await ballot.write(self.devices, None if new else partial(self.stands, packed, row.stamp.pack()))
         finally:
             if not ballot.begun:
                 del self._ballots[ballot]
                 if not new:
-                    self.let_go(packed)
+                    self._let_go(packed)
             self._writing[ring.epoch] -= 1
             if not self._writing[ring.epoch]:
                 self._written.set()
@@ -355,7 +371,7 @@ class Rows:
 
     def _arrived(self, ballot: Ballot) -> None:
         """All homes have answered that a version was brought to."""
-        self.let_go(ballot.packed)
+        self._let_go(ballot.packed)
         self._ended(ballot)
 
     def _ended(self, ballot: Ballot) -> None:
@@ -407,15 +423,9 @@ class Rows:
 
     def _send(self, write: RowWrite, homes: Iterable[int]) -> None:
         """Write to homes without waiting: repair. What fails now is found again later."""
-        packed = write.packed_key
-        present = self.ring.homes_all(ROWS, write.row.key.place)
         for home in homes:
-            if home not in present:
-                continue  # the ring has moved on since it was found to be damaged
             try:
-                self.devices[home].admit_row(write.row)
-                self.devices[home].submit_row(write, lambda _applied, _error: self.let_go(packed))
-                self.hold(packed)
+                self.bring(write, self.devices[home], _ignore)
             except DrystoneError as error:
                 log.warning("repair not written", device=home, error=str(error))
 
@@ -567,3 +577,7 @@ def _nobody_settles(_target: RowKey, _data_id: bytes) -> None:
 
 def _nobody_remembers(_packed: bytes) -> None:
     """Nothing is cached."""
+
+
+def _ignore(_applied: Applied | None, _error: DrystoneError | None) -> None:
+    """A repair's answer: nobody waits for it."""

@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
 
 from store.core.countdown import Countdown
-from store.core.errors import DamageError, DrystoneError, ReplacedError
+from store.core.errors import DamageError, DrystoneError
 from store.core.stamp import Stamp
 from store.engine.block import BlockKey, encode_meta
 from store.engine.device import Device
@@ -60,8 +60,7 @@ class Restorer:
         return ReadRow(newest, tuple(home for home, row in rows.items() if row.stamp == newest.stamp))
 
     async def bring(self, key: RowKey, packed: bytes, found: ReadRow, to: Iterable[Device], waiting: Countdown) -> None:
-        """Write a version of a row to those of some devices that are its homes; `waiting` is told when each has it
-        durably, unless that has a newer one.
+        """Write a version of a row to devices; `waiting` is told when each has it durably, unless that has a newer one.
         Raises DamageError where no replica can read it, ReplacedError where none has it any more, and what the devices
         say that do not take it."""
         whole = await self._rows.load(key, packed, found)
@@ -69,21 +68,13 @@ class Restorer:
         reason: DrystoneError | None = None
 
         def answered(_applied: Applied | None, error: DrystoneError | None) -> None:
-            self._rows.let_go(packed)
             self._rows.on_rewritten(packed)  # whoever looked while it was on its way saw the version before
             waiting.done(error)
 
         self._rows.on_rewritten(packed)
-        if not self._rows.stands(packed, found.row.stamp):
-            raise ReplacedError(f"row {key.name!r} changed while it was brought to where it is lacking")
-        homes = self._rows.ring.homes_all(ROWS, key.place)
         for device in to:
-            if device.id not in homes:
-                continue  # the ring has moved on since it was chosen
             try:
-                device.admit_row(whole)
-                device.submit_row(write, answered)
-                self._rows.hold(packed)
+                self._rows.bring(write, device, answered)
                 waiting.add()
             except DrystoneError as error:
                 reason = error

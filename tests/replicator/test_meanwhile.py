@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from store.core.countdown import Countdown
-from store.core.errors import BusyError, DamageError, DeviceError, ReplacedError
+from store.core.errors import BusyError, DamageError, DeviceError, ReplacedError, StaleEpochError
 from store.engine.device import Device
 from store.objects.model import Container
 from store.objects.rows import ReadRow
@@ -326,6 +326,6 @@ async def test_nothing_is_brought_to_a_device_that_is_no_home_any_more(autojump_
         row = await house.devices[homes[0]].find_row(packed)
         assert row is not None
         waiting = Countdown()
-        await house.replicator.restorer.bring(key, packed, ReadRow(row, homes), [stranger], waiting)
-        await waiting.wait()
+        with pytest.raises(StaleEpochError):
+            await house.replicator.restorer.bring(key, packed, ReadRow(row, homes), [stranger], waiting)
         assert await stranger.find_stamp(packed) is None
