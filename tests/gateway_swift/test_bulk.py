@@ -21,6 +21,7 @@ from gateway.swift import Config, Limits
 from gateway.swift.request import Request
 from gateway.swift.tar import TarError, TarReader, _pax, decompressed
 from tests.gateway_swift.client import Client
+from tests.twins.turns import with_turns
 
 JSON = {"Accept": "application/json"}
 MODES = {"tar": "w", "tar.gz": "w:gz", "tar.bz2": "w:bz2"}
@@ -302,20 +303,11 @@ async def test_others_have_their_turn_while_little_becomes_very_much() -> None:
     async def packed() -> AsyncGenerator[bytes, None]:
         yield bz2.compress(bytes(16 * 1024 * 1024))
 
-    turns = pieces = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            await trio.lowlevel.checkpoint()
-            turns += 1
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(other)
+    async def unpack() -> int:
         async with aclosing(packed()) as source, aclosing(decompressed(source, "bz2")) as plain:
-            async for _ in plain:
-                pieces += 1
-        nursery.cancel_scope.cancel()
+            return len([piece async for piece in plain])
+
+    pieces, turns = await with_turns(unpack())
     assert pieces >= 256
     assert turns >= pieces / 16
 
@@ -373,16 +365,6 @@ async def test_an_archive_of_nothing_lets_others_have_their_turn(client: Client)
     empty = gzip.compress(b"", mtime=0) * 20_000
     members = archive({f"c/{number}/": b"" for number in range(3000)})
     for body, kind in ((empty, "tar.gz"), (members, "tar")):
-        turns = 0
-
-        async def count() -> None:
-            nonlocal turns
-            while True:
-                turns += 1
-                await trio.lowlevel.checkpoint()
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(count)
-            assert (await extract(client, body, kind=kind))["Response Status"] == "400 Bad Request"
-            nursery.cancel_scope.cancel()
+        report, turns = await with_turns(extract(client, body, kind=kind))
+        assert report["Response Status"] == "400 Bad Request"
         assert turns > 50
