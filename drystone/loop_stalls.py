@@ -17,7 +17,7 @@ from trio.abc import Instrument
 
 BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 1.0)
 """Upper bounds of the buckets, in seconds; one more is for what is longer."""
-SAMPLED: Final = 16
+SAMPLED: Final = 32
 """Of so many turns one has its pieces measured: all would cost a small request two hundredths of its time."""
 
 

@@ -39,7 +39,7 @@ from store.core.errors import DrystoneError, InvalidError, NotFoundError
 
 log = structlog.get_logger()
 
-SWITCH_SECONDS = 0.001
+SWITCH_SECONDS = 0.0025
 GC_THRESHOLDS = 1_000, 20, 200
 """Objects made and not freed until the youngest are looked through, so often until the next older ones are, and so
 often until all are: a listing of 10,000 makes many at once, and looking through ten times as many took 10 ms."""

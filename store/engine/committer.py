@@ -39,6 +39,10 @@ BATCH_RECORDS_MAX = 512
 """They are published in one turn of the loop, which may not be held by tens of thousands of small ones."""
 QUEUE_BYTES_MAX = 64 * 1024 * 1024
 """Writers that do not wait are told that we are busy beyond this."""
+PAGE_BYTES = 4096
+"""Written whole: of a page that is not in memory the kernel would have to read first what a record leaves of it. What
+follows the last record belongs to nobody."""
+_ZEROS = memoryview(bytes(PAGE_BYTES))
 FENCE_VERSION = 1
 FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT}
 
@@ -152,6 +156,9 @@ class Committer:
             keys += touched
             offset += length
 
+        if rest := -offset % PAGE_BYTES:
+            buffers.append(_ZEROS[:rest])
+
         def commit() -> None:
             file.write(start, buffers)
             file.sync()
@@ -174,7 +181,14 @@ class Committer:
         self.batches += 1
         self.records += len(batch)
         self._kick()  # the disk works while we publish
-        call_all(partial(published, location, None) for location, published in batch)
+        raised: Exception | None = None
+        for location, published in batch:  # as `call_all`, in the one place where every microsecond counts
+            try:
+                published(location, None)
+            except Exception as error:
+                raised = error
+        if raised is not None:
+            raise raised
 
     def _roll(self) -> None:
         segment = self._next_segment()

@@ -51,8 +51,10 @@ class Usage:
 
     def add(self, prefix: bytes, packed: bytes, policy: int, rows: int, size: int) -> None:
         """So many live rows and bytes more, or fewer: the row of this key has changed."""
-        counts = self._load(prefix)
-        if packed <= self._counted.get(prefix, packed):
+        counts = self._counts.get(prefix)
+        if counts is None:
+            counts = self._load(prefix)
+        if not self._counted or packed <= self._counted.get(prefix, packed):
             entry = counts.setdefault(policy, [0, 0])
             entry[0] += rows
             entry[1] += size

@@ -21,6 +21,7 @@ class Ballot:
 
     def __init__(self, sets: tuple[tuple[int, ...], ...], write: RowWrite, on_ended: Callable[[Ballot], None]) -> None:
         self._sets = sets
+        self._needed = quorum(len(sets[0]))
         self.row, self.packed = write.row, write.packed_key
         self._write = write
         self._on_ended = on_ended
@@ -58,7 +59,7 @@ class Ballot:
                 self._failures[home] = error
                 self._open -= 1
         self._one_less()
-        if not self._settled():
+        if self._open and not self._are_quorums(self._applied):
             self._task = trio.lowlevel.current_task()
             # Not to be cancelled: the row is on its way, and the key's turn must not end before it has arrived.
             await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
@@ -70,7 +71,7 @@ class Ballot:
 
     def lacking(self) -> tuple[int, ...]:
         """The homes that should have this version, since others do, and have it not."""
-        if not self._applied:
+        if not self._failures or not self._applied:
             return ()
         failures = self._failures.items()
         return tuple(home for home, error in failures if home in self._homes and not isinstance(error, ConflictError))
@@ -103,21 +104,15 @@ class Ballot:
 
     def _one_less(self) -> None:
         self._open -= 1
-        if self._task is not None and self._settled():
+        if self._task is not None and (not self._open or self._are_quorums(self._applied)):
             task, self._task = self._task, None
             trio.lowlevel.reschedule(task)
         if not self._open:
             self._on_ended(self)
 
-    def _settled(self) -> bool:
-        return self._open == 0 or self._has_quorums()
-
-    def _has_quorums(self) -> bool:
-        return self._are_quorums(self._applied)
-
     def _are_quorums(self, some: Collection[int]) -> bool:
         if len(self._sets) == 1:  # as nearly always: all of them are of it
-            return len(some) >= quorum(len(self._sets[0]))
+            return len(some) >= self._needed
         for homes in self._sets:
             count = 0
             for home in homes:
@@ -128,7 +123,7 @@ class Ballot:
         return True
 
     def _outcome(self) -> Applied:
-        if self._has_quorums():
+        if self._are_quorums(self._applied):
             # The highest stamp tells whether a newer version was anywhere; what it displaced, what is garbage.
             return max(self._applied.values(), key=lambda applied: applied.stamp)
         refusals = [error for error in self._failures.values() if isinstance(error, ConflictError)]

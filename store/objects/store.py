@@ -65,6 +65,10 @@ from store.objects.tables import Tables
 from store.objects.upload import DataUpload, StoredData
 from store.ring import ROWS
 
+HASH_SLICE = 2047
+"""Python lets other threads run while it hashes more than this. To get the interpreter back afterwards takes longer
+than hashing a small object does."""
+HASH_SLICES_MAX = 8
 ENTRIES_A_TURN = 200
 """Entries of a listing that are made between two turns of the loop."""
 
@@ -188,7 +192,7 @@ class DeviceStore:
     ) -> ObjectInfo:
         if len(data) > INLINE_BYTES_MAX:
             raise InvalidError(f"{len(data)} bytes do not fit into a row: use an upload")
-        etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        etag = _md5(data)
         key, packed = self._key(container, name)
         summary, detail = encode_object(etag, head, None, None)
         flags = Flag.EXPIRES if head.expires_at else 0
@@ -484,3 +488,13 @@ def _nobody_settles(_target: RowKey, _data_id: bytes) -> None:
 
 def _nobody_repairs(_key: RowKey) -> None:
     """No daemon listens."""
+
+
+def _md5(data: Buffer) -> str:
+    if len(data) > HASH_SLICE * HASH_SLICES_MAX:
+        return hashlib.md5(data, usedforsecurity=False).hexdigest()
+    view = memoryview(data)
+    hashed = hashlib.md5(usedforsecurity=False)
+    for start in range(0, len(view), HASH_SLICE):
+        hashed.update(view[start : start + HASH_SLICE])
+    return hashed.hexdigest()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 import pytest
 import trio
 
+from store.core.direct import Buffer
 from store.core.errors import DamageError, DeviceError, FullError
 from store.engine.check import check_device
 from store.engine.committer import BATCH_RECORDS_MAX
@@ -14,7 +16,7 @@ from store.engine.compaction import compact
 from store.engine.device import Device, Options
 from store.engine.row import Flag, index_key, row_name
 from tests.engine.devices import disk_of, on_device, row, write
-from tests.simulation.disk import SimMedium
+from tests.simulation.disk import SimFile, SimMedium
 from tests.twins.index import IndexMedium
 
 SMALL = Options(64 * 1024, 0, spares=0)
@@ -48,6 +50,25 @@ def test_records_that_wait_together_share_a_sync(medium: SimMedium, index: Index
     syncs, records = on_device(medium, index, use)
     assert records == 52  # one more is the segment's fence
     assert syncs <= 5
+
+
+def test_pages_are_written_whole(medium: SimMedium, index: IndexMedium, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[int] = []
+    write_file = SimFile.write
+
+    def noting(file: SimFile, offset: int, buffers: Sequence[Buffer], *, cached: bool = True) -> None:
+        ends.append(offset + sum(len(buffer) for buffer in buffers))
+        write_file(file, offset, buffers, cached=cached)
+
+    async def use(device: Device) -> list[bytes]:
+        monkeypatch.setattr(SimFile, "write", noting)
+        for number in range(20):
+            assert await write(device, row(b"%02d" % number, number + 1, payload=bytes(number * 97))) == [None]
+        return await _names(device)
+
+    assert len(on_device(medium, index, use)) == 20
+    assert len(ends) >= 20
+    assert [end % 4096 for end in ends] == [0] * len(ends)
 
 
 def test_a_failed_sync_fails_its_batch_and_nothing_else(medium: SimMedium, index: IndexMedium) -> None:

@@ -108,7 +108,7 @@ async def test_what_was_in_a_deleted_container_is_not_in_its_successor(
         await store.put(container, "o", b"1", HEAD)
 
 
-@pytest.mark.parametrize("size", [0, 1, INLINE_BYTES_MAX])
+@pytest.mark.parametrize("size", [0, 1, 2047, 2048, 4096, 8 * 2047, 8 * 2047 + 1, INLINE_BYTES_MAX])
 async def test_small_object(autojump_clock: MockClock, store: ObjectStore, container: Container, size: int) -> None:
     data = bytes(range(256)) * 256
     info = await store.put(container, "o", data[:size], HEAD)
