@@ -22,7 +22,7 @@ from store.core.clock import Clock
 from store.core.countdown import Countdown
 from store.core.errors import DrystoneError
 from store.engine.device import Device
-from store.engine.row import PREFIX_BYTES, SYSTEM, IndexRow, RowKey, parse_key
+from store.engine.row import PREFIX_BYTES, SYSTEM, IndexRow, RowKey, key_shard, parse_key
 from store.objects.rowcodec import Placed
 from store.objects.rows import ReadRow
 from store.objects.store import DeviceStore
@@ -175,7 +175,7 @@ class Hints:
         waiting = Countdown()
         sent: list[_Hint] = []
         drops: list[tuple[_Hint, Drop]] = []
-        left = 0
+        done = left = 0
         turns = Turns()
         try:
             for hint in hints:
@@ -183,7 +183,10 @@ class Hints:
                 try:
                     if hint.key[:1] == b"d":
                         drops.append((hint, Drop(self._store, hint.key[1:], [target.id])))
-                    elif await self._bring_row(target, hint, data, waiting):
+                    elif await self._has(target, hint):  # another holder brought it a moment ago
+                        done += await self._arrived(target, hint, data)
+                    else:
+                        await self._bring_row(target, hint, waiting)
                         sent.append(hint)
                 except DrystoneError as error:
                     self._daemon.trouble(error)
@@ -191,42 +194,44 @@ class Hints:
         finally:
             await waiting.wait()
         for hint in sent:
+            await turns.take()
             if await self._has(target, hint):
-                self._forget(target, hint)
+                done += await self._arrived(target, hint, data)
             else:
                 left += 1
         for hint, drop in drops:
             if await drop.wait():
                 self._forget(target, hint)
+                done += 1
             else:
                 left += 1
-        return Outcome(len(sent) + len(drops), left)
+        return Outcome(done, left)
 
-    async def _bring_row(self, target: Device, hint: _Hint, data: list[_Data], waiting: Countdown) -> bool:
-        """Bring one row; whether that is all that this hint may mean."""
+    async def _bring_row(self, target: Device, hint: _Hint, waiting: Countdown) -> None:
         row = await hint.holder.find_row(hint.key)
-        if row is None:
-            return True  # it was deleted for good since, which all have confirmed
-        key = parse_key(hint.key, row.name)
-        if target.id in self._store.rows.ring.homes_all(ROWS, key.place):
-            there = await target.find_stamp(hint.key)
-            if there is None or there < row.stamp:
-                found = ReadRow(row, (hint.holder.id,))
-                await self._restorer.bring(key, hint.key, found, [target], waiting)
-        placed = self._restorer.placed(row)
-        if placed is None or target.id not in placed.devices:
-            return True
-        there_now = [n for n in placed.devices if (d := self._store.devices.get(n)) and d.health.failed is None]
-        data.append(_Data(len(there_now) - 1 - max(placed.k, 1), hint, key, row, placed))
-        return False
+        if row is not None:
+            found = ReadRow(row, (hint.holder.id,))
+            await self._restorer.bring(parse_key(hint.key, row.name), hint.key, found, [target], waiting)
 
     async def _has(self, target: Device, hint: _Hint) -> bool:
         """Whether the target has the row as the holder has it now."""
-        row = await hint.holder.find_row(hint.key)
-        if row is None or target.id not in self._store.rows.ring.homes_all(ROWS, parse_key(hint.key, b"").place):
-            return True
+        stamp = await hint.holder.find_stamp(hint.key)
+        if stamp is None or target.id not in self._store.rows.ring.homes_all(ROWS, key_shard(hint.key)[0]):
+            return True  # it was deleted for good since, which all have confirmed; or is at home elsewhere
         there = await target.find_stamp(hint.key)
-        return there is not None and there >= row.stamp
+        return there is not None and there >= stamp
+
+    async def _arrived(self, target: Device, hint: _Hint, data: list[_Data]) -> bool:
+        """The target has the row. If it should have data too, these come later; whether there are none."""
+        row = await hint.holder.find_row(hint.key)
+        placed = None if row is None else self._restorer.placed(row)
+        if row is None or placed is None or target.id not in placed.devices:
+            self._forget(target, hint)
+            return True
+        there = [n for n in placed.devices if (d := self._store.devices.get(n)) and d.health.failed is None]
+        key = parse_key(hint.key, row.name)
+        data.append(_Data(len(there) - 1 - max(placed.k, 1), hint, key, row, placed))
+        return False
 
     async def _bring_data(self, target: Device, data: _Data) -> None:
         pins = self._store.pins
