@@ -373,7 +373,7 @@ MUTATIONS: dict[str, Planted] = {
     "drop-not-waiting": Planted("engine", 120, drop_not_waiting),
     "failed-sync-forgiven": Planted("engine", 120, failed_sync_forgiven),
     "segment-freed-early": Planted("engine", 60, segment_freed_early),
-    "stale-records-taken": Planted("engine", 120, stale_records_taken),
+    "stale-records-taken": Planted("engine", 200, stale_records_taken),
     "shared-payload-freed": Planted("objects", 40, shared_payload_freed),
     "source-let-go-early": Planted("slow", 40, source_let_go_early),
     "write-quorum-off-by-one": Planted("objects", 40, write_quorum_off_by_one),
