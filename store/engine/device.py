@@ -45,7 +45,18 @@ from store.engine.lookups import LookUps
 from store.engine.reads import Reads
 from store.engine.record import Kind, Sealed, seal
 from store.engine.recovery import Found, Tail, read_bulk, read_log
-from store.engine.row import STAMP_BYTES, Flag, IndexRow, Location, Row, RowKey, index_key, shard_prefix
+from store.engine.row import (
+    STAMP_BYTES,
+    Flag,
+    IndexRow,
+    Location,
+    Row,
+    RowKey,
+    RowValue,
+    index_key,
+    shard_prefix,
+    value_of,
+)
 from store.engine.segment import FOLDER, LOG_SEGMENT_BYTES, SPARES_MAX, SegmentKind, Segments
 from store.engine.space import Space
 from store.engine.superblock import INCARNATION_BYTES, Superblock, read_superblock, write_superblock
@@ -79,6 +90,7 @@ class RowWrite(NamedTuple):
 
     row: Row
     packed_key: bytes
+    value: RowValue
     sealed: Sealed
     epoch: int
 
@@ -211,7 +223,7 @@ class Device:
                     await trio.lowlevel.checkpoint()  # others may be served, where it is one device that is back
                 packed = index_key(row.key)
                 try:
-                    self.view.apply(packed, row, location)
+                    self.view.apply(packed, row, value_of(row), location)
                 except DamageError as error:
                     # Whether a guard would have kept it out cannot be told: its other homes know.
                     tail.damage.append(f"row {packed.hex()} not replayed: {error}")
@@ -367,7 +379,7 @@ class Device:
                 reply(None, error or self.health.failed)
                 return
             try:
-                applied = self.view.apply(write.packed_key, write.row, location)
+                applied = self.view.apply(write.packed_key, write.row, write.value, location)
             except DrystoneError as damage:
                 reply(None, damage)
                 return

@@ -196,25 +196,41 @@ def decode_meta(meta: bytes | memoryview, payload: bytes | memoryview = b"") -> 
     )
 
 
-def encode_value(packed_key: bytes, row: Row, location: Location) -> bytes:
-    """The index value of a row whose record lies at `location`."""
+class RowValue(NamedTuple):
+    """What the index says of a row on every device alike: all but where its record lies."""
+
+    stamp: bytes
+    flags: int
+    policy: int
+    size: int
+    rest: bytes
+
+
+def value_of(row: Row) -> RowValue:
+    """The value of a row, encoded once for all of its devices."""
     flags = row.flags
-    extra = b""
+    rest = b""
     if flags & Flag.EXPIRES:
-        extra = _EXPIRES.pack(row.expires)
+        rest = _EXPIRES.pack(row.expires)
     if flags & Flag.DATA:
-        extra += row.data_id
+        rest += row.data_id
     name = row.key.name
     if len(name) > NAME_KEY_BYTES:
         flags |= Flag.LONG_NAME
-        extra += _LENGTH.pack(len(name)) + name
+        rest += _LENGTH.pack(len(name)) + name
     detail = row.detail
     if 0 < len(detail) <= DETAIL_BYTES_MAX:
         flags |= Flag.DETAIL
-        extra += _LENGTH.pack(len(detail)) + detail
+        rest += _LENGTH.pack(len(detail)) + detail
+    return RowValue(row.stamp.pack(), flags, row.policy, row.size, rest + row.summary)
+
+
+def encode_value(packed_key: bytes, value: RowValue, location: Location) -> bytes:
+    """The index value of a row whose record lies at `location`."""
+    stamp, flags, policy, size, rest = value
     segment, offset, length = location
-    value = row.stamp.pack() + _VALUE.pack(flags, row.policy, segment, offset, length, row.size) + extra + row.summary
-    return value + _CHECK.pack(xxh3_64_intdigest(packed_key + value) & 0xFFFFFFFF)
+    packed = stamp + _VALUE.pack(flags, policy, segment, offset, length, size) + rest
+    return packed + _CHECK.pack(xxh3_64_intdigest(packed_key + packed) & 0xFFFFFFFF)
 
 
 def move_value(packed_key: bytes, value: bytes, location: Location) -> bytes:

@@ -37,6 +37,7 @@ from store.engine.row import (
     Location,
     Row,
     RowKey,
+    RowValue,
     decode_value,
     encode_value,
     index_key,
@@ -214,14 +215,14 @@ class View:
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
-    def apply(self, packed: bytes, row: Row, location: Location) -> Applied:
-        """Take a durable row into the view, if no newer version and no guard keeps it out.
+    def apply(self, packed: bytes, row: Row, value: RowValue, location: Location) -> Applied:
+        """Take a durable row into the view, if no newer version and no guard keeps it out. `value` is that of the row.
 
         The same version again (a repeated write, a replay) takes effect as if new: the record is then the later one.
         """
         before_value, damaged = self._look(packed)
         before = None if before_value is None else decode_value(packed, before_value)
-        stamp = row.stamp.pack()
+        stamp = value.stamp
         if before is not None and before.stamp > stamp:
             return Applied("", before.stamp, before)
         if self._forgotten and before is None and (forgotten := self._forgotten.get(packed, b"")) >= stamp:
@@ -231,8 +232,7 @@ class View:
             refused = self._guard(row)
             if refused:
                 return Applied(refused, before.stamp if before else b"", before)
-        value = encode_value(packed, row, location)
-        self._entries.put(packed, value)
+        self._entries.put(packed, encode_value(packed, value, location))
         self._space.add(location, location.length)
         if before is not None:
             self._space.add(before.location, -before.location.length)

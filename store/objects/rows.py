@@ -41,6 +41,7 @@ from store.engine.row import (
     is_tombstone,
     key_shard,
     row_name,
+    value_of,
 )
 from store.engine.view import Applied
 from store.objects.ballot import Ballot
@@ -553,7 +554,8 @@ class Rows:
 
 def prepare(row: Row, epoch: int, packed: bytes | None = None) -> RowWrite:
     """A row encoded once for all of its homes, which were chosen by a ring of this epoch."""
-    return RowWrite(row, packed or index_key(row.key), seal(Kind.ROW, encode_meta(row), row.payload), epoch)
+    sealed = seal(Kind.ROW, encode_meta(row), row.payload)
+    return RowWrite(row, packed or index_key(row.key), value_of(row), sealed, epoch)
 
 
 def _stamp_of(row: IndexRow) -> bytes:

@@ -53,7 +53,7 @@ def test_row_meta(written: Row) -> None:
 def test_row_value(written: Row, place: Location, moved: Location) -> None:
     packed = row.index_key(written.key)
     assert len(packed) <= 511
-    value = row.encode_value(packed, written, place)
+    value = row.encode_value(packed, row.value_of(written), place)
     row.verify_value(packed, value)
     long = Flag.LONG_NAME if len(written.key.name) > row.NAME_KEY_BYTES else 0
     here = Flag.DETAIL if 0 < len(written.detail) <= row.DETAIL_BYTES_MAX else 0
@@ -71,7 +71,7 @@ def test_row_value(written: Row, place: Location, moved: Location) -> None:
 @given(rows(), locations, st.data())
 def test_a_flipped_bit_in_a_row_value_is_noticed(written: Row, place: Location, data: st.DataObject) -> None:
     packed = row.index_key(written.key)
-    value = bytearray(row.encode_value(packed, written, place))
+    value = bytearray(row.encode_value(packed, row.value_of(written), place))
     value[data.draw(st.integers(0, len(value) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     with pytest.raises(DamageError):
         row.verify_value(packed, bytes(value))

@@ -15,7 +15,7 @@ from store.core.stamp import Stamp
 from store.engine import usage
 from store.engine.compaction import compact
 from store.engine.device import Device, Options
-from store.engine.row import Flag, Location, Row, index_key
+from store.engine.row import Flag, Location, Row, RowValue, index_key, value_of
 from store.engine.view import UPLOAD
 from tests.engine.devices import TABLE, on_device, row, write
 from tests.simulation.disk import SimMedium
@@ -156,8 +156,8 @@ def test_rows_change_while_they_are_counted_anew(monkeypatch: pytest.MonkeyPatch
     on_device(SimMedium(Random(1)), IndexMedium(), use)
 
 
-def _applied(each: Row) -> tuple[bytes, Row, Location]:
-    return index_key(each.key), each, Location(1, 4096, 8)
+def _applied(each: Row) -> tuple[bytes, Row, RowValue, Location]:
+    return index_key(each.key), each, value_of(each), Location(1, 4096, 8)
 
 
 def test_a_broken_index_takes_the_device_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from store.core.stamp import Stamp
 from store.engine.entries import Entries
 from store.engine.memtable import Memtable
-from store.engine.row import Flag, Location, Row, RowKey, decode_value, index_key
+from store.engine.row import Flag, Location, Row, RowKey, decode_value, index_key, value_of
 from store.engine.space import Space
 from store.engine.view import View
 from store.objects.upload import mark_row
@@ -47,7 +47,7 @@ def _flush(entries: Entries, *, finish: bool) -> None:
 
 def _apply(view: View, name: bytes, number: int, flags: int) -> None:
     row = Row(RowKey(1, TABLE, 0, name), Stamp(number, 1), flags, 0, 1, 0, b"", b"", b"", b"")
-    view.apply(index_key(row.key), row, Location(1, 4096 + number * 64, 64))
+    view.apply(index_key(row.key), row, value_of(row), Location(1, 4096 + number * 64, 64))
 
 
 steps = st.lists(st.tuples(st.sampled_from("rrrrtfu"), names), max_size=30)
@@ -108,7 +108,7 @@ def test_of_the_same_version_twice_the_later_record_counts() -> None:
     row = Row(RowKey(1, TABLE, 0, b"o"), Stamp(1, 1), 0, 0, 1, 0, b"", b"", b"", b"")
     packed = index_key(row.key)
     for location in (Location(1, 4096, 64), Location(2, 8192, 64)):
-        assert view.apply(packed, row, location).stamp == row.stamp.pack()
+        assert view.apply(packed, row, value_of(row), location).stamp == row.stamp.pack()
         found = view.row(packed)
         assert found is not None
         assert found.location == location
@@ -125,9 +125,9 @@ def test_data_are_displaced_by_a_row_that_names_others_or_none() -> None:
         (row._replace(stamp=Stamp(3, 1), data_id=second), [first]),
         (row._replace(stamp=Stamp(4, 1), flags=Flag.TOMBSTONE, data_id=b""), [first, second]),
     ]
-    view.apply(index_key(row.key), row, Location(1, 4096, 64))
+    view.apply(index_key(row.key), row, value_of(row), Location(1, 4096, 64))
     for number, (newer, displaced) in enumerate(later, 1):
-        view.apply(index_key(row.key), newer, Location(1, 4096 + number * 64, 64))
+        view.apply(index_key(row.key), newer, value_of(newer), Location(1, 4096 + number * 64, 64))
         assert [note.data_id for note in view.garbage(b"", 10)] == displaced
 
 
@@ -136,9 +136,9 @@ def test_an_upload_that_was_given_up_is_refused_and_its_mark_stays() -> None:
     view = View(entries, Space(entries), lambda _key, _what: None)
     target, data_id = RowKey(1, TABLE, 0, b"o"), b"d" * 16
     mark = mark_row(target, data_id, Flag.ABORT)
-    view.apply(index_key(mark.key), mark, Location(1, 4096, 64))
+    view.apply(index_key(mark.key), mark, value_of(mark), Location(1, 4096, 64))
     row = Row(target, Stamp(1, 1), Flag.DATA | Flag.GUARD, 0, 1, 0, data_id, b"", b"", b"")
     for number in (1, 2):
-        assert view.apply(index_key(target), row, Location(1, 4096 + number * 64, 64)).refused
+        assert view.apply(index_key(target), row, value_of(row), Location(1, 4096 + number * 64, 64)).refused
         assert view.row(index_key(target)) is None
         assert view.row(index_key(mark.key)) is not None

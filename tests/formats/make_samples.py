@@ -17,7 +17,7 @@ from store.core.stamp import Stamp
 from store.engine import block
 from store.engine.committer import Fence, encode_fence
 from store.engine.record import BULK_ALIGN, LOG_ALIGN, Kind, Sealed, lay_out, seal
-from store.engine.row import Flag, Location, Row, RowKey, encode_meta, encode_value, index_key
+from store.engine.row import Flag, Location, Row, RowKey, encode_meta, encode_value, index_key, value_of
 from store.engine.segment import HEADER_BYTES, SegmentKind, encode_header
 from store.engine.superblock import Superblock, encode_superblock
 from store.objects.model import ObjectHead, Policy
@@ -141,7 +141,7 @@ def _target() -> block.IndexBlock:
 def index_entries() -> list[tuple[bytes, bytes]]:
     _, places = log_segment()
     entries = [
-        (index_key(row.key), encode_value(index_key(row.key), row, place))
+        (index_key(row.key), encode_value(index_key(row.key), value_of(row), place))
         for row, place in zip(rows(), places[1:], strict=True)
     ]
     packed = block.index_key(block.BlockKey(DATA_ID, 1, 4))
