@@ -32,10 +32,13 @@ def fields(service: Service, request: Request, account: Account, usage: Usage) -
         (b"x-put-timestamp", timestamp(account.changed)),
         (b"accept-ranges", b"bytes"),
     ]
-    for index, (objects, size) in usage.policies.items():
+    for index in sorted({*usage.policies, *usage.policy_containers}):
         policy = service.policies.get(index)
         if policy is not None:
             name = policy.name.lower().encode()
+            objects, size = usage.policies.get(index, (0, 0))
+            containers = usage.policy_containers.get(index, 0)
+            found.append((b"x-account-storage-policy-%s-container-count" % name, b"%d" % containers))
             found.append((b"x-account-storage-policy-%s-object-count" % name, b"%d" % objects))
             found.append((b"x-account-storage-policy-%s-bytes-used" % name, b"%d" % size))
     owner = request.asker.owns(request.account)

@@ -10,6 +10,9 @@ from gateway.swift import symlink, version_headers
 from gateway.swift.config import Config
 from gateway.swift.service import Service
 
+API_VERSION = "2.38.0"
+"""The release of Swift whose API this is, as measured by its own functional suite. Stock clients ask for it."""
+
 
 def _version() -> str:
     try:
@@ -24,7 +27,7 @@ def capabilities(service: Service) -> dict[str, Any]:
     limits = service.limits
     return {
         "swift": {
-            "version": _version(),
+            "version": API_VERSION,
             "valid_api_versions": ["v1", "v1.0"],
             "policies": _policies(service),
             "account_autocreate": config.account_autocreate,
@@ -46,6 +49,7 @@ def capabilities(service: Service) -> dict[str, Any]:
             "cors_expose_headers": list(config.cors_exposed),
             "allow_open_expired": config.open_expired,
         },
+        "drystone": {"version": _version()},
         "tempauth": {"account_acls": True},
         "account_quotas": {},
         "container_quotas": {},

@@ -21,8 +21,8 @@ from store.objects.rows import Rows
 
 PAGE_MIN = 32
 PAGE_MAX = 96
-"""Rows of one shard, at each of two replicas: a millisecond, or ten where other threads want the interpreter, which LMDB
-lets go at every step."""
+"""Rows of one shard, at each of two replicas: a millisecond, or ten where other threads want the interpreter, which
+LMDB lets go at every step."""
 FIRST_NAME = b"\x01"
 """Client names begin here: what begins with a zero byte is the store's own."""
 

@@ -45,13 +45,15 @@ class Policy:
 class Usage:
     """What a container, or all containers of an account, hold. Exact once writes settle.
 
-    `policies` maps a policy's index to (objects, bytes); in an account's usage `containers` counts its containers.
+    `policies` maps a policy's index to (objects, bytes). In an account's usage `containers` counts its containers, and
+    `policy_containers` those of each policy by its index.
     """
 
     objects: int = 0
     bytes: int = 0
     containers: int = 0
     policies: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    policy_containers: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ anything is written below it: then a tombstone that was left behind somewhere ha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from types import TracebackType
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType, TracebackType
 from typing import TypeVar
 
 import trio
@@ -90,15 +90,15 @@ class Tables:
 
     async def account_usage(self, account: Account) -> Usage:
         """Sums over all containers: as exact as these, and as slow as they are many."""
-        containers = 0
+        containers: Counter[int] = Counter()
         totals: dict[int, tuple[int, int]] = {}
         query = ListingQuery(limit=1000)
         while True:
             page = await list_table(self._rows, account.id, account.shards, query, 0)
-            for row in page:
+            for number, row in enumerate(page, 1):
                 assert isinstance(row, IndexRow)
-                containers += 1
-                if containers % CONTAINERS_A_TURN == 0:
+                containers[row.policy] += 1
+                if number % CONTAINERS_A_TURN == 0:
                     await trio.lowlevel.checkpoint()
                 table = decode_table(row.summary, Stamp.unpack(row.stamp))
                 for policy, (count, size) in (await self._rows.usage(table.id, table.shards)).items():
@@ -332,12 +332,13 @@ def _container(account: str, name: str, row: Row) -> Container:
     )
 
 
-def _usage(policies: dict[int, tuple[int, int]], containers: int = 0) -> Usage:
+def _usage(policies: Mapping[int, tuple[int, int]], containers: Mapping[int, int] = MappingProxyType({})) -> Usage:
     return Usage(
         sum(count for count, _ in policies.values()),
         sum(size for _, size in policies.values()),
-        containers,
+        sum(containers.values()),
         dict(sorted(policies.items())),
+        dict(sorted(containers.items())),
     )
 
 

@@ -58,8 +58,18 @@ async def test_counts(client: Client) -> None:
     assert answer["x-account-object-count"] == "2"
     assert answer["x-account-bytes-used"] == "10"
     assert answer["x-account-container-count"] == "1"
+    assert answer["x-account-storage-policy-standard-container-count"] == "1"
     assert answer["x-account-storage-policy-standard-object-count"] == "2"
     assert answer["x-account-storage-policy-standard-bytes-used"] == "10"
+
+
+async def test_a_policy_of_empty_containers_is_counted(client: Client) -> None:
+    await client("PUT", "c")
+    await client("PUT", "d")
+    answer = await client("HEAD")
+    assert answer["x-account-storage-policy-standard-container-count"] == "2"
+    assert answer["x-account-storage-policy-standard-object-count"] == "0"
+    assert answer["x-account-storage-policy-standard-bytes-used"] == "0"
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 3_000_000])

@@ -7,6 +7,7 @@ with the real store: not its placement, not its listing.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -173,7 +174,8 @@ class MemoryStore:
             for index, (more_objects, more_bytes) in usage.policies.items():
                 had_objects, had_bytes = policies.get(index, (0, 0))
                 policies[index] = had_objects + more_objects, had_bytes + more_bytes
-        return Usage(objects, size, len(row.containers), policies)
+        containers = Counter(each.container.policy for each in row.containers.values())
+        return Usage(objects, size, len(row.containers), policies, containers)
 
     async def list_containers(self, account: Account, query: ListingQuery) -> list[ContainerEntry | Subdir]:
         row = self._account(account.name)
