@@ -6,6 +6,11 @@ from typing import Any
 
 import pytest
 import trio
+from hypothesis import settings
+
+# The same examples every time, and no test that fails because the machine is busy.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.load_profile("fixed")
 
 
 @pytest.fixture(autouse=True)

@@ -148,6 +148,8 @@ async def test_deleting_a_range(registry: Registry) -> None:
     "operations",
     [
         [Put(b"", b"")],
+        [Put("text", b"")],  # type: ignore[arg-type]
+        [Get("text")],  # type: ignore[arg-type]
         [Put(b"k" * (KEY_BYTES_MAX + 1), b"")],
         [Put(b"k", b"v" * (VALUE_BYTES_MAX + 1))],
         [Put(b"a", b"v" * VALUE_BYTES_MAX), Put(b"b", b"v" * VALUE_BYTES_MAX)],
