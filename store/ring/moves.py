@@ -105,11 +105,9 @@ def _part_crowds(work: Assignment, random: Random) -> None:
             if not work.excess(others, homes[copy], work.best):
                 continue
             device = wanting.draw(others, work.best) if work.surplus(homes[copy]) > 0 else None
-            crowding = work.excess(others, homes[copy], work.most)
-            if device is None and crowding:
+            if device is None and work.excess(others, homes[copy], work.most):
+                # Shares are rounded up, so that where one domain has too many, one beside it has room at every tier.
                 device = _least_bad(work, others)
-                if (work.excess(others, device, work.most) or 0) >= crowding:
-                    continue
             if device is not None:
                 work.put(partition, copy, device)
                 break

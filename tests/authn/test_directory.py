@@ -105,10 +105,16 @@ async def test_roles_are_held_only_among_what_exists(house: House) -> None:
             await house.service.administration.unassign(held)
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 256, "a\nb", "\ud800"])
+@pytest.mark.parametrize("name", ["", "  ", "x" * 256, "a\nb", "\x1f", chr(0xD800), chr(0xDFFF)])
 async def test_names_that_are_none(house: House, name: str) -> None:
-    with pytest.raises(InvalidError):
+    with pytest.raises(InvalidError, match="The name of a user"):
         await house.service.administration.create_user(User("0" * 32, name), PASSWORD)
+
+
+@pytest.mark.parametrize("name", ["x", "x" * 255, "a b", "\u00fc\ud7ff\ue000"])
+async def test_names_that_are_some(house: House, name: str) -> None:
+    made = await house.service.administration.create_user(User("0" * 32, name), PASSWORD)
+    assert made.name == name
 
 
 async def test_the_history_may_be_gone_when_the_watch_comes_to_it(nursery: trio.Nursery) -> None:

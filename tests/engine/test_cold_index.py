@@ -14,16 +14,20 @@ import trio
 from trio.testing import MockClock
 
 from store.core.errors import BusyError
+from store.core.stamp import Stamp
 from store.engine.device import Device, Options, open_device
 from store.engine.lookups import ANSWER_SECONDS, LOOK_SECONDS
 from store.engine.page_cache import lies_in_memory
 from store.engine.row import Flag, index_key
+from store.engine.view import UPLOAD
 from tests.engine.devices import CLUSTER, TABLE, disk_of, on_device, row, write
 from tests.replicator.clusters import HEAD, key_of, machine_of, opened
 from tests.simulation.disk import SimMedium
 from tests.simulation.worker import Gate, SimWorker
 from tests.simulation.world import run
 from tests.twins.index import Entries, IndexMedium, SimIndex
+
+OTHER = b"o" * 16
 
 
 class ColdIndex(SimIndex):
@@ -75,9 +79,15 @@ def test_the_loop_reads_nothing_that_no_worker_has_read(monkeypatch: pytest.Monk
         assert await device.find_stamp(packed) is not None
         assert len(await device.list_rows(1, TABLE, 0, b"", None, 10)) == 10
         assert len(await device.list_rows(1, TABLE, 0, b"", None, 10, reverse=True)) == 10
-        assert len((await device.walk_rows(b"", 50))[0]) == 20
+        assert len((await device.walk_rows(b"", 50))[0]) == 22
         assert await device.usage(1, TABLE, 0) == {0: (19, 19)}
+        assert len((await device.walk_keys(b"", 50))[0]) == 22
         assert len(await device.tombstones(b"", 10)) == 1
+        assert len(await device.uploads(b"", 10)) == 1
+        assert len(await device.expired(100, 10)) == 1
+        assert len(await device.garbage(b"", 10)) == 1
+        assert await device.hinted() == [7]
+        assert len(await device.hints(7, b"", 10)) == 1
         assert await write(device, row(b"5", 3, b"newer"), row(b"new", 1, b"d", Flag.GUARD)) == [None, None]
         assert index.cold_reads == []
 
@@ -86,6 +96,14 @@ def test_the_loop_reads_nothing_that_no_worker_has_read(monkeypatch: pytest.Monk
         device = await open_device(1, CLUSTER, disk_of(medium), lambda: SimIndex(entries), options)
         await write(device, *(row(b"%d" % number, 1, b"d") for number in range(19)))
         await write(device, row(b"gone", 2, flags=Flag.TOMBSTONE))
+        apart = row(b"mark", 1)
+        await write(device, apart._replace(key=apart.key._replace(table=OTHER, name=UPLOAD + b"u" * 16)))
+        with_data = apart._replace(
+            key=apart.key._replace(table=OTHER), flags=Flag.DATA | Flag.EXPIRES, data_id=b"d" * 16
+        )
+        await write(device, with_data._replace(expires=99))
+        await write(device, with_data._replace(stamp=Stamp(2, 1), expires=98, data_id=b"e" * 16))
+        device.note_hint(7, packed, 1)
         await device.close()
         index = ColdIndex(entries)
         await use(await open_device(1, CLUSTER, disk_of(medium), lambda: index, options), index)
@@ -200,6 +218,16 @@ def test_what_is_missing_of_a_file_is_read_in(tmp_path: Path) -> None:
     assert lies_in_memory(str(path))
     (tmp_path / "empty").touch()
     assert lies_in_memory(str(tmp_path / "empty"))
+
+
+def test_a_little_that_is_missing_is_read_in_wherever_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.engine.page_cache.FILL_BYTES_MAX", 512 * mmap.PAGESIZE)
+    path = tmp_path / "file"
+    path.write_bytes(os.urandom(2048 * mmap.PAGESIZE))
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 1536 * mmap.PAGESIZE, 0, os.POSIX_FADV_DONTNEED)
+    assert lies_in_memory(str(path))
 
 
 def test_a_large_file_that_is_missing_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

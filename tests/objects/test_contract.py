@@ -366,11 +366,18 @@ async def test_listing_folds_at_the_delimiter(
     assert await names(store, container, ListingQuery(2, delimiter="/", marker="b/")) == ["c/", "é/"]
 
 
+@pytest.mark.parametrize("large", [False, True])
 async def test_an_object_is_gone_from_its_very_second(
-    autojump_clock: MockClock, store: ObjectStore, container: Container
+    autojump_clock: MockClock, store: ObjectStore, container: Container, large: bool
 ) -> None:
     end = int(now()) + 100
-    await store.put(container, "o", b"data", ObjectHead("t", expires_at=end))
+    head = ObjectHead("t", expires_at=end)
+    if large:
+        async with store.upload(container, "o") as upload:
+            await upload.write(bytes(INLINE_BYTES_MAX + 1))
+            await upload.commit(head)
+    else:
+        await store.put(container, "o", b"data", head)
     await trio.sleep(end - now() - 0.25)
     assert (await store.head(container, "o")).head.expires_at == end
     assert await names(store, container) == ["o"]
