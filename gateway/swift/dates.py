@@ -47,5 +47,10 @@ def timestamp(stamp: Stamp) -> bytes:
 
 def iso(stamp: Stamp) -> str:
     """`last_modified` in listings; as fine as `X-Timestamp`."""
-    at = _EPOCH + timedelta(microseconds=stamp.time_us // 10 * 10)
-    return at.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    seconds, micros = divmod(stamp.time_us, 1_000_000)
+    return f"{_iso_second(seconds)}.{micros // 10 * 10:06}"
+
+
+@lru_cache(maxsize=4096)
+def _iso_second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")

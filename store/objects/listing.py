@@ -1,16 +1,14 @@
-"""Listings: a merge of ordered range reads of a table's shards, folded at the delimiter, a page at a time.
+"""Listings: ordered range reads of a table's shards, merged, and folded at the delimiter, a page at a time.
 
 Nothing is copied and nothing lags: the rows are the listing. A table is never loaded whole: each shard is read a page
-ahead, and behind a folded name the cursors jump over everything that it covers. Between two pages others have their
-turn: a page bounds what is looked at, not what is found, so neither a listing of thousands nor a container full of
-tombstones holds the loop.
+ahead, and what all shards have read up to is sorted at once; behind a folded name the cursors jump over everything that
+it covers. Between two pages others have their turn: a page bounds what is looked at, not what is found, so neither a
+listing of thousands nor a container full of tombstones holds the loop.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from bisect import bisect_right
 from typing import NamedTuple
 
 import trio
@@ -34,7 +32,7 @@ class Folded(NamedTuple):
 
 
 class _Cursor:
-    """One shard, read in order."""
+    """One shard, read in order, a page ahead."""
 
     def __init__(self, rows: Rows, table: bytes, shard: int, low: bytes, high: bytes | None, page: int, reverse: bool):
         self._rows = rows
@@ -45,36 +43,43 @@ class _Cursor:
         self._page = page
         self._reverse = reverse
         self._ready: list[IndexRow] = []
+        self.end: bytes | None = None
+        """The last name that was looked at, where there may be more behind it."""
         self._more = True
 
-    async def head(self) -> IndexRow | None:
-        """The next row, or None at the end."""
+    async def fill(self) -> None:
+        """Read on until there is a row, or no more."""
         while not self._ready and self._more:
             await trio.lowlevel.checkpoint()
-            rows, last = await self._rows.list_shard(
+            self._ready, self.end = await self._rows.list_shard(
                 self._table, self._shard, self._low, self._high, self._page, reverse=self._reverse
             )
             self._page = min(2 * self._page, PAGE_MAX)  # tombstones may be all that there is
-            self._ready = rows[::-1]
-            self._more = last is not None
-            if last is not None and self._reverse:
-                self._high = last
-            elif last is not None:
-                self._low = last + b"\0"
-        return self._ready[-1] if self._ready else None
+            self._more = self.end is not None
+            if self.end is not None and self._reverse:
+                self._high = self.end
+            elif self.end is not None:
+                self._low = self.end + b"\0"
 
-    def pop(self) -> None:
-        self._ready.pop()
+    def take(self, bound: bytes | None) -> list[IndexRow]:
+        """The rows up to a name, that one with them; all, where there is none."""
+        ready = self._ready
+        if bound is None:
+            at = len(ready)
+        elif self._reverse:
+            at = bisect_right(ready, -1, key=lambda row: -1 if row.name >= bound else 1)
+        else:
+            at = bisect_right(ready, bound, key=_name)
+        self._ready = ready[at:]
+        return ready[:at] if at < len(ready) else ready
 
     def jump(self, bound: bytes) -> None:
         """Go on behind everything up to `bound` (exclusive in the direction of travel)."""
         if self._reverse:
-            while self._ready and self._ready[-1].name >= bound:
-                self._ready.pop()
+            self._ready = [row for row in self._ready if row.name < bound]
             self._high = bound if self._high is None else min(self._high, bound)
         else:
-            while self._ready and self._ready[-1].name < bound:
-                self._ready.pop()
+            self._ready = [row for row in self._ready if row.name >= bound]
             self._low = max(self._low, bound)
 
 
@@ -82,75 +87,67 @@ async def list_table(
     rows: Rows, table: bytes, shards: int, query: ListingQuery, now_seconds: int
 ) -> list[IndexRow | Folded]:
     """One page of a table. Rows that have expired are left out."""
-    found: list[IndexRow | Folded] = []
-    async with aclosing(_walk(rows, table, shards, query, now_seconds)) as entries:
-        async for entry in entries:
-            found.append(entry)
-            if len(found) >= query.limit:
-                break
-    return found
-
-
-async def _walk(
-    rows: Rows, table: bytes, shards: int, query: ListingQuery, now_seconds: int
-) -> AsyncGenerator[IndexRow | Folded, None]:
-    if query.limit <= 0:
-        return
     bounds = _bounds(query)
-    if bounds is None:
-        return
-    low, high = bounds
+    if query.limit <= 0 or bounds is None:
+        return []
     page = max(PAGE_MIN, min(PAGE_MAX, query.limit // shards + query.limit // (4 * shards) + 8))
-    cursors = [_Cursor(rows, table, shard, low, high, page, query.reverse) for shard in range(shards)]
-    heap = await _heads(cursors, None, query.reverse)
-    prefix, delimiter = query.prefix.encode(), query.delimiter.encode()
-    shown_before = (query.end_marker if query.reverse else query.marker).encode()
-    while heap:
-        cursor = cursors[heap[0][1]]
-        row = await cursor.head()
-        assert row is not None
-        at = row.name.find(delimiter, len(prefix)) if delimiter else -1
-        if at >= 0:
-            folded = row.name[: at + len(delimiter)]
-            if folded != shown_before:
-                yield Folded(folded)
-            bound = folded if query.reverse else _behind(folded)
-            heap = await _heads(cursors, bound, query.reverse)
-            continue
-        if not row.expires or row.expires > now_seconds:
-            yield row
-        cursor.pop()
-        head = await cursor.head()
-        if head is None:
-            heapq.heappop(heap)
-        else:
-            heapq.heapreplace(heap, (_Order(head.name, query.reverse), heap[0][1]))
+    cursors = [_Cursor(rows, table, shard, *bounds, page, query.reverse) for shard in range(shards)]
+    fold = _Fold(query)
+    found: list[IndexRow | Folded] = []
+    while len(found) < query.limit:
+        for cursor in cursors:
+            await cursor.fill()
+        # Beyond the nearest end of what was read a shard may have names that are still to come.
+        ends = [cursor.end for cursor in cursors if cursor.end is not None]
+        bound = (max(ends) if query.reverse else min(ends)) if ends else None
+        merged = [row for cursor in cursors for row in cursor.take(bound)]
+        merged.sort(key=_name, reverse=query.reverse)
+        if not fold.delimiter:
+            found += [row for row in merged if not row.expires or row.expires > now_seconds]
+        elif fold.add(merged, found, now_seconds):
+            for cursor in cursors:
+                cursor.jump(fold.behind)
+        if bound is None:
+            break
+    return found[: query.limit]
 
 
-async def _heads(cursors: list[_Cursor], bound: bytes | None, reverse: bool) -> list[tuple[_Order, int]]:
-    """A heap of what the cursors stand on, once they have jumped to `bound`."""
-    heap = []
-    for number, cursor in enumerate(cursors):
-        if bound is not None:
-            cursor.jump(bound)
-        head = await cursor.head()
-        if head is not None:
-            heap.append((_Order(head.name, reverse), number))
-    heapq.heapify(heap)
-    return heap
+class _Fold:
+    """Folds names at the delimiter."""
+
+    def __init__(self, query: ListingQuery) -> None:
+        self.delimiter = query.delimiter.encode()
+        self._from = len(query.prefix.encode())
+        self._reverse = query.reverse
+        self._limit = query.limit
+        self._shown = (query.end_marker if query.reverse else query.marker).encode()
+        self.behind = b""
+        """Where all that the last folded name covers ends (exclusive in the direction of travel)."""
+
+    def add(self, rows: list[IndexRow], found: list[IndexRow | Folded], now_seconds: int) -> bool:
+        """Add rows, in order, up to the limit; whether any was folded. One that has expired is folded too."""
+        folds = False
+        for row in rows:
+            name = row.name
+            if self.behind and (name >= self.behind if self._reverse else name < self.behind):
+                continue
+            at = name.find(self.delimiter, self._from)
+            if at >= 0:
+                folded = name[: at + len(self.delimiter)]
+                self.behind = folded if self._reverse else _behind(folded)
+                folds = True
+                if folded == self._shown:
+                    continue
+                found.append(Folded(folded))
+            elif not row.expires or row.expires > now_seconds:
+                found.append(row)
+            if len(found) >= self._limit:
+                break
+        return folds
 
 
-class _Order:
-    """Orders names in the direction of travel."""
-
-    __slots__ = ("name", "reverse")
-
-    def __init__(self, name: bytes, reverse: bool) -> None:
-        self.name = name
-        self.reverse = reverse
-
-    def __lt__(self, other: _Order) -> bool:
-        return self.name > other.name if self.reverse else self.name < other.name
+def _name(row: IndexRow) -> bytes:
+    return row.name
 
 
 def _bounds(query: ListingQuery) -> tuple[bytes, bytes | None] | None:
