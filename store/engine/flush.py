@@ -139,14 +139,17 @@ class Flusher:
         self._entries.mark(b"next", (self._segments.next_id,))
         self._view.note_usage()
         self._space.note(self._segments.kinds)
+        releasing = self._view.take_releasing()
         frozen = self._entries.freeze()
         try:
             await run_in(self._worker, lambda: self._entries.write(frozen))
         except BaseException:
             self._entries.unflushed()
+            self._view.released(releasing, durably=False)
             raise
         else:
             self._entries.flushed()
+            self._view.released(releasing, durably=True)
             self.flushes += 1
         finally:
             self.written.set()

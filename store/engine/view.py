@@ -85,6 +85,8 @@ class View:
         self._space = space
         self._on_damage = on_damage
         self._forgotten: dict[bytes, bytes] = {}
+        self._releasing: dict[bytes, bytes] = {}
+        """Those of them that are to be released as soon as the index says so."""
         self._usage = Usage(entries, on_damage)
         self.recount = self._usage.recount
         self.note_usage = self._usage.note
@@ -345,10 +347,25 @@ class View:
         return self._forgotten.get(packed)
 
     def release(self, packed: bytes, stamp: bytes) -> None:
-        """Every replica has forgotten this tombstone for good."""
+        """Every replica has forgotten this tombstone for good. What is older is kept out until that is durable: a
+        replay by an index that has the stamp still would leave out what had been taken meanwhile."""
         if self._forgotten.get(packed) == stamp:
-            del self._forgotten[packed]
+            self._releasing[packed] = stamp
             self._entries.put(b"f" + packed, None)
+
+    def take_releasing(self) -> dict[bytes, bytes]:
+        """What the index is about to say that it is released."""
+        taken, self._releasing = self._releasing, {}
+        return taken
+
+    def released(self, taken: dict[bytes, bytes], *, durably: bool) -> None:
+        """The index says so now; or it could not be written."""
+        if not durably:
+            self._releasing = taken | self._releasing
+            return
+        for packed, stamp in taken.items():
+            if self._forgotten.get(packed) == stamp:
+                del self._forgotten[packed]
 
     def doubt(self, packed: bytes) -> None:
         """Note that a row was found in the log behind the index, so that its other homes are asked."""

@@ -28,6 +28,7 @@ class Ballot:
         self._homes: tuple[int, ...] = ()
         self._applied: dict[int, Applied] = {}
         self._failures: dict[int, BaseException] = {}
+        self._newer: list[int] = []
         self._open = 0
         self._task: trio.lowlevel.Task | None = None
         self.begun = False
@@ -70,11 +71,14 @@ class Ballot:
         return tuple(self._applied)
 
     def lacking(self) -> tuple[int, ...]:
-        """The homes that should have this version, since others do, and have it not."""
-        if not self._failures or not self._applied:
+        """The homes that should have this version, or a newer one, since others do, and may have it not: also those
+        that name a newer one, which may be a tombstone that they have forgotten, as others have for longer."""
+        if not self._applied or not (self._failures or self._newer):
             return ()
+        newer = self._newer if len(self._newer) < len(self._applied) else []
         failures = self._failures.items()
-        return tuple(home for home, error in failures if home in self._homes and not isinstance(error, ConflictError))
+        failed = (home for home, error in failures if home in self._homes and not isinstance(error, ConflictError))
+        return (*failed, *newer)
 
     def late(self) -> tuple[int, ...]:
         """The homes that have not answered a write which others have."""
@@ -100,6 +104,8 @@ class Ballot:
             self._failures[home] = error or ConflictError(reason)
         else:
             self._applied[home] = applied
+            if applied.stamp != self._write.value.stamp:
+                self._newer.append(home)
         self._one_less()
 
     def _one_less(self) -> None:

@@ -78,6 +78,7 @@ class Reconciler:
             return await self._known_elsewhere(device, key, packed, stamp)
 
         await self._release_retired(device)
+        await device.flush()  # only then does it take what is older
         await self._exchange.forget_strangers(device)
         lost = await self._exchange.lose(device, kept_here, known)
         taken = await self._exchange.take(device, kept_here)

@@ -192,6 +192,30 @@ def test_compaction_gives_space_back_and_keeps_what_lives(medium: SimMedium, ind
     assert on_device(medium, index, _names, SMALL) == [b"again", b"kept"]
 
 
+@pytest.mark.parametrize("flushed", [False, True])
+def test_what_is_taken_after_a_release_outlives_a_crash(medium: SimMedium, index: IndexMedium, flushed: bool) -> None:
+    """It is older than the tombstone that was released, and the index may know of that still."""
+    tombstone, older = row(b"a", 9, flags=Flag.TOMBSTONE), row(b"a", 5)
+    packed = index_key(older.key)
+
+    async def use(device: Device) -> bool:
+        await write(device, tombstone)
+        device.retire_tombstone(packed, tombstone.stamp.pack())
+        await device.flush()
+        device.release_tombstone(packed, tombstone.stamp.pack())
+        if flushed:
+            await device.flush()
+        await write(device, older)
+        return await device.find_row(packed) is not None
+
+    async def again(device: Device) -> bool:
+        return await device.find_row(packed) is not None
+
+    taken = on_device(medium, index, use)
+    assert taken == flushed
+    assert on_device(medium, index, again) == taken
+
+
 def test_an_unreadable_range_is_damage_of_one_row(medium: SimMedium, index: IndexMedium) -> None:
     async def use(device: Device) -> None:
         await write(device, row(b"a", 1, b"x" * 3000), row(b"b", 2, b"x" * 3000))

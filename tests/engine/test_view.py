@@ -97,6 +97,10 @@ def test_nothing_as_old_comes_in_the_place_of_a_forgotten_tombstone_until_it_is_
             _apply(kept, b"o", number, 0)
             assert kept.row(packed) is None
     view.release(packed, stamp)
+    view.released(view.take_releasing(), durably=False)
+    _apply(view, b"o", 4, 0)
+    assert view.row(packed) is None
+    view.released(view.take_releasing(), durably=True)
     _apply(view, b"o", 4, 0)
     assert view.row(packed) is not None
 

@@ -215,7 +215,7 @@ class Client:
         floor, gone = history.floor, history.may_be_gone
         row = await self._device.find_row(packed)
         if row is None:
-            if not gone:
+            if not (gone or history.may_be_gone):  # it may have gone while we waited
                 raise WrongError(f"row {packed.hex()} is not there, with {floor.hex()} acknowledged")
             return
         whole = await self._device.load_row(packed, row, payload=True)
