@@ -89,6 +89,19 @@ def test_any_two_quorums_meet_and_no_smaller_count_would_do() -> None:
         assert not all(one & other for one in smaller for other in smaller)
 
 
+@pytest.mark.parametrize("ahead", [0, 1, 3])
+async def test_who_names_a_newer_version_than_the_others_took_may_lack_this_one(ahead: int) -> None:
+    """It may have forgotten a tombstone that the others have released; where all name one, nobody has taken this."""
+    homes = {number: Home() for number in range(3)}
+    vote = Vote(homes, [tuple(homes)])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(vote.run)
+        await wait_all_tasks_blocked()
+        for number, home in homes.items():
+            home.answer(TAKEN._replace(stamp=Stamp(9, 1).pack()) if number < ahead else TAKEN)
+    assert vote.lacking == ((0,) if ahead == 1 else ())
+
+
 @pytest.mark.parametrize("width", range(1, 7))
 @pytest.mark.parametrize("failing", [False, True])
 async def test_a_write_counts_with_the_answer_that_makes_a_quorum(width: int, failing: bool) -> None:
