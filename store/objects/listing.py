@@ -103,7 +103,7 @@ async def list_table(
         merged = [row for cursor in cursors for row in cursor.take(bound)]
         merged.sort(key=_name, reverse=query.reverse)
         if not fold.delimiter:
-            found += [row for row in merged if not row.expires or row.expires > now_seconds]
+            found += [row for row in merged if not row.expires or _is_shown(row, now_seconds)]
         elif fold.add(merged, found, now_seconds):
             for cursor in cursors:
                 cursor.jump(fold.behind)
@@ -139,11 +139,15 @@ class _Fold:
                 if folded == self._shown:
                     continue
                 found.append(Folded(folded))
-            elif not row.expires or row.expires > now_seconds:
+            elif _is_shown(row, now_seconds):
                 found.append(row)
             if len(found) >= self._limit:
                 break
         return folds
+
+
+def _is_shown(row: IndexRow, now_seconds: int) -> bool:
+    return not row.expires or row.expires > now_seconds
 
 
 def _name(row: IndexRow) -> bytes:
