@@ -103,7 +103,7 @@ async def list_table(
         merged = [row for cursor in cursors for row in cursor.take(bound)]
         merged.sort(key=_name, reverse=query.reverse)
         if not fold.delimiter:
-            found += [row for row in merged if not row.expires or _is_shown(row, now_seconds)]
+            found += [row for row in merged if _is_shown(row, now_seconds)]
         elif fold.add(merged, found, now_seconds):
             for cursor in cursors:
                 cursor.jump(fold.behind)
