@@ -10,6 +10,7 @@ import trio
 
 from store.core.errors import CallerError, DrystoneError, NotFoundError, PreconditionError
 from store.objects.model import ALWAYS, Condition, Container, ListingQuery, ObjectHead, Policy
+from store.objects.rows import Rows
 from store.objects.store import OpenRow
 from tests.simulation.engine_checks import WrongError
 from tests.simulation.house import House, Machine, open_house
@@ -164,6 +165,9 @@ class ObjectsRun:
         if self.supply.dead:
             raise PowerLoss
 
+    def acknowledged(self, rows: Rows) -> None:
+        """A client was just told that what it wrote is durable."""
+
     def does(self, client: Client) -> list[Callable[[], Awaitable[None]]]:
         """What clients do, as often as it stands here."""
         does = [client.put] * 5 + [client.upload] * 4 + [client.read] * 4 + [client.delete] * 3 + [client.update] * 2
@@ -223,6 +227,7 @@ class Client:
                 raise
             self._run.look_alive()
             register.did(value)
+            self._run.acknowledged(self._store.rows)
 
     async def put_if(self) -> None:
         await self.put(Condition(none_match=frozenset("*")))
@@ -237,6 +242,7 @@ class Client:
                 await upload.commit(self._head(value))
                 self._run.look_alive()
                 register.did(value)
+                self._run.acknowledged(self._store.rows)
 
     async def copy(self) -> None:
         """Another object with the same data: shared with the source, or written anew."""
@@ -258,6 +264,7 @@ class Client:
                 source.read(allowed)
             self._run.look_alive()
             register.did(value)
+            self._run.acknowledged(self._store.rows)
 
     async def _take(self, container: Container, name: str, opened: OpenRow, value: Value) -> None:
         async with self._store.upload(container, name) as upload:
@@ -268,7 +275,7 @@ class Client:
             await upload.commit(self._head(value))
 
     def _size(self) -> int:
-        return self._random.choice([1, INLINE_BYTES + 1, BLOCK_BYTES - 1, BLOCK_BYTES, 3 * BLOCK_BYTES + 7])
+        return self._random.choice([1, INLINE_BYTES + 1, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES + 7])
 
     async def _send(self, upload: object, value: Value) -> None:
         data = value.data()
@@ -315,6 +322,7 @@ class Client:
             self._run.look_alive()
             judge_mark(name, register, info.head.headers["mark"])
             register.did(None)
+            self._run.acknowledged(self._store.rows)
 
     async def update(self) -> None:
         container, name, register = self._pick()
@@ -334,6 +342,7 @@ class Client:
             await self._store.update(container, name, edit)
             self._run.look_alive()
             register.did(begun[-1])
+            self._run.acknowledged(self._store.rows)
 
     async def list(self) -> None:
         container = self._random.choice(self._containers)

@@ -110,16 +110,21 @@ async def slow(trouble: Trouble) -> None:
         gate.shut = True
         try:
             await trio.sleep(trouble.random.choice([0.05, 0.3, 2]))
+            if trouble.random.random() < 0.05:
+                trouble.crash()
         finally:
             gate.open()
         await trio.sleep(trouble.random.random() / 5)
 
 
 async def hangs(trouble: Trouble) -> None:
-    """It answers nothing for long, and then everything."""
+    """It answers nothing for long, and then everything, if the power does not go before."""
     gate = trouble.gate
     gate.shut = True
     try:
+        if trouble.random.random() < 0.4:
+            await trio.sleep(trouble.random.choice([0.3, 2, 5]))
+            trouble.crash()
         await trio.sleep(trouble.random.choice([6, 30, 90]))
     finally:
         gate.open()

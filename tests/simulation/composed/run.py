@@ -11,6 +11,7 @@ import trio
 
 from store.core.errors import CallerError, ConflictError, DrystoneError
 from store.objects.model import Container, Policy
+from store.objects.rows import Rows
 from tests.simulation.composed.containers import ContainerClient, ContainerModel
 from tests.simulation.composed.faults import FAULTS
 from tests.simulation.composed.layouts import CHANGES, Choice
@@ -30,7 +31,16 @@ QUIET_S = 125.0
 
 ENTERED: Counter[str] = Counter()
 """How often each kind of event was entered, in this process."""
-OTHER_EVENTS = ["layout: overtaken", "clock: jump", "life", "crash", "power loss", "device left"]
+OTHER_EVENTS = [
+    "layout: overtaken",
+    "clock: jump",
+    "life",
+    "crash",
+    "crash: right after an acknowledgement",
+    "crash: with a disk lost",
+    "power loss",
+    "device left",
+]
 """Beside faults and changes of the layout."""
 
 
@@ -50,6 +60,8 @@ class ComposedRun(ObjectsRun):
         self.expiring = 0.0 if self.clocks else 0.15
         self.overtaking = random.random() < 0.3
         """Whether a change may be published before the one before is done."""
+        self.hasty = random.choice([0.0, 0.0, 0.03, 0.2])
+        """How often a life that is to end in a crash ends right after something was acknowledged."""
         self.kinds = [*_some(random, [name for name in KINDS if name != "put"]), "put"]
         self.boxes = [ContainerModel(f"box {number}") for number in range(2)] if random.random() < 0.6 else []
         self.harmed: int | None = None
@@ -57,12 +69,16 @@ class ComposedRun(ObjectsRun):
         self.active: Counter[str] = Counter()
         """Faults at work."""
         self.damaged = False
-        """Whether anything was damaged in this life that only a scrub finds."""
+        """Whether anything was damaged that only a scrub finds, since the last rest."""
+        self.late = False
+        """Whether the last crash was right after an acknowledgement of data that some device may not have yet."""
 
     def explore(self) -> str:
         with small_limits(), mock.patch.object(LEAKS, "allowed", "flipped" in self.faults):
             for _ in range(self.random.randint(0, 3)):
                 self._live(self.random.randint(100, self.random.choice([800, 3000])), self.random.randint(5, 40))
+                if self.random.random() < 0.3:
+                    self._live(None, 0)  # nobody writes anew what a crash left behind
             self._live(None, self.random.randint(10, 40))
             self._live(None, 0)
         return self.digest.value()
@@ -78,7 +94,6 @@ class ComposedRun(ObjectsRun):
     async def _life(self, steps: int, last: bool) -> None:
         clock = SimClock(self.random.choice(SKEWS_US) if self.clocks else 0)
         self.active.clear()
-        self.damaged = False
         async with open_house(self.machine, self.supply, clock) as house:
             containers = await self._retried(lambda: self._containers(house))
             async with trio.open_nursery() as nursery:
@@ -224,7 +239,7 @@ class ComposedRun(ObjectsRun):
                 await house.bring_back(number)
         await trio.sleep(QUIET_S)
         self.look_alive()
-        if self.damaged or self.harmed is not None:
+        if self.damaged:
             await house.settle()
         for _ in range(60):
             if len(house.store.rows.ring.live) == 1 and all(device.trusted for device in house.devices.values()):
@@ -236,6 +251,7 @@ class ComposedRun(ObjectsRun):
         if len(house.store.rows.ring.live) > 1:
             raise WrongError(f"a change of the layout is not done: {house.store.rows.ring.progress}")
         self.harmed = None
+        self.damaged = False
         self.active.clear()
 
     async def _check_all(self, house: House, containers: list[Container]) -> None:
@@ -284,17 +300,40 @@ class ComposedRun(ObjectsRun):
         for register in self.model.values():
             register.readers.clear()
         ENTERED["life"] += 1
+        crashed = self.late = False
         try:
             run(lambda: self._life(steps, cut_at is None), self.random, self.time)
         except BaseException:
             if not self.supply.dead:
                 raise
+            crashed = True
             ENTERED["crash"] += 1
         self.supply.cut()
-        if self.random.random() < 0.7:
+        if self.late or self.random.random() < 0.7:
             ENTERED["power loss"] += 1
             self.digest.add("power loss")
             self.machine.lose_power()
+        if crashed and self.harmed is None and self.random.random() < (0.9 if self.late else 0.4):
+            self._lose_a_disk()
+
+    def acknowledged(self, rows: Rows) -> None:
+        """What was acknowledged must be there, whatever happens next: the worst, and sooner where some device has not
+        yet said that it has its data."""
+        late = any(devices for _, _, devices in rows._data_late)
+        chance = 0.7 if late else self.hasty
+        if self.supply.cut_at is not None and self.random.random() < chance:
+            self.late = late
+            ENTERED["crash: right after an acknowledgement"] += 1
+            self.supply.cut()
+            self.look_alive()
+
+    def _lose_a_disk(self) -> None:
+        """One disk does not survive the crash; an empty one takes its place."""
+        number = self.random.choice(sorted(self.machine.ring.newest.devices))
+        ENTERED["crash: with a disk lost"] += 1
+        self.digest.add(f"lost {number}")
+        self.machine.wipe(number)
+        self.harmed = number
 
 
 KINDS: dict[str, list[str]] = {

@@ -11,6 +11,7 @@ from store.engine.device import Device
 from tests.simulation.disk import SimDisk, SimMedium
 from tests.simulation.house import House, Machine
 from tests.simulation.object_checks import lacking
+from tests.simulation.supply import PowerLoss
 from tests.simulation.worker import Gate
 from tests.twins.index import IndexMedium
 
@@ -54,6 +55,13 @@ class Trouble:
 
     def take_away(self) -> None:
         self.house.take_away(self.number)
+
+    def crash(self) -> None:
+        """The power goes, in a life that is to end so."""
+        supply = self.house.supply
+        if supply.cut_at is not None:
+            supply.cut()
+            raise PowerLoss
 
     async def bring_back(self) -> None:
         """Unless the ring has given it up meanwhile."""
