@@ -39,7 +39,11 @@ async def check_device(device: Device) -> Report:
         if counted != kept:
             report.problems.append(f"segment {segment:016x}: {counted} bytes live, {kept} noted")
     for prefix, counts in usage.items():
-        noted = device.view.usage(int.from_bytes(prefix[1:5]), prefix[5:21], int.from_bytes(prefix[21:23]))
+        try:
+            noted = device.view.usage(int.from_bytes(prefix[1:5]), prefix[5:21], int.from_bytes(prefix[21:23]))
+        except DamageError as error:
+            report.problems.append(f"shard {prefix.hex()}: {error}")
+            continue
         if {policy: tuple(entry) for policy, entry in counts.items()} != noted:
             report.problems.append(f"shard {prefix.hex()}: counted {counts}, noted {noted}")
     return report

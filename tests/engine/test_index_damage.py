@@ -13,6 +13,7 @@ import trio
 from store.core.errors import DamageError, DeviceError
 from store.core.stamp import Stamp
 from store.engine import usage
+from store.engine.check import check_device
 from store.engine.compaction import compact
 from store.engine.device import Device, Options
 from store.engine.row import Flag, Location, Row, RowValue, index_key, value_of
@@ -123,6 +124,28 @@ def test_a_damaged_count_is_made_anew() -> None:
     async def prepare(device: Device) -> None:
         await write(device, row(b"a", 1, b"old"))
         await device.flush()
+
+    medium = SimMedium(Random(1))
+    on_device(medium, index, prepare)
+    for key in index.entries:
+        if key.startswith(b"c"):
+            index.entries[key] = b"\xc1"
+    on_device(medium, index, use)
+
+
+def test_a_check_says_which_count_is_damaged() -> None:
+    """It is no reason to check nothing more; once made anew, the count is right."""
+    index = IndexMedium()
+
+    async def prepare(device: Device) -> None:
+        await write(device, row(b"a", 1, b"old"))
+        await device.flush()
+
+    async def use(device: Device) -> None:
+        report = await check_device(device)
+        assert report.rows == 1
+        assert ["counted anew" in problem for problem in report.problems] == [True]
+        assert (await check_device(device)).problems == []
 
     medium = SimMedium(Random(1))
     on_device(medium, index, prepare)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 import trio
 
+from store.core.errors import DamageError
+from store.engine.block import IndexBlock, decode_value
 from tests.simulation.composed.trouble import Trouble
 
 
@@ -38,20 +41,49 @@ async def dead(trouble: Trouble) -> None:
 
 
 async def flipped(trouble: Trouble) -> None:
-    """Bits of its records change, and of entries of its index."""
+    """Bits of its records change, and of entries of its index, for a while."""
+    for _ in range(trouble.random.choice([1, 3, 10])):
+        _flip_anywhere(trouble)
+        _flip_blocks(trouble)
+        _flip_entries(trouble)
+        await trio.sleep(trouble.random.random())
+
+
+def _flip_anywhere(trouble: Trouble) -> None:
     medium, random = trouble.medium, trouble.random
     for name in medium.files(".log") + medium.files(".bulk"):
         used = len(medium.names[name].now.rstrip(b"\0"))
         for _ in range(random.randint(0, 4)):
             if used > 4096:
                 medium.flip(name, random.randrange(4096, used), 1 << random.randrange(8))
-    entries = trouble.index.entries
+
+
+def _flip_blocks(trouble: Trouble) -> None:
+    """What is in use, wherever it lies."""
+    medium, random, segments = trouble.medium, trouble.random, trouble.device.segments
+    blocks = _blocks(trouble)
+    for block in random.sample(blocks, random.randint(0, min(len(blocks), 2))):
+        at = block.location.offset + block.payload_at + random.randrange(block.payload_bytes)
+        medium.flip(segments.path(block.location.segment), at, 1 << random.randrange(8))
+
+
+def _blocks(trouble: Trouble) -> list[IndexBlock]:
+    """All that the index knows and that were not damaged in it before."""
+    found = []
+    for packed, value in trouble.index.entries.items():
+        if packed[:1] == b"d":
+            with suppress(DamageError):
+                found.append(decode_value(packed, value))
+    return [block for block in found if block.location.segment in trouble.device.segments.kinds]
+
+
+def _flip_entries(trouble: Trouble) -> None:
+    entries, random = trouble.index.entries, trouble.random
     checked = [key for key in entries if key[:1] in (b"r", b"d")]
     for key in random.sample(checked, random.choice([0, min(len(checked), 3), len(checked)])):
         value = bytearray(entries[key])
         value[random.randrange(len(value))] ^= 1 << random.randrange(8)
         entries[key] = bytes(value)
-    await trio.sleep(random.random())
 
 
 async def index_lost(trouble: Trouble) -> None:

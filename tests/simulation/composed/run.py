@@ -313,7 +313,7 @@ class ComposedRun(ObjectsRun):
             ENTERED["power loss"] += 1
             self.digest.add("power loss")
             self.machine.lose_power()
-        if crashed and self.harmed is None and self.random.random() < (0.9 if self.late else 0.4):
+        if crashed and self.harmed is None and self.random.random() < (0.9 if self.late else 0.15):
             self._lose_a_disk()
 
     def acknowledged(self, rows: Rows) -> None:
