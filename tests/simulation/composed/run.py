@@ -37,6 +37,7 @@ OTHER_EVENTS = [
     "life",
     "crash",
     "crash: right after an acknowledgement",
+    "crash: right after an index was written",
     "crash: with a disk lost",
     "power loss",
     "device left",
@@ -71,13 +72,13 @@ class ComposedRun(ObjectsRun):
         self.damaged = False
         """Whether anything was damaged that only a scrub finds, since the last rest."""
         self.late = False
-        """Whether the last crash was right after an acknowledgement of data that some device may not have yet."""
+        """Whether the last crash was drawn for a moment at which some device had not answered yet."""
 
     def explore(self) -> str:
         with small_limits(), mock.patch.object(LEAKS, "allowed", "flipped" in self.faults):
             for _ in range(self.random.randint(0, 3)):
                 self._live(self.random.randint(100, self.random.choice([800, 3000])), self.random.randint(5, 40))
-                if self.random.random() < 0.3:
+                if self.random.random() < (0.7 if self.late else 0.3):
                     self._live(None, 0)  # nobody writes anew what a crash left behind
             self._live(None, self.random.randint(10, 40))
             self._live(None, 0)
@@ -326,6 +327,15 @@ class ComposedRun(ObjectsRun):
             ENTERED["crash: right after an acknowledgement"] += 1
             self.supply.cut()
             self.look_alive()
+
+    def _step(self, what: str) -> None:
+        super()._step(what)
+        waiting = self.active["slow"] or self.active["hangs"]
+        if waiting and what.startswith("index") and self.supply.cut_at is not None and self.random.random() < 0.2:
+            # What an index says is in doubt no more: who has not answered by now must be known to somebody.
+            self.late = True
+            ENTERED["crash: right after an index was written"] += 1
+            self.supply.cut_at = self.supply.operations + self.random.randint(1, 8)
 
     def _lose_a_disk(self) -> None:
         """One disk does not survive the crash; an empty one takes its place."""
