@@ -81,10 +81,12 @@ class Ballot:
         return (*failed, *newer)
 
     def late(self) -> tuple[int, ...]:
-        """The homes that have not answered a write which others have."""
-        return (
-            tuple(h for h in self._homes if h not in self._applied and h not in self._failures) if self._applied else ()
-        )
+        """While not all homes have answered: those that may lack a write which others have, be it that they have not
+        answered, or that they have failed."""
+        if not self._applied:
+            return ()
+        unanswered = (h for h in self._homes if h not in self._applied and h not in self._failures)
+        return (*unanswered, *self.lacking())
 
     def _admitting(self, homes: tuple[int, ...], devices: Mapping[int, Device]) -> tuple[int, ...]:
         """The homes that take the row now: none, where they are too few."""

@@ -390,9 +390,10 @@ class Rows:
         self.on_missed(packed, lacking, having)
 
     def note_late(self) -> None:
-        """Leave hints for homes that have not answered a write which others have, and for devices that have not yet
-        said that they have the data of a committed row. To be called before any index is written: a row must not be in
-        one, and so be in doubt no more, without a hint of who may lack it; the process, or a slow device, may end."""
+        """Leave hints for homes that have failed, or not answered, a write which others have, and for devices that have
+        not yet said that they have the data of a committed row. To be called before any index is written: a row must
+        not be in one, and so be in doubt no more, without a hint of who may lack it; the process, or a slow device, may
+        end."""
         noted = []
         for ballot in self._ballots:
             late = ballot.late()

@@ -72,6 +72,10 @@ class Vote:
     def lacking(self) -> tuple[int, ...]:
         return self._ballot.lacking()
 
+    @property
+    def late(self) -> tuple[int, ...]:
+        return self._ballot.late()
+
     async def run(self, *, new: bool = True) -> None:
         try:
             standing = None if new else lambda: True
@@ -123,6 +127,24 @@ async def test_a_write_counts_with_the_answer_that_makes_a_quorum(width: int, fa
             answering[width // 2].answer()
     assert isinstance(vote.outcome, DeviceError if failing else Applied)
     assert vote.ends == (failing or width <= 2)
+
+
+async def test_before_all_have_answered_those_that_failed_may_lack_it_too() -> None:
+    """An index that is written now ends the doubt about the row; who has failed must be known by then."""
+    homes = {1: Home(out=True), 2: Home(), 3: Home(), 4: Home(), 5: Home()}
+    vote = Vote(homes, [(1, 2, 3, 4, 5)])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(vote.run)
+        await wait_all_tasks_blocked()
+        assert vote.late == (), "nobody has it: there is nothing to lack"
+        homes[2].answer()
+        homes[3].answer(None, DeviceError("died"))
+        assert sorted(vote.late) == [1, 3, 4, 5]
+        homes[4].answer(REFUSED)
+        assert sorted(vote.late) == [1, 3, 5], "who refused it is not to have it"
+        homes[5].answer()
+    assert vote.ends == 1
+    assert sorted(vote.lacking) == [1, 3]
 
 
 async def test_a_write_needs_a_quorum_of_every_layout() -> None:
