@@ -11,7 +11,7 @@ from authn.directory import Directory, Step
 from authn.hashing import PasswordHasher, check_password
 from authn.keys import Assignment
 from authn.records import PROJECT, USER, Kind, Project, R, User, new_id
-from authn.view import ASSIGNMENT_CODEC, Table, View
+from authn.snapshot import ASSIGNMENT_CODEC, IdentitySnapshot, Table
 from store.core.entropy import Random
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 from store.registry import Compare, Delete, Put
@@ -33,8 +33,8 @@ class Administration:
         self._random = random
 
     @property
-    def view(self) -> View:
-        return self._directory.view
+    def snapshot(self) -> IdentitySnapshot:
+        return self._directory.snapshot
 
     def new_id(self) -> str:
         return new_id(self._random)
@@ -44,8 +44,8 @@ class Administration:
     async def create_project(self, project: Project) -> Project:
         """Raises ConflictError where the name is taken, NotFoundError where its domain is not."""
         _check_name("project", project.name, PROJECT_NAME_CHARACTERS_MAX)
-        self.view.domains.require(project.domain_id)
-        await self.create(PROJECT, lambda view: view.projects, project)
+        self.snapshot.domains.require(project.domain_id)
+        await self.create(PROJECT, lambda snapshot: snapshot.projects, project)
         return project
 
     async def update_project(self, id_: str, edit: Callable[[Project], Project]) -> Project:
@@ -56,29 +56,29 @@ class Administration:
             _check_name("project", after.name, PROJECT_NAME_CHARACTERS_MAX)
             return replace(after, epoch=before.epoch + 1) if before.enabled and not after.enabled else after
 
-        return await self.update(PROJECT, lambda view: view.projects, id_, with_epoch)
+        return await self.update(PROJECT, lambda snapshot: snapshot.projects, id_, with_epoch)
 
     async def delete_project(self, id_: str) -> None:
         """It, and all roles held in it."""
-        held = list(self.view.assignments(project_id=id_))
-        await self.delete(PROJECT, lambda view: view.projects, id_, map(keys.assignment, held))
+        held = list(self.snapshot.assignments(project_id=id_))
+        await self.delete(PROJECT, lambda snapshot: snapshot.projects, id_, map(keys.assignment, held))
 
     # -- users ---------------------------------------------------------------------------------------------------
 
     async def create_user(self, user: User, password: str | None) -> User:
         """Without a password nobody can log in as the user. Raises ConflictError where the name is taken."""
         _check_name("user", user.name, USER_NAME_CHARACTERS_MAX)
-        self.view.domains.require(user.domain_id)
-        if self.view.users.named(user.unique_name) is None and password is not None:
+        self.snapshot.domains.require(user.domain_id)
+        if self.snapshot.users.named(user.unique_name) is None and password is not None:
             user = replace(user, password_hash=await self._hasher.hash(password))
-        await self.create(USER, lambda view: view.users, user)
+        await self.create(USER, lambda snapshot: snapshot.users, user)
         return user
 
     async def update_user(
         self, id_: str, edit: Callable[[User], User] = lambda user: user, *, password: str | None = None
     ) -> User:
         """Replaces it by what `edit` makes of it. Disabling, and a new password, end all its tokens, for good."""
-        self.view.users.require(id_)
+        self.snapshot.users.require(id_)
         hashed = None
         if password is not None:
             check_password(password)
@@ -92,26 +92,26 @@ class Administration:
             ends = hashed is not None or (before.enabled and not after.enabled)
             return replace(after, epoch=before.epoch + 1) if ends else after
 
-        return await self.update(USER, lambda view: view.users, id_, with_epoch)
+        return await self.update(USER, lambda snapshot: snapshot.users, id_, with_epoch)
 
     async def delete_user(self, id_: str) -> None:
         """It, and all roles that it holds."""
-        held = list(self.view.assignments(user_id=id_))
-        await self.delete(USER, lambda view: view.users, id_, map(keys.assignment, held))
+        held = list(self.snapshot.assignments(user_id=id_))
+        await self.delete(USER, lambda snapshot: snapshot.users, id_, map(keys.assignment, held))
 
     # -- roles held ----------------------------------------------------------------------------------------------
 
     async def assign(self, held: Assignment) -> None:
         """The user holds the role in the project. Does nothing where that is so already."""
 
-        def step(view: View) -> Step | None:
+        def step(snapshot: IdentitySnapshot) -> Step | None:
             needed = [
-                keys.record(view.users.kind, view.users.require(held.user_id).id),
-                keys.record(view.projects.kind, view.projects.require(held.project_id).id),
-                keys.record(view.roles.kind, view.roles.require(held.role_id).id),
+                keys.record(snapshot.users.kind, snapshot.users.require(held.user_id).id),
+                keys.record(snapshot.projects.kind, snapshot.projects.require(held.project_id).id),
+                keys.record(snapshot.roles.kind, snapshot.roles.require(held.role_id).id),
             ]
             key = keys.assignment(held)
-            if view.revision(key):
+            if snapshot.revision(key):
                 return None
             return Step([Compare.exists(one) for one in needed], [Put(key, ASSIGNMENT_CODEC.encode(None))])
 
@@ -120,15 +120,15 @@ class Administration:
     async def unassign(self, held: Assignment) -> None:
         """The user no longer holds the role in the project. Raises NotFoundError where that was not so."""
 
-        def step(view: View) -> Step:
+        def step(snapshot: IdentitySnapshot) -> Step:
             for table, id_ in (
-                (view.users, held.user_id),
-                (view.projects, held.project_id),
-                (view.roles, held.role_id),
+                (snapshot.users, held.user_id),
+                (snapshot.projects, held.project_id),
+                (snapshot.roles, held.role_id),
             ):
                 table.require(id_)
             key = keys.assignment(held)
-            if not view.revision(key):
+            if not snapshot.revision(key):
                 raise NotFoundError(f"Could not find role assignment with role: {held.role_id}.")
             return Step([Compare.exists(key)], [Delete(key)])
 
@@ -136,18 +136,18 @@ class Administration:
 
     # -- any kind of record --------------------------------------------------------------------------------------
 
-    async def create(self, kind: Kind[R], table: Callable[[View], Table[R]], record: R) -> None:
+    async def create(self, kind: Kind[R], table: Callable[[IdentitySnapshot], Table[R]], record: R) -> None:
         """Stores a new record under an id and a name that nobody has."""
         key, packed = keys.record(kind, record.id), _packed(kind, record)
         unique = record.unique_name
 
-        def step(view: View) -> Step:
-            if view.revision(key):
+        def step(snapshot: IdentitySnapshot) -> Step:
+            if snapshot.revision(key):
                 raise ConflictError(f"Conflict occurred attempting to store {kind.name} - Duplicate ID {record.id}.")
             compares, puts = [Compare.absent(key)], [Put(key, packed)]
             if unique is not None:
                 name_key = keys.name(kind, unique)
-                if view.revision(name_key):
+                if snapshot.revision(name_key):
                     raise _taken(kind, unique)
                 compares.append(Compare.absent(name_key))
                 puts.append(Put(name_key, record.id.encode()))
@@ -155,22 +155,24 @@ class Administration:
 
         await self._directory.change(step)
 
-    async def update(self, kind: Kind[R], table: Callable[[View], Table[R]], id_: str, edit: Callable[[R], R]) -> R:
+    async def update(
+        self, kind: Kind[R], table: Callable[[IdentitySnapshot], Table[R]], id_: str, edit: Callable[[R], R]
+    ) -> R:
         """Replaces a record, and its name with it."""
-        key = keys.record(kind, table(self.view).require(id_).id)
+        key = keys.record(kind, table(self.snapshot).require(id_).id)
         made: R | None = None
 
-        def step(view: View) -> Step | None:
+        def step(snapshot: IdentitySnapshot) -> Step | None:
             nonlocal made
-            before = table(view).require(id_)
+            before = table(snapshot).require(id_)
             made = after = edit(before)
             if after == before:
                 return None
-            compares = [Compare.unchanged(key, view.revision(key))]
+            compares = [Compare.unchanged(key, snapshot.revision(key))]
             operations: list[Put | Delete] = [Put(key, _packed(kind, after))]
             if after.unique_name != before.unique_name and after.unique_name and before.unique_name:
                 name_key = keys.name(kind, after.unique_name)
-                if view.revision(name_key):
+                if snapshot.revision(name_key):
                     raise _taken(kind, after.unique_name)
                 compares.append(Compare.absent(name_key))
                 operations += [Put(name_key, id_.encode()), Delete(keys.name(kind, before.unique_name))]
@@ -181,17 +183,17 @@ class Administration:
         return made
 
     async def delete(
-        self, kind: Kind[R], table: Callable[[View], Table[R]], id_: str, along: Iterable[bytes] = ()
+        self, kind: Kind[R], table: Callable[[IdentitySnapshot], Table[R]], id_: str, along: Iterable[bytes] = ()
     ) -> None:
         """Removes a record; then, in as many steps as it takes, the keys that have no meaning without it."""
-        key = keys.record(kind, table(self.view).require(id_).id)
+        key = keys.record(kind, table(self.snapshot).require(id_).id)
         rest = list(along)
         first, rest = rest[:_BATCH], rest[_BATCH:]
 
-        def step(view: View) -> Step:
-            record = table(view).require(id_)
+        def step(snapshot: IdentitySnapshot) -> Step:
+            record = table(snapshot).require(id_)
             names = [keys.name(kind, record.unique_name)] if record.unique_name else []
-            compares = [Compare.unchanged(key, view.revision(key))]
+            compares = [Compare.unchanged(key, snapshot.revision(key))]
             return Step(compares, [Delete(gone) for gone in (key, *names, *first)])
 
         await self._directory.change(step)

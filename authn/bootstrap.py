@@ -28,7 +28,7 @@ from authn.records import (
     Service,
     User,
 )
-from authn.view import Table, View
+from authn.snapshot import IdentitySnapshot, Table
 from store.core.entropy import Random, SystemRandom
 from store.core.errors import ConflictError
 from store.registry import Registry
@@ -127,20 +127,20 @@ class _Making:
         return Bootstrapped(project_id, user_id, role_ids, self.password, tuple(self.created))
 
     @property
-    def view(self) -> View:
-        return self.administration.view
+    def snapshot(self) -> IdentitySnapshot:
+        return self.administration.snapshot
 
     async def _unreadable(self, table: Table[R], unique_name: tuple[str, str]) -> str:
         """The id of a record that has the name and cannot be read here, "" where there is none: it is not missing."""
         key = keys.name(table.kind, unique_name)
-        item = await self.registry.get(key) if self.view.revision(key) else None
+        item = await self.registry.get(key) if self.snapshot.revision(key) else None
         id_ = item.value.decode() if item else ""
         return id_ if table.is_unreadable(id_) else ""
 
     async def domain(self) -> None:
-        if not self.view.revision(keys.record(DOMAIN, DEFAULT_DOMAIN)):
+        if not self.snapshot.revision(keys.record(DOMAIN, DEFAULT_DOMAIN)):
             domain = Domain(DEFAULT_DOMAIN, "Default", "The default domain")
-            await self.administration.create(DOMAIN, lambda view: view.domains, domain)
+            await self.administration.create(DOMAIN, lambda snapshot: snapshot.domains, domain)
             self.created.append("domain Default")
 
     async def roles(self) -> dict[str, str]:
@@ -155,46 +155,46 @@ class _Making:
 
     async def _role(self, name: str, implies: tuple[str, ...]) -> str:
         role = Role(self.administration.new_id(), name, implies=implies)
-        known = self.view.roles.named(role.unique_name)
+        known = self.snapshot.roles.named(role.unique_name)
         if known is not None:
             return known.id
-        if id_ := await self._unreadable(self.view.roles, role.unique_name):
+        if id_ := await self._unreadable(self.snapshot.roles, role.unique_name):
             return id_
-        await self.administration.create(ROLE, lambda view: view.roles, role)
+        await self.administration.create(ROLE, lambda snapshot: snapshot.roles, role)
         self.created.append(f"role {name}")
         return role.id
 
     async def catalogue(self, base_url: str, region: str) -> None:
         for type_, name, path in CATALOGUE:
-            service = next((known for known in self.view.services if known.type == type_), None)
+            service = next((known for known in self.snapshot.services if known.type == type_), None)
             if service is None:
                 service = Service(_same_id("service", type_), type_, name)
-                if self.view.services.is_unreadable(service.id):
+                if self.snapshot.services.is_unreadable(service.id):
                     continue
-                await self.administration.create(SERVICE, lambda view: view.services, service)
+                await self.administration.create(SERVICE, lambda snapshot: snapshot.services, service)
                 self.created.append(f"service {type_}")
             for interface in INTERFACES:
                 await self._endpoint(service, interface, base_url + path, region)
 
     async def _endpoint(self, service: Service, interface: str, url: str, region: str) -> None:
-        place = service.id, interface, region
-        known = next((e for e in self.view.endpoints if (e.service_id, e.interface, e.region) == place), None)
+        source = service.id, interface, region
+        known = next((e for e in self.snapshot.endpoints if (e.service_id, e.interface, e.region) == source), None)
         if known is None:
-            endpoint = Endpoint(_same_id("endpoint", *place), service.id, interface, url, region)
-            if self.view.endpoints.is_unreadable(endpoint.id):
+            endpoint = Endpoint(_same_id("endpoint", *source), service.id, interface, url, region)
+            if self.snapshot.endpoints.is_unreadable(endpoint.id):
                 return
-            await self.administration.create(ENDPOINT, lambda view: view.endpoints, endpoint)
+            await self.administration.create(ENDPOINT, lambda snapshot: snapshot.endpoints, endpoint)
             self.created.append(f"{interface} endpoint of {service.type}")
         elif known.url != url:
             await self.administration.update(
-                ENDPOINT, lambda view: view.endpoints, known.id, lambda endpoint: replace(endpoint, url=url)
+                ENDPOINT, lambda snapshot: snapshot.endpoints, known.id, lambda endpoint: replace(endpoint, url=url)
             )
 
     async def project(self, name: str, id_: str | None) -> str:
-        known = self.view.projects.named((DEFAULT_DOMAIN, name))
+        known = self.snapshot.projects.named((DEFAULT_DOMAIN, name))
         if known is not None:
             return known.id
-        if there := await self._unreadable(self.view.projects, (DEFAULT_DOMAIN, name)):
+        if there := await self._unreadable(self.snapshot.projects, (DEFAULT_DOMAIN, name)):
             return there
         project = Project(id_ or self.administration.new_id(), name, description="Made at the first start")
         await self.administration.create_project(project)
@@ -202,10 +202,10 @@ class _Making:
         return project.id
 
     async def user(self, name: str, password: str | None) -> str:
-        known = self.view.users.named((DEFAULT_DOMAIN, name))
-        if known is None and (there := await self._unreadable(self.view.users, (DEFAULT_DOMAIN, name))):
+        known = self.snapshot.users.named((DEFAULT_DOMAIN, name))
+        if known is None and (there := await self._unreadable(self.snapshot.users, (DEFAULT_DOMAIN, name))):
             if password is not None:
-                self.view.users.require(there)  # says why that cannot be
+                self.snapshot.users.require(there)  # says why that cannot be
             return there
         if known is None:
             password = password or generated_password()

@@ -14,7 +14,7 @@ import structlog
 import trio
 
 from authn import keys
-from authn.view import Change, View
+from authn.snapshot import Change, IdentitySnapshot
 from store.core.errors import ConflictError, RetryableError
 from store.registry import CompactedError, Compare, Delete, Get, Item, Put, Registry, Span
 
@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A transaction that holds for the view that it was made from."""
+    """A transaction that holds for the snapshot that it was made from."""
 
     compares: Sequence[Compare] = ()
     operations: Sequence[Put | Delete] = ()
@@ -38,7 +38,7 @@ class Directory:
     def __init__(self, registry: Registry, *, silent: bool = False) -> None:
         """`silent`: another one in this process says what cannot be read."""
         self.registry = registry
-        self.view = View()
+        self.snapshot = IdentitySnapshot()
         self._listeners: list[Callable[[Change], None]] = []
         # What was written or read here and the watch has not come to yet: its events up to then are old news.
         self._ahead: dict[bytes, tuple[int, bytes | None]] = {}
@@ -53,14 +53,14 @@ class Directory:
         """Read everything anew. The revision that it was read at, or an earlier one."""
         revision = await self.registry.revision()
         items = await self.registry.range(keys.EVERYTHING)
-        view = View()
+        snapshot = IdentitySnapshot()
         for item in items:
-            view.apply(item.key, item.value, item.mod_revision)
+            snapshot.apply(item.key, item.value, item.mod_revision)
         # A write of ours may have overtaken the answer of `range`.
         for key, (ahead, value) in self._ahead.items():
-            if ahead > revision and ahead > view.revision(key):
-                view.apply(key, value, ahead)
-        self.view = view
+            if ahead > revision and ahead > snapshot.revision(key):
+                snapshot.apply(key, value, ahead)
+        self.snapshot = snapshot
         self._warn()
         self._tell(Change(None))
         return revision
@@ -83,13 +83,13 @@ class Directory:
                 _log.warning("identity cannot follow the registry for now", error=str(error))
                 await trio.sleep(1)
 
-    async def change(self, make: Callable[[View], Step | None]) -> None:
-        """Do what `make` says of the present view; where the view was not the present one, again with a newer.
+    async def change(self, make: Callable[[IdentitySnapshot], Step | None]) -> None:
+        """Do what `make` says of the present snapshot; where the snapshot was not the present one, again with a newer.
 
         `make` returns None where nothing is to be done, and raises what the caller is to be told.
         """
         for _ in range(ATTEMPTS):
-            step = make(self.view)
+            step = make(self.snapshot)
             if step is None:
                 return
             asked = list(dict.fromkeys(compare.key for compare in step.compares))
@@ -117,12 +117,12 @@ class Directory:
     def _absorb_item(self, key: bytes, item: Item | None, revision: int) -> None:
         if item is not None:
             revision = item.mod_revision
-        if revision > self.view.revision(key) or item is None:
+        if revision > self.snapshot.revision(key) or item is None:
             self._absorb(key, item.value if item else None, revision)
 
     def _absorb(self, key: bytes, value: bytes | None, revision: int) -> None:
         """Take in what is so as of `revision`, unless something newer is known."""
-        if self._ahead.get(key, (0, None))[0] > revision or self.view.revision(key) > revision:
+        if self._ahead.get(key, (0, None))[0] > revision or self.snapshot.revision(key) > revision:
             return
         self._ahead[key] = revision, value
         self._apply(key, value, revision)
@@ -134,23 +134,23 @@ class Directory:
             self._ahead = {held: entry for held, entry in self._ahead.items() if entry[0] > revision}
             if known >= revision:
                 return
-        if self.view.revision(key) > revision:
+        if self.snapshot.revision(key) > revision:
             return  # read anew a moment ago, after this event
         self._apply(key, value, revision)
 
     def _apply(self, key: bytes, value: bytes | None, revision: int) -> None:
-        change = self.view.apply(key, value, revision)
-        if self.view.unreadable != self._warned:
+        change = self.snapshot.apply(key, value, revision)
+        if self.snapshot.unreadable != self._warned:
             self._warn()
         if change is not None:
             self._tell(change)
 
     def _warn(self) -> None:
         """Say once of each record that it cannot be used here."""
-        for key, why in self.view.unreadable.items():
+        for key, why in self.snapshot.unreadable.items():
             if not self._silent and self._warned.get(key) != why:
                 _log.warning("a record of identity cannot be used here", key=key.decode(), reason=why)
-        self._warned = dict(self.view.unreadable)
+        self._warned = dict(self.snapshot.unreadable)
 
     def _tell(self, change: Change) -> None:
         for listener in self._listeners:

@@ -22,7 +22,7 @@ FAMILIAR_TURNS: Final = 3
 """Turns of familiar ones in a row, after which a stranger has one."""
 
 
-class Asker(NamedTuple):
+class Caller(NamedTuple):
     """Whose turn it is to be."""
 
     address: str
@@ -32,7 +32,7 @@ class Asker(NamedTuple):
 
 @dataclass(eq=False)
 class _Waiter:
-    asker: Asker
+    caller: Caller
     tag: int
     called: trio.Event = field(default_factory=trio.Event)
     refused: bool = False
@@ -66,9 +66,9 @@ class _Address:
 
     def last_of_most(self, own: str) -> _Waiter:
         """The last who came for the name that most wait for; of several such names for `own`."""
-        counts = Counter(waiter.asker.name for waiter in self.waiters)
+        counts = Counter(waiter.caller.name for waiter in self.waiters)
         most = max(counts, key=lambda name: (counts[name], name == own))
-        return next(waiter for waiter in reversed(self.waiters) if waiter.asker.name == most)
+        return next(waiter for waiter in reversed(self.waiters) if waiter.caller.name == most)
 
 
 class _Line:
@@ -80,16 +80,16 @@ class _Line:
         self._addresses: dict[str, _Address] = {}
         self.count = 0
 
-    def join(self, asker: Asker) -> _Waiter:
+    def join(self, caller: Caller) -> _Waiter:
         """Wait. Where that is one too many, the last of the longest share is refused, which may be this one."""
-        address = self._addresses.setdefault(asker.address, _Address())
-        waiter = _Waiter(asker, address.tags.give(asker.name))
-        address.slots.append(self._tags.give(asker.address))
+        address = self._addresses.setdefault(caller.address, _Address())
+        waiter = _Waiter(caller, address.tags.give(caller.name))
+        address.slots.append(self._tags.give(caller.address))
         address.waiters.append(waiter)
         self.count += 1
         if self.count > self._most:
             longest = max(self._addresses.values(), key=lambda held: (len(held.waiters), held is address))
-            refused = longest.last_of_most(asker.name)
+            refused = longest.last_of_most(caller.name)
             self.leave(refused)
             refused.refused = True
             refused.called.set()
@@ -97,10 +97,10 @@ class _Line:
 
     def leave(self, waiter: _Waiter) -> None:
         """Wait no longer."""
-        address = self._addresses[waiter.asker.address]
+        address = self._addresses[waiter.caller.address]
         address.waiters.remove(waiter)
         address.slots.pop()
-        self._forget(waiter.asker.address, address)
+        self._forget(waiter.caller.address, address)
 
     def call(self) -> _Waiter:
         """Whoever's turn it is, who waits no longer."""
@@ -119,7 +119,7 @@ class _Line:
 
 
 class FairLine:
-    """`async with line.turn(asker)`: at most so many at once, the others in line, of each kind at most so many."""
+    """`async with line.turn(caller)`: at most so many at once, the others in line, of each kind at most so many."""
 
     def __init__(self, at_once: int, waiting_max: int) -> None:
         self._free = at_once
@@ -128,20 +128,20 @@ class FairLine:
         self._in_a_row = 0
 
     @asynccontextmanager
-    async def turn(self, asker: Asker) -> AsyncIterator[None]:
+    async def turn(self, caller: Caller) -> AsyncIterator[None]:
         """Wait for one's turn, and have it. Raises BusyError where too many wait."""
         if self._free:
             self._free -= 1
         else:
-            await self._wait(asker)
+            await self._wait(caller)
         try:
             yield
         finally:
             self._pass_on()
 
-    async def _wait(self, asker: Asker) -> None:
-        line = self._familiar if asker.familiar else self._strangers
-        waiter = line.join(asker)
+    async def _wait(self, caller: Caller) -> None:
+        line = self._familiar if caller.familiar else self._strangers
+        waiter = line.join(caller)
         try:
             await waiter.called.wait()
         except trio.Cancelled:

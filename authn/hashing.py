@@ -8,7 +8,7 @@ from typing import Final
 import argon2
 import trio
 
-from authn.fair_line import Asker, FairLine
+from authn.fair_line import Caller, FairLine
 from store.core.errors import InvalidError
 
 PASSWORD_CHARACTERS_MAX: Final = 4096
@@ -17,7 +17,7 @@ WAITING_MAX: Final = 64
 """Strangers in line for a hash, and familiar ones in theirs; at the usual cost and two at once, the last of a line has
 waited under two seconds, with both lines full under seven."""
 
-OURSELVES: Final = Asker("", "", familiar=True)
+OURSELVES: Final = Caller("", "", familiar=True)
 """Who has shown who they are before, and is to have a new hash."""
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from authn import keys
 from authn.directory import Directory, Step
 from authn.errors import UnauthorizedError
-from authn.fair_line import Asker
+from authn.fair_line import Caller
 from authn.hashing import PasswordHasher
 from authn.records import DEFAULT_DOMAIN, USER, User
-from authn.throttle import Place, Throttle
-from authn.view import View
+from authn.snapshot import IdentitySnapshot
+from authn.throttle import LoginSource, Throttle
 from store.core.clock import Clock
 from store.core.errors import ConflictError
 from store.registry import Compare, Put
@@ -31,40 +31,40 @@ class Login:
     def require_admitted(self, name: str, *, address: str, domain_id: str = DEFAULT_DOMAIN) -> None:
         """Raise UnauthorizedError where the name may not be tried from there now: asked before a password is compared
         with anything, or what is remembered of right ones would be a faster way to guess."""
-        user = self._directory.view.users.named((domain_id, name))
-        self._require_admitted(_place(user.id if user else f"{domain_id}/{name}", address))
+        user = self._directory.snapshot.users.named((domain_id, name))
+        self._require_admitted(_source(user.id if user else f"{domain_id}/{name}", address))
 
     async def by_name(self, name: str, password: str, domain_id: str = DEFAULT_DOMAIN, *, address: str = "") -> User:
         """The user. `address` is where they ask from. Raises UnauthorizedError, BusyError."""
-        user = self._directory.view.users.named((domain_id, name))
+        user = self._directory.snapshot.users.named((domain_id, name))
         return await self._verify(user, user.id if user else f"{domain_id}/{name}", password, address)
 
     async def by_id(self, user_id: str, password: str, *, address: str = "") -> User:
         """The user. Raises UnauthorizedError, BusyError."""
-        return await self._verify(self._directory.view.users.get(user_id), user_id, password, address)
+        return await self._verify(self._directory.snapshot.users.get(user_id), user_id, password, address)
 
     async def _verify(self, user: User | None, name: str, password: str, address: str) -> User:
-        place = _place(name, address)
-        asker = Asker(*place, familiar=self._throttle.is_familiar(place))
-        self._require_admitted(place)
-        async with self._hasher.line.turn(asker):
-            self._require_admitted(place)  # others have failed meanwhile
+        source = _source(name, address)
+        caller = Caller(*source, familiar=self._throttle.is_familiar(source))
+        self._require_admitted(source)
+        async with self._hasher.line.turn(caller):
+            self._require_admitted(source)  # others have failed meanwhile
             hashed = user.password_hash if user else ""
             same = await self._hasher.verify(hashed, password)
         # Much may have happened while the hash was worked out.
-        present = self._directory.view.users.get(user.id) if user else None
+        present = self._directory.snapshot.users.get(user.id) if user else None
         if not same or present is None or present.password_hash != hashed:
-            self._throttle.failed(place)
+            self._throttle.failed(source)
             raise UnauthorizedError
-        if not present.enabled or not self._directory.view.domain_enabled(present.domain_id):
+        if not present.enabled or not self._directory.snapshot.domain_enabled(present.domain_id):
             raise UnauthorizedError
-        self._throttle.succeeded(place)
+        self._throttle.succeeded(source)
         if self._hasher.is_outdated(hashed):
             await self._rehash(present, password)
         return present
 
-    def _require_admitted(self, place: Place) -> None:
-        if not self._throttle.admits(place):
+    def _require_admitted(self, source: LoginSource) -> None:
+        if not self._throttle.admits(source):
             raise UnauthorizedError
 
     async def _rehash(self, user: User, password: str) -> None:
@@ -72,11 +72,11 @@ class Login:
         rehashed = await self._hasher.hash(password)
         key = keys.record(USER, user.id)
 
-        def step(view: View) -> Step | None:
-            if view.users.get(user.id) != user:
+        def step(snapshot: IdentitySnapshot) -> Step | None:
+            if snapshot.users.get(user.id) != user:
                 return None  # changed meanwhile; the next login will do it
             stored = USER.codec.encode(replace(user, password_hash=rehashed))
-            return Step([Compare.unchanged(key, view.revision(key))], [Put(key, stored)])
+            return Step([Compare.unchanged(key, snapshot.revision(key))], [Put(key, stored)])
 
         try:
             await self._directory.change(step)
@@ -84,5 +84,5 @@ class Login:
             return
 
 
-def _place(name: str, address: str) -> Place:
-    return Place(address, name[:_NAME_CHARACTERS])
+def _source(name: str, address: str) -> LoginSource:
+    return LoginSource(address, name[:_NAME_CHARACTERS])

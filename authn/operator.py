@@ -11,7 +11,7 @@ from authn.directory import Directory
 from authn.hashing import HashCost, PasswordHasher
 from authn.keys import Assignment
 from authn.records import DEFAULT_DOMAIN, DOMAIN, Project, Role, User
-from authn.view import View
+from authn.snapshot import IdentitySnapshot
 from store.core.entropy import SystemRandom
 from store.core.errors import ConflictError, NotFoundError
 from store.registry import Registry
@@ -44,19 +44,19 @@ class Operator:
         self._administration = administration
 
     @property
-    def _view(self) -> View:
-        return self._administration.view
+    def _snapshot(self) -> IdentitySnapshot:
+        return self._administration.snapshot
 
     # -- users ---------------------------------------------------------------------------------------------------
 
     def users(self) -> list[UserLine]:
         """All users, by name."""
-        view = self._view
+        snapshot = self._snapshot
         lines = []
-        for user in sorted(view.users, key=lambda user: user.name):
+        for user in sorted(snapshot.users, key=lambda user: user.name):
             held = [
-                f"{view.roles.require(one.role_id).name} in {view.projects.require(one.project_id).name}"
-                for one in view.assignments(user_id=user.id)
+                f"{snapshot.roles.require(one.role_id).name} in {snapshot.projects.require(one.project_id).name}"
+                for one in snapshot.assignments(user_id=user.id)
             ]
             lines.append(UserLine(user.name, user.id, user.enabled, tuple(sorted(held))))
         return lines
@@ -96,9 +96,9 @@ class Operator:
                 project.name,
                 project.id,
                 project.enabled,
-                len({held.user_id for held in self._view.assignments(project_id=project.id)}),
+                len({held.user_id for held in self._snapshot.assignments(project_id=project.id)}),
             )
-            for project in sorted(self._view.projects, key=lambda project: project.name)
+            for project in sorted(self._snapshot.projects, key=lambda project: project.name)
         ]
 
     async def add_project(self, name: str, description: str = "", id_: str | None = None) -> str:
@@ -116,21 +116,21 @@ class Operator:
         return Assignment(self._user(name).id, self._project(project).id, self._role(role).id)
 
     def _user(self, name: str) -> User:
-        found = self._view.users.named((DEFAULT_DOMAIN, name))
+        found = self._snapshot.users.named((DEFAULT_DOMAIN, name))
         if found is None:
             raise NotFoundError(f"there is no user {name}")
         return found
 
     def _project(self, name: str) -> Project:
-        found = self._view.projects.named((DEFAULT_DOMAIN, name))
+        found = self._snapshot.projects.named((DEFAULT_DOMAIN, name))
         if found is None:
             raise NotFoundError(f"there is no project {name}")
         return found
 
     def _role(self, name: str) -> Role:
-        found = self._view.roles.named(("", name.casefold()))
+        found = self._snapshot.roles.named(("", name.casefold()))
         if found is None:
-            known = ", ".join(sorted(role.name for role in self._view.roles))
+            known = ", ".join(sorted(role.name for role in self._snapshot.roles))
             raise NotFoundError(f"there is no role {name}; there are {known}")
         return found
 
@@ -139,6 +139,6 @@ async def open_operator(registry: Registry, hash_cost: HashCost | None = None) -
     """Reads identity once. Raises ConflictError where it was never bootstrapped."""
     directory = Directory(registry)
     await directory.load()
-    if not directory.view.revision(keys.record(DOMAIN, DEFAULT_DOMAIN)):
+    if not directory.snapshot.revision(keys.record(DOMAIN, DEFAULT_DOMAIN)):
         raise ConflictError("there is no identity in this registry yet: start the server once")
     return Operator(Administration(directory, PasswordHasher(hash_cost), SystemRandom()))

@@ -11,8 +11,8 @@ from authn.directory import Directory
 from authn.hashing import HashCost, PasswordHasher
 from authn.identity import Identity
 from authn.login import Login
+from authn.snapshot import IdentitySnapshot
 from authn.tokens import Tokens
-from authn.view import View
 from store.core.clock import Clock, SystemClock
 from store.core.entropy import Random, SystemRandom
 from store.registry import Registry
@@ -50,13 +50,13 @@ class IdentityService:
         )
 
     @property
-    def view(self) -> View:
+    def snapshot(self) -> IdentitySnapshot:
         """What is so now."""
-        return self.directory.view
+        return self.directory.snapshot
 
     def unreadable(self) -> int:
         """How many stored records cannot be used here, since a newer program wrote them."""
-        return len(self.directory.view.unreadable)
+        return len(self.directory.snapshot.unreadable)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Follow the registry until cancelled."""

@@ -27,7 +27,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Place(NamedTuple):
+class LoginSource(NamedTuple):
     """A name as it is tried at one address."""
 
     address: str
@@ -39,37 +39,37 @@ class Throttle:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._failures: OrderedDict[Place, tuple[int, float]] = OrderedDict()
+        self._failures: OrderedDict[LoginSource, tuple[int, float]] = OrderedDict()
         self._everywhere: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        self._familiar: OrderedDict[Place, None] = OrderedDict()
+        self._familiar: OrderedDict[LoginSource, None] = OrderedDict()
 
-    def admits(self, place: Place) -> bool:
+    def admits(self, source: LoginSource) -> bool:
         """Whether the name may be tried there now."""
-        _, until = self._failures.get(place, (0, 0.0))
+        _, until = self._failures.get(source, (0, 0.0))
         if self._clock.monotonic() < until:
             return False
-        return place in self._familiar or self._level(place.name) < FREE_FAILURES_EVERYWHERE
+        return source in self._familiar or self._level(source.name) < FREE_FAILURES_EVERYWHERE
 
-    def is_familiar(self, place: Place) -> bool:
+    def is_familiar(self, source: LoginSource) -> bool:
         """Whether the name has got in there before."""
-        return place in self._familiar
+        return source in self._familiar
 
-    def failed(self, place: Place) -> None:
+    def failed(self, source: LoginSource) -> None:
         """It was tried in vain."""
         now = self._clock.monotonic()
-        count = self._failures.pop(place, (0, 0.0))[0] + 1
+        count = self._failures.pop(source, (0, 0.0))[0] + 1
         over = count - FREE_FAILURES
         wait = min(2.0 ** min(over, 10), WAIT_SECONDS_MAX) if over >= 0 else 0.0
-        _keep(self._failures, place, (count, now + wait))
+        _keep(self._failures, source, (count, now + wait))
         if over >= 0:
-            self._familiar.pop(place, None)
-        if place not in self._familiar:
-            _keep(self._everywhere, place.name, (self._level(place.name) + 1, now))
+            self._familiar.pop(source, None)
+        if source not in self._familiar:
+            _keep(self._everywhere, source.name, (self._level(source.name) + 1, now))
 
-    def succeeded(self, place: Place) -> None:
+    def succeeded(self, source: LoginSource) -> None:
         """It got in."""
-        self._failures.pop(place, None)
-        _keep(self._familiar, place, None)
+        self._failures.pop(source, None)
+        _keep(self._familiar, source, None)
 
     def _level(self, name: str) -> float:
         level, at = self._everywhere.get(name, (0.0, 0.0))

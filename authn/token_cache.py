@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from authn.identity import Identity
+from authn.snapshot import Change
 from authn.token_format import Token
-from authn.view import Change
 
 
 class TokenCache:

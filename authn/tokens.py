@@ -12,9 +12,9 @@ from authn.directory import Directory, Step
 from authn.errors import UnauthorizedError, UnreadableError
 from authn.identity import Identity
 from authn.records import PROJECT, USER, Project, Role, User
+from authn.snapshot import REVOKED_CODEC, Change, IdentitySnapshot
 from authn.token_cache import TokenCache
 from authn.token_format import Token, audit_id, seal, unseal
-from authn.view import REVOKED_CODEC, Change, View
 from store.core.clock import Clock
 from store.core.entropy import Random
 from store.core.errors import ConflictError
@@ -86,7 +86,7 @@ class Tokens:
 
     async def read(self, sealed: str) -> Held | None:
         """What the token stands for now; None where it stands for nothing."""
-        if not self._directory.view.revision(keys.TOKEN_KEYS):
+        if not self._directory.snapshot.revision(keys.TOKEN_KEYS):
             return None  # nothing was ever sealed
         token = unseal(sealed, self._need_sealer())
         if token is None or not self._live(token):
@@ -121,10 +121,10 @@ class Tokens:
         """The token stands for nothing from now on."""
         horizon = self._now_us() // 1_000_000 - SKEW_SECONDS
 
-        def step(view: View) -> Step | None:
-            if token.audit_ids[0] in view.revoked:
+        def step(snapshot: IdentitySnapshot) -> Step | None:
+            if token.audit_ids[0] in snapshot.revoked:
                 return None
-            ended = [key for key, expires_s in view.revoked.items() if expires_s < horizon][:SWEEP_MAX]
+            ended = [key for key, expires_s in snapshot.revoked.items() if expires_s < horizon][:SWEEP_MAX]
             put = Put(keys.revoked(token.audit_ids[0]), REVOKED_CODEC.encode(token.expires_s))
             return Step((), [put, *(Delete(keys.revoked(key)) for key in ended)])
 
@@ -132,35 +132,35 @@ class Tokens:
 
     def _live(self, token: Token) -> bool:
         now_us = self._now_us()
-        return token.expires_s * 1_000_000 > now_us and token.audit_ids[0] not in self._directory.view.revoked
+        return token.expires_s * 1_000_000 > now_us and token.audit_ids[0] not in self._directory.snapshot.revoked
 
     def _resolve(self, token: Token) -> Held | None:
         """Whom and what the token means, where user, project and roles are still such that it could be issued."""
-        view = self._directory.view
-        user = view.users.get(token.user_id)
+        snapshot = self._directory.snapshot
+        user = snapshot.users.get(token.user_id)
         if (
             user is None
             or not user.enabled
             or user.epoch != token.user_epoch
-            or not view.domain_enabled(user.domain_id)
+            or not snapshot.domain_enabled(user.domain_id)
         ):
             return None
         if not token.project_id:
             return Held(token, user, None, ())
-        project = view.projects.get(token.project_id)
+        project = snapshot.projects.get(token.project_id)
         if project is None or not project.enabled or project.epoch != token.project_epoch:
             return None
-        roles = tuple(view.roles_of(user.id, project.id))
-        if not roles or not view.domain_enabled(project.domain_id):
+        roles = tuple(snapshot.roles_of(user.id, project.id))
+        if not roles or not snapshot.domain_enabled(project.domain_id):
             return None
         return Held(token, user, project, roles)
 
     def _need_sealer(self) -> MultiFernet:
         if self._sealer is None:
-            view = self._directory.view
-            held = view.token_keys
-            if held is None and keys.TOKEN_KEYS in view.unreadable:
-                raise UnreadableError(f"The token keys cannot be used here: {view.unreadable[keys.TOKEN_KEYS]}")
+            snapshot = self._directory.snapshot
+            held = snapshot.token_keys
+            if held is None and keys.TOKEN_KEYS in snapshot.unreadable:
+                raise UnreadableError(f"The token keys cannot be used here: {snapshot.unreadable[keys.TOKEN_KEYS]}")
             if held is None:
                 raise ConflictError("there are no token keys: bootstrap identity first")
             self._sealer = held.sealer()

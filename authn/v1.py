@@ -125,7 +125,7 @@ class V1AuthApp:
                 return known
             self._remembered.drop(entry)
         user = await self._service.login.by_name(user_name, key, address=where)
-        project = self._service.view.projects.named((DEFAULT_DOMAIN, project_name))
+        project = self._service.snapshot.projects.named((DEFAULT_DOMAIN, project_name))
         if project is None:
             raise UnauthorizedError
         sealed, _ = self._service.tokens.issue(user, project, "password")

@@ -21,7 +21,7 @@ from store.engine.device import Options
 from store.registry import Registry
 from store.ring import Ring
 
-_SERVES = ("ok", "full", "reconciling")
+_SERVES = ("ok", "full", "rejoining")
 
 
 @click.command()
@@ -139,7 +139,7 @@ class _Adding:
         self._clear_unused()
         check_new(self._path, Options())
         copy = RingCopy(0, ring, records)
-        made = make_in(self._path, number, self._cluster, copy, SystemRandom(), trusted=False)
+        made = make_in(self._path, number, self._cluster, copy, SystemRandom(), in_sync=False)
         record = DeviceRecord(made.incarnation, in_sync=False, label=self._label)
         await save_records(self._registry, {number: record})
 

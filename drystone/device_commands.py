@@ -19,14 +19,14 @@ from drystone.local_device import open_local_device
 from store.core.clock import SystemClock
 from store.core.disk import SystemDisk
 from store.core.errors import DrystoneError, NotFoundError
-from store.engine.block import decode_meta as decode_block
-from store.engine.block import decode_target
+from store.device.block import decode_meta as decode_block
+from store.device.block import decode_target
+from store.device.record import BULK_ALIGN, LOG_ALIGN, Kind
+from store.device.row import FLAG_NAMES, decode_meta
 from store.engine.check import check_device
-from store.engine.committer import decode_fence
+from store.engine.committer import decode_previous
 from store.engine.device import Device
-from store.engine.record import BULK_ALIGN, LOG_ALIGN, Kind
 from store.engine.recovery import Found, Reader
-from store.engine.row import FLAG_NAMES, decode_meta
 from store.engine.segment import HEADER_BYTES, SegmentKind, Segments
 from store.registry import open_embedded
 
@@ -79,10 +79,10 @@ async def _check_one(opened: Device) -> bool:
     for problem in problems:
         click.echo(f"device {opened.id}: {problem}")
     size = report.bytes_read / 1e6
-    trust = "" if opened.trusted else ", waits to be reconciled with its peers"
+    behind = "" if opened.in_sync else ", waits to rejoin its peers"
     click.echo(
         f"device {opened.id}: {report.rows} rows ({report.tombstones} tombstones), {report.blocks} blocks, "
-        f"{size:.1f} MB read, {len(report.problems)} problems{trust}"
+        f"{size:.1f} MB read, {len(report.problems)} problems{behind}"
     )
     return not problems
 
@@ -109,7 +109,7 @@ async def _opened(cluster: Cluster, number: int, path: str) -> AsyncIterator[Dev
 
 @device.command()
 @click.argument("path", type=click.Path(exists=True, file_okay=False))
-@click.option("--kind", type=click.Choice(["row", "block", "link", "fence"]), help="Only records of this kind.")
+@click.option("--kind", type=click.Choice([kind.name.lower() for kind in Kind]), help="Only records of this kind.")
 def dump(path: str, kind: str | None) -> None:
     """Print every record in a device's folder, in the order of its segments.
 
@@ -126,7 +126,7 @@ def _dump(path: str, kind: str | None) -> Iterator[str]:
     superblock = find_superblock(path)
     disk = SystemDisk(path)
     yield (
-        f"device {superblock.device} of cluster {superblock.cluster.hex()}, trusted={superblock.trusted}, "
+        f"device {superblock.device} of cluster {superblock.cluster.hex()}, in sync={superblock.in_sync}, "
         f"incarnation={superblock.incarnation.hex()}, enforced={superblock.enforced}"
     )
     segments = Segments(disk, superblock.device)
@@ -158,14 +158,14 @@ def _describe(found: Found) -> str:
         case Kind.BLOCK:
             key, owner = decode_block(found.meta)
             return f"{front}block {key.block}/{key.fragment} of {key.data_id.hex()} for {owner.name!r}"
-        case Kind.LINK:
+        case Kind.REFERENCE:
             key, owner = decode_block(found.meta)
             at = decode_target(found.meta).location
             return (
                 f"{front}block {key.block}/{key.fragment} of {key.data_id.hex()} for {owner.name!r}, "
                 f"the payload at {at.offset} of segment {at.segment:016x}"
             )
-        case Kind.FENCE:
-            fence = decode_fence(found.meta)
-            return f"{front}fence: segment {fence.segment:016x} ends at {fence.end}, seq {fence.seq}"
+        case Kind.PREVIOUS_SEGMENT:
+            previous = decode_previous(found.meta)
+            return f"{front}segment {previous.segment:016x} before this ends at {previous.end}, seq {previous.seq}"
     return f"{front}kind {header.kind}"

@@ -102,7 +102,7 @@ def clear_made(path: str) -> bool:
     return True
 
 
-def make_in(path: str, number: int, cluster: Cluster, ring: RingCopy, random: Random, *, trusted: bool) -> Superblock:
+def make_in(path: str, number: int, cluster: Cluster, ring: RingCopy, random: Random, *, in_sync: bool) -> Superblock:
     """Make a device in an empty folder, durably. It is none before all of it is there."""
     try:
         disk = SystemDisk(path)
@@ -110,7 +110,7 @@ def make_in(path: str, number: int, cluster: Cluster, ring: RingCopy, random: Ra
         raise ConflictError(f"the folder {path} is in use by another process") from error
     try:
         write_copies(path, encode_cluster(cluster), encode_ring(ring))
-        return make_device(number, cluster.id, disk, random, trusted=trusted)
+        return make_device(number, cluster.id, disk, random, in_sync=in_sync)
     finally:
         disk.close()
 

@@ -3,7 +3,7 @@
 A folder whose incarnation is another was away while a new device had its place: what it holds may have been deleted
 since, and its deletion forgotten. The same goes for a device that is not `in_sync`: one that was just made in place of
 another; or one without which tombstones were collected, which whoever does that must note here, durably, before the
-first of them goes. Both are opened as not trusted, and believed again when they have been reconciled with all others.
+first of them goes. Both are opened as not in sync, and believed again when they have rejoined all others.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ async def _make(folder: DataFolder, cluster: Cluster, ring: Ring, url: str) -> N
         if device.label.startswith(_DEVICES):
             os.makedirs(path, mode=0o700, exist_ok=True)
             sync_folder(os.path.dirname(path))
-        made = make_in(path, number, cluster, RingCopy(0, ring, {}), random, trusted=True)
+        made = make_in(path, number, cluster, RingCopy(0, ring, {}), random, in_sync=True)
         records[number] = DeviceRecord(made.incarnation, in_sync=True, label=device.label)
     with open_embedded(folder.registry, SystemClock()) as registry:
         async with trio.open_nursery() as nursery:

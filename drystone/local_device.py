@@ -3,7 +3,7 @@
 LMDB has no checksums, and on some corrupt pages it aborts the whole process. So while a device is open a file `in-use`
 lies in its folder; where one is found at a start, the process before has died, and perhaps of the index: a child
 process walks it first (`index_walk`). If the child dies, the index is set aside and made anew from the log, and the
-device is not trusted until it has been reconciled.
+device is not in sync until it has rejoined.
 
 A start must take seconds, so the first walk after a clean end is cut short after WALK_SECONDS. A process that dies
 again is walked in full: by then the index is under suspicion, and a crash loop is worse than a slow start. The file

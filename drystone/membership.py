@@ -1,7 +1,7 @@
 """Which folder is which device: what the registry believes, and what every device keeps of that.
 
 A device that is opened joins by its incarnation (see `device_records`). A folder that is not the one the registry
-knows, or that the registry knows as behind, is not trusted from before it is used until it has been reconciled; then
+knows, or that the registry knows as behind, is not in sync from before it is used until it has rejoined; then
 the registry learns that. A device that the registry does not know at all is one of a version that knew no incarnations.
 """
 
@@ -68,7 +68,7 @@ class Membership:
         self._paths[number] = path
         self._joined[number] = device
         self._copies.forget(path)
-        device.on_trust = self._wake
+        device.on_in_sync = self._wake
         self._wake()
         return housed
 
@@ -81,15 +81,15 @@ class Membership:
                     "it has been compared with all others",
                     device=device.id,
                 )
-            if device.trusted:
-                await device.set_trusted(trusted=False)
+            if device.in_sync:
+                await device.set_in_sync(in_sync=False)
         await self._learn(device)
 
     async def _learn(self, device: Device) -> None:
         """Have the registry say what this device is now."""
         known = self._records.get(device.id)
         label = known.label if known is not None else self._ring.devices[device.id].label
-        record = DeviceRecord(device.incarnation, device.trusted, label)
+        record = DeviceRecord(device.incarnation, device.in_sync, label)
         if record != known:
             await save_records(self._registry, {device.id: record})
             self._records[device.id] = record

@@ -77,7 +77,7 @@ class Metrics:
         )
         yield from _durations("turn", "turn, in which everything runs that is ready", self._stalls.turns)
         yield from _gauges("drystone_device", "device", self._devices(), _DEVICE_GAUGES)
-        up = GaugeMetricFamily("drystone_device_ok", "1 if the device serves and is trusted.", labels=("device",))
+        up = GaugeMetricFamily("drystone_device_ok", "1 if the device serves and is in sync.", labels=("device",))
         for row in self._devices():
             up.add_metric((str(row["device"]),), float(row["state"] in ("ok", "full")))
         yield up

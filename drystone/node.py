@@ -136,7 +136,7 @@ def _with_widths(ring: Ring, cluster: Cluster) -> Ring:
         same = all(layout.tables[width] == table for width, table in ring.newest.tables.items())
         ring = ring.publish(layout)
         if same:
-            # Nothing that is stored has another home now, so every device has all that it should.
+            # Nothing that is stored has another replica now, so every device has all that it should.
             for device in layout.devices:
                 ring = ring.mark_synced(layout.version, device)
     return ring
@@ -172,7 +172,7 @@ async def _take_up(node: Node) -> None:
     for number in new:
         if number in node.devices:
             with suppress(DrystoneError):  # else later: it takes writes meanwhile
-                await node.replicator.reconciler.reconcile(node.devices[number])
+                await node.replicator.rejoiner.rejoin(node.devices[number])
             await node.replicator.back(node.devices[number])
     await node.replicator.rebalancer.follow(stored.ring)
 
@@ -202,14 +202,14 @@ def device_rows(node: Node) -> Sequence[dict[str, object]]:
         if device is None:
             rows.append({**row, "state": "missing"})
             continue
-        state = "out" if failed else "full" if device.full else "ok" if device.trusted else "reconciling"
+        state = "out" if failed else "full" if device.full else "ok" if device.in_sync else "rejoining"
         rows.append(
             {
                 "why": "",
                 **row,
                 "state": state,
                 "free_bytes": watch.free_bytes(number),
-                "live_bytes": sum(device.space.live.values()),
+                "live_bytes": sum(device.segment_usage.live.values()),
                 "damages": device.health.damages,
                 "syncs": device.syncs,
                 "commits": device.commits[0],

@@ -33,7 +33,7 @@ from drystone.layouts import load_ring, save_ring
 from drystone.local_device import open_local_device
 from store.core.clock import SystemClock
 from store.core.errors import ConflictError, DamageError, DeviceError, DrystoneError, InvalidError, NotFoundError
-from store.engine.row import IndexRow, decode_value, row_name
+from store.device.row import IndexRow, decode_value, row_name
 from store.engine.superblock import Superblock
 from store.objects.tables import ROOT, ROOT_SHARDS
 from store.registry import Registry, open_embedded
@@ -111,7 +111,7 @@ def _newest(folder: DataFolder, superblocks: Mapping[str, Superblock], said: lis
         raise NotFoundError(f"no device was found in {folder.at('devices')}: name others with --device PATH")
     if len({superblock.cluster for superblock in superblocks.values()}) > 1:
         places = "".join(f"\n  {path}: cluster {each.cluster.hex()}" for path, each in sorted(superblocks.items()))
-        raise ConflictError(f"these devices are not of one cluster; move the strangers away:{places}")
+        raise ConflictError(f"these devices are not of one cluster; move the others away:{places}")
     clusters: list[Cluster] = []
     if os.path.exists(folder.at(CLUSTER_FILE)):
         clusters.append(read_cluster(folder))
@@ -205,8 +205,8 @@ async def _accounts(folder: DataFolder, found: Found, said: list[str]) -> list[s
                 continue
             try:
                 for shard in range(ROOT_SHARDS):
-                    place, after = ring.place(b"rows", ROOT, shard.to_bytes(2)), b""
-                    while page := await device.list_rows(place, ROOT, shard, after, None, _PAGE):
+                    ring_hash, after = ring.ring_hash(b"rows", ROOT, shard.to_bytes(2)), b""
+                    while page := await device.list_rows(ring_hash, ROOT, shard, after, None, _PAGE):
                         for row in (decode_value(*entry) for entry in page):
                             if row.name not in newest or newest[row.name].stamp < row.stamp:
                                 newest[row.name] = row

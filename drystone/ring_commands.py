@@ -100,7 +100,7 @@ def weight(access: RingAccess, device: int, weight: float) -> None:
 @click.argument("copies", type=int)
 @click.pass_obj
 def width(access: RingAccess, copies: int) -> None:
-    """Stage that a policy needs COPIES homes: its replicas, or its data and parity fragments together."""
+    """Stage that a policy needs COPIES replicas: its replicas, or its data and parity fragments together."""
     _stage(access, Change("width", (copies,)))
 
 

@@ -35,7 +35,7 @@ async def list_assignments(call: Call) -> Response:
     if any(name in query for name in others):
         return whole(call, "role_assignments", [])  # roles are held by users in projects only
     user_id, project_id, role_id = (query.get(name) for name in ("user.id", "scope.project.id", "role.id"))
-    found = call.view.assignments(user_id=user_id, project_id=project_id)
+    found = call.snapshot.assignments(user_id=user_id, project_id=project_id)
     effective, names = _switched_on(query.get("effective")), _switched_on(query.get("include_names"))
     rows = [
         _row(call, held, prior, names)
@@ -50,17 +50,17 @@ async def list_roles_held(call: Call) -> Response:
     """The roles assigned to a user in a project."""
     await call.allow("list_grants")
     user_id, project_id = call.path("user_id"), call.path("project_id")
-    call.view.users.require(user_id)
-    call.view.projects.require(project_id)
-    held = call.view.assignments(user_id=user_id, project_id=project_id)
-    return whole(call, "roles", [role_row(call, call.view.roles.require(one.role_id)) for one in held])
+    call.snapshot.users.require(user_id)
+    call.snapshot.projects.require(project_id)
+    held = call.snapshot.assignments(user_id=user_id, project_id=project_id)
+    return whole(call, "roles", [role_row(call, call.snapshot.roles.require(one.role_id)) for one in held])
 
 
 async def check_role(call: Call) -> Response:
     """Whether a user is assigned a role in a project: 204 or 404."""
     await call.allow("check_grant")
     held = _named(call)
-    if held not in call.view.assignments(user_id=held.user_id, project_id=held.project_id):
+    if held not in call.snapshot.assignments(user_id=held.user_id, project_id=held.project_id):
         raise NotFoundError(f"Could not find role assignment with role: {held.role_id}.")
     return nothing()
 
@@ -82,20 +82,20 @@ async def remove_role(call: Call) -> Response:
 async def list_roles(call: Call) -> Response:
     """All roles."""
     await call.allow("list_roles")
-    return page(call, "roles", (role_row(call, role) for role in call.view.roles), ("name", "domain_id"))
+    return page(call, "roles", (role_row(call, role) for role in call.snapshot.roles), ("name", "domain_id"))
 
 
 async def show_role(call: Call) -> Response:
     """One role."""
     await call.allow("get_role")
-    return answer({"role": role_row(call, call.view.roles.require(call.path("role_id")))})
+    return answer({"role": role_row(call, call.snapshot.roles.require(call.path("role_id")))})
 
 
 def _named(call: Call) -> Assignment:
     """The assignment that the path names. Raises NotFoundError where user, project or role do not exist."""
-    user = call.view.users.require(call.path("user_id"))
-    project = call.view.projects.require(call.path("project_id"))
-    return Assignment(user.id, project.id, call.view.roles.require(call.path("role_id")).id)
+    user = call.snapshot.users.require(call.path("user_id"))
+    project = call.snapshot.projects.require(call.path("project_id"))
+    return Assignment(user.id, project.id, call.snapshot.roles.require(call.path("role_id")).id)
 
 
 def _effective(call: Call, assigned: Assignment) -> Iterator[tuple[Assignment, str | None]]:
@@ -104,7 +104,7 @@ def _effective(call: Call, assigned: Assignment) -> Iterator[tuple[Assignment, s
     seen: set[str] = set()
     while waiting:
         role_id, prior = waiting.pop(0)
-        role = call.view.roles.get(role_id)
+        role = call.snapshot.roles.get(role_id)
         if role is not None and role_id not in seen:
             seen.add(role_id)
             yield assigned._replace(role_id=role_id), prior
@@ -112,7 +112,7 @@ def _effective(call: Call, assigned: Assignment) -> Iterator[tuple[Assignment, s
 
 
 def _row(call: Call, held: Assignment, prior: str | None, names: bool) -> dict[str, Any]:
-    view = call.view
+    snapshot = call.snapshot
     role, user, project = (
         {"id": held.role_id},
         {"id": held.user_id},
@@ -123,12 +123,12 @@ def _row(call: Call, held: Assignment, prior: str | None, names: bool) -> dict[s
     if prior is not None:
         row["links"]["prior_role"] = f"{call.base}/roles/{prior}"
     if names:
-        role["name"] = view.roles.require(held.role_id).name
+        role["name"] = snapshot.roles.require(held.role_id).name
         for reference, record in (
-            (user, view.users.require(held.user_id)),
-            (project, view.projects.require(held.project_id)),
+            (user, snapshot.users.require(held.user_id)),
+            (project, snapshot.projects.require(held.project_id)),
         ):
-            domain = view.domains.require(record.domain_id)
+            domain = snapshot.domains.require(record.domain_id)
             reference |= {"name": record.name, "domain": {"id": domain.id, "name": domain.name}}  # type: ignore[dict-item]
     return row
 

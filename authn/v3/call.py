@@ -9,10 +9,10 @@ from starlette.requests import ClientDisconnect, Request
 from authn.errors import ForbiddenError, UnauthorizedError
 from authn.origin import address, origin
 from authn.service import IdentityService
+from authn.snapshot import IdentitySnapshot
 from authn.tokens import Held
 from authn.v3.answers import TooLargeError
 from authn.v3.fields import Fields, parse
-from authn.view import View
 
 BODY_BYTES_MAX: Final = 112 * 1024
 
@@ -33,8 +33,8 @@ class Call:
         self.base = f"{self.origin}/identity/v3"
 
     @property
-    def view(self) -> View:
-        return self.service.view
+    def snapshot(self) -> IdentitySnapshot:
+        return self.service.snapshot
 
     def path(self, name: str) -> str:
         """A part of the path, by its name in the route."""
@@ -61,7 +61,7 @@ class Call:
 
     # -- who asks, and whether they may --------------------------------------------------------------------------
 
-    async def asker(self) -> Held:
+    async def caller(self) -> Held:
         """Whoever holds the token. Raises UnauthorizedError."""
         held = await self.service.tokens.read(self.request.headers.get("x-auth-token", ""))
         if held is None:
@@ -69,11 +69,11 @@ class Call:
         return held
 
     async def allow(self, action: str, *, user_id: str = "", project_id: str = "", service: bool = False) -> Held:
-        """The asker, if an administrator; or the user, or scoped to the project, or a service, where these are named.
+        """The caller, if an administrator; or the user, or scoped to the project, or a service, where these are named.
 
         Raises UnauthorizedError or ForbiddenError. This is the one place that decides; the default is no.
         """
-        held = await self.asker()
+        held = await self.caller()
         roles = {role.name for role in held.roles}
         if (
             ADMIN in roles

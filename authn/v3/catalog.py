@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from authn.records import Endpoint
-from authn.view import View
+from authn.snapshot import IdentitySnapshot
 
 
 def url_of(endpoint: Endpoint, origin: str) -> str:
@@ -13,11 +13,11 @@ def url_of(endpoint: Endpoint, origin: str) -> str:
     return origin + endpoint.url if endpoint.url.startswith("/") else endpoint.url
 
 
-def catalog(view: View, origin: str, project_id: str) -> list[dict[str, Any]]:
+def catalog(snapshot: IdentitySnapshot, origin: str, project_id: str) -> list[dict[str, Any]]:
     """What a project's users are told."""
     rows = []
-    for service in sorted(view.services, key=lambda service: service.type):
-        endpoints = [e for e in view.endpoints if e.service_id == service.id and e.enabled]
+    for service in sorted(snapshot.services, key=lambda service: service.type):
+        endpoints = [e for e in snapshot.endpoints if e.service_id == service.id and e.enabled]
         if service.enabled and endpoints:
             rows.append(
                 {

@@ -42,15 +42,15 @@ def project_row(call: Call, project: Project) -> dict[str, Any]:
 async def list_projects(call: Call) -> Response:
     """All projects, for administrators."""
     await call.allow("list_projects")
-    return page(call, "projects", (project_row(call, project) for project in call.view.projects), FILTERS)
+    return page(call, "projects", (project_row(call, project) for project in call.snapshot.projects), FILTERS)
 
 
 async def list_projects_of(call: Call) -> Response:
     """The projects that a user has a role in."""
     user_id = call.path("user_id")
     await call.allow("list_user_projects", user_id=user_id)
-    call.view.users.require(user_id)
-    rows = (project_row(call, project) for project in call.view.projects_of(user_id))
+    call.snapshot.users.require(user_id)
+    rows = (project_row(call, project) for project in call.snapshot.projects_of(user_id))
     return page(call, "projects", rows, FILTERS)
 
 
@@ -58,7 +58,7 @@ async def show_project(call: Call) -> Response:
     """One project, also for those whose token is for it."""
     project_id = call.path("project_id")
     await call.allow("get_project", project_id=project_id)
-    return answer({"project": project_row(call, call.view.projects.require(project_id))})
+    return answer({"project": project_row(call, call.snapshot.projects.require(project_id))})
 
 
 async def create_project(call: Call) -> Response:
@@ -86,7 +86,7 @@ async def update_project(call: Call) -> Response:
     await call.allow("update_project")
     asked = (await call.body()).object("project")
     project_id = call.path("project_id")
-    _check_place(asked, call.view.projects.require(project_id).domain_id)
+    _check_place(asked, call.snapshot.projects.require(project_id).domain_id)
 
     def edit(before: Project) -> Project:
         return replace(

@@ -17,49 +17,49 @@ from store.core.errors import NotFoundError
 async def list_domains(call: Call) -> Response:
     """All domains."""
     await call.allow("list_domains")
-    return page(call, "domains", (_domain(call, domain) for domain in call.view.domains), ("name", "enabled"))
+    return page(call, "domains", (_domain(call, domain) for domain in call.snapshot.domains), ("name", "enabled"))
 
 
 async def show_domain(call: Call) -> Response:
     """One domain."""
     await call.allow("get_domain")
-    return answer({"domain": _domain(call, call.view.domains.require(call.path("domain_id")))})
+    return answer({"domain": _domain(call, call.snapshot.domains.require(call.path("domain_id")))})
 
 
 async def list_services(call: Call) -> Response:
     """All services."""
     await call.allow("list_services")
-    return page(call, "services", (_service(call, service) for service in call.view.services), ("name", "type"))
+    return page(call, "services", (_service(call, service) for service in call.snapshot.services), ("name", "type"))
 
 
 async def show_service(call: Call) -> Response:
     """One service."""
     await call.allow("get_service")
-    return answer({"service": _service(call, call.view.services.require(call.path("service_id")))})
+    return answer({"service": _service(call, call.snapshot.services.require(call.path("service_id")))})
 
 
 async def list_endpoints(call: Call) -> Response:
     """All endpoints."""
     await call.allow("list_endpoints")
-    rows = (_endpoint(call, endpoint) for endpoint in call.view.endpoints)
+    rows = (_endpoint(call, endpoint) for endpoint in call.snapshot.endpoints)
     return page(call, "endpoints", rows, ("interface", "service_id", "region_id", "region"))
 
 
 async def show_endpoint(call: Call) -> Response:
     """One endpoint."""
     await call.allow("get_endpoint")
-    return answer({"endpoint": _endpoint(call, call.view.endpoints.require(call.path("endpoint_id")))})
+    return answer({"endpoint": _endpoint(call, call.snapshot.endpoints.require(call.path("endpoint_id")))})
 
 
 async def list_regions(call: Call) -> Response:
     """The regions that endpoints are in, for anybody with a token, as in stock keystone."""
-    await call.asker()
+    await call.caller()
     return page(call, "regions", [_region(call, name) for name in _regions(call)])
 
 
 async def show_region(call: Call) -> Response:
     """One region."""
-    await call.asker()
+    await call.caller()
     name = call.path("region_id")
     if name not in _regions(call):
         raise NotFoundError(f"Could not find region: {name}.")
@@ -67,7 +67,7 @@ async def show_region(call: Call) -> Response:
 
 
 def _regions(call: Call) -> set[str]:
-    return {endpoint.region for endpoint in call.view.endpoints}
+    return {endpoint.region for endpoint in call.snapshot.endpoints}
 
 
 def _region(call: Call, name: str) -> dict[str, Any]:

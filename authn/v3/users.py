@@ -55,14 +55,14 @@ def user_row(call: Call, user: User) -> dict[str, Any]:
 async def list_users(call: Call) -> Response:
     """All users, for administrators."""
     await call.allow("list_users")
-    return page(call, "users", (user_row(call, user) for user in call.view.users), FILTERS)
+    return page(call, "users", (user_row(call, user) for user in call.snapshot.users), FILTERS)
 
 
 async def show_user(call: Call) -> Response:
     """One user, also for themselves."""
     user_id = call.path("user_id")
     await call.allow("get_user", user_id=user_id)
-    return answer({"user": user_row(call, call.view.users.require(user_id))})
+    return answer({"user": user_row(call, call.snapshot.users.require(user_id))})
 
 
 async def create_user(call: Call) -> Response:
@@ -92,7 +92,7 @@ async def update_user(call: Call) -> Response:
     await call.allow("update_user")
     asked = (await call.body()).object("user")
     user_id = call.path("user_id")
-    if asked.text_or("domain_id", DEFAULT_DOMAIN) != call.view.users.require(user_id).domain_id:
+    if asked.text_or("domain_id", DEFAULT_DOMAIN) != call.snapshot.users.require(user_id).domain_id:
         raise InvalidError("user.domain_id: a user stays in its domain")
     if asked.value("options"):
         raise InvalidError("user.options: none are known here")
@@ -109,7 +109,7 @@ async def update_user(call: Call) -> Response:
             extra=merged(before.extra, asked.others(_KNOWN)),
         )
 
-    edit(call.view.users.require(user_id))  # what is malformed is refused before a hash is worked out
+    edit(call.snapshot.users.require(user_id))  # what is malformed is refused before a hash is worked out
     password = None if asked.value("password") is None else asked.text("password")
     user = await call.service.administration.update_user(user_id, edit, password=password)
     return answer({"user": user_row(call, user)})

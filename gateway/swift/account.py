@@ -41,7 +41,7 @@ def fields(service: Service, request: Request, account: Account, usage: Usage) -
             found.append((b"x-account-storage-policy-%s-container-count" % name, b"%d" % containers))
             found.append((b"x-account-storage-policy-%s-object-count" % name, b"%d" % objects))
             found.append((b"x-account-storage-policy-%s-bytes-used" % name, b"%d" % size))
-    owner = request.asker.owns(request.account)
+    owner = request.principal.owns(request.account)
     for header, value in account.headers.items():
         if (owner or header not in SECRET) and header[0] != ".":
             found.append((header.encode(), value.encode()))
@@ -53,7 +53,7 @@ async def _find(service: Service, request: Request) -> tuple[Account, Usage, boo
     """The account; where there is none yet, one that looks as it will once something is written to it."""
     _check_name(service, request)
     await service.hear(request, request.account)
-    request.asker.require(request, request.account, "", "", reading=True)
+    request.principal.require(request, request.account, "", "", reading=True)
     try:
         account = await service.store.account(request.account)
     except NotFoundError:
@@ -115,7 +115,7 @@ async def post(service: Service, request: Request) -> None:
     """POST: change the account's metadata; it is made where there is none."""
     _check_name(service, request)
     await service.hear(request, request.account)
-    request.asker.require(request, request.account, "", "", reading=False)
+    request.principal.require(request, request.account, "", "", reading=False)
     if not service.config.account_autocreate:
         await service.store.account(request.account)
     await _change(service, request)
@@ -132,12 +132,12 @@ async def delete(service: Service, request: Request) -> None:
 
 
 def _reseller(service: Service, request: Request) -> None:
-    asker = request.asker
-    if not (isinstance(asker, User) and asker.reseller):
-        raise denied(request, service.config, known=isinstance(asker, User))
+    principal = request.principal
+    if not (isinstance(principal, User) and principal.reseller):
+        raise denied(request, service.config, known=isinstance(principal, User))
 
 
 async def ensure(service: Service, request: Request) -> None:
     """Make the account of somebody who writes to their own for the first time."""
-    if service.config.account_autocreate and request.asker.owns(request.account):
+    if service.config.account_autocreate and request.principal.owns(request.account):
         await service.store.put_account(request.account, {})

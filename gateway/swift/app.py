@@ -12,7 +12,7 @@ from gateway.swift import auth, cors, crossdomain, info, routes, tempurl
 from gateway.swift.config import Config
 from gateway.swift.downloads import Downloads
 from gateway.swift.errors import PLAIN, RefusedError, cause, refusal
-from gateway.swift.owned_claims import Claims
+from gateway.swift.manifest_ownership import ManifestOwnership
 from gateway.swift.refusal_log import RefusalLog
 from gateway.swift.request import Receive, Request, Scope, Send
 from gateway.swift.service import Service
@@ -40,10 +40,10 @@ class SwiftApp:
         config = config or Config()
         clock = clock or SystemClock()
         random = random or PooledRandom()
-        claims = Claims(store, clock, random)
+        ownership = ManifestOwnership(store, clock, random)
         self._service = Service(
-            store=VersionedStore(store, clock, claims.gone),
-            claims=claims,
+            store=VersionedStore(store, clock, ownership.gone),
+            ownership=ownership,
             downloads=Downloads(config.download_bytes),
             refusals=RefusalLog(clock),
             config=config,
@@ -59,7 +59,7 @@ class SwiftApp:
     async def run(self, progress: Progress) -> None:
         """Do what is owed after requests were answered, until cancelled: segments go after the manifest that owned
         them. One process of a store is enough to run this, and any number may."""
-        await self._service.claims.run(progress)
+        await self._service.ownership.run(progress)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -97,9 +97,13 @@ class SwiftApp:
         if b"origin" in request.headers:
             await cors.prepare(service, request)
         # Before the handler is chosen: a signature leaves nothing in the request that could call for another one.
-        signed = await tempurl.asker(service, request) if tempurl.is_signed(scope.get("query_string", b"")) else None
+        signed = (
+            await tempurl.principal(service, request) if tempurl.is_signed(scope.get("query_string", b"")) else None
+        )
         handler = routes.handler(service, request)
-        request.asker = signed or await auth.asker(request, self._authenticator, service.config, self._anonymous)
+        request.principal = signed or await auth.principal(
+            request, self._authenticator, service.config, self._anonymous
+        )
         await handler(service, request)
 
     async def _serve_info(self, request: Request) -> None:

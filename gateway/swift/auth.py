@@ -18,7 +18,7 @@ from gateway.swift.errors import RefusedError
 from gateway.swift.request import Request
 
 
-class Asker(Protocol):
+class Principal(Protocol):
     """Whoever stands behind a request."""
 
     def owns(self, account: str) -> bool:
@@ -154,7 +154,7 @@ def referrer(request: Request) -> str:
     return request.headers.get(b"referer", b"").decode("latin-1")
 
 
-async def asker(request: Request, authenticator: Authenticator, config: Config, anonymous: Anonymous) -> Asker:
+async def principal(request: Request, authenticator: Authenticator, config: Config, anonymous: Anonymous) -> Principal:
     """Whoever the request's token stands for."""
     token = request.headers.get(b"x-auth-token") or request.headers.get(b"x-storage-token")
     if not token:

@@ -53,8 +53,8 @@ async def admit(service: Service, request: Request, container: str) -> None:
         except RefusedError as error:
             if error.status != 404:  # said only to those who may make it
                 raise
-    elif isinstance(request.asker, Anonymous):
-        request.asker.require(request, request.account, "", "", reading=False)
+    elif isinstance(request.principal, Anonymous):
+        request.principal.require(request, request.account, "", "", reading=False)
 
 
 def quoted(name: str) -> str:

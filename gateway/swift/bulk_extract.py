@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator, Mapping
 from gateway.swift import bulk, object_put
 from gateway.swift.bulk import Report
 from gateway.swift.errors import RefusedError
+from gateway.swift.read_view import closing
 from gateway.swift.request import Request
 from gateway.swift.service import Service
 from gateway.swift.subrequest import Dispatch, ask
 from gateway.swift.tar import TarError, TarReader, decompressed
-from gateway.swift.view import closing
 
 KINDS = {"tar": "", "tar.gz": "gz", "tar.bz2": "bz2"}
 

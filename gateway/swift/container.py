@@ -49,7 +49,7 @@ def fields(service: Service, request: Request, container: Container, usage: Usag
         (b"accept-ranges", b"bytes"),
         (b"x-storage-policy", policy.name.encode() if policy else b""),
     ]
-    owner = request.asker.owns(container.account)
+    owner = request.principal.owns(container.account)
     for header, value in container.headers.items():
         if (owner or header not in SECRET) and header[0] != ".":
             found.append((header.encode(), value.encode()))
@@ -124,7 +124,7 @@ def _changes(service: Service, request: Request) -> dict[str, str | None]:
     changes = metadata.changes(request, "container", service.limits)
     quotas.check_container(changes)
     changes |= etag_quoter.change(request, "container")
-    if not request.asker.owns(request.account):  # somebody whom the account's list lets write here
+    if not request.principal.owns(request.account):  # somebody whom the account's list lets write here
         return {name: value for name, value in changes.items() if name not in SECRET}
     if request.headers.get(b"x-container-sync-to"):
         raise RefusedError(400, "Containers are not synchronised here: X-Container-Sync-To is of no use.")
@@ -178,7 +178,7 @@ async def put(service: Service, request: Request) -> None:
 async def _require_writer(service: Service, request: Request) -> None:
     """Containers themselves are changed by owners, and by those whom the account's list lets write."""
     await service.hear(request, request.account)
-    request.asker.require(request, request.account, request.container, "", reading=False)
+    request.principal.require(request, request.account, request.container, "", reading=False)
 
 
 async def _store(service: Service, request: Request, changes: dict[str, str | None], policy: int | None) -> bool:

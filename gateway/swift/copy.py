@@ -22,14 +22,14 @@ from gateway.swift import (
 from gateway.swift.dates import http_date, modified_seconds
 from gateway.swift.errors import Fields, IncompleteError, RefusedError, bad_request
 from gateway.swift.paths import account_header, path_header
+from gateway.swift.read_view import MANIFEST, STATIC, PlainView, ReadView, pour, whole
 from gateway.swift.request import Request, is_true
 from gateway.swift.service import Service
-from gateway.swift.view import MANIFEST, STATIC, PlainView, View, pour, whole
 from store.core.limits import INLINE_BYTES_MAX
 from store.objects.interface import OpenObject
 from store.objects.model import ALWAYS, Condition, Container, ObjectHead, ObjectInfo
 
-Place = tuple[str, str, str]
+ObjectPath = tuple[str, str, str]
 
 
 async def copy(service: Service, request: Request) -> None:
@@ -51,7 +51,7 @@ async def copy_from(service: Service, request: Request) -> None:
     await _transfer(service, request, (account, container, name), (request.account, request.container, request.object))
 
 
-async def _transfer(service: Service, request: Request, source: Place, target: Place) -> None:
+async def _transfer(service: Service, request: Request, source: ObjectPath, target: ObjectPath) -> None:
     account, container_name, name = source
     container = await service.container(request, reading=True, account=account, name=container_name)
     async with version_object.opening(service, request, container, name) as opened:
@@ -63,7 +63,7 @@ async def _transfer(service: Service, request: Request, source: Place, target: P
 
 
 async def _copy(
-    service: Service, request: Request, container: Container, opened: OpenObject, source: Place, target: Place
+    service: Service, request: Request, container: Container, opened: OpenObject, source: ObjectPath, target: ObjectPath
 ) -> None:
     info = opened.info
     view = await object_get.view_of(service, request, container, opened)
@@ -92,7 +92,7 @@ async def _copy(
     await request.respond(201, object_put.created(written) + answer)
 
 
-def _check_source(request: Request, info: ObjectInfo, view: View) -> None:
+def _check_source(request: Request, info: ObjectInfo, view: ReadView) -> None:
     headers = {name: value for name, value in request.headers.items() if name != b"if-none-match"}
     if conditions.present(headers):
         status = conditions.for_reading(headers, view.etag, modified_seconds(info.changed))
@@ -125,7 +125,7 @@ def _head(service: Service, request: Request, info: ObjectInfo) -> ObjectHead:
     return ObjectHead(said.content_type, headers, expires_at=expires_at)
 
 
-def _answer_fields(source: Place, info: ObjectInfo, head: ObjectHead) -> Fields:
+def _answer_fields(source: ObjectPath, info: ObjectInfo, head: ObjectHead) -> Fields:
     account, container, name = source
     found: Fields = [
         (b"x-copied-from-account", quote(account).encode()),
@@ -144,7 +144,7 @@ async def _write(
     service: Service,
     request: Request,
     container: Container,
-    view: View,
+    view: ReadView,
     head: ObjectHead,
     condition: Condition,
 ) -> ObjectInfo:
@@ -169,7 +169,7 @@ async def _write(
         return await object_put.put_small(service, container, request.object, inline[start:stop], head, condition)
     async with service.store.upload(container, request.object, stop - start) as upload:
         data = view.opened.data if isinstance(view, PlainView) and stop - start == view.size else None
-        if data is None or not await upload.share(data):
+        if data is None or not await upload.reflink(data):
             await view.pour(start, stop, upload.write, pour)
         written, _etag = await upload.digest()
         if written != stop - start:

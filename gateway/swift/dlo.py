@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
 from gateway.swift.errors import Fields, RefusedError, SegmentError
+from gateway.swift.read_view import MANIFEST, Pour, Sink
 from gateway.swift.request import Request
 from gateway.swift.service import Service
-from gateway.swift.view import MANIFEST, Pour, Sink
 from store.core.errors import NotFoundError
 from store.objects.interface import Buffer
 from store.objects.model import Container, ListingQuery, ObjectEntry, ObjectInfo
@@ -73,7 +73,7 @@ async def _page(service: Service, container: Container, query: ListingQuery, mar
 
 
 async def view(service: Service, request: Request, container: Container, info: ObjectInfo) -> DloView:
-    """What a manifest shows. The segments' container must be open to the asker for listing and reading."""
+    """What a manifest shows. The segments' container must be open to the principal for listing and reading."""
     name, _, prefix = unquote(info.head.headers[MANIFEST]).partition("/")
     held = await service.container(request, reading=True, listing=True, account=container.account, name=name)
     query = ListingQuery(limit=service.limits.container_listing_limit, prefix=prefix)

@@ -13,7 +13,7 @@ from typing import Final
 
 import trio
 
-from gateway.swift.view import Sink, closing, pour
+from gateway.swift.read_view import Sink, closing, pour
 from store.core.limits import BLOCK_BYTES, CHECK_BYTES
 from store.objects.interface import OpenObject
 

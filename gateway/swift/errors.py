@@ -104,7 +104,7 @@ class ClientGoneError(RefusedError):
 
 
 class SegmentError(RefusedError):
-    """A segment is not what its manifest says, or not there, or not to be read by this asker."""
+    """A segment is not what its manifest says, or not there, or not to be read by this principal."""
 
     def __init__(self, why: str) -> None:
         super().__init__(409)

@@ -17,11 +17,11 @@ import trio
 from gateway.swift import tempurl
 from gateway.swift.errors import HTML, PLAIN, Fields, RefusedError, status_line
 from gateway.swift.multipart import FormReader, MultipartError, parameters
+from gateway.swift.read_view import closing
 from gateway.swift.request import Request
 from gateway.swift.service import Service
 from gateway.swift.subrequest import Dispatch, Reply, ask
 from gateway.swift.tempurl import Signed
-from gateway.swift.view import closing
 
 VALUE_MAX, VALUES_MAX = 4096, 100
 """The longest value that is kept, and how many."""
@@ -98,14 +98,14 @@ class _Form:
         if self._files > self._number("max_file_count"):
             self._status, self._message = 400, "max file count exceeded"
             return False
-        asker = await self._asker()
+        principal = await self._principal()
         if "\0" in name:
             raise FormError(412, "Invalid UTF8 or contains NULL")
         request = self._request
         path = f"{request.container}/{request.object}{name}"
         async with closing(_capped(reader.content(), self._number("max_file_size"))) as content:
             reply = await ask(
-                self._service, self._dispatch, request, "PUT", path, self._headers(heads), content, asker=asker
+                self._service, self._dispatch, request, "PUT", path, self._headers(heads), content, principal=principal
             )
         self._status, self._message = reply.status, ""
         self._reply = reply
@@ -119,7 +119,7 @@ class _Form:
             raise FormError(400, f"{name} not an integer")
         return int(value)
 
-    async def _asker(self) -> Signed:
+    async def _principal(self) -> Signed:
         """Whoever signed the form, who reaches its container alone. Raises FormError."""
         request, values = self._request, self._values
         if self._number("expires") < self._service.now():

@@ -17,7 +17,7 @@ class NameLocks:
         self._held: dict[tuple[bytes, str], tuple[trio.Lock, list[None]]] = {}
 
     @asynccontextmanager
-    async def turn(self, container: Container, name: str) -> AsyncIterator[None]:
+    async def lock(self, container: Container, name: str) -> AsyncIterator[None]:
         """Keep others of this process from changing the object meanwhile."""
         key = container.id, name
         lock, users = self._held.setdefault(key, (trio.Lock(), []))

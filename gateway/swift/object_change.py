@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from gateway.swift import conditions, expiry, object_put, symlink
 from gateway.swift.errors import HTML, PAGES, PLAIN, RefusedError, bad_request
+from gateway.swift.read_view import LINK_TARGET, STATIC, VERSION_ID, pour
 from gateway.swift.request import Request
 from gateway.swift.service import Service
-from gateway.swift.view import LINK_TARGET, STATIC, VERSION_ID, pour
 from store.core.errors import NotFoundError
 from store.objects.model import Condition, Container, ObjectHead, ObjectInfo
 

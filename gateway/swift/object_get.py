@@ -6,9 +6,9 @@ from gateway.swift import conditions, dlo, ranges, slo_read, symlink, version_ob
 from gateway.swift.dates import modified_seconds
 from gateway.swift.errors import HTML, PAGES, Fields, RefusedError
 from gateway.swift.expiry import expired
+from gateway.swift.read_view import MANIFEST, STATIC, PlainView, ReadView, fields
 from gateway.swift.request import Request
 from gateway.swift.service import Service
-from gateway.swift.view import MANIFEST, STATIC, PlainView, View, fields
 from store.core.errors import NotFoundError
 from store.objects.interface import Buffer, OpenObject
 from store.objects.model import Container, ObjectInfo
@@ -35,7 +35,7 @@ async def get(service: Service, request: Request) -> None:
         raise _absent(request) from None
 
 
-async def view_of(service: Service, request: Request, container: Container, opened: OpenObject) -> View:
+async def view_of(service: Service, request: Request, container: Container, opened: OpenObject) -> ReadView:
     """What the request sees of an open object: a manifest's segments, unless it asks for the manifest itself."""
     headers = opened.info.head.headers
     if STATIC in headers:
@@ -85,7 +85,7 @@ def _absent(request: Request) -> RefusedError:
     return RefusedError(412 if match and "*" in conditions.tags(match) else 404)
 
 
-async def _answer(service: Service, request: Request, info: ObjectInfo, view: View) -> None:
+async def _answer(service: Service, request: Request, info: ObjectInfo, view: ReadView) -> None:
     headers = request.headers
     answer = fields(info, view.etag, quoted=view.quoted, kind=view.kind)
     answer += view.extra
@@ -121,7 +121,7 @@ async def _answer(service: Service, request: Request, info: ObjectInfo, view: Vi
 
 
 async def _ranges(
-    service: Service, request: Request, answer: Fields, view: View, size: int, wanted: ranges.Asked
+    service: Service, request: Request, answer: Fields, view: ReadView, size: int, wanted: ranges.Asked
 ) -> None:
     fitted = ranges.fit(wanted, size)
     if not fitted:
@@ -142,7 +142,7 @@ async def _unsatisfiable(request: Request, answer: Fields, size: int, page: byte
 
 
 async def _one_range(
-    service: Service, request: Request, answer: Fields, view: View, size: int, start: int, stop: int
+    service: Service, request: Request, answer: Fields, view: ReadView, size: int, start: int, stop: int
 ) -> None:
     answer.append((b"content-range", ranges.content_range(start, stop, size)))
     inline = view.inline
@@ -155,7 +155,7 @@ async def _one_range(
 
 
 async def _many_ranges(
-    service: Service, request: Request, answer: Fields, view: View, size: int, fitted: ranges.Fitted
+    service: Service, request: Request, answer: Fields, view: ReadView, size: int, fitted: ranges.Fitted
 ) -> None:
     content_type = next(value for name, value in answer if name == b"content-type")
     boundary = service.random.bytes(16).hex().encode()

@@ -10,9 +10,9 @@ from gateway.swift import conditions, dlo, expiry, metadata, quotas
 from gateway.swift.conditions import unquoted
 from gateway.swift.dates import http_date, modified_seconds
 from gateway.swift.errors import HTML, PLAIN, ClientGoneError, Fields, RefusedError, bad_request
+from gateway.swift.read_view import SLO_ETAG, STATIC, VERSION_ID
 from gateway.swift.request import Request, is_true
 from gateway.swift.service import Service
-from gateway.swift.view import SLO_ETAG, STATIC, VERSION_ID
 from store.core.errors import NotFoundError
 from store.core.limits import INLINE_BYTES_MAX
 from store.objects.interface import Buffer

@@ -63,7 +63,7 @@ def account_changes(service: Service, request: Request, changes: dict[str, str |
             asked[f"{_ACCOUNT}{name}"] = None
     if not asked:
         return
-    if not (isinstance(request.asker, User) and request.asker.reseller):
+    if not (isinstance(request.principal, User) and request.principal.reseller):
         raise RefusedError(403)
     for shown, value in asked.items():
         if value and not _fit(value):
@@ -93,7 +93,7 @@ async def admit(service: Service, request: Request, container: Container, size: 
         return limit
     if not any(name.startswith(_ACCOUNT) for name in account.headers):
         return limit
-    if isinstance(request.asker, User) and request.asker.reseller:
+    if isinstance(request.principal, User) and request.principal.reseller:
         return limit
     usage = await service.store.account_usage(account)
     return _least(limit, _account_left(service, account.headers, usage, container.policy, size))

@@ -14,7 +14,7 @@ from gateway.swift.errors import ClientGoneError, Fields, IncompleteError, Refus
 from store.objects.interface import Buffer
 
 if TYPE_CHECKING:
-    from gateway.swift.auth import Asker
+    from gateway.swift.auth import Principal
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -51,7 +51,6 @@ class Request:
         "_start",
         "_title_case",
         "account",
-        "asker",
         "client",
         "container",
         "finishers",
@@ -60,13 +59,14 @@ class Request:
         "now_s",
         "object",
         "path",
+        "principal",
         "queried",
         "scheme",
         "started",
         "txid",
     )
 
-    asker: Asker
+    principal: Principal
 
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, txid: str, now_s: int, *, title_case: bool = False

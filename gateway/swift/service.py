@@ -10,7 +10,7 @@ from gateway.swift.auth import User
 from gateway.swift.config import Config, Limits
 from gateway.swift.downloads import Downloads
 from gateway.swift.errors import RefusedError
-from gateway.swift.owned_claims import Claims
+from gateway.swift.manifest_ownership import ManifestOwnership
 from gateway.swift.refusal_log import RefusalLog
 from gateway.swift.request import Request
 from gateway.swift.versioned_store import VersionedStore
@@ -27,7 +27,7 @@ class Service:
     """The gateway's surroundings, made once."""
 
     store: VersionedStore
-    claims: Claims
+    ownership: ManifestOwnership
     downloads: Downloads
     refusals: RefusalLog
     config: Config
@@ -41,16 +41,16 @@ class Service:
         return self.clock.wall_us() / 1e6
 
     async def hear(self, request: Request, account: str) -> None:
-        """Tell the asker what an account that is not theirs gives them by its own access list."""
-        asker = request.asker
-        if not isinstance(asker, User) or asker.owns(account):
+        """Tell the principal what an account that is not theirs gives them by its own access list."""
+        principal = request.principal
+        if not isinstance(principal, User) or principal.owns(account):
             return
         try:
             stored = (await self.store.account(account)).headers.get(account_acl.HEADER)
         except NotFoundError:
             return
         if stored:
-            asker.learn(account, stored)
+            principal.learn(account, stored)
 
     async def container(
         self,
@@ -62,23 +62,23 @@ class Service:
         name: str | None = None,
         object: str | None = None,
     ) -> Container:
-        """The container (of the request, unless named) that the asker may read, list or write; `object` in it, if
+        """The container (of the request, unless named) that the principal may read, list or write; `object` in it, if
         that is not the request's.
 
         Raises RefusedError: 401 or 403 before 404, so that strangers learn nothing of what exists.
         """
         account = request.account if account is None else account
-        if not request.asker.owns(account):
+        if not request.principal.owns(account):
             await self.hear(request, account)
         name = request.container if name is None else name
         object = request.object if object is None else object
         try:
             container = await self.store.container(account, name)
         except NotFoundError:
-            request.asker.require(request, account, name, "", reading=reading, listing=listing, object=object)
+            request.principal.require(request, account, name, "", reading=reading, listing=listing, object=object)
             raise RefusedError(404) from None
         rule = container.headers.get("x-container-read" if reading else "x-container-write", "")
-        request.asker.require(request, account, name, rule, reading=reading, listing=listing, object=object)
+        request.principal.require(request, account, name, rule, reading=reading, listing=listing, object=object)
         if request.object:
             flag = container.headers.get(_CONTAINER_QUOTES)
             if flag is None:

@@ -27,14 +27,14 @@ from gateway.swift.errors import RefusedError, bad_request, refusal, status_line
 from gateway.swift.heartbeat import beating
 from gateway.swift.large_report import Problem
 from gateway.swift.listing_formats import LISTED_BYTES, LISTED_SLO_ETAG
-from gateway.swift.owned_claims import Seen
+from gateway.swift.manifest_ownership import Seen
 from gateway.swift.owned_marks import LISTED_OWNS, OWNS
+from gateway.swift.read_view import LINK_TARGET, SLO_DEPTH, SLO_ETAG, SLO_SIZE, STATIC
 from gateway.swift.request import Request, is_true
 from gateway.swift.service import Service
 from gateway.swift.slices import SLICE
 from gateway.swift.slo_depth import DEPTH_MAX
 from gateway.swift.slo_manifest import ManifestError, TooManyError, Wanted
-from gateway.swift.view import LINK_TARGET, SLO_DEPTH, SLO_ETAG, SLO_SIZE, STATIC
 from store.core.errors import CallerError
 from store.objects.model import ALWAYS, Condition, Container, ObjectHead, ObjectInfo
 
@@ -237,6 +237,6 @@ async def _keep(
     )
     if looked.owned is None:
         return await small.keep(service.store, container, request.object, kept, head, condition), etag
-    async with service.claims.making(container, request.object, looked.owned) as token:
+    async with service.ownership.making(container, request.object, looked.owned) as token:
         head = replace(head, headers={**head.headers, OWNS: token}, listing={**head.listing, LISTED_OWNS: token})
         return await small.keep(service.store, container, request.object, kept, head, condition), etag

@@ -9,10 +9,10 @@ from gateway.swift import large_report, slo_manifest, version_object
 from gateway.swift.errors import HTML, PLAIN, RefusedError, status_line
 from gateway.swift.large_report import Problem
 from gateway.swift.owned_marks import OWNS
+from gateway.swift.read_view import STATIC, whole
 from gateway.swift.request import Request, is_true
 from gateway.swift.service import Service
 from gateway.swift.slo_manifest import Segment
-from gateway.swift.view import STATIC, whole
 from store.core.errors import NotFoundError, RetryableError
 from store.objects.interface import OpenObject
 from store.objects.model import Container
@@ -39,8 +39,8 @@ async def delete(service: Service, request: Request) -> None:
         else:
             problems.append((slo_manifest.quoted(path), status_line(outcome)))
     for token in owning:
-        with suppress(RetryableError):  # what is left is told to the claims already
-            deleted += await service.claims.settle(token, seen=True)
+        with suppress(RetryableError):  # what is left is told to the ownership records already
+            deleted += await service.ownership.resolve(token, seen=True)
     report: dict[str, Any] = {
         "Response Status": status_line(400 if problems else 200),
         "Response Body": "",
@@ -54,7 +54,7 @@ async def _paths(
     service: Service, request: Request, container: Container, problems: list[Problem], owning: list[str]
 ) -> list[str]:
     """All segments of the request's manifest and of those within it, each before the manifest that names it. Manifests
-    that own theirs go alone, to be settled afterwards: their tokens are added to `owning`."""
+    that own theirs go alone, to be resolved afterwards: their tokens are added to `owning`."""
     first = Segment(container.name, request.object, 0, "", 0, 0, True)
     paths: list[str] = []
     waiting: list[tuple[Segment, bool]] = [(first, False)]

@@ -10,9 +10,9 @@ import trio
 
 from gateway.swift import slo_manifest
 from gateway.swift.errors import RefusedError
+from gateway.swift.read_view import SLO_DEPTH, STATIC, whole
 from gateway.swift.request import Request
 from gateway.swift.service import Service
-from gateway.swift.view import SLO_DEPTH, STATIC, whole
 from store.core.errors import NotFoundError
 from store.objects.interface import OpenObject
 from store.objects.model import Container, ObjectInfo

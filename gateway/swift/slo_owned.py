@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from gateway.swift.errors import Fields, RefusedError, bad_request, status_line
 from gateway.swift.owned_marks import OWNERS_MAX, OWNS, owners
+from gateway.swift.read_view import LINK_TARGET, STATIC
 from gateway.swift.request import Request
 from gateway.swift.version_names import MODE
-from gateway.swift.view import LINK_TARGET, STATIC
 from store.objects.model import Container, ObjectInfo
 
 HEADER, OWNED = b"x-static-large-object-segments", b"owned"
@@ -28,10 +28,10 @@ def fields(info: ObjectInfo) -> Fields:
 
 
 def refused(request: Request, container: Container, info: ObjectInfo) -> str:
-    """Why the asker cannot have this segment owned, or ""."""
+    """Why the principal cannot have this segment owned, or ""."""
     rule = container.headers.get("x-container-write", "")
     try:
-        request.asker.require(request, container.account, container.name, rule, reading=False)
+        request.principal.require(request, container.account, container.name, rule, reading=False)
     except RefusedError as error:
         return status_line(error.status)
     if MODE in container.headers:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from gateway.swift import slo_manifest, slo_owned, symlink
 from gateway.swift.errors import Fields, RefusedError, SegmentError, bad_request
+from gateway.swift.read_view import SLO_ETAG, SLO_SIZE, STATIC, BytesView, PlainView, Pour, ReadView, Sink, whole
 from gateway.swift.request import Request
 from gateway.swift.service import Service
 from gateway.swift.slo_depth import DEPTH_MAX
 from gateway.swift.slo_manifest import Segment
-from gateway.swift.view import SLO_ETAG, SLO_SIZE, STATIC, BytesView, PlainView, Pour, Sink, View, whole
 from store.core.errors import NotFoundError
 from store.objects.interface import Buffer, OpenObject
 from store.objects.model import Container, ObjectInfo
@@ -24,7 +24,7 @@ def own_fields(info: ObjectInfo) -> Fields:
     return [(b"x-manifest-etag", info.etag.encode()), *slo_owned.fields(info)]
 
 
-async def manifest_view(request: Request, opened: OpenObject) -> View:
+async def manifest_view(request: Request, opened: OpenObject) -> ReadView:
     """The manifest itself: as kept, or (`format=raw`) as it can be sent again."""
     if request.query.get("format") == "raw":
         return BytesView(slo_manifest.as_sent(await whole(opened)))
@@ -126,7 +126,7 @@ class SloView:
         return known
 
     async def _container(self, name: str) -> Container:
-        """The segments' container, which the asker must be allowed to read on its own account."""
+        """The segments' container, which the principal must be allowed to read on its own account."""
         held = self._containers.get(name)
         if held is None:
             try:

@@ -1,4 +1,4 @@
-"""Data that are whole at hand: a manifest, a claim."""
+"""Data that are whole at hand: a manifest, an ownership record."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Site:
 
 def serves(request: Request) -> bool:
     """Whether this request is a browser's. It costs others no more than this."""
-    return not isinstance(request.asker, User) or is_true(request.headers.get(b"x-web-mode"))
+    return not isinstance(request.principal, User) or is_true(request.headers.get(b"x-web-mode"))
 
 
 async def _site(service: Service, request: Request) -> Site | None:
@@ -81,9 +81,9 @@ async def container(service: Service, request: Request, plain: Handler, show: Ha
         return
     page = _Page(service, request, site, show)
     if not site.wanted:
-        if isinstance(request.asker, Signed):
+        if isinstance(request.principal, Signed):
             raise tempurl.invalid(request)
-        if isinstance(request.asker, User):
+        if isinstance(request.principal, User):
             raise RefusedError(404)
     try:
         held = await service.container(request, reading=True, listing=True)
@@ -170,7 +170,7 @@ class _Page:
         return await self._service.store.list_objects(held, query)
 
     async def is_directory(self, held: Container, prefix: str) -> bool:
-        """Whether anything is below a prefix, as far as the asker may know."""
+        """Whether anything is below a prefix, as far as the principal may know."""
         try:
             return bool(await self.list(held, prefix, 1))
         except RefusedError:

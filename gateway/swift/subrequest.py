@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 import trio
 
-from gateway.swift.auth import Asker
+from gateway.swift.auth import Principal
 from gateway.swift.errors import REASONS, RefusedError, cause, refusal
 from gateway.swift.request import Message, Receive, Request, Send
 from gateway.swift.service import Service
@@ -74,15 +74,16 @@ def _child(
     method: str,
     path: str,
     headers: Mapping[bytes, bytes] | None = None,
-    asker: Asker | None = None,
+    principal: Principal | None = None,
     *,
     receive: Receive,
     send: Send,
 ) -> Request:
-    """A request for `path` (container[/object], not quoted) in the parent's account, on behalf of the same asker."""
+    """A request for `path` (container[/object], not quoted) in the parent's account, on behalf of the same
+    principal."""
     scope = {"method": method, "headers": list((headers or {}).items())}
     request = Request(scope, receive, send, parent.txid, parent.now_s)
-    request.asker = asker or parent.asker
+    request.principal = principal or parent.principal
     request.client = parent.client
     request.account = parent.account
     request.container, _, request.object = path.partition("/")
@@ -99,12 +100,12 @@ async def ask(
     headers: Mapping[bytes, bytes] | None = None,
     pieces: AsyncIterator[bytes] | None = None,
     *,
-    asker: Asker | None = None,
+    principal: Principal | None = None,
 ) -> Reply:
     """Serve a request within to its end. Errors become its answer, as they do outside; errors of the pieces do not."""
     await trio.lowlevel.checkpoint()  # there may be thousands, and the store may have all that they ask for at hand
     gatherer, feeder = _Gatherer(), _Feeder(pieces)
-    request = _child(parent, method, path, headers, asker, receive=feeder, send=gatherer)
+    request = _child(parent, method, path, headers, principal, receive=feeder, send=gatherer)
     try:
         await dispatch(service, request)(service, request)
     except Exception as error:

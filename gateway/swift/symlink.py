@@ -1,7 +1,7 @@
 """Symlinks: an object without bytes that names another, which is read in its place.
 
-A static one also names the target's etag, and shows nothing else. What is read through a link is read by the asker's
-own right. A link is not followed where the request asks for itself (`symlink=get`), nor by POST and DELETE.
+A static one also names the target's etag, and shows nothing else. What is read through a link is read by the
+principal's own right. A link is not followed where the request asks for itself (`symlink=get`), nor by POST and DELETE.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from gateway.swift.errors import PLAIN, Fields, RefusedError
+from gateway.swift.read_view import LINK_ACCOUNT, LINK_ETAG, LINK_TARGET
 from gateway.swift.request import Request
 from gateway.swift.service import Service
-from gateway.swift.view import LINK_ACCOUNT, LINK_ETAG, LINK_TARGET
 from store.core.errors import NotFoundError
 from store.objects.interface import OpenObject
 from store.objects.model import Container, ObjectInfo
@@ -159,7 +159,7 @@ async def opening(service: Service, request: Request, container: Container, name
 async def verified(service: Service, request: Request, own: str, link: Link) -> ObjectInfo:
     """What a static link names, which must be there and have the etag. Links that are not static are not followed.
 
-    Raises RefusedError: 409, or what the asker may not read.
+    Raises RefusedError: 409, or what the principal may not read.
     """
     trail = _Trail(service, request, link.etag, link.path(own))
     try:

@@ -9,10 +9,10 @@ from gateway.swift import conditions, object_put, quotas, symlink
 from gateway.swift.errors import PLAIN, RefusedError, bad_request
 from gateway.swift.listing_formats import LISTED_LINK, LISTED_LINK_BYTES, LISTED_LINK_ETAG, LISTED_SLO_ETAG
 from gateway.swift.paths import account_header, path_header
+from gateway.swift.read_view import LINK_ACCOUNT, LINK_BYTES, LINK_ETAG, LINK_TARGET, SLO_ETAG, SLO_SIZE
 from gateway.swift.request import Request
 from gateway.swift.service import Service
 from gateway.swift.symlink import Link
-from gateway.swift.view import LINK_ACCOUNT, LINK_BYTES, LINK_ETAG, LINK_TARGET, SLO_ETAG, SLO_SIZE
 from store.objects.model import ALWAYS, Condition, Container, ObjectHead, ObjectInfo
 
 TARGET, ACCOUNT, ETAG = b"x-symlink-target", b"x-symlink-target-account", b"x-symlink-target-etag"

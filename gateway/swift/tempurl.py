@@ -124,7 +124,7 @@ def invalid(request: Request) -> RefusedError:
     )
 
 
-async def asker(service: Service, request: Request) -> Signed | None:
+async def principal(service: Service, request: Request) -> Signed | None:
     """The holder of the request's signature, None where there is none. Raises RefusedError (401) where it is bad."""
     if request.method == "OPTIONS":
         return None
@@ -224,7 +224,7 @@ def _restrict(request: Request, expires: int) -> None:
 
 def continued(request: Request) -> tuple[str, str]:
     """For links to what the same signature covers: the query to put behind them, ready for HTML, and the prefix."""
-    if not isinstance(request.asker, Signed) or "temp_url_prefix" not in request.query:
+    if not isinstance(request.principal, Signed) or "temp_url_prefix" not in request.query:
         return "", ""
     names = ("temp_url_prefix", "temp_url_expires", "temp_url_sig", "temp_url_ip_range")
     parts = [f"{name}={quote(request.param(name))}" for name in names if name in request.query]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.swift.view import pour
+from gateway.swift.read_view import pour
 from store.core.limits import INLINE_BYTES_MAX
 from store.objects.interface import ObjectStore
 from store.objects.model import ALWAYS, Condition, Container, ObjectHead, ObjectInfo
@@ -30,7 +30,7 @@ async def transfer(
             await store.put(target, target_name, inline, head, condition)
             return info
         async with store.upload(target, target_name, info.size) as upload:
-            if opened.data is None or not await upload.share(opened.data):
+            if opened.data is None or not await upload.reflink(opened.data):
                 await pour(opened, 0, info.size, upload.write)
                 await upload.digest()
             await upload.commit(head, condition)

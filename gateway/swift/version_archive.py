@@ -16,6 +16,7 @@ import trio
 from gateway.swift.errors import RefusedError
 from gateway.swift.name_locks import NameLocks
 from gateway.swift.owned_marks import OWNS
+from gateway.swift.read_view import VERSION_ID, VERSION_PLACE
 from gateway.swift.version_names import (
     ARCHIVED,
     ENABLED,
@@ -32,7 +33,6 @@ from gateway.swift.version_names import (
     version_name,
 )
 from gateway.swift.version_pointer import ABSENT, Pointers, current, pointer_head, shown_etag, stored_condition
-from gateway.swift.view import VERSION_ID, VERSION_PLACE
 from store.core.clock import Clock
 from store.core.errors import BusyError, InvalidError, NotFoundError, PreconditionError
 from store.core.limits import NAME_BYTES_MAX
@@ -102,7 +102,7 @@ class Archive:
         with _alone():
             version = await store_it(replace(head, expires_at=None), ABSENT)
         try:
-            async with self._locks.turn(container, name):
+            async with self._locks.lock(container, name):
                 pointer = pointer_head(version, ticks, ticks, head.expires_at)
                 await self.pointers.move(container, name, pointer, condition)
         except (PreconditionError, NotFoundError):  # refused for certain; after other errors it may be current
@@ -147,7 +147,7 @@ class Archive:
         there was no object; that it is deleted is noted all the same.
         """
         hidden = await self._made(container)
-        async with self._locks.turn(container, name):
+        async with self._locks.lock(container, name):
             row = await self.pointers.row(container, name)
             stored_condition(row, condition)
             ticks = self._next(row)
@@ -161,7 +161,7 @@ class Archive:
 
     async def delete_version(self, container: Container, name: str, ticks: int) -> str:
         """Remove a version for good, and the pointer where it is the current one. Returns the current one's id."""
-        async with self._locks.turn(container, name):
+        async with self._locks.lock(container, name):
             row = await self.pointers.row(container, name)
             named = NULL if row is None else row.head.headers.get(POINTER, NULL)
             if row is not None and named == version_id(ticks):
@@ -178,7 +178,7 @@ class Archive:
         version = await self._store.head(await self.hidden(container), version_name(name, ticks))
         if version.head.content_type == MARKER_TYPE:
             raise NotFoundError("a version that says the object was deleted")
-        async with self._locks.turn(container, name):
+        async with self._locks.lock(container, name):
             at = self._next(await self.pointers.row(container, name))
             await self.pointers.move(container, name, pointer_head(version, ticks, at, None))
         headers = {**version.head.headers, VERSION_ID: version_id(ticks)}

@@ -7,11 +7,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from gateway.swift import object_put
 from gateway.swift.errors import HTML, Fields, RefusedError, bad_request
+from gateway.swift.read_view import VERSION_ID
 from gateway.swift.request import Request
 from gateway.swift.service import Service
 from gateway.swift.version_archive import is_archived
 from gateway.swift.version_names import MARKER_TYPE, NULL, ticks_of, version_id
-from gateway.swift.view import VERSION_ID
 from store.core.errors import NotFoundError
 from store.objects.interface import OpenObject
 from store.objects.model import Container, ObjectInfo
@@ -38,7 +38,7 @@ def _ticks(request: Request, container: Container, stated: str) -> int:
 
 def _require(request: Request, container: Container, *, reading: bool) -> None:
     """Raise RefusedError (401, 403) to those whom a container's list alone lets in: versions are not for them."""
-    request.asker.require(request, container.account, container.name, "", reading=reading)
+    request.principal.require(request, container.account, container.name, "", reading=reading)
 
 
 def opening(

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import trio
 
 from gateway.swift.listing_formats import LISTED_BYTES, LISTED_HASH, LISTED_VERSION
+from gateway.swift.read_view import VERSION_ID, VERSION_PLACE
 from gateway.swift.transfer import transfer
 from gateway.swift.version_names import (
     MARKER_TYPE,
@@ -27,7 +28,6 @@ from gateway.swift.version_names import (
     version_id,
     version_name,
 )
-from gateway.swift.view import VERSION_ID, VERSION_PLACE
 from store.core.errors import BusyError, NotFoundError, PreconditionError
 from store.objects.interface import ObjectStore
 from store.objects.model import ALWAYS, Condition, Container, ListingQuery, ObjectEntry, ObjectHead, ObjectInfo

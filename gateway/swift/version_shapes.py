@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 from gateway.swift.listing_formats import LISTED_BYTES, LISTED_HASH, LISTED_PLACE, LISTED_VERSION
+from gateway.swift.read_view import VERSION_ID
 from gateway.swift.version_names import parse, version_id
 from gateway.swift.version_pointer import place
-from gateway.swift.view import VERSION_ID
 from store.objects.interface import Buffer, Data, OpenObject, Upload
 from store.objects.model import ALWAYS, Condition, Container, ObjectEntry, ObjectHead, ObjectInfo, Subdir, Usage
 
@@ -37,7 +37,7 @@ class SteppedUpload:
 
     def __init__(self, upload: Upload, commit: Callable[[ObjectHead, Condition], Awaitable[ObjectInfo]]) -> None:
         self.write = upload.write
-        self.share = upload.share
+        self.reflink = upload.reflink
         self.digest = upload.digest
         self._commit = commit
 

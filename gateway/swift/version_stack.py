@@ -49,7 +49,7 @@ class Stack:
         store_it: Callable[[Condition], Awaitable[ObjectInfo]],
     ) -> ObjectInfo:
         """Keep what is there, then write over it."""
-        async with self._locks.turn(container, name):
+        async with self._locks.lock(container, name):
             for _ in range(TRIES):
                 row = await self._row(container, name)
                 if not condition.holds(None if row is None else row.etag):
@@ -80,7 +80,7 @@ class Stack:
     async def delete(self, container: Container, name: str, condition: Condition) -> ObjectInfo:
         """Remove the object, or what stands in its place."""
         history = container.headers.get(MODE) == HISTORY
-        async with self._locks.turn(container, name):
+        async with self._locks.lock(container, name):
             for _ in range(TRIES):
                 row = await self._row(container, name)
                 if not condition.holds(None if row is None else row.etag):

@@ -7,7 +7,7 @@
     │   ├── PreconditionError  a condition that the caller stated does not hold
     │   └── InvalidError       malformed, or over a limit
     ├── RetryableError         the system cannot now: the same request may succeed later
-    │   ├── QuorumError        too few homes answered; carries what each said
+    │   ├── QuorumError        too few replicas answered; carries what each said
     │   ├── FullError          no room for new data (reads and deletes still work)
     │   ├── ReplacedError      a newer version took the place of the one that was being read
     │   ├── BusyError          a bounded queue is full
@@ -52,14 +52,14 @@ class RetryableError(DrystoneError):
 
 
 class QuorumError(RetryableError):
-    """Too few homes of a row or of data answered.
+    """Too few replicas of a row or of data answered.
 
     `answers` maps a device id to the reason it gave, so that one log line shows the whole picture.
     """
 
     def __init__(self, doing: str, needed: int, got: int, answers: Mapping[int, BaseException]) -> None:
         reasons = "; ".join(f"device {device}: {reason!r}" for device, reason in answers.items())
-        super().__init__(f"{doing}: {got} of {needed} needed answers ({reasons or 'no home answered'})")
+        super().__init__(f"{doing}: {got} of {needed} needed answers ({reasons or 'no replica answered'})")
         self.needed = needed
         self.got = got
         self.answers = dict(answers)

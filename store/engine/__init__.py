@@ -1,7 +1,7 @@
 """One device on disk: an append-only log in segments, group commit, and an LMDB index that is a view of that log.
 
 Read `record` (bytes of one record), `segment` (files of records), `committer` (how a write becomes durable),
-`memtable`, `index` and `entries` (how it is found), `view` and `block_table` (what is known of rows and of blocks),
-`flush` (how the index follows the log), `recovery` (what a start makes of what a crash left), then `device`, which is
-the whole.
+`memtable`, `index` and `merged_index` (how it is found), `row_table` and `block_table` (what is known of rows and of
+blocks), `flush` (how the index follows the log), `recovery` (what a start makes of what a crash left), then `device`,
+which is the whole.
 """

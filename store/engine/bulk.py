@@ -21,10 +21,11 @@ import outcome
 from store.core.disk import File
 from store.core.errors import DamageError, DeviceError, DrystoneError, FullError
 from store.core.worker import Worker, call_all
-from store.engine.block import BlockKey, IndexBlock, index_key
+from store.device.block import BlockKey, IndexBlock, index_key
+from store.device.port import Done
+from store.device.record import BULK_ALIGN, Buffer, Sealed, lay_out
+from store.device.row import Location
 from store.engine.committer import FULL_ERRNOS
-from store.engine.record import BULK_ALIGN, Buffer, Sealed, lay_out
-from store.engine.row import Location
 from store.engine.segment import BULK_SEGMENT_BYTES, HEADER_BYTES, SegmentKind, Segments
 
 SYNC_BYTES = 16 * 1024 * 1024
@@ -33,12 +34,11 @@ UNSYNCED_BYTES_MAX = 64 * 1024 * 1024
 """Writers wait beyond this."""
 BATCH_BYTES_MAX = 8 * 1024 * 1024
 
-Done = Callable[[DrystoneError | None], None]
 
-
-class Share(NamedTuple):
-    """What a link takes its payload from: a block, and where that lay when the link was asked for. `lost` is called
-    if nothing has that payload any more when the link is durable: before any answer to a sync that covers it."""
+class Reflink(NamedTuple):
+    """What a reference takes its payload from: a block, and where that lay when the reference was asked for. `lost` is
+    called if nothing has that payload any more when the reference is durable: before any answer to a sync that covers
+    it."""
 
     key: BlockKey
     entry: IndexBlock
@@ -51,7 +51,7 @@ class Written(NamedTuple):
     number: int
     key: BlockKey
     entry: IndexBlock
-    share: Share | None
+    reflink: Reflink | None
 
 
 class _Block(NamedTuple):
@@ -59,12 +59,12 @@ class _Block(NamedTuple):
     sealed: Sealed
     done: Done
     cached: bool
-    share: Share | None
+    reflink: Reflink | None
 
     def at(self, number: int, own: Location, payload_at: int) -> Written:
-        if self.share is None:
+        if self.reflink is None:
             return Written(number, self.key, IndexBlock(own, payload_at, self.sealed.payload_bytes), None)
-        return Written(number, self.key, self.share.entry._replace(link=own), self.share)
+        return Written(number, self.key, self.reflink.entry._replace(reference=own), self.reflink)
 
 
 class BulkWriter:
@@ -113,14 +113,14 @@ class BulkWriter:
         self.syncs = 0
 
     def submit(
-        self, key: BlockKey, sealed: Sealed, done: Done, *, cached: bool = False, share: Share | None = None
+        self, key: BlockKey, sealed: Sealed, done: Done, *, cached: bool = False, reflink: Reflink | None = None
     ) -> None:
-        """Write a block, or a link to what it is to `share`; `done` is called when it is written and the next may come.
-        Not durable before a sync. What is not to be `cached` goes around the page cache."""
+        """Write a block, or a reference to what it is to `reflink`; `done` is called when it is written and the next
+        may come. Not durable before a sync. What is not to be `cached` goes around the page cache."""
         if self._failed is not None:
             raise self._failed
         self._submitted += 1
-        self._queue.append(_Block(key, sealed, done, cached, share))
+        self._queue.append(_Block(key, sealed, done, cached, reflink))
         self._kick()
 
     def sync(self, losses: int, done: Done) -> None:
@@ -144,7 +144,7 @@ class BulkWriter:
     def idle(self) -> bool:
         return not (self._queue or self._writing or self._syncing or self._unsynced)
 
-    def settled(self, submitted: int) -> bool:
+    def completed(self, submitted: int) -> bool:
         """Whether every block of the first `submitted` is published or failed, and `position` is behind it."""
         return self._synced >= submitted
 

@@ -8,9 +8,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from store.core.errors import DamageError
-from store.engine.block import decode_shares, parse_key, shares_key
+from store.device.block import decode_references, parse_key, references_key
+from store.device.row import PREFIX_BYTES, SYSTEM, Flag, Location, decode_value, verify_value
 from store.engine.device import Device
-from store.engine.row import PREFIX_BYTES, SYSTEM, Flag, Location, decode_value, verify_value
 
 PAGE = 1000
 
@@ -29,18 +29,18 @@ class Report:
 async def check_device(device: Device) -> Report:
     """Read and verify everything that the device's index names."""
     report = Report()
-    await device.view.recount()
+    await device.row_table.recount()
     live: dict[int, int] = {}
     usage: dict[bytes, dict[int, list[int]]] = {}
     await _check_rows(device, report, live, usage)
     await _check_blocks(device, report, live)
-    for segment in sorted({*live, *(s for s, size in device.space.live.items() if size)}):
-        counted, kept = live.get(segment, 0), device.space.live.get(segment, 0)
+    for segment in sorted({*live, *(s for s, size in device.segment_usage.live.items() if size)}):
+        counted, kept = live.get(segment, 0), device.segment_usage.live.get(segment, 0)
         if counted != kept:
             report.problems.append(f"segment {segment:016x}: {counted} bytes live, {kept} noted")
     for prefix, counts in usage.items():
         try:
-            noted = device.view.usage(int.from_bytes(prefix[1:5]), prefix[5:21], int.from_bytes(prefix[21:23]))
+            noted = device.row_table.usage(int.from_bytes(prefix[1:5]), prefix[5:21], int.from_bytes(prefix[21:23]))
         except DamageError as error:
             report.problems.append(f"shard {prefix.hex()}: {error}")
             continue
@@ -53,7 +53,7 @@ async def _check_rows(
     device: Device, report: Report, live: dict[int, int], usage: dict[bytes, dict[int, list[int]]]
 ) -> None:
     start = b"r"
-    while page := device.entries.range(start, b"s", PAGE):
+    while page := device.merged_index.range(start, b"s", PAGE):
         for key, value in page:
             try:
                 verify_value(key, value)
@@ -76,43 +76,43 @@ async def _check_rows(
 async def _check_blocks(device: Device, report: Report, live: dict[int, int]) -> None:
     start = b"d"
     shared: Counter[Location] = Counter()
-    while page := device.entries.range(start, b"e", PAGE):
+    while page := device.merged_index.range(start, b"e", PAGE):
         for key, _ in page:
             block = parse_key(key)
             entry = device.blocks.find(block)
             try:
                 await device.read_block(block)
-                if entry is not None and entry.link is not None:
-                    await device.reads.meta(entry.link)
+                if entry is not None and entry.reference is not None:
+                    await device.reads.meta(entry.reference)
             except DamageError as error:
                 report.problems.append(f"block {block.block} of {block.data_id.hex()}: {error}")
             if entry is None:
                 continue
             report.blocks += 1
             report.bytes_read += entry.location.length
-            if entry.link is not None:
-                live[entry.link.segment] = live.get(entry.link.segment, 0) + entry.link.length
-            if entry.link is not None or device.entries.get(shares_key(entry.location)) is not None:
+            if entry.reference is not None:
+                live[entry.reference.segment] = live.get(entry.reference.segment, 0) + entry.reference.length
+            if entry.reference is not None or device.merged_index.get(references_key(entry.location)) is not None:
                 shared[entry.location] += 1
             else:
                 live[entry.location.segment] = live.get(entry.location.segment, 0) + entry.location.length
         start = page[-1][0] + b"\0"
-    _check_shares(device, report, live, shared)
+    _check_references(device, report, live, shared)
 
 
-def _check_shares(device: Device, report: Report, live: dict[int, int], shared: Counter[Location]) -> None:
+def _check_references(device: Device, report: Report, live: dict[int, int], shared: Counter[Location]) -> None:
     noted = {}
     start = b"l"
-    while page := device.entries.range(start, b"m", PAGE):
+    while page := device.merged_index.range(start, b"m", PAGE):
         for key, value in page:
             try:
-                noted[key] = decode_shares(key, value)
+                noted[key] = decode_references(key, value)
             except DamageError as error:
-                report.problems.append(f"shares {key.hex()}: {error}")
+                report.problems.append(f"references {key.hex()}: {error}")
         start = page[-1][0] + b"\0"
-    counted = {shares_key(location): count for location, count in shared.items()}
+    counted = {references_key(location): count for location, count in shared.items()}
     for key in sorted({*noted, *counted}):
         if counted.get(key) != noted.get(key):
-            report.problems.append(f"shares {key.hex()}: {counted.get(key)} blocks, {noted.get(key)} noted")
+            report.problems.append(f"references {key.hex()}: {counted.get(key)} blocks, {noted.get(key)} noted")
     for location in shared:
         live[location.segment] = live.get(location.segment, 0) + location.length

@@ -4,8 +4,8 @@ One committer a device. It takes whatever queued while the last sync ran, lays i
 once, all in one job of its worker; then it publishes each record and so answers whoever wrote it. Nothing waits for
 company and no timer runs: under load batches grow by themselves. A record is published only when it is durable.
 
-Every segment begins with a fence that says where the one before it ends. So only the last segment can have a torn
-tail, and a bad record anywhere else is damage (see `recovery`).
+Every segment begins with a previous-segment record that says where the one before it ends. So only the last segment can
+have a torn tail, and a bad record anywhere else is damage (see `recovery`).
 
 A write or sync that failed poisons its segment: nothing is retried in it, since the kernel may have dropped the pages
 and called them clean. The batch fails, and the next goes to a new segment. A second failure in a row takes the device
@@ -27,8 +27,8 @@ import outcome
 from store.core.disk import File
 from store.core.errors import BusyError, DamageError, DeviceError, DrystoneError, FullError
 from store.core.worker import Worker, call_all
-from store.engine.record import LOG_ALIGN, Buffer, Kind, Sealed, lay_out, seal
-from store.engine.row import Location
+from store.device.record import LOG_ALIGN, Buffer, Kind, Sealed, lay_out, seal
+from store.device.row import Location
 from store.engine.segment import HEADER_BYTES, SegmentKind, Segments
 
 Published = Callable[[Location | None, DrystoneError | None], None]
@@ -43,11 +43,11 @@ PAGE_BYTES = 4096
 """Written whole: of a page that is not in memory the kernel would have to read first what a record leaves of it. What
 follows the last record belongs to nobody."""
 _ZEROS = memoryview(bytes(PAGE_BYTES))
-FENCE_VERSION = 1
+PREVIOUS_SEGMENT_VERSION = 1
 FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT}
 
 
-class Fence(NamedTuple):
+class PreviousSegment(NamedTuple):
     """Where the segment before this one ends (0, 0, 0: there is none), and the last sequence number in it."""
 
     segment: int
@@ -55,18 +55,18 @@ class Fence(NamedTuple):
     seq: int
 
 
-def encode_fence(fence: Fence) -> Sealed:
-    return seal(Kind.FENCE, msgpack.packb((FENCE_VERSION, *fence)))
+def encode_previous(previous: PreviousSegment) -> Sealed:
+    return seal(Kind.PREVIOUS_SEGMENT, msgpack.packb((PREVIOUS_SEGMENT_VERSION, *previous)))
 
 
-def decode_fence(meta: bytes | memoryview) -> Fence:
+def decode_previous(meta: bytes | memoryview) -> PreviousSegment:
     try:
         version, segment, end, seq = msgpack.unpackb(meta)
     except (ValueError, msgpack.UnpackException) as error:
-        raise DamageError(f"fence is not of a known form: {error}") from error
-    if version != FENCE_VERSION:
-        raise DamageError(f"fence of version {version} is not known here")
-    return Fence(segment, end, seq)
+        raise DamageError(f"previous-segment record is not of a known form: {error}") from error
+    if version != PREVIOUS_SEGMENT_VERSION:
+        raise DamageError(f"previous-segment record of version {version} is not known here")
+    return PreviousSegment(segment, end, seq)
 
 
 class Committer:
@@ -77,7 +77,7 @@ class Committer:
         segments: Segments,
         worker: Worker,
         next_segment: Callable[[], int],
-        before: Fence,
+        before: PreviousSegment,
         on_failed: Callable[[DrystoneError], object],
         on_rolled: Callable[[int], None],
         touch: Callable[[Iterable[bytes]], None],
@@ -207,15 +207,16 @@ class Committer:
             self._poisoned(result.error, waiting)
             return
         if self.offset > HEADER_BYTES:
-            # Else nothing in the segment that we leave became durable: its fence's word is repeated, and it is void.
-            self._before = Fence(self.segment, self.offset, self.seq)
+            # Else nothing in the segment that we leave became durable: what its first record says is repeated, and it
+            # is void.
+            self._before = PreviousSegment(self.segment, self.offset, self.seq)
         self._segments.added(segment, SegmentKind.LOG, result.value)
         self._file = result.value
         self.segment = segment
         self.offset = HEADER_BYTES
-        fence = encode_fence(self._before)
-        self._queue.appendleft((fence, lambda _location, _error: None, ()))
-        self._queue_bytes += len(fence.body)
+        previous = encode_previous(self._before)
+        self._queue.appendleft((previous, lambda _location, _error: None, ()))
+        self._queue_bytes += len(previous.body)
         self._kick()
         self._on_rolled(segment)
 

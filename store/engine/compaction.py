@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from store.core.countdown import Countdown
 from store.core.errors import DamageError
-from store.engine.record import Kind
-from store.engine.row import decode_meta, index_key
+from store.core.wait_group import WaitGroup
+from store.device.record import Kind
+from store.device.row import decode_meta, index_key
 from store.engine.segment import HEADER_BYTES
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ async def compact(device: Device, below: float) -> int:
     if not victims:
         return 0
     victim = victims[0]
-    device.stuck[victim] = device.space.live[victim]
+    device.stuck[victim] = device.segment_usage.live[victim]
     copied = await compact_segment(device, victim)
     await device.flush()
     return copied
@@ -51,7 +51,7 @@ async def compact_segment(device: Device, segment: int) -> int:
         records, offset = await device.reads.records(segment, offset, CHUNK_BYTES)
         if not records:
             return copied
-        waiting = Countdown()
+        waiting = WaitGroup()
         for number, found in enumerate(records, 1):
             if number % TURN_RECORDS == 0:
                 await trio.lowlevel.checkpoint()
@@ -60,7 +60,7 @@ async def compact_segment(device: Device, segment: int) -> int:
             packed = index_key(decode_meta(found.meta).key)
             row = None
             with suppress(DamageError):  # whether it lives cannot be told: then the segment stays
-                row = device.view.row(packed)
+                row = device.row_table.row(packed)
             if row is not None and row.location == found.location:
                 waiting.add()
                 device.submit_move(packed, found, waiting.done)

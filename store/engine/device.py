@@ -11,13 +11,11 @@ import itertools
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
 
 import outcome
 import structlog
 import trio
 
-from store.core.countdown import Countdown
 from store.core.disk import Disk
 from store.core.entropy import Random, SystemRandom
 from store.core.errors import (
@@ -29,39 +27,40 @@ from store.core.errors import (
     ReplacedError,
     StaleEpochError,
 )
+from store.core.wait_group import WaitGroup
 from store.core.worker import WatchedWorker, run_in
-from store.engine.block import BlockKey, IndexBlock, data_prefix, encode_link
-from store.engine.block import decode_meta as decode_block
-from store.engine.block import index_key as block_key
-from store.engine.block_table import BlockTable
-from store.engine.bulk import BulkWriter, Share, Written
-from store.engine.committer import FULL_ERRNOS, Committer, Fence, encode_fence
-from store.engine.compaction import compact
-from store.engine.entries import Entries
-from store.engine.flush import Done, Flusher
-from store.engine.hint_table import HintTable, hints_for
-from store.engine.index import Index
-from store.engine.lookups import LookUps
-from store.engine.reads import Reads
-from store.engine.record import Kind, Sealed, seal
-from store.engine.recovery import Found, Tail, read_bulk, read_log
-from store.engine.row import (
+from store.device.block import BlockKey, IndexBlock, data_prefix, encode_reference
+from store.device.block import decode_meta as decode_block
+from store.device.block import index_key as block_key
+from store.device.port import Done, Garbage, RowReply, RowWrite
+from store.device.record import Kind, Sealed, seal
+from store.device.row import (
     STAMP_BYTES,
     Flag,
     IndexRow,
     Location,
     Row,
     RowKey,
-    RowValue,
     index_key,
     shard_prefix,
     value_of,
 )
+from store.engine.block_table import BlockTable
+from store.engine.bulk import BulkWriter, Reflink, Written
+from store.engine.committer import FULL_ERRNOS, Committer, PreviousSegment, encode_previous
+from store.engine.compaction import compact
+from store.engine.flush import Flusher
+from store.engine.hint_table import HintTable, hints_for
+from store.engine.index import Index
+from store.engine.lookups import LookUps
+from store.engine.merged_index import MergedIndex
+from store.engine.reads import Reads
+from store.engine.recovery import Found, Tail, read_bulk, read_log
+from store.engine.row_table import RowTable, expiries, shard_range, touched_by
 from store.engine.segment import FOLDER, LOG_SEGMENT_BYTES, SPARES_MAX, SegmentKind, Segments
-from store.engine.space import Space
+from store.engine.segment_usage import SegmentUsage
 from store.engine.superblock import INCARNATION_BYTES, Superblock, read_superblock, write_superblock
 from store.engine.usage import usage_key
-from store.engine.view import Applied, Garbage, View, expiries, shard_range, touched_by
 
 log = structlog.get_logger()
 
@@ -77,32 +76,15 @@ _ALL = 1 << 30
 _REPLAY_CHANGES = 50_000
 _REPLAY_SLICE = 100
 """Records that a start takes in between two turns of the loop."""
-SLOW_SECONDS = 10.0
-"""A device that is `slow` by so much is passed over where there is a choice."""
 ROOM_BYTES_MIN = 64 * 1024 * 1024
 """With less than this for data a new device would be full as soon as it is used."""
 _openings = itertools.count()
 
 
-class RowWrite(NamedTuple):
-    """A row ready to be written to any number of devices: encoded and sealed once. `epoch` is that of the ring by which
-    they were chosen."""
-
-    row: Row
-    packed_key: bytes
-    value: RowValue
-    sealed: Sealed
-    epoch: int
-
-
-RowReply = Callable[[Applied | None, DrystoneError | None], None]
-"""Called when a row is durable, with what became of it; or with the reason why it is not."""
-
-
 @dataclass
 class Options:
-    """What tests and small disks change. `reserve_bytes` is kept free for deletes, compaction, and rows that some homes
-    have and others not."""
+    """What tests and small disks change. `reserve_bytes` is kept free for deletes, compaction, and rows that some
+    replicas have and others not."""
 
     log_bytes: int = LOG_SEGMENT_BYTES
     reserve_bytes: int = 128 * 1024 * 1024
@@ -137,7 +119,7 @@ class Device:
 
     def __init__(self, number: int, disk: Disk, index: Index, superblock: Superblock, options: Options) -> None:
         self.id = number
-        self.trusted = superblock.trusted
+        self.in_sync = superblock.in_sync
         self.incarnation = superblock.incarnation
         self.enforced = superblock.enforced
         """The epoch of the ring below which this device refuses requests, durably."""
@@ -146,8 +128,8 @@ class Device:
         """Called with the index key of a row or block that was found damaged."""
         self.on_flush: Callable[[], None] | None = None
         """Called before the index is written: what others have not answered yet is to be noted in the same step."""
-        self.on_trust: Callable[[], None] | None = None
-        """Called when it has come to be trusted, or no longer is."""
+        self.on_in_sync: Callable[[], None] | None = None
+        """Called when it has come to be in sync, or no longer is."""
         self._opening = next(_openings) << 32
         self._superblock = superblock
         self._disk = disk
@@ -155,11 +137,11 @@ class Device:
         index.watch(self._index_broken)
         self._options = options
         self.segments = Segments(disk, number, options.log_bytes)
-        self.entries = Entries(index)
-        self.space = Space(self.entries)
-        self.view = View(self.entries, self.space, self.report_damage)
-        self.blocks = BlockTable(self.entries, self.space, self.report_damage)
-        self._hints = HintTable(self.entries)
+        self.merged_index = MergedIndex(index)
+        self.segment_usage = SegmentUsage(self.merged_index)
+        self.row_table = RowTable(self.merged_index, self.segment_usage, self.report_damage)
+        self.blocks = BlockTable(self.merged_index, self.segment_usage, self.report_damage)
+        self._hints = HintTable(self.merged_index)
         self._log_worker = self._worker("log")
         self._bulk_worker = self._worker("bulk")
         self._bulk_sync_worker = self._worker("bulk-sync")
@@ -177,13 +159,19 @@ class Device:
             self._lookups.touch,
         )
         self._flusher = Flusher(
-            self.entries, self.space, self.view, self.blocks, self.segments, self._bulk, self._index_worker
+            self.merged_index,
+            self.segment_usage,
+            self.row_table,
+            self.blocks,
+            self.segments,
+            self._bulk,
+            self._index_worker,
         )
         self._wake = trio.Event()
         self._crowded = trio.Event()
         self._making_spare = False
         self._token = trio.lowlevel.current_trio_token()
-        self.full = False
+        self._full = False
         self._checked_free = 0
         self.stuck: dict[int, int] = {}
         """Live bytes of segments when they were last compacted."""
@@ -203,19 +191,19 @@ class Device:
     # -- opening and closing -------------------------------------------------------------------------------------
 
     async def recover(self) -> None:
-        """Read what the log holds beyond the index into the view."""
+        """Read what the log holds beyond the index into the row table."""
         for start, stop in ((b"f", b"g"), (b"h", b"i"), (b"m", b"n"), (b"s", b"t")):
             await run_in(self._index_worker, partial(self._index.range, start, stop, _ALL))
-        self.space.load()
-        self.view.load()
-        applied = self.entries.marked(b"log")
-        position = self.entries.marked(b"bulk")
-        (stored_next,) = self.entries.marked(b"next") or (1,)
+        self.segment_usage.load()
+        self.row_table.load()
+        applied = self.merged_index.position(b"log")
+        position = self.merged_index.position(b"bulk")
+        (stored_next,) = self.merged_index.position(b"next") or (1,)
         self.segments.next_id = max([stored_next, *(segment + 1 for segment in self.segments.kinds)])
-        tail = Tail(Fence(0, 0, 0))
+        tail = Tail(PreviousSegment(0, 0, 0))
         rows = read_log(self.segments, applied, tail)
         # A new device's index is written before its first segment is made.
-        lost_index = self.entries.marked(b"next") is None and bool(self.segments.kinds)
+        lost_index = self.merged_index.position(b"next") is None and bool(self.segments.kinds)
         while True:
             batch = await run_in(self._index_worker, lambda: _take(rows, 2000))
             for number, (row, location) in enumerate(batch, 1):
@@ -223,18 +211,18 @@ class Device:
                     await trio.lowlevel.checkpoint()  # others may be served, where it is one device that is back
                 packed = index_key(row.key)
                 try:
-                    self.view.apply(packed, row, value_of(row), location)
+                    self.row_table.apply(packed, row, value_of(row), location)
                 except DamageError as error:
-                    # Whether a guard would have kept it out cannot be told: its other homes know.
+                    # Whether a guard would have kept it out cannot be told: its other replicas know.
                     tail.damage.append(f"row {packed.hex()} not replayed: {error}")
                 if not lost_index:
-                    self.view.doubt(packed)
+                    self.row_table.note_in_doubt(packed)
             if len(batch) < 2000:
                 break
-            if self.entries.dirty > _REPLAY_CHANGES:
-                if tail.damage and self.trusted:
-                    await self.set_trusted(trusted=False)
-                self.entries.mark(b"log", (tail.before.segment, tail.before.end, tail.before.seq))
+            if self.merged_index.dirty > _REPLAY_CHANGES:
+                if tail.damage and self.in_sync:
+                    await self.set_in_sync(in_sync=False)
+                self.merged_index.set_position(b"log", (tail.before.segment, tail.before.end, tail.before.seq))
                 await self._flusher.write_index()
         blocks = await run_in(self._index_worker, lambda: list(read_bulk(self.segments, position)))
         for number, block in enumerate(blocks, 1):
@@ -245,7 +233,7 @@ class Device:
             self.report_damage(b"", line)
         if tail.damage or lost_index:
             # What the index alone knew (which tombstones are forgotten) or what the log said is lost.
-            await self.set_trusted(trusted=False)
+            await self.set_in_sync(in_sync=False)
         self._committer = Committer(
             self.segments,
             self._log_worker,
@@ -262,7 +250,7 @@ class Device:
         await self._trim(tail.before)
         await self._flusher.write_all()
 
-    async def _trim(self, before: Fence) -> None:
+    async def _trim(self, before: PreviousSegment) -> None:
         """Give back what was written ahead but never used in the segment that the crash ended."""
         if before.segment in self.segments.kinds:
             file = self.segments.file(before.segment)
@@ -284,7 +272,7 @@ class Device:
                 await self._crowded.wait()
             self._wake = trio.Event()
             self._crowded = trio.Event()
-            await self.view.recount()
+            await self.row_table.recount()
             written = await self._try(self.flush, "index not written")
             # Also where the index could not be written: what is compacted may be what makes room for it.
             below = self._options.compact_below if not self.full else FULL_COMPACT_BELOW
@@ -336,22 +324,22 @@ class Device:
         """Wait for all that is queued in the log, by way of one more record behind it. Raises as `submit_row`."""
         self._check_alive()
         finished = trio.Event()
-        self._committer.submit(encode_fence(Fence(0, 0, 0)), lambda _location, _error: finished.set())
+        self._committer.submit(encode_previous(PreviousSegment(0, 0, 0)), lambda _location, _error: finished.set())
         await finished.wait()
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
     async def wait_for_index(self) -> None:
         """Wait until this device is not `crowded` any more, or is out."""
-        while self.entries.unwritten >= CHANGES_MAX and self.health.failed is None:
+        while self.merged_index.unwritten >= CHANGES_MAX and self.health.failed is None:
             await self._flusher.written.wait()
         self.crowded = False
 
     def admit_row(self, row: Row) -> None:
-        """Whether a new row may be submitted: who writes to several homes asks all of them first, so that none has what
-        the others refuse.
+        """Whether a new row may be submitted: who writes to several replicas asks all of them first, so that none has
+        what the others refuse.
 
-        Raises FullError where there is no room (tombstones and abort marks still go in), DeviceError where the device
+        Raises FullError where there is no room (tombstones and abort records still go in), DeviceError where the device
         is out, BusyError where too much is queued.
         """
         if self.health.failed is not None:
@@ -363,10 +351,10 @@ class Device:
             self._check_room()
 
     def submit_row(self, write: RowWrite, reply: RowReply) -> None:
-        """Append a row to the log; `reply` is called when it is durable and in the view.
+        """Append a row to the log; `reply` is called when it is durable and in the row table.
 
         Raises DeviceError where the device is out, BusyError where too much is queued, StaleEpochError where the ring
-        has moved on. It does not ask for room: whoever brings what some homes have already to another may use the
+        has moved on. It does not ask for room: whoever brings what some replicas have already to another may use the
         reserve.
         """
         if self.health.failed is not None:
@@ -379,7 +367,7 @@ class Device:
                 reply(None, error or self.health.failed)
                 return
             try:
-                applied = self.view.apply(write.packed_key, write.row, write.value, location)
+                applied = self.row_table.apply(write.packed_key, write.row, write.value, location)
             except DrystoneError as damage:
                 reply(None, damage)
                 return
@@ -396,27 +384,27 @@ class Device:
         self._committer.submit(write.sealed, published, touched)
 
     async def find_row(self, packed_key: bytes) -> IndexRow | None:
-        """What the index knows of a row. Raises DamageError where its entry is damaged: that is no silence."""
+        """What the index knows of a row. Raises DamageError where its entry is damaged: that is no absence."""
         self._check_alive()
         if not self._lookups.in_memory:
             await self._lookups.fetch(packed_key)
             self._check_alive()
-        return self.view.row(packed_key)
+        return self.row_table.row(packed_key)
 
     def present_row(self, packed_key: bytes) -> IndexRow | None:
         """The same as `find_row` just now: see `present_stamp`."""
         self._check_alive()
-        return self.view.row(packed_key)
+        return self.row_table.row(packed_key)
 
     def present_stamp(self, packed_key: bytes) -> bytes | None:
         """The same as `find_stamp` just now: for who has asked several devices, had to wait for some, and wants to know
         how things are at one moment. Where it was not asked for before, this may wait for the disk."""
         self._check_alive()
-        value = self.view.row_value(packed_key)
+        value = self.row_table.row_value(packed_key)
         return None if value is None else value[:STAMP_BYTES]
 
     async def find_stamp(self, packed_key: bytes) -> bytes | None:
-        """The version of a row, packed, or None where there is none: what a second home is asked. Raises as
+        """The version of a row, packed, or None where there is none: what a second replica is asked. Raises as
         `find_row`."""
         if not self._lookups.in_memory:
             self._check_alive()
@@ -442,7 +430,7 @@ class Device:
 
     async def list_rows(
         self,
-        place: int,
+        ring_hash: int,
         table: bytes,
         shard: int,
         start: bytes,
@@ -456,12 +444,12 @@ class Device:
 
         Raises DamageError where one of them is damaged: a page must not leave out what it cannot tell.
         """
-        await self._have_range(*shard_range(place, table, shard, start, stop), limit + 1, reverse=reverse)
-        return self.present_rows(place, table, shard, start, stop, limit, reverse=reverse)
+        await self._have_range(*shard_range(ring_hash, table, shard, start, stop), limit + 1, reverse=reverse)
+        return self.present_rows(ring_hash, table, shard, start, stop, limit, reverse=reverse)
 
     def present_rows(
         self,
-        place: int,
+        ring_hash: int,
         table: bytes,
         shard: int,
         start: bytes,
@@ -472,86 +460,86 @@ class Device:
     ) -> list[tuple[bytes, bytes]]:
         """The same just now: see `present_stamp`."""
         self._check_alive()
-        return self.view.shard_entries(place, table, shard, start, stop, limit, reverse=reverse)
+        return self.row_table.shard_entries(ring_hash, table, shard, start, stop, limit, reverse=reverse)
 
     async def walk_rows(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, IndexRow]], bytes]:
         """(packed key, row) of all shards behind a packed key, and the key to go on behind (empty at the end)."""
         await self._have_range(after, b"s", limit)
-        return self.view.walk_rows(after, limit)
+        return self.row_table.walk_rows(after, limit)
 
     async def walk_keys(self, after: bytes, limit: int) -> tuple[list[bytes], bytes]:
         """The same of packed keys alone, those of damaged entries too."""
         await self._have_range(after, b"s", limit)
-        return self.view.walk_keys(after, limit)
+        return self.row_table.walk_keys(after, limit)
 
-    async def usage(self, place: int, table: bytes, shard: int) -> dict[int, tuple[int, int]]:
+    async def usage(self, ring_hash: int, table: bytes, shard: int) -> dict[int, tuple[int, int]]:
         """{policy: (rows, bytes)} of a shard's live rows."""
         self._check_alive()
         if not self._lookups.in_memory:
-            await self._lookups.fetch(usage_key(shard_prefix(place, table, shard)))
+            await self._lookups.fetch(usage_key(shard_prefix(ring_hash, table, shard)))
             self._check_alive()
-        return self.view.usage(place, table, shard)
+        return self.row_table.usage(ring_hash, table, shard)
 
     async def expired(self, before: int, limit: int, after: tuple[int, bytes] | None = None) -> list[tuple[int, bytes]]:
         """(expires, packed key) of rows that expire before a time in seconds, soonest first; behind `after`."""
         await self._have_range(*expiries(before, after), limit)
-        return self.view.expired(before, limit, after)
+        return self.row_table.expired(before, limit, after)
 
     def forget_expiry(self, expires: int, packed_key: bytes) -> None:
         """No row of this key expires then."""
-        self.view.forget_expiry(expires, packed_key)
+        self.row_table.forget_expiry(expires, packed_key)
         self._changed()
 
     async def garbage(self, after: bytes, limit: int) -> list[Garbage]:
         """Displaced data behind the data id `after` that are not confirmed as dropped."""
         await self._have_range(b"g" + after, b"h", limit)
-        return self.view.garbage(after, limit)
+        return self.row_table.garbage(after, limit)
 
     async def tombstones(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """(packed key, stamp) of tombstones behind the packed key `after`."""
         await self._have_range(b"t" + after, b"u", limit)
-        return self.view.tombstones(after, limit)
+        return self.row_table.tombstones(after, limit)
 
     def retire_tombstone(self, packed_key: bytes, stamp: bytes) -> None:
         """Forget a tombstone that every replica has, if it is still this version. Until it is released nothing older is
         taken in its place."""
-        if self.view.retire(packed_key, stamp):
+        if self.row_table.retire(packed_key, stamp):
             self._changed()
 
     async def retired_tombstones(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """(packed key, stamp) behind the packed key `after` of tombstones that are retired and not released."""
         await self._have_range(b"f" + after, b"g", limit)
-        return self.view.retired(after, limit)
+        return self.row_table.retired(after, limit)
 
-    def is_retired(self, packed_key: bytes, stamp: bytes) -> bool:
-        """Whether this tombstone is retired here."""
-        return self.view.retired_stamp(packed_key) == stamp
+    async def retired_stamp(self, packed_key: bytes) -> bytes | None:
+        """The version of this key's tombstone that is retired here and not released."""
+        return self.row_table.retired_stamp(packed_key)
 
     def release_tombstone(self, packed_key: bytes, stamp: bytes) -> None:
         """Every replica has retired this tombstone, durably."""
-        self.view.release(packed_key, stamp)
+        self.row_table.release(packed_key, stamp)
         self._changed()
 
     async def uploads(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        """(data id, the mark's packed key) behind the data id `after`, of uploads that were neither committed nor given
-        up for good."""
+        """(data id, the intent's packed key) behind the data id `after`, of uploads that were neither committed nor
+        given up for good."""
         await self._have_range(b"u" + after, b"v", limit)
-        return self.view.uploads(after, limit)
+        return self.row_table.uploads(after, limit)
 
-    async def doubts(self, after: bytes, limit: int) -> list[bytes]:
-        """Packed keys behind `after` of rows that the log held behind the index when the device was opened: other homes
-        may not have them."""
+    async def in_doubt(self, after: bytes, limit: int) -> list[bytes]:
+        """Packed keys behind `after` of rows that the log held behind the index when the device was opened: other
+        replicas may not have them."""
         await self._have_range(b"q" + after, b"r", limit)
-        return self.view.doubts(after, limit)
+        return self.row_table.in_doubt(after, limit)
 
-    def forget_doubt(self, packed_key: bytes) -> None:
-        """All homes of a row were asked."""
-        self.view.forget_doubt(packed_key)
+    def forget_in_doubt(self, packed_key: bytes) -> None:
+        """All replicas of a row were asked."""
+        self.row_table.forget_in_doubt(packed_key)
         self._changed()
 
     def forget_garbage(self, data_id: bytes) -> None:
         """Displaced data were dropped everywhere."""
-        self.view.forget_garbage(data_id)
+        self.row_table.forget_garbage(data_id)
         self._changed()
 
     # -- hints: what other devices lack --------------------------------------------------------------------------
@@ -577,8 +565,8 @@ class Device:
         return self._hints.devices()
 
     def forget_row(self, packed_key: bytes, stamp: bytes) -> None:
-        """Remove a tombstone or mark that every home has, if it is still this version."""
-        if self.view.forget(packed_key, stamp):
+        """Remove a tombstone or intent that every replica has, if it is still this version."""
+        if self.row_table.forget(packed_key, stamp):
             self._changed()
 
     async def discard_row(self, packed_key: bytes) -> None:
@@ -586,7 +574,7 @@ class Device:
         try:
             stamp = await self.find_stamp(packed_key)
         except DamageError:
-            self.view.discard(packed_key)
+            self.row_table.discard(packed_key)
             self._changed()
         else:
             if stamp is not None:
@@ -608,7 +596,7 @@ class Device:
         self._check_room(every=1)
         self._bulk.submit(key, sealed, done, cached=cached)
 
-    def submit_link(self, key: BlockKey, source: BlockKey, owner: RowKey, done: Done, lost: Done) -> None:
+    def submit_reference(self, key: BlockKey, source: BlockKey, owner: RowKey, done: Done, lost: Done) -> None:
         """Make a block of another block's payload, which is not written again; else as `submit_block`. The source must
         not be dropped before this is durable; if that, or its being written anew, leaves nothing to share, `lost` is
         called before the sync is answered. Raises DamageError where the source is not here."""
@@ -616,13 +604,13 @@ class Device:
             raise self.health.failed
         self._check_room(every=1)
         entry = self._block(source)
-        self.blocks.shares(entry.location)  # where that is damaged, no link would be taken
-        sealed = seal(Kind.LINK, encode_link(key, owner, entry))
-        self._bulk.submit(key, sealed, done, share=Share(source, entry, lost))
+        self.blocks.references(entry.location)  # where that is damaged, no reference would be taken
+        sealed = seal(Kind.REFERENCE, encode_reference(key, owner, entry))
+        self._bulk.submit(key, sealed, done, reflink=Reflink(source, entry, lost))
 
     async def write_block(self, key: BlockKey, sealed: Sealed) -> None:
         """Write a block and wait until the next may come: for those who write one after the other."""
-        waiting = Countdown()
+        waiting = WaitGroup()
         waiting.add()
         self.submit_block(key, sealed, waiting.done)
         await waiting.wait()
@@ -666,14 +654,14 @@ class Device:
                 entry = now
 
     async def verify_block(self, key: BlockKey) -> int:
-        """Read a block and, where its payload is another block's, the link to that. The bytes read. Raises DamageError
-        where anything is missing or bad."""
+        """Read a block and, where its payload is another block's, the reference to that. The bytes read. Raises
+        DamageError where anything is missing or bad."""
         payload = await self.read_block(key)
         entry = self._block(key)
-        while entry.link is not None:
+        while entry.reference is not None:
             try:
-                await self.reads.meta(entry.link)
-                return len(payload) + entry.link.length
+                await self.reads.meta(entry.reference)
+                return len(payload) + entry.reference.length
             except DamageError as error:
                 now = self._block(key)  # it may have been written anew, or dropped, since it was looked up
                 if now == entry:
@@ -716,29 +704,29 @@ class Device:
         self._changed()
 
     def _block_durable(self, written: Written) -> None:
-        number, key, entry, share = written
+        number, key, entry, reflink = written
         if self._flusher.doomed(key.data_id, number):
-            self.space.free(entry.own)
+            self.segment_usage.free(entry.own)
         else:
             try:
-                taken = self.blocks.add(key, entry, share.key if share is not None else None)
+                taken = self.blocks.add(key, entry, reflink.key if reflink is not None else None)
             except DamageError:
                 return  # the index is broken and the device out; the next start finds the block in its segment
             except Exception as error:
                 self._raised(error)
                 return
-            if share is not None and not taken:
-                self.space.free(entry.own)
-                share.lost(DamageError(f"device {self.id} has lost the payload of a block while it was shared"))
+            if reflink is not None and not taken:
+                self.segment_usage.free(entry.own)
+                reflink.lost(DamageError(f"device {self.id} has lost the payload of a block while it was shared"))
         self._changed()
 
     # -- the index -----------------------------------------------------------------------------------------------
 
     def _changed(self) -> None:
         self._wake.set()
-        if self.entries.dirty >= FLUSH_CHANGES:
+        if self.merged_index.dirty >= FLUSH_CHANGES:
             self._crowded.set()
-            self.crowded = self.entries.unwritten >= CHANGES_MAX
+            self.crowded = self.merged_index.unwritten >= CHANGES_MAX
 
     async def flush(self) -> None:
         """Write everything published so far to the index, then give back the space that this frees."""
@@ -747,7 +735,7 @@ class Device:
         try:
             removed = await self._flusher.flush(recycle=self._wants_spare)
         finally:
-            self.crowded = self.entries.unwritten >= CHANGES_MAX
+            self.crowded = self.merged_index.unwritten >= CHANGES_MAX
         for segment in removed:
             self.stuck.pop(segment, None)
 
@@ -758,7 +746,7 @@ class Device:
     def compactable(self, below: float) -> list[int]:
         """Log segments that nothing more is written to and whose share of live bytes is below this, emptiest first."""
         limit = below * self._options.log_bytes
-        live = self.space.live
+        live = self.segment_usage.live
         found = [
             segment
             for segment in self.segments.of_kind(SegmentKind.LOG)
@@ -775,7 +763,7 @@ class Device:
         def published(location: Location | None, error: DrystoneError | None) -> None:
             if location is not None:
                 try:
-                    self.view.move(packed_key, found.location, location)
+                    self.row_table.move(packed_key, found.location, location)
                 except DamageError as damage:
                     done(damage)
                     return
@@ -803,6 +791,11 @@ class Device:
 
     # -- small things --------------------------------------------------------------------------------------------
 
+    @property
+    def failed(self) -> DrystoneError | None:
+        """Why it is out."""
+        return self.health.failed
+
     def _check_alive(self) -> None:
         if self.health.failed is not None:
             raise self.health.failed
@@ -810,18 +803,23 @@ class Device:
     def _check_room(self, every: int = 32) -> None:
         """Raises FullError where free space is down to the reserve; asks the file system now and then."""
         self._checked_free += 1
-        if self.full or self._checked_free >= every:
+        if self._full or self._checked_free >= every:
             self.look_for_room()
             self._check_alive()
-        if self.full:
+        if self._full:
             raise FullError(f"device {self.id} is full")
+
+    @property
+    def full(self) -> bool:
+        """Whether free space is down to the reserve; asked of the file system anew while it is."""
+        return self._full and not self.look_for_room()
 
     def look_for_room(self) -> bool:
         """Ask the file system whether there is room above the reserve. A device whose folder has vanished is out, and
         has none."""
         self._checked_free = 0
-        self.full = self.free_bytes() < self._options.reserve_bytes
-        return not self.full
+        self._full = self.free_bytes() < self._options.reserve_bytes
+        return not self._full
 
     @property
     def cold(self) -> bool:
@@ -868,12 +866,12 @@ class Device:
         if self.on_damage is not None and key:
             self.on_damage(key)
 
-    async def set_trusted(self, *, trusted: bool) -> None:
-        """Say, durably, whether this device's silence about a row counts."""
-        await self._save_superblock(self._superblock._replace(trusted=trusted))
-        self.trusted = trusted
-        if self.on_trust is not None:
-            self.on_trust()
+    async def set_in_sync(self, *, in_sync: bool) -> None:
+        """Say, durably, whether it counts that this device has no row of a key."""
+        await self._save_superblock(self._superblock._replace(in_sync=in_sync))
+        self.in_sync = in_sync
+        if self.on_in_sync is not None:
+            self.on_in_sync()
 
     async def enforce(self, epoch: int) -> None:
         """Refuse requests by rings older than this epoch from now on, after a restart too. Only ever upwards."""
@@ -930,10 +928,10 @@ def _take(rows: Iterator[tuple[Row, Location] | None], count: int) -> list[tuple
     return taken
 
 
-def make_device(number: int, cluster: bytes, disk: Disk, random: Random, *, trusted: bool) -> Superblock:
-    """Make an empty device, durably, of a folder that holds none. One that takes a lost one's place is not `trusted`.
+def make_device(number: int, cluster: bytes, disk: Disk, random: Random, *, in_sync: bool) -> Superblock:
+    """Make an empty device, durably, of a folder that holds none. One that takes a lost one's place is not `in_sync`.
     Blocks."""
-    superblock = Superblock(cluster, number, trusted, random.bytes(INCARNATION_BYTES), enforced=0)
+    superblock = Superblock(cluster, number, in_sync, random.bytes(INCARNATION_BYTES), enforced=0)
     disk.make_folder(FOLDER)
     write_superblock(disk, superblock)
     return superblock
@@ -960,7 +958,7 @@ async def open_device(
         raise DeviceError(f"device {number}: {error}") from error
     random = random or SystemRandom()
     if superblock is None:
-        superblock = make_device(number, cluster, disk, random, trusted=not replaces)
+        superblock = make_device(number, cluster, disk, random, in_sync=not replaces)
     if superblock.cluster != cluster or superblock.device != number:
         raise DeviceError(
             f"the folder of device {number} holds device {superblock.device} "

@@ -1,6 +1,6 @@
 """Flushing: what the log holds goes into the index, and the space that this frees comes back.
 
-The order is what keeps a crash harmless. First the entries note how far log and bulk data are durable; then everything
+The order is what keeps a crash harmless. First the index notes how far log and bulk data are durable; then everything
 goes into the index in one transaction; only then are holes punched, drops answered and empty segments removed. So the
 index never holds what the log may lose, and never names what is gone.
 """
@@ -15,19 +15,18 @@ import trio
 
 from store.core.errors import DrystoneError
 from store.core.worker import Worker, call_all, run_in
+from store.device.port import Done
+from store.device.row import Location
 from store.engine.block_table import BlockTable
 from store.engine.bulk import BulkWriter
 from store.engine.committer import Committer
-from store.engine.entries import Entries
-from store.engine.row import Location
+from store.engine.merged_index import MergedIndex
+from store.engine.row_table import RowTable
 from store.engine.segment import SegmentKind, Segments
-from store.engine.space import Space
-from store.engine.view import View
+from store.engine.segment_usage import SegmentUsage
 
 SLICE = 256
 """Blocks that are dropped between two turns of the loop."""
-
-Done = Callable[[DrystoneError | None], None]
 
 
 class Flusher:
@@ -35,18 +34,18 @@ class Flusher:
 
     def __init__(
         self,
-        entries: Entries,
-        space: Space,
-        view: View,
+        index: MergedIndex,
+        segment_usage: SegmentUsage,
+        row_table: RowTable,
         blocks: BlockTable,
         segments: Segments,
         bulk: BulkWriter,
         worker: Worker,
     ) -> None:
-        self._entries = entries
+        self._index = index
         self._blocks = blocks
-        self._space = space
-        self._view = view
+        self._segment_usage = segment_usage
+        self._row_table = row_table
         self._segments = segments
         self._bulk = bulk
         self._worker = worker
@@ -67,7 +66,7 @@ class Flusher:
         are still on their way: these are dropped as they arrive, and the next start must not find them either."""
         submitted = self._bulk.submitted
         self._wanted.append((data_id, submitted, done))
-        if self._bulk.settled(submitted):
+        if self._bulk.completed(submitted):
             return True
         self._doomed[data_id] = submitted
         return False
@@ -107,49 +106,49 @@ class Flusher:
     async def write_all(self) -> None:
         """The same without removing anything."""
         self.mark_applied()
-        punches, self._space.holes = self._space.holes, []
-        settled = self._bulk.settled
-        answers = [done for at, done in self._drops if settled(at)]
-        self._drops = [(at, done) for at, done in self._drops if not settled(at)]
-        self._doomed = {data: at for data, at in self._doomed.items() if not settled(at)}
+        punches, self._segment_usage.holes = self._segment_usage.holes, []
+        completed = self._bulk.completed
+        answers = [done for at, done in self._drops if completed(at)]
+        self._drops = [(at, done) for at, done in self._drops if not completed(at)]
+        self._doomed = {data: at for data, at in self._doomed.items() if not completed(at)}
         try:
             await self.write_index()
         except DrystoneError as error:
-            self._space.holes += punches
+            self._segment_usage.holes += punches
             call_all(partial(done, error) for done in answers)
             raise
         try:
             await self._punch(punches)
         except (DrystoneError, OSError):
-            self._space.holes += punches
+            self._segment_usage.holes += punches
             raise
         finally:
             # What was dropped is so, whenever its space comes back.
             call_all(partial(done, None) for done in answers)
-        self._space.punched(punches)
+        self._segment_usage.punched(punches)
 
     def mark_applied(self) -> None:
-        """Note how much of log and bulk data the entries hold."""
+        """Note how much of log and bulk data the index holds."""
         log = self.log
-        self._entries.mark(b"log", (log.segment, log.offset, log.durable))
-        self._entries.mark(b"bulk", self._bulk.position)
+        self._index.set_position(b"log", (log.segment, log.offset, log.durable))
+        self._index.set_position(b"bulk", self._bulk.position)
 
     async def write_index(self) -> None:
-        """Write the entries as they are."""
-        self._entries.mark(b"next", (self._segments.next_id,))
-        self._view.note_usage()
-        self._space.note(self._segments.kinds)
-        releasing = self._view.take_releasing()
-        frozen = self._entries.freeze()
+        """Write the index as it is."""
+        self._index.set_position(b"next", (self._segments.next_id,))
+        self._row_table.note_usage()
+        self._segment_usage.note(self._segments.kinds)
+        releasing = self._row_table.take_releasing()
+        frozen = self._index.freeze()
         try:
-            await run_in(self._worker, lambda: self._entries.write(frozen))
+            await run_in(self._worker, lambda: self._index.write(frozen))
         except BaseException:
-            self._entries.unflushed()
-            self._view.released(releasing, durably=False)
+            self._index.unflushed()
+            self._row_table.released(releasing, durably=False)
             raise
         else:
-            self._entries.flushed()
-            self._view.released(releasing, durably=True)
+            self._index.flushed()
+            self._row_table.released(releasing, durably=True)
             self.flushes += 1
         finally:
             self.written.set()
@@ -171,7 +170,7 @@ class Flusher:
         return [
             segment
             for segment, kind in sorted(self._segments.kinds.items())
-            if self._space.live.get(segment, 0) <= 0
+            if self._segment_usage.live.get(segment, 0) <= 0
             and segment not in (self.log.segment, self._bulk.segment)
             and not (kind is SegmentKind.BULK and segment >= bulk_from)
         ]
@@ -179,7 +178,7 @@ class Flusher:
     async def _remove(self, segment: int, *, recycle: bool) -> None:
         path = self._segments.path(segment)
         self._segments.forgotten(segment)
-        self._space.forget(segment)
+        self._segment_usage.forget(segment)
         spare = await run_in(self._worker, lambda: self._segments.remove(path, recycle=recycle))
         if spare is not None:
             self._segments.spares.append(spare)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 
-from store.engine.entries import Entries
+from store.engine.merged_index import MergedIndex
 
 _DEVICE = struct.Struct(">cH")
 _NOTED = struct.Struct(">Q")
@@ -19,30 +19,30 @@ _NOTED = struct.Struct(">Q")
 class HintTable:
     """All hints that one device keeps for others."""
 
-    def __init__(self, entries: Entries) -> None:
-        self._entries = entries
+    def __init__(self, index: MergedIndex) -> None:
+        self._index = index
 
     def note(self, device: int, key: bytes, noted_us: int) -> None:
         """`device` lacks this."""
-        self._entries.put(_DEVICE.pack(b"w", device) + key, _NOTED.pack(noted_us))
+        self._index.put(_DEVICE.pack(b"w", device) + key, _NOTED.pack(noted_us))
 
     def page(self, device: int, after: bytes, limit: int) -> list[tuple[bytes, int]]:
         """(key, when it was noted) of what `device` lacks, behind the key `after`."""
-        found = self._entries.range(*hints_for(device, after), limit)
+        found = self._index.range(*hints_for(device, after), limit)
         return [(key[_DEVICE.size :], _NOTED.unpack(value)[0]) for key, value in found]
 
     def forget(self, device: int, key: bytes, noted_us: int) -> None:
         """`device` has it now, unless it has missed something since."""
         packed = _DEVICE.pack(b"w", device) + key
-        value = self._entries.get(packed)
+        value = self._index.get(packed)
         if value is not None and _NOTED.unpack(value)[0] <= noted_us:
-            self._entries.put(packed, None)
+            self._index.put(packed, None)
 
     def devices(self) -> list[int]:
         """For whom there are hints, in order."""
         found = []
         start = b"w"
-        while page := self._entries.range(start, b"x", 1):
+        while page := self._index.range(start, b"x", 1):
             device = _DEVICE.unpack_from(page[0][0])[1]
             found.append(device)
             start = b"w" + (device + 1).to_bytes(2) if device < 0xFFFF else b"x"

@@ -8,10 +8,10 @@ from functools import partial
 from store.core.errors import DamageError
 from store.core.limits import CHECK_BYTES
 from store.core.worker import WatchedWorker, answer_within, run_in
-from store.engine.block import IndexBlock
-from store.engine.record import front_bytes, parse_header, read_record, verify_front, verify_payload
+from store.device.block import IndexBlock
+from store.device.record import front_bytes, parse_header, read_record, verify_front, verify_payload
+from store.device.row import Location, Row, decode_meta
 from store.engine.recovery import Found, read_some
-from store.engine.row import Location, Row, decode_meta
 from store.engine.segment import Segments
 
 WORKERS = 2

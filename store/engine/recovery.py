@@ -1,13 +1,13 @@
 """What a start makes of what a crash left.
 
 The index says how far into the log it goes; everything behind that is read again. A segment's end is known from the
-fence that begins the next one, so only the last segment can end in a **torn tail**: records of a batch whose sync did
-not finish, none of which was acknowledged. A bad record is a torn tail exactly when nothing says that it was durable:
-it lies in the last segment, and no valid record behind it was written after it had been made durable. Then the log is
-cut there; a segment of which nothing is left is stepped over by the fence of the next, so what was cut once stays cut.
-Any other bad record is **damage**: it is stepped over, counted, and the device must be reconciled with its peers before
-its silence about a row counts again. The two are never confused: cutting at damage would lose what was acknowledged,
-and repairing a torn tail would wait for what never was.
+previous-segment record that begins the next one, so only the last segment can end in a **torn tail**: records of a
+batch whose sync did not finish, none of which was acknowledged. A bad record is a torn tail exactly when nothing says
+that it was durable: it lies in the last segment, and no valid record behind it was written after it had been made
+durable. Then the log is cut there; a segment of which nothing is left is stepped over by the previous-segment record of
+the next, so what was cut once stays cut. Any other bad record is **damage**: it is stepped over, counted, and the
+device must rejoin its peers before it counts again that it has no row of a key. The two are never confused:
+cutting at damage would lose what was acknowledged, and repairing a torn tail would wait for what never was.
 
 What a crash of the process alone left in the page cache is synced before it is believed.
 """
@@ -20,10 +20,9 @@ from typing import NamedTuple
 
 from store.core.disk import File
 from store.core.errors import DamageError
-from store.engine.block import BlockKey, IndexBlock, decode_target
-from store.engine.block import decode_meta as decode_block
-from store.engine.committer import Fence, decode_fence
-from store.engine.record import (
+from store.device.block import BlockKey, IndexBlock, decode_target
+from store.device.block import decode_meta as decode_block
+from store.device.record import (
     BULK_ALIGN,
     HEADER_BYTES,
     LOG_ALIGN,
@@ -35,7 +34,8 @@ from store.engine.record import (
     verify_front,
     verify_payload,
 )
-from store.engine.row import Location, Row, decode_meta
+from store.device.row import Location, Row, decode_meta
+from store.engine.committer import PreviousSegment, decode_previous
 from store.engine.segment import HEADER_BYTES as FIRST_OFFSET
 from store.engine.segment import SegmentKind, Segments
 
@@ -55,8 +55,8 @@ class Found(NamedTuple):
 class Tail:
     """What the log holds behind the index, beside its rows."""
 
-    before: Fence
-    """Where the log ends: what the next segment's fence will say."""
+    before: PreviousSegment
+    """Where the log ends: what the next segment's previous-segment record will say."""
     damage: list[str] = field(default_factory=list)
     """One line for each stretch of the log that should be readable and is not."""
 
@@ -124,11 +124,11 @@ def read_log(segments: Segments, applied: tuple[int, ...] | None, tail: Tail) ->
     Blocks. Fills `tail` as it goes; it is complete when the iterator is.
     """
     segment_from, offset_from, seq = applied if applied is not None else (0, 0, 0)
-    tail.before = Fence(segment_from, offset_from, seq)
+    tail.before = PreviousSegment(segment_from, offset_from, seq)
     ids = [segment for segment in segments.of_kind(SegmentKind.LOG) if segment >= segment_from]
-    fences = {segment: fence for segment in ids if (fence := _fence(segments, segment)) is not None}
-    ends = {fence.segment: fence.end for fence in fences.values()}
-    ids = [segment for segment in ids if not _stepped_over(segment, fences)]
+    firsts = {segment: before for segment in ids if (before := _previous_segment(segments, segment)) is not None}
+    ends = {before.segment: before.end for before in firsts.values()}
+    ids = [segment for segment in ids if not _stepped_over(segment, firsts)]
     for position, segment in enumerate(ids):
         file = segments.file(segment)
         file.sync()
@@ -143,11 +143,11 @@ def read_log(segments: Segments, applied: tuple[int, ...] | None, tail: Tail) ->
                 if found is None:
                     if end is not None:
                         tail.damage.append(f"log segment {segment:016x}: nothing readable from {offset} to {end}")
-                        tail.before = Fence(segment, end, tail.before.seq)
+                        tail.before = PreviousSegment(segment, end, tail.before.seq)
                     break
                 tail.damage.append(f"log segment {segment:016x}: unreadable from {offset} to {found.location.offset}")
             offset = found.location.offset + found.location.length
-            tail.before = Fence(segment, offset, found.header.seq)
+            tail.before = PreviousSegment(segment, offset, found.header.seq)
             if found.header.kind == Kind.ROW:
                 yield decode_meta(found.meta, found.payload), found.location
         yield None
@@ -167,15 +167,15 @@ def read_some(file: File, segment: int, offset: int, length: int) -> tuple[list[
     return records, offset
 
 
-def _stepped_over(segment: int, fences: dict[int, Fence]) -> bool:
+def _stepped_over(segment: int, firsts: dict[int, PreviousSegment]) -> bool:
     """Whether a later segment follows one before this: then nothing in this one was ever acknowledged, and what it
     holds was cut by an earlier start or belongs to writes that failed."""
-    return any(fence.segment < segment < later for later, fence in fences.items())
+    return any(before.segment < segment < later for later, before in firsts.items())
 
 
-def _fence(segments: Segments, segment: int) -> Fence | None:
+def _previous_segment(segments: Segments, segment: int) -> PreviousSegment | None:
     found = Reader(segments.file(segment), segment, LOG_ALIGN).record(FIRST_OFFSET)
-    return decode_fence(found.meta) if found is not None and found.header.kind == Kind.FENCE else None
+    return decode_previous(found.meta) if found is not None and found.header.kind == Kind.PREVIOUS_SEGMENT else None
 
 
 def _begins(segments: Segments, ids: list[int]) -> bool:
@@ -200,11 +200,11 @@ def _beyond(reader: Reader, offset: int, end: int | None, seq: int, last: bool) 
 
 
 class FoundBlock(NamedTuple):
-    """A block behind the index. `shares` names, for a link, the block that its payload was written for."""
+    """A block behind the index. `references` names, for a reference, the block that its payload was written for."""
 
     key: BlockKey
     entry: IndexBlock
-    shares: BlockKey | None
+    references: BlockKey | None
 
 
 def read_bulk(segments: Segments, position: tuple[int, ...] | None) -> Iterator[FoundBlock]:
@@ -227,14 +227,14 @@ def read_bulk(segments: Segments, position: tuple[int, ...] | None) -> Iterator[
                 key, _ = decode_block(found.meta)
                 entry = IndexBlock(found.location, found.header.payload_at, found.header.payload_bytes)
                 yield FoundBlock(key, entry, None)
-            elif found.header.kind == Kind.LINK:
+            elif found.header.kind == Kind.REFERENCE:
                 key, _ = decode_block(found.meta)
                 target = decode_target(found.meta)
-                yield FoundBlock(key, target._replace(link=found.location), _written_for(segments, target))
+                yield FoundBlock(key, target._replace(reference=found.location), _written_for(segments, target))
 
 
 def _written_for(segments: Segments, target: IndexBlock) -> BlockKey | None:
-    """The block in whose record a link's payload lies."""
+    """The block in whose record a reference's payload lies."""
     segment, offset, _ = target.location
     try:
         data = segments.file(segment).read(offset, target.payload_at)

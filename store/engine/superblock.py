@@ -1,8 +1,8 @@
 """What a device says of itself: one small file, replaced whole.
 
-`device` holds msgpack `[2, cluster, device id, trusted, incarnation, enforced]` and an XXH3-64 (8 bytes, little-endian)
-behind it. A device is `trusted` when its silence about a row means that there is no such row: not so for one that was
-made in place of a lost one, or that has lost part of its log, until it has been reconciled with its peers. The
+`device` holds msgpack `[2, cluster, device id, in_sync, incarnation, enforced]` and an XXH3-64 (8 bytes, little-endian)
+behind it. A device is `in_sync` when it has all that it should, so that a row which it has not is none: not so for one
+that was made in place of a lost one, or that has lost part of its log, until it has rejoined its peers. The
 `incarnation` is drawn when the device is made: it tells a folder from an older one that had the same place. Requests by
 a ring older than the epoch `enforced` are refused.
 
@@ -29,7 +29,7 @@ _CHECK = struct.Struct("<Q")
 class Superblock(NamedTuple):
     cluster: bytes
     device: int
-    trusted: bool
+    in_sync: bool
     incarnation: bytes
     enforced: int
 
@@ -46,8 +46,8 @@ def decode_superblock(data: bytes) -> Superblock:
         raise DamageError("the device's superblock fails its checksum")
     version, *fields = msgpack.unpackb(packed)
     if version == 1:
-        cluster, device, trusted = fields
-        return Superblock(cluster, device, trusted, b"", 0)
+        cluster, device, in_sync = fields
+        return Superblock(cluster, device, in_sync, b"", 0)
     if version != _VERSION:
         raise DeviceError(f"the device has format {version}, which is not known here: a newer Drystone made it")
     return Superblock(*fields)

@@ -2,8 +2,8 @@
 
 c...   usage of a shard    `c` + shard prefix -> msgpack {policy: [rows, bytes]}
 
-A count that cannot be trusted any more (its value is damaged, or a row over whose damaged entry another was written) is
-made anew in slices, while rows go on to change; nobody is given it meanwhile. Until that is done the index holds a
+A count that cannot be believed any more (its value is damaged, or a row over whose damaged entry another was written)
+is made anew in slices, while rows go on to change; nobody is given it meanwhile. Until that is done the index holds a
 value that nobody can read, so that a crash in between does not leave the old one.
 """
 
@@ -15,8 +15,8 @@ import msgpack
 import trio
 
 from store.core.errors import DamageError
-from store.engine.entries import Entries, unpack
-from store.engine.row import SYSTEM, decode_value, shard_stop, verify_value
+from store.device.row import SYSTEM, decode_value, shard_stop, verify_value
+from store.engine.merged_index import MergedIndex, unpack
 
 CACHE_MAX = 100_000
 """Shards whose counts are kept in memory."""
@@ -34,8 +34,8 @@ def usage_key(prefix: bytes) -> bytes:
 class Usage:
     """The counts of all shards of one device."""
 
-    def __init__(self, entries: Entries, on_damage: Callable[[bytes, str], None]) -> None:
-        self._entries = entries
+    def __init__(self, index: MergedIndex, on_damage: Callable[[bytes, str], None]) -> None:
+        self._index = index
         self._on_damage = on_damage
         self._counts: dict[bytes, dict[int, list[int]]] = {}
         self._dirty: set[bytes] = set()
@@ -64,12 +64,12 @@ class Usage:
         """The count is wrong, by nobody knows how much."""
         self._counts[prefix] = {}
         self._counted[prefix] = prefix
-        self._entries.put(usage_key(prefix), _UNKNOWN)
+        self._index.put(usage_key(prefix), _UNKNOWN)
 
     def _load(self, prefix: bytes) -> dict[int, list[int]]:
         counts = self._counts.get(prefix)
         if counts is None:
-            value = self._entries.get(usage_key(prefix))
+            value = self._index.get(usage_key(prefix))
             try:
                 counts = self._counts[prefix] = {} if value is None else unpack(value)
             except DamageError as error:
@@ -85,7 +85,7 @@ class Usage:
 
     async def _recount(self, prefix: bytes) -> None:
         stop = shard_stop(prefix)
-        while page := self._entries.range(self._counted[prefix] + b"\0", stop, SLICE):
+        while page := self._index.range(self._counted[prefix] + b"\0", stop, SLICE):
             counts = self._counts[prefix]
             for key, value in page:
                 try:
@@ -104,10 +104,10 @@ class Usage:
         self._dirty.add(prefix)
 
     def note(self) -> None:
-        """Put the counts that have changed into the entries, which are about to be written."""
+        """Put the counts that have changed into the index, which is about to be written."""
         for prefix in self._dirty - self._counted.keys():
             counts = {policy: entry for policy, entry in self._counts[prefix].items() if entry[0] or entry[1]}
-            self._entries.put(usage_key(prefix), msgpack.packb(counts) if counts else None)
+            self._index.put(usage_key(prefix), msgpack.packb(counts) if counts else None)
         self._dirty &= self._counted.keys()
         if len(self._counts) > CACHE_MAX:
             self._counts = {prefix: self._counts[prefix] for prefix in self._counted}

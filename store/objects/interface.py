@@ -36,7 +36,7 @@ Buffer = bytes | bytearray | memoryview
 
 
 class Data(Protocol):
-    """What an object and its copies may have in common: bytes that are not in a row. Only for `Upload.share`."""
+    """What an object and its copies may have in common: bytes that are not in a row. Only for `Upload.reflink`."""
 
     @property
     def size(self) -> int: ...
@@ -73,7 +73,7 @@ class Upload(Protocol):
         """Take the next bytes; returns when there is room for more. The buffer may be reused afterwards."""
         ...
 
-    async def share(self, data: Data) -> bool:
+    async def reflink(self, data: Data) -> bool:
         """Take all data of an object that is held open, in the place of `write`, without moving them.
 
         False where that cannot be (another policy, a device that is away, data that are to move): nothing is taken,

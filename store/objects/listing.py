@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import trio
 
-from store.engine.row import IndexRow
+from store.device.row import IndexRow
 from store.objects.model import ListingQuery
 from store.objects.rows import Rows
 

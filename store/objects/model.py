@@ -43,7 +43,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a container, or all containers of an account, hold. Exact once writes settle.
+    """What a container, or all containers of an account, hold. Exact once all replicas have what was written.
 
     `policies` maps a policy's index to (objects, bytes). In an account's usage `containers` counts its containers, and
     `policy_containers` those of each policy by its index.

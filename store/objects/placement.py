@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from store.core.errors import BusyError, DeviceError, DrystoneError, FullError, QuorumError
 from store.core.limits import BLOCK_BYTES, ERASURE_BYTES_MIN
-from store.engine.device import SLOW_SECONDS, Device
+from store.device.port import SLOW_SECONDS, DevicePort
 from store.objects.model import Policy
-from store.objects.rowcodec import Placed
+from store.objects.rowcodec import DataLocation
 from store.ring import Ring, quorum
 
 PLACING_BYTES = 8
@@ -18,17 +18,19 @@ PLACING_BYTES = 8
 class Placement(NamedTuple):
     """Where data go, and how many of these devices must have them durably before the row may say so."""
 
-    placed: Placed
+    data_location: DataLocation
     needed: int
 
 
-def choose(ring: Ring, devices: Mapping[int, Device], policy: Policy, data_id: bytes, size: int | None) -> Placement:
-    """The homes of these data in the newest layout; a device that is out or full is replaced by a handoff.
+def choose(
+    ring: Ring, devices: Mapping[int, DevicePort], policy: Policy, data_id: bytes, size: int | None
+) -> Placement:
+    """The replicas of these data in the newest layout; a device that is out or full is replaced by a handoff.
 
     `size` None says: at least a stripe. Small objects of an erasure-coded policy are replicated, on as many devices
     as survive the same losses. Raises QuorumError where too few devices can take data.
     """
-    place = data_place(ring, data_id)
+    ring_hash = data_ring_hash(ring, data_id)
     erasure = policy.erasure and (size is None or size >= ERASURE_BYTES_MIN)
     if erasure:
         width, k, m, codec = policy.width, policy.k, policy.m, policy.codec
@@ -36,36 +38,37 @@ def choose(ring: Ring, devices: Mapping[int, Device], policy: Policy, data_id: b
     else:
         width, k, m, codec = (policy.m + 1 if policy.erasure else policy.replicas), 0, 0, ""
         needed = quorum(width)
-    homes = ring.write_sets(policy.width, place)[-1][:width]
-    spare = (other for other in ring.handoffs(policy.width, place) if other not in homes)
+    replicas = ring.write_sets(policy.width, ring_hash)[-1][:width]
+    spare = (other for other in ring.handoffs(policy.width, ring_hash) if other not in replicas)
     chosen: list[int] = []
     refusals: dict[int, BaseException] = {}
-    for home in homes:
-        refusal = _refusal(home, devices.get(home))
-        other = home if refusal is None else next((o for o in spare if _refusal(o, devices.get(o)) is None), None)
+    for replica in replicas:
+        refusal = _refusal(replica, devices.get(replica))
+        other = replica if refusal is None else next((o for o in spare if _refusal(o, devices.get(o)) is None), None)
         if other is None and refusal is not None:
-            refusals[home] = refusal
-        chosen.append(home if other is None else other)
+            refusals[replica] = refusal
+        chosen.append(replica if other is None else other)
     usable = len(chosen) - len(refusals)
     if usable < needed:
         raise verdict("placing data", needed, usable, refusals)
-    return Placement(Placed(BLOCK_BYTES, k, m, codec, tuple(chosen)), needed)
+    return Placement(DataLocation(BLOCK_BYTES, k, m, codec, tuple(chosen)), needed)
 
 
-def data_place(ring: Ring, data_id: bytes) -> int:
-    """Data are placed by the first half of their id: what shares blocks has that in common, and so the same homes."""
-    return ring.place(b"data", data_id[:PLACING_BYTES])
+def data_ring_hash(ring: Ring, data_id: bytes) -> int:
+    """Data are placed by the first half of their id: what shares blocks has that in common, and so the same
+    replicas."""
+    return ring.ring_hash(b"data", data_id[:PLACING_BYTES])
 
 
-def _refusal(number: int, device: Device | None) -> DrystoneError | None:
+def _refusal(number: int, device: DevicePort | None) -> DrystoneError | None:
     """Why a device takes no data now. Asked once a choice: room comes and goes."""
     if device is None:
         return DeviceError(f"device {number} is not there")
-    if device.health.failed is not None:
-        return device.health.failed
+    if device.failed is not None:
+        return device.failed
     if device.slow >= SLOW_SECONDS:
         return BusyError(f"device {number} has not answered for {device.slow:.0f} s")
-    return FullError(f"device {number} is full") if device.full and not device.look_for_room() else None
+    return FullError(f"device {number} is full") if device.full else None
 
 
 def verdict(doing: str, needed: int, got: int, failures: Mapping[int, BaseException]) -> DrystoneError:

@@ -9,10 +9,10 @@ from functools import partial
 
 from store.core.errors import DamageError, DeviceError, DrystoneError
 from store.core.worker import Worker, run_in
-from store.engine.block import BlockKey
-from store.engine.device import Device
+from store.device.block import BlockKey
+from store.device.port import DevicePort
 from store.objects.erasure import codec_for
-from store.objects.rowcodec import Placed
+from store.objects.rowcodec import DataLocation
 
 Buffer = bytes | bytearray | memoryview
 
@@ -39,10 +39,10 @@ class Pins:
         return self._counts[data_id] > 1
 
 
-def read_first(placed: Placed, block: int, position: int) -> bool:
+def read_first(data_location: DataLocation, block: int, position: int) -> bool:
     """Whether reads ask this place for a block before any other: the copies of one object take turns; of a stripe, the
     fragments that are the data themselves."""
-    return position < placed.k if placed.k else position == block % len(placed.devices)
+    return position < data_location.k if data_location.k else position == block % len(data_location.devices)
 
 
 class DataReader:
@@ -50,28 +50,28 @@ class DataReader:
 
     def __init__(
         self,
-        devices: Mapping[int, Device],
+        devices: Mapping[int, DevicePort],
         worker: Worker,
         data_id: bytes,
         size: int,
-        placed: Placed,
+        data_location: DataLocation,
         on_damage: Callable[[], None],
     ) -> None:
         self._devices = devices
         self._worker = worker
         self._data_id = data_id
         self._size = size
-        self._placed = placed
+        self._data_location = data_location
         self._on_damage = on_damage
 
     async def read(self, start: int, stop: int) -> AsyncGenerator[Buffer, None]:
         """The bytes [start, stop), in pieces of up to a block. Raises DamageError."""
-        block_bytes = self._placed.block_bytes
+        block_bytes = self._data_location.block_bytes
         while start < stop:
             block, low = divmod(start, block_bytes)
             length = min(block_bytes, self._size - block * block_bytes)
             high = min(length, stop - block * block_bytes)
-            if self._placed.k:
+            if self._data_location.k:
                 for piece in await self._read_stripe(block, length, low, high):
                     yield piece
             else:
@@ -80,16 +80,18 @@ class DataReader:
 
     async def fragments(self, block: int) -> Sequence[Buffer]:
         """What the devices of a block should hold, by fragment: the block itself, or its stripe coded anew."""
-        start = block * self._placed.block_bytes
-        stop = min(self._size, start + self._placed.block_bytes)
+        start = block * self._data_location.block_bytes
+        stop = min(self._size, start + self._data_location.block_bytes)
         whole = b"".join([bytes(piece) async for piece in self.read(start, stop)])
-        placed = self._placed
-        if not placed.k:
+        data_location = self._data_location
+        if not data_location.k:
             return [whole]
-        return await run_in(self._worker, partial(codec_for(placed.codec, placed.k, placed.m).encode, whole))
+        return await run_in(
+            self._worker, partial(codec_for(data_location.codec, data_location.k, data_location.m).encode, whole)
+        )
 
     async def _read_copy(self, block: int, low: int, high: int) -> memoryview:
-        places = self._placed.devices
+        places = self._data_location.devices
         failures: dict[int, BaseException] = {}
         for turn in range(len(places)):
             number = places[(block + turn) % len(places)]
@@ -103,9 +105,9 @@ class DataReader:
         raise DamageError(f"no good copy of block {block} of {self._data_id.hex()}: {failures}")
 
     async def _read_stripe(self, block: int, length: int, low: int, high: int) -> list[Buffer]:
-        placed = self._placed
-        codec = codec_for(placed.codec, placed.k, placed.m)
-        part_bytes = -(-length // placed.k)
+        data_location = self._data_location
+        codec = codec_for(data_location.codec, data_location.k, data_location.m)
+        part_bytes = -(-length // data_location.k)
         pieces: list[Buffer] = []
         fragments: dict[int, Buffer] = {}
         for number in range(low // part_bytes, -(-high // part_bytes)):
@@ -129,10 +131,10 @@ class DataReader:
         why: BaseException,
     ) -> memoryview:
         """A part of a stripe from any k of its fragments."""
-        placed = self._placed
+        data_location = self._data_location
         failures = {missing: why}
-        for number in range(placed.k + placed.m):
-            if len(fragments) == placed.k:
+        for number in range(data_location.k + data_location.m):
+            if len(fragments) == data_location.k:
                 break
             if number in fragments or number == missing:
                 continue
@@ -141,15 +143,16 @@ class DataReader:
             except DrystoneError as error:
                 failures[number] = error
         self._report(failures)
-        if len(fragments) < placed.k:
+        if len(fragments) < data_location.k:
             raise DamageError(
-                f"stripe {block} of {self._data_id.hex()}: {len(fragments)} good fragments of {placed.k}: {failures}"
+                f"stripe {block} of {self._data_id.hex()}: {len(fragments)} good fragments of {data_location.k}: "
+                f"{failures}"
             )
-        decode = partial(codec_for(placed.codec, placed.k, placed.m).decode, fragments, length)
+        decode = partial(codec_for(data_location.codec, data_location.k, data_location.m).decode, fragments, length)
         return memoryview(await run_in(self._worker, decode))[low:high]
 
     async def _read_fragment(self, block: int, number: int) -> memoryview:
-        device = self._device(self._placed.devices[number])
+        device = self._device(self._data_location.devices[number])
         return await device.read_block(BlockKey(self._data_id, block, number))
 
     def _report(self, failures: Mapping[int, BaseException]) -> None:
@@ -157,7 +160,7 @@ class DataReader:
         if any(isinstance(error, DamageError) for error in failures.values()):
             self._on_damage()
 
-    def _device(self, number: int) -> Device:
+    def _device(self, number: int) -> DevicePort:
         device = self._devices.get(number)
         if device is None:
             raise DeviceError(f"device {number} is not there")

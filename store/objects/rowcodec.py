@@ -9,7 +9,7 @@ All msgpack, each with its version first.
     account    summary [1, account id, shards, created [us, writer] or 0]        detail [1, headers]
                of either, while it is being deleted: version 2, the same fields
 
-`created` 0 stands for the row's own stamp, `listing` 0 for an empty mapping, `placed` 0 for data within the row.
+`created` 0 stands for the row's own stamp, `listing` 0 for an empty mapping, `data_location` 0 for data within the row.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ VERSION = 1
 CLOSING_VERSION = 2
 
 
-class Placed(NamedTuple):
+class DataLocation(NamedTuple):
     """Where an object's data lie: device ids, by fragment if `k` > 0 (else each has all blocks)."""
 
     block_bytes: int
@@ -41,7 +41,7 @@ class ObjectSummary(NamedTuple):
     content_type: str
     created: Stamp
     listing: dict[str, str]
-    placed: Placed | None
+    data_location: DataLocation | None
 
 
 class TableSummary(NamedTuple):
@@ -54,7 +54,9 @@ class TableSummary(NamedTuple):
     closing: bool = False
 
 
-def encode_object(etag: str, head: ObjectHead, created: Stamp | None, placed: Placed | None) -> tuple[bytes, bytes]:
+def encode_object(
+    etag: str, head: ObjectHead, created: Stamp | None, data_location: DataLocation | None
+) -> tuple[bytes, bytes]:
     """(summary, detail). `created` None says: the row's own stamp."""
     summary = msgpack.packb(
         (
@@ -63,7 +65,7 @@ def encode_object(etag: str, head: ObjectHead, created: Stamp | None, placed: Pl
             head.content_type,
             created or 0,
             dict(head.listing) if head.listing else 0,
-            placed or 0,
+            data_location or 0,
         )
     )
     return summary, encode_headers(head.headers)
@@ -71,7 +73,7 @@ def encode_object(etag: str, head: ObjectHead, created: Stamp | None, placed: Pl
 
 def decode_object(summary: bytes, stamp: Stamp) -> ObjectSummary:
     try:
-        version, etag, content_type, created, listing, placed = msgpack.unpackb(summary)
+        version, etag, content_type, created, listing, data_location = msgpack.unpackb(summary)
         if version != VERSION:
             raise DamageError(f"object summary of version {version} is not known here")
         return ObjectSummary(
@@ -79,7 +81,11 @@ def decode_object(summary: bytes, stamp: Stamp) -> ObjectSummary:
             content_type,
             Stamp(*created) if created else stamp,
             listing or {},
-            Placed(placed[0], placed[1], placed[2], placed[3], tuple(placed[4])) if placed else None,
+            DataLocation(
+                data_location[0], data_location[1], data_location[2], data_location[3], tuple(data_location[4])
+            )
+            if data_location
+            else None,
         )
     except (ValueError, TypeError, IndexError, msgpack.UnpackException) as error:
         raise DamageError(f"object summary is not of a known form: {error}") from error

@@ -1,7 +1,7 @@
 """The object store over devices: what a tenant asks for, in terms of rows and data.
 
-    small PUT    one row with its data in it: one write to its three homes, acknowledged by two
-    large PUT    a mark, blocks to the data's devices, then the row (see `upload`)
+    small PUT    one row with its data in it: one write to its three replicas, acknowledged by two
+    large PUT    an intent, blocks to the data's devices, then the row (see `upload`)
     GET          one row from a quorum; its data from the row, or block by block (see `reading`)
     DELETE       a tombstone row; displaced data are dropped behind it (store.replicator.collect)
 
@@ -32,8 +32,8 @@ from store.core.errors import (
 from store.core.limits import INLINE_BYTES_MAX, NAME_BYTES_MAX
 from store.core.stamp import ZERO, Stamp
 from store.core.worker import Worker
-from store.engine.device import Device
-from store.engine.row import Flag, IndexRow, Row, RowKey, index_key
+from store.device.port import DevicePort
+from store.device.row import Flag, IndexRow, Row, RowKey, index_key
 from store.objects.buffers import BufferPool
 from store.objects.interface import Buffer, Data, HeaderChanges
 from store.objects.listing import Folded, list_table
@@ -53,7 +53,7 @@ from store.objects.model import (
 )
 from store.objects.reading import DataReader, Pins
 from store.objects.rowcodec import (
-    Placed,
+    DataLocation,
     decode_headers,
     decode_object,
     encode_headers,
@@ -79,7 +79,7 @@ class DeviceStore:
     def __init__(
         self,
         rows: Rows,
-        devices: Mapping[int, Device],
+        devices: Mapping[int, DevicePort],
         policies: Sequence[Policy],
         clock: Clock,
         random: Random,
@@ -98,7 +98,7 @@ class DeviceStore:
         self.pins = Pins()
         self.on_garbage: Callable[[], None] = _nobody
         """Called when a write has displaced data."""
-        self.on_unsettled: Callable[[RowKey, bytes], None] = _nobody_settles
+        self.on_unresolved: Callable[[RowKey, bytes], None] = _no_janitor
         """Called with (target, data id) of an upload that was given up, or whose commit has no known outcome."""
         self.on_incomplete: Callable[[RowKey], None] = _nobody_repairs
         """Called with the key of an object some of whose data are known to be missing or bad."""
@@ -181,9 +181,9 @@ class DeviceStore:
         """For erasure codes of those who repair."""
         return self._hash_workers[0]
 
-    def reader(self, key: RowKey, data_id: bytes, size: int, placed: Placed) -> DataReader:
+    def reader(self, key: RowKey, data_id: bytes, size: int, data_location: DataLocation) -> DataReader:
         """Reads data wherever they are."""
-        return DataReader(self.devices, self.worker, data_id, size, placed, lambda: self.on_incomplete(key))
+        return DataReader(self.devices, self.worker, data_id, size, data_location, lambda: self.on_incomplete(key))
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -203,7 +203,7 @@ class DeviceStore:
         self, container: Container, row: Row, packed: bytes, etag: str, head: ObjectHead, condition: Condition
     ) -> ObjectInfo:
         with await self.tables.begin_writing(container):
-            async with self.rows.turn(packed):
+            async with self.rows.lock(packed):
                 if condition is not ALWAYS:
                     await self._check(row.key, packed, condition)
                 row, applied = await self.rows.write_next(row, packed)
@@ -236,15 +236,15 @@ class DeviceStore:
     ) -> ObjectInfo:
         key, packed = self._key(container, name)
         with await self.tables.begin_writing(container):
-            async with self.rows.turn(packed):
+            async with self.rows.lock(packed):
                 found = await self._find(key, packed)
                 row = await self.rows.load(key, packed, found)
                 info = _info(found.row, row.detail)
                 if not condition.holds(info.etag):
                     raise PreconditionError(f"the condition does not hold of object {name!r}")
                 head = edit(info)
-                placed = decode_object(row.summary, row.stamp).placed
-                summary, detail = encode_object(info.etag, head, info.created, placed)
+                data_location = decode_object(row.summary, row.stamp).data_location
+                summary, detail = encode_object(info.etag, head, info.created, data_location)
                 flags = row.flags & Flag.DATA | (Flag.EXPIRES if head.expires_at else 0)
                 changed = row._replace(flags=flags, expires=head.expires_at or 0, summary=summary, detail=detail)
                 changed, _ = await self.rows.write_next(changed, packed)
@@ -259,17 +259,17 @@ class DeviceStore:
         check: Callable[[ObjectInfo], bool] | None = None,
     ) -> ObjectInfo:
         key, packed = self._key(container, name)
-        async with self.rows.turn(packed):
+        async with self.rows.lock(packed):
             try:
                 found = await self._find(key, packed)
             except QuorumError as error:
                 if condition is not ALWAYS or check is not None or not _only_damage(error):
                     raise
-                return await self._bury_unseen(container, key, packed)
+                return await self._write_tombstone_unseen(container, key, packed)
             info = await self._last_info(key, packed, found, needed=check is not None)
             if not condition.holds(info.etag) or (check is not None and not check(info)):
                 raise PreconditionError(f"the condition does not hold of object {name!r}")
-            await self.bury(key, packed, found.row)
+            await self.write_tombstone(key, packed, found.row)
         return info
 
     async def _last_info(self, key: RowKey, packed: bytes, found: ReadRow, *, needed: bool) -> ObjectInfo:
@@ -282,7 +282,7 @@ class DeviceStore:
                 raise
             return _info(found.row, encode_headers({}))
 
-    async def _bury_unseen(self, container: Container, key: RowKey, packed: bytes) -> ObjectInfo:
+    async def _write_tombstone_unseen(self, container: Container, key: RowKey, packed: bytes) -> ObjectInfo:
         """Delete what every replica has damaged in its very index: nothing is known of it but its name. Its data, which
         no row names any more, are found by the scrubber."""
         tombstone = Row(key, ZERO, Flag.TOMBSTONE, container.policy, 0, 0, b"", b"", b"", b"")
@@ -290,7 +290,7 @@ class DeviceStore:
         stamp = tombstone.stamp
         return ObjectInfo(key.name.decode(), 0, "", ObjectHead(""), stamp, stamp, container.policy)
 
-    async def bury(self, key: RowKey, packed: bytes, row: IndexRow) -> None:
+    async def write_tombstone(self, key: RowKey, packed: bytes, row: IndexRow) -> None:
         """Write a tombstone over a row. The caller has the key's turn."""
         stamp = Stamp.unpack(row.stamp)
         tombstone = Row(key, stamp, Flag.TOMBSTONE, row.policy, 0, 0, b"", b"", b"", b"")
@@ -321,7 +321,7 @@ class OpenRow:
         self._expired = expired
         self._data_id = b""
         self.info: ObjectInfo
-        self._placed: Placed | None = None
+        self._data_location: DataLocation | None = None
         self._payload: Buffer = b""
 
     async def __aenter__(self) -> OpenRow:
@@ -340,7 +340,7 @@ class OpenRow:
             store.pins.add(self._data_id)
         try:
             row = await store.rows.load(self._key, self._packed, found)
-            self.info, self._placed = _read_row(found.row, row.detail)
+            self.info, self._data_location = _read_row(found.row, row.detail)
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -357,20 +357,24 @@ class OpenRow:
 
     @property
     def inline(self) -> Buffer | None:
-        return None if self._placed is not None else self._payload
+        return None if self._data_location is not None else self._payload
 
     @property
     def data(self) -> Data | None:
-        info, placed = self.info, self._placed
-        return None if placed is None else StoredData(self._data_id, info.size, info.etag, info.policy, placed)
+        info, data_location = self.info, self._data_location
+        return (
+            None
+            if data_location is None
+            else StoredData(self._data_id, info.size, info.etag, info.policy, data_location)
+        )
 
     async def read(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[Buffer, None]:
         stop = self.info.size if stop is None else min(stop, self.info.size)
-        if self._placed is None:
+        if self._data_location is None:
             if start < stop:
                 yield memoryview(self._payload)[start:stop]
             return
-        reader = self._store.reader(self._key, self._data_id, self.info.size, self._placed)
+        reader = self._store.reader(self._key, self._data_id, self.info.size, self._data_location)
         async with aclosing(reader.read(start, stop)) as pieces:
             async for piece in pieces:
                 yield piece
@@ -388,7 +392,8 @@ class ObjectUpload:
         self._committed = False
 
     async def __aenter__(self) -> ObjectUpload:
-        # Pinned until its outcome is known: no row names its blocks yet, and its mark may be at homes of an old layout.
+        # Pinned until its outcome is known: no row names its blocks yet, and its intent may be at replicas of an old
+        # layout.
         self._store.pins.add(self._data.data_id)
         return self
 
@@ -396,28 +401,28 @@ class ObjectUpload:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._data.close()
-        if self._data.placement is not None and not (self._committed and self._data.mark_is_gone):
-            self._store.on_unsettled(self._key, self._data.data_id)
+        if self._data.placement is not None and not (self._committed and self._data.intent_is_gone):
+            self._store.on_unresolved(self._key, self._data.data_id)
         self._store.pins.remove(self._data.data_id)
 
     async def write(self, data: Buffer) -> None:
         await self._data.write(data)
 
-    async def share(self, data: Data) -> bool:
+    async def reflink(self, data: Data) -> bool:
         before = self._data.data_id
         if not isinstance(data, StoredData) or not self._data.place_beside(data):
             return False
         store = self._store
         store.pins.remove(before)
         store.pins.add(self._data.data_id)
-        # By itself: devices that a quorum did not wait for have yet to link when the source is closed.
+        # By itself: devices that a quorum did not wait for have yet to refer to it when the source is closed.
         store.pins.add(data.data_id)
 
         def unpin() -> None:
             store.pins.remove(data.data_id)
             store.on_garbage()
 
-        return await self._data.share(data, unpin)
+        return await self._data.reflink(data, unpin)
 
     async def digest(self) -> tuple[int, str]:
         etag = await self._data.finish()
@@ -427,10 +432,10 @@ class ObjectUpload:
         size, etag = await self.digest()
         flags = Flag.EXPIRES if head.expires_at else 0
         data = self._data
-        placed = None if data.placement is None else data.placement.placed
-        summary, detail = encode_object(etag, head, None, placed)
-        data_id, payload = (data.data_id, b"") if placed else (b"", bytes(data.inline))
-        if placed:
+        data_location = None if data.placement is None else data.placement.data_location
+        summary, detail = encode_object(etag, head, None, data_location)
+        data_id, payload = (data.data_id, b"") if data_location else (b"", bytes(data.inline))
+        if data_location:
             flags |= Flag.DATA | Flag.GUARD
         row = Row(
             self._key,
@@ -451,26 +456,26 @@ class ObjectUpload:
         self._committed = True
         data.watch(self._lacks)
         if data.unsynced:
-            self._store.rows.expect_data(self._packed, self._key.place, data.unsynced)
+            self._store.rows.expect_data(self._packed, self._key.ring_hash, data.unsynced)
         return info
 
     def _lacks(self, number: int) -> None:
         """A device that the row names does not have all data."""
         rows = self._store.rows
-        rows.missed(self._packed, [number], rows.ring.homes_all(ROWS, self._key.place))
+        rows.missed(self._packed, [number], rows.ring.replicas_all(ROWS, self._key.ring_hash))
 
 
 def _info(at: IndexRow, detail: bytes) -> ObjectInfo:
     return _read_row(at, detail)[0]
 
 
-def _read_row(at: IndexRow, detail: bytes) -> tuple[ObjectInfo, Placed | None]:
+def _read_row(at: IndexRow, detail: bytes) -> tuple[ObjectInfo, DataLocation | None]:
     """What a tenant sees of an object, and where its data are."""
     stamp = Stamp.unpack(at.stamp)
     summary = decode_object(at.summary, stamp)
     head = ObjectHead(summary.content_type, decode_headers(detail), summary.listing, at.expires or None)
     info = ObjectInfo(at.name.decode(), at.size, summary.etag, head, summary.created, stamp, at.policy)
-    return info, summary.placed
+    return info, summary.data_location
 
 
 def _only_damage(error: QuorumError) -> bool:
@@ -482,8 +487,8 @@ def _nobody() -> None:
     """No daemon listens."""
 
 
-def _nobody_settles(_target: RowKey, _data_id: bytes) -> None:
-    """No daemon listens: the mark is found at the next start."""
+def _no_janitor(_target: RowKey, _data_id: bytes) -> None:
+    """No daemon listens: the intent is found at the next start."""
 
 
 def _nobody_repairs(_key: RowKey) -> None:

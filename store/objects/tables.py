@@ -27,7 +27,7 @@ from store.core.clock import Clock
 from store.core.entropy import Random
 from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFoundError, RetryableError
 from store.core.stamp import ZERO, Stamp
-from store.engine.row import Flag, IndexRow, Row, RowKey, index_key
+from store.device.row import Flag, IndexRow, Row, RowKey, index_key
 from store.objects.interface import HeaderChanges
 from store.objects.listing import Folded, list_table
 from store.objects.model import Account, Container, ContainerEntry, Headers, ListingQuery, Policy, Subdir, Usage
@@ -197,7 +197,7 @@ class Tables:
         row = await self._rows.load(key, packed, found)
         if not decode_table(row.summary, row.stamp).closing:
             return row
-        async with self._rows.turn(packed):
+        async with self._rows.lock(packed):
             found = await self._rows.read(key, packed)
             if found is None or not found.row.live:
                 raise NotFoundError(f"there is no {what}")
@@ -229,7 +229,7 @@ class Tables:
     async def _put(self, key: RowKey, changes: HeaderChanges, policy: int) -> tuple[Row, bool]:
         """Make the row or change its headers; the flag says whether it was made."""
         packed = index_key(key)
-        async with self._rows.turn(packed):
+        async with self._rows.lock(packed):
             found = await self._rows.read(key, packed)
             if found is None or not found.row.live:
                 stamp = Stamp.unpack(found.row.stamp) if found is not None else ZERO
@@ -248,7 +248,7 @@ class Tables:
     async def _delete(self, key: RowKey, table: bytes, shards: int, what: str) -> None:
         """Remove a table's row once nothing is in the table and nobody writes to it."""
         packed = index_key(key)
-        async with self._rows.turn(packed):
+        async with self._rows.lock(packed):
             if table in self._closing:
                 raise ConflictError(f"{what} is being deleted")
             idle = self._closing[table] = trio.Event()
@@ -262,11 +262,11 @@ class Tables:
                     raise NotFoundError(f"there is no {what}")
                 if decode_table(found.row.summary, Stamp.unpack(found.row.stamp)).id != table:
                     raise NotFoundError(f"{what} was deleted, and made anew")
-                await self._bury(key, packed, found)
+                await self._write_tombstone(key, packed, found)
             finally:
                 del self._closing[table]
 
-    async def _bury(self, key: RowKey, packed: bytes, found: ReadRow) -> None:
+    async def _write_tombstone(self, key: RowKey, packed: bytes, found: ReadRow) -> None:
         """Write the intent, then the tombstone; where that fails, the row stays, if that can be said to a quorum."""
         row = await self._reopened(await self._rows.load(key, packed, found), packed)
         closing = decode_table(row.summary, row.stamp)._replace(closing=True)

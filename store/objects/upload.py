@@ -2,12 +2,13 @@
 
     write -> block buffer -> hash worker (MD5, checksums, erasure code) -> every device's bulk writer -> sync -> row
 
-Data that fit into a row stay in memory and go with it. For all others a **mark** in the homes of the row-to-be says,
-before the first block is written, that data under this id are under way; the row's commit removes it. What a crash
-leaves is found by its mark and settled (`store.replicator.settle`), so that its space comes back.
+Data that fit into a row stay in memory and go with it. For all others a **upload intent** in the replicas of the
+row-to-be says, before the first block is written, that data under this id are under way; the row's commit removes it.
+What a crash leaves is found by its intent and ended (`store.replicator.upload_janitor`), so that its space comes
+back.
 
-A copy within one policy sends no blocks but **links** to those of its source (`store.engine.block`), on the same
-devices, and is otherwise an upload like any other: its own id, mark, sync and row.
+A copy within one policy sends no blocks but **block references** to those of its source (`store.device.block`), on the
+same devices, and is otherwise an upload like any other: its own id, intent, sync and row.
 
 A window bounds how many blocks are in flight. A device that fails is left behind as long as enough others remain.
 """
@@ -22,28 +23,27 @@ from typing import NamedTuple
 import outcome
 import trio
 
-from store.core.countdown import Countdown
 from store.core.errors import DeviceError, DrystoneError
 from store.core.limits import BLOCK_BYTES, INLINE_BYTES_MAX
 from store.core.stamp import ZERO
+from store.core.wait_group import WaitGroup
 from store.core.worker import Worker
-from store.engine.block import BlockKey, encode_meta
-from store.engine.device import Device
-from store.engine.record import Kind, Sealed, checksums, seal
-from store.engine.row import Row, RowKey, index_key
-from store.engine.view import UPLOAD
+from store.device.block import BlockKey, encode_meta
+from store.device.port import DevicePort
+from store.device.record import Kind, Sealed, checksums, seal
+from store.device.row import UPLOAD, Row, RowKey, index_key
 from store.objects.buffers import BufferPool
 from store.objects.erasure import codec_for
 from store.objects.model import Policy
 from store.objects.placement import PLACING_BYTES, Placement, choose, verdict
 from store.objects.reading import read_first
-from store.objects.rowcodec import Placed
+from store.objects.rowcodec import DataLocation
 from store.objects.rows import Rows
 
 WINDOW = 4
 """Blocks of one upload in flight: enough to keep hashing, disk and network busy at once."""
-LINKS_AT_ONCE = 256
-"""Blocks of one copy: a link is a page, so these are a batch for each device."""
+REFERENCES_AT_ONCE = 256
+"""Blocks of one copy: a reference is a page, so these are a batch for each device."""
 
 
 class StoredData(NamedTuple):
@@ -53,7 +53,7 @@ class StoredData(NamedTuple):
     size: int
     etag: str
     policy: int
-    placed: Placed
+    data_location: DataLocation
 
 
 class DataUpload:
@@ -62,7 +62,7 @@ class DataUpload:
     def __init__(
         self,
         rows: Rows,
-        devices: Mapping[int, Device],
+        devices: Mapping[int, DevicePort],
         pool: BufferPool,
         worker: Worker,
         key: RowKey,
@@ -94,7 +94,7 @@ class DataUpload:
         self.unsynced: set[int] = set()
         """Devices that have not yet said whether they have everything durably."""
         self._closed = False
-        self._epoch = self._misses = 0
+        self._epoch = self._missed_count = 0
 
     # -- taking data in ------------------------------------------------------------------------------------------
 
@@ -155,50 +155,50 @@ class DataUpload:
         data_id = source.data_id[:PLACING_BYTES] + self.data_id[PLACING_BYTES:]
         size = source.size if source.size < BLOCK_BYTES else None
         placement = choose(self._rows.ring, self._devices, self._policy, data_id, size)
-        ours, theirs = placement.placed, source.placed
+        ours, theirs = placement.data_location, source.data_location
         if not ours.k:
             ours = ours._replace(devices=tuple(sorted(ours.devices)))
             theirs = theirs._replace(devices=tuple(sorted(theirs.devices)))
         if ours != theirs:
             return False
         self.data_id = data_id
-        self.placement = Placement(source.placed, placement.needed)
+        self.placement = Placement(source.data_location, placement.needed)
         return True
 
-    async def share(self, source: StoredData, unpin: Callable[[], None]) -> bool:
-        """Have a link to every block of the source, which is pinned: `unpin` is called when no device needs that any
-        more. They are durable at enough devices when this returns. False where too few have what they are to share:
+    async def reflink(self, source: StoredData, unpin: Callable[[], None]) -> bool:
+        """Have a reference to every block of the source, which is pinned: `unpin` is called when no device needs that
+        any more. They are durable at enough devices when this returns. False where too few have what they are to share:
         then all is to be written. Raises as `finish`."""
-        linked = False
+        referenced = False
         try:
-            linked = await self._link_all(source)
+            referenced = await self._reference_all(source)
         finally:
-            if not linked:
+            if not referenced:
                 unpin()  # what is still on its way may come to nothing: it is written over, or dropped
-        if not linked:
+        if not referenced:
             self._failures.clear()
             return False
         await self._sync(unpin)
         self.size, self._etag = source.size, source.etag
         return True
 
-    async def _link_all(self, source: StoredData) -> bool:
-        """Whether enough devices have a link to every block."""
-        await self._leave_mark()
+    async def _reference_all(self, source: StoredData) -> bool:
+        """Whether enough devices have a reference to every block."""
+        await self._leave_intent()
         assert self.placement is not None
-        placed, needed = self.placement
-        blocks = -(-source.size // placed.block_bytes)
-        for first in range(0, blocks, LINKS_AT_ONCE):
-            written = Countdown()
-            for block in range(first, min(first + LINKS_AT_ONCE, blocks)):
-                for position, number in enumerate(placed.devices):
-                    self._link(number, block, position if placed.k else 0, source.data_id, written)
+        data_location, needed = self.placement
+        blocks = -(-source.size // data_location.block_bytes)
+        for first in range(0, blocks, REFERENCES_AT_ONCE):
+            written = WaitGroup()
+            for block in range(first, min(first + REFERENCES_AT_ONCE, blocks)):
+                for position, number in enumerate(data_location.devices):
+                    self._reference(number, block, position if data_location.k else 0, source.data_id, written)
             await written.wait()
-            if len(placed.devices) - len(self._failures) < needed:
+            if len(data_location.devices) - len(self._failures) < needed:
                 return False
         return True
 
-    def _link(self, number: int, block: int, fragment: int, source_id: bytes, written: Countdown) -> None:
+    def _reference(self, number: int, block: int, fragment: int, source_id: bytes, written: WaitGroup) -> None:
         if number in self._failures:
             return
         key, source = BlockKey(self.data_id, block, fragment), BlockKey(source_id, block, fragment)
@@ -215,7 +215,7 @@ class DataUpload:
             device = self._devices.get(number)
             if device is None:
                 raise DeviceError(f"device {number} is not there")
-            device.submit_link(key, source, self._key, done, lost)
+            device.submit_reference(key, source, self._key, done, lost)
         except DrystoneError as error:
             self._failed(number, error)
         else:
@@ -236,28 +236,28 @@ class DataUpload:
         self._worker.submit(partial(self._digest, buffer[:length]), partial(self._send, block, buffer))
 
     async def _begin(self, size: int | None) -> None:
-        """Choose devices, and leave a mark at the homes of the row-to-be before anything is written."""
+        """Choose devices, and leave an intent at the replicas of the row-to-be before anything is written."""
         self.placement = choose(self._rows.ring, self._devices, self._policy, self.data_id, size)
-        await self._leave_mark()
+        await self._leave_intent()
 
-    async def _leave_mark(self) -> None:
-        self._losses = {number: self._devices[number].data_losses for number in self._live_places()}
-        mark = mark_row(self._key, self.data_id)
-        self._epoch, self._misses = self._rows.ring.epoch, self._rows.misses
-        await self._rows.write_next(mark, index_key(mark.key))
+    async def _leave_intent(self) -> None:
+        self._losses = {number: self._devices[number].data_losses for number in self._live_devices()}
+        intent = intent_row(self._key, self.data_id)
+        self._epoch, self._missed_count = self._rows.ring.epoch, self._rows.missed_count
+        await self._rows.write_next(intent, index_key(intent.key))
 
-    def _live_places(self) -> list[int]:
+    def _live_devices(self) -> list[int]:
         assert self.placement is not None
-        return [number for number in self.placement.placed.devices if number in self._devices]
+        return [number for number in self.placement.data_location.devices if number in self._devices]
 
     def _digest(self, block: memoryview) -> list[tuple[bytes | bytearray | memoryview, bytes]]:
         """In the worker: the block into the MD5, and what to write with its checksums, by fragment."""
         self._md5.update(block)
         assert self.placement is not None
-        placed = self.placement.placed
-        if not placed.k:
+        data_location = self.placement.data_location
+        if not data_location.k:
             return [(block, checksums(block))]
-        fragments = codec_for(placed.codec, placed.k, placed.m).encode(block)
+        fragments = codec_for(data_location.codec, data_location.k, data_location.m).encode(block)
         return [(fragment, checksums(fragment)) for fragment in fragments]
 
     def _send(
@@ -274,13 +274,13 @@ class DataUpload:
             self._fatal = result.error
         elif not self._closed:
             sealed = [self._seal(block, number, *part) for number, part in enumerate(result.value)]
-            erasure = self.placement.placed.k > 0
-            for position, number in enumerate(self.placement.placed.devices):
+            erasure = self.placement.data_location.k > 0
+            for position, number in enumerate(self.placement.data_location.devices):
                 if number in self._failures:
                     continue
                 fragment = position if erasure else 0
                 key = BlockKey(self.data_id, block, fragment)
-                cached = read_first(self.placement.placed, block, position)
+                cached = read_first(self.placement.data_location, block, position)
                 self._send_to(number, key, sealed[fragment], release, cached=cached)
         release.sent()
         if not self._hashing:
@@ -317,8 +317,8 @@ class DataUpload:
             raise self._fatal
         if self.placement is None:
             return
-        placed, needed = self.placement
-        left = [number for number in placed.devices if number not in self._failures]
+        data_location, needed = self.placement
+        left = [number for number in data_location.devices if number not in self._failures]
         if len(left) < needed:
             raise verdict("writing data", needed, len(left), self._failures)
 
@@ -327,7 +327,7 @@ class DataUpload:
         the last of them has answered."""
         assert self.placement is not None
         vote = _Vote(self.placement.needed, on_last)
-        self.unsynced = {number for number in self.placement.placed.devices if number not in self._failures}
+        self.unsynced = {number for number in self.placement.data_location.devices if number not in self._failures}
         for number in sorted(self.unsynced):
             vote.begun()
             try:
@@ -344,10 +344,10 @@ class DataUpload:
         vote.answered(good=number not in self._failures)
 
     @property
-    def mark_is_gone(self) -> bool:
-        """Whether a commit has removed the mark everywhere: perhaps not if the ring has changed since the mark was
-        written, or if a home did not take something since."""
-        return (self._epoch, self._misses) == (self._rows.ring.epoch, self._rows.misses)
+    def intent_is_gone(self) -> bool:
+        """Whether a commit has removed the intent everywhere: perhaps not if the ring has changed since the intent was
+        written, or if a replica did not take something since."""
+        return (self._epoch, self._missed_count) == (self._rows.ring.epoch, self._rows.missed_count)
 
     def _failed(self, number: int, error: BaseException) -> None:
         self._failures.setdefault(number, error)
@@ -412,7 +412,7 @@ def _nobody(_device: int) -> None:
     """Whoever uploads looks for failures himself until the commit."""
 
 
-def mark_row(target: RowKey, data_id: bytes, flags: int = 0) -> Row:
-    """The mark of an upload: a system row beside the row-to-be, in the same homes."""
+def intent_row(target: RowKey, data_id: bytes, flags: int = 0) -> Row:
+    """The intent of an upload: a system row beside the row-to-be, in the same replicas."""
     key = target._replace(name=UPLOAD + data_id)
     return Row(key, ZERO, flags, 0, 0, 0, b"", target.name, b"", b"")

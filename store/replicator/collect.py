@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from store.core.stamp import ZERO
-from store.engine.device import Device
-from store.engine.row import index_key
-from store.engine.view import Garbage
+from store.device.port import DevicePort, Garbage
+from store.device.row import index_key
 from store.objects.rowcodec import decode_object
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Schedule, walk
@@ -50,7 +49,7 @@ class Collector:
         self._seen.clear()
         ended: list[Outcome] = []
 
-        async def visit(_device: Device, note: Garbage) -> bool | None:
+        async def visit(_device: DevicePort, note: Garbage) -> bool | None:
             begun = await self._begin(note)
             if len(self._drops) >= AT_ONCE:
                 ended.append(await self._end())
@@ -71,10 +70,10 @@ class Collector:
             return None
         if note.data_id in self._store.pins:  # asked last: a reader may have come while the row was read
             return False
-        placed = decode_object(note.summary, ZERO).placed
+        data_location = decode_object(note.summary, ZERO).data_location
         known = self._store.rows.ring.devices  # one that has left the ring has taken its copy with it
-        places = [number for number in placed.devices if number in known] if placed else []
-        out = [n for n in places if (device := self._store.devices.get(n)) is None or device.health.failed is not None]
+        places = [number for number in data_location.devices if number in known] if data_location else []
+        out = [n for n in places if (device := self._store.devices.get(n)) is None or device.failed is not None]
         drop = Drop(self._store, note.data_id, [number for number in places if number not in out])
         self._drops.append((note, out, drop))
         return None
@@ -86,8 +85,8 @@ class Collector:
         for note, out, drop in drops:
             if await drop.wait():
                 if out:
-                    homes = self._store.rows.ring.homes_all(ROWS, note.owner.place)
-                    self._store.rows.on_missed(b"d" + note.data_id, out, homes)
+                    replicas = self._store.rows.ring.replicas_all(ROWS, note.owner.ring_hash)
+                    self._store.rows.on_missed(b"d" + note.data_id, out, replicas)
                 self._forget(note)
                 done += 1
             else:
@@ -95,12 +94,12 @@ class Collector:
         return Outcome(done, left)
 
     def _forget(self, note: Garbage) -> None:
-        """On all devices: homes of a layout that has retired may have noted it too."""
+        """On all devices: replicas of a layout that has retired may have noted it too."""
         for device in self._store.devices.values():
-            if device.health.failed is None:
+            if device.failed is None:
                 device.forget_garbage(note.data_id)
 
 
-async def _page(device: Device, after: bytes) -> tuple[Sequence[Garbage], bytes]:
+async def _page(device: DevicePort, after: bytes) -> tuple[Sequence[Garbage], bytes]:
     page = await device.garbage(after, PAGE)
     return page, page[-1].data_id if len(page) == PAGE else b""

@@ -21,7 +21,7 @@ import trio
 
 from store.core.clock import Clock
 from store.core.errors import DrystoneError
-from store.engine.device import Device
+from store.device.port import DevicePort
 from store.replicator.progress import Progress
 
 log = structlog.get_logger()
@@ -203,14 +203,14 @@ class Pace:
             await trio.sleep(self._free_at - now)
 
 
-Page = Callable[[Device, bytes], Awaitable[tuple[Sequence[T], bytes]]]
+Page = Callable[[DevicePort, bytes], Awaitable[tuple[Sequence[T], bytes]]]
 """Of one device, what lies behind a key, and the key to go on behind (empty at the end)."""
 
 
 async def walk(
-    devices: Mapping[int, Device] | Iterable[Device],
+    devices: Mapping[int, DevicePort] | Iterable[DevicePort],
     page: Page[T],
-    visit: Callable[[Device, T], Awaitable[bool | None]],
+    visit: Callable[[DevicePort, T], Awaitable[bool | None]],
     daemon: Daemon,
 ) -> Outcome:
     """Visit everything on all devices. A visit says whether something was done, or (None) that there was nothing to do.

@@ -1,6 +1,6 @@
 """Exchange: brings the rows of one device in line with those of the replicas whose word counts.
 
-For a device that a new layout gives partitions (`rebalance`), and for one that is to be trusted again (`reconcile`).
+For a device that a new layout gives partitions (`rebalance`), and for one that is to be in sync again (`rejoin`).
 Two steps, in this order. First it **loses** what they do not know: a version that none of them has was deleted for good
 while this device did not look, or was never acknowledged; were it left, it would win against all of them. Then it
 **takes** what they have and it lacks.
@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 import trio
 
-from store.core.countdown import Countdown
 from store.core.errors import DamageError, ReplacedError
-from store.engine.device import Device
-from store.engine.row import PREFIX_BYTES, SYSTEM, RowKey, key_shard, parse_key
+from store.core.wait_group import WaitGroup
+from store.device.port import DevicePort
+from store.device.row import PREFIX_BYTES, SYSTEM, RowKey, key_shard, parse_key
 from store.objects.rows import ReadRow
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Turns
@@ -39,7 +39,7 @@ class Taken(NamedTuple):
     among them, and one that has come back since is another."""
 
     rows: int
-    asked: Collection[Device]
+    asked: Collection[DevicePort]
 
 
 class Exchange:
@@ -49,7 +49,7 @@ class Exchange:
         self._store = store
         self._restorer = restorer
 
-    async def lose(self, device: Device, concerned: Callable[[int], bool], known: Known) -> int:
+    async def lose(self, device: DevicePort, concerned: Callable[[int], bool], known: Known) -> int:
         """Forget the versions on `device`, of rows in places that are `concerned`, which nobody knows; how many."""
         lost = 0
         turns = Turns()
@@ -59,9 +59,9 @@ class Exchange:
             for packed, row in page:
                 await turns.take()
                 key = parse_key(packed, row.name)
-                if row.name[:1] == SYSTEM or not concerned(key.place):
+                if row.name[:1] == SYSTEM or not concerned(key.ring_hash):
                     continue
-                async with self._store.rows.turn(packed):
+                async with self._store.rows.lock(packed):
                     now = await _stamp(device, packed)
                     if now and not await known(key, packed, now):
                         device.forget_row(packed, now)
@@ -70,7 +70,7 @@ class Exchange:
                 return lost
             await trio.lowlevel.checkpoint()
 
-    async def forget_strangers(self, device: Device) -> None:
+    async def forget_misplaced(self, device: DevicePort) -> None:
         """Forget the rows on `device` that it is no replica of in any live layout."""
         after = b""
         turns = Turns()
@@ -79,42 +79,42 @@ class Exchange:
             for packed in page:
                 await turns.take()
                 if packed[PREFIX_BYTES : PREFIX_BYTES + 1] == SYSTEM:
-                    continue  # the settler's: the upload may be under way
-                if device.id not in self._store.rows.ring.homes_all(ROWS, key_shard(packed)[0]):
+                    continue  # the janitor's: the upload may be under way
+                if device.id not in self._store.rows.ring.replicas_all(ROWS, key_shard(packed)[0]):
                     await device.discard_row(packed)
             if not after:
                 return
             await trio.lowlevel.checkpoint()
 
-    async def take(self, device: Device, concerned: Callable[[int], bool]) -> Taken:
+    async def take(self, device: DevicePort, concerned: Callable[[int], bool]) -> Taken:
         """Bring to `device` every row in places that are `concerned` which others have and it has not, or older."""
         taken = 0
         asked = []
         for other in list(self._store.devices.values()):
-            if other is not device and other.health.failed is None:
+            if other is not device and other.failed is None:
                 taken += await self._take_from(device, other, concerned)
                 asked.append(other)
         return Taken(taken, asked)
 
-    async def _take_from(self, device: Device, other: Device, concerned: Callable[[int], bool]) -> int:
+    async def _take_from(self, device: DevicePort, other: DevicePort, concerned: Callable[[int], bool]) -> int:
         taken = 0
         turns = Turns()
         after = b""
         while True:
             page, after = await other.walk_rows(after, PAGE)
-            waiting = Countdown()
+            waiting = WaitGroup()
             try:
                 for packed, row in page:
                     await turns.take()
                     key = parse_key(packed, row.name)
-                    if row.name[:1] == SYSTEM or not concerned(key.place):
+                    if row.name[:1] == SYSTEM or not concerned(key.ring_hash):
                         continue
-                    if other.id not in self._store.rows.ring.in_sync(ROWS, key.place):
+                    if other.id not in self._store.rows.ring.in_sync(ROWS, key.ring_hash):
                         continue
                     here = await _stamp(device, packed)
                     if here is not None and here >= row.stamp:
                         continue
-                    found = ReadRow(row, (other.id,)) if other.trusted else await self._restorer.newest(key, packed)
+                    found = ReadRow(row, (other.id,)) if other.in_sync else await self._restorer.newest(key, packed)
                     if found is not None and (here is None or here < found.row.stamp):
                         try:
                             await self._restorer.bring(key, packed, found, [device], waiting)
@@ -128,7 +128,7 @@ class Exchange:
             await trio.lowlevel.checkpoint()
 
 
-async def _stamp(device: Device, packed: bytes) -> bytes | None:
+async def _stamp(device: DevicePort, packed: bytes) -> bytes | None:
     """The version of a row that a device has; a damaged entry counts as older than any."""
     try:
         return await device.find_stamp(packed)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from store.core.clock import Clock
-from store.engine.device import Device
-from store.engine.row import RowKey, parse_key
+from store.device.port import DevicePort
+from store.device.row import RowKey, parse_key
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Schedule, walk
 from store.replicator.progress import ProgressTable
@@ -38,12 +38,12 @@ class Expirer:
         now = self._clock.wall_us() // 1_000_000
         oldest = now
 
-        async def page(device: Device, after: bytes) -> tuple[Sequence[tuple[int, bytes]], bytes]:
+        async def page(device: DevicePort, after: bytes) -> tuple[Sequence[tuple[int, bytes]], bytes]:
             behind = (int.from_bytes(after[:8]), after[8:]) if after else None
             due = await device.expired(now + 1, PAGE, behind)
             return due, due[-1][0].to_bytes(8) + due[-1][1] if len(due) == PAGE else b""
 
-        async def visit(device: Device, due: tuple[int, bytes]) -> bool | None:
+        async def visit(device: DevicePort, due: tuple[int, bytes]) -> bool | None:
             nonlocal oldest
             expires, packed = due
             row = await device.find_row(packed)
@@ -58,9 +58,9 @@ class Expirer:
         return outcome
 
     async def _delete(self, key: RowKey, packed: bytes, now: int) -> bool:
-        async with self._store.rows.turn(packed):
+        async with self._store.rows.lock(packed):
             found = await self._store.rows.read(key, packed)
             if found is None or not found.row.live or not 0 < found.row.expires <= now:
                 return False
-            await self._store.bury(key, packed, found.row)
+            await self._store.write_tombstone(key, packed, found.row)
         return True

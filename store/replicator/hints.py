@@ -2,12 +2,12 @@
 
 A hint is an entry (device, index key) in the index of a device that took what the other did not
 (store.engine.hint_table), so it is as durable as the row itself: what a crash takes of the last second before the index
-was written is found by `doubts`. Its key names a row, whose newest version, or blocks of whose data, the other lacks;
+was written is found by `in_doubt`. Its key names a row, whose newest version, or blocks of whose data, the other lacks;
 or data that the other has yet to drop.
 
 When the device takes writes again, rows come first, many at a time, since each is small and one more loss may be the
 last; then data, those with the fewest copies to spare before the others. Nothing is read that it has already. A device
-that has left the ring is owed nothing any more. The scrub is the net below.
+that has left the ring is pending nothing any more. The scrub is the net below.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import structlog
 import trio
 
 from store.core.clock import Clock
-from store.core.countdown import Countdown
 from store.core.errors import DrystoneError
-from store.engine.device import Device
-from store.engine.row import PREFIX_BYTES, SYSTEM, IndexRow, RowKey, key_shard, parse_key
-from store.objects.rowcodec import Placed
+from store.core.wait_group import WaitGroup
+from store.device.port import DevicePort
+from store.device.row import PREFIX_BYTES, SYSTEM, IndexRow, RowKey, key_shard, parse_key
+from store.objects.rowcodec import DataLocation
 from store.objects.rows import ReadRow
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Schedule, Turns
@@ -43,7 +43,7 @@ DATA_MAX = 10_000
 class _Hint(NamedTuple):
     """A hint that `holder` keeps."""
 
-    holder: Device
+    holder: DevicePort
     key: bytes
     noted_us: int
 
@@ -55,7 +55,7 @@ class _Data(NamedTuple):
     hint: _Hint
     key: RowKey
     row: IndexRow
-    placed: Placed
+    data_location: DataLocation
 
 
 class Hints:
@@ -80,29 +80,27 @@ class Hints:
     def note(self, key: bytes, lacking: Iterable[int], having: Iterable[int]) -> None:
         """Some devices lack what this index key names. Those that have it keep that in mind, or else whoever can."""
         if key[PREFIX_BYTES : PREFIX_BYTES + 1] == SYSTEM and key[:1] == b"r":
-            return  # a mark is the settler's: one that a commit has removed elsewhere must not be brought back
+            return  # an intent is the janitor's: one that a commit has removed elsewhere must not be brought back
         self._last_us = max(self._clock.wall_us(), self._last_us + 1)
         for number in having:
             holder = self._store.devices.get(number)
-            if holder is not None and holder.health.failed is None:
+            if holder is not None and holder.failed is None:
                 for other in lacking:
                     if other != number:
                         holder.note_hint(other, key, self._last_us)
 
     async def replay(self) -> Outcome:
-        """One round: everything that is owed to devices that can take it."""
+        """One round: everything that is pending to devices that can take it."""
         return await self._daemon.round()
 
     async def _round(self) -> Outcome:
         done = left = 0
-        for number in await self._owed():
+        for number in await self._pending():
             target = self._store.devices.get(number)
             try:
                 if number not in self._store.rows.ring.devices:
                     await self._forget_all(number)
-                elif (
-                    target is not None and target.health.failed is None and (not target.full or target.look_for_room())
-                ):
+                elif target is not None and target.failed is None and not target.full:
                     outcome = await self._replay_for(target)
                     done, left = done + outcome.done, left + outcome.left
             except DrystoneError as error:
@@ -110,20 +108,20 @@ class Hints:
                 left += 1
         return Outcome(done, left)
 
-    def _holders(self) -> list[Device]:
-        """Those whose hints can be gone by. One that is not trusted may have what was deleted for good: first it is
-        reconciled."""
-        return [device for device in self._store.devices.values() if device.health.failed is None and device.trusted]
+    def _holders(self) -> list[DevicePort]:
+        """Those whose hints can be gone by. One that is not in sync may have what was deleted for good: first it is
+        rejoined."""
+        return [device for device in self._store.devices.values() if device.failed is None and device.in_sync]
 
-    async def _owed(self) -> list[int]:
-        """The devices that something is owed to."""
-        owed: set[int] = set()
+    async def _pending(self) -> list[int]:
+        """The devices that something is pending to."""
+        pending: set[int] = set()
         for holder in self._holders():
             try:
-                owed.update(await holder.hinted())
+                pending.update(await holder.hinted())
             except DrystoneError as error:
                 self._daemon.trouble(error)
-        return sorted(owed)
+        return sorted(pending)
 
     async def _forget_all(self, number: int) -> None:
         turns = Turns()
@@ -133,7 +131,7 @@ class Hints:
                     holder.forget_hint(number, key, noted_us)
                     await turns.take()
 
-    async def _replay_for(self, target: Device) -> Outcome:
+    async def _replay_for(self, target: DevicePort) -> Outcome:
         """Rows and drops of all holders, then data."""
         done = left = 0
         data: list[_Data] = []
@@ -155,7 +153,7 @@ class Hints:
             log.info("device caught up", device=target.id, done=done, left=left)
         return Outcome(done, left + (len(data) >= DATA_MAX))
 
-    async def _replay_of(self, holder: Device, target: Device, data: list[_Data]) -> Outcome:
+    async def _replay_of(self, holder: DevicePort, target: DevicePort, data: list[_Data]) -> Outcome:
         """Rows and drops of one holder; what has data besides goes to `data`."""
         done = left = 0
         after = b""
@@ -170,9 +168,9 @@ class Hints:
             await trio.lowlevel.checkpoint()
         return Outcome(done, left)
 
-    async def _bring_page(self, target: Device, hints: list[_Hint], data: list[_Data]) -> Outcome:
+    async def _bring_page(self, target: DevicePort, hints: list[_Hint], data: list[_Data]) -> Outcome:
         """Bring rows, all durable when this returns; what has data besides goes to `data`."""
-        waiting = Countdown()
+        waiting = WaitGroup()
         sent: list[_Hint] = []
         drops: list[tuple[_Hint, Drop]] = []
         done = left = 0
@@ -207,43 +205,43 @@ class Hints:
                 left += 1
         return Outcome(done, left)
 
-    async def _bring_row(self, target: Device, hint: _Hint, waiting: Countdown) -> None:
+    async def _bring_row(self, target: DevicePort, hint: _Hint, waiting: WaitGroup) -> None:
         row = await hint.holder.find_row(hint.key)
         if row is not None:
             found = ReadRow(row, (hint.holder.id,))
             await self._restorer.bring(parse_key(hint.key, row.name), hint.key, found, [target], waiting)
 
-    async def _has(self, target: Device, hint: _Hint) -> bool:
+    async def _has(self, target: DevicePort, hint: _Hint) -> bool:
         """Whether the target has the row as the holder has it now."""
         stamp = await hint.holder.find_stamp(hint.key)
-        if stamp is None or target.id not in self._store.rows.ring.homes_all(ROWS, key_shard(hint.key)[0]):
-            return True  # it was deleted for good since, which all have confirmed; or is at home elsewhere
+        if stamp is None or target.id not in self._store.rows.ring.replicas_all(ROWS, key_shard(hint.key)[0]):
+            return True  # it was deleted for good since, which all have confirmed; or is at replica elsewhere
         there = await target.find_stamp(hint.key)
         return there is not None and there >= stamp
 
-    async def _arrived(self, target: Device, hint: _Hint, data: list[_Data]) -> bool:
+    async def _arrived(self, target: DevicePort, hint: _Hint, data: list[_Data]) -> bool:
         """The target has the row. If it should have data too, these come later; whether there are none."""
         row = await hint.holder.find_row(hint.key)
-        placed = None if row is None else self._restorer.placed(row)
-        if row is None or placed is None or target.id not in placed.devices:
+        data_location = None if row is None else self._restorer.data_location(row)
+        if row is None or data_location is None or target.id not in data_location.devices:
             self._forget(target, hint)
             return True
-        there = [n for n in placed.devices if (d := self._store.devices.get(n)) and d.health.failed is None]
+        there = [n for n in data_location.devices if (d := self._store.devices.get(n)) and d.failed is None]
         key = parse_key(hint.key, row.name)
-        data.append(_Data(len(there) - 1 - max(placed.k, 1), hint, key, row, placed))
+        data.append(_Data(len(there) - 1 - max(data_location.k, 1), hint, key, row, data_location))
         return False
 
-    async def _bring_data(self, target: Device, data: _Data) -> None:
+    async def _bring_data(self, target: DevicePort, data: _Data) -> None:
         pins = self._store.pins
         pins.add(data.row.data_id)
         try:
             now = await data.hint.holder.find_row(data.hint.key)
             if now is None or now.data_id == data.row.data_id:
-                await self._restorer.data(data.key, data.row, data.placed, only={target.id}, verify=False)
+                await self._restorer.data(data.key, data.row, data.data_location, only={target.id}, verify=False)
                 if await self._has(target, data.hint):
                     self._forget(target, data.hint)
         finally:
             pins.remove(data.row.data_id)
 
-    def _forget(self, target: Device, hint: _Hint) -> None:
+    def _forget(self, target: DevicePort, hint: _Hint) -> None:
         hint.holder.forget_hint(target.id, hint.key, hint.noted_us)

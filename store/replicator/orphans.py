@@ -1,4 +1,4 @@
-"""Orphans: data that no row names on a device, and no upload's mark speaks for, belong to nobody and are dropped.
+"""Orphans: data that no row names on a device, and no upload's intent speaks for, belong to nobody and are dropped.
 
 They are what a crash left between a move and its clean-up, or after a version that a device lost. The scrubber looks
 for them behind its walk over rows.
@@ -11,9 +11,8 @@ from collections.abc import Sequence
 import structlog
 
 from store.core.errors import DamageError, DrystoneError
-from store.engine.device import Device
-from store.engine.row import PREFIX_BYTES, RowKey, index_key, key_shard
-from store.engine.view import UPLOAD
+from store.device.port import DevicePort
+from store.device.row import PREFIX_BYTES, UPLOAD, RowKey, index_key, key_shard
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, walk
 from store.replicator.drop import Drop
@@ -32,30 +31,32 @@ class Orphans:
         self._store = store
         self._daemon = daemon
 
-    async def drop(self, device: Device) -> int:
+    async def drop(self, device: DevicePort) -> int:
         """Drop all orphans of one device; how many data ids that were."""
         outcome = await walk([device], self._page, self._visit, self._daemon)
         if outcome.done:
             log.warning("data without an owner dropped", device=device.id, count=outcome.done)
         return outcome.done
 
-    async def drop_marks(self, device: Device) -> int:
-        """Discard marks of uploads whose entries are damaged here, where no other replica has them any more: they were
-        settled, and nobody else would look at what cannot be read. How many that were."""
+    async def drop_intents(self, device: DevicePort) -> int:
+        """Discard intents of uploads whose entries are damaged here, where no other replica has them any more: they
+        were ended, and nobody else would look at what cannot be read. How many that were."""
 
-        async def page(device: Device, after: bytes) -> tuple[Sequence[bytes], bytes]:
+        async def page(device: DevicePort, after: bytes) -> tuple[Sequence[bytes], bytes]:
             keys, after = await device.walk_keys(after, PAGE)
             return [key for key in keys if key[PREFIX_BYTES : PREFIX_BYTES + len(UPLOAD)] == UPLOAD], after
 
-        return (await walk([device], page, self._visit_mark, self._daemon)).done
+        return (await walk([device], page, self._visit_intent, self._daemon)).done
 
-    async def _visit_mark(self, device: Device, packed: bytes) -> bool | None:
+    async def _visit_intent(self, device: DevicePort, packed: bytes) -> bool | None:
         try:
             await device.find_stamp(packed)
         except DamageError:
-            homes = self._store.rows.ring.homes_all(ROWS, key_shard(packed)[0])
-            others = [other for h in homes if (other := self._store.devices.get(h)) is not None and other is not device]
-            if len(others) < len(homes) - (device.id in homes):
+            replicas = self._store.rows.ring.replicas_all(ROWS, key_shard(packed)[0])
+            others = [
+                other for h in replicas if (other := self._store.devices.get(h)) is not None and other is not device
+            ]
+            if len(others) < len(replicas) - (device.id in replicas):
                 return None  # one is away, and may have it
             for other in others:
                 if await other.find_stamp(packed) is not None:
@@ -66,14 +67,14 @@ class Orphans:
         return None
 
     @staticmethod
-    async def _page(device: Device, after: bytes) -> tuple[Sequence[tuple[bytes, RowKey]], bytes]:
+    async def _page(device: DevicePort, after: bytes) -> tuple[Sequence[tuple[bytes, RowKey]], bytes]:
         return await device.owners(after, PAGE)
 
-    async def _visit(self, device: Device, owned: tuple[bytes, RowKey]) -> bool | None:
+    async def _visit(self, device: DevicePort, owned: tuple[bytes, RowKey]) -> bool | None:
         """With the turn of their row no commit and no move can come between the look and the drop; what is uploaded,
-        settled, read or repaired is pinned, which is asked last."""
+        ended, read or repaired is pinned, which is asked last."""
         data_id, owner = owned
-        async with self._store.rows.turn(index_key(owner)):
+        async with self._store.rows.lock(index_key(owner)):
             try:
                 claimed = await self._claimed(device, data_id, owner)
             except DrystoneError as error:
@@ -84,19 +85,19 @@ class Orphans:
             drop = Drop(self._store, data_id, [device.id])
         return await drop.wait()
 
-    async def _claimed(self, device: Device, data_id: bytes, owner: RowKey) -> bool:
+    async def _claimed(self, device: DevicePort, data_id: bytes, owner: RowKey) -> bool:
         """Whether a row names these data on this device, or an upload under way may yet."""
         if data_id in self._store.pins:
             return True
-        mark = owner._replace(name=UPLOAD + data_id)
-        # The mark first: a commit between the two reads has then put the row in place. Each replica is asked by itself:
-        # what only some have must not be brought to the others, where a commit may have removed it.
-        for home in self._store.rows.ring.homes_all(ROWS, mark.place):
-            having = self._store.devices.get(home)
-            if having is not None and await having.find_row(index_key(mark)) is not None:
+        intent = owner._replace(name=UPLOAD + data_id)
+        # The intent first: a commit between the two reads has then put the row in place. Each replica is asked by
+        # itself: what only some have must not be brought to the others, where a commit may have removed it.
+        for replica in self._store.rows.ring.replicas_all(ROWS, intent.ring_hash):
+            having = self._store.devices.get(replica)
+            if having is not None and await having.find_row(index_key(intent)) is not None:
                 return True
         found = await self._store.rows.read(owner, index_key(owner))
         if found is None or found.row.data_id != data_id:
             return False
-        placed = Restorer.placed(found.row)
-        return placed is not None and device.id in placed.devices
+        data_location = Restorer.data_location(found.row)
+        return data_location is not None and device.id in data_location.devices

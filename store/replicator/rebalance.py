@@ -24,19 +24,19 @@ import trio
 
 from store.core.errors import DeviceError, DrystoneError, QuorumError, RetryableError
 from store.core.stamp import Stamp
-from store.engine.block import BlockKey
-from store.engine.device import Device
-from store.engine.row import Flag, IndexRow, RowKey, parse_key
+from store.device.block import BlockKey
+from store.device.port import DevicePort
+from store.device.row import Flag, IndexRow, RowKey, parse_key
 from store.objects.model import ObjectHead
-from store.objects.placement import data_place
-from store.objects.rowcodec import Placed, decode_headers, decode_object, encode_object
+from store.objects.placement import data_ring_hash
+from store.objects.rowcodec import DataLocation, decode_headers, decode_object, encode_object
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Schedule, walk
 from store.replicator.drop import Drop
 from store.replicator.exchange import Exchange
 from store.replicator.progress import ProgressTable
 from store.replicator.restore import Restorer, seal_block
-from store.ring import PLACE_BITS, ROWS, Layout, Ring, quorum
+from store.ring import RING_HASH_BITS, ROWS, Layout, Ring, quorum
 
 log = structlog.get_logger()
 
@@ -96,10 +96,10 @@ class Rebalancer:
             if device.enforced < epoch and len(self._store.rows.ring.live) > 1:
                 await device.enforce(epoch)
 
-    def _living(self) -> list[Device]:
-        return [device for device in self._store.devices.values() if device.health.failed is None]
+    def _living(self) -> list[DevicePort]:
+        return [device for device in self._store.devices.values() if device.failed is None]
 
-    def _leaving(self) -> list[Device]:
+    def _leaving(self) -> list[DevicePort]:
         """Those that the newest layout no longer knows."""
         return [device for device in self._living() if device.id not in self._store.rows.ring.newest.devices]
 
@@ -111,7 +111,7 @@ class Rebalancer:
         for layout in self._store.rows.ring.live[1:]:
             for number in sorted(self._store.rows.ring.unsynced(layout.version)):
                 device = self._store.devices.get(number)
-                if device is None or device.health.failed is not None:
+                if device is None or device.failed is not None:
                     continue
                 try:
                     taken += await self._sync(layout, device)
@@ -120,12 +120,12 @@ class Rebalancer:
                     log.warning("device not synced yet", device=number, layout=layout.version, error=str(error))
         return taken
 
-    async def _sync(self, layout: Layout, device: Device) -> int:
+    async def _sync(self, layout: Layout, device: DevicePort) -> int:
         self._need_quorums(self._living())
 
-        def gained(place: int) -> bool:
-            return device.id in layout.homes(ROWS, place) and device.id not in self._store.rows.ring.in_sync(
-                ROWS, place
+        def gained(ring_hash: int) -> bool:
+            return device.id in layout.replicas(ROWS, ring_hash) and device.id not in self._store.rows.ring.in_sync(
+                ROWS, ring_hash
             )
 
         async def known(key: RowKey, packed: bytes, stamp: bytes) -> bool:
@@ -133,14 +133,14 @@ class Rebalancer:
             return found is not None and found.row.stamp == stamp
 
         lost = await self._exchange.lose(device, gained, known)
-        taken = await self._exchange.take(device, lambda place: device.id in layout.homes(ROWS, place))
+        taken = await self._exchange.take(device, lambda ring_hash: device.id in layout.replicas(ROWS, ring_hash))
         self._need_quorums([device, *taken.asked])
         await device.flush()  # what it lost must not be back after a crash
         await self._take_step(partial(Ring.mark_synced, version=layout.version, device=device.id))
         log.info("device synced", device=device.id, layout=layout.version, rows=taken.rows, lost=lost)
         return taken.rows
 
-    def _need_quorums(self, asked: Collection[Device]) -> None:
+    def _need_quorums(self, asked: Collection[DevicePort]) -> None:
         """A device has all that was acknowledged only if a quorum of each row's replicas was asked. What the newest
         layout has given up for lost is not waited for.
 
@@ -149,24 +149,24 @@ class Rebalancer:
         ring = self._store.rows.ring
         reading, devices = ring.reading, self._store.devices
         absent = {
-            number: DeviceError(f"device {number} is absent or not trusted")
+            number: DeviceError(f"device {number} is absent or not in sync")
             for number in reading.members
-            if (device := devices.get(number)) is None or device not in asked or not device.trusted
+            if (device := devices.get(number)) is None or device not in asked or not device.in_sync
         }
         if not absent:
             return
         for partition in range(1 << reading.part_power):
-            homes = reading.homes(ROWS, partition << (PLACE_BITS - reading.part_power))
-            there = sum(home not in absent for home in homes)
-            awaited = any(home in absent and home in ring.newest.devices for home in homes)
-            if there < quorum(len(homes)) and awaited:
-                raise QuorumError("copying rows to a new layout", quorum(len(homes)), there, absent)
+            replicas = reading.replicas(ROWS, partition << (RING_HASH_BITS - reading.part_power))
+            there = sum(replica not in absent for replica in replicas)
+            awaited = any(replica in absent and replica in ring.newest.devices for replica in replicas)
+            if there < quorum(len(replicas)) and awaited:
+                raise QuorumError("copying rows to a new layout", quorum(len(replicas)), there, absent)
 
     async def _retire_layouts(self) -> None:
         """Have every living device refuse the rings before; the others say so when they are back."""
         for number in sorted(self._store.rows.ring.unenforced()):
             device = self._store.devices.get(number)
-            if device is not None and device.health.failed is None:
+            if device is not None and device.failed is None:
                 epoch = self._store.rows.ring.epoch
                 await device.enforce(epoch)
                 await self._take_step(partial(Ring.mark_enforced, device=number, epoch=epoch))
@@ -178,12 +178,12 @@ class Rebalancer:
         """Forget rows on devices that are no replica of theirs in any live layout, for good."""
         for number in sorted(self._store.rows.ring.unclean):
             device = self._store.devices.get(number)
-            if device is None or device.health.failed is not None:
+            if device is None or device.failed is not None:
                 continue
             with trio.move_on_after(CLEAN_SECONDS) as waiting:
                 try:
                     await device.drain()  # what an older ring sent may be queued still, if the device is slow
-                    await self._exchange.forget_strangers(device)
+                    await self._exchange.forget_misplaced(device)
                     await device.flush()
                 except DrystoneError as error:
                     self._daemon.trouble(error)
@@ -197,10 +197,10 @@ class Rebalancer:
         """Move every object's data to the devices that the newest layout gives them. One that cannot be moved does not
         keep the others waiting."""
 
-        async def page(device: Device, after: bytes) -> tuple[Sequence[tuple[bytes, IndexRow]], bytes]:
+        async def page(device: DevicePort, after: bytes) -> tuple[Sequence[tuple[bytes, IndexRow]], bytes]:
             return await device.walk_rows(after, PAGE)
 
-        async def visit(_device: Device, entry: tuple[bytes, IndexRow]) -> bool | None:
+        async def visit(_device: DevicePort, entry: tuple[bytes, IndexRow]) -> bool | None:
             packed, row = entry
             if not row.data_id or self._wanted(row) is None:
                 return None
@@ -209,33 +209,35 @@ class Rebalancer:
 
         return await walk(self._living(), page, visit, self._data)
 
-    def _wanted(self, row: IndexRow) -> Placed | None:
+    def _wanted(self, row: IndexRow) -> DataLocation | None:
         """Where the row's data should be, if that is elsewhere and can take them."""
-        placed = Restorer.placed(row)
-        if placed is None:
+        data_location = Restorer.data_location(row)
+        if data_location is None:
             return None
         ring = self._store.rows.ring
         policy = self._store.policies[row.policy]
-        homes = ring.write_sets(policy.width, data_place(ring, row.data_id))[-1][: len(placed.devices)]
-        if homes == placed.devices or any(self._cannot_take(self._store.devices.get(home)) for home in homes):
+        replicas = ring.write_sets(policy.width, data_ring_hash(ring, row.data_id))[-1][: len(data_location.devices)]
+        if replicas == data_location.devices or any(
+            self._cannot_take(self._store.devices.get(replica)) for replica in replicas
+        ):
             return None
-        if not placed.k and set(homes) == set(placed.devices):
+        if not data_location.k and set(replicas) == set(data_location.devices):
             return None  # copies are alike: their order is of no matter
-        return placed._replace(devices=homes)
+        return data_location._replace(devices=replicas)
 
     @staticmethod
-    def _cannot_take(device: Device | None) -> bool:
-        return device is None or device.health.failed is not None or device.full
+    def _cannot_take(device: DevicePort | None) -> bool:
+        return device is None or device.failed is not None or device.full
 
     async def _move(self, key: RowKey, packed: bytes) -> None:
-        async with self._store.rows.turn(packed):
+        async with self._store.rows.lock(packed):
             found = await self._store.rows.read(key, packed)
             wanted = self._wanted(found.row) if found is not None and found.row.data_id else None
             if found is None or wanted is None:
                 return
             row = await self._store.rows.load(key, packed, found)
             summary = decode_object(row.summary, row.stamp)
-            before = summary.placed
+            before = summary.data_location
             assert before is not None
             await self._copy(key, found.row, before, wanted)
             head = ObjectHead(summary.content_type, decode_headers(row.detail), summary.listing)
@@ -255,7 +257,7 @@ class Rebalancer:
         writer = stamp.writer + self._store.rows.ring.newest.version
         return Stamp(stamp.time_us, writer) if writer < 1 << 32 else Stamp(stamp.time_us + 1, writer - (1 << 32))
 
-    async def _copy(self, key: RowKey, row: IndexRow, before: Placed, wanted: Placed) -> None:
+    async def _copy(self, key: RowKey, row: IndexRow, before: DataLocation, wanted: DataLocation) -> None:
         """Have every block where it is wanted, durably. Blocks are read with all verification."""
         reader = self._store.reader(key, row.data_id, row.size, before)
         losses: dict[int, int] = {}

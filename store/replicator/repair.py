@@ -10,7 +10,7 @@ import structlog
 import trio
 
 from store.core.errors import DrystoneError
-from store.engine.row import NAME_KEY_BYTES, PREFIX_BYTES, SYSTEM, RowKey, parse_key
+from store.device.row import NAME_KEY_BYTES, PREFIX_BYTES, SYSTEM, RowKey, parse_key
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Retries, Schedule, Turns
 from store.replicator.progress import ProgressTable
@@ -36,7 +36,7 @@ class Repairer:
 
     def add(self, key: RowKey) -> None:
         """Something of this object is bad or missing."""
-        # A mark is the settler's: one that a commit has removed elsewhere must not be brought back.
+        # An intent is the janitor's: one that a commit has removed elsewhere must not be brought back.
         if key.name[:1] != SYSTEM and self._queue.add(key):
             self._daemon.wake()
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 import trio
 
 from store.core.clock import Clock
-from store.engine.device import Device
+from store.device.port import DevicePort
 from store.objects.store import DeviceStore
 from store.registry import Registry
 from store.replicator.collect import Collector
-from store.replicator.doubts import decide, decide_of
 from store.replicator.exchange import Exchange
 from store.replicator.expire import Expirer
 from store.replicator.hints import Hints
+from store.replicator.in_doubt import resolve, resolve_of
 from store.replicator.progress import ProgressTable
 from store.replicator.rebalance import Rebalancer, Step
-from store.replicator.reconcile import Reconciler
+from store.replicator.rejoin import Rejoiner
 from store.replicator.repair import Repairer
 from store.replicator.restore import Restorer
 from store.replicator.scrub import Scrubber
-from store.replicator.settle import Settler
 from store.replicator.tombstones import TombstoneCollector
+from store.replicator.upload_janitor import UploadJanitor
 
 
 class Replicator:
@@ -34,11 +34,11 @@ class Replicator:
         exchange = Exchange(store, self.restorer)
         self.hints = Hints(store, self.restorer, clock, progress)
         self.repairer = Repairer(store, self.restorer, progress)
-        self.settler = Settler(store, progress)
+        self.janitor = UploadJanitor(store, progress)
         self.collector = Collector(store, progress)
         self.tombstones = TombstoneCollector(store, progress)
         self.expirer = Expirer(store, clock, progress)
-        self.reconciler = Reconciler(store, self.restorer, exchange, progress)
+        self.rejoiner = Rejoiner(store, self.restorer, exchange, progress)
         self.rebalancer = Rebalancer(store, exchange, progress, step)
         self.scrubber = Scrubber(store, self.repairer, registry, clock, progress)
 
@@ -47,31 +47,31 @@ class Replicator:
         is served."""
         for device in self._store.devices.values():
             self._listen(device)
-        await self.settler.find_left_behind(list(self._store.devices.values()))
-        await decide(self._store, self.settler, self.repairer)
+        await self.janitor.find_left_behind(list(self._store.devices.values()))
+        await resolve(self._store, self.janitor, self.repairer)
         for loop in (
             self.hints,
             self.repairer,
-            self.settler,
+            self.janitor,
             self.collector,
             self.tombstones,
             self.expirer,
-            self.reconciler,
+            self.rejoiner,
             self.rebalancer,
             self.scrubber,
         ):
             nursery.start_soon(loop.run)
 
-    async def back(self, device: Device) -> None:
+    async def back(self, device: DevicePort) -> None:
         """A device that was out is in the store's devices again, or a new one is: bring it what it missed."""
         self._listen(device)
         self._store.tables.forget()  # what was read without it may be older than what it has
-        await self.settler.find_left_behind([device])
-        await decide_of(device, self._store, self.repairer)
-        self.reconciler.wake()
+        await self.janitor.find_left_behind([device])
+        await resolve_of(device, self._store, self.repairer)
+        self.rejoiner.wake()
         self.hints.wake()
         self.rebalancer.wake()
 
-    def _listen(self, device: Device) -> None:
+    def _listen(self, device: DevicePort) -> None:
         device.on_damage = self.repairer.damaged
         device.on_flush = self._store.rows.note_late

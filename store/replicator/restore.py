@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
 
-from store.core.countdown import Countdown
 from store.core.errors import DamageError, DrystoneError
 from store.core.stamp import Stamp
-from store.engine.block import BlockKey, encode_meta
-from store.engine.device import Device
-from store.engine.record import Buffer, Kind, Sealed, seal
-from store.engine.row import Flag, IndexRow, RowKey, index_key
-from store.engine.view import Applied
+from store.core.wait_group import WaitGroup
+from store.device.block import BlockKey, encode_meta
+from store.device.port import Applied, DevicePort
+from store.device.record import Buffer, Kind, Sealed, seal
+from store.device.row import Flag, IndexRow, RowKey, index_key
 from store.objects.reading import DataReader
-from store.objects.rowcodec import Placed, decode_object
+from store.objects.rowcodec import DataLocation, decode_object
 from store.objects.rows import ReadRow
 from store.objects.store import DeviceStore
 from store.ring import ROWS, quorum
@@ -37,29 +36,31 @@ class Restorer:
     async def newest(self, key: RowKey, packed: bytes) -> ReadRow | None:
         """The newest version that any replica in sync has: a write that a crash left at a single one counts too.
 
-        Not one that only devices have which are not trusted, where so many others are silent that it was never
-        acknowledged, or was deleted for good: that is forgotten when they are reconciled.
+        Not one that only devices have which are not in sync, where so many others are silent that it was never
+        acknowledged, or was deleted for good: that is forgotten when they are rejoined.
         """
-        homes = self._rows.ring.in_sync(ROWS, key.place)
+        replicas = self._rows.ring.in_sync(ROWS, key.ring_hash)
         rows: dict[int, IndexRow] = {}
-        trusted = silent = 0
-        for home in homes:
-            device = self._store.devices.get(home)
-            if device is None or device.health.failed is not None:
+        in_sync = silent = 0
+        for replica in replicas:
+            device = self._store.devices.get(replica)
+            if device is None or device.failed is not None:
                 continue
             with suppress(DamageError):
                 row = await device.find_row(packed)
                 if row is not None:
-                    rows[home] = row
-                    trusted += device.trusted
+                    rows[replica] = row
+                    in_sync += device.in_sync
                 else:
-                    silent += device.trusted
-        if not rows or (not trusted and len(homes) - silent < quorum(len(homes))):
+                    silent += device.in_sync
+        if not rows or (not in_sync and len(replicas) - silent < quorum(len(replicas))):
             return None
         newest = max(rows.values(), key=lambda row: row.stamp)
-        return ReadRow(newest, tuple(home for home, row in rows.items() if row.stamp == newest.stamp))
+        return ReadRow(newest, tuple(replica for replica, row in rows.items() if row.stamp == newest.stamp))
 
-    async def bring(self, key: RowKey, packed: bytes, found: ReadRow, to: Iterable[Device], waiting: Countdown) -> None:
+    async def bring(
+        self, key: RowKey, packed: bytes, found: ReadRow, to: Iterable[DevicePort], waiting: WaitGroup
+    ) -> None:
         """Write a version of a row to devices; `waiting` is told when each has it durably, unless that has a newer one.
         Raises DamageError where no replica can read it, ReplacedError where none has it any more, and what the devices
         say that do not take it."""
@@ -84,12 +85,12 @@ class Restorer:
     async def row(self, key: RowKey, packed: bytes, found: ReadRow) -> None:
         """Every replica gets this version, intact, unless it has a newer one; for one that is out a hint is left.
         Raises the last reason why one did not get it."""
-        lacking: list[Device] = []
+        lacking: list[DevicePort] = []
         out: list[int] = []
-        for home in self._rows.ring.homes_all(ROWS, key.place):
-            device = self._store.devices.get(home)
-            if device is None or device.health.failed is not None:
-                out.append(home)
+        for replica in self._rows.ring.replicas_all(ROWS, key.ring_hash):
+            device = self._store.devices.get(replica)
+            if device is None or device.failed is not None:
+                out.append(replica)
                 continue
             try:
                 row = await device.find_row(packed)
@@ -99,9 +100,9 @@ class Restorer:
                     await device.load_row(packed, row, payload=True)
             except DamageError:
                 lacking.append(device)
-        self._leave_hints(packed, out, found.homes)
+        self._leave_hints(packed, out, found.replicas)
         if lacking:
-            waiting = Countdown()
+            waiting = WaitGroup()
             try:
                 await self.bring(key, packed, found, lacking, waiting)
             finally:
@@ -117,33 +118,39 @@ class Restorer:
     # -- data ----------------------------------------------------------------------------------------------------
 
     @staticmethod
-    def placed(row: IndexRow) -> Placed | None:
+    def data_location(row: IndexRow) -> DataLocation | None:
         """Where a row's data lie, if they lie outside of it."""
-        return decode_object(row.summary, Stamp.unpack(row.stamp)).placed if row.data_id else None
+        return decode_object(row.summary, Stamp.unpack(row.stamp)).data_location if row.data_id else None
 
     async def data(
-        self, key: RowKey, row: IndexRow, placed: Placed, *, only: Container[int] | None = None, verify: bool = True
+        self,
+        key: RowKey,
+        row: IndexRow,
+        data_location: DataLocation,
+        *,
+        only: Container[int] | None = None,
+        verify: bool = True,
     ) -> None:
         """Every device that should have blocks (or those of `only`) has them; for one that is out a hint is left.
         Without `verify` those that its index knows are taken to be good. Raises the last reason why one has not."""
         reason: DrystoneError | None = None
-        wanted = [number for number in placed.devices if only is None or number in only]
+        wanted = [number for number in data_location.devices if only is None or number in only]
         devices = {
             number: device
             for number in wanted
-            if (device := self._store.devices.get(number)) is not None and device.health.failed is None
+            if (device := self._store.devices.get(number)) is not None and device.failed is None
         }
         out = [number for number in wanted if number not in devices]
-        self._leave_hints(index_key(key), out, self._rows.ring.homes_all(ROWS, key.place))
+        self._leave_hints(index_key(key), out, self._rows.ring.replicas_all(ROWS, key.ring_hash))
         known: dict[int, set[tuple[int, int]]] = {}
         if not verify:
             known = {number: set(await device.has_blocks(row.data_id)) for number, device in devices.items()}
-        reader = DataReader(self._store.devices, self._store.worker, row.data_id, row.size, placed, _known)
+        reader = DataReader(self._store.devices, self._store.worker, row.data_id, row.size, data_location, _known)
         losses: dict[int, int] = {}
-        for block in range(-(-row.size // placed.block_bytes)):
-            missing: list[tuple[int, Device]] = []
-            for position, number in enumerate(placed.devices):
-                fragment = position if placed.k else 0
+        for block in range(-(-row.size // data_location.block_bytes)):
+            missing: list[tuple[int, DevicePort]] = []
+            for position, number in enumerate(data_location.devices):
+                fragment = position if data_location.k else 0
                 device = devices.get(number)
                 if device is None:
                     continue
@@ -184,14 +191,14 @@ class Restorer:
             try:
                 await self.row(key, packed, found)
             finally:
-                placed = self.placed(found.row)
-                if placed is not None:
-                    await self.data(key, found.row, placed)
+                data_location = self.data_location(found.row)
+                if data_location is not None:
+                    await self.data(key, found.row, data_location)
         finally:
             pins.remove(data_id)
 
 
-async def _good(device: Device, key: BlockKey) -> bool:
+async def _good(device: DevicePort, key: BlockKey) -> bool:
     try:
         await device.verify_block(key)
     except DamageError:

@@ -17,10 +17,10 @@ import structlog
 
 from store.core.clock import Clock
 from store.core.errors import DrystoneError
-from store.engine.block import BlockKey
-from store.engine.device import Device
-from store.engine.row import IndexRow, RowKey, index_key, parse_key
-from store.objects.rowcodec import Placed
+from store.device.block import BlockKey
+from store.device.port import DevicePort
+from store.device.row import IndexRow, RowKey, index_key, parse_key
+from store.objects.rowcodec import DataLocation
 from store.objects.store import DeviceStore
 from store.registry import Registry
 from store.replicator.daemon import Daemon, Outcome, Pace, Schedule, Turns
@@ -117,13 +117,13 @@ class Scrubber:
             after = state.after if number == state.device else b""
             try:
                 found += await self._scrub_rows(device, after, pace, state if note else None)
-                await self._orphans.drop_marks(device)
+                await self._orphans.drop_intents(device)
                 await self._orphans.drop(device)
             except DrystoneError as error:
                 self._daemon.trouble(error)
         return found
 
-    async def _scrub_rows(self, device: Device, after: bytes, pace: Pace, state: ScrubState | None) -> int:
+    async def _scrub_rows(self, device: DevicePort, after: bytes, pace: Pace, state: ScrubState | None) -> int:
         found = 0
         noted = float("-inf")
         turns = Turns()
@@ -142,9 +142,9 @@ class Scrubber:
             if not after:
                 return found
 
-    async def _whole(self, device: Device, key: RowKey, packed: bytes, row: IndexRow, pace: Pace) -> bool:
+    async def _whole(self, device: DevicePort, key: RowKey, packed: bytes, row: IndexRow, pace: Pace) -> bool:
         """Whether the row is intact here, as new at its other replicas, and its data are good where they should be."""
-        sync = self._store.rows.ring.in_sync(ROWS, key.place)
+        sync = self._store.rows.ring.in_sync(ROWS, key.ring_hash)
         if device.id not in sync:
             return True  # the rebalancer's
         try:
@@ -152,16 +152,16 @@ class Scrubber:
                 return False
             await device.load_row(packed, row, payload=True)
             await pace.spend(row.location.length)
-            for home in sync:
-                other = self._store.devices.get(home)
-                if other is None or other is device or other.health.failed is not None:
+            for replica in sync:
+                other = self._store.devices.get(replica)
+                if other is None or other is device or other.failed is not None:
                     continue
                 there = await other.find_stamp(packed)
                 if there is None or there < row.stamp:
                     return False
-            placed = Restorer.placed(row)
-            if placed is not None and self._first_living(sync) == device.id:
-                await self._verify_data(row, placed, pace)
+            data_location = Restorer.data_location(row)
+            if data_location is not None and self._first_living(sync) == device.id:
+                await self._verify_data(row, data_location, pace)
         except DrystoneError:
             try:
                 now = await device.find_stamp(packed)
@@ -170,20 +170,20 @@ class Scrubber:
             return now != row.stamp  # overwritten meanwhile: nothing is wrong
         return True
 
-    def _first_living(self, homes: tuple[int, ...]) -> int | None:
+    def _first_living(self, replicas: tuple[int, ...]) -> int | None:
         """The replica that has a row's data looked at."""
-        for home in homes:
-            device = self._store.devices.get(home)
-            if device is not None and device.health.failed is None and device.trusted:
-                return home
+        for replica in replicas:
+            device = self._store.devices.get(replica)
+            if device is not None and device.failed is None and device.in_sync:
+                return replica
         return None
 
-    async def _verify_data(self, row: IndexRow, placed: Placed, pace: Pace) -> None:
+    async def _verify_data(self, row: IndexRow, data_location: DataLocation, pace: Pace) -> None:
         """Read every block of some data, on each device that is there. Raises DamageError for the first that is bad."""
-        for block in range(-(-row.size // placed.block_bytes)):
-            for position, number in enumerate(placed.devices):
+        for block in range(-(-row.size // data_location.block_bytes)):
+            for position, number in enumerate(data_location.devices):
                 device = self._store.devices.get(number)
-                if device is not None and device.health.failed is None:
+                if device is not None and device.failed is None:
                     await pace.spend(
-                        await device.verify_block(BlockKey(row.data_id, block, position if placed.k else 0))
+                        await device.verify_block(BlockKey(row.data_id, block, position if data_location.k else 0))
                     )

@@ -30,7 +30,7 @@ CODEC: Final = Codec[ScrubState](
     2,
     tuple,
     {
-        1: lambda fields: ScrubState(fields[0], fields[2], fields[3]),  # with whether a pass was owed
+        1: lambda fields: ScrubState(fields[0], fields[2], fields[3]),  # with whether a pass was pending
         2: lambda fields: ScrubState(*fields),
     },
 )

@@ -1,6 +1,6 @@
 """The tombstone collector: forgets tombstones that every replica has.
 
-A tombstone goes only when all replicas in all live layouts have that same version and are trusted, and no device is
+A tombstone goes only when all replicas in all live layouts have that same version and are in sync, and no device is
 still to forget rows that it lost with a retired layout: one that was away, or has kept a partition's rows, could bring
 the deleted row back, however long ago that was. So time alone never decides.
 
@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from store.engine.device import Device
-from store.engine.row import key_shard
+from store.device.port import DevicePort
+from store.device.row import key_shard
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Schedule, walk
 from store.replicator.progress import ProgressTable
@@ -38,7 +38,7 @@ class TombstoneCollector:
     def __init__(self, store: DeviceStore, progress: ProgressTable) -> None:
         self._store = store
         self._daemon = Daemon(progress.loop("collect tombstones"), SCHEDULE, self._round)
-        self._retired: dict[Tombstone, list[Device]] = {}
+        self._retired: dict[Tombstone, list[DevicePort]] = {}
 
     async def run(self) -> None:
         """Collect tombstones now and then, until cancelled."""
@@ -59,7 +59,7 @@ class TombstoneCollector:
         await self._release()
         return Outcome(outcome.done)
 
-    async def _retire(self, _device: Device, tombstone: Tombstone) -> bool | None:
+    async def _retire(self, _device: DevicePort, tombstone: Tombstone) -> bool | None:
         """Retire a tombstone at all of its replicas, if all have it."""
         if tombstone in self._retired:
             return None
@@ -68,7 +68,7 @@ class TombstoneCollector:
             return None
         packed, stamp = tombstone
         for replica in replicas:
-            if not replica.is_retired(packed, stamp) and await replica.find_stamp(packed) != stamp:
+            if await replica.retired_stamp(packed) != stamp and await replica.find_stamp(packed) != stamp:
                 return None
         if self._store.rows.is_held(packed):  # asked last: an older version is on its way to a replica
             return None
@@ -79,7 +79,7 @@ class TombstoneCollector:
             await self._release()
         return True
 
-    async def _again(self, device: Device, tombstone: Tombstone) -> bool | None:
+    async def _again(self, device: DevicePort, tombstone: Tombstone) -> bool | None:
         """One that is retired here was perhaps not everywhere, or was not released."""
         replicas = self._replicas(tombstone)
         if replicas is not None:
@@ -103,22 +103,22 @@ class TombstoneCollector:
                 for replica in replicas:
                     replica.release_tombstone(packed, stamp)
 
-    def _replicas(self, tombstone: Tombstone) -> list[Device] | None:
+    def _replicas(self, tombstone: Tombstone) -> list[DevicePort] | None:
         """All that should have it; None where one is out, or not to be believed."""
-        replicas: list[Device] = []
-        for home in self._store.rows.ring.homes_all(ROWS, key_shard(tombstone[0])[0]):
-            replica = self._store.devices.get(home)
-            if replica is None or replica.health.failed is not None or not replica.trusted:
+        replicas: list[DevicePort] = []
+        for number in self._store.rows.ring.replicas_all(ROWS, key_shard(tombstone[0])[0]):
+            replica = self._store.devices.get(number)
+            if replica is None or replica.failed is not None or not replica.in_sync:
                 return None
             replicas.append(replica)
         return replicas
 
 
-async def _page(device: Device, after: bytes) -> tuple[Sequence[Tombstone], bytes]:
+async def _page(device: DevicePort, after: bytes) -> tuple[Sequence[Tombstone], bytes]:
     page = await device.tombstones(after, PAGE)
     return page, page[-1][0] if len(page) == PAGE else b""
 
 
-async def _retired_page(device: Device, after: bytes) -> tuple[Sequence[Tombstone], bytes]:
+async def _retired_page(device: DevicePort, after: bytes) -> tuple[Sequence[Tombstone], bytes]:
     page = await device.retired_tombstones(after, PAGE)
     return page, page[-1][0] if len(page) == PAGE else b""

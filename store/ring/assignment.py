@@ -67,20 +67,20 @@ class Assignment:
                 self.best.append(0)
         self.paths[id_] = tuple(path)
 
-    def homes(self, partition: int) -> list[int]:
+    def replicas(self, partition: int) -> list[int]:
         return [row[partition] for row in self.rows]
 
-    def excess(self, homes: Iterable[int], newcomer: int, limits: Sequence[int]) -> int | None:
-        """In how many domains `newcomer` beside `homes` would be one too many by `limits` (`most` or `best`); None if
-        it is one of them."""
+    def excess(self, replicas: Iterable[int], newcomer: int, limits: Sequence[int]) -> int | None:
+        """In how many domains `newcomer` beside `replicas` would be one too many by `limits` (`most` or `best`); None
+        if it is one of them."""
         region, zone, machine, _ = self.paths[newcomer]
         in_region = in_zone = in_machine = 1
-        for home in homes:
-            if home == HOLE:
+        for replica in replicas:
+            if replica == HOLE:
                 continue
-            if home == newcomer:
+            if replica == newcomer:
                 return None
-            theirs = self.paths[home]
+            theirs = self.paths[replica]
             if theirs[0] == region:
                 in_region += 1
                 if theirs[1] == zone:

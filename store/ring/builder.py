@@ -32,7 +32,7 @@ PART_POWER_DEFAULT_MAX: Final = 16
 
 def default_part_power(devices: int) -> int:
     """10 for up to 8 devices, then one more for each doubling, up to 16 (512 devices). Every partition costs each of
-    its homes a digest tree and a turn of the replicator, so more than is needed for evenness is waste."""
+    its replicas a digest tree and a turn of the replicator, so more than is needed for evenness is waste."""
     wanted = max(1, devices) * PARTITIONS_PER_DEVICE - 1
     return max(PART_POWER_MIN, min(PART_POWER_DEFAULT_MAX, wanted.bit_length()))
 
@@ -129,7 +129,7 @@ class Builder:
     def _table(self, key: int, width: int, active: list[Device], part_power: int, random: Random) -> Table:
         partitions = 1 << part_power
         before = self._base.tables.get(key) if self._base else None
-        held = Counter(home for row in before or () for home in row)
+        held = Counter(replica for row in before or () for replica in row)
         tree = share_tree(active, width, self._overload, partitions, held)
         if before is None:
             work = Assignment([[HOLE] * partitions] * width, self._devices, tree)
@@ -141,15 +141,17 @@ class Builder:
 
     def _kept(self, before: Table, width: int) -> list[list[int]]:
         """The old table with holes for gone devices, cut or widened to `width`. Only rows change their width."""
-        rows = [[home if home in self._devices else HOLE for home in row] for row in before]
+        rows = [[replica if replica in self._devices else HOLE for replica in row] for row in before]
         rows += [[HOLE] * len(before[0])] * (width - len(before))
         if width >= len(rows):
             return rows
-        return [list(row) for row in zip(*(self._cut(homes, width) for homes in zip(*rows, strict=True)), strict=True)]
+        return [
+            list(row) for row in zip(*(self._cut(replicas, width) for replicas in zip(*rows, strict=True)), strict=True)
+        ]
 
-    def _cut(self, homes: Iterable[int], width: int) -> list[int]:
-        """The first `width` homes, those without a future left out first."""
-        ordered = sorted(homes, key=lambda home: home == HOLE or self._devices[home].weight == 0)
+    def _cut(self, replicas: Iterable[int], width: int) -> list[int]:
+        """The first `width` replicas, those without a future left out first."""
+        ordered = sorted(replicas, key=lambda replica: replica == HOLE or self._devices[replica].weight == 0)
         return ordered[:width]
 
     def _known(self, device: int) -> Device:
@@ -171,4 +173,4 @@ def grow(layout: Layout) -> Layout:
 
 def _doubled(row: array[int]) -> array[int]:
     # A partition is the top bits of a place, so partition p becomes 2p and 2p + 1.
-    return array("H", (home for home in row for _ in range(2)))
+    return array("H", (replica for replica in row for _ in range(2)))

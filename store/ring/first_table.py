@@ -26,18 +26,18 @@ def fill_first(work: Assignment, random: Random) -> None:
 
 def _mix(work: Assignment, random: Random) -> None:
     size, width = work.partitions, len(work.rows)
-    homes = [list(column) for column in zip(*work.rows, strict=True)]
+    replicas = [list(column) for column in zip(*work.rows, strict=True)]
     for copy in range(width):
         for partition in range(size):
             other, their_copy = int(random.random() * size), int(random.random() * width)
-            mine, theirs = homes[partition][copy], homes[other][their_copy]
+            mine, theirs = replicas[partition][copy], replicas[other][their_copy]
             if mine == theirs or partition == other:
                 continue
-            homes[partition][copy] = homes[other][their_copy] = HOLE
-            if _swappable(work, homes[partition], homes[other], mine, theirs):
+            replicas[partition][copy] = replicas[other][their_copy] = HOLE
+            if _swappable(work, replicas[partition], replicas[other], mine, theirs):
                 mine, theirs = theirs, mine
-            homes[partition][copy], homes[other][their_copy] = mine, theirs
-    work.rows = [list(row) for row in zip(*homes, strict=True)]
+            replicas[partition][copy], replicas[other][their_copy] = mine, theirs
+    work.rows = [list(row) for row in zip(*replicas, strict=True)]
 
 
 def _swappable(work: Assignment, ours: list[int], others: list[int], mine: int, theirs: int) -> bool:
@@ -58,7 +58,7 @@ def _shuffle_copies(work: Assignment, random: Random) -> None:
     """The line gives first copies to the first domains; readers ask first copies first, so their order is mixed."""
     columns = []
     for column in zip(*work.rows, strict=True):
-        homes = list(column)
-        random.shuffle(homes)
-        columns.append(homes)
+        replicas = list(column)
+        random.shuffle(replicas)
+        columns.append(replicas)
     work.rows = [list(row) for row in zip(*columns, strict=True)]

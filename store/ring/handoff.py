@@ -1,4 +1,4 @@
-"""Where data goes when its homes cannot take it: every other device, in an order that all agree on."""
+"""Where data goes when its replicas cannot take it: every other device, in an order that all agree on."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from collections.abc import Iterable, Iterator
 from store.ring.device import Device, Domain
 
 
-def handoff_order(partition: int, devices: Iterable[Device], homes: Iterable[Device]) -> Iterator[int]:
-    """The ids of `devices` that are no homes and have weight, each once, best first.
+def handoff_order(partition: int, devices: Iterable[Device], replicas: Iterable[Device]) -> Iterator[int]:
+    """The ids of `devices` that are no replicas and have weight, each once, best first.
 
-    The next is always one whose region, then zone, then machine holds the fewest of those before it (homes included);
-    between equals a draw decides that is weighted and fixed by partition and device, so that the handoffs of
+    The next is always one whose region, then zone, then machine holds the fewest of those before it (replicas
+    included); between equals a draw decides that is weighted and fixed by partition and device, so that the handoffs of
     different partitions spread over the cluster in proportion to weight.
     """
     used: Counter[Domain] = Counter()
     taken = set()
-    for home in homes:
-        used.update(home.domains)
-        taken.add(home.id)
+    for replica in replicas:
+        used.update(replica.domains)
+        taken.add(replica.id)
     waiting = {device: _draw(partition, device) for device in devices if device.weight > 0 and device.id not in taken}
     while waiting:
         best = min(

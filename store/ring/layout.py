@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from store.core.codec import Codec
 from store.ring.device import DEVICE_ID_MAX, Device
-from store.ring.place import partition_of
+from store.ring.ring_hash import partition_of
 
 ROWS: Final = 0
-"""The width to ask for when placing metadata rows. How many homes it means is each layout's own matter (`row_width`),
-which is why rows are not asked for by a number: two live layouts may disagree on it."""
+"""The width to ask for when placing metadata rows. How many replicas it means is each layout's own matter
+(`row_width`), which is why rows are not asked for by a number: two live layouts may disagree on it."""
 
 ROW_WIDTH_MAX = 3
 PART_POWER_MAX = 20
@@ -60,7 +60,7 @@ class Layout:
             raise ValueError(f"width {width}: not one device for each partition")
         if not set().union(*map(set, table)) <= self.devices.keys():
             raise ValueError(f"width {width}: an unknown device")
-        if len(table) > 1 and any(len(set(homes)) < len(homes) for homes in zip(*table, strict=True)):
+        if len(table) > 1 and any(len(set(replicas)) < len(replicas) for replicas in zip(*table, strict=True)):
             raise ValueError(f"width {width}: two copies of a partition on one device")
 
     @property
@@ -69,7 +69,7 @@ class Layout:
 
     @property
     def row_width(self) -> int:
-        """How many homes a row has: three, or as many as there are devices with weight if these are fewer."""
+        """How many replicas a row has: three, or as many as there are devices with weight if these are fewer."""
         return len(self.tables[ROWS])
 
     @property
@@ -82,10 +82,10 @@ class Layout:
         """The devices that hold at least one partition of any width."""
         return frozenset(device for table in self.tables.values() for copies in table for device in set(copies))
 
-    def homes(self, width: int, place: int) -> tuple[int, ...]:
-        """The devices of the partition that `place` falls in, in the order of copies (for an erasure code: of
+    def replicas(self, width: int, ring_hash: int) -> tuple[int, ...]:
+        """The devices of the partition that `ring_hash` falls in, in the order of copies (for an erasure code: of
         fragments). KeyError for a width that this layout has no table for."""
-        partition = partition_of(place, self.part_power)
+        partition = partition_of(ring_hash, self.part_power)
         return tuple([copies[partition] for copies in self.tables[width]])
 
 

@@ -82,12 +82,15 @@ def _least_bad(work: Assignment, others: list[int]) -> int:
 
 def _fill_holes(work: Assignment, random: Random) -> None:
     holes = [
-        (partition, copy) for copy, row in enumerate(work.rows) for partition, home in enumerate(row) if home == HOLE
+        (partition, copy)
+        for copy, row in enumerate(work.rows)
+        for partition, replica in enumerate(row)
+        if replica == HOLE
     ]
     random.shuffle(holes)
     wanting = _Wanting(work, random)
     for partition, copy in holes:
-        others = work.homes(partition)
+        others = work.replicas(partition)
         device = wanting.draw(others, work.best)
         work.put(partition, copy, _least_bad(work, others) if device is None else device)
 
@@ -99,13 +102,13 @@ def _part_crowds(work: Assignment, random: Random) -> None:
     for partition in range(work.partitions):
         if partition in work.moved:
             continue
-        homes = work.homes(partition)
-        for copy in sorted(range(len(homes)), key=lambda copy: -work.surplus(homes[copy])):
-            others = homes[:copy] + homes[copy + 1 :]
-            if not work.excess(others, homes[copy], work.best):
+        replicas = work.replicas(partition)
+        for copy in sorted(range(len(replicas)), key=lambda copy: -work.surplus(replicas[copy])):
+            others = replicas[:copy] + replicas[copy + 1 :]
+            if not work.excess(others, replicas[copy], work.best):
                 continue
-            device = wanting.draw(others, work.best) if work.surplus(homes[copy]) > 0 else None
-            if device is None and work.excess(others, homes[copy], work.most):
+            device = wanting.draw(others, work.best) if work.surplus(replicas[copy]) > 0 else None
+            if device is None and work.excess(others, replicas[copy], work.most):
                 # Shares are rounded up, so that where one domain has too many, one beside it has room at every tier.
                 device = _least_bad(work, others)
             if device is not None:
@@ -119,18 +122,18 @@ def _drain_surplus(work: Assignment, limits: Sequence[int], random: Random) -> N
     slots = [
         (partition, copy)
         for copy, row in enumerate(work.rows)
-        for partition, home in enumerate(row)
-        if work.surplus(home) > 0 and partition not in work.moved
+        for partition, replica in enumerate(row)
+        if work.surplus(replica) > 0 and partition not in work.moved
     ]
     random.shuffle(slots)
     for partition, copy in slots:
-        home = work.rows[copy][partition]
-        if work.surplus(home) <= 0 or partition in work.moved:
+        replica = work.rows[copy][partition]
+        if work.surplus(replica) <= 0 or partition in work.moved:
             continue
-        others = work.homes(partition)
+        others = work.replicas(partition)
         del others[copy]
         device = wanting.draw(others, limits)
-        if device is None and limits is work.most and not work.target[home]:
+        if device is None and limits is work.most and not work.target[replica]:
             # A device that is to be emptied is emptied, even if the copy lands on one that is full already.
             device = _least_bad(work, others)
         if device is not None:
@@ -146,8 +149,8 @@ def _chain_surplus(work: Assignment, random: Random) -> None:
         return
     slots: dict[int, list[tuple[int, int]]] = {device: [] for device in work.target}
     for copy, row in enumerate(work.rows):
-        for partition, home in enumerate(row):
-            slots[home].append((partition, copy))
+        for partition, replica in enumerate(row):
+            slots[replica].append((partition, copy))
     for offered in slots.values():
         random.shuffle(offered)
     for device in full:
@@ -170,7 +173,7 @@ def _chain(work: Assignment, slots: dict[int, list[tuple[int, int]]], start: int
         for partition, copy in offered[:_CHAIN_SCAN]:
             if partition in used:
                 continue
-            others = work.homes(partition)
+            others = work.replicas(partition)
             del others[copy]
             for taker, target in work.target.items():
                 if not target or taker == start or taker in came or work.excess(others, taker, work.best) != 0:

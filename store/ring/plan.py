@@ -57,7 +57,7 @@ def plan(before: Layout, after: Layout) -> Plan:
         flows.update(_moves(width, old, new, after.part_power - before.part_power))
         copies += len(new) * after.partitions
         lost[width] = sum(
-            sum(home not in gone for home in homes) < quorum(len(old)) for homes in zip(*old, strict=True)
+            sum(replica not in gone for replica in replicas) < quorum(len(old)) for replicas in zip(*old, strict=True)
         )
     ordered = sorted(flows.items(), key=lambda item: (-item[1], item[0][0], str(item[0][1:])))
     return Plan(
@@ -73,8 +73,8 @@ def _moves(width: int, old: Table, new: Table, growth: int) -> Counter[tuple[int
     pairs = Counter[tuple[int, int | None, int | None]]()
     for partition, now in enumerate(zip(*new, strict=True)):
         then = [row[partition >> growth] for row in old]
-        left = [home for home in then if home not in now]
-        come = [home for home in now if home not in then]
+        left = [replica for replica in then if replica not in now]
+        come = [replica for replica in now if replica not in then]
         for index in range(max(len(left), len(come))):
             source = left[index] if index < len(left) else None
             target = come[index] if index < len(come) else None

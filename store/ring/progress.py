@@ -10,7 +10,7 @@ After the third, devices may still hold rows of partitions that they lost. Until
 tombstone may be all that keeps such a row from coming back, so none is collected.
 
 Step 3 needs step 2 to be known everywhere first. Otherwise a reader that slept through step 2 could still find a quorum
-of old homes after writers had stopped writing to them, and miss an acknowledged write.
+of old replicas after writers had stopped writing to them, and miss an acknowledged write.
 """
 
 from __future__ import annotations

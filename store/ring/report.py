@@ -80,9 +80,9 @@ def _crowded(layout: Layout, width: int, most: dict[Domain, int]) -> dict[str, f
     domains = {id_: device.domains for id_, device in layout.devices.items()}
     crowded = dict.fromkeys(TIERS[:3], 0)
     seen = Counter(zip(*layout.tables[width], strict=True))
-    for homes, partitions in seen.items():
+    for replicas, partitions in seen.items():
         for tier, name in enumerate(TIERS[:3]):
-            counts = Counter(domains[home][tier] for home in homes)
+            counts = Counter(domains[replica][tier] for replica in replicas)
             if any(count > max(1, most.get(domain, 0)) for domain, count in counts.items()):
                 crowded[name] += partitions
     return {name: 100.0 * count / layout.partitions for name, count in crowded.items()}

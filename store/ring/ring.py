@@ -13,14 +13,14 @@ from store.core.errors import ConflictError, InvalidError
 from store.ring.device import Device
 from store.ring.handoff import handoff_order
 from store.ring.layout import Layout
-from store.ring.place import PLACE_BITS, Placer, partition_of
 from store.ring.progress import Progress
+from store.ring.ring_hash import RING_HASH_BITS, RingHasher, partition_of
 
 LIVE_LAYOUTS_MAX = 4
 """Each live layout is one more quorum for every write. A change may be overtaken by the next (a device died in the
 middle of it), but not without end."""
 
-_Homes = tuple[int, ...]
+_Replicas = tuple[int, ...]
 
 
 class Ring:
@@ -39,12 +39,12 @@ class Ring:
         if self.progress.reads not in {layout.version for layout in live}:
             raise ValueError(f"reads ask layout {self.progress.reads}, which is not live")
         self._cluster_key = cluster_key
-        self.place: Final = Placer(cluster_key).place
-        self._shift = PLACE_BITS - max(layout.part_power for layout in live)
-        self._writes: dict[tuple[int, int], tuple[_Homes, ...]] = {}
-        self._reads: dict[tuple[int, int], _Homes] = {}
-        self._all: dict[tuple[int, int], _Homes] = {}
-        self._in_sync: dict[tuple[int, int], _Homes] = {}
+        self.ring_hash: Final = RingHasher(cluster_key).ring_hash
+        self._shift = RING_HASH_BITS - max(layout.part_power for layout in live)
+        self._writes: dict[tuple[int, int], tuple[_Replicas, ...]] = {}
+        self._reads: dict[tuple[int, int], _Replicas] = {}
+        self._all: dict[tuple[int, int], _Replicas] = {}
+        self._in_sync: dict[tuple[int, int], _Replicas] = {}
 
     # What it is
 
@@ -64,7 +64,7 @@ class Ring:
 
     @property
     def row_width(self) -> int:
-        """Homes of a row in the newest layout, for status. Look rows up with ROWS, never with this number."""
+        """Replicas of a row in the newest layout, for status. Look rows up with ROWS, never with this number."""
         return self.newest.row_width
 
     @property
@@ -74,65 +74,67 @@ class Ring:
 
     # Where things live
 
-    def write_sets(self, width: int, place: int) -> tuple[tuple[int, ...], ...]:
-        """The homes in each live layout, oldest first; of equal sets the newest, so that the last is the newest
+    def write_sets(self, width: int, ring_hash: int) -> tuple[tuple[int, ...], ...]:
+        """The replicas in each live layout, oldest first; of equal sets the newest, so that the last is the newest
         layout's. A write counts when each set has a quorum.
 
         Layouts without this width are left out: nothing can have been written under it while they were the newest.
         Raises InvalidError where no live layout has it.
         """
-        key = (width, place >> self._shift)
+        key = (width, ring_hash >> self._shift)
         sets = self._writes.get(key)
         if sets is None:
             having = self._having(width)
             # Equal means equal in order too: copies of an erasure code differ by their index.
-            newest_first = dict.fromkeys(layout.homes(width, place) for layout in reversed(having))
+            newest_first = dict.fromkeys(layout.replicas(width, ring_hash) for layout in reversed(having))
             sets = self._writes[key] = tuple(newest_first)[::-1]
         return sets
 
-    def read_set(self, width: int, place: int) -> tuple[int, ...]:
-        """The homes in the newest fully synced layout: a quorum of them knows every acknowledged write.
+    def read_set(self, width: int, ring_hash: int) -> tuple[int, ...]:
+        """The replicas in the newest fully synced layout: a quorum of them knows every acknowledged write.
 
         A width younger than that layout is read by the first layout that has it. Raises InvalidError as write_sets.
         """
-        key = (width, place >> self._shift)
-        homes = self._reads.get(key)
-        if homes is None:
+        key = (width, ring_hash >> self._shift)
+        replicas = self._reads.get(key)
+        if replicas is None:
             having = self._having(width)
             synced = [layout for layout in having if layout.version <= self.progress.reads]
-            homes = self._reads[key] = (synced[-1] if synced else having[0]).homes(width, place)
-        return homes
+            replicas = self._reads[key] = (synced[-1] if synced else having[0]).replicas(width, ring_hash)
+        return replicas
 
-    def homes_all(self, width: int, place: int) -> tuple[int, ...]:
-        """The distinct homes in all live layouts, the read set's first: everywhere that a thing may be by right."""
-        key = (width, place >> self._shift)
-        homes = self._all.get(key)
-        if homes is None:
-            newest_first = [home for sets in reversed(self.write_sets(width, place)) for home in sets]
-            homes = self._all[key] = tuple(dict.fromkeys([*self.read_set(width, place), *newest_first]))
-        return homes
+    def replicas_all(self, width: int, ring_hash: int) -> tuple[int, ...]:
+        """The distinct replicas in all live layouts, the read set's first: everywhere that a thing may be by right."""
+        key = (width, ring_hash >> self._shift)
+        replicas = self._all.get(key)
+        if replicas is None:
+            newest_first = [replica for sets in reversed(self.write_sets(width, ring_hash)) for replica in sets]
+            replicas = self._all[key] = tuple(dict.fromkeys([*self.read_set(width, ring_hash), *newest_first]))
+        return replicas
 
-    def in_sync(self, width: int, place: int) -> _Homes:
+    def in_sync(self, width: int, ring_hash: int) -> _Replicas:
         """The replicas whose word counts: those of the layout that reads ask and of the oldest live one, which reads
         asked before, and of others the devices that have synced. The rest are written to, but what they hold from
         before may be stale: of a partition that they had under a layout long retired, say."""
-        key = (width, place >> self._shift)
-        homes = self._in_sync.get(key)
-        if homes is None:
-            found = dict.fromkeys(self.read_set(width, place))
+        key = (width, ring_hash >> self._shift)
+        replicas = self._in_sync.get(key)
+        if replicas is None:
+            found = dict.fromkeys(self.read_set(width, ring_hash))
             for layout in self._having(width):
                 synced = self.progress.synced.get(layout.version, frozenset())
                 known = layout.version in (self.live[0].version, self.progress.reads)
-                found |= dict.fromkeys(home for home in layout.homes(width, place) if known or home in synced)
-            homes = self._in_sync[key] = tuple(found)
-        return homes
+                found |= dict.fromkeys(
+                    replica for replica in layout.replicas(width, ring_hash) if known or replica in synced
+                )
+            replicas = self._in_sync[key] = tuple(found)
+        return replicas
 
-    def handoffs(self, width: int, place: int) -> Iterator[int]:
+    def handoffs(self, width: int, ring_hash: int) -> Iterator[int]:
         """The other devices of the newest layout, spread over domains, the same for everyone who asks. For data only: a
         handoff never counts towards a row's quorum."""
         known = self.devices
-        homes = [known[home] for home in self.homes_all(width, place)]
-        return handoff_order(partition_of(place, self.newest.part_power), self.newest.devices.values(), homes)
+        replicas = [known[replica] for replica in self.replicas_all(width, ring_hash)]
+        return handoff_order(partition_of(ring_hash, self.newest.part_power), self.newest.devices.values(), replicas)
 
     def _having(self, width: int) -> list[Layout]:
         having = [layout for layout in self.live if width in layout.tables]
@@ -145,7 +147,7 @@ class Ring:
 
     def publish(self, layout: Layout) -> Ring:
         """The ring with one more live layout. A device syncs from quorums of the layout that reads ask, and only from
-        homes that enforce at least the new epoch, so that no write made by the old ring slips past it.
+        replicas that enforce at least the new epoch, so that no write made by the old ring slips past it.
 
         Raises InvalidError for a version that is not the next, ConflictError when too many layouts are live.
         """
@@ -153,7 +155,7 @@ class Ring:
             raise InvalidError(f"the next layout is {self.newest.version + 1}, not {layout.version}")
         if len(self.live) >= LIVE_LAYOUTS_MAX:
             raise ConflictError(f"{len(self.live)} layouts are live already; wait until the devices have synced")
-        return Ring(self._cluster_key, (*self.live, layout), self.progress.published())._settled()
+        return Ring(self._cluster_key, (*self.live, layout), self.progress.published())._advanced()
 
     def mark_synced(self, version: int, device: int) -> Ring:
         """`device` holds, of every partition that layout `version` gives it, all that older layouts acknowledged.
@@ -163,7 +165,7 @@ class Ring:
         layout = next((layout for layout in self.live if layout.version == version), None)
         if layout is None or device not in layout.members or version <= self.progress.reads:
             return self
-        return Ring(self._cluster_key, self.live, self.progress.with_synced(version, device))._settled()
+        return Ring(self._cluster_key, self.live, self.progress.with_synced(version, device))._advanced()
 
     def mark_enforced(self, device: int, epoch: int) -> Ring:
         """`device` refuses, from now on and after a restart, every request that carries an epoch below `epoch`."""
@@ -171,7 +173,7 @@ class Ring:
             raise InvalidError(f"epoch {epoch} is yet to come; the ring is at {self.epoch}")
         if device not in self.newest.devices or self.progress.enforced.get(device, 0) >= epoch:
             return self
-        return Ring(self._cluster_key, self.live, self.progress.with_enforced(device, epoch))._settled()
+        return Ring(self._cluster_key, self.live, self.progress.with_enforced(device, epoch))._advanced()
 
     def mark_clean(self, device: int) -> Ring:
         """`device` has forgotten, for good, every row that no live layout gives it."""
@@ -204,14 +206,14 @@ class Ring:
             if device in self.newest.devices and self.progress.enforced.get(device, 0) < self.progress.reads_since
         )
 
-    def _settled(self) -> Ring:
+    def _advanced(self) -> Ring:
         """Takes every step that has become due."""
         live, progress = self.live, self.progress
         synced = [
             layout.version for layout in live if layout.version > progress.reads and not self.unsynced(layout.version)
         ]
         if synced:
-            return Ring(self._cluster_key, live, progress.with_reads(synced[-1]))._settled()
+            return Ring(self._cluster_key, live, progress.with_reads(synced[-1]))._advanced()
         if live[0].version < progress.reads and not self.unenforced():
             kept = tuple(layout for layout in live if layout.version >= progress.reads)
             members = frozenset().union(*(layout.members for layout in live if layout.version < progress.reads))

@@ -20,7 +20,7 @@ LIFETIME_S = 3600
 
 
 @dataclass
-class House:
+class Cloud:
     """A registry, the service over it, and what was made at first."""
 
     registry: Registry
@@ -44,7 +44,7 @@ class House:
         return self.service.tokens.issue(user, project, "password")[0]
 
     async def admin_token(self) -> str:
-        return await self.token("admin", self.service.view.projects.require(self.made.project_id))
+        return await self.token("admin", self.service.snapshot.projects.require(self.made.project_id))
 
     async def another(self, nursery: trio.Nursery) -> IdentityService:
         """A second process's service over the same registry."""
@@ -54,10 +54,10 @@ class House:
 
 
 @pytest.fixture
-async def house(nursery: trio.Nursery) -> House:
+async def cloud(nursery: trio.Nursery) -> Cloud:
     clock = ManualClock()
     registry = memory_registry(clock)
     made = await bootstrap(registry, password=PASSWORD, hasher=PasswordHasher(CHEAP))
     service = IdentityService(registry, IdentityConfig(LIFETIME_S, hash_cost=CHEAP), clock=clock)
     await nursery.start(lambda task_status: service.run(task_status=task_status))
-    return House(registry, clock, service, made)
+    return Cloud(registry, clock, service, made)

@@ -17,12 +17,12 @@ from authn.records import Project, User
 from authn.service import IdentityConfig, IdentityService
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 from store.registry import Put, Span, memory_registry
-from tests.authn.conftest import PASSWORD, House
+from tests.authn.conftest import PASSWORD, Cloud
 from tests.twins.clock import ManualClock
 
 
-async def test_of_many_who_take_a_name_one_has_it(house: House, nursery: trio.Nursery) -> None:
-    services = [house.service, await house.another(nursery), await house.another(nursery)]
+async def test_of_many_who_take_a_name_one_has_it(cloud: Cloud, nursery: trio.Nursery) -> None:
+    services = [cloud.service, await cloud.another(nursery), await cloud.another(nursery)]
     outcomes: list[str] = []
 
     async def take(service: IdentityService) -> None:
@@ -38,14 +38,14 @@ async def test_of_many_who_take_a_name_one_has_it(house: House, nursery: trio.Nu
             takers.start_soon(take, service)
     assert sorted(outcomes) == ["made"] + ["taken"] * 5
     await wait_all_tasks_blocked()
-    found = {service.view.projects.named(("default", "quarry")) for service in services}
+    found = {service.snapshot.projects.named(("default", "quarry")) for service in services}
     assert len(found) == 1
     assert None not in found
 
 
-async def test_changes_of_the_same_record_do_not_overwrite_each_other(house: House, nursery: trio.Nursery) -> None:
-    project = await house.project("quarry")
-    services = [house.service, await house.another(nursery)]
+async def test_changes_of_the_same_record_do_not_overwrite_each_other(cloud: Cloud, nursery: trio.Nursery) -> None:
+    project = await cloud.project("quarry")
+    services = [cloud.service, await cloud.another(nursery)]
 
     async def add(service: IdentityService, letter: str) -> None:
         await service.administration.update_project(
@@ -57,63 +57,65 @@ async def test_changes_of_the_same_record_do_not_overwrite_each_other(house: Hou
             writers.start_soon(add, services[index % 2], letter)
     await wait_all_tasks_blocked()
     for service in services:
-        assert sorted(service.view.projects.require(project.id).description) == list("abcdefgh")
+        assert sorted(service.snapshot.projects.require(project.id).description) == list("abcdefgh")
 
 
-async def test_a_name_is_free_again_after_a_rename_and_a_deletion(house: House) -> None:
-    administration = house.service.administration
-    project = await house.project("quarry")
+async def test_a_name_is_free_again_after_a_rename_and_a_deletion(cloud: Cloud) -> None:
+    administration = cloud.service.administration
+    project = await cloud.project("quarry")
     await administration.update_project(project.id, lambda before: replace(before, name="pit"))
-    other = await house.project("quarry")
+    other = await cloud.project("quarry")
     with pytest.raises(ConflictError):
         await administration.update_project(other.id, lambda before: replace(before, name="pit"))
     await administration.delete_project(project.id)
-    assert (await house.project("pit")).id != project.id
+    assert (await cloud.project("pit")).id != project.id
 
 
-async def test_a_service_that_starts_later_knows_the_same(house: House, nursery: trio.Nursery) -> None:
-    project = await house.project("quarry")
-    user = await house.user("ann", project)
-    later = await house.another(nursery)
+async def test_a_service_that_starts_later_knows_the_same(cloud: Cloud, nursery: trio.Nursery) -> None:
+    project = await cloud.project("quarry")
+    user = await cloud.user("ann", project)
+    later = await cloud.another(nursery)
     for table in ("domains", "projects", "users", "roles", "services", "endpoints"):
-        before = {record.id: record for record in getattr(house.service.view, table)}
-        assert {record.id: record for record in getattr(later.view, table)} == before
-    assert list(later.view.assignments(user_id=user.id)) == list(house.service.view.assignments(user_id=user.id))
+        before = {record.id: record for record in getattr(cloud.service.snapshot, table)}
+        assert {record.id: record for record in getattr(later.snapshot, table)} == before
+    assert list(later.snapshot.assignments(user_id=user.id)) == list(
+        cloud.service.snapshot.assignments(user_id=user.id)
+    )
 
 
-async def test_a_deletion_takes_along_more_roles_than_one_transaction_holds(house: House) -> None:
-    user = await house.user("ann")
+async def test_a_deletion_takes_along_more_roles_than_one_transaction_holds(cloud: Cloud) -> None:
+    user = await cloud.user("ann")
     for number in range(130):
-        project = await house.project(f"p{number}")
-        await house.service.administration.assign(Assignment(user.id, project.id, house.made.role_ids["reader"]))
-    held = await house.registry.range(Span.prefix(b"identity/assignment/"))
-    await house.service.administration.delete_user(user.id)
-    assert len(held) - len(await house.registry.range(Span.prefix(b"identity/assignment/"))) == 130
+        project = await cloud.project(f"p{number}")
+        await cloud.service.administration.assign(Assignment(user.id, project.id, cloud.made.role_ids["reader"]))
+    held = await cloud.registry.range(Span.prefix(b"identity/assignment/"))
+    await cloud.service.administration.delete_user(user.id)
+    assert len(held) - len(await cloud.registry.range(Span.prefix(b"identity/assignment/"))) == 130
 
 
-async def test_roles_are_held_only_among_what_exists(house: House) -> None:
-    project, user = await house.project("quarry"), await house.user("ann")
-    role = house.made.role_ids["member"]
+async def test_roles_are_held_only_among_what_exists(cloud: Cloud) -> None:
+    project, user = await cloud.project("quarry"), await cloud.user("ann")
+    role = cloud.made.role_ids["member"]
     for held in (
         Assignment("x", project.id, role),
         Assignment(user.id, "x", role),
         Assignment(user.id, project.id, "x"),
     ):
         with pytest.raises(NotFoundError):
-            await house.service.administration.assign(held)
+            await cloud.service.administration.assign(held)
         with pytest.raises(NotFoundError):
-            await house.service.administration.unassign(held)
+            await cloud.service.administration.unassign(held)
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 256, "a\nb", "\x1f", chr(0xD800), chr(0xDFFF)])
-async def test_names_that_are_none(house: House, name: str) -> None:
+async def test_names_that_are_none(cloud: Cloud, name: str) -> None:
     with pytest.raises(InvalidError, match="The name of a user"):
-        await house.service.administration.create_user(User("0" * 32, name), PASSWORD)
+        await cloud.service.administration.create_user(User("0" * 32, name), PASSWORD)
 
 
 @pytest.mark.parametrize("name", ["x", "x" * 255, "a b", "\u00fc\ud7ff\ue000"])
-async def test_names_that_are_some(house: House, name: str) -> None:
-    made = await house.service.administration.create_user(User("0" * 32, name), PASSWORD)
+async def test_names_that_are_some(cloud: Cloud, name: str) -> None:
+    made = await cloud.service.administration.create_user(User("0" * 32, name), PASSWORD)
     assert made.name == name
 
 
@@ -123,13 +125,13 @@ async def test_the_history_may_be_gone_when_the_watch_comes_to_it(nursery: trio.
     made = await bootstrap(registry, password=PASSWORD, hasher=PasswordHasher(CHEAP))
     service = IdentityService(registry, IdentityConfig(hash_cost=CHEAP), clock=clock)
     await nursery.start(lambda task_status: service.run(task_status=task_status))
-    project = service.view.projects.require(made.project_id)
-    token, _ = service.tokens.issue(service.view.users.require(made.user_id), project, "password")
+    project = service.snapshot.projects.require(made.project_id)
+    token, _ = service.tokens.issue(service.snapshot.users.require(made.user_id), project, "password")
     assert await service.identify(token)
     puts = [Put(item.key, item.value) for item in await registry.range(Span.prefix(b"identity/"))]
-    gone = replace(service.view.users.require(made.user_id), enabled=False)
+    gone = replace(service.snapshot.users.require(made.user_id), enabled=False)
     key = f"identity/user/{made.user_id}".encode()
-    puts = [Put(key, service.view.users.kind.codec.encode(gone)) if put.key == key else put for put in puts]
+    puts = [Put(key, service.snapshot.users.kind.codec.encode(gone)) if put.key == key else put for put in puts]
     await registry.transact((), puts)
     await wait_all_tasks_blocked()
     assert await service.identify(token) is None
@@ -161,12 +163,12 @@ async def test_what_a_newer_program_wrote_gives_nobody_rights_and_stops_nothing(
         await nursery.start(lambda task_status: service.run(task_status=task_status))
     else:
         await nursery.start(lambda task_status: service.run(task_status=task_status))
-        project = service.view.projects.require(made.project_id)
-        token, _ = service.tokens.issue(service.view.users.require(made.user_id), project, "password")
+        project = service.snapshot.projects.require(made.project_id)
+        token, _ = service.tokens.issue(service.snapshot.users.require(made.user_id), project, "password")
         assert await service.identify(token)
         await registry.transact((), puts)
         await wait_all_tasks_blocked()
-    assert set(service.view.unreadable) == {put.key for put in puts}
+    assert set(service.snapshot.unreadable) == {put.key for put in puts}
     if kind == "unheard-of":
         assert await service.login.by_name("admin", PASSWORD)
     elif token and kind == "token-keys":
@@ -180,23 +182,23 @@ async def test_what_a_newer_program_wrote_gives_nobody_rights_and_stops_nothing(
             await service.login.by_name("admin", PASSWORD)
 
 
-async def test_bootstrap_again_changes_only_what_it_is_told(house: House) -> None:
-    before = await house.registry.range(Span.prefix(b"identity/"))
-    again = await bootstrap(house.registry, hasher=PasswordHasher(CHEAP))
+async def test_bootstrap_again_changes_only_what_it_is_told(cloud: Cloud) -> None:
+    before = await cloud.registry.range(Span.prefix(b"identity/"))
+    again = await bootstrap(cloud.registry, hasher=PasswordHasher(CHEAP))
     assert (again.project_id, again.user_id, again.password, again.created) == (
-        house.made.project_id,
-        house.made.user_id,
+        cloud.made.project_id,
+        cloud.made.user_id,
         None,
         (),
     )
-    assert await house.registry.range(Span.prefix(b"identity/")) == before
+    assert await cloud.registry.range(Span.prefix(b"identity/")) == before
     changed = await bootstrap(
-        house.registry, password="new", base_url="https://cloud.example/", hasher=PasswordHasher(CHEAP)
+        cloud.registry, password="new", base_url="https://cloud.example/", hasher=PasswordHasher(CHEAP)
     )
     assert changed.password == "new"
     await wait_all_tasks_blocked()
-    assert await house.service.login.by_name("admin", "new")
-    urls = {endpoint.url for endpoint in house.service.view.endpoints}
+    assert await cloud.service.login.by_name("admin", "new")
+    urls = {endpoint.url for endpoint in cloud.service.snapshot.endpoints}
     assert urls == {"https://cloud.example/identity", "https://cloud.example/v1/AUTH_%(project_id)s"}
 
 
@@ -223,4 +225,4 @@ async def test_machines_that_start_together_make_one_identity() -> None:
     assert sorted(created) == sorted(set(created))
     service = IdentityService(registry)
     await service.directory.load()
-    assert [len(list(table)) for table in (service.view.services, service.view.endpoints)] == [2, 6]
+    assert [len(list(table)) for table in (service.snapshot.services, service.snapshot.endpoints)] == [2, 6]

@@ -23,9 +23,9 @@ from authn.records import (
     Service,
     User,
 )
+from authn.snapshot import ASSIGNMENT_CODEC, REVOKED_CODEC
 from authn.token_format import Token, seal, unseal
 from authn.token_keys import TokenKeys
-from authn.view import ASSIGNMENT_CODEC, REVOKED_CODEC
 
 ID = "0123456789abcdef0123456789abcdef"
 OTHER = "f" * 32
@@ -128,8 +128,8 @@ def test_a_token() -> None:
 
 
 @pytest.mark.parametrize("place", [(0, 2), (3, 1 << 7)])
-def test_what_a_newer_program_sealed_is_nobody(place: tuple[int, int]) -> None:
+def test_what_a_newer_program_sealed_is_nobody(source: tuple[int, int]) -> None:
     payload = [1, bytes(16), b"", 1, 2_000_000_000, 0, 0, [bytes(16)]]
     assert unseal(KEYS.sealer().encrypt(msgpack.packb(payload)).decode(), KEYS.sealer()) is not None
-    payload[place[0]] = place[1]
+    payload[source[0]] = source[1]
     assert unseal(KEYS.sealer().encrypt(msgpack.packb(payload)).decode(), KEYS.sealer()) is None

@@ -16,7 +16,7 @@ from authn.service import IdentityConfig, IdentityService
 from authn.token_format import unseal
 from authn.token_keys import TokenKeys
 from store.registry import memory_registry
-from tests.authn.conftest import PASSWORD, House
+from tests.authn.conftest import PASSWORD, Cloud
 from tests.authn.test_v3 import ADMIN_SCOPE, ask, password_auth
 from tests.twins.clock import ManualClock
 
@@ -111,15 +111,15 @@ def test_every_request_has_an_answer_below_500(sequence: list[Any]) -> None:
         made = await bootstrap(registry, password=PASSWORD, hasher=PasswordHasher(CHEAP))
         service = IdentityService(registry, IdentityConfig(hash_cost=CHEAP), clock=clock)
         await service.directory.load()
-        house = House(registry, clock, service, made)
-        login = await ask(house, "POST", "/v3/auth/tokens", password_auth("admin", scope=ADMIN_SCOPE))
+        cloud = Cloud(registry, clock, service, made)
+        login = await ask(cloud, "POST", "/v3/auth/tokens", password_auth("admin", scope=ADMIN_SCOPE))
         token = login.headers["x-subject-token"]
-        victim = await house.user("ann", await house.project("quarry"))
-        project = next(iter(service.view.projects_of(victim.id)))
+        victim = await cloud.user("ann", await cloud.project("quarry"))
+        project = next(iter(service.snapshot.projects_of(victim.id)))
         for (method, template, right), changed, raw, query, word in sequence:
             body = json.dumps(spoilt(right, changed)).encode() if raw is None else raw
             path = template.format(project=project.id, user=victim.id, text=word.replace("?", ""))
-            answer = await ask(house, method, f"{path}?{query}", token=token, raw=body)
+            answer = await ask(cloud, method, f"{path}?{query}", token=token, raw=body)
             assert answer.status < 500
 
     trio.run(main)

@@ -19,83 +19,83 @@ from authn.throttle import (
     PLACES_MAX,
     SECONDS_EACH,
     WAIT_SECONDS_MAX,
-    Place,
+    LoginSource,
     Throttle,
 )
 from store.core.errors import BusyError, InvalidError, NotFoundError
-from tests.authn.conftest import PASSWORD, House
+from tests.authn.conftest import PASSWORD, Cloud
 from tests.twins.clock import ManualClock
 
 
-async def test_the_right_password_opens_and_others_do_not(house: House) -> None:
-    user = await house.user("ann")
-    login = house.service.login
+async def test_the_right_password_opens_and_others_do_not(cloud: Cloud) -> None:
+    user = await cloud.user("ann")
+    login = cloud.service.login
     assert await login.by_name("ann", PASSWORD) == await login.by_id(user.id, PASSWORD) == user
     for name, password in (("ann", "wrong"), ("ann", ""), ("Ann", PASSWORD), ("nobody", PASSWORD), ("ann", "\ud800")):
         with pytest.raises(UnauthorizedError):
             await login.by_name(name, password)
 
 
-async def test_without_a_password_nobody_gets_in(house: House) -> None:
-    administration = house.service.administration
-    user = await house.user("ann")
+async def test_without_a_password_nobody_gets_in(cloud: Cloud) -> None:
+    administration = cloud.service.administration
+    user = await cloud.user("ann")
     await administration.update_user(user.id, lambda user: replace(user, password_hash=""))
     for password in ("", "nobody", PASSWORD):
         with pytest.raises(UnauthorizedError):
-            await house.service.login.by_name("ann", password)
+            await cloud.service.login.by_name("ann", password)
 
 
-async def test_disabled_users_stay_out(house: House) -> None:
-    user = await house.user("ann")
-    await house.service.administration.update_user(user.id, lambda user: replace(user, enabled=False))
+async def test_disabled_users_stay_out(cloud: Cloud) -> None:
+    user = await cloud.user("ann")
+    await cloud.service.administration.update_user(user.id, lambda user: replace(user, enabled=False))
     with pytest.raises(UnauthorizedError):
-        await house.service.login.by_name("ann", PASSWORD)
+        await cloud.service.login.by_name("ann", PASSWORD)
 
 
-async def test_a_password_that_is_changed_while_it_is_verified_opens_no_more(house: House) -> None:
-    user = await house.user("ann")
+async def test_a_password_that_is_changed_while_it_is_verified_opens_no_more(cloud: Cloud) -> None:
+    user = await cloud.user("ann")
 
     class Slow(PasswordHasher):
         async def verify(self, hashed: str, password: str) -> bool:
             same = await super().verify(hashed, password)
-            await house.service.administration.update_user(user.id, password="another")
+            await cloud.service.administration.update_user(user.id, password="another")
             return same
 
-    login = Login(house.service.directory, Slow(CHEAP), house.clock)
+    login = Login(cloud.service.directory, Slow(CHEAP), cloud.clock)
     with pytest.raises(UnauthorizedError):
         await login.by_name("ann", PASSWORD)
 
 
-async def test_a_password_is_hashed_anew_at_todays_cost_and_tokens_stay(house: House) -> None:
-    user = await house.user("ann")
-    token = await house.token("ann")
+async def test_a_password_is_hashed_anew_at_todays_cost_and_tokens_stay(cloud: Cloud) -> None:
+    user = await cloud.user("ann")
+    token = await cloud.token("ann")
     hasher = PasswordHasher(HashCost(memory_kib=16, passes=2))
-    login = Login(house.service.directory, hasher, house.clock)
+    login = Login(cloud.service.directory, hasher, cloud.clock)
     await login.by_name("ann", PASSWORD)
-    stored = house.service.view.users.require(user.id).password_hash
+    stored = cloud.service.snapshot.users.require(user.id).password_hash
     assert "$m=16,t=2,p=1$" in stored
     assert stored.startswith("$argon2id$")
     assert await login.by_name("ann", PASSWORD)
-    assert house.service.view.users.require(user.id).password_hash == stored
-    assert await house.service.identify(token)
+    assert cloud.service.snapshot.users.require(user.id).password_hash == stored
+    assert await cloud.service.identify(token)
 
 
-async def test_guessing_is_slowed_and_the_owner_gets_in_again(house: House) -> None:
-    await house.user("ann")
-    login = house.service.login
+async def test_guessing_is_slowed_and_the_owner_gets_in_again(cloud: Cloud) -> None:
+    await cloud.user("ann")
+    login = cloud.service.login
     for name in ("ann", "nobody"):
         for _ in range(FREE_FAILURES):
             with pytest.raises(UnauthorizedError):
                 await login.by_name(name, "guess")
     with pytest.raises(UnauthorizedError):
         await login.by_name("ann", PASSWORD)
-    house.clock.advance(WAIT_SECONDS_MAX)
+    cloud.clock.advance(WAIT_SECONDS_MAX)
     assert await login.by_name("ann", PASSWORD)
 
 
-async def test_whoever_guesses_keeps_out_nobody_but_themselves(house: House) -> None:
-    await house.user("ann")
-    login = house.service.login
+async def test_whoever_guesses_keeps_out_nobody_but_themselves(cloud: Cloud) -> None:
+    await cloud.user("ann")
+    login = cloud.service.login
     for _ in range(FREE_FAILURES):
         with pytest.raises(UnauthorizedError):
             await login.by_name("ann", "guess", address="192.0.2.66")
@@ -104,9 +104,9 @@ async def test_whoever_guesses_keeps_out_nobody_but_themselves(house: House) -> 
     assert await login.by_name("ann", PASSWORD, address="192.0.2.7")
 
 
-async def test_guesses_from_everywhere_keep_out_only_where_the_owner_was_never(house: House) -> None:
-    await house.user("ann")
-    login = house.service.login
+async def test_guesses_from_everywhere_keep_out_only_where_the_owner_was_never(cloud: Cloud) -> None:
+    await cloud.user("ann")
+    login = cloud.service.login
     assert await login.by_name("ann", PASSWORD, address="192.0.2.7")
     for number in range(FREE_FAILURES_EVERYWHERE):
         with pytest.raises(UnauthorizedError):
@@ -114,12 +114,12 @@ async def test_guesses_from_everywhere_keep_out_only_where_the_owner_was_never(h
     with pytest.raises(UnauthorizedError):
         await login.by_name("ann", PASSWORD, address="203.0.113.1")
     assert await login.by_name("ann", PASSWORD, address="192.0.2.7")
-    house.clock.advance(SECONDS_EACH)
+    cloud.clock.advance(SECONDS_EACH)
     assert await login.by_name("ann", PASSWORD, address="203.0.113.1")
 
 
-async def test_guesses_that_wait_in_line_are_counted_before_their_turn(house: House) -> None:
-    await house.user("ann")
+async def test_guesses_that_wait_in_line_are_counted_before_their_turn(cloud: Cloud) -> None:
+    await cloud.user("ann")
     tried: list[str] = []
 
     class Slow(PasswordHasher):
@@ -128,7 +128,7 @@ async def test_guesses_that_wait_in_line_are_counted_before_their_turn(house: Ho
             await trio.lowlevel.checkpoint()
             return False
 
-    login = Login(house.service.directory, Slow(CHEAP), house.clock)
+    login = Login(cloud.service.directory, Slow(CHEAP), cloud.clock)
 
     async def guess(number: int) -> None:
         with pytest.raises(UnauthorizedError):
@@ -143,7 +143,7 @@ async def test_guesses_that_wait_in_line_are_counted_before_their_turn(house: Ho
 def test_the_wait_grows_to_its_bound_and_what_is_remembered_is_bounded() -> None:
     clock = ManualClock()
     throttle = Throttle(clock)
-    ann = Place("192.0.2.7", "ann")
+    ann = LoginSource("192.0.2.7", "ann")
     waits = []
     for _ in range(FREE_FAILURES + 8):
         throttle.failed(ann)
@@ -153,8 +153,8 @@ def test_the_wait_grows_to_its_bound_and_what_is_remembered_is_bounded() -> None
         waits.append((clock.now_us - start) / 1e6)
     assert waits == [0.0] * (FREE_FAILURES - 1) + [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0]
     for number in range(PLACES_MAX + 1):
-        throttle.failed(Place("192.0.2.7", str(number)))
-        throttle.succeeded(Place("192.0.2.8", str(number)))
+        throttle.failed(LoginSource("192.0.2.7", str(number)))
+        throttle.succeeded(LoginSource("192.0.2.8", str(number)))
     assert throttle.admits(ann)
     assert len(throttle._failures) == len(throttle._everywhere) == len(throttle._familiar) == PLACES_MAX
 
@@ -173,10 +173,10 @@ class Paced(PasswordHasher):
     ids=["from elsewhere", "from elsewhere, many names", "from the same address, where they were before"],
 )
 async def test_a_storm_of_wrong_logins_shuts_nobody_out(
-    house: House, autojump_clock: trio.testing.MockClock, address: str, before: bool, names: int
+    cloud: Cloud, autojump_clock: trio.testing.MockClock, address: str, before: bool, names: int
 ) -> None:
-    await house.user("ann")
-    login = Login(house.service.directory, Paced(CHEAP), house.clock)
+    await cloud.user("ann")
+    login = Login(cloud.service.directory, Paced(CHEAP), cloud.clock)
     if before:
         await login.by_name("ann", PASSWORD, address=address)
     tries: Counter[str] = Counter()
@@ -220,12 +220,12 @@ def test_whose_share_a_request_is_counted_to(client: tuple[str, int] | None, exp
 
 
 @pytest.mark.parametrize("password", ["", "x" * 4097, "\ud800"])
-async def test_what_is_no_password_is_not_set(house: House, password: str) -> None:
+async def test_what_is_no_password_is_not_set(cloud: Cloud, password: str) -> None:
     with pytest.raises(InvalidError):
-        await house.service.administration.update_user(house.made.user_id, password=password)
+        await cloud.service.administration.update_user(cloud.made.user_id, password=password)
 
 
-async def test_no_password_is_hashed_for_a_user_that_does_not_exist(house: House) -> None:
+async def test_no_password_is_hashed_for_a_user_that_does_not_exist(cloud: Cloud) -> None:
     """A hash costs as much as a login, and holds up those who wait for one."""
     hashed: list[str] = []
 
@@ -234,7 +234,7 @@ async def test_no_password_is_hashed_for_a_user_that_does_not_exist(house: House
             hashed.append(password)
             return await super().hash(password)
 
-    administration = Administration(house.service.directory, Watched(CHEAP), house.service.random)
+    administration = Administration(cloud.service.directory, Watched(CHEAP), cloud.service.random)
     with pytest.raises(NotFoundError):
         await administration.update_user("nobody", password="another")
     assert hashed == []

@@ -13,15 +13,15 @@ from authn.v1 import V1AuthApp
 from authn.v3 import IdentityApp
 from gateway.http import serve
 from gateway.http.asgi import App, Receive, Scope, Send
-from tests.authn.conftest import PASSWORD, House
+from tests.authn.conftest import PASSWORD, Cloud
 
 pytestmark = pytest.mark.client
 
 OPENSTACK = Path(sys.executable).with_name("openstack")
 
 
-def both(house: House) -> App:
-    v3, v1 = IdentityApp(house.service), V1AuthApp(house.service)
+def both(cloud: Cloud) -> App:
+    v3, v1 = IdentityApp(cloud.service), V1AuthApp(cloud.service)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await (v1 if scope["path"].startswith("/auth/") else v3)(scope, receive, send)
@@ -30,10 +30,10 @@ def both(house: House) -> App:
 
 
 @pytest.mark.skipif(not OPENSTACK.exists(), reason="the stock client is not installed")
-async def test_everyday_commands(house: House, nursery: trio.Nursery) -> None:
+async def test_everyday_commands(cloud: Cloud, nursery: trio.Nursery) -> None:
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
-    nursery.start_soon(lambda: serve(both(house), listeners))
+    nursery.start_soon(lambda: serve(both(cloud), listeners))
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
@@ -52,7 +52,7 @@ async def test_everyday_commands(house: House, nursery: trio.Nursery) -> None:
     output = process.stdout.decode() + process.stderr.decode()
     for word in (
         "gAAAA",
-        house.made.project_id,
+        cloud.made.project_id,
         "quarry",
         "ann",
         "reader",
@@ -62,5 +62,5 @@ async def test_everyday_commands(house: House, nursery: trio.Nursery) -> None:
         assert word in output, output
     for sign in ("Traceback", "rror", "HTTP 4", "HTTP 5", "No user", "No project", "More than one", "forbidden"):
         assert sign not in output, output
-    assert house.service.view.users.named(("default", "ann")) is None
-    assert house.service.view.projects.named(("default", "pit")) is None
+    assert cloud.service.snapshot.users.named(("default", "ann")) is None
+    assert cloud.service.snapshot.projects.named(("default", "pit")) is None

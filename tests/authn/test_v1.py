@@ -10,7 +10,7 @@ import pytest
 from authn.origin import origin
 from authn.throttle import FREE_FAILURES
 from authn.v1 import FRESH_SECONDS, V1AuthApp
-from tests.authn.conftest import LIFETIME_S, PASSWORD, House
+from tests.authn.conftest import LIFETIME_S, PASSWORD, Cloud
 
 
 async def ask(
@@ -48,16 +48,16 @@ def credentials(user: str = "quarry:ann", key: str = PASSWORD) -> dict[str, str]
 
 
 @pytest.fixture
-async def app(house: House) -> V1AuthApp:
-    await house.user("ann", await house.project("quarry"))
-    return V1AuthApp(house.service)
+async def app(cloud: Cloud) -> V1AuthApp:
+    await cloud.user("ann", await cloud.project("quarry"))
+    return V1AuthApp(cloud.service)
 
 
 @pytest.mark.parametrize("path", ["/auth/v1.0", "/auth/v1", "/auth/v1.0/"])
-async def test_name_and_key_in_token_and_url_out(house: House, app: V1AuthApp, path: str) -> None:
+async def test_name_and_key_in_token_and_url_out(cloud: Cloud, app: V1AuthApp, path: str) -> None:
     status, headers = await ask(app, {**credentials(), "x-forwarded-host": "evil"}, path=path)
     assert status == 200
-    identity = await house.service.identify(headers["x-auth-token"])
+    identity = await cloud.service.identify(headers["x-auth-token"])
     assert identity is not None
     assert (identity.user_name, identity.project_name) == ("ann", "quarry")
     assert headers["x-storage-token"] == headers["x-auth-token"]
@@ -94,35 +94,35 @@ async def test_others_are_refused(app: V1AuthApp, headers: dict[str, str]) -> No
     assert "x-auth-token" not in answer
 
 
-async def test_a_token_is_given_out_again_until_it_is_old(house: House, app: V1AuthApp) -> None:
+async def test_a_token_is_given_out_again_until_it_is_old(cloud: Cloud, app: V1AuthApp) -> None:
     first = (await ask(app, credentials()))[1]["x-auth-token"]
-    house.clock.advance(10)
+    cloud.clock.advance(10)
     status, again = await ask(app, credentials())
     assert again["x-auth-token"] == first
     assert int(again["x-auth-token-expires"]) == LIFETIME_S - 10
     assert (await ask(app, credentials(key="wrong")))[0] == 401
-    house.clock.advance(LIFETIME_S - FRESH_SECONDS)
+    cloud.clock.advance(LIFETIME_S - FRESH_SECONDS)
     status, fresh = await ask(app, credentials())
     assert status == 200
     assert fresh["x-auth-token"] != first
 
 
-async def test_what_is_remembered_ends_with_the_password(house: House, app: V1AuthApp) -> None:
+async def test_what_is_remembered_ends_with_the_password(cloud: Cloud, app: V1AuthApp) -> None:
     await ask(app, credentials())
-    user = house.service.view.users.named(("default", "ann"))
+    user = cloud.service.snapshot.users.named(("default", "ann"))
     assert user is not None
-    await house.service.administration.update_user(user.id, password="another")
+    await cloud.service.administration.update_user(user.id, password="another")
     assert (await ask(app, credentials()))[0] == 401
     assert (await ask(app, credentials(key="another")))[0] == 200
-    await house.service.administration.update_user(user.id, lambda user: replace(user, enabled=False))
+    await cloud.service.administration.update_user(user.id, lambda user: replace(user, enabled=False))
     assert (await ask(app, credentials(key="another")))[0] == 401
 
 
-async def test_a_token_given_back_is_not_given_out_again(house: House, app: V1AuthApp) -> None:
+async def test_a_token_given_back_is_not_given_out_again(cloud: Cloud, app: V1AuthApp) -> None:
     first = (await ask(app, credentials()))[1]["x-auth-token"]
-    held = await house.service.tokens.read(first)
+    held = await cloud.service.tokens.read(first)
     assert held is not None
-    await house.service.tokens.revoke(held.token)
+    await cloud.service.tokens.revoke(held.token)
     status, headers = await ask(app, credentials())
     assert status == 200
     assert headers["x-auth-token"] != first

@@ -12,7 +12,7 @@ import pytest
 
 from authn.throttle import FREE_FAILURES
 from authn.v3 import IdentityApp
-from tests.authn.conftest import PASSWORD, House
+from tests.authn.conftest import PASSWORD, Cloud
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Answer:
 
 
 async def ask(
-    house: House,
+    cloud: Cloud,
     method: str,
     path: str,
     body: Any = None,
@@ -37,7 +37,7 @@ async def ask(
     raw: bytes | None = None,
     client: str = "192.0.2.7",
 ) -> Answer:
-    app = IdentityApp(house.service)
+    app = IdentityApp(cloud.service)
     data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
     path, _, query = path.partition("?")
     named = {"host": "cloud:8080", **({"x-auth-token": token} if token else {}), **(headers or {})}
@@ -81,44 +81,44 @@ ADMIN_SCOPE = {"project": {"name": "admin", "domain": {"name": "Default"}}}
 
 
 @pytest.mark.parametrize("path", ["", "/"])
-async def test_the_versions_are_told_with_the_host_that_was_asked(house: House, path: str) -> None:
-    answer = await ask(house, "GET", path)
+async def test_the_versions_are_told_with_the_host_that_was_asked(cloud: Cloud, path: str) -> None:
+    answer = await ask(cloud, "GET", path)
     assert answer.status == 300
     (version,) = answer.json["versions"]["values"]
     assert version["links"] == [{"rel": "self", "href": "http://cloud:8080/identity/v3/"}]
-    assert (await ask(house, "GET", "/v3" + path)).json["version"] == version
+    assert (await ask(cloud, "GET", "/v3" + path)).json["version"] == version
 
 
-async def test_a_host_that_is_no_host_is_not_repeated(house: House) -> None:
-    answer = await ask(house, "GET", "/", headers={"host": 'a"><script>'})
+async def test_a_host_that_is_no_host_is_not_repeated(cloud: Cloud) -> None:
+    answer = await ask(cloud, "GET", "/", headers={"host": 'a"><script>'})
     assert b"script" not in answer.text
 
 
-async def test_a_password_makes_a_scoped_token(house: House) -> None:
-    answer = await ask(house, "POST", "/v3/auth/tokens", password_auth("admin", scope=ADMIN_SCOPE))
+async def test_a_password_makes_a_scoped_token(cloud: Cloud) -> None:
+    answer = await ask(cloud, "POST", "/v3/auth/tokens", password_auth("admin", scope=ADMIN_SCOPE))
     assert answer.status == 201
     assert answer.headers["x-subject-token"].startswith("gAAAA")
     token = answer.json["token"]
     assert token["methods"] == ["password"]
-    assert token["project"]["id"] == house.made.project_id
+    assert token["project"]["id"] == cloud.made.project_id
     assert {role["name"] for role in token["roles"]} == {"admin", "manager", "member", "reader"}
     urls = {service["type"]: service["endpoints"][0]["url"] for service in token["catalog"]}
     assert urls == {
         "identity": "http://cloud:8080/identity",
-        "object-store": f"http://cloud:8080/v1/AUTH_{house.made.project_id}",
+        "object-store": f"http://cloud:8080/v1/AUTH_{cloud.made.project_id}",
     }
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000000Z", token["expires_at"])
-    without = await ask(house, "POST", "/v3/auth/tokens?nocatalog", password_auth("admin", scope=ADMIN_SCOPE))
+    without = await ask(cloud, "POST", "/v3/auth/tokens?nocatalog", password_auth("admin", scope=ADMIN_SCOPE))
     assert "catalog" not in without.json["token"]
 
 
-async def test_unscoped_then_rescoped_keeps_the_end_and_the_chain(house: House) -> None:
-    first = await ask(house, "POST", "/v3/auth/tokens", password_auth("admin"))
+async def test_unscoped_then_rescoped_keeps_the_end_and_the_chain(cloud: Cloud) -> None:
+    first = await ask(cloud, "POST", "/v3/auth/tokens", password_auth("admin"))
     assert "project" not in first.json["token"]
-    house.clock.advance(100)
+    cloud.clock.advance(100)
     identity = {"methods": ["token"], "token": {"id": first.headers["x-subject-token"]}}
-    scope = {"project": {"id": house.made.project_id}}
-    second = await ask(house, "POST", "/v3/auth/tokens", {"auth": {"identity": identity, "scope": scope}})
+    scope = {"project": {"id": cloud.made.project_id}}
+    second = await ask(cloud, "POST", "/v3/auth/tokens", {"auth": {"identity": identity, "scope": scope}})
     assert second.status == 201
     before, after = first.json["token"], second.json["token"]
     assert after["expires_at"] == before["expires_at"]
@@ -140,8 +140,8 @@ async def test_unscoped_then_rescoped_keeps_the_end_and_the_chain(house: House) 
         {"auth": {"identity": {"methods": ["token"], "token": {"id": "gAAAA"}}}},
     ],
 )
-async def test_who_is_not_known_is_401(house: House, body: Any) -> None:
-    answer = await ask(house, "POST", "/v3/auth/tokens", body)
+async def test_who_is_not_known_is_401(cloud: Cloud, body: Any) -> None:
+    answer = await ask(cloud, "POST", "/v3/auth/tokens", body)
     assert answer.status == 401
     assert answer.headers["www-authenticate"] == 'Keystone uri="http://cloud:8080/identity"'
 
@@ -164,164 +164,164 @@ async def test_who_is_not_known_is_401(house: House, body: Any) -> None:
         b"1" * 10_000,
     ],
 )
-async def test_a_body_that_is_no_login_is_400(house: House, raw: bytes) -> None:
-    assert (await ask(house, "POST", "/v3/auth/tokens", raw=raw)).status == 400
+async def test_a_body_that_is_no_login_is_400(cloud: Cloud, raw: bytes) -> None:
+    assert (await ask(cloud, "POST", "/v3/auth/tokens", raw=raw)).status == 400
 
 
-async def test_a_body_that_is_too_long_is_413(house: House) -> None:
-    assert (await ask(house, "POST", "/v3/auth/tokens", raw=b" " * 120_000)).status == 413
+async def test_a_body_that_is_too_long_is_413(cloud: Cloud) -> None:
+    assert (await ask(cloud, "POST", "/v3/auth/tokens", raw=b" " * 120_000)).status == 413
 
 
-async def test_tokens_are_shown_and_given_back(house: House) -> None:
-    admin = await house.admin_token()
-    project = await house.project("quarry")
-    await house.user("ann", project)
-    await house.user("service", project, "service")
-    await house.user("bob", project)
-    ann, bob, service = [await house.token(name, project) for name in ("ann", "bob", "service")]
+async def test_tokens_are_shown_and_given_back(cloud: Cloud) -> None:
+    admin = await cloud.admin_token()
+    project = await cloud.project("quarry")
+    await cloud.user("ann", project)
+    await cloud.user("service", project, "service")
+    await cloud.user("bob", project)
+    ann, bob, service = [await cloud.token(name, project) for name in ("ann", "bob", "service")]
 
     def subject(token: str) -> dict[str, str]:
         return {"x-subject-token": token}
 
-    for asker, status in ((admin, 200), (ann, 200), (service, 200), (bob, 403), ("", 401)):
+    for caller, status in ((admin, 200), (ann, 200), (service, 200), (bob, 403), ("", 401)):
         for method in ("GET", "HEAD"):
-            answer = await ask(house, method, "/v3/auth/tokens", token=asker, headers=subject(ann))
+            answer = await ask(cloud, method, "/v3/auth/tokens", token=caller, headers=subject(ann))
             assert answer.status == status
-    assert (await ask(house, "GET", "/v3/auth/tokens", token=admin, headers=subject("x"))).status == 404
-    assert (await ask(house, "DELETE", "/v3/auth/tokens", token=bob, headers=subject(ann))).status == 403
-    assert (await ask(house, "DELETE", "/v3/auth/tokens", token=ann, headers=subject(ann))).status == 204
-    assert (await ask(house, "GET", "/v3/auth/tokens", token=admin, headers=subject(ann))).status == 404
-    assert (await ask(house, "GET", "/v3/auth/projects", token=ann)).status == 401
+    assert (await ask(cloud, "GET", "/v3/auth/tokens", token=admin, headers=subject("x"))).status == 404
+    assert (await ask(cloud, "DELETE", "/v3/auth/tokens", token=bob, headers=subject(ann))).status == 403
+    assert (await ask(cloud, "DELETE", "/v3/auth/tokens", token=ann, headers=subject(ann))).status == 204
+    assert (await ask(cloud, "GET", "/v3/auth/tokens", token=admin, headers=subject(ann))).status == 404
+    assert (await ask(cloud, "GET", "/v3/auth/projects", token=ann)).status == 401
 
 
-async def test_projects_live(house: House) -> None:
-    admin = await house.admin_token()
-    made = await ask(house, "POST", "/v3/projects", {"project": {"name": "quarry", "colour": "grey"}}, token=admin)
+async def test_projects_live(cloud: Cloud) -> None:
+    admin = await cloud.admin_token()
+    made = await ask(cloud, "POST", "/v3/projects", {"project": {"name": "quarry", "colour": "grey"}}, token=admin)
     assert made.status == 201
     project = made.json["project"]
     assert (project["colour"], project["enabled"], project["parent_id"]) == ("grey", True, "default")
     path = f"/v3/projects/{project['id']}"
-    assert (await ask(house, "POST", "/v3/projects", {"project": {"name": "quarry"}}, token=admin)).status == 409
-    listed = await ask(house, "GET", "/v3/projects?name=quarry", token=admin)
+    assert (await ask(cloud, "POST", "/v3/projects", {"project": {"name": "quarry"}}, token=admin)).status == 409
+    listed = await ask(cloud, "GET", "/v3/projects?name=quarry", token=admin)
     assert [row["id"] for row in listed.json["projects"]] == [project["id"]]
-    changed = await ask(house, "PATCH", path, {"project": {"name": "pit", "enabled": False}}, token=admin)
+    changed = await ask(cloud, "PATCH", path, {"project": {"name": "pit", "enabled": False}}, token=admin)
     assert changed.json["project"] == {**project, "name": "pit", "enabled": False}
-    assert (await ask(house, "GET", path, token=admin)).json["project"]["name"] == "pit"
-    assert (await ask(house, "POST", "/v3/projects", {"project": {"name": "quarry"}}, token=admin)).status == 201
-    assert (await ask(house, "DELETE", path, token=admin)).status == 204
-    assert (await ask(house, "GET", path, token=admin)).status == 404
-    assert (await ask(house, "DELETE", path, token=admin)).status == 404
+    assert (await ask(cloud, "GET", path, token=admin)).json["project"]["name"] == "pit"
+    assert (await ask(cloud, "POST", "/v3/projects", {"project": {"name": "quarry"}}, token=admin)).status == 201
+    assert (await ask(cloud, "DELETE", path, token=admin)).status == 204
+    assert (await ask(cloud, "GET", path, token=admin)).status == 404
+    assert (await ask(cloud, "DELETE", path, token=admin)).status == 404
 
 
-async def test_users_live(house: House) -> None:
-    admin = await house.admin_token()
+async def test_users_live(cloud: Cloud) -> None:
+    admin = await cloud.admin_token()
     body = {"user": {"name": "ann", "password": "p1", "email": "ann@example.org"}}
-    made = await ask(house, "POST", "/v3/users", body, token=admin)
+    made = await ask(cloud, "POST", "/v3/users", body, token=admin)
     assert made.status == 201
     user = made.json["user"]
     assert user["email"] == "ann@example.org"
     assert b"p1" not in made.text
     path = f"/v3/users/{user['id']}"
-    assert (await ask(house, "POST", "/v3/auth/tokens", password_auth("ann", "p1"))).status == 201
-    assert (await ask(house, "PATCH", path, {"user": {"password": "p2"}}, token=admin)).status == 200
-    assert (await ask(house, "POST", "/v3/auth/tokens", password_auth("ann", "p1"))).status == 401
+    assert (await ask(cloud, "POST", "/v3/auth/tokens", password_auth("ann", "p1"))).status == 201
+    assert (await ask(cloud, "PATCH", path, {"user": {"password": "p2"}}, token=admin)).status == 200
+    assert (await ask(cloud, "POST", "/v3/auth/tokens", password_auth("ann", "p1"))).status == 401
     own = {"user": {"original_password": "p2", "password": "p3"}}
-    assert (await ask(house, "POST", path + "/password", own)).status == 204
-    assert (await ask(house, "POST", path + "/password", own)).status == 401
-    login = await ask(house, "POST", "/v3/auth/tokens", password_auth("ann", "p3"))
+    assert (await ask(cloud, "POST", path + "/password", own)).status == 204
+    assert (await ask(cloud, "POST", path + "/password", own)).status == 401
+    login = await ask(cloud, "POST", "/v3/auth/tokens", password_auth("ann", "p3"))
     token = login.headers["x-subject-token"]
-    assert (await ask(house, "GET", path, token=token)).json["user"]["name"] == "ann"
-    assert (await ask(house, "GET", "/v3/users", token=token)).status == 403
-    assert (await ask(house, "DELETE", path, token=admin)).status == 204
-    assert (await ask(house, "GET", path, token=token)).status == 401
+    assert (await ask(cloud, "GET", path, token=token)).json["user"]["name"] == "ann"
+    assert (await ask(cloud, "GET", "/v3/users", token=token)).status == 403
+    assert (await ask(cloud, "DELETE", path, token=admin)).status == 204
+    assert (await ask(cloud, "GET", path, token=token)).status == 401
 
 
-async def test_roles_are_added_checked_listed_and_removed(house: House) -> None:
-    admin = await house.admin_token()
-    project, user = await house.project("quarry"), await house.user("ann")
-    member = house.made.role_ids["member"]
+async def test_roles_are_added_checked_listed_and_removed(cloud: Cloud) -> None:
+    admin = await cloud.admin_token()
+    project, user = await cloud.project("quarry"), await cloud.user("ann")
+    member = cloud.made.role_ids["member"]
     path = f"/v3/projects/{project.id}/users/{user.id}/roles/{member}"
-    assert (await ask(house, "HEAD", path, token=admin)).status == 404
-    assert (await ask(house, "PUT", path, token=admin)).status == 204
-    assert (await ask(house, "PUT", path, token=admin)).status == 204
-    assert (await ask(house, "HEAD", path, token=admin)).status == 204
+    assert (await ask(cloud, "HEAD", path, token=admin)).status == 404
+    assert (await ask(cloud, "PUT", path, token=admin)).status == 204
+    assert (await ask(cloud, "PUT", path, token=admin)).status == 204
+    assert (await ask(cloud, "HEAD", path, token=admin)).status == 204
     query = f"/v3/role_assignments?user.id={user.id}&scope.project.id={project.id}&include_names"
-    (row,) = (await ask(house, "GET", query, token=admin)).json["role_assignments"]
+    (row,) = (await ask(cloud, "GET", query, token=admin)).json["role_assignments"]
     assert row["role"] == {"id": member, "name": "member"}
     assert row["user"] == {"id": user.id, "name": "ann", "domain": {"id": "default", "name": "Default"}}
-    effective = (await ask(house, "GET", query + "&effective", token=admin)).json["role_assignments"]
+    effective = (await ask(cloud, "GET", query + "&effective", token=admin)).json["role_assignments"]
     assert [one["role"]["name"] for one in effective] == ["member", "reader"]
-    assert (await ask(house, "DELETE", path, token=admin)).status == 204
-    assert (await ask(house, "DELETE", path, token=admin)).status == 404
+    assert (await ask(cloud, "DELETE", path, token=admin)).status == 204
+    assert (await ask(cloud, "DELETE", path, token=admin)).status == 404
     for wrong in (path.replace(member, "x"), path.replace(user.id, "\ud800"), path.replace(project.id, "x")):
         for method in ("PUT", "GET", "DELETE"):
-            assert (await ask(house, method, wrong, token=admin)).status == 404
+            assert (await ask(cloud, method, wrong, token=admin)).status == 404
 
 
-async def test_lists_come_in_pages(house: House) -> None:
-    admin = await house.admin_token()
+async def test_lists_come_in_pages(cloud: Cloud) -> None:
+    admin = await cloud.admin_token()
     for number in range(5):
-        await house.project(f"p{number}")
+        await cloud.project(f"p{number}")
     path, names = "/v3/projects?limit=2&name__startswith=p", []
     while path:
-        answer = (await ask(house, "GET", path, token=admin)).json
+        answer = (await ask(cloud, "GET", path, token=admin)).json
         names += [project["name"] for project in answer["projects"]]
         path = (answer["links"]["next"] or "").removeprefix("http://cloud:8080/identity")
     assert sorted(names) == [f"p{number}" for number in range(5)]
-    assert (await ask(house, "GET", "/v3/projects?limit=x", token=admin)).status == 400
+    assert (await ask(cloud, "GET", "/v3/projects?limit=x", token=admin)).status == 400
 
 
 @pytest.mark.parametrize("noun", ["roles", "domains", "services", "endpoints", "regions"])
-async def test_what_is_only_looked_at(house: House, noun: str) -> None:
-    admin = await house.admin_token()
-    rows = (await ask(house, "GET", f"/v3/{noun}", token=admin)).json[noun]
+async def test_what_is_only_looked_at(cloud: Cloud, noun: str) -> None:
+    admin = await cloud.admin_token()
+    rows = (await ask(cloud, "GET", f"/v3/{noun}", token=admin)).json[noun]
     assert rows
-    shown = await ask(house, "GET", f"/v3/{noun}/{rows[0]['id']}", token=admin)
+    shown = await ask(cloud, "GET", f"/v3/{noun}/{rows[0]['id']}", token=admin)
     assert shown.json[noun.removesuffix("s")] == rows[0]
-    assert (await ask(house, "GET", f"/v3/{noun}/none", token=admin)).status == 404
-    assert (await ask(house, "POST", f"/v3/{noun}", {}, token=admin)).status == 405
+    assert (await ask(cloud, "GET", f"/v3/{noun}/none", token=admin)).status == 404
+    assert (await ask(cloud, "POST", f"/v3/{noun}", {}, token=admin)).status == 405
 
 
 @pytest.mark.parametrize("path", ["/v3/users", "/v3/projects", "/v3/roles", "/v3/role_assignments", "/v3/services"])
-async def test_a_member_administers_nothing(house: House, path: str) -> None:
-    project = await house.project("quarry")
-    await house.user("ann", project, "manager")
-    token = await house.token("ann", project)
-    assert (await ask(house, "GET", path, token=token)).status == 403
-    assert (await ask(house, "GET", path)).status == 401
-    assert (await ask(house, "GET", f"/v3/projects/{project.id}", token=token)).status == 200
-    catalog = await ask(house, "GET", "/v3/auth/catalog", token=token)
+async def test_a_member_administers_nothing(cloud: Cloud, path: str) -> None:
+    project = await cloud.project("quarry")
+    await cloud.user("ann", project, "manager")
+    token = await cloud.token("ann", project)
+    assert (await ask(cloud, "GET", path, token=token)).status == 403
+    assert (await ask(cloud, "GET", path)).status == 401
+    assert (await ask(cloud, "GET", f"/v3/projects/{project.id}", token=token)).status == 200
+    catalog = await ask(cloud, "GET", "/v3/auth/catalog", token=token)
     assert [service["type"] for service in catalog.json["catalog"]] == ["identity", "object-store"]
 
 
-async def test_own_projects(house: House) -> None:
-    project = await house.project("quarry")
-    await house.project("other")
-    user = await house.user("ann", project)
-    token = await house.token("ann")
+async def test_own_projects(cloud: Cloud) -> None:
+    project = await cloud.project("quarry")
+    await cloud.project("other")
+    user = await cloud.user("ann", project)
+    token = await cloud.token("ann")
     for path in ("/v3/auth/projects", f"/v3/users/{user.id}/projects"):
-        rows = (await ask(house, "GET", path, token=token)).json["projects"]
+        rows = (await ask(cloud, "GET", path, token=token)).json["projects"]
         assert [row["name"] for row in rows] == ["quarry"]
-    assert (await ask(house, "GET", "/v3/auth/catalog", token=token)).status == 403
+    assert (await ask(cloud, "GET", "/v3/auth/catalog", token=token)).status == 403
 
 
-async def test_nothing_else_is_served(house: House) -> None:
-    assert (await ask(house, "GET", "/v2.0")).status == 404
-    answer = await ask(house, "PUT", "/v3/auth/tokens")
+async def test_nothing_else_is_served(cloud: Cloud) -> None:
+    assert (await ask(cloud, "GET", "/v2.0")).status == 404
+    answer = await ask(cloud, "PUT", "/v3/auth/tokens")
     assert answer.status == 405
     assert answer.headers["allow"] == "POST, GET, DELETE"
 
 
-async def test_whoever_guesses_keeps_out_nobody_but_themselves(house: House) -> None:
-    user = await house.user("ann")
+async def test_whoever_guesses_keeps_out_nobody_but_themselves(cloud: Cloud) -> None:
+    user = await cloud.user("ann")
     by_id = {"id": user.id, "password": "guess"}
     wrong = [
         password_auth("ann", "guess"),
         {"auth": {"identity": {"methods": ["password"], "password": {"user": by_id}}}},
     ]
     for number in range(FREE_FAILURES):
-        tried = await ask(house, "POST", "/v3/auth/tokens", wrong[number % 2], client="192.0.2.66")
+        tried = await ask(cloud, "POST", "/v3/auth/tokens", wrong[number % 2], client="192.0.2.66")
         assert tried.status == 401
     right = password_auth("ann", PASSWORD)
-    assert (await ask(house, "POST", "/v3/auth/tokens", right, client="192.0.2.66")).status == 401
-    assert (await ask(house, "POST", "/v3/auth/tokens", right)).status == 201
+    assert (await ask(cloud, "POST", "/v3/auth/tokens", right, client="192.0.2.66")).status == 401
+    assert (await ask(cloud, "POST", "/v3/auth/tokens", right)).status == 201

@@ -10,12 +10,12 @@ import trio
 
 from store.core.errors import DrystoneError
 from store.core.stamp import Stamp
+from store.device.port import Applied
+from store.device.row import Row, RowKey
 from store.engine.device import Device, Options, open_device
-from store.engine.row import Row, RowKey
-from store.engine.view import Applied
 from store.objects.rows import prepare
+from tests.simulation.crash_point import CrashPoint
 from tests.simulation.disk import SimDisk, SimMedium
-from tests.simulation.supply import Supply
 from tests.simulation.worker import Turns
 from tests.simulation.world import run
 from tests.twins.index import IndexMedium, SimIndex
@@ -25,8 +25,8 @@ CLUSTER = b"c" * 16
 TABLE = b"t" * 16
 
 
-def disk_of(medium: SimMedium, supply: Supply | None = None) -> SimDisk:
-    return SimDisk(medium, supply or Supply(), Turns(Random(1)))
+def disk_of(medium: SimMedium, crash_point: CrashPoint | None = None) -> SimDisk:
+    return SimDisk(medium, crash_point or CrashPoint(), Turns(Random(1)))
 
 
 def row(name: bytes, time_us: int, payload: bytes = b"", flags: int = 0) -> Row:

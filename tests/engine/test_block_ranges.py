@@ -8,10 +8,10 @@ import pytest
 
 from store.core.errors import DamageError
 from store.core.limits import CHECK_BYTES
-from store.engine.block import BlockKey, encode_meta
+from store.device.block import BlockKey, encode_meta
+from store.device.record import Kind, seal
+from store.device.row import RowKey
 from store.engine.device import Device
-from store.engine.record import Kind, seal
-from store.engine.row import RowKey
 from tests.engine.devices import TABLE, on_device
 from tests.simulation.disk import SimMedium
 from tests.twins.index import IndexMedium

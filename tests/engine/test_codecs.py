@@ -12,9 +12,9 @@ from xxhash import xxh3_64_intdigest
 
 from store.core.errors import DamageError, DeviceError
 from store.core.stamp import Stamp
-from store.engine import block, row
-from store.engine.block import BlockKey, IndexBlock
-from store.engine.row import Flag, IndexRow, Location, Row, RowKey
+from store.device import block, row
+from store.device.block import BlockKey, IndexBlock
+from store.device.row import Flag, IndexRow, Location, Row, RowKey
 from store.engine.superblock import Superblock, read_superblock, write_superblock
 from tests.engine.devices import disk_of
 from tests.simulation.disk import SimMedium
@@ -50,15 +50,15 @@ def test_row_meta(written: Row) -> None:
 
 
 @given(rows(), locations, locations)
-def test_row_value(written: Row, place: Location, moved: Location) -> None:
+def test_row_value(written: Row, ring_hash: Location, moved: Location) -> None:
     packed = row.index_key(written.key)
     assert len(packed) <= 511
-    value = row.encode_value(packed, row.value_of(written), place)
+    value = row.encode_value(packed, row.value_of(written), ring_hash)
     row.verify_value(packed, value)
     long = Flag.LONG_NAME if len(written.key.name) > row.NAME_KEY_BYTES else 0
     here = Flag.DETAIL if 0 < len(written.detail) <= row.DETAIL_BYTES_MAX else 0
     expected = IndexRow(
-        written.key.name, written.stamp.pack(), written.flags | long | here, written.policy, place, written.size,
+        written.key.name, written.stamp.pack(), written.flags | long | here, written.policy, ring_hash, written.size,
         written.expires, written.data_id, written.summary, written.detail if here else None,
     )  # fmt: skip
     assert row.decode_value(packed, value) == expected
@@ -69,20 +69,20 @@ def test_row_value(written: Row, place: Location, moved: Location) -> None:
 
 
 @given(rows(), locations, st.data())
-def test_a_flipped_bit_in_a_row_value_is_noticed(written: Row, place: Location, data: st.DataObject) -> None:
+def test_a_flipped_bit_in_a_row_value_is_noticed(written: Row, ring_hash: Location, data: st.DataObject) -> None:
     packed = row.index_key(written.key)
-    value = bytearray(row.encode_value(packed, row.value_of(written), place))
+    value = bytearray(row.encode_value(packed, row.value_of(written), ring_hash))
     value[data.draw(st.integers(0, len(value) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     with pytest.raises(DamageError):
         row.verify_value(packed, bytes(value))
 
 
 @given(st.builds(BlockKey, tables, st.integers(0, 2**32 - 1), st.integers(0, 255)), keys, locations, st.data())
-def test_block(key: BlockKey, owner: RowKey, place: Location, data: st.DataObject) -> None:
+def test_block(key: BlockKey, owner: RowKey, ring_hash: Location, data: st.DataObject) -> None:
     assert block.decode_meta(block.encode_meta(key, owner)) == (key, owner)
     packed = block.index_key(key)
     assert block.parse_key(packed) == key
-    entry = IndexBlock(place, 4096, 77)
+    entry = IndexBlock(ring_hash, 4096, 77)
     value = block.encode_value(packed, entry)
     assert block.decode_value(packed, value) == entry
     bad = bytearray(value)
@@ -101,8 +101,8 @@ def test_meta_of_another_version_is_refused(decode: object) -> None:
 def test_superblock() -> None:
     medium = SimMedium(Random(1))
     assert read_superblock(disk_of(medium)) is None
-    for trusted in (True, False):
-        written = Superblock(b"c" * 16, 3, trusted, b"i" * 16, 7)
+    for in_sync in (True, False):
+        written = Superblock(b"c" * 16, 3, in_sync, b"i" * 16, 7)
         write_superblock(disk_of(medium), written)
         medium.lose_power()
         assert read_superblock(disk_of(medium)) == written

@@ -15,13 +15,12 @@ from trio.testing import MockClock
 
 from store.core.errors import BusyError
 from store.core.stamp import Stamp
+from store.device.row import UPLOAD, Flag, index_key
 from store.engine.device import Device, Options, open_device
 from store.engine.lookups import ANSWER_SECONDS, LOOK_SECONDS
 from store.engine.page_cache import lies_in_memory
-from store.engine.row import Flag, index_key
-from store.engine.view import UPLOAD
 from tests.engine.devices import CLUSTER, TABLE, disk_of, on_device, row, write
-from tests.replicator.clusters import HEAD, key_of, machine_of, opened
+from tests.replicator.clusters import HEAD, key_of, media_of, opened
 from tests.simulation.disk import SimMedium
 from tests.simulation.worker import Gate, SimWorker
 from tests.simulation.world import run
@@ -172,38 +171,38 @@ async def test_others_serve_what_a_disk_that_hangs_does_not(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(SimIndex, "lies_in_memory", lambda _self: False)
-    async with opened(machine_of(3)) as (house, container):
+    async with opened(media_of(3)) as (node, container):
         for number in range(10):
-            await house.store.put(container, f"o{number}", b"data", HEAD)
+            await node.store.put(container, f"o{number}", b"data", HEAD)
         await trio.sleep(5)
-        gate = shut(house.devices[1])
+        gate = shut(node.devices[1])
         for number in range(10):
-            async with house.store.open(container, f"o{number}") as found:
+            async with node.store.open(container, f"o{number}") as found:
                 assert found.inline == b"data"
         gate.open()
 
 
-async def test_what_was_overwritten_while_a_cold_home_was_asked_is_not_read(
+async def test_what_was_overwritten_while_a_cold_replica_was_asked_is_not_read(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its data may be dropped already."""
     monkeypatch.setattr(SimIndex, "lies_in_memory", lambda _self: False)
-    async with opened(machine_of(3)) as (house, container):
-        first = await house.store.put(container, "o", b"old", HEAD)
+    async with opened(media_of(3)) as (node, container):
+        first = await node.store.put(container, "o", b"old", HEAD)
         await trio.sleep(10)
-        key, packed = key_of(house, container, "o")
+        key, packed = key_of(node, container, "o")
         find = Device.find_stamp
 
         async def overwritten(self: Device, packed_key: bytes) -> bytes | None:
             found = await find(self, packed_key)
             if packed_key == packed and not done:
                 done.append(self.id)
-                await house.store.put(container, "o", b"new", HEAD)
+                await node.store.put(container, "o", b"new", HEAD)
             return found
 
         done: list[int] = []
         monkeypatch.setattr(Device, "find_stamp", overwritten)
-        found = await house.store.rows.read(key, packed)
+        found = await node.store.rows.read(key, packed)
         assert done
         assert found is not None
         assert found.row.stamp > first.changed.pack()

@@ -8,12 +8,12 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store.engine.block import BlockKey, encode_meta
+from store.device.block import BlockKey, encode_meta
+from store.device.record import Kind, seal
+from store.device.row import Flag, RowKey, decode_value, index_key
 from store.engine.check import check_device
 from store.engine.compaction import compact
 from store.engine.device import Device, Options
-from store.engine.record import Kind, seal
-from store.engine.row import Flag, RowKey, decode_value, index_key
 from tests.engine.devices import TABLE, on_device, row, write
 from tests.simulation.disk import SimMedium
 from tests.twins.index import IndexMedium
@@ -75,7 +75,7 @@ async def _take(device: Device, model: _Model, what: str, name: bytes, number: i
         model.blocks[number & 3] = model.blocks[number >> 2]
         key, source = BlockKey(_data_id(number & 3), 0, 0), BlockKey(_data_id(number >> 2), 0, 0)
         losses = device.data_losses
-        device.submit_link(key, source, RowKey(1, TABLE, 0, b"b"), _ignore, _ignore)
+        device.submit_reference(key, source, RowKey(1, TABLE, 0, b"b"), _ignore, _ignore)
         await device.sync_data(losses)
     elif what == "drop":
         model.blocks.pop(number, None)
@@ -92,7 +92,7 @@ def _ignore(_error: object) -> None:
 
 
 async def _compare(device: Device, model: _Model) -> None:
-    found = [decode_value(*e) for e in device.view.shard_entries(1, TABLE, 0, b"", None, 100, reverse=False)]
+    found = [decode_value(*e) for e in device.row_table.shard_entries(1, TABLE, 0, b"", None, 100, reverse=False)]
     assert [(each.name, each.live) for each in found] == [
         (name, model.rows[name] is not None) for name in sorted(model.rows)
     ]
@@ -100,7 +100,7 @@ async def _compare(device: Device, model: _Model) -> None:
         whole = await device.load_row(index_key(row(each.name, 1).key), each, payload=True)
         assert bytes(whole.payload) == (model.rows[each.name] or b"")
     live = [data for data in model.rows.values() if data is not None]
-    assert device.view.usage(1, TABLE, 0) == ({0: (len(live), sum(map(len, live)))} if live else {})
+    assert device.row_table.usage(1, TABLE, 0) == ({0: (len(live), sum(map(len, live)))} if live else {})
     for number in range(4):
         expected = [(0, 0)] if number in model.blocks else []
         assert await device.has_blocks(_data_id(number)) == expected
@@ -109,7 +109,7 @@ async def _compare(device: Device, model: _Model) -> None:
             assert bytes(await device.read_block(key)) == model.blocks[number]
             assert bytes(await device.read_block(key, 100, 200)) == model.blocks[number][100:200]
     assert (await check_device(device)).problems == []
-    assert device.trusted
+    assert device.in_sync
 
 
 @settings(max_examples=150)

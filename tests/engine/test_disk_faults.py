@@ -11,11 +11,11 @@ import pytest
 import trio
 
 from store.core.errors import DeviceError, DrystoneError, FullError
+from store.device.block import BlockKey, encode_meta
+from store.device.record import Kind, seal
+from store.device.row import index_key
 from store.engine import segment
-from store.engine.block import BlockKey, encode_meta
 from store.engine.device import Device, Options
-from store.engine.record import Kind, seal
-from store.engine.row import index_key
 from store.objects.rows import prepare
 from tests.engine.devices import on_device, row, write
 from tests.simulation.disk import SimDisk, SimMedium
@@ -121,7 +121,7 @@ def test_a_row_that_cannot_be_taken_into_the_view_is_answered(monkeypatch: pytes
         def raises(*_: object) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(device.view, "apply", raises)
+        monkeypatch.setattr(device.row_table, "apply", raises)
         (error,) = await write(device, row(b"a", 1, b"data"))
         assert isinstance(error, DeviceError)
         assert device.health.failed is error

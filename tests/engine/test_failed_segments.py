@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from store.core.errors import DeviceError
+from store.device.row import index_key
 from store.engine.device import Device
-from store.engine.row import index_key
 from tests.engine.devices import on_device, row, write
 from tests.simulation.disk import SimMedium
 from tests.twins.index import IndexMedium

@@ -8,12 +8,12 @@ from random import Random
 import pytest
 
 from store.core.errors import DrystoneError
-from store.engine.block import BlockKey, encode_meta
+from store.device.block import BlockKey, encode_meta
+from store.device.record import Kind, seal
+from store.device.row import Location, RowKey
 from store.engine.device import Device
 from store.engine.flush import Flusher
-from store.engine.record import Kind, seal
-from store.engine.row import Location, RowKey
-from store.engine.space import Space
+from store.engine.segment_usage import SegmentUsage
 from tests.engine.devices import TABLE, on_device
 from tests.simulation.disk import SimFile, SimMedium
 from tests.twins.index import IndexMedium
@@ -56,7 +56,7 @@ def test_a_crash_before_the_hole_does_not_keep_the_space(monkeypatch: pytest.Mon
             device.submit_drop(KEY.data_id, _ignore)
         with monkeypatch.context() as patch:
             patch.setattr(Flusher, "_punch", punch_nothing)
-            patch.setattr(Space, "punched", lambda _self, _locations: None)
+            patch.setattr(SegmentUsage, "punched", lambda _self, _locations: None)
             await device.flush()
         assert await holds_anything(device, location)
         return location

@@ -12,12 +12,11 @@ import trio
 
 from store.core.errors import DamageError, DeviceError
 from store.core.stamp import Stamp
+from store.device.row import UPLOAD, Flag, Location, Row, RowValue, index_key, value_of
 from store.engine import usage
 from store.engine.check import check_device
 from store.engine.compaction import compact
 from store.engine.device import Device, Options
-from store.engine.row import Flag, Location, Row, RowValue, index_key, value_of
-from store.engine.view import UPLOAD
 from tests.engine.devices import TABLE, on_device, row, write
 from tests.simulation.disk import SimMedium
 from tests.twins.index import IndexMedium, SimIndex
@@ -32,7 +31,7 @@ def test_a_row_over_a_damaged_entry_is_counted_once() -> None:
         packed = index_key(row(b"a", 1).key)
         index.entries[packed] = b"?" + index.entries[packed][1:]
         await write(device, row(b"a", 2, b"newer"))
-        await device.view.recount()
+        await device.row_table.recount()
         assert await device.usage(1, TABLE, 0) == {0: (2, len(b"newer") + len(b"other"))}
 
     on_device(SimMedium(Random(1)), index, use)
@@ -96,7 +95,7 @@ def test_a_guard_that_cannot_be_read_keeps_everything_out(flags: int) -> None:
 
 
 @pytest.mark.parametrize("look", [Device.find_row, Device.find_stamp])
-def test_a_damaged_entry_is_no_silence(look: Callable[[Device, bytes], Awaitable[object]]) -> None:
+def test_a_damaged_entry_is_no_absence(look: Callable[[Device, bytes], Awaitable[object]]) -> None:
     index = IndexMedium()
 
     async def use(device: Device) -> None:
@@ -118,7 +117,7 @@ def test_a_damaged_count_is_made_anew() -> None:
     async def use(device: Device) -> None:
         with pytest.raises(DamageError):
             await device.usage(1, TABLE, 0)
-        await device.view.recount()
+        await device.row_table.recount()
         assert await device.usage(1, TABLE, 0) == {0: (1, 3)}
 
     async def prepare(device: Device) -> None:
@@ -162,15 +161,15 @@ def test_rows_change_while_they_are_counted_anew(monkeypatch: pytest.MonkeyPatch
 
     async def use(device: Device) -> None:
         await write(device, *(row(name, 1, b"old") for name in names))
-        device.view._usage.spoil(index_key(row(b"", 1).key))
+        device.row_table._usage.spoil(index_key(row(b"", 1).key))
         time_us = 1
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(device.view.recount)
+            nursery.start_soon(device.row_table.recount)
             for name in (b"01", b"00", b"08", b"09", b"18", b"19"):
                 await trio.lowlevel.checkpoint()
                 time_us += 1
-                device.view.apply(*_applied(row(name, time_us, b"newer")))
-                device.view.apply(*_applied(row(b"04", time_us, flags=Flag.TOMBSTONE)))
+                device.row_table.apply(*_applied(row(name, time_us, b"newer")))
+                device.row_table.apply(*_applied(row(b"04", time_us, flags=Flag.TOMBSTONE)))
         live = dict.fromkeys(names, b"old") | dict.fromkeys((b"01", b"00", b"08", b"09", b"18", b"19"), b"newer")
         del live[b"04"]
         assert await device.usage(1, TABLE, 0) == {0: (len(live), sum(map(len, live.values())))}
@@ -213,7 +212,7 @@ def test_a_segment_that_cannot_be_compacted_does_not_keep_others_waiting() -> No
 
     async def use(device: Device) -> None:
         await write(device, row(b"bad", 1, bytes(1000)))
-        bad = device.view.row(index_key(row(b"bad", 1).key))
+        bad = device.row_table.row(index_key(row(b"bad", 1).key))
         assert bad is not None
         for number in range(6):
             await write(device, row(b"kept%d" % number, 1, bytes(1500)))

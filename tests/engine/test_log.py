@@ -10,11 +10,11 @@ import trio
 
 from store.core.direct import Buffer
 from store.core.errors import DamageError, DeviceError, FullError
+from store.device.row import Flag, index_key, row_name
 from store.engine.check import check_device
 from store.engine.committer import BATCH_RECORDS_MAX
 from store.engine.compaction import compact
 from store.engine.device import Device, Options
-from store.engine.row import Flag, index_key, row_name
 from tests.engine.devices import disk_of, on_device, row, write
 from tests.simulation.disk import SimFile, SimMedium
 from tests.twins.index import IndexMedium
@@ -37,8 +37,10 @@ async def _names(device: Device) -> list[bytes]:
     report = await check_device(device)
     assert report.problems == []
     assert device.health.damage == []
-    assert device.trusted
-    return [row_name(*found) for found in device.view.shard_entries(1, b"t" * 16, 0, b"", None, 1000, reverse=False)]
+    assert device.in_sync
+    return [
+        row_name(*found) for found in device.row_table.shard_entries(1, b"t" * 16, 0, b"", None, 1000, reverse=False)
+    ]
 
 
 def test_records_that_wait_together_share_a_sync(medium: SimMedium, index: IndexMedium) -> None:
@@ -48,7 +50,7 @@ def test_records_that_wait_together_share_a_sync(medium: SimMedium, index: Index
         return device.commits
 
     syncs, records = on_device(medium, index, use)
-    assert records == 52  # one more is the segment's fence
+    assert records == 52  # one more is the segment's previous-segment record
     assert syncs <= 5
 
 
@@ -137,19 +139,21 @@ def test_damage_is_not_taken_for_a_torn_tail(medium: SimMedium, index: IndexMedi
     on_device(medium, index, use)
     (name,) = medium.files(".log")
     records = bytes(medium.names[name].now).split(b"DRYS")
-    medium.flip(name, len(b"DRYS".join(records[:4])) + 100)  # segment header, fence, a: then b
+    medium.flip(name, len(b"DRYS".join(records[:4])) + 100)  # segment header, previous-segment record, a: then b
 
     async def look(device: Device) -> list[bytes]:
         assert len(device.health.damage) == 1
-        assert not device.trusted
-        return [row_name(*found) for found in device.view.shard_entries(1, b"t" * 16, 0, b"", None, 9, reverse=False)]
+        assert not device.in_sync
+        return [
+            row_name(*found) for found in device.row_table.shard_entries(1, b"t" * 16, 0, b"", None, 9, reverse=False)
+        ]
 
     assert on_device(medium, index, look) == [b"a", b"c", b"d"]
 
 
 def test_what_was_cut_once_stays_cut(medium: SimMedium, index: IndexMedium) -> None:
-    """A new segment's first batch is torn so that its fence is lost and a row in it is not. The restart decides that
-    the row is not there; a second crash must not bring it back."""
+    """A new segment's first batch is torn so that its previous-segment record is lost and a row in it is not. The
+    restart decides that the row is not there; a second crash must not bring it back."""
 
     async def fill(device: Device) -> None:
         for number in range(1, 20):
@@ -161,7 +165,9 @@ def test_what_was_cut_once_stays_cut(medium: SimMedium, index: IndexMedium) -> N
     inode = medium.names[name]
     inode.settle()
     for data in (inode.now, inode.stable):
-        data[4096 : 4096 + 512] = bytes(512)  # the fence and the first row; those behind them are whole
+        data[4096 : 4096 + 512] = bytes(
+            512
+        )  # the previous-segment record and the first row; those behind them are whole
 
     async def go_on(device: Device) -> list[bytes]:
         found = await _names(device)

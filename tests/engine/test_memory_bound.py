@@ -9,12 +9,12 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from store.core.errors import BusyError, DrystoneError, FullError
+from store.device.block import BlockKey, encode_meta
+from store.device.record import Kind, seal
 from store.engine import device as module
-from store.engine.block import BlockKey, encode_meta
 from store.engine.device import Device
-from store.engine.record import Kind, seal
 from tests.engine.devices import on_device, row, write
-from tests.replicator.clusters import HEAD, machine_of, opened, stamps_of
+from tests.replicator.clusters import HEAD, media_of, opened, stamps_of
 from tests.simulation.disk import SimMedium
 from tests.simulation.worker import Gate, SimWorker
 from tests.twins.index import IndexMedium
@@ -27,7 +27,7 @@ def test_a_device_whose_index_is_far_behind_admits_no_more(monkeypatch: pytest.M
     async def use(device: Device) -> None:
         with pytest.raises(BusyError):
             await write_many(device)
-        assert device.entries.unwritten < 50 + 10
+        assert device.merged_index.unwritten < 50 + 10
         async with trio.open_nursery() as nursery:
             nursery.start_soon(device.wait_for_index)
             await wait_all_tasks_blocked()
@@ -47,13 +47,13 @@ async def test_writers_wait_for_an_index_that_is_slow(
 ) -> None:
     monkeypatch.setattr(module, "CHANGES_MAX", 30)
     monkeypatch.setattr(module, "FLUSH_CHANGES", 20)
-    async with opened(machine_of(3)) as (house, container):
+    async with opened(media_of(3)) as (node, container):
         for number in range(200):
-            await house.store.put(container, f"o{number}", b"data", HEAD)
-            assert all(device.entries.unwritten < 30 + 20 for device in house.devices.values())
+            await node.store.put(container, f"o{number}", b"data", HEAD)
+            assert all(device.merged_index.unwritten < 30 + 20 for device in node.devices.values())
         await trio.sleep(10)
         for number in range(200):
-            assert len(set(await stamps_of(house, container, f"o{number}"))) == 1
+            assert len(set(await stamps_of(node, container, f"o{number}"))) == 1
 
 
 async def test_one_index_that_hangs_does_not_hold_the_others_for_ever(
@@ -61,15 +61,15 @@ async def test_one_index_that_hangs_does_not_hold_the_others_for_ever(
 ) -> None:
     monkeypatch.setattr(module, "CHANGES_MAX", 30)
     monkeypatch.setattr(module, "FLUSH_CHANGES", 20)
-    async with opened(machine_of(3)) as (house, container):
+    async with opened(media_of(3)) as (node, container):
         await trio.sleep(5)
-        index_worker = house.devices[1]._index_worker.inner
+        index_worker = node.devices[1]._index_worker.inner
         assert isinstance(index_worker, SimWorker)
         gate = index_worker._gate = Gate()
         gate.shut = True
         for number in range(100):
-            await house.store.put(container, f"o{number}", b"data", HEAD)
-        unwritten = house.devices[1].entries.unwritten
+            await node.store.put(container, f"o{number}", b"data", HEAD)
+        unwritten = node.devices[1].merged_index.unwritten
         gate.open()
         assert unwritten < 30 + 40  # what was admitted before is still taken in
 

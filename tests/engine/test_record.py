@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from store.core.errors import DamageError
 from store.core.limits import CHECK_BYTES
-from store.engine.record import BULK_ALIGN, LOG_ALIGN, Kind, lay_out, parse_header, read_record, seal, verify_payload
+from store.device.record import BULK_ALIGN, LOG_ALIGN, Kind, lay_out, parse_header, read_record, seal, verify_payload
 
 SEGMENT, OFFSET = 7, 8192
 

@@ -10,7 +10,7 @@ import trio
 from xxhash import xxh3_64_intdigest
 
 from store.core.errors import DeviceError, DrystoneError
-from store.engine.block import BlockKey
+from store.device.block import BlockKey
 from store.engine.device import Device
 from store.engine.superblock import read_superblock
 from store.objects.rows import prepare
@@ -50,10 +50,10 @@ def test_a_device_of_version_1_gets_an_incarnation(medium: SimMedium, index: Ind
     disk_of(medium).make_folder("log")
 
     async def look(device: Device) -> tuple[bool, bytes, int]:
-        return device.trusted, device.incarnation, device.enforced
+        return device.in_sync, device.incarnation, device.enforced
 
-    trusted, incarnation, enforced = on_device(medium, index, look)
-    assert (trusted, len(incarnation), enforced) == (False, 16, 0)
+    in_sync, incarnation, enforced = on_device(medium, index, look)
+    assert (in_sync, len(incarnation), enforced) == (False, 16, 0)
     medium.lose_power()
     assert on_device(medium, index, look) == (False, incarnation, 0)
 
@@ -64,13 +64,13 @@ def test_what_is_enforced_is_durable_and_only_grows(medium: SimMedium, index: In
         assert device.enforced == 5
         await device.enforce(3)
         assert device.enforced == 5
-        await device.set_trusted(trusted=False)
+        await device.set_in_sync(in_sync=False)
 
     on_device(medium, index, enforce)
     medium.lose_power()
     superblock = read_superblock(disk_of(medium))
     assert superblock is not None
-    assert (superblock.enforced, superblock.trusted) == (5, False)
+    assert (superblock.enforced, superblock.in_sync) == (5, False)
 
 
 def test_a_superblock_that_cannot_be_written_takes_the_device_out(medium: SimMedium, index: IndexMedium) -> None:

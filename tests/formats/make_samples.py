@@ -14,14 +14,14 @@ from drystone.device_copies import RingCopy, encode_cluster, encode_ring
 from drystone.device_records import RECORD_CODEC, DeviceRecord
 from store.core.direct import Buffer
 from store.core.stamp import Stamp
-from store.engine import block
-from store.engine.committer import Fence, encode_fence
-from store.engine.record import BULK_ALIGN, LOG_ALIGN, Kind, Sealed, lay_out, seal
-from store.engine.row import Flag, Location, Row, RowKey, encode_meta, encode_value, index_key, value_of
+from store.device import block
+from store.device.record import BULK_ALIGN, LOG_ALIGN, Kind, Sealed, lay_out, seal
+from store.device.row import Flag, Location, Row, RowKey, encode_meta, encode_value, index_key, value_of
+from store.engine.committer import PreviousSegment, encode_previous
 from store.engine.segment import HEADER_BYTES, SegmentKind, encode_header
 from store.engine.superblock import Superblock, encode_superblock
 from store.objects.model import ObjectHead, Policy
-from store.objects.rowcodec import Placed, TableSummary, encode_headers, encode_object, encode_table
+from store.objects.rowcodec import DataLocation, TableSummary, encode_headers, encode_object, encode_table
 from store.ring import Builder, Ring
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -39,8 +39,8 @@ def rows() -> list[Row]:
     head = ObjectHead("text/plain", {"x-object-meta-color": "grey"}, {"slo_etag": "abc"}, None)
     summary, detail = encode_object("00112233445566778899aabbccddeeff", head, None, None)
     expiring = ObjectHead("image/png", {}, {}, 2_000_000_000)
-    placed = Placed(1024 * 1024, 4, 2, "zfec", (3, 1, 4, 5, 9, 2))
-    far, far_detail = encode_object("ffeeddccbbaa99887766554433221100", expiring, STAMP, placed)
+    data_location = DataLocation(1024 * 1024, 4, 2, "zfec", (3, 1, 4, 5, 9, 2))
+    far, far_detail = encode_object("ffeeddccbbaa99887766554433221100", expiring, STAMP, data_location)
     table = encode_table(TableSummary(DATA_ID, 4, STAMP), LATER)
     return [
         Row(RowKey(7, TABLE, 2, b"small"), STAMP, 0, 0, len(SMALL), 0, b"", summary, detail, SMALL),
@@ -78,7 +78,7 @@ def segment(kind: SegmentKind, number: int, records: list[Sealed]) -> tuple[byte
 
 
 def log_segment() -> tuple[bytes, list[Location]]:
-    sealed = [encode_fence(Fence(4, 8192, 0))]
+    sealed = [encode_previous(PreviousSegment(4, 8192, 0))]
     sealed += [seal(Kind.ROW, encode_meta(row), row.payload) for row in rows()]
     return segment(SegmentKind.LOG, 5, sealed)
 
@@ -90,19 +90,19 @@ def bulk_segment() -> tuple[bytes, list[Location]]:
 
 
 def link_segment() -> tuple[bytes, list[Location]]:
-    """A link to the block of `bulk_segment`."""
+    """A reference to the block of `bulk_segment`."""
     key = block.BlockKey(LINK_ID, 1, 4)
-    meta = block.encode_link(key, RowKey(7, TABLE, 2, b"copy"), _target())
-    return segment(SegmentKind.BULK, 8, [seal(Kind.LINK, meta)])
+    meta = block.encode_reference(key, RowKey(7, TABLE, 2, b"copy"), _target())
+    return segment(SegmentKind.BULK, 8, [seal(Kind.REFERENCE, meta)])
 
 
 def link_entries() -> list[tuple[bytes, bytes]]:
     _, (own,) = link_segment()
     target = _target()
-    packed, shares = block.index_key(block.BlockKey(LINK_ID, 1, 4)), block.shares_key(target.location)
+    packed, references = block.index_key(block.BlockKey(LINK_ID, 1, 4)), block.references_key(target.location)
     return [
-        (packed, block.encode_value(packed, target._replace(link=own))),
-        (shares, block.encode_shares(shares, 2)),
+        (packed, block.encode_value(packed, target._replace(reference=own))),
+        (references, block.encode_references(references, 2)),
     ]
 
 
@@ -134,15 +134,15 @@ def ring_copy() -> RingCopy:
 
 
 def _target() -> block.IndexBlock:
-    _, (place,) = bulk_segment()
-    return block.IndexBlock(place, 4096, len(LARGE))
+    _, (ring_hash,) = bulk_segment()
+    return block.IndexBlock(ring_hash, 4096, len(LARGE))
 
 
 def index_entries() -> list[tuple[bytes, bytes]]:
     _, places = log_segment()
     entries = [
-        (index_key(row.key), encode_value(index_key(row.key), value_of(row), place))
-        for row, place in zip(rows(), places[1:], strict=True)
+        (index_key(row.key), encode_value(index_key(row.key), value_of(row), ring_hash))
+        for row, ring_hash in zip(rows(), places[1:], strict=True)
     ]
     packed = block.index_key(block.BlockKey(DATA_ID, 1, 4))
     entries.append((packed, block.encode_value(packed, _target())))

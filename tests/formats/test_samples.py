@@ -10,11 +10,11 @@ from drystone.device_records import RECORD_CODEC
 from store.core.direct import Buffer
 from store.core.errors import DamageError
 from store.core.stamp import Stamp
-from store.engine import block
-from store.engine.committer import Fence, decode_fence
-from store.engine.record import BULK_ALIGN, LOG_ALIGN, Kind
+from store.device import block
+from store.device.record import BULK_ALIGN, LOG_ALIGN, Kind
+from store.device.row import RowKey, decode_meta, decode_value, index_key, verify_value
+from store.engine.committer import PreviousSegment, decode_previous
 from store.engine.recovery import Found, Reader
-from store.engine.row import RowKey, decode_meta, decode_value, index_key, verify_value
 from store.engine.segment import HEADER_BYTES, SegmentKind, check_header
 from store.engine.superblock import decode_superblock, encode_superblock
 from store.objects.rowcodec import decode_headers, decode_object, decode_table
@@ -57,9 +57,9 @@ def records(name: str, segment: int, align: int) -> list[Found]:
 
 
 def test_log_segment_version_1() -> None:
-    fence, *rest = records("log-segment-1.bin", 5, LOG_ALIGN)
-    assert fence.header.kind == Kind.FENCE
-    assert decode_fence(fence.meta) == Fence(4, 8192, 0)
+    previous, *rest = records("log-segment-1.bin", 5, LOG_ALIGN)
+    assert previous.header.kind == Kind.PREVIOUS_SEGMENT
+    assert decode_previous(previous.meta) == PreviousSegment(4, 8192, 0)
     assert [record.header.seq for record in rest] == [2, 3, 4, 5, 6, 7]
     rows = [decode_meta(record.meta, bytes(record.payload)) for record in rest]
     assert rows == samples.rows()
@@ -69,9 +69,14 @@ def test_log_segment_version_1() -> None:
     assert summary.created == small.stamp == Stamp(1_700_000_000_000_001, 77)
     assert summary.listing == {"slo_etag": "abc"}
     assert decode_headers(small.detail) == {"x-object-meta-color": "grey"}
-    placed = decode_object(large.summary, large.stamp).placed
-    assert placed is not None
-    assert (placed.k, placed.m, placed.codec, placed.devices) == (4, 2, "zfec", (3, 1, 4, 5, 9, 2))
+    data_location = decode_object(large.summary, large.stamp).data_location
+    assert data_location is not None
+    assert (data_location.k, data_location.m, data_location.codec, data_location.devices) == (
+        4,
+        2,
+        "zfec",
+        (3, 1, 4, 5, 9, 2),
+    )
     assert decode_table(container.summary, container.stamp).shards == 4
 
 
@@ -87,17 +92,17 @@ def test_bulk_segment_version_1() -> None:
 
 def test_links_version_1() -> None:
     (record,) = records("link-segment-1.bin", 8, BULK_ALIGN)
-    assert (record.header.kind, record.location.length, len(record.payload)) == (Kind.LINK, BULK_ALIGN, 0)
+    assert (record.header.kind, record.location.length, len(record.payload)) == (Kind.REFERENCE, BULK_ALIGN, 0)
     key, owner = block.decode_meta(record.meta)
     assert (key, owner) == (block.BlockKey(samples.LINK_ID, 1, 4), RowKey(7, samples.TABLE, 2, b"copy"))
     target = block.decode_target(record.meta)
     (payload,) = records("bulk-segment-1.bin", 6, BULK_ALIGN)
     assert target == block.IndexBlock(payload.location, payload.header.payload_at, len(samples.LARGE))
-    (packed, value), (shares, count) = msgpack.unpackb((samples.SAMPLES / "link-index-1.bin").read_bytes())
+    (packed, value), (references, count) = msgpack.unpackb((samples.SAMPLES / "link-index-1.bin").read_bytes())
     assert block.parse_key(packed) == key
-    assert block.decode_value(packed, value) == target._replace(link=record.location)
-    assert block.decode_shares(shares, count) == 2
-    assert shares == block.shares_key(payload.location)
+    assert block.decode_value(packed, value) == target._replace(reference=record.location)
+    assert block.decode_references(references, count) == 2
+    assert references == block.references_key(payload.location)
 
 
 def test_segment_headers_version_1() -> None:

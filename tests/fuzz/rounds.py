@@ -10,8 +10,8 @@ import trio
 from store.objects.model import Policy
 from tests.fuzz.asking import Conversation
 from tests.fuzz.surface import Surface, open_surface
-from tests.simulation.house import Machine, open_house
-from tests.simulation.supply import Supply
+from tests.simulation.crash_point import CrashPoint
+from tests.simulation.node import SimMedia, open_node
 from tests.simulation.world import SimClock, run
 from tests.twins.clock import ManualClock
 from tests.twins.objects import MemoryStore
@@ -61,13 +61,13 @@ def over_devices(conversations: Sequence[Conversation]) -> list[int]:
     """Over the object store itself, on simulated disks."""
 
     async def main() -> list[int]:
-        async with open_house(Machine(Random(1), 3, POLICIES), Supply()) as house:
-            store = house.store
+        async with open_node(SimMedia(Random(1), 3, POLICIES), CrashPoint()) as node:
+            store = node.store
 
             def held() -> dict[str, int]:
                 return {
                     "pins": len(store.pins._counts),
-                    "turns": len(store.rows._turns._waiting),
+                    "turns": len(store.rows._locks._waiting),
                     "buffers": -store._pool._slots.value,
                 }
 

@@ -88,7 +88,7 @@ async def test_manifests_that_name_no_prefix(ready: Client, value: str) -> None:
     assert (await ready("PUT", "c/x", {"X-Object-Manifest": value})).status == 400
 
 
-async def test_segments_are_read_in_the_askers_name(ready: Client) -> None:
+async def test_segments_are_read_in_the_principals_name(ready: Client) -> None:
     await ready("POST", "c", {"X-Container-Read": ".r:*"})
     assert (await ready("GET", "c/m", token=None)).status == 401
     await ready("POST", "segs", {"X-Container-Read": ".r:*,.rlistings"})

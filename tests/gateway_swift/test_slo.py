@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.swift import Config, Limits
-from gateway.swift.view import SLO_DEPTH
+from gateway.swift.read_view import SLO_DEPTH
 from store.core.errors import FullError
 from store.objects.model import ObjectHead, ObjectInfo
 from tests.gateway_swift.client import HOME, Answer, Client
@@ -280,7 +280,7 @@ async def test_segments_that_changed(ready: Client) -> None:
     assert (await ready("HEAD", "c/m")).status == 200
 
 
-async def test_segments_are_read_in_the_askers_name(ready: Client) -> None:
+async def test_segments_are_read_in_the_principals_name(ready: Client) -> None:
     await ready("POST", "c", {"X-Container-Read": ".r:*"})
     assert (await ready("GET", "c/m", token=None)).status == 409
     await ready("POST", "segs", {"X-Container-Read": ".r:*"})

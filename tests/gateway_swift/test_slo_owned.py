@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from gateway.swift import SwiftApp
-from gateway.swift.owned_claims import ACCOUNT, CLAIMS, UNDECIDED_SECONDS
+from gateway.swift.manifest_ownership import ACCOUNT, OWNERSHIP, UNDECIDED_SECONDS
 from gateway.swift.owned_marks import OWNERS_MAX
 from store.core.errors import NotFoundError
 from store.objects.model import ListingQuery
@@ -34,7 +34,7 @@ async def put(
     return await client("PUT", path, headers, json.dumps(entries).encode(), query=PUT, **more)
 
 
-async def settle(client: Client) -> None:
+async def resolve(client: Client) -> None:
     """Let what is owed after the answers be done."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(client.app.run, Progress("owned segments"))
@@ -46,9 +46,9 @@ async def segments(client: Client) -> list[str]:
     return (await client("GET", "segs")).body.decode().split()
 
 
-async def claims(client: Client) -> int:
+async def ownership(client: Client) -> int:
     try:
-        held = await client.store.container(ACCOUNT, CLAIMS)
+        held = await client.store.container(ACCOUNT, OWNERSHIP)
     except NotFoundError:
         return 0
     return len(await client.store.list_objects(held, ListingQuery(limit=1000)))
@@ -71,7 +71,7 @@ async def owning(client: Client) -> Client:
 
 
 async def test_it_is_a_large_object_like_any(owning: Client) -> None:
-    await settle(owning)
+    await resolve(owning)
     for method in ("GET", "HEAD"):
         answer = await owning(method, "c/m")
         assert answer["x-static-large-object-segments"] == "owned"
@@ -89,9 +89,9 @@ async def test_it_is_a_large_object_like_any(owning: Client) -> None:
 async def test_one_that_does_not_own_leaves_them(client: Client) -> None:
     await ready(client)
     assert (await put(client, headers={})).status == 201
-    assert await claims(client) == 0
+    assert await ownership(client) == 0
     assert (await client("DELETE", "c/m")).status == 204
-    await settle(client)
+    await resolve(client)
     assert await segments(client) == ["a", "b"]
     assert (await put(client, headers={"X-Static-Large-Object-Segments": "mine"})).status == 400
 
@@ -114,23 +114,23 @@ async def test_segments_go_however_the_manifest_goes(owning: Client, way: str) -
             assert (await put(owning, paths=("c/other",), headers={})).status == 201
         case "expiry":
             assert (await owning("POST", "c/m", {"X-Delete-After": "10"})).status == 202
-            await settle(owning)
+            await resolve(owning)
             assert await segments(owning) == ["a", "b"]
             owning.clock.advance(20)
-            await settle(owning)
+            await resolve(owning)
             owning.store.collect_expired()
         case "with-segments":
             answer = await owning("DELETE", "c/m", {"Accept": "application/json"}, query=DELETE)
             assert (answer.json()["Number Deleted"], answer.json()["Errors"]) == (3, [])
             assert await segments(owning) == []
-    await settle(owning)
+    await resolve(owning)
     assert await segments(owning) == []
-    assert await claims(owning) == 0
+    assert await ownership(owning) == 0
 
 
 async def test_async_removal(owning: Client) -> None:
     assert (await owning("DELETE", "c/m", query={**DELETE, "async": "on"})).status == 204
-    await settle(owning)
+    await resolve(owning)
     assert await segments(owning) == []
 
 
@@ -138,16 +138,16 @@ async def test_nothing_has_to_be_told(owning: Client) -> None:
     """Another process removed the manifest, and died."""
     await owning("DELETE", "c/m")
     owning.app = SwiftApp(owning.store, owning.people, clock=owning.clock)
-    await settle(owning)
+    await resolve(owning)
     assert await segments(owning) == []
-    assert await claims(owning) == 0
+    assert await ownership(owning) == 0
 
 
 async def test_its_container_made_anew_is_another(owning: Client) -> None:
     await owning("DELETE", "c/m")
     await owning("DELETE", "c")
     await owning("PUT", "c")
-    await settle(owning)
+    await resolve(owning)
     assert await segments(owning) == []
 
 
@@ -155,9 +155,9 @@ async def test_what_was_written_over_is_somebody_elses(owning: Client) -> None:
     """Even where it is the same, byte for byte."""
     await owning("PUT", "segs/a", body=A)
     await owning("DELETE", "c/m")
-    await settle(owning)
+    await resolve(owning)
     assert await segments(owning) == ["a"]
-    assert await claims(owning) == 0
+    assert await ownership(owning) == 0
 
 
 async def test_a_container_of_segments_made_anew_is_another(owning: Client) -> None:
@@ -167,18 +167,18 @@ async def test_a_container_of_segments_made_anew_is_another(owning: Client) -> N
     await owning("PUT", "segs")
     await owning("PUT", "segs/a", body=A)
     await owning("DELETE", "c/m")
-    await settle(owning)
+    await resolve(owning)
     assert await segments(owning) == ["a"]
-    assert await claims(owning) == 0
+    assert await ownership(owning) == 0
 
 
 async def test_what_is_said_of_a_segment_may_change(owning: Client) -> None:
     await owning("POST", "segs/a", {"X-Object-Meta-Colour": "red"})
     await owning("POST", "c/m", {"X-Object-Meta-Colour": "red"})
-    await settle(owning)
+    await resolve(owning)
     assert (await owning("GET", "c/m")).body == A + B
     await owning("DELETE", "c/m")
-    await settle(owning)
+    await resolve(owning)
     assert await segments(owning) == []
 
 
@@ -187,11 +187,11 @@ async def test_copies_own_nothing(owning: Client) -> None:
     await owning("COPY", "c/m", {"Destination": "c/n"}, query={"multipart-manifest": "get"})
     assert "x-static-large-object-segments" not in (await owning("HEAD", "c/n")).headers
     await owning("DELETE", "c/n")
-    await settle(owning)
+    await resolve(owning)
     assert (await owning("GET", "c/m")).body == A + B
     await owning("COPY", "c/m", {"Destination": "c/o"})
     await owning("DELETE", "c/m")
-    await settle(owning)
+    await resolve(owning)
     assert await segments(owning) == ["copy"]
     assert (await owning("GET", "c/o")).body == A + B
 
@@ -200,7 +200,7 @@ async def test_a_copied_manifest_may_own_too(owning: Client) -> None:
     answer = await owning("COPY", "c/m", {"Destination": "c/n", **OWNED}, query={"multipart-manifest": "get"})
     assert answer.status == 201
     await owning("DELETE", "c/m")
-    await settle(owning)
+    await resolve(owning)
     assert (await owning("GET", "c/n")).body == A + B
 
 
@@ -208,7 +208,7 @@ async def test_segments_go_with_the_last_that_owns_them(owning: Client) -> None:
     await owning("PUT", "segs/c", body=b"c")
     assert (await put(owning, "c/n", ("segs/b", "segs/c"))).status == 201
     await owning("DELETE", "c/m")
-    await settle(owning)
+    await resolve(owning)
     assert await segments(owning) == ["b", "c"]
     assert (await owning("GET", "c/n")).body == B + b"c"
     await owning("DELETE", "c/n", query=DELETE)
@@ -219,10 +219,10 @@ async def test_a_manifest_written_over_by_its_next_state(owning: Client) -> None
     """Segments that both name stay."""
     await owning("PUT", "segs/c", body=b"c")
     assert (await put(owning, paths=("segs/b", "segs/c"))).status == 201
-    await settle(owning)
+    await resolve(owning)
     assert (await owning("GET", "c/m")).body == B + b"c"
     assert await segments(owning) == ["b", "c"]
-    assert await claims(owning) == 1
+    assert await ownership(owning) == 1
 
 
 async def test_owners_are_not_without_number(client: Client) -> None:
@@ -232,7 +232,7 @@ async def test_owners_are_not_without_number(client: Client) -> None:
     answer = await put(client, "c/more")
     assert (answer.status, b"Owned by" in answer.body) == (400, True)
     await client("DELETE", "c/0")
-    await settle(client)
+    await resolve(client)
     assert (await put(client, "c/more")).status == 201
 
 
@@ -254,11 +254,11 @@ async def test_manifests_within(client: Client) -> None:
     assert (await put(client, paths=("c/inner",))).status == 201
     assert (await client("GET", "c/m")).body == A + B
     await client("DELETE", "c/m")
-    await settle(client)
-    await settle(client)
+    await resolve(client)
+    await resolve(client)
     assert await segments(client) == []
     assert (await client("HEAD", "c/inner")).status == 404
-    assert await claims(client) == 0
+    assert await ownership(client) == 0
 
 
 async def test_what_cannot_be_owned(client: Client) -> None:
@@ -269,7 +269,7 @@ async def test_what_cannot_be_owned(client: Client) -> None:
     for path in ("segs/link", "old/a"):
         answer = await put(client, paths=("segs/b", path))
         assert (answer.status, b"owned" in answer.body) == (400, True)
-    assert await claims(client) == 0
+    assert await ownership(client) == 0
 
 
 async def test_heartbeat(client: Client) -> None:
@@ -278,7 +278,7 @@ async def test_heartbeat(client: Client) -> None:
     answer = await client("PUT", "c/m", OWNED, entries, query={**PUT, "heartbeat": "on"})
     assert answer.status == 202
     await client("DELETE", "c/m")
-    await settle(client)
+    await resolve(client)
     assert await segments(client) == ["b"]
 
 
@@ -312,15 +312,15 @@ async def test_a_version_keeps_its_segments(client: Client) -> None:
     await client("PUT", "c/m", body=b"new")
     await client("DELETE", "c/m")
     await client("DELETE", "c/m", query=DELETE)
-    await settle(client)
+    await resolve(client)
     assert (await client("GET", "c/m", query=version)).body == A + B
     assert (await client("PUT", "c/m", query=version)).status == 201
-    await settle(client)
+    await resolve(client)
     assert (await client("GET", "c/m")).body == A + B
     assert (await client("DELETE", "c/m", query=version)).status == 204
-    await settle(client)
+    await resolve(client)
     assert await segments(client) == []
-    assert await claims(client) == 0
+    assert await ownership(client) == 0
 
 
 async def test_a_version_goes_with_its_segments(client: Client) -> None:
@@ -335,13 +335,13 @@ async def test_a_version_goes_with_its_segments(client: Client) -> None:
 async def test_one_from_before_becomes_a_version(owning: Client) -> None:
     await owning("POST", "c", {"X-Versions-Enabled": "true"})
     await owning("PUT", "c/m", body=b"new")
-    await settle(owning)
+    await resolve(owning)
     assert await segments(owning) == ["a", "b"]
     rows = (await owning("GET", "c", query="versions")).json()
     version = {"version-id": rows[1]["version_id"]}
     assert (await owning("GET", "c/m", query=version)).body == A + B
     await owning("DELETE", "c/m", query=version)
-    await settle(owning)
+    await resolve(owning)
     assert await segments(owning) == []
 
 
@@ -350,7 +350,7 @@ async def test_one_that_expires_is_a_version_still(client: Client) -> None:
     version = {"version-id": (await put(client, headers={**OWNED, "X-Delete-After": "10"}))["x-object-version-id"]}
     client.clock.advance(20)
     client.store.collect_expired()
-    await settle(client)
+    await resolve(client)
     assert (await client("GET", "c/m")).status == 404
     assert (await client("GET", "c/m", query=version)).body == A + B
 
@@ -359,10 +359,10 @@ async def test_suspended_versions(client: Client) -> None:
     await ready(client, {"X-Versions-Enabled": "true"})
     await client("POST", "c", {"X-Versions-Enabled": "false"})
     await put(client)
-    await settle(client)
+    await resolve(client)
     assert (await client("GET", "c/m")).body == A + B
     await client("PUT", "c/m", body=b"new")
-    await settle(client)
+    await resolve(client)
     assert await segments(client) == []
 
 
@@ -371,7 +371,7 @@ async def test_the_older_kind_is_refused(client: Client, header: str) -> None:
     await client("PUT", "kept")
     await ready(client, {header: "kept"})
     assert (await put(client)).status == 409
-    assert await claims(client) == 0
+    assert await ownership(client) == 0
     assert await segments(client) == ["a", "b"]
 
 
@@ -387,9 +387,9 @@ async def test_the_older_kind_is_refused_afterwards(owning: Client, header: str)
 async def test_a_manifest_that_is_refused_owns_nothing(owning: Client) -> None:
     assert (await put(owning, headers={**OWNED, "If-None-Match": "*"})).status == 412
     assert (await put(owning, headers={**OWNED, "ETag": "wrong"})).status == 422
-    assert await claims(owning) == 1
+    assert await ownership(owning) == 1
     await owning("DELETE", "c/m")
-    await settle(owning)
+    await resolve(owning)
     assert await segments(owning) == []
 
 
@@ -399,15 +399,15 @@ async def test_an_expired_manifest_may_be_shown_until_it_is_collected() -> None:
     client = await ready(Client(Config(open_expired=True)))
     await put(client, headers={**OWNED, "X-Delete-After": "10"})
     client.clock.advance(20)
-    await settle(client)
+    await resolve(client)
     assert (await client("GET", "c/m")).status == 404
     assert (await client("GET", "c/m", {"X-Open-Expired": "true"})).body == A + B
     await client("POST", "c/m", {"X-Open-Expired": "true"})
-    await settle(client)
+    await resolve(client)
     assert (await client("GET", "c/m")).body == A + B
 
 
-async def test_a_claim_that_was_never_made_true_takes_nothing(client: Client) -> None:
+async def test_a_ownership_record_that_was_never_made_true_takes_nothing(client: Client) -> None:
     """The process died between the marks and the manifest."""
     await ready(client)
 
@@ -419,20 +419,20 @@ async def test_a_claim_that_was_never_made_true_takes_nothing(client: Client) ->
         client.store.put = _put_or(put_, dies)  # type: ignore[method-assign]
         assert (await put(client)).status == 500
     client.store.put = put_  # type: ignore[method-assign]
-    assert await claims(client) == 2
-    await settle(client)
-    assert await claims(client) == 2
+    assert await ownership(client) == 2
+    await resolve(client)
+    assert await ownership(client) == 2
     assert (await put(client)).status == 201
     await client("DELETE", "c/m")
-    await settle(client)
+    await resolve(client)
     assert await segments(client) == ["a", "b"]  # undecided
     client.clock.advance(UNDECIDED_SECONDS + 1)
-    await settle(client)
+    await resolve(client)
     assert await segments(client) == []  # one that came to be is gone, and no other did
-    assert await claims(client) == 0
+    assert await ownership(client) == 0
 
 
-async def test_a_claim_that_was_never_made_true_takes_nothing_at_all(client: Client) -> None:
+async def test_a_ownership_record_that_was_never_made_true_takes_nothing_at_all(client: Client) -> None:
     await ready(client)
 
     async def dies(*_args: Any, **_more: Any) -> Any:
@@ -443,9 +443,9 @@ async def test_a_claim_that_was_never_made_true_takes_nothing_at_all(client: Cli
     assert (await put(client)).status == 500
     client.store.put = put_  # type: ignore[method-assign]
     client.clock.advance(UNDECIDED_SECONDS + 1)
-    await settle(client)
+    await resolve(client)
     assert await segments(client) == ["a", "b"]
-    assert await claims(client) == 0
+    assert await ownership(client) == 0
     assert not [name for name in (await _head(client, "a")) if name.startswith(".own")]
 
 

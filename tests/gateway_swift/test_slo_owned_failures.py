@@ -1,7 +1,8 @@
 """Manifests that own their segments when the store fails, when the process dies, and when many come and go at once.
 
-However a request ended: a manifest that is there can be read, and when everything is settled there are neither claims
-nor marks nor segments of manifests that are gone; nobody's segments are gone whose manifest never was.
+However a request ended: a manifest that is there can be read, and when everything is settled there are neither
+ownership records nor marks nor segments of manifests that are gone; nobody's segments are gone whose manifest never
+was.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import structlog.testing
 import trio
 
 from gateway.swift import SwiftApp
-from gateway.swift.owned_claims import UNDECIDED_SECONDS
+from gateway.swift.manifest_ownership import UNDECIDED_SECONDS
 from gateway.swift.owned_marks import OWNERS
 from tests.gateway_swift.client import HOME, Answer, Client
-from tests.gateway_swift.test_slo_owned import DELETE, OWNED, A, B, claims, put, ready, segments, settle
+from tests.gateway_swift.test_slo_owned import DELETE, OWNED, A, B, ownership, put, ready, resolve, segments
 from tests.gateway_swift.test_versioning_failures import Failing, over
 
 POINTS = range(36)
@@ -76,9 +77,9 @@ async def marks(client: Client) -> dict[str, str]:
 
 async def settle_for_good(client: Client) -> None:
     anew(client)
-    await settle(client)
+    await resolve(client)
     client.clock.advance(UNDECIDED_SECONDS + 1)
-    await settle(client)
+    await resolve(client)
 
 
 @pytest.mark.parametrize("kind", HOOKS)
@@ -98,12 +99,12 @@ async def test_a_manifest_comes(kind: str, mode: str) -> None:
         if rows:  # with versions it may be one, and not the current
             assert (await client("GET", "c/m", query={"version-id": rows[0]["version_id"]})).body == A + B
             await _remove_for_good(client)
-            await settle(client)
+            await resolve(client)
             assert await segments(client) == []
         else:
             assert await segments(client) == ["a", "b"]
             assert await marks(client) == {}
-        assert await claims(client) == 0
+        assert await ownership(client) == 0
     assert 10 <= failed < len(POINTS)
 
 
@@ -137,7 +138,7 @@ async def test_a_manifest_goes(kind: str, way: str) -> None:
         else:
             assert await segments(client) == ["b", "c"]
         assert sorted(await marks(client)) == (["a", "b"] if found.body == A + B else ["b", "c"] if new else ["b"])
-        assert await claims(client) == 1 + (new or found.body == A + B)
+        assert await ownership(client) == 1 + (new or found.body == A + B)
     assert 1 <= failed < len(POINTS)
 
 
@@ -154,16 +155,16 @@ async def test_segments_go(kind: str) -> None:
         await client("DELETE", "c/m")
         hook.left = point
         try:
-            await settle(client)
+            await resolve(client)
         except* RuntimeError:
             failed += 1
         await settle_for_good(client)
         assert await segments(client) == ["b"]
         assert (await client("GET", "c/n")).body == B
         await client("DELETE", "c/n")
-        await settle(client)
+        await resolve(client)
         assert await segments(client) == []
-        assert await claims(client) == 0
+        assert await ownership(client) == 0
     assert failed >= (4 if kind == "dies" else 0)
 
 
@@ -204,7 +205,7 @@ async def test_many_come_and_go_at_once(mode: str, gateways: int) -> None:
 
         async with trio.open_nursery() as nursery:
             for each in clients:
-                nursery.start_soon(settle, each)
+                nursery.start_soon(resolve, each)
             for number in range(8):
                 nursery.start_soon(change, number)
         await settle_for_good(client)
@@ -229,7 +230,7 @@ async def _check(client: Client) -> None:
             named |= {entry["name"].removeprefix("/segs/") for entry in body.json()}
     assert set(await segments(client)) == named
     assert set(await marks(client)) == named
-    assert await claims(client) == owning
+    assert await ownership(client) == owning
 
 
 async def _versions(client: Client) -> bool:
@@ -237,13 +238,13 @@ async def _versions(client: Client) -> bool:
 
 
 async def test_a_writer_who_was_given_up_takes_its_manifest_back(client: Client) -> None:
-    """It stood still for an hour between its claim and its manifest."""
+    """It stood still for an hour between its ownership record and its manifest."""
     await ready(client)
 
     async def late(done: bool) -> None:
-        if not done and await marks(client) and await claims(client):
+        if not done and await marks(client) and await ownership(client):
             client.clock.advance(UNDECIDED_SECONDS + 1)
-            await settle(other)
+            await resolve(other)
 
     other = Client()
     other.store, other.people, other.clock = client.store, client.people, client.clock
@@ -254,7 +255,7 @@ async def test_a_writer_who_was_given_up_takes_its_manifest_back(client: Client)
     assert (await client("GET", "c/m")).status == 404
     assert await segments(client) == ["a", "b"]
     assert await marks(client) == {}
-    assert await claims(client) == 0
+    assert await ownership(client) == 0
 
 
 async def test_it_is_removed_before_its_writer_has_its_answer(client: Client) -> None:
@@ -270,7 +271,7 @@ async def test_it_is_removed_before_its_writer_has_its_answer(client: Client) ->
     over(client, quick)
     assert (await put(client, headers=OWNED)).status == 201
     assert await segments(client) == []
-    assert await claims(client) == 0
+    assert await ownership(client) == 0
 
 
 async def test_a_segment_that_is_written_over_just_before_it_would_go(
@@ -287,9 +288,9 @@ async def test_a_segment_that_is_written_over_just_before_it_would_go(
         return await remove(container, name, *args, **more)
 
     monkeypatch.setattr(owning.store, "delete", late)
-    await settle(owning)
+    await resolve(owning)
     assert await segments(owning) == ["a"]
-    assert await claims(owning) == 0
+    assert await ownership(owning) == 0
 
 
 async def test_a_segment_that_is_written_over_just_before_it_is_marked(
@@ -309,4 +310,4 @@ async def test_a_segment_that_is_written_over_just_before_it_is_marked(
     assert (answer.status, answer.body) == (409, b"Segment 'b' was changed meanwhile.")
     assert await segments(client) == ["a", "b"]
     assert await marks(client) == {}
-    assert await claims(client) == 0
+    assert await ownership(client) == 0

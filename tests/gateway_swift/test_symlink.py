@@ -197,7 +197,7 @@ async def test_copies_of_links_and_of_what_they_name(there: Client) -> None:
     assert answer.status == 400
 
 
-async def test_the_askers_right_decides(there: Client) -> None:
+async def test_the_principals_right_decides(there: Client) -> None:
     away = "AUTH_away-id"
     stranger = {"token": "stranger", "account": away}
     assert (await there("PUT", "mine", **stranger)).status == 201  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ LET_THROUGH_ONCE: Final = [
     planted(
         "a project's disabled domain admitted",
         "authn/tokens.py",
-        " or not view.domain_enabled(project.domain_id)",
+        " or not snapshot.domain_enabled(project.domain_id)",
         "",
         "tests/authn/test_tokens.py",
     ),
@@ -152,14 +152,14 @@ LET_THROUGH_ONCE: Final = [
         "store/ring/quorum.py",
         "copies // 2 + 1",
         "(copies + 1) // 2",
-        "tests/objects/test_ballot.py",
+        "tests/objects/test_quorum_write.py",
     ),
     planted(
         "a write's quorum off by one at even widths",
-        "store/objects/ballot.py",
-        "if count < quorum(len(homes))",
-        "if count < (len(homes) + 1) // 2",
-        "tests/objects/test_ballot.py",
+        "store/objects/quorum_write.py",
+        "if count < quorum(len(replicas))",
+        "if count < (len(replicas) + 1) // 2",
+        "tests/objects/test_quorum_write.py",
     ),
     planted(
         "a tombstone forgotten though a replica has no row",

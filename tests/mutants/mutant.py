@@ -13,6 +13,7 @@ PACKAGES: Final = ("authn", "store")
 _COVERS: Final = (
     ("authn/", ("tests/authn",), ()),
     ("store/core/", ("tests/core", "tests/engine"), ("tests/objects", "tests/replicator")),
+    ("store/device/", ("tests/engine", "tests/objects"), ("tests/replicator", "tests/simulation/test_crashes.py")),
     ("store/engine/", ("tests/engine", "tests/objects"), ("tests/replicator", "tests/simulation/test_crashes.py")),
     ("store/objects/", ("tests/objects",), ("tests/replicator", "tests/simulation/test_crashes.py")),
     ("store/registry/", ("tests/registry",), ("tests/process/test_start.py",)),

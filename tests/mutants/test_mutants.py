@@ -113,7 +113,7 @@ def quorum_mutant(after: str, test: str) -> Mutant:
     return Mutant(after, "store/ring/quorum.py", "copies // 2 + 1", after, ((test,),))
 
 
-QUICK = "tests/objects/test_ballot.py::test_any_two_quorums_meet_and_no_smaller_count_would_do"
+QUICK = "tests/objects/test_quorum_write.py::test_any_two_quorums_meet_and_no_smaller_count_would_do"
 
 
 def test_mutants_are_tried_in_a_copy() -> None:
@@ -135,7 +135,9 @@ def test_a_mutant_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_tests_that_fail_anyway_judge_nothing() -> None:
     with pytest.raises(BaselineError):
-        try_all([quorum_mutant("copies // 2", "tests/objects/test_ballot.py::no_such_test")], 1, lambda _trial: None)
+        try_all(
+            [quorum_mutant("copies // 2", "tests/objects/test_quorum_write.py::no_such_test")], 1, lambda _trial: None
+        )
 
 
 def test_a_copy_is_whole(tmp_path: Path) -> None:

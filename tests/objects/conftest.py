@@ -10,8 +10,8 @@ import trio.testing
 
 from store.objects.interface import ObjectStore
 from store.objects.model import Container, Policy
-from tests.simulation.house import Machine, open_house
-from tests.simulation.supply import Supply
+from tests.simulation.crash_point import CrashPoint
+from tests.simulation.node import SimMedia, open_node
 from tests.simulation.world import SimClock, quiet
 from tests.twins.objects import MemoryStore
 
@@ -28,8 +28,8 @@ async def store(request: pytest.FixtureRequest, autojump_clock: trio.testing.Moc
     if request.param == "memory":
         yield MemoryStore(SimClock(), POLICIES)
         return
-    async with open_house(Machine(Random(1), 4, POLICIES), Supply()) as house:
-        yield house.store
+    async with open_node(SimMedia(Random(1), 4, POLICIES), CrashPoint()) as node:
+        yield node.store
 
 
 @pytest.fixture

@@ -186,11 +186,11 @@ async def test_open_object_outlives_overwrite_and_delete(
         assert b"".join([bytes(piece) async for piece in opened.read()]) == data
 
 
-async def share(store: ObjectStore, source: tuple[Container, str], target: tuple[Container, str]) -> bool:
+async def reflink(store: ObjectStore, source: tuple[Container, str], target: tuple[Container, str]) -> bool:
     async with store.open(*source) as opened, store.upload(*target) as under_way:
         assert opened.data is not None
         assert opened.data.size == opened.info.size
-        shared = await under_way.share(opened.data)
+        shared = await under_way.reflink(opened.data)
         if shared:
             assert await under_way.digest() == (opened.info.size, opened.info.etag)
             assert (await under_way.commit(HEAD)).etag == opened.info.etag
@@ -205,8 +205,8 @@ async def test_a_copy_shares_data_and_outlives_its_source(
     place, _ = await store.put_container("a", "p", {}, policy)
     data = Random(5).randbytes(size)
     await upload(store, place, "source", data)
-    assert await share(store, (place, "source"), (place, "copy"))
-    assert await share(store, (place, "copy"), (place, "copy of the copy"))
+    assert await reflink(store, (place, "source"), (place, "copy"))
+    assert await reflink(store, (place, "copy"), (place, "copy of the copy"))
     assert (await store.container_usage(place)).bytes == 3 * size
     await store.delete(place, "source")
     assert await content(store, place, "copy") == data
@@ -214,7 +214,7 @@ async def test_a_copy_shares_data_and_outlives_its_source(
     await trio.sleep(60)
     assert await content(store, place, "copy of the copy", 5, 100) == data[5:100]
     assert await content(store, place, "copy of the copy") == data
-    assert await share(store, (place, "copy of the copy"), (place, "copy of the copy"))
+    assert await reflink(store, (place, "copy of the copy"), (place, "copy of the copy"))
     await trio.sleep(60)
     assert await content(store, place, "copy of the copy") == data
 
@@ -224,10 +224,10 @@ async def test_data_are_not_shared_between_policies(
 ) -> None:
     other, _ = await store.put_container("a", "p", {}, 1)
     await upload(store, container, "source", b"d" * (INLINE_BYTES_MAX + 1))
-    assert not await share(store, (container, "source"), (other, "copy"))
+    assert not await reflink(store, (container, "source"), (other, "copy"))
     async with store.open(container, "source") as opened, store.upload(other, "copy") as under_way:
         assert opened.data is not None
-        assert not await under_way.share(opened.data)
+        assert not await under_way.reflink(opened.data)
         async for piece in opened.read():
             await under_way.write(piece)
         await under_way.commit(HEAD)

@@ -9,13 +9,13 @@ import trio
 from trio.testing import MockClock
 
 from store.core.errors import DeviceError, DrystoneError
-from store.engine.bulk import Done
+from store.device.port import Done
 from store.engine.device import Device
 from store.objects.model import Policy
 from store.objects.store import ObjectUpload
-from tests.replicator.clusters import HEAD, exists, machine_of, opened
-from tests.simulation.house import House
+from tests.replicator.clusters import HEAD, exists, media_of, opened
 from tests.simulation.limits import BLOCK_BYTES
+from tests.simulation.node import SimNode
 from tests.simulation.worker import Gate, SimWorker
 
 DATA = Random(1).randbytes(3 * BLOCK_BYTES)
@@ -29,10 +29,10 @@ POLICIES = {
 by_policy = pytest.mark.parametrize(("policy", "needed"), POLICIES.values(), ids=list(POLICIES))
 
 
-def devices_of(house: House, upload: ObjectUpload) -> list[Device]:
+def devices_of(node: SimNode, upload: ObjectUpload) -> list[Device]:
     placement = upload._data.placement
     assert placement is not None
-    return [house.devices[number] for number in placement.placed.devices]
+    return [node.devices[number] for number in placement.data_location.devices]
 
 
 def hold_syncs(device: Device) -> Gate:
@@ -48,12 +48,12 @@ def hold_syncs(device: Device) -> Gate:
 async def test_data_are_acknowledged_once_enough_devices_have_them(
     autojump_clock: MockClock, policy: Policy, needed: int
 ) -> None:
-    async with opened(machine_of(6, [policy])) as (house, container):
-        gates = {number: hold_syncs(device) for number, device in house.devices.items()}
-        async with house.store.upload(container, "o") as upload:
+    async with opened(media_of(6, [policy])) as (node, container):
+        gates = {number: hold_syncs(device) for number, device in node.devices.items()}
+        async with node.store.upload(container, "o") as upload:
             assert isinstance(upload, ObjectUpload)
             await upload.write(DATA)
-            devices = devices_of(house, upload)
+            devices = devices_of(node, upload)
             for device in devices[: needed - 1]:
                 gates[device.id].open()
             with trio.move_on_after(10) as waiting:
@@ -63,22 +63,22 @@ async def test_data_are_acknowledged_once_enough_devices_have_them(
             await upload.commit(HEAD)
         for gate in gates.values():
             gate.open()
-        assert await exists(house.store, container, "o")
+        assert await exists(node.store, container, "o")
 
 
 @by_policy
 async def test_data_that_too_few_devices_took_are_refused(
     autojump_clock: MockClock, policy: Policy, needed: int
 ) -> None:
-    async with opened(machine_of(6, [policy])) as (house, container):
-        async with house.store.upload(container, "o") as upload:
+    async with opened(media_of(6, [policy])) as (node, container):
+        async with node.store.upload(container, "o") as upload:
             assert isinstance(upload, ObjectUpload)
             await upload.write(DATA)
-            for device in devices_of(house, upload)[needed - 1 :]:
+            for device in devices_of(node, upload)[needed - 1 :]:
                 device.submit_sync = refuse  # type: ignore[method-assign]
             with pytest.raises(DrystoneError):
                 await upload.commit(HEAD)
-        assert not await exists(house.store, container, "o")
+        assert not await exists(node.store, container, "o")
 
 
 def refuse(losses: int, done: Done) -> None:

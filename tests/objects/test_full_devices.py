@@ -11,30 +11,30 @@ import trio
 from trio.testing import MockClock
 
 from store.core.errors import FullError, NotFoundError
-from store.engine.row import RowKey, index_key
+from store.device.row import RowKey, index_key
 from store.objects.model import Container, ListingQuery, ObjectHead, Policy
 from store.objects.rows import prepare
 from store.objects.store import DeviceStore
 from store.ring import ROWS
-from tests.simulation.house import House, Machine, open_house
+from tests.simulation.crash_point import CrashPoint
 from tests.simulation.limits import BLOCK_BYTES, small_limits
+from tests.simulation.node import SimMedia, SimNode, open_node
 from tests.simulation.object_checks import check_nothing_left
-from tests.simulation.supply import Supply
 
 HEAD = ObjectHead("t")
 SMALL, LARGE = b"small", Random(1).randbytes(2 * BLOCK_BYTES)
 
 
 @asynccontextmanager
-async def opened() -> AsyncIterator[tuple[House, Container]]:
+async def opened() -> AsyncIterator[tuple[SimNode, Container]]:
     with small_limits():
-        async with open_house(Machine(Random(1), 3, (Policy(0, "copies", default=True),)), Supply()) as house:
-            await house.store.put_account("a", {})
-            yield house, (await house.store.put_container("a", "c", {}))[0]
+        async with open_node(SimMedia(Random(1), 3, (Policy(0, "copies", default=True),)), CrashPoint()) as node:
+            await node.store.put_account("a", {})
+            yield node, (await node.store.put_container("a", "c", {}))[0]
 
 
-def fill(house: House, home: int, *, full: bool) -> None:
-    device = house.devices[home]
+def fill(node: SimNode, replica: int, *, full: bool) -> None:
+    device = node.devices[replica]
     device._options.reserve_bytes = 1 << 50 if full else 0
     device.look_for_room()
 
@@ -54,22 +54,22 @@ async def listed(store: DeviceStore, container: Container) -> list[str]:
     return [entry.name for entry in await store.list_objects(container, ListingQuery(limit=10))]
 
 
-def homes_of(house: House, container: Container, name: str) -> tuple[RowKey, tuple[int, ...]]:
-    key = house.store.rows.key(container.id, container.shards, name.encode())
-    return key, tuple(house.store.rows.ring.homes_all(ROWS, key.place))
+def replicas_of(node: SimNode, container: Container, name: str) -> tuple[RowKey, tuple[int, ...]]:
+    key = node.store.rows.key(container.id, container.shards, name.encode())
+    return key, tuple(node.store.rows.ring.replicas_all(ROWS, key.ring_hash))
 
 
 @pytest.mark.parametrize("roomy", range(3))
 @pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "large"])
 async def test_one_device_with_room_is_not_written_to_alone(autojump_clock: MockClock, data: bytes, roomy: int) -> None:
-    async with opened() as (house, container):
-        store = house.store
+    async with opened() as (node, container):
+        store = node.store
         for name in ("old", "gone"):
             await write(store, container, name, data)
         await trio.sleep(5)
-        _, homes = homes_of(house, container, "new")
-        for number, home in enumerate(homes):
-            fill(house, home, full=number != roomy)
+        _, replicas = replicas_of(node, container, "new")
+        for number, replica in enumerate(replicas):
+            fill(node, replica, full=number != roomy)
         for name in ("new", "old"):
             with pytest.raises(FullError):
                 await write(store, container, name, data * 2)
@@ -80,32 +80,34 @@ async def test_one_device_with_room_is_not_written_to_alone(autojump_clock: Mock
             await store.head(container, "new")
         assert await listed(store, container) == ["gone", "old"]
         await store.delete(container, "gone")
-        for home in homes:
-            fill(house, home, full=False)
-        await house.settle()
+        for replica in replicas:
+            fill(node, replica, full=False)
+        await node.run_daemons()
         assert await listed(store, container) == ["old"]
         assert await read(store, container, "old") == data
         assert (await store.container_usage(container)).bytes == len(data)
-        check_nothing_left(house)
+        check_nothing_left(node)
 
 
 @pytest.mark.parametrize("first", range(3))
-async def test_what_one_home_has_can_be_read_while_the_others_are_full(autojump_clock: MockClock, first: int) -> None:
+async def test_what_one_replica_has_can_be_read_while_the_others_are_full(
+    autojump_clock: MockClock, first: int
+) -> None:
     """As a crash leaves it: readers bring it to a quorum, and need room for that."""
-    async with opened() as (house, container):
-        store = house.store
+    async with opened() as (node, container):
+        store = node.store
         await write(store, container, "o", SMALL)
         await trio.sleep(5)
-        key, homes = homes_of(house, container, "o")
+        key, replicas = replicas_of(node, container, "o")
         packed = index_key(key)
         found = await store.rows.read(key, packed)
         assert found is not None
         row = await store.rows.load(key, packed, found)
         newer = row._replace(stamp=store.rows.stamps.next(row.stamp), payload=b"newer", size=5)
-        house.devices[homes[first]].submit_row(prepare(newer, 1, packed), lambda _applied, _error: None)
+        node.devices[replicas[first]].submit_row(prepare(newer, 1, packed), lambda _applied, _error: None)
         await trio.sleep(1)
-        for home in homes:
-            fill(house, home, full=True)
+        for replica in replicas:
+            fill(node, replica, full=True)
         sizes = [entry.size for entry in await store.list_objects(container, ListingQuery(limit=10))]  # type: ignore[union-attr]
         assert (await store.head(container, "o")).size == sizes[0]
         await store.delete(container, "o")
@@ -113,45 +115,45 @@ async def test_what_one_home_has_can_be_read_while_the_others_are_full(autojump_
 
 
 async def test_devices_that_have_room_at_a_quorum_are_enough(autojump_clock: MockClock) -> None:
-    async with opened() as (house, container):
-        _, homes = homes_of(house, container, "o")
-        fill(house, homes[1], full=True)
-        await write(house.store, container, "o", SMALL)
-        assert await read(house.store, container, "o") == SMALL
-        fill(house, homes[1], full=False)
-        await house.settle()
-        packed = index_key(homes_of(house, container, "o")[0])
-        assert await house.devices[homes[1]].find_row(packed) is not None
+    async with opened() as (node, container):
+        _, replicas = replicas_of(node, container, "o")
+        fill(node, replicas[1], full=True)
+        await write(node.store, container, "o", SMALL)
+        assert await read(node.store, container, "o") == SMALL
+        fill(node, replicas[1], full=False)
+        await node.run_daemons()
+        packed = index_key(replicas_of(node, container, "o")[0])
+        assert await node.devices[replicas[1]].find_row(packed) is not None
 
 
-async def test_what_a_full_home_misses_does_not_go_into_its_reserve(autojump_clock: MockClock) -> None:
+async def test_what_a_full_replica_misses_does_not_go_into_its_reserve(autojump_clock: MockClock) -> None:
     """Reads and listings see the difference, and have a quorum without it."""
-    async with opened() as (house, container):
-        _, homes = homes_of(house, container, "0")
+    async with opened() as (node, container):
+        _, replicas = replicas_of(node, container, "0")
         await trio.sleep(5)
-        full = house.devices[homes[0]]
-        fill(house, homes[0], full=True)
+        full = node.devices[replicas[0]]
+        fill(node, replicas[0], full=True)
         records = full._committer.records
         for number in range(10):
-            await write(house.store, container, str(number), SMALL)
-            assert await read(house.store, container, str(number)) == SMALL
-        assert len(await listed(house.store, container)) == 10
+            await write(node.store, container, str(number), SMALL)
+            assert await read(node.store, container, str(number)) == SMALL
+        assert len(await listed(node.store, container)) == 10
         await trio.sleep(5)
         assert full._committer.records == records
 
 
 @pytest.mark.parametrize("late", range(3))
-async def test_the_mark_goes_of_an_upload_whose_commit_a_full_home_did_not_take(
+async def test_the_mark_goes_of_an_upload_whose_commit_a_full_replica_did_not_take(
     autojump_clock: MockClock, late: int
 ) -> None:
-    async with opened() as (house, container):
-        _, homes = homes_of(house, container, "o")
-        async with house.store.upload(container, "o") as upload:
+    async with opened() as (node, container):
+        _, replicas = replicas_of(node, container, "o")
+        async with node.store.upload(container, "o") as upload:
             await upload.write(LARGE)
-            fill(house, homes[late], full=True)
+            fill(node, replicas[late], full=True)
             await upload.commit(HEAD)
-        fill(house, homes[late], full=False)
-        await house.settle()
-        assert await read(house.store, container, "o") == LARGE
-        assert [await device.uploads(b"", 10) for device in house.devices.values()] == [[], [], []]
-        check_nothing_left(house)
+        fill(node, replicas[late], full=False)
+        await node.run_daemons()
+        assert await read(node.store, container, "o") == LARGE
+        assert [await device.uploads(b"", 10) for device in node.devices.values()] == [[], [], []]
+        check_nothing_left(node)

@@ -11,8 +11,8 @@ from trio.testing import MockClock
 from store.engine.device import Device
 from store.objects.model import ObjectHead
 from tests.objects.conftest import POLICIES
-from tests.simulation.house import Machine, open_house
-from tests.simulation.supply import Supply
+from tests.simulation.crash_point import CrashPoint
+from tests.simulation.node import SimMedia, open_node
 
 
 @pytest.mark.parametrize(("headers", "reads"), [({}, 0), ({"x-color": "grey"}, 0), ({"x-color": "grey" * 100}, 1)])
@@ -26,8 +26,8 @@ async def test_few_headers_are_in_the_index(
         loaded.append(packed_key)
         return await load(self, packed_key, *rest, **options)  # type: ignore[arg-type]
 
-    async with open_house(Machine(Random(1), 3, POLICIES), Supply()) as house:
-        store = house.store
+    async with open_node(SimMedia(Random(1), 3, POLICIES), CrashPoint()) as node:
+        store = node.store
         await store.put_account("a", {})
         container, _ = await store.put_container("a", "c", {})
         put = await store.put(container, "o", b"data", ObjectHead("t", headers))
@@ -37,5 +37,5 @@ async def test_few_headers_are_in_the_index(
             loaded.clear()
             assert await store.head(container, "o") == put
             assert len(loaded) == reads
-            for device in house.devices.values():
+            for device in node.devices.values():
                 await device.flush()

@@ -6,22 +6,22 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from store.core.countdown import Countdown
 from store.core.errors import ConflictError, NotFoundError
+from store.core.wait_group import WaitGroup
+from store.device.row import Row, RowKey, index_key
 from store.engine.device import Device
-from store.engine.row import Row, RowKey, index_key
 from store.objects.model import ListingQuery
 from store.objects.rowcodec import encode_headers
 from store.objects.rows import ReadRow, Rows, prepare
 from store.objects.tables import Tables
-from tests.replicator.clusters import HEAD, exists, machine_of, opened, put_out
+from tests.replicator.clusters import HEAD, exists, media_of, opened, put_out
 
 
 async def test_a_delete_that_waited_does_not_delete_the_next_container_of_that_name(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened(machine_of(3)) as (house, _):
-        store = house.store
+    async with opened(media_of(3)) as (node, _):
+        store = node.store
         await trio.sleep(5)
         find_row = Device.find_row
         account_key = store.tables._account_key("a")
@@ -62,8 +62,8 @@ async def test_a_delete_that_waited_does_not_delete_the_next_container_of_that_n
 async def test_nothing_is_acknowledged_below_a_container_that_was_deleted_while_it_was_looked_up(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened(machine_of(3)) as (house, container):
-        store = house.store
+    async with opened(media_of(3)) as (node, container):
+        store = node.store
         await trio.sleep(5)
         store.tables.forget()
         load = Rows.load
@@ -96,11 +96,11 @@ async def test_nothing_is_acknowledged_below_a_container_that_was_deleted_while_
 async def test_a_read_of_what_is_always_overwritten_comes_to_an_end(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened(machine_of(3)) as (house, container):
-        store = house.store
+    async with opened(media_of(3)) as (node, container):
+        store = node.store
         await store.put(container, "o", b"0", HEAD)
         await trio.sleep(5)
-        for device in house.devices.values():
+        for device in node.devices.values():
             device._index.lies_in_memory = lambda: False  # type: ignore[method-assign]
             device._lookups.in_memory = False
         await trio.sleep(1)
@@ -134,19 +134,19 @@ async def test_what_is_remembered_of_a_container_is_what_a_repair_brought(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A newer version that one replica has is brought to the others, while requests look the container up."""
-    async with opened(machine_of(3)) as (house, _):
-        store = house.store
+    async with opened(media_of(3)) as (node, _):
+        store = node.store
         await trio.sleep(5)
         key = await store.tables._container_key("a", "c")
         packed = index_key(key)
-        homes = [house.devices[h] for h in store.rows.ring.homes_all(0, key.place)]
+        replicas = [node.devices[h] for h in store.rows.ring.replicas_all(0, key.ring_hash)]
         found = await store.rows.read(key, packed)
         assert found is not None
         row = await store.rows.load(key, packed, found)
         newer = row._replace(stamp=store.rows.stamps.next(row.stamp), detail=encode_headers({"x": "new"}))
-        written = Countdown()
+        written = WaitGroup()
         written.add()
-        homes[2].submit_row(prepare(newer, store.rows.ring.epoch, packed), lambda _, error: written.done(error))
+        replicas[2].submit_row(prepare(newer, store.rows.ring.epoch, packed), lambda _, error: written.done(error))
         await written.wait()
         assert (await store.container("a", "c")).headers == {}
         stop = trio.Event()
@@ -158,10 +158,10 @@ async def test_what_is_remembered_of_a_container_is_what_a_repair_brought(
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(requests)
-            await house.replicator.restorer.whole(key)
+            await node.replicator.restorer.whole(key)
             stop.set()
         await trio.sleep(1)
-        stamps = {await home.find_stamp(packed) for home in homes}
+        stamps = {await replica.find_stamp(packed) for replica in replicas}
         assert stamps == {newer.stamp.pack()}
         assert (await store.container("a", "c")).headers == {"x": "new"}
 
@@ -169,11 +169,11 @@ async def test_what_is_remembered_of_a_container_is_what_a_repair_brought(
 async def test_a_listing_does_without_a_device_that_goes_out_while_others_are_asked(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened(machine_of(3)) as (house, container):
+    async with opened(media_of(3)) as (node, container):
         for n in range(10):
-            await house.store.put(container, f"o{n}", b"data", HEAD)
+            await node.store.put(container, f"o{n}", b"data", HEAD)
         await trio.sleep(5)
-        for device in house.devices.values():
+        for device in node.devices.values():
             device._index.lies_in_memory = lambda: False  # type: ignore[method-assign]
             device._lookups.in_memory = False
         list_rows = Device.list_rows
@@ -181,9 +181,9 @@ async def test_a_listing_does_without_a_device_that_goes_out_while_others_are_as
 
         async def goes(self: Device, *args: object, **more: object) -> object:
             if seen and self.id not in seen and len(seen) == 1:
-                put_out(house, seen[0])
+                put_out(node, seen[0])
             seen.append(self.id)
             return await list_rows(self, *args, **more)  # type: ignore[arg-type]
 
         monkeypatch.setattr(Device, "list_rows", goes)
-        assert len(await house.store.list_objects(container, ListingQuery(limit=100))) == 10
+        assert len(await node.store.list_objects(container, ListingQuery(limit=100))) == 10

@@ -14,9 +14,9 @@ from store.core.errors import DrystoneError
 from store.objects.interface import ObjectStore
 from store.objects.model import ALWAYS, Condition, Container, ListingQuery, ObjectEntry, ObjectHead, ObjectInfo
 from tests.objects.conftest import POLICIES
-from tests.simulation.house import Machine, open_house
+from tests.simulation.crash_point import CrashPoint
 from tests.simulation.limits import BLOCK_BYTES, INLINE_BYTES, small_limits
-from tests.simulation.supply import Supply
+from tests.simulation.node import SimMedia, open_node
 from tests.simulation.world import SimClock, now, run
 from tests.twins.objects import MemoryStore
 
@@ -127,21 +127,21 @@ async def _answer(step: Step, store: ObjectStore, container: Container) -> objec
 @given(st.lists(st.lists(steps, max_size=25), min_size=1, max_size=3), st.integers(0, 1))
 def test_devices_do_what_the_twin_does(lives: list[list[Step]], policy: int) -> None:
     random = Random(1)
-    machine = Machine(random, 4, POLICIES)
+    media = SimMedia(random, 4, POLICIES)
     twin = MemoryStore(SimClock(), POLICIES)
     passed = 0.0
 
     async def life(life: list[Step]) -> None:
         nonlocal passed
-        async with open_house(machine, Supply()) as house:
+        async with open_node(media, CrashPoint()) as node:
             containers = []
-            stores: tuple[ObjectStore, ObjectStore] = (twin, house.store)
+            stores: tuple[ObjectStore, ObjectStore] = (twin, node.store)
             for store in stores:
                 await store.put_account("a", {})
                 containers.append((await store.put_container("a", "c", {}, policy))[0])
             for step in life:
                 expected = await _answer(step, twin, containers[0])
-                assert await _answer(step, house.store, containers[1]) == expected
+                assert await _answer(step, node.store, containers[1]) == expected
             passed = trio.current_time()
 
     with small_limits():

@@ -8,25 +8,25 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from store.engine.row import RowKey, index_key
+from store.device.row import RowKey, index_key
 from store.objects.model import ObjectHead, Policy
 from store.objects.rows import ReadRow, Rows
 from store.ring import ROWS
-from tests.simulation.house import Machine, open_house
+from tests.simulation.crash_point import CrashPoint
 from tests.simulation.limits import BLOCK_BYTES, small_limits
-from tests.simulation.supply import Supply
+from tests.simulation.node import SimMedia, open_node
 
 HEAD = ObjectHead("t")
 DATA = Random(1).randbytes(3 * BLOCK_BYTES)
 
 
-async def test_what_is_overwritten_while_a_lagging_home_is_told_is_not_opened(
+async def test_what_is_overwritten_while_a_lagging_replica_is_told_is_not_opened(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three homes, of which one has lost the row: the read brings it there, and waits for that."""
+    """Three replicas, of which one has lost the row: the read brings it there, and waits for that."""
     with small_limits():
-        async with open_house(Machine(Random(1), 3, (Policy(0, "copies", default=True),)), Supply()) as house:
-            store = house.store
+        async with open_node(SimMedia(Random(1), 3, (Policy(0, "copies", default=True),)), CrashPoint()) as node:
+            store = node.store
             await store.put_account("a", {})
             container, _ = await store.put_container("a", "c", {})
             async with store.upload(container, "o") as upload:
@@ -35,7 +35,7 @@ async def test_what_is_overwritten_while_a_lagging_home_is_told_is_not_opened(
             await trio.sleep(5)
             key = store.rows.key(container.id, container.shards, b"o")
             packed = index_key(key)
-            first = store.devices[store.rows.ring.homes_all(ROWS, key.place)[0]]
+            first = store.devices[store.rows.ring.replicas_all(ROWS, key.ring_hash)[0]]
             row = await first.find_row(packed)
             assert row is not None
             first.forget_row(packed, row.stamp)

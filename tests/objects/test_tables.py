@@ -10,21 +10,22 @@ import trio
 from trio.testing import MockClock
 
 from store.core.errors import DeviceError, DrystoneError, NotFoundError
-from store.engine.device import Device, RowReply, RowWrite
-from store.engine.row import Flag, index_key
+from store.device.port import RowReply, RowWrite
+from store.device.row import Flag, index_key
+from store.engine.device import Device
 from store.objects import table_cache
 from store.objects.model import Container
 from store.objects.table_cache import TableCache
 from store.ring import ROWS
-from tests.replicator.clusters import HEAD, exists, machine_of, opened
-from tests.simulation.house import House
+from tests.replicator.clusters import HEAD, exists, media_of, opened
+from tests.simulation.node import SimNode
 
 Reaches = Callable[[RowWrite, int], bool]
 
 
-def let_through(house: House, reaches: Reaches) -> Callable[[], None]:
+def let_through(node: SimNode, reaches: Reaches) -> Callable[[], None]:
     """Let only these writes reach a device's log; the others fail. Returns what ends it."""
-    originals = {number: device.submit_row for number, device in house.devices.items()}
+    originals = {number: device.submit_row for number, device in node.devices.items()}
 
     def wrap(device: Device) -> None:
         submit = originals[device.id]
@@ -36,80 +37,82 @@ def let_through(house: House, reaches: Reaches) -> Callable[[], None]:
 
         device.submit_row = maybe  # type: ignore[method-assign]
 
-    for device in house.devices.values():
+    for device in node.devices.values():
         wrap(device)
 
     def end() -> None:
         for number, submit in originals.items():
-            house.devices[number].submit_row = submit  # type: ignore[method-assign]
+            node.devices[number].submit_row = submit  # type: ignore[method-assign]
 
     return end
 
 
-def row_of(house: House, container: Container) -> tuple[bytes, tuple[int, ...]]:
-    tables = house.store.tables
+def row_of(node: SimNode, container: Container) -> tuple[bytes, tuple[int, ...]]:
+    tables = node.store.tables
     account = tables._accounts.get("a")
     assert account is not None
-    key = house.store.rows.key(account.id, account.shards, container.name.encode())
-    return index_key(key), house.store.rows.ring.homes_all(ROWS, key.place)
+    key = node.store.rows.key(account.id, account.shards, container.name.encode())
+    return index_key(key), node.store.rows.ring.replicas_all(ROWS, key.ring_hash)
 
 
-@pytest.mark.parametrize("home", range(3))
+@pytest.mark.parametrize("replica", range(3))
 @pytest.mark.parametrize("undone", [True, False], ids=["undone at once", "undone by who comes next"])
 async def test_a_container_that_could_not_be_deleted_keeps_what_is_written_into_it(
-    autojump_clock: MockClock, home: int, undone: bool
+    autojump_clock: MockClock, replica: int, undone: bool
 ) -> None:
     """The tombstone reached one replica, which is away until an object was acknowledged."""
-    async with opened(machine_of(3)) as (house, container):
+    async with opened(media_of(3)) as (node, container):
         await trio.sleep(5)
-        await house.store.container("a", "c")
-        packed, homes = row_of(house, container)
+        await node.store.container("a", "c")
+        packed, replicas = row_of(node, container)
         deleting = []
 
         def reaches(write: RowWrite, number: int) -> bool:
             if write.row.flags & Flag.TOMBSTONE:
                 deleting.append(number)
-                return number == homes[home]
+                return number == replicas[replica]
             return undone or not deleting
 
-        end = let_through(house, reaches)
+        end = let_through(node, reaches)
         with pytest.raises(DrystoneError):
-            await house.store.delete_container("a", "c")
+            await node.store.delete_container("a", "c")
         end()
-        assert await house.devices[homes[home]].find_row(packed) is not None
-        house.take_away(homes[home])
-        present = await house.store.container("a", "c")
-        await house.store.put(present, "o", b"data", HEAD)
-        assert await house.bring_back(homes[home])
-        await house.settle()
-        present = await house.store.container("a", "c")
+        assert await node.devices[replicas[replica]].find_row(packed) is not None
+        node.take_away(replicas[replica])
+        present = await node.store.container("a", "c")
+        await node.store.put(present, "o", b"data", HEAD)
+        assert await node.bring_back(replicas[replica])
+        await node.run_daemons()
+        present = await node.store.container("a", "c")
         assert present.id == container.id
-        assert await exists(house.store, present, "o")
+        assert await exists(node.store, present, "o")
 
 
-@pytest.mark.parametrize("home", range(3))
-async def test_headers_of_an_unknown_outcome_are_not_remembered_otherwise(autojump_clock: MockClock, home: int) -> None:
+@pytest.mark.parametrize("replica", range(3))
+async def test_headers_of_an_unknown_outcome_are_not_remembered_otherwise(
+    autojump_clock: MockClock, replica: int
+) -> None:
     """An access rule that reached one replica takes effect when that is looked at, also for who had asked before."""
-    async with opened(machine_of(3)) as (house, container):
+    async with opened(media_of(3)) as (node, container):
         await trio.sleep(5)
-        await house.store.container("a", "c")
-        packed, homes = row_of(house, container)
-        end = let_through(house, lambda _write, number: number == homes[home])
+        await node.store.container("a", "c")
+        packed, replicas = row_of(node, container)
+        end = let_through(node, lambda _write, number: number == replicas[replica])
         with pytest.raises(DrystoneError):
-            await house.store.put_container("a", "c", {"read": "nobody"})
+            await node.store.put_container("a", "c", {"read": "nobody"})
         end()
-        await house.store.container("a", "c")
-        key = house.store.rows.key(house.store.tables._accounts.get("a").id, container.shards, b"c")  # type: ignore[union-attr]
-        await house.replicator.restorer.whole(key)
-        assert (await house.store.container("a", "c")).headers == {"read": "nobody"}
+        await node.store.container("a", "c")
+        key = node.store.rows.key(node.store.tables._accounts.get("a").id, container.shards, b"c")  # type: ignore[union-attr]
+        await node.replicator.restorer.whole(key)
+        assert (await node.store.container("a", "c")).headers == {"read": "nobody"}
         assert index_key(key) == packed
 
 
 async def test_a_container_is_not_remembered_by_who_read_it_before_it_changed(autojump_clock: MockClock) -> None:
-    async with opened(machine_of(3)) as (house, _):
-        tables = house.store.tables
+    async with opened(media_of(3)) as (node, _):
+        tables = node.store.tables
         tables.forget()
-        read = house.store.rows.load
+        read = node.store.rows.load
         first = True
 
         async def slow(*arguments: object, **options: object) -> object:
@@ -117,41 +120,41 @@ async def test_a_container_is_not_remembered_by_who_read_it_before_it_changed(au
             row = await read(*arguments, **options)  # type: ignore[arg-type]
             if first:
                 first = False
-                await house.store.put_container("a", "c", {"mark": "new"})
+                await node.store.put_container("a", "c", {"mark": "new"})
             return row
 
-        house.store.rows.load = slow  # type: ignore[method-assign,assignment]
+        node.store.rows.load = slow  # type: ignore[method-assign,assignment]
         await tables.account("a")
         first = True
-        await house.store.container("a", "c")
-        house.store.rows.load = read  # type: ignore[method-assign]
-        assert (await house.store.container("a", "c")).headers == {"mark": "new"}
+        await node.store.container("a", "c")
+        node.store.rows.load = read  # type: ignore[method-assign]
+        assert (await node.store.container("a", "c")).headers == {"mark": "new"}
 
 
 async def test_more_accounts_than_are_remembered(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_cache, "CACHE_MAX", 3)
-    async with opened(machine_of(3)) as (house, _):
-        house.store.tables._accounts = TableCache(3)
+    async with opened(media_of(3)) as (node, _):
+        node.store.tables._accounts = TableCache(3)
         for number in range(20):
-            await house.store.put_account(f"many {number}", {})
-            await house.store.put_container(f"many {number}", "c", {})
+            await node.store.put_account(f"many {number}", {})
+            await node.store.put_container(f"many {number}", "c", {})
         for number in range(20):
-            account = await house.store.account(f"many {number}")
-            assert (await house.store.account_usage(account)).containers == 1
-            assert (await house.store.container(f"many {number}", "c")).shards == 4
-        assert len(house.store.tables._accounts._names) == 3
+            account = await node.store.account(f"many {number}")
+            assert (await node.store.account_usage(account)).containers == 1
+            assert (await node.store.container(f"many {number}", "c")).shards == 4
+        assert len(node.store.tables._accounts._names) == 3
 
 
 async def test_a_deleted_container_is_gone_everywhere(autojump_clock: MockClock) -> None:
-    async with opened(machine_of(3)) as (house, container):
-        await house.store.container("a", "c")
-        await house.store.delete_container("a", "c")
+    async with opened(media_of(3)) as (node, container):
+        await node.store.container("a", "c")
+        await node.store.delete_container("a", "c")
         with pytest.raises(NotFoundError):
-            await house.store.container("a", "c")
-        again, made = await house.store.put_container("a", "c", {})
+            await node.store.container("a", "c")
+        again, made = await node.store.put_container("a", "c", {})
         assert made
         assert again.id != container.id
-        await house.store.delete_container("a", "c")
-        await house.store.delete_account("a")
+        await node.store.delete_container("a", "c")
+        await node.store.delete_account("a")
         with pytest.raises(NotFoundError):
-            await house.store.account("a")
+            await node.store.account("a")

@@ -9,32 +9,32 @@ import trio
 from trio.testing import MockClock
 
 from store.core.errors import DrystoneError
-from store.engine.row import DETAIL_BYTES_MAX
+from store.device.row import DETAIL_BYTES_MAX
 from store.objects.model import Condition, ObjectHead
-from tests.replicator.clusters import HEAD, exists, key_of, machine_of, opened, write
-from tests.simulation.house import House
+from tests.replicator.clusters import HEAD, exists, key_of, media_of, opened, write
 from tests.simulation.limits import BLOCK_BYTES
+from tests.simulation.node import SimNode
 
 LARGE = Random(1).randbytes(2 * BLOCK_BYTES)
 MANY = ObjectHead("t", {"mark": "m" * DETAIL_BYTES_MAX})
 """Headers that the index does not hold."""
 
 
-async def spoil_records(house: House, packed: bytes) -> None:
+async def spoil_records(node: SimNode, packed: bytes) -> None:
     """The log's records of a row, on every device."""
-    for device in house.devices.values():
+    for device in node.devices.values():
         row = await device.find_row(packed)
         if row is not None:
-            medium = house.machine.media[device.id]
+            medium = node.media.disks[device.id]
             for at in range(row.location.offset, row.location.offset + row.location.length):
                 medium.flip(device.segments.path(row.location.segment), at)
 
 
-async def spoil_entries(house: House, packed: bytes) -> None:
+async def spoil_entries(node: SimNode, packed: bytes) -> None:
     """The index's entries of a row, on every device."""
-    for device in house.devices.values():
+    for device in node.devices.values():
         await device.flush()
-        entries = house.machine.indexes[device.id].entries
+        entries = node.media.indexes[device.id].entries
         if packed in entries:
             value = entries[packed]
             entries[packed] = bytes([value[0] ^ 1]) + value[1:]
@@ -43,32 +43,32 @@ async def spoil_entries(house: House, packed: bytes) -> None:
 @pytest.mark.parametrize("data", [b"small", LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("spoil", [spoil_records, spoil_entries], ids=["records", "index"])
 async def test_it_can_be_deleted(autojump_clock: MockClock, spoil: object, data: bytes) -> None:
-    async with opened(machine_of(3)) as (house, container):
-        await write(house.store, container, "o", data, MANY)
-        await write(house.store, container, "p", data, MANY)
+    async with opened(media_of(3)) as (node, container):
+        await write(node.store, container, "o", data, MANY)
+        await write(node.store, container, "p", data, MANY)
         await trio.sleep(5)
         for name in ("o", "p"):
-            await spoil(house, key_of(house, container, name)[1])  # type: ignore[operator]
+            await spoil(node, key_of(node, container, name)[1])  # type: ignore[operator]
         with pytest.raises(DrystoneError):
-            async with house.store.open(container, "o"):
+            async with node.store.open(container, "o"):
                 pass
         with pytest.raises(DrystoneError):
-            await house.store.delete(container, "o", check=lambda _info: True)
-        await house.store.delete(container, "o")
-        assert not await exists(house.store, container, "o")
-        await house.store.put(container, "p", b"anew", HEAD)
-        async with house.store.open(container, "p") as found:
+            await node.store.delete(container, "o", check=lambda _info: True)
+        await node.store.delete(container, "o")
+        assert not await exists(node.store, container, "o")
+        await node.store.put(container, "p", b"anew", HEAD)
+        async with node.store.open(container, "p") as found:
             assert found.inline == b"anew"
-        await house.settle()
-        for device in house.devices.values():
+        await node.run_daemons()
+        for device in node.devices.values():
             assert await device.owners(b"", 10) == ([], b"")
 
 
 async def test_what_cannot_be_read_is_there(autojump_clock: MockClock) -> None:
     """A condition that there be none does not hold, whatever else is not known."""
-    async with opened(machine_of(3)) as (house, container):
-        await write(house.store, container, "o", b"data")
+    async with opened(media_of(3)) as (node, container):
+        await write(node.store, container, "o", b"data")
         await trio.sleep(5)
-        await spoil_entries(house, key_of(house, container, "o")[1])
+        await spoil_entries(node, key_of(node, container, "o")[1])
         with pytest.raises(DrystoneError):
-            await house.store.put(container, "o", b"new", HEAD, Condition(none_match=frozenset("*")))
+            await node.store.put(container, "o", b"new", HEAD, Condition(none_match=frozenset("*")))

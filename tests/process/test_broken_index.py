@@ -35,7 +35,7 @@ def test_a_start_with_a_broken_index(tmp_path: Path, seed: int) -> None:
         program.start()
         check_all(program)
         assert "it is rebuilt from the log" in program.log()
-        until(lambda: all(device["state"] == "ok" for device in status(program)["devices"]), "reconciled")
+        until(lambda: all(device["state"] == "ok" for device in status(program)["devices"]), "rejoined")
         assert program.stop() == 0
         assert not list((tmp_path / "data").glob("devices/*/in-use")), "closed in order"
         checked = program.command("device", "check")

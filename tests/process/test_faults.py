@@ -85,14 +85,14 @@ def test_a_lost_device_folder_is_replaced_and_filled_again(tmp_path: Path) -> No
         program.start()
         check_all(program)
         check_all(program, "coded")
-        until(lambda: all(d["state"] == "ok" for d in status(program)["devices"]), "reconciled")
+        until(lambda: all(d["state"] == "ok" for d in status(program)["devices"]), "rejoined")
         program.stop()
         # Now another one: what was repaired must be as good as what was there.
         lose(program, 2)
         program.start()
         check_all(program)
         check_all(program, "coded")
-        until(lambda: all(d["state"] == "ok" for d in status(program)["devices"]), "reconciled")
+        until(lambda: all(d["state"] == "ok" for d in status(program)["devices"]), "rejoined")
         program.stop()
         checked = program.command("device", "check")
         assert checked.returncode == 0, checked.stdout
@@ -119,7 +119,7 @@ def test_flipped_bytes_are_noticed_repaired_and_never_served(tmp_path: Path, kin
 
         def repaired() -> bool:
             found = status(program)
-            loops = [loop for loop in found["loops"] if loop["loop"] in ("repair", "reconcile")]
+            loops = [loop for loop in found["loops"] if loop["loop"] in ("repair", "rejoin")]
             return all(d["state"] == "ok" for d in found["devices"]) and all(loop["left"] <= 0 for loop in loops)
 
         until(repaired, "repaired")
@@ -151,7 +151,7 @@ def test_uploads_that_do_not_end_leave_nothing(program: Program) -> None:
         found = status(program)
         # What remains is the row of the container and marks that are yet to be forgotten.
         return sum(device["live_bytes"] for device in found["devices"]) - before < 20_000 and not any(
-            loop["left"] for loop in found["loops"] if loop["loop"] == "settle uploads"
+            loop["left"] for loop in found["loops"] if loop["loop"] == "clean up uploads"
         )
 
     until(space_is_back, "space back")

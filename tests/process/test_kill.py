@@ -63,7 +63,7 @@ def write(program: Program, number: int, known: Known, seed: random.Random, stop
 
 
 def verify(program: Program, writers: list[Known], *, everything: bool) -> None:
-    """Settle what was in doubt, then compare contents and the listing."""
+    """Resolve what was in doubt, then compare contents and the listing."""
     client = Client(program)
     expected: set[str] = set()
     for known in writers:

@@ -43,10 +43,10 @@ class Place:
         self.registry: Registry = memory_registry(SystemClock())
         self.ring = ring_of(1)
 
-    def make(self, *, trusted: bool = True) -> bytes:
+    def make(self, *, in_sync: bool = True) -> bytes:
         self.path.mkdir(parents=True)
         copy = RingCopy(0, self.ring, {})
-        return make_in(str(self.path), 0, CLUSTER, copy, SystemRandom(), trusted=trusted).incarnation
+        return make_in(str(self.path), 0, CLUSTER, copy, SystemRandom(), in_sync=in_sync).incarnation
 
     async def record(self) -> DeviceRecord:
         return (await load_records(self.registry))[0]
@@ -69,7 +69,7 @@ def place(tmp_path: Path) -> Place:
 async def test_a_device_of_a_version_without_incarnations_is_taken_as_it_is(place: Place) -> None:
     incarnation = place.make()
     async with place.opened() as (device, _):
-        assert device.trusted
+        assert device.in_sync
     assert await place.record() == DeviceRecord(incarnation, in_sync=True, label="devices/0")
 
 
@@ -78,33 +78,33 @@ async def test_a_device_that_was_never_seen_is_not_believed_later(place: Place) 
     membership = Membership(place.folder, CLUSTER, place.registry, place.ring)
     await membership.note_absent()
     async with place.opened() as (device, _):
-        assert not device.trusted
+        assert not device.in_sync
 
 
-async def test_another_incarnation_is_not_trusted_until_it_is_reconciled(place: Place) -> None:
+async def test_another_incarnation_is_not_in_sync_until_it_has_rejoined(place: Place) -> None:
     incarnation = place.make()
     await save_records(place.registry, {0: DeviceRecord(b"another" * 2, in_sync=True, label="devices/0")})
     async with place.opened() as (device, _):
-        assert not device.trusted
+        assert not device.in_sync
         assert await place.record() == DeviceRecord(incarnation, in_sync=False, label="devices/0")
     async with place.opened() as (device, membership):
-        assert not device.trusted, "not by being opened again"
+        assert not device.in_sync, "not by being opened again"
         async with trio.open_nursery() as nursery:
             nursery.start_soon(membership.run)
-            await device.set_trusted(trusted=True)
+            await device.set_in_sync(in_sync=True)
             while not (await place.record()).in_sync:
                 await trio.sleep(0)
             nursery.cancel_scope.cancel()
     async with place.opened() as (device, _):
-        assert device.trusted
+        assert device.in_sync
 
 
-async def test_a_device_that_the_registry_knows_as_behind_is_not_trusted(place: Place) -> None:
+async def test_a_device_that_the_registry_knows_as_behind_is_not_in_sync(place: Place) -> None:
     """As it is noted before tombstones are collected without it."""
     incarnation = place.make()
     await save_records(place.registry, {0: DeviceRecord(incarnation, in_sync=False, label="devices/0")})
     async with place.opened() as (device, _):
-        assert not device.trusted
+        assert not device.in_sync
 
 
 async def test_every_device_keeps_the_newest_ring(place: Place) -> None:

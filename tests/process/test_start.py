@@ -128,7 +128,7 @@ def test_recovery_knows_the_newest_ring_and_the_device_that_is_stale(filled: Pro
     folder.mkdir()
     assert filled.command("device", "add", str(folder), "--in-place-of", "1").returncode == 0
     filled.start()
-    until(lambda: all(device["state"] == "ok" for device in status(filled)["devices"]), "reconciled")
+    until(lambda: all(device["state"] == "ok" for device in status(filled)["devices"]), "rejoined")
     filled.stop()
     shutil.rmtree(filled.folder / "registry")
     done = filled.command("registry", "recover", f"--device={tmp_path / 'stale'}")
@@ -179,7 +179,7 @@ def test_a_stale_device_that_comes_back_brings_nothing_back(filled: Program, tmp
     folder.mkdir()
     assert filled.command("device", "add", str(folder), "--in-place-of", "1").returncode == 0
     filled.start()
-    until(lambda: all(device["state"] == "ok" for device in status(filled)["devices"]), "reconciled")
+    until(lambda: all(device["state"] == "ok" for device in status(filled)["devices"]), "rejoined")
     client = Client(filled)
     for name in sorted(OBJECTS)[:15]:
         assert client.object("DELETE", f"c/{name}").status == 204
@@ -190,8 +190,8 @@ def test_a_stale_device_that_comes_back_brings_nothing_back(filled: Program, tmp
     filled.start()
     first = status(filled)["devices"][1]
     assert "what it holds is not believed" in filled.log()
-    until(lambda: status(filled)["devices"][1]["state"] == "ok", f"reconciled, not just believed ({first})")
-    assert "device reconciled" in filled.log()
+    until(lambda: status(filled)["devices"][1]["state"] == "ok", f"rejoined, not just believed ({first})")
+    assert "device rejoined" in filled.log()
     client = Client(filled)
     assert client.listing("c") == sorted(OBJECTS)[15:]
     client.close()
@@ -351,5 +351,5 @@ def test_all_devices_but_one_are_lost(tmp_path: Path) -> None:
 def test_a_lost_index_is_made_anew_from_the_log(filled: Program) -> None:
     shutil.rmtree(filled.folder / "devices/1/index")
     filled.start()
-    until(lambda: all(device["state"] == "ok" for device in status(filled)["devices"]), "reconciled")
+    until(lambda: all(device["state"] == "ok" for device in status(filled)["devices"]), "rejoined")
     check_all(filled)

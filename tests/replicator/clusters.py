@@ -7,39 +7,39 @@ from contextlib import asynccontextmanager
 from random import Random
 
 from store.core.errors import DeviceError, NotFoundError
-from store.engine.row import RowKey, index_key
+from store.device.row import RowKey, index_key
 from store.objects.model import Container, ObjectHead, Policy
 from store.objects.store import DeviceStore
 from store.ring import ROWS
-from tests.simulation.house import House, Machine, open_house
+from tests.simulation.crash_point import CrashPoint
 from tests.simulation.limits import small_limits
-from tests.simulation.supply import Supply
+from tests.simulation.node import SimMedia, SimNode, open_node
 
 COPIES = (Policy(0, "copies", default=True),)
 HEAD = ObjectHead("t", {"mark": "m"})
 
 
-def machine_of(count: int, policies: Sequence[Policy] = COPIES, seed: int = 1) -> Machine:
-    return Machine(Random(seed), count, policies)
+def media_of(count: int, policies: Sequence[Policy] = COPIES, seed: int = 1) -> SimMedia:
+    return SimMedia(Random(seed), count, policies)
 
 
 @asynccontextmanager
-async def opened(machine: Machine) -> AsyncIterator[tuple[House, Container]]:
+async def opened(media: SimMedia) -> AsyncIterator[tuple[SimNode, Container]]:
     """One life of a machine, and its container, made in the first."""
     with small_limits():
-        async with open_house(machine, Supply()) as house:
-            await house.store.put_account("a", {})
-            yield house, (await house.store.put_container("a", "c", {}))[0]
+        async with open_node(media, CrashPoint()) as node:
+            await node.store.put_account("a", {})
+            yield node, (await node.store.put_container("a", "c", {}))[0]
 
 
-async def close(house: House) -> None:
+async def close(node: SimNode) -> None:
     """Everything durable and in the index."""
-    for device in house.devices.values():
+    for device in node.devices.values():
         await device.close()
 
 
-def put_out(house: House, number: int) -> None:
-    house.devices[number]._fail(DeviceError("it is away"))
+def put_out(node: SimNode, number: int) -> None:
+    node.devices[number]._fail(DeviceError("it is away"))
 
 
 async def write(store: DeviceStore, container: Container, name: str, data: bytes, head: ObjectHead = HEAD) -> None:
@@ -56,16 +56,16 @@ async def exists(store: DeviceStore, container: Container, name: str) -> bool:
     return True
 
 
-def key_of(house: House, container: Container, name: str) -> tuple[RowKey, bytes]:
-    key = house.store.rows.key(container.id, container.shards, name.encode())
+def key_of(node: SimNode, container: Container, name: str) -> tuple[RowKey, bytes]:
+    key = node.store.rows.key(container.id, container.shards, name.encode())
     return key, index_key(key)
 
 
-def homes_of(house: House, container: Container, name: str) -> tuple[int, ...]:
-    return house.store.rows.ring.homes_all(ROWS, key_of(house, container, name)[0].place)
+def replicas_of(node: SimNode, container: Container, name: str) -> tuple[int, ...]:
+    return node.store.rows.ring.replicas_all(ROWS, key_of(node, container, name)[0].ring_hash)
 
 
-async def stamps_of(house: House, container: Container, name: str) -> list[bytes | None]:
+async def stamps_of(node: SimNode, container: Container, name: str) -> list[bytes | None]:
     """At each of its replicas."""
-    packed = key_of(house, container, name)[1]
-    return [await house.devices[home].find_stamp(packed) for home in homes_of(house, container, name)]
+    packed = key_of(node, container, name)[1]
+    return [await node.devices[replica].find_stamp(packed) for replica in replicas_of(node, container, name)]

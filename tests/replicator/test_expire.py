@@ -7,10 +7,10 @@ import trio
 from trio.testing import MockClock
 
 from store.core.errors import NotFoundError
-from store.engine.row import RowKey
+from store.device.row import RowKey
 from store.objects.model import ObjectHead
 from store.replicator.expire import Expirer
-from tests.replicator.clusters import HEAD, exists, machine_of, opened, stamps_of
+from tests.replicator.clusters import HEAD, exists, media_of, opened, stamps_of
 from tests.simulation.world import DAWN_US
 
 DAWN = DAWN_US // 1_000_000
@@ -22,18 +22,18 @@ def ending(at: int) -> ObjectHead:
 
 
 async def test_an_object_goes_in_its_very_second(autojump_clock: MockClock) -> None:
-    async with opened(machine_of(3)) as (house, container):
+    async with opened(media_of(3)) as (node, container):
         end = DAWN + LATER
-        await house.store.put(container, "o", b"data", ending(end))
-        await house.store.put(container, "next", b"data", ending(end + 1))
+        await node.store.put(container, "o", b"data", ending(end))
+        await node.store.put(container, "next", b"data", ending(end + 1))
         await trio.sleep_until(LATER - 0.25)
-        await house.replicator.expirer.expire()
-        assert (await house.store.head(container, "o", expired=True)).head.expires_at == end
+        await node.replicator.expirer.expire()
+        assert (await node.store.head(container, "o", expired=True)).head.expires_at == end
         await trio.sleep_until(LATER)
-        await house.replicator.expirer.expire()
+        await node.replicator.expirer.expire()
         with pytest.raises(NotFoundError):
-            await house.store.head(container, "o", expired=True)
-        assert await exists(house.store, container, "next")
+            await node.store.head(container, "o", expired=True)
+        assert await exists(node.store, container, "next")
 
 
 @pytest.mark.parametrize("anew", ["without an end", "with a later end", "deleted"])
@@ -41,27 +41,27 @@ async def test_what_was_written_since_it_was_found_due_stays(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, anew: str
 ) -> None:
     """The expirer finds it on one device; before it has the object's turn somebody else writes."""
-    async with opened(machine_of(3)) as (house, container):
-        await house.store.put(container, "o", b"old", ending(DAWN + LATER))
+    async with opened(media_of(3)) as (node, container):
+        await node.store.put(container, "o", b"old", ending(DAWN + LATER))
         delete = Expirer._delete
         outcomes: list[bool] = []
 
         async def slow(self: Expirer, key: RowKey, packed: bytes, now: int) -> bool:
             if anew == "deleted":
-                found = await house.store.rows.read(key, packed)
+                found = await node.store.rows.read(key, packed)
                 assert found is not None
-                await house.store.bury(key, packed, found.row)
+                await node.store.write_tombstone(key, packed, found.row)
             else:
                 head = HEAD if anew == "without an end" else ending(now + LATER)
-                await house.store.put(container, "o", b"new", head)
+                await node.store.put(container, "o", b"new", head)
             await trio.sleep(1)
-            before = await stamps_of(house, container, "o")
+            before = await stamps_of(node, container, "o")
             outcomes.append(await delete(self, key, packed, now))
             await trio.sleep(1)
-            assert await stamps_of(house, container, "o") == before
+            assert await stamps_of(node, container, "o") == before
             return outcomes[-1]
 
         monkeypatch.setattr(Expirer, "_delete", slow)
         await trio.sleep_until(LATER + 15)
         assert outcomes == [False]
-        assert await exists(house.store, container, "o") == (anew != "deleted")
+        assert await exists(node.store, container, "o") == (anew != "deleted")

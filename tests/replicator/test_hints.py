@@ -21,17 +21,17 @@ from tests.replicator.clusters import (
     HEAD,
     close,
     exists,
-    homes_of,
     key_of,
-    machine_of,
+    media_of,
     opened,
     put_out,
+    replicas_of,
     stamps_of,
     write,
 )
 from tests.simulation.disk import SimDisk
-from tests.simulation.house import House
 from tests.simulation.limits import BLOCK_BYTES
+from tests.simulation.node import SimNode
 
 CODE = (Policy(0, "code", k=2, m=2, codec="zfec", default=True),)
 LARGE = Random(1).randbytes(3 * BLOCK_BYTES)
@@ -46,9 +46,9 @@ def _no_scrub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Scrubber, "_pass", scrub)
 
 
-async def hints_for(house: House, number: int) -> int:
+async def hints_for(node: SimNode, number: int) -> int:
     count = 0
-    for device in house.devices.values():
+    for device in node.devices.values():
         if device.health.failed is None:
             count += len(await device.hints(number, b"", 10_000))
     return count
@@ -56,92 +56,92 @@ async def hints_for(house: House, number: int) -> int:
 
 @pytest.mark.parametrize("restart", [False, True], ids=["in the running program", "over a restart"])
 async def test_rows_missed_while_out_are_brought_within_seconds(autojump_clock: MockClock, restart: bool) -> None:
-    machine = machine_of(4)
+    media = media_of(4)
     names = [f"o{number}" for number in range(300)]
-    async with opened(machine) as (house, container):
+    async with opened(media) as (node, container):
         for name in names[:200]:
-            await house.store.put(container, name, b"before", HEAD)
+            await node.store.put(container, name, b"before", HEAD)
         await trio.sleep(5)
-        away = homes_of(house, container, names[-1])[-1]
-        house.take_away(away)
+        away = replicas_of(node, container, names[-1])[-1]
+        node.take_away(away)
         for name in names[100:]:
-            await house.store.put(container, name, b"data", HEAD)
+            await node.store.put(container, name, b"data", HEAD)
         for name in names[:50]:
-            await house.store.delete(container, name)
+            await node.store.delete(container, name)
         await trio.sleep(600)
-        assert await hints_for(house, away) > 0
+        assert await hints_for(node, away) > 0
         if not restart:
-            await house.bring_back(away)
+            await node.bring_back(away)
             await trio.sleep(ENOUGH)
-            await check_caught_up(house, container, names)
+            await check_caught_up(node, container, names)
             return
-        for device in house.devices.values():
+        for device in node.devices.values():
             if device.id != away:
                 await device.close()
-    machine.absent.clear()
-    async with opened(machine) as (house, container):
+    media.absent.clear()
+    async with opened(media) as (node, container):
         await trio.sleep(ENOUGH)
-        await check_caught_up(house, container, names)
+        await check_caught_up(node, container, names)
 
 
-async def check_caught_up(house: House, container: Container, names: list[str]) -> None:
+async def check_caught_up(node: SimNode, container: Container, names: list[str]) -> None:
     for name in names:
-        assert len(set(await stamps_of(house, container, name))) == 1, name
-    for number in house.devices:
-        assert await hints_for(house, number) == 0
-    assert not await exists(house.store, container, names[0])
+        assert len(set(await stamps_of(node, container, name))) == 1, name
+    for number in node.devices:
+        assert await hints_for(node, number) == 0
+    assert not await exists(node.store, container, names[0])
 
 
 @pytest.mark.parametrize("policies", [COPIES, CODE], ids=["copies", "code"])
 async def test_data_missed_while_out_are_brought(autojump_clock: MockClock, policies: tuple[Policy, ...]) -> None:
-    async with opened(machine_of(4, policies)) as (house, container):
-        async with house.store.upload(container, "o") as upload:
+    async with opened(media_of(4, policies)) as (node, container):
+        async with node.store.upload(container, "o") as upload:
             assert isinstance(upload, ObjectUpload)
             await upload.write(LARGE)
             placement = upload._data.placement
             assert placement is not None
-            out = placement.placed.devices[-1]
-            house.take_away(out)
+            out = placement.data_location.devices[-1]
+            node.take_away(out)
             await upload.write(LARGE)
             await upload.commit(HEAD)
         await trio.sleep(5)
-        await house.bring_back(out)
+        await node.bring_back(out)
         await trio.sleep(ENOUGH)
-        held = await house.devices[out].has_blocks(upload._data.data_id)
+        held = await node.devices[out].has_blocks(upload._data.data_id)
         assert len(held) == 6
-        assert await hints_for(house, out) == 0
+        assert await hints_for(node, out) == 0
 
 
 async def test_data_that_were_dropped_while_a_device_was_out_are_dropped_there_too(autojump_clock: MockClock) -> None:
-    async with opened(machine_of(3)) as (house, container):
+    async with opened(media_of(3)) as (node, container):
         data_ids = []
         for name in ("o", "p"):
-            async with house.store.upload(container, name) as upload:
+            async with node.store.upload(container, name) as upload:
                 assert isinstance(upload, ObjectUpload)
                 await upload.write(LARGE)
                 await upload.commit(HEAD)
             data_ids.append(upload._data.data_id)
         await trio.sleep(5)
-        house.take_away(0)
-        await house.store.delete(container, "o")
-        await write(house.store, container, "p", LARGE)
+        node.take_away(0)
+        await node.store.delete(container, "o")
+        await write(node.store, container, "p", LARGE)
         await trio.sleep(10)
-        for device in house.devices.values():
+        for device in node.devices.values():
             if device.id:
                 assert await device.garbage(b"", 10) == []
-        await house.bring_back(0)
+        await node.bring_back(0)
         await trio.sleep(ENOUGH)
         for data_id in data_ids:
-            assert await house.devices[0].has_blocks(data_id) == []
-        assert await hints_for(house, 0) == 0
+            assert await node.devices[0].has_blocks(data_id) == []
+        assert await hints_for(node, 0) == 0
 
 
 async def test_what_is_missed_while_hints_are_replayed_is_not_forgotten(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened(machine_of(3)) as (house, container):
-        house.take_away(0)
-        await house.store.put(container, "o", b"first", HEAD)
+    async with opened(media_of(3)) as (node, container):
+        node.take_away(0)
+        await node.store.put(container, "o", b"first", HEAD)
         await trio.sleep(1)
         has = module.Hints._has
 
@@ -149,43 +149,43 @@ async def test_what_is_missed_while_hints_are_replayed_is_not_forgotten(
             done = await has(self, target, hint)  # type: ignore[arg-type]
             if done and target.health.failed is None and target.id == 0 and not monkeypatched:
                 monkeypatched.append(True)
-                house.take_away(0)
-                await house.store.put(container, "o", b"second", HEAD)
+                node.take_away(0)
+                await node.store.put(container, "o", b"second", HEAD)
             return done
 
         monkeypatched: list[bool] = []
         monkeypatch.setattr(module.Hints, "_has", missed_again)
-        await house.bring_back(0)
+        await node.bring_back(0)
         await trio.sleep(ENOUGH)
         assert monkeypatched
-        assert await hints_for(house, 0) > 0
-        await house.bring_back(0)
+        assert await hints_for(node, 0) > 0
+        await node.bring_back(0)
         await trio.sleep(2 * ENOUGH)
-        assert len(set(await stamps_of(house, container, "o"))) == 1
+        assert len(set(await stamps_of(node, container, "o"))) == 1
 
 
 async def test_a_device_that_is_full_gets_what_it_refused_when_it_has_room(autojump_clock: MockClock) -> None:
-    async with opened(machine_of(3)) as (house, container):
-        full = house.devices[2]
+    async with opened(media_of(3)) as (node, container):
+        full = node.devices[2]
         full._options.reserve_bytes = 1 << 50
         full.look_for_room()
-        await house.store.put(container, "o", b"data", HEAD)
+        await node.store.put(container, "o", b"data", HEAD)
         await trio.sleep(100)
-        assert None in await stamps_of(house, container, "o")
+        assert None in await stamps_of(node, container, "o")
         full._options.reserve_bytes = 0
         await trio.sleep(2 * SCHEDULE.retry_max)
-        assert len(set(await stamps_of(house, container, "o"))) == 1
+        assert len(set(await stamps_of(node, container, "o"))) == 1
 
 
 async def test_a_failed_commit_is_made_good_though_the_device_is_well(autojump_clock: MockClock) -> None:
-    async with opened(machine_of(3)) as (house, container):
+    async with opened(media_of(3)) as (node, container):
         await trio.sleep(5)
-        last = homes_of(house, container, "o")[-1]
-        house.machine.media[last].fail_syncs = 1
-        await house.store.put(container, "o", b"data", HEAD)
+        last = replicas_of(node, container, "o")[-1]
+        node.media.disks[last].fail_syncs = 1
+        await node.store.put(container, "o", b"data", HEAD)
         await trio.sleep(2 * ENOUGH)
-        assert house.devices[last].health.failed is None
-        assert len(set(await stamps_of(house, container, "o"))) == 1
+        assert node.devices[last].health.failed is None
+        assert len(set(await stamps_of(node, container, "o"))) == 1
 
 
 class Hanging:
@@ -200,78 +200,78 @@ class Hanging:
 
 async def test_a_device_that_hangs_is_counted_as_lacking_what_it_does_not_answer(autojump_clock: MockClock) -> None:
     """Were the program killed then, nothing else would know."""
-    machine = machine_of(3)
-    async with opened(machine) as (house, container):
+    media = media_of(3)
+    async with opened(media) as (node, container):
         await trio.sleep(5)
-        homes = homes_of(house, container, "o")
-        house.devices[homes[-1]]._committer._worker = Hanging()
-        await house.store.put(container, "o", b"data", HEAD)
-        assert await hints_for(house, homes[-1]) == 0
+        replicas = replicas_of(node, container, "o")
+        node.devices[replicas[-1]]._committer._worker = Hanging()
+        await node.store.put(container, "o", b"data", HEAD)
+        assert await hints_for(node, replicas[-1]) == 0
         await trio.sleep(2)
-        assert await hints_for(house, homes[-1]) == 2
+        assert await hints_for(node, replicas[-1]) == 2
 
 
 @pytest.mark.parametrize("data", [b"small", LARGE], ids=["row", "data"])
 async def test_what_a_slow_device_lost_in_a_crash_is_brought_though_the_index_has_the_row(
     autojump_clock: MockClock, data: bytes
 ) -> None:
-    machine = machine_of(3)
-    async with opened(machine) as (house, container):
+    media = media_of(3)
+    async with opened(media) as (node, container):
         await trio.sleep(5)
-        slow = homes_of(house, container, "o")[-1]
-        async with house.store.upload(container, "o") as upload:
+        slow = replicas_of(node, container, "o")[-1]
+        async with node.store.upload(container, "o") as upload:
             assert isinstance(upload, ObjectUpload)
             await upload.write(data)
-            disk = house.devices[slow]._disk
+            disk = node.devices[slow]._disk
             assert isinstance(disk, SimDisk)
             disk.gate.shut = True
             await upload.commit(HEAD)
         await trio.sleep(0.1)
-        for device in house.devices.values():
+        for device in node.devices.values():
             if device.id != slow:
                 await device.flush()
-        machine.lose_power()
-        house.take_away(slow)  # or the end of this life would wait for what hangs
-        machine.absent.clear()
-    async with opened(machine) as (house, container):
+        media.lose_power()
+        node.take_away(slow)  # or the end of this life would wait for what hangs
+        media.absent.clear()
+    async with opened(media) as (node, container):
         await trio.sleep(ENOUGH)
-        assert len(set(await stamps_of(house, container, "o"))) == 1
+        assert len(set(await stamps_of(node, container, "o"))) == 1
         if data is LARGE:
-            assert len(await house.devices[slow].has_blocks(upload._data.data_id)) == 3
+            assert len(await node.devices[slow].has_blocks(upload._data.data_id)) == 3
 
 
-async def test_what_a_crash_took_of_the_hints_is_found_by_the_doubts(autojump_clock: MockClock) -> None:
+async def test_what_a_crash_took_of_the_hints_is_found_by_the_in_doubt_writes(autojump_clock: MockClock) -> None:
     """The index was not written since. A device that is away at the start as well gets it when it comes."""
-    machine = machine_of(3)
-    async with opened(machine) as (house, container):
-        for device in house.devices.values():
+    media = media_of(3)
+    async with opened(media) as (node, container):
+        for device in node.devices.values():
             device._options.flush_seconds = 1e6
         await trio.sleep(5)
-        house.take_away(0)
-        await house.store.put(container, "o", b"data", HEAD)
+        node.take_away(0)
+        await node.store.put(container, "o", b"data", HEAD)
         await trio.sleep(1)
-    machine.media[0].broken = True
-    async with opened(machine) as (house, container):
-        assert await hints_for(house, 0) > 0
-        machine.media[0].broken = False
-        await house.bring_back(0)
+    media.disks[0].broken = True
+    async with opened(media) as (node, container):
+        assert await hints_for(node, 0) > 0
+        media.disks[0].broken = False
+        await node.bring_back(0)
         await trio.sleep(ENOUGH)
-        assert len(set(await stamps_of(house, container, "o"))) == 1
+        assert len(set(await stamps_of(node, container, "o"))) == 1
 
 
-async def test_a_device_that_has_left_the_ring_is_owed_nothing(autojump_clock: MockClock) -> None:
-    async with opened(machine_of(5)) as (house, container):
-        gone = homes_of(house, container, "o0")[-1]
-        put_out(house, gone)
+async def test_a_device_that_has_left_the_ring_is_pending_nothing(autojump_clock: MockClock) -> None:
+    async with opened(media_of(5)) as (node, container):
+        gone = replicas_of(node, container, "o0")[-1]
+        put_out(node, gone)
         for number in range(50):
-            await house.store.put(container, f"o{number}", b"data", HEAD)
+            await node.store.put(container, f"o{number}", b"data", HEAD)
         await trio.sleep(5)
-        assert await hints_for(house, gone) > 0
-        house.machine.change_ring(lambda builder: builder.remove(gone))
-        await house.follow_ring()
+        assert await hints_for(node, gone) > 0
+        node.media.change_ring(lambda builder: builder.remove(gone))
+        await node.follow_ring()
         await trio.sleep(120)
-        assert gone not in house.store.rows.ring.devices
-        assert await hints_for(house, gone) == 0
+        assert gone not in node.store.rows.ring.devices
+        assert await hints_for(node, gone) == 0
 
 
 async def test_what_is_one_loss_from_gone_comes_first(
@@ -286,16 +286,16 @@ async def test_what_is_one_loss_from_gone_comes_first(
         await bring(self, target, data)
 
     monkeypatch.setattr(module.Hints, "_bring_data", note)
-    async with opened(machine_of(3, policies)) as (house, container):
-        two, _ = await house.store.put_container("a", "two", {}, 1)
+    async with opened(media_of(3, policies)) as (node, container):
+        two, _ = await node.store.put_container("a", "two", {}, 1)
         for number in range(12):
-            await write(house.store, container, f"three {number}", LARGE)
-            await write(house.store, two, f"two {number}", LARGE)
+            await write(node.store, container, f"three {number}", LARGE)
+            await write(node.store, two, f"two {number}", LARGE)
         await trio.sleep(5)
-        for device in house.devices.values():
+        for device in node.devices.values():
             for packed, row in (await device.walk_rows(b"", 1000))[0]:
                 if row.data_id:
-                    house.store.rows.missed(packed, [0], [device.id])
+                    node.store.rows.missed(packed, [0], [device.id])
         await trio.sleep(ENOUGH)
         spare = [to_spare for to_spare, _ in order]
         assert spare == sorted(spare)
@@ -304,26 +304,26 @@ async def test_what_is_one_loss_from_gone_comes_first(
 
 
 async def test_marks_of_uploads_are_not_hinted(autojump_clock: MockClock) -> None:
-    """They are the settler's: one that a commit has removed elsewhere must not come back."""
-    async with opened(machine_of(3)) as (house, container):
-        house.take_away(1)
-        async with house.store.upload(container, "o") as upload:
+    """They are the janitor's: one that a commit has removed elsewhere must not come back."""
+    async with opened(media_of(3)) as (node, container):
+        node.take_away(1)
+        async with node.store.upload(container, "o") as upload:
             await upload.write(LARGE)
         await trio.sleep(5)
-        for device in house.devices.values():
+        for device in node.devices.values():
             if device.health.failed is None:
                 assert [key for key, _ in await device.hints(1, b"", 100) if key[:1] == b"r" and b"\0u" in key] == []
 
 
 async def test_a_row_goes_to_replicas_only(autojump_clock: MockClock) -> None:
     """The layout has changed since the hint was noted."""
-    async with opened(machine_of(4)) as (house, container):
-        (other,) = house.devices.keys() - set(homes_of(house, container, "o"))
-        await house.store.put(container, "o", b"data", ObjectHead("t"))
-        key, packed = key_of(house, container, "o")
-        house.store.rows.missed(packed, [other], homes_of(house, container, "o"))
+    async with opened(media_of(4)) as (node, container):
+        (other,) = node.devices.keys() - set(replicas_of(node, container, "o"))
+        await node.store.put(container, "o", b"data", ObjectHead("t"))
+        key, packed = key_of(node, container, "o")
+        node.store.rows.missed(packed, [other], replicas_of(node, container, "o"))
         await trio.sleep(ENOUGH)
-        assert await house.devices[other].find_stamp(packed) is None
-        assert await hints_for(house, other) == 0
-        assert other not in house.store.rows.ring.homes_all(ROWS, key.place)
-        await close(house)
+        assert await node.devices[other].find_stamp(packed) is None
+        assert await hints_for(node, other) == 0
+        assert other not in node.store.rows.ring.replicas_all(ROWS, key.ring_hash)
+        await close(node)

@@ -10,8 +10,8 @@ import trio
 from trio.testing import MockClock
 
 from store.core.errors import DeviceError, DrystoneError
+from store.device.row import index_key
 from store.engine.device import Device
-from store.engine.row import index_key
 from store.objects.model import Container, Policy
 from store.replicator.exchange import Exchange
 from store.replicator.rebalance import Rebalancer
@@ -20,16 +20,16 @@ from tests.replicator.clusters import (
     HEAD,
     close,
     exists,
-    homes_of,
     key_of,
-    machine_of,
+    media_of,
     opened,
     put_out,
+    replicas_of,
     stamps_of,
     write,
 )
-from tests.simulation.house import House
 from tests.simulation.limits import BLOCK_BYTES
+from tests.simulation.node import SimNode
 
 NAMES = [f"o{number}" for number in range(33)]
 NEW = 3
@@ -37,20 +37,20 @@ NEW = 3
 Change = Callable[[Builder], object]
 
 
-async def publish(house: House, change: Change) -> None:
-    house.machine.change_ring(change)
-    await house.follow_ring()
+async def publish(node: SimNode, change: Change) -> None:
+    node.media.change_ring(change)
+    await node.follow_ring()
 
 
-async def change_layout(house: House, change: Change) -> None:
-    await publish(house, change)
-    await completed(house)
+async def change_layout(node: SimNode, change: Change) -> None:
+    await publish(node, change)
+    await completed(node)
 
 
-async def completed(house: House) -> None:
+async def completed(node: SimNode) -> None:
     for _ in range(100):
         await trio.sleep(5)
-        if len(house.store.rows.ring.live) == 1:
+        if len(node.store.rows.ring.live) == 1:
             return
     pytest.fail("the change did not complete")
 
@@ -59,11 +59,11 @@ def weigh(number: int, weight: float) -> Change:
     return lambda builder: builder.set_weight(number, weight)
 
 
-async def delete_all(house: House, container: Container) -> None:
+async def delete_all(node: SimNode, container: Container) -> None:
     for name in NAMES:
-        await house.store.delete(container, name)
+        await node.store.delete(container, name)
     await trio.sleep(5)
-    await house.replicator.tombstones.collect_tombstones()
+    await node.replicator.tombstones.collect_tombstones()
     await trio.sleep(5)
 
 
@@ -72,70 +72,70 @@ async def test_rows_that_a_device_kept_of_a_lost_partition_do_not_come_back(
 ) -> None:
     """A device loses partitions, and is interrupted before it has forgotten their rows. What is deleted meanwhile has
     gone everywhere else when it gets the partitions back."""
-    async with opened(machine_of(4)) as (house, container):
+    async with opened(media_of(4)) as (node, container):
         for name in NAMES:
-            await house.store.put(container, name, b"data", HEAD)
+            await node.store.put(container, name, b"data", HEAD)
         await trio.sleep(5)
 
         async def interrupted(_self: Exchange, _device: Device) -> None:
             raise DeviceError("no sync")
 
-        monkeypatch.setattr(Exchange, "forget_strangers", interrupted)
-        await change_layout(house, weigh(3, 0.0))
-        stale = [name for name in NAMES if await house.devices[3].find_stamp(key_of(house, container, name)[1])]
+        monkeypatch.setattr(Exchange, "forget_misplaced", interrupted)
+        await change_layout(node, weigh(3, 0.0))
+        stale = [name for name in NAMES if await node.devices[3].find_stamp(key_of(node, container, name)[1])]
         assert stale
-        await delete_all(house, container)
-        assert await house.devices[0].tombstones(b"", 100), "tombstones went while a device was not clean"
+        await delete_all(node, container)
+        assert await node.devices[0].tombstones(b"", 100), "tombstones went while a device was not clean"
         # The mechanism below: even were they gone, what the device kept is not believed.
-        await forget_tombstones(house)
-        await change_layout(house, weigh(3, 1.0))
-        await house.settle()
-        assert [name for name in NAMES if await exists(house.store, container, name)] == []
+        await forget_tombstones(node)
+        await change_layout(node, weigh(3, 1.0))
+        await node.run_daemons()
+        assert [name for name in NAMES if await exists(node.store, container, name)] == []
         monkeypatch.undo()
-        await house.replicator.rebalancer.rebalance()
-        assert not house.store.rows.ring.unclean
+        await node.replicator.rebalancer.rebalance()
+        assert not node.store.rows.ring.unclean
 
 
-async def forget_tombstones(house: House) -> None:
-    for device in house.devices.values():
+async def forget_tombstones(node: SimNode) -> None:
+    for device in node.devices.values():
         for packed, stamp in await device.tombstones(b"", 1000):
             device.forget_row(packed, stamp)
 
 
-@pytest.mark.parametrize("look", ["scrub", "repair", "decide", "read"])
+@pytest.mark.parametrize("look", ["scrub", "repair", "resolve", "read"])
 async def test_nobody_believes_a_device_that_has_yet_to_sync(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, look: str
 ) -> None:
     """Whatever looks at all replicas in the middle of a change: the rows that it kept are newer than nothing."""
-    async with opened(machine_of(4)) as (house, container):
+    async with opened(media_of(4)) as (node, container):
         for name in NAMES:
-            await house.store.put(container, name, b"data", HEAD)
+            await node.store.put(container, name, b"data", HEAD)
         await trio.sleep(5)
-        loops = house.replicator
+        loops = node.replicator
 
         async def nothing(*_: object) -> None:
             """It never comes to it."""
 
-        monkeypatch.setattr(Exchange, "forget_strangers", nothing)
-        await change_layout(house, weigh(3, 0.0))
-        await delete_all(house, container)
-        await forget_tombstones(house)
+        monkeypatch.setattr(Exchange, "forget_misplaced", nothing)
+        await change_layout(node, weigh(3, 0.0))
+        await delete_all(node, container)
+        await forget_tombstones(node)
         monkeypatch.setattr(Rebalancer, "_sync_layouts", nothing_done)
-        await publish(house, weigh(3, 1.0))
+        await publish(node, weigh(3, 1.0))
         for name in NAMES:
-            key, packed = key_of(house, container, name)
+            key, packed = key_of(node, container, name)
             if look == "repair":
                 await loops.restorer.whole(key)
-            elif look == "decide":
-                assert (await house.store.rows.decide(key, packed))[0] is None
+            elif look == "resolve":
+                assert (await node.store.rows.resolve(key, packed))[0] is None
             elif look == "read":
-                assert not await exists(house.store, container, name)
+                assert not await exists(node.store, container, name)
         if look == "scrub":
             await loops.scrubber.scrub(None)
             await loops.repairer.repair_all()
         for name in NAMES:
-            for device in house.devices.values():
-                assert device.id == 3 or await device.find_stamp(key_of(house, container, name)[1]) is None
+            for device in node.devices.values():
+                assert device.id == 3 or await device.find_stamp(key_of(node, container, name)[1]) is None
 
 
 async def nothing_done(*_: object) -> int:
@@ -146,39 +146,39 @@ async def test_a_newer_version_that_was_deleted_for_good_gives_way_to_an_older_o
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A clock was ahead when the object was made first: what a device kept of it is newer than what was made since."""
-    async with opened(machine_of(4)) as (house, container):
-        monkeypatch.setattr(Exchange, "forget_strangers", nothing_done)
-        rows = house.store.rows
+    async with opened(media_of(4)) as (node, container):
+        monkeypatch.setattr(Exchange, "forget_misplaced", nothing_done)
+        rows = node.store.rows
         far = 3600 * 1_000_000
         for name in NAMES:
-            key, packed = key_of(house, container, name)
-            await house.store.put(container, name, b"ahead", HEAD)
+            key, packed = key_of(node, container, name)
+            await node.store.put(container, name, b"ahead", HEAD)
             found = await rows.read(key, packed)
             assert found is not None
             row = await rows.load(key, packed, found)
             await rows.write(row._replace(stamp=row.stamp._replace(time_us=row.stamp.time_us + far)), packed)
-        await change_layout(house, weigh(3, 0.0))
-        await delete_all(house, container)
-        await forget_tombstones(house)
+        await change_layout(node, weigh(3, 0.0))
+        await delete_all(node, container)
+        await forget_tombstones(node)
         for name in NAMES:
-            await house.store.put(container, name, b"new", HEAD)
-        await change_layout(house, weigh(3, 1.0))
-        await house.settle()
+            await node.store.put(container, name, b"new", HEAD)
+        await change_layout(node, weigh(3, 1.0))
+        await node.run_daemons()
         for name in NAMES:
-            async with house.store.open(container, name) as found_now:
+            async with node.store.open(container, name) as found_now:
                 assert found_now.inline == b"new"
-            assert len(set(await stamps_of(house, container, name))) == 1
+            assert len(set(await stamps_of(node, container, name))) == 1
 
 
 async def test_a_device_that_is_out_and_removed_holds_no_change_up(autojump_clock: MockClock) -> None:
-    async with opened(machine_of(5)) as (house, container):
+    async with opened(media_of(5)) as (node, container):
         for name in NAMES:
-            await house.store.put(container, name, b"data", HEAD)
+            await node.store.put(container, name, b"data", HEAD)
         await trio.sleep(5)
-        put_out(house, 2)
-        await change_layout(house, lambda builder: builder.remove(2))
+        put_out(node, 2)
+        await change_layout(node, lambda builder: builder.remove(2))
         for name in NAMES:
-            stamps = await stamps_of(house, container, name)
+            stamps = await stamps_of(node, container, name)
             assert len(stamps) == 3
             assert len(set(stamps)) == 1
 
@@ -186,9 +186,9 @@ async def test_a_device_that_is_out_and_removed_holds_no_change_up(autojump_cloc
 async def test_a_device_that_fails_does_not_keep_others_from_syncing(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened(machine_of(4)) as (house, container):
+    async with opened(media_of(4)) as (node, container):
         for name in NAMES:
-            await house.store.put(container, name, b"data", HEAD)
+            await node.store.put(container, name, b"data", HEAD)
         await trio.sleep(5)
         sync = Rebalancer._sync
 
@@ -198,68 +198,68 @@ async def test_a_device_that_fails_does_not_keep_others_from_syncing(
             return await sync(self, layout, device)  # type: ignore[arg-type]
 
         monkeypatch.setattr(Rebalancer, "_sync", fails)
-        await publish(house, lambda builder: builder.add(1, 1, "m4", 1.0, "disk4"))
+        await publish(node, lambda builder: builder.add(1, 1, "m4", 1.0, "disk4"))
         await trio.sleep(10)
-        assert house.store.rows.ring.unsynced(2) == {0}
+        assert node.store.rows.ring.unsynced(2) == {0}
         monkeypatch.undo()
         await trio.sleep(100)
-        assert len(house.store.rows.ring.live) == 1
+        assert len(node.store.rows.ring.live) == 1
 
 
 async def test_a_device_that_is_out_does_not_count_as_refusing_old_rings(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It could not: it comes back and answers by what it knew. The old layout waits for it."""
-    async with opened(machine_of(4)) as (house, _):
+    async with opened(media_of(4)) as (node, _):
         monkeypatch.setattr(Rebalancer, "_retire_layouts", nothing_done)
-        await publish(house, lambda builder: builder.add(1, 1, "m4", 1.0, "disk4"))
+        await publish(node, lambda builder: builder.add(1, 1, "m4", 1.0, "disk4"))
         await trio.sleep(20)
-        assert house.store.rows.ring.progress.reads == 2
-        house.take_away(1)
+        assert node.store.rows.ring.progress.reads == 2
+        node.take_away(1)
         monkeypatch.undo()
         await trio.sleep(100)
-        assert house.store.rows.ring.unenforced() == {1}
-        await house.bring_back(1)
+        assert node.store.rows.ring.unenforced() == {1}
+        await node.bring_back(1)
         await trio.sleep(20)
-        assert len(house.store.rows.ring.live) == 1
+        assert len(node.store.rows.ring.live) == 1
 
 
 async def test_a_device_refuses_what_was_chosen_by_an_older_ring(autojump_clock: MockClock) -> None:
-    machine = machine_of(4)
-    async with opened(machine) as (house, container):
-        await house.store.put(container, "o", b"data", HEAD)
-        await change_layout(house, lambda builder: builder.add(1, 1, "m4", 1.0, "disk4"))
-        epoch = house.store.rows.ring.epoch
-        key, packed = key_of(house, container, "o")
-        found = await house.store.rows.read(key, packed)
+    media = media_of(4)
+    async with opened(media) as (node, container):
+        await node.store.put(container, "o", b"data", HEAD)
+        await change_layout(node, lambda builder: builder.add(1, 1, "m4", 1.0, "disk4"))
+        epoch = node.store.rows.ring.epoch
+        key, packed = key_of(node, container, "o")
+        found = await node.store.rows.read(key, packed)
         assert found is not None
-        row = await house.store.rows.load(key, packed, found)
-        for device in house.devices.values():
+        row = await node.store.rows.load(key, packed, found)
+        for device in node.devices.values():
             assert 1 < device.enforced <= epoch
-            older = house.store.rows.prepare(row, packed)._replace(epoch=device.enforced - 1)
+            older = node.store.rows.prepare(row, packed)._replace(epoch=device.enforced - 1)
             with pytest.raises(DrystoneError, match="refuses epoch"):
                 device.submit_row(older, lambda _applied, _error: None)
-        enforced = {number: device.enforced for number, device in house.devices.items()}
-        await close(house)
-    async with opened(machine) as (house, _):
-        assert {number: device.enforced for number, device in house.devices.items()} == enforced
+        enforced = {number: device.enforced for number, device in node.devices.items()}
+        await close(node)
+    async with opened(media) as (node, _):
+        assert {number: device.enforced for number, device in node.devices.items()} == enforced
 
 
 async def test_rows_are_forgotten_for_good_before_a_device_is_clean(autojump_clock: MockClock) -> None:
-    machine = machine_of(4)
-    async with opened(machine) as (house, container):
+    media = media_of(4)
+    async with opened(media) as (node, container):
         for name in NAMES:
-            await house.store.put(container, name, b"data", HEAD)
+            await node.store.put(container, name, b"data", HEAD)
         await trio.sleep(5)
-        await change_layout(house, weigh(3, 0.0))
-        await house.replicator.rebalancer.rebalance()
-        assert not machine.ring.unclean
-    machine.lose_power()
-    async with opened(machine) as (house, container):
+        await change_layout(node, weigh(3, 0.0))
+        await node.replicator.rebalancer.rebalance()
+        assert not media.ring.unclean
+    media.lose_power()
+    async with opened(media) as (node, container):
         for name in NAMES:
-            key = key_of(house, container, name)[0]
-            assert 3 not in house.store.rows.ring.homes_all(ROWS, key.place)
-            assert await house.devices[3].find_stamp(index_key(key)) is None
+            key = key_of(node, container, name)[0]
+            assert 3 not in node.store.rows.ring.replicas_all(ROWS, key.ring_hash)
+            assert await node.devices[3].find_stamp(index_key(key)) is None
 
 
 async def test_what_a_device_lost_before_it_synced_is_not_back_after_a_power_loss(
@@ -270,36 +270,36 @@ async def test_what_a_device_lost_before_it_synced_is_not_back_after_a_power_los
     async def interrupted(_self: Exchange, _device: Device) -> None:
         raise DeviceError("no sync")
 
-    machine = machine_of(3, [Policy(0, "copies", default=True, replicas=2)])
-    async with opened(machine) as (house, container):
+    media = media_of(3, [Policy(0, "copies", default=True, replicas=2)])
+    async with opened(media) as (node, container):
         for name in NAMES:
-            await house.store.put(container, name, b"data", HEAD)
+            await node.store.put(container, name, b"data", HEAD)
         await trio.sleep(5)
-        monkeypatch.setattr(Exchange, "forget_strangers", interrupted)
-        await change_layout(house, weigh(2, 0.0))
-        await delete_all(house, container)
-        await forget_tombstones(house)
+        monkeypatch.setattr(Exchange, "forget_misplaced", interrupted)
+        await change_layout(node, weigh(2, 0.0))
+        await delete_all(node, container)
+        await forget_tombstones(node)
         await trio.sleep(5)
-        for device in house.devices.values():
+        for device in node.devices.values():
             device._options.flush_seconds = 1000.0
         for name in NAMES:
-            assert await house.devices[2].find_stamp(key_of(house, container, name)[1])
-        await publish(house, weigh(2, 1.0))
+            assert await node.devices[2].find_stamp(key_of(node, container, name)[1])
+        await publish(node, weigh(2, 1.0))
         with trio.fail_after(500):
-            while machine.ring.unsynced(machine.ring.newest.version):
+            while media.ring.unsynced(media.ring.newest.version):
                 await trio.sleep(0.1)
-    machine.lose_power()
-    async with opened(machine) as (house, container):
+    media.lose_power()
+    async with opened(media) as (node, container):
         for name in NAMES:
-            assert 2 in homes_of(house, container, name)
-            assert await house.devices[2].find_stamp(key_of(house, container, name)[1]) is None
-            assert not await exists(house.store, container, name)
+            assert 2 in replicas_of(node, container, name)
+            assert await node.devices[2].find_stamp(key_of(node, container, name)[1]) is None
+            assert not await exists(node.store, container, name)
 
 
 async def test_a_move_whose_copies_were_lost_before_they_were_durable_is_made_again(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A new home takes every block, and then cannot say that it has them: the row goes on naming the old one."""
+    """A new replica takes every block, and then cannot say that it has them: the row goes on naming the old one."""
     data = Random(2).randbytes(3 * BLOCK_BYTES)
     sync_data = Device.sync_data
     refused: list[int] = []
@@ -311,11 +311,11 @@ async def test_a_move_whose_copies_were_lost_before_they_were_durable_is_made_ag
             raise DeviceError("what it was given is not durable")
         await sync_data(self, losses)
 
-    async with opened(machine_of(3)) as (house, container):
-        await write(house.store, container, "o", data)
+    async with opened(media_of(3)) as (node, container):
+        await write(node.store, container, "o", data)
         await trio.sleep(5)
-        key, packed = key_of(house, container, "o")
-        before = await house.store.rows.read(key, packed)
+        key, packed = key_of(node, container, "o")
+        before = await node.store.rows.read(key, packed)
         assert before is not None
 
         def replace_one(builder: Builder) -> None:
@@ -323,17 +323,17 @@ async def test_a_move_whose_copies_were_lost_before_they_were_durable_is_made_ag
             builder.add(1, 1, "new", 1.0, "disk")
 
         monkeypatch.setattr(Device, "sync_data", lost)
-        await publish(house, replace_one)
+        await publish(node, replace_one)
         await trio.sleep(60)
         assert refused
-        assert len(house.store.rows.ring.live) == 2, "a start still has to open the device that has the data"
-        after = await house.store.rows.read(key, packed)
+        assert len(node.store.rows.ring.live) == 2, "a start still has to open the device that has the data"
+        after = await node.store.rows.read(key, packed)
         assert after is not None
         assert after.row.stamp == before.row.stamp
         durable.set()
-        await completed(house)
-        found = await house.store.rows.read(key, packed)
+        await completed(node)
+        found = await node.store.rows.read(key, packed)
         assert found is not None
         assert found.row.stamp > before.row.stamp, "it has moved"
-        async with house.store.open(container, "o") as opened_row:
+        async with node.store.open(container, "o") as opened_row:
             assert b"".join([bytes(piece) async for piece in opened_row.read()]) == data

@@ -13,9 +13,9 @@ from store.engine.device import Device
 from store.objects.model import Container, Policy
 from store.objects.store import OpenRow
 from store.replicator.restore import Restorer
-from tests.replicator.clusters import key_of, machine_of, opened, write
-from tests.simulation.house import House
+from tests.replicator.clusters import key_of, media_of, opened, write
 from tests.simulation.limits import BLOCK_BYTES
+from tests.simulation.node import SimNode
 from tests.simulation.object_checks import read_value
 
 LARGE = Random(1).randbytes(3 * BLOCK_BYTES + 1)
@@ -24,15 +24,15 @@ COPIES = Policy(0, "copies", default=True)
 CODE = Policy(0, "code", k=2, m=1, codec="zfec", default=True)
 
 
-async def places_of(house: House, container: Container) -> dict[str, tuple[int, ...]]:
+async def places_of(node: SimNode, container: Container) -> dict[str, tuple[int, ...]]:
     """The devices that each object's row names."""
     found = {}
     for name in NAMES:
-        row = await house.store.rows.read(*key_of(house, container, name))
+        row = await node.store.rows.read(*key_of(node, container, name))
         assert row is not None
-        placed = Restorer.placed(row.row)
-        assert placed is not None
-        found[name] = placed.devices
+        data_location = Restorer.data_location(row.row)
+        assert data_location is not None
+        found[name] = data_location.devices
     return found
 
 
@@ -40,11 +40,11 @@ async def places_of(house: House, container: Container) -> dict[str, tuple[int, 
 async def test_no_row_names_a_device_before_the_data_are_durable_there(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, policy: Policy
 ) -> None:
-    async with opened(machine_of(4, [policy])) as (house, container):
+    async with opened(media_of(4, [policy])) as (node, container):
         for name in NAMES:
-            await write(house.store, container, name, LARGE)
+            await write(node.store, container, name, LARGE)
         await trio.sleep(5)
-        before = await places_of(house, container)
+        before = await places_of(node, container)
         sync_data = Device.sync_data
 
         async def fails(self: Device, losses: int) -> None:
@@ -53,39 +53,39 @@ async def test_no_row_names_a_device_before_the_data_are_durable_there(
             await sync_data(self, losses)
 
         monkeypatch.setattr(Device, "sync_data", fails)
-        house.machine.change_ring(lambda builder: builder.add(1, 1, "m4", 1.0, "disk4"))
-        await house.follow_ring()
+        node.media.change_ring(lambda builder: builder.add(1, 1, "m4", 1.0, "disk4"))
+        await node.follow_ring()
         await trio.sleep(60)
-        during = await places_of(house, container)
+        during = await places_of(node, container)
         assert [name for name, devices in during.items() if 4 in devices] == []
         for name, devices in before.items():
             assert len(set(devices) & set(during[name])) >= 2
         monkeypatch.undo()
-        await house.settle()
-        assert any(4 in devices for devices in (await places_of(house, container)).values())
+        await node.run_daemons()
+        assert any(4 in devices for devices in (await places_of(node, container)).values())
         for name in NAMES:
-            assert await read_value(house.store, container, name) == ("m", LARGE)
+            assert await read_value(node.store, container, name) == ("m", LARGE)
 
 
 async def test_copies_that_are_read_while_their_object_moves_stay(autojump_clock: MockClock) -> None:
-    async with opened(machine_of(4)) as (house, container):
-        await write(house.store, container, "o", LARGE)
+    async with opened(media_of(4)) as (node, container):
+        await write(node.store, container, "o", LARGE)
         await trio.sleep(5)
-        async with house.store.open(container, "o") as opened_row:
+        async with node.store.open(container, "o") as opened_row:
             assert isinstance(opened_row, OpenRow)
-            data_id, before = opened_row._data_id, opened_row._placed
+            data_id, before = opened_row._data_id, opened_row._data_location
             assert before is not None
-            old = house.devices[before.devices[0]]
-            house.machine.change_ring(lambda builder: builder.set_weight(old.id, 0.0))
-            await house.follow_ring()
+            old = node.devices[before.devices[0]]
+            node.media.change_ring(lambda builder: builder.set_weight(old.id, 0.0))
+            await node.follow_ring()
             await trio.sleep(60)
-            row = await house.store.rows.read(*key_of(house, container, "o"))
+            row = await node.store.rows.read(*key_of(node, container, "o"))
             assert row is not None
-            placed = Restorer.placed(row.row)
-            assert placed is not None
-            assert old.id not in placed.devices
+            data_location = Restorer.data_location(row.row)
+            assert data_location is not None
+            assert old.id not in data_location.devices
             assert await old.has_blocks(data_id)
             assert b"".join([bytes(piece) async for piece in opened_row.read()]) == LARGE
-        await house.settle()
+        await node.run_daemons()
         assert not await old.has_blocks(data_id)
-        assert await read_value(house.store, container, "o") == ("m", LARGE)
+        assert await read_value(node.store, container, "o") == ("m", LARGE)

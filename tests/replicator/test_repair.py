@@ -10,14 +10,14 @@ import trio
 from trio.testing import MockClock
 
 from store.core.errors import DeviceError, FullError
-from store.engine.row import RowKey, index_key
+from store.device.row import RowKey, index_key
 from store.objects.model import ObjectHead, Policy
 from store.objects.store import ObjectUpload
 from store.replicator.repair import RETRY_SECONDS
 from store.replicator.restore import Restorer
-from tests.simulation.house import Machine, open_house
+from tests.simulation.crash_point import CrashPoint
 from tests.simulation.limits import BLOCK_BYTES, small_limits
-from tests.simulation.supply import Supply
+from tests.simulation.node import SimMedia, open_node
 
 HEAD = ObjectHead("t", {"mark": "m"})
 
@@ -34,14 +34,14 @@ async def test_a_version_that_comes_while_the_one_before_is_repaired_is_repaired
         await may_end.wait()
 
     with small_limits():
-        async with open_house(Machine(Random(1), 3, (Policy(0, "copies", default=True),)), Supply()) as house:
-            await house.store.put_account("a", {})
-            container, _ = await house.store.put_container("a", "c", {})
-            key = house.store.rows.key(container.id, container.shards, b"o")
+        async with open_node(SimMedia(Random(1), 3, (Policy(0, "copies", default=True),)), CrashPoint()) as node:
+            await node.store.put_account("a", {})
+            container, _ = await node.store.put_container("a", "c", {})
+            key = node.store.rows.key(container.id, container.shards, b"o")
             monkeypatch.setattr(Restorer, "whole", slow)
 
             async def write(missing: int | None) -> bytes:
-                async with house.store.upload(container, "o") as upload:
+                async with node.store.upload(container, "o") as upload:
                     assert isinstance(upload, ObjectUpload)
                     await upload.write(bytes(BLOCK_BYTES))
                     if missing is not None:
@@ -51,31 +51,31 @@ async def test_a_version_that_comes_while_the_one_before_is_repaired_is_repaired
                     return upload._data.data_id
 
             await write(None)
-            house.replicator.repairer.add(key)
+            node.replicator.repairer.add(key)
             await begun.wait()
             data_id = await write(2)
-            assert len(await house.devices[2].has_blocks(data_id)) < 3
+            assert len(await node.devices[2].has_blocks(data_id)) < 3
             may_end.set()
             await trio.sleep(60)
-            assert len(await house.devices[2].has_blocks(data_id)) == 3
+            assert len(await node.devices[2].has_blocks(data_id)) == 3
 
 
 @pytest.mark.parametrize("trouble", ["out", "full"])
 async def test_one_device_in_trouble_does_not_keep_others_from_repair(autojump_clock: MockClock, trouble: str) -> None:
     """Two of three devices have lost row and blocks, and one of these is in trouble, whichever comes first."""
     for sick in range(2):
-        machine = Machine(Random(1), 3, (Policy(0, "copies", default=True),))
+        media = SimMedia(Random(1), 3, (Policy(0, "copies", default=True),))
         with small_limits():
-            async with open_house(machine, Supply()) as house:
-                await house.store.put_account("a", {})
-                container, _ = await house.store.put_container("a", "c", {})
-                async with house.store.upload(container, "o") as upload:
+            async with open_node(media, CrashPoint()) as node:
+                await node.store.put_account("a", {})
+                container, _ = await node.store.put_container("a", "c", {})
+                async with node.store.upload(container, "o") as upload:
                     assert isinstance(upload, ObjectUpload)
                     await upload.write(bytes(3 * BLOCK_BYTES))
                     await upload.commit(HEAD)
                 await trio.sleep(3)
                 key, data_id = upload._key, upload._data.data_id
-                ill, other = house.devices[sick], house.devices[1 - sick]
+                ill, other = node.devices[sick], node.devices[1 - sick]
                 for device in (ill, other):
                     for packed, entry in device.blocks.of(data_id):
                         device.blocks.drop(packed, entry)
@@ -87,7 +87,7 @@ async def test_one_device_in_trouble_does_not_keep_others_from_repair(autojump_c
                 else:
                     ill._options.reserve_bytes = 1 << 50
                 with pytest.raises(FullError) if trouble == "full" else nullcontext():
-                    await house.replicator.restorer.whole(key)
+                    await node.replicator.restorer.whole(key)
                 assert len(await other.has_blocks(data_id)) == 3
                 assert await other.find_row(index_key(key)) is not None
 
@@ -95,23 +95,23 @@ async def test_one_device_in_trouble_does_not_keep_others_from_repair(autojump_c
 async def test_what_cannot_be_repaired_is_tried_again_after_longer_and_longer(autojump_clock: MockClock) -> None:
     """Its own reading finds it bad again, and so does everybody else's."""
     with small_limits():
-        async with open_house(Machine(Random(1), 3, (Policy(0, "copies", default=True),)), Supply()) as house:
-            await house.store.put_account("a", {})
-            container, _ = await house.store.put_container("a", "c", {})
-            async with house.store.upload(container, "o") as upload:
+        async with open_node(SimMedia(Random(1), 3, (Policy(0, "copies", default=True),)), CrashPoint()) as node:
+            await node.store.put_account("a", {})
+            container, _ = await node.store.put_container("a", "c", {})
+            async with node.store.upload(container, "o") as upload:
                 assert isinstance(upload, ObjectUpload)
                 await upload.write(bytes(3 * BLOCK_BYTES))
                 await upload.commit(HEAD)
             await trio.sleep(3)
-            full = house.devices[1]
+            full = node.devices[1]
             for packed, entry in full.blocks.of(upload._data.data_id):
                 full.blocks.drop(packed, entry)
             full._options.reserve_bytes = 1 << 50
             begun = trio.current_time()
             while trio.current_time() < begun + 20 * RETRY_SECONDS:
-                async with house.store.open(container, "o") as opened:
+                async with node.store.open(container, "o") as opened:
                     assert sum([len(piece) async for piece in opened.read()]) == 3 * BLOCK_BYTES
                 await trio.sleep(1)
-            progress = house.replicator.repairer._daemon.progress
+            progress = node.replicator.repairer._daemon.progress
             assert progress.failed == 5  # at once, then 1, 3, 7 and 15 times so long after
             assert progress.left == 1

@@ -13,8 +13,8 @@ from store.objects.model import Container, ObjectHead, Policy
 from store.registry import Registry, memory_registry
 from store.replicator import scrub
 from store.replicator.scrub_state import IDLE, ScrubState, load, save
-from tests.simulation.house import House, Machine, open_house
-from tests.simulation.supply import Supply
+from tests.simulation.crash_point import CrashPoint
+from tests.simulation.node import SimMedia, SimNode, open_node
 from tests.simulation.world import SimClock
 
 HEAD = ObjectHead("t")
@@ -26,67 +26,67 @@ def _short_period(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scrub, "PERIOD_SECONDS", PERIOD)
 
 
-def machine_of_three() -> Machine:
-    return Machine(Random(1), 3, (Policy(0, "copies", default=True),))
+def media_of_three() -> SimMedia:
+    return SimMedia(Random(1), 3, (Policy(0, "copies", default=True),))
 
 
-async def container_of(house: House) -> Container:
-    await house.store.put_account("a", {})
-    return (await house.store.put_container("a", "c", {}))[0]
+async def container_of(node: SimNode) -> Container:
+    await node.store.put_account("a", {})
+    return (await node.store.put_container("a", "c", {}))[0]
 
 
-async def state_of(machine: Machine) -> ScrubState:
-    assert machine.registry is not None
-    state = await load(machine.registry)
+async def state_of(media: SimMedia) -> ScrubState:
+    assert media.registry is not None
+    state = await load(media.registry)
     assert state is not None
     return state
 
 
-async def live(machine: Machine, seconds: float) -> tuple[int, int]:
+async def live(media: SimMedia, seconds: float) -> tuple[int, int]:
     """Run the scrubber for so long: (passes, rows looked at)."""
-    async with open_house(machine, Supply()) as house:
+    async with open_node(media, CrashPoint()) as node:
         await trio.sleep(seconds)
-        scrubber = house.replicator.scrubber
+        scrubber = node.replicator.scrubber
         return scrubber.passes, scrubber._daemon.progress.done
 
 
 async def test_a_period_goes_on_over_restarts(autojump_clock: MockClock) -> None:
-    machine = machine_of_three()
-    rounds = [(await live(machine, PERIOD / 4))[0] for _ in range(9)]
+    media = media_of_three()
+    rounds = [(await live(media, PERIOD / 4))[0] for _ in range(9)]
     assert rounds == [0, 0, 0, 0, 1, 0, 0, 0, 1]
 
 
 async def test_a_pass_goes_on_where_it_was(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = machine_of_three()
-    async with open_house(machine, Supply()) as house:
-        container = await container_of(house)
+    media = media_of_three()
+    async with open_node(media, CrashPoint()) as node:
+        container = await container_of(node)
         for number in range(30):
-            await house.store.put(container, str(number), b"x" * 1000, HEAD)
+            await node.store.put(container, str(number), b"x" * 1000, HEAD)
         await trio.sleep(5)
-        rows = len((await house.devices[0].walk_rows(b"", 1000))[0])
-    await live(machine, 1)
-    state = await state_of(machine)
-    assert machine.registry is not None
-    await save(machine.registry, state._replace(finished=state.finished - PERIOD))
+        rows = len((await node.devices[0].walk_rows(b"", 1000))[0])
+    await live(media, 1)
+    state = await state_of(media)
+    assert media.registry is not None
+    await save(media.registry, state._replace(finished=state.finished - PERIOD))
     monkeypatch.setattr(scrub, "PAGE", 1)
     monkeypatch.setattr(scrub, "RATE_BYTES", 100)  # about ten seconds a row
     monkeypatch.setattr(scrub, "LOOK_SECONDS", 1.0)
-    first = await live(machine, 400)
+    first = await live(media, 400)
     assert (first[0], rows < first[1] < 2 * rows) == (0, True)
-    state = await state_of(machine)
+    state = await state_of(media)
     assert (state.device, bool(state.after)) == (1, True)
-    second = await live(machine, 2000)
+    second = await live(media, 2000)
     assert second[0] == 1
     assert 3 * rows <= first[1] + second[1] <= 3 * rows + 1
 
 
 async def test_a_pass_at_once_for_whoever_asks(autojump_clock: MockClock) -> None:
-    async with open_house(machine_of_three(), Supply()) as house:
+    async with open_node(media_of_three(), CrashPoint()) as node:
         await trio.sleep(1)
-        house.replicator.scrubber.want()
+        node.replicator.scrubber.want()
         await trio.sleep(1)
-        assert house.replicator.scrubber.passes == 1
-        state = await state_of(house.machine)
+        assert node.replicator.scrubber.passes == 1
+        state = await state_of(node.media)
         assert state.device == IDLE
 
 
@@ -101,6 +101,6 @@ class FullRegistry:
 
 
 async def test_a_registry_that_is_full_stops_nothing(autojump_clock: MockClock) -> None:
-    machine = machine_of_three()
-    machine.registry = FullRegistry(memory_registry(SimClock()))  # type: ignore[assignment]
-    assert (await live(machine, PERIOD + 100))[0] == 1
+    media = media_of_three()
+    media.registry = FullRegistry(memory_registry(SimClock()))  # type: ignore[assignment]
+    assert (await live(media, PERIOD + 100))[0] == 1

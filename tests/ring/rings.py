@@ -47,7 +47,7 @@ places = st.lists(
 )
 
 
-def homes(layout: Layout, width: int) -> list[tuple[int, ...]]:
+def replicas(layout: Layout, width: int) -> list[tuple[int, ...]]:
     """Of each partition."""
     return list(zip(*layout.tables[width], strict=True))
 
@@ -61,7 +61,7 @@ def held(layout: Layout, width: int) -> Counter[int]:
 
 def moves(before: Layout, after: Layout, width: int) -> list[int]:
     """Of each partition, how many of its copies come to a device that had none."""
-    return [len(set(new) - set(old)) for old, new in zip(homes(before, width), homes(after, width), strict=True)]
+    return [len(set(new) - set(old)) for old, new in zip(replicas(before, width), replicas(after, width), strict=True)]
 
 
 def active(layout: Layout) -> list[Device]:

@@ -15,7 +15,7 @@ from store.core.errors import InvalidError, NotFoundError
 from store.ring import LAYOUT_CODEC, ROWS, Builder, Layout, default_part_power, grow, plan, report
 from store.ring.device import DEVICE_ID_MAX
 from store.ring.shares import fair_shares, share_tree
-from tests.ring.rings import Place, active, builder_of, even, held, homes, moves, places
+from tests.ring.rings import Place, active, builder_of, even, held, moves, places, replicas
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -23,9 +23,9 @@ quick = settings(max_examples=60, deadline=None, derandomize=True)
 def check_sound(layout: Layout) -> None:
     """Whatever else holds or not."""
     for width in layout.tables:
-        for partition in homes(layout, width):
+        for partition in replicas(layout, width):
             assert len(set(partition)) == len(partition)
-            assert all(home in layout.devices for home in partition)
+            assert all(replica in layout.devices for replica in partition)
     assert layout.row_width == min(3, len(active(layout)))
 
 
@@ -46,8 +46,8 @@ def test_a_first_layout_is_exact(found: list[Place], overload: int) -> None:
             nodes.append(child)
             if not child.children:
                 assert counts[int(domain[-1])] == child.copies
-            for partition in homes(layout, ROWS):
-                inside = sum(domain in layout.devices[home].domains for home in partition)
+            for partition in replicas(layout, ROWS):
+                inside = sum(domain in layout.devices[replica].domains for replica in partition)
                 assert child.copies // layout.partitions <= inside or overload
                 assert inside <= -(-child.copies // layout.partitions)
 
@@ -82,12 +82,12 @@ def test_equal_devices_hold_equal_and_far_apart(shape: tuple[int, int, int, int]
     assert found.dispersion == 0
 
 
-def test_first_homes_and_neighbours_are_mixed() -> None:
+def test_first_replicas_and_neighbours_are_mixed() -> None:
     layout = builder_of(even(1, 3, 2, 2), part_power=10).rebalance(1)
-    first = Counter(partition[0] for partition in homes(layout, ROWS))
+    first = Counter(partition[0] for partition in replicas(layout, ROWS))
     assert len(first) == 12
     assert max(first.values()) < 2 * min(first.values())
-    peers = {home for partition in homes(layout, ROWS) if 0 in partition for home in partition}
+    peers = {replica for partition in replicas(layout, ROWS) if 0 in partition for replica in partition}
     # All devices but the three of its own zone.
     assert len(peers) == 9
 
@@ -135,7 +135,7 @@ def test_any_changes_keep_a_layout_sound_and_move_one_copy_a_partition(found: li
         check_sound(after)
         for width in layout.tables:
             wider = len(after.tables[width]) - len(layout.tables[width])
-            for old, moved in zip(homes(layout, width), moves(layout, after, width), strict=True):
+            for old, moved in zip(replicas(layout, width), moves(layout, after, width), strict=True):
                 assert moved <= max(1, len(gone & set(old)) + max(0, wider))
         layout = after
 
@@ -240,7 +240,7 @@ def test_overload_trades_weight_for_dispersion() -> None:
     assert crowded == pytest.approx([60, 40, 0], abs=0.2)
 
 
-def test_rows_have_as_many_homes_as_devices_up_to_three() -> None:
+def test_rows_have_as_many_replicas_as_devices_up_to_three() -> None:
     builder = builder_of([(1, 1, "a", 1.0)])
     layout = builder.rebalance(1)
     widths = [layout.row_width]
@@ -250,7 +250,7 @@ def test_rows_have_as_many_homes_as_devices_up_to_three() -> None:
         layout = builder.rebalance(1)
         widths.append(layout.row_width)
         if before.row_width < layout.row_width:
-            pairs = zip(homes(before, ROWS), homes(layout, ROWS), strict=True)
+            pairs = zip(replicas(before, ROWS), replicas(layout, ROWS), strict=True)
             assert all(set(old) < set(new) for old, new in pairs)
     assert widths == [1, 2, 3, 3]
     builder = Builder(layout)
@@ -267,9 +267,9 @@ def test_growing_moves_nothing(found: list[Place]) -> None:
     before = builder_of(found, widths=[1]).rebalance(1)
     after = grow(before)
     assert (after.version, after.part_power) == (2, before.part_power + 1)
-    for place in range(0, 2**32, 2**32 // 512 - 7):
+    for ring_hash in range(0, 2**32, 2**32 // 512 - 7):
         for width in before.tables:
-            assert after.homes(width, place) == before.homes(width, place)
+            assert after.replicas(width, ring_hash) == before.replicas(width, ring_hash)
     assert not plan(before, after).flows
     check_sound(Builder(after).rebalance(1))
 

@@ -95,5 +95,5 @@ def test_a_layout_does_not_change() -> None:
         layout.devices[9] = layout.devices[0]  # type: ignore[index]
     assert layout.members == {0, 1, 4, 300}
     assert layout.widths == (2,)
-    assert layout.homes(ROWS, 0x7FFFFFFF) == (0, 1, 4)
-    assert layout.homes(ROWS, 0x80000000) == (1, 4, 0)
+    assert layout.replicas(ROWS, 0x7FFFFFFF) == (0, 1, 4)
+    assert layout.replicas(ROWS, 0x80000000) == (1, 4, 0)

@@ -37,7 +37,7 @@ def test_a_plan_tells_of_lost_quorums() -> None:
     builder.remove(0)
     assert plan(before, builder.rebalance(1)).quorums_lost == {}
     builder.remove(1)
-    # Both were among the three homes of half of all partitions.
+    # Both were among the three replicas of half of all partitions.
     assert plan(before, builder.rebalance(1)).quorums_lost == {ROWS: before.partitions // 2}
 
 

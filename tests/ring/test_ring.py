@@ -14,7 +14,7 @@ from store.ring import ROWS, Builder, Layout, Ring, grow, quorum
 from store.ring.ring import LIVE_LAYOUTS_MAX
 from tests.ring.rings import KEY, Place, active, builder_of, even, places
 
-PLACES = range(0, 2**32, 2**32 // 64)
+RING_HASHES = range(0, 2**32, 2**32 // 64)
 
 
 def next_layout(layout: Layout, *, remove: int | None = None, add: bool = True) -> Layout:
@@ -42,11 +42,11 @@ def test_one_layout() -> None:
     layout = builder_of(even(1, 1, 4, 1), widths=[2]).rebalance(1)
     ring = Ring(KEY, (layout,))
     assert (ring.epoch, ring.row_width, ring.newest, ring.reading) == (1, 3, layout, layout)
-    for place in PLACES:
+    for ring_hash in RING_HASHES:
         for width in (ROWS, 2):
-            homes = layout.homes(width, place)
-            assert ring.read_set(width, place) == homes == ring.homes_all(width, place)
-            assert ring.write_sets(width, place) == (homes,)
+            replicas = layout.replicas(width, ring_hash)
+            assert ring.read_set(width, ring_hash) == replicas == ring.replicas_all(width, ring_hash)
+            assert ring.write_sets(width, ring_hash) == (replicas,)
     assert ring.unsynced(1) == frozenset() == ring.unenforced()
 
 
@@ -57,11 +57,11 @@ def test_the_steps_of_a_change() -> None:
     assert ring.epoch == 2
     assert ring.reading == first
     assert ring.unsynced(2) == frozenset(range(5))
-    for place in PLACES:
-        both = (first.homes(ROWS, place), second.homes(ROWS, place))
-        assert ring.write_sets(ROWS, place) == (both if both[0] != both[1] else both[:1])
-        assert ring.read_set(ROWS, place) == both[0]
-        assert set(ring.homes_all(ROWS, place)) == {*both[0], *both[1]}
+    for ring_hash in RING_HASHES:
+        both = (first.replicas(ROWS, ring_hash), second.replicas(ROWS, ring_hash))
+        assert ring.write_sets(ROWS, ring_hash) == (both if both[0] != both[1] else both[:1])
+        assert ring.read_set(ROWS, ring_hash) == both[0]
+        assert set(ring.replicas_all(ROWS, ring_hash)) == {*both[0], *both[1]}
 
     for device in range(4):
         ring = ring.mark_synced(2, device)
@@ -84,18 +84,23 @@ def test_whose_word_counts() -> None:
     first = builder_of(even(1, 1, 4, 1)).rebalance(1)
     second = next_layout(first)
     ring = Ring(KEY, (first,)).publish(second)
-    for place in PLACES:
-        assert ring.in_sync(ROWS, place) == first.homes(ROWS, place)
+    for ring_hash in RING_HASHES:
+        assert ring.in_sync(ROWS, ring_hash) == first.replicas(ROWS, ring_hash)
     third = next_layout(second)
     ring = ring.mark_synced(2, 4).publish(third)
-    for place in PLACES:
-        homes = {*first.homes(ROWS, place), *(home for home in second.homes(ROWS, place) if home == 4)}
-        assert set(ring.in_sync(ROWS, place)) == homes
+    for ring_hash in RING_HASHES:
+        replicas = {
+            *first.replicas(ROWS, ring_hash),
+            *(replica for replica in second.replicas(ROWS, ring_hash) if replica == 4),
+        }
+        assert set(ring.in_sync(ROWS, ring_hash)) == replicas
     ring = synced(ring, 3)
     assert ring.reading == third
-    for place in PLACES:  # the second layout was never read by
-        homes = {*first.homes(ROWS, place), *third.homes(ROWS, place)}
-        assert set(ring.in_sync(ROWS, place)) == homes | {home for home in second.homes(ROWS, place) if home == 4}
+    for ring_hash in RING_HASHES:  # the second layout was never read by
+        replicas = {*first.replicas(ROWS, ring_hash), *third.replicas(ROWS, ring_hash)}
+        assert set(ring.in_sync(ROWS, ring_hash)) == replicas | {
+            replica for replica in second.replicas(ROWS, ring_hash) if replica == 4
+        }
 
 
 def test_who_lost_partitions_is_to_clean_up() -> None:
@@ -145,9 +150,9 @@ def test_the_last_write_set_is_the_newest_layouts() -> None:
     first = builder_of(even(1, 1, 4, 1)).rebalance(1)
     back = replace(first, version=3)
     ring = Ring(KEY, (first, next_layout(first), back))
-    for place in PLACES:
-        assert ring.write_sets(ROWS, place)[-1] == back.homes(ROWS, place)
-    assert max(len(ring.write_sets(ROWS, place)) for place in PLACES) == 2
+    for ring_hash in RING_HASHES:
+        assert ring.write_sets(ROWS, ring_hash)[-1] == back.replicas(ROWS, ring_hash)
+    assert max(len(ring.write_sets(ROWS, ring_hash)) for ring_hash in RING_HASHES) == 2
 
 
 def test_refusals() -> None:
@@ -178,21 +183,21 @@ def test_a_new_width_is_read_where_it_first_is() -> None:
     ring = Ring(KEY, (first,)).publish(second)
     ring = ring.publish(next_layout(second))
     assert ring.reading == first
-    for place in PLACES:
-        assert ring.read_set(4, place) == second.homes(4, place)
-        assert ring.write_sets(4, place)[0] == second.homes(4, place)
-        assert ring.read_set(ROWS, place) == first.homes(ROWS, place)
+    for ring_hash in RING_HASHES:
+        assert ring.read_set(4, ring_hash) == second.replicas(4, ring_hash)
+        assert ring.write_sets(4, ring_hash)[0] == second.replicas(4, ring_hash)
+        assert ring.read_set(ROWS, ring_hash) == first.replicas(ROWS, ring_hash)
 
 
 def test_layouts_of_different_part_power_live_together() -> None:
     first = builder_of(even(1, 1, 4, 1)).rebalance(1)
     second = grow(first)
     ring = Ring(KEY, (first,)).publish(second).publish(next_layout(second))
-    for place in range(0, 2**32, 2**32 // 200):
-        assert ring.read_set(ROWS, place) == first.homes(ROWS, place)
+    for ring_hash in range(0, 2**32, 2**32 // 200):
+        assert ring.read_set(ROWS, ring_hash) == first.replicas(ROWS, ring_hash)
         assert (
-            ring.write_sets(ROWS, place)
-            == tuple(dict.fromkeys(layout.homes(ROWS, place) for layout in reversed(ring.live)))[::-1]
+            ring.write_sets(ROWS, ring_hash)
+            == tuple(dict.fromkeys(layout.replicas(ROWS, ring_hash) for layout in reversed(ring.live)))[::-1]
         )
     assert len(ring.write_sets(ROWS, 0)) <= 2
 
@@ -212,22 +217,22 @@ def test_rows_grow_from_one_device_to_three() -> None:
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(places, st.integers(0, 2**32 - 1))
-def test_handoffs_are_all_others_spread_out(found: list[Place], place: int) -> None:
+def test_handoffs_are_all_others_spread_out(found: list[Place], ring_hash: int) -> None:
     layout = builder_of(found).rebalance(1)
     ring = Ring(KEY, (layout,))
-    handoffs = list(ring.handoffs(ROWS, place))
-    assert handoffs == list(Ring(KEY, (layout,)).handoffs(ROWS, place))
-    assert sorted([*handoffs, *ring.homes_all(ROWS, place)]) == sorted(device.id for device in active(layout))
-    # The first is in a region of the fewest homes, if it has a device to spare.
+    handoffs = list(ring.handoffs(ROWS, ring_hash))
+    assert handoffs == list(Ring(KEY, (layout,)).handoffs(ROWS, ring_hash))
+    assert sorted([*handoffs, *ring.replicas_all(ROWS, ring_hash)]) == sorted(device.id for device in active(layout))
+    # The first is in a region of the fewest replicas, if it has a device to spare.
     if handoffs:
-        homes = [layout.devices[home].region for home in ring.homes_all(ROWS, place)]
-        fewest = min(homes.count(layout.devices[device].region) for device in handoffs)
-        assert homes.count(layout.devices[handoffs[0]].region) == fewest
+        replicas = [layout.devices[replica].region for replica in ring.replicas_all(ROWS, ring_hash)]
+        fewest = min(replicas.count(layout.devices[device].region) for device in handoffs)
+        assert replicas.count(layout.devices[handoffs[0]].region) == fewest
 
 
 def test_handoffs_of_different_partitions_differ() -> None:
     ring = Ring(KEY, (builder_of(even(1, 1, 8, 2)).rebalance(1),))
-    assert len({next(ring.handoffs(ROWS, place)) for place in PLACES}) > 8
+    assert len({next(ring.handoffs(ROWS, ring_hash)) for ring_hash in RING_HASHES}) > 8
 
 
 # 200 examples find each of: no wait for syncs, no wait for enforcement, writes to the newest layout alone.
@@ -246,9 +251,9 @@ def test_no_acknowledged_write_is_missed_by_a_reader_that_is_answered(data: st.D
     counted = 0
     number = 0
 
-    def answering(homes: tuple[int, ...], ring: Ring) -> list[int]:
-        willing = [home for home in homes if enforces.get(home, 0) <= ring.epoch]
-        return data.draw(st.permutations(willing))[: quorum(len(homes))]
+    def answering(replicas: tuple[int, ...], ring: Ring) -> list[int]:
+        willing = [replica for replica in replicas if enforces.get(replica, 0) <= ring.epoch]
+        return data.draw(st.permutations(willing))[: quorum(len(replicas))]
 
     def learn(device: int, ring: Ring) -> None:
         enforces[device] = max(enforces.get(device, 0), ring.epoch)
@@ -260,18 +265,18 @@ def test_no_acknowledged_write_is_missed_by_a_reader_that_is_answered(data: st.D
             case "write":
                 number += 1
                 sets = ring.write_sets(ROWS, 0)
-                reached = {home for homes in sets for home in answering(homes, ring)}
+                reached = {replica for replicas in sets for replica in answering(replicas, ring)}
                 if data.draw(st.booleans()):
-                    reached = {home for home in sorted(reached) if data.draw(st.booleans())}
-                for home in reached:
-                    stored[home] = number
-                if all(len(reached & set(homes)) >= quorum(len(homes)) for homes in sets):
+                    reached = {replica for replica in sorted(reached) if data.draw(st.booleans())}
+                for replica in reached:
+                    stored[replica] = number
+                if all(len(reached & set(replicas)) >= quorum(len(replicas)) for replicas in sets):
                     counted = number
             case "read":
-                homes = ring.read_set(ROWS, 0)
-                answers = answering(homes, ring)
-                if len(answers) >= quorum(len(homes)):
-                    assert max(stored.get(home, 0) for home in answers) >= counted
+                replicas = ring.read_set(ROWS, 0)
+                answers = answering(replicas, ring)
+                if len(answers) >= quorum(len(replicas)):
+                    assert max(stored.get(replica, 0) for replica in answers) >= counted
             case "publish" if len(newest.live) < 3:
                 builder = Builder(newest.newest)
                 if len(active(newest.newest)) > 4 and data.draw(st.booleans()):
@@ -286,7 +291,7 @@ def test_no_acknowledged_write_is_missed_by_a_reader_that_is_answered(data: st.D
                 for source in sources:
                     learn(source, newest)
                 learn(device, newest)
-                if device in newest.newest.homes(ROWS, 0):
+                if device in newest.newest.replicas(ROWS, 0):
                     found = max(stored.get(source, 0) for source in answering(sources, newest))
                     stored[device] = max(stored.get(device, 0), found)
                 ages.append(newest.mark_synced(newest.newest.version, device))

@@ -13,8 +13,8 @@ from store.engine import recovery
 from store.engine.bulk import BulkWriter
 from store.engine.committer import Committer
 from store.engine.device import Device
+from store.engine.row_table import RowTable
 from store.engine.usage import Usage
-from store.engine.view import View
 from store.objects.reading import DataReader
 from store.objects.rows import Rows
 from store.objects.tables import Tables
@@ -24,9 +24,9 @@ from store.replicator.expire import Expirer
 from store.replicator.hints import Hints
 from store.replicator.orphans import Orphans
 from store.replicator.rebalance import Rebalancer
-from store.replicator.reconcile import Reconciler
+from store.replicator.rejoin import Rejoiner
 from store.replicator.restore import Restorer
-from store.replicator.settle import Settler
+from store.replicator.upload_janitor import UploadJanitor
 
 
 class Path(NamedTuple):
@@ -53,16 +53,16 @@ PATHS: dict[str, Path] = {
     "log: torn tail cut": Path(recovery, "_beyond", lambda result, *_: result is None),
     "log: damage stepped over": Path(recovery, "_beyond", lambda result, *_: result is not None),
     "log: segment left after a failure": Path(Committer, "_poisoned", _always),
-    "log: row moved by compaction": Path(View, "move", _true),
+    "log: row moved by compaction": Path(RowTable, "move", _true),
     "data: segment left after a failure": Path(BulkWriter, "_poisoned", _always),
     "device: out": Path(Device, "_fail", _always),
-    "device: not trusted any more": Path(Device, "set_trusted", lambda _r, _self, trusted: not trusted),
+    "device: not in sync any more": Path(Device, "set_in_sync", lambda _r, _self, in_sync: not in_sync),
     "index: usage counted anew": Path(Usage, "_recount", _always),
     "read: newer version written back": Path(Rows, "_write_back", _always),
     "read: damaged row replaced": Path(Rows, "_send", _always),
     "read: other copy of a block": Path(DataReader, "_report", lambda _r, _self, failures: bool(failures)),
     "read: stripe rebuilt": Path(DataReader, "_rebuild", _always),
-    "write: doubt decided": Path(Rows, "decide", _some),
+    "write: in-doubt write resolved": Path(Rows, "resolve", _some),
     "write: container reopened": Path(Tables, "_reopened", lambda r, _self, row, _packed: r is not row),
     "hints: noted": Path(Hints, "note", _always),
     "hints: row brought": Path(Hints, "_bring_row", _always),
@@ -72,17 +72,17 @@ PATHS: dict[str, Path] = {
     "repair: object made whole": Path(Restorer, "whole", _always),
     "exchange: unknown version lost": Path(Exchange, "lose", _some),
     "exchange: rows taken": Path(Exchange, "take", _some),
-    "exchange: strangers forgotten": Path(Exchange, "forget_strangers", _always),
-    "reconcile: device trusted again": Path(Reconciler, "reconcile", _always),
+    "exchange: misplaced rows forgotten": Path(Exchange, "forget_misplaced", _always),
+    "rejoin: device in sync again": Path(Rejoiner, "rejoin", _always),
     "rebalance: device synced": Path(Rebalancer, "_sync", _always),
     "rebalance: object moved": Path(Rebalancer, "_move", _always),
-    "settle: committed after all": Path(Settler, "_committed", _true),
-    "settle: given up": Path(Settler, "_abort", _always),
+    "upload janitor: committed after all": Path(UploadJanitor, "_committed", _true),
+    "upload janitor: given up": Path(UploadJanitor, "_abort", _always),
     "scrub: orphan dropped": Path(Orphans, "_visit", _true),
     "expire: object deleted": Path(Expirer, "_delete", _true),
     "collect: data dropped": Path(Collector, "_end", lambda result, *_: result.done > 0),
-    "tombstones: retired": Path(View, "retire", _true),
-    "tombstones: released": Path(View, "release", _always),
+    "tombstones: retired": Path(RowTable, "retire", _true),
+    "tombstones: released": Path(RowTable, "release", _always),
 }
 
 

@@ -8,8 +8,8 @@ What it may do to data, all of it drawn from one seed:
   survives, in their order. A file whose name did not survive is gone, synced or not.
 - **Death of the process** (kill -9): everything stays as it was written, but stays unsynced: a power loss later may
   still take it.
-- **A cut in the middle.** At the n-th operation (`supply`) PowerLoss is raised. A write that is cut may have been done
-  in part, a sync in part, a rename is pending or was never begun.
+- **A cut in the middle.** At the n-th operation (`crash_point`) PowerLoss is raised. A write that is cut may have been
+  done in part, a sync in part, a rename is pending or was never begun.
 - **A failed sync** (`fail_syncs`) raises EIO, and the pages then count as clean: each sector either reached the disk or
   never will, whatever later syncs say; and what did not may read as the old data from then on.
 - **Damage to durable data**: flipped bits (`flip`), and ranges that cannot be read (`unreadable`), which raise EIO. A
@@ -21,7 +21,7 @@ What it may do to data, all of it drawn from one seed:
 - **A disk that hangs**: while its `gate` is shut, jobs of its workers do not begin.
 - `punch` reads as zeros from then on, but like any write it may be undone by a power loss.
 
-A `SimMedium` is what survives; a `SimDisk` is that medium in the hands of one process; it ends with its supply.
+A `SimMedium` is what survives; a `SimDisk` is that medium in the hands of one process; it ends with its crash point.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from random import Random
 
 from store.core.direct import Buffer
 from store.core.errors import DamageError
-from tests.simulation.supply import PowerLoss, Supply
+from tests.simulation.crash_point import CrashPoint, PowerLoss
 from tests.simulation.worker import Gate, SimWorker, Turns
 
 SECTOR = 512
@@ -185,7 +185,7 @@ class SimFile:
 
     def read_cached(self, offset: int, length: int) -> bytes | None:
         disk = self._disk
-        if disk.supply.dead or disk.medium.broken or disk.gone or disk.medium.random.random() < 0.5:
+        if disk.crash_point.dead or disk.medium.broken or disk.gone or disk.medium.random.random() < 0.5:
             return None
         data = self._bytes(offset, length)
         return data if len(data) == length else None
@@ -244,9 +244,9 @@ class SimFile:
 class SimDisk:
     """A medium in the hands of one process."""
 
-    def __init__(self, medium: SimMedium, supply: Supply, turns: Turns) -> None:
+    def __init__(self, medium: SimMedium, crash_point: CrashPoint, turns: Turns) -> None:
         self.medium = medium
-        self.supply = supply
+        self.crash_point = crash_point
         self._turns = turns
         self.at_the_cut = False
         """Whether the cut came at an operation of this disk."""
@@ -255,9 +255,9 @@ class SimDisk:
         self.gate = Gate()
 
     def step(self, what: str) -> None:
-        was_dead = self.supply.dead
+        was_dead = self.crash_point.dead
         try:
-            self.supply.step(what)
+            self.crash_point.step(what)
         except PowerLoss:
             self.at_the_cut = not was_dead
             raise

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from store.engine.block import BlockKey, parse_key
+from store.device.block import BlockKey, parse_key
+from store.device.row import UPLOAD, Flag, IndexRow, Row, decode_value, index_key
 from store.engine.check import check_device
 from store.engine.device import Device
-from store.engine.row import Flag, IndexRow, Row, decode_value, index_key
-from store.engine.view import UPLOAD
 from tests.simulation.engine_model import Model
 
 EVERYTHING = 1 << 30
@@ -45,14 +44,14 @@ async def check_whole(device: Device) -> None:
     report = await check_device(device)
     if report.problems:
         raise WrongError("; ".join(report.problems))
-    if device.health.damages or not device.trusted:
+    if device.health.damages or not device.in_sync:
         raise WrongError(f"damage where there is none: {device.health.damage}")
 
 
 async def all_rows(device: Device) -> dict[bytes, Row]:
     """Every row with its payload, by index key."""
     rows = {}
-    for packed, value in device.entries.range(b"r", b"s", EVERYTHING):
+    for packed, value in device.merged_index.range(b"r", b"s", EVERYTHING):
         rows[packed] = await device.load_row(packed, decode_value(packed, value), payload=True)
         if index_key(rows[packed].key) != packed:
             raise WrongError(f"the record of row {packed.hex()} is another's")
@@ -61,7 +60,7 @@ async def all_rows(device: Device) -> dict[bytes, Row]:
 
 async def _all_blocks(device: Device, model: Model) -> dict[bytes, set[BlockKey]]:
     seen: dict[bytes, set[BlockKey]] = {}
-    for packed, _ in device.entries.range(b"d", b"e", EVERYTHING):
+    for packed, _ in device.merged_index.range(b"d", b"e", EVERYTHING):
         key = parse_key(packed)
         data = model.data.get(key.data_id)
         if data is None or key not in data.written:
@@ -80,17 +79,17 @@ async def _all_blocks(device: Device, model: Model) -> dict[bytes, set[BlockKey]
 
 def check_derived(device: Device, rows: dict[bytes, Row]) -> None:
     """Tombstones, expiries and marks are listed exactly as the rows have them."""
-    view = device.view
-    index_rows = {packed: view.row(packed) for packed in rows}
+    row_table = device.row_table
+    index_rows = {packed: row_table.row(packed) for packed in rows}
     tombstones = {p: r.stamp for p, r in index_rows.items() if r is not None and not r.live}
-    _same("tombstones", dict(view.tombstones(b"", EVERYTHING)), tombstones)
+    _same("tombstones", dict(row_table.tombstones(b"", EVERYTHING)), tombstones)
     expiring = sorted((r.expires, p) for p, r in index_rows.items() if r is not None and r.flags & Flag.EXPIRES)
-    _same("expiries", view.expired(1 << 60, EVERYTHING), expiring)
-    marks = {r.name[len(UPLOAD) :]: p for p, r in index_rows.items() if r is not None and _is_mark(r)}
-    _same("uploads", dict(view.uploads(b"", EVERYTHING)), marks)
+    _same("expiries", row_table.expired(1 << 60, EVERYTHING), expiring)
+    marks = {r.name[len(UPLOAD) :]: p for p, r in index_rows.items() if r is not None and _is_intent(r)}
+    _same("uploads", dict(row_table.uploads(b"", EVERYTHING)), marks)
 
 
-def _is_mark(row: IndexRow) -> bool:
+def _is_intent(row: IndexRow) -> bool:
     return row.name.startswith(UPLOAD)
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from store.engine.block import BlockKey
-from store.engine.row import Row
+from store.device.block import BlockKey
+from store.device.row import Row
 
 
 @dataclass

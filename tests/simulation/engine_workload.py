@@ -11,17 +11,17 @@ import trio
 
 from store.core.errors import DrystoneError
 from store.core.stamp import Stamp, StampSource
-from store.engine.block import BlockKey, encode_meta
+from store.device.block import BlockKey, encode_meta
+from store.device.port import Applied
+from store.device.record import Kind, seal
+from store.device.row import UPLOAD, Flag, Row, RowKey, index_key
 from store.engine.compaction import compact
 from store.engine.device import Device, Options, open_device
-from store.engine.record import Kind, seal
-from store.engine.row import Flag, Row, RowKey, index_key
-from store.engine.view import UPLOAD, Applied
 from store.objects.rows import prepare
+from tests.simulation.crash_point import CrashPoint, PowerLoss
 from tests.simulation.disk import SimDisk, SimMedium
 from tests.simulation.engine_checks import WrongError, all_rows, check_restarted, check_whole
 from tests.simulation.engine_model import DataHistory, Model
-from tests.simulation.supply import PowerLoss, Supply
 from tests.simulation.worker import Turns
 from tests.simulation.world import Digest, SimClock, run
 from tests.twins.index import IndexMedium, SimIndex
@@ -49,12 +49,12 @@ class EngineRun:
         self.flaky = not self.small and self.random.random() < 0.2
         self.medium = SimMedium(Random(self.random.getrandbits(64)), 4 * MIB if self.small else 1 << 40)
         self.index = IndexMedium()
-        self.supply = Supply()
+        self.crash_point = CrashPoint()
         self.time = 0.0
         self.writers = 0
         self._data_ids = 0
         self.pinned: Counter[bytes] = Counter()
-        """Data that somebody is making links to."""
+        """Data that somebody is making references to."""
 
     def explore(self) -> str:
         """Live some lives; the event digest. Raises WrongError where a promise is broken."""
@@ -72,26 +72,26 @@ class EngineRun:
         only = "*"
         if cut_at is not None and self.random.random() < 0.6:
             only, cut_at = self.random.choice(CRITICAL), self.random.choice([1, 2, 3, 8, 20, 40])
-        self.supply = Supply(cut_at, only)
-        self.supply.on_step = self.digest.add
+        self.crash_point = CrashPoint(cut_at, only)
+        self.crash_point.on_step = self.digest.add
         self.medium.sync_failure_rate = 0.03 if self.flaky and cut_at is not None else 0.0
         reboot = self.random.random() < 0.6 or self.flaky
         try:
             run(lambda: self._life(steps, cut_at is None), self.random, self.time)
         except BaseException as error:
-            if not self.supply.dead:
+            if not self.crash_point.dead:
                 if not isinstance(error, OSError):
                     raise
                 reboot = True  # a sync failed while it opened: the page cache is not to be believed
-        self.supply.cut()
+        self.crash_point.cut()
         self.digest.add(f"life over, reboot {reboot}")
         if reboot:
             self.medium.lose_power()
 
     async def _life(self, steps: int, last: bool) -> None:
         turns = Turns(Random(self.random.getrandbits(64)))
-        disk = SimDisk(self.medium, self.supply, turns)
-        index = SimIndex(self.index, self.supply.step, Random(self.random.getrandbits(64)))
+        disk = SimDisk(self.medium, self.crash_point, turns)
+        index = SimIndex(self.index, self.crash_point.step, Random(self.random.getrandbits(64)))
         reserve = MIB if self.small else 0
         options = Options(LOG_BYTES // 8 if self.uniform else LOG_BYTES, reserve, spares=self.random.choice([0, 1, 2]))
         device = await open_device(1, CLUSTER, disk, lambda: index, options)
@@ -149,7 +149,7 @@ class Client:
                 return
 
     def _look_alive(self) -> None:
-        if self._run.supply.dead:
+        if self._run.crash_point.dead:
             raise PowerLoss
 
     def _key(self, name: bytes | None = None) -> RowKey:
@@ -165,7 +165,7 @@ class Client:
         answered = trio.Event()
 
         def reply(applied: Applied | None, error: DrystoneError | None) -> None:
-            if applied is not None and applied.stamp == row.stamp.pack() and not self._run.supply.dead:
+            if applied is not None and applied.stamp == row.stamp.pack() and not self._run.crash_point.dead:
                 self._model.row(packed).acknowledge(applied.stamp)
             answers.append((applied, error))
             answered.set()
@@ -228,8 +228,8 @@ class Client:
         """A mark, blocks, sync, and the row that names them; or an end before that."""
         device, data_id = self._device, self._run.new_data_id()
         target = self._key()
-        mark_key = RowKey(target.place, target.table, target.shard, UPLOAD + data_id)
-        mark = Row(mark_key, self._stamps.next(), 0, 0, 0, 0, b"", target.name, b"", b"")
+        intent_key = RowKey(target.ring_hash, target.table, target.shard, UPLOAD + data_id)
+        mark = Row(intent_key, self._stamps.next(), 0, 0, 0, 0, b"", target.name, b"", b"")
         data = self._model.data[data_id] = DataHistory()
         await self._write(mark)
         losses = device.data_losses
@@ -238,7 +238,7 @@ class Client:
                 for block in range(self._random.randint(1, 3)):
                     await self._write_block(BlockKey(data_id, block, 0), target, data)
             else:
-                await self._link_blocks(data_id, source_id, target, data)
+                await self._reference_blocks(data_id, source_id, target, data)
             if self._random.random() < 0.2:
                 await self._drop_data(data_id)
                 return
@@ -247,7 +247,7 @@ class Client:
         data.certain = set(data.written)
         if self._random.random() < 0.1:
             return
-        self._model.row(index_key(mark_key)).may_be_gone = True
+        self._model.row(index_key(intent_key)).may_be_gone = True
         row = self._row(target, Flag.GUARD | Flag.DATA, b"", data_id)
         await self._write(row._replace(size=sum(map(len, data.written.values()))))
 
@@ -273,17 +273,17 @@ class Client:
         finally:
             self._run.pinned[source_id] -= 1
 
-    async def _link_blocks(self, data_id: bytes, source_id: bytes, owner: RowKey, data: DataHistory) -> None:
+    async def _reference_blocks(self, data_id: bytes, source_id: bytes, owner: RowKey, data: DataHistory) -> None:
         source = self._model.data[source_id]
         for key in sorted(source.certain):
-            link = key._replace(data_id=data_id)
-            data.written[link] = source.written[key]
+            reference = key._replace(data_id=data_id)
+            data.written[reference] = source.written[key]
             written = trio.Event()
 
             def done(_error: DrystoneError | None, written: trio.Event = written) -> None:
                 written.set()
 
-            self._device.submit_link(link, key, owner, done, _told_by_reading)
+            self._device.submit_reference(reference, key, owner, done, _told_by_reading)
             await written.wait()
             self._look_alive()
 
@@ -338,4 +338,4 @@ class Client:
 
 
 def _told_by_reading(_error: DrystoneError | None) -> None:
-    """A link was lost: the checks miss it where it should be."""
+    """A reference was lost: the checks miss it where it should be."""

@@ -11,25 +11,26 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 from unittest import mock
 
+from store.device import record as records
+from store.device.block import BlockKey, IndexBlock
+from store.device.port import Done
+from store.device.row import Location, RowKey, decode_value, move_value
 from store.engine import compaction, recovery
-from store.engine import record as records
-from store.engine.block import BlockKey, IndexBlock
 from store.engine.block_table import BlockTable
-from store.engine.bulk import BulkWriter, Done
+from store.engine.bulk import BulkWriter
 from store.engine.device import Device
 from store.engine.flush import Flusher
 from store.engine.recovery import Found, Reader
-from store.engine.row import Location, RowKey, decode_value, move_value
-from store.engine.view import View
+from store.engine.row_table import RowTable
 from store.objects import upload
-from store.objects.ballot import Ballot
+from store.objects.quorum_write import QuorumWrite
 from store.objects.rows import Rows
 from store.objects.table_cache import TableCache
 from store.objects.upload import DataUpload
 from store.replicator.exchange import Exchange
 from store.replicator.hints import Hints
 from store.replicator.rebalance import Rebalancer
-from store.replicator.reconcile import Reconciler
+from store.replicator.rejoin import Rejoiner
 from store.replicator.scrub import Scrubber
 from store.ring import Layout, Ring
 from tests.simulation.disk import SimFile
@@ -62,8 +63,8 @@ def index_ahead_of_log() -> AbstractContextManager[object]:
     def mark(self: Flusher) -> None:
         committer = self.log
         queued = sum(sealed.payload_bytes + len(sealed.body) + 64 for sealed, *_ in committer._queue)
-        self._entries.mark(b"log", (committer.segment, committer.offset + queued + 4096, committer.seq))
-        self._entries.mark(b"bulk", self._bulk.position)
+        self._index.set_position(b"log", (committer.segment, committer.offset + queued + 4096, committer.seq))
+        self._index.set_position(b"bulk", self._bulk.position)
 
     return mock.patch.object(Flusher, "mark_applied", mark)
 
@@ -90,33 +91,33 @@ def damage_cut() -> AbstractContextManager[object]:
 def compaction_wins() -> AbstractContextManager[object]:
     """The index moves to compaction's copy without a look at what it points to now."""
 
-    def move(self: View, packed: bytes, old: Location, new: Location) -> bool:
+    def move(self: RowTable, packed: bytes, old: Location, new: Location) -> bool:
         value = self.row_value(packed)
         if value is None:
             return False
         before = decode_value(packed, value).location
-        self._entries.put(packed, move_value(packed, value, new))
-        self._space.add(before, -before.length)
-        self._space.add(new, new.length)
+        self._index.put(packed, move_value(packed, value, new))
+        self._segment_usage.add(before, -before.length)
+        self._segment_usage.add(new, new.length)
         return True
 
-    return mock.patch.object(View, "move", move)
+    return mock.patch.object(RowTable, "move", move)
 
 
 @contextmanager
 def write_quorum_off_by_one() -> Iterator[None]:
-    """One home less is enough for a write."""
+    """One replica less is enough for a write."""
 
-    def are_quorums(self: Ballot, some: Collection[int]) -> bool:
-        return all(sum(home in some for home in homes) >= len(homes) // 2 for homes in self._sets)
+    def are_quorums(self: QuorumWrite, some: Collection[int]) -> bool:
+        return all(sum(replica in some for replica in replicas) >= len(replicas) // 2 for replicas in self._sets)
 
-    with mock.patch.object(Ballot, "_are_quorums", are_quorums):
+    with mock.patch.object(QuorumWrite, "_are_quorums", are_quorums):
         yield
 
 
 @contextmanager
 def read_quorum_off_by_one() -> Iterator[None]:
-    """One home less is enough for a read."""
+    """One replica less is enough for a read."""
     with mock.patch("store.objects.rows.quorum", lambda copies: max(1, copies // 2)):
         yield
 
@@ -145,7 +146,7 @@ def stale_records_taken() -> AbstractContextManager[object]:
 
 def drop_not_waiting() -> AbstractContextManager[object]:
     """A drop is confirmed while blocks of the same data are still on their way."""
-    return mock.patch.object(BulkWriter, "settled", return_value=True)
+    return mock.patch.object(BulkWriter, "completed", return_value=True)
 
 
 def failed_sync_forgiven() -> AbstractContextManager[object]:
@@ -175,24 +176,24 @@ def segment_freed_early() -> AbstractContextManager[object]:
     return mock.patch("store.engine.device.compact", compacted)
 
 
-def shared_payload_freed() -> AbstractContextManager[object]:
+def referenced_payload_freed() -> AbstractContextManager[object]:
     """The first block that is dropped takes a shared payload with it."""
     release = BlockTable._release
 
     def alone(self: BlockTable, entry: IndexBlock) -> None:
         release(self, entry)
-        if entry.location not in self._space.holes:
-            self._space.add(entry.location, -entry.location.length)
-            self._space.free(entry.location)
+        if entry.location not in self._segment_usage.holes:
+            self._segment_usage.add(entry.location, -entry.location.length)
+            self._segment_usage.free(entry.location)
 
     return mock.patch.object(BlockTable, "_release", alone)
 
 
 @contextmanager
 def source_let_go_early() -> Iterator[None]:
-    """The source of a copy may be dropped while some devices have yet to link to it; these say nothing of that, and no
+    """The source of a copy may be dropped while some devices have yet to refer to it; these say nothing of that, and no
     hint is noted for them, which would bring them what they miss."""
-    sync, submit_link = DataUpload._sync, Device.submit_link
+    sync, submit_reference = DataUpload._sync, Device.submit_reference
 
     async def early(self: DataUpload, on_last: Callable[[], None] | None = None) -> None:
         if on_last is not None:
@@ -200,14 +201,14 @@ def source_let_go_early() -> Iterator[None]:
         await sync(self)
 
     def untold(self: Device, key: BlockKey, source: BlockKey, owner: RowKey, done: Done, _lost: Done) -> None:
-        submit_link(self, key, source, owner, done, lambda _error: None)
+        submit_reference(self, key, source, owner, done, lambda _error: None)
 
     def unexpected(_self: Rows, _packed: bytes, _place: int, _devices: Collection[int]) -> None:
         """Nothing is noted."""
 
     with (
         mock.patch.object(DataUpload, "_sync", early),
-        mock.patch.object(Device, "submit_link", untold),
+        mock.patch.object(Device, "submit_reference", untold),
         mock.patch.object(Rows, "expect_data", unexpected),
     ):
         yield
@@ -217,7 +218,7 @@ def source_let_go_early() -> Iterator[None]:
 
 
 def gains_without_losing() -> AbstractContextManager[object]:
-    """A device that gets a partition, or is to be trusted again, keeps what only it knows."""
+    """A device that gets a partition, or is to be in sync again, keeps what only it knows."""
 
     async def nothing(*_: object) -> int:
         return 0
@@ -232,7 +233,7 @@ def everyone_believed() -> Iterator[None]:
     async def nothing(*_: object) -> int:
         return 0
 
-    with mock.patch.object(Ring, "in_sync", Ring.homes_all), mock.patch.object(Exchange, "lose", nothing):
+    with mock.patch.object(Ring, "in_sync", Ring.replicas_all), mock.patch.object(Exchange, "lose", nothing):
         yield
 
 
@@ -242,8 +243,8 @@ def layout_waits_for_the_dead() -> AbstractContextManager[object]:
 
     async def wait(self: Rebalancer, layout: Layout, device: Device) -> int:
         for other in self._store.devices.values():
-            if other.health.failed is not None:
-                raise other.health.failed
+            if other.failed is not None:
+                raise other.failed
         return await sync(self, layout, device)
 
     return mock.patch.object(Rebalancer, "_sync", wait)
@@ -251,7 +252,7 @@ def layout_waits_for_the_dead() -> AbstractContextManager[object]:
 
 def damage_is_absence() -> AbstractContextManager[object]:
     """A damaged index entry says that there is no such row."""
-    return mock.patch.object(View, "row_value", lambda self, key: self._look(key)[0])
+    return mock.patch.object(RowTable, "row_value", lambda self, key: self._look(key)[0])
 
 
 def cache_outlives_writes() -> AbstractContextManager[object]:
@@ -271,31 +272,31 @@ def late_replicas_not_noted() -> AbstractContextManager[object]:
 
 def stale_disk_believed() -> AbstractContextManager[object]:
     """A disk that is not the one which was there last is believed."""
-    trust = Device.set_trusted
+    set_in_sync = Device.set_in_sync
 
-    async def believe(self: Device, *, trusted: bool) -> None:
-        if trusted:
-            await trust(self, trusted=True)
+    async def believe(self: Device, *, in_sync: bool) -> None:
+        if in_sync:
+            await set_in_sync(self, in_sync=True)
 
-    return mock.patch.object(Device, "set_trusted", believe)
+    return mock.patch.object(Device, "set_in_sync", believe)
 
 
 def unknown_versions_kept() -> AbstractContextManager[object]:
-    """A device that is reconciled keeps what no other replica knows."""
+    """A device that has rejoined keeps what no other replica knows."""
 
     async def known(*_: object) -> bool:
         return True
 
-    return mock.patch.object(Reconciler, "_known_elsewhere", known)
+    return mock.patch.object(Rejoiner, "_known_elsewhere", known)
 
 
-def doubts_ignored() -> AbstractContextManager[object]:
+def in_doubt_ignored() -> AbstractContextManager[object]:
     """What a crash left at one replica is left there."""
 
-    async def decide(self: Rows, key: RowKey, packed: bytes) -> None:
+    async def resolve(self: Rows, key: RowKey, packed: bytes) -> None:
         await self.read(key, packed)
 
-    return mock.patch.object(Rows, "decide", decide)
+    return mock.patch.object(Rows, "resolve", resolve)
 
 
 def scrub_reads_rows_only() -> AbstractContextManager[object]:
@@ -359,7 +360,7 @@ MUTATIONS: dict[str, Planted] = {
     "late-replicas-not-noted": Planted("composed", 200, late_replicas_not_noted),
     "stale-disk-believed": Planted("composed", 200, stale_disk_believed),
     "unknown-versions-kept": Planted("composed", 200, unknown_versions_kept),
-    "doubts-ignored": Planted("composed", 200, doubts_ignored),
+    "in-doubt-ignored": Planted("composed", 200, in_doubt_ignored),
     "scrub-reads-rows-only": Planted("composed", 200, scrub_reads_rows_only),
     "repair-believes-blocks": Planted("composed", 200, repair_believes_blocks),
     "taken-from-one-only": Planted("composed", 200, taken_from_one_quorum_short),
@@ -374,7 +375,7 @@ MUTATIONS: dict[str, Planted] = {
     "failed-sync-forgiven": Planted("engine", 120, failed_sync_forgiven),
     "segment-freed-early": Planted("engine", 60, segment_freed_early),
     "stale-records-taken": Planted("engine", 200, stale_records_taken),
-    "shared-payload-freed": Planted("objects", 40, shared_payload_freed),
+    "shared-payload-freed": Planted("objects", 40, referenced_payload_freed),
     "source-let-go-early": Planted("slow", 40, source_let_go_early),
     "write-quorum-off-by-one": Planted("objects", 40, write_quorum_off_by_one),
     "read-quorum-off-by-one": Planted("objects", 40, read_quorum_off_by_one),

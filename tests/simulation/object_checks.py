@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from store.core.errors import NotFoundError
-from store.engine.block import parse_key
+from store.device.block import parse_key
+from store.device.row import SYSTEM, decode_value, key_shard
 from store.engine.check import check_device
 from store.engine.device import Device
-from store.engine.row import SYSTEM, decode_value, key_shard
 from store.objects.model import Container, ListingQuery, ObjectEntry
 from store.objects.rowcodec import decode_object
 from store.objects.store import DeviceStore
 from store.replicator.restore import Restorer
 from store.ring import ROWS
 from tests.simulation.engine_checks import EVERYTHING, WrongError
-from tests.simulation.house import House
+from tests.simulation.node import SimNode
 from tests.simulation.object_model import Register, Value, find
 from tests.simulation.world import now
 
@@ -44,13 +44,13 @@ def judge(name: str, allowed: set[Value | None], mark: str | None, data: bytes, 
     return value
 
 
-async def check_objects(house: House, containers: list[Container], model: Model, *, settled: bool) -> None:
+async def check_objects(node: SimNode, containers: list[Container], model: Model, *, settled: bool) -> None:
     """Every object and every listing, and once writes have settled every count; decides the model."""
     for container in containers:
-        shown, expired = await _read_all(house.store, container, model)
-        await _check_listing(house.store, container, shown)
+        shown, expired = await _read_all(node.store, container, model)
+        await _check_listing(node.store, container, shown)
         if settled:
-            await _check_usage(house.store, container, list(shown.values()), expired)
+            await _check_usage(node.store, container, list(shown.values()), expired)
 
 
 async def _read_all(store: DeviceStore, container: Container, model: Model) -> tuple[dict[str, Value], list[Value]]:
@@ -92,74 +92,74 @@ async def _check_usage(store: DeviceStore, container: Container, shown: list[Val
         raise WrongError(f"{container.name} counts {usage}, but has {count} objects and {size} bytes")
 
 
-async def lacking(house: House) -> list[str]:
+async def lacking(node: SimNode) -> list[str]:
     """Rows and blocks that a replica or a device should have and has not, hints not yet replayed, and damage."""
     found = []
-    store = house.store
+    store = node.store
     ring = store.rows.ring
-    devices = {number: device for number, device in house.devices.items() if device.health.failed is None}
+    devices = {number: device for number, device in node.devices.items() if device.health.failed is None}
     for device in devices.values():
         found += [f"device {device.id} keeps hints for {number}" for number in await device.hinted()]
         found += [f"device {device.id}: {problem}" for problem in await problems_of(device)]
         for packed, row in (await device.walk_rows(b"", EVERYTHING))[0]:
-            place = key_shard(packed)[0]
-            if row.name[:1] == SYSTEM or device.id not in ring.in_sync(ROWS, place):
+            ring_hash = key_shard(packed)[0]
+            if row.name[:1] == SYSTEM or device.id not in ring.in_sync(ROWS, ring_hash):
                 continue
-            for home in ring.in_sync(ROWS, place):
-                there = devices.get(home)
+            for replica in ring.in_sync(ROWS, ring_hash):
+                there = devices.get(replica)
                 stamp = None if there is None else await there.find_stamp(packed)
                 if stamp is None or stamp < row.stamp:
-                    found.append(f"device {home} has not row {row.name!r} of device {device.id}")
-            placed = Restorer.placed(row)
-            if placed is None:
+                    found.append(f"device {replica} has not row {row.name!r} of device {device.id}")
+            data_location = Restorer.data_location(row)
+            if data_location is None:
                 continue
-            blocks = -(-row.size // placed.block_bytes)
-            for position, number in enumerate(placed.devices):
+            blocks = -(-row.size // data_location.block_bytes)
+            for position, number in enumerate(data_location.devices):
                 if number in devices and number in ring.devices:
                     held = set(await devices[number].has_blocks(row.data_id))
-                    wanted = {(block, position if placed.k else 0) for block in range(blocks)}
+                    wanted = {(block, position if data_location.k else 0) for block in range(blocks)}
                     if not wanted <= held:
                         found.append(f"device {number} has not blocks {wanted - held} of {row.name!r}")
     return found
 
 
-def check_nothing_left(house: House) -> None:
+def check_nothing_left(node: SimNode) -> None:
     """After the daemons: no notes, no marks, no tombstones, and no block that no row names."""
     named: set[tuple[int, bytes]] = set()
-    for device in house.devices.values():
-        for packed, value in device.entries.range(b"r", b"s", EVERYTHING):
+    for device in node.devices.values():
+        for packed, value in device.merged_index.range(b"r", b"s", EVERYTHING):
             row = decode_value(packed, value)
             if row.name[:1] == SYSTEM:
                 raise WrongError(f"device {device.id} keeps the mark {row.name.hex()}")
             if row.data_id:
-                placed = decode_object(row.summary, house.store.rows.stamps.next()).placed
-                assert placed is not None
-                named.update((number, row.data_id) for number in placed.devices)
-    for device in house.devices.values():
-        view = device.view
+                data_location = decode_object(row.summary, node.store.rows.stamps.next()).data_location
+                assert data_location is not None
+                named.update((number, row.data_id) for number in data_location.devices)
+    for device in node.devices.values():
+        row_table = device.row_table
         for what, left in (
-            ("garbage", view.garbage(b"", EVERYTHING)),
+            ("garbage", row_table.garbage(b"", EVERYTHING)),
             ("hints", device._hints.devices()),
-            ("retired tombstones", view.retired(b"", EVERYTHING)),
-            ("uploads", view.uploads(b"", EVERYTHING)),
-            ("tombstones", view.tombstones(b"", EVERYTHING)),
+            ("retired tombstones", row_table.retired(b"", EVERYTHING)),
+            ("uploads", row_table.uploads(b"", EVERYTHING)),
+            ("tombstones", row_table.tombstones(b"", EVERYTHING)),
         ):
             if left:
                 raise WrongError(f"device {device.id} keeps {what}: {left}")
-        blocks = [parse_key(packed) for packed, _ in device.entries.range(b"d", b"e", EVERYTHING)]
+        blocks = [parse_key(packed) for packed, _ in device.merged_index.range(b"d", b"e", EVERYTHING)]
         orphans = [key for key in blocks if (device.id, key.data_id) not in named]
         if orphans:
             raise WrongError(f"device {device.id} keeps blocks that nobody names: {orphans}")
 
 
-async def check_devices(house: House) -> None:
+async def check_devices(node: SimNode) -> None:
     """Each device by itself."""
-    for device in house.devices.values():
+    for device in node.devices.values():
         problems = await problems_of(device)
         if problems:
             raise WrongError(f"device {device.id}: " + "; ".join(problems))
-        if not device.trusted:
-            raise WrongError(f"device {device.id} is not trusted")
+        if not device.in_sync:
+            raise WrongError(f"device {device.id} is not in sync")
         if device.health.damages and not LEAKS.allowed:
             raise WrongError(f"device {device.id}: damage where there is none: {device.health.damage}")
 
@@ -177,4 +177,4 @@ async def problems_of(device: Device) -> list[str]:
     if problems:
         again = (await check_device(device)).problems
         problems = [problem for problem in again if problem in problems]
-    return [problem for problem in problems if not (LEAKS.allowed and problem.startswith(("segment ", "shares ")))]
+    return [problem for problem in problems if not (LEAKS.allowed and problem.startswith(("segment ", "references ")))]

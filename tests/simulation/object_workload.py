@@ -12,12 +12,12 @@ from store.core.errors import CallerError, DrystoneError, NotFoundError, Precond
 from store.objects.model import ALWAYS, Condition, Container, ListingQuery, ObjectHead, Policy
 from store.objects.rows import Rows
 from store.objects.store import OpenRow
+from tests.simulation.crash_point import CrashPoint, PowerLoss
 from tests.simulation.engine_checks import WrongError
-from tests.simulation.house import House, Machine, open_house
 from tests.simulation.limits import BLOCK_BYTES, INLINE_BYTES, small_limits
+from tests.simulation.node import SimMedia, SimNode, open_node
 from tests.simulation.object_checks import Model, check_devices, check_nothing_left, check_objects, judge, read_value
 from tests.simulation.object_model import Register, Value, find
-from tests.simulation.supply import PowerLoss, Supply
 from tests.simulation.world import Digest, now, run
 
 ACCOUNT = "a"
@@ -35,8 +35,8 @@ class ObjectsRun:
         policies = [Policy(0, "copies", default=True), Policy(1, "small code", k=2, m=1, codec="zfec")]
         if count == 6:
             policies.append(Policy(2, "wide code", k=4, m=2, codec="zfec"))
-        self.machine = Machine(self.random, count, policies)
-        self.supply = Supply()
+        self.media = SimMedia(self.random, count, policies)
+        self.crash_point = CrashPoint()
         self.time = 0.0
         self.values = 0
         self.locks: dict[tuple[str, str], trio.Lock] = {}
@@ -50,9 +50,9 @@ class ObjectsRun:
         with small_limits():
             for _ in range(self.random.randint(1, 3)):
                 self._live(self.random.randint(100, 2500), self.random.randint(3, 25))
-            for medium in self.machine.media.values():
+            for medium in self.media.disks.values():
                 medium.broken = False
-            self.machine.absent.clear()
+            self.media.absent.clear()
             if self.settled and self.random.random() < 0.2:
                 self._wipe_one()
             self._live(None, 6)
@@ -60,109 +60,109 @@ class ObjectsRun:
         return self.digest.value()
 
     def _live(self, cut_at: int | None, steps: int) -> None:
-        self.supply = Supply(cut_at)
+        self.crash_point = CrashPoint(cut_at)
         self.settled = False
-        self.supply.on_step = self._step
+        self.crash_point.on_step = self._step
         self.locks = {}
         for register in self.model.values():
             register.readers.clear()
         try:
             run(lambda: self._life(steps, cut_at is None), self.random, self.time)
         except BaseException:
-            if not self.supply.dead:
+            if not self.crash_point.dead:
                 raise
-        self.supply.cut()
+        self.crash_point.cut()
         reboot = self.random.random() < 0.7
         self.digest.add(f"life over, reboot {reboot}")
         if reboot:
-            self.machine.lose_power()
+            self.media.lose_power()
 
     def _wipe_one(self) -> None:
-        victim = self.random.choice(sorted(self.machine.ring.devices))
+        victim = self.random.choice(sorted(self.media.ring.devices))
         self.digest.add(f"wiped {victim}")
-        self.machine.wipe(victim)
+        self.media.wipe(victim)
 
     def _step(self, what: str) -> None:
         self.digest.add(what)
         self.time = trio.current_time()
 
     async def _life(self, steps: int, last: bool) -> None:
-        async with open_house(self.machine, self.supply) as house:
-            containers = await self._containers(house)
+        async with open_node(self.media, self.crash_point) as node:
+            containers = await self._containers(node)
             if last:
-                await house.settle()
-            await self._check(house, containers, settled=last)
+                await node.run_daemons()
+            await self._check(node, containers, settled=last)
             if last:
-                await self._nothing_left(house)
+                await self._nothing_left(node)
             async with trio.open_nursery() as nursery:
                 for _ in range(self.random.randint(1, 5)):
-                    nursery.start_soon(Client(self, house, containers).work, steps)
+                    nursery.start_soon(Client(self, node, containers).work, steps)
                 if not last and self.random.random() < 0.3:
                     nursery.start_soon(self._break_one)
                 elif self.random.random() < 0.4:
-                    nursery.start_soon(self._change_ring, house)
-            await house.settle()
-            await self._check(house, containers, settled=house.whole)
-            if house.whole:
-                await self._nothing_left(house)
+                    nursery.start_soon(self._change_ring, node)
+            await node.run_daemons()
+            await self._check(node, containers, settled=node.whole)
+            if node.whole:
+                await self._nothing_left(node)
                 self.settled = True
         if last:
-            for device in house.devices.values():
+            for device in node.devices.values():
                 await device.close()
-            await check_devices(house)
+            await check_devices(node)
 
     @staticmethod
-    async def _nothing_left(house: House) -> None:
+    async def _nothing_left(node: SimNode) -> None:
         try:
-            check_nothing_left(house)
+            check_nothing_left(node)
         except WrongError:
-            await house.settle()  # something may just have expired
-            check_nothing_left(house)
+            await node.run_daemons()  # something may just have expired
+            check_nothing_left(node)
 
-    async def _check(self, house: House, containers: list[Container], *, settled: bool) -> None:
+    async def _check(self, node: SimNode, containers: list[Container], *, settled: bool) -> None:
         try:
-            await check_objects(house, containers, self.model, settled=settled)
+            await check_objects(node, containers, self.model, settled=settled)
         finally:
             self.look_alive()
 
-    async def _containers(self, house: House) -> list[Container]:
-        await house.store.put_account(ACCOUNT, {})
+    async def _containers(self, node: SimNode) -> list[Container]:
+        await node.store.put_account(ACCOUNT, {})
         found = []
-        for policy in self.machine.policies:
-            container, _ = await house.store.put_container(ACCOUNT, policy.name, {}, policy.index)
+        for policy in self.media.policies:
+            container, _ = await node.store.put_container(ACCOUNT, policy.name, {}, policy.index)
             found.append(container)
         return found
 
     async def _break_one(self) -> None:
         """One device fails for the rest of this life, and perhaps the next ones."""
         await trio.sleep(self.random.random())
-        if not any(medium.broken for medium in self.machine.media.values()):
-            self.machine.media[self.random.choice(sorted(self.machine.media))].broken = True
+        if not any(medium.broken for medium in self.media.disks.values()):
+            self.media.disks[self.random.choice(sorted(self.media.disks))].broken = True
 
-    async def _change_ring(self, house: House) -> None:
+    async def _change_ring(self, node: SimNode) -> None:
         """A device comes, is emptied, or leaves, while everything is in use."""
         await trio.sleep(self.random.random())
-        ring = self.machine.ring
+        ring = self.media.ring
         weights = {number: device.weight for number, device in ring.newest.devices.items()}
         emptied = [number for number, weight in weights.items() if not weight]
-        needed = max(3, *(policy.width for policy in self.machine.policies))
-        if len(ring.live) > 1 or not house.whole:
+        needed = max(3, *(policy.width for policy in self.media.policies))
+        if len(ring.live) > 1 or not node.whole:
             return
         if emptied:
-            self.machine.change_ring(lambda builder: builder.remove(emptied[0]))
+            self.media.change_ring(lambda builder: builder.remove(emptied[0]))
         elif len(weights) > needed and self.random.random() < 0.6:
             victim = self.random.choice(sorted(weights))
-            self.machine.change_ring(lambda builder: builder.set_weight(victim, 0))
+            self.media.change_ring(lambda builder: builder.set_weight(victim, 0))
         elif len(weights) < 8:
             number = ring.newest.next_device
-            self.machine.change_ring(lambda builder: builder.add(1, 1, f"m{number}", 1.0, f"disk{number}"))
-        self.digest.add(f"layout {self.machine.ring.newest.version}")
-        await house.follow_ring()
+            self.media.change_ring(lambda builder: builder.add(1, 1, f"m{number}", 1.0, f"disk{number}"))
+        self.digest.add(f"layout {self.media.ring.newest.version}")
+        await node.follow_ring()
         if self.random.random() < 0.5:
-            await house.replicator.scrubber.scrub(None)
+            await node.replicator.scrubber.scrub(None)
 
     def look_alive(self) -> None:
-        if self.supply.dead:
+        if self.crash_point.dead:
             raise PowerLoss
 
     def acknowledged(self, rows: Rows) -> None:
@@ -175,7 +175,7 @@ class ObjectsRun:
 
     def tolerates(self, error: DrystoneError) -> bool:
         """Whether a request may end so now."""
-        return self.machine.faulty or isinstance(error, CallerError)
+        return self.media.faulty or isinstance(error, CallerError)
 
     def value(self, size: int, expires_at: int | None = None) -> Value:
         self.values += 1
@@ -185,10 +185,10 @@ class ObjectsRun:
 class Client:
     """One of several that use the store at the same time."""
 
-    def __init__(self, run: ObjectsRun, house: House, containers: list[Container]) -> None:
+    def __init__(self, run: ObjectsRun, node: SimNode, containers: list[Container]) -> None:
         self._run = run
-        self._house = house
-        self._store = house.store
+        self._node = node
+        self._store = node.store
         self._containers = containers
         self._random = Random(run.random.getrandbits(64))
 
@@ -268,7 +268,7 @@ class Client:
 
     async def _take(self, container: Container, name: str, opened: OpenRow, value: Value) -> None:
         async with self._store.upload(container, name) as upload:
-            if opened.data is None or not await upload.share(opened.data):
+            if opened.data is None or not await upload.reflink(opened.data):
                 async with aclosing(opened.read()) as pieces:
                     async for piece in pieces:
                         await upload.write(piece)
@@ -290,7 +290,7 @@ class Client:
                 _, source, _ = self._pick(container)
                 async with self._store.open(container, source) as opened:
                     if opened.data is not None:
-                        await upload.share(opened.data)
+                        await upload.reflink(opened.data)
                 return
             await self._send(upload, self._run.value(self._size()))
             if self._random.random() < 0.5:

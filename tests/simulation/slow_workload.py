@@ -16,15 +16,15 @@ import trio
 from store.core.errors import CallerError
 from store.core.stamp import Stamp
 from store.core.worker import Done, Worker
-from store.engine.block import BlockKey, parse_key
+from store.device.block import BlockKey, parse_key
+from store.device.row import SYSTEM, IndexRow
 from store.engine.check import check_device
-from store.engine.row import SYSTEM, IndexRow
 from store.objects.model import Container, ObjectHead, Policy
-from store.objects.rowcodec import Placed, decode_object
+from store.objects.rowcodec import DataLocation, decode_object
+from tests.simulation.crash_point import CrashPoint
 from tests.simulation.engine_checks import WrongError
-from tests.simulation.house import House, Machine, open_house
 from tests.simulation.limits import BLOCK_BYTES, small_limits
-from tests.simulation.supply import Supply
+from tests.simulation.node import SimMedia, SimNode, open_node
 from tests.simulation.world import Digest, run
 
 POLICIES = (
@@ -73,31 +73,31 @@ class SlowRun:
         return self.digest.value()
 
     async def _live(self) -> None:
-        supply = Supply()
-        supply.on_step = self.digest.add
-        async with open_house(Machine(self.random, 6, POLICIES), supply) as house:
-            for device in house.devices.values():
+        crash_point = CrashPoint()
+        crash_point.on_step = self.digest.add
+        async with open_node(SimMedia(self.random, 6, POLICIES), crash_point) as node:
+            for device in node.devices.values():
                 bulk, worst_s = device._bulk, self.random.choice([0.01, 1.0, 20.0])
-                bulk._sync_worker = SlowWorker(bulk._sync_worker, self.random, house.nursery, worst_s)
-                bulk._write_worker = SlowWorker(bulk._write_worker, self.random, house.nursery, worst_s / 40)
-            await house.store.put_account("a", {})
-            containers = [(await house.store.put_container("a", p.name, {}, p.index))[0] for p in POLICIES]
+                bulk._sync_worker = SlowWorker(bulk._sync_worker, self.random, node.nursery, worst_s)
+                bulk._write_worker = SlowWorker(bulk._write_worker, self.random, node.nursery, worst_s / 40)
+            await node.store.put_account("a", {})
+            containers = [(await node.store.put_container("a", p.name, {}, p.index))[0] for p in POLICIES]
             async with trio.open_nursery() as nursery:
                 for _ in range(CLIENTS):
-                    nursery.start_soon(Client(self, house, containers).work)
+                    nursery.start_soon(Client(self, node, containers).work)
             for _ in range(8):
                 await trio.sleep(30)
-                await house.replicator.collector.collect_data()
-                await house.replicator.settler.settle_all()
-            await check_full(house)
+                await node.replicator.collector.collect_data()
+                await node.replicator.janitor.clean_all()
+            await check_full(node)
 
 
 class Client:
     """One of several that use the store at the same time."""
 
-    def __init__(self, run: SlowRun, house: House, containers: list[Container]) -> None:
+    def __init__(self, run: SlowRun, node: SimNode, containers: list[Container]) -> None:
         self._run = run
-        self._store = house.store
+        self._store = node.store
         self._containers = containers
         self._random = Random(run.random.getrandbits(64))
 
@@ -138,7 +138,7 @@ class Client:
 
     async def _take(self, container: Container, source: str, name: str) -> None:
         async with self._store.open(container, source) as opened, self._store.upload(container, name) as upload:
-            if opened.data is None or not await upload.share(opened.data):
+            if opened.data is None or not await upload.reflink(opened.data):
                 async with aclosing(opened.read()) as pieces:
                     async for piece in pieces:
                         await upload.write(piece)
@@ -153,29 +153,29 @@ class Client:
                 await trio.lowlevel.checkpoint()
 
 
-async def check_full(house: House) -> None:
+async def check_full(node: SimNode) -> None:
     """Every place that a row names has all that it should have, and nothing else is anywhere."""
-    rows: dict[bytes, tuple[IndexRow, Placed]] = {}
-    for device in house.devices.values():
+    rows: dict[bytes, tuple[IndexRow, DataLocation]] = {}
+    for device in node.devices.values():
         for packed, row in (await device.walk_rows(b"", EVERYTHING))[0]:
             if row.name[:1] == SYSTEM:
                 raise WrongError(f"device {device.id} keeps the mark {packed.hex()}")
-            placed = decode_object(row.summary, Stamp.unpack(row.stamp)).placed if row.data_id else None
-            if placed is not None:
-                rows[row.data_id] = row, placed
+            data_location = decode_object(row.summary, Stamp.unpack(row.stamp)).data_location if row.data_id else None
+            if data_location is not None:
+                rows[row.data_id] = row, data_location
     wanted: set[tuple[int, BlockKey]] = set()
-    for data_id, (row, placed) in rows.items():
-        for block in range(-(-row.size // placed.block_bytes)):
-            for position, number in enumerate(placed.devices):
-                wanted.add((number, BlockKey(data_id, block, position if placed.k else 0)))
+    for data_id, (row, data_location) in rows.items():
+        for block in range(-(-row.size // data_location.block_bytes)):
+            for position, number in enumerate(data_location.devices):
+                wanted.add((number, BlockKey(data_id, block, position if data_location.k else 0)))
     found = {
         (device.id, parse_key(packed))
-        for device in house.devices.values()
-        for packed, _ in device.entries.range(b"d", b"e", EVERYTHING)
+        for device in node.devices.values()
+        for packed, _ in device.merged_index.range(b"d", b"e", EVERYTHING)
     }
     if wanted != found:
         raise WrongError(f"missing: {sorted(wanted - found)}; named by no row: {sorted(found - wanted)}")
-    for device in house.devices.values():
+    for device in node.devices.values():
         problems = (await check_device(device)).problems
         if problems or device.health.damages:
             raise WrongError(f"device {device.id}: {problems or device.health.damage}")

@@ -12,20 +12,20 @@ from store.core.errors import DrystoneError
 from store.objects.model import Container, ListingQuery, ObjectHead
 from store.objects.store import DeviceStore
 from tests.objects.conftest import POLICIES
-from tests.simulation.house import House, Machine, open_house
+from tests.simulation.crash_point import CrashPoint
 from tests.simulation.limits import BLOCK_BYTES, small_limits
 from tests.simulation.mutations import damage_cut
+from tests.simulation.node import SimMedia, SimNode, open_node
 from tests.simulation.object_checks import read_value
-from tests.simulation.supply import Supply
 from tests.simulation.world import run
 
 OBJECTS = {f"o{number}": Random(number).randbytes(size) for number, size in enumerate([0, 10, 2000, 3000, 40_000] * 3)}
 
 
-async def _fill(house: House) -> None:
-    for container in await _containers(house.store):
+async def _fill(node: SimNode) -> None:
+    for container in await _containers(node.store):
         for name, data in OBJECTS.items():
-            async with house.store.upload(container, name) as upload:
+            async with node.store.upload(container, name) as upload:
                 await upload.write(data)
                 await upload.commit(ObjectHead("t", {"mark": name}))
 
@@ -35,33 +35,33 @@ async def _containers(store: DeviceStore) -> list[Container]:
     return [(await store.put_container("a", policy.name, {}, policy.index))[0] for policy in POLICIES]
 
 
-async def _read_all(house: House, *, errors: bool = False) -> None:
-    for container in await _containers(house.store):
+async def _read_all(node: SimNode, *, errors: bool = False) -> None:
+    for container in await _containers(node.store):
         for name, data in OBJECTS.items():
             try:
-                assert await read_value(house.store, container, name) == (name, data)
+                assert await read_value(node.store, container, name) == (name, data)
             except DrystoneError:
                 if not errors:
                     raise
-        listed = await house.store.list_objects(container, ListingQuery(100))
+        listed = await node.store.list_objects(container, ListingQuery(100))
         assert [entry.name for entry in listed] == sorted(OBJECTS)
 
 
-def _made(seed: int, *, flush: bool) -> Machine:
+def _made(seed: int, *, flush: bool) -> SimMedia:
     """A machine with objects of all kinds on it, closed in order or killed."""
-    machine = Machine(Random(seed), 3, POLICIES)
+    media = SimMedia(Random(seed), 3, POLICIES)
 
     async def main() -> None:
-        async with open_house(machine, Supply()) as house:
-            await _fill(house)
+        async with open_node(media, CrashPoint()) as node:
+            await _fill(node)
         if flush:
-            for device in house.devices.values():
+            for device in node.devices.values():
                 await device.close()
 
     run(main, Random(seed))
-    for medium in machine.media.values():
+    for medium in media.disks.values():
         medium.settle()
-    return machine
+    return media
 
 
 @pytest.mark.parametrize("flush", [False, True])
@@ -69,8 +69,8 @@ def _made(seed: int, *, flush: bool) -> Machine:
 def test_flipped_bytes_are_never_read(seed: int, flush: bool) -> None:
     random = Random(seed)
     with small_limits():
-        machine = _made(seed, flush=flush)
-        victim = machine.media[random.choice(sorted(machine.media))]
+        media = _made(seed, flush=flush)
+        victim = media.disks[random.choice(sorted(media.disks))]
         for name in victim.files(".log") + victim.files(".bulk"):
             data = victim.names[name].now
             used = len(data.rstrip(b"\0"))
@@ -78,13 +78,13 @@ def test_flipped_bytes_are_never_read(seed: int, flush: bool) -> None:
                 victim.flip(name, random.randrange(4096, max(4097, used)), 1 << random.randrange(8))
 
         async def main() -> None:
-            async with open_house(machine, Supply()) as house:
-                await _read_all(house)
-                await house.settle()
-                found = sum(device.health.damages for device in house.devices.values())
+            async with open_node(media, CrashPoint()) as node:
+                await _read_all(node)
+                await node.run_daemons()
+                found = sum(device.health.damages for device in node.devices.values())
                 assert found > 0
-                await _read_all(house)
-                assert sum(device.health.damages for device in house.devices.values()) == found, "not repaired"
+                await _read_all(node)
+                assert sum(device.health.damages for device in node.devices.values()) == found, "not repaired"
 
         run(main, random)
 
@@ -95,21 +95,21 @@ def test_damage_taken_for_a_torn_tail_would_be_noticed() -> None:
             test_flipped_bytes_are_never_read(seed, flush=False)
 
 
-def test_an_empty_device_in_place_of_a_lost_one() -> None:
+def test_an_empty_device_in_ring_hash_of_a_lost_one() -> None:
     with small_limits():
-        machine = _made(1, flush=True)
-        machine.media[1].wipe()
-        machine.indexes[1].wipe()
-        machine.replaced.add(1)
+        media = _made(1, flush=True)
+        media.disks[1].wipe()
+        media.indexes[1].wipe()
+        media.replaced.add(1)
 
         async def main() -> None:
-            async with open_house(machine, Supply()) as house:
-                assert not house.devices[1].trusted
-                await _read_all(house)
-                await house.settle()
-                await _read_all(house)
+            async with open_node(media, CrashPoint()) as node:
+                assert not node.devices[1].in_sync
+                await _read_all(node)
+                await node.run_daemons()
+                await _read_all(node)
                 await trio.sleep(2)
-                assert len(machine.media[1].files()) > 1
+                assert len(media.disks[1].files()) > 1
 
         run(main, Random(1))
 
@@ -117,11 +117,11 @@ def test_an_empty_device_in_place_of_a_lost_one() -> None:
 def test_one_broken_disk_is_no_loss() -> None:
     assert BLOCK_BYTES
     with small_limits():
-        machine = _made(2, flush=False)
+        media = _made(2, flush=False)
 
         async def main() -> None:
-            async with open_house(machine, Supply()) as house:
-                machine.media[0].broken = True
-                await _read_all(house)
+            async with open_node(media, CrashPoint()) as node:
+                media.disks[0].broken = True
+                await _read_all(node)
 
         run(main, Random(2))

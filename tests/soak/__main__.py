@@ -59,7 +59,7 @@ def _check_end(program: Program, folder: Path, crew: list[Worker], memory: list[
     half = memory[len(memory) // 2 :]
     if len(memory) >= 12 and max(half) > 1.3 * max(memory[: len(memory) // 2]) + 16:
         problems.append(f"memory grows: {memory}")
-    _settle(program)
+    _come_to_rest(program)
     used = int(subprocess.run(["du", "-sk", folder / "devices"], capture_output=True, check=True).stdout.split()[0])
     status = json.loads(program.command("status", "--json").stdout)
     live = sum(device["live_bytes"] for device in status["devices"])
@@ -79,12 +79,12 @@ def _check_end(program: Program, folder: Path, crew: list[Worker], memory: list[
     return problems
 
 
-def _settle(program: Program) -> None:
-    """Wait until displaced data are dropped and uploads settled."""
+def _come_to_rest(program: Program) -> None:
+    """Wait until displaced data are dropped and uploads ended."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline:
         loops = {loop["loop"]: loop for loop in json.loads(program.command("status", "--json").stdout)["loops"]}
-        if not loops["collect data"]["left"] and not loops["settle uploads"]["left"]:
+        if not loops["collect data"]["left"] and not loops["clean up uploads"]["left"]:
             time.sleep(3)
             return
         time.sleep(1)

@@ -105,7 +105,7 @@ class _MemoryUpload:
         assert self._digest is None, "written after digest"
         self._data += data
 
-    async def share(self, data: Data) -> bool:
+    async def reflink(self, data: Data) -> bool:
         assert self.open
         assert not self._data, "shared behind what was written"
         assert isinstance(data, _MemoryData)

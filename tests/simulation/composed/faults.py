@@ -9,7 +9,7 @@ from typing import NamedTuple
 import trio
 
 from store.core.errors import DamageError
-from store.engine.block import IndexBlock, decode_value
+from store.device.block import IndexBlock, decode_value
 from tests.simulation.composed.trouble import Trouble
 
 
@@ -98,7 +98,7 @@ async def wiped(trouble: Trouble) -> None:
     """An empty disk takes its place."""
     trouble.take_away()
     await trio.sleep(trouble.random.choice([0.1, 5]))
-    trouble.machine.wipe(trouble.number)
+    trouble.media.wipe(trouble.number)
     await trouble.bring_back()
 
 
@@ -106,12 +106,12 @@ async def stale(trouble: Trouble) -> None:
     """An empty disk takes its place, and lives; then the old one is put back."""
     trouble.take_away()
     old = trouble.medium.copy(), trouble.index.copy()
-    trouble.machine.wipe(trouble.number)
+    trouble.media.wipe(trouble.number)
     await trouble.bring_back()
     await trouble.made_whole()
     await trio.sleep(trouble.random.choice([1, 70, 200]))
     trouble.take_away()
-    trouble.machine.swap(trouble.number, *old)
+    trouble.media.swap(trouble.number, *old)
     await trouble.bring_back()
 
 

@@ -16,12 +16,12 @@ from tests.simulation.composed.containers import ContainerClient, ContainerModel
 from tests.simulation.composed.faults import FAULTS
 from tests.simulation.composed.layouts import CHANGES, Choice
 from tests.simulation.composed.trouble import Trouble
+from tests.simulation.crash_point import CrashPoint
 from tests.simulation.engine_checks import WrongError
-from tests.simulation.house import House, Machine, open_house
 from tests.simulation.limits import small_limits
+from tests.simulation.node import SimMedia, SimNode, open_node
 from tests.simulation.object_checks import LEAKS, check_devices, check_nothing_left, check_objects, lacking
 from tests.simulation.object_workload import ACCOUNT, Client, ObjectsRun
-from tests.simulation.supply import Supply
 from tests.simulation.world import SimClock, run
 
 HOUR_US = 3600 * 1_000_000
@@ -54,7 +54,7 @@ class ComposedRun(ObjectsRun):
         policies = [Policy(0, "copies", default=True), Policy(1, "code", k=2, m=1, codec="zfec")]
         if random.random() < 0.3:
             policies.append(Policy(2, "two", replicas=2))
-        self.machine = Machine(random, random.choice([3, 4, 4, 5, 6]), policies)
+        self.media = SimMedia(random, random.choice([3, 4, 4, 5, 6]), policies)
         self.faults = _some(random, sorted(FAULTS))
         self.changes = _some(random, sorted(CHANGES)) if random.random() < 0.7 else []
         self.clocks = random.random() < 0.4
@@ -95,29 +95,29 @@ class ComposedRun(ObjectsRun):
     async def _life(self, steps: int, last: bool) -> None:
         clock = SimClock(self.random.choice(SKEWS_US) if self.clocks else 0)
         self.active.clear()
-        async with open_house(self.machine, self.supply, clock) as house:
-            containers = await self._retried(lambda: self._containers(house))
+        async with open_node(self.media, self.crash_point, clock) as node:
+            containers = await self._retried(lambda: self._containers(node))
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._mend_what_is_left, house)
+                nursery.start_soon(self._mend_what_is_left, node)
                 async with trio.open_nursery() as clients:
                     for _ in range(self.random.randint(1, 4)):
-                        clients.start_soon(Client(self, house, containers).work, steps)
+                        clients.start_soon(Client(self, node, containers).work, steps)
                     for box in self.boxes:
-                        clients.start_soon(self._work_on, house, box, steps)
+                        clients.start_soon(self._work_on, node, box, steps)
                     if steps:
                         for _ in range(self.random.randint(0, 3)):
-                            nursery.start_soon(self._trouble, house)
+                            nursery.start_soon(self._trouble, node)
                         if self.changes:
-                            nursery.start_soon(self._change_layouts, house)
+                            nursery.start_soon(self._change_layouts, node)
                         if self.clocks:
                             nursery.start_soon(self._move_clock, clock)
                 nursery.cancel_scope.cancel()
-            await self._come_to_rest(house)
-            await self._check_all(house, containers)
+            await self._come_to_rest(node)
+            await self._check_all(node, containers)
         if last and not steps:
-            for device in house.devices.values():
+            for device in node.devices.values():
                 await device.close()
-            await check_devices(house)
+            await check_devices(node)
 
     async def _retried(self, work: Callable[[], Awaitable[list[Container]]]) -> list[Container]:
         """What each life begins with may have to wait for a device."""
@@ -131,9 +131,9 @@ class ComposedRun(ObjectsRun):
                 await trio.sleep(1)
         return await work()
 
-    async def _work_on(self, house: House, box: ContainerModel, steps: int) -> None:
+    async def _work_on(self, node: SimNode, box: ContainerModel, steps: int) -> None:
         client = ContainerClient(ACCOUNT, box, Random(self.random.getrandbits(64)))
-        client.store = house.store
+        client.store = node.store
         for _ in range(steps):
             try:
                 await client.step()
@@ -146,19 +146,19 @@ class ComposedRun(ObjectsRun):
 
     # -- faults --------------------------------------------------------------------------------------------------
 
-    async def _trouble(self, house: House) -> None:
+    async def _trouble(self, node: SimNode) -> None:
         """One fault after the other."""
         random = Random(self.random.getrandbits(64))
         while True:
             await trio.sleep(random.choice([0.05, 0.5, 3]) * random.random())
             name = random.choice(self.faults)
             fault = FAULTS[name]
-            number = random.choice(sorted(house.store.rows.ring.newest.devices))
+            number = random.choice(sorted(node.store.rows.ring.newest.devices))
             if (fault.harms and self.harmed is not None) or self.active[f"{number}"]:
                 continue
-            if number not in house.devices or house.devices[number].health.failed is not None:
+            if number not in node.devices or node.devices[number].health.failed is not None:
                 continue
-            trouble = Trouble(house, number, random)
+            trouble = Trouble(node, number, random)
             if fault.harms:
                 if not await trouble.all_whole() or self.harmed is not None:
                     continue  # another lacks something yet
@@ -174,42 +174,42 @@ class ComposedRun(ObjectsRun):
                 if fault.harms:
                     await trouble.made_whole(scrub=fault.damages)
             finally:
-                if fault.harms and not self.supply.dead and not trouble.gate.shut:
-                    self._let_go(house, number)
+                if fault.harms and not self.crash_point.dead and not trouble.gate.shut:
+                    self._let_go(node, number)
                 self.active[name] -= 1
                 self.active[f"{number}"] -= 1
                 self.active += Counter()
             self.digest.add(f"{name} {number} is over")
 
-    def _let_go(self, house: House, number: int) -> None:
+    def _let_go(self, node: SimNode, number: int) -> None:
         """It is whole, or the end of a life cut its course off: then `_come_to_rest` sees to it."""
         self.harmed = None
 
-    async def _mend_what_is_left(self, house: House) -> None:
+    async def _mend_what_is_left(self, node: SimNode) -> None:
         """A device that was away when the life before ended."""
-        for number in sorted(self.machine.absent):
+        for number in sorted(self.media.absent):
             await trio.sleep(self.random.choice([0, 1, 10]))
-            if number in house.store.rows.ring.newest.devices:
-                await house.bring_back(number)
+            if number in node.store.rows.ring.newest.devices:
+                await node.bring_back(number)
 
-    async def _change_layouts(self, house: House) -> None:
+    async def _change_layouts(self, node: SimNode) -> None:
         random = Random(self.random.getrandbits(64))
         while True:
             await trio.sleep(random.choice([0.2, 2, 20]) * random.random())
-            ring = self.machine.ring
+            ring = self.media.ring
             if len(ring.live) > (2 if self.overtaking else 1):
                 continue
             name = random.choice(self.changes)
-            needed = max(3, *(policy.width for policy in self.machine.policies))
-            out = self.harmed if self.harmed in self.machine.absent else None
+            needed = max(3, *(policy.width for policy in self.media.policies))
+            out = self.harmed if self.harmed in self.media.absent else None
             change = CHANGES[name](Choice(ring, needed, out, random))
             if change is None:
                 continue
             ENTERED[f"layout: {name}"] += 1
             ENTERED["layout: overtaken"] += len(ring.live) > 1
             self.digest.add(f"layout {ring.newest.version + 1}: {name}")
-            self.machine.change_ring(change)
-            await house.follow_ring()
+            self.media.change_ring(change)
+            await node.follow_ring()
 
     async def _move_clock(self, clock: SimClock) -> None:
         while True:
@@ -219,84 +219,84 @@ class ComposedRun(ObjectsRun):
 
     # -- rest ----------------------------------------------------------------------------------------------------
 
-    async def _come_to_rest(self, house: House) -> None:
+    async def _come_to_rest(self, node: SimNode) -> None:
         """All faults are over. Within QUIET_S every row is at full replication and every change of the layout is done,
         by the daemons alone."""
         self.look_alive()
-        machine = self.machine
-        for number, medium in sorted(machine.media.items()):
+        media = self.media
+        for number, medium in sorted(media.disks.items()):
             medium.broken, medium.fail_syncs, medium.capacity = False, 0, 1 << 40
-            if number not in machine.ring.devices:
+            if number not in media.ring.devices:
                 continue
-            device = house.devices.get(number)
+            device = node.devices.get(number)
             if device is not None:
-                Trouble(house, number, self.random).gate.open()
+                Trouble(node, number, self.random).gate.open()
                 await trio.sleep(1)
-            if device is None or device.health.failed is not None or number in machine.absent:
-                if number not in machine.ring.newest.devices:
+            if device is None or device.health.failed is not None or number in media.absent:
+                if number not in media.ring.newest.devices:
                     continue
-                if device is not None and number not in machine.absent:
-                    house.take_away(number)
-                await house.bring_back(number)
+                if device is not None and number not in media.absent:
+                    node.take_away(number)
+                await node.bring_back(number)
         await trio.sleep(QUIET_S)
         self.look_alive()
         if self.damaged:
-            await house.settle()
+            await node.run_daemons()
         for _ in range(60):
-            if len(house.store.rows.ring.live) == 1 and all(device.trusted for device in house.devices.values()):
+            if len(node.store.rows.ring.live) == 1 and all(device.in_sync for device in node.devices.values()):
                 break
             await trio.sleep(30)
-        missing = await lacking(house)
+        missing = await lacking(node)
         if missing:
             raise WrongError(f"not at full replication: {missing}")
-        if len(house.store.rows.ring.live) > 1:
-            raise WrongError(f"a change of the layout is not done: {house.store.rows.ring.progress}")
+        if len(node.store.rows.ring.live) > 1:
+            raise WrongError(f"a change of the layout is not done: {node.store.rows.ring.progress}")
         self.harmed = None
         self.damaged = False
         self.active.clear()
 
-    async def _check_all(self, house: House, containers: list[Container]) -> None:
-        await self._check(house, containers, settled=False)
+    async def _check_all(self, node: SimNode, containers: list[Container]) -> None:
+        await self._check(node, containers, settled=False)
         for box in self.boxes:
             client = ContainerClient(ACCOUNT, box, self.random)
-            client.store = house.store
+            client.store = node.store
             await client.check()
-        await house.settle()
-        await self._check(house, containers, settled=True)
-        self._forget_removed(house)
-        await self._nothing_left(house)
+        await node.run_daemons()
+        await self._check(node, containers, settled=True)
+        self._forget_removed(node)
+        await self._nothing_left(node)
 
     @staticmethod
-    async def _nothing_left(house: House) -> None:
+    async def _nothing_left(node: SimNode) -> None:
         for attempt in range(3):
             try:
-                check_nothing_left(house)
+                check_nothing_left(node)
             except WrongError:
                 if attempt == 2:
                     raise
-                await house.settle()  # something may just have expired
+                await node.run_daemons()  # something may just have expired
             else:
                 return
 
-    def _forget_removed(self, house: House) -> None:
+    def _forget_removed(self, node: SimNode) -> None:
         """Devices that have left the ring are nobody's any more."""
-        for number in sorted(set(house.devices) - set(house.store.rows.ring.devices)):
-            del house.devices[number]
+        for number in sorted(set(node.devices) - set(node.store.rows.ring.devices)):
+            del node.devices[number]
             ENTERED["device left"] += 1
 
-    async def _containers(self, house: House) -> list[Container]:
-        found = await super()._containers(house)
+    async def _containers(self, node: SimNode) -> list[Container]:
+        found = await super()._containers(node)
         return [container for container in found if container is not None]
 
-    async def _check(self, house: House, containers: list[Container], *, settled: bool) -> None:
+    async def _check(self, node: SimNode, containers: list[Container], *, settled: bool) -> None:
         try:
-            await check_objects(house, containers, self.model, settled=settled)
+            await check_objects(node, containers, self.model, settled=settled)
         finally:
             self.look_alive()
 
     def _live(self, cut_at: int | None, steps: int) -> None:
-        self.supply = Supply(cut_at)
-        self.supply.on_step = self._step
+        self.crash_point = CrashPoint(cut_at)
+        self.crash_point.on_step = self._step
         self.locks = {}
         for register in self.model.values():
             register.readers.clear()
@@ -305,15 +305,15 @@ class ComposedRun(ObjectsRun):
         try:
             run(lambda: self._life(steps, cut_at is None), self.random, self.time)
         except BaseException:
-            if not self.supply.dead:
+            if not self.crash_point.dead:
                 raise
             crashed = True
             ENTERED["crash"] += 1
-        self.supply.cut()
+        self.crash_point.cut()
         if self.late or self.random.random() < 0.7:
             ENTERED["power loss"] += 1
             self.digest.add("power loss")
-            self.machine.lose_power()
+            self.media.lose_power()
         if crashed and self.harmed is None and self.random.random() < (0.9 if self.late else 0.15):
             self._lose_a_disk()
 
@@ -322,27 +322,27 @@ class ComposedRun(ObjectsRun):
         yet said that it has its data."""
         late = any(devices for _, _, devices in rows._data_late)
         chance = 0.7 if late else self.hasty
-        if self.supply.cut_at is not None and self.random.random() < chance:
+        if self.crash_point.cut_at is not None and self.random.random() < chance:
             self.late = late
             ENTERED["crash: right after an acknowledgement"] += 1
-            self.supply.cut()
+            self.crash_point.cut()
             self.look_alive()
 
     def _step(self, what: str) -> None:
         super()._step(what)
         waiting = self.active["slow"] or self.active["hangs"]
-        if waiting and what.startswith("index") and self.supply.cut_at is not None and self.random.random() < 0.2:
+        if waiting and what.startswith("index") and self.crash_point.cut_at is not None and self.random.random() < 0.2:
             # What an index says is in doubt no more: who has not answered by now must be known to somebody.
             self.late = True
             ENTERED["crash: right after an index was written"] += 1
-            self.supply.cut_at = self.supply.operations + self.random.randint(1, 8)
+            self.crash_point.cut_at = self.crash_point.operations + self.random.randint(1, 8)
 
     def _lose_a_disk(self) -> None:
         """One disk does not survive the crash; an empty one takes its place."""
-        number = self.random.choice(sorted(self.machine.ring.newest.devices))
+        number = self.random.choice(sorted(self.media.ring.newest.devices))
         ENTERED["crash: with a disk lost"] += 1
         self.digest.add(f"lost {number}")
-        self.machine.wipe(number)
+        self.media.wipe(number)
         self.harmed = number
 
 

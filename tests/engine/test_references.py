@@ -9,11 +9,11 @@ from random import Random
 import pytest
 
 from store.core.errors import DamageError
-from store.engine.block import BlockKey, encode_meta
+from store.device.block import BlockKey, encode_meta
+from store.device.record import Kind, seal
+from store.device.row import RowKey
 from store.engine.check import check_device
 from store.engine.device import Device
-from store.engine.record import Kind, seal
-from store.engine.row import RowKey
 from tests.engine.devices import TABLE, on_device
 from tests.simulation.disk import SimMedium
 from tests.twins.index import IndexMedium
@@ -27,13 +27,13 @@ def _ignore(_error: object) -> None:
     """The answer is not waited for."""
 
 
-async def share(device: Device) -> None:
-    """One block, a link to it, and a link to that."""
+async def reflink(device: Device) -> None:
+    """One block, a reference to it, and a reference to that."""
     losses = device.data_losses
     device.submit_block(FIRST, seal(Kind.BLOCK, encode_meta(FIRST, OWNERS[FIRST]), DATA), _ignore)
     await device.sync_data(losses)
     for key, source in ((SECOND, FIRST), (THIRD, SECOND)):
-        device.submit_link(key, source, OWNERS[key], _ignore, _ignore)
+        device.submit_reference(key, source, OWNERS[key], _ignore, _ignore)
         await device.sync_data(losses)
 
 
@@ -46,7 +46,7 @@ async def drop(device: Device, key: BlockKey) -> None:
 @pytest.mark.parametrize("restarted", [False, True])
 def test_the_payload_stays_until_the_last_is_dropped(order: tuple[BlockKey, ...], *, restarted: bool) -> None:
     medium, index = SimMedium(Random(1)), IndexMedium()
-    on_device(medium, index, share)
+    on_device(medium, index, reflink)
 
     async def drop_nth(device: Device, nth: int) -> None:
         await drop(device, order[nth])
@@ -56,7 +56,7 @@ def test_the_payload_stays_until_the_last_is_dropped(order: tuple[BlockKey, ...]
             with pytest.raises(DamageError):
                 await device.read_block(key)
         assert (await check_device(device)).problems == []
-        space = sum(device.space.live.values())
+        space = sum(device.segment_usage.live.values())
         assert space > len(DATA) if nth < 2 else space == 0
 
     async def drop_all(device: Device) -> None:
@@ -72,7 +72,7 @@ def test_the_payload_stays_until_the_last_is_dropped(order: tuple[BlockKey, ...]
 
 def test_a_lost_index_finds_the_payload_of_links_whose_original_was_dropped() -> None:
     medium, index = SimMedium(Random(1)), IndexMedium()
-    on_device(medium, index, share)
+    on_device(medium, index, reflink)
 
     async def drop_two(device: Device) -> None:
         await drop(device, FIRST)
@@ -81,7 +81,7 @@ def test_a_lost_index_finds_the_payload_of_links_whose_original_was_dropped() ->
     on_device(medium, index, drop_two)
 
     async def use(device: Device) -> None:
-        assert not device.trusted
+        assert not device.in_sync
         assert bytes(await device.read_block(THIRD)) == DATA
         assert (await check_device(device)).problems == []
         # The original is back, as data whose row is gone, and names its owner to whoever clears up.
@@ -90,7 +90,7 @@ def test_a_lost_index_finds_the_payload_of_links_whose_original_was_dropped() ->
         await drop(device, FIRST)
         assert bytes(await device.read_block(THIRD)) == DATA
         await drop(device, THIRD)
-        assert sum(device.space.live.values()) == 0
+        assert sum(device.segment_usage.live.values()) == 0
 
     on_device(medium, IndexMedium(), use)
 
@@ -98,14 +98,14 @@ def test_a_lost_index_finds_the_payload_of_links_whose_original_was_dropped() ->
 def test_a_source_that_is_not_here_is_refused() -> None:
     async def use(device: Device) -> None:
         with pytest.raises(DamageError):
-            device.submit_link(SECOND, FIRST, OWNERS[SECOND], _ignore, _ignore)
+            device.submit_reference(SECOND, FIRST, OWNERS[SECOND], _ignore, _ignore)
 
     on_device(SimMedium(Random(1)), IndexMedium(), use)
 
 
 def test_a_damaged_payload_is_damage_to_all_who_share_it() -> None:
     medium, index = SimMedium(Random(1)), IndexMedium()
-    on_device(medium, index, share)
+    on_device(medium, index, reflink)
 
     async def use(device: Device) -> None:
         at = device.blocks.find(FIRST)
@@ -127,7 +127,7 @@ def test_a_damaged_payload_is_damage_to_all_who_share_it() -> None:
 
 def test_a_damaged_count_frees_nothing() -> None:
     medium, index = SimMedium(Random(1)), IndexMedium()
-    on_device(medium, index, share)
+    on_device(medium, index, reflink)
 
     async def use(device: Device) -> None:
         await device.flush()
@@ -149,13 +149,13 @@ def test_a_link_is_reported_lost_where_its_source_was_being_written_anew() -> No
         device.submit_block(FIRST, seal(Kind.BLOCK, encode_meta(FIRST, OWNERS[FIRST]), DATA), _ignore)
         await device.sync_data(losses)
         lost: list[object] = []
-        device.submit_link(SECOND, FIRST, OWNERS[SECOND], _ignore, lost.append)
+        device.submit_reference(SECOND, FIRST, OWNERS[SECOND], _ignore, lost.append)
         device.submit_block(FIRST, seal(Kind.BLOCK, encode_meta(FIRST, OWNERS[FIRST]), DATA), _ignore)
         await device.sync_data(losses)
         assert bytes(await device.read_block(SECOND)) == DATA
         assert not lost
         device.submit_block(FIRST, seal(Kind.BLOCK, encode_meta(FIRST, OWNERS[FIRST]), DATA), _ignore)
-        device.submit_link(THIRD, FIRST, OWNERS[THIRD], _ignore, lost.append)
+        device.submit_reference(THIRD, FIRST, OWNERS[THIRD], _ignore, lost.append)
         await device.sync_data(losses)
         with pytest.raises(DamageError):
             await device.read_block(THIRD)
@@ -168,13 +168,13 @@ def test_a_link_is_reported_lost_where_its_source_was_being_written_anew() -> No
 
 def test_a_source_whose_count_is_damaged_is_refused() -> None:
     medium, index = SimMedium(Random(1)), IndexMedium()
-    on_device(medium, index, share)
+    on_device(medium, index, reflink)
 
     async def use(device: Device) -> None:
         await device.flush()
         for key in [key for key in index.entries if key.startswith(b"l")]:
             index.entries[key] = b"?" + index.entries[key][1:]
         with pytest.raises(DamageError):
-            device.submit_link(THIRD, FIRST, OWNERS[THIRD], _ignore, _ignore)
+            device.submit_reference(THIRD, FIRST, OWNERS[THIRD], _ignore, _ignore)
 
     on_device(medium, index, use)

@@ -1,4 +1,4 @@
-"""Space: how much lives in each segment, and which records are to be punched out of theirs.
+"""Segment usage: how much lives in each segment, and which records are to be punched out of theirs.
 
 h...   records whose space is to come back   `h` + segment, offset (4, big-endian, each) -> length (4, big-endian)
 s...   live bytes of a segment               `s` + id (8, big-endian) -> msgpack [kind, live]
@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 
 import msgpack
 
-from store.engine.entries import Entries, unpack
-from store.engine.row import Location
+from store.device.row import Location
+from store.engine.merged_index import MergedIndex, unpack
 from store.engine.segment import SegmentKind
 
 _U32 = struct.Struct(">I")
@@ -21,11 +21,11 @@ _HOLE = struct.Struct(">cII")
 _ALL = 1 << 30
 
 
-class Space:
+class SegmentUsage:
     """The segments of one device."""
 
-    def __init__(self, entries: Entries) -> None:
-        self._entries = entries
+    def __init__(self, index: MergedIndex) -> None:
+        self._index = index
         self.live: dict[int, int] = {}
         """Live bytes by segment."""
         self._changed: set[int] = set()
@@ -34,9 +34,9 @@ class Space:
 
     def load(self) -> None:
         """What the index says; and what an earlier process did not come to punch."""
-        for key, value in self._entries.range(b"s", b"t", _ALL):
+        for key, value in self._index.range(b"s", b"t", _ALL):
             self.live[_U64.unpack_from(key, 1)[0]] = unpack(value)[1]
-        for key, value in self._entries.range(b"h", b"i", _ALL):
+        for key, value in self._index.range(b"h", b"i", _ALL):
             _, segment, offset = _HOLE.unpack(key)
             self.holes.append(Location(segment, offset, _U32.unpack(value)[0]))
 
@@ -49,22 +49,22 @@ class Space:
         """A segment is removed."""
         self.live.pop(segment, None)
         self._changed.discard(segment)
-        self._entries.put(b"s" + _U64.pack(segment), None)
+        self._index.put(b"s" + _U64.pack(segment), None)
 
     def note(self, kinds: Mapping[int, SegmentKind]) -> None:
-        """Put what has changed into the entries, which are about to be written."""
+        """Put what has changed into the index, which is about to be written."""
         for segment in self._changed:
             if segment in kinds:
                 packed = msgpack.packb((kinds[segment], self.live[segment]))
-                self._entries.put(b"s" + _U64.pack(segment), packed)
+                self._index.put(b"s" + _U64.pack(segment), packed)
         self._changed.clear()
 
     def free(self, location: Location) -> None:
         """A record is needed no more. Noted until it is punched: a crash in between must not keep its space."""
         self.holes.append(location)
-        self._entries.put(_HOLE.pack(b"h", *location[:2]), _U32.pack(location.length))
+        self._index.put(_HOLE.pack(b"h", *location[:2]), _U32.pack(location.length))
 
     def punched(self, locations: Iterable[Location]) -> None:
         """Their space is given back."""
         for location in locations:
-            self._entries.put(_HOLE.pack(b"h", *location[:2]), None)
+            self._index.put(_HOLE.pack(b"h", *location[:2]), None)

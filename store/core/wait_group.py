@@ -7,7 +7,7 @@ import trio
 from store.core.errors import DrystoneError
 
 
-class Countdown:
+class WaitGroup:
     """Counts answers down, and keeps the first error among them."""
 
     def __init__(self) -> None:

@@ -3,19 +3,19 @@
 Data are immutable under a 16-byte id. A block is 1 MiB of replicated data, or one fragment of a 1 MiB erasure-coded
 stripe; `fragment` is 0 where data are replicated.
 
-**Record meta**, msgpack: `[1, data_id, block, fragment, place, table, shard, name]`; the last four name the row that
-owns the data, so that data without a row can be told from data whose row is merely elsewhere.
+**Record meta**, msgpack: `[1, data_id, block, fragment, ring_hash, table, shard, name]`; the last four name the row
+that owns the data, so that data without a row can be told from data whose row is merely elsewhere.
 
-A copy shares the blocks of what it was made from: each of its blocks is a **link**, a record without payload that names
-the record whose payload it is. Its meta is that of a block and `[..., segment, offset, length, payload offset, payload
-length]` of the other record. Records never change, so neither can be told from the other by reading; the space of the
-payload comes back when the last of them is dropped.
+A copy shares the blocks of what it was made from: each of its blocks is a **block reference**, a record without payload
+that names the record whose payload it is. Its meta is that of a block and `[..., segment, offset, length, payload
+offset, payload length]` of the other record. Records never change, so neither can be told from the other by reading;
+the space of the payload comes back when the last of them is dropped.
 
 **Index key**: `d`, data id (16), block (4, big-endian), fragment (1).
-**Index value**: segment u32 | offset u32 | length u32 | payload offset u32 | payload length u32, for a link also its
-own record's segment u32 | offset u32 | length u32, then check u32, all little-endian.
-**Shares**: `l`, segment (4, big-endian), offset (4, big-endian) of a record that has ever been shared -> how many
-blocks have its payload u32 | check u32, both little-endian. A record without this entry has one.
+**Index value**: segment u32 | offset u32 | length u32 | payload offset u32 | payload length u32, for a reference also
+its own record's segment u32 | offset u32 | length u32, then check u32, all little-endian.
+**Reference count**: `l`, segment (4, big-endian), offset (4, big-endian) of a record that has ever been shared -> how
+many blocks have its payload u32 | check u32, both little-endian. A record without this entry has one.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ import msgpack
 from xxhash import xxh3_64_intdigest
 
 from store.core.errors import DamageError
-from store.engine.row import Location, RowKey
+from store.device.row import Location, RowKey
 
 META_VERSION = 1
 _KEY = struct.Struct(">c16sIB")
 _VALUE = struct.Struct("<IIIII")
 _OWN = struct.Struct("<III")
 _CHECK = struct.Struct("<I")
-_SHARES_KEY = struct.Struct(">cII")
+_REFERENCES_KEY = struct.Struct(">cII")
 
 
 class BlockKey(NamedTuple):
@@ -46,17 +46,18 @@ class BlockKey(NamedTuple):
 
 
 class IndexBlock(NamedTuple):
-    """Where a block lies: the record with its payload, and the link to that where the payload is another block's."""
+    """Where a block lies: the record with its payload, and the reference to that where the payload is another
+    block's."""
 
     location: Location
     payload_at: int
     payload_bytes: int
-    link: Location | None = None
+    reference: Location | None = None
 
     @property
     def own(self) -> Location:
         """The record that was written for this block."""
-        return self.location if self.link is None else self.link
+        return self.location if self.reference is None else self.reference
 
 
 def index_key(key: BlockKey) -> bytes:
@@ -78,12 +79,12 @@ def encode_meta(key: BlockKey, owner: RowKey) -> bytes:
 
 
 def decode_meta(meta: bytes | memoryview) -> tuple[BlockKey, RowKey]:
-    """(key, owner), of a block or a link. Raises DamageError where the version is unknown."""
-    data_id, block, fragment, place, table, shard, name = _unpack(meta)[1:8]
-    return BlockKey(data_id, block, fragment), RowKey(place, table, shard, name)
+    """(key, owner), of a block or a reference. Raises DamageError where the version is unknown."""
+    data_id, block, fragment, ring_hash, table, shard, name = _unpack(meta)[1:8]
+    return BlockKey(data_id, block, fragment), RowKey(ring_hash, table, shard, name)
 
 
-def encode_link(key: BlockKey, owner: RowKey, target: IndexBlock) -> bytes:
+def encode_reference(key: BlockKey, owner: RowKey, target: IndexBlock) -> bytes:
     packed: bytes = msgpack.packb(
         (META_VERSION, *key, *owner, *target.location, target.payload_at, target.payload_bytes)
     )
@@ -91,7 +92,7 @@ def encode_link(key: BlockKey, owner: RowKey, target: IndexBlock) -> bytes:
 
 
 def decode_target(meta: bytes | memoryview) -> IndexBlock:
-    """Where the payload of a link lies; its own place is not in its meta."""
+    """Where the payload of a reference lies; its own place is not in its meta."""
     segment, offset, length, payload_at, payload_bytes = _unpack(meta)[8:13]
     return IndexBlock(Location(segment, offset, length), payload_at, payload_bytes)
 
@@ -108,8 +109,8 @@ def _unpack(meta: bytes | memoryview) -> list[Any]:
 
 def encode_value(packed_key: bytes, entry: IndexBlock) -> bytes:
     value = _VALUE.pack(*entry.location, entry.payload_at, entry.payload_bytes)
-    if entry.link is not None:
-        value += _OWN.pack(*entry.link)
+    if entry.reference is not None:
+        value += _OWN.pack(*entry.reference)
     return value + _check(packed_key, value)
 
 
@@ -119,20 +120,20 @@ def decode_value(packed_key: bytes, value: bytes) -> IndexBlock:
     if len(body) not in (_VALUE.size, _VALUE.size + _OWN.size):
         raise DamageError("index value of a block is not of a known form")
     segment, offset, length, payload_at, payload_bytes = _VALUE.unpack_from(body)
-    link = Location(*_OWN.unpack_from(body, _VALUE.size)) if len(body) > _VALUE.size else None
-    return IndexBlock(Location(segment, offset, length), payload_at, payload_bytes, link)
+    reference = Location(*_OWN.unpack_from(body, _VALUE.size)) if len(body) > _VALUE.size else None
+    return IndexBlock(Location(segment, offset, length), payload_at, payload_bytes, reference)
 
 
-def shares_key(location: Location) -> bytes:
-    return _SHARES_KEY.pack(b"l", location.segment, location.offset)
+def references_key(location: Location) -> bytes:
+    return _REFERENCES_KEY.pack(b"l", location.segment, location.offset)
 
 
-def encode_shares(packed_key: bytes, count: int) -> bytes:
+def encode_references(packed_key: bytes, count: int) -> bytes:
     value = _CHECK.pack(count)
     return value + _check(packed_key, value)
 
 
-def decode_shares(packed_key: bytes, value: bytes) -> int:
+def decode_references(packed_key: bytes, value: bytes) -> int:
     """How many blocks have a record's payload. Raises DamageError where the value is not what was written."""
     count: int = _CHECK.unpack(_checked(packed_key, value))[0]
     return count

@@ -6,13 +6,13 @@ import hashlib
 import struct
 
 KEY_BYTES = 16
-PLACE_BITS = 32
+RING_HASH_BITS = 32
 
 _PERSON = b"drystone place"
 _LENGTH = struct.Struct(">I")
 
 
-class Placer:
+class RingHasher:
     """Hashes names to places with one cluster's key.
 
     The hash is keyed because users choose names: with a public hash anyone could aim all their objects at one partition
@@ -25,9 +25,9 @@ class Placer:
         if len(cluster_key) != KEY_BYTES:
             raise ValueError(f"a cluster key has {KEY_BYTES} bytes, not {len(cluster_key)}")
         # Keying costs one compression; it is done once here and copied for each name.
-        self._keyed = hashlib.blake2b(key=cluster_key, digest_size=PLACE_BITS // 8, person=_PERSON)
+        self._keyed = hashlib.blake2b(key=cluster_key, digest_size=RING_HASH_BITS // 8, person=_PERSON)
 
-    def place(self, *parts: bytes) -> int:
+    def ring_hash(self, *parts: bytes) -> int:
         """The place, 0 to 2**32 - 1, of a name made of `parts`.
 
         Each part is preceded by its length, so that ("ab", "c") and ("a", "bc") are different names.
@@ -39,6 +39,6 @@ class Placer:
         return int.from_bytes(keyed.digest(), "big")
 
 
-def partition_of(place: int, part_power: int) -> int:
+def partition_of(ring_hash: int, part_power: int) -> int:
     """The partition of a place: its top `part_power` bits."""
-    return place >> (PLACE_BITS - part_power)
+    return ring_hash >> (RING_HASH_BITS - part_power)

@@ -99,7 +99,7 @@ class Table(Generic[R]):
             self._by_name[after.unique_name] = after
 
 
-class View:
+class IdentitySnapshot:
     """Everything at one revision of the registry, and what was written here since."""
 
     def __init__(self) -> None:

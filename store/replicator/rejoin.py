@@ -1,13 +1,13 @@
-"""Reconciling: brings a device back to trust that was made anew in place of a lost one, has lost part of its log, or
+"""Rejoin: brings a device back in sync that was made anew in place of a lost one, has lost part of its log, or
 was away while it was not waited for.
 
-Its silence about a row proves nothing, and neither does what it alone says, until it has been compared with every other
-replica of every row that it should have. So it exchanges its rows with all others (`exchange`): a version that only
-this device has, while all other replicas are trusted, was never acknowledged, or was deleted for good, and is lost;
-what it lacks is brought. Then the blocks that rows place on it are restored, and it is trusted again.
+That it has no row of a key proves nothing, and neither does what it alone says, until it has been compared with every
+other replica of every row that it should have. So it exchanges its rows with all others (`exchange`): a version that
+only this device has, while all other replicas are in sync, was never acknowledged, or was deleted for good, and is
+lost; what it lacks is brought. Then the blocks that rows place on it are restored, and it is in sync again.
 
 All other devices must be there for that: a write that this one and an absent one acknowledged would be unknown to a
-quorum of the others. Marks of uploads are left alone: they are the settler's, and one that a commit has removed
+quorum of the others. Marks of uploads are left alone: they are the janitor's, and one that a commit has removed
 elsewhere must not come back.
 """
 
@@ -19,8 +19,8 @@ import structlog
 import trio
 
 from store.core.errors import DamageError, DeviceError, DrystoneError, RetryableError
-from store.engine.device import Device
-from store.engine.row import IndexRow, RowKey, parse_key
+from store.device.port import DevicePort
+from store.device.row import IndexRow, RowKey, parse_key
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Schedule, walk
 from store.replicator.exchange import Exchange
@@ -34,61 +34,61 @@ SCHEDULE = Schedule(retry=30.0, retry_max=300.0)
 PAGE = 500
 
 
-class Reconciler:
-    """Reconciles the devices of this process that are not trusted."""
+class Rejoiner:
+    """Has the devices of this process rejoin that are not in sync."""
 
     def __init__(self, store: DeviceStore, restorer: Restorer, exchange: Exchange, progress: ProgressTable) -> None:
         self._store = store
         self._restorer = restorer
         self._exchange = exchange
-        self._daemon = Daemon(progress.loop("reconcile"), SCHEDULE, self._round)
+        self._daemon = Daemon(progress.loop("rejoin"), SCHEDULE, self._round)
 
     def wake(self) -> None:
-        """There may be a device that is not trusted."""
+        """There may be a device that is not in sync."""
         self._daemon.wake()
 
     async def run(self) -> None:
-        """Reconcile every device that is not trusted, until cancelled."""
+        """Have every device rejoin that is not in sync, until cancelled."""
         await self._daemon.run()
 
-    async def reconcile_all(self) -> int:
-        """Try to bring every device to trust; returns how many are left."""
+    async def rejoin_all(self) -> int:
+        """Try to bring every device in sync; returns how many are left."""
         return (await self._daemon.round()).left
 
     async def _round(self) -> Outcome:
         done = left = 0
-        for device in [device for device in self._store.devices.values() if not device.trusted]:
+        for device in [device for device in self._store.devices.values() if not device.in_sync]:
             try:
-                await self.reconcile(device)
+                await self.rejoin(device)
                 done += 1
             except DrystoneError as error:
                 left += 1
                 self._daemon.trouble(error)
-                log.warning("device not reconciled yet", device=device.id, error=str(error))
+                log.warning("device not rejoined yet", device=device.id, error=str(error))
         return Outcome(done, left)
 
-    async def reconcile(self, device: Device) -> None:
-        """Compare one device with all others, then trust it. Raises DrystoneError where that could not be done."""
+    async def rejoin(self, device: DevicePort) -> None:
+        """Compare one device with all others; then it is in sync. Raises DrystoneError where that could not be done."""
         self._need_all_others(device, self._living())
 
-        def kept_here(place: int) -> bool:
-            return device.id in self._store.rows.ring.homes_all(ROWS, place)
+        def kept_here(ring_hash: int) -> bool:
+            return device.id in self._store.rows.ring.replicas_all(ROWS, ring_hash)
 
         async def known(key: RowKey, packed: bytes, stamp: bytes) -> bool:
             return await self._known_elsewhere(device, key, packed, stamp)
 
         await self._release_retired(device)
         await device.flush()  # only then does it take what is older
-        await self._exchange.forget_strangers(device)
+        await self._exchange.forget_misplaced(device)
         lost = await self._exchange.lose(device, kept_here, known)
         taken = await self._exchange.take(device, kept_here)
         self._need_all_others(device, taken.asked)
         objects = await self._restore_data(device)
         await device.flush()
-        await device.set_trusted(trusted=True)
-        log.info("device reconciled", device=device.id, rows=taken.rows, objects=objects, lost=lost)
+        await device.set_in_sync(in_sync=True)
+        log.info("device rejoined", device=device.id, rows=taken.rows, objects=objects, lost=lost)
 
-    async def _release_retired(self, device: Device) -> None:
+    async def _release_retired(self, device: DevicePort) -> None:
         """What it has forgotten, it refuses anything older than; but the others have gone on without it, and where they
         have released a tombstone whose clock was ahead, what was written since is older and must be taken."""
         after = b""
@@ -98,10 +98,10 @@ class Reconciler:
                 device.release_tombstone(packed, stamp)
             await trio.lowlevel.checkpoint()
 
-    def _living(self) -> list[Device]:
-        return [device for device in self._store.devices.values() if device.health.failed is None]
+    def _living(self) -> list[DevicePort]:
+        return [device for device in self._store.devices.values() if device.failed is None]
 
-    def _need_all_others(self, device: Device, asked: Collection[Device]) -> None:
+    def _need_all_others(self, device: DevicePort, asked: Collection[DevicePort]) -> None:
         """Raise DeviceError unless all devices that the newest layout knows are among those asked."""
         ring = self._store.rows.ring
         if not any(device.id in layout.members for layout in ring.live):
@@ -111,12 +111,12 @@ class Reconciler:
             if other is not device and other not in asked:
                 raise DeviceError(f"device {number} is out: bring it back, or remove it from the ring if it is lost")
 
-    async def _known_elsewhere(self, device: Device, key: RowKey, packed: bytes, stamp: bytes) -> bool:
+    async def _known_elsewhere(self, device: DevicePort, key: RowKey, packed: bytes, stamp: bytes) -> bool:
         """Whether another replica has this version, or one may have it and cannot be believed."""
-        homes = self._store.rows.ring.in_sync(ROWS, key.place)
-        others = [self._store.devices.get(home) for home in homes if home != device.id]
+        replicas = self._store.rows.ring.in_sync(ROWS, key.ring_hash)
+        others = [self._store.devices.get(replica) for replica in replicas if replica != device.id]
         for other in others:
-            if other is None or not other.trusted:
+            if other is None or not other.in_sync:
                 return True
             try:
                 if await other.find_stamp(packed) == stamp:
@@ -125,16 +125,16 @@ class Reconciler:
                 return True
         return not others
 
-    async def _restore_data(self, device: Device) -> int:
+    async def _restore_data(self, device: DevicePort) -> int:
         """Have all blocks here that rows place on this device; returns of how many objects."""
 
-        async def page(other: Device, after: bytes) -> tuple[Sequence[tuple[bytes, IndexRow]], bytes]:
+        async def page(other: DevicePort, after: bytes) -> tuple[Sequence[tuple[bytes, IndexRow]], bytes]:
             return await other.walk_rows(after, PAGE)
 
-        async def visit(other: Device, entry: tuple[bytes, IndexRow]) -> bool | None:
+        async def visit(other: DevicePort, entry: tuple[bytes, IndexRow]) -> bool | None:
             packed, row = entry
-            placed = self._restorer.placed(row)
-            if placed is None or device.id not in placed.devices:
+            data_location = self._restorer.data_location(row)
+            if data_location is None or device.id not in data_location.devices:
                 return None
             key = parse_key(packed, row.name)
             if await self._first_replica(key, packed) is not other:
@@ -143,7 +143,7 @@ class Reconciler:
             try:
                 now = await other.find_row(packed)
                 if now is not None and now.data_id == row.data_id:
-                    await self._restorer.data(key, row, placed, only={device.id})
+                    await self._restorer.data(key, row, data_location, only={device.id})
             finally:
                 self._store.pins.remove(row.data_id)
             return True
@@ -153,9 +153,9 @@ class Reconciler:
             raise RetryableError(f"{outcome.left} objects could not be restored: {self._daemon.progress.trouble}")
         return outcome.done
 
-    async def _first_replica(self, key: RowKey, packed: bytes) -> Device | None:
-        for home in self._store.rows.ring.in_sync(ROWS, key.place):
-            device = self._store.devices.get(home)
-            if device is not None and device.health.failed is None and await device.find_row(packed) is not None:
+    async def _first_replica(self, key: RowKey, packed: bytes) -> DevicePort | None:
+        for replica in self._store.rows.ring.in_sync(ROWS, key.ring_hash):
+            device = self._store.devices.get(replica)
+            if device is not None and device.failed is None and await device.find_row(packed) is not None:
                 return device
         return None

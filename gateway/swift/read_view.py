@@ -42,7 +42,7 @@ _SHOWN_NOTES = {
 """The notes that are shown, those of a symlink only where it is not followed."""
 
 
-class View(Protocol):
+class ReadView(Protocol):
     """Something to read: `size` bytes, named by `etag` (without quotes)."""
 
     @property

@@ -1,7 +1,7 @@
-"""Entries: the index with the memory table in front of it, as one ordered map of bytes to bytes.
+"""Merged index: the index with the memory table in front of it, as one ordered map of bytes to bytes.
 
-A key's first letter says what it is of: rows and what is derived from them (`r c x t u g q f`, store.engine.view),
-blocks (`d l`, store.engine.block_table), segments (`s h`, store.engine.space), what other devices lack (`w`,
+A key's first letter says what it is of: rows and what is derived from them (`r c x t u g q f`, store.engine.row_table),
+blocks (`d l`, store.engine.block_table), segments (`s h`, store.engine.segment_usage), what other devices lack (`w`,
 store.engine.hint_table), or, with `m`, how much of the log and of the bulk data is in here: `mlog` -> msgpack [segment,
 offset, seq]; `mbulk`, `mnext`.
 
@@ -20,7 +20,7 @@ from store.engine.index import Index
 from store.engine.memtable import Generation, Memtable, Value
 
 
-class Entries:
+class MergedIndex:
     """All that a device's index holds or is about to."""
 
     def __init__(self, index: Index) -> None:
@@ -55,11 +55,11 @@ class Entries:
         entries = [(key, value) for key in sorted(merged, reverse=reverse) if (value := merged[key]) is not None]
         return entries[:limit]
 
-    def mark(self, name: bytes, position: tuple[int, ...]) -> None:
-        """Say how much of something these entries hold."""
+    def set_position(self, name: bytes, position: tuple[int, ...]) -> None:
+        """Say how much of something this index holds."""
         self.put(b"m" + name, msgpack.packb(position))
 
-    def marked(self, name: bytes) -> tuple[int, ...] | None:
+    def position(self, name: bytes) -> tuple[int, ...] | None:
         """What was said last. Raises DamageError."""
         value = self.get(b"m" + name)
         return None if value is None else tuple(unpack(value))

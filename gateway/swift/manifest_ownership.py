@@ -1,8 +1,10 @@
-"""Claims: which manifest owns which segments, durable before the manifest is there and until the last segment is gone.
+"""Manifest ownership: which manifest owns which segments, durable before the manifest is there and until the last
+segment is gone.
 
-A claim is an object of a hidden account, named by its manifest's token. However a manifest goes, be it deleted, written
-over or expired, what remains is a claim without a manifest: then the segments that are still marked go, and the claim
-after them. Nothing is done in the way of whoever removes a manifest, and every step may be repeated.
+An ownership record is an object of a hidden account, named by its manifest's token. However a manifest goes, be it
+deleted, written over or expired, what remains is an ownership record without a manifest: then the segments that are
+still marked go, and the ownership record after them. Nothing is done in the way of whoever removes a manifest, and
+every step may be repeated.
 
     making     the manifest is about to be written; whoever writes it is the one to say how that went
     held       it was written
@@ -22,11 +24,11 @@ import trio
 
 from gateway.swift.errors import PLAIN, RefusedError
 from gateway.swift.owned_marks import LISTED_OWNS, OWNERS_MAX, OWNING, is_owned_by, owned, owners, released
+from gateway.swift.read_view import whole
 from gateway.swift.small import keep
 from gateway.swift.version_archive import is_archived
 from gateway.swift.version_names import HISTORY, MODE, STACK, before_versions, hidden_account, hidden_container
 from gateway.swift.version_pointer import ABSENT, TRIES
-from gateway.swift.view import whole
 from store.core.clock import Clock
 from store.core.entropy import Random
 from store.core.errors import BusyError, CallerError, DrystoneError, NotFoundError, PreconditionError, RetryableError
@@ -39,15 +41,16 @@ log = structlog.get_logger()
 
 _T = TypeVar("_T")
 
-ACCOUNT, CLAIMS = "owned\0segments", "claims"
-"""Where claims are; no client can name the account."""
+ACCOUNT, OWNERSHIP = "owned\0segments", "claims"
+"""Where ownership records are; no client can name the account."""
 
 UNDECIDED_SECONDS = 3600.0
-"""A claim still in the making after this is taken for its writer's who died. If the writer lives all the same, it
-finds its claim withdrawn and takes its manifest back: load, not safety, sets this."""
+"""An ownership record still in the making after this is taken for its writer's who died. If the writer lives all the
+same, it finds its ownership record withdrawn and takes its manifest back: load, not safety, sets this."""
 ROUND_SECONDS = 60.0
 PAGE, PAGE_SECONDS = 100, 0.2
-"""Claims looked at in a row, and the pause behind them. Load, not safety, sets these and the pause between rounds."""
+"""Manifest ownership looked at in a row, and the pause behind them. Load, not safety, sets these and the pause between
+rounds."""
 
 _STATE = ".state"
 _MAKING, _HELD, _WITHDRAWN = "making", "held", "withdrawn"
@@ -67,11 +70,11 @@ class Seen:
 
 
 class _WithdrawnError(Exception):
-    """The claim is no longer its writer's."""
+    """The ownership record is no longer its writer's."""
 
 
-class Claims:
-    """All claims of a store."""
+class ManifestOwnership:
+    """All ownership records of a store."""
 
     def __init__(self, store: ObjectStore, clock: Clock, random: Random) -> None:
         self._store = store
@@ -89,7 +92,7 @@ class Claims:
         plain sight.
         """
         await self._note_owning(container)
-        token = await self._claim(container, name, segments)
+        token = await self._record(container, name, segments)
         try:
             await _each(segments, lambda seen: self._mark(seen, token))
             yield token
@@ -99,7 +102,7 @@ class Claims:
             raise
         try:
             await self._become(token, _HELD)
-        except (_WithdrawnError, NotFoundError):  # given up, or settled already
+        except (_WithdrawnError, NotFoundError):  # given up, or resolved already
             there = await self._take_back(container, name, token)
             await self._withdraw(segments, token)
             if there:
@@ -111,24 +114,24 @@ class Claims:
         if container.headers.get(MODE) in (STACK, HISTORY):
             raise _conflict("Manifests cannot own segments where older versions are copied to another container.")
 
-    async def _claim(self, container: Container, name: str, segments: Iterable[Seen]) -> str:
+    async def _record(self, container: Container, name: str, segments: Iterable[Seen]) -> str:
         body = json.dumps([(seen.container.name, seen.container.id.hex(), seen.info.name) for seen in segments])
         place = zip(_PLACE, (container.account, container.name, container.id.hex(), name), strict=True)
         head = ObjectHead("application/json", {**dict(place), _STATE: _MAKING})
-        claims = await self._made()
+        ownership = await self._made()
         for _ in range(TRIES):
             token = self._random.bytes(12).hex()
             with suppress(PreconditionError):
-                await keep(self._store, claims, token, body.encode(), head, ABSENT)
+                await keep(self._store, ownership, token, body.encode(), head, ABSENT)
                 return token
         raise BusyError("random numbers repeat themselves")
 
     async def _made(self) -> Container:
         try:
-            return await self._store.container(ACCOUNT, CLAIMS)
+            return await self._store.container(ACCOUNT, OWNERSHIP)
         except NotFoundError:
             await self._store.put_account(ACCOUNT, {})
-            made, _ = await self._store.put_container(ACCOUNT, CLAIMS, {})
+            made, _ = await self._store.put_container(ACCOUNT, OWNERSHIP, {})
             return made
 
     async def _mark(self, seen: Seen, token: str) -> None:
@@ -153,7 +156,7 @@ class Claims:
         await self._store.update(await self._made(), token, edit)
 
     async def _withdraw(self, segments: Iterable[Seen], token: str) -> None:
-        """Take all marks away, also those that were made after the claim was given up."""
+        """Take all marks away, also those that were made after the ownership record was given up."""
         with suppress(NotFoundError, _WithdrawnError):
             await self._become(token, _WITHDRAWN)
 
@@ -165,7 +168,8 @@ class Claims:
         await self._forget(token)
 
     async def _take_back(self, container: Container, name: str, token: str) -> bool:
-        """Remove a manifest that has no claim. False where somebody has removed it or written over it since."""
+        """Remove a manifest that has no ownership record. False where somebody has removed it or written over it
+        since."""
         try:
             await self._store.delete(container, name, check=is_owned_by(token))
         except (NotFoundError, PreconditionError):
@@ -175,35 +179,35 @@ class Claims:
     # -- a manifest goes -----------------------------------------------------------------------------------------
 
     def gone(self, token: str) -> None:
-        """A manifest that was there is removed or written over: settle its claim soon."""
+        """A manifest that was there is removed or written over: resolve its ownership record soon."""
         with suppress(trio.WouldBlock):  # so many at once: the next round finds what is not told
             self._tell.send_nowait(token)
 
-    async def settle(self, token: str, *, seen: bool = False) -> int:
+    async def resolve(self, token: str, *, seen: bool = False) -> int:
         """Remove the segments of a manifest that is no more; how many there were. `seen` says that it was there."""
         try:
-            claims = await self._store.container(ACCOUNT, CLAIMS)
-            claim = await self._store.head(claims, token)
+            ownership = await self._store.container(ACCOUNT, OWNERSHIP)
+            record = await self._store.head(ownership, token)
         except NotFoundError:
             return 0
-        state = claim.head.headers[_STATE]
+        state = record.head.headers[_STATE]
         try:
             if state == _MAKING:
-                if not seen and self._clock.wall_us() - claim.created.time_us < UNDECIDED_SECONDS * 1e6:
+                if not seen and self._clock.wall_us() - record.created.time_us < UNDECIDED_SECONDS * 1e6:
                     return 0
-                state = _HELD if seen or await self._is_there(claim) else _WITHDRAWN
+                state = _HELD if seen or await self._is_there(record) else _WITHDRAWN
                 await self._become(token, state)
-            if state == _HELD and await self._is_there(claim):
+            if state == _HELD and await self._is_there(record):
                 return 0
-            return await self._release(claims, claim, unmade=state == _WITHDRAWN)
+            return await self._release(ownership, record, unmade=state == _WITHDRAWN)
         except (_WithdrawnError, NotFoundError):
-            return 0  # another one settles it, or has
+            return 0  # another one resolves it, or has
 
-    async def _is_there(self, claim: ObjectInfo) -> bool:
+    async def _is_there(self, record: ObjectInfo) -> bool:
         """Whether the manifest is anywhere. An object becomes a version by being copied first, so it is looked for at
         its own place and then among the versions. What has expired is there until it is collected."""
-        account, container_name, container_id, name = (claim.head.headers[note] for note in _PLACE)
-        is_it = is_owned_by(claim.name)
+        account, container_name, container_id, name = (record.head.headers[note] for note in _PLACE)
+        is_it = is_owned_by(record.name)
         try:
             container = await self._store.container(account, container_name)
             if container.id.hex() != container_id:
@@ -214,7 +218,7 @@ class Claims:
             container = await self._store.container(account, container_name)
             if container.headers.get(MODE) in (STACK, HISTORY):
                 return True  # a copy may be wherever the client said
-            return is_archived(container) and await self._is_version(container, name, claim.name)
+            return is_archived(container) and await self._is_version(container, name, record.name)
         except NotFoundError:
             return False
 
@@ -229,10 +233,10 @@ class Claims:
                 return False
             query = replace(query, marker=page[-1].name)
 
-    async def _release(self, claims: Container, claim: ObjectInfo, *, unmade: bool) -> int:
-        async with self._store.open(claims, claim.name) as opened:
+    async def _release(self, ownership: Container, record: ObjectInfo, *, unmade: bool) -> int:
+        async with self._store.open(ownership, record.name) as opened:
             segments = [tuple(entry) for entry in json.loads(await whole(opened))]
-        account = claim.head.headers[_PLACE[0]]
+        account = record.head.headers[_PLACE[0]]
         removed: list[str] = []
 
         async def release(segment: tuple[str, ...]) -> None:
@@ -241,11 +245,11 @@ class Claims:
                 container = await self._store.container(account, container_name)
                 if container.id.hex() != container_id:
                     return
-                if await self._release_one(container, name, claim.name, unmade=unmade):
+                if await self._release_one(container, name, record.name, unmade=unmade):
                     removed.append(name)
 
         await _each(segments, release)
-        await self._forget(claim.name)
+        await self._forget(record.name)
         return len(removed)
 
     async def _forget(self, token: str) -> None:
@@ -279,7 +283,7 @@ class Claims:
     # -- over time -----------------------------------------------------------------------------------------------
 
     async def run(self, progress: Progress) -> None:
-        """Settle what is told at once, and look through all claims again and again, until cancelled."""
+        """Resolve what is told at once, and look through all ownership records again and again, until cancelled."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._listen, progress)
             while True:
@@ -291,12 +295,12 @@ class Claims:
             await self._try(token, progress, seen=True)
 
     async def look_through(self, progress: Progress) -> None:
-        """One round over all claims: finds what expired, what a crash left, and what nobody told."""
+        """One round over all ownership records: finds what expired, what a crash left, and what nobody told."""
         marker = ""
         while True:
             try:
-                claims = await self._store.container(ACCOUNT, CLAIMS)
-                page = await self._store.list_objects(claims, ListingQuery(limit=PAGE, marker=marker))
+                ownership = await self._store.container(ACCOUNT, OWNERSHIP)
+                page = await self._store.list_objects(ownership, ListingQuery(limit=PAGE, marker=marker))
             except NotFoundError:
                 break
             except DrystoneError as error:
@@ -312,11 +316,11 @@ class Claims:
 
     async def _try(self, token: str, progress: Progress, *, seen: bool = False) -> None:
         try:
-            progress.done += await self.settle(token, seen=seen)
+            progress.done += await self.resolve(token, seen=seen)
         except DrystoneError as error:
             progress.failed += 1
             progress.trouble = str(error)
-            log.warning("owned segments not removed yet", claim=token, error=str(error))
+            log.warning("owned segments not removed yet", record=token, error=str(error))
 
 
 async def _each(items: Iterable[_T], act: Callable[[_T], Awaitable[None]]) -> None:

@@ -1,14 +1,14 @@
-"""The view: what a device's log says of rows. All on the event loop, nothing waits.
+"""The row table: what a device's log says of rows. All on the event loop, nothing waits.
 
 `apply` is the one place where a row changes, in normal work and in replay alike: the order of the log decides, so a
-replay comes to the same view. With each row it keeps what is derived from rows, in the same step and hence in the same
-index transaction:
+replay comes to the same row table. With each row it keeps what is derived from rows, in the same step and hence in the
+same index transaction:
 
-    r...   the row itself                        (store.engine.row)
+    r...   the row itself                        (store.device.row)
     c...   usage of a shard by policy            (store.engine.usage)
     x...   rows that expire                      `x` + expires (8, big-endian) + row key -> empty
     t...   tombstones                            `t` + row key -> stamp (12)
-    u...   marks of uploads under way            `u` + data id -> row key of the mark
+    u...   intents of uploads under way            `u` + data id -> row key of the intent
     g...   data that a newer row displaced       `g` + data id -> msgpack [place, table, shard, name, policy, summary]
     q...   rows that a crash left in doubt       `q` + row key -> empty
     f...   tombstones that were forgotten        `f` + row key -> stamp
@@ -22,16 +22,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import NamedTuple
 
 import msgpack
 
 from store.core.errors import DamageError
-from store.engine.entries import Entries, unpack
-from store.engine.row import (
+from store.device.port import Applied, Garbage
+from store.device.row import (
     NAME_KEY_BYTES,
     PREFIX_BYTES,
     SYSTEM,
+    UPLOAD,
     Flag,
     IndexRow,
     Location,
@@ -47,58 +47,38 @@ from store.engine.row import (
     shard_stop,
     verify_value,
 )
-from store.engine.space import Space
+from store.engine.merged_index import MergedIndex, unpack
+from store.engine.segment_usage import SegmentUsage
 from store.engine.usage import Usage, usage_key
 
-UPLOAD = SYSTEM + b"u"
-"""The name of an upload's mark: this, then the data id. Its summary is the name of the object that is to be."""
 _U64 = struct.Struct(">Q")
 _ALL = 1 << 30
 
 
-class Applied(NamedTuple):
-    """What became of a row that was written.
-
-    `refused` is empty, or says why a guard kept the row out. `stamp` is the version now in place: the row's own if it
-    took effect, a higher one if another version had come before. `displaced` is the row that was in place before.
-    """
-
-    refused: str
-    stamp: bytes
-    displaced: IndexRow | None
-
-
-class Garbage(NamedTuple):
-    """Data whose row was displaced here: to be dropped once that is so at a quorum."""
-
-    data_id: bytes
-    owner: RowKey
-    policy: int
-    summary: bytes
-
-
-class View:
+class RowTable:
     """Rows and what is derived from them, on one device."""
 
-    def __init__(self, entries: Entries, space: Space, on_damage: Callable[[bytes, str], None]) -> None:
-        self._entries = entries
-        self._space = space
+    def __init__(
+        self, index: MergedIndex, segment_usage: SegmentUsage, on_damage: Callable[[bytes, str], None]
+    ) -> None:
+        self._index = index
+        self._segment_usage = segment_usage
         self._on_damage = on_damage
         self._forgotten: dict[bytes, bytes] = {}
         self._releasing: dict[bytes, bytes] = {}
         """Those of them that are to be released as soon as the index says so."""
-        self._usage = Usage(entries, on_damage)
+        self._usage = Usage(index, on_damage)
         self.recount = self._usage.recount
         self.note_usage = self._usage.note
 
     def load(self) -> None:
         """What the index says of forgotten tombstones, which are few."""
-        self._forgotten = {key[1:]: stamp for key, stamp in self._entries.range(b"f", b"g", _ALL)}
+        self._forgotten = {key[1:]: stamp for key, stamp in self._index.range(b"f", b"g", _ALL)}
 
     # -- reading -------------------------------------------------------------------------------------------------
 
     def row_value(self, key: bytes) -> bytes | None:
-        """The value of a row's key, verified. Raises DamageError where it is damaged: that is no silence."""
+        """The value of a row's key, verified. Raises DamageError where it is damaged: that is no absence."""
         value, damaged = self._look(key)
         if damaged:
             raise DamageError("the index entry of this row is damaged")
@@ -106,7 +86,7 @@ class View:
 
     def _look(self, key: bytes) -> tuple[bytes | None, bool]:
         """(verified value of a row's key, whether there is one that is damaged)."""
-        value, from_index = self._entries.find(key)
+        value, from_index = self._index.find(key)
         if from_index and value is not None:
             try:
                 verify_value(key, value)
@@ -121,17 +101,17 @@ class View:
         return None if value is None else decode_value(key, value)
 
     def shard_entries(
-        self, place: int, table: bytes, shard: int, start: bytes, stop: bytes | None, limit: int, *, reverse: bool
+        self, ring_hash: int, table: bytes, shard: int, start: bytes, stop: bytes | None, limit: int, *, reverse: bool
     ) -> list[tuple[bytes, bytes]]:
         """(key, verified value) of up to `limit` rows of a shard with start <= name < stop, in the order of names;
         tombstones too. Raises DamageError where one is damaged: a page must not leave out what it cannot tell.
 
         Names that share their first 400 bytes lie in the index by hash: such a group is read whole and sorted.
         """
-        low, high = shard_range(place, table, shard, start, stop)
+        low, high = shard_range(ring_hash, table, shard, start, stop)
         found: list[tuple[bytes, bytes]] = []
         while len(found) < limit:
-            page = self._entries.range(low, high, limit + 1, reverse=reverse)
+            page = self._index.range(low, high, limit + 1, reverse=reverse)
             if not page:
                 break
             more = len(page) > limit
@@ -139,7 +119,7 @@ class View:
             if len(last) > PREFIX_BYTES + NAME_KEY_BYTES or (reverse and len(last) == PREFIX_BYTES + NAME_KEY_BYTES):
                 group = last[: PREFIX_BYTES + NAME_KEY_BYTES]
                 page = [entry for entry in page if entry[0][: len(group)] != group]
-                page += self._entries.range(max(low, group), min(high, group + b"\xff" * 17), 1 << 30, reverse=reverse)
+                page += self._index.range(max(low, group), min(high, group + b"\xff" * 17), 1 << 30, reverse=reverse)
                 low, high = (low, group) if reverse else (group + b"\xff" * 17, high)
                 more = low < high
             elif more:
@@ -165,15 +145,15 @@ class View:
     def walk_rows(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, IndexRow]], bytes]:
         """Rows of all shards behind a packed key, and the key to go on behind (empty at the end).
 
-        An entry that is damaged is reported and left out: its other homes show that it is missing here.
+        An entry that is damaged is reported and left out: its other replicas show that it is missing here.
         """
-        page = self._entries.range(max(after + b"\0", b"r"), b"s", limit)
+        page = self._index.range(max(after + b"\0", b"r"), b"s", limit)
         rows = [(entry[0], row) for entry in page if (row := self._decode(entry)) is not None]
         return rows, page[-1][0] if len(page) == limit else b""
 
     def walk_keys(self, after: bytes, limit: int) -> tuple[list[bytes], bytes]:
         """The same of row keys alone, those of damaged entries too."""
-        page = self._entries.range(max(after + b"\0", b"r"), b"s", limit)
+        page = self._index.range(max(after + b"\0", b"r"), b"s", limit)
         return [key for key, _ in page], page[-1][0] if len(page) == limit else b""
 
     def _decode(self, entry: tuple[bytes, bytes]) -> IndexRow | None:
@@ -185,40 +165,41 @@ class View:
             return None
         return decode_value(key, value)
 
-    def usage(self, place: int, table: bytes, shard: int) -> dict[int, tuple[int, int]]:
+    def usage(self, ring_hash: int, table: bytes, shard: int) -> dict[int, tuple[int, int]]:
         """{policy: (rows, bytes)} of a shard's live rows. Raises DamageError while these are counted anew."""
-        return self._usage.of(shard_prefix(place, table, shard))
+        return self._usage.of(shard_prefix(ring_hash, table, shard))
 
     def expired(self, before: int, limit: int, after: tuple[int, bytes] | None = None) -> list[tuple[int, bytes]]:
         """(expires, row key) of rows that expire before a time in seconds, soonest first; behind `after`."""
-        entries = self._entries.range(*expiries(before, after), limit)
-        return [(_U64.unpack_from(key, 1)[0], key[9:]) for key, _ in entries]
+        found = self._index.range(*expiries(before, after), limit)
+        return [(_U64.unpack_from(key, 1)[0], key[9:]) for key, _ in found]
 
     def garbage(self, after: bytes, limit: int) -> list[Garbage]:
         """Displaced data behind the data id `after` that nobody has confirmed as dropped."""
         notes = []
-        for key, value in self._entries.range(b"g" + after + b"\0", b"h", limit):
+        for key, value in self._index.range(b"g" + after + b"\0", b"h", limit):
             try:
                 notes.append(_decode_garbage(key, value))
             except DamageError as error:
                 # It must not keep those behind it waiting. The scrubber finds data that belong to nobody without it.
                 self._on_damage(b"", str(error))
-                self._entries.put(key, None)
+                self._index.put(key, None)
         return notes
 
     def tombstones(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """(row key, stamp) of tombstones behind the row key `after`."""
-        return [(key[1:], stamp) for key, stamp in self._entries.range(b"t" + after + b"\0", b"u", limit)]
+        return [(key[1:], stamp) for key, stamp in self._index.range(b"t" + after + b"\0", b"u", limit)]
 
     def uploads(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        """(data id, the mark's row key) behind the data id `after`, of uploads that were neither committed nor given
+        """(data id, the intent's row key) behind the data id `after`, of uploads that were neither committed nor given
         up for good."""
-        return [(key[1:], packed) for key, packed in self._entries.range(b"u" + after + b"\0", b"v", limit)]
+        return [(key[1:], packed) for key, packed in self._index.range(b"u" + after + b"\0", b"v", limit)]
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
     def apply(self, packed: bytes, row: Row, value: RowValue, location: Location) -> Applied:
-        """Take a durable row into the view, if no newer version and no guard keeps it out. `value` is that of the row.
+        """Take a durable row into the row table, if no newer version and no guard keeps it out. `value` is that of the
+        row.
 
         The same version again (a repeated write, a replay) takes effect as if new: the record is then the later one.
         """
@@ -234,42 +215,42 @@ class View:
             refused = self._guard(row)
             if refused:
                 return Applied(refused, before.stamp if before else b"", before)
-        self._entries.put(packed, encode_value(packed, value, location))
-        self._space.add(location, location.length)
+        self._index.put(packed, encode_value(packed, value, location))
+        self._segment_usage.add(location, location.length)
         if before is not None:
-            self._space.add(before.location, -before.location.length)
+            self._segment_usage.add(before.location, -before.location.length)
         self._derive(packed, row, before)
         if damaged:  # what was there before is unknown: it was counted, or a tombstone
             self._usage.spoil(packed[:PREFIX_BYTES])
             if not flags & Flag.TOMBSTONE:
-                self._entries.put(b"t" + packed, None)
+                self._index.put(b"t" + packed, None)
         return Applied("", stamp, before)
 
     def _guard(self, row: Row) -> str:
-        place, table, shard, name = row.key
+        ring_hash, table, shard, name = row.key
         if row.flags & Flag.ABORT:
-            target = self.row(index_key(RowKey(place, table, shard, row.summary)))
+            target = self.row(index_key(RowKey(ring_hash, table, shard, row.summary)))
             committed = target is not None and target.data_id == name[len(UPLOAD) :]
             return "committed" if committed else ""
-        mark_key = index_key(RowKey(place, table, shard, UPLOAD + row.data_id))
-        mark = self.row(mark_key)
-        if mark is None:
+        intent_key = index_key(RowKey(ring_hash, table, shard, UPLOAD + row.data_id))
+        intent = self.row(intent_key)
+        if intent is None:
             return ""
-        if mark.flags & Flag.ABORT:
+        if intent.flags & Flag.ABORT:
             return "aborted"
-        self._remove(mark_key, mark)
+        self._remove(intent_key, intent)
         return ""
 
     def _remove(self, packed: bytes, row: IndexRow) -> None:
-        """Take a row and all that is derived from it out of the view."""
-        self._entries.put(packed, None)
-        self._space.add(row.location, -row.location.length)
+        """Take a row and all that is derived from it out of the row table."""
+        self._index.put(packed, None)
+        self._segment_usage.add(row.location, -row.location.length)
         if row.flags & Flag.EXPIRES:
-            self._entries.put(b"x" + _U64.pack(row.expires) + packed, None)
+            self._index.put(b"x" + _U64.pack(row.expires) + packed, None)
         if row.flags & Flag.TOMBSTONE:
-            self._entries.put(b"t" + packed, None)
+            self._index.put(b"t" + packed, None)
         if row.name.startswith(UPLOAD):
-            self._entries.put(b"u" + row.name[len(UPLOAD) :], None)
+            self._index.put(b"u" + row.name[len(UPLOAD) :], None)
         elif row.live and row.name[:1] != SYSTEM:
             self._usage.add(packed[:PREFIX_BYTES], packed, row.policy, -1, -row.size)
 
@@ -277,19 +258,19 @@ class View:
         live = not row.flags & Flag.TOMBSTONE
         if before is not None:
             if before.flags & Flag.EXPIRES:
-                self._entries.put(b"x" + _U64.pack(before.expires) + packed, None)
+                self._index.put(b"x" + _U64.pack(before.expires) + packed, None)
             if before.flags & Flag.TOMBSTONE and live:
-                self._entries.put(b"t" + packed, None)
+                self._index.put(b"t" + packed, None)
             if before.flags & Flag.DATA and before.data_id != row.data_id:
                 garbage = Garbage(before.data_id, row.key, before.policy, before.summary)
-                self._entries.put(b"g" + before.data_id, _encode_garbage(garbage))
+                self._index.put(b"g" + before.data_id, _encode_garbage(garbage))
         if row.flags & Flag.EXPIRES:
-            self._entries.put(b"x" + _U64.pack(row.expires) + packed, b"")
+            self._index.put(b"x" + _U64.pack(row.expires) + packed, b"")
         if not live:
-            self._entries.put(b"t" + packed, row.stamp.pack())
+            self._index.put(b"t" + packed, row.stamp.pack())
         if row.key.name[:1] == SYSTEM:
             if row.key.name.startswith(UPLOAD):
-                self._entries.put(b"u" + row.key.name[len(UPLOAD) :], packed)
+                self._index.put(b"u" + row.key.name[len(UPLOAD) :], packed)
             return
         prefix = packed[:PREFIX_BYTES]
         if before is not None and before.live:
@@ -302,13 +283,13 @@ class View:
         value = self.row_value(packed)
         if value is None or decode_value(packed, value).location != old:
             return False
-        self._entries.put(packed, move_value(packed, value, new))
-        self._space.add(old, -old.length)
-        self._space.add(new, new.length)
+        self._index.put(packed, move_value(packed, value, new))
+        self._segment_usage.add(old, -old.length)
+        self._segment_usage.add(new, new.length)
         return True
 
     def forget(self, packed: bytes, stamp: bytes) -> bool:
-        """Remove a tombstone or a settled mark for good, if it is still this version."""
+        """Remove a tombstone or an ended intent for good, if it is still this version."""
         row = self.row(packed)
         if row is None or row.stamp != stamp:
             return False
@@ -318,16 +299,16 @@ class View:
     def discard(self, packed: bytes) -> None:
         """Remove an entry that is damaged, and is needed no more. The space of its record stays in use."""
         if self._look(packed)[1]:
-            self._entries.put(packed, None)
-            self._entries.put(b"t" + packed, None)
+            self._index.put(packed, None)
+            self._index.put(b"t" + packed, None)
             name = packed[PREFIX_BYTES:]
             if name.startswith(UPLOAD):
-                self._entries.put(b"u" + name[len(UPLOAD) :], None)
+                self._index.put(b"u" + name[len(UPLOAD) :], None)
             self._usage.spoil(packed[:PREFIX_BYTES])
 
     def forget_expiry(self, expires: int, packed: bytes) -> None:
         """No row of this key expires then: what was there was discarded."""
-        self._entries.put(b"x" + _U64.pack(expires) + packed, None)
+        self._index.put(b"x" + _U64.pack(expires) + packed, None)
 
     def retire(self, packed: bytes, stamp: bytes) -> bool:
         """Forget a tombstone, if it is still this version, and keep what is older from coming in its place until it is
@@ -335,12 +316,12 @@ class View:
         if not self.forget(packed, stamp):
             return False
         self._forgotten[packed] = stamp
-        self._entries.put(b"f" + packed, stamp)
+        self._index.put(b"f" + packed, stamp)
         return True
 
     def retired(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """(row key, stamp) behind the row key `after` of tombstones that were forgotten and are not released."""
-        return [(key[1:], stamp) for key, stamp in self._entries.range(b"f" + after + b"\0", b"g", limit)]
+        return [(key[1:], stamp) for key, stamp in self._index.range(b"f" + after + b"\0", b"g", limit)]
 
     def retired_stamp(self, packed: bytes) -> bytes | None:
         """That of a forgotten tombstone."""
@@ -351,7 +332,7 @@ class View:
         replay by an index that has the stamp still would leave out what had been taken meanwhile."""
         if self._forgotten.get(packed) == stamp:
             self._releasing[packed] = stamp
-            self._entries.put(b"f" + packed, None)
+            self._index.put(b"f" + packed, None)
 
     def take_releasing(self) -> dict[bytes, bytes]:
         """What the index is about to say that it is released."""
@@ -367,27 +348,27 @@ class View:
             if self._forgotten.get(packed) == stamp:
                 del self._forgotten[packed]
 
-    def doubt(self, packed: bytes) -> None:
-        """Note that a row was found in the log behind the index, so that its other homes are asked."""
-        self._entries.put(b"q" + packed, b"")
+    def note_in_doubt(self, packed: bytes) -> None:
+        """Note that a row was found in the log behind the index, so that its other replicas are asked."""
+        self._index.put(b"q" + packed, b"")
 
-    def doubts(self, after: bytes, limit: int) -> list[bytes]:
+    def in_doubt(self, after: bytes, limit: int) -> list[bytes]:
         """Row keys behind `after` that are noted."""
-        return [key[1:] for key, _ in self._entries.range(b"q" + after + b"\0", b"r", limit)]
+        return [key[1:] for key, _ in self._index.range(b"q" + after + b"\0", b"r", limit)]
 
-    def forget_doubt(self, packed: bytes) -> None:
+    def forget_in_doubt(self, packed: bytes) -> None:
         """They were."""
-        self._entries.put(b"q" + packed, None)
+        self._index.put(b"q" + packed, None)
 
     def forget_garbage(self, data_id: bytes) -> None:
         """These data are dropped everywhere."""
-        if self._entries.get(b"g" + data_id) is not None:
-            self._entries.put(b"g" + data_id, None)
+        if self._index.get(b"g" + data_id) is not None:
+            self._index.put(b"g" + data_id, None)
 
 
-def shard_range(place: int, table: bytes, shard: int, start: bytes, stop: bytes | None) -> tuple[bytes, bytes]:
+def shard_range(ring_hash: int, table: bytes, shard: int, start: bytes, stop: bytes | None) -> tuple[bytes, bytes]:
     """The keys between which the rows of a shard with start <= name < stop lie; and perhaps a few more."""
-    prefix = shard_prefix(place, table, shard)
+    prefix = shard_prefix(ring_hash, table, shard)
     high = shard_stop(prefix) if stop is None else prefix + stop[:NAME_KEY_BYTES]
     if stop is not None and len(stop) > NAME_KEY_BYTES:
         high += b"\xff" * 17
@@ -402,14 +383,14 @@ def expiries(before: int, after: tuple[int, bytes] | None) -> tuple[bytes, bytes
 
 def touched_by(packed: bytes, row: Row) -> tuple[bytes, ...]:
     """The keys that are looked up when a row is applied."""
-    place, table, shard, name = row.key
+    ring_hash, table, shard, name = row.key
     if row.flags & Flag.ABORT:
-        return packed, index_key(RowKey(place, table, shard, row.summary))
+        return packed, index_key(RowKey(ring_hash, table, shard, row.summary))
     if name[:1] == SYSTEM:
         return (packed,)
     counts = usage_key(packed[:PREFIX_BYTES])
     if row.flags & Flag.GUARD:
-        return packed, counts, index_key(RowKey(place, table, shard, UPLOAD + row.data_id))
+        return packed, counts, index_key(RowKey(ring_hash, table, shard, UPLOAD + row.data_id))
     return packed, counts
 
 
@@ -420,7 +401,7 @@ def _encode_garbage(garbage: Garbage) -> bytes:
 
 def _decode_garbage(key: bytes, value: bytes) -> Garbage:
     try:
-        place, table, shard, name, policy, summary = unpack(value)
+        ring_hash, table, shard, name, policy, summary = unpack(value)
     except (ValueError, TypeError) as error:
         raise DamageError(f"a note of displaced data is not of a known form: {error}") from error
-    return Garbage(key[1:], RowKey(place, table, shard, name), policy, summary)
+    return Garbage(key[1:], RowKey(ring_hash, table, shard, name), policy, summary)

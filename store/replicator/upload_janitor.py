@@ -1,11 +1,11 @@
-"""The settler: ends uploads that nobody will end, so that their space comes back.
+"""The janitor: ends uploads that nobody will end, so that their space comes back.
 
-An upload leaves a mark in the replicas of its row-to-be before its first block. If a process dies, or a commit's
-outcome is unknown, the mark remains. Then every replica is asked: if any has the row, the upload was committed, and is
-brought to all; if not, an **abort mark** goes to every one, each of which refuses the commit from then on, and refuses
-the mark if the commit has come first. Only when all have the abort mark are the data dropped. All, not a quorum: then
-none can hold a committed row of dropped data, and nothing ever has to be taken back (docs/adr/0002). No grace period
-decides.
+An upload leaves an intent in the replicas of its row-to-be before its first block. If a process dies, or a commit's
+outcome is unknown, the intent remains. Then every replica is asked: if any has the row, the upload was committed, and
+is brought to all; if not, an **abort record** goes to every one, each of which refuses the commit from then on, and
+refuses the intent if the commit has come first. Only when all have the abort record are the data dropped. All, not a
+quorum: then none can hold a committed row of dropped data, and nothing ever has to be taken back (docs/adr/0002). No
+grace period decides.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from __future__ import annotations
 import structlog
 import trio
 
-from store.core.countdown import Countdown
 from store.core.errors import BusyError, ConflictError, DrystoneError, RetryableError
 from store.core.stamp import ZERO, Stamp
-from store.engine.device import Device, RowWrite
-from store.engine.row import Flag, IndexRow, RowKey, index_key, parse_key
-from store.engine.view import UPLOAD, Applied
+from store.core.wait_group import WaitGroup
+from store.device.port import Applied, DevicePort, RowWrite
+from store.device.row import UPLOAD, Flag, IndexRow, RowKey, index_key, parse_key
 from store.objects.rows import ReadRow
 from store.objects.store import DeviceStore
-from store.objects.upload import mark_row
+from store.objects.upload import intent_row
 from store.replicator.daemon import Daemon, Outcome, Retries, Schedule
 from store.replicator.drop import Drop
 from store.replicator.progress import ProgressTable
@@ -35,15 +34,15 @@ AT_ONCE = 64
 STAMP_RETRIES = 8
 
 
-class Settler:
-    """Settles uploads of this process that ended without an outcome, and all that earlier processes left."""
+class UploadJanitor:
+    """Ends uploads of this process that ended without an outcome, and all that earlier processes left."""
 
     def __init__(self, store: DeviceStore, progress: ProgressTable) -> None:
         self._store = store
-        self._daemon = Daemon(progress.loop("settle uploads"), Schedule(), self._round)
+        self._daemon = Daemon(progress.loop("clean up uploads"), Schedule(), self._round)
         self._targets: dict[bytes, RowKey] = {}
         self._open = Retries[bytes](RETRY_SECONDS, RETRY_SECONDS_MAX)
-        store.on_unsettled = store.rows.on_mark_left = self.add
+        store.on_unresolved = store.rows.on_intent_left = self.add
 
     def add(self, target: RowKey, data_id: bytes) -> None:
         """This upload will not be committed any more by anyone who knows its outcome."""
@@ -52,7 +51,7 @@ class Settler:
             self._store.pins.add(data_id)  # its blocks are nobody else's to drop
         self._daemon.wake()
 
-    async def find_left_behind(self, devices: list[Device]) -> None:
+    async def find_left_behind(self, devices: list[DevicePort]) -> None:
         """Add every upload that is marked on these: to be called before this process begins its first, and for a device
         that is back."""
         for device in devices:
@@ -60,24 +59,24 @@ class Settler:
             try:
                 while page := await device.uploads(after, PAGE):
                     for data_id, packed in page:
-                        row = await _mark(device, packed)
+                        row = await _intent(device, packed)
                         if row is not None and data_id not in self._store.pins:
                             self.add(parse_key(packed, row.summary), data_id)
                     after = page[-1][0]
                     await trio.lowlevel.checkpoint()
             except DrystoneError as error:
-                self._daemon.trouble(error)  # its other replicas have the marks too
+                self._daemon.trouble(error)  # its other replicas have the intents too
 
     def targets(self) -> list[RowKey]:
-        """What the uploads that are not settled were to become."""
+        """What the uploads that nobody has ended were to become."""
         return [self._targets[data_id] for data_id in self._open]
 
     async def run(self) -> None:
-        """Settle what is added, until cancelled."""
+        """End what is added, until cancelled."""
         await self._daemon.run()
 
-    async def settle_all(self) -> None:
-        """Try to settle each open upload once."""
+    async def clean_all(self) -> None:
+        """Try to end each open upload once."""
         self._open.all_due()
         await self._daemon.round()
 
@@ -90,11 +89,11 @@ class Settler:
             nonlocal done
             while (data_id := self._open.take(began)) is not None:
                 try:
-                    settled = await self._settle(self._targets[data_id], data_id)
+                    cleaned = await self._clean(self._targets[data_id], data_id)
                 except DrystoneError as error:
                     self._daemon.trouble(error)
-                    settled = False
-                if settled:
+                    cleaned = False
+                if cleaned:
                     self._end(data_id)
                     done += 1
                 else:
@@ -111,26 +110,26 @@ class Settler:
             del self._targets[data_id]
             self._store.pins.remove(data_id)
 
-    async def _settle(self, target: RowKey, data_id: bytes) -> bool:
-        homes = self._store.rows.ring.homes_all(ROWS, target.place)
-        devices = [self._store.devices[home] for home in homes if home in self._store.devices]
-        if len(devices) < len(homes):
+    async def _clean(self, target: RowKey, data_id: bytes) -> bool:
+        replicas = self._store.rows.ring.replicas_all(ROWS, target.ring_hash)
+        devices = [self._store.devices[replica] for replica in replicas if replica in self._store.devices]
+        if len(devices) < len(replicas):
             return False
         packed = index_key(target)
-        async with self._store.rows.turn(packed):
+        async with self._store.rows.lock(packed):
             if await self._committed(target, packed, data_id, devices):
-                await self._forget_marks(target, data_id)
+                await self._forget_intents(target, data_id)
                 return True
             await self._abort(target, data_id, devices)
         if self._store.pins.shared(data_id):
             return False  # it was committed, overwritten, and is still being read
-        # On all devices of the ring: one that is away would come back with blocks whose mark is forgotten.
+        # On all devices of the ring: one that is away would come back with blocks whose intent is forgotten.
         if not await Drop(self._store, data_id, self._store.rows.ring.devices).wait():
             return False
-        await self._forget_marks(target, data_id)
+        await self._forget_intents(target, data_id)
         return True
 
-    async def _committed(self, target: RowKey, packed: bytes, data_id: bytes, devices: list[Device]) -> bool:
+    async def _committed(self, target: RowKey, packed: bytes, data_id: bytes, devices: list[DevicePort]) -> bool:
         """Whether any replica has the upload's row; if so, a quorum has it when this returns."""
         for device in devices:
             row = await device.find_row(packed)
@@ -140,34 +139,34 @@ class Settler:
                 return True
         return False
 
-    async def _abort(self, target: RowKey, data_id: bytes, devices: list[Device]) -> None:
-        """Have the abort mark in force on every one of these devices. Raises where that cannot be said."""
+    async def _abort(self, target: RowKey, data_id: bytes, devices: list[DevicePort]) -> None:
+        """Have the abort record in force on every one of these devices. Raises where that cannot be said."""
         seen = ZERO
         for _ in range(STAMP_RETRIES):
-            mark = mark_row(target, data_id, Flag.ABORT)
-            mark = mark._replace(stamp=self._store.rows.stamps.next(seen))
+            intent = intent_row(target, data_id, Flag.ABORT)
+            intent = intent._replace(stamp=self._store.rows.stamps.next(seen))
             answers = _Answers()
-            write = self._store.rows.prepare(mark)
+            write = self._store.rows.prepare(intent)
             for device in devices:
                 answers.ask(device, write)
             highest = await answers.highest()
-            if highest == mark.stamp:
+            if highest == intent.stamp:
                 return
-            # A mark of a clock that is ahead of ours is still in force somewhere: step over it.
+            # An intent of a clock that is ahead of ours is still in force somewhere: step over it.
             seen = highest
-        raise ConflictError("the mark of an upload changes faster than it can be written")
+        raise ConflictError("the intent of an upload changes faster than it can be written")
 
-    async def _forget_marks(self, target: RowKey, data_id: bytes) -> None:
-        """On all devices: the mark may have been written to the replicas of a layout that has retired since."""
+    async def _forget_intents(self, target: RowKey, data_id: bytes) -> None:
+        """On all devices: the intent may have been written to the replicas of a layout that has retired since."""
         packed = index_key(target._replace(name=UPLOAD + data_id))
         for device in list(self._store.devices.values()):
-            row = await _mark(device, packed)
+            row = await _intent(device, packed)
             if row is not None:
                 device.forget_row(packed, row.stamp)
 
 
-async def _mark(device: Device, packed: bytes) -> IndexRow | None:
-    """The mark that a device has; None also where it cannot be read: the other replicas have it too. Raises BusyError
+async def _intent(device: DevicePort, packed: bytes) -> IndexRow | None:
+    """The intent that a device has; None also where it cannot be read: the other replicas have it too. Raises BusyError
     where the disk does not answer now."""
     try:
         return await device.find_row(packed)
@@ -181,11 +180,11 @@ class _Answers:
     """What every one of some devices says of a row that is written to it."""
 
     def __init__(self) -> None:
-        self._waiting = Countdown()
+        self._waiting = WaitGroup()
         self._highest = ZERO
         self._refused = ""
 
-    def ask(self, device: Device, write: RowWrite) -> None:
+    def ask(self, device: DevicePort, write: RowWrite) -> None:
         device.submit_row(write, self._reply)
         self._waiting.add()
 

@@ -12,6 +12,7 @@ import trio
 from store.core.clock import Clock
 from store.core.errors import DeviceError, DrystoneError
 from store.core.stamp import StampSource
+from store.device.port import DevicePort
 from store.engine.device import Device, Options, open_device
 from store.objects.model import Policy
 from store.objects.rows import Rows
@@ -20,8 +21,8 @@ from store.registry import Registry, memory_registry
 from store.replicator.progress import ProgressTable
 from store.replicator.replicator import Replicator
 from store.ring import Builder, Ring
+from tests.simulation.crash_point import CrashPoint
 from tests.simulation.disk import SimDisk, SimMedium
-from tests.simulation.supply import Supply
 from tests.simulation.worker import SimWorker, Turns
 from tests.simulation.world import SeededRandom, SimClock
 from tests.twins.index import IndexMedium, SimIndex
@@ -30,18 +31,18 @@ CLUSTER = bytes(range(16))
 LOG_BYTES = 256 * 1024
 
 
-class Machine:
+class SimMedia:
     """What survives: media, by device id, and the ring."""
 
     def __init__(self, random: Random, count: int, policies: Sequence[Policy]) -> None:
         self.random = random
         self.policies = tuple(policies)
         self.ring = make_ring(count, {policy.width for policy in policies})
-        self.media = {number: SimMedium(Random(random.getrandbits(64))) for number in self.ring.devices}
+        self.disks = {number: SimMedium(Random(random.getrandbits(64))) for number in self.ring.devices}
         self.indexes = {number: IndexMedium() for number in self.ring.devices}
         self.writers = 0
         self.registry: Registry | None = None
-        """Made with the first house."""
+        """Made with the first node."""
         self.replaced: set[int] = set()
         """Devices that are new in place of lost ones, or added later."""
         self.absent: set[int] = set()
@@ -55,29 +56,29 @@ class Machine:
         change(builder)
         self.ring = self.ring.publish(builder.rebalance(0))
         for number in self.ring.devices:
-            if number not in self.media:
-                self.media[number] = SimMedium(Random(self.random.getrandbits(64)))
+            if number not in self.disks:
+                self.disks[number] = SimMedium(Random(self.random.getrandbits(64)))
                 self.indexes[number] = IndexMedium()
                 self.replaced.add(number)
 
     def wipe(self, number: int) -> None:
         """An empty device takes the place of this one."""
-        self.media[number].wipe()
+        self.disks[number].wipe()
         self.indexes[number].wipe()
         self.replaced.add(number)
         self.incarnations.pop(number, None)
 
     def swap(self, number: int, medium: SimMedium, index: IndexMedium) -> None:
         """Another disk takes the place of this one."""
-        self.media[number], self.indexes[number] = medium, index
+        self.disks[number], self.indexes[number] = medium, index
 
     @property
     def faulty(self) -> bool:
         """Whether any disk is broken."""
-        return any(medium.broken for medium in self.media.values())
+        return any(medium.broken for medium in self.disks.values())
 
     def lose_power(self) -> None:
-        for medium in self.media.values():
+        for medium in self.disks.values():
             medium.lose_power()
 
 
@@ -91,12 +92,18 @@ def make_ring(count: int, widths: set[int]) -> Ring:
     return Ring(CLUSTER, (builder.rebalance(0),))
 
 
+def engine_of(device: DevicePort) -> Device:
+    """The engine behind the port, for tests that break it or look into it."""
+    assert isinstance(device, Device)
+    return device
+
+
 @dataclass
-class House:
+class SimNode:
     """One life of the whole."""
 
-    machine: Machine
-    supply: Supply
+    media: SimMedia
+    crash_point: CrashPoint
     turns: Turns
     nursery: trio.Nursery
     store: DeviceStore
@@ -124,7 +131,7 @@ class House:
         assert isinstance(disk, SimDisk)
         disk.gone = True
         disk.gate.open()
-        self.machine.absent.add(number)
+        self.media.absent.add(number)
         device._fail(DeviceError("it was taken away"))
         self.running[number].cancel()
 
@@ -134,8 +141,8 @@ class House:
             known = self.devices.get(number)
             if known is not None and known.health.failed is None:
                 return True
-            self.machine.absent.discard(number)
-            device = await _open_device(self.machine, number, self.supply, self.turns)
+            self.media.absent.discard(number)
+            device = await _open_device(self.media, number, self.crash_point, self.turns)
             if device is None:
                 return False
             self.devices[number] = device
@@ -145,19 +152,19 @@ class House:
 
     async def follow_ring(self) -> None:
         """Take up the machine's ring, as a node does."""
-        for number in self.machine.ring.devices:
+        for number in self.media.ring.devices:
             if number not in self.devices:
                 await self.bring_back(number)
-        await self.replicator.rebalancer.follow(self.machine.ring)
+        await self.replicator.rebalancer.follow(self.media.ring)
 
-    async def settle(self) -> None:
+    async def run_daemons(self) -> None:
         """Let the daemons do all that there is to do. What a device that is out prevents, stays."""
         loops = self.replicator
         for _ in range(4):
-            await loops.reconciler.reconcile_all()
+            await loops.rejoiner.rejoin_all()
             with suppress(DrystoneError):
                 await loops.rebalancer.rebalance()
-            await loops.settler.settle_all()
+            await loops.janitor.clean_all()
             await loops.hints.replay()
             await loops.scrubber.scrub(None)
             await loops.expirer.expire()
@@ -170,79 +177,79 @@ class House:
     def whole(self) -> bool:
         """Whether all devices are there and well."""
         return len(self.devices) == len(self.store.rows.ring.devices) and all(
-            device.health.failed is None and device.trusted for device in self.devices.values()
+            device.health.failed is None and device.in_sync for device in self.devices.values()
         )
 
 
 @asynccontextmanager
-async def open_house(machine: Machine, supply: Supply, clock: Clock | None = None) -> AsyncIterator[House]:
+async def open_node(media: SimMedia, crash_point: CrashPoint, clock: Clock | None = None) -> AsyncIterator[SimNode]:
     """Open every device that can be opened, and run all loops."""
-    random = Random(machine.random.getrandbits(64))
+    random = Random(media.random.getrandbits(64))
     clock = clock or SimClock()
     turns = Turns(random)
     devices: dict[int, Device] = {}
-    for number in machine.ring.devices:
-        device = await _open_device(machine, number, supply, turns)
+    for number in media.ring.devices:
+        device = await _open_device(media, number, crash_point, turns)
         if device is not None:
             devices[number] = device
-    machine.writers += 1
-    machine.registry = machine.registry or memory_registry(clock)
-    rows = Rows(machine.ring, devices, StampSource(clock, machine.writers))
+    media.writers += 1
+    media.registry = media.registry or memory_registry(clock)
+    rows = Rows(media.ring, devices, StampSource(clock, media.writers))
     store = DeviceStore(
-        rows, devices, machine.policies, clock, SeededRandom(random), [SimWorker(turns), SimWorker(turns)]
+        rows, devices, media.policies, clock, SeededRandom(random), [SimWorker(turns), SimWorker(turns)]
     )
     async with trio.open_nursery() as nursery:
-        house = _with_daemons(machine, supply, turns, nursery, store, devices, clock)
+        node = _with_daemons(media, crash_point, turns, nursery, store, devices, clock)
         for device in devices.values():
-            house.run_device(device)
-        await house.replicator.start(nursery)
-        yield house
+            node.run_device(device)
+        await node.replicator.start(nursery)
+        yield node
         nursery.cancel_scope.cancel()
 
 
-def _index_of(machine: Machine, number: int, disk: SimDisk) -> Callable[[], SimIndex]:
-    return lambda: SimIndex(machine.indexes[number], disk.index_step, machine.media[number].random)
+def _index_of(media: SimMedia, number: int, disk: SimDisk) -> Callable[[], SimIndex]:
+    return lambda: SimIndex(media.indexes[number], disk.index_step, media.disks[number].random)
 
 
-async def _open_device(machine: Machine, number: int, supply: Supply, turns: Turns) -> Device | None:
+async def _open_device(media: SimMedia, number: int, crash_point: CrashPoint, turns: Turns) -> Device | None:
     """The device, or None where its disk is broken."""
-    if number in machine.absent:
+    if number in media.absent:
         return None
-    disk = SimDisk(machine.media[number], supply, turns)
-    index = _index_of(machine, number, disk)
+    disk = SimDisk(media.disks[number], crash_point, turns)
+    index = _index_of(media, number, disk)
     options = Options(LOG_BYTES, 0)
-    random = SeededRandom(machine.random)
-    troubled = machine.media[number].troubled  # a sync that is to fail once will not be any more when it has
+    random = SeededRandom(media.random)
+    troubled = media.disks[number].troubled  # a sync that is to fail once will not be any more when it has
     try:
         device = await open_device(
-            number, CLUSTER, disk, index, options, replaces=number in machine.replaced, random=random
+            number, CLUSTER, disk, index, options, replaces=number in media.replaced, random=random
         )
-        if machine.incarnations.setdefault(number, device.incarnation) != device.incarnation:
-            machine.incarnations[number] = device.incarnation
-            await device.set_trusted(trusted=False)
+        if media.incarnations.setdefault(number, device.incarnation) != device.incarnation:
+            media.incarnations[number] = device.incarnation
+            await device.set_in_sync(in_sync=False)
     except (OSError, DrystoneError):
         if not troubled:
             raise
-        machine.absent.add(number)
+        media.absent.add(number)
         return None
     return device
 
 
 def _with_daemons(
-    machine: Machine,
-    supply: Supply,
+    media: SimMedia,
+    crash_point: CrashPoint,
     turns: Turns,
     nursery: trio.Nursery,
     store: DeviceStore,
     devices: dict[int, Device],
     clock: Clock,
-) -> House:
-    assert machine.registry is not None
+) -> SimNode:
+    assert media.registry is not None
 
     async def step(change: Callable[[Ring], Ring]) -> Ring:
-        supply.step("ring")
-        machine.ring = change(machine.ring)
-        return machine.ring
+        crash_point.step("ring")
+        media.ring = change(media.ring)
+        return media.ring
 
-    replicator = Replicator(store, machine.registry, clock, ProgressTable(clock), step)
-    return House(machine, supply, turns, nursery, store, devices, replicator, {})
+    replicator = Replicator(store, media.registry, clock, ProgressTable(clock), step)
+    return SimNode(media, crash_point, turns, nursery, store, devices, replicator, {})

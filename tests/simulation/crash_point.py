@@ -1,4 +1,4 @@
-"""When the power goes, or the process dies: at the n-th operation of any disk that hangs on this supply."""
+"""When the power goes, or the process dies: at the n-th operation of any disk that hangs on this crash point."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class PowerLoss(BaseException):
     """The machine, or the process, is no more. Not an Exception: no handler of the program may live through it."""
 
 
-class Supply:
+class CrashPoint:
     """Counts disk operations and ends at one of them. Everything that hangs on it is frozen from then on."""
 
     def __init__(self, cut_at: int | None = None, only: str = "*") -> None:

@@ -3,7 +3,7 @@
 A row belongs to a table (an account's containers, a container's objects), in one of the table's hash shards. All rows
 of a shard have the same place in the ring and lie side by side in the index, in the order of their names.
 
-**Record meta**, msgpack: `[1, place, table, shard, name, time_us, writer, flags, policy, size, expires, data_id,
+**Record meta**, msgpack: `[1, ring_hash, table, shard, name, time_us, writer, flags, policy, size, expires, data_id,
 summary, detail]`. `summary` is what listings show and stays in the index; `detail` is the rest and stays in the log,
 and where it is small in the index too. Both are the owner's (store.objects), opaque here.
 
@@ -35,6 +35,8 @@ DETAIL_BYTES_MAX = 96
 """A detail of up to so many bytes is in the index value too: whoever asks for it needs no read of the log."""
 SYSTEM = b"\x00"
 """Names that begin with this are the store's own rows: neither listed nor counted. No client can write one."""
+UPLOAD = SYSTEM + b"u"
+"""The name of an upload's intent: this, then the data id. Its summary is the name of the object that is to be."""
 
 _PREFIX = struct.Struct(">cI16sH")
 _VALUE = struct.Struct("<BBIIIQ")
@@ -56,9 +58,9 @@ class Flag:
     EXPIRES: Final = 4
     """Absent from `expires` on."""
     GUARD: Final = 8
-    """Refused by a home that has an abort mark for its `data_id`."""
+    """Refused by a replica that has an abort record for its `data_id`."""
     ABORT: Final = 16
-    """An upload's mark that says: this upload shall never be committed. Refused by a home where it is already."""
+    """An upload's intent that says: this upload shall never be committed. Refused by a replica where it is already."""
     LONG_NAME: Final = 32
     """The index value holds the name."""
     DETAIL: Final = 64
@@ -69,9 +71,9 @@ FLAG_NAMES: Final = {1: "tombstone", 2: "data", 4: "expires", 8: "guard", 16: "a
 
 
 class RowKey(NamedTuple):
-    """Where a row belongs: `place` is the ring's, of table and shard."""
+    """Where a row belongs: `ring_hash` is the ring's, of table and shard."""
 
-    place: int
+    ring_hash: int
     table: bytes
     shard: int
     name: bytes
@@ -119,9 +121,9 @@ class IndexRow(NamedTuple):
         return not self.flags & Flag.TOMBSTONE
 
 
-def shard_prefix(place: int, table: bytes, shard: int) -> bytes:
+def shard_prefix(ring_hash: int, table: bytes, shard: int) -> bytes:
     """What the index keys of all rows of a shard begin with."""
-    return _PREFIX.pack(b"r", place, table, shard)
+    return _PREFIX.pack(b"r", ring_hash, table, shard)
 
 
 def shard_stop(prefix: bytes) -> bytes:
@@ -130,31 +132,31 @@ def shard_stop(prefix: bytes) -> bytes:
 
 
 def index_key(key: RowKey) -> bytes:
-    place, table, shard, name = key
+    ring_hash, table, shard, name = key
     if len(name) > NAME_KEY_BYTES:
         name = name[:NAME_KEY_BYTES] + blake2b(name, digest_size=16).digest()
-    return _PREFIX.pack(b"r", place, table, shard) + name
+    return _PREFIX.pack(b"r", ring_hash, table, shard) + name
 
 
 def parse_key(packed: bytes, name: bytes) -> RowKey:
     """The row key of a packed one and the whole name."""
-    _, place, table, shard = _PREFIX.unpack_from(packed)
-    return RowKey(place, table, shard, name)
+    _, ring_hash, table, shard = _PREFIX.unpack_from(packed)
+    return RowKey(ring_hash, table, shard, name)
 
 
 def key_shard(packed: bytes) -> tuple[int, bytes, int]:
     """(place, table, shard) of an index key."""
-    _, place, table, shard = _PREFIX.unpack_from(packed)
-    return place, table, shard
+    _, ring_hash, table, shard = _PREFIX.unpack_from(packed)
+    return ring_hash, table, shard
 
 
 def encode_meta(row: Row) -> bytes:
-    place, table, shard, name = row.key
+    ring_hash, table, shard, name = row.key
     time_us, writer = row.stamp
     packed: bytes = msgpack.packb(
         (
             META_VERSION,
-            place,
+            ring_hash,
             table,
             shard,
             name,
@@ -175,15 +177,28 @@ def encode_meta(row: Row) -> bytes:
 def decode_meta(meta: bytes | memoryview, payload: bytes | memoryview = b"") -> Row:
     """The row in a record. Raises DamageError where the version is unknown."""
     try:
-        version, place, table, shard, name, time_us, writer, flags, policy, size, expires, data_id, summary, detail = (
-            msgpack.unpackb(meta)
-        )
+        (
+            version,
+            ring_hash,
+            table,
+            shard,
+            name,
+            time_us,
+            writer,
+            flags,
+            policy,
+            size,
+            expires,
+            data_id,
+            summary,
+            detail,
+        ) = msgpack.unpackb(meta)
     except (ValueError, msgpack.UnpackException) as error:
         raise DamageError(f"row meta is not of a known form: {error}") from error
     if version != META_VERSION:
         raise DamageError(f"row meta of version {version} is not known here")
     return Row(
-        RowKey(place, table, shard, name),
+        RowKey(ring_hash, table, shard, name),
         Stamp(time_us, writer),
         flags,
         policy,

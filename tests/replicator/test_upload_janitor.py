@@ -9,134 +9,135 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from store.core.countdown import Countdown
 from store.core.stamp import Stamp
+from store.core.wait_group import WaitGroup
+from store.device.row import Flag, IndexRow, index_key
 from store.engine.device import Device
-from store.engine.row import Flag, IndexRow, index_key
 from store.objects.store import DeviceStore, ObjectUpload, OpenRow
-from store.objects.upload import mark_row
-from store.replicator import settle
+from store.objects.upload import intent_row
+from store.replicator import upload_janitor
 from store.replicator.drop import Drop
-from tests.replicator.clusters import HEAD, machine_of, opened, put_out, write
+from tests.replicator.clusters import HEAD, media_of, opened, put_out, write
 from tests.simulation.limits import BLOCK_BYTES
+from tests.simulation.node import engine_of
 from tests.simulation.worker import SimWorker
 
 LARGE = Random(1).randbytes(3 * BLOCK_BYTES)
 
 
-async def test_an_abort_mark_that_did_not_take_effect_is_not_taken_for_one_that_did(
+async def test_an_abort_record_that_did_not_take_effect_is_not_taken_for_one_that_did(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The mark of the upload was written by a clock that is ahead: an abort mark by ours is older than that."""
-    async with opened(machine_of(3)) as (house, container):
+    """The intent of the upload was written by a clock that is ahead: an abort record by ours is older than that."""
+    async with opened(media_of(3)) as (node, container):
         await trio.sleep(5)
-        rows = house.store.rows
-        async with house.store.upload(container, "o") as upload:
+        rows = node.store.rows
+        async with node.store.upload(container, "o") as upload:
             assert isinstance(upload, ObjectUpload)
             await upload.write(LARGE)
             await upload.digest()
-            data_id, mark = upload._data.data_id, mark_row(upload._key, upload._data.data_id)
+            data_id, intent = upload._data.data_id, intent_row(upload._key, upload._data.data_id)
             ahead = Stamp(rows.stamps.next().time_us + 3600 * 1_000_000, 9)
-            written = Countdown()
-            for device in house.devices.values():
+            written = WaitGroup()
+            for device in node.devices.values():
                 written.add()
-                device.submit_row(rows.prepare(mark._replace(stamp=ahead)), lambda _, error: written.done(error))
+                device.submit_row(rows.prepare(intent._replace(stamp=ahead)), lambda _, error: written.done(error))
             await written.wait()
             in_force = []
 
             class Watched(Drop):
                 def __init__(self, store: DeviceStore, data_id: bytes, places: Iterable[int]) -> None:
                     for device in store.devices.values():
-                        row = device.view.row(index_key(mark.key))
+                        row = engine_of(device).row_table.row(index_key(intent.key))
                         in_force.append(row is not None and bool(row.flags & Flag.ABORT))
                     super().__init__(store, data_id, places)
 
-            monkeypatch.setattr(settle, "Drop", Watched)
+            monkeypatch.setattr(upload_janitor, "Drop", Watched)
         await trio.sleep(20)
         assert in_force == [True] * 3
-        for device in house.devices.values():
+        for device in node.devices.values():
             assert not await device.has_blocks(data_id)
 
 
 async def test_nothing_is_dropped_while_a_replica_cannot_be_asked(autojump_clock: MockClock) -> None:
-    async with opened(machine_of(4)) as (house, container):
+    async with opened(media_of(4)) as (node, container):
         await trio.sleep(5)
-        async with house.store.upload(container, "o") as upload:
+        async with node.store.upload(container, "o") as upload:
             assert isinstance(upload, ObjectUpload)
             await upload.write(LARGE)
             await upload.digest()
             data_id, key = upload._data.data_id, upload._key
-            home = house.store.rows.ring.homes_all(0, key.place)[2]
-            put_out(house, home)
+            replica = node.store.rows.ring.replicas_all(0, key.ring_hash)[2]
+            put_out(node, replica)
         await trio.sleep(1000)
-        for device in house.devices.values():
-            if device.id in upload._data.placement.placed.devices and device.id != home:  # type: ignore[union-attr]
+        for device in node.devices.values():
+            if device.id in upload._data.placement.data_location.devices and device.id != replica:  # type: ignore[union-attr]
                 assert await device.has_blocks(data_id)
-        assert house.replicator.settler.targets() == [key]
-        await house.bring_back(home)
+        assert node.replicator.janitor.targets() == [key]
+        await node.bring_back(replica)
         await trio.sleep(1000)
-        assert house.replicator.settler.targets() == []
-        for device in house.devices.values():
+        assert node.replicator.janitor.targets() == []
+        for device in node.devices.values():
             assert not await device.has_blocks(data_id)
-            assert await device.find_row(index_key(mark_row(key, data_id, Flag.ABORT).key)) is None
+            assert await device.find_row(index_key(intent_row(key, data_id, Flag.ABORT).key)) is None
 
 
-async def test_a_device_that_comes_while_marks_are_forgotten_stops_nothing(
+async def test_a_device_that_comes_while_intents_are_forgotten_stops_nothing(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asking a device may take a while, and which there are may change meanwhile."""
-    async with opened(machine_of(3)) as (house, container):
+    async with opened(media_of(3)) as (node, container):
         await trio.sleep(5)
-        ask = settle._mark
+        ask = upload_janitor._intent
 
         async def slowly(device: Device, packed: bytes) -> IndexRow | None:
-            house.devices.setdefault(9, house.devices[0])
+            node.devices.setdefault(9, node.devices[0])
             return await ask(device, packed)
 
-        monkeypatch.setattr(settle, "_mark", slowly)
-        async with house.store.upload(container, "o") as upload:
+        monkeypatch.setattr(upload_janitor, "_intent", slowly)
+        async with node.store.upload(container, "o") as upload:
             await upload.write(LARGE)
         await trio.sleep(20)
-        del house.devices[9]
-        assert house.replicator.settler.targets() == []
-        for device in house.devices.values():
+        del node.devices[9]
+        assert node.replicator.janitor.targets() == []
+        for device in node.devices.values():
             assert await device.uploads(b"", 10) == []
 
 
 async def test_no_block_comes_behind_the_drop_of_an_upload_that_was_given_up(autojump_clock: MockClock) -> None:
     """It was still being hashed when the upload was closed."""
-    async with opened(machine_of(3)) as (house, container):
-        gates = [worker._gate for worker in house.store._hash_workers if isinstance(worker, SimWorker)]
+    async with opened(media_of(3)) as (node, container):
+        gates = [worker._gate for worker in node.store._hash_workers if isinstance(worker, SimWorker)]
         for gate in gates:
             gate.shut = True
-        async with house.store.upload(container, "o") as upload:
+        async with node.store.upload(container, "o") as upload:
             assert isinstance(upload, ObjectUpload)
             await upload.write(LARGE)
         await trio.sleep(20)
-        assert house.replicator.settler.targets() == []
+        assert node.replicator.janitor.targets() == []
         for gate in gates:
             gate.open()
         await trio.sleep(1)
-        await write(house.store, container, "other", LARGE)  # has all devices sync what they were sent
+        await write(node.store, container, "other", LARGE)  # has all devices sync what they were sent
         await trio.sleep(5)
-        for device in house.devices.values():
+        for device in node.devices.values():
             assert not await device.has_blocks(upload._data.data_id)
 
 
 async def test_data_that_are_read_stay_though_nobody_knows_that_they_were_committed(autojump_clock: MockClock) -> None:
     """The outcome of the commit was unknown to the uploader; the object was opened, and then overwritten."""
-    async with opened(machine_of(3)) as (house, container):
-        await write(house.store, container, "o", LARGE)
+    async with opened(media_of(3)) as (node, container):
+        await write(node.store, container, "o", LARGE)
         await trio.sleep(5)
-        async with house.store.open(container, "o") as opened_row:
+        async with node.store.open(container, "o") as opened_row:
             assert isinstance(opened_row, OpenRow)
             data_id = opened_row._data_id
-            await house.store.put(container, "o", b"new", HEAD)
+            await node.store.put(container, "o", b"new", HEAD)
             await trio.sleep(5)
-            house.replicator.settler.add(opened_row._key, data_id)
+            node.replicator.janitor.add(opened_row._key, data_id)
             await trio.sleep(20)
             assert b"".join([bytes(piece) async for piece in opened_row.read()]) == LARGE
         await trio.sleep(1000)
-        assert house.replicator.settler.targets() == []
-        for device in house.devices.values():
+        assert node.replicator.janitor.targets() == []
+        for device in node.devices.values():
             assert not await device.has_blocks(data_id)

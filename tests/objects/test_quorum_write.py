@@ -1,4 +1,4 @@
-"""Ballots by themselves: how many homes, of which layouts, make a write count."""
+"""Quorum writes by themselves: how many replicas, of which layouts, make a write count."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from store.core.errors import ConflictError, DeviceError, DrystoneError, FullError, QuorumError
 from store.core.stamp import Stamp
-from store.engine.device import Device, RowWrite
-from store.engine.row import Row, RowKey
-from store.engine.view import Applied
-from store.objects.ballot import Ballot
+from store.device.port import Applied, RowWrite
+from store.device.row import Row, RowKey
+from store.engine.device import Device
 from store.objects.model import Policy
+from store.objects.quorum_write import QuorumWrite
 from store.objects.rows import prepare
 from store.ring import quorum
-from tests.replicator.clusters import HEAD, machine_of, opened, put_out
+from tests.replicator.clusters import HEAD, media_of, opened, put_out
 
 TWO_COPIES = (Policy(0, "copies", default=True, replicas=2),)
 ROW = Row(RowKey(1, b"t" * 16, 0, b"o"), Stamp(1, 1), 0, 0, 4, 0, b"", b"s", b"d", b"data")
@@ -29,7 +29,7 @@ REFUSED = TAKEN._replace(refused="a guard")
 Reply = Callable[[Applied | None, DrystoneError | None], None]
 
 
-class Home:
+class Replica:
     """A device that answers when it is told to."""
 
     crowded = False
@@ -53,15 +53,15 @@ class Home:
 
 
 class Vote:
-    """One ballot over such homes, and what came of it."""
+    """One quorum write over such replicas, and what came of it."""
 
-    def __init__(self, homes: Mapping[int, Home], sets: Iterable[tuple[int, ...]]) -> None:
-        self.homes = homes
+    def __init__(self, replicas: Mapping[int, Replica], sets: Iterable[tuple[int, ...]]) -> None:
+        self.replicas = replicas
         self.ends = 0
         self.outcome: Applied | BaseException | None = None
-        self._ballot = Ballot(tuple(sets), prepare(ROW, 1), self._end)
+        self._quorum_write = QuorumWrite(tuple(sets), prepare(ROW, 1), self._end)
 
-    def _end(self, _ballot: Ballot) -> None:
+    def _end(self, _quorum_write: QuorumWrite) -> None:
         self.ends += 1
 
     @property
@@ -70,16 +70,16 @@ class Vote:
 
     @property
     def lacking(self) -> tuple[int, ...]:
-        return self._ballot.lacking()
+        return self._quorum_write.lacking()
 
     @property
     def late(self) -> tuple[int, ...]:
-        return self._ballot.late()
+        return self._quorum_write.late()
 
     async def run(self, *, new: bool = True) -> None:
         try:
             standing = None if new else lambda: True
-            self.outcome = await self._ballot.write(cast("Mapping[int, Device]", self.homes), standing)
+            self.outcome = await self._quorum_write.write(cast("Mapping[int, Device]", self.replicas), standing)
         except DrystoneError as error:
             self.outcome = error
 
@@ -96,13 +96,13 @@ def test_any_two_quorums_meet_and_no_smaller_count_would_do() -> None:
 @pytest.mark.parametrize("ahead", [0, 1, 3])
 async def test_who_names_a_newer_version_than_the_others_took_may_lack_this_one(ahead: int) -> None:
     """It may have forgotten a tombstone that the others have released; where all name one, nobody has taken this."""
-    homes = {number: Home() for number in range(3)}
-    vote = Vote(homes, [tuple(homes)])
+    replicas = {number: Replica() for number in range(3)}
+    vote = Vote(replicas, [tuple(replicas)])
     async with trio.open_nursery() as nursery:
         nursery.start_soon(vote.run)
         await wait_all_tasks_blocked()
-        for number, home in homes.items():
-            home.answer(TAKEN._replace(stamp=Stamp(9, 1).pack()) if number < ahead else TAKEN)
+        for number, replica in replicas.items():
+            replica.answer(TAKEN._replace(stamp=Stamp(9, 1).pack()) if number < ahead else TAKEN)
     assert vote.lacking == ((0,) if ahead == 1 else ())
 
 
@@ -110,19 +110,19 @@ async def test_who_names_a_newer_version_than_the_others_took_may_lack_this_one(
 @pytest.mark.parametrize("failing", [False, True])
 async def test_a_write_counts_with_the_answer_that_makes_a_quorum(width: int, failing: bool) -> None:
     """No earlier; and where the others fail, it does not count with one less."""
-    homes = {number: Home() for number in range(width)}
-    vote = Vote(homes, [tuple(homes)])
+    replicas = {number: Replica() for number in range(width)}
+    vote = Vote(replicas, [tuple(replicas)])
     async with trio.open_nursery() as nursery:
         nursery.start_soon(vote.run)
         await wait_all_tasks_blocked()
-        answering = list(homes.values())
-        for home in answering[: width // 2]:
-            home.answer()
+        answering = list(replicas.values())
+        for replica in answering[: width // 2]:
+            replica.answer()
             await wait_all_tasks_blocked()
             assert vote.undecided
         if failing:
-            for home in answering[width // 2 :]:
-                home.answer(None, DeviceError("no sync"))
+            for replica in answering[width // 2 :]:
+                replica.answer(None, DeviceError("no sync"))
         else:
             answering[width // 2].answer()
     assert isinstance(vote.outcome, DeviceError if failing else Applied)
@@ -131,94 +131,94 @@ async def test_a_write_counts_with_the_answer_that_makes_a_quorum(width: int, fa
 
 async def test_before_all_have_answered_those_that_failed_may_lack_it_too() -> None:
     """An index that is written now ends the doubt about the row; who has failed must be known by then."""
-    homes = {1: Home(out=True), 2: Home(), 3: Home(), 4: Home(), 5: Home()}
-    vote = Vote(homes, [(1, 2, 3, 4, 5)])
+    replicas = {1: Replica(out=True), 2: Replica(), 3: Replica(), 4: Replica(), 5: Replica()}
+    vote = Vote(replicas, [(1, 2, 3, 4, 5)])
     async with trio.open_nursery() as nursery:
         nursery.start_soon(vote.run)
         await wait_all_tasks_blocked()
         assert vote.late == (), "nobody has it: there is nothing to lack"
-        homes[2].answer()
-        homes[3].answer(None, DeviceError("died"))
+        replicas[2].answer()
+        replicas[3].answer(None, DeviceError("died"))
         assert sorted(vote.late) == [1, 3, 4, 5]
-        homes[4].answer(REFUSED)
+        replicas[4].answer(REFUSED)
         assert sorted(vote.late) == [1, 3, 5], "who refused it is not to have it"
-        homes[5].answer()
+        replicas[5].answer()
     assert vote.ends == 1
     assert sorted(vote.lacking) == [1, 3]
 
 
 async def test_a_write_needs_a_quorum_of_every_layout() -> None:
-    homes = {number: Home() for number in range(6)}
-    vote = Vote(homes, [(0, 1, 2), (2, 3, 4, 5)])
+    replicas = {number: Replica() for number in range(6)}
+    vote = Vote(replicas, [(0, 1, 2), (2, 3, 4, 5)])
     async with trio.open_nursery() as nursery:
         nursery.start_soon(vote.run)
         await wait_all_tasks_blocked()
         for number in (0, 1, 2, 3):
-            homes[number].answer()
+            replicas[number].answer()
             await wait_all_tasks_blocked()
             assert vote.undecided
-        homes[5].answer()
+        replicas[5].answer()
         await wait_all_tasks_blocked()
         assert vote.outcome == TAKEN
         assert vote.ends == 0
-        homes[4].answer(None, DeviceError("no sync"))
+        replicas[4].answer(None, DeviceError("no sync"))
         assert vote.ends == 1
         assert vote.lacking == (4,)
 
 
-async def test_a_new_row_goes_to_no_home_where_too_few_have_room() -> None:
-    homes = {0: Home(full=True), 1: Home(full=True), 2: Home()}
-    vote = Vote(homes, [(0, 1, 2)])
+async def test_a_new_row_goes_to_no_replica_where_too_few_have_room() -> None:
+    replicas = {0: Replica(full=True), 1: Replica(full=True), 2: Replica()}
+    vote = Vote(replicas, [(0, 1, 2)])
     await vote.run()
     assert isinstance(vote.outcome, FullError)
-    assert [home.reply for home in homes.values()] == [None] * 3
+    assert [replica.reply for replica in replicas.values()] == [None] * 3
 
 
-async def test_a_row_that_some_home_has_goes_into_the_reserve_of_the_others() -> None:
-    homes = {0: Home(full=True), 1: Home(full=True), 2: Home()}
-    vote = Vote(homes, [(0, 1, 2)])
+async def test_a_row_that_some_replica_has_goes_into_the_reserve_of_the_others() -> None:
+    replicas = {0: Replica(full=True), 1: Replica(full=True), 2: Replica()}
+    vote = Vote(replicas, [(0, 1, 2)])
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lambda: vote.run(new=False))
         await wait_all_tasks_blocked()
-        for home in homes.values():
-            home.answer()
+        for replica in replicas.values():
+            replica.answer()
     assert vote.outcome == TAKEN
 
 
 async def test_a_refusal_is_not_taken_for_an_answer() -> None:
-    homes = {number: Home() for number in range(3)}
-    vote = Vote(homes, [(0, 1, 2)])
+    replicas = {number: Replica() for number in range(3)}
+    vote = Vote(replicas, [(0, 1, 2)])
     async with trio.open_nursery() as nursery:
         nursery.start_soon(vote.run)
         await wait_all_tasks_blocked()
-        homes[0].answer()
-        homes[1].answer(REFUSED)
-        homes[2].answer(REFUSED)
+        replicas[0].answer()
+        replicas[1].answer(REFUSED)
+        replicas[2].answer(REFUSED)
     assert isinstance(vote.outcome, ConflictError)
     assert vote.lacking == ()  # they will never have it, and should not
 
 
 async def test_the_answer_tells_the_newest_version_that_was_anywhere() -> None:
     newer = TAKEN._replace(stamp=Stamp(2, 1).pack())
-    homes = {number: Home() for number in range(3)}
-    vote = Vote(homes, [(0, 1, 2)])
+    replicas = {number: Replica() for number in range(3)}
+    vote = Vote(replicas, [(0, 1, 2)])
     async with trio.open_nursery() as nursery:
         nursery.start_soon(vote.run)
         await wait_all_tasks_blocked()
-        homes[0].answer(newer)
-        homes[1].answer()
-        homes[2].answer()
+        replicas[0].answer(newer)
+        replicas[1].answer()
+        replicas[2].answer()
     assert vote.outcome == newer
 
 
 @pytest.mark.parametrize("seed", range(5))
 async def test_with_one_of_two_devices_nothing_is_read_or_written(autojump_clock: MockClock, seed: int) -> None:
-    """The smallest even width: half of the homes are no quorum."""
-    async with opened(machine_of(2, TWO_COPIES, seed)) as (house, container):
-        await house.store.put(container, "o", b"data", HEAD)
+    """The smallest even width: half of the replicas are no quorum."""
+    async with opened(media_of(2, TWO_COPIES, seed)) as (node, container):
+        await node.store.put(container, "o", b"data", HEAD)
         await trio.sleep(5)
-        put_out(house, Random(seed).choice(list(house.devices)))
+        put_out(node, Random(seed).choice(list(node.devices)))
         with pytest.raises((QuorumError, DeviceError)):
-            await house.store.put(container, "o", b"new", HEAD)
+            await node.store.put(container, "o", b"new", HEAD)
         with pytest.raises((QuorumError, DeviceError)):
-            await house.store.head(container, "o")
+            await node.store.head(container, "o")

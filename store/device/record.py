@@ -54,9 +54,9 @@ class Kind(IntEnum):
     """A version of a metadata row."""
     BLOCK = 2
     """A block of replicated data, or a fragment of an erasure-coded stripe."""
-    FENCE = 3
+    PREVIOUS_SEGMENT = 3
     """Recovery's word about the segments before it: where each one ends."""
-    LINK = 4
+    REFERENCE = 4
     """A block whose payload is another block's."""
 
 

@@ -10,17 +10,17 @@ from types import TracebackType
 import trio
 
 
-class Turns:
+class KeyLocks:
     """The turns of all keys. `async with turns.of(key):` takes one."""
 
     def __init__(self) -> None:
         self._waiting: dict[bytes, trio.lowlevel.ParkingLot | None] = {}
 
-    def of(self, key: bytes) -> _Turn:
-        return _Turn(self._waiting, key)
+    def of(self, key: bytes) -> _KeyLock:
+        return _KeyLock(self._waiting, key)
 
 
-class _Turn:
+class _KeyLock:
     __slots__ = ("_key", "_waiting")
 
     def __init__(self, waiting: dict[bytes, trio.lowlevel.ParkingLot | None], key: bytes) -> None:

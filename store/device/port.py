@@ -1,0 +1,365 @@
+"""`DevicePort`: one device, as everybody sees it who writes to it, reads from it, or keeps its promises over time.
+
+A device may be one of this process or of another; which, cannot be told from here. `tests/device/contract.py` states
+the promise as tests, which each form passes.
+
+**Calls.** `submit_*` hand something over and return at once; the answer is a call of `reply` or `done`, exactly once,
+on the event loop, perhaps before `submit_*` returns, perhaps never where the device hangs: who waits for several
+devices waits for those that it needs. What is awaited answers in time or raises: BusyError, where the disk has not
+answered after seconds. What neither answers nor is awaited (`forget_*`, `note_*`, `retire_*`, `release_*`) takes effect
+before every later call to the same device; it may be lost with what the device had in memory, and whoever asked for it
+finds out by asking again.
+
+**Order.** Calls to one device take effect in their order, as far as they concern one key. Nothing is said of the order
+in which two devices answer, or in which one answers calls about different keys.
+
+**Errors.** All are DrystoneErrors. DeviceError: the device is out, and will be so until it is opened anew; the call may
+have taken effect or not. BusyError: not now. FullError: no room above the reserve. StaleEpochError: the caller's ring
+is older than what the device enforces; it must look at the ring and begin again. DamageError: what was asked for cannot
+be read; that is not the absence of it. A `submit_*` that raises has done nothing.
+
+**Repeating.** Every call may be repeated: the same version of a row, or the same block, again is the same row or block;
+to forget what is forgotten does nothing.
+
+**Durability.** A row is durable when its reply says so, blocks when a sync behind them is done. The index, which says
+what there is, follows the log; `flush` waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from store.core.errors import DrystoneError
+from store.device.block import BlockKey
+from store.device.record import Sealed
+from store.device.row import IndexRow, Row, RowKey, RowValue
+
+SLOW_SECONDS = 10.0
+"""A device that is `slow` by so much is passed over where there is a choice."""
+
+Done = Callable[[DrystoneError | None], None]
+"""Called when something is done, or cannot be."""
+
+
+class Applied(NamedTuple):
+    """What became of a row that was written.
+
+    `refused` is empty, or says why a guard kept the row out. `stamp` is the version now in place: the row's own if it
+    took effect, a higher one if another version had come before. `displaced` is the row that was in place before.
+    """
+
+    refused: str
+    stamp: bytes
+    displaced: IndexRow | None
+
+
+class Garbage(NamedTuple):
+    """Data whose row was displaced here: to be dropped once that is so at a quorum."""
+
+    data_id: bytes
+    owner: RowKey
+    policy: int
+    summary: bytes
+
+
+class RowWrite(NamedTuple):
+    """A row ready to be written to any number of devices: encoded and sealed once. `epoch` is that of the ring by which
+    they were chosen."""
+
+    row: Row
+    packed_key: bytes
+    value: RowValue
+    sealed: Sealed
+    epoch: int
+
+
+RowReply = Callable[[Applied | None, DrystoneError | None], None]
+"""Called when a row is durable, with what became of it; or with the reason why it is not."""
+
+
+class DevicePort(Protocol):
+    """One device."""
+
+    on_damage: Callable[[bytes], None] | None
+    """Called with the index key of a row or block that was found damaged."""
+    on_flush: Callable[[], None] | None
+    """Called before the index is written: what others have not answered yet is to be noted in the same step."""
+    on_in_sync: Callable[[], None] | None
+    """Called when it has come to be in sync, or no longer is."""
+
+    # -- how it is, as far as is known without asking ----------------------------------------------------------------
+
+    @property
+    def id(self) -> int:
+        """Its number in the ring."""
+        ...
+
+    @property
+    def failed(self) -> DrystoneError | None:
+        """Why it is out."""
+        ...
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether it has all that it should, so that a row which it has not is none (docs/adr/0003)."""
+        ...
+
+    @property
+    def enforced(self) -> int:
+        """The epoch of the ring below which it refuses requests, durably."""
+        ...
+
+    @property
+    def full(self) -> bool:
+        """Whether free space is down to the reserve; asked of the file system anew while it is."""
+        ...
+
+    @property
+    def crowded(self) -> bool:
+        """Whether its index is so far behind its log that writers should wait (`wait_for_index`)."""
+        ...
+
+    @property
+    def slow(self) -> float:
+        """For how many seconds the oldest of what was written has not been answered: of a disk that hangs, it
+        grows."""
+        ...
+
+    @property
+    def cold(self) -> bool:
+        """Whether a look-up may have to wait for the disk, as far as is known."""
+        ...
+
+    # -- rows ----------------------------------------------------------------------------------------------------
+
+    def admit_row(self, row: Row) -> None:
+        """Whether a new row may be submitted: who writes to several replicas asks all of them first, so that none has
+        what the others refuse. Raises FullError where there is no room (tombstones and abort records still go in),
+        DeviceError, and BusyError where too much is queued."""
+        ...
+
+    def submit_row(self, write: RowWrite, reply: RowReply) -> None:
+        """Append a row to the log. It takes effect where no newer version is and no guard keeps it out. It does not ask
+        for room: whoever brings what some replicas have already to another may use the reserve. Raises DeviceError,
+        BusyError, StaleEpochError."""
+        ...
+
+    async def wait_for_index(self) -> None:
+        """Wait until it is not `crowded` any more, or is out."""
+        ...
+
+    async def find_row(self, packed_key: bytes) -> IndexRow | None:
+        """What the index knows of a row; None where there is none."""
+        ...
+
+    async def find_stamp(self, packed_key: bytes) -> bytes | None:
+        """The version of a row, packed; None where there is none: what a second replica is asked."""
+        ...
+
+    def present_row(self, packed_key: bytes) -> IndexRow | None:
+        """The same as `find_row` just now: see `present_stamp`."""
+        ...
+
+    def present_stamp(self, packed_key: bytes) -> bytes | None:
+        """The same as `find_stamp` just now: for who has asked several devices, had to wait for some, and wants to know
+        how things are at one moment. Where it was not asked for before, this may wait for the disk."""
+        ...
+
+    async def load_row(self, packed_key: bytes, row: IndexRow, *, payload: bool) -> Row:
+        """The whole row (its payload only if asked for), verified. Raises ReplacedError where it has changed since
+        `row` was looked up and its old record is no more."""
+        ...
+
+    async def list_rows(
+        self,
+        ring_hash: int,
+        table: bytes,
+        shard: int,
+        start: bytes,
+        stop: bytes | None,
+        limit: int,
+        *,
+        reverse: bool = False,
+    ) -> list[tuple[bytes, bytes]]:
+        """(packed key, index value) of up to `limit` rows of a shard with start <= name < stop, tombstones too, in the
+        order of names: verified but not decoded. Raises DamageError where one is damaged: a page must not leave out
+        what it cannot tell."""
+        ...
+
+    def present_rows(
+        self,
+        ring_hash: int,
+        table: bytes,
+        shard: int,
+        start: bytes,
+        stop: bytes | None,
+        limit: int,
+        *,
+        reverse: bool = False,
+    ) -> list[tuple[bytes, bytes]]:
+        """The same just now: see `present_stamp`."""
+        ...
+
+    async def walk_rows(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, IndexRow]], bytes]:
+        """(packed key, row) of all shards behind a packed key, and the key to go on behind (empty at the end). Damaged
+        entries are reported and left out."""
+        ...
+
+    async def walk_keys(self, after: bytes, limit: int) -> tuple[list[bytes], bytes]:
+        """The same of packed keys alone, those of damaged entries too."""
+        ...
+
+    async def usage(self, ring_hash: int, table: bytes, shard: int) -> dict[int, tuple[int, int]]:
+        """{policy: (rows, bytes)} of a shard's live rows. Raises DamageError while they are counted anew."""
+        ...
+
+    def forget_row(self, packed_key: bytes, stamp: bytes) -> None:
+        """Remove a tombstone or intent that every replica has, if it is still this version."""
+        ...
+
+    async def discard_row(self, packed_key: bytes) -> None:
+        """Remove a row that it should not have, whatever it is, even if its entry is damaged."""
+        ...
+
+    # -- what is derived from rows, in pages ---------------------------------------------------------------------
+
+    async def expired(self, before: int, limit: int, after: tuple[int, bytes] | None = None) -> list[tuple[int, bytes]]:
+        """(expires, packed key) of rows that expire before a time in seconds, soonest first; behind `after`."""
+        ...
+
+    def forget_expiry(self, expires: int, packed_key: bytes) -> None:
+        """No row of this key expires then."""
+        ...
+
+    async def garbage(self, after: bytes, limit: int) -> list[Garbage]:
+        """Displaced data behind the data id `after` that are not confirmed as dropped."""
+        ...
+
+    def forget_garbage(self, data_id: bytes) -> None:
+        """Displaced data were dropped everywhere."""
+        ...
+
+    async def tombstones(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """(packed key, stamp) of tombstones behind the packed key `after`."""
+        ...
+
+    def retire_tombstone(self, packed_key: bytes, stamp: bytes) -> None:
+        """Forget a tombstone that every replica has, if it is still this version. Until it is released nothing older is
+        taken in its place."""
+        ...
+
+    async def retired_tombstones(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """(packed key, stamp) behind the packed key `after` of tombstones that are retired and not released."""
+        ...
+
+    async def retired_stamp(self, packed_key: bytes) -> bytes | None:
+        """The version of this key's tombstone that is retired here and not released."""
+        ...
+
+    def release_tombstone(self, packed_key: bytes, stamp: bytes) -> None:
+        """Every replica has retired this tombstone, durably."""
+        ...
+
+    async def uploads(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """(data id, the intent's packed key) behind the data id `after`, of uploads that were neither committed nor
+        given up for good."""
+        ...
+
+    async def in_doubt(self, after: bytes, limit: int) -> list[bytes]:
+        """Packed keys behind `after` of rows that the log held behind the index when the device was opened: other
+        replicas may not have them."""
+        ...
+
+    def forget_in_doubt(self, packed_key: bytes) -> None:
+        """All replicas of a row were asked."""
+        ...
+
+    # -- hints: what other devices lack --------------------------------------------------------------------------
+
+    def note_hint(self, device: int, key: bytes, noted_us: int) -> None:
+        """Keep in mind that another device lacks what this index key names."""
+        ...
+
+    async def hints(self, device: int, after: bytes, limit: int) -> list[tuple[bytes, int]]:
+        """(index key, when it was noted) of what another device lacks, behind the key `after`."""
+        ...
+
+    def forget_hint(self, device: int, key: bytes, noted_us: int) -> None:
+        """Another device has what it lacked at that time."""
+        ...
+
+    async def hinted(self) -> list[int]:
+        """The devices that this one keeps hints for."""
+        ...
+
+    # -- data ----------------------------------------------------------------------------------------------------
+
+    @property
+    def data_losses(self) -> int:
+        """To be read before the first block of an upload, and handed to `submit_sync`. What was read of a device that
+        has been opened anew since counts as a loss."""
+        ...
+
+    def submit_block(self, key: BlockKey, sealed: Sealed, done: Done, *, cached: bool = False) -> None:
+        """Write a block; `done` is called when the next may come. It is durable with the next sync. `cached` leaves it
+        in memory for those who read it soon. Raises DeviceError, BusyError, FullError."""
+        ...
+
+    def submit_reference(self, key: BlockKey, source: BlockKey, owner: RowKey, done: Done, lost: Done) -> None:
+        """Make a block of another block's payload, which is not written again; else as `submit_block`. The source must
+        not be dropped before this is durable; if that, or its being written anew, leaves nothing to share, `lost` is
+        called before the sync is answered. Raises DamageError where the source is not here."""
+        ...
+
+    async def write_block(self, key: BlockKey, sealed: Sealed) -> None:
+        """Write a block and wait until the next may come: for those who write one after the other."""
+        ...
+
+    def submit_sync(self, losses: int, done: Done) -> None:
+        """Have all blocks durable that were submitted before."""
+        ...
+
+    async def sync_data(self, losses: int) -> None:
+        """Wait until all blocks submitted before are durable."""
+        ...
+
+    async def read_block(self, key: BlockKey, start: int = 0, stop: int | None = None) -> memoryview:
+        """Bytes [start, stop) of a block's payload, verified. Raises DamageError where it is missing or bad."""
+        ...
+
+    async def verify_block(self, key: BlockKey) -> int:
+        """Read a block and, where its payload is another block's, the reference to that. The bytes read. Raises
+        DamageError where anything is missing or bad."""
+        ...
+
+    async def has_blocks(self, data_id: bytes) -> list[tuple[int, int]]:
+        """(block, fragment) of all blocks of these data that the index knows here."""
+        ...
+
+    async def owners(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, RowKey]], bytes]:
+        """(data id, key of the row that they were written for) of data here behind a data id, and the data id to go on
+        behind (empty at the end). Data whose record cannot be read are left out."""
+        ...
+
+    def submit_drop(self, data_id: bytes, done: Done) -> None:
+        """Drop all blocks of these data; `done` is called when that is durable and their space is on its way back."""
+        ...
+
+    # -- the whole ---------------------------------------------------------------------------------------------------
+
+    async def flush(self) -> None:
+        """Have everything in the index, durably, that has taken effect so far."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait for all rows that were submitted before."""
+        ...
+
+    async def set_in_sync(self, *, in_sync: bool) -> None:
+        """Say, durably, whether it counts that it has no row of a key."""
+        ...
+
+    async def enforce(self, epoch: int) -> None:
+        """Refuse requests by rings older than this epoch from now on, after a restart too. Only ever upwards."""
+        ...
