@@ -206,7 +206,7 @@ async def _accounts(folder: DataFolder, found: Found, said: list[str]) -> list[s
             try:
                 for shard in range(ROOT_SHARDS):
                     ring_hash, after = ring.ring_hash(b"rows", ROOT, shard.to_bytes(2)), b""
-                    while page := await device.list_rows(ring_hash, ROOT, shard, after, None, _PAGE):
+                    while page := await device.list_rows(ring_hash, ROOT, shard, after, None, _PAGE, epoch=ring.epoch):
                         for row in (decode_value(*entry) for entry in page):
                             if row.name not in newest or newest[row.name].stamp < row.stamp:
                                 newest[row.name] = row

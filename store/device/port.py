@@ -18,6 +18,10 @@ have taken effect or not. BusyError: not now. FullError: no room above the reser
 is older than what the device enforces; it must look at the ring and begin again. DamageError: what was asked for cannot
 be read; that is not the absence of it. A `submit_*` that raises has done nothing.
 
+**Rings.** A call whose device was chosen by a ring, to write to a quorum or to read from one, carries the epoch of that
+ring. A device refuses what is older than the epoch that it enforces, before anything that was chosen by an older ring
+can miss what newer rings have written elsewhere.
+
 **Repeating.** Every call may be repeated: the same version of a row, or the same block, again is the same row or block;
 to forget what is forgotten does nothing.
 
@@ -78,6 +82,11 @@ RowReply = Callable[[Applied | None, DrystoneError | None], None]
 """Called when a row is durable, with what became of it; or with the reason why it is not."""
 
 
+FindReply = Callable[[bytes | None, DrystoneError | None], None]
+"""Called with the index value of a row, verified but not decoded, or None where there is none; or with the reason why
+that cannot be told."""
+
+
 class DevicePort(Protocol):
     """One device."""
 
@@ -126,11 +135,6 @@ class DevicePort(Protocol):
         grows."""
         ...
 
-    @property
-    def cold(self) -> bool:
-        """Whether a look-up may have to wait for the disk, as far as is known."""
-        ...
-
     # -- rows ----------------------------------------------------------------------------------------------------
 
     def admit_row(self, row: Row) -> None:
@@ -149,21 +153,17 @@ class DevicePort(Protocol):
         """Wait until it is not `crowded` any more, or is out."""
         ...
 
+    def submit_find(self, packed_key: bytes, epoch: int, reply: FindReply) -> None:
+        """Look a row up, for a quorum of the replicas that a ring of this epoch names. Raises DeviceError,
+        BusyError, StaleEpochError."""
+        ...
+
     async def find_row(self, packed_key: bytes) -> IndexRow | None:
         """What the index knows of a row; None where there is none."""
         ...
 
     async def find_stamp(self, packed_key: bytes) -> bytes | None:
         """The version of a row, packed; None where there is none: what a second replica is asked."""
-        ...
-
-    def present_row(self, packed_key: bytes) -> IndexRow | None:
-        """The same as `find_row` just now: see `present_stamp`."""
-        ...
-
-    def present_stamp(self, packed_key: bytes) -> bytes | None:
-        """The same as `find_stamp` just now: for who has asked several devices, had to wait for some, and wants to know
-        how things are at one moment. Where it was not asked for before, this may wait for the disk."""
         ...
 
     async def load_row(self, packed_key: bytes, row: IndexRow, *, payload: bool) -> Row:
@@ -180,25 +180,12 @@ class DevicePort(Protocol):
         stop: bytes | None,
         limit: int,
         *,
+        epoch: int,
         reverse: bool = False,
     ) -> list[tuple[bytes, bytes]]:
         """(packed key, index value) of up to `limit` rows of a shard with start <= name < stop, tombstones too, in the
         order of names: verified but not decoded. Raises DamageError where one is damaged: a page must not leave out
-        what it cannot tell."""
-        ...
-
-    def present_rows(
-        self,
-        ring_hash: int,
-        table: bytes,
-        shard: int,
-        start: bytes,
-        stop: bytes | None,
-        limit: int,
-        *,
-        reverse: bool = False,
-    ) -> list[tuple[bytes, bytes]]:
-        """The same just now: see `present_stamp`."""
+        what it cannot tell; StaleEpochError as `submit_find`."""
         ...
 
     async def walk_rows(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, IndexRow]], bytes]:
@@ -210,7 +197,7 @@ class DevicePort(Protocol):
         """The same of packed keys alone, those of damaged entries too."""
         ...
 
-    async def usage(self, ring_hash: int, table: bytes, shard: int) -> dict[int, tuple[int, int]]:
+    async def usage(self, ring_hash: int, table: bytes, shard: int, *, epoch: int) -> dict[int, tuple[int, int]]:
         """{policy: (rows, bytes)} of a shard's live rows. Raises DamageError while they are counted anew."""
         ...
 

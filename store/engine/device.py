@@ -32,7 +32,7 @@ from store.core.worker import WatchedWorker, run_in
 from store.device.block import BlockKey, IndexBlock, data_prefix, encode_reference
 from store.device.block import decode_meta as decode_block
 from store.device.block import index_key as block_key
-from store.device.port import Done, Garbage, RowReply, RowWrite
+from store.device.port import Done, FindReply, Garbage, RowReply, RowWrite
 from store.device.record import Kind, Sealed, seal
 from store.device.row import (
     STAMP_BYTES,
@@ -357,10 +357,7 @@ class Device:
         has moved on. It does not ask for room: whoever brings what some replicas have already to another may use the
         reserve.
         """
-        if self.health.failed is not None:
-            raise self.health.failed
-        if write.epoch < self.enforced:
-            raise StaleEpochError(f"device {self.id} refuses epoch {write.epoch}: the ring is at {self.enforced}")
+        self._check_epoch(write.epoch)
 
         def published(location: Location | None, error: DrystoneError | None) -> None:
             if location is None or self.health.failed is not None:
@@ -391,25 +388,38 @@ class Device:
             self._check_alive()
         return self.row_table.row(packed_key)
 
-    def present_row(self, packed_key: bytes) -> IndexRow | None:
-        """The same as `find_row` just now: see `present_stamp`."""
-        self._check_alive()
-        return self.row_table.row(packed_key)
-
-    def present_stamp(self, packed_key: bytes) -> bytes | None:
-        """The same as `find_stamp` just now: for who has asked several devices, had to wait for some, and wants to know
-        how things are at one moment. Where it was not asked for before, this may wait for the disk."""
-        self._check_alive()
-        value = self.row_table.row_value(packed_key)
-        return None if value is None else value[:STAMP_BYTES]
-
     async def find_stamp(self, packed_key: bytes) -> bytes | None:
         """The version of a row, packed, or None where there is none: what a second replica is asked. Raises as
         `find_row`."""
+        self._check_alive()
         if not self._lookups.in_memory:
-            self._check_alive()
             await self._lookups.fetch(packed_key)
-        return self.present_stamp(packed_key)
+            self._check_alive()
+        value = self.row_table.row_value(packed_key)
+        return None if value is None else value[:STAMP_BYTES]
+
+    def submit_find(self, packed_key: bytes, epoch: int, reply: FindReply) -> None:
+        """Look a row up for a quorum: at once where the index lies in memory."""
+        self._check_epoch(epoch)
+        if self._lookups.in_memory:
+            self._answer(packed_key, reply)
+        else:
+            self._lookups.submit(packed_key, partial(self._fetched, packed_key, reply))
+
+    def _fetched(self, packed_key: bytes, reply: FindReply, error: DrystoneError | None) -> None:
+        error = self.failed or error
+        if error is not None:
+            reply(None, error)
+        else:
+            self._answer(packed_key, reply)
+
+    def _answer(self, packed_key: bytes, reply: FindReply) -> None:
+        try:
+            value = self.row_table.row_value(packed_key)
+        except DrystoneError as error:
+            reply(None, error)
+        else:
+            reply(value, None)
 
     async def load_row(self, packed_key: bytes, row: IndexRow, *, payload: bool) -> Row:
         """The whole row (its payload only if asked for), verified. Raises DamageError, and reports it; ReplacedError
@@ -437,6 +447,7 @@ class Device:
         stop: bytes | None,
         limit: int,
         *,
+        epoch: int,
         reverse: bool = False,
     ) -> list[tuple[bytes, bytes]]:
         """(packed key, index value) of up to `limit` rows of a shard with start <= name < stop, tombstones too, in the
@@ -444,22 +455,8 @@ class Device:
 
         Raises DamageError where one of them is damaged: a page must not leave out what it cannot tell.
         """
+        self._check_epoch(epoch)
         await self._have_range(*shard_range(ring_hash, table, shard, start, stop), limit + 1, reverse=reverse)
-        return self.present_rows(ring_hash, table, shard, start, stop, limit, reverse=reverse)
-
-    def present_rows(
-        self,
-        ring_hash: int,
-        table: bytes,
-        shard: int,
-        start: bytes,
-        stop: bytes | None,
-        limit: int,
-        *,
-        reverse: bool = False,
-    ) -> list[tuple[bytes, bytes]]:
-        """The same just now: see `present_stamp`."""
-        self._check_alive()
         return self.row_table.shard_entries(ring_hash, table, shard, start, stop, limit, reverse=reverse)
 
     async def walk_rows(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, IndexRow]], bytes]:
@@ -472,9 +469,9 @@ class Device:
         await self._have_range(after, b"s", limit)
         return self.row_table.walk_keys(after, limit)
 
-    async def usage(self, ring_hash: int, table: bytes, shard: int) -> dict[int, tuple[int, int]]:
+    async def usage(self, ring_hash: int, table: bytes, shard: int, *, epoch: int) -> dict[int, tuple[int, int]]:
         """{policy: (rows, bytes)} of a shard's live rows."""
-        self._check_alive()
+        self._check_epoch(epoch)
         if not self._lookups.in_memory:
             await self._lookups.fetch(usage_key(shard_prefix(ring_hash, table, shard)))
             self._check_alive()
@@ -799,6 +796,12 @@ class Device:
     def _check_alive(self) -> None:
         if self.health.failed is not None:
             raise self.health.failed
+
+    def _check_epoch(self, epoch: int) -> None:
+        """Whether it is there, and was chosen by a ring that is not too old."""
+        self._check_alive()
+        if epoch < self.enforced:
+            raise StaleEpochError(f"device {self.id} refuses epoch {epoch}: the ring is at {self.enforced}")
 
     def _check_room(self, every: int = 32) -> None:
         """Raises FullError where free space is down to the reserve; asks the file system now and then."""

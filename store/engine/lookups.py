@@ -13,7 +13,7 @@ import outcome
 import structlog
 import trio
 
-from store.core.errors import DrystoneError
+from store.core.errors import BusyError, DrystoneError
 from store.core.worker import WatchedWorker, answer_within
 from store.engine.index import Index
 
@@ -57,6 +57,14 @@ class LookUps:
         """Have what is known of keys in memory. Raises BusyError where the disk does not answer."""
         await self._fetch(lambda: self.touch(keys))
 
+    def submit(self, key: bytes, done: Callable[[DrystoneError | None], None]) -> None:
+        """Have what is known of a key in memory; `done` is called when it is, or cannot be had. Raises BusyError for a
+        disk that has not answered for long."""
+        if self._worker.unanswered_s >= ANSWER_SECONDS:
+            raise BusyError(f"nothing was read for {self._worker.unanswered_s:.0f} s")
+        self.look()
+        self._worker.submit(lambda: self.touch((key,)), lambda result: done(_error_of(result)))
+
     async def fetch_range(self, start: bytes, stop: bytes, limit: int, *, reverse: bool = False) -> None:
         """Have a range in memory. Raises as `fetch`."""
         await self._fetch(lambda: self._index.range(start, stop, limit, reverse=reverse))
@@ -84,3 +92,11 @@ class LookUps:
 
     def close(self) -> None:
         self._worker.close()
+
+
+def _error_of(result: outcome.Maybe[object]) -> DrystoneError | None:
+    try:
+        result.unwrap()
+    except DrystoneError as error:
+        return error
+    return None

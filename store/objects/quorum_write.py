@@ -7,7 +7,7 @@ from functools import partial
 
 import trio
 
-from store.core.errors import ConflictError, DrystoneError, QuorumError, ReplacedError
+from store.core.errors import ConflictError, DrystoneError, QuorumError
 from store.device.port import Applied, DevicePort, RowWrite
 from store.ring import quorum
 
@@ -35,9 +35,9 @@ class QuorumWrite:
         self.begun = False
         """Whether replicas were asked to take it: then `on_ended` is called."""
 
-    async def write(self, devices: Mapping[int, DevicePort], standing: Callable[[], bool] | None) -> Applied:
-        """What became of the row at a quorum of every layout. `standing` says, of a version that is not new, whether a
-        replica has it still; it is asked last. Raises as `Rows.write`."""
+    async def write(self, devices: Mapping[int, DevicePort], *, new: bool) -> Applied:
+        """What became of the row at a quorum of every layout. Where one that is not `new` has not room at a quorum, it
+        goes into the reserve. Raises as `Rows.write`."""
         replicas = self._sets[0] if len(self._sets) == 1 else tuple(dict.fromkeys(h for s in self._sets for h in s))
         self._replicas = replicas
         for replica in replicas:
@@ -46,12 +46,10 @@ class QuorumWrite:
                 with trio.move_on_after(HOLD_SECONDS):
                     await device.wait_for_index()
         admitting = self._admitting(replicas, devices)
-        if admitting or standing is None:
+        if admitting or new:
             replicas = admitting
         else:
             self._failures.clear()  # there is no quorum without the reserve
-        if standing is not None and not standing():
-            raise ReplacedError("the version that was to be brought to others is not there any more")
         self.begun = True
         self._open = len(replicas) + 1  # held until all are asked: answers may come at once
         for replica in replicas:

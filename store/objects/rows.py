@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
-from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -45,6 +44,7 @@ from store.device.row import (
     value_of,
 )
 from store.objects.key_lock import KeyLocks
+from store.objects.quorum_read import QuorumRead
 from store.objects.quorum_write import QuorumWrite
 from store.ring import ROWS, Ring, quorum
 
@@ -57,10 +57,13 @@ READ_TRIES = 16
 
 
 class ReadRow(NamedTuple):
-    """The newest version of a row, and the replicas that are known to have it."""
+    """The newest version of a row, and the replicas that are known to have it. Where `waited`, other things have run
+    since it was found: its data may have been dropped, unless they were pinned before and it is still the newest
+    (`Rows.pinned`)."""
 
     row: IndexRow
     replicas: tuple[int, ...]
+    waited: bool = False
 
 
 class Rows:
@@ -110,33 +113,37 @@ class Rows:
 
     # -- versions that are brought to where they are lacking ---------------------------------------------------------
 
-    def stands(self, packed: bytes, stamp: bytes) -> bool:
-        """Whether a replica has just this version now: to be asked in the moment before it is brought to others.
+    async def _stands(self, packed: bytes, stamp: bytes) -> bool:
+        """Whether a replica has just this version: to be asked when the key is held, before it is brought to others.
         Between the look that found it and now it may have been deleted for good, and then nothing would keep it from
-        coming back; but no tombstone is collected while a replica has something older."""
+        coming back; but no tombstone is collected while a replica has something older, or the key is held."""
         for replica in self.ring.replicas_all(ROWS, key_shard(packed)[0]):
             with suppress(KeyError, DrystoneError):
-                if self.devices[replica].present_stamp(packed) == stamp:
+                if await self.devices[replica].find_stamp(packed) == stamp:
                     return True
         return False
 
-    def bring(self, write: RowWrite, device: DevicePort, reply: RowReply) -> None:
+    async def bring(self, write: RowWrite, device: DevicePort, reply: RowReply) -> None:
         """Send a version that some replica has to another that lacks it. Raises StaleEpochError where that is no
-        replica in the ring of now, ReplacedError where no replica has that version now, and what the device says that
-        does not take it."""
+        replica in the ring of now, ReplacedError where no replica has that version any more, and what the device says
+        that does not take it."""
         packed = write.packed_key
-        if device.id not in self.ring.replicas_all(ROWS, write.row.key.ring_hash):
-            raise StaleEpochError(f"device {device.id} is no replica of this row any more")
-        if not self.stands(packed, write.row.stamp.pack()):
-            raise ReplacedError("the version that was to be brought to others is not there any more")
 
         def answered(applied: Applied | None, error: DrystoneError | None) -> None:
             self._let_go(packed)
             reply(applied, error)
 
-        device.admit_row(write.row)
-        device.submit_row(write, answered)
         self._hold(packed)
+        try:
+            if not await self._stands(packed, write.row.stamp.pack()):
+                raise ReplacedError("the version that was to be brought to others is not there any more")
+            if device.id not in self.ring.replicas_all(ROWS, write.row.key.ring_hash):
+                raise StaleEpochError(f"device {device.id} is no replica of this row any more")
+            device.admit_row(write.row)
+            device.submit_row(write, answered)
+        except BaseException:
+            self._let_go(packed)
+            raise
 
     def is_held(self, packed: bytes) -> bool:
         """Whether a version of this row is on its way to a replica that lacked it: until it has arrived, no tombstone
@@ -154,119 +161,41 @@ class Rows:
     # -- reading -------------------------------------------------------------------------------------------------
 
     async def read(self, key: RowKey, packed: bytes) -> ReadRow | None:
-        """The newest version of a row (tombstones too), known to a quorum when this returns."""
-        ring = self.ring
-        replicas = ring.read_set(ROWS, key.ring_hash)
-        needed = quorum(len(replicas))
-        row: IndexRow | None = None
-        stamp: bytes | None = None
-        having: tuple[int, ...] = ()
-        waited = False
-        try:
-            for replica in replicas:
-                device = self.devices[replica]
-                if not device.in_sync:
-                    continue
-                waited = waited or device.cold
-                if not having:
-                    row = await device.find_row(packed)
-                    stamp = row.stamp if row is not None else None
-                elif await device.find_stamp(packed) != stamp:
-                    break
-                having += (replica,)
-                if len(having) == needed:
-                    # As nearly always: the first replicas agree.
-                    if row is None or stamp is None:
-                        return None
-                    if waited and not self._agree_now(ring, having, packed, stamp):
-                        break
-                    self.stamps.observe(Stamp.unpack(stamp))
-                    return ReadRow(row, having)
-        except (KeyError, DrystoneError) as error:
-            log.debug("a replica did not answer", error=repr(error))
-        return await self._read_all(key, packed)
-
-    async def _read_all(self, key: RowKey, packed: bytes) -> ReadRow | None:
-        """The same where replicas disagree, fail, or change while they are asked: ask as many as it takes, and bring
-        the newest version to a quorum. Raises QuorumError, and ReplacedError where it changes all the time."""
+        """The newest version of a row (tombstones too), known to a quorum when this returns. Raises QuorumError, and
+        ReplacedError where it changes all the time."""
         for _ in range(READ_TRIES):
             ring = self.ring
-            answers = await self._ask(ring.read_set(ROWS, key.ring_hash), packed)
-            newest = max((row for row in answers.values() if row is not None), key=_stamp_of, default=None)
+            asked = QuorumRead(ring.read_set(ROWS, key.ring_hash), self.devices, packed, ring.epoch)
+            try:
+                await asked.run()
+            except QuorumError:
+                if ring is not self.ring:
+                    continue
+                raise
+            answers = asked.answers
+            newest = max((value for value in answers.values() if value is not None), key=_stamp_of, default=None)
             if newest is None:
                 return None
-            self.stamps.observe(Stamp.unpack(newest.stamp))
-            having = tuple(replica for replica, row in answers.items() if row is not None and row.stamp == newest.stamp)
-            found = ReadRow(newest, having)
+            stamp = _stamp_of(newest)
+            self.stamps.observe(Stamp.unpack(stamp))
+            having = tuple(
+                replica for replica, value in answers.items() if value is not None and _stamp_of(value) == stamp
+            )
+            found = ReadRow(decode_value(packed, answers[having[0]] or newest), having, asked.waited)
             if len(having) == len(answers):
-                if self._agree_now(ring, having, packed, newest.stamp):
-                    return found
-                continue
-            try:
-                await self._write_back(key, packed, found)
-            except ReplacedError:
-                continue
-            if not await self._overtaken(ring, packed, key, newest.stamp):
                 return found
+            with suppress(ReplacedError):
+                await self._write_back(key, packed, found)
+                return found._replace(waited=True)
         raise ReplacedError(f"row {key.name!r} changes faster than it can be read")
 
-    async def _ask(self, replicas: tuple[int, ...], packed: bytes) -> dict[int, IndexRow | None]:
-        """What a quorum of the replicas has, and more where these disagree. Raises QuorumError."""
-        needed = quorum(len(replicas))
-        answers: dict[int, IndexRow | None] = {}
-        failures: dict[int, BaseException] = {}
-        for replica in replicas:
-            if len(answers) >= needed and len({row and row.stamp for row in answers.values()}) == 1:
-                break
-            device = self.devices.get(replica)
-            if device is None or not device.in_sync:
-                continue
-            waits = device.cold
-            try:
-                answers[replica] = await device.find_row(packed)
-            except DrystoneError as error:
-                failures[replica] = error
-                continue
-            if waits:  # others may have changed meanwhile: what is compared is of one moment
-                for other in [other for other in answers if other != replica]:
-                    try:
-                        answers[other] = self.devices[other].present_row(packed)
-                    except (KeyError, DrystoneError) as error:
-                        failures[other] = error
-                        del answers[other]
-        if len(answers) < needed:
-            raise QuorumError("reading a row", needed, len(answers), failures)
-        return answers
-
-    async def _overtaken(self, ring: Ring, packed: bytes, key: RowKey, stamp: bytes) -> bool:
-        """Whether a replica has a newer version. Data of an older one may be dropped at any time: whoever is given a
-        row pins its data before anything else runs, so what was read before a wait is looked at again."""
-        asked = []
-        for replica in ring.read_set(ROWS, key.ring_hash):
-            device = self.devices.get(replica)
-            if device is None or not device.in_sync:
-                continue
-            with suppress(DrystoneError):
-                await device.find_stamp(packed)
-                asked.append(replica)
-        if ring is not self.ring:
+    async def pinned(self, key: RowKey, packed: bytes, found: ReadRow) -> bool:
+        """Whether a row that was found is still the newest, where anything else has run since it was found: to be asked
+        when its data are pinned. If so, they are there: none are dropped before a quorum has a newer version."""
+        if not found.waited:
             return True
-        for replica in asked:
-            with suppress(KeyError, DrystoneError):
-                now = self.devices[replica].present_stamp(packed)
-                if now is not None and now > stamp:
-                    return True
-        return False
-
-    def _agree_now(self, ring: Ring, asked: Iterable[int], packed: bytes, stamp: bytes) -> bool:
-        """Whether replicas that were asked, one after the other, all have this version at this moment. Asking one that
-        is cold takes a while, in which others may change, or the ring may."""
-        if ring is not self.ring:
-            return False
-        try:
-            return all(self.devices[replica].present_stamp(packed) == stamp for replica in asked)
-        except (KeyError, DrystoneError):
-            return False
+        again = await self.read(key, packed)
+        return again is not None and again.row.stamp == found.row.stamp
 
     async def load(self, key: RowKey, packed: bytes, found: ReadRow, *, payload: bool = True) -> Row:
         """The whole row, verified, from whichever replica has it intact. A replica that has not is repaired.
@@ -297,7 +226,7 @@ class Rows:
                 continue
             if damaged:
                 whole = row if payload else await device.load_row(packed, at_home, payload=True)
-                self._send(self.prepare(whole), damaged)
+                await self._send(self.prepare(whole), damaged)
             return row
         if replaced:
             raise ReplacedError(f"row {key.name!r} changed while it was read")
@@ -363,9 +292,9 @@ class Rows:
         if not new:
             self._hold(packed)
         try:
-            return await quorum_write.write(
-                self.devices, None if new else partial(self.stands, packed, row.stamp.pack())
-            )
+            if not new and not await self._stands(packed, row.stamp.pack()):
+                raise ReplacedError("the version that was to be brought to others is not there any more")
+            return await quorum_write.write(self.devices, new=new)
         finally:
             if not quorum_write.begun:
                 del self._quorum_writes[quorum_write]
@@ -429,11 +358,11 @@ class Rows:
             await self._written.wait()
         self._writing = Counter({epoch: count for epoch, count in self._writing.items() if count})
 
-    def _send(self, write: RowWrite, replicas: Iterable[int]) -> None:
-        """Write to replicas without waiting: repair. What fails now is found again later."""
+    async def _send(self, write: RowWrite, replicas: Iterable[int]) -> None:
+        """Write to replicas without waiting for their answers: repair. What fails now is found again later."""
         for replica in replicas:
             try:
-                self.bring(write, self.devices[replica], _ignore)
+                await self.bring(write, self.devices[replica], _ignore)
             except DrystoneError as error:
                 log.warning("repair not written", device=replica, error=str(error))
 
@@ -467,8 +396,9 @@ class Rows:
     async def _list_shard(
         self, table: bytes, shard: int, start: bytes, stop: bytes | None, limit: int, *, reverse: bool
     ) -> tuple[list[IndexRow], bytes | None]:
+        ring = self.ring
         ring_hash = self.ring_hash(table, shard)
-        replicas = self.ring.read_set(ROWS, ring_hash)
+        replicas = ring.read_set(ROWS, ring_hash)
         needed = quorum(len(replicas))
         pages: dict[int, list[tuple[bytes, bytes]]] = {}
         failures: dict[int, BaseException] = {}
@@ -478,22 +408,12 @@ class Rows:
             device = self.devices.get(replica)
             if device is None or not device.in_sync:
                 continue
-            waits = device.cold
             try:
-                pages[replica] = await device.list_rows(ring_hash, table, shard, start, stop, limit, reverse=reverse)
+                pages[replica] = await device.list_rows(
+                    ring_hash, table, shard, start, stop, limit, epoch=ring.epoch, reverse=reverse
+                )
             except DrystoneError as error:
                 failures[replica] = error
-                continue
-            if waits:  # rows may have come and gone elsewhere meanwhile: what is compared is of one moment
-                for other in [other for other in pages if other != replica]:
-                    try:
-                        present = self.devices[other]
-                        pages[other] = present.present_rows(
-                            ring_hash, table, shard, start, stop, limit, reverse=reverse
-                        )
-                    except (KeyError, DrystoneError) as error:
-                        failures[other] = error
-                        del pages[other]
         if len(pages) < needed:
             raise QuorumError("listing a shard", needed, len(pages), failures)
         full = [page for page in pages.values() if len(page) == limit]
@@ -516,7 +436,8 @@ class Rows:
     async def _agree(
         self, ring_hash: int, table: bytes, shard: int, pages: dict[int, list[IndexRow]], *, reverse: bool
     ) -> list[IndexRow]:
-        """The newest version of each row; those that not all replicas have are written back."""
+        """The newest version of each row. One that not all replicas have is read by itself: pages are of different
+        moments, and it may have come or gone between them."""
         newest: dict[bytes, IndexRow] = {}
         having: dict[bytes, list[int]] = {}
         for replica, page in pages.items():
@@ -527,10 +448,13 @@ class Rows:
                     having[row.name] = [replica]
                 elif row.stamp == known.stamp:
                     having[row.name].append(replica)
-        for name, row in newest.items():
-            if len(having[name]) < len(pages):
-                key = RowKey(ring_hash, table, shard, name)
-                await self._write_back(key, index_key(key), ReadRow(row, tuple(having[name])))
+        for name in [name for name in newest if len(having[name]) < len(pages)]:
+            key = RowKey(ring_hash, table, shard, name)
+            found = await self.read(key, index_key(key))
+            if found is None:
+                del newest[name]
+            else:
+                newest[name] = found.row
         return [newest[name] for name in sorted(newest, reverse=reverse)]
 
     async def usage(self, table: bytes, shards: int) -> dict[int, tuple[int, int]]:
@@ -544,8 +468,9 @@ class Rows:
         return total
 
     async def _shard_usage(self, table: bytes, shard: int) -> dict[int, tuple[int, int]]:
+        ring = self.ring
         ring_hash = self.ring_hash(table, shard)
-        replicas = self.ring.read_set(ROWS, ring_hash)
+        replicas = ring.read_set(ROWS, ring_hash)
         needed = quorum(len(replicas))
         answers: list[dict[int, tuple[int, int]]] = []
         failures: dict[int, BaseException] = {}
@@ -554,7 +479,7 @@ class Rows:
             if device is None or not device.in_sync:
                 continue
             try:
-                answers.append(await device.usage(ring_hash, table, shard))
+                answers.append(await device.usage(ring_hash, table, shard, epoch=ring.epoch))
             except DrystoneError as error:
                 failures[replica] = error
         if len(answers) < needed:
@@ -568,8 +493,8 @@ def prepare(row: Row, epoch: int, packed: bytes | None = None) -> RowWrite:
     return RowWrite(row, packed or index_key(row.key), value_of(row), sealed, epoch)
 
 
-def _stamp_of(row: IndexRow) -> bytes:
-    return row.stamp
+def _stamp_of(value: bytes) -> bytes:
+    return value[:STAMP_BYTES]
 
 
 def _same(first: list[tuple[bytes, bytes]], second: list[tuple[bytes, bytes]]) -> bool:

@@ -335,10 +335,12 @@ class OpenRow:
         store = self._store
         found = await store._find(self._key, self._packed, expired=self._expired)
         if found.row.data_id:
-            # Nothing runs between the read and the pin, so nothing can have been dropped.
+            # Nothing is dropped that is pinned; what was dropped before the pin is not the newest version any more.
             self._data_id = found.row.data_id
             store.pins.add(self._data_id)
         try:
+            if self._data_id and not await store.rows.pinned(self._key, self._packed, found):
+                raise ReplacedError("the row changed while it was read")
             row = await store.rows.load(self._key, self._packed, found)
             self.info, self._data_location = _read_row(found.row, row.detail)
         except BaseException:

@@ -170,7 +170,7 @@ def _seek(cursor: lmdb.Cursor, bound: bytes) -> bool:
     if not bound:
         return cursor.first()
     found = cursor.set_range(bound[:KEY_BYTES_MAX])
-    if found and len(bound) > KEY_BYTES_MAX and cursor.key() == bound[:KEY_BYTES_MAX]:
+    if len(bound) > KEY_BYTES_MAX and cursor.key() == bound[:KEY_BYTES_MAX]:
         found = cursor.next()
     return found
 

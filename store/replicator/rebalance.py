@@ -202,7 +202,7 @@ class Rebalancer:
 
         async def visit(_device: DevicePort, entry: tuple[bytes, IndexRow]) -> bool | None:
             packed, row = entry
-            if not row.data_id or self._wanted(row) is None:
+            if self._wanted(row) is None:
                 return None
             await self._move(parse_key(packed, row.name), packed)
             return True

@@ -7,13 +7,14 @@ only this device has, while all other replicas are in sync, was never acknowledg
 lost; what it lacks is brought. Then the blocks that rows place on it are restored, and it is in sync again.
 
 All other devices must be there for that: a write that this one and an absent one acknowledged would be unknown to a
-quorum of the others. Marks of uploads are left alone: they are the janitor's, and one that a commit has removed
+quorum of the others. Upload intents are left alone: they are the janitor's, and one that a commit has removed
 elsewhere must not come back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 import structlog
 import trio
@@ -156,6 +157,7 @@ class Rejoiner:
     async def _first_replica(self, key: RowKey, packed: bytes) -> DevicePort | None:
         for replica in self._store.rows.ring.in_sync(ROWS, key.ring_hash):
             device = self._store.devices.get(replica)
-            if device is not None and device.failed is None and await device.find_row(packed) is not None:
-                return device
+            with suppress(DrystoneError):  # one that does not answer restores nothing now
+                if device is not None and await device.find_row(packed) is not None:
+                    return device
         return None

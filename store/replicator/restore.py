@@ -75,9 +75,10 @@ class Restorer:
         self._rows.on_rewritten(packed)
         for device in to:
             try:
-                self._rows.bring(write, device, answered)
                 waiting.add()
+                await self._rows.bring(write, device, answered)
             except DrystoneError as error:
+                waiting.done()
                 reason = error
         if reason is not None:
             raise reason

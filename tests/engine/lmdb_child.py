@@ -35,7 +35,7 @@ async def _read(folder: str) -> int:
         device = await open_device(
             1, CLUSTER, SystemDisk(folder), lambda: LmdbIndex(folder + "/index"), Options(1 << 20, 0, spares=0)
         )
-        for entry in await device.list_rows(1, TABLE, 0, b"", None, ROWS + 1):
+        for entry in await device.list_rows(1, TABLE, 0, b"", None, ROWS + 1, epoch=1):
             found = decode_value(*entry)
             number = int(found.name)
             whole = await device.load_row(index_key(row(found.name, 1).key), found, payload=True)

@@ -13,14 +13,16 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from store.core.errors import BusyError
+from store.core.errors import BusyError, DrystoneError
 from store.core.stamp import Stamp
+from store.device.port import FindReply
 from store.device.row import UPLOAD, Flag, index_key
 from store.engine.device import Device, Options, open_device
 from store.engine.lookups import ANSWER_SECONDS, LOOK_SECONDS
 from store.engine.page_cache import lies_in_memory
 from tests.engine.devices import CLUSTER, TABLE, disk_of, on_device, row, write
 from tests.replicator.clusters import HEAD, key_of, media_of, opened
+from tests.replicator.clusters import write as write_object
 from tests.simulation.disk import SimMedium
 from tests.simulation.worker import Gate, SimWorker
 from tests.simulation.world import run
@@ -76,10 +78,10 @@ def test_the_loop_reads_nothing_that_no_worker_has_read(monkeypatch: pytest.Monk
     async def use(device: Device, index: ColdIndex) -> None:
         assert await device.find_row(packed) is not None
         assert await device.find_stamp(packed) is not None
-        assert len(await device.list_rows(1, TABLE, 0, b"", None, 10)) == 10
-        assert len(await device.list_rows(1, TABLE, 0, b"", None, 10, reverse=True)) == 10
+        assert len(await device.list_rows(1, TABLE, 0, b"", None, 10, epoch=1)) == 10
+        assert len(await device.list_rows(1, TABLE, 0, b"", None, 10, epoch=1, reverse=True)) == 10
         assert len((await device.walk_rows(b"", 50))[0]) == 22
-        assert await device.usage(1, TABLE, 0) == {0: (19, 19)}
+        assert await device.usage(1, TABLE, 0, epoch=1) == {0: (19, 19)}
         assert len((await device.walk_keys(b"", 50))[0]) == 22
         assert len(await device.tombstones(b"", 10)) == 1
         assert len(await device.uploads(b"", 10)) == 1
@@ -182,30 +184,44 @@ async def test_others_serve_what_a_disk_that_hangs_does_not(
         gate.open()
 
 
-async def test_what_was_overwritten_while_a_cold_replica_was_asked_is_not_read(
+async def test_what_was_overwritten_while_a_cold_replica_was_asked_is_not_opened(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its data may be dropped already."""
     monkeypatch.setattr(SimIndex, "lies_in_memory", lambda _self: False)
     async with opened(media_of(3)) as (node, container):
-        first = await node.store.put(container, "o", b"old", HEAD)
+        await write_object(node.store, container, "o", b"old" * 10_000)
         await trio.sleep(10)
-        key, packed = key_of(node, container, "o")
-        find = Device.find_stamp
+        packed = key_of(node, container, "o")[1]
+        asked: list[int] = []
 
-        async def overwritten(self: Device, packed_key: bytes) -> bytes | None:
-            found = await find(self, packed_key)
-            if packed_key == packed and not done:
-                done.append(self.id)
-                await node.store.put(container, "o", b"new", HEAD)
-            return found
+        async def overwritten() -> None:
+            await write_object(node.store, container, "o", b"new" * 10_000)
+            await trio.sleep(5)
 
-        done: list[int] = []
-        monkeypatch.setattr(Device, "find_stamp", overwritten)
-        found = await node.store.rows.read(key, packed)
-        assert done
-        assert found is not None
-        assert found.row.stamp > first.changed.pack()
+        find = Device.submit_find
+
+        def late(self: Device, key: bytes, epoch: int, reply: FindReply) -> None:
+            """The first answers give what was there when they were asked for, long after."""
+
+            def answered(value: bytes | None, error: DrystoneError | None) -> None:
+                async def wait() -> None:
+                    if len(asked) == 1:
+                        await overwritten()
+                        done.set()
+                    await done.wait()
+                    reply(value, error)
+
+                asked.append(self.id)
+                trio.lowlevel.spawn_system_task(wait)
+
+            find(self, key, epoch, answered if key == packed and len(asked) < 2 else reply)
+
+        done = trio.Event()
+        monkeypatch.setattr(Device, "submit_find", late)
+        async with node.store.open(container, "o") as found:
+            assert len(asked) == 2
+            assert b"".join([bytes(piece) async for piece in found.read()]) == b"new" * 10_000
 
 
 def test_what_is_missing_of_a_file_is_read_in(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from store.core.errors import DrystoneError
 from store.device.block import BlockKey, encode_meta
 from store.device.record import Kind, seal
 from store.device.row import Location, RowKey
+from store.engine import bulk
 from store.engine.device import Device
 from store.engine.flush import Flusher
 from store.engine.segment_usage import SegmentUsage
@@ -111,3 +112,23 @@ def test_a_disk_that_cannot_punch_is_asked_again_and_holds_nobody_up() -> None:
         assert not await holds_anything(device, location)
 
     on_device(medium, index, refused)
+
+
+def test_a_segment_with_blocks_that_are_not_synced_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing lives in it as far as the index knows, and the next one is written to already."""
+    monkeypatch.setattr(bulk, "BULK_SEGMENT_BYTES", 64 * 1024)
+    medium, index = SimMedium(Random(1)), IndexMedium()
+    later = [BlockKey(b"l" * 16, number, 0) for number in range(2)]
+
+    async def use(device: Device) -> None:
+        await put(device, KEY, b"data")
+        device.submit_drop(KEY.data_id, _ignore)
+        losses = device.data_losses
+        for key in later:  # the first fills the segment
+            await device.write_block(key, seal(Kind.BLOCK, encode_meta(key, OWNER), b"later" * 20_000))
+        await device.flush()
+        await device.sync_data(losses)
+        for key in later:
+            assert bytes(await device.read_block(key)) == b"later" * 20_000
+
+    on_device(medium, index, use)

@@ -32,7 +32,7 @@ def test_a_row_over_a_damaged_entry_is_counted_once() -> None:
         index.entries[packed] = b"?" + index.entries[packed][1:]
         await write(device, row(b"a", 2, b"newer"))
         await device.row_table.recount()
-        assert await device.usage(1, TABLE, 0) == {0: (2, len(b"newer") + len(b"other"))}
+        assert await device.usage(1, TABLE, 0, epoch=1) == {0: (2, len(b"newer") + len(b"other"))}
 
     on_device(SimMedium(Random(1)), index, use)
 
@@ -116,9 +116,9 @@ def test_a_damaged_count_is_made_anew() -> None:
 
     async def use(device: Device) -> None:
         with pytest.raises(DamageError):
-            await device.usage(1, TABLE, 0)
+            await device.usage(1, TABLE, 0, epoch=1)
         await device.row_table.recount()
-        assert await device.usage(1, TABLE, 0) == {0: (1, 3)}
+        assert await device.usage(1, TABLE, 0, epoch=1) == {0: (1, 3)}
 
     async def prepare(device: Device) -> None:
         await write(device, row(b"a", 1, b"old"))
@@ -172,7 +172,7 @@ def test_rows_change_while_they_are_counted_anew(monkeypatch: pytest.MonkeyPatch
                 device.row_table.apply(*_applied(row(b"04", time_us, flags=Flag.TOMBSTONE)))
         live = dict.fromkeys(names, b"old") | dict.fromkeys((b"01", b"00", b"08", b"09", b"18", b"19"), b"newer")
         del live[b"04"]
-        assert await device.usage(1, TABLE, 0) == {0: (len(live), sum(map(len, live.values())))}
+        assert await device.usage(1, TABLE, 0, epoch=1) == {0: (len(live), sum(map(len, live.values())))}
         await device.flush()
 
     on_device(SimMedium(Random(1)), IndexMedium(), use)

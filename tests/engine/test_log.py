@@ -268,3 +268,23 @@ def test_a_batch_has_a_bound_of_records() -> None:
         assert device._committer.batches - before >= 4
 
     on_device(SimMedium(Random(1)), IndexMedium(), use, Options(8 * 1024 * 1024, 0))
+
+
+def test_a_release_is_in_the_index_soon_though_nothing_else_is_written(medium: SimMedium, index: IndexMedium) -> None:
+    tombstone = row(b"a", 9, flags=Flag.TOMBSTONE)
+    packed = index_key(tombstone.key)
+
+    async def use(device: Device) -> None:
+        await write(device, tombstone)
+        device.retire_tombstone(packed, tombstone.stamp.pack())
+        await device.flush()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(device.run)
+            await trio.sleep(10)
+            assert await device.retired_tombstones(b"", 10)
+            device.release_tombstone(packed, tombstone.stamp.pack())
+            await trio.sleep(10)
+            nursery.cancel_scope.cancel()
+        assert not [key for key in index.entries if key.startswith(b"f")]
+
+    on_device(medium, index, use)

@@ -14,7 +14,7 @@ from store.objects.model import ListingQuery
 from store.objects.rowcodec import encode_headers
 from store.objects.rows import ReadRow, Rows, prepare
 from store.objects.tables import Tables
-from tests.replicator.clusters import HEAD, exists, media_of, opened, put_out
+from tests.replicator.clusters import HEAD, exists, media_of, opened, put_out, slow_at
 
 
 async def test_a_delete_that_waited_does_not_delete_the_next_container_of_that_name(
@@ -23,19 +23,14 @@ async def test_a_delete_that_waited_does_not_delete_the_next_container_of_that_n
     async with opened(media_of(3)) as (node, _):
         store = node.store
         await trio.sleep(5)
-        find_row = Device.find_row
         account_key = store.tables._account_key("a")
         packed = index_key(account_key)
         key_of = Tables._container_key
-        looks: list[int] = []
 
-        async def slow_account(self: Device, key: bytes) -> object:
-            if key == packed and armed and not looks:
-                looks.append(1)
-                await store.delete_container("a", "c")
-                made, _ = await store.put_container("a", "c", {})
-                await store.put(made, "o", b"acknowledged", HEAD)
-            return await find_row(self, key)
+        async def meanwhile() -> None:
+            await store.delete_container("a", "c")
+            made, _ = await store.put_container("a", "c", {})
+            await store.put(made, "o", b"acknowledged", HEAD)
 
         armed: list[int] = []
 
@@ -50,7 +45,7 @@ async def test_a_delete_that_waited_does_not_delete_the_next_container_of_that_n
         sys_calls: list[int] = []
         store.tables.forget()
         monkeypatch.setattr(Tables, "_container_key", second)
-        monkeypatch.setattr(Device, "find_row", slow_account)
+        looks = slow_at(monkeypatch, lambda _device: bool(armed), packed, meanwhile)
         with pytest.raises((ConflictError, NotFoundError)):
             await store.delete_container("a", "c")
         monkeypatch.undo()

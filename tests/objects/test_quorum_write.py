@@ -78,8 +78,7 @@ class Vote:
 
     async def run(self, *, new: bool = True) -> None:
         try:
-            standing = None if new else lambda: True
-            self.outcome = await self._quorum_write.write(cast("Mapping[int, Device]", self.replicas), standing)
+            self.outcome = await self._quorum_write.write(cast("Mapping[int, Device]", self.replicas), new=new)
         except DrystoneError as error:
             self.outcome = error
 

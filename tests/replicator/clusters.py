@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 
+import pytest
+import trio
+
 from store.core.errors import DeviceError, NotFoundError
+from store.device.port import FindReply
 from store.device.row import RowKey, index_key
+from store.engine.device import Device
 from store.objects.model import Container, ObjectHead, Policy
 from store.objects.store import DeviceStore
 from store.ring import ROWS
@@ -36,6 +41,50 @@ async def close(node: SimNode) -> None:
     """Everything durable and in the index."""
     for device in node.devices.values():
         await device.close()
+
+
+def slow_at(
+    monkeypatch: pytest.MonkeyPatch,
+    chosen: Callable[[Device], bool],
+    packed: bytes,
+    meanwhile: Callable[[], Awaitable[object]],
+) -> list[int]:
+    """The first look at a row on a chosen device takes so long that something else is done from its beginning to its
+    end. The devices that were slow."""
+    calls: list[int] = []
+
+    def is_slow(device: Device, key: bytes) -> bool:
+        slow = chosen(device) and key == packed and not calls
+        if slow:
+            calls.append(device.id)
+        return slow
+
+    def wrapped(name: str) -> None:
+        look = getattr(Device, name)
+
+        async def slowly(self: Device, key: bytes) -> object:
+            if is_slow(self, key):
+                await meanwhile()
+            return await look(self, key)
+
+        monkeypatch.setattr(Device, name, slowly)
+
+    find = Device.submit_find
+
+    def submitted(self: Device, key: bytes, epoch: int, reply: FindReply) -> None:
+        async def later() -> None:
+            await meanwhile()
+            find(self, key, epoch, reply)
+
+        if is_slow(self, key):
+            trio.lowlevel.spawn_system_task(later)
+        else:
+            find(self, key, epoch, reply)
+
+    wrapped("find_row")
+    wrapped("find_stamp")
+    monkeypatch.setattr(Device, "submit_find", submitted)
+    return calls
 
 
 def put_out(node: SimNode, number: int) -> None:

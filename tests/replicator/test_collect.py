@@ -10,6 +10,7 @@ from trio.testing import MockClock
 
 from store.core.errors import DamageError, DeviceError
 from store.core.wait_group import WaitGroup
+from store.device.port import FindReply
 from store.device.row import Flag, index_key
 from store.engine.device import Device
 from store.replicator import collect, tombstones
@@ -55,6 +56,29 @@ async def test_data_that_are_read_do_not_keep_others_from_being_dropped(autojump
             assert await device.garbage(b"", 100) == []
 
 
+async def test_so_many_are_dropped_at_once_and_no_more(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect, "AT_ONCE", 3)
+    end = collect.Collector._end
+    under_way: list[int] = []
+
+    async def counting(self: collect.Collector) -> object:
+        under_way.append(len(self._drops))
+        return await end(self)
+
+    async with opened(media_of(3)) as (node, container):
+        for name in NAMES:
+            await write(node.store, container, name, LARGE)
+        await trio.sleep(5)
+        async with trio.open_nursery() as nursery:
+            for name in NAMES:
+                nursery.start_soon(node.store.delete, container, name)
+        monkeypatch.setattr(collect.Collector, "_end", counting)
+        await node.replicator.collector.collect_data()
+    assert max(under_way) == 3
+
+
 @pytest.mark.usefixtures("_small_pages")
 async def test_data_whose_row_cannot_be_read_do_not_keep_others_from_being_dropped(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
@@ -64,16 +88,16 @@ async def test_data_whose_row_cannot_be_read_do_not_keep_others_from_being_dropp
             await write(node.store, container, name, LARGE)
         await trio.sleep(5)
         unreadable = {key_of(node, container, name)[1] for name in NAMES[:6]}
-        find_row = Device.find_row
+        find = Device.submit_find
 
-        async def fails(self: Device, packed: bytes) -> object:
+        def fails(self: Device, packed: bytes, epoch: int, reply: FindReply) -> None:
             if packed in unreadable:
                 raise DamageError("not as it was written")
-            return await find_row(self, packed)
+            find(self, packed, epoch, reply)
 
         for name in NAMES:
             await node.store.delete(container, name)
-        monkeypatch.setattr(Device, "find_row", fails)
+        monkeypatch.setattr(Device, "submit_find", fails)
         await trio.sleep(10)
         owners = {index_key(note.owner) for device in node.devices.values() for note in await device.garbage(b"", 99)}
         assert owners

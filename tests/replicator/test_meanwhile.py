@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from random import Random
 
@@ -17,7 +17,18 @@ from store.objects.model import Container
 from store.objects.rows import ReadRow
 from store.replicator import in_doubt
 from store.replicator.exchange import Exchange
-from tests.replicator.clusters import HEAD, close, exists, key_of, media_of, opened, put_out, replicas_of, write
+from tests.replicator.clusters import (
+    HEAD,
+    close,
+    exists,
+    key_of,
+    media_of,
+    opened,
+    put_out,
+    replicas_of,
+    slow_at,
+    write,
+)
 from tests.simulation.limits import BLOCK_BYTES
 from tests.simulation.node import SimNode
 from tests.simulation.worker import Gate, SimWorker
@@ -29,32 +40,11 @@ def refuse(*_: object) -> None:
     raise DeviceError("not now")
 
 
-def slow_at(
-    monkeypatch: pytest.MonkeyPatch, slow: Device, packed: bytes, meanwhile: Callable[[], Awaitable[None]]
-) -> list[int]:
-    """The first look at a row on one device takes so long that something else is done from its beginning to its end."""
-    calls: list[int] = []
-
-    def wrapped(name: str) -> None:
-        look = getattr(Device, name)
-
-        async def slowly(self: Device, key: bytes) -> object:
-            if self is slow and key == packed and not calls:
-                calls.append(self.id)
-                await meanwhile()
-            return await look(self, key)
-
-        monkeypatch.setattr(Device, name, slowly)
-
-    wrapped("find_row")
-    wrapped("find_stamp")
-    return calls
-
-
 async def delete_for_good(node: SimNode, container: Container, name: str) -> None:
     await node.store.delete(container, name)
     await trio.sleep(0.5)
     await node.replicator.tombstones.collect_tombstones()
+    await trio.sleep(2)  # a release takes effect when the index says so
 
 
 async def check_gone(node: SimNode, container: Container, name: str) -> None:
@@ -87,21 +77,21 @@ async def test_what_is_deleted_for_good_while_it_is_looked_at_stays_so(
 
         loops = node.replicator
         if how == "repair":
-            calls = slow_at(monkeypatch, replicas[1], packed, meanwhile)
+            calls = slow_at(monkeypatch, lambda device: device is replicas[1], packed, meanwhile)
             with suppress(ReplacedError):  # the repairer looks again later
                 await loops.restorer.whole(key)
         elif how == "resolve":
-            calls = slow_at(monkeypatch, replicas[1], packed, meanwhile)
+            calls = slow_at(monkeypatch, lambda device: device is replicas[1], packed, meanwhile)
             await node.store.rows.resolve(key, packed)
         elif how == "read":
-            calls = slow_at(monkeypatch, replicas[1], packed, meanwhile)
+            calls = slow_at(monkeypatch, lambda device: device is replicas[1], packed, meanwhile)
             await node.store.rows.read(key, packed)
         elif how == "hints":
-            calls = slow_at(monkeypatch, lagging, packed, meanwhile)
+            calls = slow_at(monkeypatch, lambda device: device is lagging, packed, meanwhile)
             replicas[0].note_hint(lagging.id, packed, 1)
             await loops.hints.replay()
         else:
-            calls = slow_at(monkeypatch, lagging, packed, meanwhile)
+            calls = slow_at(monkeypatch, lambda device: device is lagging, packed, meanwhile)
             await loops.rejoiner._exchange.take(lagging, lambda _place: True)
         assert calls
         monkeypatch.undo()
@@ -124,16 +114,7 @@ async def test_what_is_deleted_for_good_between_two_answers_of_a_read_stays_so(
         async def meanwhile() -> None:
             await delete_for_good(node, container, "o")
 
-        find_row = Device.find_row
-        calls: list[int] = []
-
-        async def slowly(self: Device, key: bytes) -> object:
-            if self is replicas[1] and key == packed and not calls:  # only the second look asks for the row here
-                calls.append(1)
-                await meanwhile()
-            return await find_row(self, key)
-
-        monkeypatch.setattr(Device, "find_row", slowly)
+        calls = slow_at(monkeypatch, lambda device: device is replicas[1], packed, meanwhile)
         await node.store.rows.read(key, packed)
         assert calls
         monkeypatch.undo()
@@ -170,6 +151,7 @@ async def test_an_older_version_on_its_way_does_not_come_in_the_place_of_a_colle
         await node.replicator.restorer.bring(key, packed, found, [missed], told)
         await told.wait()
         await node.replicator.tombstones.collect_tombstones()
+        await trio.sleep(2)
         gate.open()
         await waiting.wait()
         await check_gone(node, container, "o")

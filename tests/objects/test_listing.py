@@ -1,0 +1,38 @@
+"""What a listing looks at: no more than it must."""
+
+from __future__ import annotations
+
+import pytest
+from trio.testing import MockClock
+
+from store.device.row import IndexRow
+from store.objects.listing import PAGE_MAX
+from store.objects.model import ListingQuery, Subdir
+from store.objects.rows import Rows
+from tests.replicator.clusters import HEAD, media_of, opened
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+async def test_what_a_folded_name_covers_is_stepped_over(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, *, reverse: bool
+) -> None:
+    looked_at = 0
+    list_shard = Rows.list_shard
+
+    async def counting(
+        self: Rows, table: bytes, shard: int, start: bytes, stop: bytes | None, limit: int, *, reverse: bool
+    ) -> tuple[list[IndexRow], bytes | None]:
+        nonlocal looked_at
+        page, end = await list_shard(self, table, shard, start, stop, limit, reverse=reverse)
+        looked_at += len(page)
+        return page, end
+
+    async with opened(media_of(3)) as (node, container):
+        for folder in ("a", "b"):
+            for number in range(4 * PAGE_MAX):
+                await node.store.put(container, f"{folder}/{number:04}", b"", HEAD)
+        monkeypatch.setattr(Rows, "list_shard", counting)
+        page = await node.store.list_objects(container, ListingQuery(limit=10, delimiter="/", reverse=reverse))
+        names = ["a/", "b/"]
+        assert page == [Subdir(name) for name in (reversed(names) if reverse else names)]
+        assert looked_at <= 4 * PAGE_MAX  # of twice as many
