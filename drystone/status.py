@@ -13,7 +13,7 @@ def describe(status: dict[str, Any]) -> str:
         f"Drystone {status['version']} serves {status['url']} from {status['folder']} "
         f"(process {status['pid']}, up {_duration(status['uptime_s'])}, {_size(status['memory_bytes'])} of memory)",
         f"Layout {status['layout']}: {status['row_replicas']} replicas for each row"
-        + ("" if status["row_homes"] == 3 else " (three as soon as there are three devices)")
+        + ("" if status["row_replicas"] == 3 else " (three as soon as there are three devices)")
         + ("" if len(status["live_layouts"]) == 1 else f"; the change from layout {status['live_layouts'][0]} goes on"),
         "",
         _table(

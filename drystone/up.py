@@ -264,7 +264,7 @@ def _status(node: Node, url: str, uptime_s: float) -> dict[str, Any]:
         "cpu_s": round(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), 2),
         "layout": node.ring.newest.version,
         "live_layouts": [layout.version for layout in node.ring.live],
-        "row_homes": node.ring.row_width,
+        "row_replicas": node.ring.row_width,
         "policies": [
             {name: getattr(policy, name) for name in ("name", "replicas", "k", "m", "codec", "default")}
             for policy in node.cluster.policies

@@ -127,9 +127,9 @@ def test_a_token() -> None:
     assert unseal(SEALED, TokenKeys({0: bytes(32), 1: bytes(32)}).sealer()) is None
 
 
-@pytest.mark.parametrize("place", [(0, 2), (3, 1 << 7)])
-def test_what_a_newer_program_sealed_is_nobody(source: tuple[int, int]) -> None:
+@pytest.mark.parametrize("field", [(0, 2), (3, 1 << 7)])
+def test_what_a_newer_program_sealed_is_nobody(field: tuple[int, int]) -> None:
     payload = [1, bytes(16), b"", 1, 2_000_000_000, 0, 0, [bytes(16)]]
     assert unseal(KEYS.sealer().encrypt(msgpack.packb(payload)).decode(), KEYS.sealer()) is not None
-    payload[source[0]] = source[1]
+    payload[field[0]] = field[1]
     assert unseal(KEYS.sealer().encrypt(msgpack.packb(payload)).decode(), KEYS.sealer()) is None

@@ -118,7 +118,7 @@ def write_quorum_off_by_one() -> Iterator[None]:
 @contextmanager
 def read_quorum_off_by_one() -> Iterator[None]:
     """One replica less is enough for a read."""
-    with mock.patch("store.objects.rows.quorum", lambda copies: max(1, copies // 2)):
+    with mock.patch("store.objects.quorum_read.quorum", lambda copies: max(1, copies // 2)):
         yield
 
 
