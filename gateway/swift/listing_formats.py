@@ -15,6 +15,7 @@ from gateway.swift.slices import SLICE
 from store.objects.model import ContainerEntry, ObjectEntry, Policy, Subdir
 
 Row = dict[str, Any]
+_quoted = json.encoder.encode_basestring_ascii
 
 _OBJECT_FIELDS = ("name", "hash", "bytes", "content_type", "last_modified")
 _CONTAINER_FIELDS = ("name", "count", "bytes", "last_modified", "storage_policy")
@@ -80,10 +81,9 @@ def objects(entries: Sequence[ObjectEntry | Subdir], container: str, kind: str) 
     """A container's listing in one of `listing.TYPES`, slice by slice."""
     if kind == PLAIN:
         return _text(entries)
-    rows = map(object_row, entries)
     if not kind.endswith("xml"):
-        return json_list(rows)
-    return _xml("container", container, (_object_element(row) for row in rows))
+        return _json_list(map(_json_object, entries))
+    return _xml("container", container, (_object_element(object_row(entry)) for entry in entries))
 
 
 def containers(
@@ -106,11 +106,26 @@ def _text(entries: Sequence[ObjectEntry | ContainerEntry | Subdir]) -> Iterator[
 
 def json_list(rows: Iterator[Row]) -> Iterator[bytes]:
     """A list of rows."""
+    return _json_list(map(json.dumps, rows))
+
+
+def _json_list(rows: Iterator[str]) -> Iterator[bytes]:
     before = "["
-    while some := list(islice(rows, SLICE)):
-        yield (before + json.dumps(some)[1:-1]).encode("ascii")
+    while some := ", ".join(islice(rows, SLICE)):
+        yield (before + some).encode("ascii")
         before = ", "
     yield b"[]" if before == "[" else b"]"
+
+
+def _json_object(entry: ObjectEntry | Subdir) -> str:
+    """The same as `json.dumps(object_row(entry))`; spelled out for nearly all, which costs half of it."""
+    if isinstance(entry, Subdir) or entry.listing:
+        return json.dumps(object_row(entry))
+    name, size, etag, content_type, _, changed = entry
+    return (
+        f'{{"name": {_quoted(name)}, "hash": "{etag}", "bytes": {size}, "content_type": {_quoted(content_type)}, '
+        f'"last_modified": "{iso(changed)}"}}'
+    )
 
 
 def _xml(root: str, name: str, elements: Iterator[str], space: str = "") -> Iterator[bytes]:

@@ -57,7 +57,7 @@ def shown_entry(container: Container, entry: ObjectEntry | Subdir) -> ObjectEntr
     if isinstance(entry, Subdir) or LISTED_HASH not in entry.listing:
         return entry
     listed = {**entry.listing, LISTED_PLACE: place(container, entry.name, entry.listing[LISTED_VERSION])}
-    return replace(entry, size=int(listed[LISTED_BYTES]), etag=listed[LISTED_HASH], listing=listed)
+    return entry._replace(size=int(listed[LISTED_BYTES]), etag=listed[LISTED_HASH], listing=listed)
 
 
 def with_bytes(usage: Usage, hidden: Usage) -> Usage:

@@ -182,10 +182,12 @@ class DevicePort(Protocol):
         *,
         epoch: int,
         reverse: bool = False,
+        verified: bool = True,
     ) -> list[tuple[bytes, bytes]]:
         """(packed key, index value) of up to `limit` rows of a shard with start <= name < stop, tombstones too, in the
-        order of names: verified but not decoded. Raises DamageError where one is damaged: a page must not leave out
-        what it cannot tell; StaleEpochError as `submit_find`."""
+        order of names: verified but not decoded. Not even verified, where they are only to be compared with what
+        another replica has `verified`: keys and versions that are the same as those are as good. Raises DamageError
+        where one is damaged: a page must not leave out what it cannot tell; StaleEpochError as `submit_find`."""
         ...
 
     async def walk_rows(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, IndexRow]], bytes]:

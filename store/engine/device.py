@@ -449,6 +449,7 @@ class Device:
         *,
         epoch: int,
         reverse: bool = False,
+        verified: bool = True,
     ) -> list[tuple[bytes, bytes]]:
         """(packed key, index value) of up to `limit` rows of a shard with start <= name < stop, tombstones too, in the
         order of names. Verified but not decoded: what two replicas have alike is decoded once.
@@ -457,7 +458,9 @@ class Device:
         """
         self._check_epoch(epoch)
         await self._have_range(*shard_range(ring_hash, table, shard, start, stop), limit + 1, reverse=reverse)
-        return self.row_table.shard_entries(ring_hash, table, shard, start, stop, limit, reverse=reverse)
+        return self.row_table.shard_entries(
+            ring_hash, table, shard, start, stop, limit, reverse=reverse, verified=verified
+        )
 
     async def walk_rows(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, IndexRow]], bytes]:
         """(packed key, row) of all shards behind a packed key, and the key to go on behind (empty at the end)."""

@@ -8,8 +8,10 @@ the log it holds. Hence LMDB at its default durability: never NOSYNC (a power lo
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import Protocol
 
 import lmdb
@@ -17,6 +19,8 @@ import lmdb
 from store.core.errors import DamageError, FullError
 from store.engine.page_cache import lies_in_memory
 
+RUN = 64
+"""Entries of the first run of a range; each is twice as long as the one before."""
 MAP_BYTES = 1 << 40
 """Address space, not disk: far above what a device's index can reach."""
 
@@ -93,17 +97,10 @@ class LmdbIndex:
             with self._env.begin() as transaction, transaction.cursor() as cursor:
                 if reverse:
                     # Stand on the last key below `stop`: one before the first at or above it, or the very last.
-                    stands = cursor.prev() if cursor.set_range(stop) else cursor.last()
-                    if stands:
-                        for key, value in cursor.iterprev():
-                            if key < start or len(found) == limit:
-                                break
-                            found.append((key, value))
+                    if cursor.prev() if cursor.set_range(stop) else cursor.last():
+                        found = _take(cursor.iterprev(), limit, lambda key: key >= start)
                 elif cursor.set_range(start):
-                    for key, value in cursor:
-                        if key >= stop or len(found) == limit:
-                            break
-                        found.append((key, value))
+                    found = _take(cursor.iternext(), limit, lambda key: key < stop)
         except lmdb.Error as error:
             raise self._broken(error) from error
         return found
@@ -131,6 +128,24 @@ class LmdbIndex:
 
     def close(self) -> None:
         self._env.close()
+
+
+def _take(
+    entries: Iterator[tuple[bytes, bytes]], limit: int, holds: Callable[[bytes], bool]
+) -> list[tuple[bytes, bytes]]:
+    """Up to `limit` entries, of those at the front whose key `holds`; in runs, so that no step is one of Python's."""
+    found: list[tuple[bytes, bytes]] = []
+    run = RUN
+    while len(found) < limit:
+        some = list(islice(entries, min(run, limit - len(found))))
+        if not some:
+            break
+        if not holds(some[-1][0]):
+            found += some[: bisect_left(some, True, key=lambda entry: not holds(entry[0]))]
+            break
+        found += some
+        run *= 2
+    return found
 
 
 def _nobody(_damage: DamageError) -> None:

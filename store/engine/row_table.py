@@ -45,6 +45,7 @@ from store.device.row import (
     row_name,
     shard_prefix,
     shard_stop,
+    verify_page,
     verify_value,
 )
 from store.engine.merged_index import MergedIndex, unpack
@@ -101,10 +102,20 @@ class RowTable:
         return None if value is None else decode_value(key, value)
 
     def shard_entries(
-        self, ring_hash: int, table: bytes, shard: int, start: bytes, stop: bytes | None, limit: int, *, reverse: bool
+        self,
+        ring_hash: int,
+        table: bytes,
+        shard: int,
+        start: bytes,
+        stop: bytes | None,
+        limit: int,
+        *,
+        reverse: bool,
+        verified: bool = True,
     ) -> list[tuple[bytes, bytes]]:
-        """(key, verified value) of up to `limit` rows of a shard with start <= name < stop, in the order of names;
-        tombstones too. Raises DamageError where one is damaged: a page must not leave out what it cannot tell.
+        """(key, value, verified unless that is not wanted) of up to `limit` rows of a shard with start <= name < stop,
+        in the order of names; tombstones too. Raises DamageError where one is damaged: a page must not leave out what
+        it cannot tell.
 
         Names that share their first 400 bytes lie in the index by hash: such a group is read whole and sorted.
         """
@@ -125,9 +136,10 @@ class RowTable:
             elif more:
                 page.pop()
                 low, high = (low, page[-1][0]) if reverse else (page[-1][0] + b"\0", high)
-            for key, value in page:
-                self._verify(key, value)
-            if any(len(key) >= PREFIX_BYTES + NAME_KEY_BYTES for key, _ in page):
+            long = max((len(key) for key, _ in page), default=0) >= PREFIX_BYTES + NAME_KEY_BYTES
+            if (verified or long) and (damaged := verify_page(page)) is not None:
+                self._verify(*damaged)
+            if long:
                 page.sort(key=lambda entry: row_name(*entry), reverse=reverse)
                 page = [e for e in page if (name := row_name(*e)) >= start and (stop is None or name < stop)]
             found += page

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import trio
 
-from store.device.row import IndexRow
+from store.device.row import ListedRow
 from store.objects.model import ListingQuery
 from store.objects.rows import Rows
 
@@ -42,7 +42,7 @@ class _Cursor:
         self._high = high
         self._page = page
         self._reverse = reverse
-        self._ready: list[IndexRow] = []
+        self._ready: list[ListedRow] = []
         self.end: bytes | None = None
         """The last name that was looked at, where there may be more behind it."""
         self._more = True
@@ -61,7 +61,7 @@ class _Cursor:
             elif self.end is not None:
                 self._low = self.end + b"\0"
 
-    def take(self, bound: bytes | None) -> list[IndexRow]:
+    def take(self, bound: bytes | None) -> list[ListedRow]:
         """The rows up to a name, that one with them; all, where there is none."""
         ready = self._ready
         if bound is None:
@@ -85,7 +85,7 @@ class _Cursor:
 
 async def list_table(
     rows: Rows, table: bytes, shards: int, query: ListingQuery, now_seconds: int
-) -> list[IndexRow | Folded]:
+) -> list[ListedRow | Folded]:
     """One page of a table. Rows that have expired are left out."""
     bounds = _bounds(query)
     if query.limit <= 0 or bounds is None:
@@ -93,7 +93,7 @@ async def list_table(
     page = max(PAGE_MIN, min(PAGE_MAX, query.limit // shards + query.limit // (4 * shards) + 8))
     cursors = [_Cursor(rows, table, shard, *bounds, page, query.reverse) for shard in range(shards)]
     fold = _Fold(query)
-    found: list[IndexRow | Folded] = []
+    found: list[ListedRow | Folded] = []
     while len(found) < query.limit:
         for cursor in cursors:
             await cursor.fill()
@@ -124,7 +124,7 @@ class _Fold:
         self.behind = b""
         """Where all that the last folded name covers ends (exclusive in the direction of travel)."""
 
-    def add(self, rows: list[IndexRow], found: list[IndexRow | Folded], now_seconds: int) -> bool:
+    def add(self, rows: list[ListedRow], found: list[ListedRow | Folded], now_seconds: int) -> bool:
         """Add rows, in order, up to the limit; whether any was folded. One that has expired is folded too."""
         folds = False
         for row in rows:
@@ -146,11 +146,11 @@ class _Fold:
         return folds
 
 
-def _is_shown(row: IndexRow, now_seconds: int) -> bool:
+def _is_shown(row: ListedRow, now_seconds: int) -> bool:
     return not row.expires or row.expires > now_seconds
 
 
-def _name(row: IndexRow) -> bytes:
+def _name(row: ListedRow) -> bytes:
     return row.name
 
 

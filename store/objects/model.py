@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from store.core.stamp import Stamp
 
@@ -133,8 +134,7 @@ class Subdir:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectEntry:
+class ObjectEntry(NamedTuple):
     """An object as a listing shows it."""
 
     name: str

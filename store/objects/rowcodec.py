@@ -125,5 +125,10 @@ def decode_table(summary: bytes, stamp: Stamp) -> TableSummary:
 
 
 def object_entry(name: str, stamp: Stamp, size: int, summary: bytes) -> ObjectEntry:
-    decoded = decode_object(summary, stamp)
-    return ObjectEntry(name, size, decoded.etag, decoded.content_type, decoded.listing, stamp)
+    try:
+        version, etag, content_type, _, listing, _ = msgpack.unpackb(summary)
+        if version != VERSION:
+            raise DamageError(f"object summary of version {version} is not known here")
+        return ObjectEntry(name, size, etag.hex(), content_type, listing or {}, stamp)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise DamageError(f"object summary is not of a known form: {error}") from error

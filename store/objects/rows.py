@@ -33,13 +33,15 @@ from store.device.row import (
     STAMP_BYTES,
     Flag,
     IndexRow,
+    ListedRow,
     Row,
     RowKey,
+    decode_page,
     decode_value,
     encode_meta,
     index_key,
-    is_tombstone,
     key_shard,
+    listed,
     row_name,
     value_of,
 )
@@ -383,7 +385,7 @@ class Rows:
 
     async def list_shard(
         self, table: bytes, shard: int, start: bytes, stop: bytes | None, limit: int, *, reverse: bool
-    ) -> tuple[list[IndexRow], bytes | None]:
+    ) -> tuple[list[ListedRow], bytes | None]:
         """Rows of a shard with start <= name < stop, in order, tombstones left out; and the last name that was looked
         at where there may be more behind it, else None. There may be no rows and yet more to come: `limit` bounds what
         is looked at, so that a run of tombstones holds nobody up. Raises QuorumError.
@@ -395,10 +397,32 @@ class Rows:
 
     async def _list_shard(
         self, table: bytes, shard: int, start: bytes, stop: bytes | None, limit: int, *, reverse: bool
-    ) -> tuple[list[IndexRow], bytes | None]:
-        ring = self.ring
+    ) -> tuple[list[ListedRow], bytes | None]:
         ring_hash = self.ring_hash(table, shard)
-        replicas = ring.read_set(ROWS, ring_hash)
+        span = (ring_hash, table, shard, start, stop, limit)
+        first, *rest = (await self._pages(span, reverse=reverse, verified=False)).values()
+        if all(_same(first, page) for page in rest):
+            return decode_page(first), row_name(*first[-1]) if len(first) == limit else None
+        pages = await self._pages(span, reverse=reverse, verified=True)
+        full = [page for page in pages.values() if len(page) == limit]
+        bound = None
+        if full:
+            # Each page is complete only up to its own last name: nothing counts beyond the nearest of these.
+            ends = [row_name(*page[-1]) for page in full]
+            bound = max(ends) if reverse else min(ends)
+        decoded = {}
+        for replica, page in pages.items():
+            rows = [listed(decode_value(key, value)) for key, value in page]
+            decoded[replica] = [r for r in rows if bound is None or (r.name >= bound if reverse else r.name <= bound)]
+        rows = await self._agree(ring_hash, table, shard, decoded, reverse=reverse)
+        return [row for row in rows if row.live], bound
+
+    async def _pages(
+        self, span: tuple[int, bytes, int, bytes, bytes | None, int], *, reverse: bool, verified: bool
+    ) -> dict[int, list[tuple[bytes, bytes]]]:
+        """A page of each replica of a quorum: the first of them verified, the others if that is wanted."""
+        ring = self.ring
+        replicas = ring.read_set(ROWS, span[0])
         needed = quorum(len(replicas))
         pages: dict[int, list[tuple[bytes, bytes]]] = {}
         failures: dict[int, BaseException] = {}
@@ -410,35 +434,20 @@ class Rows:
                 continue
             try:
                 pages[replica] = await device.list_rows(
-                    ring_hash, table, shard, start, stop, limit, epoch=ring.epoch, reverse=reverse
+                    *span, epoch=ring.epoch, reverse=reverse, verified=verified or not pages
                 )
             except DrystoneError as error:
                 failures[replica] = error
         if len(pages) < needed:
             raise QuorumError("listing a shard", needed, len(pages), failures)
-        full = [page for page in pages.values() if len(page) == limit]
-        first, *rest = pages.values()
-        if all(_same(first, page) for page in rest):
-            live = [decode_value(key, value) for key, value in first if not is_tombstone(value)]
-            return live, row_name(*first[-1]) if full else None
-        bound = None
-        if full:
-            # Each page is complete only up to its own last name: nothing counts beyond the nearest of these.
-            ends = [row_name(*page[-1]) for page in full]
-            bound = max(ends) if reverse else min(ends)
-        decoded = {}
-        for replica, page in pages.items():
-            rows = [decode_value(key, value) for key, value in page]
-            decoded[replica] = [r for r in rows if bound is None or (r.name >= bound if reverse else r.name <= bound)]
-        rows = await self._agree(ring_hash, table, shard, decoded, reverse=reverse)
-        return [row for row in rows if row.live], bound
+        return pages
 
     async def _agree(
-        self, ring_hash: int, table: bytes, shard: int, pages: dict[int, list[IndexRow]], *, reverse: bool
-    ) -> list[IndexRow]:
+        self, ring_hash: int, table: bytes, shard: int, pages: dict[int, list[ListedRow]], *, reverse: bool
+    ) -> list[ListedRow]:
         """The newest version of each row. One that not all replicas have is read by itself: pages are of different
         moments, and it may have come or gone between them."""
-        newest: dict[bytes, IndexRow] = {}
+        newest: dict[bytes, ListedRow] = {}
         having: dict[bytes, list[int]] = {}
         for replica, page in pages.items():
             for row in page:
@@ -454,7 +463,7 @@ class Rows:
             if found is None:
                 del newest[name]
             else:
-                newest[name] = found.row
+                newest[name] = listed(found.row)
         return [newest[name] for name in sorted(newest, reverse=reverse)]
 
     async def usage(self, table: bytes, shards: int) -> dict[int, tuple[int, int]]:
@@ -499,9 +508,7 @@ def _stamp_of(value: bytes) -> bytes:
 
 def _same(first: list[tuple[bytes, bytes]], second: list[tuple[bytes, bytes]]) -> bool:
     """Whether two replicas have the same versions of the same rows: where their records lie is their own matter."""
-    if len(first) != len(second):
-        return False
-    return all(a[0] == b[0] and a[1][:STAMP_BYTES] == b[1][:STAMP_BYTES] for a, b in zip(first, second, strict=True))
+    return [(key, value[:STAMP_BYTES]) for key, value in first] == [(key, value[:STAMP_BYTES]) for key, value in second]
 
 
 def _nobody_hints(_packed: bytes, _lacking: Iterable[int], _having: Iterable[int]) -> None:

@@ -33,7 +33,7 @@ from store.core.limits import INLINE_BYTES_MAX, NAME_BYTES_MAX
 from store.core.stamp import ZERO, Stamp
 from store.core.worker import Worker
 from store.device.port import DevicePort
-from store.device.row import Flag, IndexRow, Row, RowKey, index_key
+from store.device.row import Flag, IndexRow, ListedRow, Row, RowKey, index_key
 from store.objects.buffers import BufferPool
 from store.objects.interface import Buffer, Data, HeaderChanges
 from store.objects.listing import Folded, list_table
@@ -136,13 +136,10 @@ class DeviceStore:
 
     async def list_objects(self, container: Container, query: ListingQuery) -> list[ObjectEntry | Subdir]:
         entries: list[ObjectEntry | Subdir] = []
-        for row in await list_table(self.rows, container.id, container.shards, query, self._now()):
-            if isinstance(row, Folded):
-                entries.append(Subdir(row.name.decode()))
-            else:
-                entries.append(object_entry(row.name.decode(), Stamp.unpack(row.stamp), row.size, row.summary))
-            if len(entries) % ENTRIES_A_TURN == 0:
-                await trio.lowlevel.checkpoint()
+        rows = await list_table(self.rows, container.id, container.shards, query, self._now())
+        for start in range(0, len(rows), ENTRIES_A_TURN):
+            entries += map(_entry, rows[start : start + ENTRIES_A_TURN])
+            await trio.lowlevel.checkpoint()
         return entries
 
     # -- reading -------------------------------------------------------------------------------------------------
@@ -465,6 +462,12 @@ class ObjectUpload:
         """A device that the row names does not have all data."""
         rows = self._store.rows
         rows.missed(self._packed, [number], rows.ring.replicas_all(ROWS, self._key.ring_hash))
+
+
+def _entry(row: ListedRow | Folded) -> ObjectEntry | Subdir:
+    if isinstance(row, Folded):
+        return Subdir(row.name.decode())
+    return object_entry(row.name.decode(), Stamp.unpack(row.stamp), row.size, row.summary)
 
 
 def _info(at: IndexRow, detail: bytes) -> ObjectInfo:

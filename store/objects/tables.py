@@ -27,7 +27,7 @@ from store.core.clock import Clock
 from store.core.entropy import Random
 from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFoundError, RetryableError
 from store.core.stamp import ZERO, Stamp
-from store.device.row import Flag, IndexRow, Row, RowKey, index_key
+from store.device.row import Flag, ListedRow, Row, RowKey, index_key
 from store.objects.interface import HeaderChanges
 from store.objects.listing import Folded, list_table
 from store.objects.model import Account, Container, ContainerEntry, Headers, ListingQuery, Policy, Subdir, Usage
@@ -96,7 +96,7 @@ class Tables:
         while True:
             page = await list_table(self._rows, account.id, account.shards, query, 0)
             for number, row in enumerate(page, 1):
-                assert isinstance(row, IndexRow)
+                assert isinstance(row, ListedRow)
                 containers[row.policy] += 1
                 if number % CONTAINERS_A_TURN == 0:
                     await trio.lowlevel.checkpoint()

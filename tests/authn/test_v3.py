@@ -236,6 +236,23 @@ async def test_users_live(cloud: Cloud) -> None:
     assert (await ask(cloud, "GET", path, token=token)).status == 401
 
 
+async def test_a_change_of_a_user_is_what_it_names_and_no_more(cloud: Cloud) -> None:
+    admin = await cloud.admin_token()
+    project = (await ask(cloud, "POST", "/v3/projects", {"project": {"name": "quarry"}}, token=admin)).json["project"]
+    body = {"user": {"name": "ann", "description": "mason", "default_project_id": project["id"], "email": "a@b"}}
+    user = (await ask(cloud, "POST", "/v3/users", body, token=admin)).json["user"]
+    path = f"/v3/users/{user['id']}"
+    for change in ({"email": "c@d"}, {"description": "carver"}, {"default_project_id": None}, {"description": None}):
+        answer = await ask(cloud, "PATCH", path, {"user": change}, token=admin)
+        assert answer.status == 200
+        before, user = user, answer.json["user"]
+        (name,) = change
+        assert {key: value for key, value in user.items() if key != name} == {
+            key: value for key, value in before.items() if key != name
+        }
+        assert (user.get(name) or None) == change[name]
+
+
 async def test_roles_are_added_checked_listed_and_removed(cloud: Cloud) -> None:
     admin = await cloud.admin_token()
     project, user = await cloud.project("quarry"), await cloud.user("ann")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 
 import pytest
 
@@ -107,7 +106,7 @@ async def test_segments_that_change_meanwhile(
     async def stale(container: Container, query: ListingQuery) -> list[ObjectEntry | Subdir]:
         entries = await listed(container, query)
         return [
-            replace(entry, **({"name": f"{entry.name}x"} if gone else {"etag": "0" * 32}))  # type: ignore[arg-type]
+            entry._replace(**({"name": f"{entry.name}x"} if gone else {"etag": "0" * 32}))  # type: ignore[arg-type]
             if isinstance(entry, ObjectEntry) and entry.name.endswith(str(index))
             else entry
             for entry in entries

@@ -203,6 +203,13 @@ OBJECTS: Final = [
         "tests/engine/test_epochs.py",
     ),
     planted(
+        "what two replicas have not alike listed unverified",
+        "store/objects/rows.py",
+        "        pages = await self._pages(span, reverse=reverse, verified=True)\n",
+        "        pages = await self._pages(span, reverse=reverse, verified=False)\n",
+        "tests/objects/test_damaged_index.py",
+    ),
+    planted(
         "what was read before a wait not looked at again",
         "store/objects/rows.py",
         "        if not found.waited:\n",

@@ -85,3 +85,34 @@ async def test_an_object_whose_entry_is_damaged_at_some_replicas_is_there(
             await store.put(container, "o", b"new", HEAD, Condition(none_match=frozenset("*")))
         await trio.sleep(5)  # what was met is repaired
         assert (await store.head(container, "o")).size == len(b"data")
+
+
+@pytest.mark.parametrize("name", ["o", "l" * 500])
+@pytest.mark.parametrize("replica", range(3))
+async def test_no_damaged_byte_of_an_entry_changes_a_listing(
+    autojump_clock: MockClock, replica: int, name: str
+) -> None:
+    """Of the first replica each entry is verified; those of the others are compared with it."""
+    media = SimMedia(Random(1), 3, POLICIES)
+    async with open_node(media, CrashPoint()) as node:
+        store = node.store
+        await store.put_account("a", {})
+        container, _ = await store.put_container("a", "c", {})
+        for number in range(3):
+            await store.put(container, f"{name}{number}", b"data", HEAD)
+        await trio.sleep(5)
+        for device in node.devices.values():
+            device.on_damage = None  # nobody repairs it
+        wanted = await store.list_objects(container, ListingQuery(10))
+        key = store.rows.key(container.id, container.shards, f"{name}1".encode())
+        packed = index_key(key)
+        entries = media.indexes[store.rows.ring.replicas_all(ROWS, key.ring_hash)[replica]].entries
+        sound = entries[packed]
+        for at in range(len(sound)):
+            entries[packed] = sound[:at] + bytes([sound[at] ^ 0xFF]) + sound[at + 1 :]
+            assert await store.list_objects(container, ListingQuery(10)) == wanted
+            entries[packed] = sound
+        for short in range(len(sound)):
+            entries[packed] = sound[:short]
+            assert await store.list_objects(container, ListingQuery(10)) == wanted
+            entries[packed] = sound

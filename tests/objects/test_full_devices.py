@@ -157,3 +157,13 @@ async def test_the_mark_goes_of_an_upload_whose_commit_a_full_replica_did_not_ta
         assert await read(node.store, container, "o") == LARGE
         assert [await device.uploads(b"", 10) for device in node.devices.values()] == [[], [], []]
         check_nothing_left(node)
+
+
+async def test_a_full_device_is_full_until_there_is_room(autojump_clock: MockClock) -> None:
+    async with opened() as (node, _):
+        states = [node.devices[0].full]
+        fill(node, 0, full=True)
+        states.append(node.devices[0].full)
+        node.devices[0]._options.reserve_bytes = 0
+        states.append(node.devices[0].full)
+        assert states == [False, True, False]

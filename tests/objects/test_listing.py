@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from trio.testing import MockClock
 
-from store.device.row import IndexRow
+from store.device.row import ListedRow
 from store.objects.listing import PAGE_MAX
 from store.objects.model import ListingQuery, Subdir
 from store.objects.rows import Rows
@@ -21,7 +21,7 @@ async def test_what_a_folded_name_covers_is_stepped_over(
 
     async def counting(
         self: Rows, table: bytes, shard: int, start: bytes, stop: bytes | None, limit: int, *, reverse: bool
-    ) -> tuple[list[IndexRow], bytes | None]:
+    ) -> tuple[list[ListedRow], bytes | None]:
         nonlocal looked_at
         page, end = await list_shard(self, table, shard, start, stop, limit, reverse=reverse)
         looked_at += len(page)
