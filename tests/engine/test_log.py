@@ -198,6 +198,19 @@ def test_compaction_gives_space_back_and_keeps_what_lives(medium: SimMedium, ind
     assert on_device(medium, index, _names, SMALL) == [b"again", b"kept"]
 
 
+def test_no_more_spare_segments_are_kept_than_wanted(medium: SimMedium, index: IndexMedium) -> None:
+    async def use(device: Device) -> None:
+        for number in range(200):
+            await write(device, row(b"again", number, b"x" * 2000))
+        before = len(device.segments.kinds)
+        await device.flush()
+        assert before - len(device.segments.kinds) > 3
+        assert len(device.segments.spares) <= 2  # one may have been made while another was recycled
+        assert len(medium.files()) < before
+
+    on_device(medium, index, use, Options(64 * 1024, 0, spares=1))
+
+
 @pytest.mark.parametrize("flushed", [False, True])
 def test_what_is_taken_after_a_release_outlives_a_crash(medium: SimMedium, index: IndexMedium, flushed: bool) -> None:
     """It is older than the tombstone that was released, and the index may know of that still."""
