@@ -82,9 +82,9 @@ RowReply = Callable[[Applied | None, DrystoneError | None], None]
 """Called when a row is durable, with what became of it; or with the reason why it is not."""
 
 
-FindReply = Callable[[bytes | None, DrystoneError | None], None]
-"""Called with the index value of a row, verified but not decoded, or None where there is none; or with the reason why
-that cannot be told."""
+FindReply = Callable[[int, bytes | None, DrystoneError | None], None]
+"""Called with the device's number and the index value of a row, verified but not decoded, or None where there is none;
+or with the reason why that cannot be told."""
 
 
 class DevicePort(Protocol):

@@ -402,24 +402,20 @@ class Device:
         """Look a row up for a quorum: at once where the index lies in memory."""
         self._check_epoch(epoch)
         if self._lookups.in_memory:
-            self._answer(packed_key, reply)
+            self._answer(packed_key, reply, None)
         else:
-            self._lookups.submit(packed_key, partial(self._fetched, packed_key, reply))
+            self._lookups.submit(packed_key, partial(self._answer, packed_key, reply))
 
-    def _fetched(self, packed_key: bytes, reply: FindReply, error: DrystoneError | None) -> None:
-        error = self.failed or error
-        if error is not None:
-            reply(None, error)
-        else:
-            self._answer(packed_key, reply)
-
-    def _answer(self, packed_key: bytes, reply: FindReply) -> None:
-        try:
-            value = self.row_table.row_value(packed_key)
-        except DrystoneError as error:
-            reply(None, error)
-        else:
-            reply(value, None)
+    def _answer(self, packed_key: bytes, reply: FindReply, error: DrystoneError | None) -> None:
+        """Its entry is in memory now, or cannot be had."""
+        value = None
+        error = self.health.failed or error
+        if error is None:
+            try:
+                value = self.row_table.row_value(packed_key)
+            except DrystoneError as damage:
+                error = damage
+        reply(self.id, value, error)
 
     async def load_row(self, packed_key: bytes, row: IndexRow, *, payload: bool) -> Row:
         """The whole row (its payload only if asked for), verified. Raises DamageError, and reports it; ReplacedError
@@ -802,7 +798,8 @@ class Device:
 
     def _check_epoch(self, epoch: int) -> None:
         """Whether it is there, and was chosen by a ring that is not too old."""
-        self._check_alive()
+        if self.health.failed is not None:
+            raise self.health.failed
         if epoch < self.enforced:
             raise StaleEpochError(f"device {self.id} refuses epoch {epoch}: the ring is at {self.enforced}")
 

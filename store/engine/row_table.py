@@ -80,21 +80,17 @@ class RowTable:
 
     def row_value(self, key: bytes) -> bytes | None:
         """The value of a row's key, verified. Raises DamageError where it is damaged: that is no absence."""
-        value, damaged = self._look(key)
-        if damaged:
-            raise DamageError("the index entry of this row is damaged")
+        value, from_index = self._index.find(key)
+        if from_index and value is not None:
+            self._verify(key, value)
         return value
 
     def _look(self, key: bytes) -> tuple[bytes | None, bool]:
         """(verified value of a row's key, whether there is one that is damaged)."""
-        value, from_index = self._index.find(key)
-        if from_index and value is not None:
-            try:
-                verify_value(key, value)
-            except DamageError as error:
-                self._on_damage(key, str(error))
-                return None, True
-        return value, False
+        try:
+            return self.row_value(key), False
+        except DamageError:
+            return None, True
 
     def row(self, key: bytes) -> IndexRow | None:
         """What is known of a row. Raises DamageError as `row_value`."""

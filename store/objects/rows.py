@@ -168,23 +168,18 @@ class Rows:
         for _ in range(READ_TRIES):
             ring = self.ring
             asked = QuorumRead(ring.read_set(ROWS, key.ring_hash), self.devices, packed, ring.epoch)
-            try:
-                await asked.run()
-            except QuorumError:
-                if ring is not self.ring:
-                    continue
-                raise
-            answers = asked.answers
-            newest = max((value for value in answers.values() if value is not None), key=_stamp_of, default=None)
-            if newest is None:
+            if not asked.ask():
+                try:
+                    await asked.wait()
+                except QuorumError:
+                    if ring is not self.ring:
+                        continue
+                    raise
+            found = _newest(packed, asked)
+            if found is None:
                 return None
-            stamp = _stamp_of(newest)
-            self.stamps.observe(Stamp.unpack(stamp))
-            having = tuple(
-                replica for replica, value in answers.items() if value is not None and _stamp_of(value) == stamp
-            )
-            found = ReadRow(decode_value(packed, answers[having[0]] or newest), having, asked.waited)
-            if len(having) == len(answers):
+            self.stamps.observe(Stamp.unpack(found.row.stamp))
+            if len(found.replicas) == len(asked.answers):
                 return found
             with suppress(ReplacedError):
                 await self._write_back(key, packed, found)
@@ -502,8 +497,18 @@ def prepare(row: Row, epoch: int, packed: bytes | None = None) -> RowWrite:
     return RowWrite(row, packed or index_key(row.key), value_of(row), sealed, epoch)
 
 
-def _stamp_of(value: bytes) -> bytes:
-    return value[:STAMP_BYTES]
+def _newest(packed: bytes, read: QuorumRead) -> ReadRow | None:
+    """The newest version that any replica answered with, and all of them that have it."""
+    first, newest, having = b"", b"", []
+    for replica, value in read.answers.items():
+        if value is None:
+            continue
+        stamp = value[:STAMP_BYTES]
+        if stamp > newest:
+            first, newest, having = value, stamp, [replica]
+        elif stamp == newest:
+            having.append(replica)
+    return ReadRow(decode_value(packed, first), tuple(having), read.waited) if having else None
 
 
 def _same(first: list[tuple[bytes, bytes]], second: list[tuple[bytes, bytes]]) -> bool:

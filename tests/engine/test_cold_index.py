@@ -204,13 +204,13 @@ async def test_what_was_overwritten_while_a_cold_replica_was_asked_is_not_opened
         def late(self: Device, key: bytes, epoch: int, reply: FindReply) -> None:
             """The first answers give what was there when they were asked for, long after."""
 
-            def answered(value: bytes | None, error: DrystoneError | None) -> None:
+            def answered(device: int, value: bytes | None, error: DrystoneError | None) -> None:
                 async def wait() -> None:
                     if len(asked) == 1:
                         await overwritten()
                         done.set()
                     await done.wait()
-                    reply(value, error)
+                    reply(device, value, error)
 
                 asked.append(self.id)
                 trio.lowlevel.spawn_system_task(wait)

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from store.core.errors import DrystoneError, StaleEpochError
+from store.core.errors import StaleEpochError
 from store.device.row import index_key
 from store.engine.device import Device
 from store.objects.rows import prepare
@@ -15,7 +15,7 @@ from tests.simulation.disk import SimMedium
 from tests.twins.index import IndexMedium
 
 
-def _ignore(_answer: object, _error: DrystoneError | None) -> None:
+def _ignore(*_answer: object) -> None:
     """It is refused before it can answer."""
 
 
@@ -33,7 +33,7 @@ def test_quorums_of_an_older_ring_are_refused() -> None:
         with pytest.raises(StaleEpochError):
             await device.usage(1, TABLE, 0, epoch=2)
         answers: list[bytes | None] = []
-        device.submit_find(packed, 3, lambda value, _error: answers.append(value))
+        device.submit_find(packed, 3, lambda _device, value, _error: answers.append(value))
         assert len(answers) == len(await device.list_rows(1, TABLE, 0, b"", None, 10, epoch=3)) == 1
 
     on_device(SimMedium(Random(1)), IndexMedium(), use)

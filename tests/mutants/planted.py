@@ -191,7 +191,7 @@ OBJECTS: Final = [
     planted(
         "a replica that hangs waited for",
         "store/objects/quorum_read.py",
-        "            if hedge.cancelled_caught and not self._ask():\n",
+        "            if hedge.cancelled_caught and not self._ask(1):\n",
         "            if hedge.cancelled_caught:\n",
         "tests/objects/test_quorum_read.py",
     ),

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 from unittest import mock
 
+from store.core.errors import DamageError
 from store.device import record as records
 from store.device.block import BlockKey, IndexBlock
 from store.device.port import Done
@@ -252,7 +253,15 @@ def layout_waits_for_the_dead() -> AbstractContextManager[object]:
 
 def damage_is_absence() -> AbstractContextManager[object]:
     """A damaged index entry says that there is no such row."""
-    return mock.patch.object(RowTable, "row_value", lambda self, key: self._look(key)[0])
+    look = RowTable.row_value
+
+    def absent(self: RowTable, key: bytes) -> bytes | None:
+        try:
+            return look(self, key)
+        except DamageError:
+            return None
+
+    return mock.patch.object(RowTable, "row_value", absent)
 
 
 def cache_outlives_writes() -> AbstractContextManager[object]:
