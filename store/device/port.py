@@ -1,7 +1,7 @@
 """`DevicePort`: one device, as everybody sees it who writes to it, reads from it, or keeps its promises over time.
 
-A device may be one of this process or of another; which, cannot be told from here. `tests/device/contract.py` states
-the promise as tests, which each form passes.
+A device may be one of this process or of another; which, cannot be told from here. `tests/device/test_contract.py`
+states the promise as tests, which each form passes.
 
 **Calls.** `submit_*` hand something over and return at once; the answer is a call of `reply` or `done`, exactly once,
 on the event loop, perhaps before `submit_*` returns, perhaps never where the device hangs: who waits for several

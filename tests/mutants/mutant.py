@@ -13,8 +13,16 @@ PACKAGES: Final = ("authn", "store")
 _COVERS: Final = (
     ("authn/", ("tests/authn",), ()),
     ("store/core/", ("tests/core", "tests/engine"), ("tests/objects", "tests/replicator")),
-    ("store/device/", ("tests/engine", "tests/objects"), ("tests/replicator", "tests/simulation/test_crashes.py")),
-    ("store/engine/", ("tests/engine", "tests/objects"), ("tests/replicator", "tests/simulation/test_crashes.py")),
+    (
+        "store/device/",
+        ("tests/device", "tests/engine", "tests/objects"),
+        ("tests/replicator", "tests/simulation/test_crashes.py"),
+    ),
+    (
+        "store/engine/",
+        ("tests/device", "tests/engine", "tests/objects"),
+        ("tests/replicator", "tests/simulation/test_crashes.py"),
+    ),
     ("store/objects/", ("tests/objects",), ("tests/replicator", "tests/simulation/test_crashes.py")),
     ("store/registry/", ("tests/registry",), ("tests/process/test_start.py",)),
     ("store/replicator/", ("tests/replicator",), ("tests/objects", "tests/simulation/test_crashes.py")),

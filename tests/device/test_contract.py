@@ -1,0 +1,326 @@
+"""The promise of `DevicePort`, for every form of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from store.core.errors import DamageError, DeviceError, DrystoneError, FullError, StaleEpochError
+from store.core.stamp import Stamp
+from store.device.block import BlockKey, encode_meta
+from store.device.port import Applied, DevicePort
+from store.device.record import Kind, seal
+from store.device.row import STAMP_BYTES, UPLOAD, Flag, Row, RowKey, index_key
+from store.objects.rows import prepare
+from tests.device.forms import FORMS, Form
+from tests.engine.devices import TABLE, row
+
+OWNER = RowKey(1, TABLE, 0, b"o")
+DATA, OTHER = b"d" * 16, b"e" * 16
+
+
+@pytest.fixture(params=sorted(FORMS))
+def form(request: pytest.FixtureRequest, autojump_clock: MockClock) -> Form:
+    made: Form = FORMS[request.param]()
+    return made
+
+
+async def write(device: DevicePort, each: Row, epoch: int = 1) -> Applied:
+    answers: list[tuple[Applied | None, DrystoneError | None]] = []
+    answered = trio.Event()
+
+    def reply(applied: Applied | None, error: DrystoneError | None) -> None:
+        answers.append((applied, error))
+        answered.set()
+
+    device.submit_row(prepare(each, epoch), reply)
+    await answered.wait()
+    ((applied, error),) = answers
+    if error is not None:
+        raise error
+    assert applied is not None
+    return applied
+
+
+async def done(submit: Callable[[Callable[[DrystoneError | None], None]], None]) -> None:
+    """Hand something over, and wait until it is done."""
+    answers: list[DrystoneError | None] = []
+    answered = trio.Event()
+
+    def reply(error: DrystoneError | None) -> None:
+        answers.append(error)
+        answered.set()
+
+    submit(reply)
+    await answered.wait()
+    (error,) = answers
+    if error is not None:
+        raise error
+
+
+async def find(device: DevicePort, name: bytes, epoch: int = 1) -> bytes | None:
+    """The version of a row, by the look-up of quorums."""
+    answers: list[tuple[int, bytes | None, DrystoneError | None]] = []
+    answered = trio.Event()
+
+    def reply(number: int, value: bytes | None, error: DrystoneError | None) -> None:
+        answers.append((number, value, error))
+        answered.set()
+
+    device.submit_find(packed(name), epoch, reply)
+    await answered.wait()
+    ((number, value, error),) = answers
+    assert (number, error) == (device.id, None)
+    return None if value is None else value[:STAMP_BYTES]
+
+
+def packed(name: bytes) -> bytes:
+    return index_key(row(name, 1).key)
+
+
+def with_data(name: bytes, time_us: int, data_id: bytes) -> Row:
+    return row(name, time_us, flags=Flag.DATA)._replace(data_id=data_id, payload=b"", size=5)
+
+
+async def put_block(device: DevicePort, key: BlockKey, payload: bytes) -> None:
+    losses = device.data_losses
+    await device.write_block(key, seal(Kind.BLOCK, encode_meta(key, OWNER), payload))
+    await device.sync_data(losses)
+
+
+async def test_a_row_is_durable_when_its_reply_says_so(form: Form) -> None:
+    async with form.opened() as device:
+        assert (await write(device, row(b"a", 5, b"data"))).stamp == Stamp(5, 1).pack()
+    async with form.opened() as device:
+        found = await device.find_row(packed(b"a"))
+        assert found is not None
+        assert await find(device, b"a") == await device.find_stamp(packed(b"a")) == found.stamp == Stamp(5, 1).pack()
+        assert (await device.load_row(packed(b"a"), found, payload=True)).payload == b"data"
+        assert await find(device, b"b") is None
+        assert await device.in_doubt(b"", 10) in ([], [packed(b"a")])
+
+
+async def test_the_newest_version_wins_in_any_order_and_however_often(form: Form) -> None:
+    async with form.opened() as device:
+        await write(device, row(b"a", 5, b"new"))
+        assert (await write(device, row(b"a", 3, b"old"))).stamp == Stamp(5, 1).pack()
+        assert (await write(device, row(b"a", 5, b"new"))).stamp == Stamp(5, 1).pack()
+        applied = await write(device, row(b"a", 7, flags=Flag.TOMBSTONE))
+        assert applied.displaced is not None
+        assert applied.displaced.stamp == Stamp(5, 1).pack()
+        assert await find(device, b"a") == Stamp(7, 1).pack()
+        assert await device.usage(1, TABLE, 0, epoch=1) == {}
+
+
+async def test_quorums_of_older_rings_are_refused_after_a_restart_too(form: Form) -> None:
+    async with form.opened() as device:
+        await write(device, row(b"a", 1), epoch=4)
+        await device.enforce(4)
+        await device.enforce(2)
+    async with form.opened() as device:
+        assert device.enforced == 4
+        asks: list[Callable[[], Awaitable[object]]] = [
+            lambda: write(device, row(b"a", 2), epoch=3),
+            lambda: find(device, b"a", epoch=3),
+            lambda: device.list_rows(1, TABLE, 0, b"", None, 10, epoch=3),
+            lambda: device.usage(1, TABLE, 0, epoch=3),
+        ]
+        for ask in asks:
+            with pytest.raises(StaleEpochError):
+                await ask()
+        assert await find(device, b"a", epoch=4) == Stamp(1, 1).pack()
+
+
+async def test_a_full_device_takes_deletes_and_what_others_have_already(form: Form) -> None:
+    async with form.opened() as device:
+        await write(device, row(b"a", 1, b"data"))
+        form.fill(full=True)
+        assert device.full
+        with pytest.raises(FullError):
+            device.admit_row(row(b"b", 1))
+        with pytest.raises(FullError):
+            await put_block(device, BlockKey(DATA, 0, 0), b"block")
+        device.admit_row(row(b"a", 2, flags=Flag.TOMBSTONE))
+        await write(device, row(b"a", 2, flags=Flag.TOMBSTONE))
+        await write(device, row(b"b", 1))
+        form.fill(full=False)
+        device.admit_row(row(b"c", 1))
+
+
+async def test_a_device_that_is_out_says_so_to_every_call(form: Form) -> None:
+    async with form.opened() as device:
+        await write(device, row(b"a", 1))
+        known = await device.find_row(packed(b"a"))
+        assert known is not None
+        key = BlockKey(DATA, 0, 0)
+        form.take_away()
+        assert isinstance(device.failed, DeviceError)
+        asks: list[Callable[[], Awaitable[object]]] = [
+            lambda: write(device, row(b"a", 2)),
+            lambda: find(device, b"a"),
+            lambda: device.find_row(packed(b"a")),
+            lambda: device.find_stamp(packed(b"a")),
+            lambda: device.list_rows(1, TABLE, 0, b"", None, 10, epoch=1),
+            lambda: device.walk_rows(b"", 10),
+            lambda: device.usage(1, TABLE, 0, epoch=1),
+            lambda: device.garbage(b"", 10),
+            lambda: device.tombstones(b"", 10),
+            lambda: device.uploads(b"", 10),
+            lambda: device.hints(1, b"", 10),
+            lambda: put_block(device, key, b"block"),
+            lambda: device.read_block(key),
+            lambda: done(lambda reply: device.submit_drop(DATA, reply)),
+            lambda: device.set_in_sync(in_sync=False),
+            lambda: device.drain(),
+        ]
+        for ask in asks:
+            with pytest.raises(DeviceError):
+                await ask()
+        with pytest.raises(DeviceError):
+            device.admit_row(row(b"a", 3))
+    async with form.opened() as device:
+        assert device.failed is None
+        assert await find(device, b"a") == Stamp(1, 1).pack()
+
+
+async def test_listings_and_walks_are_in_order_and_in_pages(form: Form) -> None:
+    names = [b"%02d" % number for number in range(10)]
+    async with form.opened() as device:
+        for name in reversed(names):
+            await write(device, row(name, 1))
+        await write(device, row(b"05", 2, flags=Flag.TOMBSTONE))
+        for verified in (True, False):
+            page = await device.list_rows(1, TABLE, 0, b"02", b"08", 4, epoch=1, verified=verified)
+            assert [key for key, _ in page] == list(map(packed, names[2:6]))
+            page = await device.list_rows(1, TABLE, 0, b"02", b"08", 4, epoch=1, reverse=True, verified=verified)
+            assert [key for key, _ in page] == list(map(packed, reversed(names[4:8])))
+        walked: list[bytes] = []
+        after, more = b"", True
+        while more:
+            rows, after = await device.walk_rows(after, 3)
+            assert [key for key, _ in rows] == (await device.walk_keys(walked[-1] if walked else b"", 3))[0]
+            walked += [key for key, _ in rows]
+            more = bool(after)
+        assert walked == list(map(packed, names))
+        assert await device.usage(1, TABLE, 0, epoch=1) == {0: (9, 0)}
+
+
+async def test_what_is_forgotten_is_so_for_every_later_call_and_only_this_version(form: Form) -> None:
+    async with form.opened() as device:
+        await write(device, row(b"a", 5, flags=Flag.TOMBSTONE))
+        device.forget_row(packed(b"a"), Stamp(4, 1).pack())
+        assert await find(device, b"a") == Stamp(5, 1).pack()
+        assert await device.tombstones(b"", 10) == [(packed(b"a"), Stamp(5, 1).pack())]
+        for _ in range(2):
+            device.forget_row(packed(b"a"), Stamp(5, 1).pack())
+            assert await find(device, b"a") is None
+        await write(device, row(b"a", 1))
+        await device.discard_row(packed(b"a"))
+        await device.discard_row(packed(b"a"))
+        assert await find(device, b"a") is None
+
+
+async def test_a_retired_tombstone_keeps_what_is_older_out_until_it_is_released(form: Form) -> None:
+    async with form.opened() as device:
+        await write(device, row(b"a", 5, flags=Flag.TOMBSTONE))
+        device.retire_tombstone(packed(b"a"), Stamp(4, 1).pack())
+        assert await device.retired_stamp(packed(b"a")) is None
+        device.retire_tombstone(packed(b"a"), Stamp(5, 1).pack())
+        assert await device.retired_stamp(packed(b"a")) == Stamp(5, 1).pack()
+        assert await device.tombstones(b"", 10) == []
+        await write(device, row(b"a", 3))
+        assert await find(device, b"a") is None
+        await device.flush()
+    async with form.opened() as device:
+        assert await device.retired_tombstones(b"", 10) == [(packed(b"a"), Stamp(5, 1).pack())]
+        device.release_tombstone(packed(b"a"), Stamp(5, 1).pack())
+        await device.flush()
+        await write(device, row(b"a", 3))
+        assert await find(device, b"a") == Stamp(3, 1).pack()
+
+
+async def test_displaced_data_expiries_uploads_and_hints_are_noted_until_they_are_forgotten(form: Form) -> None:
+    async with form.opened() as device:
+        await write(device, with_data(b"a", 1, DATA))
+        await write(device, with_data(b"a", 2, OTHER)._replace(flags=Flag.DATA | Flag.EXPIRES, expires=50))
+        intent = row(UPLOAD + DATA, 1)._replace(summary=b"a")
+        await write(device, intent)
+        device.note_hint(9, packed(b"a"), 17)
+        await device.flush()
+    async with form.opened() as device:
+        (note,) = await device.garbage(b"", 10)
+        assert (note.data_id, note.owner) == (DATA, row(b"a", 1).key)
+        assert await device.garbage(DATA, 10) == []
+        assert await device.expired(51, 10) == [(50, packed(b"a"))]
+        assert await device.expired(50, 10) == []
+        assert await device.uploads(b"", 10) == [(DATA, index_key(intent.key))]
+        assert await device.hinted() == [9]
+        assert await device.hints(9, b"", 10) == [(packed(b"a"), 17)]
+        device.forget_garbage(DATA)
+        device.forget_hint(9, packed(b"a"), 16)  # it was noted again since
+        assert await device.garbage(b"", 10) == []
+        assert await device.hinted() == [9]
+        device.forget_hint(9, packed(b"a"), 17)
+        device.forget_expiry(50, packed(b"a"))
+        assert (await device.hinted(), await device.expired(51, 10)) == ([], [])
+
+
+async def test_blocks_are_durable_with_a_sync_and_verified_when_read(form: Form) -> None:
+    payload = bytes(range(256)) * 1000
+    key, missing = BlockKey(DATA, 2, 1), BlockKey(DATA, 3, 1)
+    async with form.opened() as device:
+        await put_block(device, key, payload)
+    async with form.opened() as device:
+        assert bytes(await device.read_block(key)) == payload
+        assert bytes(await device.read_block(key, 1000, 70_000)) == payload[1000:70_000]
+        assert await device.verify_block(key) == len(payload)
+        assert await device.has_blocks(DATA) == [(2, 1)]
+        assert await device.owners(b"", 10) == ([(DATA, OWNER)], b"")
+        for read in (device.read_block, device.verify_block):
+            with pytest.raises(DamageError):
+                await read(missing)
+
+
+async def test_what_was_begun_before_a_device_was_opened_anew_counts_as_lost(form: Form) -> None:
+    async with form.opened() as device:
+        losses = device.data_losses
+    async with form.opened() as device:
+        with pytest.raises(DrystoneError):
+            await device.sync_data(losses)
+
+
+async def test_a_reference_outlives_its_source_and_a_drop_is_for_good(form: Form) -> None:
+    source, copy = BlockKey(DATA, 0, 0), BlockKey(OTHER, 0, 0)
+    lost: list[DrystoneError | None] = []
+    async with form.opened() as device:
+        await put_block(device, source, b"payload")
+        losses = device.data_losses
+        await done(lambda reply: device.submit_reference(copy, source, OWNER, reply, lost.append))
+        await device.sync_data(losses)
+        await done(lambda reply: device.submit_drop(DATA, reply))
+        with pytest.raises(DamageError):
+            device.submit_reference(copy, source, OWNER, lost.append, lost.append)
+    async with form.opened() as device:
+        assert await device.has_blocks(DATA) == []
+        assert bytes(await device.read_block(copy)) == b"payload"
+        assert lost == []
+        await done(lambda reply: device.submit_drop(OTHER, reply))
+        await done(lambda reply: device.submit_drop(OTHER, reply))
+        assert await device.has_blocks(OTHER) == []
+
+
+async def test_whether_it_is_in_sync_outlives_a_restart(form: Form) -> None:
+    async with form.opened() as device:
+        assert device.in_sync
+        told: list[bool] = []
+        device.on_in_sync = lambda: told.append(device.in_sync)
+        await device.set_in_sync(in_sync=False)
+        assert told == [False]
+    async with form.opened() as device:
+        assert not device.in_sync
+        await device.set_in_sync(in_sync=True)
+    async with form.opened() as device:
+        assert device.in_sync
