@@ -16,9 +16,10 @@ from store.device.row import UPLOAD, Flag, Location, Row, RowValue, index_key, v
 from store.engine import usage
 from store.engine.check import check_device
 from store.engine.compaction import compact
-from store.engine.device import Device, Options
-from tests.engine.devices import TABLE, on_device, row, write
+from store.engine.device import Device, Options, open_device
+from tests.engine.devices import CLUSTER, TABLE, disk_of, on_device, row, write
 from tests.simulation.disk import SimMedium
+from tests.simulation.world import run
 from tests.twins.index import IndexMedium, SimIndex
 
 
@@ -227,3 +228,22 @@ def test_a_segment_that_cannot_be_compacted_does_not_keep_others_waiting() -> No
         assert set(device.segments.kinds) & before == {bad.location.segment}
 
     on_device(medium, IndexMedium(), use, Options(128 * 1024, 0))
+
+
+def test_an_index_that_cannot_be_read_at_the_start_is_let_go_of() -> None:
+    """It is locked by whoever has it open: the next try could not open it."""
+    closed: list[bool] = []
+
+    class Unreadable(SimIndex):
+        def range(self, start: bytes, stop: bytes, limit: int, *, reverse: bool = False) -> list[tuple[bytes, bytes]]:
+            raise DamageError("it cannot be read")
+
+        def close(self) -> None:
+            closed.append(True)
+
+    async def main() -> None:
+        with pytest.raises(DamageError):
+            await open_device(1, CLUSTER, disk_of(SimMedium(Random(1))), lambda: Unreadable(IndexMedium()))
+
+    run(main, Random(1))
+    assert closed == [True]

@@ -183,6 +183,21 @@ async def test_a_device_that_is_out_and_removed_holds_no_change_up(autojump_cloc
             assert len(set(stamps)) == 1
 
 
+async def test_a_quorum_that_is_given_up_for_lost_holds_no_change_up(autojump_clock: MockClock) -> None:
+    """Some rows had two of their replicas there: what these acknowledged alone is gone, and waited for by nobody."""
+    async with opened(media_of(6)) as (node, _):
+        await trio.sleep(5)
+        put_out(node, 2)
+        put_out(node, 3)
+
+        def remove(builder: Builder) -> None:
+            builder.remove(2)
+            builder.remove(3)
+
+        await change_layout(node, remove)
+        assert len(node.store.rows.ring.live) == 1
+
+
 async def test_a_device_that_fails_does_not_keep_others_from_syncing(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
