@@ -37,4 +37,7 @@ ACCEPTED: Final[dict[str, str]] = {
     ),
     "store/ring/moves.py _Wanting.draw: work.surplus(device) < 0 and work.excess(others, device, limits) == 0 -> "
     "False": ("as good: what is not found by draws or here is looked for by chains, within the same tolerance"),
+    "store/replicator/upload_janitor.py UploadJanitor._committed: False -> True": (
+        "as good but where devices are full: then it waits for room, and is tried again until there is some"
+    ),
 }
