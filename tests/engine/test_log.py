@@ -12,7 +12,7 @@ from store.core.direct import Buffer
 from store.core.errors import DamageError, DeviceError, FullError
 from store.device.row import Flag, index_key, row_name
 from store.engine.check import check_device
-from store.engine.committer import BATCH_RECORDS_MAX
+from store.engine.committer import BATCH_RECORDS_MAX, PreviousSegment
 from store.engine.compaction import compact
 from store.engine.device import Device, Options
 from tests.engine.devices import disk_of, on_device, row, write
@@ -301,3 +301,19 @@ def test_a_release_is_in_the_index_soon_though_nothing_else_is_written(medium: S
         assert not [key for key in index.entries if key.startswith(b"f")]
 
     on_device(medium, index, use)
+
+
+def test_nothing_is_given_back_of_a_segment_that_is_full(monkeypatch: pytest.MonkeyPatch, medium: SimMedium) -> None:
+    """A hole of no bytes is an error to the file system."""
+    punched: list[tuple[int, int]] = []
+
+    async def use(device: Device) -> None:
+        await write(device, row(b"a", 1))
+        segment = device._committer.segment
+        monkeypatch.setattr(SimFile, "punch", lambda _self, start, length: punched.append((start, length)))
+        await device._trim(PreviousSegment(segment, SMALL.log_bytes, 1))
+        assert punched == []
+        await device._trim(PreviousSegment(segment, SMALL.log_bytes - 4096, 1))
+        assert punched == [(SMALL.log_bytes - 4096, 4096)]
+
+    on_device(medium, IndexMedium(), use, SMALL)
