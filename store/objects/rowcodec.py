@@ -2,14 +2,14 @@
 
 All msgpack, each with its version first.
 
-    object     summary [1, etag (16 bytes), content type, created [us, writer] or 0, listing or 0, placed or 0]
+    object     summary [1, etag (16 bytes), content type, created [us, writer] or 0, listing or 0, location or 0]
                detail  [1, headers]
-               placed  [block bytes, k, m, codec, [device, ...]]: k = 0 says replicated; devices in fragment order
+               location [block bytes, k, m, codec, [device, ...]]: k = 0 says replicated; devices in fragment order
     container  summary [1, container id, shards, created [us, writer] or 0]      detail [1, headers]
     account    summary [1, account id, shards, created [us, writer] or 0]        detail [1, headers]
                of either, while it is being deleted: version 2, the same fields
 
-`created` 0 stands for the row's own stamp, `listing` 0 for an empty mapping, `data_location` 0 for data within the row.
+`created` 0 stands for the row's own stamp, `listing` 0 for an empty mapping, `location` 0 for data within the row.
 """
 
 from __future__ import annotations

@@ -18,9 +18,10 @@ write in the row's replicas; until then the store runs as one process.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import structlog
 import trio
@@ -51,6 +52,7 @@ from store.objects.quorum_write import QuorumWrite
 from store.ring import ROWS, Ring, quorum
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 RING_HASHES_MAX = 100_000
 STAMP_RETRIES = 8
@@ -416,7 +418,11 @@ class Rows:
         self, span: tuple[int, bytes, int, bytes, bytes | None, int], *, reverse: bool, verified: bool
     ) -> dict[int, list[tuple[bytes, bytes]]]:
         """A page of each replica of a quorum: the first of them verified, the others if that is wanted."""
-        ring = self.ring
+        return await self._by_ring(partial(self._pages_by, span, reverse=reverse, verified=verified))
+
+    async def _pages_by(
+        self, span: tuple[int, bytes, int, bytes, bytes | None, int], ring: Ring, *, reverse: bool, verified: bool
+    ) -> dict[int, list[tuple[bytes, bytes]]]:
         replicas = ring.read_set(ROWS, span[0])
         needed = quorum(len(replicas))
         pages: dict[int, list[tuple[bytes, bytes]]] = {}
@@ -466,13 +472,23 @@ class Rows:
         outvoted."""
         total: dict[int, tuple[int, int]] = {}
         for shard in range(shards):
-            for policy, (count, size) in (await self._shard_usage(table, shard)).items():
+            for policy, (count, size) in (await self._by_ring(partial(self._shard_usage, table, shard))).items():
                 before = total.get(policy, (0, 0))
                 total[policy] = (before[0] + count, before[1] + size)
         return total
 
-    async def _shard_usage(self, table: bytes, shard: int) -> dict[int, tuple[int, int]]:
-        ring = self.ring
+    async def _by_ring(self, ask: Callable[[Ring], Awaitable[T]]) -> T:
+        """What a quorum by the ring of now says. Where the ring has changed meanwhile, devices may have refused the one
+        before: then it is asked again."""
+        while True:
+            ring = self.ring
+            try:
+                return await ask(ring)
+            except QuorumError:
+                if ring is self.ring:
+                    raise
+
+    async def _shard_usage(self, table: bytes, shard: int, ring: Ring) -> dict[int, tuple[int, int]]:
         ring_hash = self.ring_hash(table, shard)
         replicas = ring.read_set(ROWS, ring_hash)
         needed = quorum(len(replicas))

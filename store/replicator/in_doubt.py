@@ -1,4 +1,4 @@
-"""Doubts: writes that a crash left at some of their replicas are brought to a quorum, before anyone is served.
+"""In-doubt writes: those that a crash left at some of their replicas are brought to a quorum, before anyone is served.
 
 Nobody was told what became of such a write, so it may have taken effect or not. But whoever looks must not be shown
 first the one and then the other: reads ask a quorum, which need not have it, and sooner or later a daemon that looks at

@@ -75,7 +75,7 @@ async def marks(client: Client) -> dict[str, str]:
     return {name: headers[OWNERS] for name, headers in heads.items() if OWNERS in headers}
 
 
-async def settle_for_good(client: Client) -> None:
+async def resolve_for_good(client: Client) -> None:
     anew(client)
     await resolve(client)
     client.clock.advance(UNDECIDED_SECONDS + 1)
@@ -93,7 +93,7 @@ async def test_a_manifest_comes(kind: str, mode: str) -> None:
         hook.left = point
         answer = await put(client)
         failed += answer.status != 201
-        await settle_for_good(client)
+        await resolve_for_good(client)
         rows = (await client("GET", "c", query="versions")).json()
         assert rows or answer.status != 201
         if rows:  # with versions it may be one, and not the current
@@ -128,7 +128,7 @@ async def test_a_manifest_goes(kind: str, way: str) -> None:
         hook.left = point
         answer = await WAYS[way](client)
         failed += answer.status >= 300
-        await settle_for_good(client)
+        await resolve_for_good(client)
         assert (await client("GET", "c/n")).body == B
         found = await client("GET", "c/m")
         new = found.headers.get("x-static-large-object-segments") == "owned" and found.body != A + B
@@ -158,7 +158,7 @@ async def test_segments_go(kind: str) -> None:
             await resolve(client)
         except* RuntimeError:
             failed += 1
-        await settle_for_good(client)
+        await resolve_for_good(client)
         assert await segments(client) == ["b"]
         assert (await client("GET", "c/n")).body == B
         await client("DELETE", "c/n")
@@ -208,7 +208,7 @@ async def test_many_come_and_go_at_once(mode: str, gateways: int) -> None:
                 nursery.start_soon(resolve, each)
             for number in range(8):
                 nursery.start_soon(change, number)
-        await settle_for_good(client)
+        await resolve_for_good(client)
         await _check(client)
 
 

@@ -9,13 +9,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from store.core.errors import DeviceError, DrystoneError
+from store.core.errors import DeviceError, DrystoneError, StaleEpochError
 from store.device.row import index_key
 from store.engine.device import Device
-from store.objects.model import Container, Policy
+from store.objects.model import Container, ListingQuery, Policy
 from store.replicator.exchange import Exchange
 from store.replicator.rebalance import Rebalancer
-from store.ring import ROWS, Builder
+from store.ring import ROWS, Builder, Ring
 from tests.replicator.clusters import (
     HEAD,
     close,
@@ -181,6 +181,35 @@ async def test_a_device_that_is_out_and_removed_holds_no_change_up(autojump_cloc
             stamps = await stamps_of(node, container, name)
             assert len(stamps) == 3
             assert len(set(stamps)) == 1
+
+
+@pytest.mark.parametrize("call", ["submit_find", "list_rows", "usage"])
+async def test_a_ring_that_changes_while_a_quorum_is_asked_is_nobodys_trouble(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Devices refuse the one before; then they are asked by the new one."""
+    async with opened(media_of(4)) as (node, container):
+        await node.store.put(container, "o", b"data", HEAD)
+        await trio.sleep(5)
+        rows, before = node.store.rows, node.store.rows.ring.epoch
+        ask = getattr(Device, call)
+
+        def refused(self: Device, *args: object, **more: object) -> object:
+            epoch = args[1] if call == "submit_find" else more["epoch"]
+            if epoch == before:
+                node.media.ring = rows.ring = node.media.ring if rows.ring.epoch > before else changed()
+                raise StaleEpochError("the ring is newer")
+            return ask(self, *args, **more)
+
+        def changed() -> Ring:
+            node.media.change_ring(lambda builder: builder.set_weight(3, 2))
+            return node.media.ring
+
+        monkeypatch.setattr(Device, call, refused)
+        assert (await node.store.head(container, "o")).size == 4
+        assert len(await node.store.list_objects(container, ListingQuery(10))) == 1
+        assert (await node.store.container_usage(container)).objects == 1
+        assert rows.ring.epoch > before
 
 
 async def test_a_quorum_that_is_given_up_for_lost_holds_no_change_up(autojump_clock: MockClock) -> None:

@@ -1,4 +1,4 @@
-"""The scrubber drops data that nobody claims, and never what is being written, moved or settled at that moment."""
+"""The scrubber drops data that nobody claims, and never what is being written, moved or ended at that moment."""
 
 from __future__ import annotations
 
