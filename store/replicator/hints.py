@@ -7,7 +7,7 @@ or data that the other has yet to drop.
 
 When the device takes writes again, rows come first, many at a time, since each is small and one more loss may be the
 last; then data, those with the fewest copies to spare before the others. Nothing is read that it has already. A device
-that has left the ring is pending nothing any more. The scrub is the net below.
+that has left the ring gets no hints any more. The scrub is the net below.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Hints:
                         holder.note_hint(other, key, self._last_us)
 
     async def replay(self) -> Outcome:
-        """One round: everything that is pending to devices that can take it."""
+        """One round: everything that is pending for devices that can take it."""
         return await self._daemon.round()
 
     async def _round(self) -> Outcome:
@@ -109,12 +109,12 @@ class Hints:
         return Outcome(done, left)
 
     def _holders(self) -> list[DevicePort]:
-        """Those whose hints can be gone by. One that is not in sync may have what was deleted for good: first it is
-        rejoined."""
+        """Those whose hints can be gone by. One that is not in sync may have what was deleted for good: first it
+        rejoins."""
         return [device for device in self._store.devices.values() if device.failed is None and device.in_sync]
 
     async def _pending(self) -> list[int]:
-        """The devices that something is pending to."""
+        """The devices that hints are pending for."""
         pending: set[int] = set()
         for holder in self._holders():
             try:
