@@ -34,7 +34,9 @@ from drystone.metrics import Metrics, Requests
 from drystone.node import Node, device_rows, open_node
 from gateway.http import serve, server_context
 from gateway.http.asgi import App
-from gateway.swift import Config, DomainRemap, SwiftApp
+from gateway.swift.access.domain_remap import DomainRemap
+from gateway.swift.app import SwiftApp
+from gateway.swift.config import Config
 from store.core.errors import DrystoneError, InvalidError, NotFoundError
 
 log = structlog.get_logger()

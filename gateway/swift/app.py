@@ -8,15 +8,16 @@ from urllib.parse import quote
 import structlog
 
 from authn.identity import Authenticator
-from gateway.swift import auth, cors, crossdomain, info, routes, tempurl
+from gateway.objects.downloads import Downloads
+from gateway.objects.layer import ObjectLayer
+from gateway.swift import info, routes
+from gateway.swift.access import cors, crossdomain, tempurl, tokens
 from gateway.swift.config import Config
-from gateway.swift.downloads import Downloads
-from gateway.swift.errors import PLAIN, RefusedError, cause, refusal
-from gateway.swift.manifest_ownership import ManifestOwnership
+from gateway.swift.protocol.errors import PLAIN, RefusedError
+from gateway.swift.protocol.refusals import cause, refusal
+from gateway.swift.protocol.request import Receive, Request, Scope, Send
 from gateway.swift.refusal_log import RefusalLog
-from gateway.swift.request import Receive, Request, Scope, Send
 from gateway.swift.service import Service
-from gateway.swift.versioned_store import VersionedStore
 from store.core.clock import Clock, SystemClock
 from store.core.entropy import PooledRandom, Random
 from store.objects.interface import ObjectStore
@@ -40,26 +41,21 @@ class SwiftApp:
         config = config or Config()
         clock = clock or SystemClock()
         random = random or PooledRandom()
-        ownership = ManifestOwnership(store, clock, random)
         self._service = Service(
-            store=VersionedStore(store, clock, ownership.gone),
-            ownership=ownership,
+            layer=ObjectLayer.over(store, clock, random, config.limits.container_listing_limit),
             downloads=Downloads(config.download_bytes),
             refusals=RefusalLog(clock),
             config=config,
             limits=config.limits,
-            clock=clock,
-            random=random,
-            policies={policy.index: policy for policy in store.policies},
         )
         self._authenticator = authenticator
-        self._anonymous = auth.Anonymous(config)
+        self._rules = tokens.rules(config)
         self._info = info.body(self._service)
 
     async def run(self, progress: Progress) -> None:
         """Do what is owed after requests were answered, until cancelled: segments go after the manifest that owned
         them. One process of a store is enough to run this, and any number may."""
-        await self._service.ownership.run(progress)
+        await self._service.layer.ownership.run(progress)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -95,15 +91,15 @@ class SwiftApp:
         request.split(raw_path)
         service = self._service
         if b"origin" in request.headers:
-            await cors.prepare(service, request)
+            await cors.prepare(service.layer, service.config, request)
         # Before the handler is chosen: a signature leaves nothing in the request that could call for another one.
         signed = (
-            await tempurl.principal(service, request) if tempurl.is_signed(scope.get("query_string", b"")) else None
+            await tempurl.principal(service.layer, service.config, request)
+            if tempurl.is_signed(scope.get("query_string", b""))
+            else None
         )
         handler = routes.handler(service, request)
-        request.principal = signed or await auth.principal(
-            request, self._authenticator, service.config, self._anonymous
-        )
+        request.principal = signed or await tokens.principal(request, self._authenticator, service.config, self._rules)
         await handler(service, request)
 
     async def _serve_info(self, request: Request) -> None:

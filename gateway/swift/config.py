@@ -34,8 +34,8 @@ class Config:
 
     `reseller_prefixes`: an account is one of these, an underscore and a project's id; those of `service_prefixes` are
     reached only with a service's token beside the user's, that is one with `service_role`. `operator_roles` own their
-    project's account, `reader_roles` read it, `reseller_role` owns every account. `realm` is what a refusal names
-    where no account is. `tempurl_digests` are those that a signature (of a URL or a form) may use.
+    project's account, `reader_roles` read it, `reseller_role` owns every account. `tempurl_digests` are those that a
+    signature (of a URL or a form) may use.
 
     `storage_domains`: a host below one of these names an account, or a container and an account (see domain_remap).
     `cors_origins` may read whatever its container allows, `cors_exposed` are headers that they see besides the usual.
@@ -54,7 +54,6 @@ class Config:
     operator_roles: frozenset[str] = frozenset({"admin", "member", "swiftoperator"})
     reader_roles: frozenset[str] = frozenset({"reader"})
     reseller_role: str = "reselleradmin"
-    realm: str = "unknown"
     allow_account_management: bool = True
     account_autocreate: bool = True
     tempurl_digests: tuple[str, ...] = ("sha1", "sha256", "sha512")

@@ -6,8 +6,9 @@ import json
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from gateway.swift import symlink, version_headers
+from gateway.objects.links import LOOP_MAX
 from gateway.swift.config import Config
+from gateway.swift.protocol import version_headers
 from gateway.swift.service import Service
 
 API_VERSION = "2.38.0"
@@ -69,7 +70,7 @@ def capabilities(service: Service) -> dict[str, Any]:
         "staticweb": {},
         "etag_quoter": {"enable_by_default": config.quote_etags},
         **({"domain_remap": {"default_reseller_prefix": None}} if config.storage_domains else {}),
-        "symlink": {"symloop_max": symlink.LOOP_MAX, "static_links": True},
+        "symlink": {"symloop_max": LOOP_MAX, "static_links": True},
         "object_versioning": {},
         "versioned_writes": {"allowed_flags": list(version_headers.FLAGS)},
         "slo": {

@@ -9,111 +9,88 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from gateway.swift import (
-    account,
-    bulk_delete,
-    bulk_extract,
-    container,
-    copy,
-    cors,
-    formpost,
-    object_change,
-    object_get,
-    object_put,
-    slo,
-    slo_delete,
-    staticweb,
-    symlink_put,
-    version_object,
-)
-from gateway.swift.errors import RefusedError
-from gateway.swift.request import Request
+from gateway.swift import bulk, forms, large, reading, sites, writing
+from gateway.swift.access import cors
+from gateway.swift.containers import account, container
+from gateway.swift.protocol.errors import RefusedError
+from gateway.swift.protocol.request import Request
 from gateway.swift.service import Service
 
 Handler = Callable[[Service, Request], Awaitable[None]]
 
 
 async def put_object(service: Service, request: Request) -> None:
-    """PUT of an object: a manifest, a copy, an older version, a symlink, or a body."""
+    """PUT of an object: a manifest, a copy, or whatever else is written."""
     if request.query.get("multipart-manifest") == "put":
         if request.headers.get(b"x-copy-from"):
             raise RefusedError(405, "Multipart Manifest PUTs cannot be COPY requests")
-        await slo.put(service, request)
+        await large.put_large(service, request)
     elif request.headers.get(b"x-copy-from"):
-        await copy.copy_from(service, request)
-    elif version_object.named(request):
-        await version_object.put(service, request)
-    elif symlink_put.TARGET in request.headers:
-        await symlink_put.put(service, request)
+        await writing.copy_from(service, request, large.put_manifest)
     else:
-        await object_put.put(service, request)
+        await writing.put_object(service, request)
+
+
+async def copy_object(service: Service, request: Request) -> None:
+    """COPY of an object."""
+    await writing.copy(service, request, large.put_manifest)
 
 
 async def delete_object(service: Service, request: Request) -> None:
-    """DELETE of an object: with its segments, one version of it, or alone."""
+    """DELETE of an object, with its segments or alone."""
     if request.query.get("multipart-manifest") == "delete":
-        await slo_delete.delete(service, request)
-    elif version_object.named(request):
-        await version_object.delete(service, request)
+        await large.delete_large(service, request)
     else:
-        await object_change.delete(service, request)
-
-
-async def post_object(service: Service, request: Request) -> None:
-    """POST of an object; versions do not change."""
-    if version_object.named(request):
-        await version_object.post(service, request)
-    else:
-        await object_change.post(service, request)
+        await writing.delete_object(service, request)
 
 
 async def options(service: Service, request: Request) -> None:
     """OPTIONS: the methods there are, and whether a page of another site may use them."""
-    await cors.options(service, request, list(table(request)))
+    await cors.options(service.layer, service.config, request, list(table(request)))
 
 
 async def get_container(service: Service, request: Request) -> None:
     """GET of a container: a listing, or the front page of a web site."""
-    if staticweb.serves(request):
-        await staticweb.container(service, request, container.get, object_get.get)
+    if sites.serves(request):
+        await sites.container(service, request, container.get, reading.get_object, reading.get_object)
     else:
         await container.get(service, request)
 
 
 async def head_container(service: Service, request: Request) -> None:
     """HEAD of a container: what it holds, or the front page of a web site."""
-    if staticweb.serves(request):
-        await staticweb.container(service, request, container.head, object_get.head)
+    if sites.serves(request):
+        await sites.container(service, request, container.head, reading.head_object, reading.get_object)
     else:
         await container.head(service, request)
 
 
 async def get_object(service: Service, request: Request) -> None:
     """GET of an object, which may be a page of a web site."""
-    if staticweb.serves(request):
-        await staticweb.object(service, request, object_get.get)
+    if sites.serves(request):
+        await sites.object(service, request, reading.get_object, reading.get_object)
     else:
-        await object_get.get(service, request)
+        await reading.get_object(service, request)
 
 
 async def head_object(service: Service, request: Request) -> None:
     """HEAD of an object, which may be a page of a web site."""
-    if staticweb.serves(request):
-        await staticweb.object(service, request, object_get.head)
+    if sites.serves(request):
+        await sites.object(service, request, reading.head_object, reading.get_object)
     else:
-        await object_get.head(service, request)
+        await reading.head_object(service, request)
 
 
 async def _extract(service: Service, request: Request) -> None:
-    await bulk_extract.put(service, request, handler)
+    await bulk.extract_archive(service, request, handler)
 
 
 async def _delete_many(service: Service, request: Request) -> None:
-    await bulk_delete.delete(service, request, handler)
+    await bulk.delete_many(service, request, handler)
 
 
 async def _take_form(service: Service, request: Request) -> None:
-    await formpost.post(service, request, handler)
+    await forms.post(service, request, handler)
 
 
 def _by_param(request: Request) -> Handler | None:
@@ -142,12 +119,12 @@ CONTAINER: dict[str, Handler] = {
     "PUT": container.put,
 }
 OBJECT: dict[str, Handler] = {
-    "COPY": copy.copy,
+    "COPY": copy_object,
     "DELETE": delete_object,
     "GET": get_object,
     "HEAD": head_object,
     "OPTIONS": options,
-    "POST": post_object,
+    "POST": writing.post_object,
     "PUT": put_object,
 }
 MANAGEMENT = frozenset({"PUT", "DELETE"})
@@ -170,7 +147,7 @@ def handler(service: Service, request: Request) -> Handler:
         found = _by_param(request)
         if found is not None:
             return found
-    if request.method == "POST" and formpost.is_form(request):
+    if request.method == "POST" and forms.is_form(request):
         return _take_form
     found = table(request).get(request.method)
     if found is None or (

@@ -12,9 +12,12 @@ from typing import Any
 import structlog
 import trio
 
-from gateway.swift.auth import Principal
-from gateway.swift.errors import REASONS, RefusedError, cause, refusal
-from gateway.swift.request import Message, Receive, Request, Send
+from gateway.objects.access.caller import Caller
+from gateway.objects.errors import SignatureError
+from gateway.swift.access.tempurl import Signed
+from gateway.swift.protocol.errors import REASONS, RefusedError
+from gateway.swift.protocol.refusals import cause, refusal
+from gateway.swift.protocol.request import Message, Receive, Request, Send
 from gateway.swift.service import Service
 
 Handler = Callable[[Service, Request], Awaitable[None]]
@@ -74,7 +77,7 @@ def _child(
     method: str,
     path: str,
     headers: Mapping[bytes, bytes] | None = None,
-    principal: Principal | None = None,
+    principal: Caller | None = None,
     *,
     receive: Receive,
     send: Send,
@@ -100,13 +103,15 @@ async def ask(
     headers: Mapping[bytes, bytes] | None = None,
     pieces: AsyncIterator[bytes] | None = None,
     *,
-    principal: Principal | None = None,
+    principal: Caller | None = None,
 ) -> Reply:
     """Serve a request within to its end. Errors become its answer, as they do outside; errors of the pieces do not."""
     await trio.lowlevel.checkpoint()  # there may be thousands, and the store may have all that they ask for at hand
     gatherer, feeder = _Gatherer(), _Feeder(pieces)
     request = _child(parent, method, path, headers, principal, receive=feeder, send=gatherer)
     try:
+        if isinstance(request.principal, Signed) and not request.principal.allows(method):
+            raise SignatureError
         await dispatch(service, request)(service, request)
     except Exception as error:
         if feeder.failed:

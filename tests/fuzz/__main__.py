@@ -14,7 +14,7 @@ from random import SystemRandom
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from gateway.swift.errors import cause
+from gateway.swift.protocol.refusals import cause
 from tests.fuzz.asking import Conversation
 from tests.fuzz.damage import conversations
 from tests.fuzz.rounds import Round, over_devices, over_memory

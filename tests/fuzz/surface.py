@@ -31,9 +31,11 @@ from gateway.http.connection import Connection
 from gateway.http.exchange import Draining
 from gateway.http.ticker import Ticker
 from gateway.http.transport import StreamTransport
-from gateway.swift import Config, SwiftApp
-from gateway.swift.domain_remap import DomainRemap
-from gateway.swift.errors import RefusedError, cause
+from gateway.swift.access.domain_remap import DomainRemap
+from gateway.swift.app import SwiftApp
+from gateway.swift.config import Config
+from gateway.swift.protocol.errors import RefusedError
+from gateway.swift.protocol.refusals import cause
 from store.core.clock import Clock
 from store.objects.interface import ObjectStore
 from store.registry import memory_registry

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import trio
 
-from gateway.swift import quotas
-from gateway.swift.errors import cause
-from gateway.swift.request import Request
+from gateway.objects import quotas
+from gateway.swift.protocol.refusals import cause
+from gateway.swift.protocol.request import Request
 from tests.fuzz.asking import Ask, Conversation, Ending
 from tests.fuzz.rounds import over_memory
 from tests.fuzz.surface import CAST
@@ -32,12 +32,12 @@ def planted(what: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Have it happen in writes to one container."""
     admit = quotas.admit
 
-    async def wrong(service: Any, request: Request, container: Any, size: int | None) -> int | None:
-        if request.container == "quota" and request.object == "x":
+    async def wrong(layer: Any, caller: Any, container: Any, size: int | None) -> int | None:
+        if container.name == "quota":
             result = what()
             if result is not None:
                 await result
-        return await admit(service, request, container, size)
+        return await admit(layer, caller, container, size)
 
     monkeypatch.setattr(quotas, "admit", wrong)
 

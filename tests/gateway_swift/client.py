@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from gateway.swift import Config, SwiftApp
-from gateway.swift.request import Message
+from gateway.swift.app import SwiftApp
+from gateway.swift.config import Config
+from gateway.swift.protocol.request import Message
 from store.objects.model import Policy
 from tests.twins.clock import ManualClock
 from tests.twins.identity import MemoryAuthenticator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.swift import Config
+from gateway.swift.config import Config
 from tests.gateway_swift.client import HOME, Client
 
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authn.identity import Identity
-from gateway.swift import acl
-from gateway.swift.account_acl import Level, clean, level
+from gateway.objects.access.account_access import Level, level
+from gateway.swift.containers import acl
+from gateway.swift.containers.account_acl import clean
 from tests.gateway_swift.client import HOME, Client
 
 SVEN = Identity("sven-id", "sven", "away-id", "away", frozenset({"member"}), 4e9)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authn.identity import Identity
-from gateway.swift import acl
+from gateway.objects.access import access_list
+from gateway.swift.containers import acl
 
 TEXT = st.text(alphabet=st.sampled_from(list(".r:-*, aé/%2")), max_size=30) | st.text(max_size=30)
 
@@ -36,12 +37,12 @@ def test_what_is_kept_is_kept_again(sent: str, writing: bool) -> None:
         kept = acl.clean(sent, writing=writing)
         assert acl.clean(kept, writing=writing) == kept
         if writing:
-            assert not acl.parse(kept).referrers
+            assert not access_list.parse(kept).referrers
 
 
 @given(TEXT, TEXT)
 def test_anything_can_be_asked(stored: str, page: str) -> None:
-    rules = acl.parse(stored)
+    rules = access_list.parse(stored)
     identity = Identity("u", "user", "p", "project", frozenset({"member"}), 0.0)
     rules.admits_referrer(page)
     assert rules.admits_user(identity) in (True, False)
@@ -49,7 +50,7 @@ def test_anything_can_be_asked(stored: str, page: str) -> None:
 
 
 def test_the_last_fitting_referrer_decides() -> None:
-    rules = acl.parse(".r:*,.r:-.bad.com,.r:good.bad.com")
+    rules = access_list.parse(".r:*,.r:-.bad.com,.r:good.bad.com")
     assert rules.admits_referrer("http://x.org/")
     assert rules.admits_referrer("")
     assert not rules.admits_referrer("http://x.bad.com/")

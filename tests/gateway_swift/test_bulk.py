@@ -17,9 +17,9 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.swift import Config, Limits
-from gateway.swift.request import Request
-from gateway.swift.tar import TarError, TarReader, _pax, decompressed
+from gateway.swift.bulk.tar import TarError, TarReader, _pax, decompressed
+from gateway.swift.config import Config, Limits
+from gateway.swift.protocol.request import Request
 from tests.gateway_swift.client import Client
 from tests.twins.turns import with_turns
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from gateway.swift import Config, tempurl
+from gateway.swift.access import tempurl
+from gateway.swift.config import Config
 from tests.gateway_swift.client import HOME, Client
 
 BARE = hashlib.md5(b"data").hexdigest()

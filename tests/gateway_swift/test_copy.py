@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.swift import Config, Limits
+from gateway.swift.config import Config, Limits
 from tests.gateway_swift.client import HOME, Client
 
 DATA = {"small": b"data", "large": bytes(i * 7 % 251 for i in range(1_500_000))}

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from gateway.swift import Config, Limits
+from gateway.swift.config import Config, Limits
 from store.objects.model import Container, ListingQuery, ObjectEntry, Subdir
 from tests.gateway_swift.client import Client
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.swift import Config, DomainRemap
-from gateway.swift.request import Message
+from gateway.swift.access.domain_remap import DomainRemap
+from gateway.swift.config import Config
+from gateway.swift.protocol.request import Message
 
 CONFIG = Config(storage_domains=("example.com", ".Other.org"), reseller_prefixes=("AUTH", "SERVICE"))
 

@@ -9,8 +9,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from gateway.swift import Config
-from gateway.swift.downloads import PATIENCE, CutOffError, Downloads
+from gateway.objects.downloads import PATIENCE, CutOffError, Downloads
+from gateway.swift.config import Config
 from store.core.limits import BLOCK_BYTES, CHECK_BYTES
 from store.objects.interface import Buffer
 from tests.gateway_swift.client import HOME, Client

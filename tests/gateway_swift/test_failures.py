@@ -10,9 +10,9 @@ import pytest
 import structlog
 import trio
 
-from gateway.swift.read_view import closing
+from gateway.objects.reading import closing
+from gateway.swift.protocol.request import Message
 from gateway.swift.refusal_log import PAUSE_SECONDS
-from gateway.swift.request import Message
 from store.core.errors import BusyError, DamageError, FullError, QuorumError
 from store.objects.interface import Buffer
 from tests.gateway_swift.client import Client

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.swift.formpost import PARTS_MAX
-from gateway.swift.multipart import FormReader, MultipartError, parameters
-from gateway.swift.request import Request
+from gateway.swift.forms.formpost import PARTS_MAX
+from gateway.swift.forms.multipart import FormReader, MultipartError, parameters
+from gateway.swift.protocol.request import Request
 from tests.gateway_swift.client import HOME, Answer, Client
 
 BOUNDARY = "----WebKitFormBoundaryNcxTqxSlX7t4TDkR"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.swift import Config, Limits
+from gateway.swift.config import Config, Limits
 from store.objects.model import Policy
 from tests.gateway_swift.client import Client
 

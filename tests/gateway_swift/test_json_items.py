@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.swift import json_items
-from gateway.swift.json_items import MARKS_MAX, WINDOW, NoListError, TooComplicatedError, items
+from gateway.swift.protocol import json_items
+from gateway.swift.protocol.json_items import MARKS_MAX, WINDOW, NoListError, TooComplicatedError, items
 from tests.gateway_swift.test_slo_manifest import JSON
 
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from gateway.swift import listing
+from gateway.swift.protocol import media_types
 from store.objects.model import Policy
 from tests.gateway_swift.client import Client
 
@@ -155,9 +155,9 @@ async def test_formats_that_cannot_be(client: Client) -> None:
 
 
 def test_matching() -> None:
-    assert listing.best_match("text/*;q=0.1,*/*;q=0.5", listing.TYPES) == "text/plain"
+    assert media_types.best_match("text/*;q=0.1,*/*;q=0.5", media_types.TYPES) == "text/plain"
     with pytest.raises(ValueError):
-        listing.best_match("a/b/c", listing.TYPES)
+        media_types.best_match("a/b/c", media_types.TYPES)
 
 
 async def test_policies(client: Client) -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.swift.errors import RefusedError
-from gateway.swift.request import Request
+from gateway.swift.protocol.errors import RefusedError
+from gateway.swift.protocol.request import Request
 from tests.gateway_swift.client import HOME, Client
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.swift import ranges
+from gateway.objects import ranges as byte_ranges
+from gateway.swift.protocol import ranges
 from tests.gateway_swift.client import Answer, Client
 
 SMALL = bytes(range(200))
@@ -103,14 +104,14 @@ async def test_too_many_ranges(client: Client) -> None:
 def test_any_header_can_be_read(value: str) -> None:
     asked = ranges.parse(value)
     for size in (0, 1, 10, 10**12):
-        for start, stop in ranges.fit(asked or [], size):
+        for start, stop in byte_ranges.fit(asked or [], size):
             assert 0 <= start <= stop <= size
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=2, max_size=6), st.integers(1, 60))
 def test_the_frame_is_as_long_as_it_says(pairs: list[tuple[int, int]], size: int) -> None:
-    asked: ranges.Asked = [(min(pair), max(pair)) for pair in pairs]
-    fitted = ranges.fit(asked, size)
+    asked: byte_ranges.Asked = [(min(pair), max(pair)) for pair in pairs]
+    fitted = byte_ranges.fit(asked, size)
     frame = ranges.Multipart(b"b", b"x/y", size, fitted)
     body = b"".join(frame.head(start, stop) + b"." * (stop - start) + b"\r\n" for start, stop in fitted) + frame.tail
     assert len(body) == frame.length

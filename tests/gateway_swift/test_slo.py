@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from gateway.swift import Config, Limits
-from gateway.swift.read_view import SLO_DEPTH
+from gateway.objects.notes import MANIFEST_DEPTH
+from gateway.swift.config import Config, Limits
 from store.core.errors import FullError
 from store.objects.model import ObjectHead, ObjectInfo
 from tests.gateway_swift.client import HOME, Answer, Client
@@ -169,7 +169,7 @@ async def test_manifests_that_do_not_say_how_deep_they_are(ready: Client) -> Non
     for name in depths:
 
         def without(info: ObjectInfo) -> ObjectHead:
-            headers = {name: value for name, value in info.head.headers.items() if name != SLO_DEPTH}
+            headers = {name: value for name, value in info.head.headers.items() if name != MANIFEST_DEPTH}
             return replace(info.head, headers=headers)
 
         await ready.store.update(held, name.removeprefix("c/"), without)

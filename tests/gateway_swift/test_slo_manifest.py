@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.swift import slo_manifest
-from gateway.swift.slo_manifest import ManifestError
+from gateway.objects.large import manifest
+from gateway.swift.protocol import manifests
+from gateway.swift.protocol.manifests import ManifestError
 from store.core.errors import DamageError
 
 JSON = st.recursive(
@@ -53,49 +54,49 @@ ENTRIES_MAX = 1_000_000
 )
 async def test_mistakes(entries: Any, mistake: str) -> None:
     with pytest.raises(ManifestError) as caught:
-        await slo_manifest.parse(json.dumps(entries).encode(), "own/path", ENTRIES_MAX)
+        await manifests.parse(json.dumps(entries).encode(), "own/path", ENTRIES_MAX)
     assert mistake in str(caught.value)
     assert str(caught.value).endswith("\n")
 
 
 async def test_every_mistake_has_its_line() -> None:
     with pytest.raises(ManifestError) as caught:
-        await slo_manifest.parse(b'[1, {"path": "c/o"}, 2]', "a/b", ENTRIES_MAX)
+        await manifests.parse(b'[1, {"path": "c/o"}, 2]', "a/b", ENTRIES_MAX)
     assert str(caught.value) == "Index 0: not a JSON object\nIndex 2: not a JSON object\n"
 
 
 @given(st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()))
 async def test_any_body(body: bytes) -> None:
     with contextlib.suppress(ManifestError):
-        await slo_manifest.parse(body, "a/b", ENTRIES_MAX)
+        await manifests.parse(body, "a/b", ENTRIES_MAX)
 
 
 @given(st.lists(ENTRY, max_size=4))
 async def test_any_entries(entries: list[dict[str, Any]]) -> None:
     with contextlib.suppress(ManifestError):
-        for wanted in await slo_manifest.parse(json.dumps(entries).encode(), "a/b", ENTRIES_MAX):
+        for wanted in await manifests.parse(json.dumps(entries).encode(), "a/b", ENTRIES_MAX):
             assert (wanted.data is None) == ("/" in wanted.path)
             wanted.path.encode()
 
 
 async def test_the_list_of_mistakes_ends() -> None:
     with pytest.raises(ManifestError) as caught:
-        await slo_manifest.parse(b"[" + b"1," * 100_000 + b"1]", "a/b", ENTRIES_MAX)
-    assert str(caught.value).count("\n") == slo_manifest.MISTAKES_MAX
+        await manifests.parse(b"[" + b"1," * 100_000 + b"1]", "a/b", ENTRIES_MAX)
+    assert str(caught.value).count("\n") == manifests.MISTAKES_MAX
 
 
 async def test_a_deep_body() -> None:
     with pytest.raises(ManifestError):
-        await slo_manifest.parse(b"[" * 200_000, "a/b", ENTRIES_MAX)
+        await manifests.parse(b"[" * 200_000, "a/b", ENTRIES_MAX)
 
 
 @given(st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_damage_is_called_damage(kept: bytes) -> None:
     with contextlib.suppress(DamageError):
-        slo_manifest.load(kept)
+        manifest.load(kept)
 
 
 async def test_too_many_entries_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(slo_manifest, "_entry")
-    with pytest.raises(slo_manifest.TooManyError):
-        await slo_manifest.parse(b"[1, 2, 3]", "a/b", 2)
+    monkeypatch.delattr(manifests, "_entry")
+    with pytest.raises(manifests.TooManyError):
+        await manifests.parse(b"[1, 2, 3]", "a/b", 2)

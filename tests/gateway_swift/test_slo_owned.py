@@ -10,9 +10,9 @@ import pytest
 import trio
 import trio.testing
 
-from gateway.swift import SwiftApp
-from gateway.swift.manifest_ownership import ACCOUNT, OWNERSHIP, UNDECIDED_SECONDS
-from gateway.swift.owned_marks import OWNERS_MAX
+from gateway.objects.large.owned_marks import OWNERS_MAX
+from gateway.objects.large.ownership import ACCOUNT, OWNERSHIP, UNDECIDED_SECONDS
+from gateway.swift.app import SwiftApp
 from store.core.errors import NotFoundError
 from store.objects.model import ListingQuery
 from store.replicator.progress import Progress
@@ -394,7 +394,7 @@ async def test_a_manifest_that_is_refused_owns_nothing(owning: Client) -> None:
 
 
 async def test_an_expired_manifest_may_be_shown_until_it_is_collected() -> None:
-    from gateway.swift import Config
+    from gateway.swift.config import Config
 
     client = await ready(Client(Config(open_expired=True)))
     await put(client, headers={**OWNED, "X-Delete-After": "10"})

@@ -8,8 +8,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from gateway.swift import SwiftApp
-from gateway.swift.manifest_ownership import ROUND_SECONDS, UNDECIDED_SECONDS
+from gateway.objects.large.ownership import ROUND_SECONDS, UNDECIDED_SECONDS
+from gateway.swift.app import SwiftApp
 from store.objects.interface import ObjectStore
 from store.objects.model import Policy
 from store.replicator.expire import SCHEDULE

@@ -15,9 +15,9 @@ import pytest
 import structlog.testing
 import trio
 
-from gateway.swift import SwiftApp
-from gateway.swift.manifest_ownership import UNDECIDED_SECONDS
-from gateway.swift.owned_marks import OWNERS
+from gateway.objects.large.owned_marks import OWNERS
+from gateway.objects.large.ownership import UNDECIDED_SECONDS
+from gateway.swift.app import SwiftApp
 from tests.gateway_swift.client import HOME, Answer, Client
 from tests.gateway_swift.test_slo_owned import DELETE, OWNED, A, B, ownership, put, ready, resolve, segments
 from tests.gateway_swift.test_versioning_failures import Failing, over

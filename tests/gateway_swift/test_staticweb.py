@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.swift.staticweb_pages import disabled, human, listing, stylesheet
+from gateway.swift.sites.pages import disabled, human, listing, stylesheet
 from store.core.stamp import Stamp
 from store.objects.model import ObjectEntry, Subdir
 from tests.gateway_swift.client import HOME, Answer, Client

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.swift import Config, tempurl
+from gateway.swift.access import tempurl
+from gateway.swift.config import Config
 from tests.gateway_swift.client import HOME, Answer, Client
 from tests.twins.clock import DAWN_US
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.swift import bulk_extract
-from gateway.swift.tar import RECORDS_MAX, TarError, _pax
+from gateway.swift.bulk import extract
+from gateway.swift.bulk.tar import RECORDS_MAX, TarError, _pax
 from tests.gateway_swift.client import Client
 from tests.twins.turns import with_turns
 
@@ -69,7 +69,7 @@ async def test_a_list_of_names_is_not_read_for_nobody(client: Client) -> None:
 
 
 async def test_an_archive_that_makes_nothing_has_an_end(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk_extract, "IDLE_MAX", 10)
+    monkeypatch.setattr(extract, "IDLE_MAX", 10)
     for count, text in ((10, "No Valid Files"), (11, "over 10 members that become no objects")):
         answer = await client("PUT", "", JSON, directories(count), query="extract-archive=tar")
         assert answer.json()["Response Body"] == f"Invalid Tar File: {text}"

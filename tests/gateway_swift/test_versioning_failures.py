@@ -10,7 +10,7 @@ import pytest
 import structlog.testing
 import trio
 
-from gateway.swift import SwiftApp
+from gateway.swift.app import SwiftApp
 from store.core.errors import QuorumError
 from tests.gateway_swift.client import Client
 

@@ -37,7 +37,7 @@ LET_THROUGH_ONCE: Final = [
     ),
     planted(
         "a signed PUT sets a symlink",
-        "gateway/swift/tempurl.py",
+        "gateway/swift/access/tempurl.py",
         'b"x-symlink-target", ',
         "",
         "tests/gateway_swift/test_tempurl.py",

@@ -1,0 +1,1 @@
+"""Large objects: manifests that name segments, how they are read, and who owns the segments."""

@@ -1,0 +1,1 @@
+"""Versions: how containers keep what their objects were before."""

@@ -1,0 +1,1 @@
+"""Who asks: tokens, signed URLs, hosts that name accounts, and which pages of other sites may ask."""
