@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from gateway.swift import bulk, forms, large, reading, sites, writing
+from gateway.swift import bulk, containers, forms, large, reading, sites, writing
 from gateway.swift.access import cors
-from gateway.swift.containers import account, container
 from gateway.swift.protocol.errors import RefusedError
 from gateway.swift.protocol.request import Request
 from gateway.swift.service import Service
@@ -52,17 +51,17 @@ async def options(service: Service, request: Request) -> None:
 async def get_container(service: Service, request: Request) -> None:
     """GET of a container: a listing, or the front page of a web site."""
     if sites.serves(request):
-        await sites.container(service, request, container.get, reading.get_object, reading.get_object)
+        await sites.container(service, request, containers.container.get, reading.get_object, reading.get_object)
     else:
-        await container.get(service, request)
+        await containers.container.get(service, request)
 
 
 async def head_container(service: Service, request: Request) -> None:
     """HEAD of a container: what it holds, or the front page of a web site."""
     if sites.serves(request):
-        await sites.container(service, request, container.head, reading.head_object, reading.get_object)
+        await sites.container(service, request, containers.container.head, reading.head_object, reading.get_object)
     else:
-        await container.head(service, request)
+        await containers.container.head(service, request)
 
 
 async def get_object(service: Service, request: Request) -> None:
@@ -103,20 +102,20 @@ def _by_param(request: Request) -> Handler | None:
 
 
 ACCOUNT: dict[str, Handler] = {
-    "DELETE": account.delete,
-    "GET": account.get,
-    "HEAD": account.head,
+    "DELETE": containers.account.delete,
+    "GET": containers.account.get,
+    "HEAD": containers.account.head,
     "OPTIONS": options,
-    "POST": account.post,
-    "PUT": account.put,
+    "POST": containers.account.post,
+    "PUT": containers.account.put,
 }
 CONTAINER: dict[str, Handler] = {
-    "DELETE": container.delete,
+    "DELETE": containers.container.delete,
     "GET": get_container,
     "HEAD": head_container,
     "OPTIONS": options,
-    "POST": container.post,
-    "PUT": container.put,
+    "POST": containers.container.post,
+    "PUT": containers.container.put,
 }
 OBJECT: dict[str, Handler] = {
     "COPY": copy_object,
