@@ -56,9 +56,9 @@ def main(
             except OSError as error:
                 click.echo(f"{other.name}: no policy ec42 ({error})")
     itself = disk.write_rate(where or ".", devices)
-    click.echo("\n" + report.table(results))
+    click.echo(f"\n{report.table(results)}\n\nDrystone ran on {report.interpreter()}")
     click.echo(
-        f"\nthe disk itself takes {itself:,.0f} MB/s from {devices} files, "
+        f"the disk itself takes {itself:,.0f} MB/s from {devices} files, "
         f"{itself / replicas:,.0f} MB/s in {replicas} copies"
     )
     if save:
