@@ -1,14 +1,14 @@
-"""`python -m bench` (or `make bench`): measures Drystone, and a peer beside it."""
+"""`python -m bench` (or `make bench`): measures Drystone, and a peer beside it. `pairs` compares commits."""
 
 from __future__ import annotations
 
 import click
 
-from bench import disk, load, report
+from bench import disk, load, pairs, report
 from bench.targets import Target, drystone, peer
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--seconds", default=10, show_default=True, help="For each small-object workload.")
 @click.option("--connections", default=16, show_default=True)
 @click.option("--devices", default=4, show_default=True)
@@ -24,7 +24,9 @@ from bench.targets import Target, drystone, peer
     help="Prints ACCOUNT_URL= and TOKEN= of a Swift API to compare with, starting it if need be.",
 )
 @click.option("--save/--no-save", default=True, show_default=True, help="Append to the history and draw the chart.")
+@click.pass_context
 def main(
+    context: click.Context,
     seconds: int,
     connections: int,
     devices: int,
@@ -35,6 +37,8 @@ def main(
     save: bool,
 ) -> None:
     """The same work for Drystone and for each peer, on one machine in one run."""
+    if context.invoked_subcommand is not None:
+        return
     results: list[load.Result] = []
 
     def measure(target: Target, policy: str | None) -> None:
@@ -75,6 +79,8 @@ def main(
         report.draw()
         click.echo(f"\nappended to {report.HISTORY}, drawn in {report.CHART}")
 
+
+main.add_command(pairs.main, "pairs")
 
 if __name__ == "__main__":
     main()
