@@ -1,10 +1,11 @@
-"""`python -m bench` (or `make bench`): measures Drystone, and a peer beside it. `pairs` compares commits."""
+"""`python -m bench` (or `make bench`): measures Drystone, and a peer beside it. `pairs` compares commits, `path` counts
+what one request passes through."""
 
 from __future__ import annotations
 
 import click
 
-from bench import disk, load, pairs, report
+from bench import disk, load, pairs, path, report
 from bench.targets import Target, drystone, peer
 
 
@@ -81,6 +82,7 @@ def main(
 
 
 main.add_command(pairs.main, "pairs")
+main.add_command(path.main, "path")
 
 if __name__ == "__main__":
     main()
