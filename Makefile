@@ -1,5 +1,5 @@
 # The commands that the project keeps. Each sets up what it needs: nothing is to be installed by hand.
-PYTHON ?= python3
+PYTHON ?= $(shell ./choose-python)
 VENV ?= .venv
 BIN := $(VENV)/bin
 SEEDS ?= 1000

@@ -1,14 +1,15 @@
-"""`python -m bench` (or `make bench`): measures Drystone, and a peer beside it."""
+"""`python -m bench` (or `make bench`): measures Drystone, and a peer beside it. `pairs` compares commits, `path` counts
+what one request passes through."""
 
 from __future__ import annotations
 
 import click
 
-from bench import disk, load, report
+from bench import disk, load, pairs, path, report
 from bench.targets import Target, drystone, peer
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--seconds", default=10, show_default=True, help="For each small-object workload.")
 @click.option("--connections", default=16, show_default=True)
 @click.option("--devices", default=4, show_default=True)
@@ -24,7 +25,9 @@ from bench.targets import Target, drystone, peer
     help="Prints ACCOUNT_URL= and TOKEN= of a Swift API to compare with, starting it if need be.",
 )
 @click.option("--save/--no-save", default=True, show_default=True, help="Append to the history and draw the chart.")
+@click.pass_context
 def main(
+    context: click.Context,
     seconds: int,
     connections: int,
     devices: int,
@@ -35,6 +38,8 @@ def main(
     save: bool,
 ) -> None:
     """The same work for Drystone and for each peer, on one machine in one run."""
+    if context.invoked_subcommand is not None:
+        return
     results: list[load.Result] = []
 
     def measure(target: Target, policy: str | None) -> None:
@@ -56,9 +61,9 @@ def main(
             except OSError as error:
                 click.echo(f"{other.name}: no policy ec42 ({error})")
     itself = disk.write_rate(where or ".", devices)
-    click.echo("\n" + report.table(results))
+    click.echo(f"\n{report.table(results)}\n\nDrystone ran on {report.interpreter()}")
     click.echo(
-        f"\nthe disk itself takes {itself:,.0f} MB/s from {devices} files, "
+        f"the disk itself takes {itself:,.0f} MB/s from {devices} files, "
         f"{itself / replicas:,.0f} MB/s in {replicas} copies"
     )
     if save:
@@ -75,6 +80,9 @@ def main(
         report.draw()
         click.echo(f"\nappended to {report.HISTORY}, drawn in {report.CHART}")
 
+
+main.add_command(pairs.main, "pairs")
+main.add_command(path.main, "path")
 
 if __name__ == "__main__":
     main()

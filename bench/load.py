@@ -57,39 +57,53 @@ def run(target: Target, policy: str | None, seconds: int, connections: int) -> I
         request(target, "DELETE", f"{container}/large-{number}", {})
 
 
-def request(target: Target, method: str, url: str, headers: dict[str, str]) -> None:
+def request(target: Target, method: str, url: str, headers: dict[str, str]) -> bytes:
+    """The body of the answer. Raises HTTPError for a failure."""
     request = urllib.request.Request(url, method=method, headers={"X-Auth-Token": target.token, **headers})
     with urllib.request.urlopen(request) as response:
-        response.read()
+        body: bytes = response.read()
+        return body
 
 
 def small(target: Target, container: str, verb: str, name: str, seconds: int, connections: int) -> Result:
-    environment = {
-        **os.environ,
-        "VERB": verb,
-        "TOKEN": target.token,
-        "BYTES": str(SMALL_BYTES),
-        "NAMES": str(NAMES_READ),
-    }
-    command = ["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
-    command += ["-s", os.path.join(HERE, "small.lua"), container]
     with _measured(target) as spent:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    words = next(line for line in done.stdout.splitlines() if line.startswith("FIGURES")).split()[1:]
-    duration, requests, failed, p50, p99 = (float(word) for word in words)
-    if verb == "DELETE":
-        failed = 0.0  # names that PUT never wrote answer 404: they are part of the work
+        figures = wrk(target, container, verb, seconds, connections, threads=2, NAMES=NAMES_READ)
     return Result(
         target.name,
         name,
-        requests / duration,
+        figures.requests / figures.seconds,
         "/s",
-        p50,
-        p99,
-        spent.cpu_s / requests * 1e6,
-        None if spent.syncs is None else spent.syncs / requests,
-        int(failed),
+        figures.p50_ms,
+        figures.p99_ms,
+        spent.cpu_s / figures.requests * 1e6,
+        None if spent.syncs is None else spent.syncs / figures.requests,
+        figures.failed if verb != "DELETE" else 0,  # names that PUT never wrote answer 404: they are part of the work
     )
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What wrk saw: answers, how many of them said that something failed, and how long they took."""
+
+    seconds: float
+    requests: int
+    failed: int
+    p50_ms: float
+    p99_ms: float
+
+
+def wrk(
+    target: Target, container: str, verb: str, seconds: int, connections: int, *, threads: int = 1, **settings: int
+) -> Figures:
+    """Small requests to a container's URL. `settings` are those of small.lua: NAMES, FIRST, COUNT, BYTES."""
+    environment = {**os.environ, "VERB": verb, "TOKEN": target.token, "BYTES": str(SMALL_BYTES), "NAMES": "0"}
+    environment |= {name: str(value) for name, value in settings.items()}
+    command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
+    command += ["-s", os.path.join(HERE, "small.lua"), container]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    words = next(line for line in done.stdout.splitlines() if line.startswith("FIGURES")).split()[1:]
+    duration, requests, failed, p50, p99 = (float(word) for word in words)
+    return Figures(duration, int(requests), int(failed), p50, p99)
 
 
 def large(target: Target, name: str, arguments: Callable[[int], list[str]]) -> Result:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -42,6 +42,13 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
+def interpreter() -> str:
+    """Version and build of the Python that Drystone runs on here: a build without a profile is slower."""
+    choose = os.path.join(os.path.dirname(HERE), "choose-python")
+    done = subprocess.run([choose, "describe", sys.executable], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def append(results: Sequence[Result], settings: dict[str, object]) -> None:
     """One line a run, for ever."""
     commit = subprocess.run(
@@ -51,7 +58,7 @@ def append(results: Sequence[Result], settings: dict[str, object]) -> None:
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "commit": commit.stdout.strip(),
         "processors": os.cpu_count(),
-        "python": platform.python_version(),
+        "python": interpreter().removeprefix("Python "),
         **settings,
         "results": [result.fields() for result in results],
     }

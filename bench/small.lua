@@ -1,8 +1,17 @@
 -- Small objects for wrk. Environment: VERB, TOKEN, BYTES, NAMES (names a thread may use again), FIRST (names used).
--- PUT and DELETE go through names one by one; GET picks at random among those that PUT has written.
+-- PUT and DELETE go through names one by one; GET picks at random among those that PUT has written. After COUNT answers a
+-- thread stops (0: never).
 local verb, token = os.getenv("VERB"), os.getenv("TOKEN")
 local bytes, names = tonumber(os.getenv("BYTES")), tonumber(os.getenv("NAMES"))
-local thread_count = 0
+local count = tonumber(os.getenv("COUNT") or "0")
+local thread_count, answers = 0, 0
+
+if count > 0 then
+  function response()
+    answers = answers + 1
+    if answers >= count then wrk.thread:stop() end
+  end
+end
 
 function setup(thread)
   thread:set("number", thread_count)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,12 +22,14 @@ READY_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Target:
-    """An endpoint of the Swift API. `folder` is Drystone's data folder, so that its syncs can be read."""
+    """An endpoint of the Swift API. `folder` is Drystone's data folder, so that its syncs can be read; `pid` is its
+    process."""
 
     name: str
     account_url: str
     token: str
     folder: str = ""
+    pid: int = 0
 
     def syncs(self) -> int | None:
         """Syncs since its start, where it tells."""
@@ -46,31 +48,45 @@ def drystone_status(folder: str) -> dict[str, Any]:
 
 
 @contextmanager
-def drystone(name: str, where: str, devices: int, policies: list[str]) -> Iterator[Target]:
-    """A fresh Drystone on a free port, stopped and removed at the end."""
-    folder = tempfile.mkdtemp(prefix="drystone-bench-", dir=where)
+def drystone(
+    name: str, where: str, devices: int | None = None, policies: Sequence[str] = (), tree: str | None = None
+) -> Iterator[Target]:
+    """A fresh Drystone on a free port, stopped and removed at the end. `tree` is another source tree to run it from;
+    without devices and policies it is what the program makes of itself."""
+    folder = tempfile.mkdtemp(prefix="drystone-bench-", dir=os.path.abspath(where))
     command = [sys.executable, "-m", "drystone", "--data", folder, "up", "--listen", "127.0.0.1:0"]
-    command += ["--devices", str(devices), "--log-level", "warning"]
+    command += ["--log-level", "warning"]
+    if devices is not None:
+        command += ["--devices", str(devices)]
     for policy in policies:
         command += ["--policy", policy]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tree)
     try:
-        url, token = _sign_in(folder, process)
-        yield Target(name, url, token, folder)
+        _wait_until_it_serves(process)
+        url, token = sign_in(folder)
+        yield Target(name, url, token, folder, process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
         if process.stdout:
             process.stdout.close()
         shutil.rmtree(folder)
 
 
-def _sign_in(folder: str, process: subprocess.Popen[str]) -> tuple[str, str]:
+def _wait_until_it_serves(process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None
     deadline = time.monotonic() + READY_SECONDS
     for line in process.stdout:
         if "serves" in line or time.monotonic() > deadline:
             break
+
+
+def sign_in(folder: str) -> tuple[str, str]:
+    """The account's URL and a token, as the administrator of the Drystone that serves the data folder."""
     settings = {}
     with open(os.path.join(folder, "admin-openrc"), encoding="utf-8") as file:
         for line in file:

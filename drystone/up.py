@@ -77,8 +77,9 @@ often until all are: a listing of 10,000 makes many at once, and looking through
     "policies",
     multiple=True,
     metavar="NAME=N|K+M",
-    help="A storage policy: N replicas or an erasure code of K+M. May be repeated, and adds to the policies of an "
-    "existing folder. In a new folder the first is the default, and without --replicas there is no other.",
+    help="A storage policy: N replicas or an erasure code of K+M. May be repeated. In a new folder the first is "
+    "the default policy, of containers that name none, and there is no 'standard'; with --replicas too, 'standard' is "
+    "made beside them and is the default. To an existing folder policies are added; its default stays.",
 )
 @click.option(
     "--storage-domain",

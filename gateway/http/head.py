@@ -31,6 +31,9 @@ _ABSOLUTE: Final = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(.*)")
 _ENCODING: Final = re.compile(rb"\r\ntransfer-encoding:[ \t]*([ -~]*[!-~])[ \t]*(?=\r\n)", re.IGNORECASE)
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:", re.IGNORECASE)
 _HIGH: Final = re.compile(rb"[\x80-\xff]")
+_EXTENSION_NAME: Final = re.compile(rb"(?<=\r\n)[Xx]-[^\x00-\x20:\x7f]*+(?=:)")
+_STAND_IN: Final = bytes(range(128)) + b"~" * 128
+"""Has llhttp see each byte beyond ASCII in a name as one that is allowed there, and that no field it knows has."""
 _LLHTTP_METHOD: Final = b"POST"
 _SPECIAL: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"))
 
@@ -201,6 +204,9 @@ def _parse_fields(block: bytes) -> tuple[Headers, Headers]:
         # where the message ends, so llhttp reads the rest as of a method that it knows.
         return _parse_fields(_LLHTTP_METHOD + block[len(method) :])
     except httptools.HttpParserError as error:
+        in_ascii = _EXTENSION_NAME.sub(_stand_in, block)
+        if in_ascii != block:
+            return _with_names(block, *_parse_fields(in_ascii))
         encodings = _ENCODING.findall(block)
         if len(encodings) == 1 and encodings[0].lower() != b"chunked" and _LENGTH.search(block) is None:
             raise Refusal(501, "the only transfer encoding is chunked") from None
@@ -208,6 +214,17 @@ def _parse_fields(block: bytes) -> tuple[Headers, Headers]:
     if not collector.complete:
         raise Refusal(400, "malformed request head")
     return collector.headers, collector.special
+
+
+def _stand_in(found: re.Match[bytes]) -> bytes:
+    return found[0].translate(_STAND_IN)
+
+
+def _with_names(block: bytes, headers: Headers, special: Headers) -> tuple[Headers, Headers]:
+    """Fields as read, each with the name that its line in `block` has. Lines are never folded: one is one field."""
+    lines = block.split(CRLF)[1:-2]
+    named = [(line.partition(b":")[0].lower(), value) for line, (_, value) in zip(lines, headers, strict=True)]
+    return named, special
 
 
 @lru_cache(maxsize=256)

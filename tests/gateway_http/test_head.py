@@ -57,6 +57,90 @@ def test_a_host_may_be_named_in_utf8() -> None:
     assert parse("GET / HTTP/1.1\r\nHost: \xc3\xa9.example:80\r\n\r\n").headers == [(b"host", b"\xc3\xa9.example:80")]
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "FROB"])
+@pytest.mark.parametrize("word", ["é", "Ünï-☃", "~é~", "中"])
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
+def test_names_of_extension_fields_may_be_in_any_script(method: str, word: str, charset: str) -> None:
+    raw = word.encode(charset, "ignore") + b"\xff"
+    head = parse_head(
+        b"%b /\xe9 HTTP/1.1\r\nA: 1\r\nX-Object-Meta-%b:  v\xe9: w \r\nHost: h\r\n"
+        b"x-%b:\r\nContent-Length: 5\r\nB: ~\r\n\r\n" % (method.encode(), raw, raw),
+        LIMITS,
+    )
+    assert (head.method, head.raw_path, head.length) == (method, b"/%E9", 5)
+    assert head.headers == [
+        (b"a", b"1"),
+        (b"x-object-meta-" + raw.lower(), b"v\xe9: w"),
+        (b"host", b"h"),
+        (b"x-" + raw.lower(), b""),
+        (b"content-length", b"5"),
+        (b"b", b"~"),
+    ]
+
+
+HOSTILE_NAMES = [
+    "X\xe9: y",
+    "\xe9: y",
+    "\xe9X-A: y",
+    "\xa0X-A: y",
+    "Content-Length\xe9: 5",
+    "Content-Length\xa0: 5",
+    "Content-Length\x85: 5",
+    "\xa0Content-Length: 5",
+    "Content\xe2\x80\x90Length: 5",
+    "Transfer-Encoding\xa0: chunked",
+    "Tran\xc5\xbffer-Encoding: chunked",
+    "Ho\xffst: b",
+    "X-\xe9 : y",
+    "X-\xe9\t: y",
+    "X-\xe9 z: y",
+    "X- \xe9: y",
+    "X-\xe9\x00: y",
+    "X-\x01\xe9: y",
+    "X-\xe9\x7f: y",
+    "X-\xe9(: y",
+    'X-\xe9": y',
+    "X-\xe9",
+    "X-\xe9\r: y",
+    "X-\xe9\nContent-Length: 5",
+    "X-\xe9: y\r\n z",
+    " X-\xe9: y",
+    "X-\xe9: y\x01",
+    "X-\xe9: y\r\nY\xe9: z",
+    "X-\xe9: y\r\nContent-Length : 5",
+]
+
+
+@pytest.mark.parametrize("line", HOSTILE_NAMES)
+def test_bytes_beyond_ascii_in_a_name_let_nothing_else_through(line: str) -> None:
+    assert refusal(f"POST /x HTTP/1.1\r\nHost: a\r\n{line}\r\n\r\n".encode("latin-1")) == 400
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", 400),
+        ("Content-Length: 3\r\nContent-Length: 3\r\n", 400),
+        ("Content-Length: +3\r\n", 400),
+        ("Host: b\r\n", 400),
+        ("Transfer-Encoding: gzip\r\n", 501),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 400),
+        ("Expect: a miracle\r\n", 417),
+        ("X: " + "y" * 17000 + "\r\n", 431),
+        ("X-" + "\xe9" * 17000 + ": y\r\n", 431),
+        ("X-\xe9: y\r\n" * 200, 431),
+    ],
+)
+def test_a_name_beyond_ascii_changes_nothing_of_what_else_is_refused(fields: str, status: int) -> None:
+    assert refusal(f"POST /x HTTP/1.1\r\nHost: a\r\nX-\xe9: y\r\n{fields}\r\n".encode("latin-1")) == status
+
+
+def test_a_name_beyond_ascii_names_no_field_that_has_its_stand_in() -> None:
+    head = parse("POST /x HTTP/1.1\r\nHost: a\r\nX-\xe9: 1\r\nX-~: 2\r\nContent-Length: 3\r\n\r\n")
+    assert head.headers[1:3] == [(b"x-\xe9", b"1"), (b"x-~", b"2")]
+    assert head.length == 3
+
+
 @pytest.mark.parametrize("method", ["FROB", "get", "P", "!#$", "POSTS"])
 def test_any_token_is_a_method_and_changes_nothing_of_the_framing(method: str) -> None:
     head = parse(f"{method} /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.gateway_http.harness import running
 from tests.gateway_swift.client import Client
 
 KINDS = [("Account", ""), ("Container", "c"), ("Object", "c/o")]
@@ -87,6 +88,39 @@ async def test_bytes_that_are_no_text_are_kept_with_objects(ready: Client) -> No
     assert (await ready("HEAD", "c/q"))["x-object-meta-raw"] == "fine"
     assert (await ready("POST", "c/o")).status == 202
     assert b"x-object-meta-raw" not in await _raw_fields(ready, "c/o")
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+@pytest.mark.parametrize(("kind", "path"), KINDS)
+async def test_names_in_any_script_come_back_as_they_were_sent(
+    ready: Client, kind: str, path: str, method: str
+) -> None:
+    names = [f"x-{kind.lower()}-meta-{word}".encode() for word in ("é", "ünï", "\u2603", "中文")]
+    if kind == "Object":
+        names.append(b"x-object-meta-\xe9")  # of no charset that anybody said
+    sent = dict(zip(names, (b"\xc3\xa9", b"ascii", "中: x".encode(), b"1", b"\xff"), strict=False))
+    target = f"/v1/AUTH_home-id/{path}".rstrip("/").encode()
+
+    async with running(ready.app) as server:
+
+        async def ask(method: str, fields: dict[bytes, bytes]) -> list[bytes]:
+            fields = {b"Host": b"h", b"Connection": b"close", b"Content-Length": b"0", **fields}
+            lines = [b"%b: %b" % field for field in fields.items()]
+            head = b"\r\n".join([b"%b %b HTTP/1.1" % (method.encode(), target), *lines, b"", b""])
+            return (await server.ask(head)).partition(b"\r\n\r\n")[0].split(b"\r\n")
+
+        token = writer(method, kind).encode()
+        answer = await ask(method, {b"X-Auth-Token": token, **sent})
+        assert answer[0].startswith(b"HTTP/1.1 20")
+        for reading in ("HEAD", "GET"):
+            answer = await ask(reading, {b"X-Auth-Token": b"owner"})
+            got = [tuple(line.split(b": ", 1)) for line in answer if b"-meta-" in line.lower()]
+            assert sorted(got) == sorted(sent.items())
+        if kind != "Object":
+            gone = {name.replace(b"x-", b"X-Remove-", 1): b"x" for name in sent}
+            await ask("POST", {b"X-Auth-Token": b"owner", **gone})
+            answer = await ask("HEAD", {b"X-Auth-Token": b"owner"})
+            assert not [line for line in answer if b"-meta-" in line.lower()]
 
 
 async def _raw_fields(client: Client, path: str) -> dict[bytes, bytes]:
