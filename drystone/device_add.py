@@ -17,7 +17,7 @@ from drystone.folder import DataFolder
 from drystone.layouts import Change, load_ring, load_staged, stage
 from store.core.entropy import SystemRandom
 from store.core.errors import ConflictError, DamageError, DeviceError, DrystoneError, InvalidError, NotFoundError
-from store.engine.device import Options
+from store.engine.options import Options
 from store.registry import Registry
 from store.ring import Ring
 

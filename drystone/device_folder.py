@@ -14,7 +14,8 @@ from drystone.device_copies import RingCopy, encode_cluster, encode_ring, write_
 from store.core.disk import SystemDisk
 from store.core.entropy import Random
 from store.core.errors import ConflictError, DamageError, DeviceError, InvalidError
-from store.engine.device import Options, make_device
+from store.engine.opening import make_device
+from store.engine.options import Options
 from store.engine.segment import FOLDER
 from store.engine.superblock import Superblock, decode_superblock
 

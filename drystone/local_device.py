@@ -24,8 +24,10 @@ from drystone.device_folder import find_superblock
 from store.core.clock import SystemClock
 from store.core.disk import SystemDisk
 from store.core.errors import ConflictError, DamageError, DeviceError
-from store.engine.device import Device, Options, open_device
+from store.engine.device import Device
 from store.engine.index import LmdbIndex
+from store.engine.opening import open_device
+from store.engine.options import Options
 
 log = structlog.get_logger()
 

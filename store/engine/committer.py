@@ -77,7 +77,6 @@ class Committer:
         segments: Segments,
         worker: Worker,
         next_segment: Callable[[], int],
-        before: PreviousSegment,
         on_failed: Callable[[DrystoneError], object],
         on_rolled: Callable[[int], None],
         touch: Callable[[Iterable[bytes]], None],
@@ -95,13 +94,17 @@ class Committer:
         self._failures = 0
         self._failed: DrystoneError | None = None
         self._file: File | None = None
+        self.batches = 0
+        self.records = 0
+        self.go_on_after(PreviousSegment(0, 0, 0))
+
+    def go_on_after(self, before: PreviousSegment) -> None:
+        """The log that is there ends so: what comes goes into new segments behind it."""
         self._before = before
         self.segment = before.segment
         self.offset = before.end
         self.seq = before.seq
         self.durable = before.seq
-        self.batches = 0
-        self.records = 0
 
     @property
     def idle(self) -> bool:

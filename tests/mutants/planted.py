@@ -138,13 +138,13 @@ ENGINE: Final = [
     ),
     planted(
         "a request of an older ring taken",
-        "store/engine/device.py",
-        "if epoch < self.enforced:",
-        "if epoch < self.enforced - 1:",
+        "store/engine/parts.py",
+        "if epoch < self.standing.enforced:",
+        "if epoch < self.standing.enforced - 1:",
     ),
     planted(
         "the refusal of older rings not kept over a restart",
-        "store/engine/device.py",
+        "store/engine/standing.py",
         "self._superblock._replace(enforced=max(epoch, self._superblock.enforced))",
         "self._superblock",
     ),
@@ -197,9 +197,9 @@ OBJECTS: Final = [
     ),
     planted(
         "an index looked up by an older ring",
-        "store/engine/device.py",
+        "store/engine/row_calls.py",
         "        self._check_epoch(epoch)\n        if self._lookups.in_memory:\n",
-        "        self._check_alive()\n        if self._lookups.in_memory:\n",
+        "        self.health.check()\n        if self._lookups.in_memory:\n",
         "tests/engine/test_epochs.py",
     ),
     planted(

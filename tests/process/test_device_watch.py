@@ -15,7 +15,8 @@ from trio.testing import MockClock
 from drystone.device_watch import DeviceWatch, Housed, InThread, abandoning
 from store.core.errors import DeviceError
 from store.device.row import index_key
-from store.engine.device import Options, open_device
+from store.engine.opening import open_device
+from store.engine.options import Options
 from tests.engine.devices import CLUSTER, disk_of, row, write
 from tests.simulation.disk import SimMedium
 from tests.twins.index import IndexMedium, SimIndex
