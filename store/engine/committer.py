@@ -24,6 +24,7 @@ from typing import NamedTuple
 import msgpack
 import outcome
 
+from store.core.codec import unknown_version
 from store.core.disk import File
 from store.core.errors import BusyError, DamageError, DeviceError, DrystoneError, FullError
 from store.core.worker import Worker, call_all
@@ -61,11 +62,12 @@ def encode_previous(previous: PreviousSegment) -> Sealed:
 
 def decode_previous(meta: bytes | memoryview) -> PreviousSegment:
     try:
-        version, segment, end, seq = msgpack.unpackb(meta)
-    except (ValueError, msgpack.UnpackException) as error:
+        fields = msgpack.unpackb(meta)
+        if fields[0] != PREVIOUS_SEGMENT_VERSION:
+            raise unknown_version("previous-segment record", fields[0], (PREVIOUS_SEGMENT_VERSION,))
+        _, segment, end, seq = fields
+    except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
         raise DamageError(f"previous-segment record is not of a known form: {error}") from error
-    if version != PREVIOUS_SEGMENT_VERSION:
-        raise DamageError(f"previous-segment record of version {version} is not known here")
     return PreviousSegment(segment, end, seq)
 
 

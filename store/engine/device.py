@@ -32,12 +32,13 @@ class Device(RowCalls, BlockCalls):
         """Take in what the log holds beyond the index. To be called first."""
         for start, stop in ((b"f", b"g"), (b"h", b"i"), (b"m", b"n"), (b"s", b"t")):
             await run_in(self._index_worker, partial(self._index.range, start, stop, _ALL))
+        self.segment_usage.load()
+        self.row_table.load()
         replay = Replay(
             self.segments,
             self.merged_index,
-            self.segment_usage,
-            self.row_table,
-            self.blocks,
+            self.log_records,
+            self.bulk_records,
             self._flusher,
             self.standing,
             self._index_worker,

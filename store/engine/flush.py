@@ -171,6 +171,7 @@ class Flusher:
             segment
             for segment, kind in sorted(self._segments.kinds.items())
             if self._segment_usage.live.get(segment, 0) <= 0
+            and segment not in self._segment_usage.held
             and segment not in (self.log.segment, self._bulk.segment)
             and not (kind is SegmentKind.BULK and segment >= bulk_from)
         ]

@@ -23,6 +23,7 @@ from store.engine.flush import Flusher
 from store.engine.health import Health
 from store.engine.hint_table import HintTable
 from store.engine.index import Index
+from store.engine.kinds import bulk_handlers, log_handlers
 from store.engine.lookups import LookUps
 from store.engine.maintenance import Maintenance
 from store.engine.merged_index import MergedIndex
@@ -65,6 +66,8 @@ class Parts:
         self.segment_usage = SegmentUsage(self.merged_index)
         self.row_table = RowTable(self.merged_index, self.segment_usage, self.report_damage)
         self.blocks = BlockTable(self.merged_index, self.segment_usage, self.report_damage)
+        self.log_records = log_handlers(self.row_table)
+        self.bulk_records = bulk_handlers(self.blocks, self.segments)
         self._hints = HintTable(self.merged_index)
         self.backlog = Backlog(number, self.merged_index)
         self._log_worker = self._worker("log")
@@ -104,7 +107,13 @@ class Parts:
             self._index_worker,
         )
         self.compactor = Compactor(
-            self.segments, self.segment_usage, self.row_table, self.reads, self._committer, self.backlog.changed
+            number,
+            self.segments,
+            self.segment_usage,
+            self.log_records,
+            self.reads,
+            self._committer,
+            self.backlog.changed,
         )
         self._maintenance = Maintenance(
             number,

@@ -20,6 +20,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from store.core.disk import SystemDisk
+from store.device.record import Kind
 from store.engine.committer import PreviousSegment
 from store.engine.index import LmdbIndex
 from store.engine.merged_index import MergedIndex
@@ -158,8 +159,8 @@ def behind(device: Path) -> int:
     index = LmdbIndex(str(device / "index"))
     try:
         position = MergedIndex(index).position(b"log")
-        rows = read_log(Segments(disk, 0), position, Tail(PreviousSegment(0, 0, 0)))
-        return sum(row is not None for row in rows)
+        records = read_log(Segments(disk, 0), position, Tail(PreviousSegment(0, 0, 0)))
+        return sum(found.header.kind == Kind.ROW for found in records)
     finally:
         index.close()
         disk.close()

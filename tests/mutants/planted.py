@@ -149,6 +149,28 @@ ENGINE: Final = [
         "self._superblock",
     ),
     planted(
+        "a record of an unknown kind taken for one of which nothing is to be done",
+        "store/engine/replay.py",
+        "            except NewerError:\n                raise\n            except DamageError as error:\n"
+        "                self.tail",
+        "            except DamageError as error:\n                self.tail",
+        "tests/engine/test_kinds.py",
+    ),
+    planted(
+        "a segment with a record of an unknown kind emptied",
+        "store/engine/compaction.py",
+        "            self._hold(found, error)\n",
+        "            log.debug('left', error=error)\n",
+        "tests/engine/test_kinds.py",
+    ),
+    planted(
+        "a segment of a newer program taken for a damaged one",
+        "store/engine/recovery.py",
+        "        refuse_newer(segments.file(segment).read(0, FIRST_OFFSET), segment)\n",
+        "        pass\n",
+        "tests/engine/test_kinds.py",
+    ),
+    planted(
         "a row's payload not verified",
         "store/device/record.py",
         "    verify_payload(sums, payload)\n    return header",
