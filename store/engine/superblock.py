@@ -22,7 +22,7 @@ from store.core.disk import Disk
 from store.core.errors import DamageError
 
 INCARNATION_BYTES = 16
-_NAME = "device"
+NAME = "device"
 _CHECK = struct.Struct("<Q")
 
 
@@ -60,17 +60,17 @@ def decode_superblock(data: bytes) -> Superblock:
 
 def read_superblock(disk: Disk) -> Superblock | None:
     """The superblock, or None on a device that has none yet. Raises as `decode_superblock`."""
-    if _NAME not in disk.list(""):
+    if NAME not in disk.list(""):
         return None
-    return decode_superblock(disk.open(_NAME).read(0, 4096))
+    return decode_superblock(disk.open(NAME).read(0, 4096))
 
 
 def write_superblock(disk: Disk, superblock: Superblock) -> None:
     """Replace the superblock, durably. Blocks."""
-    if f"{_NAME}.new" in disk.list(""):
-        disk.remove(f"{_NAME}.new")
-    file = disk.open(f"{_NAME}.new", create=True)
+    if f"{NAME}.new" in disk.list(""):
+        disk.remove(f"{NAME}.new")
+    file = disk.open(f"{NAME}.new", create=True)
     file.write(0, [encode_superblock(superblock)])
     file.sync()
-    disk.rename(f"{_NAME}.new", _NAME)
+    disk.rename(f"{NAME}.new", NAME)
     disk.sync_folder("")
