@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from store.core.disk import Disk
-from store.core.errors import DamageError, DeviceError, DrystoneError, StaleEpochError
+from store.core.errors import DamageError, DeviceError, DrystoneError
 from store.core.worker import WatchedWorker
 from store.engine.backlog import Backlog
 from store.engine.block_table import BlockTable
@@ -133,13 +133,6 @@ class Parts:
         return WatchedWorker(self._disk.worker(name), self._raised)
 
     # -- what calls begin with -----------------------------------------------------------------------------------
-
-    def _check_epoch(self, epoch: int) -> None:
-        """Whether it is there, and was chosen by a ring that is not too old."""
-        if self.health.failed is not None:
-            raise self.health.failed
-        if epoch < self.standing.enforced:
-            raise StaleEpochError(f"device {self.id} refuses epoch {epoch}: the ring is at {self.standing.enforced}")
 
     async def _have_range(self, start: bytes, stop: bytes, limit: int, *, reverse: bool = False) -> None:
         """Have a range of the index in memory, before it is read on the loop."""

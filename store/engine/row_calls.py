@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from store.core.errors import DamageError, DrystoneError, ReplacedError
+from store.core.errors import DamageError, DrystoneError, ReplacedError, StaleEpochError
 from store.device.port import FindReply, Garbage, RowReply, RowWrite
 from store.device.row import STAMP_BYTES, Flag, IndexRow, Location, Row, shard_prefix
 from store.engine.hint_table import hints_for
@@ -259,3 +259,10 @@ class RowCalls(Parts):
         else:
             if stamp is not None:
                 self.forget_row(packed_key, stamp)
+
+    def _check_epoch(self, epoch: int) -> None:
+        """Whether it is there, and was chosen by a ring that is not too old."""
+        if self.health.failed is not None:
+            raise self.health.failed
+        if epoch < self.standing.enforced:
+            raise StaleEpochError(f"device {self.id} refuses epoch {epoch}: the ring is at {self.standing.enforced}")

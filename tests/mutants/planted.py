@@ -138,7 +138,7 @@ ENGINE: Final = [
     ),
     planted(
         "a request of an older ring taken",
-        "store/engine/parts.py",
+        "store/engine/row_calls.py",
         "if epoch < self.standing.enforced:",
         "if epoch < self.standing.enforced - 1:",
     ),
