@@ -11,13 +11,14 @@ from drystone.access import Access, data_option
 from drystone.cluster import Cluster, read_cluster
 from drystone.control_client import read_status, retry_device, serving
 from drystone.device_copies import RingCopy
-from drystone.device_folder import check_new, clear_made, find_superblock, make_in
+from drystone.device_folder import check_new, clear_made, make_in
 from drystone.device_records import DeviceRecord, load_records, save_records
 from drystone.folder import DataFolder
 from drystone.layouts import Change, load_ring, load_staged, stage
 from store.core.entropy import SystemRandom
 from store.core.errors import ConflictError, DamageError, DeviceError, DrystoneError, InvalidError, NotFoundError
-from store.engine.device import Options
+from store.engine.folder import find_superblock
+from store.engine.options import Options
 from store.registry import Registry
 from store.ring import Ring
 

@@ -11,31 +11,15 @@ from contextlib import suppress
 
 from drystone.cluster import Cluster
 from drystone.device_copies import RingCopy, encode_cluster, encode_ring, write_copies
-from store.core.disk import SystemDisk
 from store.core.entropy import Random
-from store.core.errors import ConflictError, DamageError, DeviceError, InvalidError
-from store.engine.device import Options, make_device
-from store.engine.segment import FOLDER
-from store.engine.superblock import Superblock, decode_superblock
+from store.core.errors import DeviceError, InvalidError
+from store.engine.folder import LOCK, LOG_FOLDER, MADE, SUPERBLOCK, Superblock, find_superblock, make_in_folder
+from store.engine.options import Options
 
-_NOT_OURS = frozenset({"lost+found", "lock"})
+_NOT_OURS = frozenset({"lost+found", LOCK})
 """What may lie in a folder that holds nothing: the file system's own, and the lock of a try that failed."""
-_MADE = frozenset({"device", "device.new", "cluster", "cluster.new", "ring", "ring.new", FOLDER})
+_MADE = MADE | {"cluster", "cluster.new", "ring", "ring.new"}
 """What a device consists of before it is opened for the first time."""
-
-
-def find_superblock(path: str) -> Superblock:
-    """What the device in this folder says of itself. Raises DeviceError, saying why, where none can be read."""
-    try:
-        with open(os.path.join(path, "device"), "rb") as file:
-            return decode_superblock(file.read(4096))
-    except FileNotFoundError:
-        what = "holds no device" if os.path.isdir(path) else "is no folder"
-        raise DeviceError(f"{path} {what}: is its disk mounted?") from None
-    except OSError as error:
-        raise DeviceError(f"{path} cannot be read: {error.strerror or error}") from error
-    except DamageError as error:
-        raise DeviceError(f"{path}: {error}") from error
 
 
 def check_new(path: str, options: Options, *, mounted_with: int = 0) -> None:
@@ -50,7 +34,7 @@ def check_new(path: str, options: Options, *, mounted_with: int = 0) -> None:
         disk = os.statvfs(path)
     except OSError as error:
         raise InvalidError(f"{path} cannot be used: {error.strerror or error}") from error
-    if "device" in names:
+    if SUPERBLOCK in names:
         found = find_superblock(path)
         raise InvalidError(
             f"{path} holds device {found.device} of cluster {found.cluster.hex()}: a device is made of an empty folder"
@@ -90,29 +74,28 @@ def clear_made(path: str) -> bool:
     """Make a folder empty again in which a device was made and never opened; any other is left as it is. Whether it is
     empty now. Whoever calls knows that the ring does not have the device."""
     names = set(os.listdir(path)) - _NOT_OURS
-    inside = os.path.join(path, FOLDER)
-    if not names <= _MADE or (FOLDER in names and os.listdir(inside)):
+    inside = os.path.join(path, LOG_FOLDER)
+    if not names <= _MADE or (LOG_FOLDER in names and os.listdir(inside)):
         return False
-    for name in sorted(names - {FOLDER}, key=lambda name: name != "device"):  # without `device` it is none
+    for name in sorted(names - {LOG_FOLDER}, key=lambda name: name != SUPERBLOCK):  # without that it is none
         os.unlink(os.path.join(path, name))
     with suppress(FileNotFoundError):
-        os.unlink(os.path.join(path, "lock"))
-    if FOLDER in names:
+        os.unlink(os.path.join(path, LOCK))
+    if LOG_FOLDER in names:
         os.rmdir(inside)
     return True
 
 
 def make_in(path: str, number: int, cluster: Cluster, ring: RingCopy, random: Random, *, in_sync: bool) -> Superblock:
     """Make a device in an empty folder, durably. It is none before all of it is there."""
-    try:
-        disk = SystemDisk(path)
-    except BlockingIOError as error:
-        raise ConflictError(f"the folder {path} is in use by another process") from error
-    try:
-        write_copies(path, encode_cluster(cluster), encode_ring(ring))
-        return make_device(number, cluster.id, disk, random, in_sync=in_sync)
-    finally:
-        disk.close()
+    return make_in_folder(
+        path,
+        number,
+        cluster.id,
+        random,
+        in_sync=in_sync,
+        first=lambda: write_copies(path, encode_cluster(cluster), encode_ring(ring)),
+    )
 
 
 def _megabytes(count: int) -> str:

@@ -19,7 +19,8 @@ import structlog
 import trio
 
 from store.core.errors import DeviceError, DrystoneError
-from store.engine.device import Device
+from store.device.port import DevicePort
+from store.engine.owner import DeviceStatus, OwnedDevice
 
 log = structlog.get_logger()
 
@@ -38,7 +39,7 @@ class Housed(NamedTuple):
     """A device that was just opened, the free bytes where it lies, and how to look at its folder: `look` blocks, gives
     the free bytes, and raises OSError where the folder is not the one that was opened."""
 
-    device: Device
+    device: OwnedDevice
     free_bytes: int
     look: Callable[[], int]
 
@@ -57,7 +58,7 @@ async def abandoning(work: Callable[[], int | None]) -> int | None:
 
 @dataclass
 class _Opened:
-    device: Device
+    device: OwnedDevice
     look: Callable[[], int]
     stack: ExitStack
     since: float
@@ -77,7 +78,7 @@ class DeviceWatch:
     def __init__(self, open_: Open, in_thread: InThread = abandoning) -> None:
         self._open_one = open_
         self._in_thread = in_thread
-        self.devices: dict[int, Device] = {}
+        self.devices: dict[int, DevicePort] = {}
         self.missing: dict[int, str] = {}
         """Devices that are not open or out, and why the last try to open them failed."""
         self.on_back: list[Callable[[int], None]] = []
@@ -125,7 +126,7 @@ class DeviceWatch:
         """Close all devices in order; those that are out without waiting for long."""
         for number, opened in self._opened.items():
             try:
-                if opened.device.health.failed is None:
+                if opened.device.port.failed is None:
                     await opened.device.close()
                     opened.stack.close()
                 elif not opened.released.is_set():
@@ -139,13 +140,17 @@ class DeviceWatch:
     def retry(self, number: int) -> None:
         """Try a device that is out or missing at once."""
         opened = self._opened.get(number)
-        if opened is None or opened.device.health.failed is not None:
+        if opened is None or opened.device.port.failed is not None:
             self._due[number] = trio.current_time()
             self._wake.set()
 
     def free_bytes(self, number: int) -> int:
         """Of its file system, as it was seen last."""
         return self._opened[number].free_bytes
+
+    def status(self, number: int) -> DeviceStatus:
+        """Of a device that is open, or was and is out."""
+        return self._opened[number].device.status()
 
     def retry_s(self, number: int) -> float:
         """Seconds until a device that is out is tried again."""
@@ -160,7 +165,7 @@ class DeviceWatch:
         if self._nursery is not None:
             await self._nursery.start(self._serve, opened)
         self._opened[number] = opened
-        self.devices[number] = opened.device
+        self.devices[number] = opened.device.port
         self.missing.pop(number, None)
         self._due.pop(number, None)
 
@@ -172,7 +177,7 @@ class DeviceWatch:
             opened.ended.set()
 
     def _look_at(self, number: int, opened: _Opened, nursery: trio.Nursery) -> None:
-        if opened.device.health.failed is None:
+        if opened.device.port.failed is None:
             if not opened.looking:
                 nursery.start_soon(self._look, opened)
         elif number not in self._due and number not in self._trying:
@@ -185,7 +190,7 @@ class DeviceWatch:
         try:
             opened.free_bytes = await self._in_thread(opened.look) or 0
         except OSError as error:
-            if opened.device.health.failed is None:
+            if opened.device.port.failed is None:
                 opened.device.fail(f"its folder is gone or cannot be read: {error}")
                 self._wake.set()
         finally:

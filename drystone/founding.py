@@ -30,7 +30,7 @@ from drystone.layouts import save_ring
 from store.core.clock import SystemClock
 from store.core.entropy import SystemRandom
 from store.core.errors import ConflictError, DamageError, InvalidError
-from store.engine.device import Options
+from store.engine.options import Options
 from store.registry import open_embedded
 from store.ring import Builder, Ring
 

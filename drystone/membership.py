@@ -19,8 +19,7 @@ from drystone.device_copies import DeviceCopies
 from drystone.device_records import DeviceRecord, find_record, load_records, save_records
 from drystone.device_watch import Housed
 from drystone.folder import DataFolder
-from drystone.local_device import open_local_device
-from store.engine.device import Device
+from store.engine.owner import OwnedDevice, open_folder
 from store.registry import Registry
 from store.ring import Ring
 
@@ -38,7 +37,7 @@ class Membership:
         self._copies = DeviceCopies(cluster)
         self._records: dict[int, DeviceRecord] = {}
         self._paths: dict[int, str] = {}
-        self._joined: dict[int, Device] = {}
+        self._joined: dict[int, OwnedDevice] = {}
         self._changed = trio.Event()
         self._keeping = trio.Lock()
 
@@ -56,7 +55,7 @@ class Membership:
         if record is not None:
             self._records[number] = record
         path = self.path(number)
-        device = await open_local_device(number, self._cluster.id, path, stack)
+        device = await open_folder(number, self._cluster.id, path, stack)
         try:
             self._copies.found(path)
             await self._join(device)
@@ -68,31 +67,31 @@ class Membership:
         self._paths[number] = path
         self._joined[number] = device
         self._copies.forget(path)
-        device.on_in_sync = self._wake
+        device.port.on_in_sync = self._wake
         self._wake()
         return housed
 
-    async def _join(self, device: Device) -> None:
-        known = self._records.get(device.id)
+    async def _join(self, device: OwnedDevice) -> None:
+        known = self._records.get(device.port.id)
         if known is not None and (known.incarnation != device.incarnation or not known.in_sync):
             if known.incarnation != device.incarnation:
                 log.warning(
                     "the folder of a device is not the one that was here last: what it holds is not believed before "
                     "it has been compared with all others",
-                    device=device.id,
+                    device=device.port.id,
                 )
-            if device.in_sync:
-                await device.set_in_sync(in_sync=False)
+            if device.port.in_sync:
+                await device.port.set_in_sync(in_sync=False)
         await self._learn(device)
 
-    async def _learn(self, device: Device) -> None:
+    async def _learn(self, device: OwnedDevice) -> None:
         """Have the registry say what this device is now."""
-        known = self._records.get(device.id)
-        label = known.label if known is not None else self._ring.devices[device.id].label
-        record = DeviceRecord(device.incarnation, device.in_sync, label)
+        known = self._records.get(device.port.id)
+        label = known.label if known is not None else self._ring.devices[device.port.id].label
+        record = DeviceRecord(device.incarnation, device.port.in_sync, label)
         if record != known:
-            await save_records(self._registry, {device.id: record})
-            self._records[device.id] = record
+            await save_records(self._registry, {device.port.id: record})
+            self._records[device.port.id] = record
 
     async def note_absent(self) -> None:
         """A device that the registry knows nothing of and that is not here: no folder is to be believed unseen."""
@@ -111,7 +110,7 @@ class Membership:
     async def keep(self) -> None:
         """On return every device that is here has the ring and what the registry says of devices."""
         async with self._keeping:
-            here = [path for number, path in self._paths.items() if self._joined[number].health.failed is None]
+            here = [path for number, path in self._paths.items() if self._joined[number].port.failed is None]
             records = {number: record for number, record in self._records.items() if number in self._ring.devices}
             await self._copies.write(here, self._ring, records)
 
@@ -122,7 +121,7 @@ class Membership:
             await self._changed.wait()
             self._changed = trio.Event()
             for device in list(self._joined.values()):
-                if device.health.failed is None:
+                if device.port.failed is None:
                     await self._learn(device)
 
     def _wake(self) -> None:

@@ -25,7 +25,7 @@ from store.core.entropy import PooledRandom
 from store.core.errors import DamageError, DeviceError, DrystoneError
 from store.core.stamp import StampSource
 from store.core.worker import ThreadWorker
-from store.engine.device import Device
+from store.device.port import DevicePort
 from store.objects.rows import Rows
 from store.objects.store import DeviceStore
 from store.registry import Registry, Span, open_embedded
@@ -58,7 +58,7 @@ class Node:
         return self.store.rows.ring
 
     @property
-    def devices(self) -> dict[int, Device]:
+    def devices(self) -> dict[int, DevicePort]:
         return self.watch.devices
 
     @property
@@ -195,13 +195,14 @@ def device_rows(node: Node) -> Sequence[dict[str, object]]:
         label = node.folder.label(node.membership.path(number))
         row: dict[str, object] = {"device": number, "label": label, "weight": known.weight}
         device = node.devices.get(number)
-        failed = device.health.failed if device is not None else None
+        failed = device.failed if device is not None else None
         if device is None or failed is not None:
             why = watch.missing.get(number, "") or str(failed or "")
             row |= {"why": why, "retry_s": round(watch.retry_s(number), 1)}
         if device is None:
             rows.append({**row, "state": "missing"})
             continue
+        status = watch.status(number)
         state = "out" if failed else "full" if device.full else "ok" if device.in_sync else "rejoining"
         rows.append(
             {
@@ -209,11 +210,11 @@ def device_rows(node: Node) -> Sequence[dict[str, object]]:
                 **row,
                 "state": state,
                 "free_bytes": watch.free_bytes(number),
-                "live_bytes": sum(device.segment_usage.live.values()),
-                "damages": device.health.damages,
-                "syncs": device.syncs,
-                "commits": device.commits[0],
-                "records": device.commits[1],
+                "live_bytes": status.live_bytes,
+                "damages": status.damages,
+                "syncs": status.syncs,
+                "commits": status.commits,
+                "records": status.records,
             }
         )
     return rows

@@ -25,16 +25,15 @@ from drystone import clients
 from drystone.cluster import Cluster, read_cluster, save_cluster
 from drystone.control_client import serving
 from drystone.device_copies import RingCopy, read_cluster_copy, read_ring_copy
-from drystone.device_folder import find_superblock
 from drystone.device_records import DeviceRecord, save_records
 from drystone.folder import CLUSTER_FILE, DataFolder
 from drystone.founding import ADMIN
 from drystone.layouts import load_ring, save_ring
-from drystone.local_device import open_local_device
 from store.core.clock import SystemClock
 from store.core.errors import ConflictError, DamageError, DeviceError, DrystoneError, InvalidError, NotFoundError
 from store.device.row import IndexRow, decode_value, row_name
-from store.engine.superblock import Superblock
+from store.engine.folder import Superblock, find_superblock
+from store.engine.owner import open_folder
 from store.objects.tables import ROOT, ROOT_SHARDS
 from store.registry import Registry, open_embedded
 from store.ring import Ring
@@ -199,14 +198,15 @@ async def _accounts(folder: DataFolder, found: Found, said: list[str]) -> list[s
     for number, path in sorted(found.folders.items()):
         with ExitStack() as stack:
             try:
-                device = await open_local_device(number, found.cluster.id, path, stack)
+                owned = await open_folder(number, found.cluster.id, path, stack)
             except (DrystoneError, OSError) as error:
                 said.append(f"device {number} cannot be opened, and is not asked for accounts: {error}")
                 continue
+            port = owned.port
             try:
                 for shard in range(ROOT_SHARDS):
                     ring_hash, after = ring.ring_hash(b"rows", ROOT, shard.to_bytes(2)), b""
-                    while page := await device.list_rows(ring_hash, ROOT, shard, after, None, _PAGE, epoch=ring.epoch):
+                    while page := await port.list_rows(ring_hash, ROOT, shard, after, None, _PAGE, epoch=ring.epoch):
                         for row in (decode_value(*entry) for entry in page):
                             if row.name not in newest or newest[row.name].stamp < row.stamp:
                                 newest[row.name] = row
@@ -214,7 +214,7 @@ async def _accounts(folder: DataFolder, found: Found, said: list[str]) -> list[s
             except DrystoneError as error:
                 said.append(f"device {number} does not tell all accounts: {error}")
             finally:
-                await device.close()
+                await owned.close()
     return sorted(name.decode() for name, row in newest.items() if row.live)
 
 

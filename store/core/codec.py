@@ -3,18 +3,31 @@
 A value is msgpack `[version, field, field, ...]`. A reader knows every version that was ever written and lifts older
 ones to the newest when it decodes; a version that it does not know is refused in plain words (a newer program wrote
 it), never guessed at.
+
+Forms that are read by the thousand are decoded by hand where they belong (store.device.row, store.device.block,
+store.objects.rowcodec), each looking at its version first; `unknown_version` says what is to be raised. Whoever adds a
+version lifts the older one there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgpack
 
-from store.core.errors import DamageError
+from store.core.errors import DamageError, NewerError
 
 T = TypeVar("T")
+
+
+def unknown_version(name: str, version: object, known: Iterable[int]) -> DamageError:
+    """What is to be raised for a stored value of none of the known versions; NewerError for one above them all."""
+    versions = sorted(known)
+    text = f"{name}: version {version!r} is not known here (known: {', '.join(map(str, versions))})"
+    if isinstance(version, int) and version > versions[-1]:
+        return NewerError(f"{text}: a newer Drystone wrote it")
+    return DamageError(text)
 
 
 class Codec(Generic[T]):
@@ -44,8 +57,7 @@ class Codec(Generic[T]):
             raise DamageError(f"{self.name}: not a stored value ({error})") from error
         reader = self._readers.get(version) if isinstance(version, int) else None
         if reader is None:
-            known = ", ".join(map(str, sorted(self._readers)))
-            raise DamageError(f"{self.name}: version {version!r} is not known here (known: {known})")
+            raise unknown_version(self.name, version, self._readers)
         try:
             return reader(fields)
         except (ValueError, TypeError, IndexError, KeyError) as error:

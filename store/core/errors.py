@@ -13,6 +13,7 @@
     │   ├── BusyError          a bounded queue is full
     │   └── StaleEpochError    the ring has moved on since the request's devices were chosen
     ├── DamageError            stored bytes are not what was written, here; another copy may serve
+    │   └── NewerError         they are what was written, by a newer program, in a form that is not known here
     └── DeviceError            a device refused or failed: it is out until an operator looks
 
 Protocol rooms choose status codes for these in one place each; nothing below them knows a status code.
@@ -83,6 +84,10 @@ class StaleEpochError(RetryableError):
 
 class DamageError(DrystoneError):
     """Stored bytes fail their checksum, or are missing where they must be."""
+
+
+class NewerError(DamageError):
+    """Stored bytes are of a version above those known here. To be left as they are: the newer program reads them."""
 
 
 class DeviceError(DrystoneError):

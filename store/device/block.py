@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import msgpack
 from xxhash import xxh3_64_intdigest
 
+from store.core.codec import unknown_version
 from store.core.errors import DamageError
 from store.device.row import Location, RowKey
 
@@ -79,8 +80,9 @@ def encode_meta(key: BlockKey, owner: RowKey) -> bytes:
 
 
 def decode_meta(meta: bytes | memoryview) -> tuple[BlockKey, RowKey]:
-    """(key, owner), of a block or a reference. Raises DamageError where the version is unknown."""
-    data_id, block, fragment, ring_hash, table, shard, name = _unpack(meta)[1:8]
+    """(key, owner), of a block or a reference. Raises DamageError where that is not known, NewerError where a newer
+    program wrote it."""
+    data_id, block, fragment, ring_hash, table, shard, name = _unpack(meta, 1, 8)
     return BlockKey(data_id, block, fragment), RowKey(ring_hash, table, shard, name)
 
 
@@ -93,18 +95,22 @@ def encode_reference(key: BlockKey, owner: RowKey, target: IndexBlock) -> bytes:
 
 def decode_target(meta: bytes | memoryview) -> IndexBlock:
     """Where the payload of a reference lies; its own place is not in its meta."""
-    segment, offset, length, payload_at, payload_bytes = _unpack(meta)[8:13]
+    segment, offset, length, payload_at, payload_bytes = _unpack(meta, 8, 13)
     return IndexBlock(Location(segment, offset, length), payload_at, payload_bytes)
 
 
-def _unpack(meta: bytes | memoryview) -> list[Any]:
+def _unpack(meta: bytes | memoryview, start: int, stop: int) -> list[Any]:
+    """Some of the fields."""
     try:
         fields: list[Any] = msgpack.unpackb(meta)
-    except (ValueError, msgpack.UnpackException) as error:
+        version = fields[0]
+    except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
         raise DamageError(f"block meta is not of a known form: {error}") from error
-    if fields[0] != META_VERSION:
-        raise DamageError(f"block meta of version {fields[0]} is not known here")
-    return fields
+    if version != META_VERSION:
+        raise unknown_version("block meta", version, (META_VERSION,))
+    if len(fields) < stop:
+        raise DamageError(f"block meta has {len(fields)} fields, not {stop}")
+    return fields[start:stop]
 
 
 def encode_value(packed_key: bytes, entry: IndexBlock) -> bytes:

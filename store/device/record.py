@@ -39,6 +39,8 @@ Buffer = bytes | bytearray | memoryview
 
 MAGIC = b"DRYS"
 FORMAT = 1
+"""What has another one is no record, like any damage: so a newer one comes with a newer header of its segment
+(store.engine.segment), by which a start tells it from damage."""
 _HEAD = struct.Struct("<4sBBHQQQIIII")
 _SUM = struct.Struct("<Q")
 HEADER_BYTES = _HEAD.size + _SUM.size
@@ -81,7 +83,7 @@ class Header(NamedTuple):
 class Sealed(NamedTuple):
     """What of a record is the same on every device: made once, written many times."""
 
-    kind: Kind
+    kind: int
     body: bytes
     """Sums and meta."""
     meta_bytes: int
@@ -98,7 +100,7 @@ def checksums(payload: Buffer) -> bytes:
     return b"".join(_SUM.pack(xxh3_64_intdigest(view[at : at + CHECK_BYTES])) for at in range(0, size, CHECK_BYTES))
 
 
-def seal(kind: Kind, meta: bytes, payload: Buffer = b"", sums: bytes | None = None) -> Sealed:
+def seal(kind: int, meta: bytes, payload: Buffer = b"", sums: bytes | None = None) -> Sealed:
     """A record but for its place. `sums` may be given where another device's record has them already."""
     size = len(payload)
     body = (checksums(payload) if sums is None else sums) + meta

@@ -26,7 +26,8 @@ from typing import Final, NamedTuple
 import msgpack
 from xxhash import xxh3_64_intdigest
 
-from store.core.errors import DamageError
+from store.core.codec import unknown_version
+from store.core.errors import DamageError, NewerError
 from store.core.stamp import Stamp
 
 META_VERSION = 1
@@ -68,6 +69,8 @@ class Flag:
 
 
 FLAG_NAMES: Final = {1: "tombstone", 2: "data", 4: "expires", 8: "guard", 16: "abort", 32: "long name", 64: "detail"}
+UNKNOWN_FLAGS: Final = ~sum(FLAG_NAMES)
+"""Of a newer program: what they say of a row, or of the layout of an index value, is not known here."""
 
 
 class RowKey(NamedTuple):
@@ -191,10 +194,13 @@ def encode_meta(row: Row) -> bytes:
 
 
 def decode_meta(meta: bytes | memoryview, payload: bytes | memoryview = b"") -> Row:
-    """The row in a record. Raises DamageError where the version is unknown."""
+    """The row in a record. Raises DamageError where that is not known, NewerError where a newer program wrote it."""
     try:
+        fields = msgpack.unpackb(meta)
+        if fields[0] != META_VERSION:
+            raise unknown_version("row meta", fields[0], (META_VERSION,))
         (
-            version,
+            _,
             ring_hash,
             table,
             shard,
@@ -208,11 +214,11 @@ def decode_meta(meta: bytes | memoryview, payload: bytes | memoryview = b"") -> 
             data_id,
             summary,
             detail,
-        ) = msgpack.unpackb(meta)
-    except (ValueError, msgpack.UnpackException) as error:
+        ) = fields
+    except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
         raise DamageError(f"row meta is not of a known form: {error}") from error
-    if version != META_VERSION:
-        raise DamageError(f"row meta of version {version} is not known here")
+    if flags & UNKNOWN_FLAGS:
+        raise NewerError(f"a row with the flags {flags:#x} is not known here: a newer Drystone wrote it")
     return Row(
         RowKey(ring_hash, table, shard, name),
         Stamp(time_us, writer),
@@ -303,6 +309,10 @@ def is_tombstone(value: bytes) -> bool:
     return bool(value[STAMP_BYTES] & Flag.TOMBSTONE)
 
 
+_LONGER: Final = Flag.DATA | Flag.EXPIRES | Flag.LONG_NAME | UNKNOWN_FLAGS
+"""Flags of index values that have more in them than listings show."""
+
+
 def decode_page(page: list[tuple[bytes, bytes]]) -> list[ListedRow]:
     """What listings show of the rows of a page, tombstones left out. In one loop, since there are thousands."""
     rows = []
@@ -311,7 +321,7 @@ def decode_page(page: list[tuple[bytes, bytes]]) -> list[ListedRow]:
         flags, policy, _, _, _, size = unpack(value, STAMP_BYTES)
         if flags & Flag.TOMBSTONE:
             continue
-        if flags & (Flag.DATA | Flag.EXPIRES | Flag.LONG_NAME):
+        if flags & _LONGER:
             rows.append(listed(decode_value(key, value)))
             continue
         at = _FIXED + 2 + unpack_length(value, _FIXED)[0] if flags & Flag.DETAIL else _FIXED
@@ -324,7 +334,13 @@ def listed(row: IndexRow) -> ListedRow:
 
 
 def decode_value(packed_key: bytes, value: bytes) -> IndexRow:
+    """The row in an index value that was verified. Raises NewerError where a newer program wrote it.
+
+    The flags are what tells one form from another: those of version 1 never had DETAIL.
+    """
     flags, policy, segment, offset, length, size = _VALUE.unpack_from(value, STAMP_BYTES)
+    if flags & UNKNOWN_FLAGS:
+        raise NewerError(f"an index value with the flags {flags:#x} is not known here: a newer Drystone wrote it")
     at = _FIXED
     expires = 0
     data_id = b""

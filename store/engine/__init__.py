@@ -2,6 +2,7 @@
 
 Read `record` (bytes of one record), `segment` (files of records), `committer` (how a write becomes durable),
 `memtable`, `index` and `merged_index` (how it is found), `row_table` and `block_table` (what is known of rows and of
-blocks), `flush` (how the index follows the log), `recovery` (what a start makes of what a crash left), then `device`,
-which is the whole.
+blocks), `kinds` (what each kind of record needs), `flush` (how the index follows the log), `recovery` and `replay`
+(what a start makes of what a crash left), `maintenance` (what goes on meanwhile), then `parts`, `row_calls`,
+`block_calls` and `device`, which are the whole, and `opening`.
 """

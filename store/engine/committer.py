@@ -24,6 +24,7 @@ from typing import NamedTuple
 import msgpack
 import outcome
 
+from store.core.codec import unknown_version
 from store.core.disk import File
 from store.core.errors import BusyError, DamageError, DeviceError, DrystoneError, FullError
 from store.core.worker import Worker, call_all
@@ -61,11 +62,12 @@ def encode_previous(previous: PreviousSegment) -> Sealed:
 
 def decode_previous(meta: bytes | memoryview) -> PreviousSegment:
     try:
-        version, segment, end, seq = msgpack.unpackb(meta)
-    except (ValueError, msgpack.UnpackException) as error:
+        fields = msgpack.unpackb(meta)
+        if fields[0] != PREVIOUS_SEGMENT_VERSION:
+            raise unknown_version("previous-segment record", fields[0], (PREVIOUS_SEGMENT_VERSION,))
+        _, segment, end, seq = fields
+    except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
         raise DamageError(f"previous-segment record is not of a known form: {error}") from error
-    if version != PREVIOUS_SEGMENT_VERSION:
-        raise DamageError(f"previous-segment record of version {version} is not known here")
     return PreviousSegment(segment, end, seq)
 
 
@@ -77,7 +79,6 @@ class Committer:
         segments: Segments,
         worker: Worker,
         next_segment: Callable[[], int],
-        before: PreviousSegment,
         on_failed: Callable[[DrystoneError], object],
         on_rolled: Callable[[int], None],
         touch: Callable[[Iterable[bytes]], None],
@@ -95,13 +96,17 @@ class Committer:
         self._failures = 0
         self._failed: DrystoneError | None = None
         self._file: File | None = None
+        self.batches = 0
+        self.records = 0
+        self.go_on_after(PreviousSegment(0, 0, 0))
+
+    def go_on_after(self, before: PreviousSegment) -> None:
+        """The log that is there ends so: what comes goes into new segments behind it."""
         self._before = before
         self.segment = before.segment
         self.offset = before.end
         self.seq = before.seq
         self.durable = before.seq
-        self.batches = 0
-        self.records = 0
 
     @property
     def idle(self) -> bool:

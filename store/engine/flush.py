@@ -39,6 +39,7 @@ class Flusher:
         row_table: RowTable,
         blocks: BlockTable,
         segments: Segments,
+        log: Committer,
         bulk: BulkWriter,
         worker: Worker,
     ) -> None:
@@ -47,6 +48,7 @@ class Flusher:
         self._segment_usage = segment_usage
         self._row_table = row_table
         self._segments = segments
+        self.log = log
         self._bulk = bulk
         self._worker = worker
         self._one_at_a_time = trio.Lock()
@@ -55,8 +57,6 @@ class Flusher:
         self._drops: list[tuple[int, Done]] = []
         """(blocks submitted before, whom to tell) of drops that wait for the index to say so."""
         self._doomed: dict[bytes, int] = {}
-        self.log: Committer
-        """From the end of recovery on."""
         self.flushes = 0
         self.written = trio.Event()
         """Set, and another put in its place, whenever a generation was written, or could not be."""
@@ -171,6 +171,7 @@ class Flusher:
             segment
             for segment, kind in sorted(self._segments.kinds.items())
             if self._segment_usage.live.get(segment, 0) <= 0
+            and segment not in self._segment_usage.held
             and segment not in (self.log.segment, self._bulk.segment)
             and not (kind is SegmentKind.BULK and segment >= bulk_from)
         ]

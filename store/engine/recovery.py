@@ -20,8 +20,6 @@ from typing import NamedTuple
 
 from store.core.disk import File
 from store.core.errors import DamageError
-from store.device.block import BlockKey, IndexBlock, decode_target
-from store.device.block import decode_meta as decode_block
 from store.device.record import (
     BULK_ALIGN,
     HEADER_BYTES,
@@ -34,10 +32,10 @@ from store.device.record import (
     verify_front,
     verify_payload,
 )
-from store.device.row import Location, Row, decode_meta
+from store.device.row import Location
 from store.engine.committer import PreviousSegment, decode_previous
 from store.engine.segment import HEADER_BYTES as FIRST_OFFSET
-from store.engine.segment import SegmentKind, Segments
+from store.engine.segment import SegmentKind, Segments, refuse_newer
 
 _WINDOW = 1024 * 1024
 
@@ -53,7 +51,7 @@ class Found(NamedTuple):
 
 @dataclass
 class Tail:
-    """What the log holds behind the index, beside its rows."""
+    """What the log holds behind the index, beside its records."""
 
     before: PreviousSegment
     """Where the log ends: what the next segment's previous-segment record will say."""
@@ -118,14 +116,17 @@ class Reader:
         return self._size
 
 
-def read_log(segments: Segments, applied: tuple[int, ...] | None, tail: Tail) -> Iterator[tuple[Row, Location] | None]:
-    """Rows behind `applied` (segment, offset, seq), in the order of the log; None at the end of each segment.
+def read_log(segments: Segments, applied: tuple[int, ...] | None, tail: Tail) -> Iterator[Found]:
+    """Records behind `applied` (segment, offset, seq), in the order of the log.
 
-    Blocks. Fills `tail` as it goes; it is complete when the iterator is.
+    Blocks. Fills `tail` as it goes; it is complete when the iterator is. Raises NewerError where a newer program wrote
+    what cannot be told from damage here.
     """
     segment_from, offset_from, seq = applied if applied is not None else (0, 0, 0)
     tail.before = PreviousSegment(segment_from, offset_from, seq)
     ids = [segment for segment in segments.of_kind(SegmentKind.LOG) if segment >= segment_from]
+    for segment in ids:
+        refuse_newer(segments.file(segment).read(0, FIRST_OFFSET), segment)
     firsts = {segment: before for segment in ids if (before := _previous_segment(segments, segment)) is not None}
     ends = {before.segment: before.end for before in firsts.values()}
     ids = [segment for segment in ids if not _stepped_over(segment, firsts)]
@@ -148,9 +149,7 @@ def read_log(segments: Segments, applied: tuple[int, ...] | None, tail: Tail) ->
                 tail.damage.append(f"log segment {segment:016x}: unreadable from {offset} to {found.location.offset}")
             offset = found.location.offset + found.location.length
             tail.before = PreviousSegment(segment, offset, found.header.seq)
-            if found.header.kind == Kind.ROW:
-                yield decode_meta(found.meta, found.payload), found.location
-        yield None
+            yield found
 
 
 def read_some(file: File, segment: int, offset: int, length: int) -> tuple[list[Found], int]:
@@ -199,19 +198,11 @@ def _beyond(reader: Reader, offset: int, end: int | None, seq: int, last: bool) 
     return None
 
 
-class FoundBlock(NamedTuple):
-    """A block behind the index. `references` names, for a reference, the block that its payload was written for."""
-
-    key: BlockKey
-    entry: IndexBlock
-    references: BlockKey | None
-
-
-def read_bulk(segments: Segments, position: tuple[int, ...] | None) -> Iterator[FoundBlock]:
-    """Blocks behind `position` (segment, offset). Blocks the thread.
+def read_bulk(segments: Segments, position: tuple[int, ...] | None) -> Iterator[Found]:
+    """Records of bulk segments behind `position` (segment, offset). Blocks the thread.
 
     Incomplete ones are passed over: no row names a block that was not durable, and one that was and is no more is
-    found missing when it is read.
+    found missing when it is read. Raises NewerError as `read_log`.
     """
     segment_from, offset_from = position if position is not None else (0, 0)
     for segment in segments.of_kind(SegmentKind.BULK):
@@ -219,27 +210,9 @@ def read_bulk(segments: Segments, position: tuple[int, ...] | None) -> Iterator[
             continue
         file = segments.file(segment)
         file.sync()
+        refuse_newer(file.read(0, FIRST_OFFSET), segment)
         reader = Reader(file, segment, BULK_ALIGN)
         offset = offset_from if segment == segment_from else FIRST_OFFSET
         while (found := reader.record(offset) or reader.next(offset, reader.size)) is not None:
             offset = found.location.offset + found.location.length
-            if found.header.kind == Kind.BLOCK:
-                key, _ = decode_block(found.meta)
-                entry = IndexBlock(found.location, found.header.payload_at, found.header.payload_bytes)
-                yield FoundBlock(key, entry, None)
-            elif found.header.kind == Kind.REFERENCE:
-                key, _ = decode_block(found.meta)
-                target = decode_target(found.meta)
-                yield FoundBlock(key, target._replace(reference=found.location), _written_for(segments, target))
-
-
-def _written_for(segments: Segments, target: IndexBlock) -> BlockKey | None:
-    """The block in whose record a reference's payload lies."""
-    segment, offset, _ = target.location
-    try:
-        data = segments.file(segment).read(offset, target.payload_at)
-        header = parse_header(data, segment=segment, offset=offset)
-        front = verify_front(header, data) if header is not None else None
-    except (OSError, DamageError):
-        return None
-    return None if front is None else decode_block(front[1])[0]
+            yield found

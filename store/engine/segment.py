@@ -30,6 +30,7 @@ from enum import IntEnum
 
 from xxhash import xxh3_64_intdigest
 
+from store.core.codec import unknown_version
 from store.core.disk import Disk, File
 from store.core.errors import DamageError
 
@@ -42,6 +43,8 @@ OPEN_FILES_MAX = 128
 SPARES_MAX = 2
 _ZERO_CHUNK = memoryview(mmap.mmap(-1, 1024 * 1024))
 _MAGIC = b"DRYSTSEG"
+VERSION = 1
+"""A new form of records (store.device.record) makes a new one of these too."""
 _HEAD = struct.Struct("<8sBB2xIQ")
 _CHECK = struct.Struct("<Q")
 
@@ -59,7 +62,7 @@ def _path(segment: int, kind: SegmentKind) -> str:
 
 
 def encode_header(kind: SegmentKind, device: int, segment: int) -> bytes:
-    head = _HEAD.pack(_MAGIC, 1, kind, device, segment)
+    head = _HEAD.pack(_MAGIC, VERSION, kind, device, segment)
     return (head + _CHECK.pack(xxh3_64_intdigest(head))).ljust(HEADER_BYTES, b"\0")
 
 
@@ -67,6 +70,16 @@ def check_header(data: bytes, kind: SegmentKind, device: int, segment: int) -> N
     """Raises DamageError unless this is the header of that segment."""
     if data != encode_header(kind, device, segment):
         raise DamageError(f"segment {segment:016x} has no valid header")
+
+
+def refuse_newer(data: bytes, segment: int) -> None:
+    """Raises NewerError for the header of a segment that a newer program made: its records may look like damage here.
+    That of a header that is damaged, or was never written, nobody knows; its records speak for themselves."""
+    if len(data) < _HEAD.size + _CHECK.size or data[:8] != _MAGIC:
+        return
+    version = data[8]
+    if version > VERSION and _CHECK.unpack_from(data, _HEAD.size)[0] == xxh3_64_intdigest(data[: _HEAD.size]):
+        raise unknown_version(f"segment {segment:016x}", version, (VERSION,))
 
 
 class Segments:

@@ -29,6 +29,9 @@ class SegmentUsage:
         self.live: dict[int, int] = {}
         """Live bytes by segment."""
         self._changed: set[int] = set()
+        self.held: set[int] = set()
+        """Segments with records that only a newer program knows: they stay, whatever lives in them as far as is known
+        here."""
         self.holes: list[Location] = []
         """Records of blocks that are no more: to be punched out once the index says so."""
 

@@ -6,23 +6,23 @@ that was made in place of a lost one, or that has lost part of its log, until it
 `incarnation` is drawn when the device is made: it tells a folder from an older one that had the same place. Requests by
 a ring older than the epoch `enforced` are refused.
 
-Version 1 knew neither incarnation nor epoch; they are read as b"" and 0.
+Version 1 knew neither incarnation nor epoch; they are read as b"" and 0. What changes the meaning of anything in a
+device's folder that has no version of its own (entries of the index, names of files) makes a new version of this.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-import msgpack
 from xxhash import xxh3_64_intdigest
 
+from store.core.codec import Codec
 from store.core.disk import Disk
-from store.core.errors import DamageError, DeviceError
+from store.core.errors import DamageError
 
 INCARNATION_BYTES = 16
-_NAME = "device"
-_VERSION = 2
+NAME = "device"
 _CHECK = struct.Struct("<Q")
 
 
@@ -34,38 +34,43 @@ class Superblock(NamedTuple):
     enforced: int
 
 
+_CODEC: Final = Codec[Superblock](
+    "superblock",
+    2,
+    lambda superblock: superblock,
+    {
+        1: lambda fields: Superblock(fields[0], fields[1], fields[2], b"", 0),
+        2: lambda fields: Superblock(fields[0], fields[1], fields[2], fields[3], fields[4]),
+    },
+)
+
+
 def encode_superblock(superblock: Superblock) -> bytes:
-    packed: bytes = msgpack.packb((_VERSION, *superblock))
+    packed = _CODEC.encode(superblock)
     return packed + _CHECK.pack(xxh3_64_intdigest(packed))
 
 
 def decode_superblock(data: bytes) -> Superblock:
-    """Raises DamageError where this is not what was written, DeviceError for a version that is not known here."""
+    """Raises DamageError where this is not what was written, NewerError where a newer program wrote it."""
     packed, check = data[: -_CHECK.size], data[-_CHECK.size :]
     if len(check) != _CHECK.size or _CHECK.unpack(check)[0] != xxh3_64_intdigest(packed):
         raise DamageError("the device's superblock fails its checksum")
-    version, *fields = msgpack.unpackb(packed)
-    if version == 1:
-        cluster, device, in_sync = fields
-        return Superblock(cluster, device, in_sync, b"", 0)
-    if version != _VERSION:
-        raise DeviceError(f"the device has format {version}, which is not known here: a newer Drystone made it")
-    return Superblock(*fields)
+    return _CODEC.decode(packed)
 
 
 def read_superblock(disk: Disk) -> Superblock | None:
     """The superblock, or None on a device that has none yet. Raises as `decode_superblock`."""
-    if _NAME not in disk.list(""):
+    if NAME not in disk.list(""):
         return None
-    return decode_superblock(disk.open(_NAME).read(0, 4096))
+    return decode_superblock(disk.open(NAME).read(0, 4096))
 
 
 def write_superblock(disk: Disk, superblock: Superblock) -> None:
     """Replace the superblock, durably. Blocks."""
-    if f"{_NAME}.new" in disk.list(""):
-        disk.remove(f"{_NAME}.new")
-    file = disk.open(f"{_NAME}.new", create=True)
+    if f"{NAME}.new" in disk.list(""):
+        disk.remove(f"{NAME}.new")
+    file = disk.open(f"{NAME}.new", create=True)
     file.write(0, [encode_superblock(superblock)])
     file.sync()
-    disk.rename(f"{_NAME}.new", _NAME)
+    disk.rename(f"{NAME}.new", NAME)
     disk.sync_folder("")

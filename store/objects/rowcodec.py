@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import msgpack
 
+from store.core.codec import unknown_version
 from store.core.errors import DamageError
 from store.core.stamp import Stamp
 from store.objects.model import Headers, ObjectEntry, ObjectHead
@@ -73,9 +74,10 @@ def encode_object(
 
 def decode_object(summary: bytes, stamp: Stamp) -> ObjectSummary:
     try:
-        version, etag, content_type, created, listing, data_location = msgpack.unpackb(summary)
-        if version != VERSION:
-            raise DamageError(f"object summary of version {version} is not known here")
+        fields = msgpack.unpackb(summary)
+        if fields[0] != VERSION:
+            raise unknown_version("object summary", fields[0], (VERSION,))
+        _, etag, content_type, created, listing, data_location = fields
         return ObjectSummary(
             etag.hex(),
             content_type,
@@ -87,7 +89,7 @@ def decode_object(summary: bytes, stamp: Stamp) -> ObjectSummary:
             if data_location
             else None,
         )
-    except (ValueError, TypeError, IndexError, msgpack.UnpackException) as error:
+    except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
         raise DamageError(f"object summary is not of a known form: {error}") from error
 
 
@@ -98,11 +100,14 @@ def encode_headers(headers: Headers) -> bytes:
 
 def decode_headers(detail: bytes) -> dict[str, str]:
     try:
-        version, headers = msgpack.unpackb(detail)
-    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        fields = msgpack.unpackb(detail)
+        if fields[0] != VERSION:
+            raise unknown_version("detail", fields[0], (VERSION,))
+        _, headers = fields
+    except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
         raise DamageError(f"detail is not of a known form: {error}") from error
-    if version != VERSION or not isinstance(headers, dict):
-        raise DamageError(f"detail of version {version} is not known here")
+    if not isinstance(headers, dict):
+        raise DamageError("detail is not of a known form")
     return headers
 
 
@@ -115,20 +120,22 @@ def encode_table(summary: TableSummary, stamp: Stamp) -> bytes:
 
 def decode_table(summary: bytes, stamp: Stamp) -> TableSummary:
     try:
-        version, table, shards, created = msgpack.unpackb(summary)
-    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        fields = msgpack.unpackb(summary)
+        if fields[0] not in (VERSION, CLOSING_VERSION):
+            raise unknown_version("table summary", fields[0], (VERSION, CLOSING_VERSION))
+        version, table, shards, created = fields
+    except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
         raise DamageError(f"table summary is not of a known form: {error}") from error
-    if version not in (VERSION, CLOSING_VERSION):
-        raise DamageError(f"table summary of version {version} is not known here")
     created = Stamp(*created) if isinstance(created, list) else stamp
     return TableSummary(table, shards, created, version == CLOSING_VERSION)
 
 
 def object_entry(name: str, stamp: Stamp, size: int, summary: bytes) -> ObjectEntry:
     try:
-        version, etag, content_type, _, listing, _ = msgpack.unpackb(summary)
-        if version != VERSION:
-            raise DamageError(f"object summary of version {version} is not known here")
+        fields = msgpack.unpackb(summary)
+        if fields[0] != VERSION:
+            raise unknown_version("object summary", fields[0], (VERSION,))
+        _, etag, content_type, _, listing, _ = fields
         return ObjectEntry(name, size, etag.hex(), content_type, listing or {}, stamp)
-    except (ValueError, TypeError, msgpack.UnpackException) as error:
+    except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
         raise DamageError(f"object summary is not of a known form: {error}") from error

@@ -11,7 +11,9 @@ import trio
 
 from store.core.errors import DeviceError
 from store.device.port import DevicePort
-from store.engine.device import Device, Options, open_device
+from store.engine.device import Device
+from store.engine.opening import open_device
+from store.engine.options import Options
 from tests.engine.devices import CLUSTER, disk_of
 from tests.simulation.disk import SimMedium
 from tests.twins.index import IndexMedium, SimIndex
@@ -54,7 +56,7 @@ class InProcess:
 
     def fill(self, *, full: bool) -> None:
         self._options.reserve_bytes = 1 << 50 if full else 0
-        self._device.look_for_room()
+        self._device.room.look()
 
     def take_away(self) -> None:
         self._device._fail(DeviceError("it was taken away"))

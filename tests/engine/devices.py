@@ -12,7 +12,9 @@ from store.core.errors import DrystoneError
 from store.core.stamp import Stamp
 from store.device.port import Applied
 from store.device.row import Row, RowKey
-from store.engine.device import Device, Options, open_device
+from store.engine.device import Device
+from store.engine.opening import open_device
+from store.engine.options import Options
 from store.objects.rows import prepare
 from tests.simulation.crash_point import CrashPoint
 from tests.simulation.disk import SimDisk, SimMedium

@@ -13,8 +13,9 @@ import trio
 from store.core.disk import SystemDisk
 from store.core.errors import DrystoneError
 from store.device.row import decode_value, index_key
-from store.engine.device import Options, open_device
 from store.engine.index import LmdbIndex
+from store.engine.opening import open_device
+from store.engine.options import Options
 from tests.engine.devices import CLUSTER, TABLE, row, write
 from tests.simulation.world import quiet
 

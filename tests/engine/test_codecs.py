@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 import msgpack
@@ -10,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xxhash import xxh3_64_intdigest
 
-from store.core.errors import DamageError, DeviceError
-from store.core.stamp import Stamp
+from store.core.errors import DamageError, NewerError
+from store.core.stamp import ZERO, Stamp
 from store.device import block, row
 from store.device.block import BlockKey, IndexBlock
 from store.device.row import Flag, IndexRow, Location, Row, RowKey
+from store.engine.committer import decode_previous
 from store.engine.superblock import Superblock, read_superblock, write_superblock
+from store.objects import rowcodec
 from tests.engine.devices import disk_of
 from tests.simulation.disk import SimMedium
 
@@ -91,11 +94,43 @@ def test_block(key: BlockKey, owner: RowKey, ring_hash: Location, data: st.DataO
         block.decode_value(packed, bytes(bad))
 
 
-@pytest.mark.parametrize("decode", [row.decode_meta, block.decode_meta])
-def test_meta_of_another_version_is_refused(decode: object) -> None:
-    for meta in (b"", b"\xc1", msgpack.packb([2, 1])):
-        with pytest.raises(DamageError):
-            decode(meta)  # type: ignore[operator]
+Decode = Callable[[bytes], object]
+
+DECODES: list[tuple[str, Decode]] = [
+    ("row meta", row.decode_meta),
+    ("block meta", block.decode_meta),
+    ("block meta", block.decode_target),
+    ("previous-segment record", decode_previous),
+    ("object summary", lambda summary: rowcodec.decode_object(summary, ZERO)),
+    ("object summary", lambda summary: rowcodec.object_entry("o", ZERO, 0, summary)),
+    ("table summary", lambda summary: rowcodec.decode_table(summary, ZERO)),
+    ("detail", rowcodec.decode_headers),
+]
+
+
+@pytest.mark.parametrize(("name", "decode"), DECODES)
+def test_what_is_of_no_known_version_is_told_from_what_a_newer_program_wrote(name: str, decode: Decode) -> None:
+    for number in range(1, 20):  # whatever else a newer version has
+        with pytest.raises(NewerError, match=f"{name}: version 3 is not known here.*newer Drystone"):
+            decode(msgpack.packb([3, *range(number)]))
+    for stored in (b"", b"\xc1", *map(msgpack.packb, ([], 1, {}, None, [0, 1], ["3", 1], [1], [1, 2]))):
+        with pytest.raises(DamageError) as raised:
+            decode(stored)
+        assert not isinstance(raised.value, NewerError)
+
+
+def test_a_flag_of_a_newer_program_is_refused_wherever_it_is_read() -> None:
+    """It may say that the row is not there, or that the index value has another field."""
+    written = Row(RowKey(1, b"t" * 16, 0, b"o"), ZERO, 128, 0, 0, 0, b"", b"s", b"", b"")
+    packed = row.index_key(written.key)
+    value = row.encode_value(packed, row.value_of(written), Location(1, 2, 3))
+    for read in (
+        lambda: row.decode_meta(row.encode_meta(written)),
+        lambda: row.decode_value(packed, value),
+        lambda: row.decode_page([(packed, value)]),
+    ):
+        with pytest.raises(NewerError, match="0x80"):
+            read()
 
 
 def test_superblock() -> None:
@@ -112,5 +147,5 @@ def test_superblock() -> None:
     medium.wipe()
     newer = msgpack.packb([3, 1, 2, 3])
     disk_of(medium).open("device", create=True).write(0, [newer + xxh3_64_intdigest(newer).to_bytes(8, "little")])
-    with pytest.raises(DeviceError):
+    with pytest.raises(NewerError, match="newer Drystone"):
         read_superblock(disk_of(medium))

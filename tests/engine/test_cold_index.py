@@ -17,8 +17,10 @@ from store.core.errors import BusyError, DrystoneError
 from store.core.stamp import Stamp
 from store.device.port import FindReply
 from store.device.row import UPLOAD, Flag, index_key
-from store.engine.device import Device, Options, open_device
+from store.engine.device import Device
 from store.engine.lookups import ANSWER_SECONDS, LOOK_SECONDS
+from store.engine.opening import open_device
+from store.engine.options import Options
 from store.engine.page_cache import lies_in_memory
 from tests.engine.devices import CLUSTER, TABLE, disk_of, on_device, row, write
 from tests.replicator.clusters import HEAD, key_of, media_of, opened
@@ -127,14 +129,14 @@ def test_an_index_that_is_in_memory_is_read_on_the_loop() -> None:
         await write(device, row(b"a", 1, b"data"))
         await device.find_row(packed)
         await trio.sleep(1)
-        colds = [device.cold]
+        colds = [not device._lookups.in_memory]
         gate = shut(device)
         assert await device.find_row(packed) is not None
         gate.open()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(device.run)
             await trio.sleep(LOOK_SECONDS + 1)
-            colds.append(device.cold)
+            colds.append(not device._lookups.in_memory)
             nursery.cancel_scope.cancel()
         assert colds == [False, True]
 
@@ -143,10 +145,10 @@ def test_an_index_that_is_in_memory_is_read_on_the_loop() -> None:
 
 def test_where_nobody_reads_writers_have_it_found_out_that_the_index_is_in_memory() -> None:
     async def use(device: Device) -> None:
-        assert device.cold
+        assert not device._lookups.in_memory
         await write(device, row(b"a", 1, b"data"))
         await trio.sleep(1)
-        assert not device.cold
+        assert device._lookups.in_memory
 
     on_device(SimMedium(Random(1)), IndexMedium(), use)
 
@@ -156,7 +158,7 @@ def test_a_disk_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
         packed = index_key(row(b"a", 1).key)
         gate = shut(device)
         await write(device, row(b"a", 1, b"data"))
-        assert device.cold
+        assert not device._lookups.in_memory
         for waits in (ANSWER_SECONDS, 0.0):
             began = trio.current_time()
             with pytest.raises(BusyError):

@@ -12,8 +12,8 @@ from store.device.block import BlockKey, encode_meta
 from store.device.record import Kind, seal
 from store.device.row import Flag, RowKey, decode_value, index_key
 from store.engine.check import check_device
-from store.engine.compaction import compact
-from store.engine.device import Device, Options
+from store.engine.device import Device
+from store.engine.options import Options
 from tests.engine.devices import TABLE, on_device, row, write
 from tests.simulation.disk import SimMedium
 from tests.twins.index import IndexMedium
@@ -84,7 +84,7 @@ async def _take(device: Device, model: _Model, what: str, name: bytes, number: i
     elif what == "flush":
         await device.flush()
     elif what == "compact":
-        await compact(device, 0.9)
+        await device.compact(0.9)
 
 
 def _ignore(_error: object) -> None:

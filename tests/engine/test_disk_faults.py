@@ -15,7 +15,8 @@ from store.device.block import BlockKey, encode_meta
 from store.device.record import Kind, seal
 from store.device.row import index_key
 from store.engine import segment
-from store.engine.device import Device, Options
+from store.engine.device import Device
+from store.engine.options import Options
 from store.objects.rows import prepare
 from tests.engine.devices import on_device, row, write
 from tests.simulation.disk import SimDisk, SimMedium
@@ -72,7 +73,7 @@ def test_a_device_whose_folder_has_vanished_is_out(monkeypatch: pytest.MonkeyPat
         else:
             pytest.fail("nobody noticed")
         assert device.health.failed is not None
-        assert device.free_bytes() == 0
+        assert device.room.free_bytes() == 0
         with pytest.raises(DrystoneError):
             await device.find_row(index_key(row(b"a", 1).key))
 
@@ -91,7 +92,7 @@ def test_a_disk_that_fails_in_the_background_takes_the_device_out(code: int) -> 
             raise OSError(code, "not now")
 
         disk.step = fails  # type: ignore[method-assign,assignment]
-        device._rolled(1)
+        device._spares.rolled(1)
         await trio.sleep(1)
         assert isinstance(device.health.failed, DeviceError)
 

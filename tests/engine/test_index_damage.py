@@ -15,8 +15,9 @@ from store.core.stamp import Stamp
 from store.device.row import UPLOAD, Flag, Location, Row, RowValue, index_key, value_of
 from store.engine import usage
 from store.engine.check import check_device
-from store.engine.compaction import compact
-from store.engine.device import Device, Options, open_device
+from store.engine.device import Device
+from store.engine.opening import open_device
+from store.engine.options import Options
 from tests.engine.devices import CLUSTER, TABLE, disk_of, on_device, row, write
 from tests.simulation.disk import SimMedium
 from tests.simulation.world import run
@@ -221,10 +222,10 @@ def test_a_segment_that_cannot_be_compacted_does_not_keep_others_waiting() -> No
                 await write(device, row(b"o", 100 * number + time_us, bytes(30_000)))
         await device.flush()
         medium.flip(device.segments.path(bad.location.segment), bad.location.offset + 60)
-        before = set(device.compactable(0.5))
+        before = set(device.compactor.compactable(0.5))
         assert len(before) > 2
         for _ in range(12):
-            await compact(device, 0.5)
+            await device.compact(0.5)
         assert set(device.segments.kinds) & before == {bad.location.segment}
 
     on_device(medium, IndexMedium(), use, Options(128 * 1024, 0))

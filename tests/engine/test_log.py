@@ -13,8 +13,8 @@ from store.core.errors import DamageError, DeviceError, FullError
 from store.device.row import Flag, index_key, row_name
 from store.engine.check import check_device
 from store.engine.committer import BATCH_RECORDS_MAX, PreviousSegment
-from store.engine.compaction import compact
-from store.engine.device import Device, Options
+from store.engine.device import Device
+from store.engine.options import Options
 from tests.engine.devices import disk_of, on_device, row, write
 from tests.simulation.disk import SimFile, SimMedium
 from tests.twins.index import IndexMedium
@@ -185,7 +185,7 @@ def test_compaction_gives_space_back_and_keeps_what_lives(medium: SimMedium, ind
         for number in range(2, 200):
             await write(device, row(b"again", number, b"x" * 2000))
         before = len(device.segments.kinds)
-        while await compact(device, 0.9):
+        while await device.compact(0.9):
             pass
         await device.flush()
         return before, await _names(device)
@@ -260,7 +260,7 @@ def test_a_device_of_another_cluster_is_refused(medium: SimMedium, index: IndexM
         await trio.lowlevel.checkpoint()
 
     on_device(medium, index, nothing)
-    from store.engine.device import open_device
+    from store.engine.opening import open_device
     from tests.simulation.world import run
     from tests.twins.index import SimIndex
 

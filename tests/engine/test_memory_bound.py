@@ -11,8 +11,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from store.core.errors import BusyError, DrystoneError, FullError
 from store.device.block import BlockKey, encode_meta
 from store.device.record import Kind, seal
-from store.engine import device as module
+from store.engine import backlog as module
 from store.engine.device import Device
+from store.engine.maintenance import Maintenance
 from tests.engine.devices import on_device, row, write
 from tests.replicator.clusters import HEAD, media_of, opened, stamps_of
 from tests.simulation.disk import SimMedium
@@ -78,8 +79,8 @@ def test_compaction_goes_on_while_the_index_cannot_be_written(monkeypatch: pytes
     """It may be what makes room."""
     compactions = []
 
-    async def compact(device: Device, _below: float) -> int:
-        compactions.append(device.id)
+    async def compact(_self: Maintenance, below: float) -> int:
+        compactions.append(below)
         return 0
 
     async def use(device: Device) -> None:
@@ -94,7 +95,7 @@ def test_compaction_goes_on_while_the_index_cannot_be_written(monkeypatch: pytes
             assert device.health.failed is None
             nursery.cancel_scope.cancel()
 
-    monkeypatch.setattr(module, "compact", compact)
+    monkeypatch.setattr(Maintenance, "compact", compact)
     on_device(SimMedium(Random(1)), IndexMedium(), use)
 
 

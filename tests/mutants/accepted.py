@@ -20,7 +20,7 @@ ACCEPTED: Final[dict[str, str]] = {
     "store/core/stamp.py StampSource.next: 1 -> 2": (
         "as good: a stamp has to be above the last, by how much is of no matter"
     ),
-    "store/engine/compaction.py compact_segment: 0 -> 1 (2)": (
+    "store/engine/compaction.py Compactor.compact_segment: 0 -> 1 (2)": (
         "as good: others have their turn after as many records, only the first time sooner"
     ),
     "store/objects/store.py ObjectUpload.reflink: not isinstance(data, StoredData) or not "
@@ -40,7 +40,7 @@ ACCEPTED: Final[dict[str, str]] = {
     "store/replicator/upload_janitor.py UploadJanitor._committed: False -> True": (
         "as good but where devices are full: then it waits for room, and is tried again until there is some"
     ),
-    "store/engine/device.py Device.recover: 0 -> 1 (3)": (
+    "store/engine/replay.py Replay.__init__: 0 -> 1 (3)": (
         "as good: where the sequence numbers of an empty log begin is of no matter, they only have to grow"
     ),
     "store/objects/store.py DeviceStore.put: 0 -> 1 (2)": (

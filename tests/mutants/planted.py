@@ -138,15 +138,37 @@ ENGINE: Final = [
     ),
     planted(
         "a request of an older ring taken",
-        "store/engine/device.py",
-        "if epoch < self.enforced:",
-        "if epoch < self.enforced - 1:",
+        "store/engine/row_calls.py",
+        "if epoch < self.standing.enforced:",
+        "if epoch < self.standing.enforced - 1:",
     ),
     planted(
         "the refusal of older rings not kept over a restart",
-        "store/engine/device.py",
+        "store/engine/standing.py",
         "self._superblock._replace(enforced=max(epoch, self._superblock.enforced))",
         "self._superblock",
+    ),
+    planted(
+        "a record of an unknown kind taken for one of which nothing is to be done",
+        "store/engine/replay.py",
+        "            except NewerError:\n                raise\n            except DamageError as error:\n"
+        "                self.tail",
+        "            except DamageError as error:\n                self.tail",
+        "tests/engine/test_kinds.py",
+    ),
+    planted(
+        "a segment with a record of an unknown kind emptied",
+        "store/engine/compaction.py",
+        "            self._hold(found, error)\n",
+        "            log.debug('left', error=error)\n",
+        "tests/engine/test_kinds.py",
+    ),
+    planted(
+        "a segment of a newer program taken for a damaged one",
+        "store/engine/recovery.py",
+        "        refuse_newer(segments.file(segment).read(0, FIRST_OFFSET), segment)\n",
+        "        pass\n",
+        "tests/engine/test_kinds.py",
     ),
     planted(
         "a row's payload not verified",
@@ -197,9 +219,9 @@ OBJECTS: Final = [
     ),
     planted(
         "an index looked up by an older ring",
-        "store/engine/device.py",
+        "store/engine/row_calls.py",
         "        self._check_epoch(epoch)\n        if self._lookups.in_memory:\n",
-        "        self._check_alive()\n        if self._lookups.in_memory:\n",
+        "        self.health.check()\n        if self._lookups.in_memory:\n",
         "tests/engine/test_epochs.py",
     ),
     planted(

@@ -36,7 +36,7 @@ async def opened() -> AsyncIterator[tuple[SimNode, Container]]:
 def fill(node: SimNode, replica: int, *, full: bool) -> None:
     device = node.devices[replica]
     device._options.reserve_bytes = 1 << 50 if full else 0
-    device.look_for_room()
+    device.room.look()
 
 
 async def write(store: DeviceStore, container: Container, name: str, data: bytes) -> None:

@@ -45,7 +45,7 @@ async def test_a_row_is_found_at_the_one_replica_that_has_it_and_is_to_be_believ
             row = await device.find_row(packed)
             assert row is not None
             device.forget_row(packed, row.stamp)
-        replaced.in_sync = False
+        replaced.standing.in_sync = False
         assert await exists(node.store, container, "o")
 
 

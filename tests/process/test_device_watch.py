@@ -15,9 +15,12 @@ from trio.testing import MockClock
 from drystone.device_watch import DeviceWatch, Housed, InThread, abandoning
 from store.core.errors import DeviceError
 from store.device.row import index_key
-from store.engine.device import Options, open_device
+from store.engine.opening import open_device
+from store.engine.options import Options
+from store.engine.owner import OwnedDevice
 from tests.engine.devices import CLUSTER, disk_of, row, write
 from tests.simulation.disk import SimMedium
+from tests.simulation.node import engine_of
 from tests.twins.index import IndexMedium, SimIndex
 
 
@@ -41,7 +44,7 @@ class Shelf:
         )
         self.open_now.add(number)
         stack.callback(self.open_now.discard, number)
-        return Housed(device, 0, lambda: self._look(number))
+        return Housed(OwnedDevice(device), 0, lambda: self._look(number))
 
     def _look(self, number: int) -> int:
         if number in self.away:
@@ -91,7 +94,7 @@ async def test_a_missing_device_is_tried_after_growing_waits(autojump_clock: Moc
 async def test_a_device_that_fails_is_opened_anew_with_all_that_it_had(autojump_clock: MockClock) -> None:
     shelf = Shelf(1)
     async with watching(shelf) as watch:
-        before = watch.devices[0]
+        before = engine_of(watch.devices[0])
         assert await write(before, row(b"kept", 1)) == [None]
         before.fail("a test")
         with pytest.raises(DeviceError, match="a test"):
@@ -112,8 +115,8 @@ async def test_a_device_whose_folder_is_gone_is_out(autojump_clock: MockClock) -
         assert watch.free_bytes(1) == 1001
         shelf.away.add(1)
         await trio.sleep(11)
-        assert watch.devices[1].health.failed is not None
-        assert watch.devices[0].health.failed is None
+        assert watch.devices[1].failed is not None
+        assert watch.devices[0].failed is None
         assert watch.free_bytes(1) == 1001
 
 
@@ -121,14 +124,14 @@ async def test_a_device_that_fails_again_and_again_is_left_out_for_longer(autoju
     shelf = Shelf(1)
     async with watching(shelf) as watch:
         for _ in range(12):
-            watch.devices[0].fail("again")
+            engine_of(watch.devices[0]).fail("again")
             before = watch.devices[0]
             while watch.devices[0] is before:
                 await trio.sleep(1)
         assert shelf.waits(0)[-1] > 500
         await trio.sleep(2000)
         shelf.tries.clear()
-        failed = watch.devices[0]
+        failed = engine_of(watch.devices[0])
         failed.fail("after a long time")
         began = trio.current_time()
         while watch.devices[0] is failed:
@@ -141,7 +144,7 @@ async def test_a_device_that_hangs_is_not_opened_twice() -> None:
     shelf = Shelf(1)
     hangs = threading.Event()
     async with watching(shelf, abandoning) as watch:
-        device = watch.devices[0]
+        device = engine_of(watch.devices[0])
         stop_workers = device.stop_workers
 
         def stop() -> None:

@@ -18,7 +18,7 @@ from drystone.membership import Membership
 from store.core.clock import SystemClock
 from store.core.entropy import SystemRandom
 from store.core.errors import DamageError
-from store.engine.device import Device
+from store.device.port import DevicePort
 from store.objects.model import Policy
 from store.registry import Registry, memory_registry
 from store.ring import Builder, Ring
@@ -52,13 +52,13 @@ class Place:
         return (await load_records(self.registry))[0]
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[tuple[Device, Membership]]:
+    async def opened(self) -> AsyncIterator[tuple[DevicePort, Membership]]:
         with ExitStack() as stack:
             membership = Membership(self.folder, CLUSTER, self.registry, self.ring)
             await membership.load()
-            device = (await membership.open(0, stack)).device
-            yield device, membership
-            await device.close()
+            owned = (await membership.open(0, stack)).device
+            yield owned.port, membership
+            await owned.close()
 
 
 @pytest.fixture

@@ -176,9 +176,9 @@ async def test_a_tombstone_stays_while_a_replica_is_not_to_be_believed(autojump_
         await node.store.delete(container, "o")
         await trio.sleep(5)
         for replica in replicas_of(node, container, "o"):
-            node.devices[replica].in_sync = False
+            node.devices[replica].standing.in_sync = False
             await node.replicator.tombstones.collect_tombstones()
-            node.devices[replica].in_sync = True
+            node.devices[replica].standing.in_sync = True
             assert await all_tombstones(node) == {key_of(node, container, "o")[1]}
         await node.replicator.tombstones.collect_tombstones()
         assert await all_tombstones(node) == set()

@@ -168,7 +168,7 @@ async def test_a_device_that_is_full_gets_what_it_refused_when_it_has_room(autoj
     async with opened(media_of(3)) as (node, container):
         full = node.devices[2]
         full._options.reserve_bytes = 1 << 50
-        full.look_for_room()
+        full.room.look()
         await node.store.put(container, "o", b"data", HEAD)
         await trio.sleep(100)
         assert None in await stamps_of(node, container, "o")

@@ -181,7 +181,7 @@ async def in_doubt() -> tuple[SimMedia, tuple[int, ...]]:
 
 def fill(device: Device) -> None:
     device._options.reserve_bytes = 1 << 50
-    device.look_for_room()
+    device.room.look()
 
 
 def fill_all(devices: list[Device]) -> None:

@@ -193,7 +193,7 @@ async def test_what_a_device_that_is_not_believed_hints_is_not_brought(autojump_
         assert row is not None
         for other in replicas[:2]:  # deleted for good while replicas[2] was away and replaced
             other.forget_row(packed, row.stamp)
-        replicas[2].in_sync = False
+        replicas[2].standing.in_sync = False
         replicas[2].note_hint(replicas[0].id, packed, 1)
         await node.replicator.hints.replay()
         assert await replicas[0].find_stamp(packed) is None
@@ -265,7 +265,7 @@ async def test_a_device_is_not_believed_where_another_went_out_before_it_was_ask
         node.devices.clear()
         node.devices.update(order)
         device = node.devices[lost]
-        device.in_sync = False
+        device.standing.in_sync = False
 
         async def interrupted(self: Exchange, device: Device, one: Device, concerned: Callable[[int], bool]) -> int:
             put_out(node, other)
@@ -292,7 +292,7 @@ async def test_a_stale_disk_that_keeps_a_stamp_which_all_others_released_takes_w
         ahead = row.stamp[:-1] + bytes([255])
         stale.row_table._forgotten[packed] = ahead
         stale.merged_index.put(b"f" + packed, ahead)
-        stale.in_sync = False
+        stale.standing.in_sync = False
         await node.replicator.rejoiner.rejoin(stale)
         assert await stale.find_stamp(packed) == row.stamp
 

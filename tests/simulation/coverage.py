@@ -14,6 +14,7 @@ from store.engine.bulk import BulkWriter
 from store.engine.committer import Committer
 from store.engine.device import Device
 from store.engine.row_table import RowTable
+from store.engine.standing import Standing
 from store.engine.usage import Usage
 from store.objects.reading import DataReader
 from store.objects.rows import Rows
@@ -56,7 +57,7 @@ PATHS: dict[str, Path] = {
     "log: row moved by compaction": Path(RowTable, "move", _true),
     "data: segment left after a failure": Path(BulkWriter, "_poisoned", _always),
     "device: out": Path(Device, "_fail", _always),
-    "device: not in sync any more": Path(Device, "set_in_sync", lambda _r, _self, in_sync: not in_sync),
+    "device: not in sync any more": Path(Standing, "set_in_sync", lambda _r, _self, in_sync: not in_sync),
     "index: usage counted anew": Path(Usage, "_recount", _always),
     "read: newer version written back": Path(Rows, "_write_back", _always),
     "read: damaged row replaced": Path(Rows, "_send", _always),

@@ -15,8 +15,9 @@ from store.device.block import BlockKey, encode_meta
 from store.device.port import Applied
 from store.device.record import Kind, seal
 from store.device.row import UPLOAD, Flag, Row, RowKey, index_key
-from store.engine.compaction import compact
-from store.engine.device import Device, Options, open_device
+from store.engine.device import Device
+from store.engine.opening import open_device
+from store.engine.options import Options
 from store.objects.rows import prepare
 from tests.simulation.crash_point import CrashPoint, PowerLoss
 from tests.simulation.disk import SimDisk, SimMedium
@@ -113,7 +114,7 @@ class EngineRun:
             return
         if last:
             for _ in range(20):
-                if not await compact(device, 0.7):
+                if not await device.compact(0.7):
                     break
         await device.close()
         await check_whole(device)
@@ -331,7 +332,7 @@ class Client:
         await self._device.flush()
 
     async def _compact(self) -> None:
-        await compact(self._device, self._random.choice([0.5, 0.9]))
+        await self._device.compact(self._random.choice([0.5, 0.9]))
 
     async def _rest(self) -> None:
         await trio.sleep(self._random.choice([0.01, 0.4, 1.5]))

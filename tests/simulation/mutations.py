@@ -16,13 +16,15 @@ from store.device import record as records
 from store.device.block import BlockKey, IndexBlock
 from store.device.port import Done
 from store.device.row import Location, RowKey, decode_value, move_value
-from store.engine import compaction, recovery
+from store.engine import recovery
 from store.engine.block_table import BlockTable
 from store.engine.bulk import BulkWriter
 from store.engine.device import Device
 from store.engine.flush import Flusher
+from store.engine.maintenance import Maintenance
 from store.engine.recovery import Found, Reader
 from store.engine.row_table import RowTable
+from store.engine.standing import Standing
 from store.objects import upload
 from store.objects.quorum_write import QuorumWrite
 from store.objects.rows import Rows
@@ -166,15 +168,15 @@ def failed_sync_forgiven() -> AbstractContextManager[object]:
 def segment_freed_early() -> AbstractContextManager[object]:
     """A segment counts as empty before the index says so."""
 
-    async def compacted(device: Device, below: float) -> int:
-        victims = device.compactable(below)
+    async def compacted(self: Maintenance, below: float) -> int:
+        victims = self._compactor.compactable(below)
         if not victims:
             return 0
-        copied = await compaction.compact_segment(device, victims[0])
-        await device._flusher._remove(victims[0], recycle=False)
+        copied = await self._compactor.compact_segment(victims[0])
+        await self._flusher._remove(victims[0], recycle=False)
         return copied
 
-    return mock.patch("store.engine.device.compact", compacted)
+    return mock.patch.object(Maintenance, "compact", compacted)
 
 
 def referenced_payload_freed() -> AbstractContextManager[object]:
@@ -281,13 +283,13 @@ def late_replicas_not_noted() -> AbstractContextManager[object]:
 
 def stale_disk_believed() -> AbstractContextManager[object]:
     """A disk that is not the one which was there last is believed."""
-    set_in_sync = Device.set_in_sync
+    set_in_sync = Standing.set_in_sync
 
-    async def believe(self: Device, *, in_sync: bool) -> None:
+    async def believe(self: Standing, *, in_sync: bool) -> None:
         if in_sync:
             await set_in_sync(self, in_sync=True)
 
-    return mock.patch.object(Device, "set_in_sync", believe)
+    return mock.patch.object(Standing, "set_in_sync", believe)
 
 
 def unknown_versions_kept() -> AbstractContextManager[object]:

@@ -13,7 +13,9 @@ from store.core.clock import Clock
 from store.core.errors import DeviceError, DrystoneError
 from store.core.stamp import StampSource
 from store.device.port import DevicePort
-from store.engine.device import Device, Options, open_device
+from store.engine.device import Device
+from store.engine.opening import open_device
+from store.engine.options import Options
 from store.objects.model import Policy
 from store.objects.rows import Rows
 from store.objects.store import DeviceStore

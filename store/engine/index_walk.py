@@ -1,4 +1,4 @@
-"""Reads every entry of an LMDB index, in a process that may die of it: `python -m drystone.index_walk FOLDER`.
+"""Reads every entry of an LMDB index, in a process that may die of it: `python -m store.engine.index_walk FOLDER`.
 
 The free list is read too, by a write that is not committed. Ends with 0 where LMDB gave everything out.
 """

@@ -1,0 +1,59 @@
+"""Room: whether a device may take new data, which ends above what is reserved on its file system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from store.core.disk import Disk
+from store.core.errors import DeviceError, DrystoneError, FullError
+from store.engine.health import Health
+from store.engine.options import Options
+
+LOOK_EVERY = 32
+"""Small rows between two looks at the file system."""
+
+
+class Room:
+    """The free space of one device. Asking the file system is quick."""
+
+    def __init__(
+        self, number: int, disk: Disk, options: Options, health: Health, on_failed: Callable[[DrystoneError], object]
+    ) -> None:
+        self._number = number
+        self._disk = disk
+        self._options = options
+        self._health = health
+        self._on_failed = on_failed
+        self._full = False
+        self._checked = 0
+
+    def check(self, every: int = LOOK_EVERY) -> None:
+        """Raises FullError where free space is down to the reserve; asks the file system now and then."""
+        self._checked += 1
+        if self._full or self._checked >= every:
+            self.look()
+            self._health.check()
+        if self._full:
+            raise FullError(f"device {self._number} is full")
+
+    @property
+    def full(self) -> bool:
+        """Whether free space is down to the reserve; asked of the file system anew while it is."""
+        return self._full and not self.look()
+
+    def look(self) -> bool:
+        """Ask the file system whether there is room above the reserve. A device whose folder has vanished is out, and
+        has none."""
+        self._checked = 0
+        self._full = self.free_bytes() < self._options.reserve_bytes
+        return not self._full
+
+    def free_bytes(self) -> int:
+        """What the file system has left; nothing, where the device is out."""
+        if self._health.failed is not None:
+            return 0
+        try:
+            return self._disk.free_bytes()
+        except OSError as error:
+            self._on_failed(DeviceError(f"its folder cannot be looked at: {error}"))
+            return 0

@@ -1,0 +1,268 @@
+"""Calls of the port about rows, and what is derived from them: the row half of a device.
+
+A row is a record of the log; when that is durable it goes into the row table, and then it is answered. Look-ups read
+the index on the loop, once it lies in memory.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from store.core.errors import DamageError, DrystoneError, ReplacedError, StaleEpochError
+from store.device.port import FindReply, Garbage, RowReply, RowWrite
+from store.device.row import STAMP_BYTES, Flag, IndexRow, Location, Row, shard_prefix
+from store.engine.hint_table import hints_for
+from store.engine.parts import Parts
+from store.engine.row_table import expiries, shard_range, touched_by
+from store.engine.usage import usage_key
+
+
+class RowCalls(Parts):
+    """What `DevicePort` says of rows."""
+
+    def admit_row(self, row: Row) -> None:
+        """Whether a new row may be submitted: who writes to several replicas asks all of them first, so that none has
+        what the others refuse.
+
+        Raises FullError where there is no room (tombstones and abort records still go in), DeviceError where the device
+        is out, BusyError where too much is queued.
+        """
+        if self.health.failed is not None:
+            raise self.health.failed
+        self._committer.admit()
+        self.backlog.admit()
+        if not row.flags & (Flag.TOMBSTONE | Flag.ABORT):
+            self.room.check()
+
+    def submit_row(self, write: RowWrite, reply: RowReply) -> None:
+        """Append a row to the log; `reply` is called when it is durable and in the row table.
+
+        Raises DeviceError where the device is out, BusyError where too much is queued, StaleEpochError where the ring
+        has moved on. It does not ask for room: whoever brings what some replicas have already to another may use the
+        reserve.
+        """
+        self._check_epoch(write.epoch)
+
+        def published(location: Location | None, error: DrystoneError | None) -> None:
+            if location is None or self.health.failed is not None:
+                reply(None, error or self.health.failed)
+                return
+            try:
+                applied = self.row_table.apply(write.packed_key, write.row, write.value, location)
+            except DrystoneError as damage:
+                reply(None, damage)
+                return
+            except Exception as error:
+                reply(None, self._raised(error))
+                return
+            self.backlog.changed()
+            reply(applied, None)
+
+        touched: tuple[bytes, ...] = ()
+        if not self._lookups.in_memory:
+            touched = touched_by(write.packed_key, write.row)
+            self._lookups.look()  # else, where all write and nobody reads, it would be taken to be cold for ever
+        self._committer.submit(write.sealed, published, touched)
+
+    async def find_row(self, packed_key: bytes) -> IndexRow | None:
+        """What the index knows of a row. Raises DamageError where its entry is damaged: that is no absence."""
+        self.health.check()
+        if not self._lookups.in_memory:
+            await self._lookups.fetch(packed_key)
+            self.health.check()
+        return self.row_table.row(packed_key)
+
+    async def find_stamp(self, packed_key: bytes) -> bytes | None:
+        """The version of a row, packed, or None where there is none: what a second replica is asked. Raises as
+        `find_row`."""
+        self.health.check()
+        if not self._lookups.in_memory:
+            await self._lookups.fetch(packed_key)
+            self.health.check()
+        value = self.row_table.row_value(packed_key)
+        return None if value is None else value[:STAMP_BYTES]
+
+    def submit_find(self, packed_key: bytes, epoch: int, reply: FindReply) -> None:
+        """Look a row up for a quorum: at once where the index lies in memory."""
+        self._check_epoch(epoch)
+        if self._lookups.in_memory:
+            self._answer(packed_key, reply, None)
+        else:
+            self._lookups.submit(packed_key, partial(self._answer, packed_key, reply))
+
+    def _answer(self, packed_key: bytes, reply: FindReply, error: DrystoneError | None) -> None:
+        """Its entry is in memory now, or cannot be had."""
+        value = None
+        error = self.health.failed or error
+        if error is None:
+            try:
+                value = self.row_table.row_value(packed_key)
+            except DrystoneError as damage:
+                error = damage
+        reply(self.id, value, error)
+
+    async def load_row(self, packed_key: bytes, row: IndexRow, *, payload: bool) -> Row:
+        """The whole row (its payload only if asked for), verified. Raises DamageError, and reports it; ReplacedError
+        where the row has changed since `row` was looked up and its old record is no more."""
+        location = row.location
+        while True:
+            try:
+                return await self.reads.row(location, payload=payload)
+            except DamageError as error:
+                # Compaction may have moved it since the index was read: then look again.
+                now = await self.find_row(packed_key)
+                if now is None or now.stamp != row.stamp:
+                    raise ReplacedError("the row changed while it was read") from error
+                if now.location == location:
+                    self.report_damage(packed_key, str(error))
+                    raise
+                location = now.location
+
+    async def list_rows(
+        self,
+        ring_hash: int,
+        table: bytes,
+        shard: int,
+        start: bytes,
+        stop: bytes | None,
+        limit: int,
+        *,
+        epoch: int,
+        reverse: bool = False,
+        verified: bool = True,
+    ) -> list[tuple[bytes, bytes]]:
+        """(packed key, index value) of up to `limit` rows of a shard with start <= name < stop, tombstones too, in the
+        order of names. Verified but not decoded: what two replicas have alike is decoded once.
+
+        Raises DamageError where one of them is damaged: a page must not leave out what it cannot tell.
+        """
+        self._check_epoch(epoch)
+        await self._have_range(*shard_range(ring_hash, table, shard, start, stop), limit + 1, reverse=reverse)
+        return self.row_table.shard_entries(
+            ring_hash, table, shard, start, stop, limit, reverse=reverse, verified=verified
+        )
+
+    async def walk_rows(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, IndexRow]], bytes]:
+        """(packed key, row) of all shards behind a packed key, and the key to go on behind (empty at the end)."""
+        await self._have_range(after, b"s", limit)
+        return self.row_table.walk_rows(after, limit)
+
+    async def walk_keys(self, after: bytes, limit: int) -> tuple[list[bytes], bytes]:
+        """The same of packed keys alone, those of damaged entries too."""
+        await self._have_range(after, b"s", limit)
+        return self.row_table.walk_keys(after, limit)
+
+    async def usage(self, ring_hash: int, table: bytes, shard: int, *, epoch: int) -> dict[int, tuple[int, int]]:
+        """{policy: (rows, bytes)} of a shard's live rows."""
+        self._check_epoch(epoch)
+        if not self._lookups.in_memory:
+            await self._lookups.fetch(usage_key(shard_prefix(ring_hash, table, shard)))
+            self.health.check()
+        return self.row_table.usage(ring_hash, table, shard)
+
+    async def expired(self, before: int, limit: int, after: tuple[int, bytes] | None = None) -> list[tuple[int, bytes]]:
+        """(expires, packed key) of rows that expire before a time in seconds, soonest first; behind `after`."""
+        await self._have_range(*expiries(before, after), limit)
+        return self.row_table.expired(before, limit, after)
+
+    def forget_expiry(self, expires: int, packed_key: bytes) -> None:
+        """No row of this key expires then."""
+        self.row_table.forget_expiry(expires, packed_key)
+        self.backlog.changed()
+
+    async def garbage(self, after: bytes, limit: int) -> list[Garbage]:
+        """Displaced data behind the data id `after` that are not confirmed as dropped."""
+        await self._have_range(b"g" + after, b"h", limit)
+        return self.row_table.garbage(after, limit)
+
+    async def tombstones(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """(packed key, stamp) of tombstones behind the packed key `after`."""
+        await self._have_range(b"t" + after, b"u", limit)
+        return self.row_table.tombstones(after, limit)
+
+    def retire_tombstone(self, packed_key: bytes, stamp: bytes) -> None:
+        """Forget a tombstone that every replica has, if it is still this version. Until it is released nothing older is
+        taken in its place."""
+        if self.row_table.retire(packed_key, stamp):
+            self.backlog.changed()
+
+    async def retired_tombstones(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """(packed key, stamp) behind the packed key `after` of tombstones that are retired and not released."""
+        await self._have_range(b"f" + after, b"g", limit)
+        return self.row_table.retired(after, limit)
+
+    async def retired_stamp(self, packed_key: bytes) -> bytes | None:
+        """The version of this key's tombstone that is retired here and not released."""
+        return self.row_table.retired_stamp(packed_key)
+
+    def release_tombstone(self, packed_key: bytes, stamp: bytes) -> None:
+        """Every replica has retired this tombstone, durably."""
+        self.row_table.release(packed_key, stamp)
+        self.backlog.changed()
+
+    async def uploads(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """(data id, the intent's packed key) behind the data id `after`, of uploads that were neither committed nor
+        given up for good."""
+        await self._have_range(b"u" + after, b"v", limit)
+        return self.row_table.uploads(after, limit)
+
+    async def in_doubt(self, after: bytes, limit: int) -> list[bytes]:
+        """Packed keys behind `after` of rows that the log held behind the index when the device was opened: other
+        replicas may not have them."""
+        await self._have_range(b"q" + after, b"r", limit)
+        return self.row_table.in_doubt(after, limit)
+
+    def forget_in_doubt(self, packed_key: bytes) -> None:
+        """All replicas of a row were asked."""
+        self.row_table.forget_in_doubt(packed_key)
+        self.backlog.changed()
+
+    def forget_garbage(self, data_id: bytes) -> None:
+        """Displaced data were dropped everywhere."""
+        self.row_table.forget_garbage(data_id)
+        self.backlog.changed()
+
+    # -- hints: what other devices lack --------------------------------------------------------------------------
+
+    def note_hint(self, device: int, key: bytes, noted_us: int) -> None:
+        """Keep in mind that another device lacks what this index key names."""
+        self._hints.note(device, key, noted_us)
+        self.backlog.changed()
+
+    async def hints(self, device: int, after: bytes, limit: int) -> list[tuple[bytes, int]]:
+        """(index key, when it was noted) of what another device lacks, behind the key `after`."""
+        await self._have_range(*hints_for(device, after), limit)
+        return self._hints.page(device, after, limit)
+
+    def forget_hint(self, device: int, key: bytes, noted_us: int) -> None:
+        """Another device has what it lacked at that time."""
+        self._hints.forget(device, key, noted_us)
+        self.backlog.changed()
+
+    async def hinted(self) -> list[int]:
+        """The devices that this one keeps hints for."""
+        await self._have_range(b"w", b"x", 1)
+        return self._hints.devices()
+
+    def forget_row(self, packed_key: bytes, stamp: bytes) -> None:
+        """Remove a tombstone or intent that every replica has, if it is still this version."""
+        if self.row_table.forget(packed_key, stamp):
+            self.backlog.changed()
+
+    async def discard_row(self, packed_key: bytes) -> None:
+        """Remove a row that this device should not have, whatever it is, even if its entry is damaged."""
+        try:
+            stamp = await self.find_stamp(packed_key)
+        except DamageError:
+            self.row_table.discard(packed_key)
+            self.backlog.changed()
+        else:
+            if stamp is not None:
+                self.forget_row(packed_key, stamp)
+
+    def _check_epoch(self, epoch: int) -> None:
+        """Whether it is there, and was chosen by a ring that is not too old."""
+        if self.health.failed is not None:
+            raise self.health.failed
+        if epoch < self.standing.enforced:
+            raise StaleEpochError(f"device {self.id} refuses epoch {epoch}: the ring is at {self.standing.enforced}")
