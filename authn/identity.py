@@ -24,6 +24,10 @@ class Identity:
 class Authenticator(Protocol):
     """Turns a token into an identity."""
 
+    def known(self, token: str) -> Identity | None:
+        """The identity of a token that was seen before, without waiting; None where it must be asked for."""
+        ...
+
     async def identify(self, token: str) -> Identity | None:
         """The identity, or None where the token is unknown, expired or revoked. Cheap for a token seen before."""
         ...

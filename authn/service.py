@@ -49,6 +49,8 @@ class IdentityService:
             self.directory, self.clock, self.random, lifetime_s=config.token_seconds, cached=config.cached_tokens
         )
 
+        self.known = self.tokens.known
+
     @property
     def snapshot(self) -> IdentitySnapshot:
         """What is so now."""

@@ -102,14 +102,17 @@ class Tokens:
             held = self._resolve(token) if self._live(token) else None
         return held
 
-    async def identify(self, token: str) -> Identity | None:
+    def known(self, token: str) -> Identity | None:
         """See Authenticator."""
         known = self._cache.get(token)
+        return known if known is not None and known.expires_at * 1_000_000 > self._now_us() else None
+
+    async def identify(self, token: str) -> Identity | None:
+        """See Authenticator."""
+        known = self.known(token)
         if known is not None:
-            if known.expires_at * 1_000_000 > self._now_us():
-                return known
-            self._cache.drop(token)
-            return None
+            return known
+        self._cache.drop(token)
         held = await self.read(token)
         if held is None:
             return None

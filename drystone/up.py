@@ -152,7 +152,7 @@ async def run(
                 clients.write(folder, url, ADMIN, admin.password, ADMIN)
             else:
                 clients.update_url(folder, url)
-            swift = Config(storage_domains=storage_domains, title_case_headers=True)
+            swift = Config(storage_domains=storage_domains)
             await _serve(node, IdentityService(node.registry), listeners, tls, url, swift, made=made)
     finally:
         for listener in listeners:

@@ -15,6 +15,10 @@ _STATUS_LINES: Final = {
     if status >= 200
 }
 _OWN: Final = frozenset((b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"date"))
+_FRONTS: Final[dict[bytes, bytes]] = dict.fromkeys(_OWN, b"")
+"""What stands before a field's value, by the name that the application gives it: spelled once. Nothing before those
+that are the server's."""
+_FRONTS_MAX: Final = 1000
 _UNTIL_CLOSE: Final = -1
 _CHUNKED: Final = -2
 _NOTHING: Final[list[Buffer]] = []
@@ -57,8 +61,8 @@ class ResponseWriter:
     def start(
         self, status: int, headers: Iterable[tuple[bytes, bytes]], *, date: bytes, keep_alive: bool = True
     ) -> None:
-        """Takes status and fields. Connection and framing fields are the server's; only `connection: close` and
-        content-length are listened to."""
+        """Takes status and fields, whose names leave in title case. Connection and framing fields are the server's;
+        only `connection: close` and content-length are listened to."""
         if self.started:
             raise ResponseError("the response has been started already")
         if not 200 <= status <= 999:
@@ -66,18 +70,22 @@ class ResponseWriter:
         parts: list[Buffer] = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
         length: bytes | None = None
         for name, value in headers:
+            front = _FRONTS.get(name)
+            if front is None:
+                front = _front(name)
+            if front:
+                parts += (front, value, b"\r\n")
+                continue
             lower = name.lower()
-            if lower not in _OWN:
-                parts += (name, b": ", value, b"\r\n")
-            elif lower == b"content-length":
+            if lower == b"content-length":
                 if not value.isdigit() or (length is not None and length != value):
                     raise ResponseError(f"invalid content-length {value!r}")
                 length = value
             elif lower == b"date":
-                date = b"date: %b\r\n" % value
+                date = b"Date: %b\r\n" % value
             elif lower == b"connection":
                 keep_alive = keep_alive and b"close" not in value.lower()
-        self._lines = (len(parts) + 3) // 4 + 1
+        self._lines = (len(parts) + 2) // 3 + 1
         parts.append(date)
         if status in (204, 304):
             self._bodyless = True
@@ -131,36 +139,45 @@ class ResponseWriter:
         length = self._length
         if self._bodyless:
             if length is not None:
-                head += (b"content-length: ", length, b"\r\n")
+                head += (b"Content-Length: ", length, b"\r\n")
                 self._lines += 1
             elif self._head_only and size and not more:
-                head.append(b"content-length: %d\r\n" % size)
+                head.append(b"Content-Length: %d\r\n" % size)
                 self._lines += 1
         elif length is not None:
             self._left = int(length)
-            head += (b"content-length: ", length, b"\r\n")
+            head += (b"Content-Length: ", length, b"\r\n")
             self._lines += 1
         elif not more:
             self._left = size
-            head.append(b"content-length: %d\r\n" % size)
+            head.append(b"Content-Length: %d\r\n" % size)
             self._lines += 1
         elif self._http10:
             self._left = _UNTIL_CLOSE
             self.keep_alive = False
         else:
             self._left = _CHUNKED
-            head.append(b"transfer-encoding: chunked\r\n")
+            head.append(b"Transfer-Encoding: chunked\r\n")
             self._lines += 1
         if self.keep_alive and not self._keep_alive_said:
             head.append(b"\r\n")
             self._lines += 1
         else:
-            head.append(b"connection: keep-alive\r\n\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
+            head.append(b"Connection: keep-alive\r\n\r\n" if self.keep_alive else b"Connection: close\r\n\r\n")
             self._lines += 2
         block = b"".join(head)
         if block.count(b"\n") != self._lines or block.count(b"\r") != self._lines or b"\0" in block:
             raise ResponseError("a response header contains CR, LF or NUL")
         return block
+
+
+def _front(name: bytes) -> bytes:
+    """A name in title case, for clients that look at case, and the colon behind it; b"" for those of the server."""
+    lower = name.lower()
+    front = b"" if lower in _OWN else lower.title() + b": "
+    if len(_FRONTS) < _FRONTS_MAX:
+        _FRONTS[name] = front
+    return front
 
 
 def plain_answer(status: int, reason: str, *, date: bytes, head_only: bool = False) -> bytes:

@@ -35,7 +35,7 @@ class Ticker:
     def tick(self) -> None:
         """Reads the clocks and ends what is overdue."""
         self.now = trio.current_time()
-        self.date = b"date: %b\r\n" % formatdate(self._wall(), usegmt=True).encode("ascii")
+        self.date = b"Date: %b\r\n" % formatdate(self._wall(), usegmt=True).encode("ascii")
         for watched in self._watched:
             watched.expire(self.now)
 

@@ -34,10 +34,6 @@ class ShortError(CallerError):
     """Fewer bytes came than were announced: whoever sends them is gone."""
 
 
-class DigestError(CallerError):
-    """The bytes that came are not those that were announced."""
-
-
 class RangeError(CallerError):
     """There are no bytes where the range is. `size` is how many there are."""
 

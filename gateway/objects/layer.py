@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.objects.access.caller import Caller
+from gateway.objects.large.owned_marks import OWNING
 from gateway.objects.large.ownership import ManifestOwnership
-from gateway.objects.notes import ACCOUNT_ACCESS, READ_ACCESS, WRITE_ACCESS
+from gateway.objects.lifting import OLD_CONTAINER
+from gateway.objects.notes import ACCOUNT_ACCESS, QUOTA_BYTES, QUOTA_COUNT, READ_ACCESS, WRITE_ACCESS
+from gateway.objects.versions.names import MODE
 from gateway.objects.versions.store import VersionedStore
 from store.core.clock import Clock
 from store.core.entropy import Random
@@ -16,12 +19,24 @@ from store.core.limits import LISTING_ROWS_MAX
 from store.objects.interface import ObjectStore
 from store.objects.model import Container, Policy
 
+_ASKED = frozenset({MODE, OWNING, QUOTA_BYTES, QUOTA_COUNT, *OLD_CONTAINER})
+_ASKED_FRONTS = (".quota-", "x-account-quota-")
+
+
+def is_plain(headers: Mapping[str, str]) -> bool:
+    """Whether there is no note among the headers of a container or an account that objects in it are concerned by."""
+    if not headers:
+        return True
+    return _ASKED.isdisjoint(headers) and not any(name.startswith(_ASKED_FRONTS) for name in headers)
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectLayer:
     """What every function of this layer is given besides whoever asks."""
 
     store: VersionedStore
+    plain: ObjectStore
+    """The store beneath: for objects of containers of which `is_plain` is true."""
     ownership: ManifestOwnership
     clock: Clock
     random: Random
@@ -34,7 +49,19 @@ class ObjectLayer:
         """The layer over a store."""
         ownership = ManifestOwnership(store, clock, random)
         policies = {policy.index: policy for policy in store.policies}
-        return cls(VersionedStore(store, clock, ownership.gone), ownership, clock, random, policies, page_rows)
+        return cls(VersionedStore(store, clock, ownership.gone), store, ownership, clock, random, policies, page_rows)
+
+    def plain_container(self, caller: Caller, account: str, name: str) -> Container | None:
+        """A container that is remembered, of an account that the caller owns, where nothing more is to be asked of
+        either before objects are written or read: no versions, no quotas, nothing that older programs named otherwise.
+        None where `container` is to be called."""
+        if not caller.owns(account):
+            return None
+        container = self.plain.known_container(account, name)
+        owner = self.plain.known_account(account)
+        if container is None or owner is None or not is_plain(container.headers):
+            return None
+        return container if not owner.headers or is_plain(owner.headers) else None
 
     async def hear(self, caller: Caller, account: str) -> None:
         """Tell whoever asks what an account that is not theirs gives them by its own access list."""

@@ -32,7 +32,7 @@ _ACCOUNT = {"x-account-access-control": ACCOUNT_ACCESS}
 _ACCOUNT_QUOTA, _QUOTA = "x-account-quota-", ".quota-"
 
 OLD_OBJECT = frozenset(_OBJECT)
-_OLD_CONTAINER = frozenset((*_CONTAINER, *_LOCATIONS))
+OLD_CONTAINER = frozenset((*_CONTAINER, *_LOCATIONS))
 
 
 def lifted_object(info: ObjectInfo) -> ObjectInfo:
@@ -46,7 +46,7 @@ def lifted_object(info: ObjectInfo) -> ObjectInfo:
 def lifted_container(container: Container) -> Container:
     """A container with today's notes."""
     headers = container.headers
-    if _OLD_CONTAINER.isdisjoint(headers):
+    if OLD_CONTAINER.isdisjoint(headers):
         return container
     headers = _renamed(headers, _CONTAINER)
     for name in _LOCATIONS:

@@ -29,7 +29,8 @@ VERSION_IS_CURRENT = ".version-is-current"
 """Added when it is read: the object is the current version, and has an id."""
 
 SPECIAL = frozenset({PREFIX_MANIFEST, MANIFEST, LINK_TARGET})
-"""Where an object has none of these, its own bytes are what is read."""
+"""Where an object has none of these (and none of their older names, `lifting.OLD_OBJECT`), its own bytes are what is
+read."""
 
 # -- of objects, as listings show them (keys of ObjectHead.listing)
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from gateway.objects.errors import DigestError, QuotaError, ShortError, TooLargeError
+from gateway.objects.errors import QuotaError, ShortError, TooLargeError
 from gateway.objects.layer import ObjectLayer
 from gateway.objects.quotas import EXCEEDED
 from gateway.objects.reading import pour
+from store.core.errors import DigestError
 from store.core.limits import INLINE_BYTES_MAX
-from store.objects.interface import Buffer
 from store.objects.model import ALWAYS, Condition, Container, ObjectHead, ObjectInfo
 
 ABSENT = Condition(none_match=frozenset({"*"}))
@@ -26,21 +25,6 @@ class Expected:
     size_max: int
     digest: str = ""
     left: int | None = None
-
-
-async def put_small(
-    layer: ObjectLayer,
-    container: Container,
-    name: str,
-    data: Buffer,
-    head: ObjectHead,
-    condition: Condition = ALWAYS,
-    digest: str = "",
-) -> ObjectInfo:
-    """Store a body that is whole at hand, in one step. Raises DigestError."""
-    if digest and hashlib.md5(data, usedforsecurity=False).hexdigest() != digest:
-        raise DigestError("the body is not what was announced")
-    return await layer.store.put(container, name, data, head, condition)
 
 
 async def write(
@@ -65,7 +49,7 @@ async def write(
                 break
         _check(len(begun), expected)
         if len(begun) <= INLINE_BYTES_MAX:
-            return await put_small(layer, container, name, begun, head, condition, expected.digest)
+            return await layer.store.put(container, name, begun, head, condition, expected.digest)
     async with layer.store.upload(container, name, size) as upload:
         total = len(begun)
         if begun:

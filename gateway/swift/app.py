@@ -65,7 +65,7 @@ class SwiftApp:
         service = self._service
         now_s = service.clock.wall_us() // 1_000_000
         txid = f"tx{service.random.bytes(11).hex()[:21]}-{now_s:010x}"
-        request = Request(scope, receive, send, txid, now_s, title_case=service.config.title_case_headers)
+        request = Request(scope, receive, send, txid, now_s)
         extra = request.headers.get(b"x-trans-id-extra")
         if extra:
             request.txid = txid + "-" + quote(extra[:32].decode("latin-1"))
@@ -77,16 +77,7 @@ class SwiftApp:
 
     async def _serve(self, scope: Scope, request: Request) -> None:
         raw_path = scope.get("raw_path") or quote(scope["path"]).encode()
-        if raw_path == b"/healthcheck":
-            await request.respond(200, [(b"content-type", PLAIN)], b"OK")
-            return
-        if raw_path == b"/info":
-            await self._serve_info(request)
-            return
-        if raw_path == crossdomain.PATH and request.method in ("GET", "HEAD"):
-            await request.respond(
-                200, [(b"content-type", crossdomain.KIND)], crossdomain.document(self._service.config)
-            )
+        if not raw_path.startswith(b"/v1/") and await self._serve_others(request, raw_path):
             return
         request.split(raw_path)
         service = self._service
@@ -95,12 +86,25 @@ class SwiftApp:
         # Before the handler is chosen: a signature leaves nothing in the request that could call for another one.
         signed = (
             await tempurl.principal(service.layer, service.config, request)
-            if tempurl.is_signed(scope.get("query_string", b""))
+            if request.queried and tempurl.is_signed(scope["query_string"])
             else None
         )
-        handler = routes.handler(service, request)
         request.principal = signed or await tokens.principal(request, self._authenticator, service.config, self._rules)
-        await handler(service, request)
+        await routes.handler(service, request)(service, request)
+
+    async def _serve_others(self, request: Request, raw_path: bytes) -> bool:
+        """Serve what is no account's. False where the path names something else."""
+        if raw_path == b"/healthcheck":
+            await request.respond(200, [(b"content-type", PLAIN)], b"OK")
+        elif raw_path == b"/info":
+            await self._serve_info(request)
+        elif raw_path == crossdomain.PATH and request.method in ("GET", "HEAD"):
+            await request.respond(
+                200, [(b"content-type", crossdomain.KIND)], crossdomain.document(self._service.config)
+            )
+        else:
+            return False
+        return True
 
     async def _serve_info(self, request: Request) -> None:
         if request.method not in ("GET", "HEAD", "OPTIONS"):

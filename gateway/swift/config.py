@@ -43,9 +43,6 @@ class Config:
     and accounts that do not say themselves. `cross_domain_policy` is what `/crossdomain.xml` holds.
 
     `download_bytes` is how much memory all downloads hold at once, however many clients do not read theirs.
-
-    `title_case_headers` spells names in answers as `Content-Type`, for clients that look at case; ASGI says lower
-    case, so the server must let it pass.
     """
 
     reseller_prefixes: tuple[str, ...] = ("AUTH", "SERVICE")
@@ -66,6 +63,5 @@ class Config:
     open_expired: bool = False
     quote_etags: bool = False
     cross_domain_policy: str = '<allow-access-from domain="*" secure="false" />'
-    title_case_headers: bool = False
     download_bytes: int = 128 * 1024 * 1024
     limits: Limits = field(default_factory=Limits)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from gateway.objects.access.caller import User
 from gateway.swift import bulk, containers, forms, large, reading, sites, writing
 from gateway.swift.access import cors
 from gateway.swift.protocol.errors import RefusedError
@@ -18,16 +19,20 @@ from gateway.swift.service import Service
 Handler = Callable[[Service, Request], Awaitable[None]]
 
 
-async def put_object(service: Service, request: Request) -> None:
+def put_object(request: Request) -> Handler:
     """PUT of an object: a manifest, a copy, or whatever else is written."""
     if request.query.get("multipart-manifest") == "put":
         if request.headers.get(b"x-copy-from"):
             raise RefusedError(405, "Multipart Manifest PUTs cannot be COPY requests")
-        await large.put_large(service, request)
-    elif request.headers.get(b"x-copy-from"):
-        await writing.copy_from(service, request, large.put_manifest)
-    else:
-        await writing.put_object(service, request)
+        return large.put_large
+    if request.headers.get(b"x-copy-from"):
+        return copy_from
+    return writing.put_object(request)
+
+
+async def copy_from(service: Service, request: Request) -> None:
+    """PUT of an object that is a copy of another."""
+    await writing.copy_from(service, request, large.put_manifest)
 
 
 async def copy_object(service: Service, request: Request) -> None:
@@ -35,12 +40,11 @@ async def copy_object(service: Service, request: Request) -> None:
     await writing.copy(service, request, large.put_manifest)
 
 
-async def delete_object(service: Service, request: Request) -> None:
+def delete_object(request: Request) -> Handler:
     """DELETE of an object, with its segments or alone."""
     if request.query.get("multipart-manifest") == "delete":
-        await large.delete_large(service, request)
-    else:
-        await writing.delete_object(service, request)
+        return large.delete_large
+    return writing.delete_object(request)
 
 
 async def options(service: Service, request: Request) -> None:
@@ -48,36 +52,38 @@ async def options(service: Service, request: Request) -> None:
     await cors.options(service.layer, service.config, request, list(table(request)))
 
 
-async def get_container(service: Service, request: Request) -> None:
+def get_container(request: Request) -> Handler:
     """GET of a container: a listing, or the front page of a web site."""
-    if sites.serves(request):
-        await sites.container(service, request, containers.container.get, reading.get_object, reading.get_object)
-    else:
-        await containers.container.get(service, request)
+    return site_container if sites.serves(request) else containers.container.get
 
 
-async def head_container(service: Service, request: Request) -> None:
+def head_container(request: Request) -> Handler:
     """HEAD of a container: what it holds, or the front page of a web site."""
-    if sites.serves(request):
-        await sites.container(service, request, containers.container.head, reading.head_object, reading.get_object)
-    else:
-        await containers.container.head(service, request)
+    return site_container if sites.serves(request) else containers.container.head
 
 
-async def get_object(service: Service, request: Request) -> None:
+async def site_container(service: Service, request: Request) -> None:
+    """GET or HEAD of a container by a browser."""
+    reading_it = request.method == "GET"
+    plain = containers.container.get if reading_it else containers.container.head
+    show = reading.get_object if reading_it else reading.head_object
+    await sites.container(service, request, plain, show, reading.get_object)
+
+
+def get_object(request: Request) -> Handler:
     """GET of an object, which may be a page of a web site."""
-    if sites.serves(request):
-        await sites.object(service, request, reading.get_object, reading.get_object)
-    else:
-        await reading.get_object(service, request)
+    return site_object if sites.serves(request) else reading.get_object
 
 
-async def head_object(service: Service, request: Request) -> None:
+def head_object(request: Request) -> Handler:
     """HEAD of an object, which may be a page of a web site."""
-    if sites.serves(request):
-        await sites.object(service, request, reading.head_object, reading.get_object)
-    else:
-        await reading.head_object(service, request)
+    return site_object if sites.serves(request) else reading.head_object
+
+
+async def site_object(service: Service, request: Request) -> None:
+    """GET or HEAD of an object by a browser."""
+    show = reading.get_object if request.method == "GET" else reading.head_object
+    await sites.object(service, request, show, reading.get_object)
 
 
 async def _extract(service: Service, request: Request) -> None:
@@ -101,37 +107,53 @@ def _by_param(request: Request) -> Handler | None:
     return None
 
 
-ACCOUNT: dict[str, Handler] = {
-    "DELETE": containers.account.delete,
-    "GET": containers.account.get,
-    "HEAD": containers.account.head,
-    "OPTIONS": options,
-    "POST": containers.account.post,
-    "PUT": containers.account.put,
+Choice = Callable[[Request], Handler]
+"""Chooses by what the request says besides its method."""
+
+
+def _always(handler: Handler) -> Choice:
+    return lambda _request: handler
+
+
+ACCOUNT: dict[str, Choice] = {
+    "DELETE": _always(containers.account.delete),
+    "GET": _always(containers.account.get),
+    "HEAD": _always(containers.account.head),
+    "OPTIONS": _always(options),
+    "POST": _always(containers.account.post),
+    "PUT": _always(containers.account.put),
 }
-CONTAINER: dict[str, Handler] = {
-    "DELETE": containers.container.delete,
+CONTAINER: dict[str, Choice] = {
+    "DELETE": _always(containers.container.delete),
     "GET": get_container,
     "HEAD": head_container,
-    "OPTIONS": options,
-    "POST": containers.container.post,
-    "PUT": containers.container.put,
+    "OPTIONS": _always(options),
+    "POST": _always(containers.container.post),
+    "PUT": _always(containers.container.put),
 }
-OBJECT: dict[str, Handler] = {
-    "COPY": copy_object,
+OBJECT: dict[str, Choice] = {
+    "COPY": _always(copy_object),
     "DELETE": delete_object,
     "GET": get_object,
     "HEAD": head_object,
-    "OPTIONS": options,
+    "OPTIONS": _always(options),
     "POST": writing.post_object,
     "PUT": put_object,
 }
 MANAGEMENT = frozenset({"PUT", "DELETE"})
 """Methods on an account that an operator may switch off."""
+_OFTEN: dict[str, Handler] = {
+    "DELETE": writing.delete_plain,
+    "GET": reading.get_object,
+    "HEAD": reading.head_object,
+    "PUT": writing.put_plain,
+}
+"""What serves a user's request for an object that has no parameter and none of these headers."""
+_CHOOSING = frozenset({b"x-copy-from", b"x-symlink-target", b"x-web-mode"})
 
 
-def table(request: Request) -> dict[str, Handler]:
-    """The handlers of what the path names."""
+def table(request: Request) -> dict[str, Choice]:
+    """What serves which method of what the path names."""
     return OBJECT if request.object else CONTAINER if request.container else ACCOUNT
 
 
@@ -146,11 +168,15 @@ def handler(service: Service, request: Request) -> Handler:
         found = _by_param(request)
         if found is not None:
             return found
+    elif request.object and _CHOOSING.isdisjoint(request.headers) and isinstance(request.principal, User):
+        often = _OFTEN.get(request.method)
+        if often is not None:
+            return often
     if request.method == "POST" and forms.is_form(request):
         return _take_form
-    found = table(request).get(request.method)
-    if found is None or (
+    choice = table(request).get(request.method)
+    if choice is None or (
         not request.container and request.method in MANAGEMENT and not service.config.allow_account_management
     ):
         raise RefusedError(405, headers=[(b"allow", allowed(request))])
-    return found
+    return choice(request)

@@ -52,6 +52,15 @@ class Service:
         """Seconds since the epoch."""
         return self.clock.wall_us() / 1e6
 
+    def plain_container(self, request: Request) -> Container | None:
+        """The container of a request by its account's owner, where nothing more is to be asked of it than that it is
+        there; None where `container` is to be called."""
+        container = self.layer.plain_container(request.principal, request.account, request.container)
+        if container is None or self.config.quote_etags or _CONTAINER_QUOTES in container.headers:
+            return None
+        account = self.layer.plain.known_account(request.account)
+        return container if account is not None and _ACCOUNT_QUOTES not in account.headers else None
+
     async def container(
         self, request: Request, *, reading: bool, listing: bool = False, name: str | None = None, object: str = ""
     ) -> Container:

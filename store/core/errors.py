@@ -5,6 +5,7 @@
     │   ├── NotFoundError      the thing named does not exist
     │   ├── ConflictError      the thing exists, is not empty, or changed meanwhile
     │   ├── PreconditionError  a condition that the caller stated does not hold
+    │   ├── DigestError        the bytes are not those that were announced
     │   └── InvalidError       malformed, or over a limit
     ├── RetryableError         the system cannot now: the same request may succeed later
     │   ├── QuorumError        too few replicas answered; carries what each said
@@ -42,6 +43,10 @@ class ConflictError(CallerError):
 
 class PreconditionError(CallerError):
     """A condition stated by the caller does not hold."""
+
+
+class DigestError(CallerError):
+    """The bytes that came are not those that were announced."""
 
 
 class InvalidError(CallerError):

@@ -104,6 +104,10 @@ class ObjectStore(Protocol):
         """The account. NotFoundError if there is none."""
         ...
 
+    def known_account(self, name: str) -> Account | None:
+        """The account as it is now, where that is remembered; None where `account` must look."""
+        ...
+
     async def put_account(self, name: str, headers: HeaderChanges) -> tuple[Account, bool]:
         """Make the account or change its headers; the flag says whether it was made."""
         ...
@@ -120,6 +124,10 @@ class ObjectStore(Protocol):
 
     async def container(self, account: str, name: str) -> Container:
         """The container. NotFoundError if there is none."""
+        ...
+
+    def known_container(self, account: str, name: str) -> Container | None:
+        """The container as it is now, where that is remembered; None where `container` must look."""
         ...
 
     async def put_container(
@@ -154,9 +162,16 @@ class ObjectStore(Protocol):
         ...
 
     async def put(
-        self, container: Container, name: str, data: Buffer, head: ObjectHead, condition: Condition = ALWAYS
+        self,
+        container: Container,
+        name: str,
+        data: Buffer,
+        head: ObjectHead,
+        condition: Condition = ALWAYS,
+        digest: str = "",
     ) -> ObjectInfo:
-        """Write a small object (up to INLINE_BYTES_MAX) in one step."""
+        """Write a small object (up to INLINE_BYTES_MAX) in one step. Raises DigestError where its MD5 (hex) is not
+        `digest`, if that is stated."""
         ...
 
     def upload(self, container: Container, name: str, size: int | None = None) -> AbstractAsyncContextManager[Upload]:

@@ -23,6 +23,7 @@ from store.core.entropy import Random
 from store.core.errors import (
     ConflictError,
     DamageError,
+    DigestError,
     InvalidError,
     NotFoundError,
     PreconditionError,
@@ -90,6 +91,8 @@ class DeviceStore:
         self.policies = tuple(policies)
         self._by_index = {policy.index: policy for policy in policies}
         self.tables = Tables(rows, clock, random, self._by_index)
+        self.known_account = self.tables.known_account
+        self.known_container = self.tables.known_container
         self._clock = clock
         self._random = random
         self._hash_workers = hash_workers
@@ -185,11 +188,19 @@ class DeviceStore:
     # -- writing -------------------------------------------------------------------------------------------------
 
     async def put(
-        self, container: Container, name: str, data: Buffer, head: ObjectHead, condition: Condition = ALWAYS
+        self,
+        container: Container,
+        name: str,
+        data: Buffer,
+        head: ObjectHead,
+        condition: Condition = ALWAYS,
+        digest: str = "",
     ) -> ObjectInfo:
         if len(data) > INLINE_BYTES_MAX:
             raise InvalidError(f"{len(data)} bytes do not fit into a row: use an upload")
         etag = _md5(data)
+        if digest and digest != etag:
+            raise DigestError(f"the MD5 is {etag}, and not {digest}")
         key, packed = self._key(container, name)
         summary, detail = encode_object(etag, head, None, None)
         flags = Flag.EXPIRES if head.expires_at else 0

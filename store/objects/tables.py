@@ -60,6 +60,7 @@ class Tables:
         self._policies = policies
         self._accounts: TableCache[str, Account] = TableCache()
         self._containers: TableCache[tuple[str, str], Container] = TableCache()
+        self.known_account = self._accounts.get
         self._writers: Counter[bytes] = Counter()
         self._closing: dict[bytes, trio.Event] = {}
         self._buried = 0
@@ -125,6 +126,9 @@ class Tables:
         return entries
 
     # -- containers ----------------------------------------------------------------------------------------------
+
+    def known_container(self, account: str, name: str) -> Container | None:
+        return self._containers.get((account, name))
 
     async def container(self, account: str, name: str) -> Container:
         known = self._containers.get((account, name))

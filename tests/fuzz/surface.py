@@ -80,6 +80,9 @@ class Doors:
         self.people = MemoryAuthenticator()
         self._service = service
 
+    def known(self, token: str) -> Identity | None:
+        return self.people.known(token) or self._service.known(token)
+
     async def identify(self, token: str) -> Identity | None:
         return await self.people.identify(token) or await self._service.identify(token)
 
@@ -237,7 +240,7 @@ async def open_surface(store: ObjectStore, clock: Clock, held: Held) -> AsyncIte
     identity.login = Login(identity.directory, hasher, clock)
     identity.administration = type(identity.administration)(identity.directory, hasher, random)
     doors = _doors(identity)
-    config = Config(storage_domains=(CAST.domain,), open_expired=True, title_case_headers=True)
+    config = Config(storage_domains=(CAST.domain,), open_expired=True)
     swift = SwiftApp(store, doors, config, clock=clock, random=random)
     requests = Requests()
     others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}

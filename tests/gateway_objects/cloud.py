@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from authn.identity import Identity
-from gateway.objects.access.caller import AccessRules, Anonymous, User
+from gateway.objects.access.caller import AccessRules, Anonymous, User, rights_of
 from gateway.objects.layer import ObjectLayer
 from store.core.entropy import Random as Entropy
 from store.objects.model import Container
@@ -28,7 +28,7 @@ class SeededRandom(Entropy):
 
 def user(name: str, project: str, *roles: str) -> User:
     """Somebody with these roles in a project."""
-    return User(Identity(f"{name}-id", name, project, f"{project}-name", frozenset(roles), 4e9), RULES)
+    return User(rights_of(Identity(f"{name}-id", name, project, f"{project}-name", frozenset(roles), 4e9), RULES))
 
 
 def owner() -> User:

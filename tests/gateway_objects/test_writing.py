@@ -9,11 +9,11 @@ import pytest
 from gateway.objects import quotas, ranges
 from gateway.objects.conditions import Outcome, ReadCondition, settled
 from gateway.objects.copying import copy
-from gateway.objects.errors import DigestError, QuotaError, ShortError, TooLargeError
+from gateway.objects.errors import QuotaError, ShortError, TooLargeError
 from gateway.objects.notes import MANIFEST_ETAG, QUOTA_BYTES, QUOTA_COUNT
 from gateway.objects.reading import PlainView, whole
 from gateway.objects.writing import Expected, write
-from store.core.errors import NotFoundError, PreconditionError
+from store.core.errors import DigestError, NotFoundError, PreconditionError
 from store.core.limits import INLINE_BYTES_MAX
 from store.objects.model import ALWAYS, Condition, ObjectHead
 from tests.gateway_objects.cloud import HOME, Cloud, owner, user

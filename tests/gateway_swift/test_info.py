@@ -43,21 +43,3 @@ async def test_what_is_switched_on_is_stated() -> None:
     assert chosen["domain_remap"] == {"default_reseller_prefix": None}
     assert chosen["swift"]["allow_open_expired"]
     assert (chosen["swift"]["cors_allow_origin"], chosen["swift"]["strict_cors_mode"]) == (["http://a"], False)
-
-
-async def test_names_may_be_spelled_in_title_case() -> None:
-    client = Client(Config(title_case_headers=True))
-    sent: list[bytes] = []
-
-    async def receive() -> dict[str, object]:
-        return {"type": "http.request"}
-
-    async def send(message: dict[str, object]) -> None:
-        fields = message.get("headers")
-        if isinstance(fields, list):
-            sent.extend(name for name, _ in fields)
-
-    scope = {"type": "http", "method": "GET", "raw_path": b"/info", "query_string": b"", "headers": []}
-    await client.app(scope, receive, send)  # type: ignore[arg-type]
-    assert b"X-Trans-Id" in sent
-    assert b"Content-Type" in sent

@@ -28,5 +28,8 @@ class MemoryAuthenticator:
         self.identities[token] = identity
         return identity
 
+    def known(self, token: str) -> Identity | None:
+        return self.identities.get(token)
+
     async def identify(self, token: str) -> Identity | None:
         return self.identities.get(token)

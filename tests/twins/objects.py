@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from store.core.clock import Clock
-from store.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionError
+from store.core.errors import ConflictError, DigestError, InvalidError, NotFoundError, PreconditionError
 from store.core.limits import INLINE_BYTES_MAX, NAME_BYTES_MAX
 from store.core.stamp import StampSource
 from store.objects.interface import Buffer, Data, HeaderChanges, OpenObject, Upload
@@ -144,6 +144,10 @@ class MemoryStore:
 
     # -- accounts ------------------------------------------------------------------------------------------------
 
+    def known_account(self, name: str) -> Account | None:
+        row = self._accounts.get(name)
+        return None if row is None else row.account
+
     async def account(self, name: str) -> Account:
         return self._account(name).account
 
@@ -186,6 +190,11 @@ class MemoryStore:
         return page(entries, query)
 
     # -- containers ----------------------------------------------------------------------------------------------
+
+    def known_container(self, account: str, name: str) -> Container | None:
+        row = self._accounts.get(account)
+        found = None if row is None else row.containers.get(name)
+        return None if found is None else found.container
 
     async def container(self, account: str, name: str) -> Container:
         return self._container(account, name).container
@@ -252,8 +261,16 @@ class MemoryStore:
         return self._open(container, name, expired)
 
     async def put(
-        self, container: Container, name: str, data: Buffer, head: ObjectHead, condition: Condition = ALWAYS
+        self,
+        container: Container,
+        name: str,
+        data: Buffer,
+        head: ObjectHead,
+        condition: Condition = ALWAYS,
+        digest: str = "",
     ) -> ObjectInfo:
+        if digest and digest != hashlib.md5(data, usedforsecurity=False).hexdigest():
+            raise DigestError("another MD5")
         if len(data) > INLINE_BYTES_MAX:
             raise InvalidError(f"{len(data)} bytes are too many for one step")
         return self.place(container, name, bytes(data), head, condition)

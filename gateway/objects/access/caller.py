@@ -6,8 +6,8 @@ container's access lists give reading or writing of that container's objects, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from authn.identity import Identity
@@ -84,20 +84,40 @@ class Anonymous:
         raise AccessError(known=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What an identity has by its roles, before any access list. `accounts` are its project's, `owned` those of them
+    that it owns."""
+
+    identity: Identity
+    roles: frozenset[str]
+    owns_all: bool
+    reads: bool
+    accounts: tuple[str, ...]
+    owned: tuple[str, ...]
+
+
+@lru_cache(maxsize=4096)
+def rights_of(identity: Identity, rules: AccessRules, *, service: bool = False) -> Rights:
+    """The rights of an identity; `service`: a service's token came along."""
+    roles = frozenset(role.lower() for role in identity.roles)
+    accounts = _accounts(identity.project_id, rules, service=service)
+    owned = () if rules.operator_roles.isdisjoint(roles) else accounts
+    reads = not rules.reader_roles.isdisjoint(roles)
+    return Rights(identity, roles, rules.reseller_role in roles, reads, accounts, owned)
+
+
 class User:
     """Somebody with an identity."""
 
-    __slots__ = ("_accounts", "_granted", "_owned", "_reader", "_referrer", "_roles", "identity", "owns_all")
+    __slots__ = ("_granted", "_owned", "_referrer", "_rights", "owns_all")
 
-    def __init__(self, identity: Identity, rules: AccessRules, referrer: str = "", *, service: bool = False) -> None:
-        """`service`: a service's token came along. `referrer` as Anonymous has it."""
-        self.identity = identity
+    def __init__(self, rights: Rights, referrer: str = "") -> None:
+        """`referrer` as Anonymous has it."""
+        self._rights = rights
+        self._owned = rights.owned
         self._referrer = referrer
-        self._roles = roles = frozenset(role.lower() for role in identity.roles)
-        self.owns_all = rules.reseller_role in roles
-        self._reader = not rules.reader_roles.isdisjoint(roles)
-        self._accounts = _accounts(identity.project_id, rules, service=service)
-        self._owned = () if rules.operator_roles.isdisjoint(roles) else self._accounts
+        self.owns_all = rights.owns_all
         self._granted: dict[str, Level] | None = None
 
     def owns(self, account: str) -> bool:
@@ -106,23 +126,26 @@ class User:
         return self._granted is not None and self._granted.get(account) is Level.ADMIN
 
     def learn(self, account: str, stored: str) -> None:
-        self._granted = {**(self._granted or {}), account: account_access.level(stored, self.identity, self._owned)}
+        self._granted = {
+            **(self._granted or {}),
+            account: account_access.level(stored, self._rights.identity, self._owned),
+        }
 
     def require(
         self, account: str, container: str, rule: str, *, reading: bool, listing: bool = False, object: str = ""
     ) -> None:
         if self.owns(account):
             return
-        at_home = account in self._accounts
+        at_home = account in self._rights.accounts
         if rule:
             rules = access_list.parse(rule)
-            if rules.admits_user(self.identity, self._owned):
+            if rules.admits_user(self._rights.identity, self._owned):
                 return
             if reading and rules.admits_referrer(self._referrer) and (rules.listings or not listing):
                 return
-            if at_home and rules.admits_role(self._roles):
+            if at_home and rules.admits_role(self._rights.roles):
                 return
-        if at_home and reading and self._reader:
+        if at_home and reading and self._rights.reads:
             return
         granted = Level.NONE if self._granted is None else self._granted.get(account, Level.NONE)
         if granted >= (Level.READ if reading else Level.WRITE) and (reading or container):
@@ -130,7 +153,7 @@ class User:
         raise AccessError(known=True)
 
 
-def _accounts(project: str, rules: AccessRules, *, service: bool) -> Sequence[str]:
+def _accounts(project: str, rules: AccessRules, *, service: bool) -> tuple[str, ...]:
     """The accounts that are a project's."""
     if not project:
         return ()

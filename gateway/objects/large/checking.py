@@ -13,7 +13,7 @@ import trio
 
 from gateway.objects import ranges
 from gateway.objects.access.caller import Caller
-from gateway.objects.errors import AccessError, DigestError
+from gateway.objects.errors import AccessError
 from gateway.objects.large import depth, manifest, view
 from gateway.objects.large.depth import DEPTH_MAX
 from gateway.objects.large.manifest import Wanted
@@ -34,7 +34,7 @@ from gateway.objects.notes import (
 from gateway.objects.slices import SLICE
 from gateway.objects.small import keep as keep_whole
 from gateway.objects.versions.names import MODE
-from store.core.errors import CallerError
+from store.core.errors import CallerError, DigestError
 from store.core.stamp import Stamp
 from store.objects.model import Condition, Container, ObjectHead, ObjectInfo
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 from gateway.objects.errors import VersionsRemainError
 from gateway.objects.large.owned_marks import OWNING, OWNS
@@ -72,6 +73,10 @@ class VersionedStore:
 
     # -- accounts ------------------------------------------------------------------------------------------------
 
+    def known_account(self, name: str) -> Account | None:
+        known = self._store.known_account(name)
+        return None if known is None else lifted_account(known)
+
     async def account(self, name: str) -> Account:
         return lifted_account(await self._store.account(name))
 
@@ -126,6 +131,10 @@ class VersionedStore:
             query = replace(query, marker=page[-1].name)
 
     # -- containers ----------------------------------------------------------------------------------------------
+
+    def known_container(self, account: str, name: str) -> Container | None:
+        known = self._store.known_container(account, name)
+        return None if known is None else lifted_container(known)
 
     async def container(self, account: str, name: str) -> Container:
         return lifted_container(await self._store.container(account, name))
@@ -200,18 +209,25 @@ class VersionedStore:
             yield Shown(opened, current(row, lifted_object(opened.info)))
 
     async def put(
-        self, container: Container, name: str, data: Buffer, head: ObjectHead, condition: Condition = ALWAYS
+        self,
+        container: Container,
+        name: str,
+        data: Buffer,
+        head: ObjectHead,
+        condition: Condition = ALWAYS,
+        digest: str = "",
     ) -> ObjectInfo:
         if OWNING in container.headers:
-            return await self._over(container, name, lambda: self._put(container, name, data, head, condition))
-        return await self._put(container, name, data, head, condition)
+            write = partial(self._put, container, name, data, head, condition, digest)
+            return await self._over(container, name, write)
+        return await self._put(container, name, data, head, condition, digest)
 
     async def _put(
-        self, container: Container, name: str, data: Buffer, head: ObjectHead, condition: Condition
+        self, container: Container, name: str, data: Buffer, head: ObjectHead, condition: Condition, digest: str
     ) -> ObjectInfo:
         mode = container.headers.get(MODE)
         if mode is None:
-            return await self._store.put(container, name, data, head, condition)
+            return await self._store.put(container, name, data, head, condition, digest)
         if mode == ENABLED:
             at = await self.archive.place(container, name)
             return await self.archive.write(
@@ -220,13 +236,13 @@ class VersionedStore:
                 at,
                 head,
                 condition,
-                lambda said, absent: self._store.put(at[0], version_name(name, at[1]), data, said, absent),
+                lambda said, absent: self._store.put(at[0], version_name(name, at[1]), data, said, absent, digest),
             )
         if mode == SUSPENDED:
             stored = await self._stored(container, name, condition)
-            return await self._store.put(container, name, data, head, stored)
+            return await self._store.put(container, name, data, head, stored, digest)
         return await self._stack.write(
-            container, name, condition, lambda kept: self._store.put(container, name, data, head, kept)
+            container, name, condition, lambda kept: self._store.put(container, name, data, head, kept, digest)
         )
 
     def upload(self, container: Container, name: str, size: int | None = None) -> AbstractAsyncContextManager[Upload]:

@@ -27,6 +27,11 @@ from store.objects.model import Container, ObjectHead, ObjectInfo
 
 MANIFEST_HEADER, STATIC_HEADER = b"x-object-manifest", b"x-static-large-object"
 
+_SAYS_NOTHING = frozenset(
+    b"host,user-agent,accept,accept-encoding,connection,content-length,content-type,date,etag,expect,transfer-encoding,"
+    b"x-auth-token,x-storage-token,x-trans-id-extra,referer,origin".split(b",")
+)
+"""Headers that most requests have alone, and that say nothing of the object but its type."""
 _SHOWN_NOTES = {
     PREFIX_MANIFEST: (MANIFEST_HEADER, ""),
     MANIFEST: (STATIC_HEADER, ""),
@@ -72,7 +77,7 @@ def created(info: ObjectInfo, etag: str | None = None) -> Fields:
     found = [
         (b"content-type", HTML),
         (b"etag", (info.etag if etag is None else f'"{etag}"').encode()),
-        (b"last-modified", http_date(modified_seconds(info.changed))),
+        (b"last-modified", http_date(-(-info.changed.time_us // 1_000_000))),  # as modified_seconds has it
     ]
     version = info.head.headers.get(VERSION_ID)
     if version is not None:
@@ -117,7 +122,8 @@ def wanted_etag(request: Request) -> str:
 def content_type(request: Request, name: str) -> str:
     """The type that is stated, or guessed from the name where none is or a guess is asked for."""
     stated = request.header(b"content-type")
-    if not stated or is_true(request.headers.get(b"x-detect-content-type")):
+    detect = request.headers.get(b"x-detect-content-type")
+    if not stated or (detect and is_true(detect)):
         return mimetypes.guess_type(f"/{name}")[0] or "application/octet-stream"
     if ";" in stated and any(part.lstrip().startswith("swift_") for part in stated.split(";")[1:]):
         raise RefusedError(400, "Invalid Content-Type, swift_* is not a valid parameter name.")
@@ -127,6 +133,8 @@ def content_type(request: Request, name: str) -> str:
 def describe(request: Request, limits: Limits, now: float, kind: str) -> ObjectHead:
     """What the request says of the object to be written. Raises RefusedError (400) over any limit."""
     check_name(request.object, limits)
+    if _SAYS_NOTHING.issuperset(request.headers) and max(map(len, request.headers.values())) <= limits.max_header_size:
+        return ObjectHead(kind)
     headers = metadata.collect(request, "object", limits)
     headers.update(metadata.kept_headers(request))
     if MANIFEST_HEADER in request.headers:
@@ -136,6 +144,8 @@ def describe(request: Request, limits: Limits, now: float, kind: str) -> ObjectH
 
 def check_name(name: str, limits: Limits) -> None:
     """Raise RefusedError (400) for a name that is too long."""
+    if 4 * len(name) <= limits.max_object_name_length:
+        return
     length = len(name.encode())
     if length > limits.max_object_name_length:
         raise bad_request(f"Object name length of {length} longer than {limits.max_object_name_length}")

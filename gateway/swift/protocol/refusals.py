@@ -8,7 +8,6 @@ from typing import Any
 from gateway.objects.errors import (
     AccessError,
     BadVersionError,
-    DigestError,
     LinkError,
     LinkTrouble,
     MarkerError,
@@ -30,6 +29,7 @@ from gateway.swift.protocol.locations import object_path
 from store.core.errors import (
     CallerError,
     ConflictError,
+    DigestError,
     DrystoneError,
     FullError,
     InvalidError,

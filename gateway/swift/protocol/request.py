@@ -40,7 +40,6 @@ class Request:
         "_receive",
         "_send",
         "_start",
-        "_title_case",
         "account",
         "client",
         "container",
@@ -59,13 +58,10 @@ class Request:
 
     principal: Caller
 
-    def __init__(
-        self, scope: Scope, receive: Receive, send: Send, txid: str, now_s: int, *, title_case: bool = False
-    ) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, txid: str, now_s: int) -> None:
         self._receive = receive
         self._send = send
         self.now_s = now_s
-        self._title_case = title_case
         self.txid = txid
         self.method: str = scope["method"]
         fields = scope["headers"]
@@ -197,8 +193,6 @@ class Request:
         if self.finishers is not None:
             for finisher in self.finishers:
                 headers = finisher(status, headers)
-        if self._title_case:
-            return [(name.title(), value) for name, value in headers]
         return headers
 
     async def respond(self, status: int, headers: Fields, body: Buffer = b"", length: int | None = None) -> None:

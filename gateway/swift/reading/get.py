@@ -9,6 +9,7 @@ from gateway.objects.large import view as large_view
 from gateway.objects.large.owned_marks import OWNS
 from gateway.objects.large.prefix_view import PrefixView
 from gateway.objects.large.view import LargeView
+from gateway.objects.lifting import OLD_OBJECT
 from gateway.objects.links import Trail
 from gateway.objects.notes import MANIFEST, PREFIX_MANIFEST, SPECIAL
 from gateway.objects.reading import PlainView, ReadView
@@ -25,20 +26,34 @@ from store.core.errors import NotFoundError
 from store.objects.interface import Buffer, OpenObject
 from store.objects.model import Container, ObjectInfo
 
+_NOTED = SPECIAL | OLD_OBJECT
+_CONDITIONAL = frozenset({b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"})
+_UNPLAIN = _CONDITIONAL | {b"x-open-expired"}
 _NEEDS_MANIFEST = frozenset({"multipart-manifest", "part-number"})
 """Parameters for which HEAD of a static large object must read the manifest; else its notes say all."""
 
 
 async def get(service: Service, request: Request) -> None:
     """GET: the object's bytes."""
+    plain = service.plain_container(request)
+    if plain is not None and not request.queried and b"x-open-expired" not in request.headers:
+        try:
+            async with service.layer.plain.open(plain, request.object) as opened:
+                if _NOTED.isdisjoint(opened.info.head.headers):
+                    await _answer(service, request, plain, opened.info, PlainView(opened))
+                    return
+        except NotFoundError as error:
+            raise _absent(request, error) from None
+    await _get(service, request)
+
+
+async def _get(service: Service, request: Request) -> None:
+    """Whatever the object, its container and the request are."""
     container = await service.container(request, reading=True)
     seen = expired(request, service.config)
     try:
         async with service.opening(request, container, request.object, expired=seen) as opened:
-            headers = opened.info.head.headers
-            if SPECIAL.isdisjoint(headers):
-                await _answer(service, request, container, opened.info, PlainView(opened))
-            elif is_link_followed(request, opened.info):
+            if is_link_followed(request, opened.info):
                 trail = _shown(request, Trail(service.layer, request.principal))
                 async with trail.following(container, opened.info, expired=seen) as (held, target):
                     await _special(service, request, held, target)
@@ -68,6 +83,20 @@ def _shown(request: Request, trail: Trail) -> Trail:
 
 async def head(service: Service, request: Request) -> None:
     """HEAD: the same without the bytes."""
+    plain = service.plain_container(request)
+    if plain is not None and not request.queried and _UNPLAIN.isdisjoint(request.headers):
+        try:
+            info = await service.layer.plain.head(plain, request.object)
+        except NotFoundError as error:
+            raise _absent(request, error) from None
+        if _NOTED.isdisjoint(info.head.headers):
+            await request.respond(200, fields(plain, info, info.etag, quoted=False), length=info.size)
+            return
+    await _head(service, request)
+
+
+async def _head(service: Service, request: Request) -> None:
+    """Whatever the object, its container and the request are."""
     container = await service.container(request, reading=True)
     seen = expired(request, service.config)
     try:
@@ -128,7 +157,7 @@ async def _answer(
     answer = fields(container, info, view.etag, quoted=view.composite, kind=kind)
     if view.composite:
         answer += manifest_fields(info)
-    if conditions.present(headers):
+    if not _CONDITIONAL.isdisjoint(headers):
         outcome = conditions.for_reading(headers).outcome(view.etag, modified_seconds(info.changed))
         if outcome is not None:
             await request.respond(conditions.STATUS[outcome], answer)

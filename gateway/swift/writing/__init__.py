@@ -1,35 +1,41 @@
 """Writing objects: bodies, copies, links, older versions; changing what is said of them, and removing them."""
 
+from collections.abc import Awaitable, Callable
+
 from gateway.swift.protocol.request import Request
 from gateway.swift.protocol.symlinks import TARGET
 from gateway.swift.service import Service
 from gateway.swift.writing import change, put, symlink, version
+from gateway.swift.writing.change import delete as delete_plain
 from gateway.swift.writing.copy import PutManifest, copy, copy_from
+from gateway.swift.writing.put import put as put_plain
 
-__all__ = ["PutManifest", "copy", "copy_from", "delete_object", "post_object", "put_object"]
+__all__ = [
+    "PutManifest",
+    "copy",
+    "copy_from",
+    "delete_object",
+    "delete_plain",
+    "post_object",
+    "put_object",
+    "put_plain",
+]
+
+Handler = Callable[[Service, Request], Awaitable[None]]
 
 
-async def put_object(service: Service, request: Request) -> None:
+def put_object(request: Request) -> Handler:
     """PUT of an object: an older version, a symlink, or a body."""
     if request.version:
-        await version.put(service, request)
-    elif TARGET in request.headers:
-        await symlink.put(service, request)
-    else:
-        await put.put(service, request)
+        return version.put
+    return symlink.put if TARGET in request.headers else put.put
 
 
-async def delete_object(service: Service, request: Request) -> None:
+def delete_object(request: Request) -> Handler:
     """DELETE of an object, or of one version of it."""
-    if request.version:
-        await version.delete(service, request)
-    else:
-        await change.delete(service, request)
+    return version.delete if request.version else change.delete
 
 
-async def post_object(service: Service, request: Request) -> None:
+def post_object(request: Request) -> Handler:
     """POST of an object; versions do not change."""
-    if request.version:
-        await version.post(service, request)
-    else:
-        await change.post(service, request)
+    return version.post if request.version else change.post

@@ -16,6 +16,9 @@ from store.core.errors import NotFoundError
 from store.objects.model import Container, ObjectHead, ObjectInfo
 
 
+_CONDITIONAL = frozenset({b"if-match", b"if-none-match", b"x-if-delete-at"})
+
+
 async def post(service: Service, request: Request) -> None:
     """POST: new metadata in the place of all the old; the type stays unless one is sent."""
     if b"x-symlink-target" in request.headers:
@@ -66,6 +69,11 @@ async def _check_expiry(service: Service, request: Request, container: Container
 
 async def delete(service: Service, request: Request) -> None:
     """DELETE: the object and its bytes."""
+    plain = service.plain_container(request)
+    if plain is not None and _CONDITIONAL.isdisjoint(request.headers):
+        await service.layer.plain.delete(plain, request.object)
+        await request.respond(204, [(b"content-type", HTML)])
+        return
     condition = conditions.for_writing(request.headers)
     container = await service.container(request, reading=False)
     if condition.match is not None:

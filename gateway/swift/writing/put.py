@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.objects import quotas
 from gateway.objects.conditions import settled
 from gateway.objects.errors import ShortError
-from gateway.objects.writing import Expected, put_small, write
+from gateway.objects.writing import Expected, write
 from gateway.swift.protocol import conditions
 from gateway.swift.protocol.description import (
     STATIC_HEADER,
@@ -21,9 +21,35 @@ from gateway.swift.service import Service
 from store.core.limits import INLINE_BYTES_MAX
 from store.objects.model import ALWAYS
 
+_SMALL = frozenset({b"if-match", b"if-none-match", b"transfer-encoding", STATIC_HEADER})
+
 
 async def put(service: Service, request: Request) -> None:
     """PUT: an object from the request's body."""
+    headers = request.headers
+    container = service.plain_container(request)
+    size_max = service.limits.max_file_size
+    if container is not None and _SMALL.isdisjoint(headers):
+        size = body_size(request, size_max)
+        if size is not None and size <= INLINE_BYTES_MAX:
+            head = describe(request, service.limits, service.now(), content_type(request, request.object))
+            data = await _small_body(request, size)
+            name, digest = request.object, wanted_etag(request)
+            info = await service.layer.plain.put(container, name, data, head, ALWAYS, digest)
+            await request.respond(201, created(info))
+            return
+    await _put(service, request)
+
+
+async def _small_body(request: Request, size: int) -> bytes:
+    data = await request.body(size)
+    if len(data) != size:
+        raise ShortError(f"{len(data)} of {size} bytes came")
+    return data
+
+
+async def _put(service: Service, request: Request) -> None:
+    """Whatever the object, its container and the request are."""
     condition = conditions.for_writing(request.headers)
     container = await service.container(request, reading=False)
     if STATIC_HEADER in request.headers:
@@ -41,10 +67,8 @@ async def put(service: Service, request: Request) -> None:
     head = describe(request, service.limits, service.now(), content_type(request, request.object))
     digest = wanted_etag(request)
     if size is not None and size <= INLINE_BYTES_MAX:
-        data = await request.body(size)
-        if len(data) != size:
-            raise ShortError(f"{len(data)} of {size} bytes came")
-        info = await put_small(service.layer, container, request.object, data, head, condition, digest)
+        data = await _small_body(request, size)
+        info = await service.store.put(container, request.object, data, head, condition, digest)
     else:
         expected = Expected(size, size_max, digest, left)
         info = await write(service.layer, container, request.object, request.pieces(), expected, head, condition)
