@@ -82,6 +82,6 @@ async def test_starlette_runs_on_it() -> None:
     app = Starlette(routes=[Route("/stream", stream), Route("/double", double, methods=["POST"])])
     async with running(app) as server, await server.connect() as connection:
         await connection.send_all(get("/stream"))
-        assert b"transfer-encoding: chunked" in await read_until(connection, b"2,\r\n0\r\n\r\n")
+        assert b"Transfer-Encoding: chunked" in await read_until(connection, b"2,\r\n0\r\n\r\n")
         await connection.send_all(b"POST /double HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n[1]")
         assert status_of(await read_until(connection, b"[1,1]")) == 200

@@ -66,9 +66,9 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
 
 async def test_http_1_0() -> None:
     async with running(echo) as server:
-        assert b"connection: close" in await server.ask(b"GET / HTTP/1.0\r\n\r\n")
+        assert b"Connection: close" in await server.ask(b"GET / HTTP/1.0\r\n\r\n")
         answer = await server.ask(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /b HTTP/1.0\r\n\r\n")
-    assert answer.count(b"connection: keep-alive") == 1
+    assert answer.count(b"Connection: keep-alive") == 1
     assert answer.endswith(b"/b")
 
 
@@ -119,13 +119,13 @@ async def test_no_continue_if_the_body_is_not_wanted() -> None:
     async with running(reject) as server:
         answer = await server.ask(PUT + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
     assert status_of(answer) == 403
-    assert b"connection: close" in answer
+    assert b"Connection: close" in answer
 
 
 async def test_a_short_unread_body_is_drained_and_the_connection_kept() -> None:
     async with running(reject) as server, await server.connect() as stream:
         await stream.send_all(PUT + b"Content-Length: 100000\r\n\r\n")
-        assert b"connection: close" not in await read_until(stream, b"no\n")
+        assert b"Connection: close" not in await read_until(stream, b"no\n")
         await stream.send_all(bytes(100000) + get("/", "Connection: close"))
         assert status_of(await read_all(stream)) == 403
 
@@ -139,7 +139,7 @@ async def test_an_early_answer_reaches_a_client_that_is_still_sending(framing: b
             await stream.send_all(piece)
         answer = await read_all(stream)
     assert status_of(answer) == 403
-    assert b"connection: close" in answer
+    assert b"Connection: close" in answer
 
 
 async def test_lingering_has_an_end(autojump_clock: trio.testing.MockClock) -> None:
@@ -468,8 +468,8 @@ async def test_bad_input_is_answered_and_the_connection_closed(
         answer = await server.ask(raw)
     assert status_of(answer) == status
     assert answer.count(b"HTTP/1.1 ") == 1
-    assert b"connection: close" in answer
-    assert b"content-type: text/plain" in answer
+    assert b"Connection: close" in answer
+    assert b"Content-Type: text/plain" in answer
     assert not [scope for scope in app.scopes if scope["path"] == "/smuggled"]
     assert not caplog.records
 

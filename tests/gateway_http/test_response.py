@@ -10,7 +10,7 @@ from gateway.http.asgi import Buffer
 from gateway.http.errors import ResponseError
 from gateway.http.response import ResponseWriter, plain_answer
 
-DATE = b"date: today\r\n"
+DATE = b"Date: today\r\n"
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -34,7 +34,7 @@ def respond(
 
 def test_a_response_in_one_piece_gets_its_length() -> None:
     head, body, writer = respond(b"hello", headers=[(b"x-a", b"b")])
-    assert head == b"HTTP/1.1 200 OK\r\nx-a: b\r\ndate: today\r\ncontent-length: 5"
+    assert head == b"HTTP/1.1 200 OK\r\nX-A: b\r\nDate: today\r\nContent-Length: 5"
     assert body == b"hello"
     assert writer.complete
     assert writer.keep_alive
@@ -51,7 +51,7 @@ def test_head_and_body_leave_together() -> None:
 
 def test_a_response_of_unknown_length_is_chunked() -> None:
     head, body, _ = respond(b"abc", b"", b"0123456789abcdef", b"")
-    assert b"transfer-encoding: chunked" in head
+    assert b"Transfer-Encoding: chunked" in head
     assert body == b"3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n"
     assert respond(b"", b"x")[1] == b"1\r\nx\r\n0\r\n\r\n"
 
@@ -59,10 +59,10 @@ def test_a_response_of_unknown_length_is_chunked() -> None:
 def test_http_1_0_gets_no_chunks() -> None:
     head, body, writer = respond(b"abc", b"def", http10=True)
     assert b"transfer-encoding" not in head
-    assert b"connection: close" in head
+    assert b"Connection: close" in head
     assert body == b"abcdef"
     assert not writer.keep_alive
-    assert b"connection: keep-alive" in respond(b"abc", http10=True, keep_alive_said=True)[0]
+    assert b"Connection: keep-alive" in respond(b"abc", http10=True, keep_alive_said=True)[0]
 
 
 def test_buffers_of_every_kind() -> None:
@@ -73,10 +73,10 @@ def test_buffers_of_every_kind() -> None:
 
 def test_head_keeps_the_length_and_has_no_body() -> None:
     head, body, writer = respond(b"", headers=[(b"Content-Length", b"1234")], head_only=True)
-    assert b"content-length: 1234" in head
+    assert b"Content-Length: 1234" in head
     assert not body
     assert writer.complete
-    assert b"content-length: 5" in respond(b"hello", head_only=True)[0]
+    assert b"Content-Length: 5" in respond(b"hello", head_only=True)[0]
     head, body, _ = respond(b"abc", b"def", head_only=True)
     assert not body
     assert b"content-length" not in head
@@ -86,7 +86,7 @@ def test_head_keeps_the_length_and_has_no_body() -> None:
 def test_statuses_without_body(status: int) -> None:
     head, body, writer = respond(b"surplus", status=status, headers=[(b"content-length", b"7")])
     assert not body
-    assert (b"content-length" in head) is (status == 304)
+    assert (b"Content-Length" in head) is (status == 304)
     assert b"chunked" not in respond(b"", b"", status=status)[0]
     assert writer.complete
 
@@ -99,7 +99,7 @@ def test_framing_belongs_to_the_server() -> None:
         (b"connection", b"close"),
     ]
     head, _, writer = respond(b"x", headers=headers)
-    assert head == b"HTTP/1.1 200 OK\r\ndate: yesterday\r\ncontent-length: 1\r\nconnection: close"
+    assert head == b"HTTP/1.1 200 OK\r\nDate: yesterday\r\nContent-Length: 1\r\nConnection: close"
     assert not writer.keep_alive
 
 
@@ -153,14 +153,14 @@ def test_messages_out_of_order_raise() -> None:
 def test_the_servers_own_answers() -> None:
     answer = plain_answer(431, "too long", date=DATE)
     assert answer.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
-    assert b"connection: close" in answer
+    assert b"Connection: close" in answer
     assert answer.endswith(b"\r\n\r\ntoo long\n")
     assert plain_answer(400, "x", date=DATE, head_only=True).endswith(b"\r\n\r\n")
 
 
 def test_a_length_of_nothing_may_be_stated_without_content() -> None:
     head, body, _ = respond(b"", status=204, headers=[(b"content-length", b"0")])
-    assert b"content-length: 0" in head
+    assert b"Content-Length: 0" in head
     assert body == b""
     head, _, _ = respond(b"", status=204, headers=[(b"content-length", b"5")])
     assert b"content-length" not in head
@@ -168,5 +168,5 @@ def test_a_length_of_nothing_may_be_stated_without_content() -> None:
 
 def test_a_connection_that_is_kept_is_said_to_be_where_the_client_said_so() -> None:
     assert b"connection" not in respond(b"x")[0]
-    assert b"connection: keep-alive" in respond(b"x", keep_alive_said=True)[0]
-    assert b"connection: close" in respond(b"x", keep_alive=False, keep_alive_said=True)[0]
+    assert b"Connection: keep-alive" in respond(b"x", keep_alive_said=True)[0]
+    assert b"Connection: close" in respond(b"x", keep_alive=False, keep_alive_said=True)[0]

@@ -47,7 +47,7 @@ async def test_draining_finishes_what_is_in_flight_and_closes_what_is_idle() -> 
             gate.open.set()
             answer = await read_all(busy)
     assert status_of(answer) == 200
-    assert b"connection: close" in answer
+    assert b"Connection: close" in answer
 
 
 async def test_an_idle_keep_alive_connection_is_closed_at_once() -> None:

@@ -114,8 +114,9 @@ async def test_names_in_any_script_come_back_as_they_were_sent(
         assert answer[0].startswith(b"HTTP/1.1 20")
         for reading in ("HEAD", "GET"):
             answer = await ask(reading, {b"X-Auth-Token": b"owner"})
-            got = [tuple(line.split(b": ", 1)) for line in answer if b"-meta-" in line.lower()]
-            assert sorted(got) == sorted(sent.items())
+            fields = [line.partition(b": ") for line in answer if b"-meta-" in line.lower()]
+            got = sorted((name.lower(), value) for name, _, value in fields)  # of ASCII letters case says nothing
+            assert got == sorted(sent.items())
         if kind != "Object":
             gone = {name.replace(b"x-", b"X-Remove-", 1): b"x" for name in sent}
             await ask("POST", {b"X-Auth-Token": b"owner", **gone})
