@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar, cast
 
 import outcome
 import structlog
@@ -32,7 +33,7 @@ from store.core.worker import WatchedWorker, run_in
 from store.device.block import BlockKey, IndexBlock, data_prefix, encode_reference
 from store.device.block import decode_meta as decode_block
 from store.device.block import index_key as block_key
-from store.device.port import Done, FindReply, Garbage, RowReply, RowWrite
+from store.device.port import Done, FindReply, Garbage, LoadReply, ReadReply, RowReply, RowWrite
 from store.device.record import Kind, Sealed, seal
 from store.device.row import (
     STAMP_BYTES,
@@ -54,7 +55,7 @@ from store.engine.hint_table import HintTable, hints_for
 from store.engine.index import Index
 from store.engine.lookups import LookUps
 from store.engine.merged_index import MergedIndex
-from store.engine.reads import Reads
+from store.engine.reads import ANSWER_SECONDS, Reads
 from store.engine.recovery import Found, Tail, read_bulk, read_log
 from store.engine.row_table import RowTable, expiries, shard_range, touched_by
 from store.engine.segment import FOLDER, LOG_SEGMENT_BYTES, SPARES_MAX, SegmentKind, Segments
@@ -72,6 +73,8 @@ CHANGES_MAX = 10 * FLUSH_CHANGES
 """Bounds the memory table: beyond it writers wait until the index has taken some in, and who does not is refused."""
 FULL_COMPACT_BELOW = 0.9
 """On a full device even a little garbage is worth copying a segment for."""
+ROOM_LOOKS = 32
+"""The file system is asked whether there is room once in so many times that somebody wants to know."""
 _ALL = 1 << 30
 _REPLAY_CHANGES = 50_000
 _REPLAY_SLICE = 100
@@ -79,6 +82,7 @@ _REPLAY_SLICE = 100
 ROOM_BYTES_MIN = 64 * 1024 * 1024
 """With less than this for data a new device would be full as soon as it is used."""
 _openings = itertools.count()
+T = TypeVar("T")
 
 
 @dataclass
@@ -335,29 +339,19 @@ class Device:
             await self._flusher.written.wait()
         self.crowded = False
 
-    def admit_row(self, row: Row) -> None:
-        """Whether a new row may be submitted: who writes to several replicas asks all of them first, so that none has
-        what the others refuse.
-
-        Raises FullError where there is no room (tombstones and abort records still go in), DeviceError where the device
-        is out, BusyError where too much is queued.
-        """
-        if self.health.failed is not None:
-            raise self.health.failed
-        self._committer.admit()
-        if self.crowded:
-            raise BusyError(f"the index of device {self.id} is {CHANGES_MAX:,} changes behind its log")
-        if not row.flags & (Flag.TOMBSTONE | Flag.ABORT):
-            self._check_room()
-
-    def submit_row(self, write: RowWrite, reply: RowReply) -> None:
+    def submit_row(self, write: RowWrite, reply: RowReply, *, reserve: bool = False) -> None:
         """Append a row to the log; `reply` is called when it is durable and in the row table.
 
-        Raises DeviceError where the device is out, BusyError where too much is queued, StaleEpochError where the ring
-        has moved on. It does not ask for room: whoever brings what some replicas have already to another may use the
-        reserve.
+        Raises DeviceError where the device is out, StaleEpochError where the ring has moved on, BusyError where too
+        much is queued; and FullError where there is no room (tombstones and abort records still go in), unless it may
+        use the `reserve`, as whoever brings what other replicas have already.
         """
         self._check_epoch(write.epoch)
+        if not reserve:
+            if self.crowded:
+                raise BusyError(f"the index of device {self.id} is {CHANGES_MAX:,} changes behind its log")
+            if self._full and not write.row.flags & (Flag.TOMBSTONE | Flag.ABORT):
+                self._check_room()
 
         def published(location: Location | None, error: DrystoneError | None) -> None:
             if location is None or self.health.failed is not None:
@@ -420,19 +414,65 @@ class Device:
     async def load_row(self, packed_key: bytes, row: IndexRow, *, payload: bool) -> Row:
         """The whole row (its payload only if asked for), verified. Raises DamageError, and reports it; ReplacedError
         where the row has changed since `row` was looked up and its old record is no more."""
-        location = row.location
-        while True:
-            try:
-                return await self.reads.row(location, payload=payload)
-            except DamageError as error:
+        return await self._answer_of(partial(self.submit_load, packed_key, row, payload=payload))
+
+    def submit_load(self, packed_key: bytes, row: IndexRow, reply: LoadReply, *, payload: bool) -> None:
+        """The same: at once where the page cache has it."""
+        self._check_alive()
+
+        def read(location: Location, whole: Row | None, error: DrystoneError | None) -> None:
+            if isinstance(error, DamageError):
                 # Compaction may have moved it since the index was read: then look again.
-                now = await self.find_row(packed_key)
+                self._have(packed_key, partial(look_again, location, error))
+            else:
+                reply(self.id, whole, error)
+
+        def look_again(location: Location, damage: DamageError, error: DrystoneError | None) -> None:
+            try:
+                if error is not None:
+                    raise error
+                now = self.row_table.row(packed_key)
                 if now is None or now.stamp != row.stamp:
-                    raise ReplacedError("the row changed while it was read") from error
+                    raise ReplacedError("the row changed while it was read") from damage
                 if now.location == location:
-                    self.report_damage(packed_key, str(error))
-                    raise
-                location = now.location
+                    self.report_damage(packed_key, str(damage))
+                    raise damage
+            except DrystoneError as failure:
+                reply(self.id, None, failure)
+            else:
+                self.reads.submit_row(now.location, partial(read, now.location), payload=payload)
+
+        self.reads.submit_row(row.location, partial(read, row.location), payload=payload)
+
+    async def _answer_of(self, submit: Callable[[Callable[[int, T | None, DrystoneError | None], None]], None]) -> T:
+        """Wait for an answer, but no longer than a disk takes that does not hang."""
+        answered = trio.Event()
+        answers: list[tuple[T | None, DrystoneError | None]] = []
+
+        def reply(_device: int, answer: T | None, error: DrystoneError | None) -> None:
+            answers.append((answer, error))
+            answered.set()
+
+        submit(reply)
+        if not answers:
+            with trio.move_on_after(ANSWER_SECONDS):
+                await answered.wait()
+        if not answers:
+            raise BusyError(f"device {self.id} has not answered within {ANSWER_SECONDS:.0f} s")
+        answer, error = answers[0]
+        if error is not None:
+            raise error
+        return cast("T", answer)
+
+    def _have(self, key: bytes, done: Done) -> None:
+        """Have what the index knows of a key in memory, before it is read on the loop."""
+        if self._lookups.in_memory:
+            done(self.health.failed)
+            return
+        try:
+            self._lookups.submit(key, lambda error: done(self.health.failed or error))
+        except BusyError as error:
+            done(error)
 
     async def list_rows(
         self,
@@ -589,7 +629,7 @@ class Device:
         `cached` leaves it in memory for those who read it soon."""
         if self.health.failed is not None:
             raise self.health.failed
-        self._check_room(every=1)
+        self._check_room()
         self._bulk.submit(key, sealed, done, cached=cached)
 
     def submit_reference(self, key: BlockKey, source: BlockKey, owner: RowKey, done: Done, lost: Done) -> None:
@@ -598,7 +638,7 @@ class Device:
         called before the sync is answered. Raises DamageError where the source is not here."""
         if self.health.failed is not None:
             raise self.health.failed
-        self._check_room(every=1)
+        self._check_room()
         entry = self._block(source)
         self.blocks.references(entry.location)  # where that is damaged, no reference would be taken
         sealed = seal(Kind.REFERENCE, encode_reference(key, owner, entry))
@@ -633,21 +673,34 @@ class Device:
 
     async def read_block(self, key: BlockKey, start: int = 0, stop: int | None = None) -> memoryview:
         """Bytes [start, stop) of a block's payload, verified. Raises DamageError where it is missing or bad."""
+        return await self._answer_of(partial(self.submit_read, key, start, stop))
+
+    def submit_read(self, key: BlockKey, start: int, stop: int | None, reply: ReadReply) -> None:
+        """The same: at once where index and page cache have it."""
         self._check_alive()
-        if not self._lookups.in_memory:
-            await self._lookups.fetch(block_key(key))
-            self._check_alive()
-        entry = self._block(key)
-        while True:
+
+        def look(before: IndexBlock | None, damage: DamageError | None, error: DrystoneError | None) -> None:
             try:
-                return await self.reads.block(entry, start, entry.payload_bytes if stop is None else stop)
-            except DamageError as error:
-                # A repair may have written it anew since the index was read: then look again.
-                now = self._block(key)
-                if now == entry:
-                    self.report_damage(b"d" + key.data_id, str(error))
-                    raise
-                entry = now
+                if error is not None:
+                    raise error
+                entry = self._block(key)
+                if damage is not None and entry == before:
+                    self.report_damage(b"d" + key.data_id, str(damage))
+                    raise damage
+            except DrystoneError as failure:
+                reply(self.id, None, failure)
+                return
+            self.reads.submit_block(
+                entry, start, entry.payload_bytes if stop is None else stop, partial(have_read, entry)
+            )
+
+        def have_read(entry: IndexBlock, piece: memoryview | None, error: DrystoneError | None) -> None:
+            if isinstance(error, DamageError):
+                look(entry, error, None)  # a repair may have written it anew since the index was read
+            else:
+                reply(self.id, piece, error)
+
+        self._have(block_key(key), partial(look, None, None))
 
     async def verify_block(self, key: BlockKey) -> int:
         """Read a block and, where its payload is another block's, the reference to that. The bytes read. Raises
@@ -803,19 +856,19 @@ class Device:
         if epoch < self.enforced:
             raise StaleEpochError(f"device {self.id} refuses epoch {epoch}: the ring is at {self.enforced}")
 
-    def _check_room(self, every: int = 32) -> None:
-        """Raises FullError where free space is down to the reserve; asks the file system now and then."""
-        self._checked_free += 1
-        if self._full or self._checked_free >= every:
-            self.look_for_room()
+    def _check_room(self) -> None:
+        """Raises FullError where free space is down to the reserve."""
+        if not self.look_for_room():
             self._check_alive()
-        if self._full:
             raise FullError(f"device {self.id} is full")
 
     @property
     def full(self) -> bool:
-        """Whether free space is down to the reserve; asked of the file system anew while it is."""
-        return self._full and not self.look_for_room()
+        """Whether free space is down to the reserve; asked of the file system anew while it is, and now and then."""
+        self._checked_free += 1
+        if self._full or self._checked_free >= ROOM_LOOKS:
+            self.look_for_room()
+        return self._full
 
     def look_for_room(self) -> bool:
         """Ask the file system whether there is room above the reserve. A device whose folder has vanished is out, and

@@ -28,7 +28,7 @@ def form(request: pytest.FixtureRequest, autojump_clock: MockClock) -> Form:
     return made
 
 
-async def write(device: DevicePort, each: Row, epoch: int = 1) -> Applied:
+async def write(device: DevicePort, each: Row, epoch: int = 1, *, reserve: bool = False) -> Applied:
     answers: list[tuple[Applied | None, DrystoneError | None]] = []
     answered = trio.Event()
 
@@ -36,7 +36,7 @@ async def write(device: DevicePort, each: Row, epoch: int = 1) -> Applied:
         answers.append((applied, error))
         answered.set()
 
-    device.submit_row(prepare(each, epoch), reply)
+    device.submit_row(prepare(each, epoch), reply, reserve=reserve)
     await answered.wait()
     ((applied, error),) = answers
     if error is not None:
@@ -140,14 +140,15 @@ async def test_a_full_device_takes_deletes_and_what_others_have_already(form: Fo
         form.fill(full=True)
         assert device.full
         with pytest.raises(FullError):
-            device.admit_row(row(b"b", 1))
+            await write(device, row(b"b", 1))
         with pytest.raises(FullError):
             await put_block(device, BlockKey(DATA, 0, 0), b"block")
-        device.admit_row(row(b"a", 2, flags=Flag.TOMBSTONE))
+        assert await find(device, b"b") is None
         await write(device, row(b"a", 2, flags=Flag.TOMBSTONE))
-        await write(device, row(b"b", 1))
+        await write(device, row(UPLOAD + DATA, 2, flags=Flag.ABORT))
+        await write(device, row(b"b", 1), reserve=True)
         form.fill(full=False)
-        device.admit_row(row(b"c", 1))
+        await write(device, row(b"c", 1))
 
 
 async def test_a_device_that_is_out_says_so_to_every_call(form: Form) -> None:
@@ -179,8 +180,6 @@ async def test_a_device_that_is_out_says_so_to_every_call(form: Form) -> None:
         for ask in asks:
             with pytest.raises(DeviceError):
                 await ask()
-        with pytest.raises(DeviceError):
-            device.admit_row(row(b"a", 3))
     async with form.opened() as device:
         assert device.failed is None
         assert await find(device, b"a") == Stamp(1, 1).pack()

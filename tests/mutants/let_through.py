@@ -94,7 +94,7 @@ LET_THROUGH_ONCE: Final = [
     planted(
         "a range read not verified",
         "store/engine/reads.py",
-        "        verify_payload(sums, piece, first)\n",
+        "    verify_payload(sums, piece, first)\n",
         "",
         "tests/engine/test_block_ranges.py",
     ),

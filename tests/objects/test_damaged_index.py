@@ -28,7 +28,7 @@ async def _diverge(node: SimNode, media: SimMedia, monkeypatch: pytest.MonkeyPat
     key = store.rows.key(container.id, container.shards, b"o")
     first, second, _ = store.rows.ring.replicas_all(ROWS, key.ring_hash)
 
-    def away(*_: object) -> None:
+    def away(*_: object, **_more: object) -> None:
         raise DeviceError("away")
 
     with monkeypatch.context() as patch:
