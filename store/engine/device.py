@@ -350,8 +350,8 @@ class Device:
         if not reserve:
             if self.crowded:
                 raise BusyError(f"the index of device {self.id} is {CHANGES_MAX:,} changes behind its log")
-            if self._full and not write.row.flags & (Flag.TOMBSTONE | Flag.ABORT):
-                self._check_room()
+            if not write.row.flags & (Flag.TOMBSTONE | Flag.ABORT):
+                self._check_room(every=2 * ROOM_LOOKS)  # who writes to several devices looks sooner, before the first
 
         def published(location: Location | None, error: DrystoneError | None) -> None:
             if location is None or self.health.failed is not None:
@@ -856,9 +856,10 @@ class Device:
         if epoch < self.enforced:
             raise StaleEpochError(f"device {self.id} refuses epoch {epoch}: the ring is at {self.enforced}")
 
-    def _check_room(self) -> None:
-        """Raises FullError where free space is down to the reserve."""
-        if not self.look_for_room():
+    def _check_room(self, every: int = 1) -> None:
+        """Raises FullError where free space is down to the reserve; asks the file system now and then."""
+        self._checked_free += 1
+        if (self._full or self._checked_free >= every) and not self.look_for_room():
             self._check_alive()
             raise FullError(f"device {self.id} is full")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar, cast
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from store.core.errors import DamageError, DeviceError, DrystoneError, FullError, StaleEpochError
+from store.core.errors import DamageError, DeviceError, DrystoneError, FullError, ReplacedError, StaleEpochError
 from store.core.stamp import Stamp
 from store.device.block import BlockKey, encode_meta
 from store.device.port import Applied, DevicePort
@@ -18,6 +20,7 @@ from store.objects.rows import prepare
 from tests.device.forms import FORMS, Form
 from tests.engine.devices import TABLE, row
 
+T = TypeVar("T")
 OWNER = RowKey(1, TABLE, 0, b"o")
 DATA, OTHER = b"d" * 16, b"e" * 16
 
@@ -61,6 +64,23 @@ async def done(submit: Callable[[Callable[[DrystoneError | None], None]], None])
         raise error
 
 
+async def answer(submit: Callable[[Callable[[int, T | None, DrystoneError | None], None]], None]) -> T:
+    """What a device answers that is one of several."""
+    answers: list[tuple[int, T | None, DrystoneError | None]] = []
+    answered = trio.Event()
+
+    def reply(number: int, value: T | None, error: DrystoneError | None) -> None:
+        answers.append((number, value, error))
+        answered.set()
+
+    submit(reply)
+    await answered.wait()
+    ((_, value, error),) = answers
+    if error is not None:
+        raise error
+    return cast("T", value)
+
+
 async def find(device: DevicePort, name: bytes, epoch: int = 1) -> bytes | None:
     """The version of a row, by the look-up of quorums."""
     answers: list[tuple[int, bytes | None, DrystoneError | None]] = []
@@ -73,7 +93,9 @@ async def find(device: DevicePort, name: bytes, epoch: int = 1) -> bytes | None:
     device.submit_find(packed(name), epoch, reply)
     await answered.wait()
     ((number, value, error),) = answers
-    assert (number, error) == (device.id, None)
+    assert number == device.id
+    if error is not None:
+        raise error
     return None if value is None else value[:STAMP_BYTES]
 
 
@@ -267,6 +289,28 @@ async def test_displaced_data_expiries_uploads_and_hints_are_noted_until_they_ar
         assert (await device.hinted(), await device.expired(51, 10)) == ([], [])
 
 
+async def test_what_several_devices_are_asked_for_is_the_same_as_what_one_is(form: Form) -> None:
+    payload = bytes(range(256)) * 1000
+    key = BlockKey(DATA, 2, 1)
+    async with form.opened() as device:
+        await put_block(device, key, payload)
+        await write(device, row(b"a", 1, b"data"))
+        found = await device.find_row(packed(b"a"))
+        assert found is not None
+        for wanted in (True, False):
+            whole = await answer(partial(device.submit_load, packed(b"a"), found, payload=wanted))
+            assert whole == await device.load_row(packed(b"a"), found, payload=wanted)
+        for start, stop in ((0, None), (70_000, 70_001)):
+            piece = await answer(partial(device.submit_read, key, start, stop))
+            assert bytes(piece) == payload[start:stop]
+        with pytest.raises(DamageError):
+            await answer(partial(device.submit_read, BlockKey(DATA, 3, 1), 0, None))
+        await write(device, row(b"a", 2, b"newer"))
+        stale = found._replace(location=found.location._replace(offset=found.location.offset + 8))
+        with pytest.raises(ReplacedError):
+            await answer(partial(device.submit_load, packed(b"a"), stale, payload=True))
+
+
 async def test_blocks_are_durable_with_a_sync_and_verified_when_read(form: Form) -> None:
     payload = bytes(range(256)) * 1000
     key, missing = BlockKey(DATA, 2, 1), BlockKey(DATA, 3, 1)
@@ -301,7 +345,7 @@ async def test_a_reference_outlives_its_source_and_a_drop_is_for_good(form: Form
         await device.sync_data(losses)
         await done(lambda reply: device.submit_drop(DATA, reply))
         with pytest.raises(DamageError):
-            device.submit_reference(copy, source, OWNER, lost.append, lost.append)
+            await done(lambda reply: device.submit_reference(copy, source, OWNER, reply, lost.append))
     async with form.opened() as device:
         assert await device.has_blocks(DATA) == []
         assert bytes(await device.read_block(copy)) == b"payload"

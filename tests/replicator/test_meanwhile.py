@@ -238,7 +238,7 @@ async def test_notes_are_forgotten_while_a_device_is_out_whose_index_is_closed(a
         def closed(_key: bytes) -> bytes | None:
             raise DamageError("index: Attempt to operate on closed/deleted/dropped object.")
 
-        node.devices[first]._index.get = closed  # type: ignore[method-assign]
+        node.devices[first]._index.get = closed  # type: ignore[assignment,method-assign]
         await write(node.store, container, "o", LARGE)
         await trio.sleep(60)
         left = [n for n, d in node.devices.items() if n != first and await d.garbage(b"", 10)]
