@@ -2,7 +2,8 @@
 says that a quorum is enough for it, with one that never answers.
 
 A test that opens a store over devices (`open_node`, `opened`) runs both ways, unless it is marked `at_once`: with the
-reason, which is that it is about the insides of a device, or about times. Marked `quorum_suffices` it runs a third time.
+reason, which is that it is about the insides of a device, or about times. Marked `quorum_suffices` it runs a third
+time.
 """
 
 from __future__ import annotations

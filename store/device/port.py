@@ -51,6 +51,9 @@ from store.device.row import IndexRow, Row, RowKey, RowValue
 
 SLOW_SECONDS = 10.0
 """A device that is `slow` by so much is passed over where there is a choice."""
+DURABLE_SECONDS = 60.0
+"""So long whoever waits for something to be durable waits for a device: far above what a disk takes that does its
+work."""
 
 Done = Callable[[DrystoneError | None], None]
 """Called when something is done, or cannot be."""

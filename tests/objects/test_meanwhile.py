@@ -17,6 +17,7 @@ from store.objects.tables import Tables
 from tests.replicator.clusters import HEAD, exists, media_of, opened, put_out, slow_at
 
 
+@pytest.mark.at_once("about the order of two look-ups")
 async def test_a_delete_that_waited_does_not_delete_the_next_container_of_that_name(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +126,7 @@ async def test_a_read_of_what_is_always_overwritten_comes_to_an_end(
             assert count[0] < 100
 
 
+@pytest.mark.at_once("requests in all turns of the loop leave no time to pass")
 async def test_what_is_remembered_of_a_container_is_what_a_repair_brought(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

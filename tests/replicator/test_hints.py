@@ -147,7 +147,7 @@ async def test_what_is_missed_while_hints_are_replayed_is_not_forgotten(
 
         async def missed_again(self: module.Hints, target: Device, hint: object) -> bool:
             done = await has(self, target, hint)  # type: ignore[arg-type]
-            if done and target.health.failed is None and target.id == 0 and not monkeypatched:
+            if done and target.failed is None and target.id == 0 and not monkeypatched:
                 monkeypatched.append(True)
                 node.take_away(0)
                 await node.store.put(container, "o", b"second", HEAD)
