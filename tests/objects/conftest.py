@@ -26,6 +26,10 @@ def _quiet() -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     answers(metafunc)
+    if "store" in metafunc.fixturenames:
+        all_needed = metafunc.definition.get_closest_marker("needs_all_devices") is not None
+        stores = [name for name, way in STORES.items() if not (all_needed and way == ONE_NEVER)]
+        metafunc.parametrize("store", stores, indirect=True)
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +50,7 @@ STORES = {
 }
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture
 async def store(
     request: pytest.FixtureRequest, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[ObjectStore]:

@@ -219,6 +219,7 @@ async def test_a_copy_shares_data_and_outlives_its_source(
     assert await content(store, place, "copy of the copy") == data
 
 
+@pytest.mark.needs_all_devices("a code of 2 + 1 is written to all three of its devices, or not at all")
 async def test_data_are_not_shared_between_policies(
     autojump_clock: MockClock, store: ObjectStore, container: Container
 ) -> None:

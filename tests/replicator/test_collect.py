@@ -80,6 +80,7 @@ async def test_so_many_are_dropped_at_once_and_no_more(
 
 
 @pytest.mark.usefixtures("_small_pages")
+@pytest.mark.at_once("about what is there before the collector comes round")
 async def test_data_whose_row_cannot_be_read_do_not_keep_others_from_being_dropped(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +107,7 @@ async def test_data_whose_row_cannot_be_read_do_not_keep_others_from_being_dropp
 
 
 @pytest.mark.usefixtures("_small_pages")
+@pytest.mark.at_once("about one round, which is over before the next begins by itself")
 async def test_one_device_out_holds_up_only_the_tombstones_that_it_should_have(autojump_clock: MockClock) -> None:
     async with opened(media_of(6)) as (node, container):
         for name in NAMES:
