@@ -158,8 +158,13 @@ class DataReader:
                 f"stripe {block} of {self._data_id.hex()}: {len(fragments)} good fragments of {data_location.k}: "
                 f"{asked.failures}"
             )
-        whole = await run_in(self._worker, partial(codec.decode, dict(fragments), length))
-        return [memoryview(whole)[low:high]]
+        return [(await self._rebuild(fragments, length))[low:high]]
+
+    async def _rebuild(self, fragments: Mapping[int, Buffer], length: int) -> memoryview:
+        """A stripe from any k of its fragments, of which more may come while it is decoded."""
+        data_location = self._data_location
+        codec = codec_for(data_location.codec, data_location.k, data_location.m)
+        return memoryview(await run_in(self._worker, partial(codec.decode, dict(fragments), length)))
 
     def _report(self, failures: Mapping[int, BaseException]) -> None:
         """Have damage repaired. A device that is out is none: it has what it had, and what it misses is known."""

@@ -72,7 +72,7 @@ class TombstoneCollector:
 
         async def has(number: int) -> bool:
             replica = self._store.devices[number]
-            return stamp in (await replica.retired_stamp(packed), await replica.find_stamp(packed))
+            return await replica.retired_stamp(packed) == stamp or await replica.find_stamp(packed) == stamp
 
         having, failures = await ask_at_once([replica.id for replica in replicas], len(replicas), has)
         for error in failures.values():
