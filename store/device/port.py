@@ -108,6 +108,14 @@ ReadReply = Callable[[int, memoryview | None, DrystoneError | None], None]
 """Called with the device's number and a part of a block, verified; or with the reason why it cannot be had here."""
 
 
+ListReply = Callable[[int, list[tuple[bytes, bytes]] | None, DrystoneError | None], None]
+"""Called with the device's number and a page of rows; or with the reason why there is none."""
+
+
+UsageReply = Callable[[int, dict[int, tuple[int, int]] | None, DrystoneError | None], None]
+"""Called with the device's number and what a shard's live rows come to; or with the reason why that is not known."""
+
+
 class DevicePort(Protocol):
     """One device."""
 
@@ -191,6 +199,23 @@ class DevicePort(Protocol):
         `row` was looked up and its old record is no more."""
         ...
 
+    def submit_list(
+        self,
+        ring_hash: int,
+        table: bytes,
+        shard: int,
+        start: bytes,
+        stop: bytes | None,
+        limit: int,
+        reply: ListReply,
+        *,
+        epoch: int,
+        reverse: bool = False,
+        verified: bool = True,
+    ) -> None:
+        """The same as `list_rows`, for a quorum."""
+        ...
+
     async def list_rows(
         self,
         ring_hash: int,
@@ -217,6 +242,10 @@ class DevicePort(Protocol):
 
     async def walk_keys(self, after: bytes, limit: int) -> tuple[list[bytes], bytes]:
         """The same of packed keys alone, those of damaged entries too."""
+        ...
+
+    def submit_usage(self, ring_hash: int, table: bytes, shard: int, reply: UsageReply, *, epoch: int) -> None:
+        """The same as `usage`, for a quorum."""
         ...
 
     async def usage(self, ring_hash: int, table: bytes, shard: int, *, epoch: int) -> dict[int, tuple[int, int]]:

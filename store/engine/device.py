@@ -33,7 +33,7 @@ from store.core.worker import WatchedWorker, run_in
 from store.device.block import BlockKey, IndexBlock, data_prefix, encode_reference
 from store.device.block import decode_meta as decode_block
 from store.device.block import index_key as block_key
-from store.device.port import Done, FindReply, Garbage, LoadReply, ReadReply, RowReply, RowWrite
+from store.device.port import Done, FindReply, Garbage, ListReply, LoadReply, ReadReply, RowReply, RowWrite, UsageReply
 from store.device.record import Kind, Sealed, seal
 from store.device.row import (
     STAMP_BYTES,
@@ -466,13 +466,31 @@ class Device:
 
     def _have(self, key: bytes, done: Done) -> None:
         """Have what the index knows of a key in memory, before it is read on the loop."""
+        self._fetched(lambda fetched: self._lookups.submit(key, fetched), done)
+
+    def _fetched(self, fetch: Callable[[Done], None], done: Done) -> None:
         if self._lookups.in_memory:
             done(self.health.failed)
             return
         try:
-            self._lookups.submit(key, lambda error: done(self.health.failed or error))
+            fetch(lambda error: done(self.health.failed or error))
         except BusyError as error:
             done(error)
+
+    def _reply(
+        self,
+        look: Callable[[], T],
+        reply: Callable[[int, T | None, DrystoneError | None], None],
+        error: DrystoneError | None,
+    ) -> None:
+        """What is to be looked up is in memory now, or cannot be had."""
+        answer = None
+        if error is None:
+            try:
+                answer = look()
+            except DrystoneError as damage:
+                error = damage
+        reply(self.id, answer, error)
 
     async def list_rows(
         self,
@@ -492,10 +510,42 @@ class Device:
 
         Raises DamageError where one of them is damaged: a page must not leave out what it cannot tell.
         """
+        span = (ring_hash, table, shard, start, stop, limit)
+        return await self._answer_of(
+            lambda reply: self.submit_list(*span, reply, epoch=epoch, reverse=reverse, verified=verified)
+        )
+
+    def submit_list(
+        self,
+        ring_hash: int,
+        table: bytes,
+        shard: int,
+        start: bytes,
+        stop: bytes | None,
+        limit: int,
+        reply: ListReply,
+        *,
+        epoch: int,
+        reverse: bool = False,
+        verified: bool = True,
+    ) -> None:
+        """The same for a quorum: at once where the index lies in memory."""
         self._check_epoch(epoch)
-        await self._have_range(*shard_range(ring_hash, table, shard, start, stop), limit + 1, reverse=reverse)
-        return self.row_table.shard_entries(
-            ring_hash, table, shard, start, stop, limit, reverse=reverse, verified=verified
+        span = shard_range(ring_hash, table, shard, start, stop)
+        look = partial(
+            self.row_table.shard_entries,
+            ring_hash,
+            table,
+            shard,
+            start,
+            stop,
+            limit,
+            reverse=reverse,
+            verified=verified,
+        )
+        self._fetched(
+            lambda fetched: self._lookups.submit_range(*span, limit + 1, fetched, reverse=reverse),
+            partial(self._reply, look, reply),
         )
 
     async def walk_rows(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, IndexRow]], bytes]:
@@ -510,11 +560,13 @@ class Device:
 
     async def usage(self, ring_hash: int, table: bytes, shard: int, *, epoch: int) -> dict[int, tuple[int, int]]:
         """{policy: (rows, bytes)} of a shard's live rows."""
+        return await self._answer_of(lambda reply: self.submit_usage(ring_hash, table, shard, reply, epoch=epoch))
+
+    def submit_usage(self, ring_hash: int, table: bytes, shard: int, reply: UsageReply, *, epoch: int) -> None:
+        """The same for a quorum: at once where the index lies in memory."""
         self._check_epoch(epoch)
-        if not self._lookups.in_memory:
-            await self._lookups.fetch(usage_key(shard_prefix(ring_hash, table, shard)))
-            self._check_alive()
-        return self.row_table.usage(ring_hash, table, shard)
+        look = partial(self.row_table.usage, ring_hash, table, shard)
+        self._have(usage_key(shard_prefix(ring_hash, table, shard)), partial(self._reply, look, reply))
 
     async def expired(self, before: int, limit: int, after: tuple[int, bytes] | None = None) -> list[tuple[int, bytes]]:
         """(expires, packed key) of rows that expire before a time in seconds, soonest first; behind `after`."""

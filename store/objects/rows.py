@@ -36,7 +36,7 @@ from store.core.errors import (
     StaleEpochError,
 )
 from store.core.stamp import Stamp, StampSource
-from store.device.port import Applied, DevicePort, LoadReply, RowReply, RowWrite
+from store.device.port import Applied, DevicePort, ListReply, LoadReply, RowReply, RowWrite, UsageReply
 from store.device.record import Kind, seal
 from store.device.row import (
     STAMP_BYTES,
@@ -458,21 +458,21 @@ class Rows:
     ) -> dict[int, list[tuple[bytes, bytes]]]:
         replicas = ring.read_set(ROWS, span[0])
         needed = quorum(len(replicas))
-        trusted: list[int] = []  # so many that one of them is among any quorum
-        count = 0
+        asked: list[int] = []
+        unverified: list[int] = []  # so few that any quorum has another one
 
-        async def ask(replica: int) -> list[tuple[bytes, bytes]]:
-            nonlocal count
-            count += 1
-            verify = verified or not 1 < count <= needed
-            if verify:
-                trusted.append(replica)
-            return await self.devices[replica].list_rows(*span, epoch=ring.epoch, reverse=reverse, verified=verify)
+        def submit(replica: int, reply: ListReply) -> None:
+            asked.append(replica)
+            if not verified and 1 < len(asked) <= needed:
+                unverified.append(replica)
+            self.devices[replica].submit_list(
+                *span, reply, epoch=ring.epoch, reverse=reverse, verified=replica not in unverified
+            )
 
-        pages, failures = await ask_at_once(believed(replicas, self.devices), needed, ask)
-        if len(pages) < needed:
-            raise QuorumError("listing a shard", needed, len(pages), failures)
-        return {replica: pages[replica] for replica in sorted(pages, key=lambda replica: replica not in trusted)}
+        pages = Hedged(believed(replicas, self.devices), needed, submit)
+        if not pages.ask() and not await pages.wait():
+            raise QuorumError("listing a shard", needed, len(pages.answers), pages.failures)
+        return {replica: pages.answers[replica] for replica in sorted(pages.answers, key=unverified.__contains__)}
 
     async def _agree(
         self, ring_hash: int, table: bytes, shard: int, pages: dict[int, list[ListedRow]], *, reverse: bool
@@ -524,15 +524,27 @@ class Rows:
         replicas = ring.read_set(ROWS, ring_hash)
         needed = quorum(len(replicas))
 
-        async def ask(replica: int) -> dict[int, tuple[int, int]]:
-            return await self.devices[replica].usage(ring_hash, table, shard, epoch=ring.epoch)
+        def submit(replica: int, reply: UsageReply) -> None:
+            self.devices[replica].submit_usage(ring_hash, table, shard, reply, epoch=ring.epoch)
 
-        asking = list(believed(replicas, self.devices))
-        answers, failures = await ask_at_once(asking, len(asking), ask)
-        if len(answers) < needed:
-            raise QuorumError("counting a shard", needed, len(answers), failures)
-        counts = list(answers.values())
+        counted = _Count(list(believed(replicas, self.devices)), needed, submit)
+        if not counted.ask():
+            await counted.wait()
+        if len(counted.answers) < needed:
+            raise QuorumError("counting a shard", needed, len(counted.answers), counted.failures)
+        counts = list(counted.answers.values())
         return max(counts, key=counts.count)
+
+
+class _Count(Hedged[dict[int, tuple[int, int]]]):
+    """What all replicas say, so that one that lags is outvoted; without those that are late, if a quorum is there."""
+
+    def __init__(self, replicas: list[int], least: int, submit: Callable[[int, UsageReply], None]) -> None:
+        super().__init__(replicas, len(replicas), submit)
+        self._least = least
+
+    def _late(self) -> None:
+        self.needed = self._least
 
 
 def prepare(row: Row, epoch: int, packed: bytes | None = None) -> RowWrite:

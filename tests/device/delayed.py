@@ -17,7 +17,18 @@ import trio
 
 from store.core.errors import BusyError, DrystoneError
 from store.device.block import BlockKey
-from store.device.port import Applied, Done, FindReply, Garbage, LoadReply, ReadReply, RowReply, RowWrite
+from store.device.port import (
+    Applied,
+    Done,
+    FindReply,
+    Garbage,
+    ListReply,
+    LoadReply,
+    ReadReply,
+    RowReply,
+    RowWrite,
+    UsageReply,
+)
 from store.device.record import Sealed
 from store.device.row import IndexRow, Row, RowKey
 from store.engine.device import Device
@@ -208,6 +219,31 @@ class DelayedDevice:
     async def load_row(self, packed_key: bytes, row: IndexRow, *, payload: bool) -> Row:
         return await self._answer(packed_key, lambda: self.engine.load_row(packed_key, row, payload=payload))
 
+    def submit_list(
+        self,
+        ring_hash: int,
+        table: bytes,
+        shard: int,
+        start: bytes,
+        stop: bytes | None,
+        limit: int,
+        reply: ListReply,
+        *,
+        epoch: int,
+        reverse: bool = False,
+        verified: bool = True,
+    ) -> None:
+        span = (ring_hash, table, shard, start, stop, limit)
+
+        def answered(number: int, page: list[tuple[bytes, bytes]] | None, error: DrystoneError | None) -> None:
+            self._later(table, lambda: reply(number, page, error))
+
+        self._submit(
+            table,
+            lambda: self.engine.submit_list(*span, answered, epoch=epoch, reverse=reverse, verified=verified),
+            lambda error: reply(self.id, None, error),
+        )
+
     async def list_rows(
         self,
         ring_hash: int,
@@ -233,6 +269,16 @@ class DelayedDevice:
 
     async def walk_keys(self, after: bytes, limit: int) -> tuple[list[bytes], bytes]:
         return await self._answer(b"", lambda: self.engine.walk_keys(after, limit))
+
+    def submit_usage(self, ring_hash: int, table: bytes, shard: int, reply: UsageReply, *, epoch: int) -> None:
+        def answered(number: int, count: dict[int, tuple[int, int]] | None, error: DrystoneError | None) -> None:
+            self._later(table, lambda: reply(number, count, error))
+
+        self._submit(
+            table,
+            lambda: self.engine.submit_usage(ring_hash, table, shard, answered, epoch=epoch),
+            lambda error: reply(self.id, None, error),
+        )
 
     async def usage(self, ring_hash: int, table: bytes, shard: int, *, epoch: int) -> dict[int, tuple[int, int]]:
         return await self._answer(b"", lambda: self.engine.usage(ring_hash, table, shard, epoch=epoch))

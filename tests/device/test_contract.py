@@ -227,6 +227,11 @@ async def test_listings_and_walks_are_in_order_and_in_pages(form: Form) -> None:
             more = bool(after)
         assert walked == list(map(packed, names))
         assert await device.usage(1, TABLE, 0, epoch=1) == {0: (9, 0)}
+        span = (1, TABLE, 0, b"02", b"08", 4)
+        for reverse in (False, True):
+            page = await answer(partial(device.submit_list, *span, epoch=1, reverse=reverse))
+            assert page == await device.list_rows(*span, epoch=1, reverse=reverse)
+        assert await answer(partial(device.submit_usage, 1, TABLE, 0, epoch=1)) == {0: (9, 0)}
 
 
 async def test_what_is_forgotten_is_so_for_every_later_call_and_only_this_version(form: Form) -> None:

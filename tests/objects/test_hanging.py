@@ -79,6 +79,7 @@ async def test_a_device_that_hangs_delays_nobody_who_can_do_without_it(
             assert await read(store, container, "large") == LARGE
             assert await took(lambda: read(store, container, "large")) < (blocks + 4) * HEDGE_SECONDS
             assert await took(lambda: store.list_objects(container, ListingQuery(limit=10))) < 10 * HEDGE_SECONDS
+            assert await took(lambda: store.container_usage(container)) < 10 * HEDGE_SECONDS
             assert await took(lambda: store.put(container, "new", b"new", HEAD)) < 1
             assert await took(lambda: copy(store, container, "large", "copy")) < SLOW_SECONDS + 5
             assert await took(lambda: write(store, container, "next", LARGE)) < SLOW_SECONDS + 5

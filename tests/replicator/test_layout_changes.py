@@ -183,7 +183,7 @@ async def test_a_device_that_is_out_and_removed_holds_no_change_up(autojump_cloc
             assert len(set(stamps)) == 1
 
 
-@pytest.mark.parametrize("call", ["submit_find", "list_rows", "usage"])
+@pytest.mark.parametrize("call", ["submit_find", "submit_list", "submit_usage"])
 async def test_a_ring_that_changes_while_a_quorum_is_asked_is_nobodys_trouble(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
