@@ -5,10 +5,11 @@ states the promise as tests, which each form passes.
 
 **Calls.** `submit_*` hand something over and return at once; the answer is a call of `reply` or `done`, exactly once,
 on the event loop, perhaps before `submit_*` returns, perhaps never where the device hangs: who waits for several
-devices waits for those that it needs. What is awaited answers in time or raises: BusyError, where the disk has not
-answered after seconds. What neither answers nor is awaited (`forget_*`, `note_*`, `retire_*`, `release_*`) takes effect
-before every later call to the same device; it may be lost with what the device had in memory, and whoever asked for it
-finds out by asking again.
+devices waits for those that it needs, and nobody waits without end. What is awaited answers in time or raises:
+BusyError, where the disk has not answered after seconds; but what waits for writes to be durable (`write_block`,
+`sync_data`, `flush`, `drain`, `set_in_sync`, `enforce`) takes as long as the disk does. What neither answers nor is
+awaited (`forget_*`, `note_*`, `retire_*`, `release_*`) takes effect before every later call to the same device; it may
+be lost with what the device had in memory, and whoever asked for it finds out by asking again.
 
 **Order.** Calls to one device take effect in their order, as far as they concern one key. Nothing is said of the order
 in which two devices answer, or in which one answers calls about different keys.
@@ -16,7 +17,16 @@ in which two devices answer, or in which one answers calls about different keys.
 **Errors.** All are DrystoneErrors. DeviceError: the device is out, and will be so until it is opened anew; the call may
 have taken effect or not. BusyError: not now. FullError: no room above the reserve. StaleEpochError: the caller's ring
 is older than what the device enforces; it must look at the ring and begin again. DamageError: what was asked for cannot
-be read; that is not the absence of it. A `submit_*` that raises has done nothing.
+be read; that is not the absence of it. A `submit_*` that raises has done nothing; each reason for which it may raise
+may come by its answer as well, as it must where the device is elsewhere, and then the call may have taken effect unless
+the reason is that the caller's ring is too old, or that a guard keeps the row out.
+
+**Admission** is the device's, and part of `submit_row` and `submit_block`: only there it is known what there is room
+for. How it is *as far as is known without asking* may be old by as long as news take, and is kept up whether or not
+anybody asks for anything: who was passed over because of it is not passed over for ever. It serves to leave out what
+would be in vain, before anything is written; it decides nothing. So a row may come to be on one replica while the
+others refuse it. Whoever wrote it says then that its outcome is unknown, and it is brought to the others, or read, as
+what a crash has left (docs/adr/0014).
 
 **Rings.** A call whose device was chosen by a ring, to write to a quorum or to read from one, carries the epoch of that
 ring. A device refuses what is older than the epoch that it enforces, before anything that was chosen by an older ring
@@ -41,6 +51,9 @@ from store.device.row import IndexRow, Row, RowKey, RowValue
 
 SLOW_SECONDS = 10.0
 """A device that is `slow` by so much is passed over where there is a choice."""
+DURABLE_SECONDS = 60.0
+"""So long whoever waits for something to be durable waits for a device: far above what a disk takes that does its
+work."""
 
 Done = Callable[[DrystoneError | None], None]
 """Called when something is done, or cannot be."""
@@ -85,6 +98,22 @@ RowReply = Callable[[Applied | None, DrystoneError | None], None]
 FindReply = Callable[[int, bytes | None, DrystoneError | None], None]
 """Called with the device's number and the index value of a row, verified but not decoded, or None where there is none;
 or with the reason why that cannot be told."""
+
+
+LoadReply = Callable[[int, Row | None, DrystoneError | None], None]
+"""Called with the device's number and a whole row, verified; or with the reason why it cannot be had here."""
+
+
+ReadReply = Callable[[int, memoryview | None, DrystoneError | None], None]
+"""Called with the device's number and a part of a block, verified; or with the reason why it cannot be had here."""
+
+
+ListReply = Callable[[int, list[tuple[bytes, bytes]] | None, DrystoneError | None], None]
+"""Called with the device's number and a page of rows; or with the reason why there is none."""
+
+
+UsageReply = Callable[[int, dict[int, tuple[int, int]] | None, DrystoneError | None], None]
+"""Called with the device's number and what a shard's live rows come to; or with the reason why that is not known."""
 
 
 class DevicePort(Protocol):
@@ -137,16 +166,11 @@ class DevicePort(Protocol):
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
-    def admit_row(self, row: Row) -> None:
-        """Whether a new row may be submitted: who writes to several replicas asks all of them first, so that none has
-        what the others refuse. Raises FullError where there is no room (tombstones and abort records still go in),
-        DeviceError, and BusyError where too much is queued."""
-        ...
-
-    def submit_row(self, write: RowWrite, reply: RowReply) -> None:
-        """Append a row to the log. It takes effect where no newer version is and no guard keeps it out. It does not ask
-        for room: whoever brings what some replicas have already to another may use the reserve. Raises DeviceError,
-        BusyError, StaleEpochError."""
+    def submit_row(self, write: RowWrite, reply: RowReply, *, reserve: bool = False) -> None:
+        """Append a row to the log. It takes effect where no newer version is and no guard keeps it out. Raises
+        DeviceError; StaleEpochError; BusyError where too much is queued, or the device is `crowded`; FullError where
+        there is no room, but for tombstones and abort records. Who brings to a quorum what a replica has already may
+        use the `reserve`: neither is asked for then."""
         ...
 
     async def wait_for_index(self) -> None:
@@ -166,9 +190,30 @@ class DevicePort(Protocol):
         """The version of a row, packed; None where there is none: what a second replica is asked."""
         ...
 
+    def submit_load(self, packed_key: bytes, row: IndexRow, reply: LoadReply, *, payload: bool) -> None:
+        """The same as `load_row`, for who can have it from another replica as well."""
+        ...
+
     async def load_row(self, packed_key: bytes, row: IndexRow, *, payload: bool) -> Row:
         """The whole row (its payload only if asked for), verified. Raises ReplacedError where it has changed since
         `row` was looked up and its old record is no more."""
+        ...
+
+    def submit_list(
+        self,
+        ring_hash: int,
+        table: bytes,
+        shard: int,
+        start: bytes,
+        stop: bytes | None,
+        limit: int,
+        reply: ListReply,
+        *,
+        epoch: int,
+        reverse: bool = False,
+        verified: bool = True,
+    ) -> None:
+        """The same as `list_rows`, for a quorum."""
         ...
 
     async def list_rows(
@@ -197,6 +242,10 @@ class DevicePort(Protocol):
 
     async def walk_keys(self, after: bytes, limit: int) -> tuple[list[bytes], bytes]:
         """The same of packed keys alone, those of damaged entries too."""
+        ...
+
+    def submit_usage(self, ring_hash: int, table: bytes, shard: int, reply: UsageReply, *, epoch: int) -> None:
+        """The same as `usage`, for a quorum."""
         ...
 
     async def usage(self, ring_hash: int, table: bytes, shard: int, *, epoch: int) -> dict[int, tuple[int, int]]:
@@ -311,6 +360,10 @@ class DevicePort(Protocol):
 
     async def sync_data(self, losses: int) -> None:
         """Wait until all blocks submitted before are durable."""
+        ...
+
+    def submit_read(self, key: BlockKey, start: int, stop: int | None, reply: ReadReply) -> None:
+        """The same as `read_block`, for who can do with another copy, or other fragments, as well."""
         ...
 
     async def read_block(self, key: BlockKey, start: int = 0, stop: int | None = None) -> memoryview:

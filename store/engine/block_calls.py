@@ -6,6 +6,8 @@ says is looked up again before it counts as damaged: it may have been written an
 
 from __future__ import annotations
 
+from functools import partial
+
 import trio
 
 from store.core.errors import DamageError, DrystoneError
@@ -13,7 +15,7 @@ from store.core.wait_group import WaitGroup
 from store.device.block import BlockKey, IndexBlock, data_prefix, encode_reference
 from store.device.block import decode_meta as decode_block
 from store.device.block import index_key as block_key
-from store.device.port import Done
+from store.device.port import Done, ReadReply
 from store.device.record import Kind, Sealed, seal
 from store.device.row import RowKey
 from store.engine.bulk import Reflink
@@ -36,7 +38,7 @@ class BlockCalls(Parts):
         `cached` leaves it in memory for those who read it soon."""
         if self.health.failed is not None:
             raise self.health.failed
-        self.room.check(every=1)
+        self.room.check()
         self._bulk.submit(key, sealed, done, cached=cached)
 
     def submit_reference(self, key: BlockKey, source: BlockKey, owner: RowKey, done: Done, lost: Done) -> None:
@@ -45,7 +47,7 @@ class BlockCalls(Parts):
         called before the sync is answered. Raises DamageError where the source is not here."""
         if self.health.failed is not None:
             raise self.health.failed
-        self.room.check(every=1)
+        self.room.check()
         entry = self._block(source)
         self.blocks.references(entry.location)  # where that is damaged, no reference would be taken
         sealed = seal(Kind.REFERENCE, encode_reference(key, owner, entry))
@@ -80,21 +82,34 @@ class BlockCalls(Parts):
 
     async def read_block(self, key: BlockKey, start: int = 0, stop: int | None = None) -> memoryview:
         """Bytes [start, stop) of a block's payload, verified. Raises DamageError where it is missing or bad."""
+        return await self._answer_of(partial(self.submit_read, key, start, stop))
+
+    def submit_read(self, key: BlockKey, start: int, stop: int | None, reply: ReadReply) -> None:
+        """The same: at once where index and page cache have it."""
         self.health.check()
-        if not self._lookups.in_memory:
-            await self._lookups.fetch(block_key(key))
-            self.health.check()
-        entry = self._block(key)
-        while True:
+
+        def look(before: IndexBlock | None, damage: DamageError | None, error: DrystoneError | None) -> None:
             try:
-                return await self.reads.block(entry, start, entry.payload_bytes if stop is None else stop)
-            except DamageError as error:
-                # A repair may have written it anew since the index was read: then look again.
-                now = self._block(key)
-                if now == entry:
-                    self.report_damage(b"d" + key.data_id, str(error))
-                    raise
-                entry = now
+                if error is not None:
+                    raise error
+                entry = self._block(key)
+                if damage is not None and entry == before:
+                    self.report_damage(b"d" + key.data_id, str(damage))
+                    raise damage
+            except DrystoneError as failure:
+                reply(self.id, None, failure)
+                return
+            self.reads.submit_block(
+                entry, start, entry.payload_bytes if stop is None else stop, partial(have_read, entry)
+            )
+
+        def have_read(entry: IndexBlock, piece: memoryview | None, error: DrystoneError | None) -> None:
+            if isinstance(error, DamageError):
+                look(entry, error, None)  # a repair may have written it anew since the index was read
+            else:
+                reply(self.id, piece, error)
+
+        self._have(block_key(key), partial(look, None, None))
 
     async def verify_block(self, key: BlockKey) -> int:
         """Read a block and, where its payload is another block's, the reference to that. The bytes read. Raises

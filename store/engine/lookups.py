@@ -60,10 +60,19 @@ class LookUps:
     def submit(self, key: bytes, done: Callable[[DrystoneError | None], None]) -> None:
         """Have what is known of a key in memory; `done` is called when it is, or cannot be had. Raises BusyError for a
         disk that has not answered for long."""
-        if self._worker.unanswered_s >= ANSWER_SECONDS:
-            raise BusyError(f"nothing was read for {self._worker.unanswered_s:.0f} s")
-        self.look()
-        self._worker.submit(lambda: self.touch((key,)), lambda result: done(_error_of(result)))
+        self._submit(lambda: self.touch((key,)), done)
+
+    def submit_range(
+        self,
+        start: bytes,
+        stop: bytes,
+        limit: int,
+        done: Callable[[DrystoneError | None], None],
+        *,
+        reverse: bool = False,
+    ) -> None:
+        """The same of a range."""
+        self._submit(lambda: self._index.range(start, stop, limit, reverse=reverse), done)
 
     async def fetch_range(self, start: bytes, stop: bytes, limit: int, *, reverse: bool = False) -> None:
         """Have a range in memory. Raises as `fetch`."""
@@ -73,6 +82,12 @@ class LookUps:
         """Read keys. Blocks: for a worker that has something else to do as well."""
         for key in keys:
             self._index.get(key)
+
+    def _submit(self, read: Callable[[], object], done: Callable[[DrystoneError | None], None]) -> None:
+        if self._worker.unanswered_s >= ANSWER_SECONDS:
+            raise BusyError(f"nothing was read for {self._worker.unanswered_s:.0f} s")
+        self.look()
+        self._worker.submit(read, lambda result: done(_error_of(result)))
 
     async def _fetch(self, read: Callable[[], object]) -> None:
         if self.in_memory:

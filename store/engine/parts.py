@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import TypeVar, cast
 
 import structlog
 import trio
 
 from store.core.disk import Disk
-from store.core.errors import DamageError, DeviceError, DrystoneError
+from store.core.errors import BusyError, DamageError, DeviceError, DrystoneError
 from store.core.worker import WatchedWorker
+from store.device.port import Done
 from store.engine.backlog import Backlog
 from store.engine.block_table import BlockTable
 from store.engine.bulk import BulkWriter, Written
@@ -28,7 +30,7 @@ from store.engine.lookups import LookUps
 from store.engine.maintenance import Maintenance
 from store.engine.merged_index import MergedIndex
 from store.engine.options import Options
-from store.engine.reads import Reads
+from store.engine.reads import ANSWER_SECONDS, Reads
 from store.engine.room import Room
 from store.engine.row_table import RowTable
 from store.engine.segment import Segments
@@ -40,6 +42,7 @@ from store.engine.superblock import Superblock
 log = structlog.get_logger()
 
 _openings = itertools.count()
+T = TypeVar("T")
 
 
 class Parts:
@@ -133,6 +136,54 @@ class Parts:
         return WatchedWorker(self._disk.worker(name), self._raised)
 
     # -- what calls begin with -----------------------------------------------------------------------------------
+
+    async def _answer_of(self, submit: Callable[[Callable[[int, T | None, DrystoneError | None], None]], None]) -> T:
+        """Wait for an answer, but no longer than a disk takes that does not hang."""
+        answered = trio.Event()
+        answers: list[tuple[T | None, DrystoneError | None]] = []
+
+        def reply(_device: int, answer: T | None, error: DrystoneError | None) -> None:
+            answers.append((answer, error))
+            answered.set()
+
+        submit(reply)
+        if not answers:
+            with trio.move_on_after(ANSWER_SECONDS):
+                await answered.wait()
+        if not answers:
+            raise BusyError(f"device {self.id} has not answered within {ANSWER_SECONDS:.0f} s")
+        answer, error = answers[0]
+        if error is not None:
+            raise error
+        return cast("T", answer)
+
+    def _have(self, key: bytes, done: Done) -> None:
+        """Have what the index knows of a key in memory, before it is read on the loop."""
+        self._fetched(lambda fetched: self._lookups.submit(key, fetched), done)
+
+    def _fetched(self, fetch: Callable[[Done], None], done: Done) -> None:
+        if self._lookups.in_memory:
+            done(self.health.failed)
+            return
+        try:
+            fetch(lambda error: done(self.health.failed or error))
+        except BusyError as error:
+            done(error)
+
+    def _reply(
+        self,
+        look: Callable[[], T],
+        reply: Callable[[int, T | None, DrystoneError | None], None],
+        error: DrystoneError | None,
+    ) -> None:
+        """What is to be looked up is in memory now, or cannot be had."""
+        answer = None
+        if error is None:
+            try:
+                answer = look()
+            except DrystoneError as damage:
+                error = damage
+        reply(self.id, answer, error)
 
     async def _have_range(self, start: bytes, stop: bytes, limit: int, *, reverse: bool = False) -> None:
         """Have a range of the index in memory, before it is read on the loop."""

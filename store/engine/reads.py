@@ -1,11 +1,18 @@
-"""Verified reads of records whose place is known: at once where the page cache has them, else through a worker."""
+"""Verified reads of records whose place is known: at once where the page cache has them, else through a worker.
+
+What is to be read of a record, and in which steps, is said once, by a generator: it yields places, is sent their bytes,
+and returns what they hold. Whoever awaits it and whoever is called back follow the same steps.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
+from typing import NamedTuple, TypeVar
 
-from store.core.errors import DamageError
+import outcome
+
+from store.core.errors import BusyError, DamageError, DrystoneError
 from store.core.limits import CHECK_BYTES
 from store.core.worker import WatchedWorker, answer_within, run_in
 from store.device.block import IndexBlock
@@ -20,10 +27,24 @@ ANSWER_SECONDS = 10.0
 FRONT_BYTES = 1024
 """Read first when only a record's front is wanted; nearly all fit."""
 
+T = TypeVar("T")
+
+
+class _Place(NamedTuple):
+    """Bytes of a segment."""
+
+    segment: int
+    offset: int
+    length: int
+
+
+_Steps = Generator[_Place, bytes, T]
+
 
 class Reads:
     """Reads of one device. All raise DamageError for what is not as it was written, or cannot be read, and BusyError
-    where the disk does not answer."""
+    where the disk does not answer. `submit_*` call `done` with what was read, or with why it was not; of a disk that
+    hangs perhaps never."""
 
     def __init__(self, worker: Callable[[str], WatchedWorker], segments: Segments) -> None:
         self._segments = segments
@@ -39,64 +60,131 @@ class Reads:
         for worker in self._workers:
             worker.close()
 
-    async def row(self, location: Location, *, payload: bool) -> Row:
-        """A row's record; without its payload nearly always in one small read."""
-        segment, offset, length = location
-        if not payload:
-            return decode_meta((await self._front(location))[1])
-        data = await self._bytes(segment, offset, length)
-        _, meta, body = read_record(data, segment=segment, offset=offset)
-        return decode_meta(meta, body)
+    def submit_row(
+        self, location: Location, done: Callable[[Row | None, DrystoneError | None], None], *, payload: bool
+    ) -> None:
+        """Read a row's record; without its payload nearly always in one small read."""
+        self._follow(_row(location, payload=payload), done, None)
 
-    async def block(self, entry: IndexBlock, start: int, stop: int) -> memoryview:
-        """Bytes [start, stop) of a block's payload. Of a small part only the pieces with their checksums are read."""
-        segment, offset, length = entry.location
-        stop = min(stop, entry.payload_bytes)
-        if stop - start > entry.payload_bytes // 2:
-            data = await self._bytes(segment, offset, length)
-            _, _, payload = read_record(data, segment=segment, offset=offset)
-            return payload[start:stop]
-        sums, _ = await self._front(entry.location, entry.payload_at)
-        first = start // CHECK_BYTES
-        low = first * CHECK_BYTES
-        high = min(-(-stop // CHECK_BYTES) * CHECK_BYTES, entry.payload_bytes)
-        piece = await self._bytes(segment, offset + entry.payload_at + low, high - low)
-        verify_payload(sums, piece, first)
-        return memoryview(piece)[start - low : stop - low]
+    def submit_block(
+        self, entry: IndexBlock, start: int, stop: int, done: Callable[[memoryview | None, DrystoneError | None], None]
+    ) -> None:
+        """Read bytes [start, stop) of a block's payload. Of a small part only the pieces with their checksums are
+        read."""
+        self._follow(_block(entry, start, stop), done, None)
 
     async def meta(self, location: Location) -> memoryview:
         """A record's meta."""
-        return (await self._front(location))[1]
+        return (await self._await(_front(location)))[1]
 
     async def records(self, segment: int, offset: int, length: int) -> tuple[list[Found], int]:
         """Valid records of a log segment from `offset` on, about `length` bytes of them, and where to go on."""
         return await run_in(self.background, lambda: read_some(self._segments.file(segment), segment, offset, length))
 
-    async def _front(self, location: Location, size: int = FRONT_BYTES) -> tuple[memoryview, memoryview]:
-        """A record's sums and meta, which are likely to lie in its first `size` bytes."""
-        segment, offset, length = location
-        data = await self._bytes(segment, offset, min(length, size))
-        header = parse_header(data, segment=segment, offset=offset)
-        if header is None:
-            raise DamageError(f"no record at {offset} in segment {segment:016x}")
-        if front_bytes(header) > len(data):
-            data = await self._bytes(segment, offset, min(length, front_bytes(header)))
-        front = verify_front(header, data)
-        if front is None:
-            raise DamageError(f"record at {offset} in segment {segment:016x} fails its checksum")
-        return front
+    async def _await(self, steps: _Steps[T]) -> T:
+        data: bytes | None = None
+        while True:
+            try:
+                place = next(steps) if data is None else steps.send(data)
+            except StopIteration as end:
+                read: T = end.value
+                return read
+            try:
+                data = self._cached(place)
+                if data is None:
+                    data = await answer_within(self._worker(), partial(self._read, place), ANSWER_SECONDS)
+            except OSError as error:
+                raise _unreadable(place, error) from error
 
-    async def _bytes(self, segment: int, offset: int, length: int) -> bytes:
-        file = self._segments.open_file(segment)
-        try:
-            data = file.read_cached(offset, length) if file is not None else None
+    def _follow(
+        self, steps: _Steps[T], done: Callable[[T | None, DrystoneError | None], None], data: bytes | None
+    ) -> None:
+        """Go on as far as the page cache has what is wanted, then by way of a worker."""
+        while True:
+            try:
+                place = next(steps) if data is None else steps.send(data)
+            except StopIteration as end:
+                read, error = end.value, None
+                break
+            except DrystoneError as failure:
+                read, error = None, failure
+                break
+            try:
+                data = self._cached(place)
+            except OSError as failure:
+                read, error = None, _unreadable(place, failure)
+                break
             if data is None:
-                self._count += 1
-                worker = self._workers[self._count % WORKERS]
-                data = await answer_within(worker, partial(self._read, segment, offset, length), ANSWER_SECONDS)
-        except OSError as error:
-            raise DamageError(f"reading segment {segment:016x} failed: {error}") from error
-        return data
+                worker = self._worker()
+                if worker.unanswered_s >= ANSWER_SECONDS:
+                    read, error = None, BusyError(f"nothing was read for {worker.unanswered_s:.0f} s")
+                    break
+                worker.submit(partial(self._read, place), partial(self._have_read, steps, done, place))
+                return
+        done(read, error)
 
-    def _read(self, segment: int, offset: int, length: int) -> bytes:
-        return self._segments.file(segment).read(offset, length)
+    def _have_read(
+        self,
+        steps: _Steps[T],
+        done: Callable[[T | None, DrystoneError | None], None],
+        place: _Place,
+        result: outcome.Maybe[bytes],
+    ) -> None:
+        if isinstance(result, outcome.Error):
+            done(None, _unreadable(place, result.error))
+        else:
+            self._follow(steps, done, result.value)
+
+    def _worker(self) -> WatchedWorker:
+        self._count += 1
+        return self._workers[self._count % WORKERS]
+
+    def _cached(self, place: _Place) -> bytes | None:
+        file = self._segments.open_file(place.segment)
+        return file.read_cached(place.offset, place.length) if file is not None else None
+
+    def _read(self, place: _Place) -> bytes:
+        return self._segments.file(place.segment).read(place.offset, place.length)
+
+
+def _row(location: Location, *, payload: bool) -> _Steps[Row]:
+    if not payload:
+        return decode_meta((yield from _front(location))[1])
+    data = yield _Place(*location)
+    _, meta, body = read_record(data, segment=location.segment, offset=location.offset)
+    return decode_meta(meta, body)
+
+
+def _block(entry: IndexBlock, start: int, stop: int) -> _Steps[memoryview]:
+    segment, offset, _ = entry.location
+    stop = min(stop, entry.payload_bytes)
+    if stop - start > entry.payload_bytes // 2:
+        data = yield _Place(*entry.location)
+        _, _, payload = read_record(data, segment=segment, offset=offset)
+        return payload[start:stop]
+    sums, _ = yield from _front(entry.location, entry.payload_at)
+    first = start // CHECK_BYTES
+    low = first * CHECK_BYTES
+    high = min(-(-stop // CHECK_BYTES) * CHECK_BYTES, entry.payload_bytes)
+    piece = yield _Place(segment, offset + entry.payload_at + low, high - low)
+    verify_payload(sums, piece, first)
+    return memoryview(piece)[start - low : stop - low]
+
+
+def _front(location: Location, size: int = FRONT_BYTES) -> _Steps[tuple[memoryview, memoryview]]:
+    """A record's sums and meta, which are likely to lie in its first `size` bytes."""
+    segment, offset, length = location
+    data = yield _Place(segment, offset, min(length, size))
+    header = parse_header(data, segment=segment, offset=offset)
+    if header is None:
+        raise DamageError(f"no record at {offset} in segment {segment:016x}")
+    if front_bytes(header) > len(data):
+        data = yield _Place(segment, offset, min(length, front_bytes(header)))
+    front = verify_front(header, data)
+    if front is None:
+        raise DamageError(f"record at {offset} in segment {segment:016x} fails its checksum")
+    return front
+
+
+def _unreadable(place: _Place, error: BaseException) -> DamageError:
+    return DamageError(f"reading segment {place.segment:016x} failed: {error!r}")

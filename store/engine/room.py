@@ -10,7 +10,7 @@ from store.engine.health import Health
 from store.engine.options import Options
 
 LOOK_EVERY = 32
-"""Small rows between two looks at the file system."""
+"""The file system is asked whether there is room once in so many times that somebody wants to know."""
 
 
 class Room:
@@ -27,19 +27,20 @@ class Room:
         self._full = False
         self._checked = 0
 
-    def check(self, every: int = LOOK_EVERY) -> None:
+    def check(self, every: int = 1) -> None:
         """Raises FullError where free space is down to the reserve; asks the file system now and then."""
         self._checked += 1
-        if self._full or self._checked >= every:
-            self.look()
+        if (self._full or self._checked >= every) and not self.look():
             self._health.check()
-        if self._full:
             raise FullError(f"device {self._number} is full")
 
     @property
     def full(self) -> bool:
-        """Whether free space is down to the reserve; asked of the file system anew while it is."""
-        return self._full and not self.look()
+        """Whether free space is down to the reserve; asked of the file system anew while it is, and now and then."""
+        self._checked += 1
+        if self._full or self._checked >= LOOK_EVERY:
+            self.look()
+        return self._full
 
     def look(self) -> bool:
         """Ask the file system whether there is room above the reserve. A device whose folder has vanished is out, and

@@ -9,10 +9,11 @@ from __future__ import annotations
 from functools import partial
 
 from store.core.errors import DamageError, DrystoneError, ReplacedError, StaleEpochError
-from store.device.port import FindReply, Garbage, RowReply, RowWrite
+from store.device.port import FindReply, Garbage, ListReply, LoadReply, RowReply, RowWrite, UsageReply
 from store.device.row import STAMP_BYTES, Flag, IndexRow, Location, Row, shard_prefix
 from store.engine.hint_table import hints_for
 from store.engine.parts import Parts
+from store.engine.room import LOOK_EVERY
 from store.engine.row_table import expiries, shard_range, touched_by
 from store.engine.usage import usage_key
 
@@ -20,28 +21,18 @@ from store.engine.usage import usage_key
 class RowCalls(Parts):
     """What `DevicePort` says of rows."""
 
-    def admit_row(self, row: Row) -> None:
-        """Whether a new row may be submitted: who writes to several replicas asks all of them first, so that none has
-        what the others refuse.
-
-        Raises FullError where there is no room (tombstones and abort records still go in), DeviceError where the device
-        is out, BusyError where too much is queued.
-        """
-        if self.health.failed is not None:
-            raise self.health.failed
-        self._committer.admit()
-        self.backlog.admit()
-        if not row.flags & (Flag.TOMBSTONE | Flag.ABORT):
-            self.room.check()
-
-    def submit_row(self, write: RowWrite, reply: RowReply) -> None:
+    def submit_row(self, write: RowWrite, reply: RowReply, *, reserve: bool = False) -> None:
         """Append a row to the log; `reply` is called when it is durable and in the row table.
 
-        Raises DeviceError where the device is out, BusyError where too much is queued, StaleEpochError where the ring
-        has moved on. It does not ask for room: whoever brings what some replicas have already to another may use the
-        reserve.
+        Raises DeviceError where the device is out, StaleEpochError where the ring has moved on, BusyError where too
+        much is queued; and FullError where there is no room (tombstones and abort records still go in), unless it may
+        use the `reserve`, as whoever brings what other replicas have already.
         """
         self._check_epoch(write.epoch)
+        if not reserve:
+            self.backlog.admit()
+            if not write.row.flags & (Flag.TOMBSTONE | Flag.ABORT):
+                self.room.check(every=2 * LOOK_EVERY)  # who writes to several devices looks sooner, before the first
 
         def published(location: Location | None, error: DrystoneError | None) -> None:
             if location is None or self.health.failed is not None:
@@ -104,19 +95,35 @@ class RowCalls(Parts):
     async def load_row(self, packed_key: bytes, row: IndexRow, *, payload: bool) -> Row:
         """The whole row (its payload only if asked for), verified. Raises DamageError, and reports it; ReplacedError
         where the row has changed since `row` was looked up and its old record is no more."""
-        location = row.location
-        while True:
-            try:
-                return await self.reads.row(location, payload=payload)
-            except DamageError as error:
+        return await self._answer_of(partial(self.submit_load, packed_key, row, payload=payload))
+
+    def submit_load(self, packed_key: bytes, row: IndexRow, reply: LoadReply, *, payload: bool) -> None:
+        """The same: at once where the page cache has it."""
+        self.health.check()
+
+        def read(location: Location, whole: Row | None, error: DrystoneError | None) -> None:
+            if isinstance(error, DamageError):
                 # Compaction may have moved it since the index was read: then look again.
-                now = await self.find_row(packed_key)
+                self._have(packed_key, partial(look_again, location, error))
+            else:
+                reply(self.id, whole, error)
+
+        def look_again(location: Location, damage: DamageError, error: DrystoneError | None) -> None:
+            try:
+                if error is not None:
+                    raise error
+                now = self.row_table.row(packed_key)
                 if now is None or now.stamp != row.stamp:
-                    raise ReplacedError("the row changed while it was read") from error
+                    raise ReplacedError("the row changed while it was read") from damage
                 if now.location == location:
-                    self.report_damage(packed_key, str(error))
-                    raise
-                location = now.location
+                    self.report_damage(packed_key, str(damage))
+                    raise damage
+            except DrystoneError as failure:
+                reply(self.id, None, failure)
+            else:
+                self.reads.submit_row(now.location, partial(read, now.location), payload=payload)
+
+        self.reads.submit_row(row.location, partial(read, row.location), payload=payload)
 
     async def list_rows(
         self,
@@ -136,10 +143,42 @@ class RowCalls(Parts):
 
         Raises DamageError where one of them is damaged: a page must not leave out what it cannot tell.
         """
+        span = (ring_hash, table, shard, start, stop, limit)
+        return await self._answer_of(
+            lambda reply: self.submit_list(*span, reply, epoch=epoch, reverse=reverse, verified=verified)
+        )
+
+    def submit_list(
+        self,
+        ring_hash: int,
+        table: bytes,
+        shard: int,
+        start: bytes,
+        stop: bytes | None,
+        limit: int,
+        reply: ListReply,
+        *,
+        epoch: int,
+        reverse: bool = False,
+        verified: bool = True,
+    ) -> None:
+        """The same for a quorum: at once where the index lies in memory."""
         self._check_epoch(epoch)
-        await self._have_range(*shard_range(ring_hash, table, shard, start, stop), limit + 1, reverse=reverse)
-        return self.row_table.shard_entries(
-            ring_hash, table, shard, start, stop, limit, reverse=reverse, verified=verified
+        span = shard_range(ring_hash, table, shard, start, stop)
+        look = partial(
+            self.row_table.shard_entries,
+            ring_hash,
+            table,
+            shard,
+            start,
+            stop,
+            limit,
+            reverse=reverse,
+            verified=verified,
+        )
+        self._fetched(
+            lambda fetched: self._lookups.submit_range(*span, limit + 1, fetched, reverse=reverse),
+            partial(self._reply, look, reply),
         )
 
     async def walk_rows(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, IndexRow]], bytes]:
@@ -154,11 +193,13 @@ class RowCalls(Parts):
 
     async def usage(self, ring_hash: int, table: bytes, shard: int, *, epoch: int) -> dict[int, tuple[int, int]]:
         """{policy: (rows, bytes)} of a shard's live rows."""
+        return await self._answer_of(lambda reply: self.submit_usage(ring_hash, table, shard, reply, epoch=epoch))
+
+    def submit_usage(self, ring_hash: int, table: bytes, shard: int, reply: UsageReply, *, epoch: int) -> None:
+        """The same for a quorum: at once where the index lies in memory."""
         self._check_epoch(epoch)
-        if not self._lookups.in_memory:
-            await self._lookups.fetch(usage_key(shard_prefix(ring_hash, table, shard)))
-            self.health.check()
-        return self.row_table.usage(ring_hash, table, shard)
+        look = partial(self.row_table.usage, ring_hash, table, shard)
+        self._have(usage_key(shard_prefix(ring_hash, table, shard)), partial(self._reply, look, reply))
 
     async def expired(self, before: int, limit: int, after: tuple[int, bytes] | None = None) -> list[tuple[int, bytes]]:
         """(expires, packed key) of rows that expire before a time in seconds, soonest first; behind `after`."""

@@ -1,4 +1,10 @@
-"""A quorum write: one write of a row to the replicas of every live layout, and the wait for its quorums."""
+"""A quorum write: one write of a row to the replicas of every live layout, and the wait for its quorums.
+
+What a device takes only the device knows (`DevicePort`, admission). So replicas that are known to refuse are left out
+first, and where the others are too few, nothing is written anywhere. Where that is found out later, or too few answer
+in time, the outcome is unknown, and the writer is told so: the replicas that have the row keep hints for those that
+lack it, and whoever reads it brings it to a quorum.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +13,16 @@ from functools import partial
 
 import trio
 
-from store.core.errors import ConflictError, DrystoneError, QuorumError
+from store.core.errors import BusyError, ConflictError, DeviceError, DrystoneError, FullError, QuorumError
 from store.device.port import Applied, DevicePort, RowWrite
+from store.device.row import Flag, Row
 from store.ring import quorum
 
 HOLD_SECONDS = 5.0
-"""A writer is held back so long by a device whose index is far behind; then it goes on without that device."""
+"""A writer is held back so long by devices whose indexes are far behind; then it goes on without them."""
+WRITE_SECONDS = 20.0
+"""After this a writer is told that the outcome is unknown. A device that has not answered others for so long is not
+asked."""
 
 
 class QuorumWrite:
@@ -40,30 +50,39 @@ class QuorumWrite:
         goes into the reserve. Raises as `Rows.write`."""
         replicas = self._sets[0] if len(self._sets) == 1 else tuple(dict.fromkeys(h for s in self._sets for h in s))
         self._replicas = replicas
-        for replica in replicas:
-            device = devices.get(replica)
-            if device is not None and device.crowded:
-                with trio.move_on_after(HOLD_SECONDS):
-                    await device.wait_for_index()
-        admitting = self._admitting(replicas, devices)
-        if admitting or new:
-            replicas = admitting
+        crowded = [device for replica in replicas if (device := devices.get(replica)) is not None and device.crowded]
+        if crowded:
+            await _hold_back(crowded)
+        willing = self._willing(replicas, devices)
+        if self._are_quorums(willing):
+            replicas = willing
+        elif new:
+            return self._outcome()
         else:
             self._failures.clear()  # there is no quorum without the reserve
         self.begun = True
         self._open = len(replicas) + 1  # held until all are asked: answers may come at once
         for replica in replicas:
             try:
-                devices[replica].submit_row(self._write, partial(self._answered, replica))
+                devices[replica].submit_row(self._write, partial(self._answered, replica), reserve=not new)
             except (KeyError, DrystoneError) as error:
-                self._failures[replica] = error
+                self._failed(replica, error)
                 self._open -= 1
         self._one_less()
         if self._open and not self._are_quorums(self._applied):
-            self._task = trio.lowlevel.current_task()
-            # Not to be cancelled: the row is on its way, and the key's turn must not end before it has arrived.
-            await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
+            await self._wait()
         return self._outcome()
+
+    async def _wait(self) -> None:
+        """Until there are quorums, or all have answered, or it has been long enough. Whoever waits is not to be
+        cancelled: the key's turn must not end before the row has arrived, as far as it does."""
+        with trio.CancelScope(deadline=trio.current_time() + WRITE_SECONDS, shield=True):
+            self._task = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._given_up)
+
+    def _given_up(self, _raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
     def having(self) -> tuple[int, ...]:
         """The replicas that have this version, or a newer one."""
@@ -89,22 +108,24 @@ class QuorumWrite:
         unanswered = (h for h in self._replicas if h not in self._applied and h not in self._failures)
         return (*unanswered, *self.lacking())
 
-    def _admitting(self, replicas: tuple[int, ...], devices: Mapping[int, DevicePort]) -> tuple[int, ...]:
-        """The replicas that take the row now: none, where they are too few."""
-        admitting = []
+    def _willing(self, replicas: tuple[int, ...], devices: Mapping[int, DevicePort]) -> tuple[int, ...]:
+        """The replicas that are not known to refuse the row."""
+        willing = []
         for replica in replicas:
-            try:
-                devices[replica].admit_row(self.row)
-            except (KeyError, DrystoneError) as error:
-                self._failures[replica] = error
+            refusal = _refusal(replica, devices.get(replica), self.row)
+            if refusal is None:
+                willing.append(replica)
             else:
-                admitting.append(replica)
-        return tuple(admitting) if self._are_quorums(admitting) else ()
+                self._failed(replica, refusal)
+        return tuple(willing)
+
+    def _failed(self, replica: int, error: BaseException) -> None:
+        self._failures[replica] = error
 
     def _answered(self, replica: int, applied: Applied | None, error: DrystoneError | None) -> None:
         if applied is None or applied.refused:
             reason = f"refused: {applied.refused}" if applied is not None else ""
-            self._failures[replica] = error or ConflictError(reason)
+            self._failed(replica, error or ConflictError(reason))
         else:
             self._applied[replica] = applied
             if applied.stamp != self._write.value.stamp:
@@ -139,7 +160,32 @@ class QuorumWrite:
         if refusals:
             raise refusals[0]
         failures = list(self._failures.values())
-        if len({type(error) for error in failures}) == 1 and isinstance(failures[0], DrystoneError):
+        told = not self._open and not self._applied
+        if told and len({type(error) for error in failures}) == 1 and isinstance(failures[0], DrystoneError):
             raise failures[0]
         needed = max(quorum(len(replicas)) for replicas in self._sets)
-        raise QuorumError("writing a row", needed, len(self._applied), self._failures)
+        silent = {h: BusyError("it has not answered") for h in self._replicas if h not in self._applied}
+        raise QuorumError("writing a row", needed, len(self._applied), {**silent, **self._failures})
+
+
+async def _hold_back(crowded: Collection[DevicePort]) -> None:
+    """Have the indexes of these devices come closer to their logs; not of one that hangs."""
+    with trio.move_on_after(HOLD_SECONDS):
+        for device in crowded:
+            if device.slow < HOLD_SECONDS:
+                await device.wait_for_index()
+
+
+def _refusal(number: int, device: DevicePort | None, row: Row) -> DrystoneError | None:
+    """Why a device will not take a row, as far as is known without asking it."""
+    if device is None:
+        return DeviceError(f"device {number} is not there")
+    if device.failed is not None:
+        return device.failed
+    if device.crowded:
+        return BusyError(f"the index of device {number} is far behind its log")
+    if device.slow >= WRITE_SECONDS:
+        return BusyError(f"device {number} has not answered for {device.slow:.0f} s")
+    if not row.flags & (Flag.TOMBSTONE | Flag.ABORT) and device.full:
+        return device.failed or FullError(f"device {number} is full")
+    return None

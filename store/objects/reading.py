@@ -10,8 +10,9 @@ from functools import partial
 from store.core.errors import DamageError, DeviceError, DrystoneError
 from store.core.worker import Worker, run_in
 from store.device.block import BlockKey
-from store.device.port import DevicePort
+from store.device.port import DevicePort, ReadReply
 from store.objects.erasure import codec_for
+from store.objects.hedge import Hedged
 from store.objects.rowcodec import DataLocation
 
 Buffer = bytes | bytearray | memoryview
@@ -43,6 +44,28 @@ def read_first(data_location: DataLocation, block: int, position: int) -> bool:
     """Whether reads ask this place for a block before any other: the copies of one object take turns; of a stripe, the
     fragments that are the data themselves."""
     return position < data_location.k if data_location.k else position == block % len(data_location.devices)
+
+
+class _StripeRead(Hedged[memoryview]):
+    """The fragments that are wanted, or, where one of them fails or is late, any k."""
+
+    def __init__(self, wanted: range, data_location: DataLocation, submit: Callable[[int, ReadReply], None]) -> None:
+        others = (number for number in range(data_location.k + data_location.m) if number not in wanted)
+        super().__init__((*wanted, *others), len(wanted), submit)
+        self._wanted = wanted
+        self._k = data_location.k
+
+    @property
+    def enough(self) -> bool:
+        return len(self.answers) >= self._k or all(number in self.answers for number in self._wanted)
+
+    def _late(self) -> None:
+        self.needed = self._k
+        super()._late()
+
+    def _failed(self, source: int, error: DrystoneError) -> None:
+        self.needed = self._k
+        super()._failed(source, error)
 
 
 class DataReader:
@@ -92,68 +115,56 @@ class DataReader:
 
     async def _read_copy(self, block: int, low: int, high: int) -> memoryview:
         places = self._data_location.devices
-        failures: dict[int, BaseException] = {}
-        for turn in range(len(places)):
-            number = places[(block + turn) % len(places)]
-            try:
-                piece = await self._device(number).read_block(BlockKey(self._data_id, block, 0), low, high)
-            except DrystoneError as error:
-                failures[number] = error
-                continue
-            self._report(failures)
+        first = block % len(places)
+
+        def submit(number: int, reply: ReadReply) -> None:
+            self._device(number).submit_read(BlockKey(self._data_id, block, 0), low, high, reply)
+
+        asked = Hedged[memoryview]((*places[first:], *places[:first]), 1, submit)
+        if not asked.ask():
+            await asked.wait()
+        for piece in asked.answers.values():
+            self._report(asked.failures)
             return piece
-        raise DamageError(f"no good copy of block {block} of {self._data_id.hex()}: {failures}")
+        raise DamageError(f"no good copy of block {block} of {self._data_id.hex()}: {asked.failures}")
 
     async def _read_stripe(self, block: int, length: int, low: int, high: int) -> list[Buffer]:
         data_location = self._data_location
         codec = codec_for(data_location.codec, data_location.k, data_location.m)
         part_bytes = -(-length // data_location.k)
-        pieces: list[Buffer] = []
-        fragments: dict[int, Buffer] = {}
-        for number in range(low // part_bytes, -(-high // part_bytes)):
-            try:
-                fragment = await self._read_fragment(block, number)
-            except DrystoneError as error:
-                return [await self._rebuild(block, length, low, high, fragments, number, error)]
-            fragments[number] = fragment
-            first = number * part_bytes
-            pieces.append(codec.part(fragment)[max(0, low - first) : min(part_bytes, high - first)])
-        return pieces
+        wanted = range(low // part_bytes, -(-high // part_bytes))
 
-    async def _rebuild(
-        self,
-        block: int,
-        length: int,
-        low: int,
-        high: int,
-        fragments: dict[int, Buffer],
-        missing: int,
-        why: BaseException,
-    ) -> memoryview:
-        """A part of a stripe from any k of its fragments."""
-        data_location = self._data_location
-        failures = {missing: why}
-        for number in range(data_location.k + data_location.m):
-            if len(fragments) == data_location.k:
-                break
-            if number in fragments or number == missing:
-                continue
-            try:
-                fragments[number] = await self._read_fragment(block, number)
-            except DrystoneError as error:
-                failures[number] = error
-        self._report(failures)
+        def submit(number: int, reply: ReadReply) -> None:
+            device = self._device(data_location.devices[number])
+
+            def answered(_device: int, fragment: memoryview | None, error: DrystoneError | None) -> None:
+                reply(number, fragment, error)
+
+            device.submit_read(BlockKey(self._data_id, block, number), 0, None, answered)
+
+        asked = _StripeRead(wanted, data_location, submit)
+        if not asked.ask():
+            await asked.wait()
+        self._report(asked.failures)
+        fragments = asked.answers
+        if all(number in fragments for number in wanted):
+            pieces: list[Buffer] = []
+            for number in wanted:
+                first = number * part_bytes
+                pieces.append(codec.part(fragments[number])[max(0, low - first) : min(part_bytes, high - first)])
+            return pieces
         if len(fragments) < data_location.k:
             raise DamageError(
                 f"stripe {block} of {self._data_id.hex()}: {len(fragments)} good fragments of {data_location.k}: "
-                f"{failures}"
+                f"{asked.failures}"
             )
-        decode = partial(codec_for(data_location.codec, data_location.k, data_location.m).decode, fragments, length)
-        return memoryview(await run_in(self._worker, decode))[low:high]
+        return [(await self._rebuild(fragments, length))[low:high]]
 
-    async def _read_fragment(self, block: int, number: int) -> memoryview:
-        device = self._device(self._data_location.devices[number])
-        return await device.read_block(BlockKey(self._data_id, block, number))
+    async def _rebuild(self, fragments: Mapping[int, Buffer], length: int) -> memoryview:
+        """A stripe from any k of its fragments, of which more may come while it is decoded."""
+        data_location = self._data_location
+        codec = codec_for(data_location.codec, data_location.k, data_location.m)
+        return memoryview(await run_in(self._worker, partial(codec.decode, dict(fragments), length)))
 
     def _report(self, failures: Mapping[int, BaseException]) -> None:
         """Have damage repaired. A device that is out is none: it has what it had, and what it misses is known."""

@@ -26,9 +26,17 @@ from typing import NamedTuple, TypeVar
 import structlog
 import trio
 
-from store.core.errors import ConflictError, DamageError, DrystoneError, QuorumError, ReplacedError, StaleEpochError
+from store.core.errors import (
+    ConflictError,
+    DamageError,
+    DrystoneError,
+    NotFoundError,
+    QuorumError,
+    ReplacedError,
+    StaleEpochError,
+)
 from store.core.stamp import Stamp, StampSource
-from store.device.port import Applied, DevicePort, RowReply, RowWrite
+from store.device.port import Applied, DevicePort, ListReply, LoadReply, RowReply, RowWrite, UsageReply
 from store.device.record import Kind, seal
 from store.device.row import (
     STAMP_BYTES,
@@ -46,8 +54,9 @@ from store.device.row import (
     row_name,
     value_of,
 )
+from store.objects.hedge import Hedged, ask_at_once
 from store.objects.key_lock import KeyLocks
-from store.objects.quorum_read import QuorumRead
+from store.objects.quorum_read import QuorumRead, believed
 from store.objects.quorum_write import QuorumWrite
 from store.ring import ROWS, Ring, quorum
 
@@ -121,11 +130,18 @@ class Rows:
         """Whether a replica has just this version: to be asked when the key is held, before it is brought to others.
         Between the look that found it and now it may have been deleted for good, and then nothing would keep it from
         coming back; but no tombstone is collected while a replica has something older, or the key is held."""
-        for replica in self.ring.replicas_all(ROWS, key_shard(packed)[0]):
-            with suppress(KeyError, DrystoneError):
-                if await self.devices[replica].find_stamp(packed) == stamp:
-                    return True
-        return False
+        replicas = self.ring.replicas_all(ROWS, key_shard(packed)[0])
+
+        async def ask(replica: int) -> bool:
+            if await self.devices[replica].find_stamp(packed) == stamp:
+                return True
+            raise ReplacedError("it has another version, or none")
+
+        here = [replica for replica in replicas if replica in self.devices]
+        answers, failures = await ask_at_once(here, 1, ask)
+        if not answers and not any(isinstance(error, ReplacedError) for error in failures.values()):
+            raise QuorumError("looking for a version", 1, 0, failures)
+        return bool(answers)
 
     async def bring(self, write: RowWrite, device: DevicePort, reply: RowReply) -> None:
         """Send a version that some replica has to another that lacks it. Raises StaleEpochError where that is no
@@ -143,7 +159,6 @@ class Rows:
                 raise ReplacedError("the version that was to be brought to others is not there any more")
             if device.id not in self.ring.replicas_all(ROWS, write.row.key.ring_hash):
                 raise StaleEpochError(f"device {device.id} is no replica of this row any more")
-            device.admit_row(write.row)
             device.submit_row(write, answered)
         except BaseException:
             self._let_go(packed)
@@ -201,35 +216,55 @@ class Rows:
 
         Raises ReplacedError where a newer version came meanwhile, and DamageError.
         """
-        replaced = False
-        damaged: list[int] = []
-        failures: dict[int, BaseException] = {}
-        others = [replica for replica in self.ring.replicas_all(ROWS, key.ring_hash) if replica not in found.replicas]
-        for replica in (*found.replicas, *others):
-            device = self.devices.get(replica)
-            if device is None:
-                continue
-            try:
-                at_home = found.row if replica == found.replicas[0] else await device.find_row(packed)
-                if at_home is None or at_home.stamp != found.row.stamp:
-                    replaced = replaced or (at_home is not None and at_home.stamp > found.row.stamp)
-                    continue
-                row = await device.load_row(packed, at_home, payload=payload)
-            except DamageError as error:
-                damaged.append(replica)
-                failures[replica] = error
-                continue
-            except DrystoneError as error:
-                replaced = replaced or isinstance(error, ReplacedError)
-                failures[replica] = error
-                continue
+        others = (replica for replica in self.ring.replicas_all(ROWS, key.ring_hash) if replica not in found.replicas)
+        replicas = (replica for replica in (*found.replicas, *others) if replica in self.devices)
+        asked = Hedged[Row](replicas, 1, partial(self._load_from, packed, found, self.ring.epoch, payload=payload))
+        if not asked.ask():
+            await asked.wait()
+        for replica, row in asked.answers.items():
+            damaged = [other for other, error in asked.failures.items() if isinstance(error, DamageError)]
             if damaged:
-                whole = row if payload else await device.load_row(packed, at_home, payload=True)
+                whole = row if payload else await self._load_whole(packed, row, self.devices[replica])
                 await self._send(self.prepare(whole), damaged)
             return row
-        if replaced:
+        kinds = {type(error) for error in asked.failures.values()}
+        if ReplacedError in kinds:
             raise ReplacedError(f"row {key.name!r} changed while it was read")
-        raise DamageError(f"no replica has row {key.name!r} intact: {failures}")
+        if DamageError not in kinds and kinds - {NotFoundError}:
+            raise QuorumError("reading a row", 1, 0, asked.failures)  # who does not answer may have it
+        raise DamageError(f"no replica has row {key.name!r} intact: {asked.failures}")
+
+    def _load_from(
+        self, packed: bytes, found: ReadRow, epoch: int, replica: int, reply: LoadReply, *, payload: bool
+    ) -> None:
+        """Load the version that was found. The first replica has it where it was found, others have it elsewhere."""
+        device = self.devices[replica]
+        if replica == found.replicas[0]:
+            device.submit_load(packed, found.row, reply, payload=payload)
+            return
+
+        def looked_up(_replica: int, value: bytes | None, error: DrystoneError | None) -> None:
+            if error is not None:
+                reply(replica, None, error)
+            elif value is None or value[:STAMP_BYTES] < found.row.stamp:
+                reply(replica, None, NotFoundError("it has not this version"))
+            elif value[:STAMP_BYTES] > found.row.stamp:
+                reply(replica, None, ReplacedError("it has a newer version"))
+            else:
+                try:
+                    device.submit_load(packed, decode_value(packed, value), reply, payload=payload)
+                except DrystoneError as refused:
+                    reply(replica, None, refused)
+
+        device.submit_find(packed, epoch, looked_up)
+
+    @staticmethod
+    async def _load_whole(packed: bytes, row: Row, device: DevicePort) -> Row:
+        """A row with its payload, from a device that has just been seen to have it."""
+        at_home = await device.find_row(packed)
+        if at_home is None or at_home.stamp != row.stamp.pack():
+            raise ReplacedError(f"row {row.key.name!r} changed while it was read")
+        return await device.load_row(packed, at_home, payload=True)
 
     async def resolve(self, key: RowKey, packed: bytes) -> tuple[IndexRow | None, list[DevicePort]]:
         """The newest version that any replica in sync has, not just one of a quorum, at all that can take it when this
@@ -241,14 +276,12 @@ class Rows:
 
     async def _resolve(self, key: RowKey, packed: bytes) -> tuple[IndexRow | None, list[DevicePort]]:
         replicas = self.ring.in_sync(ROWS, key.ring_hash)
-        found: dict[int, IndexRow | None] = {}
-        asked = []
-        for replica in replicas:
-            device = self.devices.get(replica)
-            if device is not None and device.in_sync:
-                with suppress(DrystoneError):
-                    found[replica] = await device.find_row(packed)
-                    asked.append(device)
+
+        async def ask(replica: int) -> IndexRow | None:
+            return await self.devices[replica].find_row(packed)
+
+        found, _ = await ask_at_once(believed(replicas, self.devices), len(replicas), ask)
+        asked = [self.devices[replica] for replica in found]
         rows = [row for row in found.values() if row is not None]
         if not rows:
             return None, asked
@@ -417,7 +450,7 @@ class Rows:
     async def _pages(
         self, span: tuple[int, bytes, int, bytes, bytes | None, int], *, reverse: bool, verified: bool
     ) -> dict[int, list[tuple[bytes, bytes]]]:
-        """A page of each replica of a quorum: the first of them verified, the others if that is wanted."""
+        """A page of each replica of a quorum: the first is verified, the others if that is wanted."""
         return await self._by_ring(partial(self._pages_by, span, reverse=reverse, verified=verified))
 
     async def _pages_by(
@@ -425,23 +458,21 @@ class Rows:
     ) -> dict[int, list[tuple[bytes, bytes]]]:
         replicas = ring.read_set(ROWS, span[0])
         needed = quorum(len(replicas))
-        pages: dict[int, list[tuple[bytes, bytes]]] = {}
-        failures: dict[int, BaseException] = {}
-        for replica in replicas:
-            if len(pages) >= needed:
-                break
-            device = self.devices.get(replica)
-            if device is None or not device.in_sync:
-                continue
-            try:
-                pages[replica] = await device.list_rows(
-                    *span, epoch=ring.epoch, reverse=reverse, verified=verified or not pages
-                )
-            except DrystoneError as error:
-                failures[replica] = error
-        if len(pages) < needed:
-            raise QuorumError("listing a shard", needed, len(pages), failures)
-        return pages
+        asked: list[int] = []
+        unverified: list[int] = []  # so few that any quorum has another one
+
+        def submit(replica: int, reply: ListReply) -> None:
+            asked.append(replica)
+            if not verified and 1 < len(asked) <= needed:
+                unverified.append(replica)
+            self.devices[replica].submit_list(
+                *span, reply, epoch=ring.epoch, reverse=reverse, verified=replica not in unverified
+            )
+
+        pages = Hedged(believed(replicas, self.devices), needed, submit)
+        if not pages.ask() and not await pages.wait():
+            raise QuorumError("listing a shard", needed, len(pages.answers), pages.failures)
+        return {replica: pages.answers[replica] for replica in sorted(pages.answers, key=unverified.__contains__)}
 
     async def _agree(
         self, ring_hash: int, table: bytes, shard: int, pages: dict[int, list[ListedRow]], *, reverse: bool
@@ -492,19 +523,28 @@ class Rows:
         ring_hash = self.ring_hash(table, shard)
         replicas = ring.read_set(ROWS, ring_hash)
         needed = quorum(len(replicas))
-        answers: list[dict[int, tuple[int, int]]] = []
-        failures: dict[int, BaseException] = {}
-        for replica in replicas:
-            device = self.devices.get(replica)
-            if device is None or not device.in_sync:
-                continue
-            try:
-                answers.append(await device.usage(ring_hash, table, shard, epoch=ring.epoch))
-            except DrystoneError as error:
-                failures[replica] = error
-        if len(answers) < needed:
-            raise QuorumError("counting a shard", needed, len(answers), failures)
-        return max(answers, key=answers.count)
+
+        def submit(replica: int, reply: UsageReply) -> None:
+            self.devices[replica].submit_usage(ring_hash, table, shard, reply, epoch=ring.epoch)
+
+        counted = _Count(list(believed(replicas, self.devices)), needed, submit)
+        if not counted.ask():
+            await counted.wait()
+        if len(counted.answers) < needed:
+            raise QuorumError("counting a shard", needed, len(counted.answers), counted.failures)
+        counts = list(counted.answers.values())
+        return max(counts, key=counts.count)
+
+
+class _Count(Hedged[dict[int, tuple[int, int]]]):
+    """What all replicas say, so that one that lags is outvoted; without those that are late, if a quorum is there."""
+
+    def __init__(self, replicas: list[int], least: int, submit: Callable[[int, UsageReply], None]) -> None:
+        super().__init__(replicas, len(replicas), submit)
+        self._least = least
+
+    def _late(self) -> None:
+        self.needed = self._least
 
 
 def prepare(row: Row, epoch: int, packed: bytes | None = None) -> RowWrite:

@@ -16,6 +16,7 @@ A window bounds how many blocks are in flight. A device that fails is left behin
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
@@ -23,13 +24,14 @@ from typing import NamedTuple
 import outcome
 import trio
 
-from store.core.errors import DeviceError, DrystoneError
+from store.core.deadline import within
+from store.core.errors import BusyError, DeviceError, DrystoneError
 from store.core.limits import BLOCK_BYTES, INLINE_BYTES_MAX
 from store.core.stamp import ZERO
 from store.core.wait_group import WaitGroup
 from store.core.worker import Worker
 from store.device.block import BlockKey, encode_meta
-from store.device.port import DevicePort
+from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
 from store.device.record import Kind, Sealed, checksums, seal
 from store.device.row import UPLOAD, Row, RowKey, index_key
 from store.objects.buffers import BufferPool
@@ -40,6 +42,8 @@ from store.objects.reading import read_first
 from store.objects.rowcodec import DataLocation
 from store.objects.rows import Rows
 
+_SENDING = -1
+"""In the place of a device, while a block is being handed to them."""
 WINDOW = 4
 """Blocks of one upload in flight: enough to keep hashing, disk and network busy at once."""
 REFERENCES_AT_ONCE = 256
@@ -91,6 +95,8 @@ class DataUpload:
         """Each device's first: what fails after that follows from it."""
         self._on_failure: Callable[[int], None] = _nobody
         self._fatal: BaseException | None = None
+        self._sent: dict[_Release, None] = {}
+        """Blocks that some device has yet to write."""
         self.unsynced: set[int] = set()
         """Devices that have not yet said whether they have everything durably."""
         self._closed = False
@@ -190,15 +196,24 @@ class DataUpload:
         blocks = -(-source.size // data_location.block_bytes)
         for first in range(0, blocks, REFERENCES_AT_ONCE):
             written = WaitGroup()
+            waiting = Counter[int]()
             for block in range(first, min(first + REFERENCES_AT_ONCE, blocks)):
                 for position, number in enumerate(data_location.devices):
-                    self._reference(number, block, position if data_location.k else 0, source.data_id, written)
-            await written.wait()
+                    fragment = position if data_location.k else 0
+                    self._reference(number, block, fragment, source.data_id, written, waiting)
+            try:
+                with within(SLOW_SECONDS):
+                    await written.wait()
+            except BusyError as error:
+                for number in +waiting:
+                    self._failed(number, error)
             if len(data_location.devices) - len(self._failures) < needed:
                 return False
         return True
 
-    def _reference(self, number: int, block: int, fragment: int, source_id: bytes, written: WaitGroup) -> None:
+    def _reference(
+        self, number: int, block: int, fragment: int, source_id: bytes, written: WaitGroup, waiting: Counter[int]
+    ) -> None:
         if number in self._failures:
             return
         key, source = BlockKey(self.data_id, block, fragment), BlockKey(source_id, block, fragment)
@@ -209,24 +224,25 @@ class DataUpload:
 
         def done(error: DrystoneError | None) -> None:
             lost(error)
+            waiting[number] -= 1
             written.done(None)
 
+        written.add()
+        waiting[number] += 1
         try:
             device = self._devices.get(number)
             if device is None:
                 raise DeviceError(f"device {number} is not there")
             device.submit_reference(key, source, self._key, done, lost)
         except DrystoneError as error:
-            self._failed(number, error)
-        else:
-            written.add()
+            done(error)
 
     # -- sending blocks ------------------------------------------------------------------------------------------
 
     async def _flush_block(self, size: int | None) -> None:
         if self.placement is None:
             await self._begin(size if size is not None and size < BLOCK_BYTES else None)
-        await self._window.acquire()
+        await self._open_window()
         buffer, length = self._buffer, self._filled
         assert buffer is not None
         self._buffer = None
@@ -234,6 +250,18 @@ class DataUpload:
         block, self._blocks = self._blocks, self._blocks + 1
         self._hashing += 1
         self._worker.submit(partial(self._digest, buffer[:length]), partial(self._send, block, buffer))
+
+    async def _open_window(self) -> None:
+        """Wait until one more block may be in flight. A device that does not write what it has is left behind."""
+        while True:
+            with trio.move_on_after(SLOW_SECONDS) as waiting:
+                await self._window.acquire()
+            if not waiting.cancelled_caught:
+                return
+            for release in list(self._sent):
+                for number in release.leave_behind():
+                    self._failed(number, BusyError(f"device {number} has not written a block"))
+            self._check()
 
     async def _begin(self, size: int | None) -> None:
         """Choose devices, and leave an intent at the replicas of the row-to-be before anything is written."""
@@ -270,6 +298,7 @@ class DataUpload:
         self._hashing -= 1
         assert self.placement is not None
         release = _Release(self, buffer)
+        self._sent[release] = None
         if isinstance(result, outcome.Error):
             self._fatal = result.error
         elif not self._closed:
@@ -296,21 +325,25 @@ class DataUpload:
         try:
             if device is None:
                 raise DeviceError(f"device {number} is not there")
+            release.added(number)
             device.submit_block(key, sealed, partial(self._written, number, release), cached=cached)
         except DrystoneError as error:
-            self._failed(number, error)
-            return
-        release.added()
+            self._written(number, release, error)
 
     def _written(self, number: int, release: _Release, error: DrystoneError | None) -> None:
         if error is not None:
             self._failed(number, error)
-        release.done()
+        release.done(number)
+
+    def written(self, release: _Release) -> None:
+        """No device that counts has this block still to write: the next may come."""
+        if release in self._sent:
+            del self._sent[release]
+            self._window.release()
 
     def released(self, buffer: memoryview) -> None:
         """No device needs this block's buffer any more."""
         self._pool.give(buffer)
-        self._window.release()
 
     def _check(self) -> None:
         if self._fatal is not None:
@@ -334,7 +367,12 @@ class DataUpload:
                 self._devices[number].submit_sync(self._losses[number], partial(self._synced, number, vote))
             except DrystoneError as error:
                 self._synced(number, vote, error)
-        await vote.wait()
+        try:
+            with within(DURABLE_SECONDS):
+                await vote.wait()
+        except BusyError as error:
+            for number in self.unsynced:
+                self._failed(number, error)
         self._check()
 
     def _synced(self, number: int, vote: _Vote, error: DrystoneError | None) -> None:
@@ -362,22 +400,30 @@ class DataUpload:
 
 
 class _Release:
-    """Gives a block's buffer back when the last device has written it."""
+    """Gives a block's buffer back when the last device has written it; the next block may come when the last has that
+    is not left behind."""
 
     def __init__(self, upload: DataUpload, buffer: memoryview) -> None:
         self._upload = upload
         self._buffer = buffer
-        self._open = 1
+        self._writing = {_SENDING}
 
-    def added(self) -> None:
-        self._open += 1
+    def added(self, number: int) -> None:
+        self._writing.add(number)
 
-    def done(self) -> None:
-        self._open -= 1
-        if not self._open:
+    def done(self, number: int) -> None:
+        self._writing.discard(number)
+        if not self._writing:
+            self._upload.written(self)
             self._upload.released(self._buffer)
 
-    sent = done
+    def sent(self) -> None:
+        self.done(_SENDING)
+
+    def leave_behind(self) -> list[int]:
+        """Wait no more for the devices that have it still to write: which these are."""
+        self._upload.written(self)
+        return [number for number in self._writing if number != _SENDING]
 
 
 class _Vote:

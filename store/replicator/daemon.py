@@ -29,6 +29,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
+AT_ONCE = 64
+"""What waits for disks, and shares their syncs."""
 TURN_ITEMS = 16
 """Looked at between two turns of the loop: each takes some ten to a hundred microseconds."""
 
@@ -183,6 +185,20 @@ class Turns:
         self._items += 1
         if self._items % TURN_ITEMS == 0:
             await trio.lowlevel.checkpoint()
+
+
+async def many_at_once(items: Iterable[T], work: Callable[[T], Awaitable[object]]) -> None:
+    """Do the work for each, for AT_ONCE of them at a time: most of it is waiting."""
+    left = iter(items)
+
+    async def some() -> None:
+        for item in left:
+            await work(item)
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(AT_ONCE):
+            nursery.start_soon(some)
 
 
 class Pace:

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 import trio
 
 from store.core.errors import DrystoneError
+from store.device.port import DURABLE_SECONDS
 from store.objects.store import DeviceStore
 
 
 class Drop:
-    """Drops data from their devices, and waits until that is durable on all of them."""
+    """Drops data from their devices, and waits until that is durable on all of them, but for none that hangs."""
 
     def __init__(self, store: DeviceStore, data_id: bytes, places: Iterable[int]) -> None:
         self._open = 1
@@ -37,5 +38,6 @@ class Drop:
 
     async def wait(self) -> bool:
         """Whether every device has dropped them. What is not is tried again later."""
-        await self._finished.wait()
-        return self._good
+        with trio.move_on_after(DURABLE_SECONDS) as waiting:
+            await self._finished.wait()
+        return self._good and not waiting.cancelled_caught

@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 import trio
 
+from store.core.deadline import within
 from store.core.errors import DamageError, ReplacedError
 from store.core.wait_group import WaitGroup
-from store.device.port import DevicePort
+from store.device.port import DURABLE_SECONDS, DevicePort
 from store.device.row import PREFIX_BYTES, SYSTEM, RowKey, key_shard, parse_key
 from store.objects.rows import ReadRow
 from store.objects.store import DeviceStore
@@ -122,7 +123,8 @@ class Exchange:
                             continue  # it was just written, to this device as well, or deleted
                         taken += 1
             finally:
-                await waiting.wait()
+                with within(DURABLE_SECONDS):
+                    await waiting.wait()
             if not after:
                 return taken
             await trio.lowlevel.checkpoint()

@@ -19,14 +19,15 @@ import structlog
 import trio
 
 from store.core.clock import Clock
+from store.core.deadline import within
 from store.core.errors import DrystoneError
 from store.core.wait_group import WaitGroup
-from store.device.port import DevicePort
+from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
 from store.device.row import PREFIX_BYTES, SYSTEM, IndexRow, RowKey, key_shard, parse_key
 from store.objects.rowcodec import DataLocation
 from store.objects.rows import ReadRow
 from store.objects.store import DeviceStore
-from store.replicator.daemon import Daemon, Outcome, Schedule, Turns
+from store.replicator.daemon import Daemon, Outcome, Schedule, Turns, many_at_once
 from store.replicator.drop import Drop
 from store.replicator.progress import ProgressTable
 from store.replicator.restore import Restorer
@@ -56,6 +57,11 @@ class _Data(NamedTuple):
     key: RowKey
     row: IndexRow
     data_location: DataLocation
+
+
+def _takes(target: DevicePort) -> bool:
+    """Whether it takes writes, as far as is known. One that hangs would keep the others waiting."""
+    return target.failed is None and target.slow < SLOW_SECONDS and not target.full
 
 
 class Hints:
@@ -100,7 +106,7 @@ class Hints:
             try:
                 if number not in self._store.rows.ring.devices:
                     await self._forget_all(number)
-                elif target is not None and target.failed is None and not target.full:
+                elif target is not None and _takes(target):
                     outcome = await self._replay_for(target)
                     done, left = done + outcome.done, left + outcome.left
             except DrystoneError as error:
@@ -174,29 +180,41 @@ class Hints:
         sent: list[_Hint] = []
         drops: list[tuple[_Hint, Drop]] = []
         done = left = 0
-        turns = Turns()
-        try:
-            for hint in hints:
-                await turns.take()
-                try:
-                    if hint.key[:1] == b"d":
-                        drops.append((hint, Drop(self._store, hint.key[1:], [target.id])))
-                    elif await self._has(target, hint):  # another holder brought it a moment ago
-                        done += await self._arrived(target, hint, data)
-                    else:
-                        await self._bring_row(target, hint, waiting)
-                        sent.append(hint)
-                except DrystoneError as error:
-                    self._daemon.trouble(error)
-                    left += 1
-        finally:
-            await waiting.wait()
-        for hint in sent:
-            await turns.take()
-            if await self._has(target, hint):
-                done += await self._arrived(target, hint, data)
-            else:
+
+        async def bring(hint: _Hint) -> None:
+            nonlocal done, left
+            try:
+                if hint.key[:1] == b"d":
+                    drops.append((hint, Drop(self._store, hint.key[1:], [target.id])))
+                elif await self._has(target, hint):  # another holder brought it a moment ago
+                    arrived = await self._arrived(target, hint, data)
+                    done += arrived
+                else:
+                    await self._bring_row(target, hint, waiting)
+                    sent.append(hint)
+            except DrystoneError as error:
+                self._daemon.trouble(error)
                 left += 1
+
+        async def look(hint: _Hint) -> None:
+            nonlocal done, left
+            try:
+                arrived = await self._has(target, hint)
+                if arrived:
+                    arrived = await self._arrived(target, hint, data)
+                    done += arrived
+                else:
+                    left += 1
+            except DrystoneError as error:
+                self._daemon.trouble(error)
+                left += 1
+
+        try:
+            await many_at_once(hints, bring)
+        finally:
+            with within(DURABLE_SECONDS):
+                await waiting.wait()
+        await many_at_once(sent, look)
         for hint, drop in drops:
             if await drop.wait():
                 self._forget(target, hint)

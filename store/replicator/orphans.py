@@ -13,6 +13,7 @@ import structlog
 from store.core.errors import DamageError, DrystoneError
 from store.device.port import DevicePort
 from store.device.row import PREFIX_BYTES, UPLOAD, RowKey, index_key, key_shard
+from store.objects.hedge import ask_at_once
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, walk
 from store.replicator.drop import Drop
@@ -92,10 +93,16 @@ class Orphans:
         intent = owner._replace(name=UPLOAD + data_id)
         # The intent first: a commit between the two reads has then put the row in place. Each replica is asked by
         # itself: what only some have must not be brought to the others, where a commit may have removed it.
-        for replica in self._store.rows.ring.replicas_all(ROWS, intent.ring_hash):
-            having = self._store.devices.get(replica)
-            if having is not None and await having.find_row(index_key(intent)) is not None:
-                return True
+        here = [n for n in self._store.rows.ring.replicas_all(ROWS, intent.ring_hash) if n in self._store.devices]
+
+        async def ask(replica: int) -> bool:
+            return await self._store.devices[replica].find_row(index_key(intent)) is not None
+
+        answers, failures = await ask_at_once(here, len(here), ask)
+        if any(answers.values()):
+            return True
+        for error in failures.values():
+            raise error
         found = await self._store.rows.read(owner, index_key(owner))
         if found is None or found.row.data_id != data_id:
             return False

@@ -22,10 +22,11 @@ from functools import partial
 import structlog
 import trio
 
+from store.core.deadline import within
 from store.core.errors import DeviceError, DrystoneError, QuorumError, RetryableError
 from store.core.stamp import Stamp
 from store.device.block import BlockKey
-from store.device.port import DevicePort
+from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
 from store.device.row import Flag, IndexRow, RowKey, parse_key
 from store.objects.model import ObjectHead
 from store.objects.placement import data_ring_hash
@@ -227,7 +228,7 @@ class Rebalancer:
 
     @staticmethod
     def _cannot_take(device: DevicePort | None) -> bool:
-        return device is None or device.failed is not None or device.full
+        return device is None or device.failed is not None or device.slow >= SLOW_SECONDS or device.full
 
     async def _move(self, key: RowKey, packed: bytes) -> None:
         async with self._store.rows.lock(packed):
@@ -269,6 +270,8 @@ class Rebalancer:
                 device = self._store.devices[number]
                 losses.setdefault(number, device.data_losses)
                 block_key = BlockKey(row.data_id, block, position if wanted.k else 0)
-                await device.write_block(block_key, seal_block(block_key, key, fragments[block_key.fragment]))
+                with within(DURABLE_SECONDS):
+                    await device.write_block(block_key, seal_block(block_key, key, fragments[block_key.fragment]))
         for number, lost in losses.items():
-            await self._store.devices[number].sync_data(lost)
+            with within(DURABLE_SECONDS):
+                await self._store.devices[number].sync_data(lost)

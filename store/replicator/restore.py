@@ -8,15 +8,16 @@ have at all by `exchange`.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from contextlib import suppress
 
+from store.core.deadline import within
 from store.core.errors import DamageError, DrystoneError
 from store.core.stamp import Stamp
 from store.core.wait_group import WaitGroup
 from store.device.block import BlockKey, encode_meta
-from store.device.port import Applied, DevicePort
+from store.device.port import DURABLE_SECONDS, Applied, DevicePort
 from store.device.record import Buffer, Kind, Sealed, seal
 from store.device.row import Flag, IndexRow, RowKey, index_key
+from store.objects.hedge import ask_at_once
 from store.objects.reading import DataReader
 from store.objects.rowcodec import DataLocation, decode_object
 from store.objects.rows import ReadRow
@@ -40,19 +41,19 @@ class Restorer:
         acknowledged, or was deleted for good: that is forgotten when they are rejoined.
         """
         replicas = self._rows.ring.in_sync(ROWS, key.ring_hash)
-        rows: dict[int, IndexRow] = {}
-        in_sync = silent = 0
-        for replica in replicas:
-            device = self._store.devices.get(replica)
-            if device is None or device.failed is not None:
-                continue
-            with suppress(DamageError):
-                row = await device.find_row(packed)
-                if row is not None:
-                    rows[replica] = row
-                    in_sync += device.in_sync
-                else:
-                    silent += device.in_sync
+        devices = self._store.devices
+        here = [n for n in replicas if (device := devices.get(n)) is not None and device.failed is None]
+
+        async def ask(replica: int) -> IndexRow | None:
+            return await devices[replica].find_row(packed)
+
+        answers, failures = await ask_at_once(here, len(here), ask)
+        for error in failures.values():
+            if not isinstance(error, DamageError):
+                raise error
+        rows = {replica: row for replica in here if (row := answers.get(replica)) is not None}
+        in_sync = sum(devices[replica].in_sync for replica in rows)
+        silent = sum(devices[replica].in_sync for replica, row in answers.items() if row is None)
         if not rows or (not in_sync and len(replicas) - silent < quorum(len(replicas))):
             return None
         newest = max(rows.values(), key=lambda row: row.stamp)
@@ -107,7 +108,8 @@ class Restorer:
             try:
                 await self.bring(key, packed, found, lacking, waiting)
             finally:
-                await waiting.wait()
+                with within(DURABLE_SECONDS):
+                    await waiting.wait()
 
     def _leave_hints(self, packed: bytes, out: Sequence[int], having: Sequence[int]) -> None:
         """Devices that are out may lack something of this row."""
@@ -168,12 +170,14 @@ class Restorer:
                     losses.setdefault(device.id, device.data_losses)
                     block_key = BlockKey(row.data_id, block, fragment)
                     try:
-                        await device.write_block(block_key, seal_block(block_key, key, fragments[fragment]))
+                        with within(DURABLE_SECONDS):
+                            await device.write_block(block_key, seal_block(block_key, key, fragments[fragment]))
                     except DrystoneError as error:
                         reason = error
         for number, lost in losses.items():
             try:
-                await devices[number].sync_data(lost)
+                with within(DURABLE_SECONDS):
+                    await devices[number].sync_data(lost)
             except DrystoneError as error:
                 reason = error
         if reason is not None:

@@ -15,8 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from store.device.port import DevicePort
+from store.core.deadline import within
+from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
 from store.device.row import key_shard
+from store.objects.hedge import ask_at_once
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Schedule, walk
 from store.replicator.progress import ProgressTable
@@ -67,9 +69,16 @@ class TombstoneCollector:
         if replicas is None:
             return None
         packed, stamp = tombstone
-        for replica in replicas:
-            if await replica.retired_stamp(packed) != stamp and await replica.find_stamp(packed) != stamp:
-                return None
+
+        async def has(number: int) -> bool:
+            replica = self._store.devices[number]
+            return await replica.retired_stamp(packed) == stamp or await replica.find_stamp(packed) == stamp
+
+        having, failures = await ask_at_once([replica.id for replica in replicas], len(replicas), has)
+        for error in failures.values():
+            raise error
+        if not all(having.values()):
+            return None
         if self._store.rows.is_held(packed):  # asked last: an older version is on its way to a replica
             return None
         for replica in replicas:
@@ -97,18 +106,19 @@ class TombstoneCollector:
         """Release what every replica has retired, once that is durable."""
         retired, self._retired = self._retired, {}
         for device in {id(device): device for replicas in retired.values() for device in replicas}.values():
-            await device.flush()
+            with within(DURABLE_SECONDS):
+                await device.flush()
         for (packed, stamp), replicas in retired.items():
             if self._replicas((packed, stamp)) == replicas:
                 for replica in replicas:
                     replica.release_tombstone(packed, stamp)
 
     def _replicas(self, tombstone: Tombstone) -> list[DevicePort] | None:
-        """All that should have it; None where one is out, or not to be believed."""
+        """All that should have it; None where one is out, hangs, or is not to be believed."""
         replicas: list[DevicePort] = []
         for number in self._store.rows.ring.replicas_all(ROWS, key_shard(tombstone[0])[0]):
             replica = self._store.devices.get(number)
-            if replica is None or replica.failed is not None or not replica.in_sync:
+            if replica is None or replica.failed is not None or not replica.in_sync or replica.slow >= SLOW_SECONDS:
                 return None
             replicas.append(replica)
         return replicas

@@ -13,11 +13,13 @@ from __future__ import annotations
 import structlog
 import trio
 
+from store.core.deadline import within
 from store.core.errors import BusyError, ConflictError, DrystoneError, RetryableError
 from store.core.stamp import ZERO, Stamp
 from store.core.wait_group import WaitGroup
-from store.device.port import Applied, DevicePort, RowWrite
+from store.device.port import DURABLE_SECONDS, Applied, DevicePort, RowWrite
 from store.device.row import UPLOAD, Flag, IndexRow, RowKey, index_key, parse_key
+from store.objects.hedge import ask_at_once
 from store.objects.rows import ReadRow
 from store.objects.store import DeviceStore
 from store.objects.upload import intent_row
@@ -131,12 +133,18 @@ class UploadJanitor:
 
     async def _committed(self, target: RowKey, packed: bytes, data_id: bytes, devices: list[DevicePort]) -> bool:
         """Whether any replica has the upload's row; if so, a quorum has it when this returns."""
-        for device in devices:
-            row = await device.find_row(packed)
+
+        async def ask(replica: int) -> IndexRow | None:
+            return await self._store.devices[replica].find_row(packed)
+
+        answers, failures = await ask_at_once([device.id for device in devices], len(devices), ask)
+        for replica, row in answers.items():
             if row is not None and row.data_id == data_id:
-                whole = await self._store.rows.load(target, packed, ReadRow(row, (device.id,)))
+                whole = await self._store.rows.load(target, packed, ReadRow(row, (replica,)))
                 await self._store.rows.write(whole._replace(flags=whole.flags & ~Flag.GUARD), packed, new=False)
                 return True
+        for error in failures.values():
+            raise error
         return False
 
     async def _abort(self, target: RowKey, data_id: bytes, devices: list[DevicePort]) -> None:
@@ -196,7 +204,8 @@ class _Answers:
 
     async def highest(self) -> Stamp:
         """The newest version that is in place anywhere. Raises what any device said that did not take it."""
-        await self._waiting.wait()
+        with within(DURABLE_SECONDS):
+            await self._waiting.wait()
         if self._refused:
             raise RetryableError(f"the upload is {self._refused} after all")
         return self._highest

@@ -14,6 +14,7 @@ from store.device.port import DevicePort
 from store.engine.device import Device
 from store.engine.opening import open_device
 from store.engine.options import Options
+from tests.device.delayed import DelayedDevice, late
 from tests.engine.devices import CLUSTER, disk_of
 from tests.simulation.disk import SimMedium
 from tests.twins.index import IndexMedium, SimIndex
@@ -62,4 +63,13 @@ class InProcess:
         self._device._fail(DeviceError("it was taken away"))
 
 
-FORMS = {"in process": InProcess}
+class Late(InProcess):
+    """The same, that answers late and in another order."""
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[DevicePort]:
+        async with super().opened():
+            yield DelayedDevice(self._device, late(3))
+
+
+FORMS = {"in process": InProcess, "late": Late}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar, cast
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from store.core.errors import DamageError, DeviceError, DrystoneError, FullError, StaleEpochError
+from store.core.errors import DamageError, DeviceError, DrystoneError, FullError, ReplacedError, StaleEpochError
 from store.core.stamp import Stamp
 from store.device.block import BlockKey, encode_meta
 from store.device.port import Applied, DevicePort
@@ -18,6 +20,7 @@ from store.objects.rows import prepare
 from tests.device.forms import FORMS, Form
 from tests.engine.devices import TABLE, row
 
+T = TypeVar("T")
 OWNER = RowKey(1, TABLE, 0, b"o")
 DATA, OTHER = b"d" * 16, b"e" * 16
 
@@ -28,7 +31,7 @@ def form(request: pytest.FixtureRequest, autojump_clock: MockClock) -> Form:
     return made
 
 
-async def write(device: DevicePort, each: Row, epoch: int = 1) -> Applied:
+async def write(device: DevicePort, each: Row, epoch: int = 1, *, reserve: bool = False) -> Applied:
     answers: list[tuple[Applied | None, DrystoneError | None]] = []
     answered = trio.Event()
 
@@ -36,7 +39,7 @@ async def write(device: DevicePort, each: Row, epoch: int = 1) -> Applied:
         answers.append((applied, error))
         answered.set()
 
-    device.submit_row(prepare(each, epoch), reply)
+    device.submit_row(prepare(each, epoch), reply, reserve=reserve)
     await answered.wait()
     ((applied, error),) = answers
     if error is not None:
@@ -61,6 +64,23 @@ async def done(submit: Callable[[Callable[[DrystoneError | None], None]], None])
         raise error
 
 
+async def answer(submit: Callable[[Callable[[int, T | None, DrystoneError | None], None]], None]) -> T:
+    """What a device answers that is one of several."""
+    answers: list[tuple[int, T | None, DrystoneError | None]] = []
+    answered = trio.Event()
+
+    def reply(number: int, value: T | None, error: DrystoneError | None) -> None:
+        answers.append((number, value, error))
+        answered.set()
+
+    submit(reply)
+    await answered.wait()
+    ((_, value, error),) = answers
+    if error is not None:
+        raise error
+    return cast("T", value)
+
+
 async def find(device: DevicePort, name: bytes, epoch: int = 1) -> bytes | None:
     """The version of a row, by the look-up of quorums."""
     answers: list[tuple[int, bytes | None, DrystoneError | None]] = []
@@ -73,7 +93,9 @@ async def find(device: DevicePort, name: bytes, epoch: int = 1) -> bytes | None:
     device.submit_find(packed(name), epoch, reply)
     await answered.wait()
     ((number, value, error),) = answers
-    assert (number, error) == (device.id, None)
+    assert number == device.id
+    if error is not None:
+        raise error
     return None if value is None else value[:STAMP_BYTES]
 
 
@@ -140,14 +162,15 @@ async def test_a_full_device_takes_deletes_and_what_others_have_already(form: Fo
         form.fill(full=True)
         assert device.full
         with pytest.raises(FullError):
-            device.admit_row(row(b"b", 1))
+            await write(device, row(b"b", 1))
         with pytest.raises(FullError):
             await put_block(device, BlockKey(DATA, 0, 0), b"block")
-        device.admit_row(row(b"a", 2, flags=Flag.TOMBSTONE))
+        assert await find(device, b"b") is None
         await write(device, row(b"a", 2, flags=Flag.TOMBSTONE))
-        await write(device, row(b"b", 1))
+        await write(device, row(UPLOAD + DATA, 2, flags=Flag.ABORT))
+        await write(device, row(b"b", 1), reserve=True)
         form.fill(full=False)
-        device.admit_row(row(b"c", 1))
+        await write(device, row(b"c", 1))
 
 
 async def test_a_device_that_is_out_says_so_to_every_call(form: Form) -> None:
@@ -179,8 +202,6 @@ async def test_a_device_that_is_out_says_so_to_every_call(form: Form) -> None:
         for ask in asks:
             with pytest.raises(DeviceError):
                 await ask()
-        with pytest.raises(DeviceError):
-            device.admit_row(row(b"a", 3))
     async with form.opened() as device:
         assert device.failed is None
         assert await find(device, b"a") == Stamp(1, 1).pack()
@@ -206,6 +227,11 @@ async def test_listings_and_walks_are_in_order_and_in_pages(form: Form) -> None:
             more = bool(after)
         assert walked == list(map(packed, names))
         assert await device.usage(1, TABLE, 0, epoch=1) == {0: (9, 0)}
+        span = (1, TABLE, 0, b"02", b"08", 4)
+        for reverse in (False, True):
+            page = await answer(partial(device.submit_list, *span, epoch=1, reverse=reverse))
+            assert page == await device.list_rows(*span, epoch=1, reverse=reverse)
+        assert await answer(partial(device.submit_usage, 1, TABLE, 0, epoch=1)) == {0: (9, 0)}
 
 
 async def test_what_is_forgotten_is_so_for_every_later_call_and_only_this_version(form: Form) -> None:
@@ -268,6 +294,28 @@ async def test_displaced_data_expiries_uploads_and_hints_are_noted_until_they_ar
         assert (await device.hinted(), await device.expired(51, 10)) == ([], [])
 
 
+async def test_what_several_devices_are_asked_for_is_the_same_as_what_one_is(form: Form) -> None:
+    payload = bytes(range(256)) * 1000
+    key = BlockKey(DATA, 2, 1)
+    async with form.opened() as device:
+        await put_block(device, key, payload)
+        await write(device, row(b"a", 1, b"data"))
+        found = await device.find_row(packed(b"a"))
+        assert found is not None
+        for wanted in (True, False):
+            whole = await answer(partial(device.submit_load, packed(b"a"), found, payload=wanted))
+            assert whole == await device.load_row(packed(b"a"), found, payload=wanted)
+        for start, stop in ((0, None), (70_000, 70_001)):
+            piece = await answer(partial(device.submit_read, key, start, stop))
+            assert bytes(piece) == payload[start:stop]
+        with pytest.raises(DamageError):
+            await answer(partial(device.submit_read, BlockKey(DATA, 3, 1), 0, None))
+        await write(device, row(b"a", 2, b"newer"))
+        stale = found._replace(location=found.location._replace(offset=found.location.offset + 8))
+        with pytest.raises(ReplacedError):
+            await answer(partial(device.submit_load, packed(b"a"), stale, payload=True))
+
+
 async def test_blocks_are_durable_with_a_sync_and_verified_when_read(form: Form) -> None:
     payload = bytes(range(256)) * 1000
     key, missing = BlockKey(DATA, 2, 1), BlockKey(DATA, 3, 1)
@@ -302,7 +350,7 @@ async def test_a_reference_outlives_its_source_and_a_drop_is_for_good(form: Form
         await device.sync_data(losses)
         await done(lambda reply: device.submit_drop(DATA, reply))
         with pytest.raises(DamageError):
-            device.submit_reference(copy, source, OWNER, lost.append, lost.append)
+            await done(lambda reply: device.submit_reference(copy, source, OWNER, reply, lost.append))
     async with form.opened() as device:
         assert await device.has_blocks(DATA) == []
         assert bytes(await device.read_block(copy)) == b"payload"

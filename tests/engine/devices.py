@@ -62,7 +62,6 @@ async def write(device: Device, *rows: Row) -> list[DrystoneError | None]:
         return lambda _applied, error: reply(number, error)
 
     for number, each in enumerate(rows):
-        device.admit_row(each)
         device.submit_row(prepare(each, 1), replier(number))
     await done.wait()
     return [errors[number] for number in range(len(rows))]

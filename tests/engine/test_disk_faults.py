@@ -52,7 +52,10 @@ def gone(self: SimDisk) -> int:
 
 
 async def _small(device: Device) -> None:
-    device.admit_row(row(b"b", 2, b"data"))
+    if not device.full:
+        await write(device, row(b"b", 2, b"data"))
+    elif device.failed is not None:
+        raise device.failed
 
 
 async def _block(device: Device) -> None:

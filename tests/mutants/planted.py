@@ -194,14 +194,14 @@ OBJECTS: Final = [
     planted(
         "a new row written where too few have room",
         "store/objects/quorum_write.py",
-        "        if admitting or new:",
-        "        if admitting:",
+        "        elif new:\n            return self._outcome()\n",
+        "",
     ),
     planted(
         "a device asked that is not to be believed",
         "store/objects/quorum_read.py",
-        "            if device is None or not device.in_sync:\n",
-        "            if device is None:\n",
+        "        if device is None or not device.in_sync:\n",
+        "        if device is None:\n",
         "tests/objects/test_rows.py",
     ),
     planted(
@@ -212,9 +212,9 @@ OBJECTS: Final = [
     ),
     planted(
         "a replica that hangs waited for",
-        "store/objects/quorum_read.py",
-        "            if hedge.cancelled_caught and not self._ask(1):\n",
-        "            if hedge.cancelled_caught:\n",
+        "store/objects/hedge.py",
+        "        self._hedges += 1\n",
+        "",
         "tests/objects/test_quorum_read.py",
     ),
     planted(
@@ -242,8 +242,8 @@ OBJECTS: Final = [
     planted(
         "a version brought though it may have been deleted for good since",
         "store/objects/rows.py",
-        "                if await self.devices[replica].find_stamp(packed) == stamp:\n",
-        "                if stamp:\n",
+        "            if await self.devices[replica].find_stamp(packed) == stamp:\n",
+        "            if stamp:\n",
         "tests/replicator/test_meanwhile.py",
     ),
     planted(

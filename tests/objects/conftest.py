@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from random import Random
 
 import pytest
@@ -10,6 +10,7 @@ import trio.testing
 
 from store.objects.interface import ObjectStore
 from store.objects.model import Container, Policy
+from tests.answering import AT_ONCE, LATE, ONE_NEVER, answer, answers
 from tests.simulation.crash_point import CrashPoint
 from tests.simulation.node import SimMedia, open_node
 from tests.simulation.world import SimClock, quiet
@@ -23,11 +24,41 @@ def _quiet() -> None:
     quiet()
 
 
-@pytest.fixture(params=["memory", "devices"])
-async def store(request: pytest.FixtureRequest, autojump_clock: trio.testing.MockClock) -> AsyncIterator[ObjectStore]:
-    if request.param == "memory":
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    answers(metafunc)
+    if "store" in metafunc.fixturenames:
+        all_needed = metafunc.definition.get_closest_marker("needs_all_devices") is not None
+        stores = [name for name, way in STORES.items() if not (all_needed and way == ONE_NEVER)]
+        metafunc.parametrize("store", stores, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def answering(request: pytest.FixtureRequest) -> Iterator[str]:
+    """How devices answer."""
+    way: str = getattr(request, "param", AT_ONCE)
+    # Its own: a test may undo what it has patched in the middle.
+    with pytest.MonkeyPatch.context() as patch:
+        answer(patch, way)
+        yield way
+
+
+STORES = {
+    "memory": None,
+    "devices": AT_ONCE,
+    "devices that answer late": LATE,
+    "devices one of which never answers": ONE_NEVER,
+}
+
+
+@pytest.fixture
+async def store(
+    request: pytest.FixtureRequest, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[ObjectStore]:
+    way = STORES[request.param]
+    if way is None:
         yield MemoryStore(SimClock(), POLICIES)
         return
+    answer(monkeypatch, way)
     async with open_node(SimMedia(Random(1), 4, POLICIES), CrashPoint()) as node:
         yield node.store
 

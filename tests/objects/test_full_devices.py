@@ -10,12 +10,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from store.core.errors import FullError, NotFoundError
+from store.core.errors import FullError, NotFoundError, QuorumError
 from store.device.row import RowKey, index_key
 from store.objects.model import Container, ListingQuery, ObjectHead, Policy
 from store.objects.rows import prepare
 from store.objects.store import DeviceStore
 from store.ring import ROWS
+from tests.device.delayed import DelayedDevice, late
 from tests.simulation.crash_point import CrashPoint
 from tests.simulation.limits import BLOCK_BYTES, small_limits
 from tests.simulation.node import SimMedia, SimNode, open_node
@@ -112,6 +113,47 @@ async def test_what_one_replica_has_can_be_read_while_the_others_are_full(
         assert (await store.head(container, "o")).size == sizes[0]
         await store.delete(container, "o")
         assert await listed(store, container) == []
+
+
+class OldNews(DelayedDevice):
+    """It is elsewhere, and was heard of last when it had room."""
+
+    @property
+    def full(self) -> bool:
+        return False
+
+
+@pytest.mark.at_once("answers late by itself")
+@pytest.mark.parametrize("roomy", range(3))
+@pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
+async def test_what_one_replica_has_taken_before_others_refused_is_brought_to_them_when_they_have_room(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, roomy: int, large: bool
+) -> None:
+    monkeypatch.setattr(SimMedia, "port", staticmethod(lambda device: OldNews(device, late(device.id))))
+    data = LARGE if large else SMALL
+    async with opened() as (node, container):
+        store = node.store
+        await write(store, container, "o", b"old")
+        await trio.sleep(5)
+        _, replicas = replicas_of(node, container, "o")
+        with pytest.raises(QuorumError):  # not FullError: it is somewhere  # noqa: PT012
+            async with store.upload(container, "o") as upload:
+                await upload.write(data)
+                await upload.digest()
+                for number, replica in enumerate(replicas):
+                    fill(node, replica, full=number != roomy)
+                await upload.commit(HEAD)
+        await trio.sleep(60)
+        seen = await read(store, container, "o")
+        assert seen in (b"old", data)
+        for replica in replicas:
+            fill(node, replica, full=False)
+        await trio.sleep(200)
+        assert await read(store, container, "o") == data, "where one has it, it has happened"
+        packed = index_key(replicas_of(node, container, "o")[0])
+        assert len({await node.devices[replica].find_stamp(packed) for replica in replicas}) == 1
+        await node.run_daemons()
+        check_nothing_left(node)
 
 
 async def test_devices_that_have_room_at_a_quorum_are_enough(autojump_clock: MockClock) -> None:

@@ -19,12 +19,12 @@ from tests.simulation.node import SimMedia, open_node
 async def test_few_headers_are_in_the_index(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], reads: int
 ) -> None:
-    load = Device.load_row
+    load = Device.submit_load
     loaded = []
 
-    async def count(self: Device, packed_key: bytes, *rest: object, **options: object) -> object:
+    def count(self: Device, packed_key: bytes, *rest: object, **options: object) -> None:
         loaded.append(packed_key)
-        return await load(self, packed_key, *rest, **options)  # type: ignore[arg-type]
+        load(self, packed_key, *rest, **options)  # type: ignore[arg-type]
 
     async with open_node(SimMedia(Random(1), 3, POLICIES), CrashPoint()) as node:
         store = node.store
@@ -32,7 +32,7 @@ async def test_few_headers_are_in_the_index(
         container, _ = await store.put_container("a", "c", {})
         put = await store.put(container, "o", b"data", ObjectHead("t", headers))
         await trio.sleep(5)  # all replicas have it, and nothing is left to be done in the background
-        monkeypatch.setattr(Device, "load_row", count)
+        monkeypatch.setattr(Device, "submit_load", count)
         for _ in range(2):
             loaded.clear()
             assert await store.head(container, "o") == put

@@ -11,6 +11,8 @@ from store.objects.model import ListingQuery, Subdir
 from store.objects.rows import Rows
 from tests.replicator.clusters import HEAD, media_of, opened
 
+pytestmark = pytest.mark.quorum_suffices
+
 
 @pytest.mark.parametrize("reverse", [False, True])
 async def test_what_a_folded_name_covers_is_stepped_over(

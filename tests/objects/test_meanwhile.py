@@ -17,6 +17,7 @@ from store.objects.tables import Tables
 from tests.replicator.clusters import HEAD, exists, media_of, opened, put_out, slow_at
 
 
+@pytest.mark.at_once("about the order of two look-ups")
 async def test_a_delete_that_waited_does_not_delete_the_next_container_of_that_name(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +126,7 @@ async def test_a_read_of_what_is_always_overwritten_comes_to_an_end(
             assert count[0] < 100
 
 
+@pytest.mark.at_once("requests in all turns of the loop leave no time to pass")
 async def test_what_is_remembered_of_a_container_is_what_a_repair_brought(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,14 +173,14 @@ async def test_a_listing_does_without_a_device_that_goes_out_while_others_are_as
         for device in node.devices.values():
             device._index.lies_in_memory = lambda: False  # type: ignore[method-assign]
             device._lookups.in_memory = False
-        list_rows = Device.list_rows
+        submit_list = Device.submit_list
         seen: list[int] = []
 
-        async def goes(self: Device, *args: object, **more: object) -> object:
+        def goes(self: Device, *args: object, **more: object) -> None:
             if seen and self.id not in seen and len(seen) == 1:
                 put_out(node, seen[0])
             seen.append(self.id)
-            return await list_rows(self, *args, **more)  # type: ignore[arg-type]
+            submit_list(self, *args, **more)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(Device, "list_rows", goes)
+        monkeypatch.setattr(Device, "submit_list", goes)
         assert len(await node.store.list_objects(container, ListingQuery(limit=100))) == 10

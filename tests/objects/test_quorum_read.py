@@ -11,7 +11,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from store.core.errors import BusyError, DamageError, DeviceError, DrystoneError, QuorumError, StaleEpochError
 from store.device.port import DevicePort, FindReply
-from store.objects.quorum_read import HEDGE_SECONDS, READ_SECONDS, QuorumRead
+from store.objects.hedge import HEDGE_SECONDS, READ_SECONDS
+from store.objects.quorum_read import QuorumRead
 
 
 class Replica:

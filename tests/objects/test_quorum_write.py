@@ -11,13 +11,13 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from store.core.errors import ConflictError, DeviceError, DrystoneError, FullError, QuorumError
+from store.core.errors import BusyError, ConflictError, DeviceError, DrystoneError, FullError, QuorumError
 from store.core.stamp import Stamp
 from store.device.port import Applied, RowWrite
 from store.device.row import Row, RowKey
 from store.engine.device import Device
 from store.objects.model import Policy
-from store.objects.quorum_write import QuorumWrite
+from store.objects.quorum_write import WRITE_SECONDS, QuorumWrite
 from store.objects.rows import prepare
 from store.ring import quorum
 from tests.replicator.clusters import HEAD, media_of, opened, put_out
@@ -33,19 +33,18 @@ class Replica:
     """A device that answers when it is told to."""
 
     crowded = False
+    failed = None
 
-    def __init__(self, *, full: bool = False, out: bool = False) -> None:
-        self.full, self.out = full, out
+    def __init__(self, *, full: bool = False, out: bool = False, slow: float = 0.0) -> None:
+        self.full, self.out, self.slow = full, out, slow
         self.reply: Reply | None = None
+        self.reserve = False
 
-    def admit_row(self, _row: Row) -> None:
-        if self.full:
-            raise FullError("full")
-
-    def submit_row(self, _write: RowWrite, reply: Reply) -> None:
+    def submit_row(self, _write: RowWrite, reply: Reply, *, reserve: bool) -> None:
         if self.out:
             raise DeviceError("out")
         self.reply = reply
+        self.reserve = reserve
 
     def answer(self, applied: Applied | None = TAKEN, error: DrystoneError | None = None) -> None:
         assert self.reply is not None, "it was not asked"
@@ -124,7 +123,8 @@ async def test_a_write_counts_with_the_answer_that_makes_a_quorum(width: int, fa
                 replica.answer(None, DeviceError("no sync"))
         else:
             answering[width // 2].answer()
-    assert isinstance(vote.outcome, DeviceError if failing else Applied)
+    unknown = width // 2 > 0
+    assert isinstance(vote.outcome, (QuorumError if unknown else DeviceError) if failing else Applied)
     assert vote.ends == (failing or width <= 2)
 
 
@@ -173,6 +173,75 @@ async def test_a_new_row_goes_to_no_replica_where_too_few_have_room() -> None:
     assert [replica.reply for replica in replicas.values()] == [None] * 3
 
 
+async def test_a_new_row_goes_to_no_replica_where_too_few_answer() -> None:
+    """They have not answered others for as long as this writer would wait."""
+    replicas = {0: Replica(slow=WRITE_SECONDS), 1: Replica(slow=3 * WRITE_SECONDS), 2: Replica(slow=1)}
+    vote = Vote(replicas, [(0, 1, 2)])
+    await vote.run()
+    assert isinstance(vote.outcome, BusyError)
+    assert [replica.reply for replica in replicas.values()] == [None] * 3
+
+
+async def test_a_replica_that_hangs_is_left_out_where_the_others_are_a_quorum() -> None:
+    replicas = {0: Replica(), 1: Replica(slow=WRITE_SECONDS), 2: Replica()}
+    vote = Vote(replicas, [(0, 1, 2)])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(vote.run)
+        await wait_all_tasks_blocked()
+        replicas[0].answer()
+        replicas[2].answer()
+    assert vote.outcome == TAKEN
+    assert replicas[1].reply is None
+    assert (vote.ends, vote.lacking) == (1, (1,)), "it is left a hint"
+
+
+@pytest.mark.parametrize("having", [0, 1])
+async def test_a_writer_waits_for_no_quorum_without_end(autojump_clock: MockClock, having: int) -> None:
+    """Whoever has it by then, and whoever takes it later, is remembered."""
+    replicas = {number: Replica() for number in range(3)}
+    vote = Vote(replicas, [(0, 1, 2)])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(vote.run)
+        await wait_all_tasks_blocked()
+        for number in range(having):
+            replicas[number].answer()
+    assert trio.current_time() == WRITE_SECONDS
+    assert isinstance(vote.outcome, QuorumError)
+    assert set(vote.outcome.answers) == set(range(having, 3))
+    assert vote.ends == 0
+    assert vote.late == ((1, 2) if having else ())
+    for number in range(having, 3):
+        replicas[number].answer(None, DeviceError("out")) if number == 2 else replicas[number].answer()
+    assert (vote.ends, vote.lacking) == (1, (2,))
+
+
+async def test_who_is_cancelled_waits_for_the_row_to_arrive_and_no_longer(autojump_clock: MockClock) -> None:
+    """Else the turn of its key would end before that."""
+    replicas = {number: Replica() for number in range(3)}
+    vote = Vote(replicas, [(0, 1, 2)])
+    with trio.move_on_after(1):
+        await vote.run()
+    assert trio.current_time() == WRITE_SECONDS
+    assert isinstance(vote.outcome, QuorumError)
+
+
+@pytest.mark.parametrize("having", [0, 1])
+async def test_a_refusal_that_was_not_known_before_leaves_the_outcome_unknown(having: int) -> None:
+    """FullError would say that it is nowhere."""
+    replicas = {number: Replica() for number in range(3)}
+    vote = Vote(replicas, [(0, 1, 2)])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(vote.run)
+        await wait_all_tasks_blocked()
+        for number, replica in replicas.items():
+            if number < having:
+                replica.answer()
+            else:
+                replica.answer(None, FullError("full, since a moment ago"))
+    assert isinstance(vote.outcome, QuorumError if having else FullError)
+    assert vote.lacking == ((1, 2) if having else ())
+
+
 async def test_a_row_that_some_replica_has_goes_into_the_reserve_of_the_others() -> None:
     replicas = {0: Replica(full=True), 1: Replica(full=True), 2: Replica()}
     vote = Vote(replicas, [(0, 1, 2)])
@@ -181,6 +250,7 @@ async def test_a_row_that_some_replica_has_goes_into_the_reserve_of_the_others()
         await wait_all_tasks_blocked()
         for replica in replicas.values():
             replica.answer()
+        assert all(replica.reserve for replica in replicas.values())
     assert vote.outcome == TAKEN
 
 

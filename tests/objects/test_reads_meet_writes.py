@@ -20,6 +20,7 @@ HEAD = ObjectHead("t")
 DATA = Random(1).randbytes(3 * BLOCK_BYTES)
 
 
+@pytest.mark.at_once("about which two replicas answer first")
 async def test_what_is_overwritten_while_a_lagging_replica_is_told_is_not_opened(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,10 +30,10 @@ def let_through(node: SimNode, reaches: Reaches) -> Callable[[], None]:
     def wrap(device: Device) -> None:
         submit = originals[device.id]
 
-        def maybe(write: RowWrite, reply: RowReply) -> None:
+        def maybe(write: RowWrite, reply: RowReply, *, reserve: bool = False) -> None:
             if not reaches(write, device.id):
                 raise DeviceError("cut off")
-            submit(write, reply)
+            submit(write, reply, reserve=reserve)
 
         device.submit_row = maybe  # type: ignore[method-assign]
 

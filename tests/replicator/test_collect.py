@@ -80,6 +80,7 @@ async def test_so_many_are_dropped_at_once_and_no_more(
 
 
 @pytest.mark.usefixtures("_small_pages")
+@pytest.mark.at_once("about what is there before the collector comes round")
 async def test_data_whose_row_cannot_be_read_do_not_keep_others_from_being_dropped(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +107,7 @@ async def test_data_whose_row_cannot_be_read_do_not_keep_others_from_being_dropp
 
 
 @pytest.mark.usefixtures("_small_pages")
+@pytest.mark.at_once("about one round, which is over before the next begins by itself")
 async def test_one_device_out_holds_up_only_the_tombstones_that_it_should_have(autojump_clock: MockClock) -> None:
     async with opened(media_of(6)) as (node, container):
         for name in NAMES:
@@ -157,7 +159,7 @@ async def test_a_tombstone_stays_while_any_replica_has_not_got_it(autojump_clock
                 others = [device for device in node.devices.values() if device is not replica]
                 node.store.rows.on_missed = lambda *_: None
                 submit = replica.submit_row
-                replica.submit_row = refuse  # type: ignore[assignment,method-assign]
+                replica.submit_row = refuse  # type: ignore[method-assign]
                 await node.store.delete(container, "o")
                 await trio.sleep(5)
                 replica.submit_row = submit  # type: ignore[method-assign]
@@ -234,5 +236,5 @@ async def test_data_that_a_quorum_still_names_are_not_dropped(autojump_clock: Mo
             assert await device.has_blocks(row.data_id)
 
 
-def refuse(*_: object) -> None:
+def refuse(*_: object, **_more: object) -> None:
     raise DeviceError("not now")

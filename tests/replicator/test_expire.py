@@ -37,6 +37,7 @@ async def test_an_object_goes_in_its_very_second(autojump_clock: MockClock) -> N
 
 
 @pytest.mark.parametrize("anew", ["without an end", "with a later end", "deleted"])
+@pytest.mark.at_once("about moments between the steps of two who write")
 async def test_what_was_written_since_it_was_found_due_stays(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, anew: str
 ) -> None:

@@ -16,6 +16,7 @@ from store.replicator import hints as module
 from store.replicator.hints import SCHEDULE
 from store.replicator.scrub import Scrubber
 from store.ring import ROWS
+from tests.answering import AT_ONCE
 from tests.replicator.clusters import (
     COPIES,
     HEAD,
@@ -55,7 +56,9 @@ async def hints_for(node: SimNode, number: int) -> int:
 
 
 @pytest.mark.parametrize("restart", [False, True], ids=["in the running program", "over a restart"])
-async def test_rows_missed_while_out_are_brought_within_seconds(autojump_clock: MockClock, restart: bool) -> None:
+async def test_rows_missed_while_out_are_brought_within_seconds(
+    autojump_clock: MockClock, answering: str, restart: bool
+) -> None:
     media = media_of(4)
     names = [f"o{number}" for number in range(300)]
     async with opened(media) as (node, container):
@@ -72,7 +75,7 @@ async def test_rows_missed_while_out_are_brought_within_seconds(autojump_clock: 
         assert await hints_for(node, away) > 0
         if not restart:
             await node.bring_back(away)
-            await trio.sleep(ENOUGH)
+            await trio.sleep(ENOUGH if answering == AT_ONCE else 4 * ENOUGH)
             await check_caught_up(node, container, names)
             return
         for device in node.devices.values():
@@ -80,7 +83,7 @@ async def test_rows_missed_while_out_are_brought_within_seconds(autojump_clock: 
                 await device.close()
     media.absent.clear()
     async with opened(media) as (node, container):
-        await trio.sleep(ENOUGH)
+        await trio.sleep(ENOUGH if answering == AT_ONCE else 4 * ENOUGH)
         await check_caught_up(node, container, names)
 
 
@@ -147,7 +150,7 @@ async def test_what_is_missed_while_hints_are_replayed_is_not_forgotten(
 
         async def missed_again(self: module.Hints, target: Device, hint: object) -> bool:
             done = await has(self, target, hint)  # type: ignore[arg-type]
-            if done and target.health.failed is None and target.id == 0 and not monkeypatched:
+            if done and target.failed is None and target.id == 0 and not monkeypatched:
                 monkeypatched.append(True)
                 node.take_away(0)
                 await node.store.put(container, "o", b"second", HEAD)
@@ -274,6 +277,7 @@ async def test_a_device_that_has_left_the_ring_is_pending_nothing(autojump_clock
         assert await hints_for(node, gone) == 0
 
 
+@pytest.mark.at_once("about one round")
 async def test_what_is_one_loss_from_gone_comes_first(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,7 +36,7 @@ from tests.simulation.worker import Gate, SimWorker
 LARGE = Random(1).randbytes(BLOCK_BYTES + 1)
 
 
-def refuse(*_: object) -> None:
+def refuse(*_: object, **_more: object) -> None:
     raise DeviceError("not now")
 
 
@@ -134,7 +134,7 @@ async def test_an_older_version_on_its_way_does_not_come_in_the_place_of_a_colle
         before = await missed.find_row(packed)
         assert before is not None
         rows.on_missed = lambda *_: None
-        submit, missed.submit_row = missed.submit_row, refuse  # type: ignore[assignment,method-assign]
+        submit, missed.submit_row = missed.submit_row, refuse  # type: ignore[method-assign]
         await node.store.delete(container, "o")
         missed.submit_row = submit  # type: ignore[method-assign]
         await trio.sleep(1)

@@ -137,5 +137,5 @@ async def test_a_damaged_intent_that_no_other_replica_has_is_discarded(autojump_
         await device.flush()
         entries = media.indexes[device.id].entries
         entries[packed] = b"?" + entries[packed][1:]
-        await node.replicator.scrubber._orphans.drop_intents(device)
+        await node.replicator.scrubber._orphans.drop_intents(node.store.devices[device.id])
         assert packed not in (await device.walk_keys(b"", 100))[0]

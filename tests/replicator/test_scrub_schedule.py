@@ -20,6 +20,8 @@ from tests.simulation.world import SimClock
 HEAD = ObjectHead("t")
 PERIOD = 10_000.0
 
+pytestmark = pytest.mark.at_once("about periods of weeks")
+
 
 @pytest.fixture(autouse=True)
 def _short_period(monkeypatch: pytest.MonkeyPatch) -> None:

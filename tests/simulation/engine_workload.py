@@ -171,7 +171,6 @@ class Client:
             answers.append((applied, error))
             answered.set()
 
-        self._device.admit_row(row)
         self._device.submit_row(prepare(row, 1, packed), reply)
         await answered.wait()
         self._look_alive()

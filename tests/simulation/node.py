@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -23,6 +23,7 @@ from store.registry import Registry, memory_registry
 from store.replicator.progress import ProgressTable
 from store.replicator.replicator import Replicator
 from store.ring import Builder, Ring
+from tests.device.delayed import DelayedDevice
 from tests.simulation.crash_point import CrashPoint
 from tests.simulation.disk import SimDisk, SimMedium
 from tests.simulation.worker import SimWorker, Turns
@@ -33,8 +34,35 @@ CLUSTER = bytes(range(16))
 LOG_BYTES = 256 * 1024
 
 
+class Ports(Mapping[int, DevicePort]):
+    """The open devices as the store sees them."""
+
+    def __init__(self, devices: Mapping[int, Device], port: Callable[[Device], DevicePort]) -> None:
+        self._devices = devices
+        self._port = port
+        self._ports: dict[int, tuple[Device, DevicePort]] = {}
+
+    def __getitem__(self, number: int) -> DevicePort:
+        device = self._devices[number]
+        known = self._ports.get(number)
+        if known is None or known[0] is not device:
+            known = self._ports[number] = device, self._port(device)
+        return known[1]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._devices)
+
+    def __len__(self) -> int:
+        return len(self._devices)
+
+
 class SimMedia:
     """What survives: media, by device id, and the ring."""
+
+    @staticmethod
+    def port(device: Device) -> DevicePort:
+        """What the store has of a device: the device itself, unless a test says otherwise."""
+        return device
 
     def __init__(self, random: Random, count: int, policies: Sequence[Policy]) -> None:
         self.random = random
@@ -96,6 +124,8 @@ def make_ring(count: int, widths: set[int]) -> Ring:
 
 def engine_of(device: DevicePort) -> Device:
     """The engine behind the port, for tests that break it or look into it."""
+    if isinstance(device, DelayedDevice):
+        return device.engine
     assert isinstance(device, Device)
     return device
 
@@ -149,7 +179,7 @@ class SimNode:
                 return False
             self.devices[number] = device
             self.run_device(device)
-        await self.replicator.back(device)
+        await self.replicator.back(self.store.devices[number])
         return True
 
     async def follow_ring(self) -> None:
@@ -196,10 +226,9 @@ async def open_node(media: SimMedia, crash_point: CrashPoint, clock: Clock | Non
             devices[number] = device
     media.writers += 1
     media.registry = media.registry or memory_registry(clock)
-    rows = Rows(media.ring, devices, StampSource(clock, media.writers))
-    store = DeviceStore(
-        rows, devices, media.policies, clock, SeededRandom(random), [SimWorker(turns), SimWorker(turns)]
-    )
+    ports = Ports(devices, media.port)
+    rows = Rows(media.ring, ports, StampSource(clock, media.writers))
+    store = DeviceStore(rows, ports, media.policies, clock, SeededRandom(random), [SimWorker(turns), SimWorker(turns)])
     async with trio.open_nursery() as nursery:
         node = _with_daemons(media, crash_point, turns, nursery, store, devices, clock)
         for device in devices.values():

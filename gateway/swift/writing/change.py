@@ -15,7 +15,6 @@ from gateway.swift.service import Service
 from store.core.errors import NotFoundError
 from store.objects.model import Container, ObjectHead, ObjectInfo
 
-
 _CONDITIONAL = frozenset({b"if-match", b"if-none-match", b"x-if-delete-at"})
 
 

@@ -1,0 +1,131 @@
+"""Hedged requests: some of several devices are asked at once, and as many answers waited for as are needed.
+
+Where one fails, or does not answer within HEDGE_SECONDS, the next is asked as well (Dean and Barroso, The Tail at
+Scale, 2013). So a device that hangs delays nobody who can do without it. Where the answers come at once, as they do of
+what lies in memory, nothing is waited for: no task, no timer, no turn of the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Generic, TypeVar, cast
+
+import trio
+
+from store.core.errors import BusyError, DrystoneError
+
+HEDGE_SECONDS = 0.05
+"""Far above what a disk that does its work takes, and little to whoever waits."""
+READ_SECONDS = 10.0
+"""After this, answers that are not there will not be."""
+
+T = TypeVar("T")
+Reply = Callable[[int, T | None, DrystoneError | None], None]
+"""Called with who answers, and the answer; or with the reason why there is none."""
+
+
+class Hedged(Generic[T]):
+    """Used once: `ask`, and where that did not do, `wait`. Then `answers` has what was answered, and `failures` why the
+    others did not."""
+
+    def __init__(self, sources: Iterable[int], needed: int, submit: Callable[[int, Reply[T]], None]) -> None:
+        """`sources` in the order in which they are asked, and looked at no sooner; `submit` asks one, and may raise."""
+        self._left = iter(sources)
+        self._submit = submit
+        self._asked: list[int] = []
+        self._hedges = 0
+        self._news: trio.Event | None = None
+        self.needed = needed
+        self.answers: dict[int, T] = {}
+        self.failures: dict[int, DrystoneError] = {}
+        self.waited = False
+        """Whether the answers are of different moments."""
+
+    def ask(self) -> bool:
+        """Ask as many as are needed, and more for those that have failed; whether enough have answered."""
+        while self._missing > 0 and self._ask_next():
+            pass
+        return self.enough
+
+    async def wait(self) -> bool:
+        """Wait until enough have answered; False where that is not to be. Who did not answer is among the failures."""
+        self.waited = True
+        with trio.move_on_after(READ_SECONDS):
+            patience = HEDGE_SECONDS
+            while not self.enough and self._silent:
+                self._news = trio.Event()
+                with trio.move_on_after(patience) as hedge:
+                    await self._news.wait()
+                if hedge.cancelled_caught:
+                    self._late()
+                self.ask()
+                if self._missing > 0:
+                    patience = READ_SECONDS  # there is nobody else
+        if self.enough:
+            return True
+        for source in self._silent:
+            self._failed(source, BusyError("it has not answered"))
+        return False
+
+    @property
+    def enough(self) -> bool:
+        """Whether no more answers are needed."""
+        return len(self.answers) >= self.needed
+
+    @property
+    def _silent(self) -> list[int]:
+        return [source for source in self._asked if source not in self.answers and source not in self.failures]
+
+    @property
+    def _missing(self) -> int:
+        """How many more are to be asked."""
+        return self.needed + self._hedges - len(self._asked) + len(self.failures)
+
+    def _late(self) -> None:
+        """One of those that were asked is to be done without."""
+        self._hedges += 1
+
+    def _failed(self, source: int, error: DrystoneError) -> None:
+        self.failures[source] = error
+
+    def _ask_next(self) -> bool:
+        """Whether there is another one."""
+        source = next(self._left, None)
+        if source is None:
+            return False
+        self._asked.append(source)
+        try:
+            self._submit(source, self._answered)
+        except DrystoneError as error:
+            self._failed(source, error)
+        return True
+
+    def _answered(self, source: int, answer: T | None, error: DrystoneError | None) -> None:
+        if error is not None:
+            self._failed(source, error)
+        else:
+            self.answers[source] = cast("T", answer)
+        if self._news is not None:
+            self._news.set()
+
+
+async def ask_at_once(
+    sources: Iterable[int], needed: int, ask: Callable[[int], Awaitable[T]]
+) -> tuple[dict[int, T], dict[int, DrystoneError]]:
+    """(answers, failures) of calls that are awaited: so many at once, and more where some fail or are late. What is
+    still under way when enough have answered is cancelled."""
+    async with trio.open_nursery() as nursery:
+
+        async def one(source: int, reply: Reply[T]) -> None:
+            try:
+                answer = await ask(source)
+            except DrystoneError as error:
+                reply(source, None, error)
+            else:
+                reply(source, answer, None)
+
+        asked = Hedged[T](sources, needed, lambda source, reply: nursery.start_soon(one, source, reply))
+        if not asked.ask():
+            await asked.wait()
+        nursery.cancel_scope.cancel()
+    return asked.answers, asked.failures
