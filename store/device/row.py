@@ -313,6 +313,10 @@ _LONGER: Final = Flag.DATA | Flag.EXPIRES | Flag.LONG_NAME | UNKNOWN_FLAGS
 """Flags of index values that have more in them than listings show."""
 
 
+_NAMED_APART: Final = Flag.EXPIRES | Flag.LONG_NAME | UNKNOWN_FLAGS
+"""Flags of index values of which more must be looked at to list a name."""
+
+
 def decode_page(page: list[tuple[bytes, bytes]]) -> list[ListedRow]:
     """What listings show of the rows of a page, tombstones left out. In one loop, since there are thousands."""
     rows = []
@@ -327,6 +331,20 @@ def decode_page(page: list[tuple[bytes, bytes]]) -> list[ListedRow]:
         at = _FIXED + 2 + unpack_length(value, _FIXED)[0] if flags & Flag.DETAIL else _FIXED
         rows.append(ListedRow(key[PREFIX_BYTES:], value[:STAMP_BYTES], flags, policy, size, 0, value[at:-check_bytes]))
     return rows
+
+
+def decode_names(page: list[tuple[bytes, bytes]], now_seconds: int) -> list[bytes]:
+    """The names alone of the rows of a page, without tombstones and what has expired by then."""
+    names = []
+    for key, value in page:
+        flags = value[STAMP_BYTES]
+        if flags & _NAMED_APART:
+            row = decode_value(key, value)
+            if row.live and (not row.expires or row.expires > now_seconds):
+                names.append(row.name)
+        elif not flags & Flag.TOMBSTONE:
+            names.append(key[PREFIX_BYTES:])
+    return names
 
 
 def listed(row: IndexRow) -> ListedRow:

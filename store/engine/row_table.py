@@ -132,7 +132,7 @@ class RowTable:
             elif more:
                 page.pop()
                 low, high = (low, page[-1][0]) if reverse else (page[-1][0] + b"\0", high)
-            long = max((len(key) for key, _ in page), default=0) >= PREFIX_BYTES + NAME_KEY_BYTES
+            long = max(map(len, [key for key, _ in page]), default=0) >= PREFIX_BYTES + NAME_KEY_BYTES
             if (verified or long) and (damaged := verify_page(page)) is not None:
                 self._verify(*damaged)
             if long:

@@ -149,6 +149,10 @@ class ObjectStore(Protocol):
         """Objects as they are now: every acknowledged write is seen. Expired objects are left out."""
         ...
 
+    async def list_names(self, container: Container, query: ListingQuery) -> list[str]:
+        """The names alone of what `list_objects` gives, for less."""
+        ...
+
     # -- objects -------------------------------------------------------------------------------------------------
 
     async def head(self, container: Container, name: str, *, expired: bool = False) -> ObjectInfo:

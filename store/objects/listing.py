@@ -9,13 +9,17 @@ listing of thousands nor a container full of tombstones holds the loop.
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Generic, NamedTuple, TypeVar
 
 import trio
 
-from store.device.row import ListedRow
+from store.device.row import ListedRow, decode_names
 from store.objects.model import ListingQuery
-from store.objects.rows import Rows
+from store.objects.rows import WHOLE_ROWS, ListingForm, Rows
+
+T = TypeVar("T")
 
 PAGE_MIN = 32
 PAGE_MAX = 96
@@ -31,84 +35,123 @@ class Folded(NamedTuple):
     name: bytes
 
 
-class _Cursor:
+class _Cursor(Generic[T]):
     """One shard, read in order, a page ahead."""
 
-    def __init__(self, rows: Rows, table: bytes, shard: int, low: bytes, high: bytes | None, page: int, reverse: bool):
-        self._rows = rows
-        self._table = table
+    def __init__(self, listing: _Listing[T], shard: int, low: bytes, high: bytes | None, page: int) -> None:
+        self._listing = listing
         self._shard = shard
         self._low = low
         self._high = high
         self._page = page
-        self._reverse = reverse
-        self._ready: list[ListedRow] = []
+        self._ready: list[T] = []
         self.end: bytes | None = None
         """The last name that was looked at, where there may be more behind it."""
         self._more = True
 
     async def fill(self) -> None:
         """Read on until there is a row, or no more."""
+        listing = self._listing
         while not self._ready and self._more:
             await trio.lowlevel.checkpoint()
-            self._ready, self.end = await self._rows.list_shard(
-                self._table, self._shard, self._low, self._high, self._page, reverse=self._reverse
+            self._ready, self.end = await listing.rows.list_shard(
+                listing.table, self._shard, self._low, self._high, self._page, listing.form, reverse=listing.reverse
             )
             self._page = min(2 * self._page, PAGE_MAX)  # tombstones may be all that there is
             self._more = self.end is not None
-            if self.end is not None and self._reverse:
+            if self.end is not None and listing.reverse:
                 self._high = self.end
             elif self.end is not None:
                 self._low = self.end + b"\0"
 
-    def take(self, bound: bytes | None) -> list[ListedRow]:
+    def take(self, bound: bytes | None) -> list[T]:
         """The rows up to a name, that one with them; all, where there is none."""
-        ready = self._ready
+        ready, name = self._ready, self._listing.name
         if bound is None:
             at = len(ready)
-        elif self._reverse:
-            at = bisect_right(ready, -1, key=lambda row: -1 if row.name >= bound else 1)
+        elif self._listing.reverse:
+            at = bisect_right(ready, -1, key=lambda row: -1 if name(row) >= bound else 1)
         else:
-            at = bisect_right(ready, bound, key=_name)
+            at = bisect_right(ready, bound, key=name)
         self._ready = ready[at:]
         return ready[:at] if at < len(ready) else ready
 
     def jump(self, bound: bytes) -> None:
         """Go on behind everything up to `bound` (exclusive in the direction of travel)."""
-        if self._reverse:
-            self._ready = [row for row in self._ready if row.name < bound]
+        name = self._listing.name
+        if self._listing.reverse:
+            self._ready = [row for row in self._ready if name(row) < bound]
             self._high = bound if self._high is None else min(self._high, bound)
         else:
-            self._ready = [row for row in self._ready if row.name >= bound]
+            self._ready = [row for row in self._ready if name(row) >= bound]
             self._low = max(self._low, bound)
+
+
+class _Listing(Generic[T]):
+    """All shards of a table, read together."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        table: bytes,
+        shards: int,
+        query: ListingQuery,
+        form: ListingForm[T],
+        name: Callable[[T], bytes],
+    ) -> None:
+        self.rows = rows
+        self.table = table
+        self.form = form
+        self.name = name
+        self.reverse = query.reverse
+        bounds = _bounds(query)
+        self.done = query.limit <= 0 or bounds is None
+        """There is nothing more."""
+        page = max(PAGE_MIN, min(PAGE_MAX, query.limit // shards + query.limit // (4 * shards) + 8))
+        self.cursors = [_Cursor(self, shard, *bounds, page) for shard in range(shards)] if bounds is not None else []
+
+    async def read(self) -> list[T]:
+        """The rows that follow, in order: as far as all shards were read."""
+        cursors = self.cursors
+        for cursor in cursors:
+            await cursor.fill()
+        # Beyond the nearest end of what was read a shard may have names that are still to come.
+        ends = [cursor.end for cursor in cursors if cursor.end is not None]
+        self.done = not ends
+        bound = (max(ends) if self.reverse else min(ends)) if ends else None
+        merged = [row for cursor in cursors for row in cursor.take(bound)]
+        merged.sort(key=self.name, reverse=self.reverse)
+        return merged
 
 
 async def list_table(
     rows: Rows, table: bytes, shards: int, query: ListingQuery, now_seconds: int
 ) -> list[ListedRow | Folded]:
     """One page of a table. Rows that have expired are left out."""
-    bounds = _bounds(query)
-    if query.limit <= 0 or bounds is None:
-        return []
-    page = max(PAGE_MIN, min(PAGE_MAX, query.limit // shards + query.limit // (4 * shards) + 8))
-    cursors = [_Cursor(rows, table, shard, *bounds, page, query.reverse) for shard in range(shards)]
+    listing = _Listing(rows, table, shards, query, WHOLE_ROWS, _name)
     fold = _Fold(query)
     found: list[ListedRow | Folded] = []
-    while len(found) < query.limit:
-        for cursor in cursors:
-            await cursor.fill()
-        # Beyond the nearest end of what was read a shard may have names that are still to come.
-        ends = [cursor.end for cursor in cursors if cursor.end is not None]
-        bound = (max(ends) if query.reverse else min(ends)) if ends else None
-        merged = [row for cursor in cursors for row in cursor.take(bound)]
-        merged.sort(key=_name, reverse=query.reverse)
+    while not listing.done and len(found) < query.limit:
+        merged = await listing.read()
         if not fold.delimiter:
             found += [row for row in merged if _is_shown(row, now_seconds)]
         elif fold.add(merged, found, now_seconds):
-            for cursor in cursors:
+            for cursor in listing.cursors:
                 cursor.jump(fold.behind)
-        if bound is None:
-            break
+    return found[: query.limit]
+
+
+async def list_names(rows: Rows, table: bytes, shards: int, query: ListingQuery, now_seconds: int) -> list[bytes]:
+    """The names alone of a page, where nothing is folded."""
+
+    def of_rows(some: list[ListedRow]) -> list[bytes]:
+        return [row.name for row in some if _is_shown(row, now_seconds)]
+
+    form = ListingForm(partial(decode_names, now_seconds=now_seconds), of_rows)
+    listing = _Listing(rows, table, shards, query, form, bytes)
+    found: list[bytes] = []
+    while not listing.done and len(found) < query.limit:
+        found += await listing.read()
     return found[: query.limit]
 
 

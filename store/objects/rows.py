@@ -21,7 +21,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import structlog
 import trio
@@ -77,6 +77,18 @@ class ReadRow(NamedTuple):
     row: IndexRow
     replicas: tuple[int, ...]
     waited: bool = False
+
+
+class ListingForm(NamedTuple, Generic[T]):
+    """What a listing shows of rows: made of a page of index entries at once where replicas have it alike, else of rows
+    that live."""
+
+    of_page: Callable[[list[tuple[bytes, bytes]]], list[T]]
+    of_rows: Callable[[list[ListedRow]], list[T]]
+
+
+WHOLE_ROWS = ListingForm[ListedRow](decode_page, list)
+"""All that listings show."""
 
 
 class Rows:
@@ -414,25 +426,41 @@ class Rows:
     # -- ranges --------------------------------------------------------------------------------------------------
 
     async def list_shard(
-        self, table: bytes, shard: int, start: bytes, stop: bytes | None, limit: int, *, reverse: bool
-    ) -> tuple[list[ListedRow], bytes | None]:
-        """Rows of a shard with start <= name < stop, in order, tombstones left out; and the last name that was looked
-        at where there may be more behind it, else None. There may be no rows and yet more to come: `limit` bounds what
-        is looked at, so that a run of tombstones holds nobody up. Raises QuorumError.
+        self,
+        table: bytes,
+        shard: int,
+        start: bytes,
+        stop: bytes | None,
+        limit: int,
+        form: ListingForm[T],
+        *,
+        reverse: bool,
+    ) -> tuple[list[T], bytes | None]:
+        """Rows (or what `form` makes of them) of a shard with start <= name < stop, in order, tombstones left out; and
+        the last name that was looked at where there may be more behind it, else None. There may be no rows and yet more
+        to come: `limit` bounds what is looked at, so that a run of tombstones holds nobody up. Raises QuorumError.
         """
         for _ in range(READ_TRIES):
             with suppress(ReplacedError):  # a row that was to be brought to a replica has just changed
-                return await self._list_shard(table, shard, start, stop, limit, reverse=reverse)
+                return await self._list_shard(table, shard, start, stop, limit, form, reverse=reverse)
         raise ReplacedError("rows change faster than they can be listed")
 
     async def _list_shard(
-        self, table: bytes, shard: int, start: bytes, stop: bytes | None, limit: int, *, reverse: bool
-    ) -> tuple[list[ListedRow], bytes | None]:
+        self,
+        table: bytes,
+        shard: int,
+        start: bytes,
+        stop: bytes | None,
+        limit: int,
+        form: ListingForm[T],
+        *,
+        reverse: bool,
+    ) -> tuple[list[T], bytes | None]:
         ring_hash = self.ring_hash(table, shard)
         span = (ring_hash, table, shard, start, stop, limit)
         first, *rest = (await self._pages(span, reverse=reverse, verified=False)).values()
         if all(_same(first, page) for page in rest):
-            return decode_page(first), row_name(*first[-1]) if len(first) == limit else None
+            return form.of_page(first), row_name(*first[-1]) if len(first) == limit else None
         pages = await self._pages(span, reverse=reverse, verified=True)
         full = [page for page in pages.values() if len(page) == limit]
         bound = None
@@ -445,7 +473,7 @@ class Rows:
             rows = [listed(decode_value(key, value)) for key, value in page]
             decoded[replica] = [r for r in rows if bound is None or (r.name >= bound if reverse else r.name <= bound)]
         rows = await self._agree(ring_hash, table, shard, decoded, reverse=reverse)
-        return [row for row in rows if row.live], bound
+        return form.of_rows([row for row in rows if row.live]), bound
 
     async def _pages(
         self, span: tuple[int, bytes, int, bytes, bytes | None, int], *, reverse: bool, verified: bool

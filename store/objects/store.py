@@ -37,7 +37,7 @@ from store.device.port import DevicePort
 from store.device.row import Flag, IndexRow, ListedRow, Row, RowKey, index_key
 from store.objects.buffers import BufferPool
 from store.objects.interface import Buffer, Data, HeaderChanges
-from store.objects.listing import Folded, list_table
+from store.objects.listing import Folded, list_names, list_table
 from store.objects.model import (
     ALWAYS,
     Account,
@@ -144,6 +144,12 @@ class DeviceStore:
             entries += map(_entry, rows[start : start + ENTRIES_A_TURN])
             await trio.lowlevel.checkpoint()
         return entries
+
+    async def list_names(self, container: Container, query: ListingQuery) -> list[str]:
+        if query.delimiter:
+            return [entry.name for entry in await self.list_objects(container, query)]
+        names = await list_names(self.rows, container.id, container.shards, query, self._now())
+        return [name.decode() for name in names]
 
     # -- reading -------------------------------------------------------------------------------------------------
 

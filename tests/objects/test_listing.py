@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from trio.testing import MockClock
 
@@ -19,13 +21,12 @@ async def test_what_a_folded_name_covers_is_stepped_over(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, *, reverse: bool
 ) -> None:
     looked_at = 0
-    list_shard = Rows.list_shard
+    list_shard: Any = Rows.list_shard
 
-    async def counting(
-        self: Rows, table: bytes, shard: int, start: bytes, stop: bytes | None, limit: int, *, reverse: bool
-    ) -> tuple[list[ListedRow], bytes | None]:
+    async def counting(self: Rows, *span: Any, **order: bool) -> tuple[list[ListedRow], bytes | None]:
         nonlocal looked_at
-        page, end = await list_shard(self, table, shard, start, stop, limit, reverse=reverse)
+        page: list[ListedRow]
+        page, end = await list_shard(self, *span, **order)
         looked_at += len(page)
         return page, end
 

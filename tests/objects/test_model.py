@@ -90,6 +90,7 @@ def _read(name: str, start: int, stop: int | None) -> Step:
 def _list(query: ListingQuery) -> Step:
     async def step(store: ObjectStore, container: Container) -> object:
         page = await store.list_objects(container, query)
+        assert await store.list_names(container, query) == [entry.name for entry in page]
         return [(e.name, e.size, e.etag, e.listing) if isinstance(e, ObjectEntry) else e.name for e in page]
 
     return step

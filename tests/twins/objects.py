@@ -228,6 +228,9 @@ class MemoryStore:
     async def container_usage(self, container: Container) -> Usage:
         return self._usage(self._held(container))
 
+    async def list_names(self, container: Container, query: ListingQuery) -> list[str]:
+        return [entry.name for entry in await self.list_objects(container, query)]
+
     async def list_objects(self, container: Container, query: ListingQuery) -> list[ObjectEntry | Subdir]:
         entries = (
             (

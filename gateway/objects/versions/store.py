@@ -177,6 +177,9 @@ class VersionedStore:
             shown += [shown_entry(entry) for entry in some]
         return shown
 
+    async def list_names(self, container: Container, query: ListingQuery) -> list[str]:
+        return await self._store.list_names(container, query)
+
     # -- objects -------------------------------------------------------------------------------------------------
 
     async def head(self, container: Container, name: str, *, expired: bool = False) -> ObjectInfo:

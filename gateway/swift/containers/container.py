@@ -13,7 +13,7 @@ from gateway.swift.containers import account, acl, formats, quotas, version_list
 from gateway.swift.protocol import etag_quoter, listing, metadata, version_headers
 from gateway.swift.protocol.dates import http_date, modified_seconds, timestamp
 from gateway.swift.protocol.errors import HTML, Fields, RefusedError, bad_request
-from gateway.swift.protocol.media_types import JSON
+from gateway.swift.protocol.media_types import JSON, PLAIN
 from gateway.swift.protocol.request import Request
 from gateway.swift.service import Service
 from store.core.errors import NotFoundError
@@ -73,11 +73,19 @@ async def get(service: Service, request: Request) -> None:
         answer.append((b"content-type", b"application/json; charset=utf-8"))
         await request.respond(200, answer, body)
         return
+    if kind == PLAIN and "path" not in request.query:
+        body = "".join([f"{name}\n" for name in await service.store.list_names(container, query)]).encode()
+        await _answer(service, request, container, kind, body)
+        return
     if "path" in request.query:
         entries = await _below(service, container, query, request.param("path"))
     else:
         entries = await service.store.list_objects(container, query)
     body = await slices.join(formats.objects(entries, request.account, request.container, kind))
+    await _answer(service, request, container, kind, body)
+
+
+async def _answer(service: Service, request: Request, container: Container, kind: str, body: bytes) -> None:
     answer = fields(service, request, container, await service.store.container_usage(container))
     answer.append((b"content-type", f"{kind}; charset=utf-8".encode()))
     if "format" not in request.query:
