@@ -419,30 +419,49 @@ class Device:
     def submit_load(self, packed_key: bytes, row: IndexRow, reply: LoadReply, *, payload: bool) -> None:
         """The same: at once where the page cache has it."""
         self._check_alive()
+        loaded = partial(self._loaded, packed_key, row, row.location, payload, reply)
+        self.reads.submit_row(row.location, loaded, payload=payload)
 
-        def read(location: Location, whole: Row | None, error: DrystoneError | None) -> None:
-            if isinstance(error, DamageError):
-                # Compaction may have moved it since the index was read: then look again.
-                self._have(packed_key, partial(look_again, location, error))
-            else:
-                reply(self.id, whole, error)
+    def _loaded(
+        self,
+        packed_key: bytes,
+        row: IndexRow,
+        location: Location,
+        payload: bool,
+        reply: LoadReply,
+        whole: Row | None,
+        error: DrystoneError | None,
+    ) -> None:
+        if isinstance(error, DamageError):
+            # Compaction may have moved it since the index was read: then look again.
+            self._have(packed_key, partial(self._load_again, packed_key, row, location, payload, reply, error))
+        else:
+            reply(self.id, whole, error)
 
-        def look_again(location: Location, damage: DamageError, error: DrystoneError | None) -> None:
-            try:
-                if error is not None:
-                    raise error
-                now = self.row_table.row(packed_key)
-                if now is None or now.stamp != row.stamp:
-                    raise ReplacedError("the row changed while it was read") from damage
-                if now.location == location:
-                    self.report_damage(packed_key, str(damage))
-                    raise damage
-            except DrystoneError as failure:
-                reply(self.id, None, failure)
-            else:
-                self.reads.submit_row(now.location, partial(read, now.location), payload=payload)
-
-        self.reads.submit_row(row.location, partial(read, row.location), payload=payload)
+    def _load_again(
+        self,
+        packed_key: bytes,
+        row: IndexRow,
+        location: Location,
+        payload: bool,
+        reply: LoadReply,
+        damage: DamageError,
+        error: DrystoneError | None,
+    ) -> None:
+        try:
+            if error is not None:
+                raise error
+            now = self.row_table.row(packed_key)
+            if now is None or now.stamp != row.stamp:
+                raise ReplacedError("the row changed while it was read") from damage
+            if now.location == location:
+                self.report_damage(packed_key, str(damage))
+                raise damage
+        except DrystoneError as failure:
+            reply(self.id, None, failure)
+        else:
+            loaded = partial(self._loaded, packed_key, row, now.location, payload, reply)
+            self.reads.submit_row(now.location, loaded, payload=payload)
 
     async def _answer_of(self, submit: Callable[[Callable[[int, T | None, DrystoneError | None], None]], None]) -> T:
         """Wait for an answer, but no longer than a disk takes that does not hang."""
@@ -730,29 +749,47 @@ class Device:
     def submit_read(self, key: BlockKey, start: int, stop: int | None, reply: ReadReply) -> None:
         """The same: at once where index and page cache have it."""
         self._check_alive()
+        self._have(block_key(key), partial(self._read_found, key, start, stop, reply, None, None))
 
-        def look(before: IndexBlock | None, damage: DamageError | None, error: DrystoneError | None) -> None:
-            try:
-                if error is not None:
-                    raise error
-                entry = self._block(key)
-                if damage is not None and entry == before:
-                    self.report_damage(b"d" + key.data_id, str(damage))
-                    raise damage
-            except DrystoneError as failure:
-                reply(self.id, None, failure)
-                return
-            self.reads.submit_block(
-                entry, start, entry.payload_bytes if stop is None else stop, partial(have_read, entry)
-            )
+    def _read_found(
+        self,
+        key: BlockKey,
+        start: int,
+        stop: int | None,
+        reply: ReadReply,
+        before: IndexBlock | None,
+        damage: DamageError | None,
+        error: DrystoneError | None,
+    ) -> None:
+        """Its entry is in memory now, or cannot be had; `before`, the block was found damaged."""
+        try:
+            if error is not None:
+                raise error
+            entry = self._block(key)
+            if damage is not None and entry == before:
+                self.report_damage(b"d" + key.data_id, str(damage))
+                raise damage
+        except DrystoneError as failure:
+            reply(self.id, None, failure)
+            return
+        have_read = partial(self._have_read, key, start, stop, reply, entry)
+        self.reads.submit_block(entry, start, entry.payload_bytes if stop is None else stop, have_read)
 
-        def have_read(entry: IndexBlock, piece: memoryview | None, error: DrystoneError | None) -> None:
-            if isinstance(error, DamageError):
-                look(entry, error, None)  # a repair may have written it anew since the index was read
-            else:
-                reply(self.id, piece, error)
-
-        self._have(block_key(key), partial(look, None, None))
+    def _have_read(
+        self,
+        key: BlockKey,
+        start: int,
+        stop: int | None,
+        reply: ReadReply,
+        entry: IndexBlock,
+        piece: memoryview | None,
+        error: DrystoneError | None,
+    ) -> None:
+        if isinstance(error, DamageError):
+            # A repair may have written it anew since the index was read: then look again.
+            self._read_found(key, start, stop, reply, entry, error, None)
+        else:
+            reply(self.id, piece, error)
 
     async def verify_block(self, key: BlockKey) -> int:
         """Read a block and, where its payload is another block's, the reference to that. The bytes read. Raises
@@ -945,8 +982,13 @@ class Device:
     @property
     def slow(self) -> float:
         """For how many seconds the oldest of what was written has not been answered: of a disk that hangs, it grows."""
-        workers = (self._log_worker, self._bulk_worker, self._bulk_sync_worker, self._index_worker)
-        return max(worker.unanswered_s for worker in workers)
+        now = trio.current_time()
+        return now - min(
+            self._log_worker.unanswered_since(now),
+            self._bulk_worker.unanswered_since(now),
+            self._bulk_sync_worker.unanswered_since(now),
+            self._index_worker.unanswered_since(now),
+        )
 
     def fail(self, why: str) -> None:
         """Take it out: whoever looks after its folder found that it must not be used any more."""
