@@ -84,6 +84,10 @@ class WatchedWorker:
         self._since.append(trio.current_time())
         self.inner.submit(job, answered)
 
+    def unanswered_since(self, now: float) -> float:
+        """When the oldest job was handed over that is not answered; `now` where there is none."""
+        return self._since[0] if self._since else now
+
     @property
     def unanswered_s(self) -> float:
         """How many seconds ago the oldest job was handed over that is not answered; 0 where there is none."""

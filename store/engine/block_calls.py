@@ -87,29 +87,47 @@ class BlockCalls(Parts):
     def submit_read(self, key: BlockKey, start: int, stop: int | None, reply: ReadReply) -> None:
         """The same: at once where index and page cache have it."""
         self.health.check()
+        self._have(block_key(key), partial(self._read_found, key, start, stop, reply, None, None))
 
-        def look(before: IndexBlock | None, damage: DamageError | None, error: DrystoneError | None) -> None:
-            try:
-                if error is not None:
-                    raise error
-                entry = self._block(key)
-                if damage is not None and entry == before:
-                    self.report_damage(b"d" + key.data_id, str(damage))
-                    raise damage
-            except DrystoneError as failure:
-                reply(self.id, None, failure)
-                return
-            self.reads.submit_block(
-                entry, start, entry.payload_bytes if stop is None else stop, partial(have_read, entry)
-            )
+    def _read_found(
+        self,
+        key: BlockKey,
+        start: int,
+        stop: int | None,
+        reply: ReadReply,
+        before: IndexBlock | None,
+        damage: DamageError | None,
+        error: DrystoneError | None,
+    ) -> None:
+        """Its entry is in memory now, or cannot be had; `before`, the block was found damaged."""
+        try:
+            if error is not None:
+                raise error
+            entry = self._block(key)
+            if damage is not None and entry == before:
+                self.report_damage(b"d" + key.data_id, str(damage))
+                raise damage
+        except DrystoneError as failure:
+            reply(self.id, None, failure)
+            return
+        have_read = partial(self._have_read, key, start, stop, reply, entry)
+        self.reads.submit_block(entry, start, entry.payload_bytes if stop is None else stop, have_read)
 
-        def have_read(entry: IndexBlock, piece: memoryview | None, error: DrystoneError | None) -> None:
-            if isinstance(error, DamageError):
-                look(entry, error, None)  # a repair may have written it anew since the index was read
-            else:
-                reply(self.id, piece, error)
-
-        self._have(block_key(key), partial(look, None, None))
+    def _have_read(
+        self,
+        key: BlockKey,
+        start: int,
+        stop: int | None,
+        reply: ReadReply,
+        entry: IndexBlock,
+        piece: memoryview | None,
+        error: DrystoneError | None,
+    ) -> None:
+        if isinstance(error, DamageError):
+            # A repair may have written it anew since the index was read: then look again.
+            self._read_found(key, start, stop, reply, entry, error, None)
+        else:
+            reply(self.id, piece, error)
 
     async def verify_block(self, key: BlockKey) -> int:
         """Read a block and, where its payload is another block's, the reference to that. The bytes read. Raises

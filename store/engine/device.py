@@ -164,8 +164,13 @@ class Device(RowCalls, BlockCalls):
     @property
     def slow(self) -> float:
         """For how many seconds the oldest of what was written has not been answered: of a disk that hangs, it grows."""
-        workers = (self._log_worker, self._bulk_worker, self._bulk_sync_worker, self._index_worker)
-        return max(worker.unanswered_s for worker in workers)
+        now = trio.current_time()
+        return now - min(
+            self._log_worker.unanswered_since(now),
+            self._bulk_worker.unanswered_since(now),
+            self._bulk_sync_worker.unanswered_since(now),
+            self._index_worker.unanswered_since(now),
+        )
 
     @property
     def commits(self) -> tuple[int, int]:

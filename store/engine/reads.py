@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import outcome
 
@@ -30,15 +30,8 @@ FRONT_BYTES = 1024
 T = TypeVar("T")
 
 
-class _Place(NamedTuple):
-    """Bytes of a segment."""
-
-    segment: int
-    offset: int
-    length: int
-
-
-_Steps = Generator[_Place, bytes, T]
+_Steps = Generator[Location, bytes, T]
+"""Yields places of bytes, which need not be whole records."""
 
 
 class Reads:
@@ -127,7 +120,7 @@ class Reads:
         self,
         steps: _Steps[T],
         done: Callable[[T | None, DrystoneError | None], None],
-        place: _Place,
+        place: Location,
         result: outcome.Maybe[bytes],
     ) -> None:
         if isinstance(result, outcome.Error):
@@ -139,18 +132,18 @@ class Reads:
         self._count += 1
         return self._workers[self._count % WORKERS]
 
-    def _cached(self, place: _Place) -> bytes | None:
+    def _cached(self, place: Location) -> bytes | None:
         file = self._segments.open_file(place.segment)
         return file.read_cached(place.offset, place.length) if file is not None else None
 
-    def _read(self, place: _Place) -> bytes:
+    def _read(self, place: Location) -> bytes:
         return self._segments.file(place.segment).read(place.offset, place.length)
 
 
 def _row(location: Location, *, payload: bool) -> _Steps[Row]:
     if not payload:
         return decode_meta((yield from _front(location))[1])
-    data = yield _Place(*location)
+    data = yield location
     _, meta, body = read_record(data, segment=location.segment, offset=location.offset)
     return decode_meta(meta, body)
 
@@ -159,14 +152,14 @@ def _block(entry: IndexBlock, start: int, stop: int) -> _Steps[memoryview]:
     segment, offset, _ = entry.location
     stop = min(stop, entry.payload_bytes)
     if stop - start > entry.payload_bytes // 2:
-        data = yield _Place(*entry.location)
+        data = yield entry.location
         _, _, payload = read_record(data, segment=segment, offset=offset)
         return payload[start:stop]
     sums, _ = yield from _front(entry.location, entry.payload_at)
     first = start // CHECK_BYTES
     low = first * CHECK_BYTES
     high = min(-(-stop // CHECK_BYTES) * CHECK_BYTES, entry.payload_bytes)
-    piece = yield _Place(segment, offset + entry.payload_at + low, high - low)
+    piece = yield Location(segment, offset + entry.payload_at + low, high - low)
     verify_payload(sums, piece, first)
     return memoryview(piece)[start - low : stop - low]
 
@@ -174,17 +167,17 @@ def _block(entry: IndexBlock, start: int, stop: int) -> _Steps[memoryview]:
 def _front(location: Location, size: int = FRONT_BYTES) -> _Steps[tuple[memoryview, memoryview]]:
     """A record's sums and meta, which are likely to lie in its first `size` bytes."""
     segment, offset, length = location
-    data = yield _Place(segment, offset, min(length, size))
+    data = yield Location(segment, offset, min(length, size))
     header = parse_header(data, segment=segment, offset=offset)
     if header is None:
         raise DamageError(f"no record at {offset} in segment {segment:016x}")
     if front_bytes(header) > len(data):
-        data = yield _Place(segment, offset, min(length, front_bytes(header)))
+        data = yield Location(segment, offset, min(length, front_bytes(header)))
     front = verify_front(header, data)
     if front is None:
         raise DamageError(f"record at {offset} in segment {segment:016x} fails its checksum")
     return front
 
 
-def _unreadable(place: _Place, error: BaseException) -> DamageError:
+def _unreadable(place: Location, error: BaseException) -> DamageError:
     return DamageError(f"reading segment {place.segment:016x} failed: {error!r}")

@@ -100,30 +100,49 @@ class RowCalls(Parts):
     def submit_load(self, packed_key: bytes, row: IndexRow, reply: LoadReply, *, payload: bool) -> None:
         """The same: at once where the page cache has it."""
         self.health.check()
+        loaded = partial(self._loaded, packed_key, row, row.location, payload, reply)
+        self.reads.submit_row(row.location, loaded, payload=payload)
 
-        def read(location: Location, whole: Row | None, error: DrystoneError | None) -> None:
-            if isinstance(error, DamageError):
-                # Compaction may have moved it since the index was read: then look again.
-                self._have(packed_key, partial(look_again, location, error))
-            else:
-                reply(self.id, whole, error)
+    def _loaded(
+        self,
+        packed_key: bytes,
+        row: IndexRow,
+        location: Location,
+        payload: bool,
+        reply: LoadReply,
+        whole: Row | None,
+        error: DrystoneError | None,
+    ) -> None:
+        if isinstance(error, DamageError):
+            # Compaction may have moved it since the index was read: then look again.
+            self._have(packed_key, partial(self._load_again, packed_key, row, location, payload, reply, error))
+        else:
+            reply(self.id, whole, error)
 
-        def look_again(location: Location, damage: DamageError, error: DrystoneError | None) -> None:
-            try:
-                if error is not None:
-                    raise error
-                now = self.row_table.row(packed_key)
-                if now is None or now.stamp != row.stamp:
-                    raise ReplacedError("the row changed while it was read") from damage
-                if now.location == location:
-                    self.report_damage(packed_key, str(damage))
-                    raise damage
-            except DrystoneError as failure:
-                reply(self.id, None, failure)
-            else:
-                self.reads.submit_row(now.location, partial(read, now.location), payload=payload)
-
-        self.reads.submit_row(row.location, partial(read, row.location), payload=payload)
+    def _load_again(
+        self,
+        packed_key: bytes,
+        row: IndexRow,
+        location: Location,
+        payload: bool,
+        reply: LoadReply,
+        damage: DamageError,
+        error: DrystoneError | None,
+    ) -> None:
+        try:
+            if error is not None:
+                raise error
+            now = self.row_table.row(packed_key)
+            if now is None or now.stamp != row.stamp:
+                raise ReplacedError("the row changed while it was read") from damage
+            if now.location == location:
+                self.report_damage(packed_key, str(damage))
+                raise damage
+        except DrystoneError as failure:
+            reply(self.id, None, failure)
+        else:
+            loaded = partial(self._loaded, packed_key, row, now.location, payload, reply)
+            self.reads.submit_row(now.location, loaded, payload=payload)
 
     async def list_rows(
         self,

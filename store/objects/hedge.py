@@ -26,7 +26,9 @@ Reply = Callable[[int, T | None, DrystoneError | None], None]
 
 class Hedged(Generic[T]):
     """Used once: `ask`, and where that did not do, `wait`. Then `answers` has what was answered, and `failures` why the
-    others did not."""
+    others did not; `waited` says whether the answers are of different moments."""
+
+    __slots__ = ("_asked", "_hedges", "_left", "_news", "_submit", "answers", "failures", "needed", "waited")
 
     def __init__(self, sources: Iterable[int], needed: int, submit: Callable[[int, Reply[T]], None]) -> None:
         """`sources` in the order in which they are asked, and looked at no sooner; `submit` asks one, and may raise."""
@@ -39,12 +41,12 @@ class Hedged(Generic[T]):
         self.answers: dict[int, T] = {}
         self.failures: dict[int, DrystoneError] = {}
         self.waited = False
-        """Whether the answers are of different moments."""
 
     def ask(self) -> bool:
         """Ask as many as are needed, and more for those that have failed; whether enough have answered."""
-        while self._missing > 0 and self._ask_next():
-            pass
+        while self.needed + self._hedges + len(self.failures) > len(self._asked):
+            if not self._ask_next():
+                break
         return self.enough
 
     async def wait(self) -> bool:
@@ -59,7 +61,7 @@ class Hedged(Generic[T]):
                 if hedge.cancelled_caught:
                     self._late()
                 self.ask()
-                if self._missing > 0:
+                if self.needed + self._hedges + len(self.failures) > len(self._asked):
                     patience = READ_SECONDS  # there is nobody else
         if self.enough:
             return True
@@ -75,11 +77,6 @@ class Hedged(Generic[T]):
     @property
     def _silent(self) -> list[int]:
         return [source for source in self._asked if source not in self.answers and source not in self.failures]
-
-    @property
-    def _missing(self) -> int:
-        """How many more are to be asked."""
-        return self.needed + self._hedges - len(self._asked) + len(self.failures)
 
     def _late(self) -> None:
         """One of those that were asked is to be done without."""

@@ -18,7 +18,7 @@ write in the row's replicas; until then the store runs as one process.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from typing import Generic, NamedTuple, TypeVar
@@ -228,9 +228,8 @@ class Rows:
 
         Raises ReplacedError where a newer version came meanwhile, and DamageError.
         """
-        others = (replica for replica in self.ring.replicas_all(ROWS, key.ring_hash) if replica not in found.replicas)
-        replicas = (replica for replica in (*found.replicas, *others) if replica in self.devices)
-        asked = Hedged[Row](replicas, 1, partial(self._load_from, packed, found, self.ring.epoch, payload=payload))
+        load = partial(self._load_from, packed, found, self.ring.epoch, payload)
+        asked = Hedged[Row](self._those_that_have_first(key, found), 1, load)
         if not asked.ask():
             await asked.wait()
         for replica, row in asked.answers.items():
@@ -246,8 +245,17 @@ class Rows:
             raise QuorumError("reading a row", 1, 0, asked.failures)  # who does not answer may have it
         raise DamageError(f"no replica has row {key.name!r} intact: {asked.failures}")
 
+    def _those_that_have_first(self, key: RowKey, found: ReadRow) -> Iterator[int]:
+        """The replicas of a row that are here: first those that are known to have the version that was found."""
+        for replica in found.replicas:
+            if replica in self.devices:
+                yield replica
+        for replica in self.ring.replicas_all(ROWS, key.ring_hash):
+            if replica not in found.replicas and replica in self.devices:
+                yield replica
+
     def _load_from(
-        self, packed: bytes, found: ReadRow, epoch: int, replica: int, reply: LoadReply, *, payload: bool
+        self, packed: bytes, found: ReadRow, epoch: int, payload: bool, replica: int, reply: LoadReply
     ) -> None:
         """Load the version that was found. The first replica has it where it was found, others have it elsewhere."""
         device = self.devices[replica]
