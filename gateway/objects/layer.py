@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from gateway.objects.access.caller import Caller
@@ -23,11 +23,12 @@ _ASKED = frozenset({MODE, OWNING, QUOTA_BYTES, QUOTA_COUNT, *OLD_CONTAINER})
 _ASKED_FRONTS = (".quota-", "x-account-quota-")
 
 
-def is_plain(headers: Mapping[str, str]) -> bool:
+def is_plain(headers: Mapping[str, str], asked: frozenset[str]) -> bool:
     """Whether there is no note among the headers of a container or an account that objects in it are concerned by."""
-    if not headers:
-        return True
-    return _ASKED.isdisjoint(headers) and not any(name.startswith(_ASKED_FRONTS) for name in headers)
+    for name in headers:
+        if name.startswith(_ASKED_FRONTS):
+            return False
+    return asked.isdisjoint(headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,24 @@ class ObjectLayer:
     page_rows: int
     """Entries that are listed at once where a manifest stands for all that there are."""
 
+    asked: frozenset[str]
+    """Headers of containers and accounts that concern the objects in them."""
+
     @classmethod
-    def over(cls, store: ObjectStore, clock: Clock, random: Random, page_rows: int = LISTING_ROWS_MAX) -> ObjectLayer:
-        """The layer over a store."""
+    def over(
+        cls,
+        store: ObjectStore,
+        clock: Clock,
+        random: Random,
+        page_rows: int = LISTING_ROWS_MAX,
+        asked: Collection[str] = (),
+    ) -> ObjectLayer:
+        """The layer over a store. `asked` are headers of the dialect's own that it has to ask of a container or an
+        account."""
         ownership = ManifestOwnership(store, clock, random)
         policies = {policy.index: policy for policy in store.policies}
-        return cls(VersionedStore(store, clock, ownership.gone), store, ownership, clock, random, policies, page_rows)
+        versioned = VersionedStore(store, clock, ownership.gone)
+        return cls(versioned, store, ownership, clock, random, policies, page_rows, _ASKED.union(asked))
 
     def plain_container(self, caller: Caller, account: str, name: str) -> Container | None:
         """A container that is remembered, of an account that the caller owns, where nothing more is to be asked of
@@ -59,9 +72,9 @@ class ObjectLayer:
             return None
         container = self.plain.known_container(account, name)
         owner = self.plain.known_account(account)
-        if container is None or owner is None or not is_plain(container.headers):
+        if container is None or owner is None or not is_plain(container.headers, self.asked):
             return None
-        return container if not owner.headers or is_plain(owner.headers) else None
+        return container if is_plain(owner.headers, self.asked) else None
 
     async def hear(self, caller: Caller, account: str) -> None:
         """Tell whoever asks what an account that is not theirs gives them by its own access list."""

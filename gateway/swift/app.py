@@ -17,7 +17,7 @@ from gateway.swift.protocol.errors import PLAIN, RefusedError
 from gateway.swift.protocol.refusals import cause, refusal
 from gateway.swift.protocol.request import Receive, Request, Scope, Send
 from gateway.swift.refusal_log import RefusalLog
-from gateway.swift.service import Service
+from gateway.swift.service import ASKED, Service
 from store.core.clock import Clock, SystemClock
 from store.core.entropy import PooledRandom, Random
 from store.objects.interface import ObjectStore
@@ -42,14 +42,13 @@ class SwiftApp:
         clock = clock or SystemClock()
         random = random or PooledRandom()
         self._service = Service(
-            layer=ObjectLayer.over(store, clock, random, config.limits.container_listing_limit),
+            layer=ObjectLayer.over(store, clock, random, config.limits.container_listing_limit, ASKED),
             downloads=Downloads(config.download_bytes),
             refusals=RefusalLog(clock),
             config=config,
             limits=config.limits,
         )
-        self._authenticator = authenticator
-        self._rules = tokens.rules(config)
+        self._tokens = tokens.Tokens(authenticator, config)
         self._info = info.body(self._service)
 
     async def run(self, progress: Progress) -> None:
@@ -63,8 +62,9 @@ class SwiftApp:
             await _lifespan(scope, receive, send)
             return
         service = self._service
-        now_s = service.clock.wall_us() // 1_000_000
-        txid = f"tx{service.random.bytes(11).hex()[:21]}-{now_s:010x}"
+        layer = service.layer
+        now_s = layer.clock.wall_us() // 1_000_000
+        txid = f"tx{layer.random.bytes(11).hex()[:21]}-{now_s:010x}"
         request = Request(scope, receive, send, txid, now_s)
         extra = request.headers.get(b"x-trans-id-extra")
         if extra:
@@ -89,7 +89,7 @@ class SwiftApp:
             if request.queried and tempurl.is_signed(scope["query_string"])
             else None
         )
-        request.principal = signed or await tokens.principal(request, self._authenticator, service.config, self._rules)
+        request.principal = signed or await self._tokens.principal(request)
         await routes.handler(service, request)(service, request)
 
     async def _serve_others(self, request: Request, raw_path: bytes) -> bool:

@@ -22,6 +22,10 @@ from store.objects.model import Container, ObjectInfo, Policy
 _ACCOUNT_QUOTES, _CONTAINER_QUOTES = etag_quoter.header("account"), etag_quoter.header("container")
 
 
+ASKED = (_ACCOUNT_QUOTES, _CONTAINER_QUOTES)
+"""Headers of this dialect that concern the objects of a container or an account."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """The gateway's surroundings, made once."""
@@ -55,11 +59,9 @@ class Service:
     def plain_container(self, request: Request) -> Container | None:
         """The container of a request by its account's owner, where nothing more is to be asked of it than that it is
         there; None where `container` is to be called."""
-        container = self.layer.plain_container(request.principal, request.account, request.container)
-        if container is None or self.config.quote_etags or _CONTAINER_QUOTES in container.headers:
+        if self.config.quote_etags:
             return None
-        account = self.layer.plain.known_account(request.account)
-        return container if account is not None and _ACCOUNT_QUOTES not in account.headers else None
+        return self.layer.plain_container(request.principal, request.account, request.container)
 
     async def container(
         self, request: Request, *, reading: bool, listing: bool = False, name: str | None = None, object: str = ""

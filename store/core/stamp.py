@@ -54,6 +54,7 @@ class StampSource:
     def __init__(self, clock: Clock, writer: int) -> None:
         self._clock = clock
         self._last_us = 0
+        self._observed = b""
         self.writer = writer
 
     def next(self, seen: Stamp = ZERO) -> Stamp:
@@ -62,11 +63,18 @@ class StampSource:
         now = self._clock.wall_us()
         if self._last_us > now + DRIFT_MAX_US:
             self._last_us = 0
+            self._observed = b""
             self.writer = xxh3_64_intdigest(struct.pack("<I", self.writer)) & 0xFFFFFFFF
         time_us = max(now, self._last_us + 1, seen.time_us + 1)
         if time_us <= now + DRIFT_MAX_US:
             self._last_us = time_us
         return Stamp(time_us, self.writer)
+
+    def observe_packed(self, seen: bytes) -> None:
+        """The same of a packed stamp; nearly all that is read is older than something that was."""
+        if seen > self._observed:
+            self._observed = seen
+            self.observe(Stamp.unpack(seen))
 
     def observe(self, seen: Stamp) -> None:
         """Keep the following stamps above `seen`, if it is not of a clock that is far ahead."""

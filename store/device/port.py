@@ -46,7 +46,7 @@ from typing import NamedTuple, Protocol
 
 from store.core.errors import DrystoneError
 from store.device.block import BlockKey
-from store.device.record import Sealed
+from store.device.record import Buffer, Sealed
 from store.device.row import IndexRow, Row, RowKey, RowValue
 
 SLOW_SECONDS = 10.0
@@ -188,6 +188,11 @@ class DevicePort(Protocol):
 
     async def find_stamp(self, packed_key: bytes) -> bytes | None:
         """The version of a row, packed; None where there is none: what a second replica is asked."""
+        ...
+
+    def payload_at_hand(self, row: IndexRow) -> Buffer | None:
+        """The payload of a row as it was looked up, verified, where it can be had without waiting for a disk or a
+        network; None else, and where it is not as it was written: `submit_load` tells more then."""
         ...
 
     def submit_load(self, packed_key: bytes, row: IndexRow, reply: LoadReply, *, payload: bool) -> None:

@@ -142,16 +142,15 @@ def parse_header(data: Buffer, *, segment: int, offset: int) -> Header | None:
     _, version, kind, _, seq, durable, its_segment, its_offset, meta_bytes, payload_bytes, payload_at = (
         _HEAD.unpack_from(data)
     )
-    header = Header(kind, seq, durable, its_segment, its_offset, meta_bytes, payload_bytes, payload_at)
     if (
         version != FORMAT
         or its_segment != segment
         or its_offset != offset
-        or header.length > RECORD_BYTES_MAX
-        or HEADER_BYTES + sums_bytes(payload_bytes) + meta_bytes > payload_at
+        or payload_at + payload_bytes > RECORD_BYTES_MAX
+        or HEADER_BYTES - (-payload_bytes // CHECK_BYTES) * 8 + meta_bytes > payload_at
     ):
         return None
-    return header
+    return Header(kind, seq, durable, its_segment, its_offset, meta_bytes, payload_bytes, payload_at)
 
 
 def front_bytes(header: Header) -> int:

@@ -16,7 +16,7 @@ from store.core.errors import BusyError, DamageError, DrystoneError
 from store.core.limits import CHECK_BYTES
 from store.core.worker import WatchedWorker, answer_within, run_in
 from store.device.block import IndexBlock
-from store.device.record import front_bytes, parse_header, read_record, verify_front, verify_payload
+from store.device.record import Buffer, front_bytes, parse_header, read_record, verify_front, verify_payload
 from store.device.row import Location, Row, decode_meta
 from store.engine.recovery import Found, read_some
 from store.engine.segment import Segments
@@ -52,6 +52,16 @@ class Reads:
     def close(self) -> None:
         for worker in self._workers:
             worker.close()
+
+    def payload_at_hand(self, location: Location) -> Buffer | None:
+        """The payload of a row's record, where it can be had at once and is whole."""
+        segment, offset, length = location
+        try:
+            file = self._segments.open_file(segment)
+            data = file.read_cached(offset, length) if file is not None else None
+            return None if data is None else read_record(data, segment=segment, offset=offset)[2]
+        except (OSError, DamageError):
+            return None
 
     def submit_row(
         self, location: Location, done: Callable[[Row | None, DrystoneError | None], None], *, payload: bool

@@ -10,6 +10,7 @@ from functools import partial
 
 from store.core.errors import DamageError, DrystoneError, ReplacedError, StaleEpochError
 from store.device.port import FindReply, Garbage, ListReply, LoadReply, RowReply, RowWrite, UsageReply
+from store.device.record import Buffer
 from store.device.row import STAMP_BYTES, Flag, IndexRow, Location, Row, shard_prefix
 from store.engine.hint_table import hints_for
 from store.engine.parts import Parts
@@ -75,7 +76,8 @@ class RowCalls(Parts):
 
     def submit_find(self, packed_key: bytes, epoch: int, reply: FindReply) -> None:
         """Look a row up for a quorum: at once where the index lies in memory."""
-        self._check_epoch(epoch)
+        if epoch < self.standing.enforced or self.health.failed is not None:
+            self._check_epoch(epoch)
         if self._lookups.in_memory:
             self._answer(packed_key, reply, None)
         else:
@@ -91,6 +93,10 @@ class RowCalls(Parts):
             except DrystoneError as damage:
                 error = damage
         reply(self.id, value, error)
+
+    def payload_at_hand(self, row: IndexRow) -> Buffer | None:
+        """The payload of a row where the page cache has it; None else, and where it is damaged or has been moved."""
+        return self.reads.payload_at_hand(row.location) if self.health.failed is None else None
 
     async def load_row(self, packed_key: bytes, row: IndexRow, *, payload: bool) -> Row:
         """The whole row (its payload only if asked for), verified. Raises DamageError, and reports it; ReplacedError

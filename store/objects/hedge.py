@@ -8,7 +8,7 @@ what lies in memory, nothing is waited for: no task, no timer, no turn of the lo
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 import trio
 
@@ -44,10 +44,18 @@ class Hedged(Generic[T]):
 
     def ask(self) -> bool:
         """Ask as many as are needed, and more for those that have failed; whether enough have answered."""
-        while self.needed + self._hedges + len(self.failures) > len(self._asked):
-            if not self._ask_next():
-                break
-        return self.enough
+        asked, failures, submit, answered = self._asked, self.failures, self._submit, self._answered
+        wanted = self.needed + self._hedges
+        while wanted > len(asked) - len(failures):
+            source = next(self._left, None)
+            if source is None:
+                break  # there is nobody else
+            asked.append(source)
+            try:
+                submit(source, answered)
+            except DrystoneError as error:
+                self._failed(source, error)
+        return len(self.answers) >= self.needed
 
     async def wait(self) -> bool:
         """Wait until enough have answered; False where that is not to be. Who did not answer is among the failures."""
@@ -85,23 +93,11 @@ class Hedged(Generic[T]):
     def _failed(self, source: int, error: DrystoneError) -> None:
         self.failures[source] = error
 
-    def _ask_next(self) -> bool:
-        """Whether there is another one."""
-        source = next(self._left, None)
-        if source is None:
-            return False
-        self._asked.append(source)
-        try:
-            self._submit(source, self._answered)
-        except DrystoneError as error:
-            self._failed(source, error)
-        return True
-
     def _answered(self, source: int, answer: T | None, error: DrystoneError | None) -> None:
         if error is not None:
             self._failed(source, error)
         else:
-            self.answers[source] = cast("T", answer)
+            self.answers[source] = answer  # type: ignore[assignment]  # None is an answer where T has it
         if self._news is not None:
             self._news.set()
 
@@ -121,7 +117,7 @@ async def ask_at_once(
             else:
                 reply(source, answer, None)
 
-        asked = Hedged[T](sources, needed, lambda source, reply: nursery.start_soon(one, source, reply))
+        asked: Hedged[T] = Hedged(sources, needed, lambda source, reply: nursery.start_soon(one, source, reply))
         if not asked.ask():
             await asked.wait()
         nursery.cancel_scope.cancel()

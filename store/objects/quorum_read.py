@@ -13,13 +13,17 @@ from store.ring import quorum
 class QuorumRead(Hedged[bytes | None]):
     """Its `answers` have the index value of the row at a quorum of its replicas, or None where there is none."""
 
+    __slots__ = ("_devices", "_epoch", "_packed")
+
     def __init__(self, replicas: Sequence[int], devices: Mapping[int, DevicePort], packed: bytes, epoch: int) -> None:
         """`replicas` in the order in which they are asked, chosen by the ring of this epoch."""
+        super().__init__(believed(replicas, devices), quorum(len(replicas)), self._find)
+        self._devices = devices
+        self._packed = packed
+        self._epoch = epoch
 
-        def find(replica: int, reply: FindReply) -> None:
-            devices[replica].submit_find(packed, epoch, reply)
-
-        super().__init__(believed(replicas, devices), quorum(len(replicas)), find)
+    def _find(self, replica: int, reply: FindReply) -> None:
+        self._devices[replica].submit_find(self._packed, self._epoch, reply)
 
     async def wait(self) -> bool:
         """Wait for a quorum. Raises QuorumError."""

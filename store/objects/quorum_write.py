@@ -13,9 +13,10 @@ from functools import partial
 
 import trio
 
+from store.core.deadline import Patience
 from store.core.errors import BusyError, ConflictError, DeviceError, DrystoneError, FullError, QuorumError
 from store.device.port import Applied, DevicePort, RowWrite
-from store.device.row import Flag, Row
+from store.device.row import Flag
 from store.ring import quorum
 
 HOLD_SECONDS = 5.0
@@ -28,14 +29,25 @@ asked."""
 class QuorumWrite:
     """Used once. `on_ended` is called when the last replica has answered, which may be long after the write has."""
 
+    __slots__ = (
+        "_applied", "_failures", "_needed", "_newer", "_on_ended", "_open", "_patience", "_replicas", "_sets", "_task",
+        "_write", "begun", "packed", "row",
+    )  # fmt: skip
+
     def __init__(
-        self, sets: tuple[tuple[int, ...], ...], write: RowWrite, on_ended: Callable[[QuorumWrite], None]
+        self,
+        sets: tuple[tuple[int, ...], ...],
+        write: RowWrite,
+        patience: Patience,
+        on_ended: Callable[[QuorumWrite], None],
     ) -> None:
+        """`patience` is that of whoever waits, of WRITE_SECONDS."""
         self._sets = sets
         self._needed = quorum(len(sets[0]))
         self.row, self.packed = write.row, write.packed_key
         self._write = write
         self._on_ended = on_ended
+        self._patience = patience
         self._replicas: tuple[int, ...] = ()
         self._applied: dict[int, Applied] = {}
         self._failures: dict[int, BaseException] = {}
@@ -45,15 +57,21 @@ class QuorumWrite:
         self.begun = False
         """Whether replicas were asked to take it: then `on_ended` is called."""
 
-    async def write(self, devices: Mapping[int, DevicePort], *, new: bool) -> Applied:
+    async def write(self, devices: Mapping[int, DevicePort], hanging: Collection[int], *, new: bool) -> Applied:
         """What became of the row at a quorum of every layout. Where one that is not `new` has not room at a quorum, it
-        goes into the reserve. Raises as `Rows.write`."""
+        goes into the reserve. `hanging` are devices that have not answered others for WRITE_SECONDS. Raises as
+        `Rows.write`."""
         replicas = self._sets[0] if len(self._sets) == 1 else tuple(dict.fromkeys(h for s in self._sets for h in s))
         self._replicas = replicas
-        crowded = [device for replica in replicas if (device := devices.get(replica)) is not None and device.crowded]
-        if crowded:
-            await _hold_back(crowded)
-        willing = self._willing(replicas, devices)
+        willing = self._willing(replicas, devices, hanging)
+        if len(willing) < len(replicas):
+            crowded = [
+                device for replica in replicas if (device := devices.get(replica)) is not None and device.crowded
+            ]
+            if crowded:
+                await _hold_back(crowded)
+                self._failures.clear()
+                willing = self._willing(replicas, devices, hanging)
         if self._are_quorums(willing):
             replicas = willing
         elif new:
@@ -76,13 +94,15 @@ class QuorumWrite:
     async def _wait(self) -> None:
         """Until there are quorums, or all have answered, or it has been long enough. Whoever waits is not to be
         cancelled: the key's turn must not end before the row has arrived, as far as it does."""
-        with trio.CancelScope(deadline=trio.current_time() + WRITE_SECONDS, shield=True):
-            self._task = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(self._given_up)
+        self._task = trio.lowlevel.current_task()
+        self._patience.begin(self._go_on)
+        await trio.lowlevel.wait_task_rescheduled(_never)
+        self._patience.end(self._go_on)
 
-    def _given_up(self, _raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
-        self._task = None
-        return trio.lowlevel.Abort.SUCCEEDED
+    def _go_on(self) -> None:
+        if self._task is not None:
+            task, self._task = self._task, None
+            trio.lowlevel.reschedule(task)
 
     def having(self) -> tuple[int, ...]:
         """The replicas that have this version, or a newer one."""
@@ -108,11 +128,21 @@ class QuorumWrite:
         unanswered = (h for h in self._replicas if h not in self._applied and h not in self._failures)
         return (*unanswered, *self.lacking())
 
-    def _willing(self, replicas: tuple[int, ...], devices: Mapping[int, DevicePort]) -> tuple[int, ...]:
+    def _willing(
+        self, replicas: tuple[int, ...], devices: Mapping[int, DevicePort], hanging: Collection[int]
+    ) -> tuple[int, ...]:
         """The replicas that are not known to refuse the row."""
+        always = self.row.flags & (Flag.TOMBSTONE | Flag.ABORT)
+        for replica in replicas:
+            device = devices.get(replica)
+            if device is None or device.failed is not None or device.crowded or (not always and device.full):
+                break
+        else:
+            if not hanging:
+                return replicas
         willing = []
         for replica in replicas:
-            refusal = _refusal(replica, devices.get(replica), self.row)
+            refusal = _refusal(replica, devices.get(replica), hanging, needs_room=not always)
             if refusal is None:
                 willing.append(replica)
             else:
@@ -135,8 +165,7 @@ class QuorumWrite:
     def _one_less(self) -> None:
         self._open -= 1
         if self._task is not None and (not self._open or self._are_quorums(self._applied)):
-            task, self._task = self._task, None
-            trio.lowlevel.reschedule(task)
+            self._go_on()
         if not self._open:
             self._on_ended(self)
 
@@ -168,6 +197,10 @@ class QuorumWrite:
         raise QuorumError("writing a row", needed, len(self._applied), {**silent, **self._failures})
 
 
+def _never(_raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+    return trio.lowlevel.Abort.FAILED
+
+
 async def _hold_back(crowded: Collection[DevicePort]) -> None:
     """Have the indexes of these devices come closer to their logs; not of one that hangs."""
     with trio.move_on_after(HOLD_SECONDS):
@@ -176,7 +209,9 @@ async def _hold_back(crowded: Collection[DevicePort]) -> None:
                 await device.wait_for_index()
 
 
-def _refusal(number: int, device: DevicePort | None, row: Row) -> DrystoneError | None:
+def _refusal(
+    number: int, device: DevicePort | None, hanging: Collection[int], *, needs_room: bool
+) -> DrystoneError | None:
     """Why a device will not take a row, as far as is known without asking it."""
     if device is None:
         return DeviceError(f"device {number} is not there")
@@ -184,8 +219,8 @@ def _refusal(number: int, device: DevicePort | None, row: Row) -> DrystoneError 
         return device.failed
     if device.crowded:
         return BusyError(f"the index of device {number} is far behind its log")
-    if device.slow >= WRITE_SECONDS:
-        return BusyError(f"device {number} has not answered for {device.slow:.0f} s")
-    if not row.flags & (Flag.TOMBSTONE | Flag.ABORT) and device.full:
+    if number in hanging:
+        return BusyError(f"device {number} has not answered for {WRITE_SECONDS:.0f} s")
+    if needs_room and device.full:
         return device.failed or FullError(f"device {number} is full")
     return None

@@ -26,6 +26,7 @@ from typing import Generic, NamedTuple, TypeVar
 import structlog
 import trio
 
+from store.core.deadline import Patience
 from store.core.errors import (
     ConflictError,
     DamageError,
@@ -37,7 +38,7 @@ from store.core.errors import (
 )
 from store.core.stamp import Stamp, StampSource
 from store.device.port import Applied, DevicePort, ListReply, LoadReply, RowReply, RowWrite, UsageReply
-from store.device.record import Kind, seal
+from store.device.record import Buffer, Kind, seal
 from store.device.row import (
     STAMP_BYTES,
     Flag,
@@ -57,7 +58,7 @@ from store.device.row import (
 from store.objects.hedge import Hedged, ask_at_once
 from store.objects.key_lock import KeyLocks
 from store.objects.quorum_read import QuorumRead, believed
-from store.objects.quorum_write import QuorumWrite
+from store.objects.quorum_write import WRITE_SECONDS, QuorumWrite
 from store.ring import ROWS, Ring, quorum
 
 log = structlog.get_logger()
@@ -65,6 +66,8 @@ T = TypeVar("T")
 
 RING_HASHES_MAX = 100_000
 STAMP_RETRIES = 8
+HANGING_SECONDS = 0.25
+"""Devices that hang are looked for once in so long a time, and not by each write."""
 READ_TRIES = 16
 """Looks at a row that changes while it is looked at."""
 
@@ -110,6 +113,9 @@ class Rows:
         self.on_rewritten: Callable[[bytes], None] = _nobody_remembers
         """Called with the packed key of a row that is brought to a replica other than by its writer."""
         self._brought: Counter[bytes] = Counter()
+        self._patience = Patience(WRITE_SECONDS)
+        self._hanging: frozenset[int] = frozenset()
+        self._hanging_since = -HANGING_SECONDS
         self._quorum_writes: dict[QuorumWrite, None] = {}
         """Those that not all replicas have answered."""
         self._data_late: list[tuple[bytes, int, Collection[int]]] = []
@@ -207,7 +213,7 @@ class Rows:
             found = _newest(packed, asked)
             if found is None:
                 return None
-            self.stamps.observe(Stamp.unpack(found.row.stamp))
+            self.stamps.observe_packed(found.row.stamp)
             if len(found.replicas) == len(asked.answers):
                 return found
             with suppress(ReplacedError):
@@ -223,13 +229,19 @@ class Rows:
         again = await self.read(key, packed)
         return again is not None and again.row.stamp == found.row.stamp
 
+    def payload_at_hand(self, found: ReadRow) -> Buffer | None:
+        """The data in a row that was found, verified, where nothing need be waited for; None where `load` is to be
+        called."""
+        device = self.devices.get(found.replicas[0])
+        return None if device is None else device.payload_at_hand(found.row)
+
     async def load(self, key: RowKey, packed: bytes, found: ReadRow, *, payload: bool = True) -> Row:
         """The whole row, verified, from whichever replica has it intact. A replica that has not is repaired.
 
         Raises ReplacedError where a newer version came meanwhile, and DamageError.
         """
         load = partial(self._load_from, packed, found, self.ring.epoch, payload)
-        asked = Hedged[Row](self._those_that_have_first(key, found), 1, load)
+        asked: Hedged[Row] = Hedged(self._those_that_have_first(key, found), 1, load)
         if not asked.ask():
             await asked.wait()
         for replica, row in asked.answers.items():
@@ -337,7 +349,7 @@ class Rows:
         ring = self.ring
         write = prepare(row, ring.epoch, packed)
         quorum_write = QuorumWrite(
-            ring.write_sets(ROWS, row.key.ring_hash), write, self._ended if new else self._arrived
+            ring.write_sets(ROWS, row.key.ring_hash), write, self._patience, self._ended if new else self._arrived
         )
         self._writing[ring.epoch] += 1
         self._quorum_writes[quorum_write] = None
@@ -346,7 +358,7 @@ class Rows:
         try:
             if not new and not await self._stands(packed, row.stamp.pack()):
                 raise ReplacedError("the version that was to be brought to others is not there any more")
-            return await quorum_write.write(self.devices, new=new)
+            return await quorum_write.write(self.devices, self._hanging_now(), new=new)
         finally:
             if not quorum_write.begun:
                 del self._quorum_writes[quorum_write]
@@ -356,6 +368,14 @@ class Rows:
             if not self._writing[ring.epoch]:
                 self._written.set()
                 self._written = trio.Event()
+
+    def _hanging_now(self) -> frozenset[int]:
+        """The devices that have not answered for so long that no write waits for them; looked at now and then."""
+        now = trio.current_time()
+        if now >= self._hanging_since + HANGING_SECONDS:
+            self._hanging_since = now
+            self._hanging = frozenset(n for n, device in self.devices.items() if device.slow >= WRITE_SECONDS)
+        return self._hanging
 
     def _arrived(self, quorum_write: QuorumWrite) -> None:
         """All replicas have answered that a version was brought to."""

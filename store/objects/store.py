@@ -355,12 +355,15 @@ class OpenRow:
         try:
             if self._data_id and not await store.rows.pinned(self._key, self._packed, found):
                 raise ReplacedError("the row changed while it was read")
-            row = await store.rows.load(self._key, self._packed, found)
-            self.info, self._data_location = _read_row(found.row, row.detail)
+            payload, detail = store.rows.payload_at_hand(found), found.row.detail
+            if payload is None or detail is None:
+                row = await store.rows.load(self._key, self._packed, found)
+                payload, detail = row.payload, row.detail
+            self.info, self._data_location = _read_row(found.row, detail)
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
-        self._payload = row.payload
+        self._payload = payload
         return self
 
     async def __aexit__(

@@ -29,7 +29,7 @@ from store.device.port import (
     RowWrite,
     UsageReply,
 )
-from store.device.record import Sealed
+from store.device.record import Buffer, Sealed
 from store.device.row import IndexRow, Row, RowKey
 from store.engine.device import Device
 
@@ -205,6 +205,10 @@ class DelayedDevice:
 
     async def find_stamp(self, packed_key: bytes) -> bytes | None:
         return await self._answer(packed_key, lambda: self.engine.find_stamp(packed_key))
+
+    def payload_at_hand(self, row: IndexRow) -> Buffer | None:
+        """It never is."""
+        return None
 
     def submit_load(self, packed_key: bytes, row: IndexRow, reply: LoadReply, *, payload: bool) -> None:
         def answered(number: int, whole: Row | None, error: DrystoneError | None) -> None:

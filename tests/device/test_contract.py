@@ -305,6 +305,7 @@ async def test_what_several_devices_are_asked_for_is_the_same_as_what_one_is(for
         for wanted in (True, False):
             whole = await answer(partial(device.submit_load, packed(b"a"), found, payload=wanted))
             assert whole == await device.load_row(packed(b"a"), found, payload=wanted)
+        assert device.payload_at_hand(found) in (None, b"data")
         for start, stop in ((0, None), (70_000, 70_001)):
             piece = await answer(partial(device.submit_read, key, start, stop))
             assert bytes(piece) == payload[start:stop]
@@ -312,6 +313,7 @@ async def test_what_several_devices_are_asked_for_is_the_same_as_what_one_is(for
             await answer(partial(device.submit_read, BlockKey(DATA, 3, 1), 0, None))
         await write(device, row(b"a", 2, b"newer"))
         stale = found._replace(location=found.location._replace(offset=found.location.offset + 8))
+        assert device.payload_at_hand(stale) is None
         with pytest.raises(ReplacedError):
             await answer(partial(device.submit_load, packed(b"a"), stale, payload=True))
 

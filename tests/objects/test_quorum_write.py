@@ -11,6 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from store.core.deadline import Patience
 from store.core.errors import BusyError, ConflictError, DeviceError, DrystoneError, FullError, QuorumError
 from store.core.stamp import Stamp
 from store.device.port import Applied, RowWrite
@@ -58,7 +59,7 @@ class Vote:
         self.replicas = replicas
         self.ends = 0
         self.outcome: Applied | BaseException | None = None
-        self._quorum_write = QuorumWrite(tuple(sets), prepare(ROW, 1), self._end)
+        self._quorum_write = QuorumWrite(tuple(sets), prepare(ROW, 1), Patience(WRITE_SECONDS), self._end)
 
     def _end(self, _quorum_write: QuorumWrite) -> None:
         self.ends += 1
@@ -77,7 +78,11 @@ class Vote:
 
     async def run(self, *, new: bool = True) -> None:
         try:
-            self.outcome = await self._quorum_write.write(cast("Mapping[int, Device]", self.replicas), new=new)
+            self.outcome = await self._quorum_write.write(
+                cast("Mapping[int, Device]", self.replicas),
+                {number for number, replica in self.replicas.items() if replica.slow >= WRITE_SECONDS},
+                new=new,
+            )
         except DrystoneError as error:
             self.outcome = error
 

@@ -7,7 +7,6 @@ container's access lists give reading or writing of that container's objects, an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol
 
 from authn.identity import Identity
@@ -97,7 +96,6 @@ class Rights:
     owned: tuple[str, ...]
 
 
-@lru_cache(maxsize=4096)
 def rights_of(identity: Identity, rules: AccessRules, *, service: bool = False) -> Rights:
     """The rights of an identity; `service`: a service's token came along."""
     roles = frozenset(role.lower() for role in identity.roles)

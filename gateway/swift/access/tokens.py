@@ -3,10 +3,13 @@ public."""
 
 from __future__ import annotations
 
-from authn.identity import Authenticator
-from gateway.objects.access.caller import AccessRules, Anonymous, Caller, User, rights_of
+from authn.identity import Authenticator, Identity
+from gateway.objects.access.caller import AccessRules, Anonymous, Caller, Rights, User, rights_of
 from gateway.swift.config import Config
 from gateway.swift.protocol.request import Request
+
+SEEN_MAX = 10_000
+"""Tokens that are kept with what they give."""
 
 
 def rules(config: Config) -> AccessRules:
@@ -25,17 +28,36 @@ def referrer(request: Request) -> str:
     return request.headers.get(b"referer", b"").decode("latin-1")
 
 
-async def principal(request: Request, authenticator: Authenticator, config: Config, access: AccessRules) -> Caller:
-    """Whoever the request's token stands for."""
-    token = request.headers.get(b"x-auth-token") or request.headers.get(b"x-storage-token")
-    if not token:
-        return Anonymous(access, referrer(request))
-    identity = authenticator.known(stated := token.decode("latin-1")) or await authenticator.identify(stated)
-    if identity is None:
-        return Anonymous(access, referrer(request))
-    beside = request.headers.get(b"x-service-token")
-    if not beside:
-        return User(rights_of(identity, access), request.headers.get(b"referer", b"").decode("latin-1"))
-    other = await authenticator.identify(beside.decode("latin-1"))
-    service = other is not None and config.service_role in {role.lower() for role in other.roles}
-    return User(rights_of(identity, access, service=service), referrer(request))
+class Tokens:
+    """Who stands behind which token. What roles give is worked out once for an identity."""
+
+    def __init__(self, authenticator: Authenticator, config: Config) -> None:
+        self._authenticator = authenticator
+        self._config = config
+        self._rules = rules(config)
+        self._seen: dict[str, tuple[Identity, Rights]] = {}
+
+    async def principal(self, request: Request) -> Caller:
+        """Whoever the request's token stands for."""
+        headers = request.headers
+        token = headers.get(b"x-auth-token") or headers.get(b"x-storage-token")
+        if not token:
+            return Anonymous(self._rules, referrer(request))
+        stated = token.decode("latin-1")
+        identity = self._authenticator.known(stated) or await self._authenticator.identify(stated)
+        if identity is None:
+            return Anonymous(self._rules, referrer(request))
+        if b"x-service-token" in headers:
+            service = await self._is_service(headers[b"x-service-token"].decode("latin-1"))
+            return User(rights_of(identity, self._rules, service=service), referrer(request))
+        seen = self._seen.get(stated)
+        if seen is None or seen[0] is not identity:
+            if len(self._seen) >= SEEN_MAX:
+                self._seen.clear()
+            seen = self._seen[stated] = identity, rights_of(identity, self._rules)
+        return User(seen[1], headers[b"referer"].decode("latin-1") if b"referer" in headers else "")
+
+    async def _is_service(self, token: str) -> bool:
+        """Whether a token is a service's."""
+        other = await self._authenticator.identify(token) if token else None
+        return other is not None and self._config.service_role in {role.lower() for role in other.roles}
