@@ -198,6 +198,20 @@ OBJECTS: Final = [
         "",
     ),
     planted(
+        "a row that a replica has taken said to be nowhere",
+        "store/objects/quorum_write.py",
+        "        told = not self._open and not self._applied\n",
+        "        told = not self._open\n",
+        "tests/objects/test_quorum_write.py",
+    ),
+    planted(
+        "a device that does not write its blocks waited for",
+        "store/objects/upload.py",
+        "                for number in release.leave_behind():\n",
+        "                for number in ():\n",
+        "tests/objects/test_hanging.py",
+    ),
+    planted(
         "a device asked that is not to be believed",
         "store/objects/quorum_read.py",
         "        if device is None or not device.in_sync:\n",
