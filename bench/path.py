@@ -95,7 +95,7 @@ def usual(paths: Sequence[Sequence[str]]) -> list[str]:
     return sorted(file for file, count in entered.items() if count * 2 > len(paths))
 
 
-class Asker:
+class BenchClient:
     """One client on one connection, who sends a request at once: head and body in one packet, as fast clients do."""
 
     def __init__(self, folder: str) -> None:
@@ -122,7 +122,7 @@ class Asker:
 def _follow(folder: str, recorder: Recorder) -> dict[str, list[list[str]]]:
     """The paths of warm requests by verb, once the server serves."""
     body = os.urandom(load.SMALL_BYTES)
-    with contextlib.closing(Asker(folder)) as asker:
+    with contextlib.closing(BenchClient(folder)) as asker:
         asker.ask("PUT", "path")
         asker.ask("PUT", "path/there", body)
         found: dict[str, list[list[str]]] = {}

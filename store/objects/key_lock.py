@@ -1,6 +1,6 @@
-"""Turns: writers of one key go one after the other, readers do not wait.
+"""Locks by key: writers of one key go one after the other, readers do not wait.
 
-A turn that nobody contends for is one dictionary entry, since every write takes one.
+A lock that nobody contends for is one dictionary entry, since every write takes one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import trio
 
 
 class KeyLocks:
-    """The turns of all keys. `async with turns.of(key):` takes one."""
+    """The locks of all keys. `async with locks.of(key):` takes one."""
 
     def __init__(self) -> None:
         self._waiting: dict[bytes, trio.lowlevel.ParkingLot | None] = {}
@@ -35,7 +35,7 @@ class _KeyLock:
         lot = waiting[self._key]
         if lot is None:
             lot = waiting[self._key] = trio.lowlevel.ParkingLot()
-        await lot.park()  # whoever unparks us hands the turn over
+        await lot.park()  # whoever unparks us hands the lock over
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -93,7 +93,7 @@ class QuorumWrite:
 
     async def _wait(self) -> None:
         """Until there are quorums, or all have answered, or it has been long enough. Whoever waits is not to be
-        cancelled: the key's turn must not end before the row has arrived, as far as it does."""
+        cancelled: the key's lock must not be let go before the row has arrived, as far as it does."""
         self._task = trio.lowlevel.current_task()
         self._patience.begin(self._go_on)
         await trio.lowlevel.wait_task_rescheduled(_never)

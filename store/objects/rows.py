@@ -11,7 +11,7 @@ sync ones.
 
 What a replica did not take is noted as a hint by those that did (`Hints`), and brought to it when it can be.
 
-Within this process writers of one key take turns (`lock`). Across processes a read-modify-write will need a quorum
+Within this process writers of one key hold its `lock`. Across processes a read-modify-write will need a quorum
 write in the row's replicas; until then the store runs as one process.
 """
 
@@ -139,7 +139,7 @@ class Rows:
         return known
 
     def lock(self, packed: bytes) -> AbstractAsyncContextManager[None]:
-        """Writers of one key take turns."""
+        """Held by the one writer of a key."""
         return self._locks.of(packed)
 
     # -- versions that are brought to where they are lacking ---------------------------------------------------------
@@ -439,7 +439,7 @@ class Rows:
                 log.warning("repair not written", device=replica, error=str(error))
 
     async def write_next(self, row: Row, packed: bytes) -> tuple[Row, Applied]:
-        """Write a row as the newest version. The caller has the key's turn; `row.stamp` is chosen here."""
+        """Write a row as the newest version. The caller holds the lock of the key; `row.stamp` is chosen here."""
         seen = row.stamp
         for _ in range(STAMP_RETRIES):
             row = row._replace(stamp=self.stamps.next(seen))

@@ -305,7 +305,7 @@ class DeviceStore:
         return ObjectInfo(key.name.decode(), 0, "", ObjectHead(""), stamp, stamp, container.policy)
 
     async def write_tombstone(self, key: RowKey, packed: bytes, row: IndexRow) -> None:
-        """Write a tombstone over a row. The caller has the key's turn."""
+        """Write a tombstone over a row. The caller holds the lock of the key."""
         stamp = Stamp.unpack(row.stamp)
         tombstone = Row(key, stamp, Flag.TOMBSTONE, row.policy, 0, 0, b"", b"", b"", b"")
         await self.rows.write_next(tombstone, packed)

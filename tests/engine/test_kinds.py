@@ -111,7 +111,7 @@ async def noted(device: Device, notes: Notes, name: bytes) -> Location:
     return at
 
 
-async def bury(device: Device) -> None:
+async def write_tombstone(device: Device) -> None:
     """Leave the log segment so far to what lives in it, which no row does but one."""
     await write(device, row(b"stays", 1, b"data"))
     for time_us in range(1, 60):
@@ -168,7 +168,7 @@ def test_a_kind_that_is_added_lives_through_compaction_and_is_moved_by_its_handl
             dead = await note(device, notes[-1], b"a")
             first = await note(device, notes[-1], b"a")
             assert dead.segment == first.segment
-            await bury(device)
+            await write_tombstone(device)
             await compact_all(device)
             assert notes[-1].moved == [b"a"], "the one that lives, once"
             assert (await noted(device, notes[-1], b"a")).segment > first.segment
@@ -176,7 +176,7 @@ def test_a_kind_that_is_added_lives_through_compaction_and_is_moved_by_its_handl
 
         async def after(device: Device) -> None:
             at = await noted(device, notes[-1], b"a")
-            await bury(device)
+            await write_tombstone(device)
             await compact_all(device)
             assert (await noted(device, notes[-1], b"a")).segment > at.segment
 
@@ -216,16 +216,16 @@ def test_compaction_keeps_a_segment_with_a_kind_of_a_newer_program() -> None:
         async def before(device: Device) -> None:
             await write(device, row(b"with it", 1, b"data"))
             at.append(await note(device, notes[-1], b"a"))
-            await bury(device)
+            await write_tombstone(device)
 
         opened(medium, index, before)
 
     async def without(device: Device) -> None:
         with capture_logs() as logs:
-            await bury(device)
+            await write_tombstone(device)
             await compact_all(device)
             await write(device, row(b"with it", 2, b"data"))
-            await bury(device)
+            await write_tombstone(device)
             await compact_all(device)
         assert [entry["why"] for entry in logs if "kept for a newer" in entry["event"]] == [
             f"the record at {at[0].offset} of segment {at[0].segment:016x} is of kind 77, which is not known here: "
@@ -350,7 +350,7 @@ def test_a_record_of_no_known_form_keeps_its_segment_and_holds_no_other_up() -> 
         await write(device, row(b"stays", 1, b"data"))
         at = await append(device, Kind.ROW, b"\xc1")
         device.segment_usage.add(at, at.length)
-        await bury(device)
+        await write_tombstone(device)
         await compact_all(device)
         assert at.segment in device.segments.kinds
         assert device.segment_usage.live[at.segment] == at.length, "what could be moved was"

@@ -124,12 +124,12 @@ async def test_a_list_of_names_has_a_bound(client: Client) -> None:
     assert answer.json()["Response Status"] == "413 Request Entity Too Large"
 
 
-@pytest.mark.parametrize("form", ["plain", "json", "xml"])
-async def test_listings_take_turns(client: Client, form: str) -> None:
+@pytest.mark.parametrize(("form", "least"), [("plain", 1), ("json", 5), ("xml", 5)])
+async def test_listings_take_turns(client: Client, form: str, least: int) -> None:
     await client.fill("c", [f"{number:04}" for number in range(2100)])
     answer, turns = await with_turns(client("GET", "c", query={"format": form}))
     assert b"2099" in answer.body
-    assert turns >= 5
+    assert turns >= least
     await client("POST", "c", {"X-Versions-Enabled": "true"})
     answer, turns = await with_turns(client("GET", "c", query="versions"))
     assert len(answer.json()) == 2100

@@ -74,7 +74,7 @@ async def get(service: Service, request: Request) -> None:
         await request.respond(200, answer, body)
         return
     if kind == PLAIN and "path" not in request.query:
-        body = "".join([f"{name}\n" for name in await service.store.list_names(container, query)]).encode()
+        body = await slices.join(formats.names(await service.store.list_names(container, query)))
         await _answer(service, request, container, kind, body)
         return
     if "path" in request.query:

@@ -26,6 +26,8 @@ from store.objects.model import ContainerEntry, ObjectEntry, Policy, Subdir
 Row = dict[str, Any]
 _quoted = json.encoder.encode_basestring_ascii
 
+NAMES_SLICE = 10 * SLICE
+"""Names alone are written out so many at once."""
 _OBJECT_FIELDS = ("name", "hash", "bytes", "content_type", "last_modified")
 _CONTAINER_FIELDS = ("name", "count", "bytes", "last_modified", "storage_policy")
 
@@ -72,6 +74,12 @@ def container_row(entry: ContainerEntry | Subdir, policies: Mapping[int, Policy]
     if policy is not None:
         row["storage_policy"] = policy.name
     return row
+
+
+def names(some: Sequence[str]) -> Iterator[bytes]:
+    """A listing of names alone, a line each, slice by slice."""
+    for start in range(0, len(some), NAMES_SLICE):
+        yield "".join([f"{name}\n" for name in some[start : start + NAMES_SLICE]]).encode()
 
 
 def objects(entries: Sequence[ObjectEntry | Subdir], account: str, container: str, kind: str) -> Iterator[bytes]:
