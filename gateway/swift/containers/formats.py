@@ -26,7 +26,7 @@ from store.objects.model import ContainerEntry, ObjectEntry, Policy, Subdir
 Row = dict[str, Any]
 _quoted = json.encoder.encode_basestring_ascii
 
-NAMES_SLICE = 10 * SLICE
+NAMES_SLICE = 5 * SLICE
 """Names alone are written out so many at once."""
 _OBJECT_FIELDS = ("name", "hash", "bytes", "content_type", "last_modified")
 _CONTAINER_FIELDS = ("name", "count", "bytes", "last_modified", "storage_policy")
