@@ -31,7 +31,7 @@ class MergedIndex:
     def find(self, key: bytes) -> tuple[bytes | None, bool]:
         """(the value of a key, unverified; whether it comes from the index, which may be damaged)"""
         known, value = self._memtable.get(key)
-        return (value, False) if known else (self._index.get(key), True)
+        return (value, False) if known else (self._index.peek(key), True)
 
     def get(self, key: bytes) -> bytes | None:
         """The value of a key, unverified."""

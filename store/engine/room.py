@@ -9,7 +9,7 @@ from store.core.errors import DeviceError, DrystoneError, FullError
 from store.engine.health import Health
 from store.engine.options import Options
 
-LOOK_EVERY = 128
+LOOK_EVERY = 32
 """The file system is asked whether there is room once in so many times that somebody wants to know."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -75,4 +76,25 @@ def test_reads_of_lmdb_write_nothing_to_the_disk(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data.mdb"]
     mapped = Path("/proc/self/maps").read_text().splitlines()
     assert not any(str(tmp_path) in line and "rw-s" in line for line in mapped)
+    index.close()
+
+
+def test_what_the_loop_looks_up_is_what_was_written_last(index: Index) -> None:
+    assert index.peek(b"a") is None
+    for number in range(3):
+        index.write([(b"a", b"%d" % number), (b"b", None if number else b"there")])
+        assert index.peek(b"a") == index.get(b"a") == b"%d" % number
+        assert index.peek(b"b") == (None if number else b"there")
+    index.close()
+
+
+def test_a_reader_that_is_kept_does_not_make_the_index_grow(tmp_path: Path) -> None:
+    index = LmdbIndex(str(tmp_path))
+    entries = [(b"%04d" % number, bytes(200)) for number in range(2000)]
+    sizes = []
+    for _ in range(30):
+        index.write(entries)
+        assert index.peek(b"0000") == bytes(200)
+        sizes.append(os.path.getsize(tmp_path / "data.mdb"))
+    assert sizes[-1] == sizes[5]
     index.close()

@@ -54,6 +54,9 @@ class SimIndex:
         value: bytes | None = self._medium.entries.get(key)
         return value
 
+    def peek(self, key: bytes) -> bytes | None:
+        return self.get(key)
+
     def range(self, start: bytes, stop: bytes, limit: int, *, reverse: bool = False) -> Entries:
         entries = self._medium.entries
         found: Entries = []
