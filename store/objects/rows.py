@@ -625,7 +625,12 @@ def _newest(packed: bytes, read: QuorumRead) -> ReadRow | None:
 
 def _same(first: list[tuple[bytes, bytes]], second: list[tuple[bytes, bytes]]) -> bool:
     """Whether two replicas have the same versions of the same rows: where their records lie is their own matter."""
-    return [(key, value[:STAMP_BYTES]) for key, value in first] == [(key, value[:STAMP_BYTES]) for key, value in second]
+    if len(first) != len(second):
+        return False
+    for (key, value), (other, its) in zip(first, second, strict=True):
+        if key != other or value[:STAMP_BYTES] != its[:STAMP_BYTES]:
+            return False
+    return True
 
 
 def _nobody_hints(_packed: bytes, _lacking: Iterable[int], _having: Iterable[int]) -> None:
