@@ -131,12 +131,13 @@ class LmdbIndex:
 
     def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
         try:
+            listed = list(changes)
             with self._env.begin(write=True) as transaction:
-                for key, value in changes:
+                for key, value in listed:
                     if value is None:
                         transaction.delete(key)
-                    else:
-                        transaction.put(key, value)
+                with transaction.cursor() as cursor:  # all in one call: the loop wants the interpreter meanwhile
+                    cursor.putmulti([(key, value) for key, value in listed if value is not None])
             self._outdated = True
         except (lmdb.DiskError, lmdb.MapFullError) as error:
             raise FullError(f"index cannot grow: {error}") from error

@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 PAGE_MIN = 32
 PAGE_MAX = 160
-"""Rows of one shard, at each of two replicas: half a millisecond, or ten where other threads want the interpreter, which
-LMDB lets go at every step."""
+"""Rows of one shard, at each of two replicas: half a millisecond, or ten where other threads want the interpreter,
+which LMDB lets go at every step."""
 FIRST_NAME = b"\x01"
 """Client names begin here: what begins with a zero byte is the store's own."""
 
