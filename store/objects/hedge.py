@@ -45,8 +45,7 @@ class Hedged(Generic[T]):
     def ask(self) -> bool:
         """Ask as many as are needed, and more for those that have failed; whether enough have answered."""
         asked, failures, submit, answered = self._asked, self.failures, self._submit, self._answered
-        wanted = self.needed + self._hedges
-        while wanted > len(asked) - len(failures):
+        while self.needed + self._hedges > len(asked) - len(failures):  # a failure may change what is needed
             source = next(self._left, None)
             if source is None:
                 break  # there is nobody else
@@ -55,7 +54,7 @@ class Hedged(Generic[T]):
                 submit(source, answered)
             except DrystoneError as error:
                 self._failed(source, error)
-        return len(self.answers) >= self.needed
+        return self.enough
 
     async def wait(self) -> bool:
         """Wait until enough have answered; False where that is not to be. Who did not answer is among the failures."""

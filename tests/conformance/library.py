@@ -50,7 +50,9 @@ class Library:
         archive = next(self._sources.glob("swift-*.tar.gz"))
         self._pip("install", str(archive), *COMPANIONS)
         with tarfile.open(archive) as packed:
-            packed.extractall(self._sources, filter="data")
+            if hasattr(tarfile, "data_filter"):  # which Python 3.11.4 brought
+                packed.extraction_filter = tarfile.data_filter
+            packed.extractall(self._sources)
         (self.folder / MARK).touch()
 
     def _pip(self, *arguments: str) -> None:
