@@ -77,13 +77,17 @@ class Service:
             listing=listing,
             object=object or request.object,
         )
+        await self.show_etags(request, container)
+        return container
+
+    async def show_etags(self, request: Request, container: Container) -> None:
+        """Have the answer show etags as a container, or its account, says."""
         if request.object:
             flag = container.headers.get(_CONTAINER_QUOTES)
             if flag is None:
-                flag = (await self.store.account(account)).headers.get(_ACCOUNT_QUOTES)
+                flag = (await self.store.account(container.account)).headers.get(_ACCOUNT_QUOTES)
             if flag == "True" or (flag is None and self.config.quote_etags):
                 request.add_finisher(etag_quoter.quoting)
-        return container
 
     # -- what a request reads: the object, or the version of it that is named ----------------------------------------
 

@@ -38,6 +38,10 @@ class Index(Protocol):
         """The same for the event loop alone, which looks up all that is written, one key at a time."""
         ...
 
+    def let_go(self) -> None:
+        """The loop looks up what was written last from now on, and nothing before that is kept for it."""
+        ...
+
     def range(self, start: bytes, stop: bytes, limit: int, *, reverse: bool = False) -> list[tuple[bytes, bytes]]:
         """Up to `limit` entries with start <= key < stop, in order (from the upper end if `reverse`)."""
         ...
@@ -102,7 +106,7 @@ class LmdbIndex:
         end it; where other threads want it, that costs many times what the look-up does."""
         try:
             if self._reader is None or self._outdated:
-                self._let_go()
+                self.let_go()
                 self._outdated = False
                 self._reader = self._env.begin()
             value = self._reader.get(key)
@@ -110,7 +114,7 @@ class LmdbIndex:
             raise self._broken(error) from error
         return None if value is None else bytes(value)
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.abort()
@@ -153,7 +157,7 @@ class LmdbIndex:
         return damage
 
     def close(self) -> None:
-        self._let_go()
+        self.let_go()
         self._env.close()
 
 

@@ -87,6 +87,7 @@ class MergedIndex:
 
     def flushed(self) -> None:
         """It is written."""
+        self._index.let_go()
         self._memtable.flushed()
 
     def unflushed(self) -> None:

@@ -95,3 +95,15 @@ async def test_a_put_that_says_nothing_moves_last_modified(client: Client) -> No
     answer = await client("HEAD", "c")
     assert answer["last-modified"] != before
     assert not [name for name in answer.headers if name.startswith(".")]
+
+
+async def test_etags_are_quoted_by_what_is_read_through_a_link_or_copied() -> None:
+    client = Client()
+    await client("PUT", "quoting", {FLAG: "true"})
+    await client("PUT", "quoting/o", body=b"data")
+    await client("PUT", "plain")
+    await client("PUT", "plain/link", {"X-Symlink-Target": "quoting/o"})
+    for method in ("GET", "HEAD"):
+        assert (await client(method, "plain/link"))["etag"].startswith('"')
+    assert (await client("COPY", "quoting/o", {"Destination": "plain/copy"}))["etag"].startswith('"')
+    assert not (await client("GET", "plain/copy"))["etag"].startswith('"')

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.swift.config import Limits
+from gateway.swift.protocol.description import describe
+from gateway.swift.protocol.request import Request
+from store.objects.model import ObjectHead
 from tests.gateway_http.harness import running
 from tests.gateway_swift.client import Client
+from tests.gateway_swift.test_signed_scope import no_answer, no_body
 
 KINDS = [("Account", ""), ("Container", "c"), ("Object", "c/o")]
 
@@ -210,3 +215,8 @@ async def test_posting_to_nothing(client: Client) -> None:
     assert (await client("POST", "c/o")).status == 404
     await client("PUT", "c")
     assert (await client("POST", "c/o")).status == 404
+
+
+def test_a_request_without_any_header_says_nothing() -> None:
+    request = Request({"method": "POST", "headers": []}, no_body, no_answer, "tx", 0)
+    assert describe(request, Limits(), 0.0, "t") == ObjectHead("t")

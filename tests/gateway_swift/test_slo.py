@@ -407,3 +407,9 @@ async def test_heartbeats(ready: Client) -> None:
     assert answer.whole
     assert b"Response Status: 507 Insufficient Storage\n" in answer.body
     assert (await ready("HEAD", "c/y")).status == 404
+
+
+async def test_a_name_that_nothing_can_have_is_not_found(client: Client) -> None:
+    await client.fill("c", [])
+    answer = await put(client, "c/slo", [{"path": "/c/" + "n" * 3000}])
+    assert (answer.status, b"404 Not Found" in answer.body) == (400, True)

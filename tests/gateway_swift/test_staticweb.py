@@ -202,3 +202,12 @@ def test_small_words() -> None:
     assert stylesheet("a b.css", "x/y/") == "../../a%20b.css"
     assert stylesheet("https://h/x.css", "x/") == "https://h/x.css"
     assert stylesheet("/v1/x.css", "x/") == "/v1/x.css"
+
+
+async def test_a_link_to_nothing_is_not_found_and_no_directory(client: Client) -> None:
+    await site(client, INDEX, LISTINGS)
+    for name in ("index.html", "link"):
+        assert (await client("PUT", f"c/{name}", {"X-Symlink-Target": "c/gone"})).status == 201
+    await client("PUT", "c/link/below", body=b"x")
+    for path in ("c/", "c/link"):
+        assert (await browse(client, path)).status == 404

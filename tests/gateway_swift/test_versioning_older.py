@@ -142,3 +142,18 @@ async def test_links_and_manifests_are_kept_as_such(client: Client) -> None:
     assert (await client("HEAD", "box/a"))["x-static-large-object"] == "True"
     await client("DELETE", "box/a")
     assert await body(client) == b"target"
+
+
+@pytest.mark.parametrize("location", ["X-Versions-Location", "X-History-Location"])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_that_is_not_what_was_announced_leaves_no_version(location: str, chunked: bool) -> None:
+    client = Client()
+    await client("PUT", "old")
+    await client("PUT", "c", {location: "old"})
+    await client("PUT", "c/o", body=b"1")
+    for headers in ({}, {"If-None-Match": "*"}):
+        answer = await client("PUT", "c/o", {"ETag": "0" * 32, **headers}, b"broken", chunked=chunked)
+        assert answer.status in (412, 422) if headers else answer.status == 422
+    assert (await client("HEAD", "old"))["x-container-object-count"] == "0"
+    await client("DELETE", "c/o")
+    assert (await client("GET", "c/o")).status == 404

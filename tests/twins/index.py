@@ -57,6 +57,9 @@ class SimIndex:
     def peek(self, key: bytes) -> bytes | None:
         return self.get(key)
 
+    def let_go(self) -> None:
+        pass
+
     def range(self, start: bytes, stop: bytes, limit: int, *, reverse: bool = False) -> Entries:
         entries = self._medium.entries
         found: Entries = []

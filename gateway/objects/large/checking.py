@@ -13,7 +13,7 @@ import trio
 
 from gateway.objects import ranges
 from gateway.objects.access.caller import Caller
-from gateway.objects.errors import AccessError
+from gateway.objects.errors import AccessError, LinkError
 from gateway.objects.large import depth, manifest, view
 from gateway.objects.large.depth import DEPTH_MAX
 from gateway.objects.large.manifest import Wanted
@@ -34,7 +34,7 @@ from gateway.objects.notes import (
 from gateway.objects.slices import SLICE
 from gateway.objects.small import keep as keep_whole
 from gateway.objects.versions.names import MODE
-from store.core.errors import CallerError, DigestError
+from store.core.errors import CallerError, DigestError, NotFoundError
 from store.core.stamp import Stamp
 from store.objects.model import Condition, Container, ObjectHead, ObjectInfo
 
@@ -125,8 +125,10 @@ async def _head(layer: ObjectLayer, caller: Caller, account: str, path: str, *, 
         linked = LINK_TARGET in info.head.headers
         if linked:
             container, info = await Trail(layer, caller).target(container, info)
-    except CallerError as error:
+    except (AccessError, LinkError) as error:
         return error
+    except CallerError as error:
+        return NotFoundError(str(error))  # nothing can be there
     return Seen(container, info, linked)
 
 

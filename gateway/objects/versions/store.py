@@ -6,6 +6,7 @@ Features read and write objects and know nothing of versions. A container withou
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
@@ -37,7 +38,7 @@ from gateway.objects.versions.pointer import current, stored_condition
 from gateway.objects.versions.shapes import Lifting, Shown, SteppedUpload, shown_entry, version_shown, with_bytes
 from gateway.objects.versions.stack import Stack
 from store.core.clock import Clock
-from store.core.errors import ConflictError, NotFoundError
+from store.core.errors import ConflictError, DigestError, NotFoundError
 from store.core.limits import LISTING_ROWS_MAX
 from store.objects.interface import Buffer, HeaderChanges, ObjectStore, OpenObject, Upload
 from store.objects.model import (
@@ -231,6 +232,8 @@ class VersionedStore:
         mode = container.headers.get(MODE)
         if mode is None:
             return await self._store.put(container, name, data, head, condition, digest)
+        if digest and digest != hashlib.md5(data, usedforsecurity=False).hexdigest():
+            raise DigestError("the body is not what was announced")  # before a version is kept for it
         if mode == ENABLED:
             at = await self.archive.place(container, name)
             return await self.archive.write(

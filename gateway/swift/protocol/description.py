@@ -133,7 +133,10 @@ def content_type(request: Request, name: str) -> str:
 def describe(request: Request, limits: Limits, now: float, kind: str) -> ObjectHead:
     """What the request says of the object to be written. Raises RefusedError (400) over any limit."""
     check_name(request.object, limits)
-    if _SAYS_NOTHING.issuperset(request.headers) and max(map(len, request.headers.values())) <= limits.max_header_size:
+    if (
+        _SAYS_NOTHING.issuperset(request.headers)
+        and max(map(len, request.headers.values()), default=0) <= limits.max_header_size
+    ):
         return ObjectHead(kind)
     headers = metadata.collect(request, "object", limits)
     headers.update(metadata.kept_headers(request))

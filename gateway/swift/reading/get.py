@@ -56,6 +56,7 @@ async def _get(service: Service, request: Request) -> None:
             if is_link_followed(request, opened.info):
                 trail = _shown(request, Trail(service.layer, request.principal))
                 async with trail.following(container, opened.info, expired=seen) as (held, target):
+                    await service.show_etags(request, held)
                     await _special(service, request, held, target)
             else:
                 await _special(service, request, container, opened)
@@ -104,6 +105,7 @@ async def _head(service: Service, request: Request) -> None:
         if is_link_followed(request, info):
             trail = _shown(request, Trail(service.layer, request.principal))
             container, info = await trail.target(container, info, expired=seen)
+            await service.show_etags(request, container)
     except NotFoundError as error:
         raise _absent(request, error) from None
     headers = info.head.headers
@@ -139,9 +141,9 @@ def manifest_fields(info: ObjectInfo) -> Fields:
 
 def _absent(request: Request, error: NotFoundError) -> Exception:
     match = request.headers.get(b"if-match")
-    if match and "*" in conditions.tags(match) and not isinstance(error, MarkerError):
-        return RefusedError(412)
-    return error
+    if isinstance(error, MarkerError):
+        return error
+    return RefusedError(412 if match and "*" in conditions.tags(match) else 404)
 
 
 async def _answer(

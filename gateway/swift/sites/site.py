@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from gateway.objects.access.caller import User
-from gateway.objects.errors import AccessError, SignatureError
+from gateway.objects.errors import AccessError, MarkerError, SignatureError
 from gateway.objects.slices import join
 from gateway.swift.access import tempurl
 from gateway.swift.access.tempurl import Signed
@@ -156,6 +156,8 @@ class _Page:
         before, request.object = request.object, name
         try:
             await self._show(self._service, request)
+        except MarkerError:
+            raise
         except NotFoundError:
             request.object = before
             return False

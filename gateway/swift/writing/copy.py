@@ -59,6 +59,7 @@ async def _transfer(
     layer, caller = service.layer, request.principal
     account, container_name, name = source
     container = await layer.container(caller, account, container_name, reading=True, object=name)
+    await service.show_etags(request, container)
     async with service.opening(request, container, name) as opened:
         if is_link_followed(request, opened.info):
             async with Trail(layer, caller).following(container, opened.info) as (held, reached):
