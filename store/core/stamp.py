@@ -23,7 +23,6 @@ from store.core.clock import Clock
 DRIFT_MAX_US = 60_000_000
 """A clock that is so far off is wrong, not just early or late."""
 _PACKED = struct.Struct(">QI")
-PACKED_BYTES = _PACKED.size
 
 
 class Stamp(NamedTuple):

@@ -304,11 +304,6 @@ def row_name(packed_key: bytes, value: bytes) -> bytes:
     return value[at + 2 : at + 2 + _LENGTH.unpack_from(value, at)[0]]
 
 
-def is_tombstone(value: bytes) -> bool:
-    """Whether an index value is that of a tombstone, without decoding the rest of it."""
-    return bool(value[STAMP_BYTES] & Flag.TOMBSTONE)
-
-
 _LONGER: Final = Flag.DATA | Flag.EXPIRES | Flag.LONG_NAME | UNKNOWN_FLAGS
 """Flags of index values that have more in them than listings show."""
 
