@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import trio
 
-from store.registry import memory_registry, open_embedded
+from store.registry import Registry, memory_registry, open_embedded
+from store.registry.etcd import EtcdRegistry, open_client
+from store.registry.etcd.keyspace import Keyspace
 from store.registry.local import LocalRegistry
+from tests.registry.etcd_server import etcd_server, post
 
 HISTORY_EVENTS = 16
 """Few, so that tests reach the end of what is kept."""
@@ -29,19 +40,6 @@ class TrioClock:
 Opener = Callable[[], AbstractContextManager[LocalRegistry]]
 
 
-@pytest.fixture(params=["memory", "embedded"])
-def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
-    """Opens a form of the registry; the embedded one keeps its state from one opening to the next."""
-    if request.param == "memory":
-        return lambda: nullcontext(memory_registry(TrioClock(), history_events=HISTORY_EVENTS))
-    return embedded_opener(tmp_path)
-
-
-@pytest.fixture
-def embedded(tmp_path: Path) -> Opener:
-    return embedded_opener(tmp_path)
-
-
 def embedded_opener(path: Path) -> Opener:
     @contextmanager
     def opened() -> Iterator[LocalRegistry]:
@@ -52,8 +50,64 @@ def embedded_opener(path: Path) -> Opener:
 
 
 @pytest.fixture
-async def registry(opener: Opener, nursery: trio.Nursery) -> AsyncIterator[LocalRegistry]:
-    with opener() as registry:
-        nursery.start_soon(registry.run)
+def embedded(tmp_path: Path) -> Opener:
+    """Opens the embedded form, which keeps its state from one opening to the next."""
+    return embedded_opener(tmp_path)
+
+
+@asynccontextmanager
+async def open_local(form: str, path: Path) -> AsyncIterator[LocalRegistry]:
+    with ExitStack() as stack:
+        if form == "memory":
+            registry = memory_registry(TrioClock(), history_events=HISTORY_EVENTS)
+        else:
+            registry = stack.enter_context(embedded_opener(path)())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(registry.run)
+            yield registry
+            nursery.cancel_scope.cancel()
+
+
+@pytest.fixture(params=["memory", "embedded"])
+async def local(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LocalRegistry]:
+    """The forms that live in one process, whose time and history a test has in its hand."""
+    async with open_local(request.param, tmp_path) as registry:
         yield registry
-        nursery.cancel_scope.cancel()
+
+
+@pytest.fixture(scope="session")
+def etcd_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with etcd_server(tmp_path_factory.mktemp("etcd")) as url:
+        yield url
+
+
+@asynccontextmanager
+async def open_etcd(url: str) -> AsyncIterator[EtcdRegistry]:
+    """An empty registry of its own in a shared etcd, whose revisions begin with 1 while nobody else writes there."""
+    keyspace = Keyspace(b"test/%s/" % uuid4().hex.encode())
+    revision = int(post(url, "/v3/kv/range", {"key": "YQ=="})["header"]["revision"])
+    offset = b64encode(b"%d" % -revision).decode()
+    post(url, "/v3/kv/put", {"key": b64encode(keyspace.offset_key).decode(), "value": offset})
+    async with open_client([url]) as client:
+        yield EtcdRegistry(client, keyspace.prefix)
+    # A lease that ended later, with keys, would raise the revision under another test.
+    for lease in post(url, "/v3/lease/leases", {}).get("leases", ()):
+        post(url, "/v3/lease/revoke", {"ID": lease["ID"]})
+
+
+@pytest.fixture
+async def etcd(etcd_url: str) -> AsyncIterator[EtcdRegistry]:
+    async with open_etcd(etcd_url) as registry:
+        yield registry
+
+
+@pytest.fixture(params=["memory", "embedded", "etcd"])
+async def registry(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Registry]:
+    """Every form, empty."""
+    opened: AbstractAsyncContextManager[Registry]
+    if request.param == "etcd":
+        opened = open_etcd(request.getfixturevalue("etcd_url"))
+    else:
+        opened = open_local(request.param, tmp_path)
+    async with opened as registry:
+        yield registry

@@ -1,0 +1,160 @@
+"""One member's JSON gateway, over HTTP: calls and streams, and what is known of a call that failed."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+import trio
+
+from store.core.errors import DrystoneError, InvalidError
+from store.registry.etcd.errors import OutcomeUnknownError, UnavailableError, refusal
+from store.registry.etcd.keyspace import Json
+
+CONNECT_SECONDS: Final = 3.0
+ANSWER_SECONDS: Final = 10.0
+"""Above the 7 seconds after which etcd itself gives up a proposal, so that its own words are heard."""
+
+_KEEP_ALIVE: Final = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+)
+"""A machine that is gone is noticed in 25 seconds by a connection that only listens."""
+
+_NEEDS_LEADER: Final = {"Grpc-Metadata-hasleader": "true"}
+"""A member that has lost the others ends the stream, instead of keeping silent."""
+
+_NEVER_REACHED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files in PEM: whom to believe, and what to show."""
+
+    ca: str
+    certificate: str
+    key: str
+
+    def context(self) -> ssl.SSLContext:
+        """Raises InvalidError for files that are missing or not what they should be."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+            context.load_cert_chain(self.certificate, self.key)
+        except (OSError, ssl.SSLError) as error:
+            raise InvalidError(f"TLS files for etcd ({self.ca}, {self.certificate}, {self.key}): {error}") from error
+        return context
+
+
+@asynccontextmanager
+async def connections(tls: Tls | None) -> AsyncIterator[httpx.AsyncClient]:
+    """What endpoints speak over: kept connections, no proxy of the environment's, as many as there are watches."""
+    transport = httpx.AsyncHTTPTransport(
+        verify=tls.context() if tls else False,
+        trust_env=False,
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=8),
+        socket_options=_KEEP_ALIVE,
+    )
+    timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+    async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=timeout) as http:
+        yield http
+
+
+class Endpoint:
+    """A member at `url`, such as https://10.0.0.1:2379."""
+
+    def __init__(self, http: httpx.AsyncClient, url: str) -> None:
+        try:
+            known = httpx.URL(url).scheme in ("http", "https") and httpx.URL(url).host
+        except httpx.InvalidURL:
+            known = False
+        if not known:
+            raise InvalidError(f"{url!r} is no URL of an etcd endpoint, such as https://10.0.0.1:2379")
+        self._http = http
+        self.url = url.rstrip("/")
+
+    async def call(self, path: str, body: Json) -> Json:
+        """The answer. Raises UnavailableError where nothing was done, OutcomeUnknownError where nobody knows, and other
+        errors of `refusal`."""
+        try:
+            response = await self._http.post(self.url + path, content=json.dumps(body))
+        except _NEVER_REACHED as error:
+            raise UnavailableError(f"{self.url} is not reached: {_said(error)}") from error
+        except httpx.TransportError as error:
+            raise OutcomeUnknownError(
+                f"{self.url} gave no answer, and it is unknown whether the call took effect: {_said(error)}"
+            ) from error
+        return _answer(self.url, response.status_code, response.content)
+
+    async def listen(self, path: str, body: Json, take: Callable[[Json], Awaitable[None]]) -> None:
+        """Hands each answer of a stream to `take`, until the member ends it; waits for the next without limit. Errors
+        as of `call`, and those of `take`.
+
+        `take` is not interrupted by a cancellation. So a stream is only ever left while it waits for the network: its
+        generators, which are several deep, are unwound from their innermost and none is left to the collector.
+        """
+        timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
+        failure: DrystoneError | None = None
+        try:
+            with trio.CancelScope() as scope:
+                async with self._http.stream(
+                    "POST", self.url + path, content=json.dumps(body), headers=_NEEDS_LEADER, timeout=timeout
+                ) as response:
+                    if response.status_code != httpx.codes.OK:
+                        _answer(self.url, response.status_code, await response.aread())
+                    async for line in response.aiter_lines():
+                        if not line or failure is not None:
+                            continue
+                        with trio.CancelScope(shield=True):
+                            try:
+                                await take(self._result(line))
+                            except DrystoneError as error:
+                                failure = error
+                                scope.cancel()
+        except httpx.TransportError as error:
+            raise UnavailableError(f"{self.url} broke off: {_said(error)}") from error
+        if failure is not None:
+            raise failure
+
+    def _result(self, line: str) -> Json:
+        message = _parsed(self.url, httpx.codes.OK, line.encode())
+        error = message.get("error")
+        if isinstance(error, dict):
+            raise refusal(int(error.get("grpc_code") or error.get("code") or 2), str(error.get("message")), self.url)
+        result: Json = message.get("result", {})
+        return result
+
+
+def in_turn(endpoints: Sequence[Endpoint], first: int) -> list[tuple[int, Endpoint]]:
+    """All of them with their places, from that at `first` on."""
+    places = [(first + step) % len(endpoints) for step in range(len(endpoints))]
+    return [(place, endpoints[place]) for place in places]
+
+
+def _answer(url: str, status: int, content: bytes) -> Json:
+    message = _parsed(url, status, content)
+    if status != httpx.codes.OK:
+        raise refusal(int(message.get("code", 2)), str(message.get("message") or message.get("error")), url)
+    return message
+
+
+def _parsed(url: str, status: int, content: bytes) -> Json:
+    try:
+        message: Any = json.loads(content)
+    except ValueError:
+        message = None
+    if not isinstance(message, dict):
+        raise OutcomeUnknownError(f"{url} answers {status} {content[:100]!r}: that is no etcd with its JSON gateway")
+    return message
+
+
+def _said(error: httpx.TransportError) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,146 @@
+"""The registry's promise, kept by etcd."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from store.core.errors import DamageError, InvalidError, NotFoundError
+from store.registry.etcd.beside import beside
+from store.registry.etcd.client import Client
+from store.registry.etcd.endpoint import Endpoint
+from store.registry.etcd.keyspace import Json, Keyspace, decode_bytes, encode_bytes, header_revision, number
+from store.registry.etcd.watch import Follower
+from store.registry.evaluation import check, check_key, check_span
+from store.registry.interface import LEASE_SECONDS_MAX, CompactedError, Lease
+from store.registry.items import Event, Item, Span
+from store.registry.operations import Compare, Get, Operation, TransactionResult
+
+
+class EtcdRegistry:
+    """See Registry. All that it has is below `prefix`, so that others may use the same etcd.
+
+    Beside what the promise has, calls raise UnavailableError, where nothing was done, OutcomeUnknownError, AccessError,
+    and DamageError where etcd was put back to an older state under a running process.
+    """
+
+    def __init__(self, client: Client, prefix: bytes) -> None:
+        if not prefix:
+            raise InvalidError("the registry needs a prefix of its own in etcd")
+        self._client = client
+        self._unplaced = Keyspace(prefix)
+        self._known: Keyspace | None = None
+        self._seen = 0
+
+    async def revision(self) -> int:
+        keyspace = await self._keyspace()
+        return keyspace.revision(await self._read({**keyspace.bounds(Span(b"", b"")), "count_only": True}))
+
+    async def get(self, key: bytes) -> Item | None:
+        check_key(key)
+        keyspace = await self._keyspace()
+        found = keyspace.items(await self._read({"key": keyspace.key(key)}))
+        return found[0] if found else None
+
+    async def range(self, span: Span, *, limit: int | None = None, reverse: bool = False) -> list[Item]:
+        check_span(span)
+        if limit is not None and limit < 1:
+            raise InvalidError(f"a limit of {limit} items")
+        keyspace = await self._keyspace()
+        order = {"sort_order": "DESCEND", "sort_target": "KEY"} if reverse else {}
+        return keyspace.items(await self._read({**keyspace.bounds(span), "limit": str(limit or 0), **order}))
+
+    async def transact(
+        self,
+        compares: Sequence[Compare],
+        on_success: Sequence[Operation],
+        on_failure: Sequence[Operation] = (),
+    ) -> TransactionResult:
+        check(compares, on_success, on_failure)
+        keyspace = await self._keyspace()
+        reads_only = all(isinstance(operation, Get) for operation in (*on_success, *on_failure))
+        request = keyspace.transaction(compares, on_success, on_failure)
+        return keyspace.result(await self._call("/v3/kv/txn", request, repeatable=reads_only))
+
+    async def lease(self, ttl_s: int) -> Lease:
+        if not isinstance(ttl_s, int) or not 1 <= ttl_s <= LEASE_SECONDS_MAX:
+            raise InvalidError(f"a lease lives a whole number of seconds, 1 to {LEASE_SECONDS_MAX}")
+        granted = await self._client.call("/v3/lease/grant", {"TTL": str(ttl_s)})
+        return EtcdLease(self._client, number(granted, "ID"), number(granted, "TTL"))
+
+    @asynccontextmanager
+    async def watch(self, span: Span, from_revision: int = 0) -> AsyncIterator[AsyncIterator[Event]]:
+        check_span(span)
+        if from_revision < 0:
+            raise InvalidError(f"no revision is {from_revision}")
+        keyspace = await self._keyspace()
+        start = (from_revision or await self.revision() + 1) - keyspace.offset
+        if start < 1:
+            raise CompactedError(f"events before revision {keyspace.offset + 1} were lost in a recovery of etcd")
+        follower = Follower(self._client.endpoints, keyspace, span, start, self._serves)
+        async with beside(follower.run):
+            try:
+                yield follower.events
+            finally:
+                follower.events.close()
+
+    async def _keyspace(self) -> Keyspace:
+        """With the offset that is stored; asked for once, since a recovery needs all processes stopped."""
+        if self._known is None:
+            found = (await self._read({"key": encode_bytes(self._unplaced.offset_key)})).get("kvs")
+            offset = int(decode_bytes(found[0]["value"])) if found else 0
+            self._known = Keyspace(self._unplaced.prefix, offset)
+        return self._known
+
+    async def _read(self, request: Json) -> Json:
+        return await self._call("/v3/kv/range", request, repeatable=True)
+
+    async def _call(self, path: str, request: Json, *, repeatable: bool) -> Json:
+        seen = self._seen
+        answer = await self._client.call(path, request, repeatable=repeatable)
+        self._check(seen, answer)
+        return answer
+
+    async def _serves(self, endpoint: Endpoint) -> None:
+        """A read that needs a quorum; raises an error where the member cannot answer it."""
+        seen = self._seen
+        key = encode_bytes(self._unplaced.offset_key)
+        self._check(seen, await endpoint.call("/v3/kv/range", {"key": key, "count_only": True}))
+
+    def _check(self, seen: int, answer: Json) -> None:
+        """Whatever is asked later is answered at a revision as high, or etcd is not what it was."""
+        revision = header_revision(answer)
+        if revision < seen:
+            raise DamageError(
+                f"etcd is at revision {revision} after {seen}: it was put back to an older state. Restart all "
+                "processes of Drystone (docs/registry.md, Recovery)"
+            )
+        self._seen = max(self._seen, revision)
+
+
+class EtcdLease:
+    """See Lease. etcd gives no less than 2 seconds, or one and a half times its election timeout."""
+
+    def __init__(self, client: Client, lease: int, ttl_s: int) -> None:
+        self._client = client
+        self._id = lease
+        self._ttl_s = ttl_s
+
+    @property
+    def id(self) -> int:
+        return self._id
+
+    @property
+    def ttl_s(self) -> int:
+        return self._ttl_s
+
+    async def keep_alive(self) -> None:
+        answer = await self._client.call("/v3/lease/keepalive", {"ID": str(self._id)}, repeatable=True)
+        if number(answer.get("result", {}), "TTL") == 0:
+            raise NotFoundError(f"lease {self._id} has ended")
+
+    async def revoke(self) -> None:
+        try:
+            await self._client.call("/v3/lease/revoke", {"ID": str(self._id)}, repeatable=True)
+        except NotFoundError:
+            return
