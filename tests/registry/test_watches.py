@@ -1,4 +1,4 @@
-"""What every form of the registry promises of watches."""
+"""What every form of the registry promises of watches; and how the local ones forget the past."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from store.core.errors import ConflictError
 from store.registry import CompactedError, Delete, DeleteRange, Event, Item, Put, Registry, Span
+from store.registry.local import LocalRegistry
 from store.registry.single_key import delete, put
 from tests.registry.conftest import HISTORY_EVENTS, Opener
 
@@ -45,20 +47,43 @@ async def test_only_the_span_is_told(registry: Registry) -> None:
 
 async def test_waiting_for_what_is_to_come(registry: Registry, nursery: trio.Nursery) -> None:
     await put(registry, b"before", b"")
-    seen: set[tuple[str, bytes]] = set()
+    seen, told = trio.open_memory_channel[tuple[str, bytes]](10)
 
-    async def follow(name: str, from_revision: int) -> None:
+    async def follow(name: str, from_revision: int, task_status: trio.TaskStatus[None]) -> None:
         async with registry.watch(ALL, from_revision) as events:
+            task_status.started()
             async for event in events:
-                seen.add((name, event.key))
+                await seen.send((name, event.key))
 
-    nursery.start_soon(follow, "now", 0)
-    nursery.start_soon(follow, "later", 4)
+    await nursery.start(follow, "now", 0)
+    await nursery.start(follow, "later", 4)
     await wait_all_tasks_blocked()
-    for key in (b"3", b"4"):
+    for key in (b"3", b"4", b"5"):
         await put(registry, key, b"")
         await wait_all_tasks_blocked()
-    assert seen == {("later", b"4"), ("now", b"3"), ("now", b"4")}
+    assert {await told.receive() for _ in range(5)} == {
+        ("later", b"4"),
+        ("later", b"5"),
+        ("now", b"3"),
+        ("now", b"4"),
+        ("now", b"5"),
+    }
+    nursery.cancel_scope.cancel()
+
+
+async def test_what_a_watchers_block_raises_comes_out_as_it_is(registry: Registry) -> None:
+    with pytest.raises(ConflictError, match="my own"):
+        async with registry.watch(ALL):
+            raise ConflictError("my own")
+
+
+async def test_an_empty_span_is_silent(registry: Registry) -> None:
+    async with registry.watch(Span(b"b", b"a")) as none, registry.watch(ALL) as events:
+        await put(registry, b"a", b"")
+        assert (await anext(events)).key == b"a"
+        with trio.move_on_after(0):
+            await anext(none)
+            raise AssertionError("told of a key outside the span")
 
 
 async def test_a_cancelled_wait_loses_nothing(registry: Registry) -> None:
@@ -69,33 +94,31 @@ async def test_a_cancelled_wait_loses_nothing(registry: Registry) -> None:
         assert (await anext(events)).key == b"a"
 
 
-async def test_too_old_is_refused(registry: Registry) -> None:
+async def test_too_old_is_refused(local: LocalRegistry) -> None:
     for number in range(HISTORY_EVENTS + 1):
-        await put(registry, b"k", b"%d" % number)
+        await put(local, b"k", b"%d" % number)
     with pytest.raises(CompactedError):
-        await take(registry, ALL, 2, 1)
-    assert [event.revision for event in await take(registry, ALL, 3, HISTORY_EVENTS)] == list(
-        range(3, HISTORY_EVENTS + 3)
-    )
+        await take(local, ALL, 2, 1)
+    assert [event.revision for event in await take(local, ALL, 3, HISTORY_EVENTS)] == list(range(3, HISTORY_EVENTS + 3))
 
 
-async def test_too_slow_is_refused_and_nothing_skipped(registry: Registry) -> None:
-    async with registry.watch(ALL) as events:
-        await put(registry, b"k", b"")
+async def test_too_slow_is_refused_and_nothing_skipped(local: LocalRegistry) -> None:
+    async with local.watch(ALL) as events:
+        await put(local, b"k", b"")
         assert (await anext(events)).revision == 2
         for _ in range(HISTORY_EVENTS + 1):
-            await put(registry, b"k", b"")
+            await put(local, b"k", b"")
         with pytest.raises(CompactedError):
             await anext(events)
 
 
-async def test_a_transaction_larger_than_the_history_is_not_told_in_part(registry: Registry) -> None:
-    async with registry.watch(ALL) as events:
-        await registry.transact([], [Put(b"%d" % number, b"") for number in range(HISTORY_EVENTS + 1)])
+async def test_a_transaction_larger_than_the_history_is_not_told_in_part(local: LocalRegistry) -> None:
+    async with local.watch(ALL) as events:
+        await local.transact([], [Put(b"%d" % number, b"") for number in range(HISTORY_EVENTS + 1)])
         with pytest.raises(CompactedError):
             await anext(events)
-    await registry.transact([], [Delete(b"1")])
-    assert (await take(registry, ALL, 3, 1))[0] == Event(b"1", 3, None)
+    await local.transact([], [Delete(b"1")])
+    assert (await take(local, ALL, 3, 1))[0] == Event(b"1", 3, None)
 
 
 async def test_after_a_restart_old_events_are_refused(embedded: Opener) -> None:

@@ -12,9 +12,7 @@ Arguments = TypeVarTuple("Arguments")
 
 
 @asynccontextmanager
-async def beside(
-    task: Callable[[*Arguments], Awaitable[object]], *arguments: *Arguments
-) -> AsyncIterator[None]:
+async def beside(task: Callable[[*Arguments], Awaitable[object]], *arguments: *Arguments) -> AsyncIterator[None]:
     """Runs `task` while the block runs, and cancels it then. What the block raises comes out as it is, and in no group:
     whoever wrote the block knows of no task. `task` itself should raise nothing."""
     failure: Exception | None = None
