@@ -15,11 +15,13 @@ import trio
 
 from store.core.errors import DrystoneError, InvalidError
 from store.registry.etcd.errors import OutcomeUnknownError, UnavailableError, refusal
-from store.registry.etcd.keyspace import Json
+from store.registry.etcd.keyspace import Json, encode_bytes
 
 CONNECT_SECONDS: Final = 3.0
 ANSWER_SECONDS: Final = 10.0
 """Above the 7 seconds after which etcd itself gives up a proposal, so that its own words are heard."""
+
+PING_SECONDS: Final = 5.0
 
 _KEEP_ALIVE: Final = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -63,8 +65,7 @@ async def connections(tls: Tls | None) -> AsyncIterator[httpx.AsyncClient]:
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=8),
         socket_options=_KEEP_ALIVE,
     )
-    timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
-    async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=timeout) as http:
+    async with httpx.AsyncClient(transport=transport, trust_env=False) as http:
         yield http
 
 
@@ -81,11 +82,12 @@ class Endpoint:
         self._http = http
         self.url = url.rstrip("/")
 
-    async def call(self, path: str, body: Json) -> Json:
-        """The answer. Raises UnavailableError where nothing was done, OutcomeUnknownError where nobody knows, and other
-        errors of `refusal`."""
+    async def call(self, path: str, body: Json, *, seconds: float = ANSWER_SECONDS) -> Json:
+        """The answer, waited for so long. Raises UnavailableError where nothing was done, OutcomeUnknownError where
+        nobody knows, and other errors of `refusal`."""
+        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
         try:
-            response = await self._http.post(self.url + path, content=json.dumps(body))
+            response = await self._http.post(self.url + path, content=json.dumps(body), timeout=timeout)
         except _NEVER_REACHED as error:
             raise UnavailableError(f"{self.url} is not reached: {_said(error)}") from error
         except httpx.TransportError as error:
@@ -131,6 +133,11 @@ class Endpoint:
             raise refusal(int(error.get("grpc_code") or error.get("code") or 2), str(error.get("message")), self.url)
         result: Json = message.get("result", {})
         return result
+
+
+async def ping(endpoint: Endpoint) -> Json:
+    """A read that only a member with a leader and a quorum can answer; of a key that is nobody's."""
+    return await endpoint.call("/v3/kv/range", {"key": encode_bytes(b"\0"), "count_only": True}, seconds=PING_SECONDS)
 
 
 def in_turn(endpoints: Sequence[Endpoint], first: int) -> list[tuple[int, Endpoint]]:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from store.core.errors import DamageError, InvalidError, NotFoundError
 from store.registry.etcd.beside import beside
 from store.registry.etcd.client import Client
-from store.registry.etcd.endpoint import Endpoint
+from store.registry.etcd.endpoint import Endpoint, ping
 from store.registry.etcd.keyspace import Json, Keyspace, decode_bytes, encode_bytes, header_revision, number
 from store.registry.etcd.watch import Follower
 from store.registry.evaluation import check, check_key, check_span
@@ -102,10 +102,9 @@ class EtcdRegistry:
         return answer
 
     async def _serves(self, endpoint: Endpoint) -> None:
-        """A read that needs a quorum; raises an error where the member cannot answer it."""
+        """Raises an error for a member that does not serve now."""
         seen = self._seen
-        key = encode_bytes(self._unplaced.offset_key)
-        self._check(seen, await endpoint.call("/v3/kv/range", {"key": key, "count_only": True}))
+        self._check(seen, await ping(endpoint))
 
     def _check(self, seen: int, answer: Json) -> None:
         """Whatever is asked later is answered at a revision as high, or etcd is not what it was."""

@@ -1,0 +1,135 @@
+"""What keeps an etcd small and copied: status, compaction, defragmentation, alarms, snapshots."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import Final
+
+import trio
+
+from store.registry.etcd.client import Client
+from store.registry.etcd.endpoint import Endpoint
+from store.registry.etcd.errors import ForgottenError, UnavailableError
+from store.registry.etcd.keyspace import Json, decode_bytes, header_revision, number
+
+NO_SPACE: Final = "NOSPACE"
+DEFRAGMENT_SECONDS: Final = 600.0
+_DIGEST_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Of one member. `leader` is 0 where it knows none. `file_bytes` counts for the quota; `used_bytes` of it are in
+    use."""
+
+    member: int
+    leader: int
+    version: str
+    revision: int
+    file_bytes: int
+    used_bytes: int
+    learner: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    member: int
+    kind: str
+
+
+async def status(endpoint: Endpoint) -> Status:
+    answer = await endpoint.call("/v3/maintenance/status", {})
+    return Status(
+        number(answer["header"], "member_id"),
+        number(answer, "leader"),
+        str(answer.get("version", "")),
+        header_revision(answer),
+        number(answer, "dbSize"),
+        number(answer, "dbSizeInUse"),
+        bool(answer.get("isLearner", False)),
+    )
+
+
+async def compact(client: Client, revision: int) -> None:
+    """Forgets what was before etcd's own `revision`, on all members; done when they have freed the room."""
+    try:
+        await client.call("/v3/kv/compaction", {"revision": str(revision), "physical": True}, repeatable=True)
+    except ForgottenError:
+        return
+
+
+async def defragment(endpoint: Endpoint) -> None:
+    """Gives room that is not used back to the file system. The member serves nothing meanwhile: one at a time."""
+    await endpoint.call("/v3/maintenance/defragment", {}, seconds=DEFRAGMENT_SECONDS)
+
+
+async def alarms(client: Client) -> list[Alarm]:
+    answer = await client.call("/v3/maintenance/alarm", {"action": "GET"}, repeatable=True)
+    return [Alarm(number(alarm, "memberID"), str(alarm.get("alarm", ""))) for alarm in answer.get("alarms", ())]
+
+
+async def disarm(client: Client, alarm: Alarm) -> None:
+    request = {"action": "DEACTIVATE", "memberID": str(alarm.member), "alarm": alarm.kind}
+    await client.call("/v3/maintenance/alarm", request, repeatable=True)
+
+
+async def save_snapshot(endpoint: Endpoint, path: str) -> int:
+    """A member's whole state as a file, durable and checked when this returns; `etcdctl snapshot restore` reads it. Its
+    bytes. Whatever goes wrong, there is no file at `path` but the one that was there before.
+
+    Raises UnavailableError where the state did not come whole.
+    """
+    part = path + ".part"
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    writer = _SnapshotWriter(descriptor)
+    try:
+        try:
+            await endpoint.listen("/v3/maintenance/snapshot", {}, writer.take)
+            writer.check(endpoint.url)
+            await trio.to_thread.run_sync(os.fsync, descriptor)
+        finally:
+            os.close(descriptor)
+        await trio.to_thread.run_sync(_put_in_place, part, path)
+    except BaseException:
+        if os.path.exists(part):  # noqa: ASYNC240
+            os.unlink(part)
+        raise
+    return writer.bytes
+
+
+class _SnapshotWriter:
+    """The last bytes that come are the SHA-256 of all before; they belong to the file, too."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.bytes = 0
+        self._descriptor = descriptor
+        self._sha256 = hashlib.sha256()
+        self._tail = b""
+
+    async def take(self, answer: Json) -> None:
+        blob = decode_bytes(answer.get("blob", ""))
+        await trio.to_thread.run_sync(self._write, blob)
+
+    def check(self, by: str) -> None:
+        if self._tail != self._sha256.digest():
+            raise UnavailableError(f"{by}: the snapshot did not come whole; take another")
+
+    def _write(self, blob: bytes) -> None:
+        rest = memoryview(blob)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+        self.bytes += len(blob)
+        data = self._tail + blob
+        self._sha256.update(data[:-_DIGEST_BYTES])
+        self._tail = data[-_DIGEST_BYTES:]
+
+
+def _put_in_place(part: str, path: str) -> None:
+    os.replace(part, path)
+    folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
