@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -87,7 +87,7 @@ class Endpoint:
         nobody knows, and other errors of `refusal`."""
         timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
         try:
-            response = await self._http.post(self.url + path, content=json.dumps(body), timeout=timeout)
+            response = await self._http.send(self._request(path, body, timeout))
         except _NEVER_REACHED as error:
             raise UnavailableError(f"{self.url} is not reached: {_said(error)}") from error
         except httpx.TransportError as error:
@@ -107,9 +107,8 @@ class Endpoint:
         failure: DrystoneError | None = None
         try:
             with trio.CancelScope() as scope:
-                async with self._http.stream(
-                    "POST", self.url + path, content=json.dumps(body), headers=_NEEDS_LEADER, timeout=timeout
-                ) as response:
+                response = await self._http.send(self._request(path, body, timeout, _NEEDS_LEADER), stream=True)
+                async with aclosing(response):
                     if response.status_code != httpx.codes.OK:
                         _answer(self.url, response.status_code, await response.aread())
                     async for line in response.aiter_lines():
@@ -126,6 +125,14 @@ class Endpoint:
         if failure is not None:
             raise failure
 
+    def _request(
+        self, path: str, body: Json, timeout: httpx.Timeout, headers: Mapping[str, str] | None = None
+    ) -> httpx.Request:
+        content = json.dumps(body).encode()
+        request = self._http.build_request("POST", self.url + path, content=content, headers=headers, timeout=timeout)
+        request.stream = _Content(content)
+        return request
+
     def _result(self, line: str) -> Json:
         message = _parsed(self.url, httpx.codes.OK, line.encode())
         error = message.get("error")
@@ -133,6 +140,23 @@ class Endpoint:
             raise refusal(int(error.get("grpc_code") or error.get("code") or 2), str(error.get("message")), self.url)
         result: Json = message.get("result", {})
         return result
+
+
+class _Content(httpx.AsyncByteStream):
+    """What a request carries, once. httpx's own is a generator, and one is left to the collector when a connection
+    breaks in the middle of it."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content: bytes | None = content
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        content, self._content = self._content, None
+        if content is None:
+            raise StopAsyncIteration
+        return content
 
 
 async def ping(endpoint: Endpoint) -> Json:
@@ -164,4 +188,11 @@ def _parsed(url: str, status: int, content: bytes) -> Json:
 
 
 def _said(error: httpx.TransportError) -> str:
-    return str(error) or type(error).__name__
+    """The words of whatever lies deepest and has any: TLS says what is wrong with a certificate a few causes down. Of a
+    certificate that the member does not accept nothing is left to say: it closes the connection."""
+    said = ""
+    cause: BaseException | None = error
+    while cause is not None:
+        said = str(cause) or said
+        cause = cause.__cause__ or cause.__context__
+    return said or f"{type(error).__name__} (a member that does not accept our certificate breaks off like this, too)"

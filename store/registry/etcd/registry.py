@@ -27,8 +27,8 @@ class EtcdRegistry:
     def __init__(self, client: Client, prefix: bytes) -> None:
         if not prefix:
             raise InvalidError("the registry needs a prefix of its own in etcd")
+        self.prefix = prefix
         self._client = client
-        self._unplaced = Keyspace(prefix)
         self._known: Keyspace | None = None
         self._seen = 0
 
@@ -87,9 +87,9 @@ class EtcdRegistry:
     async def _keyspace(self) -> Keyspace:
         """With the offset that is stored; asked for once, since a recovery needs all processes stopped."""
         if self._known is None:
-            found = (await self._read({"key": encode_bytes(self._unplaced.offset_key)})).get("kvs")
+            found = (await self._read({"key": encode_bytes(Keyspace(self.prefix).offset_key)})).get("kvs")
             offset = int(decode_bytes(found[0]["value"])) if found else 0
-            self._known = Keyspace(self._unplaced.prefix, offset)
+            self._known = Keyspace(self.prefix, offset)
         return self._known
 
     async def _read(self, request: Json) -> Json:
