@@ -81,18 +81,26 @@ def etcd_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@asynccontextmanager
-async def open_etcd(url: str) -> AsyncIterator[EtcdRegistry]:
-    """An empty registry of its own in a shared etcd, whose revisions begin with 1 while nobody else writes there."""
+def new_registry(url: str) -> bytes:
+    """The prefix of an empty registry in a shared etcd, whose revisions begin with 1 while nobody else writes there."""
     keyspace = Keyspace(b"test/%s/" % uuid4().hex.encode())
     revision = int(post(url, "/v3/kv/range", {"key": "YQ=="})["header"]["revision"])
     offset = b64encode(b"%d" % -revision).decode()
     post(url, "/v3/kv/put", {"key": b64encode(keyspace.offset_key).decode(), "value": offset})
-    async with open_client([url]) as client:
-        yield EtcdRegistry(client, keyspace.prefix)
-    # A lease that ended later, with keys, would raise the revision under another test.
+    return keyspace.prefix
+
+
+def end_leases(url: str) -> None:
+    """One that ended later, with keys, would raise the revision under another test."""
     for lease in post(url, "/v3/lease/leases", {}).get("leases", ()):
         post(url, "/v3/lease/revoke", {"ID": lease["ID"]})
+
+
+@asynccontextmanager
+async def open_etcd(url: str) -> AsyncIterator[EtcdRegistry]:
+    async with open_client([url]) as client:
+        yield EtcdRegistry(client, new_registry(url))
+    end_leases(url)
 
 
 @pytest.fixture

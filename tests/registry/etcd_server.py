@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,18 @@ START_SECONDS = 120
 """How long a busy machine may take."""
 
 
+_PORTS = count(20_000 + os.getpid() % 120 * 100)
+"""Below those that the system gives to outgoing connections, which could take one while its server is down; and other
+ones than another process of tests has."""
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    for port in _PORTS:
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def post(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:

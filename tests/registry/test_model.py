@@ -1,19 +1,36 @@
-"""Both forms against one dumb model, by random calls; the embedded form is reopened in between."""
+"""All forms against one dumb model, by random calls. For the local forms time passes, and the embedded one is reopened
+in between."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import trio
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from store.registry import Compare, Delete, DeleteRange, Event, Get, Item, Put, Span, memory_registry, open_embedded
+from store.registry import (
+    Compare,
+    Delete,
+    DeleteRange,
+    Event,
+    Get,
+    Item,
+    Put,
+    Registry,
+    Span,
+    memory_registry,
+    open_embedded,
+)
+from store.registry.etcd import EtcdRegistry, open_client
+from store.registry.etcd.registry import EtcdLease
 from store.registry.local import LocalRegistry
+from tests.registry.conftest import end_leases, new_registry
 
 KEYS = st.sampled_from([b"a", b"a\x00", b"ab", b"b", b"\xff"])
 VALUES = st.sampled_from([b"", b"1", b"2"])
@@ -22,6 +39,9 @@ NUMBERS = st.integers(0, 6)
 COMPARES = st.builds(
     Compare, KEYS, st.sampled_from(["create_revision", "mod_revision", "version"]), st.sampled_from("<>"), NUMBERS
 ) | st.builds(Compare, KEYS, st.just("value"), st.sampled_from(["==", "!="]), VALUES)
+
+
+Reader = Callable[[Span, int, int], list[Event]]
 
 
 class HandClock:
@@ -76,30 +96,23 @@ class Model:
         self.apply({key: None for key, item in self.items.items() if item.lease == lease})
 
 
-class Forms(RuleBasedStateMachine):
-    @initialize()
-    def open(self) -> None:
-        self.path = tempfile.mkdtemp(prefix="drystone-registry-")
-        self.clock = HandClock()
+class Calls(RuleBasedStateMachine):
+    """What is asked of any form."""
+
+    ttl_unit_s = 1
+
+    def __init__(self) -> None:
+        super().__init__()
         self.model = Model()
-        self.memory = memory_registry(self.clock)
-        self.stack = ExitStack()
-        self.embedded = self.stack.enter_context(open_embedded(self.path, self.clock))
-        self.reopened_at = 1
+        self.clock = HandClock()
+        self.ttl: dict[int, int] = {}
 
-    def teardown(self) -> None:
-        if hasattr(self, "path"):
-            self.stack.close()
-            shutil.rmtree(self.path)
+    def ask(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError
 
-    def both(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        async def call(registry: LocalRegistry) -> Any:
-            return await getattr(registry, method)(*args, **kwargs)
-
-        memory, embedded = trio.run(call, self.memory), trio.run(call, self.embedded)
-        if method != "lease":
-            assert memory == embedded
-        return memory
+    def pasts(self) -> Iterator[tuple[Reader, int]]:
+        """Each form by a function that reads from its past, and the revision where that begins."""
+        raise NotImplementedError
 
     @rule(
         compares=st.lists(COMPARES, max_size=2),
@@ -135,7 +148,7 @@ class Forms(RuleBasedStateMachine):
             more = [item.key for item in self.model.span(span) if item.key not in deletes]
             answers.append(len(more))
             changes.update(dict.fromkeys(more))
-        result = self.both("transact", compares, operations, [Get(b"a")])
+        result = self.ask("transact", compares, operations, [Get(b"a")])
         if all(self.model.holds(compare) for compare in compares):
             self.model.apply(changes)
             assert result.succeeded
@@ -145,12 +158,79 @@ class Forms(RuleBasedStateMachine):
             assert list(result.answers) == [self.model.items.get(b"a")]
         assert result.revision == self.model.revision
 
-    @rule(ttl_s=st.integers(1, 20))
-    def lease(self, ttl_s: int) -> None:
-        lease = self.both("lease", ttl_s)
-        assert lease.id not in self.model.leases
+    @rule(units=st.integers(1, 20))
+    def lease(self, units: int) -> None:
+        ttl_s = units * self.ttl_unit_s
+        lease = self.ask("lease", ttl_s)
+        assert lease.id not in self.ttl
         self.model.leases[lease.id] = self.clock.now + ttl_s
-        self.ttl = {**getattr(self, "ttl", {}), lease.id: ttl_s}
+        self.ttl[lease.id] = ttl_s
+
+    @rule(data=st.data(), revoke=st.booleans())
+    def touch_lease(self, data: st.DataObject, revoke: bool) -> None:
+        if not self.model.leases:
+            return
+        lease = data.draw(st.sampled_from(sorted(self.model.leases)))
+        if revoke:
+            self.ask("revoke", lease)
+            self.model.end(lease)
+        else:
+            self.ask("keep_alive", lease)
+            self.model.leases[lease] = self.clock.now + self.ttl[lease]
+
+    @rule(span=SPANS, limit=st.none() | st.integers(1, 3), reverse=st.booleans())
+    def range(self, span: Span, limit: int | None, reverse: bool) -> None:
+        expected = self.model.span(span)
+        assert (
+            self.ask("range", span, limit=limit, reverse=reverse) == (expected[::-1] if reverse else expected)[:limit]
+        )
+
+    @rule(span=SPANS)
+    def watch(self, span: Span) -> None:
+        self.ask("revision")
+        for read, since in self.pasts():
+            expected = [event for event in self.model.events if event.revision >= since and span.holds(event.key)]
+            assert read(span, since, len(expected)) == expected
+
+    @invariant()
+    def revisions_agree(self) -> None:
+        assert self.ask("revision") == self.model.revision
+
+
+async def read(registry: Registry, span: Span, since: int, count: int) -> list[Event]:
+    async with registry.watch(span, since) as events:
+        return [await anext(events) for _ in range(count)]
+
+
+class LocalForms(Calls):
+    def __init__(self) -> None:
+        super().__init__()
+        self.path = tempfile.mkdtemp(prefix="drystone-registry-")
+        self.memory = memory_registry(self.clock)
+        self.stack = ExitStack()
+        self.embedded = self.stack.enter_context(open_embedded(self.path, self.clock))
+        self.reopened_at = 1
+
+    def teardown(self) -> None:
+        self.stack.close()
+        shutil.rmtree(self.path)
+
+    def ask(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        async def call(registry: LocalRegistry) -> Any:
+            return await getattr(registry, method)(*args, **kwargs)
+
+        memory, embedded = trio.run(call, self.memory), trio.run(call, self.embedded)
+        if method != "lease":
+            assert memory == embedded
+        return memory
+
+    def pasts(self) -> Iterator[tuple[Reader, int]]:
+        yield self.reader(self.memory), 2
+        yield self.reader(self.embedded), self.reopened_at + 1
+
+    @staticmethod
+    def reader(registry: LocalRegistry) -> Reader:
+        return lambda span, since, count: trio.run(read, registry, span, since, count)
 
     @rule(seconds=st.integers(1, 10))
     def wait(self, seconds: int) -> None:
@@ -159,52 +239,54 @@ class Forms(RuleBasedStateMachine):
             if self.model.leases[lease] <= self.clock.now:
                 self.model.end(lease)
 
-    @rule(data=st.data(), revoke=st.booleans())
-    def touch_lease(self, data: st.DataObject, revoke: bool) -> None:
-        if not self.model.leases:
-            return
-        lease = data.draw(st.sampled_from(sorted(self.model.leases)))
-        if revoke:
-            self.both("revoke", lease)
-            self.model.end(lease)
-        else:
-            self.both("keep_alive", lease)
-            self.model.leases[lease] = self.clock.now + self.ttl[lease]
-
     @rule()
     def reopen(self) -> None:
         # The memory form must not run ahead while the leases of the reopened one begin anew.
         for lease in self.model.leases:
-            self.both("keep_alive", lease)
+            self.ask("keep_alive", lease)
             self.model.leases[lease] = self.clock.now + self.ttl[lease]
-        self.both("revision")
+        self.ask("revision")
         self.stack.close()
         self.embedded = self.stack.enter_context(open_embedded(self.path, self.clock))
         self.reopened_at = self.model.revision
 
-    @rule(span=SPANS, limit=st.none() | st.integers(1, 3), reverse=st.booleans())
-    def range(self, span: Span, limit: int | None, reverse: bool) -> None:
-        expected = self.model.span(span)
-        assert (
-            self.both("range", span, limit=limit, reverse=reverse) == (expected[::-1] if reverse else expected)[:limit]
-        )
 
-    @rule(span=SPANS)
-    def watch(self, span: Span) -> None:
-        self.both("revision")
-        for registry, since in ((self.memory, 2), (self.embedded, self.reopened_at + 1)):
-            expected = [event for event in self.model.events if event.revision >= since and span.holds(event.key)]
-            assert trio.run(self.read, registry, span, since, len(expected)) == expected
-
-    async def read(self, registry: LocalRegistry, span: Span, since: int, count: int) -> list[Event]:
-        async with registry.watch(span, since) as events:
-            return [await anext(events) for _ in range(count)]
-
-    @invariant()
-    def revisions_agree(self) -> None:
-        if hasattr(self, "path"):
-            assert self.both("revision") == self.model.revision
+TestLocalForms = LocalForms.TestCase
+TestLocalForms.settings = settings(max_examples=40, stateful_step_count=25, deadline=None, derandomize=True)
 
 
-TestForms = Forms.TestCase
-TestForms.settings = settings(max_examples=40, stateful_step_count=25, deadline=None, derandomize=True)
+class EtcdForm(Calls):
+    """Leases that do not end by themselves: etcd's time is not in our hand. Each call has a client of its own."""
+
+    ttl_unit_s = 1000
+
+    url: str
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prefix = new_registry(url)
+
+    def teardown(self) -> None:
+        end_leases(self.url)
+
+    def ask(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        async def call() -> Any:
+            async with open_client([self.url]) as client:
+                if method in ("keep_alive", "revoke"):
+                    return await getattr(EtcdLease(client, args[0], 1), method)()
+                return await getattr(EtcdRegistry(client, self.prefix), method)(*args, **kwargs)
+
+        return trio.run(call)
+
+    def pasts(self) -> Iterator[tuple[Reader, int]]:
+        async def read_there(span: Span, since: int, count: int) -> list[Event]:
+            async with open_client([self.url]) as client:
+                return await read(EtcdRegistry(client, self.prefix), span, since, count)
+
+        yield lambda span, since, count: trio.run(read_there, span, since, count), 2
+
+
+def test_etcd(etcd_url: str) -> None:
+    bounds = settings(max_examples=15, stateful_step_count=20, deadline=None, derandomize=True)
+    EtcdForm.url = etcd_url
+    run_state_machine_as_test(EtcdForm, settings=bounds)
