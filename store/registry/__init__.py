@@ -2,7 +2,7 @@
 
 Read `items` and `operations` (the nouns), `interface` (the promise), `single_key` (the common transactions). `local`
 keeps the promise in one process, over a backend: `memory` for tests, `embedded` on disk; `evaluation`, `leases` and
-`history` are its pure parts.
+`history` are its pure parts. `etcd` keeps it for clusters.
 """
 
 from store.registry.embedded import open_embedded

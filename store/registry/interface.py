@@ -1,4 +1,4 @@
-"""The registry's promise. `memory` and `embedded` keep it in one process; etcd is to keep it for clusters."""
+"""The registry's promise. `memory` and `embedded` keep it in one process, `etcd` for clusters."""
 
 from __future__ import annotations
 
@@ -48,14 +48,16 @@ class Registry(Protocol):
     """Strongly consistent: what a call tells or does happens at one moment between its start and its end, in one
     order for all callers, and what was acknowledged is not lost (memory: with the process).
 
-    Every transaction that changes something raises the registry's revision by one. Keys are 1 to 511 bytes, values up
-    to 1 MiB. All methods raise InvalidError for what is over a limit or malformed. A call that is cancelled or fails
-    with any error that is no CallerError may or may not have taken effect, but never in part.
+    Every transaction that changes something raises the registry's revision, and no other has the same: by one in the
+    forms of one process; in etcd by one or more, since others may write there. It never goes back, and a recovery may
+    raise it. Keys are 1 to 511 bytes, values up to 1 MiB. All methods raise InvalidError for what is over a limit or
+    malformed. A call that is cancelled or fails with any error that is no CallerError may or may not have taken effect,
+    but never in part.
     """
 
     async def revision(self) -> int:
-        """The present revision, 1 for a registry that never changed. To read and then watch without a gap, ask
-        this first, read, and watch from the next revision: what is seen twice is seen in order."""
+        """The present revision; in the forms of one process 1 for a registry that never changed. To read and then watch
+        without a gap, ask this first, read, and watch from the next revision: what is seen twice is seen in order."""
         ...
 
     async def get(self, key: bytes) -> Item | None:

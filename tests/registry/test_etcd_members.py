@@ -19,6 +19,7 @@ import trustme
 from store.core.errors import ConflictError, DamageError, DeviceError, FullError, NotFoundError, RetryableError
 from store.registry import Event, Registry, Span
 from store.registry.etcd import Client, EtcdRegistry, OutcomeUnknownError, Tls, UnavailableError, open_client
+from store.registry.etcd.keyspace import Json, encode_bytes
 from store.registry.etcd.maintenance import alarms, save_snapshot, status
 from store.registry.etcd.member import Member
 from store.registry.etcd.members import add_member, members, promote_member, remove_member
@@ -67,6 +68,10 @@ async def is_refused(call: Callable[..., Awaitable[object]], *arguments: object)
         await call(*arguments)
 
 
+async def forget(answer: Json) -> None:
+    pass
+
+
 async def fill(registry: Registry, keys: Iterator[bytes]) -> None:
     for key in keys:
         await put(registry, key, os.urandom(500_000))
@@ -75,7 +80,11 @@ async def fill(registry: Registry, keys: Iterator[bytes]) -> None:
 async def test_the_leader_is_killed(tmp_path: Path) -> None:
     """Calls go on after an election, nothing that was acknowledged is lost, and a watch has no gap."""
     writes = 20
-    async with supervised(make_members(tmp_path, 3)) as started, open_client([each.url for each in started]) as client:
+    tls = issue(trustme.CA(), tmp_path / "tls")
+    async with (
+        supervised(make_members(tmp_path, 3, tls), tls) as started,
+        open_client([each.url for each in started], tls) as client,
+    ):
         registry = EtcdRegistry(client, PREFIX)
         seen: list[Event] = []
 
@@ -126,6 +135,9 @@ async def test_without_a_majority_nothing_is_told_and_all_goes_on_afterwards(tmp
             async with trio.open_nursery() as asking:
                 asking.start_soon(is_refused, registry.get, b"k")
                 asking.start_soon(is_refused, put, registry, b"k", b"2")
+                # A stream at a member that lost the others ends; it would hear of nothing.
+                request = {"create_request": {"key": encode_bytes(b"k")}}
+                asking.start_soon(is_refused, client.endpoints[0].listen, "/v3/watch", request, forget)
             again = await start(nursery, places[1:])
             await insist(registry, b"k", b"3")
             with trio.fail_after(START_SECONDS):

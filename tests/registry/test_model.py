@@ -264,7 +264,7 @@ class EtcdForm(Calls):
 
     def __init__(self) -> None:
         super().__init__()
-        self.prefix = new_registry(url)
+        self.prefix = new_registry(self.url)
 
     def teardown(self) -> None:
         end_leases(self.url)

@@ -27,7 +27,7 @@ from store.registry.interface import CompactedError
 from store.registry.items import Event, Span
 
 SILENCE_SECONDS: Final = 10.0
-"""After so long without a word the member is asked whether it still serves."""
+"""After so long without an event the member is asked whether it still serves."""
 
 RETRY_SECONDS: Final = 0.5
 """Between two rounds through all members."""
@@ -118,7 +118,7 @@ class Follower:
                     await trio.sleep(RETRY_SECONDS)
 
     async def _read(self, endpoint: Endpoint) -> None:
-        """From one member, until it ends the stream, or is silent and does not serve."""
+        """From one member, until it ends the stream, or tells nothing and does not serve."""
         self._position.reopened()
         self._heard, self._created = trio.current_time(), False
         request = {
@@ -135,12 +135,14 @@ class Follower:
             raise self._failure
 
     async def _take(self, answer: Json) -> None:
-        self._heard, self._created = trio.current_time(), True
+        self._created = True
+        if "events" in answer:  # a member that is cut off from the others sends progress notes still
+            self._heard = trio.current_time()
         for events in self._position.feed(answer):
             await self._send.send(events)
 
     async def _guard(self, endpoint: Endpoint, stream: trio.CancelScope) -> None:
-        """Ends the stream of a member that neither speaks nor serves."""
+        """Ends the stream of a member that neither tells of changes nor serves."""
         while True:
             await trio.sleep_until(self._heard + SILENCE_SECONDS)
             if trio.current_time() < self._heard + SILENCE_SECONDS:
