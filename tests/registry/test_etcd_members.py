@@ -24,7 +24,6 @@ from store.registry.etcd.maintenance import alarms, save_snapshot, status
 from store.registry.etcd.member import Member
 from store.registry.etcd.members import add_member, members, promote_member, remove_member
 from store.registry.etcd.recovery import GENERATION, recover_from_snapshot, recover_from_survivor
-from store.registry.etcd.supervisor import running
 from store.registry.etcd.upkeep import Upkeep
 from store.registry.single_key import create, delete, put
 from tests.registry.etcd_members import PREFIX, Running, make_members, start, supervised
@@ -262,13 +261,6 @@ async def test_the_child_does_not_outlive_its_parent(tmp_path: Path) -> None:
             os.close(descriptor)
 
 
-async def test_without_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DeviceError, match="etcd-server"):
-        async with running(make_members(tmp_path, 1)[0]):
-            pass
-
-
 async def test_a_full_member_takes_writes_again_after_upkeep(tmp_path: Path) -> None:
     quota = 16 * 1024 * 1024
     [member] = make_members(tmp_path, 1, quota_bytes=quota)
@@ -429,3 +421,11 @@ async def test_a_snapshot_that_does_not_come_whole_is_none(tmp_path: Path) -> No
         with pytest.raises(UnavailableError):
             await save_snapshot(client.endpoints[0], path)
     assert os.listdir(tmp_path) == []
+
+
+async def test_a_snapshot_that_cannot_be_written(etcd_url: str) -> None:
+    async with open_client([etcd_url]) as client:
+        with pytest.raises(DeviceError, match="nowhere"):
+            await save_snapshot(client.endpoints[0], "/nowhere/snapshot")
+        with pytest.raises(DeviceError, match="cannot be written"):
+            await save_snapshot(client.endpoints[0], "/dev/full-of-nothing/snapshot")

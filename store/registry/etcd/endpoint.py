@@ -121,7 +121,7 @@ class Endpoint:
                                 failure = error
                                 scope.cancel()
         except httpx.TransportError as error:
-            raise UnavailableError(f"{self.url} broke off: {_said(error)}") from error
+            failure = failure or UnavailableError(f"{self.url} broke off: {_said(error)}")
         if failure is not None:
             raise failure
 

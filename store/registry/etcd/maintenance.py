@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import BinaryIO, Final
 
 import trio
 
+from store.core.errors import DeviceError
 from store.registry.etcd.client import Client
 from store.registry.etcd.endpoint import Endpoint
 from store.registry.etcd.errors import ForgottenError, UnavailableError
@@ -79,51 +81,58 @@ async def save_snapshot(endpoint: Endpoint, path: str) -> int:
     """A member's whole state as a file, durable and checked when this returns; `etcdctl snapshot restore` reads it. Its
     bytes. Whatever goes wrong, there is no file at `path` but the one that was there before.
 
-    Raises UnavailableError where the state did not come whole.
+    Raises UnavailableError where the state did not come whole, DeviceError where it cannot be written.
     """
     part = path + ".part"
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    writer = _SnapshotWriter(descriptor)
     try:
-        try:
+        with await trio.to_thread.run_sync(lambda: open(part, "wb", opener=_private)) as file:
+            writer = _SnapshotWriter(file)
             await endpoint.listen("/v3/maintenance/snapshot", {}, writer.take)
             writer.check(endpoint.url)
-            await trio.to_thread.run_sync(os.fsync, descriptor)
-        finally:
-            os.close(descriptor)
+            await trio.to_thread.run_sync(_sync, file)
         await trio.to_thread.run_sync(_put_in_place, part, path)
-    except BaseException:
-        if os.path.exists(part):  # noqa: ASYNC240
+    except OSError as error:
+        raise DeviceError(f"the snapshot {path} cannot be written: {error}") from error
+    finally:
+        with suppress(OSError):
             os.unlink(part)
-        raise
     return writer.bytes
 
 
 class _SnapshotWriter:
     """The last bytes that come are the SHA-256 of all before; they belong to the file, too."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self.bytes = 0
-        self._descriptor = descriptor
+        self._file = file
         self._sha256 = hashlib.sha256()
         self._tail = b""
 
     async def take(self, answer: Json) -> None:
-        blob = decode_bytes(answer.get("blob", ""))
-        await trio.to_thread.run_sync(self._write, blob)
+        try:
+            await trio.to_thread.run_sync(self._write, decode_bytes(answer.get("blob", "")))
+        except OSError as error:
+            raise DeviceError(f"a snapshot cannot be written: {error}") from error
 
     def check(self, by: str) -> None:
         if self._tail != self._sha256.digest():
             raise UnavailableError(f"{by}: the snapshot did not come whole; take another")
 
     def _write(self, blob: bytes) -> None:
-        rest = memoryview(blob)
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+        self._file.write(blob)
         self.bytes += len(blob)
         data = self._tail + blob
         self._sha256.update(data[:-_DIGEST_BYTES])
         self._tail = data[-_DIGEST_BYTES:]
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _put_in_place(part: str, path: str) -> None:
