@@ -14,6 +14,7 @@ import trio
 from store.core.errors import DamageError, FullError, InvalidError, RetryableError
 from store.registry import Get, Put
 from store.registry.etcd import AccessError, EtcdRegistry, OutcomeUnknownError, Tls, UnavailableError, open_client
+from store.registry.etcd.keyspace import Json
 from tests.registry.etcd_server import free_port
 
 Answer = Callable[[str], bytes | None]
@@ -179,6 +180,49 @@ async def test_an_etcd_that_went_back_is_noticed() -> None:
             await registry.revision()
         with pytest.raises(DamageError, match="older state"):
             await registry.transact([], PUT)
+
+
+async def test_what_takes_an_answer_of_a_stream_is_not_interrupted() -> None:
+    lines = b"".join(b'{"result": {"n": "%d"}}\n' % number for number in range(3))
+    stream = b"HTTP/1.1 200 x\r\nContent-Length: 1000\r\n\r\n" + lines
+    taken = []
+    async with made_up(lambda path: stream) as [member], open_client([member.url]) as client:
+        with trio.CancelScope() as scope:
+
+            async def take(answer: Json) -> None:
+                scope.cancel()
+                await trio.lowlevel.checkpoint()
+                taken.append(answer["n"])
+
+            await client.endpoints[0].listen("/v3/watch", {}, take)
+    assert taken == ["0", "1", "2"]
+
+
+async def test_what_fails_to_take_an_answer_ends_the_stream_with_its_own_words() -> None:
+    lines = b'{"result": {}}\n{"result": {}}\n'
+    stream = b"HTTP/1.1 200 x\r\nContent-Length: 1000\r\n\r\n" + lines
+    taken = []
+
+    async def take(answer: Json) -> None:
+        taken.append(answer)
+        raise DamageError("my own")
+
+    async with made_up(lambda path: stream) as [member], open_client([member.url]) as client:
+        with pytest.raises(DamageError, match="my own"):
+            await client.endpoints[0].listen("/v3/watch", {}, take)
+    assert len(taken) == 1
+
+
+async def test_an_error_within_a_stream_is_one() -> None:
+    line = b'{"error": {"grpc_code": 14, "http_code": 503, "message": "etcdserver: no leader"}}\n'
+    stream = b"HTTP/1.1 200 x\r\nContent-Length: %d\r\n\r\n%s" % (len(line), line)
+
+    async def take(answer: Json) -> None:
+        raise AssertionError(answer)
+
+    async with made_up(lambda path: stream) as [member], open_client([member.url]) as client:
+        with pytest.raises(UnavailableError, match="no leader"):
+            await client.endpoints[0].listen("/v3/watch", {}, take)
 
 
 @pytest.mark.parametrize("url", ["", "10.0.0.1:2379", "ftp://10.0.0.1", "http://", "http://a:b:c"])

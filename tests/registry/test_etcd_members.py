@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import count, repeat
 from pathlib import Path
@@ -331,6 +334,16 @@ async def test_only_certificates_of_our_ca_are_let_in(tmp_path: Path) -> None:
         async with open_client([member.client_url], Tls(tls.ca, foreign.certificate, foreign.key)) as client:
             with pytest.raises(UnavailableError, match=r"(?i)certificate|unknown.ca"):
                 await EtcdRegistry(client, PREFIX).get(b"k")
+        # Whoever believes us, and shows nothing.
+        address = member.client_url.removeprefix("https://")
+        bare = http.client.HTTPSConnection(address, context=ssl.create_default_context(cafile=tls.ca))
+
+        def ask() -> None:
+            bare.request("GET", "/version")
+            bare.getresponse()
+
+        with closing(bare), pytest.raises(OSError, match=r"(?i)certificate"):
+            await trio.to_thread.run_sync(ask)
         async with open_client([member.client_url.replace("https", "http")]) as client:
             with pytest.raises(UnavailableError):
                 await EtcdRegistry(client, PREFIX).get(b"k")

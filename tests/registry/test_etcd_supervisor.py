@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from store.core.errors import DeviceError
-from store.registry.etcd import supervisor
+from store.registry.etcd import Tls, supervisor
 from store.registry.etcd.member import Member
 from store.registry.etcd.supervisor import Supervisor, running
 
@@ -28,6 +29,15 @@ def make_program(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> 
     program.write_text("#!/bin/sh\n" + script)
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+
+
+def test_certificates_are_asked_of_clients_and_of_members(member: Member) -> None:
+    command = replace(member, tls=Tls("/ca", "/certificate", "/key")).command()
+    for peer in ("", "peer-"):
+        assert f"--{peer}client-cert-auth" in command
+        for option, file in (("trusted-ca-file", "/ca"), ("cert-file", "/certificate"), ("key-file", "/key")):
+            assert command[command.index(f"--{peer}{option}") + 1] == file
+    assert "--force-new-cluster" not in command
 
 
 async def test_one_that_dies_at_once_is_started_less_and_less_often(
