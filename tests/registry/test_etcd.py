@@ -159,6 +159,15 @@ async def test_catching_up_with_more_than_one_answer_holds(etcd: EtcdRegistry) -
     assert all(event.item is not None and event.item.value == value for event in events)
 
 
+async def test_a_watch_is_left_while_events_wait(etcd: EtcdRegistry) -> None:
+    for number in range(50):
+        await put(etcd, b"%d" % number, b"v" * 10_000)
+    for _ in range(3):
+        async with etcd.watch(ALL, 2) as events:
+            assert (await anext(events)).revision == 2
+            await trio.testing.wait_all_tasks_blocked()
+
+
 async def test_a_reader_that_is_slow_misses_nothing(etcd: EtcdRegistry) -> None:
     async with etcd.watch(ALL) as events:
         for number in range(30):

@@ -91,3 +91,11 @@ async def test_a_long_log_is_put_aside(member: Member, tmp_path: Path, monkeypat
         aside = Path(f"{log}.1")
         assert (aside.read_text() if aside.exists() else None) == kept
         assert log.read_text() == ("" if kept else before) + "said\n"
+
+
+async def test_where_there_can_be_no_data(member: Member, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_program(tmp_path, monkeypatch, "exit 3\n")
+    Path(member.data).write_text("no folder")
+    with pytest.raises(DeviceError, match="data"):
+        async with running(member):
+            pass

@@ -13,7 +13,7 @@ from typing import Any, Final
 import httpx
 import trio
 
-from store.core.errors import DrystoneError, InvalidError
+from store.core.errors import InvalidError
 from store.registry.etcd.errors import OutcomeUnknownError, UnavailableError, refusal
 from store.registry.etcd.keyspace import Json, encode_bytes
 
@@ -90,7 +90,7 @@ class Endpoint:
             response = await self._http.send(self._request(path, body, timeout))
         except _NEVER_REACHED as error:
             raise UnavailableError(f"{self.url} is not reached: {_said(error)}") from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise OutcomeUnknownError(
                 f"{self.url} gave no answer, and it is unknown whether the call took effect: {_said(error)}"
             ) from error
@@ -104,7 +104,7 @@ class Endpoint:
         generators, which are several deep, are unwound from their innermost and none is left to the collector.
         """
         timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
-        failure: DrystoneError | None = None
+        failure: Exception | None = None
         try:
             with trio.CancelScope() as scope:
                 response = await self._http.send(self._request(path, body, timeout, _NEEDS_LEADER), stream=True)
@@ -117,10 +117,10 @@ class Endpoint:
                         with trio.CancelScope(shield=True):
                             try:
                                 await take(self._result(line))
-                            except DrystoneError as error:
+                            except Exception as error:
                                 failure = error
                                 scope.cancel()
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             failure = failure or UnavailableError(f"{self.url} broke off: {_said(error)}")
         if failure is not None:
             raise failure
@@ -187,7 +187,7 @@ def _parsed(url: str, status: int, content: bytes) -> Json:
     return message
 
 
-def _said(error: httpx.TransportError) -> str:
+def _said(error: httpx.RequestError) -> str:
     """The words of whatever lies deepest and has any: TLS says what is wrong with a certificate a few causes down. Of a
     certificate that the member does not accept nothing is left to say: it closes the connection."""
     said = ""

@@ -109,10 +109,7 @@ class _SnapshotWriter:
         self._tail = b""
 
     async def take(self, answer: Json) -> None:
-        try:
-            await trio.to_thread.run_sync(self._write, decode_bytes(answer.get("blob", "")))
-        except OSError as error:
-            raise DeviceError(f"a snapshot cannot be written: {error}") from error
+        await trio.to_thread.run_sync(self._write, decode_bytes(answer.get("blob", "")))
 
     def check(self, by: str) -> None:
         if self._tail != self._sha256.digest():

@@ -68,23 +68,16 @@ async def running(member: Member, *, alone: bool = False) -> AsyncIterator[subpr
     """The child, while the block runs; then it is ended. `alone`: see Member. Raises DeviceError where it cannot be
     started.
 
-    It is started by the thread that runs trio, not by a worker thread: the signal of PR_SET_PDEATHSIG comes when the
-    thread ends that started the child, and worker threads end when they are idle.
+    It has a session of its own, so that Ctrl-C in a terminal is for us alone, who end it in order. It is started by the
+    thread that runs trio, not by a worker thread: the signal of PR_SET_PDEATHSIG comes when the thread ends that
+    started the child, and worker threads end when they are idle.
     """
     if shutil.which("etcd") is None:
         raise DeviceError("there is no program etcd: install the package etcd-server")
-    os.makedirs(member.data, mode=0o700, exist_ok=True)
-    _put_aside(member.log_path())
-    descriptor = os.open(member.log_path(), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        command = member.command(alone=alone)
-        process = subprocess.Popen(  # noqa: ASYNC220  (see above)
-            command, stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, cwd="/"
-        )
+        process = _start(member, alone)
     except OSError as error:
-        raise DeviceError(f"etcd cannot be started: {error}") from error
-    finally:
-        os.close(descriptor)
+        raise DeviceError(f"etcd cannot be started with {member.data}: {error}") from error
     try:
         yield process
     finally:
@@ -118,6 +111,19 @@ async def ready(endpoint: Endpoint) -> None:
             return
 
 
+def _start(member: Member, alone: bool) -> subprocess.Popen[bytes]:
+    os.makedirs(member.data, mode=0o700, exist_ok=True)
+    _put_aside(member.log_path())
+    with open(member.log_path(), "ab", opener=_private) as file:
+        return subprocess.Popen(
+            member.command(alone=alone), stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+        )
+
+
 def _put_aside(path: str) -> None:
     if os.path.exists(path) and os.path.getsize(path) > LOG_BYTES_MAX:
         os.replace(path, path + ".1")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
