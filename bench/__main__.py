@@ -1,11 +1,12 @@
 """`python -m bench` (or `make bench`): measures Drystone, and a peer beside it. `pairs` compares commits, `path` counts
-what one request passes through."""
+what one request passes through, `durability` says how likely data are lost."""
 
 from __future__ import annotations
 
 import click
 
 from bench import disk, load, pairs, path, report
+from bench.durability import command as durability
 from bench.targets import Target, drystone, peer
 
 
@@ -83,6 +84,7 @@ def main(
 
 main.add_command(pairs.main, "pairs")
 main.add_command(path.main, "path")
+main.add_command(durability.main, "durability")
 
 if __name__ == "__main__":
     main()
