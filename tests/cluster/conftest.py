@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import clock
+from tests.cluster import clock, porcupine
 from tests.cluster.machines import Site, why_not
 
 
@@ -26,3 +26,11 @@ def site(tmp_path: Path) -> Iterator[Site]:
         pytest.skip(reason)
     with Site(tmp_path) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def judge_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    built = porcupine.build(tmp_path_factory.mktemp("judge"))
+    if isinstance(built, str):
+        pytest.skip(built)
+    return built

@@ -1,4 +1,6 @@
-"""Frames between a machine's link and the bridge, late: `python -m tests.cluster.relay PORT TAP DELAY JITTER LOST TWICE`
+"""Frames between a machine's link and the bridge, late.
+
+Usage: python -m tests.cluster.relay PORT TAP DELAY JITTER LOST TWICE
 
 Run in the namespace of the bridge. Makes TAP, says "ready", and from then on moves every frame from PORT to TAP and
 back, each after DELAY and up to JITTER milliseconds; a part LOST is dropped, a part TWICE sent again. Frames carry the
@@ -17,6 +19,7 @@ import socket
 import struct
 import sys
 import time
+from contextlib import suppress
 
 FRAME_BYTES = 1 << 17
 ETH_P_ALL = 0x0003
@@ -60,10 +63,8 @@ def relay(port: int, tap: int, delay: float, jitter: float, lost: float, twice: 
                 heapq.heappush(late, (now + delay + jitter * draw.random(), number, target, frame))
         while late and late[0][0] <= now:
             _, _, target, frame = heapq.heappop(late)
-            try:
+            with suppress(OSError):  # a queue is full, or the tap is not up yet: a link loses frames
                 os.write(target, frame)
-            except OSError:
-                pass  # a queue is full, or the tap is not up yet: a link loses frames
 
 
 def main() -> None:
