@@ -1,14 +1,14 @@
 """What clients asked and were answered: one JSON object a line, which `judge` and other checkers read.
 
-| field | meaning |
-|---|---|
-| `process` | who asked; it does one thing at a time |
-| `key` | the object, `container/name`; of a listing the container |
-| `op` | `put`, `get`, `delete`, `cas` (a conditional put), `list` |
-| `input` | `value` that is written, no value twice on one key; of `cas` also `expect`, null: that there is nothing; of `list` `prefix` |
-| `output` | `value` that was read, null: nothing; of `delete` whether it `existed`; of `cas` whether it was `swapped`; of `list` `names` |
-| `start_ns`, `end_ns` | before it was sent, after the answer: one monotonic clock for all; `end_ns` is null where no answer came |
-| `outcome` | `ok`; `fail`: it had no effect and never will; `unknown`: it may have one at any time after its start |
+- `process`: who asked; it does one thing at a time
+- `key`: the object, `container/name`; of a listing the container
+- `op`: `put`, `get`, `delete`, `cas` (a conditional put), `list`
+- `input`: `value` that is written, no value twice on one key; of `cas` also `expect`, null: that there is nothing
+- `output`: `value` that was read, null: nothing; of `delete` whether it `existed`; of `cas` whether it was `swapped`;
+  of `list` the `names`
+- `start_ns`, `end_ns`: before it was sent, after the answer, by one monotonic clock for all; `end_ns` is null where no
+  answer came
+- `outcome`: `ok`; `fail`: it had no effect and never will; `unknown`: it may have one at any time after its start
 
 While it is recorded each operation has two lines, one before it is sent and one when its outcome is known, so that
 whoever is killed between them leaves an operation of unknown outcome and not none.
