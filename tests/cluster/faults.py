@@ -6,6 +6,7 @@ taken back (a wiped disk) has an `undo` that does nothing: to get over that is w
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import struct
@@ -13,6 +14,7 @@ import subprocess
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Collection
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +22,7 @@ from typing import Self
 
 from tests.cluster.disks import Disk, LoopDisk
 from tests.cluster.machines import BRIDGE, WAIT_SECONDS, Machine, Process
+from tests.cluster.waiting import until
 
 FILLER = "filler"
 CGROUPS_1 = Path("/sys/fs/cgroup/blkio")
@@ -268,15 +271,26 @@ class SlowDisk(Fault):
         machine = self._disk.machine
         machine.cgroups.append(self._group)
         for pid in _processes_of(machine):
-            (self._group / "cgroup.procs").write_text(str(pid))
+            with suppress(ProcessLookupError):
+                (self._group / "cgroup.procs").write_text(str(pid))
 
     def undo(self) -> None:
         machine = self._disk.machine
         machine.cgroups.remove(self._group)
         self._limit(0)
+        until(self._removed)
+
+    def _removed(self) -> bool:
+        """Whether the group is gone: not while a process that ends is still counted in it."""
         for pid in (self._group / "cgroup.procs").read_text().split():
-            (self._group.parent / "cgroup.procs").write_text(pid)
-        self._group.rmdir()
+            with suppress(ProcessLookupError):
+                (self._group.parent / "cgroup.procs").write_text(pid)
+        try:
+            self._group.rmdir()
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+        return not self._group.exists()
 
     def _limit(self, operations: int) -> None:
         if _version_1():

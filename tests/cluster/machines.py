@@ -192,7 +192,7 @@ class Process:
                 env=self._environment,
             )
         self.pid = child_of(self._outer.pid, "sh")
-        for group in self.machine.cgroups:
+        for group in self.machine.cgroups:  # before it does anything
             (group / "cgroup.procs").write_text(str(self.pid))
         assert self._outer.stdin is not None
         self._outer.stdin.write(b"go\n")
