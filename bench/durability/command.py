@@ -99,7 +99,7 @@ def nines(part: float) -> str:
 
 
 @click.command()
-@click.option("--cycles", default=4000, show_default=True, help="For each kind of first failure.")
+@click.option("--cycles", default=1000, show_default=True, help="For each kind of first failure.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--react", default=Assumptions.react_hours, show_default=True, help="Hours until somebody reacts.")
 @click.option("--save/--no-save", default=True, show_default=True, help="Draw the chart.")
@@ -162,12 +162,10 @@ def draw(lines: list[Line]) -> None:
     figure_, axes = pyplot.subplots(1, len(shapes), figsize=(4 * len(shapes), 4), sharey=True)
     for axis, shape in zip(axes, shapes, strict=True):
         some = [line for line in lines if line.shape == shape]
-        for label, marker, values in (
-            ("formula", "_", [line.any_formula for line in some]),
-            ("simulated, single devices", "o", [line.any_alone.any for line in some]),
-            ("simulated, all failures", "^", [line.any_all.any for line in some]),
-        ):
-            axis.plot([line.policy.name for line in some], values, marker, label=label)
+        names = [line.policy.name for line in some]
+        axis.plot(names, [line.any_formula for line in some], "s", label="formula", fillstyle="none", markersize=11)
+        axis.plot(names, [line.any_alone.any for line in some], "o", label="simulated, single devices")
+        axis.plot(names, [line.any_all.any for line in some], "^", label="simulated, all kinds")
         axis.set_yscale("log")
         axis.set_title(shape.name, fontsize="small")
         axis.tick_params(axis="x", labelrotation=60, labelsize="small")

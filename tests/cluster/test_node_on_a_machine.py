@@ -17,7 +17,7 @@ from tests.cluster.workload import CONTAINER
 
 PORT = 8080
 DISK_BYTES = 2 << 30
-OPERATIONS = 150
+OPERATIONS = 100
 """Between two faults."""
 PATIENCE = 120.0
 HELD_SECONDS = 0.5
