@@ -173,6 +173,11 @@ class DevicePort(Protocol):
         use the `reserve`: neither is asked for then."""
         ...
 
+    def settled(self, packed_key: bytes, stamp: bytes) -> None:
+        """All replicas have answered the row that was submitted here, and hints are noted for those that lack it. Until
+        then a device of another process takes it to be in doubt, should its writer end."""
+        ...
+
     async def wait_for_index(self) -> None:
         """Wait until it is not `crowded` any more, or is out."""
         ...
@@ -310,8 +315,12 @@ class DevicePort(Protocol):
         ...
 
     async def in_doubt(self, after: bytes, limit: int) -> list[bytes]:
-        """Packed keys behind `after` of rows that the log held behind the index when the device was opened: other
-        replicas may not have them."""
+        """Packed keys behind `after` of rows that other replicas may not have: the log held them behind the index when
+        the device was opened, or a writer of another process went away before it had settled them."""
+        ...
+
+    def note_in_doubt(self, packed_key: bytes) -> None:
+        """Have a row here resolved: other replicas may not have it, and its writer may be gone."""
         ...
 
     def forget_in_doubt(self, packed_key: bytes) -> None:

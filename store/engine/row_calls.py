@@ -278,6 +278,15 @@ class RowCalls(Parts):
         await self._have_range(b"q" + after, b"r", limit)
         return self.row_table.in_doubt(after, limit)
 
+    def note_in_doubt(self, packed_key: bytes) -> None:
+        """Have a row here resolved: other replicas may not have it, and its writer may be gone."""
+        self.row_table.note_in_doubt(packed_key)
+        self.backlog.changed()
+
+    def settled(self, packed_key: bytes, stamp: bytes) -> None:
+        """All replicas have answered a row. Nothing is to be done: those that write here are of this process, and are
+        asked (`on_flush`) before the index is written."""
+
     def forget_in_doubt(self, packed_key: bytes) -> None:
         """All replicas of a row were asked."""
         self.row_table.forget_in_doubt(packed_key)

@@ -328,6 +328,12 @@ class DelayedDevice:
     async def in_doubt(self, after: bytes, limit: int) -> list[bytes]:
         return await self._answer(b"", lambda: self.engine.in_doubt(after, limit))
 
+    def note_in_doubt(self, packed_key: bytes) -> None:
+        self._say(lambda: self.engine.note_in_doubt(packed_key))
+
+    def settled(self, packed_key: bytes, stamp: bytes) -> None:
+        self._say(lambda: self.engine.settled(packed_key, stamp))
+
     def forget_in_doubt(self, packed_key: bytes) -> None:
         self._say(lambda: self.engine.forget_in_doubt(packed_key))
 

@@ -22,6 +22,8 @@ from tests.engine.devices import TABLE, row
 
 T = TypeVar("T")
 OWNER = RowKey(1, TABLE, 0, b"o")
+NEWS_S = 1.0
+"""So long it may take until it is known how a device is."""
 DATA, OTHER = b"d" * 16, b"e" * 16
 
 
@@ -160,6 +162,7 @@ async def test_a_full_device_takes_deletes_and_what_others_have_already(form: Fo
     async with form.opened() as device:
         await write(device, row(b"a", 1, b"data"))
         form.fill(full=True)
+        await trio.sleep(NEWS_S)
         assert device.full
         with pytest.raises(FullError):
             await write(device, row(b"b", 1))
@@ -180,6 +183,7 @@ async def test_a_device_that_is_out_says_so_to_every_call(form: Form) -> None:
         assert known is not None
         key = BlockKey(DATA, 0, 0)
         form.take_away()
+        await trio.sleep(NEWS_S)
         assert isinstance(device.failed, DeviceError)
         asks: list[Callable[[], Awaitable[object]]] = [
             lambda: write(device, row(b"a", 2)),

@@ -1,0 +1,406 @@
+"""Who answers for the devices of this process: requests of other processes become calls of `DevicePort`.
+
+One `DeviceService` for the process, one `_Session` for each link. What a link asks of a device is checked to be of the
+right form before the device is called, so that nothing is half done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+import trio
+
+from store.core.errors import DeviceError, DrystoneError
+from store.device.block import BlockKey
+from store.device.port import Applied, DevicePort
+from store.device.record import Kind
+from store.device.row import Row, RowKey
+from store.remote import methods
+from store.remote.state import State, gone, state_of
+from store.remote.unsettled import Unsettled
+from store.remote.values import index_row, join_sealed, pack_row, row_write
+from store.wire.server import Call, Peer
+
+NEWS_SECONDS: Final = 0.1
+"""So often it is looked whether there is news."""
+
+
+class DeviceService:
+    """Answers for `devices`, which may change: a device that is opened anew has the number of the one before it."""
+
+    def __init__(self, devices: Mapping[int, DevicePort], on_in_doubt: Callable[[], None]) -> None:
+        """`on_in_doubt` is called when rows have come to be in doubt whose writer is gone."""
+        self._devices = devices
+        self._on_in_doubt = on_in_doubt
+        self._unsettled: dict[_Session, Unsettled] = {}
+
+    def serve(self, peer: Peer) -> None:
+        """Answer a new peer."""
+        session = _Session(self._devices)
+        self._unsettled[session] = session.unsettled
+        peer.handlers.update(session.handlers())
+        peer.on_gone.append(partial(self._gone, session))
+
+    def note_late(self, device: DevicePort) -> None:
+        """Have the rows in doubt that other processes wrote and have not settled. To be called before the device's
+        index is written (`DevicePort.on_flush`)."""
+        for unsettled in self._unsettled.values():
+            unsettled.note(device)
+
+    def _gone(self, session: _Session) -> None:
+        """Nobody will settle what is not: the writer's process may have ended."""
+        left = self._unsettled.pop(session)
+        noted = [left.note(device) for device in self._devices.values()]
+        if any(noted):
+            self._on_in_doubt()
+
+
+class _Session:
+    """What one peer has under way with the devices here."""
+
+    def __init__(self, devices: Mapping[int, DevicePort]) -> None:
+        self._devices = devices
+        self._lost: dict[int, list[int]] = {}
+        """By device: requests of references whose payload is lost, since the last sync."""
+        self.unsettled = Unsettled()
+
+    def handlers(self) -> dict[str, Callable[[Call], None]]:
+        return {
+            methods.NEWS: self._news,
+            methods.ROW: self._row,
+            methods.SETTLED: self._settled,
+            methods.WAIT_FOR_INDEX: self._wait_for_index,
+            methods.FIND: self._find,
+            methods.FIND_ROW: self._find_row,
+            methods.FIND_STAMP: self._find_stamp,
+            methods.LOAD: self._load,
+            methods.LIST: self._list,
+            methods.WALK_ROWS: self._walk_rows,
+            methods.WALK_KEYS: self._walk_keys,
+            methods.USAGE: self._usage,
+            methods.FORGET_ROW: self._forget_row,
+            methods.DISCARD_ROW: self._discard_row,
+            methods.EXPIRED: self._expired,
+            methods.FORGET_EXPIRY: self._forget_expiry,
+            methods.GARBAGE: self._garbage,
+            methods.FORGET_GARBAGE: self._forget_garbage,
+            methods.TOMBSTONES: self._tombstones,
+            methods.RETIRE_TOMBSTONE: self._retire_tombstone,
+            methods.RETIRED_TOMBSTONES: self._retired_tombstones,
+            methods.RETIRED_STAMP: self._retired_stamp,
+            methods.RELEASE_TOMBSTONE: self._release_tombstone,
+            methods.UPLOADS: self._uploads,
+            methods.IN_DOUBT: self._in_doubt,
+            methods.NOTE_IN_DOUBT: self._note_in_doubt,
+            methods.FORGET_IN_DOUBT: self._forget_in_doubt,
+            methods.NOTE_HINT: self._note_hint,
+            methods.HINTS: self._hints,
+            methods.FORGET_HINT: self._forget_hint,
+            methods.HINTED: self._hinted,
+            methods.BLOCK: self._block,
+            methods.REFERENCE: self._reference,
+            methods.SYNC: self._sync,
+            methods.READ: self._read,
+            methods.VERIFY_BLOCK: self._verify_block,
+            methods.HAS_BLOCKS: self._has_blocks,
+            methods.OWNERS: self._owners,
+            methods.DROP: self._drop,
+            methods.FLUSH: self._flush,
+            methods.DRAIN: self._drain,
+            methods.SET_IN_SYNC: self._set_in_sync,
+            methods.ENFORCE: self._enforce,
+        }
+
+    def _begin(self, call: Call, count: int) -> tuple[DevicePort, list[Any]]:
+        """The device of a call and its other arguments, of which there are so many."""
+        number, *arguments = call.arguments
+        if len(arguments) != count:
+            raise ValueError(f"{count} arguments are taken, {len(arguments)} came")
+        device = self._devices.get(number)
+        if device is None:
+            raise DeviceError(f"device {number} is not open here")
+        return device, arguments
+
+    # -- how they are --------------------------------------------------------------------------------------------
+
+    def _news(self, call: Call) -> None:
+        (numbers,) = call.arguments
+        call.begin(partial(self._tell_news, call, list(map(int, numbers))))
+
+    async def _tell_news(self, call: Call, numbers: list[int]) -> None:
+        told: dict[int, State] = {}
+        while True:
+            for number in numbers:
+                device = self._devices.get(number)
+                state = gone(number, f"device {number} is not open") if device is None else state_of(device)
+                if told.get(number) != state:
+                    told[number] = state
+                    await call.send(state)
+            await trio.sleep(NEWS_SECONDS)
+
+    # -- rows ----------------------------------------------------------------------------------------------------
+
+    def _row(self, call: Call) -> None:
+        device, (epoch, reserve, sums, meta) = self._begin(call, 4)
+        write = row_write(int(epoch), sums, meta, call.payload)
+        stamp = write.value.stamp
+
+        def reply(applied: Applied | None, error: DrystoneError | None) -> None:
+            if applied is None:
+                call.refuse(error or DeviceError(f"device {device.id} gave no answer"))
+                return
+            if not applied.refused:
+                self.unsettled.add(device.id, write.packed_key, stamp)
+            call.answer(applied)
+
+        device.submit_row(write, reply, reserve=bool(reserve))
+
+    def _settled(self, call: Call) -> None:
+        device, pairs = self._begin(call, len(call.arguments) - 1)
+        for packed_key, stamp in pairs:
+            self.unsettled.settle(device, packed_key, stamp)
+
+    def _wait_for_index(self, call: Call) -> None:
+        device, _ = self._begin(call, 0)
+        call.begin(device.wait_for_index)
+
+    def _find(self, call: Call) -> None:
+        device, (packed_key, epoch) = self._begin(call, 2)
+        device.submit_find(packed_key, int(epoch), partial(_reply, call))
+
+    def _find_row(self, call: Call) -> None:
+        device, (packed_key,) = self._begin(call, 1)
+        call.begin(partial(device.find_row, packed_key))
+
+    def _find_stamp(self, call: Call) -> None:
+        device, (packed_key,) = self._begin(call, 1)
+        call.begin(partial(device.find_stamp, packed_key))
+
+    def _load(self, call: Call) -> None:
+        device, (packed_key, fields, payload) = self._begin(call, 3)
+        row = index_row(fields)
+        if row is None:
+            raise ValueError("no row to load")
+
+        def reply(_device: int, whole: Row | None, error: DrystoneError | None) -> None:
+            if whole is None:
+                call.refuse(error or DeviceError("no answer"))
+            else:
+                call.answer(*pack_row(whole))
+
+        device.submit_load(packed_key, row, reply, payload=bool(payload))
+
+    def _list(self, call: Call) -> None:
+        device, arguments = self._begin(call, 9)
+        ring_hash, table, shard, start, stop, limit, epoch, reverse, verified = arguments
+        device.submit_list(
+            ring_hash, table, shard, start, stop, limit, partial(_reply, call),
+            epoch=int(epoch), reverse=bool(reverse), verified=bool(verified),
+        )  # fmt: skip
+
+    def _walk_rows(self, call: Call) -> None:
+        device, (after, limit) = self._begin(call, 2)
+        call.in_background()
+        call.begin(partial(device.walk_rows, after, limit))
+
+    def _walk_keys(self, call: Call) -> None:
+        device, (after, limit) = self._begin(call, 2)
+        call.in_background()
+        call.begin(partial(device.walk_keys, after, limit))
+
+    def _usage(self, call: Call) -> None:
+        device, (ring_hash, table, shard, epoch) = self._begin(call, 4)
+
+        def reply(_device: int, count: dict[int, tuple[int, int]] | None, error: DrystoneError | None) -> None:
+            if count is None:
+                call.refuse(error or DeviceError("no answer"))
+            else:
+                call.answer([(policy, *each) for policy, each in count.items()])
+
+        device.submit_usage(ring_hash, table, shard, reply, epoch=int(epoch))
+
+    def _forget_row(self, call: Call) -> None:
+        device, (packed_key, stamp) = self._begin(call, 2)
+        device.forget_row(packed_key, stamp)
+
+    def _discard_row(self, call: Call) -> None:
+        device, (packed_key,) = self._begin(call, 1)
+        call.begin(partial(device.discard_row, packed_key))
+
+    # -- what is derived from rows -------------------------------------------------------------------------------
+
+    def _expired(self, call: Call) -> None:
+        device, (before, limit, after) = self._begin(call, 3)
+        call.in_background()
+        call.begin(partial(device.expired, before, limit, None if after is None else (after[0], after[1])))
+
+    def _forget_expiry(self, call: Call) -> None:
+        device, (expires, packed_key) = self._begin(call, 2)
+        device.forget_expiry(expires, packed_key)
+
+    def _garbage(self, call: Call) -> None:
+        device, (after, limit) = self._begin(call, 2)
+        call.in_background()
+        call.begin(partial(device.garbage, after, limit))
+
+    def _forget_garbage(self, call: Call) -> None:
+        device, (data_id,) = self._begin(call, 1)
+        device.forget_garbage(data_id)
+
+    def _tombstones(self, call: Call) -> None:
+        device, (after, limit) = self._begin(call, 2)
+        call.in_background()
+        call.begin(partial(device.tombstones, after, limit))
+
+    def _retire_tombstone(self, call: Call) -> None:
+        device, (packed_key, stamp) = self._begin(call, 2)
+        device.retire_tombstone(packed_key, stamp)
+
+    def _retired_tombstones(self, call: Call) -> None:
+        device, (after, limit) = self._begin(call, 2)
+        call.in_background()
+        call.begin(partial(device.retired_tombstones, after, limit))
+
+    def _retired_stamp(self, call: Call) -> None:
+        device, (packed_key,) = self._begin(call, 1)
+        call.begin(partial(device.retired_stamp, packed_key))
+
+    def _release_tombstone(self, call: Call) -> None:
+        device, (packed_key, stamp) = self._begin(call, 2)
+        device.release_tombstone(packed_key, stamp)
+
+    def _uploads(self, call: Call) -> None:
+        device, (after, limit) = self._begin(call, 2)
+        call.in_background()
+        call.begin(partial(device.uploads, after, limit))
+
+    def _in_doubt(self, call: Call) -> None:
+        device, (after, limit) = self._begin(call, 2)
+        call.in_background()
+        call.begin(partial(device.in_doubt, after, limit))
+
+    def _note_in_doubt(self, call: Call) -> None:
+        device, (packed_key,) = self._begin(call, 1)
+        device.note_in_doubt(packed_key)
+
+    def _forget_in_doubt(self, call: Call) -> None:
+        device, (packed_key,) = self._begin(call, 1)
+        device.forget_in_doubt(packed_key)
+
+    # -- hints ---------------------------------------------------------------------------------------------------
+
+    def _note_hint(self, call: Call) -> None:
+        device, (other, key, noted_us) = self._begin(call, 3)
+        device.note_hint(other, key, noted_us)
+
+    def _hints(self, call: Call) -> None:
+        device, (other, after, limit) = self._begin(call, 3)
+        call.in_background()
+        call.begin(partial(device.hints, other, after, limit))
+
+    def _forget_hint(self, call: Call) -> None:
+        device, (other, key, noted_us) = self._begin(call, 3)
+        device.forget_hint(other, key, noted_us)
+
+    def _hinted(self, call: Call) -> None:
+        device, _ = self._begin(call, 0)
+        call.begin(device.hinted)
+
+    # -- data ----------------------------------------------------------------------------------------------------
+
+    def _block(self, call: Call) -> None:
+        device, (key, cached, sums, meta) = self._begin(call, 4)
+        sealed = join_sealed(Kind.BLOCK, sums, meta, call.payload)
+        device.submit_block(BlockKey(*key), sealed, partial(_done, call), cached=bool(cached))
+
+    def _reference(self, call: Call) -> None:
+        device, (key, source, owner) = self._begin(call, 3)
+
+        def lost(_error: DrystoneError | None) -> None:
+            self._lost.setdefault(device.id, []).append(call.number)
+
+        device.submit_reference(BlockKey(*key), BlockKey(*source), RowKey(*owner), partial(_done, call), lost)
+
+    def _sync(self, call: Call) -> None:
+        device, (losses,) = self._begin(call, 1)
+
+        def done(error: DrystoneError | None) -> None:
+            lost = self._lost.pop(device.id, [])
+            if error is not None:
+                call.refuse(error)
+            else:
+                call.answer(lost)
+
+        device.submit_sync(losses, done)
+
+    def _read(self, call: Call) -> None:
+        device, (key, start, stop) = self._begin(call, 3)
+
+        def reply(_device: int, piece: memoryview | None, error: DrystoneError | None) -> None:
+            if piece is None:
+                call.refuse(error or DeviceError("no answer"))
+            else:
+                call.answer(None, piece)
+
+        device.submit_read(BlockKey(*key), start, stop, reply)
+
+    def _verify_block(self, call: Call) -> None:
+        device, (key,) = self._begin(call, 1)
+        call.begin(partial(device.verify_block, BlockKey(*key)))
+
+    def _has_blocks(self, call: Call) -> None:
+        device, (data_id,) = self._begin(call, 1)
+        call.begin(partial(device.has_blocks, data_id))
+
+    def _owners(self, call: Call) -> None:
+        device, (after, limit) = self._begin(call, 2)
+        call.in_background()
+        call.begin(partial(device.owners, after, limit))
+
+    def _drop(self, call: Call) -> None:
+        device, (data_id,) = self._begin(call, 1)
+        device.submit_drop(data_id, partial(_done, call))
+
+    # -- the whole -----------------------------------------------------------------------------------------------
+
+    def _flush(self, call: Call) -> None:
+        device, _ = self._begin(call, 0)
+        call.begin(device.flush)
+
+    def _drain(self, call: Call) -> None:
+        device, _ = self._begin(call, 0)
+        call.begin(device.drain)
+
+    def _set_in_sync(self, call: Call) -> None:
+        device, (in_sync,) = self._begin(call, 1)
+
+        async def work() -> State:
+            await device.set_in_sync(in_sync=bool(in_sync))
+            return state_of(device)
+
+        call.begin(work)
+
+    def _enforce(self, call: Call) -> None:
+        device, (epoch,) = self._begin(call, 1)
+
+        async def work() -> State:
+            await device.enforce(int(epoch))
+            return state_of(device)
+
+        call.begin(work)
+
+
+def _reply(call: Call, _device: int, answer: Any, error: DrystoneError | None) -> None:
+    if error is not None:
+        call.refuse(error)
+    else:
+        call.answer(answer)
+
+
+def _done(call: Call, error: DrystoneError | None) -> None:
+    if error is not None:
+        call.refuse(error)
+    else:
+        call.answer()

@@ -1,0 +1,50 @@
+"""Values of `DevicePort` as they travel: named tuples go as lists, and are made again here. Sans-I/O."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from store.core.errors import DamageError
+from store.device.port import RowWrite
+from store.device.record import Buffer, Kind, Sealed, checksums, seal, verify_payload
+from store.device.row import IndexRow, Location, Row, decode_meta, encode_meta, index_key, value_of
+
+
+def split_sealed(sealed: Sealed) -> tuple[bytes, bytes, Buffer]:
+    """(sums, meta, payload) of a sealed record."""
+    at = len(sealed.body) - sealed.meta_bytes
+    return sealed.body[:at], sealed.body[at:], sealed.payload
+
+
+def join_sealed(kind: Kind, sums: bytes, meta: bytes, payload: Buffer) -> Sealed:
+    """The record that was split. Raises DamageError where the payload is not what its sums say: it was damaged on its
+    way, or before."""
+    if checksums(payload) != sums:
+        raise DamageError("a payload was damaged on its way to the device")
+    return seal(kind, meta, payload, sums)
+
+
+def row_write(epoch: int, sums: bytes, meta: bytes, payload: bytes | bytearray) -> RowWrite:
+    """A row that is to be written, as it was prepared elsewhere. Raises DamageError."""
+    row = decode_meta(meta, memoryview(payload))
+    return RowWrite(row, index_key(row.key), value_of(row), join_sealed(Kind.ROW, sums, meta, payload), epoch)
+
+
+def index_row(fields: list[Any] | None) -> IndexRow | None:
+    """A row as an index knows it. Raises TypeError, ValueError where it is none."""
+    if fields is None:
+        return None
+    name, stamp, flags, policy, location, size, expires, data_id, summary, detail = fields
+    return IndexRow(name, stamp, flags, policy, Location(*location), size, expires, data_id, summary, detail)
+
+
+def pack_row(row: Row) -> tuple[tuple[bytes, bytes], Buffer]:
+    """A whole row: (sums, meta) and its payload."""
+    return (checksums(row.payload), encode_meta(row)), row.payload
+
+
+def loaded_row(fields: list[bytes], payload: Buffer) -> Row:
+    """The row that was packed. Raises DamageError."""
+    sums, meta = fields
+    verify_payload(sums, payload)
+    return decode_meta(meta, memoryview(payload))
