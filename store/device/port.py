@@ -30,7 +30,8 @@ what a crash has left (docs/adr/0014).
 
 **Rings.** A call whose device was chosen by a ring, to write to a quorum or to read from one, carries the epoch of that
 ring. A device refuses what is older than the epoch that it enforces, before anything that was chosen by an older ring
-can miss what newer rings have written elsewhere.
+can miss what newer rings have written elsewhere. And it refuses to be read as one of a quorum while it is not in sync
+(BusyError), whatever the caller knew of it when it asked.
 
 **Repeating.** Every call may be repeated: the same version of a row, or the same block, again is the same row or block;
 to forget what is forgotten does nothing.
@@ -191,8 +192,9 @@ class DevicePort(Protocol):
         """What the index knows of a row; None where there is none."""
         ...
 
-    async def find_stamp(self, packed_key: bytes) -> bytes | None:
-        """The version of a row, packed; None where there is none: what a second replica is asked."""
+    async def find_stamp(self, packed_key: bytes, *, believed: bool = False) -> bytes | None:
+        """The version of a row, packed; None where there is none: what a second replica is asked. Where it is to be
+        `believed`, raises BusyError if it is not in sync when it answers."""
         ...
 
     def payload_at_hand(self, row: IndexRow) -> Buffer | None:
@@ -202,6 +204,11 @@ class DevicePort(Protocol):
 
     def submit_load(self, packed_key: bytes, row: IndexRow, reply: LoadReply, *, payload: bool) -> None:
         """The same as `load_row`, for who can have it from another replica as well."""
+        ...
+
+    def submit_version(self, packed_key: bytes, stamp: bytes, reply: LoadReply, *, payload: bool) -> None:
+        """The whole row, verified, if it has just this version, wherever that lies, and be it in sync or not.
+        NotFoundError where it has none or an older one, ReplacedError where it has a newer one."""
         ...
 
     async def load_row(self, packed_key: bytes, row: IndexRow, *, payload: bool) -> Row:
@@ -301,8 +308,8 @@ class DevicePort(Protocol):
         """(packed key, stamp) behind the packed key `after` of tombstones that are retired and not released."""
         ...
 
-    async def retired_stamp(self, packed_key: bytes) -> bytes | None:
-        """The version of this key's tombstone that is retired here and not released."""
+    async def retired_stamp(self, packed_key: bytes, *, believed: bool = False) -> bytes | None:
+        """The version of this key's tombstone that is retired here and not released; `believed` as of `find_stamp`."""
         ...
 
     def release_tombstone(self, packed_key: bytes, stamp: bytes) -> None:
@@ -334,7 +341,8 @@ class DevicePort(Protocol):
         ...
 
     async def hints(self, device: int, after: bytes, limit: int) -> list[tuple[bytes, int]]:
-        """(index key, when it was noted) of what another device lacks, behind the key `after`."""
+        """(index key, when it was noted) of what another device lacks, behind the key `after`. Raises BusyError while
+        it is not in sync: it may have what was deleted for good."""
         ...
 
     def forget_hint(self, device: int, key: bytes, noted_us: int) -> None:

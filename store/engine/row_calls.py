@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from store.core.errors import DamageError, DrystoneError, ReplacedError, StaleEpochError
+from store.core.errors import BusyError, DamageError, DrystoneError, NotFoundError, ReplacedError, StaleEpochError
 from store.device.port import FindReply, Garbage, ListReply, LoadReply, RowReply, RowWrite, UsageReply
 from store.device.record import Buffer
 from store.device.row import STAMP_BYTES, Flag, IndexRow, Location, Row, shard_prefix
@@ -64,20 +64,23 @@ class RowCalls(Parts):
             self.health.check()
         return self.row_table.row(packed_key)
 
-    async def find_stamp(self, packed_key: bytes) -> bytes | None:
+    async def find_stamp(self, packed_key: bytes, *, believed: bool = False) -> bytes | None:
         """The version of a row, packed, or None where there is none: what a second replica is asked. Raises as
-        `find_row`."""
+        `find_row`, and BusyError where it is to be `believed` and is not in sync."""
         self.health.check()
         if not self._lookups.in_memory:
             await self._lookups.fetch(packed_key)
             self.health.check()
+        if believed:
+            self._check_in_sync()
         value = self.row_table.row_value(packed_key)
         return None if value is None else value[:STAMP_BYTES]
 
     def submit_find(self, packed_key: bytes, epoch: int, reply: FindReply) -> None:
         """Look a row up for a quorum: at once where the index lies in memory."""
-        if epoch < self.standing.enforced or self.health.failed is not None:
-            self._check_epoch(epoch)
+        standing = self.standing
+        if epoch < standing.enforced or not standing.in_sync or self.health.failed is not None:
+            self._check_reader(epoch)
         if self._lookups.in_memory:
             self._answer(packed_key, reply, None)
         else:
@@ -108,6 +111,30 @@ class RowCalls(Parts):
         self.health.check()
         loaded = partial(self._loaded, packed_key, row, row.location, payload, reply)
         self.reads.submit_row(row.location, loaded, payload=payload)
+
+    def submit_version(self, packed_key: bytes, stamp: bytes, reply: LoadReply, *, payload: bool) -> None:
+        """The whole row, verified, if it has just this version. NotFoundError where it has none or an older one,
+        ReplacedError where it has a newer one."""
+        self.health.check()
+        self._have(packed_key, partial(self._load_version, packed_key, stamp, payload, reply))
+
+    def _load_version(
+        self, packed_key: bytes, stamp: bytes, payload: bool, reply: LoadReply, error: DrystoneError | None
+    ) -> None:
+        """Its entry is in memory now, or cannot be had."""
+        try:
+            if error is not None:
+                raise error
+            row = self.row_table.row(packed_key)
+            if row is None or row.stamp < stamp:
+                raise NotFoundError("it has not this version")
+            if row.stamp > stamp:
+                raise ReplacedError("it has a newer version")
+        except DrystoneError as failure:
+            reply(self.id, None, failure)
+        else:
+            loaded = partial(self._loaded, packed_key, row, row.location, payload, reply)
+            self.reads.submit_row(row.location, loaded, payload=payload)
 
     def _loaded(
         self,
@@ -188,7 +215,7 @@ class RowCalls(Parts):
         verified: bool = True,
     ) -> None:
         """The same for a quorum: at once where the index lies in memory."""
-        self._check_epoch(epoch)
+        self._check_reader(epoch)
         span = shard_range(ring_hash, table, shard, start, stop)
         look = partial(
             self.row_table.shard_entries,
@@ -222,7 +249,7 @@ class RowCalls(Parts):
 
     def submit_usage(self, ring_hash: int, table: bytes, shard: int, reply: UsageReply, *, epoch: int) -> None:
         """The same for a quorum: at once where the index lies in memory."""
-        self._check_epoch(epoch)
+        self._check_reader(epoch)
         look = partial(self.row_table.usage, ring_hash, table, shard)
         self._have(usage_key(shard_prefix(ring_hash, table, shard)), partial(self._reply, look, reply))
 
@@ -257,8 +284,10 @@ class RowCalls(Parts):
         await self._have_range(b"f" + after, b"g", limit)
         return self.row_table.retired(after, limit)
 
-    async def retired_stamp(self, packed_key: bytes) -> bytes | None:
-        """The version of this key's tombstone that is retired here and not released."""
+    async def retired_stamp(self, packed_key: bytes, *, believed: bool = False) -> bytes | None:
+        """The version of this key's tombstone that is retired here and not released; `believed` as of `find_stamp`."""
+        if believed:
+            self._check_in_sync()
         return self.row_table.retired_stamp(packed_key)
 
     def release_tombstone(self, packed_key: bytes, stamp: bytes) -> None:
@@ -307,6 +336,7 @@ class RowCalls(Parts):
     async def hints(self, device: int, after: bytes, limit: int) -> list[tuple[bytes, int]]:
         """(index key, when it was noted) of what another device lacks, behind the key `after`."""
         await self._have_range(*hints_for(device, after), limit)
+        self._check_in_sync()
         return self._hints.page(device, after, limit)
 
     def forget_hint(self, device: int, key: bytes, noted_us: int) -> None:
@@ -334,6 +364,15 @@ class RowCalls(Parts):
         else:
             if stamp is not None:
                 self.forget_row(packed_key, stamp)
+
+    def _check_reader(self, epoch: int) -> None:
+        """The same, and whether it may be believed."""
+        self._check_epoch(epoch)
+        self._check_in_sync()
+
+    def _check_in_sync(self) -> None:
+        if not self.standing.in_sync:
+            raise BusyError(f"device {self.id} is not in sync: what it has not may be there")
 
     def _check_epoch(self, epoch: int) -> None:
         """Whether it is there, and was chosen by a ring that is not too old."""

@@ -240,7 +240,7 @@ class Rows:
 
         Raises ReplacedError where a newer version came meanwhile, and DamageError.
         """
-        load = partial(self._load_from, packed, found, self.ring.epoch, payload)
+        load = partial(self._load_from, packed, found, payload)
         asked: Hedged[Row] = Hedged(self._those_that_have_first(key, found), 1, load)
         if not asked.ask():
             await asked.wait()
@@ -266,29 +266,13 @@ class Rows:
             if replica not in found.replicas and replica in self.devices:
                 yield replica
 
-    def _load_from(
-        self, packed: bytes, found: ReadRow, epoch: int, payload: bool, replica: int, reply: LoadReply
-    ) -> None:
+    def _load_from(self, packed: bytes, found: ReadRow, payload: bool, replica: int, reply: LoadReply) -> None:
         """Load the version that was found. The first replica has it where it was found, others have it elsewhere."""
         device = self.devices[replica]
         if replica == found.replicas[0]:
             device.submit_load(packed, found.row, reply, payload=payload)
-            return
-
-        def looked_up(_replica: int, value: bytes | None, error: DrystoneError | None) -> None:
-            if error is not None:
-                reply(replica, None, error)
-            elif value is None or value[:STAMP_BYTES] < found.row.stamp:
-                reply(replica, None, NotFoundError("it has not this version"))
-            elif value[:STAMP_BYTES] > found.row.stamp:
-                reply(replica, None, ReplacedError("it has a newer version"))
-            else:
-                try:
-                    device.submit_load(packed, decode_value(packed, value), reply, payload=payload)
-                except DrystoneError as refused:
-                    reply(replica, None, refused)
-
-        device.submit_find(packed, epoch, looked_up)
+        else:
+            device.submit_version(packed, found.row.stamp, reply, payload=payload)
 
     @staticmethod
     async def _load_whole(packed: bytes, row: Row, device: DevicePort) -> Row:
@@ -385,11 +369,17 @@ class Rows:
     def _ended(self, quorum_write: QuorumWrite) -> None:
         """All replicas have answered."""
         self._quorum_writes.pop(quorum_write, None)
-        lacking = quorum_write.lacking()
+        packed, having, lacking = quorum_write.packed, quorum_write.having(), quorum_write.lacking()
         if lacking:
-            self.missed(quorum_write.packed, lacking, quorum_write.having())
+            self.missed(packed, lacking, having)
             if quorum_write.row.flags & Flag.GUARD:
                 self.on_intent_left(quorum_write.row.key, quorum_write.row.data_id)
+        if any(late and packed == other for other, _, late in self._data_late):
+            return  # of its data it is not known yet who lacks them: that is noted by those who keep it in doubt
+        stamp = quorum_write.row.stamp.pack()
+        for replica in having:
+            if replica in self.devices:
+                self.devices[replica].settled(packed, stamp)
 
     def missed(self, packed: bytes, lacking: Iterable[int], having: Iterable[int]) -> None:
         """Some replicas did not take what they should have of a row, or of its data."""

@@ -148,8 +148,8 @@ class RemoteDevice:
     async def find_row(self, packed_key: bytes) -> IndexRow | None:
         return index_row(await self._ask(methods.FIND_ROW, packed_key))
 
-    async def find_stamp(self, packed_key: bytes) -> bytes | None:
-        stamp: bytes | None = await self._ask(methods.FIND_STAMP, packed_key)
+    async def find_stamp(self, packed_key: bytes, *, believed: bool = False) -> bytes | None:
+        stamp: bytes | None = await self._ask(methods.FIND_STAMP, packed_key, believed)
         return stamp
 
     def payload_at_hand(self, row: IndexRow) -> Buffer | None:
@@ -157,6 +157,14 @@ class RemoteDevice:
         return None
 
     def submit_load(self, packed_key: bytes, row: IndexRow, reply: LoadReply, *, payload: bool) -> None:
+        self._submit_load(methods.LOAD, packed_key, row, payload, reply)
+
+    def submit_version(self, packed_key: bytes, stamp: bytes, reply: LoadReply, *, payload: bool) -> None:
+        self._submit_load(methods.VERSION, packed_key, stamp, payload, reply)
+
+    def _submit_load(
+        self, method: str, packed_key: bytes, version: IndexRow | bytes, payload: bool, reply: LoadReply
+    ) -> None:
         def answered(result: Any, received: Buffer, error: DrystoneError | None) -> None:
             if error is not None:
                 reply(self._number, None, _of_device(error))
@@ -168,7 +176,7 @@ class RemoteDevice:
             else:
                 reply(self._number, whole, None)
 
-        self._submit(self._rows, methods.LOAD, (self._number, packed_key, row, payload), answered)
+        self._submit(self._rows, method, (self._number, packed_key, version, payload), answered)
 
     async def load_row(self, packed_key: bytes, row: IndexRow, *, payload: bool) -> Row:
         answer = await self._answer(self._rows, methods.LOAD, (packed_key, row, payload))
@@ -260,8 +268,8 @@ class RemoteDevice:
     async def retired_tombstones(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         return _pairs(await self._ask(methods.RETIRED_TOMBSTONES, after, limit))
 
-    async def retired_stamp(self, packed_key: bytes) -> bytes | None:
-        stamp: bytes | None = await self._ask(methods.RETIRED_STAMP, packed_key)
+    async def retired_stamp(self, packed_key: bytes, *, believed: bool = False) -> bytes | None:
+        stamp: bytes | None = await self._ask(methods.RETIRED_STAMP, packed_key, believed)
         return stamp
 
     def release_tombstone(self, packed_key: bytes, stamp: bytes) -> None:

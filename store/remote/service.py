@@ -76,6 +76,7 @@ class _Session:
             methods.FIND_ROW: self._find_row,
             methods.FIND_STAMP: self._find_stamp,
             methods.LOAD: self._load,
+            methods.VERSION: self._version,
             methods.LIST: self._list,
             methods.WALK_ROWS: self._walk_rows,
             methods.WALK_KEYS: self._walk_keys,
@@ -175,22 +176,19 @@ class _Session:
         call.begin(partial(device.find_row, packed_key))
 
     def _find_stamp(self, call: Call) -> None:
-        device, (packed_key,) = self._begin(call, 1)
-        call.begin(partial(device.find_stamp, packed_key))
+        device, (packed_key, believed) = self._begin(call, 2)
+        call.begin(partial(device.find_stamp, packed_key, believed=bool(believed)))
 
     def _load(self, call: Call) -> None:
         device, (packed_key, fields, payload) = self._begin(call, 3)
         row = index_row(fields)
         if row is None:
             raise ValueError("no row to load")
+        device.submit_load(packed_key, row, partial(_loaded, call), payload=bool(payload))
 
-        def reply(_device: int, whole: Row | None, error: DrystoneError | None) -> None:
-            if whole is None:
-                call.refuse(error or DeviceError("no answer"))
-            else:
-                call.answer(*pack_row(whole))
-
-        device.submit_load(packed_key, row, reply, payload=bool(payload))
+    def _version(self, call: Call) -> None:
+        device, (packed_key, stamp, payload) = self._begin(call, 3)
+        device.submit_version(packed_key, stamp, partial(_loaded, call), payload=bool(payload))
 
     def _list(self, call: Call) -> None:
         device, arguments = self._begin(call, 9)
@@ -264,8 +262,8 @@ class _Session:
         call.begin(partial(device.retired_tombstones, after, limit))
 
     def _retired_stamp(self, call: Call) -> None:
-        device, (packed_key,) = self._begin(call, 1)
-        call.begin(partial(device.retired_stamp, packed_key))
+        device, (packed_key, believed) = self._begin(call, 2)
+        call.begin(partial(device.retired_stamp, packed_key, believed=bool(believed)))
 
     def _release_tombstone(self, call: Call) -> None:
         device, (packed_key, stamp) = self._begin(call, 2)
@@ -397,6 +395,13 @@ def _reply(call: Call, _device: int, answer: Any, error: DrystoneError | None) -
         call.refuse(error)
     else:
         call.answer(answer)
+
+
+def _loaded(call: Call, _device: int, whole: Row | None, error: DrystoneError | None) -> None:
+    if whole is None:
+        call.refuse(error or DeviceError("no answer"))
+    else:
+        call.answer(*pack_row(whole))
 
 
 def _done(call: Call, error: DrystoneError | None) -> None:

@@ -203,8 +203,8 @@ class DelayedDevice:
     async def find_row(self, packed_key: bytes) -> IndexRow | None:
         return await self._answer(packed_key, lambda: self.engine.find_row(packed_key))
 
-    async def find_stamp(self, packed_key: bytes) -> bytes | None:
-        return await self._answer(packed_key, lambda: self.engine.find_stamp(packed_key))
+    async def find_stamp(self, packed_key: bytes, *, believed: bool = False) -> bytes | None:
+        return await self._answer(packed_key, lambda: self.engine.find_stamp(packed_key, believed=believed))
 
     def payload_at_hand(self, row: IndexRow) -> Buffer | None:
         """It never is."""
@@ -217,6 +217,16 @@ class DelayedDevice:
         self._submit(
             packed_key,
             lambda: self.engine.submit_load(packed_key, row, answered, payload=payload),
+            lambda error: reply(self.id, None, error),
+        )
+
+    def submit_version(self, packed_key: bytes, stamp: bytes, reply: LoadReply, *, payload: bool) -> None:
+        def answered(number: int, whole: Row | None, error: DrystoneError | None) -> None:
+            self._later(packed_key, lambda: reply(number, whole, error))
+
+        self._submit(
+            packed_key,
+            lambda: self.engine.submit_version(packed_key, stamp, answered, payload=payload),
             lambda error: reply(self.id, None, error),
         )
 
@@ -316,8 +326,8 @@ class DelayedDevice:
     async def retired_tombstones(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         return await self._answer(b"", lambda: self.engine.retired_tombstones(after, limit))
 
-    async def retired_stamp(self, packed_key: bytes) -> bytes | None:
-        return await self._answer(packed_key, lambda: self.engine.retired_stamp(packed_key))
+    async def retired_stamp(self, packed_key: bytes, *, believed: bool = False) -> bytes | None:
+        return await self._answer(packed_key, lambda: self.engine.retired_stamp(packed_key, believed=believed))
 
     def release_tombstone(self, packed_key: bytes, stamp: bytes) -> None:
         self._say(lambda: self.engine.release_tombstone(packed_key, stamp))

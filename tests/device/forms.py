@@ -8,18 +8,14 @@ from random import Random
 from typing import Protocol
 
 import trio
-from trio.testing import memory_stream_pair
 
 from store.core.errors import DeviceError
 from store.device.port import DevicePort
 from store.engine.device import Device
 from store.engine.opening import open_device
 from store.engine.options import Options
-from store.remote.process import RemoteProcess
-from store.remote.service import NEWS_SECONDS, DeviceService
-from store.wire.message import Hello
-from store.wire.server import serve_link
 from tests.device.delayed import DelayedDevice, late
+from tests.device.over_wire import OverWire
 from tests.engine.devices import CLUSTER, disk_of
 from tests.simulation.disk import SimMedium
 from tests.twins.index import IndexMedium, SimIndex
@@ -78,30 +74,16 @@ class Late(InProcess):
 
 
 class Remote(InProcess):
-    """The same in another process, over links that are never the same ones twice."""
+    """The same behind links."""
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[DevicePort]:
-        async with super().opened() as device, trio.open_nursery() as nursery:
-            service = DeviceService({device.id: device}, lambda: None)
-            device.on_flush = lambda: service.note_late(device)
-
-            async def dial() -> trio.abc.Stream:
-                here, there = memory_stream_pair()
-                nursery.start_soon(serve_link, there, hello("b"), [service.serve])
-                return here
-
-            process = RemoteProcess([device.id], dial, hello("a"))
-            nursery.start_soon(process.run)
-            remote = process.devices[device.id]
-            while remote.failed is not None:
-                await trio.sleep(NEWS_SECONDS)
-            yield remote
+        async with super().opened(), trio.open_nursery() as nursery:
+            over_wire = OverWire(self._device)
+            nursery.start_soon(over_wire.run)
+            await over_wire.reached()
+            yield over_wire.remote
             nursery.cancel_scope.cancel()
-
-
-def hello(node: str) -> Hello:
-    return Hello(1, 1, "c", node, "drystone 0")
 
 
 FORMS = {"in process": InProcess, "late": Late, "remote": Remote}

@@ -34,10 +34,12 @@ async def opened() -> AsyncIterator[tuple[SimNode, Container]]:
             yield node, (await node.store.put_container("a", "c", {}))[0]
 
 
-def fill(node: SimNode, replica: int, *, full: bool) -> None:
+async def fill(node: SimNode, replica: int, *, full: bool) -> None:
+    """Have it full, or not, and everybody know."""
     device = node.devices[replica]
     device._options.reserve_bytes = 1 << 50 if full else 0
     device.room.look()
+    await trio.sleep(1.0)
 
 
 async def write(store: DeviceStore, container: Container, name: str, data: bytes) -> None:
@@ -70,7 +72,7 @@ async def test_one_device_with_room_is_not_written_to_alone(autojump_clock: Mock
         await trio.sleep(5)
         _, replicas = replicas_of(node, container, "new")
         for number, replica in enumerate(replicas):
-            fill(node, replica, full=number != roomy)
+            await fill(node, replica, full=number != roomy)
         for name in ("new", "old"):
             with pytest.raises(FullError):
                 await write(store, container, name, data * 2)
@@ -82,7 +84,7 @@ async def test_one_device_with_room_is_not_written_to_alone(autojump_clock: Mock
         assert await listed(store, container) == ["gone", "old"]
         await store.delete(container, "gone")
         for replica in replicas:
-            fill(node, replica, full=False)
+            await fill(node, replica, full=False)
         await node.run_daemons()
         assert await listed(store, container) == ["old"]
         assert await read(store, container, "old") == data
@@ -108,7 +110,7 @@ async def test_what_one_replica_has_can_be_read_while_the_others_are_full(
         node.devices[replicas[first]].submit_row(prepare(newer, 1, packed), lambda _applied, _error: None)
         await trio.sleep(1)
         for replica in replicas:
-            fill(node, replica, full=True)
+            await fill(node, replica, full=True)
         sizes = [entry.size for entry in await store.list_objects(container, ListingQuery(limit=10))]  # type: ignore[union-attr]
         assert (await store.head(container, "o")).size == sizes[0]
         await store.delete(container, "o")
@@ -141,13 +143,13 @@ async def test_what_one_replica_has_taken_before_others_refused_is_brought_to_th
                 await upload.write(data)
                 await upload.digest()
                 for number, replica in enumerate(replicas):
-                    fill(node, replica, full=number != roomy)
+                    await fill(node, replica, full=number != roomy)
                 await upload.commit(HEAD)
         await trio.sleep(60)
         seen = await read(store, container, "o")
         assert seen in (b"old", data)
         for replica in replicas:
-            fill(node, replica, full=False)
+            await fill(node, replica, full=False)
         await trio.sleep(200)
         assert await read(store, container, "o") == data, "where one has it, it has happened"
         packed = index_key(replicas_of(node, container, "o")[0])
@@ -159,10 +161,10 @@ async def test_what_one_replica_has_taken_before_others_refused_is_brought_to_th
 async def test_devices_that_have_room_at_a_quorum_are_enough(autojump_clock: MockClock) -> None:
     async with opened() as (node, container):
         _, replicas = replicas_of(node, container, "o")
-        fill(node, replicas[1], full=True)
+        await fill(node, replicas[1], full=True)
         await write(node.store, container, "o", SMALL)
         assert await read(node.store, container, "o") == SMALL
-        fill(node, replicas[1], full=False)
+        await fill(node, replicas[1], full=False)
         await node.run_daemons()
         packed = index_key(replicas_of(node, container, "o")[0])
         assert await node.devices[replicas[1]].find_row(packed) is not None
@@ -174,7 +176,7 @@ async def test_what_a_full_replica_misses_does_not_go_into_its_reserve(autojump_
         _, replicas = replicas_of(node, container, "0")
         await trio.sleep(5)
         full = node.devices[replicas[0]]
-        fill(node, replicas[0], full=True)
+        await fill(node, replicas[0], full=True)
         records = full._committer.records
         for number in range(10):
             await write(node.store, container, str(number), SMALL)
@@ -192,9 +194,9 @@ async def test_the_mark_goes_of_an_upload_whose_commit_a_full_replica_did_not_ta
         _, replicas = replicas_of(node, container, "o")
         async with node.store.upload(container, "o") as upload:
             await upload.write(LARGE)
-            fill(node, replicas[late], full=True)
+            await fill(node, replicas[late], full=True)
             await upload.commit(HEAD)
-        fill(node, replicas[late], full=False)
+        await fill(node, replicas[late], full=False)
         await node.run_daemons()
         assert await read(node.store, container, "o") == LARGE
         assert [await device.uploads(b"", 10) for device in node.devices.values()] == [[], [], []]
@@ -204,7 +206,7 @@ async def test_the_mark_goes_of_an_upload_whose_commit_a_full_replica_did_not_ta
 async def test_a_full_device_is_full_until_there_is_room(autojump_clock: MockClock) -> None:
     async with opened() as (node, _):
         states = [node.devices[0].full]
-        fill(node, 0, full=True)
+        await fill(node, 0, full=True)
         states.append(node.devices[0].full)
         node.devices[0]._options.reserve_bytes = 0
         states.append(node.devices[0].full)

@@ -62,10 +62,10 @@ def slow_at(
     def wrapped(name: str) -> None:
         look = getattr(Device, name)
 
-        async def slowly(self: Device, key: bytes) -> object:
+        async def slowly(self: Device, key: bytes, **more: bool) -> object:
             if is_slow(self, key):
                 await meanwhile()
-            return await look(self, key)
+            return await look(self, key, **more)
 
         monkeypatch.setattr(Device, name, slowly)
 

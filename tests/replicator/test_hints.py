@@ -201,6 +201,7 @@ class Hanging:
         """As before."""
 
 
+@pytest.mark.own_devices("of another process's device it is put in doubt")
 async def test_a_device_that_hangs_is_counted_as_lacking_what_it_does_not_answer(autojump_clock: MockClock) -> None:
     """Were the program killed then, nothing else would know."""
     media = media_of(3)

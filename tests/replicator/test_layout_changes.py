@@ -10,6 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from store.core.errors import DeviceError, DrystoneError, StaleEpochError
+from store.device.port import Done
 from store.device.row import index_key
 from store.engine.device import Device
 from store.objects.model import Container, ListingQuery, Policy
@@ -345,15 +346,15 @@ async def test_a_move_whose_copies_were_lost_before_they_were_durable_is_made_ag
 ) -> None:
     """A new replica takes every block, and then cannot say that it has them: the row goes on naming the old one."""
     data = Random(2).randbytes(3 * BLOCK_BYTES)
-    sync_data = Device.sync_data
+    submit_sync = Device.submit_sync
     refused: list[int] = []
     durable = trio.Event()
 
-    async def lost(self: Device, losses: int) -> None:
+    def lost(self: Device, losses: int, done: Done) -> None:
         if not durable.is_set() and self.id == NEW:
             refused.append(self.id)
             raise DeviceError("what it was given is not durable")
-        await sync_data(self, losses)
+        submit_sync(self, losses, done)
 
     async with opened(media_of(3)) as (node, container):
         await write(node.store, container, "o", data)
@@ -366,7 +367,7 @@ async def test_a_move_whose_copies_were_lost_before_they_were_durable_is_made_ag
             builder.remove(0)
             builder.add(1, 1, "new", 1.0, "disk")
 
-        monkeypatch.setattr(Device, "sync_data", lost)
+        monkeypatch.setattr(Device, "submit_sync", lost)
         await publish(node, replace_one)
         await trio.sleep(60)
         assert refused

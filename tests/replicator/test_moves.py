@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from store.core.errors import DeviceError
+from store.device.port import Done
 from store.engine.device import Device
 from store.objects.model import Container, Policy
 from store.objects.store import OpenRow
@@ -45,14 +46,14 @@ async def test_no_row_names_a_device_before_the_data_are_durable_there(
             await write(node.store, container, name, LARGE)
         await trio.sleep(5)
         before = await places_of(node, container)
-        sync_data = Device.sync_data
+        submit_sync = Device.submit_sync
 
-        async def fails(self: Device, losses: int) -> None:
+        def fails(self: Device, losses: int, done: Done) -> None:
             if self.id == 4:
                 raise DeviceError("no sync")
-            await sync_data(self, losses)
+            submit_sync(self, losses, done)
 
-        monkeypatch.setattr(Device, "sync_data", fails)
+        monkeypatch.setattr(Device, "submit_sync", fails)
         node.media.change_ring(lambda builder: builder.add(1, 1, "m4", 1.0, "disk4"))
         await node.follow_ring()
         await trio.sleep(60)

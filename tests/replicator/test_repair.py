@@ -84,6 +84,7 @@ async def test_one_device_in_trouble_does_not_keep_others_from_repair(autojump_c
                     device.forget_row(index_key(key), row.stamp)
                 if trouble == "out":
                     ill._fail(DeviceError("no sync"))
+                    await trio.sleep(1)
                 else:
                     ill._options.reserve_bytes = 1 << 50
                 with pytest.raises(FullError) if trouble == "full" else nullcontext():

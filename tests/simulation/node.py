@@ -20,10 +20,12 @@ from store.objects.model import Policy
 from store.objects.rows import Rows
 from store.objects.store import DeviceStore
 from store.registry import Registry, memory_registry
+from store.remote.device import RemoteDevice
 from store.replicator.progress import ProgressTable
 from store.replicator.replicator import Replicator
 from store.ring import Builder, Ring
 from tests.device.delayed import DelayedDevice
+from tests.device.over_wire import engine_behind
 from tests.simulation.crash_point import CrashPoint
 from tests.simulation.disk import SimDisk, SimMedium
 from tests.simulation.worker import SimWorker, Turns
@@ -63,6 +65,10 @@ class SimMedia:
     def port(device: Device) -> DevicePort:
         """What the store has of a device: the device itself, unless a test says otherwise."""
         return device
+
+    @staticmethod
+    async def reached(_port: DevicePort) -> None:
+        """Wait until a device that is open can be used."""
 
     def __init__(self, random: Random, count: int, policies: Sequence[Policy]) -> None:
         self.random = random
@@ -126,6 +132,8 @@ def engine_of(device: DevicePort) -> Device:
     """The engine behind the port, for tests that break it or look into it."""
     if isinstance(device, DelayedDevice):
         return device.engine
+    if isinstance(device, RemoteDevice):
+        return engine_behind(device)
     assert isinstance(device, Device)
     return device
 
@@ -179,7 +187,9 @@ class SimNode:
                 return False
             self.devices[number] = device
             self.run_device(device)
-        await self.replicator.back(self.store.devices[number])
+        port = self.store.devices[number]
+        await self.media.reached(port)
+        await self.replicator.back(port)
         return True
 
     async def follow_ring(self) -> None:
@@ -233,6 +243,8 @@ async def open_node(media: SimMedia, crash_point: CrashPoint, clock: Clock | Non
         node = _with_daemons(media, crash_point, turns, nursery, store, devices, clock)
         for device in devices.values():
             node.run_device(device)
+        for port in ports.values():
+            await media.reached(port)
         await node.replicator.start(nursery)
         yield node
         nursery.cancel_scope.cancel()

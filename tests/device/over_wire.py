@@ -1,0 +1,51 @@
+"""A device of this process behind links, as if it were one of another: `RemoteDevice`, `DeviceService` and what lies
+between, over streams in memory."""
+
+from __future__ import annotations
+
+import trio
+from trio.testing import memory_stream_pair
+
+from store.engine.device import Device
+from store.remote.device import RemoteDevice
+from store.remote.process import RemoteProcess
+from store.remote.service import NEWS_SECONDS, DeviceService
+from store.wire.message import Hello
+from store.wire.server import serve_link
+
+
+def hello(node: str) -> Hello:
+    return Hello(1, 1, "c", node, "drystone 0")
+
+
+class OverWire:
+    """One device, and its own process. `remote` is it."""
+
+    def __init__(self, engine: Device) -> None:
+        self.engine = engine
+        self.service = DeviceService({engine.id: engine}, lambda: None)
+        self.process = RemoteProcess([engine.id], self._dial, hello("a"))
+        self.remote: RemoteDevice = self.process.devices[engine.id]
+        engine.on_flush = lambda: self.service.note_late(engine)
+        _ENGINES[self.remote] = engine
+
+    async def run(self) -> None:
+        """Serve it, until cancelled."""
+        await self.process.run()
+
+    async def reached(self) -> None:
+        """Wait until it can be used, or is out."""
+        while self.remote.failed is not None and self.engine.failed is None:
+            await trio.sleep(NEWS_SECONDS)
+
+    async def _dial(self) -> trio.abc.Stream:
+        here, there = memory_stream_pair()
+        trio.lowlevel.spawn_system_task(serve_link, there, hello("b"), [self.service.serve])
+        return here
+
+
+_ENGINES: dict[RemoteDevice, Device] = {}
+
+
+def engine_behind(device: RemoteDevice) -> Device:
+    return _ENGINES[device]
