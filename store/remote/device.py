@@ -134,7 +134,7 @@ class RemoteDevice:
         """Tell which rows are settled: to be called soon after they are."""
         if self._settled:
             settled, self._settled = self._settled, []
-            self._note(methods.SETTLED, *settled)
+            self._note(methods.SETTLED, settled)
 
     async def wait_for_index(self) -> None:
         await self._ask_for_ever(self._rows, methods.WAIT_FOR_INDEX)

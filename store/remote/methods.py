@@ -6,14 +6,14 @@ where something else is said here.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 NEWS: Final = "device.news"
 """A stream of how devices are: [numbers] -> items of `State`."""
 ROW: Final = "device.row"
 """[device, epoch, reserve, sums, meta], the row's payload -> Applied."""
 SETTLED: Final = "device.settled"
-"""A note: [device, [packed key, stamp]...]."""
+"""A note: [device, [[packed key, stamp]...]]."""
 WAIT_FOR_INDEX: Final = "device.wait-for-index"
 FIND: Final = "device.find"
 """-> the index value."""
@@ -64,3 +64,52 @@ SET_IN_SYNC: Final = "device.set-in-sync"
 """-> State."""
 ENFORCE: Final = "device.enforce"
 """-> State."""
+
+_PAGE: Final = (bytes, int)
+"""Behind which key, and how many."""
+TYPES: Final[dict[str, tuple[Any, ...]]] = {
+    ROW: (int, bool, bytes, bytes),
+    SETTLED: (list,),
+    WAIT_FOR_INDEX: (),
+    FIND: (bytes, int),
+    FIND_ROW: (bytes,),
+    FIND_STAMP: (bytes, bool),
+    LOAD: (bytes, list, bool),
+    VERSION: (bytes, bytes, bool),
+    LIST: (int, bytes, int, bytes, bytes | None, int, int, bool, bool),
+    WALK_ROWS: _PAGE,
+    WALK_KEYS: _PAGE,
+    USAGE: (int, bytes, int, int),
+    FORGET_ROW: (bytes, bytes),
+    DISCARD_ROW: (bytes,),
+    EXPIRED: (int, int, list | None),
+    FORGET_EXPIRY: (int, bytes),
+    GARBAGE: _PAGE,
+    FORGET_GARBAGE: (bytes,),
+    TOMBSTONES: _PAGE,
+    RETIRE_TOMBSTONE: (bytes, bytes),
+    RETIRED_TOMBSTONES: _PAGE,
+    RETIRED_STAMP: (bytes, bool),
+    RELEASE_TOMBSTONE: (bytes, bytes),
+    UPLOADS: _PAGE,
+    IN_DOUBT: _PAGE,
+    NOTE_IN_DOUBT: (bytes,),
+    FORGET_IN_DOUBT: (bytes,),
+    NOTE_HINT: (int, bytes, int),
+    HINTS: (int, bytes, int),
+    FORGET_HINT: (int, bytes, int),
+    HINTED: (),
+    BLOCK: (list, bool, bytes, bytes),
+    REFERENCE: (list, list, list),
+    SYNC: (int,),
+    READ: (list, int, int | None),
+    VERIFY_BLOCK: (list,),
+    HAS_BLOCKS: (bytes,),
+    OWNERS: _PAGE,
+    DROP: (bytes,),
+    FLUSH: (),
+    DRAIN: (),
+    SET_IN_SYNC: (bool,),
+    ENFORCE: (int,),
+}
+"""What the arguments behind the device's number are."""

@@ -13,14 +13,13 @@ from typing import Any, Final
 import trio
 
 from store.core.errors import DeviceError, DrystoneError
-from store.device.block import BlockKey
 from store.device.port import Applied, DevicePort
 from store.device.record import Kind
-from store.device.row import Row, RowKey
+from store.device.row import Row
 from store.remote import methods
 from store.remote.state import State, gone, state_of
 from store.remote.unsettled import Unsettled
-from store.remote.values import index_row, join_sealed, pack_row, row_write
+from store.remote.values import block_key, index_row, join_sealed, pack_row, row_key, row_write
 from store.wire.server import Call, Peer
 
 NEWS_SECONDS: Final = 0.1
@@ -52,8 +51,9 @@ class DeviceService:
     def _gone(self, session: _Session) -> None:
         """Nobody will settle what is not: the writer's process may have ended."""
         left = self._unsettled.pop(session)
-        noted = [left.note(device) for device in self._devices.values()]
-        if any(noted):
+        for device in self._devices.values():
+            left.note(device)
+        if left.in_doubt:
             self._on_in_doubt()
 
 
@@ -67,8 +67,7 @@ class _Session:
         self.unsettled = Unsettled()
 
     def handlers(self) -> dict[str, Callable[[Call], None]]:
-        return {
-            methods.NEWS: self._news,
+        handlers: dict[str, Callable[..., None]] = {
             methods.ROW: self._row,
             methods.SETTLED: self._settled,
             methods.WAIT_FOR_INDEX: self._wait_for_index,
@@ -113,16 +112,18 @@ class _Session:
             methods.SET_IN_SYNC: self._set_in_sync,
             methods.ENFORCE: self._enforce,
         }
+        checked = {name: partial(self._take, methods.TYPES[name], handler) for name, handler in handlers.items()}
+        return {methods.NEWS: self._news, **checked}
 
-    def _begin(self, call: Call, count: int) -> tuple[DevicePort, list[Any]]:
-        """The device of a call and its other arguments, of which there are so many."""
+    def _take(self, types: tuple[Any, ...], handler: Callable[..., None], call: Call) -> None:
+        """Check what a call brings, and have it handled. Raises TypeError, ValueError."""
         number, *arguments = call.arguments
-        if len(arguments) != count:
-            raise ValueError(f"{count} arguments are taken, {len(arguments)} came")
+        if len(arguments) != len(types) or not all(map(isinstance, arguments, types)):
+            raise TypeError(f"{len(types)} arguments of certain types are taken")
         device = self._devices.get(number)
         if device is None:
             raise DeviceError(f"device {number} is not open here")
-        return device, arguments
+        handler(call, device, *arguments)
 
     # -- how they are --------------------------------------------------------------------------------------------
 
@@ -143,9 +144,8 @@ class _Session:
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
-    def _row(self, call: Call) -> None:
-        device, (epoch, reserve, sums, meta) = self._begin(call, 4)
-        write = row_write(int(epoch), sums, meta, call.payload)
+    def _row(self, call: Call, device: DevicePort, epoch: int, reserve: bool, sums: bytes, meta: bytes) -> None:
+        write = row_write(epoch, sums, meta, call.payload)
         stamp = write.value.stamp
 
         def reply(applied: Applied | None, error: DrystoneError | None) -> None:
@@ -156,60 +156,61 @@ class _Session:
                 self.unsettled.add(device.id, write.packed_key, stamp)
             call.answer(applied)
 
-        device.submit_row(write, reply, reserve=bool(reserve))
+        device.submit_row(write, reply, reserve=reserve)
 
-    def _settled(self, call: Call) -> None:
-        device, pairs = self._begin(call, len(call.arguments) - 1)
-        for packed_key, stamp in pairs:
+    def _settled(self, _call: Call, device: DevicePort, settled: list[Any]) -> None:
+        for packed_key, stamp in settled:
             self.unsettled.settle(device, packed_key, stamp)
 
-    def _wait_for_index(self, call: Call) -> None:
-        device, _ = self._begin(call, 0)
+    def _wait_for_index(self, call: Call, device: DevicePort) -> None:
         call.begin(device.wait_for_index)
 
-    def _find(self, call: Call) -> None:
-        device, (packed_key, epoch) = self._begin(call, 2)
-        device.submit_find(packed_key, int(epoch), partial(_reply, call))
+    def _find(self, call: Call, device: DevicePort, packed_key: bytes, epoch: int) -> None:
+        device.submit_find(packed_key, epoch, partial(_reply, call))
 
-    def _find_row(self, call: Call) -> None:
-        device, (packed_key,) = self._begin(call, 1)
+    def _find_row(self, call: Call, device: DevicePort, packed_key: bytes) -> None:
         call.begin(partial(device.find_row, packed_key))
 
-    def _find_stamp(self, call: Call) -> None:
-        device, (packed_key, believed) = self._begin(call, 2)
-        call.begin(partial(device.find_stamp, packed_key, believed=bool(believed)))
+    def _find_stamp(self, call: Call, device: DevicePort, packed_key: bytes, believed: bool) -> None:
+        call.begin(partial(device.find_stamp, packed_key, believed=believed))
 
-    def _load(self, call: Call) -> None:
-        device, (packed_key, fields, payload) = self._begin(call, 3)
+    def _load(self, call: Call, device: DevicePort, packed_key: bytes, fields: list[Any], payload: bool) -> None:
         row = index_row(fields)
         if row is None:
             raise ValueError("no row to load")
-        device.submit_load(packed_key, row, partial(_loaded, call), payload=bool(payload))
+        device.submit_load(packed_key, row, partial(_loaded, call), payload=payload)
 
-    def _version(self, call: Call) -> None:
-        device, (packed_key, stamp, payload) = self._begin(call, 3)
-        device.submit_version(packed_key, stamp, partial(_loaded, call), payload=bool(payload))
+    def _version(self, call: Call, device: DevicePort, packed_key: bytes, stamp: bytes, payload: bool) -> None:
+        device.submit_version(packed_key, stamp, partial(_loaded, call), payload=payload)
 
-    def _list(self, call: Call) -> None:
-        device, arguments = self._begin(call, 9)
-        ring_hash, table, shard, start, stop, limit, epoch, reverse, verified = arguments
+    def _list(
+        self,
+        call: Call,
+        device: DevicePort,
+        ring_hash: int,
+        table: bytes,
+        shard: int,
+        start: bytes,
+        stop: bytes | None,
+        limit: int,
+        epoch: int,
+        reverse: bool,
+        verified: bool,
+    ) -> None:
         device.submit_list(
             ring_hash, table, shard, start, stop, limit, partial(_reply, call),
-            epoch=int(epoch), reverse=bool(reverse), verified=bool(verified),
+            epoch=epoch, reverse=reverse, verified=verified,
         )  # fmt: skip
 
-    def _walk_rows(self, call: Call) -> None:
-        device, (after, limit) = self._begin(call, 2)
+    def _walk_rows(self, call: Call, device: DevicePort, after: bytes, limit: int) -> None:
         call.in_background()
         call.begin(partial(device.walk_rows, after, limit))
 
-    def _walk_keys(self, call: Call) -> None:
-        device, (after, limit) = self._begin(call, 2)
+    def _walk_keys(self, call: Call, device: DevicePort, after: bytes, limit: int) -> None:
         call.in_background()
         call.begin(partial(device.walk_keys, after, limit))
 
-    def _usage(self, call: Call) -> None:
-        device, (ring_hash, table, shard, epoch) = self._begin(call, 4)
+    def _usage(self, call: Call, device: DevicePort, ring_hash: int, table: bytes, shard: int, epoch: int) -> None:
 
         def reply(_device: int, count: dict[int, tuple[int, int]] | None, error: DrystoneError | None) -> None:
             if count is None:
@@ -217,112 +218,90 @@ class _Session:
             else:
                 call.answer([(policy, *each) for policy, each in count.items()])
 
-        device.submit_usage(ring_hash, table, shard, reply, epoch=int(epoch))
+        device.submit_usage(ring_hash, table, shard, reply, epoch=epoch)
 
-    def _forget_row(self, call: Call) -> None:
-        device, (packed_key, stamp) = self._begin(call, 2)
+    def _forget_row(self, call: Call, device: DevicePort, packed_key: bytes, stamp: bytes) -> None:
         device.forget_row(packed_key, stamp)
 
-    def _discard_row(self, call: Call) -> None:
-        device, (packed_key,) = self._begin(call, 1)
+    def _discard_row(self, call: Call, device: DevicePort, packed_key: bytes) -> None:
         call.begin(partial(device.discard_row, packed_key))
 
     # -- what is derived from rows -------------------------------------------------------------------------------
 
-    def _expired(self, call: Call) -> None:
-        device, (before, limit, after) = self._begin(call, 3)
+    def _expired(self, call: Call, device: DevicePort, before: int, limit: int, after: list[Any] | None) -> None:
         call.in_background()
         call.begin(partial(device.expired, before, limit, None if after is None else (after[0], after[1])))
 
-    def _forget_expiry(self, call: Call) -> None:
-        device, (expires, packed_key) = self._begin(call, 2)
+    def _forget_expiry(self, call: Call, device: DevicePort, expires: int, packed_key: bytes) -> None:
         device.forget_expiry(expires, packed_key)
 
-    def _garbage(self, call: Call) -> None:
-        device, (after, limit) = self._begin(call, 2)
+    def _garbage(self, call: Call, device: DevicePort, after: bytes, limit: int) -> None:
         call.in_background()
         call.begin(partial(device.garbage, after, limit))
 
-    def _forget_garbage(self, call: Call) -> None:
-        device, (data_id,) = self._begin(call, 1)
+    def _forget_garbage(self, call: Call, device: DevicePort, data_id: bytes) -> None:
         device.forget_garbage(data_id)
 
-    def _tombstones(self, call: Call) -> None:
-        device, (after, limit) = self._begin(call, 2)
+    def _tombstones(self, call: Call, device: DevicePort, after: bytes, limit: int) -> None:
         call.in_background()
         call.begin(partial(device.tombstones, after, limit))
 
-    def _retire_tombstone(self, call: Call) -> None:
-        device, (packed_key, stamp) = self._begin(call, 2)
+    def _retire_tombstone(self, call: Call, device: DevicePort, packed_key: bytes, stamp: bytes) -> None:
         device.retire_tombstone(packed_key, stamp)
 
-    def _retired_tombstones(self, call: Call) -> None:
-        device, (after, limit) = self._begin(call, 2)
+    def _retired_tombstones(self, call: Call, device: DevicePort, after: bytes, limit: int) -> None:
         call.in_background()
         call.begin(partial(device.retired_tombstones, after, limit))
 
-    def _retired_stamp(self, call: Call) -> None:
-        device, (packed_key, believed) = self._begin(call, 2)
-        call.begin(partial(device.retired_stamp, packed_key, believed=bool(believed)))
+    def _retired_stamp(self, call: Call, device: DevicePort, packed_key: bytes, believed: bool) -> None:
+        call.begin(partial(device.retired_stamp, packed_key, believed=believed))
 
-    def _release_tombstone(self, call: Call) -> None:
-        device, (packed_key, stamp) = self._begin(call, 2)
+    def _release_tombstone(self, call: Call, device: DevicePort, packed_key: bytes, stamp: bytes) -> None:
         device.release_tombstone(packed_key, stamp)
 
-    def _uploads(self, call: Call) -> None:
-        device, (after, limit) = self._begin(call, 2)
+    def _uploads(self, call: Call, device: DevicePort, after: bytes, limit: int) -> None:
         call.in_background()
         call.begin(partial(device.uploads, after, limit))
 
-    def _in_doubt(self, call: Call) -> None:
-        device, (after, limit) = self._begin(call, 2)
+    def _in_doubt(self, call: Call, device: DevicePort, after: bytes, limit: int) -> None:
         call.in_background()
         call.begin(partial(device.in_doubt, after, limit))
 
-    def _note_in_doubt(self, call: Call) -> None:
-        device, (packed_key,) = self._begin(call, 1)
+    def _note_in_doubt(self, call: Call, device: DevicePort, packed_key: bytes) -> None:
         device.note_in_doubt(packed_key)
 
-    def _forget_in_doubt(self, call: Call) -> None:
-        device, (packed_key,) = self._begin(call, 1)
+    def _forget_in_doubt(self, call: Call, device: DevicePort, packed_key: bytes) -> None:
         device.forget_in_doubt(packed_key)
 
     # -- hints ---------------------------------------------------------------------------------------------------
 
-    def _note_hint(self, call: Call) -> None:
-        device, (other, key, noted_us) = self._begin(call, 3)
+    def _note_hint(self, call: Call, device: DevicePort, other: int, key: bytes, noted_us: int) -> None:
         device.note_hint(other, key, noted_us)
 
-    def _hints(self, call: Call) -> None:
-        device, (other, after, limit) = self._begin(call, 3)
+    def _hints(self, call: Call, device: DevicePort, other: int, after: bytes, limit: int) -> None:
         call.in_background()
         call.begin(partial(device.hints, other, after, limit))
 
-    def _forget_hint(self, call: Call) -> None:
-        device, (other, key, noted_us) = self._begin(call, 3)
+    def _forget_hint(self, call: Call, device: DevicePort, other: int, key: bytes, noted_us: int) -> None:
         device.forget_hint(other, key, noted_us)
 
-    def _hinted(self, call: Call) -> None:
-        device, _ = self._begin(call, 0)
+    def _hinted(self, call: Call, device: DevicePort) -> None:
         call.begin(device.hinted)
 
     # -- data ----------------------------------------------------------------------------------------------------
 
-    def _block(self, call: Call) -> None:
-        device, (key, cached, sums, meta) = self._begin(call, 4)
+    def _block(self, call: Call, device: DevicePort, key: list[Any], cached: bool, sums: bytes, meta: bytes) -> None:
         sealed = join_sealed(Kind.BLOCK, sums, meta, call.payload)
-        device.submit_block(BlockKey(*key), sealed, partial(_done, call), cached=bool(cached))
+        device.submit_block(block_key(key), sealed, partial(_done, call), cached=cached)
 
-    def _reference(self, call: Call) -> None:
-        device, (key, source, owner) = self._begin(call, 3)
+    def _reference(self, call: Call, device: DevicePort, key: list[Any], source: list[Any], owner: list[Any]) -> None:
 
         def lost(_error: DrystoneError | None) -> None:
             self._lost.setdefault(device.id, []).append(call.number)
 
-        device.submit_reference(BlockKey(*key), BlockKey(*source), RowKey(*owner), partial(_done, call), lost)
+        device.submit_reference(block_key(key), block_key(source), row_key(owner), partial(_done, call), lost)
 
-    def _sync(self, call: Call) -> None:
-        device, (losses,) = self._begin(call, 1)
+    def _sync(self, call: Call, device: DevicePort, losses: int) -> None:
 
         def done(error: DrystoneError | None) -> None:
             lost = self._lost.pop(device.id, [])
@@ -333,8 +312,7 @@ class _Session:
 
         device.submit_sync(losses, done)
 
-    def _read(self, call: Call) -> None:
-        device, (key, start, stop) = self._begin(call, 3)
+    def _read(self, call: Call, device: DevicePort, key: list[Any], start: int, stop: int | None) -> None:
 
         def reply(_device: int, piece: memoryview | None, error: DrystoneError | None) -> None:
             if piece is None:
@@ -342,49 +320,41 @@ class _Session:
             else:
                 call.answer(None, piece)
 
-        device.submit_read(BlockKey(*key), start, stop, reply)
+        device.submit_read(block_key(key), start, stop, reply)
 
-    def _verify_block(self, call: Call) -> None:
-        device, (key,) = self._begin(call, 1)
-        call.begin(partial(device.verify_block, BlockKey(*key)))
+    def _verify_block(self, call: Call, device: DevicePort, key: list[Any]) -> None:
+        call.begin(partial(device.verify_block, block_key(key)))
 
-    def _has_blocks(self, call: Call) -> None:
-        device, (data_id,) = self._begin(call, 1)
+    def _has_blocks(self, call: Call, device: DevicePort, data_id: bytes) -> None:
         call.begin(partial(device.has_blocks, data_id))
 
-    def _owners(self, call: Call) -> None:
-        device, (after, limit) = self._begin(call, 2)
+    def _owners(self, call: Call, device: DevicePort, after: bytes, limit: int) -> None:
         call.in_background()
         call.begin(partial(device.owners, after, limit))
 
-    def _drop(self, call: Call) -> None:
-        device, (data_id,) = self._begin(call, 1)
+    def _drop(self, call: Call, device: DevicePort, data_id: bytes) -> None:
         device.submit_drop(data_id, partial(_done, call))
 
     # -- the whole -----------------------------------------------------------------------------------------------
 
-    def _flush(self, call: Call) -> None:
-        device, _ = self._begin(call, 0)
+    def _flush(self, call: Call, device: DevicePort) -> None:
         call.begin(device.flush)
 
-    def _drain(self, call: Call) -> None:
-        device, _ = self._begin(call, 0)
+    def _drain(self, call: Call, device: DevicePort) -> None:
         call.begin(device.drain)
 
-    def _set_in_sync(self, call: Call) -> None:
-        device, (in_sync,) = self._begin(call, 1)
+    def _set_in_sync(self, call: Call, device: DevicePort, in_sync: bool) -> None:
 
         async def work() -> State:
-            await device.set_in_sync(in_sync=bool(in_sync))
+            await device.set_in_sync(in_sync=in_sync)
             return state_of(device)
 
         call.begin(work)
 
-    def _enforce(self, call: Call) -> None:
-        device, (epoch,) = self._begin(call, 1)
+    def _enforce(self, call: Call, device: DevicePort, epoch: int) -> None:
 
         async def work() -> State:
-            await device.enforce(int(epoch))
+            await device.enforce(epoch)
             return state_of(device)
 
         call.begin(work)

@@ -27,11 +27,15 @@ class Unsettled:
         if noted.pop(packed_key, None) is not None:
             device.forget_in_doubt(packed_key)
 
-    def note(self, device: DevicePort) -> bool:
-        """Put in doubt what is not settled; whether there was any that was not yet."""
+    @property
+    def in_doubt(self) -> bool:
+        """Whether any was put in doubt and is not settled."""
+        return any(self._noted.values())
+
+    def note(self, device: DevicePort) -> None:
+        """Put in doubt what is not settled."""
         rows = self._rows.pop(device.id, {})
         for packed_key in rows:
             device.note_in_doubt(packed_key)
         if rows:
             self._noted.setdefault(device.id, {}).update(rows)
-        return bool(rows)

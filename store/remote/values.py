@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from store.core.errors import DamageError
+from store.device.block import BlockKey
 from store.device.port import RowWrite
 from store.device.record import Buffer, Kind, Sealed, checksums, seal, verify_payload
-from store.device.row import IndexRow, Location, Row, decode_meta, encode_meta, index_key, value_of
+from store.device.row import IndexRow, Location, Row, RowKey, decode_meta, encode_meta, index_key, value_of
 
 
 def split_sealed(sealed: Sealed) -> tuple[bytes, bytes, Buffer]:
@@ -36,6 +37,24 @@ def index_row(fields: list[Any] | None) -> IndexRow | None:
         return None
     name, stamp, flags, policy, location, size, expires, data_id, summary, detail = fields
     return IndexRow(name, stamp, flags, policy, Location(*location), size, expires, data_id, summary, detail)
+
+
+def block_key(fields: list[Any]) -> BlockKey:
+    """Raises TypeError, ValueError where this names no block."""
+    data_id, block, fragment = fields
+    if not isinstance(data_id, bytes) or not isinstance(block, int) or not isinstance(fragment, int):
+        raise TypeError("this names no block")
+    return BlockKey(data_id, block, fragment)
+
+
+def row_key(fields: list[Any]) -> RowKey:
+    """Raises TypeError, ValueError where this names no row."""
+    ring_hash, table, shard, name = fields
+    if not isinstance(ring_hash, int) or not isinstance(shard, int):
+        raise TypeError("this names no row")
+    if not isinstance(table, bytes) or not isinstance(name, bytes):
+        raise TypeError("this names no row")
+    return RowKey(ring_hash, table, shard, name)
 
 
 def pack_row(row: Row) -> tuple[tuple[bytes, bytes], Buffer]:

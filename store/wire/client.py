@@ -49,6 +49,8 @@ class WireClient:
         self._asked: dict[int, OnAnswer] = {}
         self._streams: dict[int, _Stream] = {}
         self._up = trio.Event()
+        self.peer = ""
+        """The node at the other end, as far as it has ever said."""
         self.why = "it has not been dialled yet"
         """Why there is no link, while there is none."""
         self.on_up: Callable[[Hello], None] | None = None
@@ -169,6 +171,8 @@ class WireClient:
                 await self._serve_one()
             except (UnreachableError, ProtocolError, OSError) as error:
                 why = str(error) or type(error).__name__
+                if why != self.why:
+                    log.warning("no link", to=self.peer, why=why)
             finally:
                 self._down(why)
             if trio.current_time() - began > REDIAL_SECONDS_MAX:
@@ -180,6 +184,7 @@ class WireClient:
         link = Link(await self._dial())
         theirs, _version = await link.begin(self._mine, asked=False)
         self._link = link
+        self.peer = theirs.node
         self._last_id = 0
         self._up.set()
         if self.on_up is not None:
@@ -191,8 +196,6 @@ class WireClient:
             self._up = trio.Event()
 
     def _down(self, why: str) -> None:
-        if why != self.why:
-            log.warning("no link", why=why)
         self.why = why
         error = UnreachableError(why)
         asked, self._asked = self._asked, {}

@@ -100,7 +100,7 @@ class Link:
         """Serve the link until it ends: never returns, but raises UnreachableError, or ProtocolError for what the other
         side must not send, with the reason. Frames above the limits are refused."""
         self._reader.allow(head_max, payload_max)
-        reason = UnreachableError("the link has ended")
+        reason: UnreachableError | ProtocolError = UnreachableError("the link has ended")
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write)
@@ -111,18 +111,18 @@ class Link:
         except* UnreachableError as group:
             reason = UnreachableError(str(_first_of(group)))
         except* ProtocolError as group:
-            self._ended = True
-            with trio.move_on_after(PING_SECONDS, shield=True):
-                await self._say_goodbye(str(_first_of(group)))
-            raise ProtocolError(str(_first_of(group))) from None
+            reason = ProtocolError(str(_first_of(group)))
         finally:
             self._ended = True
             self._outbox.clear()
-            await trio.aclose_forcefully(self._stream)
+            if not isinstance(reason, ProtocolError):
+                await trio.aclose_forcefully(self._stream)
+        if isinstance(reason, ProtocolError):
+            await self.refuse(str(reason))
         raise reason
 
     async def refuse(self, why: str) -> None:
-        """End a link that has not been run, and say why."""
+        """End the link, and say why."""
         self._ended = True
         with trio.move_on_after(PING_SECONDS, shield=True):
             await self._say_goodbye(why)
@@ -160,10 +160,12 @@ class Link:
                 await trio.lowlevel.wait_task_rescheduled(self._not_writing)
             buffers = self._outbox.take(_WRITE_BYTES)
             self._said = trio.current_time()
-            if len(buffers) > 1 and sum(map(len, buffers)) <= _JOINED_MAX:
+            size = sum(map(len, buffers))
+            if len(buffers) > 1 and size <= _JOINED_MAX:
                 buffers = [b"".join(buffers)]
             for buffer in buffers:
                 await self._stream.send_all(buffer)
+            self._outbox.left(size)
             if self._outbox.waiting_bytes <= WAITING_BYTES_MAX and not self._drained.is_set():
                 self._drained.set()
                 self._drained = trio.Event()
@@ -178,7 +180,7 @@ class Link:
             now = trio.current_time()
             if now - self._heard > DEAD_SECONDS and self._outbox.waiting_bytes <= WAITING_BYTES_MAX:
                 raise UnreachableError(f"nothing was heard for {now - self._heard:.0f} s")
-            if self._outbox and now - self._said > DEAD_SECONDS:
+            if self._outbox.waiting_bytes and now - self._said > DEAD_SECONDS:
                 raise UnreachableError(f"nothing was taken for {now - self._said:.0f} s")
             if now - self._said >= PING_SECONDS:
                 self.send((PING,))

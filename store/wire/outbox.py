@@ -21,7 +21,7 @@ class Outbox:
         self._background: deque[tuple[bytes, Buffer]] = deque()
         self._passed = 0
         self.waiting_bytes = 0
-        """Of both."""
+        """Of both, and of what was taken and has not left."""
 
     def __bool__(self) -> bool:
         return bool(self._foreground or self._background)
@@ -43,8 +43,11 @@ class Outbox:
             buffers.append(front)
             if payload:
                 buffers.append(payload)
-        self.waiting_bytes -= taken
         return buffers
+
+    def left(self, count: int) -> None:
+        """So many bytes of what was taken have left."""
+        self.waiting_bytes -= count
 
     def _next(self) -> deque[tuple[bytes, Buffer]]:
         if not self._background:

@@ -27,6 +27,8 @@ class OverWire:
         self.process = RemoteProcess([engine.id], self._dial, hello("a"))
         self.remote: RemoteDevice = self.process.devices[engine.id]
         engine.on_flush = lambda: self.service.note_late(engine)
+        self.links: list[trio.abc.Stream] = []
+        self.refuses = False
         _ENGINES[self.remote] = engine
 
     async def run(self) -> None:
@@ -39,7 +41,10 @@ class OverWire:
             await trio.sleep(NEWS_SECONDS)
 
     async def _dial(self) -> trio.abc.Stream:
+        if self.refuses:
+            raise OSError("nobody listens")
         here, there = memory_stream_pair()
+        self.links.append(here)
         trio.lowlevel.spawn_system_task(serve_link, there, hello("b"), [self.service.serve])
         return here
 
