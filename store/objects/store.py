@@ -85,9 +85,13 @@ class DeviceStore:
         clock: Clock,
         random: Random,
         hash_workers: Sequence[Worker],
+        own: Mapping[int, DevicePort] | None = None,
     ) -> None:
+        """`own` are those of the devices that this process has; without it, all are."""
         self.rows = rows
         self.devices = devices
+        self.own = devices if own is None else own
+        """What daemons go over: each process goes over its own devices, and asks all."""
         self.policies = tuple(policies)
         self._by_index = {policy.index: policy for policy in policies}
         self.tables = Tables(rows, clock, random, self._by_index)

@@ -55,7 +55,7 @@ class Collector:
                 ended.append(await self._end())
             return begun
 
-        found = await walk(self._store.devices, _page, visit, self._daemon)
+        found = await walk(self._store.own, _page, visit, self._daemon)
         ended.append(await self._end())
         return Outcome(sum(each.done for each in ended), found.left + sum(each.left for each in ended))
 

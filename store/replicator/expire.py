@@ -53,7 +53,7 @@ class Expirer:
             oldest = min(oldest, expires)
             return await self._delete(parse_key(packed, row.name), packed, now) or None
 
-        outcome = await walk(self._store.devices, page, visit, self._daemon)
+        outcome = await walk(self._store.own, page, visit, self._daemon)
         self._daemon.progress.lag_s = float(now - oldest)
         return outcome
 

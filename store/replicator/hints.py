@@ -117,7 +117,7 @@ class Hints:
     def _holders(self) -> list[DevicePort]:
         """Those whose hints can be gone by. One that is not in sync may have what was deleted for good: first it
         rejoins."""
-        return [device for device in self._store.devices.values() if device.failed is None and device.in_sync]
+        return [device for device in self._store.own.values() if device.failed is None and device.in_sync]
 
     async def _pending(self) -> list[int]:
         """The devices that hints are pending for."""

@@ -1,4 +1,6 @@
-"""In-doubt writes: those that a crash left at some of their replicas are brought to a quorum, before anyone is served.
+"""In-doubt writes: those that a crash left at some of their replicas are brought to a quorum. What a crash of this
+process left, before anyone is served; what writers of other processes have not settled, and whatever could not be
+resolved before, by a daemon.
 
 Nobody was told what became of such a write, so it may have taken effect or not. But whoever looks must not be shown
 first the one and then the other: reads ask a quorum, which need not have it, and sooner or later a daemon that looks at
@@ -19,39 +21,88 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import structlog
-import trio
 
 from store.core.errors import DamageError, DrystoneError
 from store.device.port import DevicePort
 from store.device.row import SYSTEM, RowKey, index_key, parse_key
 from store.objects.store import DeviceStore
+from store.replicator.daemon import Daemon, Outcome, Schedule, many_at_once
+from store.replicator.progress import ProgressTable
 from store.replicator.repair import Repairer
 from store.replicator.upload_janitor import UploadJanitor
 
 log = structlog.get_logger()
 
 PAGE = 1000
-AT_ONCE = 64
-"""Each waits for a sync: so many share one."""
+SCHEDULE = Schedule(every=60.0, retry=5.0, retry_max=60.0)
 
 
-async def resolve(store: DeviceStore, janitor: UploadJanitor, repairer: Repairer) -> None:
-    """Look at all that may be in doubt. To be called before the first request. What cannot be decided now is logged,
-    and looked at again at the next start."""
-    await _resolve_all(store, janitor.targets(), repairer)
-    for device in list(store.devices.values()):
-        await resolve_of(device, store, repairer)
+class InDoubt:
+    """Resolves in-doubt writes on the devices of this process."""
 
+    def __init__(self, store: DeviceStore, janitor: UploadJanitor, repairer: Repairer, progress: ProgressTable) -> None:
+        self._store = store
+        self._janitor = janitor
+        self._repairer = repairer
+        self._daemon = Daemon(progress.loop("resolve in-doubt writes"), SCHEDULE, self._round)
 
-async def resolve_of(device: DevicePort, store: DeviceStore, repairer: Repairer) -> None:
-    """The same of what one device found in its log, which is back."""
-    after = b""
-    try:
-        while page := await device.in_doubt(after, PAGE):
-            await _resolve_all(store, await _keys(device, page), repairer)
-            after = page[-1]
-    except DrystoneError as error:
-        log.warning("in-doubt writes of a device cannot be read", device=device.id, error=str(error))
+    async def run(self) -> None:
+        """Resolve what comes to be in doubt, until cancelled."""
+        await self._daemon.run()
+
+    def wake(self) -> None:
+        """There may be something in doubt."""
+        self._daemon.wake()
+
+    async def resolve_all(self) -> Outcome:
+        """Look at all that may be in doubt, also what uploads were to become that nobody has ended: to be called before
+        the first request. What cannot be resolved now is logged, and left to the daemon."""
+        ended = await self._resolve(self._janitor.targets())
+        found = await self._daemon.round()
+        return Outcome(ended.done + found.done, ended.left + found.left)
+
+    async def resolve_of(self, device: DevicePort) -> Outcome:
+        """What one device has in doubt."""
+        done = left = 0
+        after = b""
+        try:
+            while page := await device.in_doubt(after, PAGE):
+                outcome = await self._resolve(await _keys(device, page))
+                done, left = done + outcome.done, left + outcome.left
+                after = page[-1]
+        except DrystoneError as error:
+            self._daemon.trouble(error)
+            left += 1
+        return Outcome(done, left)
+
+    async def _round(self) -> Outcome:
+        outcomes = [await self.resolve_of(device) for device in list(self._store.own.values())]
+        return Outcome(sum(each.done for each in outcomes), sum(each.left for each in outcomes))
+
+    async def _resolve(self, keys: Iterable[RowKey]) -> Outcome:
+        done = left = 0
+
+        async def resolve(key: RowKey) -> None:
+            nonlocal done, left
+            try:
+                await self._resolve_one(key)
+                done += 1
+            except DrystoneError as error:
+                left += 1
+                self._daemon.trouble(error)
+                log.warning("a write of unknown outcome is still in doubt", error=str(error))
+
+        await many_at_once(keys, resolve)
+        return Outcome(done, left)
+
+    async def _resolve_one(self, key: RowKey) -> None:
+        packed = index_key(key)
+        row, asked = await self._store.rows.resolve(key, packed)
+        if row is not None and row.data_id:
+            self._repairer.add(key)
+        for device in asked:
+            if device.failed is None:
+                device.forget_in_doubt(packed)
 
 
 async def _keys(device: DevicePort, page: list[bytes]) -> list[RowKey]:
@@ -67,28 +118,3 @@ async def _keys(device: DevicePort, page: list[bytes]) -> list[RowKey]:
         else:
             keys.append(parse_key(packed, row.name))
     return keys
-
-
-async def _resolve_all(store: DeviceStore, keys: Iterable[RowKey], repairer: Repairer) -> None:
-    waiting = iter(keys)
-
-    async def work() -> None:
-        for key in waiting:
-            try:
-                await _resolve(store, key, repairer)
-            except DrystoneError as error:
-                log.warning("a write of unknown outcome is still in doubt", error=str(error))
-
-    async with trio.open_nursery() as nursery:
-        for _ in range(AT_ONCE):
-            nursery.start_soon(work)
-
-
-async def _resolve(store: DeviceStore, key: RowKey, repairer: Repairer) -> None:
-    packed = index_key(key)
-    row, asked = await store.rows.resolve(key, packed)
-    if row is not None and row.data_id:
-        repairer.add(key)
-    for device in asked:
-        if device.failed is None:
-            device.forget_in_doubt(packed)

@@ -58,7 +58,7 @@ class Rejoiner:
 
     async def _round(self) -> Outcome:
         done = left = 0
-        for device in [device for device in self._store.devices.values() if not device.in_sync]:
+        for device in [device for device in self._store.own.values() if not device.in_sync]:
             try:
                 await self.rejoin(device)
                 done += 1

@@ -12,7 +12,7 @@ from store.replicator.collect import Collector
 from store.replicator.exchange import Exchange
 from store.replicator.expire import Expirer
 from store.replicator.hints import Hints
-from store.replicator.in_doubt import resolve, resolve_of
+from store.replicator.in_doubt import InDoubt
 from store.replicator.progress import ProgressTable
 from store.replicator.rebalance import Rebalancer, Step
 from store.replicator.rejoin import Rejoiner
@@ -35,6 +35,7 @@ class Replicator:
         self.hints = Hints(store, self.restorer, clock, progress)
         self.repairer = Repairer(store, self.restorer, progress)
         self.janitor = UploadJanitor(store, progress)
+        self.in_doubt = InDoubt(store, self.janitor, self.repairer, progress)
         self.collector = Collector(store, progress)
         self.tombstones = TombstoneCollector(store, progress)
         self.expirer = Expirer(store, clock, progress)
@@ -45,14 +46,15 @@ class Replicator:
     async def start(self, nursery: trio.Nursery) -> None:
         """Decide what the process before left undecided, then start all loops: to be awaited before the first request
         is served."""
-        for device in self._store.devices.values():
+        for device in self._store.own.values():
             self._listen(device)
-        await self.janitor.find_left_behind(list(self._store.devices.values()))
-        await resolve(self._store, self.janitor, self.repairer)
+        await self.janitor.find_left_behind(list(self._store.own.values()))
+        await self.in_doubt.resolve_all()
         for loop in (
             self.hints,
             self.repairer,
             self.janitor,
+            self.in_doubt,
             self.collector,
             self.tombstones,
             self.expirer,
@@ -67,7 +69,7 @@ class Replicator:
         self._listen(device)
         self._store.tables.forget()  # what was read without it may be older than what it has
         await self.janitor.find_left_behind([device])
-        await resolve_of(device, self._store, self.repairer)
+        await self.in_doubt.resolve_of(device)
         self.rejoiner.wake()
         self.hints.wake()
         self.rebalancer.wake()

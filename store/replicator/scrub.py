@@ -111,7 +111,7 @@ class Scrubber:
     async def _pass(self, state: ScrubState, pace: Pace, *, note: bool) -> int:
         """A pass from where `state` is. How many objects were handed to the repairer."""
         found = 0
-        for number, device in sorted(self._store.devices.items()):
+        for number, device in sorted(self._store.own.items()):
             if number < state.device:
                 continue
             after = state.after if number == state.device else b""

@@ -55,8 +55,8 @@ class TombstoneCollector:
             self._daemon.progress.trouble = f"devices {sorted(unclean)} are still to forget rows of an older layout"
             return Outcome()
         self._retired.clear()
-        await walk(self._store.devices, _retired_page, self._again, self._daemon)
-        outcome = await walk(self._store.devices, _page, self._retire, self._daemon)
+        await walk(self._store.own, _retired_page, self._again, self._daemon)
+        outcome = await walk(self._store.own, _page, self._retire, self._daemon)
         await self._release()
         return Outcome(outcome.done)
 

@@ -10,7 +10,16 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from store.core.errors import DamageError, DeviceError, DrystoneError, FullError, ReplacedError, StaleEpochError
+from store.core.errors import (
+    BusyError,
+    DamageError,
+    DeviceError,
+    DrystoneError,
+    FullError,
+    NotFoundError,
+    ReplacedError,
+    StaleEpochError,
+)
 from store.core.stamp import Stamp
 from store.device.block import BlockKey, encode_meta
 from store.device.port import Applied, DevicePort
@@ -364,6 +373,58 @@ async def test_a_reference_outlives_its_source_and_a_drop_is_for_good(form: Form
         await done(lambda reply: device.submit_drop(OTHER, reply))
         await done(lambda reply: device.submit_drop(OTHER, reply))
         assert await device.has_blocks(OTHER) == []
+
+
+async def test_a_device_that_is_not_in_sync_counts_for_no_quorum_but_gives_what_it_has(form: Form) -> None:
+    stamp = Stamp(5, 1).pack()
+    async with form.opened() as device:
+        await write(device, row(b"a", 5, b"data"))
+        device.note_hint(9, packed(b"a"), 17)
+        await device.set_in_sync(in_sync=False)
+        asks: list[Callable[[], Awaitable[object]]] = [
+            lambda: find(device, b"a"),
+            lambda: find(device, b"b"),
+            lambda: device.list_rows(1, TABLE, 0, b"", None, 10, epoch=1),
+            lambda: device.usage(1, TABLE, 0, epoch=1),
+            lambda: device.find_stamp(packed(b"a"), believed=True),
+            lambda: device.retired_stamp(packed(b"a"), believed=True),
+            lambda: device.hints(9, b"", 10),
+        ]
+        for ask in asks:
+            with pytest.raises(BusyError):
+                await ask()
+        assert await device.find_stamp(packed(b"a")) == stamp
+        whole = await answer(partial(device.submit_version, packed(b"a"), stamp, payload=True))
+        assert whole.payload == b"data"
+        await write(device, row(b"b", 1))
+        await device.set_in_sync(in_sync=True)
+        assert await find(device, b"a") == stamp
+        assert await device.hints(9, b"", 10) == [(packed(b"a"), 17)]
+
+
+async def test_a_version_is_loaded_where_it_is_just_that(form: Form) -> None:
+    async with form.opened() as device:
+        await write(device, row(b"a", 5, b"data"))
+        for wanted, payload in ((True, b"data"), (False, b"")):
+            whole = await answer(partial(device.submit_version, packed(b"a"), Stamp(5, 1).pack(), payload=wanted))
+            assert (whole.stamp, bytes(whole.payload)) == (Stamp(5, 1), payload)
+        for stamp, error in ((Stamp(4, 1), ReplacedError), (Stamp(6, 1), NotFoundError)):
+            with pytest.raises(error):
+                await answer(partial(device.submit_version, packed(b"a"), stamp.pack(), payload=True))
+        with pytest.raises(NotFoundError):
+            await answer(partial(device.submit_version, packed(b"b"), Stamp(5, 1).pack(), payload=True))
+
+
+async def test_what_is_noted_in_doubt_is_so_until_it_is_forgotten(form: Form) -> None:
+    async with form.opened() as device:
+        await write(device, row(b"a", 5))
+        await device.flush()
+        device.note_in_doubt(packed(b"a"))
+        await device.flush()
+    async with form.opened() as device:
+        assert await device.in_doubt(b"", 10) == [packed(b"a")]
+        device.forget_in_doubt(packed(b"a"))
+        assert await device.in_doubt(b"", 10) == []
 
 
 async def test_whether_it_is_in_sync_outlives_a_restart(form: Form) -> None:

@@ -26,6 +26,8 @@ _COVERS: Final = (
     ("store/objects/", ("tests/objects",), ("tests/replicator", "tests/simulation/test_crashes.py")),
     ("store/registry/", ("tests/registry",), ("tests/process/test_start.py",)),
     ("store/replicator/", ("tests/replicator",), ("tests/objects", "tests/simulation/test_crashes.py")),
+    ("store/remote/", ("tests/remote", "tests/device"), ("tests/objects",)),
+    ("store/wire/", ("tests/wire", "tests/remote"), ("tests/device",)),
     ("store/ring/", ("tests/ring",), ("tests/replicator", "tests/process/test_membership.py")),
 )
 """(files that begin with this, the tests that are quick to notice, those that are asked after them)"""

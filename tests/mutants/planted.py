@@ -234,7 +234,7 @@ OBJECTS: Final = [
     planted(
         "an index looked up by an older ring",
         "store/engine/row_calls.py",
-        "        self._check_epoch(epoch)\n        if self._lookups.in_memory:\n",
+        "        self._check_reader(epoch)\n        if self._lookups.in_memory:\n",
         "        self.health.check()\n        if self._lookups.in_memory:\n",
         "tests/engine/test_epochs.py",
     ),

@@ -18,9 +18,8 @@ from store.engine.device import Device
 from store.objects.model import Container, ListingQuery, ObjectHead, Policy
 from store.objects.rows import Rows, prepare
 from store.objects.store import DeviceStore
-from store.replicator.in_doubt import resolve
-from store.replicator.repair import Repairer
-from store.replicator.upload_janitor import UploadJanitor
+from store.replicator.daemon import Outcome
+from store.replicator.in_doubt import InDoubt
 from store.ring import ROWS
 from tests.simulation.crash_point import CrashPoint, PowerLoss
 from tests.simulation.limits import BLOCK_BYTES, small_limits
@@ -215,11 +214,13 @@ async def test_devices_in_trouble_do_not_keep_others_in_note_in_doubt(
 ) -> None:
     media, replicas = await in_doubt()
 
-    async def resolve_in_trouble(store: DeviceStore, janitor: UploadJanitor, repairer: Repairer) -> None:
-        TROUBLES[trouble]([engine_of(store.devices[replica]) for replica in replicas])
-        await resolve(store, janitor, repairer)
+    resolve_all = InDoubt.resolve_all
 
-    monkeypatch.setattr("store.replicator.replicator.resolve", resolve_in_trouble)
+    async def resolve_in_trouble(self: InDoubt) -> Outcome:
+        TROUBLES[trouble]([engine_of(self._store.devices[replica]) for replica in replicas])
+        return await resolve_all(self)
+
+    monkeypatch.setattr(InDoubt, "resolve_all", resolve_in_trouble)
     async with open_node(media, CrashPoint()) as node:
         container = await node.store.container("a", "c")
         assert (await shown(node.store, container))[0] == NEWER
@@ -234,10 +235,10 @@ async def test_a_start_that_dies_before_it_has_decided_leaves_that_to_the_next(
     """It has brought the indexes up to the logs, so the next one reads nothing again."""
     media, _ = await in_doubt()
 
-    async def die(_store: DeviceStore, _janitor: UploadJanitor, _repairer: Repairer) -> None:
+    async def die(_self: InDoubt) -> Outcome:
         raise PowerLoss
 
-    monkeypatch.setattr("store.replicator.replicator.resolve", die)
+    monkeypatch.setattr(InDoubt, "resolve_all", die)
     with pytest.raises(BaseExceptionGroup):
         await open_and_close(media)
     monkeypatch.undo()
@@ -260,13 +261,16 @@ async def test_what_was_deleted_for_good_does_not_come_back_from_a_device_that_f
     """Its index is lost, and its log is read from the beginning: the object is still in there, its tombstone is not."""
     media = SimMedia(Random(1), 3, (Policy(0, "copies", default=True),))
 
-    async def resolve_and_repair(store: DeviceStore, janitor: UploadJanitor, repairer: Repairer) -> None:
+    resolve_all = InDoubt.resolve_all
+
+    async def resolve_and_repair(self: InDoubt) -> Outcome:
         """Before the device has rejoined."""
-        first = store.devices[0]
+        first = self._store.devices[0]
         assert not first.in_sync
         assert await first.find_row(index_key(key)) is not None
-        await resolve(store, janitor, repairer)
-        await repairer._restorer.whole(key)
+        outcome = await resolve_all(self)
+        await self._repairer._restorer.whole(key)
+        return outcome
 
     with small_limits():
         async with open_node(media, CrashPoint()) as node:
@@ -287,7 +291,7 @@ async def test_what_was_deleted_for_good_does_not_come_back_from_a_device_that_f
             await trio.sleep(10)
             key = store.rows.key(container.id, container.shards, b"o")
         media.indexes[0].wipe()
-        monkeypatch.setattr("store.replicator.replicator.resolve", resolve_and_repair)
+        monkeypatch.setattr(InDoubt, "resolve_all", resolve_and_repair)
         async with open_node(media, CrashPoint()) as node:
             first = node.devices[0]
             container = await node.store.container("a", "c")
@@ -311,14 +315,16 @@ async def test_a_device_that_is_out_keeps_its_in_doubt_writes(
     """Another replica has one of the same row, and is asked."""
     media, replicas = await in_doubt()
 
-    async def resolve_without_one(store: DeviceStore, janitor: UploadJanitor, repairer: Repairer) -> None:
-        first, *_, last = (engine_of(store.devices[replica]) for replica in replicas)
+    resolve_all = InDoubt.resolve_all
+
+    async def resolve_without_one(self: InDoubt) -> Outcome:
+        first, *_, last = (engine_of(self._store.devices[replica]) for replica in replicas)
         for packed in last.row_table.in_doubt(b"", 10):
             first.row_table.note_in_doubt(packed)
         last._fail(DeviceError("no sync"))
-        await resolve(store, janitor, repairer)
+        return await resolve_all(self)
 
-    monkeypatch.setattr("store.replicator.replicator.resolve", resolve_without_one)
+    monkeypatch.setattr(InDoubt, "resolve_all", resolve_without_one)
     async with open_node(media, CrashPoint()) as node:
         container = await node.store.container("a", "c")
         assert (await shown(node.store, container))[0] == OLD
@@ -326,3 +332,28 @@ async def test_a_device_that_is_out_keeps_its_in_doubt_writes(
     monkeypatch.undo()
     async with open_node(media, CrashPoint()) as node:
         assert (await shown(node.store, container))[0] == NEWER
+
+
+async def test_what_a_writer_that_went_away_left_in_doubt_is_resolved_while_the_program_runs(
+    autojump_clock: MockClock,
+) -> None:
+    """As a device's process notes it, of a writer of another process."""
+    media = SimMedia(Random(1), 3, (Policy(0, "copies", default=True),))
+    async with open_node(media, CrashPoint()) as node:
+        store = node.store
+        await store.put_account("a", {})
+        container, _ = await store.put_container("a", "c", {})
+        await store.put(container, "o", b"data", HEAD)
+        await trio.sleep(3)
+        key = store.rows.key(container.id, container.shards, b"o")
+        packed = index_key(key)
+        first, *others = (node.devices[replica] for replica in store.rows.ring.replicas_all(ROWS, key.ring_hash))
+        stamp = await first.find_stamp(packed)
+        assert stamp is not None
+        for other in others:
+            other.forget_row(packed, stamp)
+        first.note_in_doubt(packed)
+        node.replicator.in_doubt.wake()
+        await trio.sleep(1)
+        assert [await other.find_stamp(packed) for other in others] == [stamp, stamp]
+        assert await first.in_doubt(b"", 10) == []

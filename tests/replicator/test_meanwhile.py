@@ -15,7 +15,6 @@ from store.core.wait_group import WaitGroup
 from store.engine.device import Device
 from store.objects.model import Container
 from store.objects.rows import ReadRow
-from store.replicator import in_doubt
 from store.replicator.exchange import Exchange
 from tests.replicator.clusters import (
     HEAD,
@@ -221,7 +220,7 @@ async def test_the_note_in_doubt_of_a_device_that_did_not_answer_is_kept(
             return await find_row(self, key)
 
         monkeypatch.setattr(Device, "find_row", busy)
-        await in_doubt._resolve(node.store, key, node.replicator.repairer)
+        await node.replicator.in_doubt._resolve([key])
         monkeypatch.undo()
         assert await replicas[2].in_doubt(b"", 10) == [packed]
 
