@@ -10,6 +10,7 @@ from store.engine.device import Device
 from store.remote.device import RemoteDevice
 from store.remote.process import RemoteProcess
 from store.remote.service import NEWS_SECONDS, DeviceService
+from store.wire.client import Dial
 from store.wire.message import Hello
 from store.wire.server import serve_link
 
@@ -21,15 +22,22 @@ def hello(node: str) -> Hello:
 class OverWire:
     """One device, and its own process. `remote` is it."""
 
-    def __init__(self, engine: Device) -> None:
+    def __init__(self, engine: Device, dial: Dial | None = None) -> None:
+        """`dial` opens a stream whose other end goes to `serve`; without it, one in memory."""
         self.engine = engine
         self.service = DeviceService({engine.id: engine}, lambda: None)
-        self.process = RemoteProcess([engine.id], self._dial, hello("a"))
+        self.process = RemoteProcess([engine.id], dial or self._dial, hello("a"))
         self.remote: RemoteDevice = self.process.devices[engine.id]
         engine.on_flush = lambda: self.service.note_late(engine)
+        engine.on_damage = self._damaged
         self.links: list[trio.abc.Stream] = []
         self.refuses = False
         _ENGINES[self.remote] = engine
+
+    def _damaged(self, key: bytes) -> None:
+        """Repaired by who uses it, here, and not by its own process."""
+        if self.remote.on_damage is not None:
+            self.remote.on_damage(key)
 
     async def run(self) -> None:
         """Serve it, until cancelled."""
@@ -45,8 +53,12 @@ class OverWire:
             raise OSError("nobody listens")
         here, there = memory_stream_pair()
         self.links.append(here)
-        trio.lowlevel.spawn_system_task(serve_link, there, hello("b"), [self.service.serve])
+        trio.lowlevel.spawn_system_task(self.serve, there)
         return here
+
+    async def serve(self, stream: trio.abc.Stream) -> None:
+        """Answer who has dialled."""
+        await serve_link(stream, hello("b"), [self.service.serve])
 
 
 _ENGINES: dict[RemoteDevice, Device] = {}

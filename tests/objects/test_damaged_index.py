@@ -63,7 +63,6 @@ async def test_a_damaged_index_entry_is_not_absence(
 
 
 @pytest.mark.parametrize("spoiled", range(3))
-@pytest.mark.own_devices("damage is mended by the process that has the device")
 async def test_an_object_whose_entry_is_damaged_at_some_replicas_is_there(
     autojump_clock: MockClock, spoiled: int
 ) -> None:

@@ -24,12 +24,14 @@ from tests.simulation.engine_workload import EngineRun
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.object_workload import ObjectsRun
 from tests.simulation.slow_workload import SlowRun
+from tests.simulation.wired import WiredRun
 from tests.simulation.world import quiet
 
 WORKLOADS: dict[str, Callable[[int], str]] = {
     "composed": lambda seed: ComposedRun(seed).explore(),
     "engine": lambda seed: EngineRun(seed).explore(),
     "objects": lambda seed: ObjectsRun(seed).explore(),
+    "wired": lambda seed: WiredRun(seed).explore(),
     "slow": lambda seed: SlowRun(seed).explore(),
 }
 TWICE_EVERY = 20

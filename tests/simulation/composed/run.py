@@ -13,7 +13,7 @@ from store.core.errors import CallerError, ConflictError, DrystoneError
 from store.objects.model import Container, Policy
 from store.objects.rows import Rows
 from tests.simulation.composed.containers import ContainerClient, ContainerModel
-from tests.simulation.composed.faults import FAULTS
+from tests.simulation.composed.faults import FAULTS, Fault
 from tests.simulation.composed.layouts import CHANGES, Choice
 from tests.simulation.composed.trouble import Trouble
 from tests.simulation.crash_point import CrashPoint
@@ -84,6 +84,9 @@ class ComposedRun(ObjectsRun):
             self._live(None, 0)
         return self.digest.value()
 
+    def fault(self, name: str) -> Fault:
+        return FAULTS[name]
+
     def does(self, client: Client) -> list[Callable[[], Awaitable[None]]]:
         return [getattr(client, name) for kind in self.kinds for name in KINDS[kind]] + [client.rest]
 
@@ -152,7 +155,7 @@ class ComposedRun(ObjectsRun):
         while True:
             await trio.sleep(random.choice([0.05, 0.5, 3]) * random.random())
             name = random.choice(self.faults)
-            fault = FAULTS[name]
+            fault = self.fault(name)
             number = random.choice(sorted(node.store.rows.ring.newest.devices))
             if (fault.harms and self.harmed is not None) or self.active[f"{number}"]:
                 continue
