@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import trio
@@ -26,6 +26,8 @@ class RemoteProcess:
         self._rows = WireClient(dial, mine)
         self._data = WireClient(dial, mine)
         self.devices = {number: RemoteDevice(number, self._rows, self._data) for number in numbers}
+        self.on_back: Callable[[RemoteDevice], None] | None = None
+        """Called with a device that was out, or was not reached, and can be used: it may have missed something."""
 
     async def run(self) -> None:
         """Keep in touch, until cancelled."""
@@ -54,9 +56,13 @@ class RemoteProcess:
         try:
             if not isinstance(state, list):
                 raise TypeError("not a list")
-            self.devices[state[0]].take_news(state)
+            device = self.devices[state[0]]
+            was_out = device.failed is not None
+            device.take_news(state)
         except (TypeError, ValueError, LookupError) as error:
             raise ProtocolError(f"this is not how a device can be: {str(state)[:100]}") from error
+        if was_out and device.failed is None and self.on_back is not None:
+            self.on_back(device)
 
     async def _tell_settled(self) -> None:
         while True:

@@ -70,6 +70,9 @@ class SimMedia:
     async def reached(_port: DevicePort) -> None:
         """Wait until a device that is open can be used."""
 
+    def opened(self, node: SimNode) -> None:
+        """A node has these open now."""
+
     def __init__(self, random: Random, count: int, policies: Sequence[Policy]) -> None:
         self.random = random
         self.policies = tuple(policies)
@@ -246,6 +249,7 @@ async def open_node(media: SimMedia, crash_point: CrashPoint, clock: Clock | Non
         for port in ports.values():
             await media.reached(port)
         await node.replicator.start(nursery)
+        media.opened(node)
         yield node
         nursery.cancel_scope.cancel()
 
