@@ -1,0 +1,219 @@
+"""Planted mistakes: each leaves out one rule of docs/consistency.md for the length of a context. The exploration must
+notice every one of them within a bounded number of seeds (`test_mistakes`); a model that does not is no proof."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Hashable
+from contextlib import AbstractContextManager
+from unittest import mock
+
+from tests.consistency import daemons, world
+from tests.consistency.coordinator import Coordinator, Replies, Round, UnknownError
+from tests.consistency.messages import NEVER, Seen, Version
+from tests.consistency.replica import Image, Replica
+from tests.consistency.ring import Ring, quorum
+
+Mistake = Callable[[], AbstractContextManager[object]]
+
+
+def older_stamp_taken() -> AbstractContextManager[object]:
+    """A replica takes whatever comes last."""
+    return mock.patch.object(Replica, "_is_newer", lambda self, version: False)
+
+
+def one_reply_is_a_read() -> AbstractContextManager[object]:
+    """One replica less is enough for a look."""
+    return mock.patch.object(Coordinator, "_enough_seen", lambda self, ring, replies: len(_believed(ring, replies)) >= 1)
+
+
+def one_replica_is_a_write() -> AbstractContextManager[object]:
+    """One replica less is enough for a write."""
+
+    def is_placed(self: Coordinator, ring: Ring, replies: Replies) -> bool:
+        counting = _counting(replies)
+        return all(sum(device in counting for device in layout) >= quorum(len(layout)) - 1 for layout in ring.live)
+
+    return mock.patch.object(Coordinator, "_is_placed", is_placed)
+
+
+def write_back_missing() -> AbstractContextManager[object]:
+    """A read answers with the newest of what it sees."""
+    return mock.patch.object(Coordinator, "_write_back", _nothing_written)
+
+
+def promise_lost_in_a_crash() -> AbstractContextManager[object]:
+    """A promise is answered before it is durable."""
+
+    def forget(self: Replica) -> None:
+        self.promised = NEVER
+
+    return mock.patch.object(Replica, "_forget_promise", forget)
+
+
+def promise_not_for_plain_writes() -> AbstractContextManager[object]:
+    """Only conditional writes look at promises."""
+    is_barred = Replica._is_barred
+
+    def barred(self: Replica, version: Version) -> bool:
+        return self.retired > version.stamp if version.plain else is_barred(self, version)
+
+    return mock.patch.object(Replica, "_is_barred", barred)
+
+
+def tombstone_collected_by_a_quorum() -> AbstractContextManager[object]:
+    """Two of three have it: enough to forget it."""
+
+    def are_enough(seen: dict[int, Seen], ring: Ring) -> bool:
+        return ring.is_read_quorum(seen)
+
+    return mock.patch.object(daemons, "_are_enough", are_enough)
+
+
+def tombstone_forgotten_in_one_step() -> AbstractContextManager[object]:
+    """No stamp is left of a tombstone that is retired."""
+    answer = Replica.answer
+
+    def forget(self: Replica, message: object, epoch: int) -> object:
+        reply = answer(self, message, epoch)  # type: ignore[arg-type]
+        self.retired = NEVER
+        return reply
+
+    return mock.patch.object(Replica, "answer", forget)
+
+
+def tombstone_released_in_the_same_epoch() -> AbstractContextManager[object]:
+    """What was begun before a tombstone was released may still arrive."""
+    return mock.patch.object(Ring, "collect", lambda self: self)
+
+
+def retried_above_at_once() -> AbstractContextManager[object]:
+    """A write that met something newer is sent again with a higher stamp."""
+
+    def finish(self: Coordinator, version: Version, begun: int) -> Generator[Round, Replies, None]:
+        for _ in range(8):
+            stamp = self.next_stamp(version.stamp)
+            version = Version(stamp, version.value, root=stamp)
+            if (yield from self.place(version)):
+                return
+        raise UnknownError
+
+    return mock.patch.object(Coordinator, "_finish", finish)
+
+
+def written_without_a_look() -> AbstractContextManager[object]:
+    """A writer trusts its clock."""
+
+    def write(self: Coordinator, value: Hashable) -> Generator[Round, Replies, None]:
+        stamp = self.next_stamp(NEVER)
+        version = Version(stamp, value, root=stamp)
+        begun = self.ring.epoch
+        if not (yield from self.place(version)):
+            yield from self._finish(version, begun)
+
+    return mock.patch.object(Coordinator, "write", write)
+
+
+def anything_newer_counts() -> AbstractContextManager[object]:
+    """A newer version stands for any older one, conditional writes or not."""
+    return mock.patch.object(Replica, "_covers", lambda self, version: True)
+
+
+def conditional_write_repeated() -> AbstractContextManager[object]:
+    """A conditional write that met something newer is tried again from the beginning."""
+    return mock.patch.object(Coordinator, "_was_made", lambda self, version, begun: _false())
+
+
+def layout_read_before_it_is_synced() -> AbstractContextManager[object]:
+    """A device says that it is synced, and has not the row."""
+
+    def sync(coordinator: Coordinator, device: int, step: daemons.Step) -> daemons.Daemon:
+        step(lambda ring: ring.mark_synced(device).cleaned(device))
+        return
+        yield
+
+    return mock.patch.object(world, "sync", sync)
+
+
+def layout_retired_early() -> AbstractContextManager[object]:
+    """The old layout goes while its devices still answer who reads it."""
+
+    def retire(coordinator: Coordinator, step: daemons.Step) -> daemons.Daemon:
+        step(lambda ring: ring.retire() if ring.reads else ring)
+        return
+        yield
+
+    return mock.patch.object(world, "retire_layout", retire)
+
+
+def older_epochs_answered() -> AbstractContextManager[object]:
+    """Replicas answer whatever ring they were chosen by."""
+    return mock.patch.object(Replica, "_is_stale", lambda self, epoch: False)
+
+
+def stale_disk_believed() -> AbstractContextManager[object]:
+    """An old copy of a disk counts as the disk."""
+    replace = Replica.replace
+
+    def believed(self: Replica, image: Image, epoch: int) -> None:
+        replace(self, image, epoch)
+        self.in_sync = True
+
+    return mock.patch.object(Replica, "replace", believed)
+
+
+def disk_back_in_the_same_epoch() -> AbstractContextManager[object]:
+    """A device that lost its memory comes back, and what it had answered before still counts."""
+
+    def returned(ring: Ring, device: int) -> Ring:
+        return Ring(**{**ring.__dict__, "returned": {**ring.returned, device: ring.epoch}})
+
+    return mock.patch.object(world._Disk, "returned", staticmethod(returned))
+
+
+def lost_rows_kept() -> AbstractContextManager[object]:
+    """A device that comes in line keeps what nobody else knows."""
+    adopt = Replica._adopt
+
+    def keep(self: Replica, _since: int, known: frozenset[object], newest: Version | None, epoch: int) -> None:
+        adopt(self, 0, known, newest, epoch)  # type: ignore[arg-type]
+
+    return mock.patch.object(Replica, "_adopt", keep)
+
+
+def reply_to_another_request() -> AbstractContextManager[object]:
+    """A late reply counts for whatever is asked now."""
+    return mock.patch.object(world._Task, "_answers", lambda self, request: True)
+
+
+def _nothing_written(self: Coordinator, version: Version) -> Generator[Round, Replies, bool]:
+    return True
+    yield
+
+
+def _false() -> Generator[Round, Replies, bool]:
+    return False
+    yield
+
+
+def _believed(ring: Ring, replies: Replies) -> Collection[int]:
+    from tests.consistency import coordinator
+
+    return coordinator._believed(ring, replies)
+
+
+def _counting(replies: Replies) -> Collection[int]:
+    from tests.consistency import coordinator
+
+    return coordinator._counting(replies)
+
+
+MISTAKES: dict[str, Mistake] = {
+    mistake.__name__: mistake
+    for mistake in (
+        older_stamp_taken, one_reply_is_a_read, one_replica_is_a_write, write_back_missing, promise_lost_in_a_crash,
+        promise_not_for_plain_writes, tombstone_collected_by_a_quorum, tombstone_forgotten_in_one_step,
+        tombstone_released_in_the_same_epoch, retried_above_at_once, written_without_a_look, anything_newer_counts,
+        conditional_write_repeated, layout_read_before_it_is_synced, layout_retired_early, older_epochs_answered,
+        stale_disk_believed, disk_back_in_the_same_epoch, lost_rows_kept, reply_to_another_request,
+    )
+}  # fmt: skip

@@ -1,0 +1,430 @@
+"""One run: replicas, coordinators, clients and daemons, a network that delays, drops, repeats and cuts, clocks that skew
+and jump, crashes, lost and stale disks, layouts that change. All of it is drawn from one seed.
+
+Time is counted in ticks; a message takes some. Clocks are off by thousands of ticks, which is far more than a round trip.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Generator, Hashable
+from hashlib import blake2b
+from itertools import count
+from random import Random
+
+from tests.consistency.coordinator import Coordinator, Replies, Round, UnknownError
+from tests.consistency.daemons import collect, rejoin, retire_layout, sync
+from tests.consistency.messages import Barred, Newer, Reply, Stale
+from tests.consistency.replica import EMPTY, Image, Replica
+from tests.consistency.ring import Ring
+from tests.linearizability.checker import Operation, linearization
+from tests.linearizability.register import CompareAndSet, Read, Write, concerned, register
+
+DEVICES = 5
+PROCESSES = 3
+CLIENTS = 5
+OPERATIONS = 7
+"""Of each client."""
+PATIENCE = 100
+"""So long a round waits for replies."""
+CALM = 1200
+"""After this there are no faults any more, and everything is mended."""
+SKEW = 4000
+
+Work = Generator[Round, Replies, Hashable]
+
+
+class BrokenPromiseError(AssertionError):
+    """What clients saw cannot be explained."""
+
+
+class World:
+    """Everything, until `run` returns."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.now = 0
+        self.entered = Counter[str]()
+        """How often each fault and each path was entered."""
+        self.ring = Ring(live=(tuple(self.random.sample(range(DEVICES), 3)),))
+        self.replicas = [Replica(number) for number in range(DEVICES)]
+        self.down: set[int] = set()
+        self.images: list[tuple[int, Image]] = []
+        """What disks had once."""
+        self.cut: set[tuple[int, int]] = set()
+        """(process, device) between which nothing goes."""
+        self.processes: list[_Process] = []
+        self.history: list[Operation] = []
+        self.trace = blake2b(digest_size=16)
+        self._events: list[tuple[int, int, Callable[[], None]]] = []
+        self._numbers = count(1)
+        self._values = count(1)
+        self._loss = self.random.choice([0.0, 0.0, 0.05])
+        self._repeats = self.random.choice([0.0, 0.1])
+        self._late = self.random.choice([0.0, 0.05, 0.2])
+        self._conditional = self.random.choice([0.0, 0.3, 0.6])
+        self._deletes = self.random.choice([0.1, 0.5])
+        for _ in range(PROCESSES):
+            self.processes.append(_Process(self))
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def at(self, delay: float, event: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (self.now + max(1, round(delay)), next(self._numbers), event))
+
+    @property
+    def calm(self) -> bool:
+        return self.now >= CALM
+
+    def run(self) -> str:
+        """Let it happen, and judge. Returns a digest of all that happened."""
+        for number in range(CLIENTS):
+            self.at(self.random.randint(1, 100), _Client(self, number).next)
+        for fault in FAULTS:
+            self.at(self.random.expovariate(1 / fault.every), fault(self).strike)
+        self.at(20, self._mend)
+        while self._events:
+            self.now, number, event = heapq.heappop(self._events)
+            event()
+            self.trace.update(b"%d %d," % (self.now, number))
+        if linearization(concerned(self.history), None, register) is None:
+            raise BrokenPromiseError("\n".join(map(str, sorted(self.history, key=lambda each: each.invoked))))
+        return self.trace.hexdigest()
+
+    # -- the network ---------------------------------------------------------------------------------------------------
+
+    def send(self, task: _Task, device: int, round_: Round, request: int) -> None:
+        """One request; its reply comes at some time, or never, or twice."""
+        for _ in range(1 + (self.random.random() < self._repeats)):
+            if not self._is_lost(task.process, device):
+                self.at(self._delay(), lambda: self._deliver(task, device, round_, request))
+
+    def _deliver(self, task: _Task, device: int, round_: Round, request: int) -> None:
+        if device in self.down:
+            return
+        reply = self.replicas[device].answer(round_.message, round_.epoch)
+        self._count(reply)
+        if not self._is_lost(task.process, device):
+            self.at(self._delay(), lambda: task.take(request, device, reply))
+
+    def _count(self, reply: Reply) -> None:
+        if isinstance(reply, Stale | Barred | Newer):
+            self.entered[f"reply: {type(reply).__name__.lower()}"] += 1
+
+    def _is_lost(self, process: int, device: int) -> bool:
+        return not self.calm and ((process, device) in self.cut or self.random.random() < self._loss)
+
+    def _delay(self) -> float:
+        if not self.calm and self.random.random() < self._late:
+            return self.random.expovariate(1 / 200)
+        return self.random.randint(1, 10)
+
+    # -- what keeps promises over time -------------------------------------------------------------------------------------
+
+    def step(self, change: Callable[[Ring], Ring]) -> None:
+        self.ring = change(self.ring)
+
+    def _mend(self) -> None:
+        """One daemon or another has its turn."""
+        process = self.random.choice(self.processes)
+        work = self._due(Coordinator(0, process.wall, lambda: self.ring))
+        if work is not None:
+            _Task(self, process, work, lambda _: None, lambda: None).go_on({})
+        if not self.calm or self.unsettled:
+            self.at(self.random.randint(5, 60), self._mend)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether something is left to do for the daemons."""
+        return bool(len(self.ring.live) > 1 or any(not replica.in_sync for replica in self.replicas))
+
+    def _due(self, coordinator: Coordinator) -> Work | None:
+        ring = self.ring
+        for device in ring.unclean:
+            if device not in ring.replicas and device not in self.down:
+                self.replicas[device].version = None
+                self.step(lambda ring, device=device: ring.cleaned(device))  # type: ignore[misc]
+        lost = [replica.number for replica in self.replicas if not replica.in_sync]
+        if lost:
+            return rejoin(coordinator, self.random.choice(lost))
+        behind = [device for device in ring.live[-1] if device not in ring.synced]
+        if len(ring.live) > 1 and behind:
+            return sync(coordinator, self.random.choice(behind), self.step)
+        if len(ring.live) > 1:
+            return retire_layout(coordinator, self.step)
+        if self.random.random() < 0.5:
+            self.entered["daemon: repair"] += 1
+            return coordinator.read()
+        self.entered["daemon: collect"] += 1
+        return collect(coordinator, self.step)
+
+
+class _Task:
+    """One operation that a process is at."""
+
+    def __init__(
+        self,
+        world: World,
+        process: _Process,
+        work: Work,
+        done: Callable[[Hashable], None],
+        failed: Callable[[], None],
+    ) -> None:
+        self._world = world
+        self._process = process
+        self._life = process.life
+        self.process = world.processes.index(process)
+        self._work = work
+        self._done = done
+        self._failed = failed
+        self._request = 0
+        self._replies: dict[int, Reply] = {}
+        self._round: Round | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self._life == self._process.life
+
+    def take(self, request: int, device: int, reply: Reply) -> None:
+        """A reply arrives. It counts if it answers what is being asked now."""
+        if not self.alive or self._round is None or not self._answers(request):
+            return
+        self._replies.setdefault(device, reply)
+        if self._round.enough(self._replies) or len(self._replies) == len(self._round.to):
+            self._end()
+
+    def _answers(self, request: int) -> bool:
+        return request == self._request
+
+    def _expire(self, request: int) -> None:
+        if self.alive and self._round is not None and request == self._request:
+            self._end()
+
+    def _end(self) -> None:
+        replies, self._replies, self._round = self._replies, {}, None
+        self.go_on(replies)
+
+    def go_on(self, replies: Replies) -> None:
+        try:
+            round_ = self._work.send(replies) if self._request else next(self._work)
+        except StopIteration as end:
+            self._done(end.value)
+            return
+        except UnknownError:
+            self._failed()
+            return
+        self._request = next(self._world._numbers)
+        request = self._request
+        if not round_.to:
+            self._round = round_
+            self._world.at(1, lambda: self._expire(request))
+            return
+        self._round = round_
+        for device in round_.to:
+            self._world.send(self, device, round_, request)
+        self._world.at(PATIENCE, lambda: self._expire(request))
+
+
+class _Process:
+    """A process with a coordinator: when it is started anew, it has another writer's id, and remembers nothing."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.offset = world.random.randint(-SKEW, SKEW)
+        self.life = 0
+        self.coordinator = self._made()
+
+    def _made(self) -> Coordinator:
+        return Coordinator(next(self._world._numbers), self.wall, lambda: self._world.ring)
+
+    def wall(self) -> int:
+        return max(1, self._world.now + self.offset + SKEW)
+
+    def restart(self) -> None:
+        self.life += 1
+        self.coordinator = self._made()
+
+
+class _Client:
+    """Does one operation after the other, at one process."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self._world = world
+        self._process = world.processes[number % PROCESSES]
+        self._left = OPERATIONS
+        self._known: Hashable = None
+
+    def next(self) -> None:
+        if not self._left:
+            return
+        self._left -= 1
+        world, random = self._world, self._world.random
+        coordinator = self._process.coordinator
+        kind = random.random()
+        call: Hashable
+        work: Work
+        if kind < 0.4 or (world.calm and self._left < 3):
+            call, work = Read(), self._read(coordinator)
+        elif random.random() < world._conditional:
+            value = None if random.random() < 0.2 else next(world._values)
+            call, work = CompareAndSet(self._known, value), coordinator.compare_and_set(self._known, value)
+        else:
+            value = None if random.random() < world._deletes else next(world._values)
+            call, work = Write(value), coordinator.write(value)
+        invoked = next(world._numbers)
+        life = self._process.life
+        ended = False
+
+        def end(result: Hashable, *, known: bool) -> None:
+            nonlocal ended
+            if ended:
+                return
+            ended = True
+            returned = next(world._numbers) if known else None
+            if known or not isinstance(call, Read):
+                world.history.append(Operation(call, result, invoked, returned))
+            if known and isinstance(call, Read):
+                self._known = result
+            elif isinstance(call, Write | CompareAndSet):
+                self._known = call.value
+            world.entered[f"{type(call).__name__}: {'known' if known else 'unknown'}"] += 1
+            world.at(random.expovariate(1 / 30), self.next)
+
+        def watch() -> None:
+            if ended:
+                return
+            if self._process.life != life:
+                end(None, known=False)  # it died with its process
+            else:
+                world.at(50, watch)
+
+        watch()
+        _Task(world, self._process, work, lambda result: end(result, known=True), lambda: end(None, known=False)).go_on({})
+
+    @staticmethod
+    def _read(coordinator: Coordinator) -> Work:
+        found = yield from coordinator.read()
+        return None if found is None else found.value
+
+
+class _Fault:
+    """Something that goes wrong now and then."""
+
+    every = 0.0
+    """Ticks between two, on average."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.random = world.random
+        self.on = self.random.random() < 0.6
+        """Most runs have some kinds of faults, and not all."""
+
+    def strike(self) -> None:
+        if self.world.calm or not self.on:
+            return
+        if self.happen():
+            self.world.entered[f"fault: {type(self).__name__.strip('_').lower()}"] += 1
+        self.world.at(self.random.expovariate(1 / self.every), self.strike)
+
+    def happen(self) -> bool:
+        raise NotImplementedError
+
+
+class _Crash(_Fault):
+    """A device loses what it had in memory, and is out for a while."""
+
+    every = 200.0
+
+    def happen(self) -> bool:
+        device = self.random.randrange(DEVICES)
+        if device in self.world.down:
+            return False
+        self.world.replicas[device].crash()
+        self.world.down.add(device)
+        self.world.at(self.random.expovariate(1 / 100), lambda: self.world.down.discard(device))
+        return True
+
+
+class _Image(_Fault):
+    """Someone keeps a copy of a disk."""
+
+    every = 200.0
+
+    def happen(self) -> bool:
+        replica = self.random.choice(self.world.replicas)
+        self.world.images.append((replica.number, replica.image()))
+        return True
+
+
+class _Disk(_Fault):
+    """A disk is lost: an empty one is in its place, or an old copy. One at a time: more than that is not promised."""
+
+    every = 300.0
+
+    def happen(self) -> bool:
+        world = self.world
+        if any(not replica.in_sync for replica in world.replicas):
+            return False
+        device = self.random.choice(world.ring.replicas)
+        images = [image for number, image in world.images if number == device]
+        stale = images and self.random.random() < 0.6
+        world.step(lambda ring: self.returned(ring, device))
+        world.replicas[device].replace(self.random.choice(images) if stale else EMPTY, world.ring.epoch)
+        return True
+
+    @staticmethod
+    def returned(ring: Ring, device: int) -> Ring:
+        return ring.came_back(device)
+
+
+class _Restart(_Fault):
+    """A process dies and is started anew; its clock may have been set."""
+
+    every = 300.0
+
+    def happen(self) -> bool:
+        process = self.random.choice(self.world.processes)
+        if self.random.random() < 0.7:
+            process.offset = self.random.randint(-SKEW, SKEW)
+        process.restart()
+        return True
+
+
+class _Clock(_Fault):
+    """A clock jumps."""
+
+    every = 200.0
+
+    def happen(self) -> bool:
+        self.random.choice(self.world.processes).offset = self.random.randint(-SKEW, SKEW)
+        return True
+
+
+class _Cut(_Fault):
+    """A process and some devices do not hear each other for a while."""
+
+    every = 200.0
+
+    def happen(self) -> bool:
+        process = self.random.randrange(PROCESSES)
+        links = {(process, device) for device in self.random.sample(range(DEVICES), self.random.randint(1, 3))}
+        self.world.cut |= links
+        self.world.at(self.random.expovariate(1 / 150), lambda: self.world.cut.difference_update(links))
+        return True
+
+
+class _Layout(_Fault):
+    """Another layout is published."""
+
+    every = 300.0
+
+    def happen(self) -> bool:
+        if len(self.world.ring.live) > 1:
+            return False
+        layout = tuple(self.random.sample(range(DEVICES), 3))
+        self.world.step(lambda ring: ring.publish(layout))
+        return True
+
+
+FAULTS: tuple[type[_Fault], ...] = (_Crash, _Image, _Disk, _Restart, _Clock, _Cut, _Layout)
