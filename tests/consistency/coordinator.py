@@ -132,9 +132,7 @@ class Coordinator:
             if seen is None:
                 continue
             newest = _newest(seen)
-            if newest is None or all(
-                reply.version is not None and reply.version.stamp == newest.stamp for reply in seen.values()
-            ):
+            if newest is None or self._is_everywhere(newest, seen):
                 return newest
             if (yield from self._write_back(newest)):
                 return newest
@@ -142,6 +140,16 @@ class Coordinator:
             if settled:
                 return newest
         raise UnknownError
+
+    def _is_everywhere(self, newest: Version, seen: Mapping[int, Seen]) -> bool:
+        """Whether all who answered have this version, and had it before there was another layout to have it as well."""
+        ring = self.ring
+        return all(
+            reply.version is not None
+            and reply.version.stamp == newest.stamp
+            and (len(ring.live) == 1 or reply.taken_in < ring.since)
+            for reply in seen.values()
+        )
 
     def _write_back(self, version: Version) -> Generator[Round, Replies, bool]:
         return (yield from self.place(version))

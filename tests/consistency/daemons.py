@@ -89,18 +89,16 @@ def _are_enough(seen: dict[int, Seen], ring: Ring) -> bool:
 
 
 def _collectable(seen: Collection[Seen]) -> Stamp:
-    """The tombstone that all have, or one that was retired here and there; NEVER where there is none."""
-    newest = max((reply.version for reply in seen if reply.version is not None), default=None)
-    if newest is None or not newest.tombstone:
-        return max(reply.retired for reply in seen)
-    if all(reply.version == newest or reply.retired == newest.stamp for reply in seen):
-        return newest.stamp
-    return NEVER
+    """The tombstone that all have, or that was retired here and there; NEVER where there is none."""
+    stamps = {NEVER if reply.version is None else reply.version.stamp for reply in seen}
+    retired = {reply.version.stamp for reply in seen if reply.version is not None and reply.retired}
+    tombstones = {reply.version.stamp for reply in seen if reply.version is not None and reply.version.tombstone}
+    return max(stamps & tombstones if len(stamps) == 1 else retired, default=NEVER)
 
 
 def _settle_promise(coordinator: Coordinator, seen: Collection[Seen]) -> Daemon:
     """A promise that led to nothing would keep its key for ever: something is put above it."""
-    if any(reply.floor > (reply.version.stamp if reply.version is not None else reply.retired) for reply in seen):
+    if any(reply.floor > (NEVER if reply.version is None else reply.version.stamp) for reply in seen):
         stamp, newest = yield from coordinator.promise(NEVER)
         version = newest or Version(NEVER, None, NEVER)
         yield from coordinator.place(version._replace(stamp=stamp, base=version.stamp))

@@ -45,7 +45,7 @@ class Promise(NamedTuple):
 
 
 class Retire(NamedTuple):
-    """Forget this tombstone, and keep out what is not newer."""
+    """All have this tombstone: keep no more of it than its stamp."""
 
     stamp: Stamp
 
@@ -73,12 +73,13 @@ Message = Look | Write | Promise | Retire | Release | Enforce | Adopt
 
 
 class Seen(NamedTuple):
-    """The version here, the stamp below which nothing is taken, that of the tombstone that was forgotten, and whether
-    that there is none proves anything."""
+    """The version here, the epoch under which it was taken, and the stamp below which nothing is taken; whether the
+    version is a tombstone that is retired, and whether that there is none proves anything."""
 
     version: Version | None
+    taken_in: int
     floor: Stamp
-    retired: Stamp
+    retired: bool
     believed: bool
 
 
@@ -94,7 +95,7 @@ class Newer(NamedTuple):
 
 
 class Barred(NamedTuple):
-    """A promise, or a tombstone that was forgotten, keeps it out."""
+    """A promise keeps it out."""
 
     floor: Stamp
 

@@ -3,13 +3,14 @@ notice every one of them within a bounded number of seeds (`test_mistakes`); a m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Hashable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Generator, Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from unittest import mock
 
 from tests.consistency import daemons, world
 from tests.consistency.coordinator import Coordinator, Replies, Round, UnknownError
-from tests.consistency.messages import NEVER, Seen, Version
+from tests.consistency.messages import NEVER, Message, Reply, Seen, Version
 from tests.consistency.replica import Image, Replica
 from tests.consistency.ring import Ring, quorum
 
@@ -36,6 +37,15 @@ def one_replica_is_a_write() -> AbstractContextManager[object]:
     return mock.patch.object(Coordinator, "_is_placed", is_placed)
 
 
+def layout_alike_in_one_is_enough() -> AbstractContextManager[object]:
+    """A version that a quorum of the layout which is read has alike is answered, whether or not the others have it."""
+
+    def is_everywhere(self: Coordinator, newest: Version, seen: dict[int, Seen]) -> bool:
+        return all(reply.version is not None and reply.version.stamp == newest.stamp for reply in seen.values())
+
+    return mock.patch.object(Coordinator, "_is_everywhere", is_everywhere)
+
+
 def write_back_missing() -> AbstractContextManager[object]:
     """A read answers with the newest of what it sees."""
     return mock.patch.object(Coordinator, "_write_back", _nothing_written)
@@ -55,7 +65,7 @@ def promise_not_for_plain_writes() -> AbstractContextManager[object]:
     is_barred = Replica._is_barred
 
     def barred(self: Replica, version: Version) -> bool:
-        return self.retired > version.stamp if version.plain else is_barred(self, version)
+        return not version.plain and is_barred(self, version)
 
     return mock.patch.object(Replica, "_is_barred", barred)
 
@@ -73,9 +83,10 @@ def tombstone_forgotten_in_one_step() -> AbstractContextManager[object]:
     """No stamp is left of a tombstone that is retired."""
     answer = Replica.answer
 
-    def forget(self: Replica, message: object, epoch: int) -> object:
-        reply = answer(self, message, epoch)  # type: ignore[arg-type]
-        self.retired = NEVER
+    def forget(self: Replica, message: Message, epoch: int) -> Reply:
+        reply = answer(self, message, epoch)
+        if self.retired:
+            self.version, self.retired = None, False
         return reply
 
     return mock.patch.object(Replica, "answer", forget)
@@ -164,10 +175,10 @@ def stale_disk_believed() -> AbstractContextManager[object]:
 def disk_back_in_the_same_epoch() -> AbstractContextManager[object]:
     """A device that lost its memory comes back, and what it had answered before still counts."""
 
-    def returned(ring: Ring, device: int) -> Ring:
-        return Ring(**{**ring.__dict__, "returned": {**ring.returned, device: ring.epoch}})
+    def came_back(self: Ring, device: int) -> Ring:
+        return replace(self, returned={**self.returned, device: self.epoch})
 
-    return mock.patch.object(world._Disk, "returned", staticmethod(returned))
+    return mock.patch.object(Ring, "came_back", came_back)
 
 
 def lost_rows_kept() -> AbstractContextManager[object]:
@@ -180,9 +191,14 @@ def lost_rows_kept() -> AbstractContextManager[object]:
     return mock.patch.object(Replica, "_adopt", keep)
 
 
-def reply_to_another_request() -> AbstractContextManager[object]:
+@contextmanager
+def reply_to_another_request() -> Iterator[None]:
     """A late reply counts for whatever is asked now."""
-    return mock.patch.object(world._Task, "_answers", lambda self, request: True)
+    with (
+        mock.patch.object(world._Task, "_answers", lambda self, request: True),
+        mock.patch.object(world._Process, "whose", lambda self, task: self.latest),
+    ):
+        yield
 
 
 def _nothing_written(self: Coordinator, version: Version) -> Generator[Round, Replies, bool]:
@@ -213,7 +229,7 @@ MISTAKES: dict[str, Mistake] = {
         older_stamp_taken, one_reply_is_a_read, one_replica_is_a_write, write_back_missing, promise_lost_in_a_crash,
         promise_not_for_plain_writes, tombstone_collected_by_a_quorum, tombstone_forgotten_in_one_step,
         tombstone_released_in_the_same_epoch, retried_above_at_once, written_without_a_look, anything_newer_counts,
-        conditional_write_repeated, layout_read_before_it_is_synced, layout_retired_early, older_epochs_answered,
+        layout_alike_in_one_is_enough, conditional_write_repeated, layout_read_before_it_is_synced, layout_retired_early, older_epochs_answered,
         stale_disk_believed, disk_back_in_the_same_epoch, lost_rows_kept, reply_to_another_request,
     )
 }  # fmt: skip

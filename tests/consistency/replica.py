@@ -33,7 +33,8 @@ class Replica:
         self.taken_in = 0
         """The epoch in which the version was taken."""
         self.promised = NEVER
-        self.retired = NEVER
+        self.retired = False
+        """Whether nothing but the stamp is left of the tombstone that is here. It is answered as the tombstone."""
         self.enforced = 0
         self.in_sync = True
         self.fence = NEVER
@@ -46,13 +47,8 @@ class Replica:
         return self.version.stamp if self.version is not None else NEVER
 
     @property
-    def barrier(self) -> Stamp:
-        """What is below is kept out whatever version is here."""
-        return max(self.promised, self.retired)
-
-    @property
     def floor(self) -> Stamp:
-        return max(self.stamp, self.barrier)
+        return max(self.stamp, self.promised)
 
     def answer(self, message: Message, epoch: int) -> Reply:
         if self._is_stale(epoch):
@@ -65,36 +61,34 @@ class Replica:
             case Promise(stamp):
                 return self._promise(stamp)
             case Retire(stamp):
-                if self.version is not None and self.version.tombstone and self.stamp == stamp:
-                    self.version = None
-                    self.retired = stamp
+                self.retired = self.retired or self._has_tombstone(stamp)
             case Release(stamp):
-                if self.retired == stamp:
-                    self.retired = NEVER
+                if self.retired and self._has_tombstone(stamp):
+                    self.version, self.retired = None, False
             case Enforce():
                 self.enforced = epoch
             case Adopt(since, known, newest):
                 self._adopt(since, known, newest, epoch)
         return Done()
 
+    def _has_tombstone(self, stamp: Stamp) -> bool:
+        return self.version is not None and self.version.tombstone and self.stamp == stamp
+
     def _is_stale(self, epoch: int) -> bool:
         return epoch < self.enforced
 
     def _seen(self) -> Seen:
-        return Seen(self.version, self.floor, self.retired, self.in_sync)
+        return Seen(self.version, self.taken_in, self.floor, self.retired, self.in_sync)
 
     # -- what it takes -----------------------------------------------------------------------------------------------
 
     def _write(self, version: Version, epoch: int) -> Reply:
-        if self.retired == version.stamp:
-            return Took()  # the tombstone itself
         if self._is_newer(version):
             return Newer(self.floor, self._covers(version))
         if self._is_barred(version):
             return Barred(self.floor)
-        if version.stamp > self.stamp:
-            self.taken_in = epoch
-        self.version = version
+        if version.stamp != self.stamp:
+            self.version, self.taken_in, self.retired = version, epoch, False
         return Took()
 
     def _is_newer(self, version: Version) -> bool:
@@ -102,9 +96,7 @@ class Replica:
         return self.stamp > version.stamp
 
     def _is_barred(self, version: Version) -> bool:
-        if self.stamp == version.stamp:
-            return False
-        return self.barrier > version.stamp
+        return self.promised > version.stamp != self.stamp
 
     def _covers(self, version: Version) -> bool:
         """Whether the newer version here stands for the one that came: it came of a plain write that is newer, or of
@@ -126,11 +118,9 @@ class Replica:
     def _adopt(self, since: int, known: frozenset[Stamp], newest: Version | None, epoch: int) -> None:
         self.enforced = max(self.enforced, since)
         if self.version is not None and self.taken_in < since and self.stamp not in known:
-            self.version = None
-        if not self.in_sync:
-            self.retired = NEVER
+            self.version, self.retired = None, False
         if newest is not None and newest.stamp > self.stamp:
-            self.version, self.taken_in = newest, epoch
+            self.version, self.taken_in, self.retired = newest, epoch, False
         self.in_sync = True
         self.fence = self.floor
 
@@ -157,5 +147,5 @@ class Replica:
         return self.version, self.taken_in, self.promised, self.retired
 
 
-Image = tuple[Version | None, int, Stamp, Stamp]
-EMPTY: Image = (None, 0, NEVER, NEVER)
+Image = tuple[Version | None, int, Stamp, bool]
+EMPTY: Image = (None, 0, NEVER, False)

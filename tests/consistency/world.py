@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Hashable
 from hashlib import blake2b
 from itertools import count
 from random import Random
+from typing import NamedTuple
 
 from tests.consistency.coordinator import Coordinator, Replies, Round, UnknownError
 from tests.consistency.daemons import collect, rejoin, retire_layout, sync
@@ -60,11 +61,11 @@ class World:
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._numbers = count(1)
         self._values = count(1)
+        self.weather = self.random.choice(WEATHERS)
         self._loss = self.random.choice([0.0, 0.0, 0.05])
         self._repeats = self.random.choice([0.0, 0.1])
-        self._late = self.random.choice([0.0, 0.05, 0.2])
-        self._conditional = self.random.choice([0.0, 0.3, 0.6])
-        self._deletes = self.random.choice([0.1, 0.5])
+        self._late = self.random.choice([0.0, 0.1, 0.2])
+        self._lateness = self.random.choice([50, 400])
         for _ in range(PROCESSES):
             self.processes.append(_Process(self))
 
@@ -81,8 +82,8 @@ class World:
         """Let it happen, and judge. Returns a digest of all that happened."""
         for number in range(CLIENTS):
             self.at(self.random.randint(1, 100), _Client(self, number).next)
-        for fault in FAULTS:
-            self.at(self.random.expovariate(1 / fault.every), fault(self).strike)
+        for fault, every in self.weather.faults.items():
+            _Recurring(self, fault, every)
         self.at(20, self._mend)
         while self._events:
             self.now, number, event = heapq.heappop(self._events)
@@ -106,7 +107,7 @@ class World:
         reply = self.replicas[device].answer(round_.message, round_.epoch)
         self._count(reply)
         if not self._is_lost(task.process, device):
-            self.at(self._delay(), lambda: task.take(request, device, reply))
+            self.at(self._delay(), lambda: self.processes[task.process].whose(task).take(request, device, reply))
 
     def _count(self, reply: Reply) -> None:
         if isinstance(reply, Stale | Barred | Newer):
@@ -117,7 +118,7 @@ class World:
 
     def _delay(self) -> float:
         if not self.calm and self.random.random() < self._late:
-            return self.random.expovariate(1 / 200)
+            return self.random.expovariate(1 / self._lateness)
         return self.random.randint(1, 10)
 
     # -- what keeps promises over time -------------------------------------------------------------------------------------
@@ -132,7 +133,7 @@ class World:
         if work is not None:
             _Task(self, process, work, lambda _: None, lambda: None).go_on({})
         if not self.calm or self.unsettled:
-            self.at(self.random.randint(5, 60), self._mend)
+            self.at(self.random.randint(5, self.weather.mending), self._mend)
 
     @property
     def unsettled(self) -> bool:
@@ -215,6 +216,7 @@ class _Task:
             self._failed()
             return
         self._request = next(self._world._numbers)
+        self._process.latest = self
         request = self._request
         if not round_.to:
             self._round = round_
@@ -233,6 +235,7 @@ class _Process:
         self._world = world
         self.offset = world.random.randint(-SKEW, SKEW)
         self.life = 0
+        self.latest: _Task
         self.coordinator = self._made()
 
     def _made(self) -> Coordinator:
@@ -240,6 +243,10 @@ class _Process:
 
     def wall(self) -> int:
         return max(1, self._world.now + self.offset + SKEW)
+
+    def whose(self, task: _Task) -> _Task:
+        """The operation that a reply to a request of `task` is for."""
+        return task
 
     def restart(self) -> None:
         self.life += 1
@@ -264,13 +271,13 @@ class _Client:
         kind = random.random()
         call: Hashable
         work: Work
-        if kind < 0.4 or (world.calm and self._left < 3):
+        if kind < world.weather.reads or (world.calm and self._left < 3):
             call, work = Read(), self._read(coordinator)
-        elif random.random() < world._conditional:
+        elif random.random() < world.weather.conditional:
             value = None if random.random() < 0.2 else next(world._values)
             call, work = CompareAndSet(self._known, value), coordinator.compare_and_set(self._known, value)
         else:
-            value = None if random.random() < world._deletes else next(world._values)
+            value = None if random.random() < world.weather.deletes else next(world._values)
             call, work = Write(value), coordinator.write(value)
         invoked = next(world._numbers)
         life = self._process.life
@@ -289,7 +296,7 @@ class _Client:
             elif isinstance(call, Write | CompareAndSet):
                 self._known = call.value
             world.entered[f"{type(call).__name__}: {'known' if known else 'unknown'}"] += 1
-            world.at(random.expovariate(1 / 30), self.next)
+            world.at(random.expovariate(1 / world.weather.pause), self.next)
 
         def watch() -> None:
             if ended:
@@ -308,123 +315,110 @@ class _Client:
         return None if found is None else found.value
 
 
-class _Fault:
-    """Something that goes wrong now and then."""
+class _Recurring:
+    """A kind of fault that comes again and again."""
 
-    every = 0.0
-    """Ticks between two, on average."""
+    def __init__(self, world: World, fault: Fault, every: float) -> None:
+        self._world = world
+        self._fault = fault
+        self._every = every
+        self._wait()
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.random = world.random
-        self.on = self.random.random() < 0.6
-        """Most runs have some kinds of faults, and not all."""
+    def _wait(self) -> None:
+        self._world.at(self._world.random.expovariate(1 / self._every), self._strike)
 
-    def strike(self) -> None:
-        if self.world.calm or not self.on:
-            return
-        if self.happen():
-            self.world.entered[f"fault: {type(self).__name__.strip('_').lower()}"] += 1
-        self.world.at(self.random.expovariate(1 / self.every), self.strike)
-
-    def happen(self) -> bool:
-        raise NotImplementedError
+    def _strike(self) -> None:
+        if not self._world.calm:
+            if self._fault(self._world):
+                self._world.entered[f"fault: {self._fault.__name__}"] += 1
+            self._wait()
 
 
-class _Crash(_Fault):
-    """A device loses what it had in memory, and is out for a while."""
-
-    every = 200.0
-
-    def happen(self) -> bool:
-        device = self.random.randrange(DEVICES)
-        if device in self.world.down:
-            return False
-        self.world.replicas[device].crash()
-        self.world.down.add(device)
-        self.world.at(self.random.expovariate(1 / 100), lambda: self.world.down.discard(device))
-        return True
+Fault = Callable[[World], bool]
+"""Something goes wrong; False where it cannot now."""
 
 
-class _Image(_Fault):
+def crash(world: World) -> bool:
+    """A device loses what it had in memory, and is out for a moment or a while."""
+    device = world.random.randrange(DEVICES)
+    if device in world.down:
+        return False
+    world.replicas[device].crash()
+    world.down.add(device)
+    world.at(world.random.expovariate(1 / world.random.choice([5, 150])), lambda: world.down.discard(device))
+    return True
+
+
+def image(world: World) -> bool:
     """Someone keeps a copy of a disk."""
-
-    every = 200.0
-
-    def happen(self) -> bool:
-        replica = self.random.choice(self.world.replicas)
-        self.world.images.append((replica.number, replica.image()))
-        return True
+    replica = world.random.choice(world.replicas)
+    world.images.append((replica.number, replica.image()))
+    return True
 
 
-class _Disk(_Fault):
-    """A disk is lost: an empty one is in its place, or an old copy. One at a time: more than that is not promised."""
-
-    every = 300.0
-
-    def happen(self) -> bool:
-        world = self.world
-        if any(not replica.in_sync for replica in world.replicas):
-            return False
-        device = self.random.choice(world.ring.replicas)
-        images = [image for number, image in world.images if number == device]
-        stale = images and self.random.random() < 0.6
-        world.step(lambda ring: self.returned(ring, device))
-        world.replicas[device].replace(self.random.choice(images) if stale else EMPTY, world.ring.epoch)
-        return True
-
-    @staticmethod
-    def returned(ring: Ring, device: int) -> Ring:
-        return ring.came_back(device)
+def lost_disk(world: World) -> bool:
+    """An empty disk is in a device's place, or an old copy of it. One at a time: more than that is not promised."""
+    if any(not replica.in_sync for replica in world.replicas):
+        return False
+    device = world.random.choice(world.ring.replicas)
+    images = [image for number, image in world.images if number == device]
+    stale = images and world.random.random() < 0.7
+    world.step(lambda ring: ring.came_back(device))
+    world.replicas[device].replace(world.random.choice(images) if stale else EMPTY, world.ring.epoch)
+    return True
 
 
-class _Restart(_Fault):
+def restart(world: World) -> bool:
     """A process dies and is started anew; its clock may have been set."""
-
-    every = 300.0
-
-    def happen(self) -> bool:
-        process = self.random.choice(self.world.processes)
-        if self.random.random() < 0.7:
-            process.offset = self.random.randint(-SKEW, SKEW)
-        process.restart()
-        return True
+    process = world.random.choice(world.processes)
+    if world.random.random() < 0.7:
+        process.offset = world.random.randint(-SKEW, SKEW)
+    process.restart()
+    return True
 
 
-class _Clock(_Fault):
+def clock(world: World) -> bool:
     """A clock jumps."""
-
-    every = 200.0
-
-    def happen(self) -> bool:
-        self.random.choice(self.world.processes).offset = self.random.randint(-SKEW, SKEW)
-        return True
+    world.random.choice(world.processes).offset = world.random.randint(-SKEW, SKEW)
+    return True
 
 
-class _Cut(_Fault):
+def cut(world: World) -> bool:
     """A process and some devices do not hear each other for a while."""
-
-    every = 200.0
-
-    def happen(self) -> bool:
-        process = self.random.randrange(PROCESSES)
-        links = {(process, device) for device in self.random.sample(range(DEVICES), self.random.randint(1, 3))}
-        self.world.cut |= links
-        self.world.at(self.random.expovariate(1 / 150), lambda: self.world.cut.difference_update(links))
-        return True
+    process = world.random.randrange(PROCESSES)
+    links = {(process, device) for device in world.random.sample(range(DEVICES), world.random.randint(1, 3))}
+    world.cut |= links
+    world.at(world.random.expovariate(1 / 100), lambda: world.cut.difference_update(links))
+    return True
 
 
-class _Layout(_Fault):
+def layout(world: World) -> bool:
     """Another layout is published."""
-
-    every = 300.0
-
-    def happen(self) -> bool:
-        if len(self.world.ring.live) > 1:
-            return False
-        layout = tuple(self.random.sample(range(DEVICES), 3))
-        self.world.step(lambda ring: ring.publish(layout))
-        return True
+    if len(world.ring.live) > 1:
+        return False
+    devices = tuple(world.random.sample(range(DEVICES), 3))
+    world.step(lambda ring: ring.publish(devices))
+    return True
 
 
-FAULTS: tuple[type[_Fault], ...] = (_Crash, _Image, _Disk, _Restart, _Clock, _Cut, _Layout)
+class Weather(NamedTuple):
+    """What a run has much of. Faults by the ticks between two, on average."""
+
+    faults: dict[Fault, float]
+    reads: float = 0.4
+    conditional: float = 0.3
+    deletes: float = 0.2
+    pause: float = 30.0
+    """Ticks between two operations of a client."""
+    mending: int = 60
+    """Most ticks between two turns of daemons."""
+
+
+WEATHERS = (
+    Weather({crash: 200, image: 200, lost_disk: 300, restart: 300, clock: 200, cut: 200, layout: 300}),
+    Weather({crash: 200, restart: 300, clock: 200, cut: 200}, pause=10),
+    Weather({crash: 25, clock: 200}, reads=0.3, conditional=0.7, pause=10),
+    Weather({layout: 60, cut: 60, restart: 200}, mending=20),
+    Weather({lost_disk: 100, image: 50, crash: 300}, mending=15, conditional=0.2),
+    Weather({lost_disk: 150, image: 30, clock: 200, cut: 200, crash: 200}, reads=0.5, deletes=0.8, pause=60, mending=15),
+)

@@ -59,6 +59,7 @@ def linearization(history: Iterable[Operation], initial: S, step: Step[S]) -> li
 def _next(operations: Sequence[Operation], done: int, state: S, step: Step[S]) -> list[tuple[int, int, S]]:
     """(operation, all that is done with it, state) of those that may come next; the last is to be tried first."""
     found: list[tuple[int, int, S]] = []
+    unknown: set[Hashable] = set()
     horizon = float("inf")
     first = (~done & (done + 1)).bit_length() - 1
     for number in range(first, len(operations)):
@@ -67,8 +68,14 @@ def _next(operations: Sequence[Operation], done: int, state: S, step: Step[S]) -
         operation = operations[number]
         if operation.invoked > horizon:
             break
-        found += [(number, done | 1 << number, after) for after in step(state, operation)]
         if operation.returned is not None:
             horizon = min(horizon, operation.returned)
+        elif operation.call in unknown:
+            continue  # the one that was invoked before it will do as well
+        else:
+            unknown.add(operation.call)
+        for after in step(state, operation):
+            if operation.returned is not None or after != state:
+                found.append((number, done | 1 << number, after))
     found.sort(key=lambda each: (returned if (returned := operations[each[0]].returned) is not None else horizon + 1))
     return found[::-1]
