@@ -10,7 +10,7 @@ COUNT ?= 40
 SEED ?= 1
 UP ?=
 
-.PHONY: up test check bench explore explore-mutations fuzz mutants soak conformance format clean
+.PHONY: up test check bench explore explore-mutations fuzz mutants soak conformance consistency format clean
 
 up: $(VENV)/.installed ## set up everything and start the whole cloud on 127.0.0.1
 	@exec $(BIN)/drystone up $(UP)
@@ -32,6 +32,10 @@ explore: $(VENV)/.installed-dev ## exploration of faults by seed, for as long as
 
 explore-mutations: $(VENV)/.installed-dev ## plant each known mistake, and see that the exploration catches it
 	$(BIN)/python -m tests.simulation.explore --mutations --jobs $(JOBS)
+
+consistency: $(VENV)/.installed-dev ## the model of the quorum protocol, by seed: make consistency SEEDS=10000
+	$(BIN)/python -m tests.consistency.explore --seeds $(SEEDS) --jobs $(JOBS)
+	$(BIN)/python -m tests.consistency.explore --mistakes --jobs $(JOBS)
 
 fuzz: $(VENV)/.installed-dev ## near-valid requests at the whole surface, for as long as one likes: make fuzz EXAMPLES=100000
 	$(BIN)/python -m tests.fuzz --examples $(EXAMPLES)

@@ -64,8 +64,6 @@ class World:
         self.weather = self.random.choice(WEATHERS)
         self._loss = self.random.choice([0.0, 0.0, 0.05])
         self._repeats = self.random.choice([0.0, 0.1])
-        self._late = self.random.choice([0.0, 0.1, 0.2])
-        self._lateness = self.random.choice([50, 400])
         for _ in range(PROCESSES):
             self.processes.append(_Process(self))
 
@@ -117,8 +115,8 @@ class World:
         return not self.calm and ((process, device) in self.cut or self.random.random() < self._loss)
 
     def _delay(self) -> float:
-        if not self.calm and self.random.random() < self._late:
-            return self.random.expovariate(1 / self._lateness)
+        if not self.calm and self.random.random() < self.weather.late:
+            return self.random.expovariate(1 / self.weather.lateness)
         return self.random.randint(1, 10)
 
     # -- what keeps promises over time -------------------------------------------------------------------------------------
@@ -340,7 +338,7 @@ Fault = Callable[[World], bool]
 
 def crash(world: World) -> bool:
     """A device loses what it had in memory, and is out for a moment or a while."""
-    device = world.random.randrange(DEVICES)
+    device = world.random.choice(world.ring.replicas)
     if device in world.down:
         return False
     world.replicas[device].crash()
@@ -412,13 +410,19 @@ class Weather(NamedTuple):
     """Ticks between two operations of a client."""
     mending: int = 60
     """Most ticks between two turns of daemons."""
+    late: float = 0.1
+    """Of messages, this part is late: by `lateness` ticks, on average."""
+    lateness: float = 100.0
 
 
 WEATHERS = (
     Weather({crash: 200, image: 200, lost_disk: 300, restart: 300, clock: 200, cut: 200, layout: 300}),
-    Weather({crash: 200, restart: 300, clock: 200, cut: 200}, pause=10),
-    Weather({crash: 25, clock: 200}, reads=0.3, conditional=0.7, pause=10),
-    Weather({layout: 60, cut: 60, restart: 200}, mending=20),
-    Weather({lost_disk: 100, image: 50, crash: 300}, mending=15, conditional=0.2),
-    Weather({lost_disk: 150, image: 30, clock: 200, cut: 200, crash: 200}, reads=0.5, deletes=0.8, pause=60, mending=15),
+    Weather({crash: 200, restart: 300, clock: 200, cut: 200}, pause=10, late=0.2),
+    Weather({crash: 12}, reads=0.15, conditional=0.6, pause=5, mending=200, late=0.15, lateness=40),
+    Weather({layout: 40, cut: 40}, pause=15, mending=8, late=0.2),
+    Weather({layout: 40, restart: 300}, pause=15, mending=8, late=0.3, lateness=300),
+    Weather({lost_disk: 50, crash: 300}, pause=10, mending=6, late=0.3),
+    Weather({lost_disk: 100, image: 10}, reads=0.6, deletes=0.7, pause=40, mending=6, conditional=0.1, late=0.02),
+    Weather({restart: 300}, reads=0.5, deletes=0.7, pause=50, mending=6, conditional=0.1, late=0.25, lateness=400),
+    Weather({crash: 60}, reads=0.5, deletes=0.7, pause=40, mending=6, conditional=0.2, late=0.1, lateness=300),
 )
