@@ -39,7 +39,6 @@ class Round(NamedTuple):
     enough: Callable[[Replies], bool]
 
 
-
 class UnknownError(Exception):
     """Nobody can tell now what became of the operation: it may take effect, or have done so, or never will."""
 
@@ -83,40 +82,38 @@ class Coordinator:
         ring = self.ring
         replies = yield Round(Look(), ring.read_set, ring.epoch, lambda replies: self._enough_seen(ring, replies))
         if self._enough_seen(ring, replies):
-            return _believed(ring, replies)
+            return believed(ring, replies)
         if self._is_told_off(replies):
             return None
         raise UnknownError
 
     def _enough_seen(self, ring: Ring, replies: Replies) -> bool:
-        return ring.is_read_quorum(_believed(ring, replies))
+        return ring.is_read_quorum(believed(ring, replies))
 
     def place(self, version: Version) -> Generator[Round, Replies, bool]:
         """Write a version to all replicas; whether a quorum of each live layout has it, or what stands for it."""
         ring = self.ring
-        replies = yield Round(
-            Write(version), ring.replicas, ring.epoch, lambda replies: self._is_placed(ring, replies)
-        )
+        replies = yield Round(Write(version), ring.replicas, ring.epoch, lambda replies: self._is_placed(ring, replies))
         self._is_told_off(replies)
         return self._is_placed(ring, replies)
 
     def _is_placed(self, ring: Ring, replies: Replies) -> bool:
-        return ring.is_quorum(_counting(replies))
+        return ring.is_quorum(counting(replies))
 
     def promise(self, seen: Stamp) -> Generator[Round, Replies, tuple[Stamp, Version | None]]:
-        """Have a quorum of each live layout promise to take nothing below a new stamp: the stamp, and the newest version
-        that they had. Raises UnknownError."""
+        """Have a quorum of each live layout promise to take nothing below a new stamp: the stamp, and the newest
+        version that they had. Raises UnknownError."""
         for _ in range(TRIES):
             ring = self.ring
             stamp = self.next_stamp(seen)
 
             def enough(replies: Replies, ring: Ring = ring) -> bool:
                 promised = [device for device, reply in replies.items() if isinstance(reply, Seen)]
-                return ring.is_quorum(promised) and ring.is_read_quorum(_believed(ring, replies))
+                return ring.is_quorum(promised) and ring.is_read_quorum(believed(ring, replies))
 
             replies = yield Round(Promise(stamp), ring.replicas, ring.epoch, enough)
             if enough(replies):
-                return stamp, _newest(_believed(ring, replies))
+                return stamp, _newest(believed(ring, replies))
             floors = [reply.floor for reply in replies.values() if isinstance(reply, Barred)]
             if not self._is_told_off(replies) and not floors:
                 raise UnknownError
@@ -176,8 +173,8 @@ class Coordinator:
             yield from self._finish(version, begun)
 
     def _finish(self, version: Version, begun: int) -> Generator[Round, Replies, None]:
-        """Finish a plain write that not all have taken who should: a quorum promises a stamp above it. If what they have
-        comes of it or of a newer plain write, it has taken effect; else it never will, and is written anew."""
+        """Finish a plain write that not all have taken who should: a quorum promises a stamp above it. If what they
+        have comes of it or of a newer plain write, it has taken effect; else it never will, and is written anew."""
         first = version.stamp
         for _ in range(TRIES):
             self._goes_on(begun)
@@ -210,7 +207,7 @@ class Coordinator:
 
     def _was_made(self, version: Version, begun: int) -> Generator[Round, Replies, bool]:
         """Whether a conditional write has taken effect that not all have taken who should; if not, it never will.
-        Whatever a quorum has as it promises a higher stamp is brought to one, and so is decided. Raises UnknownError."""
+        What a quorum has as it promises a higher stamp is brought to one, and so is decided. Raises UnknownError."""
         made = version.stamp
         mine = {made}
         for _ in range(TRIES):
@@ -234,7 +231,7 @@ def _again(version: Version, stamp: Stamp) -> Version:
     return Version(stamp, version.value, version.root, base=version.stamp)
 
 
-def _believed(ring: Ring, replies: Replies) -> dict[int, Seen]:
+def believed(ring: Ring, replies: Replies) -> dict[int, Seen]:
     """Of the read set, those who have all that they should."""
     return {
         device: reply
@@ -243,7 +240,7 @@ def _believed(ring: Ring, replies: Replies) -> dict[int, Seen]:
     }
 
 
-def _counting(replies: Replies) -> list[int]:
+def counting(replies: Replies) -> list[int]:
     """The replicas that have a version, or what stands for it."""
     return [
         device

@@ -1,5 +1,6 @@
-"""What keeps the promises over time: rejoin of a device that came back without its memory, the steps of a layout change,
-the collection of tombstones in two steps, repair. Each gives up where it is not answered, and is begun again later."""
+"""What keeps the promises over time: rejoin of a device that came back without its memory, the steps of a layout
+change, the collection of tombstones in two steps. Each gives up where it is not answered, and is begun again
+later."""
 
 from __future__ import annotations
 
@@ -40,8 +41,8 @@ def rejoin(coordinator: Coordinator, device: int) -> Daemon:
 
 
 def sync(coordinator: Coordinator, device: int, step: Step) -> Daemon:
-    """Bring a device to the newest layout: a quorum of those who are read is asked, once they refuse what was begun before
-    the layout was published."""
+    """Bring a device to the newest layout: a quorum of those who are read is asked, once they refuse what was begun
+    before the layout was published."""
     coordinator.refresh()
     ring = coordinator.ring
     replies = yield Round(Enforce(), ring.read_set, ring.epoch, lambda replies: len(replies) == len(ring.read_set))
@@ -65,8 +66,8 @@ def _is_synced(ring: Ring) -> bool:
 
 
 def collect(coordinator: Coordinator, step: Step) -> Daemon:
-    """Forget a tombstone that all have: all retire it; then nobody may go on with what was begun before; then all release
-    it."""
+    """Forget a tombstone that all have: all retire it; then nobody may go on with what was begun before; then all
+    release it."""
     coordinator.refresh()
     ring = coordinator.ring
     if len(ring.live) > 1 or ring.unclean:

@@ -9,14 +9,17 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
+from tests.consistency.mistakes import MISTAKES
 from tests.consistency.world import BrokenPromiseError, World
 
 CHUNK = 50
+MISTAKE_SEEDS = 400
+"""Within so many seeds every planted mistake is to be noticed."""
 
 
-def explore_seed(seed: int, entered: Counter[str] | None = None) -> str:
+def explore_seed(seed: int, weather: str = "", entered: Counter[str] | None = None) -> str:
     """Run one seed; a digest of its course. Raises BrokenPromiseError."""
-    world = World(seed)
+    world = World(seed, weather)
     try:
         return world.run()
     finally:
@@ -28,10 +31,32 @@ def _explore(seeds: Iterable[int]) -> tuple[list[tuple[int, str]], Counter[str]]
     failures, entered = [], Counter[str]()
     for seed in seeds:
         try:
-            explore_seed(seed, entered)
+            explore_seed(seed, entered=entered)
         except BrokenPromiseError as broken:
             failures.append((seed, str(broken)))
     return failures, entered
+
+
+def catch(name: str) -> tuple[str, int | None]:
+    """The first seed that notices a planted mistake, if one does."""
+    planted = MISTAKES[name]
+    with planted.plant():
+        for seed in range(MISTAKE_SEEDS):
+            try:
+                explore_seed(seed, planted.weather)
+            except BrokenPromiseError:
+                return name, seed
+    return name, None
+
+
+def _catch_all(jobs: int) -> int:
+    survived = 0
+    with multiprocessing.Pool(jobs) as pool:
+        for name, seed in pool.imap(catch, MISTAKES):
+            print(f"{name:40}  {'SURVIVED' if seed is None else f'noticed by seed {seed}'}", flush=True)
+            survived += seed is None
+    print(f"{len(MISTAKES)} planted, {survived} survived")
+    return 1 if survived else 0
 
 
 def main() -> int:
@@ -39,15 +64,21 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1000, help="how many")
     parser.add_argument("--start", type=int, default=0, help="the first one")
     parser.add_argument("--jobs", type=int, default=1, help="so many processes")
+    parser.add_argument("--mistakes", action="store_true", help="plant each mistake in turn: which seed notices it?")
     options = parser.parse_args()
+    if options.mistakes:
+        return _catch_all(options.jobs)
     began = time.perf_counter()
     end = options.start + options.seeds
-    failed = 0
+    failed = done = 0
     entered = Counter[str]()
     with multiprocessing.Pool(options.jobs) as pool:
         chunks = [range(first, min(first + CHUNK, end)) for first in range(options.start, end, CHUNK)]
         for failures, counted in pool.imap(_explore, chunks):
             entered += counted
+            done += CHUNK
+            if done % 1000 == 0:
+                print(f"{done} seeds, {failed} failures", flush=True)
             for seed, how in failures:
                 failed += 1
                 print(f"{how}\nFAILED: seed {seed}", flush=True)

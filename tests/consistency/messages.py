@@ -12,7 +12,7 @@ NEVER: Stamp = (0, 0)
 
 class Version(NamedTuple):
     """One version of the row. `root` is the stamp of the plain write that it came of: its own, or that of the version
-    which the first of a chain of conditional writes replaced. `base` is the version that a conditional write replaced."""
+    which the first of a chain of conditional writes replaced. `base` is what a conditional write replaced."""
 
     stamp: Stamp
     value: Hashable

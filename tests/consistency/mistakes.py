@@ -3,36 +3,35 @@ notice every one of them within a bounded number of seeds (`test_mistakes`); a m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from typing import NamedTuple
 from unittest import mock
 
 from tests.consistency import daemons, world
-from tests.consistency.coordinator import Coordinator, Replies, Round, UnknownError
+from tests.consistency.coordinator import Coordinator, Replies, Round, UnknownError, believed, counting
 from tests.consistency.messages import NEVER, Message, Reply, Seen, Version
 from tests.consistency.replica import Image, Replica
 from tests.consistency.ring import Ring, quorum
 
-Mistake = Callable[[], AbstractContextManager[object]]
-
 
 def older_stamp_taken() -> AbstractContextManager[object]:
     """A replica takes whatever comes last."""
-    return mock.patch.object(Replica, "_is_newer", lambda self, version: False)
+    return mock.patch.object(Replica, "_is_newer", return_value=False)
 
 
 def one_reply_is_a_read() -> AbstractContextManager[object]:
     """One replica less is enough for a look."""
-    return mock.patch.object(Coordinator, "_enough_seen", lambda self, ring, replies: len(_believed(ring, replies)) >= 1)
+    return mock.patch.object(Coordinator, "_enough_seen", lambda self, ring, replies: bool(believed(ring, replies)))
 
 
 def one_replica_is_a_write() -> AbstractContextManager[object]:
     """One replica less is enough for a write."""
 
     def is_placed(self: Coordinator, ring: Ring, replies: Replies) -> bool:
-        counting = _counting(replies)
-        return all(sum(device in counting for device in layout) >= quorum(len(layout)) - 1 for layout in ring.live)
+        having = counting(replies)
+        return all(sum(device in having for device in layout) >= quorum(len(layout)) - 1 for layout in ring.live)
 
     return mock.patch.object(Coordinator, "_is_placed", is_placed)
 
@@ -126,12 +125,12 @@ def written_without_a_look() -> AbstractContextManager[object]:
 
 def anything_newer_counts() -> AbstractContextManager[object]:
     """A newer version stands for any older one, conditional writes or not."""
-    return mock.patch.object(Replica, "_covers", lambda self, version: True)
+    return mock.patch.object(Replica, "_covers", return_value=True)
 
 
 def conditional_write_repeated() -> AbstractContextManager[object]:
     """A conditional write that met something newer is tried again from the beginning."""
-    return mock.patch.object(Coordinator, "_was_made", lambda self, version, begun: _false())
+    return mock.patch.object(Coordinator, "_was_made", _not_made)
 
 
 def layout_read_before_it_is_synced() -> AbstractContextManager[object]:
@@ -139,8 +138,7 @@ def layout_read_before_it_is_synced() -> AbstractContextManager[object]:
 
     def sync(coordinator: Coordinator, device: int, step: daemons.Step) -> daemons.Daemon:
         step(lambda ring: ring.mark_synced(device).cleaned(device))
-        return
-        yield
+        yield from ()
 
     return mock.patch.object(world, "sync", sync)
 
@@ -150,15 +148,14 @@ def layout_retired_early() -> AbstractContextManager[object]:
 
     def retire(coordinator: Coordinator, step: daemons.Step) -> daemons.Daemon:
         step(lambda ring: ring.retire() if ring.reads else ring)
-        return
-        yield
+        yield from ()
 
     return mock.patch.object(world, "retire_layout", retire)
 
 
 def older_epochs_answered() -> AbstractContextManager[object]:
     """Replicas answer whatever ring they were chosen by."""
-    return mock.patch.object(Replica, "_is_stale", lambda self, epoch: False)
+    return mock.patch.object(Replica, "_is_stale", return_value=False)
 
 
 def stale_disk_believed() -> AbstractContextManager[object]:
@@ -195,41 +192,52 @@ def lost_rows_kept() -> AbstractContextManager[object]:
 def reply_to_another_request() -> Iterator[None]:
     """A late reply counts for whatever is asked now."""
     with (
-        mock.patch.object(world._Task, "_answers", lambda self, request: True),
+        mock.patch.object(world._Task, "_answers", return_value=True),
         mock.patch.object(world._Process, "whose", lambda self, task: self.latest),
     ):
         yield
 
 
 def _nothing_written(self: Coordinator, version: Version) -> Generator[Round, Replies, bool]:
+    yield from ()
     return True
-    yield
 
 
-def _false() -> Generator[Round, Replies, bool]:
+def _not_made(self: Coordinator, version: Version, begun: int) -> Generator[Round, Replies, bool]:
+    yield from ()
     return False
-    yield
 
 
-def _believed(ring: Ring, replies: Replies) -> Collection[int]:
-    from tests.consistency import coordinator
+class Planted(NamedTuple):
+    """A mistake, and the weather in which it must be noticed."""
 
-    return coordinator._believed(ring, replies)
-
-
-def _counting(replies: Replies) -> Collection[int]:
-    from tests.consistency import coordinator
-
-    return coordinator._counting(replies)
+    plant: Callable[[], AbstractContextManager[object]]
+    weather: str
 
 
-MISTAKES: dict[str, Mistake] = {
-    mistake.__name__: mistake
-    for mistake in (
-        older_stamp_taken, one_reply_is_a_read, one_replica_is_a_write, write_back_missing, promise_lost_in_a_crash,
-        promise_not_for_plain_writes, tombstone_collected_by_a_quorum, tombstone_forgotten_in_one_step,
-        tombstone_released_in_the_same_epoch, retried_above_at_once, written_without_a_look, anything_newer_counts,
-        layout_alike_in_one_is_enough, conditional_write_repeated, layout_read_before_it_is_synced, layout_retired_early, older_epochs_answered,
-        stale_disk_believed, disk_back_in_the_same_epoch, lost_rows_kept, reply_to_another_request,
+MISTAKES = {
+    planted.plant.__name__: planted
+    for planted in (
+        Planted(older_stamp_taken, "crowded"),
+        Planted(one_reply_is_a_read, "crowded"),
+        Planted(one_replica_is_a_write, "crowded"),
+        Planted(write_back_missing, "crowded"),
+        Planted(promise_lost_in_a_crash, "crashes"),
+        Planted(promise_not_for_plain_writes, "crowded"),
+        Planted(tombstone_collected_by_a_quorum, "deletes"),
+        Planted(tombstone_forgotten_in_one_step, "late deletes"),
+        Planted(tombstone_released_in_the_same_epoch, "late deletes"),
+        Planted(retried_above_at_once, "crowded"),
+        Planted(written_without_a_look, "crowded"),
+        Planted(anything_newer_counts, "crowded"),
+        Planted(conditional_write_repeated, "crowded"),
+        Planted(layout_alike_in_one_is_enough, "late layouts"),
+        Planted(layout_read_before_it_is_synced, "layouts"),
+        Planted(layout_retired_early, "late layouts"),
+        Planted(older_epochs_answered, "late layouts"),
+        Planted(stale_disk_believed, "old disks"),
+        Planted(disk_back_in_the_same_epoch, "disks"),
+        Planted(lost_rows_kept, "old disks"),
+        Planted(reply_to_another_request, "crowded"),
     )
-}  # fmt: skip
+}

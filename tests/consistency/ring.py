@@ -1,5 +1,5 @@
-"""Live layouts and epochs, as far as one row is concerned (docs/ring.md). The registry has one, which is changed step by
-step; everybody else has a copy that may be old."""
+"""Live layouts and epochs, as far as one row is concerned (docs/ring.md). The registry has one, which is changed step
+by step; everybody else has a copy that may be old."""
 
 from __future__ import annotations
 

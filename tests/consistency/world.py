@@ -1,7 +1,7 @@
-"""One run: replicas, coordinators, clients and daemons, a network that delays, drops, repeats and cuts, clocks that skew
-and jump, crashes, lost and stale disks, layouts that change. All of it is drawn from one seed.
+"""One run: replicas, coordinators, clients and daemons, a network that delays, drops, repeats and cuts, clocks that
+skew and jump, crashes, lost and stale disks, layouts that change. All of it is drawn from one seed.
 
-Time is counted in ticks; a message takes some. Clocks are off by thousands of ticks, which is far more than a round trip.
+Time is counted in ticks; a message takes some. Clocks are off by thousands of ticks, which is far more than a trip.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class BrokenPromiseError(AssertionError):
 class World:
     """Everything, until `run` returns."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, weather: str = "") -> None:
         self.random = Random(seed)
         self.now = 0
         self.entered = Counter[str]()
@@ -61,7 +61,7 @@ class World:
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._numbers = count(1)
         self._values = count(1)
-        self.weather = self.random.choice(WEATHERS)
+        self.weather = WEATHERS[weather or self.random.choice(sorted(WEATHERS))]
         self._loss = self.random.choice([0.0, 0.0, 0.05])
         self._repeats = self.random.choice([0.0, 0.1])
         for _ in range(PROCESSES):
@@ -119,7 +119,7 @@ class World:
             return self.random.expovariate(1 / self.weather.lateness)
         return self.random.randint(1, 10)
 
-    # -- what keeps promises over time -------------------------------------------------------------------------------------
+    # -- what keeps promises over time -------------------------------------------------------------------------------
 
     def step(self, change: Callable[[Ring], Ring]) -> None:
         self.ring = change(self.ring)
@@ -131,7 +131,7 @@ class World:
         if work is not None:
             _Task(self, process, work, lambda _: None, lambda: None).go_on({})
         if not self.calm or self.unsettled:
-            self.at(self.random.randint(5, self.weather.mending), self._mend)
+            self.at(self.random.randint(1, self.weather.mending), self._mend)
 
     @property
     def unsettled(self) -> bool:
@@ -305,7 +305,9 @@ class _Client:
                 world.at(50, watch)
 
         watch()
-        _Task(world, self._process, work, lambda result: end(result, known=True), lambda: end(None, known=False)).go_on({})
+        _Task(world, self._process, work, lambda result: end(result, known=True), lambda: end(None, known=False)).go_on(
+            {}
+        )
 
     @staticmethod
     def _read(coordinator: Coordinator) -> Work:
@@ -343,7 +345,7 @@ def crash(world: World) -> bool:
         return False
     world.replicas[device].crash()
     world.down.add(device)
-    world.at(world.random.expovariate(1 / world.random.choice([5, 150])), lambda: world.down.discard(device))
+    world.at(world.random.expovariate(1 / world.weather.outage), lambda: world.down.discard(device))
     return True
 
 
@@ -413,16 +415,22 @@ class Weather(NamedTuple):
     late: float = 0.1
     """Of messages, this part is late: by `lateness` ticks, on average."""
     lateness: float = 100.0
+    outage: float = 100.0
+    """A device that crashed is out for so many ticks, on average."""
 
 
-WEATHERS = (
-    Weather({crash: 200, image: 200, lost_disk: 300, restart: 300, clock: 200, cut: 200, layout: 300}),
-    Weather({crash: 200, restart: 300, clock: 200, cut: 200}, pause=10, late=0.2),
-    Weather({crash: 12}, reads=0.15, conditional=0.6, pause=5, mending=200, late=0.15, lateness=40),
-    Weather({layout: 40, cut: 40}, pause=15, mending=8, late=0.2),
-    Weather({layout: 40, restart: 300}, pause=15, mending=8, late=0.3, lateness=300),
-    Weather({lost_disk: 50, crash: 300}, pause=10, mending=6, late=0.3),
-    Weather({lost_disk: 100, image: 10}, reads=0.6, deletes=0.7, pause=40, mending=6, conditional=0.1, late=0.02),
-    Weather({restart: 300}, reads=0.5, deletes=0.7, pause=50, mending=6, conditional=0.1, late=0.25, lateness=400),
-    Weather({crash: 60}, reads=0.5, deletes=0.7, pause=40, mending=6, conditional=0.2, late=0.1, lateness=300),
-)
+WEATHERS = {
+    "mixed": Weather({crash: 200, image: 200, lost_disk: 300, restart: 300, clock: 200, cut: 200, layout: 300}),
+    "crowded": Weather({crash: 200, restart: 300, clock: 200, cut: 200}, pause=10, late=0.2),
+    "crashes": Weather({crash: 8}, reads=0.1, conditional=0.5, pause=3, mending=300, late=0.2, lateness=20, outage=2),
+    "layouts": Weather({layout: 100, restart: 100}, pause=8, mending=4, late=0.4, lateness=150),
+    "late layouts": Weather({layout: 40, restart: 300}, pause=15, mending=8, late=0.3, lateness=300),
+    "disks": Weather({lost_disk: 50, crash: 300}, pause=10, mending=6, late=0.3),
+    "old disks": Weather(
+        {lost_disk: 60, image: 10}, reads=0.6, deletes=0.8, pause=50, mending=5, conditional=0.1, late=0
+    ),
+    "late deletes": Weather(
+        {restart: 300}, reads=0.5, deletes=0.7, pause=30, mending=5, conditional=0, late=0.2, lateness=300
+    ),
+    "deletes": Weather({crash: 100}, deletes=0.6, pause=80, mending=10, conditional=0.1, late=0, outage=300),
+}

@@ -74,8 +74,10 @@ def _next(operations: Sequence[Operation], done: int, state: S, step: Step[S]) -
             continue  # the one that was invoked before it will do as well
         else:
             unknown.add(operation.call)
-        for after in step(state, operation):
-            if operation.returned is not None or after != state:
-                found.append((number, done | 1 << number, after))
-    found.sort(key=lambda each: (returned if (returned := operations[each[0]].returned) is not None else horizon + 1))
+        found += [
+            (number, done | 1 << number, after)
+            for after in step(state, operation)
+            if operation.returned is not None or after != state
+        ]
+    found.sort(key=lambda each: returned if (returned := operations[each[0]].returned) is not None else horizon + 1)
     return found[::-1]

@@ -54,4 +54,9 @@ def concerned(history: Iterable[Operation]) -> list[Operation]:
             told.add(operation.result)
         elif isinstance(operation.call, CompareAndSet):
             told.add(operation.call.expected)
-    return [op for op in operations if op.returned is not None or isinstance(op.call, Read) or op.call.value in told]
+    return [operation for operation in operations if operation.returned is not None or _value(operation) in told]
+
+
+def _value(operation: Operation) -> Hashable:
+    """What an operation may have made the register hold."""
+    return operation.call.value if isinstance(operation.call, Write | CompareAndSet) else None

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from tests.linearizability.checker import Operation, linearization
-from tests.linearizability.register import CompareAndSet, Read, Write, register
+from tests.linearizability.register import CompareAndSet, Read, Write, concerned, register
 
 
 def read(result: Hashable, invoked: float, returned: float | None) -> Operation:
@@ -77,16 +77,27 @@ def test_the_order_that_is_given_is_one() -> None:
 
 @pytest.mark.parametrize("seed", range(300))
 def test_it_agrees_with_a_trial_of_all_orders(seed: int) -> None:
-    random = Random(seed)
+    history = _drawn(Random(seed), 5)
+    assert (linearization(history, None, register) is not None) == _tried(history)
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_what_nothing_speaks_of_decides_nothing(seed: int) -> None:
+    history = _drawn(Random(seed), 9)
+    whole, part = (linearization(each, None, register) is not None for each in (history, concerned(history)))
+    assert whole == part
+
+
+def _drawn(random: Random, most: int) -> list[Operation]:
     history = []
-    for number in range(random.randint(1, 5)):
+    for number in range(random.randint(1, most)):
         invoked = random.randint(0, 9)
-        returned = None if random.random() < 0.2 else invoked + random.randint(1, 5)
+        returned = None if random.random() < 0.3 else invoked + random.randint(1, 5)
         value = random.choice([None, 1, 2])
         call = random.choice([Read(), Write(number), CompareAndSet(value, number)])
         result = random.random() < 0.5 if isinstance(call, CompareAndSet) else value
         history.append(Operation(call, result, invoked, returned))
-    assert (linearization(history, None, register) is not None) == _tried(history)
+    return history
 
 
 def _tried(history: list[Operation]) -> bool:
