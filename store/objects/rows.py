@@ -21,6 +21,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
+from itertools import chain
 from typing import Generic, NamedTuple, TypeVar
 
 import structlog
@@ -215,11 +216,33 @@ class Rows:
                 return None
             self.stamps.observe_packed(found.row.stamp)
             if len(found.replicas) == len(asked.answers):
-                return found
+                if len(ring.live) == 1:
+                    return found
+                # Of a write that has reached no quorum of some live layout, nothing would be known once that is read.
+                sets = ring.write_sets(ROWS, key.ring_hash)
+                if _are_quorums(found.replicas, sets):
+                    return found
+                if await self._is_placed_after_all(sets, packed, found):
+                    return found._replace(waited=True)
             with suppress(ReplacedError):
                 await self._write_back(key, packed, found)
                 return found._replace(waited=True)
         raise ReplacedError(f"row {key.name!r} changes faster than it can be read")
+
+    async def _is_placed_after_all(self, sets: tuple[tuple[int, ...], ...], packed: bytes, found: ReadRow) -> bool:
+        """Whether a quorum of every live layout turns out to have this version, where one of the layout that is read
+        has it."""
+        having = set(found.replicas)
+        lacking = [replica for replica in dict.fromkeys(chain(*reversed(sets))) if replica not in having]
+        needed = max(quorum(len(replicas)) - len(having.intersection(replicas)) for replicas in sets)
+
+        async def ask(replica: int) -> None:
+            if await self.devices[replica].find_stamp(packed) != found.row.stamp:
+                raise ReplacedError("it has another version, or none")
+            having.add(replica)
+
+        await ask_at_once((replica for replica in lacking if replica in self.devices), needed, ask)
+        return _are_quorums(having, sets)
 
     async def pinned(self, key: RowKey, packed: bytes, found: ReadRow) -> bool:
         """Whether a row that was found is still the newest, where anything else has run since it was found: to be asked
@@ -597,6 +620,11 @@ def prepare(row: Row, epoch: int, packed: bytes | None = None) -> RowWrite:
     """A row encoded once for all of its replicas, which were chosen by a ring of this epoch."""
     sealed = seal(Kind.ROW, encode_meta(row), row.payload)
     return RowWrite(row, packed or index_key(row.key), value_of(row), sealed, epoch)
+
+
+def _are_quorums(having: Collection[int], sets: tuple[tuple[int, ...], ...]) -> bool:
+    """Whether these are a quorum of each set of replicas."""
+    return all(sum(replica in having for replica in replicas) >= quorum(len(replicas)) for replicas in sets)
 
 
 def _newest(packed: bytes, read: QuorumRead) -> ReadRow | None:

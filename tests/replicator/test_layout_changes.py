@@ -10,10 +10,12 @@ import trio
 from trio.testing import MockClock
 
 from store.core.errors import DeviceError, DrystoneError, StaleEpochError
+from store.core.wait_group import WaitGroup
 from store.device.port import Done
 from store.device.row import index_key
 from store.engine.device import Device
 from store.objects.model import Container, ListingQuery, Policy
+from store.replicator.daemon import Outcome
 from store.replicator.exchange import Exchange
 from store.replicator.rebalance import Rebalancer
 from store.ring import ROWS, Builder, Ring
@@ -382,3 +384,46 @@ async def test_a_move_whose_copies_were_lost_before_they_were_durable_is_made_ag
         assert found.row.stamp > before.row.stamp, "it has moved"
         async with node.store.open(container, "o") as opened_row:
             assert b"".join([bytes(piece) async for piece in opened_row.read()]) == data
+
+
+async def test_what_was_read_of_a_write_that_reached_no_quorum_of_the_new_layout_stays(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new layout is nearly done: its devices have synced but for one. Then a write reaches a quorum of the old one
+    alone, is answered to a reader, and the new layout takes over."""
+    async with opened(media_of(5)) as (node, container):
+        store = node.store
+        await store.put(container, "o", b"old", HEAD)
+        await trio.sleep(5)
+        monkeypatch.setattr(Rebalancer, "rebalance", nothing)
+        key, packed = key_of(node, container, "o")
+        before = replicas_of(node, container, "o")
+
+        def move_away(builder: Builder) -> None:
+            for number in before[1:]:
+                builder.set_weight(number, 0.0)
+
+        node.media.change_ring(move_away)
+        await store.rows.follow(node.media.ring)
+        old, new = store.rows.ring.write_sets(ROWS, key.ring_hash)
+        (leaving,) = set(old) - set(new)
+        found = await store.rows.read(key, packed)
+        assert found is not None
+        row = await store.rows.load(key, packed, found)
+        newer = row._replace(stamp=store.rows.stamps.next(row.stamp), payload=b"new")
+        reached = (leaving, next(number for number in old if number in new))
+        written = WaitGroup()
+        for number in reached:
+            written.add()
+            node.devices[number].submit_row(store.rows.prepare(newer, packed), lambda _, error: written.done(error))
+        await written.wait()
+        monkeypatch.setattr(Ring, "read_set", lambda self, _width, _hash: reached)
+        async with store.open(container, "o") as opened_row:
+            assert opened_row.inline == b"new"
+        monkeypatch.setattr(Ring, "read_set", lambda self, _width, _hash: new)
+        having = [await node.devices[number].find_stamp(packed) == newer.stamp.pack() for number in new]
+        assert sum(having) >= 2
+
+
+async def nothing(*_: object) -> Outcome:
+    return Outcome()
