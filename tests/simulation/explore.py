@@ -1,7 +1,8 @@
 """Explores, seed by seed: `python -m tests.simulation.explore --seeds 1000`.
 
 Each seed is one course of events from beginning to end. A failure is repeated by the command that is printed with it.
-At the end a table says how often each fault and each recovery path was entered.
+At the end a table says how often each fault and each recovery path was entered. `wired` is `composed` with every device
+behind a network; a seed of it takes ten times as long, so it is asked for by its name.
 """
 
 from __future__ import annotations
@@ -95,7 +96,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.explore", description=__doc__)
     parser.add_argument("--seeds", type=int, default=100, help="how many")
     parser.add_argument("--start", type=int, default=0, help="the first one")
-    parser.add_argument("--workload", choices=sorted(WORKLOADS), action="append", help="only this (default: all)")
+    parser.add_argument(
+        "--workload", choices=sorted(WORKLOADS), action="append", help="only this (default: all but wired)"
+    )
     parser.add_argument("--mutation", choices=sorted(MUTATIONS), default="", help="plant this bug")
     parser.add_argument("--mutations", action="store_true", help="plant each bug in turn: which seed catches it?")
     parser.add_argument("--keep-going", action="store_true", help="go on after a failure")
@@ -103,7 +106,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.mutations:
         return _catch_all(options.jobs)
-    workloads = options.workload or sorted(WORKLOADS)
+    workloads = options.workload or sorted({*WORKLOADS} - {"wired"})
     entered: Counter[str] = Counter()
     failures = done = 0
     began = time.perf_counter()

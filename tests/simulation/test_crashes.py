@@ -39,6 +39,12 @@ def test_slow_devices_get_everything(first: int) -> None:
         explore_seed("slow", seed, twice=seed == first)
 
 
+@pytest.mark.parametrize("seed", [4, 5, 9, 13])
+def test_everything_behind_a_network(seed: int) -> None:
+    """Seeds that are soon over."""
+    explore_seed("wired", seed, twice=seed == 5)
+
+
 @pytest.mark.parametrize("workload", sorted(FAILED_ONCE))
 def test_seeds_that_failed_once(workload: str) -> None:
     for seed in FAILED_ONCE[workload]:
