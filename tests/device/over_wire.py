@@ -3,6 +3,8 @@ between, over streams in memory."""
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import trio
 from trio.testing import memory_stream_pair
 
@@ -61,7 +63,7 @@ class OverWire:
         await serve_link(stream, hello("b"), [self.service.serve])
 
 
-_ENGINES: dict[RemoteDevice, Device] = {}
+_ENGINES: WeakKeyDictionary[RemoteDevice, Device] = WeakKeyDictionary()
 
 
 def engine_behind(device: RemoteDevice) -> Device:
