@@ -239,3 +239,19 @@ async def test_no_endpoint_and_no_certificate_are_refused() -> None:
     with pytest.raises(InvalidError, match="/nowhere/ca"):
         async with open_client(["https://a"], Tls("/nowhere/ca", "/nowhere/cert", "/nowhere/key")):
             pass
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"header": {"revision": "x"}},
+        {"header": []},
+        {"header": {"revision": "5"}, "kvs": [{}]},
+        {"header": {"revision": "5"}, "kvs": [{"key": "?"}]},
+        {"header": {"revision": "5"}, "kvs": 7},
+    ],
+)
+async def test_an_answer_that_is_not_understood_is_an_error_of_ours(body: dict[str, Any]) -> None:
+    async with made_up(lambda _path: response(200, body)) as members, registry_of(members[0].url) as registry:
+        with pytest.raises(OutcomeUnknownError):
+            await registry.get(b"k")

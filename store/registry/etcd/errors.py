@@ -5,6 +5,8 @@ Messages are those of etcd 3.4 to 3.6 (api/v3rpc/rpctypes/error.go); codes are g
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from store.core.errors import (
@@ -50,6 +52,16 @@ class AccessError(RetryableError):
 
 class ForgottenError(ConflictError):
     """The revision asked for is compacted."""
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Raises OutcomeUnknownError where an answer is not of the form that etcd's have: whatever answers there, it is not
+    known what it did."""
+    try:
+        yield
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise OutcomeUnknownError(f"etcd's answer is not understood ({error!r}): is that its JSON gateway?") from error
 
 
 def refusal(code: int, message: str, by: str) -> DrystoneError:

@@ -9,6 +9,7 @@ from store.core.errors import DamageError, InvalidError, NotFoundError
 from store.registry.etcd.beside import beside
 from store.registry.etcd.client import Client
 from store.registry.etcd.endpoint import Endpoint, ping
+from store.registry.etcd.errors import understood
 from store.registry.etcd.keyspace import Json, Keyspace, decode_bytes, encode_bytes, header_revision, number
 from store.registry.etcd.watch import Follower
 from store.registry.evaluation import check, check_key, check_span
@@ -34,13 +35,16 @@ class EtcdRegistry:
 
     async def revision(self) -> int:
         keyspace = await self._keyspace()
-        return keyspace.revision(await self._read({**keyspace.bounds(Span(b"", b"")), "count_only": True}))
+        answer = await self._read({**keyspace.bounds(Span(b"", b"")), "count_only": True})
+        with understood():
+            return keyspace.revision(answer)
 
     async def get(self, key: bytes) -> Item | None:
         check_key(key)
         keyspace = await self._keyspace()
-        found = keyspace.items(await self._read({"key": keyspace.key(key)}))
-        return found[0] if found else None
+        answer = await self._read({"key": keyspace.key(key)})
+        with understood():
+            return next(iter(keyspace.items(answer)), None)
 
     async def range(self, span: Span, *, limit: int | None = None, reverse: bool = False) -> list[Item]:
         check_span(span)
@@ -48,7 +52,9 @@ class EtcdRegistry:
             raise InvalidError(f"a limit of {limit} items")
         keyspace = await self._keyspace()
         order = {"sort_order": "DESCEND", "sort_target": "KEY"} if reverse else {}
-        return keyspace.items(await self._read({**keyspace.bounds(span), "limit": str(limit or 0), **order}))
+        answer = await self._read({**keyspace.bounds(span), "limit": str(limit or 0), **order})
+        with understood():
+            return keyspace.items(answer)
 
     async def transact(
         self,
@@ -60,13 +66,16 @@ class EtcdRegistry:
         keyspace = await self._keyspace()
         reads_only = all(isinstance(operation, Get) for operation in (*on_success, *on_failure))
         request = keyspace.transaction(compares, on_success, on_failure)
-        return keyspace.result(await self._call("/v3/kv/txn", request, repeatable=reads_only))
+        answer = await self._call("/v3/kv/txn", request, repeatable=reads_only)
+        with understood():
+            return keyspace.result(answer)
 
     async def lease(self, ttl_s: int) -> Lease:
         if not isinstance(ttl_s, int) or not 1 <= ttl_s <= LEASE_SECONDS_MAX:
             raise InvalidError(f"a lease lives a whole number of seconds, 1 to {LEASE_SECONDS_MAX}")
         granted = await self._client.call("/v3/lease/grant", {"TTL": str(ttl_s)})
-        return EtcdLease(self._client, number(granted, "ID"), number(granted, "TTL"))
+        with understood():
+            return EtcdLease(self._client, number(granted, "ID"), number(granted, "TTL"))
 
     @asynccontextmanager
     async def watch(self, span: Span, from_revision: int = 0) -> AsyncIterator[AsyncIterator[Event]]:
@@ -88,7 +97,8 @@ class EtcdRegistry:
         """With the offset that is stored; asked for once, since a recovery needs all processes stopped."""
         if self._known is None:
             found = (await self._read({"key": encode_bytes(Keyspace(self.prefix).offset_key)})).get("kvs")
-            offset = int(decode_bytes(found[0]["value"])) if found else 0
+            with understood():
+                offset = int(decode_bytes(found[0]["value"])) if found else 0
             self._known = Keyspace(self.prefix, offset)
         return self._known
 
@@ -108,7 +118,8 @@ class EtcdRegistry:
 
     def _check(self, seen: int, answer: Json) -> None:
         """Whatever is asked later is answered at a revision as high, or etcd is not what it was."""
-        revision = header_revision(answer)
+        with understood():
+            revision = header_revision(answer)
         if revision < seen:
             raise DamageError(
                 f"etcd is at revision {revision} after {seen}: it was put back to an older state. Restart all "
@@ -135,7 +146,9 @@ class EtcdLease:
 
     async def keep_alive(self) -> None:
         answer = await self._client.call("/v3/lease/keepalive", {"ID": str(self._id)}, repeatable=True)
-        if number(answer.get("result", {}), "TTL") == 0:
+        with understood():
+            lives = number(answer.get("result", {}), "TTL") > 0
+        if not lives:
             raise NotFoundError(f"lease {self._id} has ended")
 
     async def revoke(self) -> None:

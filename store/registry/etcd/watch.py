@@ -21,7 +21,7 @@ import trio
 from store.core.errors import DrystoneError
 from store.registry.etcd.beside import beside
 from store.registry.etcd.endpoint import Endpoint
-from store.registry.etcd.errors import OutcomeUnknownError, UnavailableError
+from store.registry.etcd.errors import OutcomeUnknownError, UnavailableError, understood
 from store.registry.etcd.keyspace import Json, Keyspace, header_revision, number
 from store.registry.interface import CompactedError
 from store.registry.items import Event, Span
@@ -138,7 +138,9 @@ class Follower:
         self._created = True
         if "events" in answer:  # a member that is cut off from the others sends progress notes still
             self._heard = trio.current_time()
-        for events in self._position.feed(answer):
+        with understood():
+            fed = self._position.feed(answer)
+        for events in fed:
             await self._send.send(events)
 
     async def _guard(self, endpoint: Endpoint, stream: trio.CancelScope) -> None:
