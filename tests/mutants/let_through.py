@@ -183,6 +183,13 @@ LET_THROUGH_ONCE: Final = [
         "tests/remote/test_service.py",
     ),
     planted(
+        "nobody is told of rows that a writer left in doubt",
+        "store/remote/service.py",
+        "        if left.in_doubt:",
+        "        if not left:",
+        "tests/remote/test_service.py",
+    ),
+    planted(
         "what a quorum of one layout has is answered, whatever the others have",
         "store/objects/rows.py",
         "                if len(ring.live) == 1:",

@@ -80,17 +80,20 @@ async def test_an_older_version_that_is_settled_does_not_settle_a_newer_one(auto
         assert await device.in_doubt(b"", 10) == []
 
 
-async def test_what_a_writer_leaves_behind_comes_to_be_in_doubt(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("flushed", [False, True])
+async def test_what_a_writer_leaves_behind_comes_to_be_in_doubt(autojump_clock: MockClock, flushed: bool) -> None:
     async with served() as (device, over_wire):
         told: list[None] = []
         over_wire.service._on_in_doubt = lambda: told.append(None)
         await write(over_wire.remote, row(b"a", 5))
         await write(over_wire.remote, row(b"b", 5))
         over_wire.remote.settled(packed(b"b"), Stamp(5, 1).pack())
-        await trio.sleep(1)
+        over_wire.remote.tell_settled()
+        await trio.sleep(2 if flushed else 0.01)
+        assert await device.in_doubt(b"", 10) == ([packed(b"a")] if flushed else [])
         for link in over_wire.links:
             await trio.aclose_forcefully(link)
-        await trio.sleep(0.5)
+        await trio.sleep(0.1)
         assert await device.in_doubt(b"", 10) == [packed(b"a")]
         assert told
 

@@ -174,6 +174,7 @@ async def test_a_tombstone_stays_while_any_replica_has_not_got_it(autojump_clock
 async def test_a_tombstone_stays_while_a_replica_is_not_to_be_believed(autojump_clock: MockClock) -> None:
     """What else it may have is not known."""
     async with opened(media_of(3)) as (node, container):
+        await trio.sleep(5)  # the round that begins with the start is over
         await node.store.put(container, "o", b"data", HEAD)
         await node.store.delete(container, "o")
         await trio.sleep(5)
@@ -191,6 +192,7 @@ async def test_a_retired_tombstone_is_released_once_that_is_durable_at_every_rep
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(media_of(3)) as (node, container):
+        await trio.sleep(5)  # the round that begins with the start is over
         await node.store.put(container, "o", b"data", HEAD)
         await node.store.delete(container, "o")
         await trio.sleep(5)
