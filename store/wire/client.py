@@ -46,6 +46,7 @@ class WireClient:
         self._mine = mine
         self._link: Link | None = None
         self._last_id = 0
+        """Grows from link to link, so that who has to do with a request of a link before finds none of this one."""
         self._asked: dict[int, OnAnswer] = {}
         self._streams: dict[int, _Stream] = {}
         self._up = trio.Event()
@@ -185,7 +186,6 @@ class WireClient:
         theirs, _version = await link.begin(self._mine, asked=False)
         self._link = link
         self.peer = theirs.node
-        self._last_id = 0
         self._up.set()
         if self.on_up is not None:
             self.on_up(theirs)

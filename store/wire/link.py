@@ -26,6 +26,8 @@ HELLO_SECONDS: Final = 5.0
 """For a handshake, that of TLS included."""
 WAITING_BYTES_MAX: Final = 32 * 1024 * 1024
 """While so much waits to be sent, nothing more is read: the answers are for who does not take them."""
+STREAM_BYTES_MAX: Final = 8 * 1024 * 1024
+"""While so much waits to be sent, items of streams wait, too: whatever their credit, they do not stop the reading."""
 _READ_BYTES: Final = 128 * 1024
 _WRITE_BYTES: Final = 256 * 1024
 _JOINED_MAX: Final = 64 * 1024
@@ -95,6 +97,11 @@ class Link:
         if self._writer is not None:
             task, self._writer = self._writer, None
             trio.lowlevel.reschedule(task)
+
+    async def room(self) -> None:
+        """Wait until little enough waits to be sent that an item of a stream may be put behind it."""
+        while self._outbox.waiting_bytes > STREAM_BYTES_MAX:
+            await self._drained.wait()
 
     async def run(self, on_frame: OnFrame, head_max: int, payload_max: int) -> None:
         """Serve the link until it ends: never returns, but raises UnreachableError, or ProtocolError for what the other

@@ -69,18 +69,25 @@ class Call:
             self._peer.link.send((ERROR, self.number, *pack_error(error)))
 
     def begin(self, work: Callable[[], Awaitable[Any]]) -> None:
-        """Answer with what a task returns or raises. It is cancelled when nobody waits any more."""
-        self._peer.nursery.start_soon(self._run, work)
+        """Answer with what a task returns or raises. It is cancelled when nobody waits any more, even before it runs."""
+        self._scope = trio.CancelScope(deadline=trio.current_time() + (self.seconds or math.inf))
+        self._peer.nursery.start_soon(self._run, work, self._scope)
 
-    async def send(self, item: Any) -> None:
-        """Send an item of a stream, as soon as who asked has room for it."""
+    async def room(self) -> None:
+        """Wait until who asked has room for another item of a stream, and the link has, too: what is to be sent should
+        be fetched after this, and nothing be held by who does not read."""
         while self._credit < 1:
             await self._peer.credited.wait()
+        await self._peer.link.room()
+
+    async def send(self, item: Any) -> None:
+        """Send an item of a stream, as soon as there is room for it."""
+        await self.room()
         self._credit -= 1
         self._peer.link.send((ITEM, self.number, item), background=self._background)
 
-    async def _run(self, work: Callable[[], Awaitable[Any]]) -> None:
-        with trio.move_on_after(self.seconds or math.inf) as self._scope:
+    async def _run(self, work: Callable[[], Awaitable[Any]], scope: trio.CancelScope) -> None:
+        with scope:
             try:
                 result = await work()
             except DrystoneError as error:
@@ -90,7 +97,7 @@ class Call:
                 self.refuse(DrystoneError(f"internal error: {error!r}"))
             else:
                 self.answer(result)
-        if self._scope.cancelled_caught:
+        if scope.cancelled_caught:
             self.refuse(BusyError("who asked does not wait any longer"))
 
     def end(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
@@ -136,7 +137,7 @@ async def test_what_was_asked_is_answered_with_an_error_when_the_link_breaks(aut
         await settle()
         for call in calls[:3]:
             call.answer("much later")
-        assert later == 1
+        assert later == 4
         assert len(errors) == 3, "an answer of the link before is none of this one"
 
 
@@ -219,6 +220,81 @@ async def test_a_stream_ends_with_the_link(autojump_clock: MockClock) -> None:
         await wire.cut()
         with pytest.raises(UnreachableError):
             await anext(items)
+
+
+async def test_a_stream_of_a_link_before_does_nothing_to_the_requests_of_this_one(autojump_clock: MockClock) -> None:
+    calls: list[Call] = []
+    answers: list[Any] = []
+    async with connected(holding(calls)) as wire:
+        async with wire.client.stream("hold", []) as items:
+            await settle()
+            for number in range(CREDITS):
+                await calls[0].send(number)
+            await settle()
+            await wire.cut()
+            await settle()
+            await wire.client.wait_up()
+            wire.client.submit("hold", [], lambda result, _payload, _error: answers.append(result))
+            await settle()
+            assert [await anext(items) for _ in range(CREDITS)] == list(range(CREDITS))
+        await settle()
+        calls[1].answer("still waited for")
+        await settle()
+        assert answers == ["still waited for"]
+
+
+async def test_what_is_cancelled_before_it_runs_does_not_run(autojump_clock: MockClock) -> None:
+    ended: list[str] = []
+
+    def forever(call: Call) -> None:
+        async def work() -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                ended.append("cancelled")
+
+        call.begin(work)
+
+    async with connected(lambda peer: peer.handlers.update(forever=forever)) as wire:
+        async with wire.client.stream("forever", []):
+            pass  # the request and its cancellation leave together
+        await settle()
+        assert ended == ["cancelled"]
+
+
+async def test_streams_do_not_fill_the_outbox(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "STREAM_BYTES_MAX", 1000)
+    gate = trio.Event()
+    wholes = 0
+
+    def large(call: Call) -> None:
+        async def work() -> None:
+            nonlocal wholes
+            for _ in range(CREDITS):
+                await call.send(bytes(100))
+            wholes += 1
+
+        call.begin(work)
+
+    async with connected(lambda peer: peer.handlers.update(large=large)) as wire:
+        sending = wire.streams[0][1].send_stream
+        pump = sending.send_all_hook
+
+        async def later() -> None:
+            await gate.wait()
+            assert pump is not None
+            await pump()
+
+        sending.send_all_hook = later
+        async with AsyncExitStack() as stack:
+            streams = [await stack.enter_async_context(wire.client.stream("large", [])) for _ in range(10)]
+            await settle()
+            assert wire.peers[0].link.waiting_bytes < 1000 + 200
+            assert wholes == 0
+            gate.set()
+            for items in streams:
+                assert len([item async for item in items]) == CREDITS
+            assert wholes == 10
 
 
 async def test_a_server_is_told_when_a_peer_is_gone(autojump_clock: MockClock) -> None:
