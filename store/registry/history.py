@@ -8,6 +8,7 @@ from typing import Final
 
 import trio
 
+from store.core.errors import InvalidError
 from store.registry.interface import CompactedError
 from store.registry.items import Event, Span
 
@@ -67,25 +68,36 @@ class History:
 class Watcher:
     """One reader of the history; an async iterator without end. Holds nothing but its position."""
 
-    def __init__(self, history: History, span: Span, from_revision: int) -> None:
+    def __init__(self, history: History, span: Span, from_revision: int, passed: int = 0) -> None:
         self._history = history
         self._span = span
         self._next = from_revision
-        self._ready: deque[Event] = deque()
+        self._passed = passed
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """The revision whose events are due next, and how many of them are passed: a watcher of the same history that
+        begins there tells what this one would tell next."""
+        return self._next, self._passed
 
     def __aiter__(self) -> Watcher:
         return self
 
     async def __anext__(self) -> Event:
         await trio.lowlevel.checkpoint()
-        while not self._ready:
+        while True:
             events = self._history.since(self._next)
-            if events:
-                self._next = events[0].revision + 1
-                self._ready.extend(event for event in events if self._span.holds(event.key))
-            else:
+            if not events:
                 await self._history.wait()
-        return self._ready.popleft()
+                continue
+            if self._passed >= len(events):
+                raise InvalidError(f"revision {self._next} has no more than {len(events)} events")
+            event = events[self._passed]
+            self._passed += 1
+            if self._passed == len(events):
+                self._next, self._passed = self._next + 1, 0
+            if self._span.holds(event.key):
+                return event
 
 
 def _size(event: Event) -> int:

@@ -1,4 +1,5 @@
-"""The registry's promise. `memory` and `embedded` keep it in one process, `etcd` for clusters."""
+"""The registry's promise. `memory` and `embedded` keep it in one process, `served` for others that ask that one, `etcd`
+for clusters."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
-from store.core.errors import ConflictError
+from store.core.errors import ConflictError, RetryableError
 from store.registry.items import Event, Item, Span
 from store.registry.operations import Compare, Operation, TransactionResult
 
@@ -15,6 +16,14 @@ LEASE_SECONDS_MAX: Final = 24 * 3600
 
 class CompactedError(ConflictError):
     """The events asked for are no longer kept. Read the present state again and watch from there."""
+
+
+class UnavailableError(RetryableError):
+    """Whoever keeps the registry could not serve the call, and nothing was done."""
+
+
+class OutcomeUnknownError(RetryableError):
+    """The call may or may not have taken effect: what was asked for is there, or not, but never in part."""
 
 
 class Lease(Protocol):

@@ -1,9 +1,11 @@
-"""The book of leases: which live, until when, with which keys. Times are given to it; it asks no clock."""
+"""The book of leases: which live, until when, with which keys. Times are given to it; it asks no clock. And a lease as
+its holder has it, where leases are known by their ids."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from store.core.errors import NotFoundError
 from store.registry.items import Event
@@ -25,6 +27,9 @@ class LeaseBook:
 
     def __contains__(self, lease: object) -> bool:
         return lease in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     def grant(self, lease: int, ttl_s: int, now: float) -> None:
         self._entries[lease] = _Entry(ttl_s, now + ttl_s)
@@ -61,3 +66,34 @@ class LeaseBook:
     def next_end(self) -> float:
         """When the next lease ends if none is kept alive; infinity without leases."""
         return min((entry.ends for entry in self._entries.values()), default=float("inf"))
+
+
+class Keeper(Protocol):
+    """Who keeps leases, by their ids."""
+
+    async def keep_alive(self, lease: int) -> None: ...
+
+    async def revoke(self, lease: int) -> None: ...
+
+
+class GrantedLease:
+    """See Lease."""
+
+    def __init__(self, keeper: Keeper, lease: int, ttl_s: int) -> None:
+        self._keeper = keeper
+        self._id = lease
+        self._ttl_s = ttl_s
+
+    @property
+    def id(self) -> int:
+        return self._id
+
+    @property
+    def ttl_s(self) -> int:
+        return self._ttl_s
+
+    async def keep_alive(self) -> None:
+        await self._keeper.keep_alive(self._id)
+
+    async def revoke(self) -> None:
+        await self._keeper.revoke(self._id)

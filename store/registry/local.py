@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import trio
 
 from store.core.clock import Clock
-from store.core.errors import InvalidError
+from store.core.errors import FullError, InvalidError
 from store.registry.evaluation import Items, Outcome, check, check_key, check_span, evaluate
 from store.registry.history import HISTORY_EVENTS, History, Watcher
 from store.registry.interface import LEASE_SECONDS_MAX, Lease
 from store.registry.items import Event, Item, Span
-from store.registry.leases import LeaseBook
+from store.registry.leases import GrantedLease, LeaseBook
 from store.registry.operations import Compare, Delete, Operation, TransactionResult
+
+LEASES_MAX: Final = 10_000
+"""That live at a time: each call looks through them for the next that ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +105,24 @@ class LocalRegistry:
     async def lease(self, ttl_s: int) -> Lease:
         if not isinstance(ttl_s, int) or not 1 <= ttl_s <= LEASE_SECONDS_MAX:
             raise InvalidError(f"a lease lives a whole number of seconds, 1 to {LEASE_SECONDS_MAX}")
+        await self._expire()
         async with self._one_at_a_time:
+            if len(self._leases) >= LEASES_MAX:
+                raise FullError(f"{LEASES_MAX} leases live: another can be had when some have ended")
             lease = self._backend.last_lease() + 1
             await self._commit(Commit(self._history.revision, granted=(lease, ttl_s)))
-        return LocalLease(self, lease, ttl_s)
+        return GrantedLease(self, lease, ttl_s)
 
     @asynccontextmanager
     async def watch(self, span: Span, from_revision: int = 0) -> AsyncIterator[AsyncIterator[Event]]:
+        yield self.watcher(span, from_revision)
+
+    def watcher(self, span: Span, from_revision: int = 0, passed: int = 0) -> Watcher:
+        """What `watch` gives; or what goes on where another watcher was, by its `position`."""
         check_span(span)
-        if from_revision < 0:
-            raise InvalidError(f"no revision is {from_revision}")
-        yield Watcher(self._history, span, from_revision or self._backend.revision() + 1)
+        if from_revision < 0 or passed < 0:
+            raise InvalidError(f"no revision is {from_revision}, or none has {passed} events")
+        return Watcher(self._history, span, from_revision or self._backend.revision() + 1, passed)
 
     async def keep_alive(self, lease: int) -> None:
         """Raises NotFoundError when it has ended."""
@@ -166,26 +176,3 @@ class LocalRegistry:
             self._leases.end(commit.ended)
         if commit.changes:
             self._history.append(commit.revision, commit.changes)
-
-
-class LocalLease:
-    """See Lease."""
-
-    def __init__(self, registry: LocalRegistry, lease: int, ttl_s: int) -> None:
-        self._registry = registry
-        self._id = lease
-        self._ttl_s = ttl_s
-
-    @property
-    def id(self) -> int:
-        return self._id
-
-    @property
-    def ttl_s(self) -> int:
-        return self._ttl_s
-
-    async def keep_alive(self) -> None:
-        await self._registry.keep_alive(self._id)
-
-    async def revoke(self) -> None:
-        await self._registry.revoke(self._id)

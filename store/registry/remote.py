@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from typing import Any
 
 import msgpack
 
@@ -18,15 +18,19 @@ from store.core import errors
 from store.core.errors import DrystoneError, InvalidError, RetryableError
 from store.registry.interface import Lease, Registry
 from store.registry.items import Event, Item, Span
-from store.registry.operations import Compare, Delete, DeleteRange, Get, Operation, Put, TransactionResult
-
-_OPERATIONS: Final[dict[str, type[Put | Delete | DeleteRange | Get]]] = {
-    "put": Put,
-    "delete": Delete,
-    "delete_range": DeleteRange,
-    "get": Get,
-}
-_NAMES: Final = {kind: name for name, kind in _OPERATIONS.items()}
+from store.registry.operations import Compare, Operation, TransactionResult
+from store.registry.values import (
+    pack_answer,
+    pack_compare,
+    pack_item,
+    pack_operation,
+    take,
+    unpack_answers,
+    unpack_compare,
+    unpack_item,
+    unpack_items,
+    unpack_operation,
+)
 
 
 class RemoteRegistry:
@@ -48,11 +52,10 @@ class RemoteRegistry:
         return revision
 
     async def get(self, key: bytes) -> Item | None:
-        found = await self._ask("get", key)
-        return None if found is None else Item(*found)
+        return unpack_item(await self._ask("get", key))
 
     async def range(self, span: Span, *, limit: int | None = None, reverse: bool = False) -> list[Item]:
-        return [Item(*fields) for fields in await self._ask("range", *span, limit, reverse)]
+        return unpack_items(await self._ask("range", *span, limit, reverse))
 
     async def transact(
         self,
@@ -62,13 +65,11 @@ class RemoteRegistry:
     ) -> TransactionResult:
         succeeded, revision, answers = await self._ask(
             "transact",
-            [[compare.key, compare.target, compare.relation, compare.operand] for compare in compares],
-            [_pack(operation) for operation in on_success],
-            [_pack(operation) for operation in on_failure],
+            list(map(pack_compare, compares)),
+            list(map(pack_operation, on_success)),
+            list(map(pack_operation, on_failure)),
         )
-        return TransactionResult(
-            succeeded, revision, tuple(Item(*each) if isinstance(each, list) else each for each in answers)
-        )
+        return TransactionResult(succeeded, revision, tuple(unpack_answers(answers)))
 
     async def lease(self, ttl_s: int) -> Lease:
         raise InvalidError("a lease is held by the process that owns the registry, not through it")
@@ -92,44 +93,22 @@ async def answer(registry: Registry, request: bytes) -> bytes:
 async def _do(registry: Registry, method: str, arguments: list[Any]) -> object:
     match method:
         case "revision":
+            take(arguments)
             return await registry.revision()
         case "get":
-            item = await registry.get(*arguments)
-            return None if item is None else _fields(item)
+            return pack_item(await registry.get(*take(arguments, bytes)))
         case "range":
-            start, end, limit, reverse = arguments
-            return [_fields(item) for item in await registry.range(Span(start, end), limit=limit, reverse=reverse)]
+            start, end, limit, reverse = take(arguments, bytes, bytes | None, int | None, bool)
+            return list(map(pack_item, await registry.range(Span(start, end), limit=limit, reverse=reverse)))
         case "transact":
-            compares, on_success, on_failure = arguments
+            compares, on_success, on_failure = take(arguments, list, list, list)
             result = await registry.transact(
-                [Compare(*compare) for compare in compares],
-                [_unpack(operation) for operation in on_success],
-                [_unpack(operation) for operation in on_failure],
+                list(map(unpack_compare, compares)),
+                list(map(unpack_operation, on_success)),
+                list(map(unpack_operation, on_failure)),
             )
-            answers = [_fields(each) if isinstance(each, Item) else each for each in result.answers]
-            return [result.succeeded, result.revision, answers]
+            return [result.succeeded, result.revision, list(map(pack_answer, result.answers))]
     raise InvalidError(f"there is no method {method!r}")
-
-
-def _fields(item: Item) -> list[object]:
-    return [item.key, item.value, item.create_revision, item.mod_revision, item.version, item.lease]
-
-
-def _pack(operation: Operation) -> list[object]:
-    match operation:
-        case Put(key, value, lease):
-            return ["put", key, value, lease]
-        case DeleteRange(span):
-            return ["delete_range", span.start, span.end]
-        case Delete(key) | Get(key):
-            return [_NAMES[type(operation)], key]
-
-
-def _unpack(packed: list[Any]) -> Operation:
-    name, *fields = packed
-    if name == "delete_range":
-        return DeleteRange(Span(*fields))
-    return _OPERATIONS[name](*fields)
 
 
 def _packed(value: object) -> bytes:

@@ -69,7 +69,7 @@ class Call:
             self._peer.link.send((ERROR, self.number, *pack_error(error)))
 
     def begin(self, work: Callable[[], Awaitable[Any]]) -> None:
-        """Answer with what a task returns or raises. It is cancelled when nobody waits any more, even before it runs."""
+        """Answer with what a task returns or raises. It is cancelled when nobody waits, even before it has begun."""
         self._scope = trio.CancelScope(deadline=trio.current_time() + (self.seconds or math.inf))
         self._peer.nursery.start_soon(self._run, work, self._scope)
 

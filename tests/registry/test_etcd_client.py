@@ -12,8 +12,8 @@ import pytest
 import trio
 
 from store.core.errors import DamageError, FullError, InvalidError, RetryableError
-from store.registry import Get, Put
-from store.registry.etcd import AccessError, EtcdRegistry, OutcomeUnknownError, Tls, UnavailableError, open_client
+from store.registry import Get, OutcomeUnknownError, Put, UnavailableError
+from store.registry.etcd import AccessError, EtcdRegistry, Tls, open_client
 from store.registry.etcd.keyspace import Json
 from tests.registry.etcd_server import free_port
 

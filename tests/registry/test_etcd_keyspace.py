@@ -9,8 +9,21 @@ from typing import Any
 import pytest
 
 from store.core.errors import ConflictError, DamageError, DrystoneError, FullError, InvalidError, NotFoundError
-from store.registry import CompactedError, Compare, Delete, DeleteRange, Event, Get, Item, Put, Span, TransactionResult
-from store.registry.etcd.errors import AccessError, OutcomeUnknownError, UnavailableError, refusal
+from store.registry import (
+    CompactedError,
+    Compare,
+    Delete,
+    DeleteRange,
+    Event,
+    Get,
+    Item,
+    OutcomeUnknownError,
+    Put,
+    Span,
+    TransactionResult,
+    UnavailableError,
+)
+from store.registry.etcd.errors import AccessError, refusal
 from store.registry.etcd.keyspace import Keyspace, decode_bytes, encode_bytes
 from store.registry.etcd.watch import Position
 from store.registry.operations import Operation, Relation

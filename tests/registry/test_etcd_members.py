@@ -20,8 +20,8 @@ import trio
 import trustme
 
 from store.core.errors import ConflictError, DamageError, DeviceError, FullError, NotFoundError, RetryableError
-from store.registry import Event, Registry, Span
-from store.registry.etcd import Client, EtcdRegistry, OutcomeUnknownError, Tls, UnavailableError, open_client
+from store.registry import Event, OutcomeUnknownError, Registry, Span, UnavailableError
+from store.registry.etcd import Client, EtcdRegistry, Tls, open_client
 from store.registry.etcd.keyspace import Json, encode_bytes
 from store.registry.etcd.maintenance import alarms, save_snapshot, status
 from store.registry.etcd.member import Member

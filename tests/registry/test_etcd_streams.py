@@ -14,8 +14,7 @@ import trio
 from trio.testing import MockClock
 
 from store.core.errors import DamageError, DrystoneError
-from store.registry import Span
-from store.registry.etcd import UnavailableError
+from store.registry import Span, UnavailableError
 from store.registry.etcd.beside import beside
 from store.registry.etcd.endpoint import Endpoint
 from store.registry.etcd.keyspace import Json, Keyspace, encode_bytes

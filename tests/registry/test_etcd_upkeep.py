@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from store.registry.etcd import Client, UnavailableError
+from store.registry import UnavailableError
+from store.registry.etcd import Client
 from store.registry.etcd.endpoint import ANSWER_SECONDS, Endpoint
 from store.registry.etcd.keyspace import Json
 from store.registry.etcd.upkeep import WASTE_BYTES, Upkeep

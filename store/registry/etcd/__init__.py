@@ -6,15 +6,13 @@ what is known after a failure) and `watch`.
 
 from store.registry.etcd.client import Client, open_client
 from store.registry.etcd.endpoint import Tls
-from store.registry.etcd.errors import AccessError, OutcomeUnknownError, UnavailableError
+from store.registry.etcd.errors import AccessError
 from store.registry.etcd.registry import EtcdRegistry
 
 __all__ = [
     "AccessError",
     "Client",
     "EtcdRegistry",
-    "OutcomeUnknownError",
     "Tls",
-    "UnavailableError",
     "open_client",
 ]

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 from store.core.errors import InvalidError, RetryableError
 from store.registry.etcd.endpoint import Endpoint, Tls, connections, in_turn
-from store.registry.etcd.errors import OutcomeUnknownError, UnavailableError
 from store.registry.etcd.keyspace import Json
+from store.registry.interface import OutcomeUnknownError, UnavailableError
 
 
 class Client:

@@ -14,8 +14,9 @@ import httpx
 import trio
 
 from store.core.errors import InvalidError
-from store.registry.etcd.errors import OutcomeUnknownError, UnavailableError, refusal
+from store.registry.etcd.errors import refusal
 from store.registry.etcd.keyspace import Json, encode_bytes
+from store.registry.interface import OutcomeUnknownError, UnavailableError
 
 CONNECT_SECONDS: Final = 3.0
 ANSWER_SECONDS: Final = 10.0

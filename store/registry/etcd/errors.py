@@ -18,6 +18,7 @@ from store.core.errors import (
     NotFoundError,
     RetryableError,
 )
+from store.registry.interface import OutcomeUnknownError, UnavailableError
 
 _CODES: Final[dict[int, type[DrystoneError]]] = {3: InvalidError, 5: NotFoundError, 9: ConflictError}
 _ACCESS_CODES: Final = (7, 16)
@@ -36,14 +37,6 @@ _BEFORE_ANY_EFFECT: Final = (
 )
 """Said by a member before it proposes anything to the others. "leader changed", "timed out" and "server stopped" may
 come after."""
-
-
-class UnavailableError(RetryableError):
-    """etcd could not serve the call, and nothing was done."""
-
-
-class OutcomeUnknownError(RetryableError):
-    """The call may or may not have taken effect: what was asked for is there, or not, but never in part."""
 
 
 class AccessError(RetryableError):

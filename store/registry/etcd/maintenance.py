@@ -13,8 +13,9 @@ import trio
 from store.core.errors import DeviceError
 from store.registry.etcd.client import Client
 from store.registry.etcd.endpoint import Endpoint
-from store.registry.etcd.errors import ForgottenError, UnavailableError
+from store.registry.etcd.errors import ForgottenError
 from store.registry.etcd.keyspace import Json, decode_bytes, header_revision, number
+from store.registry.interface import UnavailableError
 
 NO_SPACE: Final = "NOSPACE"
 DEFRAGMENT_SECONDS: Final = 600.0

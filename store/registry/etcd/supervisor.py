@@ -14,8 +14,8 @@ import trio
 
 from store.core.errors import DeviceError
 from store.registry.etcd.endpoint import Endpoint, ping
-from store.registry.etcd.errors import OutcomeUnknownError, UnavailableError
 from store.registry.etcd.member import Member
+from store.registry.interface import OutcomeUnknownError, UnavailableError
 
 STOP_SECONDS: Final = 10.0
 """For an orderly end, which hands the leader's part to another member; then it is killed."""

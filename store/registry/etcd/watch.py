@@ -21,9 +21,9 @@ import trio
 from store.core.errors import DrystoneError
 from store.registry.etcd.beside import beside
 from store.registry.etcd.endpoint import Endpoint
-from store.registry.etcd.errors import OutcomeUnknownError, UnavailableError, understood
+from store.registry.etcd.errors import understood
 from store.registry.etcd.keyspace import Json, Keyspace, header_revision, number
-from store.registry.interface import CompactedError
+from store.registry.interface import CompactedError, OutcomeUnknownError, UnavailableError
 from store.registry.items import Event, Span
 
 SILENCE_SECONDS: Final = 10.0
