@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import (
@@ -21,7 +22,10 @@ from store.registry import Registry, memory_registry, open_embedded
 from store.registry.etcd import EtcdRegistry, open_client
 from store.registry.etcd.keyspace import Keyspace
 from store.registry.local import LocalRegistry
+from store.registry.served import ServedRegistry
+from store.wire import link
 from tests.registry.etcd_server import etcd_server, post
+from tests.registry.over_links import over_link
 
 HISTORY_EVENTS = 16
 """Few, so that tests reach the end of what is kept."""
@@ -68,10 +72,22 @@ async def open_local(form: str, path: Path) -> AsyncIterator[LocalRegistry]:
             nursery.cancel_scope.cancel()
 
 
-@pytest.fixture(params=["memory", "embedded"])
-async def local(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LocalRegistry]:
-    """The forms that live in one process, whose time and history a test has in its hand."""
-    async with open_local(request.param, tmp_path) as registry:
+@asynccontextmanager
+async def open_served(path: Path) -> AsyncIterator[ServedRegistry]:
+    async with open_local("memory", path) as owned, over_link(owned) as registry:
+        yield registry
+
+
+@pytest.fixture(params=["memory", "embedded", "served"])
+async def local(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Registry]:
+    """The forms that live in one process, or are served by one, whose time and history a test has in its hand. Links
+    outlive any jump of the clock."""
+    monkeypatch.setattr(link, "DEAD_SECONDS", math.inf)
+    opened: AbstractAsyncContextManager[Registry]
+    opened = open_served(tmp_path) if request.param == "served" else open_local(request.param, tmp_path)
+    async with opened as registry:
         yield registry
 
 
@@ -109,12 +125,14 @@ async def etcd(etcd_url: str) -> AsyncIterator[EtcdRegistry]:
         yield registry
 
 
-@pytest.fixture(params=["memory", "embedded", "etcd"])
+@pytest.fixture(params=["memory", "embedded", "served", "etcd"])
 async def registry(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Registry]:
     """Every form, empty."""
     opened: AbstractAsyncContextManager[Registry]
     if request.param == "etcd":
         opened = open_etcd(request.getfixturevalue("etcd_url"))
+    elif request.param == "served":
+        opened = open_served(tmp_path)
     else:
         opened = open_local(request.param, tmp_path)
     async with opened as registry:

@@ -8,14 +8,13 @@ from trio.testing import MockClock
 
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 from store.registry import Event, Item, Put, Registry, Span
-from store.registry.local import LocalRegistry
 from store.registry.single_key import create, delete, put
 from tests.registry.conftest import Opener
 
 ALL = Span.prefix(b"")
 
 
-async def test_the_keys_of_a_lease_go_with_it_in_one_revision(local: LocalRegistry, mock_clock: MockClock) -> None:
+async def test_the_keys_of_a_lease_go_with_it_in_one_revision(local: Registry, mock_clock: MockClock) -> None:
     lease = await local.lease(10)
     await put(local, b"a", b"", lease=lease.id)
     await put(local, b"b", b"", lease=lease.id)
@@ -27,7 +26,7 @@ async def test_the_keys_of_a_lease_go_with_it_in_one_revision(local: LocalRegist
     assert await local.revision() == 5
 
 
-async def test_keep_alive_starts_the_ttl_anew(local: LocalRegistry, mock_clock: MockClock) -> None:
+async def test_keep_alive_starts_the_ttl_anew(local: Registry, mock_clock: MockClock) -> None:
     lease = await local.lease(10)
     await put(local, b"a", b"", lease=lease.id)
     for _ in range(3):
@@ -40,7 +39,7 @@ async def test_keep_alive_starts_the_ttl_anew(local: LocalRegistry, mock_clock: 
     assert await local.get(b"a") is None
 
 
-async def test_watchers_hear_of_an_end_while_nobody_calls(local: LocalRegistry, mock_clock: MockClock) -> None:
+async def test_watchers_hear_of_an_end_while_nobody_calls(local: Registry, mock_clock: MockClock) -> None:
     long = await local.lease(100)
     short = await local.lease(10)
     await put(local, b"long", b"", lease=long.id)
@@ -64,7 +63,7 @@ async def test_revoking(registry: Registry) -> None:
     assert other.id not in (0, lease.id)
 
 
-async def test_a_put_without_the_lease_detaches(local: LocalRegistry, mock_clock: MockClock) -> None:
+async def test_a_put_without_the_lease_detaches(local: Registry, mock_clock: MockClock) -> None:
     first, second = await local.lease(10), await local.lease(20)
     for key in (b"free", b"moved", b"deleted"):
         await put(local, key, b"", lease=first.id)
@@ -78,7 +77,7 @@ async def test_a_put_without_the_lease_detaches(local: LocalRegistry, mock_clock
     assert [item.key for item in await local.range(ALL)] == [b"deleted", b"free"]
 
 
-async def test_a_lock_passes_on_with_a_higher_fencing_number(local: LocalRegistry, mock_clock: MockClock) -> None:
+async def test_a_lock_passes_on_with_a_higher_fencing_number(local: Registry, mock_clock: MockClock) -> None:
     lease = await local.lease(5)
     fence = await create(local, b"lock", b"me", lease=lease.id)
     with pytest.raises(ConflictError):

@@ -31,6 +31,7 @@ from store.registry.etcd import EtcdRegistry, open_client
 from store.registry.etcd.registry import EtcdLease
 from store.registry.local import LocalRegistry
 from tests.registry.conftest import end_leases, new_registry
+from tests.registry.over_links import over_link
 
 KEYS = st.sampled_from([b"a", b"a\x00", b"ab", b"b", b"\xff"])
 VALUES = st.sampled_from([b"", b"1", b"2"])
@@ -207,6 +208,8 @@ class LocalForms(Calls):
         super().__init__()
         self.path = tempfile.mkdtemp(prefix="drystone-registry-")
         self.memory = memory_registry(self.clock)
+        self.served = memory_registry(self.clock)
+        """Asked over a link, a new one for each call."""
         self.stack = ExitStack()
         self.embedded = self.stack.enter_context(open_embedded(self.path, self.clock))
         self.reopened_at = 1
@@ -219,18 +222,32 @@ class LocalForms(Calls):
         async def call(registry: LocalRegistry) -> Any:
             return await getattr(registry, method)(*args, **kwargs)
 
-        memory, embedded = trio.run(call, self.memory), trio.run(call, self.embedded)
-        if method != "lease":
-            assert memory == embedded
+        async def call_served() -> Any:
+            async with over_link(self.served) as registry:
+                return await getattr(registry, method)(*args, **kwargs)
+
+        memory, embedded, served = trio.run(call, self.memory), trio.run(call, self.embedded), trio.run(call_served)
+        if method == "lease":
+            assert memory.id == embedded.id == served.id
+        else:
+            assert memory == embedded == served
         return memory
 
     def pasts(self) -> Iterator[tuple[Reader, int]]:
         yield self.reader(self.memory), 2
         yield self.reader(self.embedded), self.reopened_at + 1
+        yield self.read_served, 2
 
     @staticmethod
     def reader(registry: LocalRegistry) -> Reader:
         return lambda span, since, count: trio.run(read, registry, span, since, count)
+
+    def read_served(self, span: Span, since: int, count: int) -> list[Event]:
+        async def call() -> list[Event]:
+            async with over_link(self.served) as registry:
+                return await read(registry, span, since, count)
+
+        return trio.run(call)
 
     @rule(seconds=st.integers(1, 10))
     def wait(self, seconds: int) -> None:
