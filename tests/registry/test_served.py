@@ -36,7 +36,7 @@ from store.registry.served import ServedRegistry, methods
 from store.registry.served.client import CALL_SECONDS
 from store.registry.served.service import ANSWERED_MAX, PROGRESS_SECONDS, TAKEN_SECONDS, WATCHES_MAX
 from store.registry.single_key import put
-from store.wire.client import CREDITS
+from store.wire.client import CREDITS, _Stream
 from store.wire.errors import ProtocolError
 from store.wire.link import STREAM_BYTES_MAX
 from store.wire.server import Call, Peer
@@ -290,6 +290,14 @@ async def test_a_link_that_breaks_within_a_revision(autojump_clock: MockClock) -
         assert (await anext(events)).key == b"next"
 
 
+async def test_a_watch_from_now_on_is_from_when_it_was_opened(autojump_clock: MockClock) -> None:
+    owned = memory()
+    async with linked(owned) as owner, owner.served.watch(ALL) as events:
+        await owner.wire.cut()
+        await put(owned, b"meanwhile", b"")
+        assert (await anext(events)).key == b"meanwhile"
+
+
 async def test_a_quiet_span_does_not_fall_behind_the_history(autojump_clock: MockClock) -> None:
     owned = memory()
     async with linked(owned) as owner, owner.served.watch(Span.prefix(b"quiet")) as events:
@@ -510,15 +518,16 @@ async def test_a_watcher_that_does_not_read_holds_no_memory_of_the_owner(autojum
     owned = memory()
     async with linked(owned) as owner:
         for _ in range(50):  # without credit, beyond the first
-            number = owner.wire.client.submit(methods.WATCH, [b"", None, 2, 0, b""], lambda *_: None)
+            number = owner.wire.client.submit(methods.WATCH, [b"", None, 0, 0, b""], lambda *_: None)
+            owner.wire.client._streams[number] = _Stream(lambda *_: None)
             owner.wire.client._grant(number, 1)
             await settle()
             for key in range(4):
-                await owned.transact([], [Put(b"%d" % key, bytes(1000)), Put(b"%d+" % key, bytes(1000))])
+                await owned.transact([], [Put(b"%d" % key, b"unread"), Put(b"%d+" % key, b"unread")])
         await settle()
         gc.collect()
-        told = [each for each in gc.get_objects() if type(each) is Event]
-        assert len(told) <= HISTORY_EVENTS
+        events = [each for each in gc.get_objects() if type(each) is Event]
+        assert len([each for each in events if each.item and each.item.value == b"unread"]) == HISTORY_EVENTS
 
 
 async def test_watchers_whose_link_is_not_read_hold_what_a_link_may(autojump_clock: MockClock) -> None:
@@ -527,13 +536,12 @@ async def test_watchers_whose_link_is_not_read_hold_what_a_link_may(autojump_clo
         owner.wire.streams[0][1].send_stream.send_all_hook = trio.sleep_forever
         for _ in range(30):
             number = owner.wire.client.submit(methods.WATCH, [b"", None, 2, 0, b""], lambda *_: None)
-            owner.wire.client._streams[number] = object()  # type: ignore[assignment]
+            owner.wire.client._streams[number] = _Stream(lambda *_: None)
             owner.wire.client._grant(number, 1000)
         for _ in range(10):
             await put(owned, b"k", bytes(VALUE_BYTES_MAX))
         await settle()
         assert STREAM_BYTES_MAX < owner.wire.peers[0].link.waiting_bytes < STREAM_BYTES_MAX + 2 * VALUE_BYTES_MAX
-        owner.wire.client._streams.clear()
 
 
 ANSWERS: list[Any] = [None, "text", [], [1], [b"k", b"v", 1, 1, 1], [b"k", b"v", 1, 1, 1, None], {1: 2}, True, b"k"]

@@ -41,9 +41,10 @@ _Result = TypeVar("_Result")
 class ServedRegistry:
     """See Registry. `client` is one that runs, to the process that owns the registry.
 
-    Beside what the promise has, calls raise UnavailableError, where nothing was done, OutcomeUnknownError, BusyError
-    for a watch above the owner's bound, and DamageError where the owner's registry is older than what was seen of it.
-    What can be done twice is asked again when the link has broken; a transaction that may write, and a grant, never.
+    What can be done twice is asked again when the link has broken, and raises UnavailableError in the end. A
+    transaction that may write, and a grant, are sent once: UnavailableError where they were not, OutcomeUnknownError
+    where no answer came. Beside these, BusyError for a watch above the owner's bound, and DamageError where the owner's
+    registry is older than what was seen of it.
     """
 
     def __init__(self, client: WireClient) -> None:
