@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 import trio
@@ -28,7 +29,8 @@ from store.core.worker import ThreadWorker
 from store.device.port import DevicePort
 from store.objects.rows import Rows
 from store.objects.store import DeviceStore
-from store.registry import Registry, Span, open_embedded
+from store.registry import Event, Registry, Span, open_embedded
+from store.registry.follow import follow
 from store.replicator.progress import ProgressTable
 from store.replicator.replicator import Replicator
 from store.ring import Builder, Ring
@@ -154,11 +156,11 @@ async def _start_loops(node: Node, nursery: trio.Nursery) -> None:
 
 async def _follow_ring(node: Node) -> None:
     """Take up every change of the ring: open devices that are new, then use the new ring."""
-    revision = await node.registry.revision()
-    await _take_up(node)
-    async with node.registry.watch(Span.key(STATE_KEY), revision + 1) as events:
-        async for _ in events:
-            await _take_up(node)
+
+    async def again(_event: Event) -> None:
+        await _take_up(node)
+
+    await follow(node.registry, Span.key(STATE_KEY), partial(_take_up, node), again)
 
 
 async def _take_up(node: Node) -> None:
@@ -179,12 +181,16 @@ async def _take_up(node: Node) -> None:
 
 async def _follow_records(node: Node) -> None:
     """A device that is out or missing is tried at once when the registry hears of a new one in its place."""
-    revision = await node.registry.revision()
-    async with node.registry.watch(RECORDS, revision + 1) as events:
-        async for event in events:
-            number = int(event.key.removeprefix(PREFIX))
-            if number in node.ring.devices:
-                node.watch.retry(number)
+
+    async def nothing() -> None:
+        """Devices are tried again by themselves, too."""
+
+    async def retry(event: Event) -> None:
+        number = int(event.key.removeprefix(PREFIX))
+        if number in node.ring.devices:
+            node.watch.retry(number)
+
+    await follow(node.registry, RECORDS, nothing, retry)
 
 
 def device_rows(node: Node) -> Sequence[dict[str, object]]:
