@@ -123,7 +123,7 @@ class WireClient:
                 await answered.wait()
         finally:
             if not answers:
-                self.cancel(number)
+                self.cancel(number, background=background)
         if not answers:
             raise BusyError(f"{method} was not answered within {seconds:.0f} s")
         result, received, error = answers[0]
@@ -131,11 +131,12 @@ class WireClient:
             raise error
         return Answer(result, received)
 
-    def cancel(self, number: int) -> None:
-        """Nobody waits for an answer any more. What was asked for may take effect."""
+    def cancel(self, number: int, *, background: bool = False) -> None:
+        """Nobody waits for an answer any more. What was asked for may take effect. `background` as when it was asked,
+        so that this does not overtake it."""
         asked = self._asked.pop(number, None) or self._streams.pop(number, None)
         if asked is not None and self._link is not None:
-            self._link.send((CANCEL, number))
+            self._link.send((CANCEL, number), background=background)
 
     @asynccontextmanager
     async def stream(self, method: str, arguments: Sequence[Any]) -> AsyncIterator[AsyncIterator[Any]]:

@@ -13,8 +13,9 @@
     PONG     [10]
     GOODBYE  [11, words]                                                    why the link is closed
 
-An id names a request on its link and is never used again there. An id is above all ids before it, so an answer to
-another request cannot be taken for that to a later one. Fields that a reader does not know, behind those that it knows,
+An id names a request on its link and is never used again there: who asks only counts upwards, so an answer to another
+request cannot be taken for that to a later one. Requests of the background may be overtaken by those with higher ids.
+Fields that a reader does not know, behind those that it knows,
 are left to newer versions; kinds that it does not know end the link, since versions are agreed on first.
 """
 

@@ -132,16 +132,14 @@ class Peer:
         """Called when the link has ended."""
         self._calls: dict[int, Call] = {}
         self._call_bytes = 0
-        self._last_id = 0
 
     def take(self, kind: int, frame: Frame) -> None:
         """Take a message. Raises ProtocolError for one that no client sends."""
         fields, payload = frame
         if kind == REQUEST:
             _, number, method, milliseconds, _, arguments, *_ = fields
-            if number <= self._last_id:
+            if number in self._calls:
                 raise ProtocolError("the id of a request is used again")
-            self._last_id = number
             call = Call(self, number, arguments, payload, milliseconds / 1000)
             self._calls[number] = call
             self._call_bytes += len(payload)

@@ -519,3 +519,22 @@ async def test_the_foreground_goes_first_but_not_for_ever(autojump_clock: MockCl
     assert order.index(b"b1") == 17
     assert sorted(order) == sorted([b"b0", b"b1", b"b2", *(b"f%02d" % n for n in range(20))])
     assert outbox.waiting_bytes == 0
+
+
+async def test_the_foreground_overtakes_the_background_on_its_way(autojump_clock: MockClock) -> None:
+    seen: list[int] = []
+
+    def see(call: Call) -> None:
+        seen.append(call.arguments[0])
+        call.answer()
+
+    async with connected(lambda peer: peer.handlers.update(see=see)) as wire:
+        errors: list[DrystoneError | None] = []
+        for number, background in ((1, True), (2, False), (3, True), (4, False)):
+            wire.client.submit(
+                "see", [number], lambda _result, _payload, error: errors.append(error), background=background
+            )
+        await settle()
+        assert seen == [2, 4, 1, 3]
+        assert errors == [None] * 4
+        assert len(wire.streams) == 1
