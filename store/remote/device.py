@@ -53,7 +53,7 @@ class RemoteDevice:
         """When each write was sent that is not answered, the oldest first. Rows by their ids, blocks below zero."""
         self._settled: list[tuple[bytes, bytes]] = []
         self._lost: dict[int, Done] = {}
-        """Of references that no sync is behind yet."""
+        """Of references that no sync is behind yet, by the ids of their requests."""
         self.on_damage: Callable[[bytes], None] | None = None
         self.on_flush: Callable[[], None] | None = None
         self.on_in_sync: Callable[[], None] | None = None
@@ -105,7 +105,16 @@ class RemoteDevice:
         """Its process is not reached any more."""
         self._known.lose(why)
         self._settled.clear()
-        self._lost.clear()
+
+    def lose_data(self) -> None:
+        """The link of blocks broke: what it would have told of references cannot be heard any more."""
+        self._tell_lost(list(self._lost), DeviceError(f"nothing was heard of device {self._number} for a while"))
+
+    def _tell_lost(self, references: list[int], error: DeviceError) -> None:
+        for reference in references:
+            lost = self._lost.pop(reference, None)
+            if lost is not None:
+                lost(error)
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
@@ -330,10 +339,10 @@ class RemoteDevice:
 
     def submit_sync(self, losses: int, done: Done) -> None:
         def answered(result: Any, _payload: Buffer, error: DrystoneError | None) -> None:
-            for reference in [each for each in self._lost if each < number]:
-                lost = self._lost.pop(reference)
-                if error is None and reference in result:
-                    lost(DeviceError(f"device {self._number} has lost the payload of a block while it was shared"))
+            if error is None:
+                self._tell_lost(result, DeviceError(f"device {self._number} has lost what a block was to share"))
+                for reference in [each for each in self._lost if each < number]:
+                    del self._lost[reference]
             done(_of_device(error))
 
         number = self._submit(self._data, methods.SYNC, (self._number, losses), answered)

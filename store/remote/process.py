@@ -26,6 +26,7 @@ class RemoteProcess:
         self._rows = WireClient(dial, mine)
         self._data = WireClient(dial, mine)
         self.devices = {number: RemoteDevice(number, self._rows, self._data) for number in numbers}
+        self._data.on_down = self._lose_data
         self.on_back: Callable[[RemoteDevice], None] | None = None
         """Called with a device that was out, or was not reached, and can be used: it may have missed something."""
 
@@ -63,6 +64,10 @@ class RemoteProcess:
             raise ProtocolError(f"this is not how a device can be: {str(state)[:100]}") from error
         if was_out and device.failed is None and self.on_back is not None:
             self.on_back(device)
+
+    def _lose_data(self) -> None:
+        for device in self.devices.values():
+            device.lose_data()
 
     async def _tell_settled(self) -> None:
         while True:

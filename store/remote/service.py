@@ -304,11 +304,10 @@ class _Session:
     def _sync(self, call: Call, device: DevicePort, losses: int) -> None:
 
         def done(error: DrystoneError | None) -> None:
-            lost = self._lost.pop(device.id, [])
             if error is not None:
-                call.refuse(error)
+                call.refuse(error)  # what is lost is told with the next that succeeds: this may be another's
             else:
-                call.answer(lost)
+                call.answer(self._lost.pop(device.id, []))
 
         device.submit_sync(losses, done)
 
