@@ -37,8 +37,8 @@ class DeviceService:
 
     def serve(self, peer: Peer) -> None:
         """Answer a new peer."""
-        session = _Session(self._devices)
-        self._unsettled[session] = session.unsettled
+        session = _Session(self._devices, self)
+        self._unsettled[session] = Unsettled()
         peer.handlers.update(session.handlers())
         peer.on_gone.append(partial(self._gone, session))
 
@@ -50,21 +50,44 @@ class DeviceService:
 
     def _gone(self, session: _Session) -> None:
         """Nobody will settle what is not: the writer's process may have ended."""
-        left = self._unsettled.pop(session)
-        for device in self._devices.values():
-            left.note(device)
-        if left.in_doubt:
+        left = list(self._unsettled.pop(session))
+        for number, packed_key, stamp in left:
+            self._leave(number, packed_key, stamp)
+        if left:
             self._on_in_doubt()
+
+    def _leave(self, number: int, packed_key: bytes, stamp: bytes) -> None:
+        """Put in doubt what nobody will settle."""
+        for unsettled in self._unsettled.values():
+            unsettled.leave(number, packed_key, stamp)
+        device = self._devices.get(number)
+        if device is not None:
+            device.note_in_doubt(packed_key)
+
+    def took_effect(self, session: _Session, number: int, packed_key: bytes, stamp: bytes) -> None:
+        """A row has, of a writer that may be gone by now."""
+        unsettled = self._unsettled.get(session)
+        if unsettled is not None:
+            unsettled.add(number, packed_key, stamp)
+        else:
+            self._leave(number, packed_key, stamp)
+            self._on_in_doubt()
+
+    def settle(self, session: _Session, device: DevicePort, packed_key: bytes, stamp: bytes) -> None:
+        """A writer says that a row is settled."""
+        taken_back = self._unsettled[session].settle(device.id, packed_key, stamp)
+        if taken_back and not any(each.doubts(device.id, packed_key, stamp) for each in self._unsettled.values()):
+            device.forget_in_doubt(packed_key)
 
 
 class _Session:
     """What one peer has under way with the devices here."""
 
-    def __init__(self, devices: Mapping[int, DevicePort]) -> None:
+    def __init__(self, devices: Mapping[int, DevicePort], service: DeviceService) -> None:
         self._devices = devices
+        self._service = service
         self._lost: dict[int, list[int]] = {}
         """By device: requests of references whose payload is lost, since the last sync."""
-        self.unsettled = Unsettled()
 
     def handlers(self) -> dict[str, Callable[[Call], None]]:
         handlers: dict[str, Callable[..., None]] = {
@@ -152,15 +175,15 @@ class _Session:
             if applied is None:
                 call.refuse(error or DeviceError(f"device {device.id} gave no answer"))
                 return
-            if not applied.refused:
-                self.unsettled.add(device.id, write.packed_key, stamp)
+            if not applied.refused and applied.stamp == stamp:
+                self._service.took_effect(self, device.id, write.packed_key, stamp)
             call.answer(applied)
 
         device.submit_row(write, reply, reserve=reserve)
 
     def _settled(self, _call: Call, device: DevicePort, settled: list[Any]) -> None:
         for packed_key, stamp in settled:
-            self.unsettled.settle(device, packed_key, stamp)
+            self._service.settle(self, device, packed_key, stamp)
 
     def _wait_for_index(self, call: Call, device: DevicePort) -> None:
         call.begin(device.wait_for_index)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -20,8 +21,9 @@ from store.engine.opening import open_device
 from store.engine.options import Options
 from store.objects.rows import prepare
 from store.remote import methods
+from store.remote.process import RemoteProcess
 from store.wire.client import WireClient
-from tests.device.over_wire import OverWire
+from tests.device.over_wire import OverWire, hello
 from tests.device.test_contract import DATA, OWNER, find, packed, put_block, write
 from tests.engine.devices import CLUSTER, disk_of, row
 from tests.simulation.disk import SimMedium
@@ -236,3 +238,83 @@ async def test_a_device_that_is_not_here_says_so(autojump_clock: MockClock) -> N
             await client_of(over_wire).call(methods.FIND, [9, b"x", 1])
         with pytest.raises(InvalidError):
             await client_of(over_wire).call("device.format", [3])
+
+
+async def links_cut(over_wire: OverWire) -> None:
+    for link in over_wire.links:
+        await trio.aclose_forcefully(link)
+    await trio.sleep(0.5)
+
+
+async def test_a_row_that_takes_effect_after_its_writer_has_gone_comes_to_be_in_doubt(
+    autojump_clock: MockClock,
+) -> None:
+    async with served() as (device, over_wire):
+        told: list[None] = []
+        over_wire.service._on_in_doubt = lambda: told.append(None)
+        held: list[partial[None]] = []
+        submit = device.submit_row
+        device.submit_row = (  # type: ignore[method-assign]
+            lambda write, reply, *, reserve=False: submit(
+                write, lambda applied, error: held.append(partial(reply, applied, error)), reserve=reserve
+            )
+        )
+        over_wire.remote.submit_row(prepare(row(b"a", 5), 1), lambda _applied, _error: None)
+        await trio.sleep(1)
+        over_wire.refuses = True
+        await links_cut(over_wire)
+        (answer,) = held
+        answer()
+        assert await device.in_doubt(b"", 10) == [packed(b"a")]
+        assert told
+
+
+async def second_writer(over_wire: OverWire, nursery: trio.Nursery) -> RemoteProcess:
+    process = RemoteProcess([3], over_wire._dial, hello("x"))
+    nursery.start_soon(process.run)
+    while process.devices[3].failed is not None:
+        await trio.sleep(0.1)
+    return process
+
+
+async def test_who_settles_an_older_version_does_not_settle_that_of_another_writer(autojump_clock: MockClock) -> None:
+    async with served() as (device, over_wire), trio.open_nursery() as nursery:
+        other = (await second_writer(over_wire, nursery)).devices[3]
+        await write(over_wire.remote, row(b"a", 5))
+        await write(other, row(b"a", 7))
+        await device.flush()
+        over_wire.remote.settled(packed(b"a"), Stamp(5, 1).pack())
+        await trio.sleep(1)
+        assert await device.in_doubt(b"", 10) == [packed(b"a")]
+        other.settled(packed(b"a"), Stamp(7, 1).pack())
+        await trio.sleep(1)
+        assert await device.in_doubt(b"", 10) == []
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_settles_an_older_version_does_not_settle_that_of_a_writer_that_has_gone(
+    autojump_clock: MockClock,
+) -> None:
+    async with served() as (device, over_wire), trio.open_nursery() as nursery:
+        async with trio.open_nursery() as gone:
+            other = (await second_writer(over_wire, gone)).devices[3]
+            await write(over_wire.remote, row(b"a", 5))
+            await write(other, row(b"a", 7))
+            gone.cancel_scope.cancel()
+        await trio.sleep(1)
+        await device.flush()
+        over_wire.remote.settled(packed(b"a"), Stamp(5, 1).pack())
+        await trio.sleep(1)
+        assert await device.in_doubt(b"", 10) == [packed(b"a")]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_version_that_does_not_take_effect_settles_nothing(autojump_clock: MockClock) -> None:
+    async with served() as (device, over_wire):
+        await write(device, row(b"a", 7))
+        device.note_in_doubt(packed(b"a"))
+        await write(over_wire.remote, row(b"a", 5))
+        await device.flush()
+        over_wire.remote.settled(packed(b"a"), Stamp(5, 1).pack())
+        await trio.sleep(1)
+        assert await device.in_doubt(b"", 10) == [packed(b"a")]
