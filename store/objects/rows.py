@@ -170,6 +170,8 @@ class Rows:
 
         def answered(applied: Applied | None, error: DrystoneError | None) -> None:
             self._let_go(packed)
+            if applied is not None:  # who else lacks it is for whoever wrote it, and the replica that it came from
+                device.settled(packed, write.row.stamp.pack())
             reply(applied, error)
 
         self._hold(packed)

@@ -10,6 +10,8 @@ grace period decides.
 
 from __future__ import annotations
 
+from functools import partial
+
 import structlog
 import trio
 
@@ -193,11 +195,12 @@ class _Answers:
         self._refused = ""
 
     def ask(self, device: DevicePort, write: RowWrite) -> None:
-        device.submit_row(write, self._reply)
+        device.submit_row(write, partial(self._reply, device, write))
         self._waiting.add()
 
-    def _reply(self, applied: Applied | None, error: DrystoneError | None) -> None:
+    def _reply(self, device: DevicePort, write: RowWrite, applied: Applied | None, error: DrystoneError | None) -> None:
         if applied is not None:
+            device.settled(write.packed_key, write.row.stamp.pack())  # whoever finds the intent left asks all again
             self._refused = self._refused or applied.refused
             self._highest = max(self._highest, Stamp.unpack(applied.stamp) if applied.stamp else ZERO)
         self._waiting.done(error)

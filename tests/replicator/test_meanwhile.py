@@ -156,6 +156,24 @@ async def test_an_older_version_on_its_way_does_not_come_in_the_place_of_a_colle
         await check_gone(node, container, "o")
 
 
+async def test_what_is_brought_to_a_device_is_settled(autojump_clock: MockClock) -> None:
+    """Else its process would keep all that is ever brought to it, as what a writer may leave behind."""
+    async with opened(media_of(3)) as (node, container):
+        await node.store.put(container, "o", b"data", HEAD)
+        await trio.sleep(5)
+        key, packed = key_of(node, container, "o")
+        first, lagging, _ = (node.devices[replica] for replica in replicas_of(node, container, "o"))
+        row = await first.find_row(packed)
+        assert row is not None
+        lagging.forget_row(packed, row.stamp)
+        settled: list[tuple[bytes, bytes]] = []
+        lagging.settled = lambda *version: settled.append(version)  # type: ignore[method-assign]
+        waiting = WaitGroup()
+        await node.replicator.restorer.bring(key, packed, ReadRow(row, (first.id,)), [lagging], waiting)
+        await waiting.wait()
+        assert settled == [(packed, row.stamp)]
+
+
 async def test_one_device_whose_disk_hangs_does_not_keep_the_hints_of_all_others(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
