@@ -61,7 +61,7 @@ class RemoteProcess:
             was_out = device.failed is not None
             device.take_news(state)
         except (TypeError, ValueError, LookupError) as error:
-            raise ProtocolError(f"this is not how a device can be: {str(state)[:100]}") from error
+            raise ProtocolError(f"this is not how a device can be: {error}") from error
         if was_out and device.failed is None and self.on_back is not None:
             self.on_back(device)
 

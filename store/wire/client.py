@@ -15,7 +15,7 @@ from store.core.errors import BusyError, DrystoneError
 from store.wire.errors import ProtocolError, UnreachableError, unpack_error
 from store.wire.frame import HEAD_BYTES_MAX, PAYLOAD_BYTES_MAX, Buffer, Frame
 from store.wire.link import Link
-from store.wire.message import CANCEL, CREDIT, END, ERROR, ITEM, NOTE, REPLY, REQUEST, Hello
+from store.wire.message import CANCEL, CREDIT, END, ERROR, ITEM, NOTE, REPLY, REQUEST, Hello, outline
 
 log = structlog.get_logger()
 
@@ -28,7 +28,7 @@ Dial = Callable[[], Awaitable[trio.abc.Stream]]
 
 OnAnswer = Callable[[Any, bytes | bytearray, DrystoneError | None], None]
 """Called with the result and the payload of an answer, or with an error; exactly once, on the event loop. It must not
-raise."""
+raise: if it does, the link ends."""
 
 
 class Answer(NamedTuple):
@@ -201,7 +201,7 @@ class WireClient:
         error = UnreachableError(why)
         asked, self._asked = self._asked, {}
         for on_answer in asked.values():
-            on_answer(None, b"", error)
+            _tell(on_answer, None, b"", error)
         if self.on_down is not None:
             self.on_down()
 
@@ -209,23 +209,33 @@ class WireClient:
         fields, payload = frame
         number = fields[1]
         if kind not in (REPLY, ERROR, ITEM, END) or not 0 < number <= self._last_id:
-            raise ProtocolError(f"an answer that was not asked for: {str(fields)[:100]}")
-        if kind == REPLY:
-            on_answer = self._asked.pop(number, None)
-            if on_answer is not None:
-                on_answer(fields[2], payload, None)
-        elif kind == ERROR:
-            on_answer = self._asked.pop(number, None)
-            if on_answer is not None:
-                on_answer(None, b"", unpack_error(fields[2], fields[3]))
-        elif kind == ITEM:
+            raise ProtocolError(f"an answer that was not asked for: {outline(fields)}")
+        if kind == ITEM:
             stream = self._streams.get(number)
             if stream is not None:
                 stream.put(fields[2])
+            return
+        on_answer = self._asked.pop(number, None)
+        if on_answer is None:
+            return
+        if kind == REPLY:
+            taken = _tell(on_answer, fields[2], payload, None)
+        elif kind == ERROR:
+            taken = _tell(on_answer, None, b"", unpack_error(fields[2], fields[3]))
         else:
-            on_answer = self._asked.pop(number, None)
-            if on_answer is not None:
-                on_answer(None, b"", None)
+            taken = _tell(on_answer, None, b"", None)
+        if not taken:
+            raise ProtocolError("an answer was not taken in")
+
+
+def _tell(on_answer: OnAnswer, result: Any, payload: bytes | bytearray, error: DrystoneError | None) -> bool:
+    """Whether an answer was taken in."""
+    try:
+        on_answer(result, payload, error)
+    except Exception:
+        log.exception("an answer was not taken in")
+        return False
+    return True
 
 
 class _Stream:

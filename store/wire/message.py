@@ -58,9 +58,15 @@ def check_shape(fields: list[Any]) -> int:
     """The kind of a message. Raises ProtocolError where its fields are not those of that kind."""
     shape = _SHAPES.get(fields[0])
     if shape is None or len(fields) <= len(shape) or not all(map(isinstance, fields[1:], shape)):
-        raise ProtocolError(f"not a message that is known here: {str(fields)[:100]}")
+        raise ProtocolError(f"not a message that is known here: {outline(fields)}")
     kind: int = fields[0]
     return kind
+
+
+def outline(fields: list[Any]) -> str:
+    """What is said of a message that must not be. Nothing of its content: that is a stranger's, and of any size and
+    depth."""
+    return f"kind {fields[0]}, {len(fields) - 1} more fields"
 
 
 class Hello(NamedTuple):

@@ -19,7 +19,7 @@ from store.core.errors import BusyError, DrystoneError, InvalidError
 from store.wire.errors import ProtocolError, UnreachableError, pack_error
 from store.wire.frame import HEAD_BYTES_MAX, PAYLOAD_BYTES_MAX, Buffer, Frame
 from store.wire.link import Link
-from store.wire.message import CANCEL, CREDIT, END, ERROR, ITEM, NOTE, REPLY, REQUEST, Hello
+from store.wire.message import CANCEL, CREDIT, END, ERROR, ITEM, NOTE, REPLY, REQUEST, Hello, outline
 
 log = structlog.get_logger()
 
@@ -63,6 +63,9 @@ class Call:
                 self._peer.link.send((REPLY, self.number, result), payload, background=self._background)
             except ProtocolError as error:  # larger than any answer may be
                 self._peer.link.send((ERROR, self.number, *pack_error(error)))
+            except Exception as error:
+                log.exception("an answer cannot be sent")
+                self._peer.link.send((ERROR, self.number, *pack_error(_internal(error))))
 
     def refuse(self, error: DrystoneError) -> None:
         if self._peer.finish(self):
@@ -94,7 +97,7 @@ class Call:
                 self.refuse(error)
             except Exception as error:
                 log.exception("a request failed")
-                self.refuse(DrystoneError(f"internal error: {error!r}"))
+                self.refuse(_internal(error))
             else:
                 self.answer(result)
         if scope.cancelled_caught:
@@ -160,7 +163,7 @@ class Peer:
                 self.credited.set()
                 self.credited = trio.Event()
         else:
-            raise ProtocolError(f"a client does not send this: {str(fields)[:100]}")
+            raise ProtocolError(f"a client does not send this: {outline(fields)}")
 
     def _handle(self, method: str, call: Call) -> None:
         handler = self.handlers.get(method)
@@ -173,6 +176,9 @@ class Peer:
         except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, struct.error) as error:
             log.warning("a request that cannot be understood", method=method, node=self.hello.node, exc_info=error)
             call.refuse(InvalidError(f"{method} does not take these arguments: {error}"))
+        except Exception as error:
+            log.exception("a request failed", method=method)
+            call.refuse(_internal(error))
 
     def finish(self, call: Call) -> bool:
         """Whether a call was still to be answered; it is not any more."""
@@ -180,6 +186,18 @@ class Peer:
             return False
         self._call_bytes -= len(call.payload)
         return True
+
+    def end(self) -> None:
+        """The link has ended."""
+        for gone in self.on_gone:
+            try:
+                gone()
+            except Exception:
+                log.exception("the end of a link was not taken in", node=self.hello.node)
+
+
+def _internal(error: Exception) -> DrystoneError:
+    return DrystoneError(f"internal error: {error!r}")
 
 
 Service = Callable[[Peer], None]
@@ -194,7 +212,8 @@ def anybody(_hello: Hello) -> str:
 async def serve_link(
     stream: trio.abc.Stream, mine: Hello, services: Sequence[Service], admit: Callable[[Hello], str] = anybody
 ) -> None:
-    """Serve one stream to its end. `admit` says why a node is not to be served, or nothing."""
+    """Serve one stream to its end. Whatever goes wrong ends this link, and not who listens. `admit` says why a node is
+    not to be served, or nothing."""
     link = Link(stream)
     try:
         theirs, _version = await link.begin(mine, asked=True)
@@ -209,11 +228,12 @@ async def serve_link(
             try:
                 await link.run(peer.take, HEAD_BYTES_MAX, PAYLOAD_BYTES_MAX)
             finally:
-                for gone in peer.on_gone:
-                    gone()
+                peer.end()
                 nursery.cancel_scope.cancel()
     except* (UnreachableError, ProtocolError) as group:
         log.info("a link has ended", why=str(group.exceptions[0]))
+    except* Exception as group:
+        log.exception("a link has failed", exc_info=group)
     finally:
         with trio.CancelScope(shield=True):
             await trio.aclose_forcefully(stream)

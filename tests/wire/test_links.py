@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
 import pytest
 import trio
+from msgpack import packb
 from trio.testing import MockClock, memory_stream_pair
+from xxhash import xxh3_64_intdigest
 
 from store.core.errors import BusyError, DamageError, DrystoneError, InvalidError, QuorumError, StaleEpochError
 from store.wire import link as link_module
@@ -538,3 +541,97 @@ async def test_the_foreground_overtakes_the_background_on_its_way(autojump_clock
         assert seen == [2, 4, 1, 3]
         assert errors == [None] * 4
         assert len(wire.streams) == 1
+
+
+def nested(kind: int, depth: int, *before: Any) -> bytes:
+    """A frame whose last field is lists in lists: more than msgpack would write."""
+    head = bytes([0x92 + len(before)]) + b"".join(map(packb, (kind, *before))) + b"\x91" * depth + b"\x01"
+    sizes = struct.pack("<II", len(head), 0)
+    return sizes + struct.pack("<Q", xxh3_64_intdigest(sizes + head)) + head
+
+
+@pytest.mark.parametrize("greeted", [False, True])
+async def test_what_is_nested_deeply_ends_the_link_and_nothing_else(autojump_clock: MockClock, greeted: bool) -> None:
+    for frame in (nested(99, 1010), nested(REPLY, 1010, 1), nested(0, 1010)):
+        stranger = Stranger()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stranger.serve)
+            if greeted:
+                await stranger.say(*HELLO)
+            await stranger.stream.send_all(frame)
+            assert (await stranger.hears())[-1] == ["ended"]
+
+
+async def test_a_client_outlives_an_answer_that_is_nested_deeply(autojump_clock: MockClock) -> None:
+    ends: list[Any] = []
+
+    async def dial() -> trio.abc.Stream:
+        here, there = memory_stream_pair()
+        ends.append(there)
+        await there.send_all(nested(99, 1010) if len(ends) == 1 else encode((0, 1, 1, "c", "b", "p")))
+        return here
+
+    client = WireClient(dial, hello("a"))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(client.run)
+        for _ in range(2):
+            await client.wait_up()
+            await ends[-1].send_all(nested(REPLY, 1010, 1))
+            await settle()
+            assert not client.up
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_handler_that_fails_harms_nobody_else(autojump_clock: MockClock) -> None:
+    def fails(call: Call) -> None:
+        raise RuntimeError("a mistake of this program")
+
+    def cannot_be_sent(call: Call) -> None:
+        async def work() -> object:
+            return object()
+
+        call.begin(work)
+
+    async with connected(
+        lambda peer: peer.handlers.update(fails=fails, cannot=cannot_be_sent, echo=lambda call: call.answer())
+    ) as wire:
+        for method in ("fails", "cannot"):
+            with pytest.raises(DrystoneError, match="internal error"):
+                await wire.client.call(method, [])
+        wire.client.note("fails", [])
+        await wire.client.call("echo", [])
+        assert len(wire.streams) == 1
+
+
+async def test_who_fails_when_a_link_ends_harms_nobody_else(autojump_clock: MockClock) -> None:
+    def fails() -> None:
+        raise RuntimeError("a mistake of this program")
+
+    gone: list[None] = []
+
+    def serve(peer: Peer) -> None:
+        peer.on_gone.append(fails)
+        peer.on_gone.append(lambda: gone.append(None))
+
+    async with connected(serve) as wire:
+        await wire.cut()
+        await settle()
+        assert gone
+        await wire.client.wait_up()
+
+
+async def test_an_answer_that_is_not_taken_in_ends_the_link_and_nothing_else(autojump_clock: MockClock) -> None:
+    calls: list[Call] = []
+    heard: list[DrystoneError | None] = []
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("a mistake of this program")
+
+    async with connected(holding(calls)) as wire:
+        for answered in (fails, fails, lambda _result, _payload, error: heard.append(error)):
+            wire.client.submit("hold", [], answered)
+        await settle()
+        calls[0].answer()
+        await settle()
+        assert [type(error) for error in heard] == [UnreachableError]
+        await wire.client.wait_up()
