@@ -16,6 +16,7 @@ import structlog
 import trio
 
 from store.core.errors import BusyError, DrystoneError, InvalidError
+from store.wire.authority import node_name
 from store.wire.errors import ProtocolError, UnreachableError, pack_error
 from store.wire.frame import HEAD_BYTES_MAX, PAYLOAD_BYTES_MAX, Buffer, Frame
 from store.wire.link import Link
@@ -209,15 +210,28 @@ def anybody(_hello: Hello) -> str:
     return ""
 
 
+def _misnamed(hello: Hello, name: str | None) -> str:
+    """Why who says this is not who the certificate says, or nothing."""
+    if name is None or name == node_name(hello.node, hello.cluster):
+        return ""
+    return f"the certificate is that of {name}, not of node {hello.node}"
+
+
 async def serve_link(
-    stream: trio.abc.Stream, mine: Hello, services: Sequence[Service], admit: Callable[[Hello], str] = anybody
+    stream: trio.abc.Stream,
+    mine: Hello,
+    services: Sequence[Service],
+    admit: Callable[[Hello], str] = anybody,
+    *,
+    name: str | None = None,
 ) -> None:
     """Serve one stream to its end. Whatever goes wrong ends this link, and not who listens. `admit` says why a node is
-    not to be served, or nothing."""
+    not to be served, or nothing. `name` is that in the certificate of who dialled: it says of itself to be that node, or
+    is refused; None where there are no certificates."""
     link = Link(stream)
     try:
         theirs, _version = await link.begin(mine, asked=True)
-        refusal = admit(theirs)
+        refusal = _misnamed(theirs, name) or admit(theirs)
         if refusal:
             await link.refuse(refusal)
             return

@@ -68,7 +68,10 @@ async def accept(plain: trio.abc.Stream, context: ssl.SSLContext) -> tuple[trio.
         raise UnreachableError(f"somebody who is not of this cluster: {_reason(error)}") from error
     certificate: dict[str, Any] = stream.getpeercert()
     names = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
-    return stream, names[0] if names else ""
+    if not names:
+        await trio.aclose_forcefully(stream)
+        raise UnreachableError("somebody whose certificate names no node")
+    return stream, names[0]
 
 
 async def _shake(stream: trio.SSLStream[trio.abc.Stream]) -> trio.SSLStream[trio.abc.Stream]:
@@ -87,7 +90,7 @@ def _reason(error: BaseException) -> str:
 def accepting(
     context: ssl.SSLContext, serve: Callable[[trio.abc.Stream, str], Awaitable[None]], refused: Callable[[str], None]
 ) -> Callable[[trio.abc.Stream], Awaitable[None]]:
-    """What a listener does with each stream: `serve` it, with the name of who dialled, or say why it was `refused`."""
+    """What a listener does with each stream: `serve` it, with the name in the certificate of who dialled, or say why it was `refused`."""
 
     async def take(plain: trio.abc.Stream) -> None:
         try:

@@ -14,8 +14,11 @@ from trio.testing import memory_stream_pair
 
 from store.core.errors import InvalidError
 from store.wire.authority import Identity, fingerprint, is_of, issue, make_authority, make_request, sign_request
+from store.wire.client import WireClient
 from store.wire.errors import UnreachableError
-from store.wire.tls import Credentials, accept, client_context, dial, server_context
+from store.wire.server import Peer, serve_link
+from store.wire.tls import Credentials, accept, accepting, client_context, dial, server_context
+from tests.wire.pairs import hello
 
 NOW = datetime.datetime.now(datetime.UTC)
 CLUSTER = "c1"
@@ -107,6 +110,38 @@ async def test_a_certificate_that_has_run_out_is_none(tmp_path: Path) -> None:
         await meet(server_context(b), client_context(old))
     with pytest.raises(UnreachableError):
         await meet(server_context(old), client_context(b), name="a")
+
+
+@pytest.mark.parametrize(("says", "served"), [("a", True), ("b", False), ("", False), ("A", False)])
+async def test_who_says_to_be_another_node_than_its_certificate_does_gets_nothing(
+    tmp_path: Path, says: str, served: bool
+) -> None:
+    authority = make_authority(CLUSTER, NOW)
+    a = credentials(tmp_path, "a", authority.certificate, issue(authority, "a", CLUSTER, NOW))
+    b = credentials(tmp_path, "b", authority.certificate, issue(authority, "b", CLUSTER, NOW))
+    peers: list[Peer] = []
+
+    async def serve(stream: trio.abc.Stream, name: str) -> None:
+        await serve_link(stream, hello("b", cluster=CLUSTER), [peers.append], name=name)
+
+    async with trio.open_nursery() as nursery:
+        network = Pair(accepting(server_context(b), serve, lambda _why: None), nursery)
+        client = WireClient(lambda: dial(network, "x:1", "b", CLUSTER, client_context(a)), hello(says, cluster=CLUSTER))
+        nursery.start_soon(client.run)
+        with trio.move_on_after(10):
+            while not peers and "certificate" not in client.why:
+                await trio.sleep(0.01)
+        assert bool(peers) == served
+        assert client.up == served
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_certificate_without_a_name_is_nobodys(tmp_path: Path) -> None:
+    authority = make_authority(CLUSTER, NOW)
+    b = credentials(tmp_path, "b", authority.certificate, issue(authority, "b", CLUSTER, NOW))
+    nameless = credentials(tmp_path, "n", authority.certificate, authority)  # the authority's own has no DNS name
+    with pytest.raises(UnreachableError):
+        await meet(server_context(b), client_context(nameless))
 
 
 def test_the_authority_names_the_node_whatever_the_request_says() -> None:
