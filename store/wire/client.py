@@ -183,7 +183,13 @@ class WireClient:
             wait = min(2 * wait, REDIAL_SECONDS_MAX)
 
     async def _serve_one(self) -> None:
-        link = Link(await self._dial())
+        stream = await self._dial()
+        try:
+            await self._serve(Link(stream))
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    async def _serve(self, link: Link) -> None:
         theirs, _version = await link.begin(self._mine, asked=False)
         self._link = link
         self.peer = theirs.node

@@ -226,8 +226,8 @@ async def serve_link(
     name: str | None = None,
 ) -> None:
     """Serve one stream to its end. Whatever goes wrong ends this link, and not who listens. `admit` says why a node is
-    not to be served, or nothing. `name` is that in the certificate of who dialled: it says of itself to be that node, or
-    is refused; None where there are no certificates."""
+    not to be served, or nothing. `name` is that in the certificate of who dialled, who is refused
+    if it says to be another; None where there are no certificates."""
     link = Link(stream)
     try:
         theirs, _version = await link.begin(mine, asked=True)

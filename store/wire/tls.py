@@ -90,7 +90,8 @@ def _reason(error: BaseException) -> str:
 def accepting(
     context: ssl.SSLContext, serve: Callable[[trio.abc.Stream, str], Awaitable[None]], refused: Callable[[str], None]
 ) -> Callable[[trio.abc.Stream], Awaitable[None]]:
-    """What a listener does with each stream: `serve` it, with the name in the certificate of who dialled, or say why it was `refused`."""
+    """What a listener does with each stream: `serve` it, with the name in the certificate of who dialled, or say why it
+    was `refused`."""
 
     async def take(plain: trio.abc.Stream) -> None:
         try:

@@ -635,3 +635,24 @@ async def test_an_answer_that_is_not_taken_in_ends_the_link_and_nothing_else(aut
         await settle()
         assert [type(error) for error in heard] == [UnreachableError]
         await wire.client.wait_up()
+
+
+async def test_a_stream_on_which_no_link_begins_is_closed(autojump_clock: MockClock) -> None:
+    """One that is refused is dialled again for as long as it takes."""
+    async with connected(echo, hello("b", cluster="d")) as wire:
+        await trio.sleep(20)
+        assert len(wire.streams) > 3
+        for here, _ in wire.streams[:-1]:
+            with pytest.raises(trio.ClosedResourceError):
+                await here.send_all(b"x")
+    stuck: list[Any] = []
+
+    async def dial() -> trio.abc.Stream:
+        stuck.append(memory_stream_pair())
+        return stuck[-1][0]  # type: ignore[no-any-return]
+
+    client = WireClient(dial, hello("a"))
+    with trio.move_on_after(1):
+        await client.run()
+    with pytest.raises(trio.ClosedResourceError):
+        await stuck[0][0].send_all(b"x")
