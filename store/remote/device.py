@@ -8,7 +8,8 @@ error at once, what was under way when a link broke is answered with one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import trio
 
@@ -28,11 +29,13 @@ from store.device.port import (
 )
 from store.device.record import Buffer, Sealed
 from store.device.row import IndexRow, Row, RowKey
-from store.remote import methods
+from store.remote import answers, methods
 from store.remote.state import Known
 from store.remote.values import index_row, loaded_row, split_sealed
-from store.wire.client import Answer, WireClient
+from store.wire.client import WireClient
 from store.wire.errors import ProtocolError, UnreachableError
+
+T = TypeVar("T")
 
 ANSWER_SECONDS: Final = 10.0
 """What is awaited comes in so many seconds: above what the device itself waits for its disk."""
@@ -121,17 +124,12 @@ class RemoteDevice:
     def submit_row(self, write: RowWrite, reply: RowReply, *, reserve: bool = False) -> None:
         sums, meta, payload = split_sealed(write.sealed)
 
-        def answered(result: Any, _payload: Buffer, error: DrystoneError | None) -> None:
+        def answered(applied: Applied | None, error: DrystoneError | None) -> None:
             self._writes.pop(number, None)
-            if error is not None:
-                reply(None, _of_device(error))
-            else:
-                refused, stamp, displaced = result
-                reply(Applied(refused, stamp, index_row(displaced)), None)
+            reply(applied, error)
 
-        number = self._submit(
-            self._rows, methods.ROW, (self._number, write.epoch, reserve, sums, meta), answered, payload
-        )
+        arguments = (write.epoch, reserve, sums, meta)
+        number = self._submit(self._rows, methods.ROW, arguments, _plain(answers.applied), answered, payload)
         self._writes[number] = trio.current_time()
 
     def settled(self, packed_key: bytes, stamp: bytes) -> None:
@@ -146,20 +144,17 @@ class RemoteDevice:
             self._note(methods.SETTLED, settled)
 
     async def wait_for_index(self) -> None:
-        await self._ask_for_ever(self._rows, methods.WAIT_FOR_INDEX)
+        await self._ask_for_ever(methods.WAIT_FOR_INDEX, answers.nothing)
 
     def submit_find(self, packed_key: bytes, epoch: int, reply: FindReply) -> None:
-        def answered(value: Any, _payload: Buffer, error: DrystoneError | None) -> None:
-            reply(self._number, value, _of_device(error))
-
-        self._submit(self._rows, methods.FIND, (self._number, packed_key, epoch), answered)
+        take = _plain(answers.octets_or_none)
+        self._submit(self._rows, methods.FIND, (packed_key, epoch), take, partial(reply, self._number))
 
     async def find_row(self, packed_key: bytes) -> IndexRow | None:
-        return index_row(await self._ask(methods.FIND_ROW, packed_key))
+        return await self._ask(methods.FIND_ROW, index_row, packed_key)
 
     async def find_stamp(self, packed_key: bytes, *, believed: bool = False) -> bytes | None:
-        stamp: bytes | None = await self._ask(methods.FIND_STAMP, packed_key, believed)
-        return stamp
+        return await self._ask(methods.FIND_STAMP, answers.octets_or_none, packed_key, believed)
 
     def payload_at_hand(self, row: IndexRow) -> Buffer | None:
         """It never is."""
@@ -174,22 +169,11 @@ class RemoteDevice:
     def _submit_load(
         self, method: str, packed_key: bytes, version: IndexRow | bytes, payload: bool, reply: LoadReply
     ) -> None:
-        def answered(result: Any, received: Buffer, error: DrystoneError | None) -> None:
-            if error is not None:
-                reply(self._number, None, _of_device(error))
-                return
-            try:
-                whole = loaded_row(result, received)
-            except DrystoneError as damage:
-                reply(self._number, None, damage)
-            else:
-                reply(self._number, whole, None)
-
-        self._submit(self._rows, method, (self._number, packed_key, version, payload), answered)
+        arguments = (packed_key, version, payload)
+        self._submit(self._rows, method, arguments, loaded_row, partial(reply, self._number))
 
     async def load_row(self, packed_key: bytes, row: IndexRow, *, payload: bool) -> Row:
-        answer = await self._answer(self._rows, methods.LOAD, (packed_key, row, payload))
-        return loaded_row(answer.result, answer.payload)
+        return await self._answer(self._rows, methods.LOAD, (packed_key, row, payload), loaded_row)
 
     def submit_list(
         self,
@@ -205,11 +189,8 @@ class RemoteDevice:
         reverse: bool = False,
         verified: bool = True,
     ) -> None:
-        def answered(result: Any, _payload: Buffer, error: DrystoneError | None) -> None:
-            reply(self._number, None if error is not None else _pairs(result), _of_device(error))
-
-        span = (self._number, ring_hash, table, shard, start, stop, limit, epoch, reverse, verified)
-        self._submit(self._rows, methods.LIST, span, answered)
+        span = (ring_hash, table, shard, start, stop, limit, epoch, reverse, verified)
+        self._submit(self._rows, methods.LIST, span, _plain(_PAIRS), partial(reply, self._number))
 
     async def list_rows(
         self,
@@ -224,72 +205,62 @@ class RemoteDevice:
         reverse: bool = False,
         verified: bool = True,
     ) -> list[tuple[bytes, bytes]]:
-        return _pairs(
-            await self._ask(methods.LIST, ring_hash, table, shard, start, stop, limit, epoch, reverse, verified)
-        )
+        span = (ring_hash, table, shard, start, stop, limit, epoch, reverse, verified)
+        return await self._ask(methods.LIST, _PAIRS, *span)
 
     async def walk_rows(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, IndexRow]], bytes]:
-        rows, more = await self._ask(methods.WALK_ROWS, after, limit)
-        return [(key, row) for key, fields in rows if (row := index_row(fields)) is not None], more
+        return await self._ask(methods.WALK_ROWS, answers.walked_rows, after, limit)
 
     async def walk_keys(self, after: bytes, limit: int) -> tuple[list[bytes], bytes]:
-        keys, more = await self._ask(methods.WALK_KEYS, after, limit)
-        return keys, more
+        return await self._ask(methods.WALK_KEYS, answers.walked_keys, after, limit)
 
     def submit_usage(self, ring_hash: int, table: bytes, shard: int, reply: UsageReply, *, epoch: int) -> None:
-        def answered(result: Any, _payload: Buffer, error: DrystoneError | None) -> None:
-            reply(self._number, None if error is not None else _usage(result), _of_device(error))
-
-        self._submit(self._rows, methods.USAGE, (self._number, ring_hash, table, shard, epoch), answered)
+        arguments = (ring_hash, table, shard, epoch)
+        self._submit(self._rows, methods.USAGE, arguments, _plain(answers.usage), partial(reply, self._number))
 
     async def usage(self, ring_hash: int, table: bytes, shard: int, *, epoch: int) -> dict[int, tuple[int, int]]:
-        return _usage(await self._ask(methods.USAGE, ring_hash, table, shard, epoch))
+        return await self._ask(methods.USAGE, answers.usage, ring_hash, table, shard, epoch)
 
     def forget_row(self, packed_key: bytes, stamp: bytes) -> None:
         self._note(methods.FORGET_ROW, packed_key, stamp)
 
     async def discard_row(self, packed_key: bytes) -> None:
-        await self._ask(methods.DISCARD_ROW, packed_key)
+        await self._ask(methods.DISCARD_ROW, answers.nothing, packed_key)
 
     # -- what is derived from rows -------------------------------------------------------------------------------
 
     async def expired(self, before: int, limit: int, after: tuple[int, bytes] | None = None) -> list[tuple[int, bytes]]:
-        return [(expires, key) for expires, key in await self._ask(methods.EXPIRED, before, limit, after)]
+        return await self._ask(methods.EXPIRED, answers.list_of(answers.expiry), before, limit, after)
 
     def forget_expiry(self, expires: int, packed_key: bytes) -> None:
         self._note(methods.FORGET_EXPIRY, expires, packed_key)
 
     async def garbage(self, after: bytes, limit: int) -> list[Garbage]:
-        return [
-            Garbage(data_id, RowKey(*owner), policy, summary)
-            for data_id, owner, policy, summary in await self._ask(methods.GARBAGE, after, limit)
-        ]
+        return await self._ask(methods.GARBAGE, answers.list_of(answers.garbage), after, limit)
 
     def forget_garbage(self, data_id: bytes) -> None:
         self._note(methods.FORGET_GARBAGE, data_id)
 
     async def tombstones(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        return _pairs(await self._ask(methods.TOMBSTONES, after, limit))
+        return await self._ask(methods.TOMBSTONES, _PAIRS, after, limit)
 
     def retire_tombstone(self, packed_key: bytes, stamp: bytes) -> None:
         self._note(methods.RETIRE_TOMBSTONE, packed_key, stamp)
 
     async def retired_tombstones(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        return _pairs(await self._ask(methods.RETIRED_TOMBSTONES, after, limit))
+        return await self._ask(methods.RETIRED_TOMBSTONES, _PAIRS, after, limit)
 
     async def retired_stamp(self, packed_key: bytes, *, believed: bool = False) -> bytes | None:
-        stamp: bytes | None = await self._ask(methods.RETIRED_STAMP, packed_key, believed)
-        return stamp
+        return await self._ask(methods.RETIRED_STAMP, answers.octets_or_none, packed_key, believed)
 
     def release_tombstone(self, packed_key: bytes, stamp: bytes) -> None:
         self._note(methods.RELEASE_TOMBSTONE, packed_key, stamp)
 
     async def uploads(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        return _pairs(await self._ask(methods.UPLOADS, after, limit))
+        return await self._ask(methods.UPLOADS, _PAIRS, after, limit)
 
     async def in_doubt(self, after: bytes, limit: int) -> list[bytes]:
-        keys: list[bytes] = await self._ask(methods.IN_DOUBT, after, limit)
-        return keys
+        return await self._ask(methods.IN_DOUBT, answers.list_of(answers.octets), after, limit)
 
     def note_in_doubt(self, packed_key: bytes) -> None:
         self._note(methods.NOTE_IN_DOUBT, packed_key)
@@ -303,103 +274,96 @@ class RemoteDevice:
         self._note(methods.NOTE_HINT, device, key, noted_us)
 
     async def hints(self, device: int, after: bytes, limit: int) -> list[tuple[bytes, int]]:
-        return [(key, noted_us) for key, noted_us in await self._ask(methods.HINTS, device, after, limit)]
+        return await self._ask(methods.HINTS, answers.list_of(answers.hint), device, after, limit)
 
     def forget_hint(self, device: int, key: bytes, noted_us: int) -> None:
         self._note(methods.FORGET_HINT, device, key, noted_us)
 
     async def hinted(self) -> list[int]:
-        devices: list[int] = await self._ask(methods.HINTED)
-        return devices
+        return await self._ask(methods.HINTED, _NUMBERS)
 
     # -- data ----------------------------------------------------------------------------------------------------
 
     def submit_block(self, key: BlockKey, sealed: Sealed, done: Done, *, cached: bool = False) -> None:
         sums, meta, payload = split_sealed(sealed)
 
-        def answered(_result: Any, _payload: Buffer, error: DrystoneError | None) -> None:
+        def answered(_nothing: None, error: DrystoneError | None) -> None:
             self._writes.pop(-number, None)
-            done(_of_device(error))
+            done(error)
 
-        number = self._submit(self._data, methods.BLOCK, (self._number, key, cached, sums, meta), answered, payload)
+        arguments = (key, cached, sums, meta)
+        number = self._submit(self._data, methods.BLOCK, arguments, _plain(answers.nothing), answered, payload)
         self._writes[-number] = trio.current_time()
 
     def submit_reference(self, key: BlockKey, source: BlockKey, owner: RowKey, done: Done, lost: Done) -> None:
-        def answered(_result: Any, _payload: Buffer, error: DrystoneError | None) -> None:
+        def answered(_nothing: None, error: DrystoneError | None) -> None:
             if error is not None:
                 self._lost.pop(number, None)
-            done(_of_device(error))
+            done(error)
 
-        number = self._submit(self._data, methods.REFERENCE, (self._number, key, source, owner), answered)
+        number = self._submit(self._data, methods.REFERENCE, (key, source, owner), _plain(answers.nothing), answered)
         self._lost[number] = lost
 
     async def write_block(self, key: BlockKey, sealed: Sealed) -> None:
         sums, meta, payload = split_sealed(sealed)
-        await self._ask_for_ever(self._data, methods.BLOCK, key, False, sums, meta, payload=payload)
+        arguments = (key, False, sums, meta)
+        await self._answer(self._data, methods.BLOCK, arguments, _plain(answers.nothing), None, payload)
 
     def submit_sync(self, losses: int, done: Done) -> None:
-        def answered(result: Any, _payload: Buffer, error: DrystoneError | None) -> None:
-            if error is None:
-                self._tell_lost(result, DeviceError(f"device {self._number} has lost what a block was to share"))
+        def answered(lost: list[int] | None, error: DrystoneError | None) -> None:
+            if lost is not None:
+                self._tell_lost(lost, DeviceError(f"device {self._number} has lost what a block was to share"))
                 for reference in [each for each in self._lost if each < number]:
                     del self._lost[reference]
-            done(_of_device(error))
+            done(error)
 
-        number = self._submit(self._data, methods.SYNC, (self._number, losses), answered)
+        number = self._submit(self._data, methods.SYNC, (losses,), _plain(_NUMBERS), answered)
 
     async def sync_data(self, losses: int) -> None:
         answered = trio.Event()
-        answers: list[DrystoneError | None] = []
+        errors: list[DrystoneError | None] = []
 
         def done(error: DrystoneError | None) -> None:
-            answers.append(error)
+            errors.append(error)
             answered.set()
 
         self.submit_sync(losses, done)
         await answered.wait()
-        if answers[0] is not None:
-            raise answers[0]
+        if errors[0] is not None:
+            raise errors[0]
 
     def submit_read(self, key: BlockKey, start: int, stop: int | None, reply: ReadReply) -> None:
-        def answered(_result: Any, payload: Buffer, error: DrystoneError | None) -> None:
-            reply(self._number, None if error is not None else memoryview(payload), _of_device(error))
-
-        self._submit(self._data, methods.READ, (self._number, key, start, stop), answered)
+        self._submit(self._data, methods.READ, (key, start, stop), _piece, partial(reply, self._number))
 
     async def read_block(self, key: BlockKey, start: int = 0, stop: int | None = None) -> memoryview:
-        return memoryview((await self._answer(self._data, methods.READ, (key, start, stop))).payload)
+        return await self._answer(self._data, methods.READ, (key, start, stop), _piece)
 
     async def verify_block(self, key: BlockKey) -> int:
-        read: int = (await self._answer(self._data, methods.VERIFY_BLOCK, (key,))).result
-        return read
+        return await self._answer(self._data, methods.VERIFY_BLOCK, (key,), _plain(answers.number))
 
     async def has_blocks(self, data_id: bytes) -> list[tuple[int, int]]:
-        blocks = (await self._answer(self._data, methods.HAS_BLOCKS, (data_id,))).result
-        return [(block, fragment) for block, fragment in blocks]
+        take = _plain(answers.list_of(answers.block))
+        return await self._answer(self._data, methods.HAS_BLOCKS, (data_id,), take)
 
     async def owners(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, RowKey]], bytes]:
-        owners, more = (await self._answer(self._data, methods.OWNERS, (after, limit))).result
-        return [(data_id, RowKey(*owner)) for data_id, owner in owners], more
+        return await self._answer(self._data, methods.OWNERS, (after, limit), _plain(answers.owners))
 
     def submit_drop(self, data_id: bytes, done: Done) -> None:
-        def answered(_result: Any, _payload: Buffer, error: DrystoneError | None) -> None:
-            done(_of_device(error))
-
-        self._submit(self._data, methods.DROP, (self._number, data_id), answered)
+        self._submit(self._data, methods.DROP, (data_id,), _plain(answers.nothing), lambda _nothing, error: done(error))
 
     # -- the whole -----------------------------------------------------------------------------------------------
 
     async def flush(self) -> None:
-        await self._ask_for_ever(self._rows, methods.FLUSH)
+        await self._ask_for_ever(methods.FLUSH, answers.nothing)
 
     async def drain(self) -> None:
-        await self._ask_for_ever(self._rows, methods.DRAIN)
+        await self._ask_for_ever(methods.DRAIN, answers.nothing)
 
     async def set_in_sync(self, *, in_sync: bool) -> None:
-        self.take_news(await self._ask_for_ever(self._rows, methods.SET_IN_SYNC, in_sync))
+        await self._ask_for_ever(methods.SET_IN_SYNC, self.take_news, in_sync)
 
     async def enforce(self, epoch: int) -> None:
-        self.take_news(await self._ask_for_ever(self._rows, methods.ENFORCE, epoch))
+        await self._ask_for_ever(methods.ENFORCE, self.take_news, epoch)
 
     # -- asking --------------------------------------------------------------------------------------------------
 
@@ -408,15 +372,34 @@ class RemoteDevice:
         client: WireClient,
         method: str,
         arguments: tuple[Any, ...],
-        answered: Callable[[Any, Buffer, DrystoneError | None], None],
+        take: Callable[[Any, Buffer], T],
+        answered: Callable[[T | None, DrystoneError | None], None],
         payload: Buffer = b"",
     ) -> int:
+        """Ask, and have `answered` called with what `take` makes of the answer, or with an error."""
+
+        def heard(result: Any, received: Buffer, error: DrystoneError | None) -> None:
+            value = None
+            if error is None:
+                try:
+                    value = self._taken(method, take, result, received)
+                except DrystoneError as reason:
+                    error = reason
+            answered(value, _of_device(error))
+
         if self._known.failed is not None:
             raise self._known.failed
         try:
-            return client.submit(method, arguments, answered, payload)
+            return client.submit(method, (self._number, *arguments), heard, payload)
         except UnreachableError as error:
             raise DeviceError(f"device {self._number} cannot be reached: {error}") from error
+
+    def _taken(self, method: str, take: Callable[[Any, Buffer], T], result: Any, received: Buffer) -> T:
+        """An answer. Raises DeviceError for what is none, and what the answer itself says."""
+        try:
+            return take(result, received)
+        except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
+            raise DeviceError(f"device {self._number} answers {method} with what is no answer: {error}") from error
 
     def _note(self, method: str, *arguments: Any) -> None:
         """What is not answered: whoever asked for it finds out by asking again."""
@@ -426,24 +409,38 @@ class RemoteDevice:
             return
 
     async def _answer(
-        self, client: WireClient, method: str, arguments: tuple[Any, ...], seconds: float | None = ANSWER_SECONDS,
-        payload: Buffer = b"",
-    ) -> Answer:  # fmt: skip
+        self, client: WireClient, method: str, arguments: tuple[Any, ...], take: Callable[[Any, Buffer], T],
+        seconds: float | None = ANSWER_SECONDS, payload: Buffer = b"",
+    ) -> T:  # fmt: skip
         if self._known.failed is not None:
             raise self._known.failed
         try:
-            return await client.call(
+            answer = await client.call(
                 method, (self._number, *arguments), payload, seconds=seconds, background=bool(payload)
             )
         except UnreachableError as error:
             raise DeviceError(f"device {self._number} cannot be reached: {error}") from error
+        return self._taken(method, take, *answer)
 
-    async def _ask(self, method: str, *arguments: Any) -> Any:
-        return (await self._answer(self._rows, method, arguments)).result
+    async def _ask(self, method: str, take: Callable[[Any], T], *arguments: Any) -> T:
+        return await self._answer(self._rows, method, arguments, _plain(take))
 
-    async def _ask_for_ever(self, client: WireClient, method: str, *arguments: Any, payload: Buffer = b"") -> Any:
+    async def _ask_for_ever(self, method: str, take: Callable[[Any], T], *arguments: Any) -> T:
         """What takes as long as the disk does."""
-        return (await self._answer(client, method, arguments, None, payload)).result
+        return await self._answer(self._rows, method, arguments, _plain(take), None)
+
+
+_PAIRS: Final = answers.list_of(answers.pair)
+_NUMBERS: Final = answers.list_of(answers.number)
+
+
+def _plain(take: Callable[[Any], T]) -> Callable[[Any, Buffer], T]:
+    """Of an answer without a payload."""
+    return lambda result, _received: take(result)
+
+
+def _piece(_result: Any, received: Buffer) -> memoryview:
+    return memoryview(received)
 
 
 def _of_device(error: DrystoneError | None) -> DrystoneError | None:
@@ -451,11 +448,3 @@ def _of_device(error: DrystoneError | None) -> DrystoneError | None:
     if isinstance(error, UnreachableError | ProtocolError):
         return DeviceError(str(error))
     return error
-
-
-def _pairs(found: list[list[bytes]]) -> list[tuple[bytes, bytes]]:
-    return [(first, second) for first, second in found]
-
-
-def _usage(found: list[list[int]]) -> dict[int, tuple[int, int]]:
-    return {policy: (rows, size) for policy, rows, size in found}

@@ -14,6 +14,8 @@ from store.wire.client import Dial, WireClient
 from store.wire.errors import ProtocolError
 from store.wire.message import Hello
 
+NEWS_AGAIN_SECONDS: Final = 5.0
+"""So long after a process that is there has said no more of its devices, or what cannot be, it is asked again."""
 SETTLED_SECONDS: Final = 0.1
 """So often the other process is told which rows are settled: more often than it writes its indexes."""
 
@@ -52,6 +54,8 @@ class RemoteProcess:
             finally:
                 for device in self.devices.values():
                     device.lose(why)
+            if self._rows.up:
+                await trio.sleep(NEWS_AGAIN_SECONDS)
 
     def _take(self, state: object) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import trio
 
@@ -24,6 +24,9 @@ class State(NamedTuple):
     crowded: bool
     slow: float
     losses: int
+
+
+_TYPES: Final = (int, str, bool, int, bool, bool, float | int, int)
 
 
 def state_of(device: DevicePort) -> State:
@@ -51,8 +54,13 @@ class Known:
         self.told = trio.current_time()
 
     def take(self, fields: list[Any]) -> None:
-        """News. Raises TypeError, ValueError where they are none."""
-        self.state = State(*fields)
+        """News. Raises TypeError where they are none. What a newer program says besides is left to it."""
+        if not isinstance(fields, list) or len(fields) < len(_TYPES) or not all(map(isinstance, fields, _TYPES)):
+            raise TypeError("not a state")
+        state = State(*fields[: len(_TYPES)])
+        if state.device != self.state.device:
+            raise TypeError(f"the state of device {state.device}")
+        self.state = state
         self.failed = DeviceError(self.state.failed) if self.state.failed else None
         self.told = trio.current_time()
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from store.core.errors import DamageError
 from store.device.block import BlockKey
 from store.device.port import RowWrite
 from store.device.record import Buffer, Kind, Sealed, checksums, seal, verify_payload
 from store.device.row import IndexRow, Location, Row, RowKey, decode_meta, encode_meta, index_key, value_of
+
+_INDEX_ROW: Final = (bytes, bytes, int, int, list, int, int, bytes, bytes, bytes | None)
 
 
 def split_sealed(sealed: Sealed) -> tuple[bytes, bytes, Buffer]:
@@ -36,6 +38,8 @@ def index_row(fields: list[Any] | None) -> IndexRow | None:
     if fields is None:
         return None
     name, stamp, flags, policy, location, size, expires, data_id, summary, detail = fields
+    if not all(map(isinstance, (*fields, *location), (*_INDEX_ROW, int, int, int))):
+        raise TypeError("not a row of an index")
     return IndexRow(name, stamp, flags, policy, Location(*location), size, expires, data_id, summary, detail)
 
 
