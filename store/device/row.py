@@ -45,6 +45,8 @@ _CHECK = struct.Struct("<I")
 _EXPIRES = struct.Struct(">Q")
 _LENGTH = struct.Struct("<H")
 PREFIX_BYTES = _PREFIX.size
+KEY_BYTES_MAX = PREFIX_BYTES + NAME_KEY_BYTES + 16
+"""No index key of a row is longer."""
 STAMP_BYTES = 12
 _FIXED = STAMP_BYTES + _VALUE.size
 

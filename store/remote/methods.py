@@ -6,7 +6,10 @@ where something else is said here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
+
+from store.device.row import KEY_BYTES_MAX
 
 NEWS: Final = "device.news"
 """A stream of how devices are: [numbers] -> items of `State`."""
@@ -66,51 +69,93 @@ SET_IN_SYNC: Final = "device.set-in-sync"
 ENFORCE: Final = "device.enforce"
 """-> State."""
 
-_PAGE: Final = (bytes, int)
+_DATA_ID_BYTES: Final = 16
+
+
+def number(argument: Any) -> bool:
+    """None is below zero, and none needs more than 63 bits."""
+    return isinstance(argument, int) and 0 <= argument < 1 << 63
+
+
+def number_or_none(argument: Any) -> bool:
+    return argument is None or number(argument)
+
+
+def flag(argument: Any) -> bool:
+    return isinstance(argument, bool)
+
+
+def octets(argument: Any) -> bool:
+    return isinstance(argument, bytes)
+
+
+def octets_or_none(argument: Any) -> bool:
+    return argument is None or octets(argument)
+
+
+def key(argument: Any) -> bool:
+    """What an index can have as a key: a longer one would put the device out when the index is written."""
+    return isinstance(argument, bytes) and 0 < len(argument) <= KEY_BYTES_MAX
+
+
+def data_id(argument: Any) -> bool:
+    """A whole one: a shorter one would be the beginning of those of others."""
+    return isinstance(argument, bytes) and len(argument) == _DATA_ID_BYTES
+
+
+def fields(argument: Any) -> bool:
+    return isinstance(argument, list)
+
+
+def fields_or_none(argument: Any) -> bool:
+    return argument is None or fields(argument)
+
+
+_PAGE: Final = (octets, number)
 """Behind which key, and how many."""
-TYPES: Final[dict[str, tuple[Any, ...]]] = {
-    ROW: (int, bool, bytes, bytes),
-    SETTLED: (list,),
+ARGUMENTS: Final[dict[str, tuple[Callable[[Any], bool], ...]]] = {
+    ROW: (number, flag, octets, octets),
+    SETTLED: (fields,),
     WAIT_FOR_INDEX: (),
-    FIND: (bytes, int),
-    FIND_ROW: (bytes,),
-    FIND_STAMP: (bytes, bool),
-    LOAD: (bytes, list, bool),
-    VERSION: (bytes, bytes, bool),
-    LIST: (int, bytes, int, bytes, bytes | None, int, int, bool, bool),
+    FIND: (key, number),
+    FIND_ROW: (key,),
+    FIND_STAMP: (key, flag),
+    LOAD: (key, fields, flag),
+    VERSION: (key, octets, flag),
+    LIST: (number, octets, number, octets, octets_or_none, number, number, flag, flag),
     WALK_ROWS: _PAGE,
     WALK_KEYS: _PAGE,
-    USAGE: (int, bytes, int, int),
-    FORGET_ROW: (bytes, bytes),
-    DISCARD_ROW: (bytes,),
-    EXPIRED: (int, int, list | None),
-    FORGET_EXPIRY: (int, bytes),
+    USAGE: (number, octets, number, number),
+    FORGET_ROW: (key, octets),
+    DISCARD_ROW: (key,),
+    EXPIRED: (number, number, fields_or_none),
+    FORGET_EXPIRY: (number, key),
     GARBAGE: _PAGE,
-    FORGET_GARBAGE: (bytes,),
+    FORGET_GARBAGE: (data_id,),
     TOMBSTONES: _PAGE,
-    RETIRE_TOMBSTONE: (bytes, bytes),
+    RETIRE_TOMBSTONE: (key, octets),
     RETIRED_TOMBSTONES: _PAGE,
-    RETIRED_STAMP: (bytes, bool),
-    RELEASE_TOMBSTONE: (bytes, bytes),
+    RETIRED_STAMP: (key, flag),
+    RELEASE_TOMBSTONE: (key, octets),
     UPLOADS: _PAGE,
     IN_DOUBT: _PAGE,
-    NOTE_IN_DOUBT: (bytes,),
-    FORGET_IN_DOUBT: (bytes,),
-    NOTE_HINT: (int, bytes, int),
-    HINTS: (int, bytes, int),
-    FORGET_HINT: (int, bytes, int),
+    NOTE_IN_DOUBT: (key,),
+    FORGET_IN_DOUBT: (key,),
+    NOTE_HINT: (number, key, number),
+    HINTS: (number, octets, number),
+    FORGET_HINT: (number, key, number),
     HINTED: (),
-    BLOCK: (list, bool, bytes, bytes),
-    REFERENCE: (list, list, list),
-    SYNC: (int,),
-    READ: (list, int, int | None),
-    VERIFY_BLOCK: (list,),
-    HAS_BLOCKS: (bytes,),
+    BLOCK: (fields, flag, octets, octets),
+    REFERENCE: (fields, fields, fields),
+    SYNC: (number,),
+    READ: (fields, number, number_or_none),
+    VERIFY_BLOCK: (fields,),
+    HAS_BLOCKS: (data_id,),
     OWNERS: _PAGE,
-    DROP: (bytes,),
+    DROP: (data_id,),
     FLUSH: (),
     DRAIN: (),
-    SET_IN_SYNC: (bool,),
-    ENFORCE: (int,),
+    SET_IN_SYNC: (flag,),
+    ENFORCE: (number,),
 }
 """What the arguments behind the device's number are."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 import trio
 
 from store.core.errors import DeviceError, DrystoneError
+from store.device.block import decode_meta
 from store.device.port import Applied, DevicePort
 from store.device.record import Kind
 from store.device.row import Row
@@ -135,14 +136,17 @@ class _Session:
             methods.SET_IN_SYNC: self._set_in_sync,
             methods.ENFORCE: self._enforce,
         }
-        checked = {name: partial(self._take, methods.TYPES[name], handler) for name, handler in handlers.items()}
+        checked = {name: partial(self._take, methods.ARGUMENTS[name], handler) for name, handler in handlers.items()}
         return {methods.NEWS: self._news, **checked}
 
-    def _take(self, types: tuple[Any, ...], handler: Callable[..., None], call: Call) -> None:
+    def _take(self, checks: tuple[Callable[[Any], bool], ...], handler: Callable[..., None], call: Call) -> None:
         """Check what a call brings, and have it handled. Raises TypeError, ValueError."""
         number, *arguments = call.arguments
-        if len(arguments) != len(types) or not all(map(isinstance, arguments, types)):
-            raise TypeError(f"{len(types)} arguments of certain types are taken")
+        if len(arguments) != len(checks):
+            raise TypeError(f"{len(checks)} arguments are taken")
+        for check, argument in zip(checks, arguments, strict=True):
+            if not check(argument):
+                raise TypeError(f"what is no {check.__name__.replace('_', ' ')} where one is taken")
         device = self._devices.get(number)
         if device is None:
             raise DeviceError(f"device {number} is not open here")
@@ -314,8 +318,10 @@ class _Session:
     # -- data ----------------------------------------------------------------------------------------------------
 
     def _block(self, call: Call, device: DevicePort, key: list[Any], cached: bool, sums: bytes, meta: bytes) -> None:
-        sealed = join_sealed(Kind.BLOCK, sums, meta, call.payload)
-        device.submit_block(block_key(key), sealed, partial(_done, call), cached=cached)
+        named, sealed = block_key(key), join_sealed(Kind.BLOCK, sums, meta, call.payload)
+        if decode_meta(meta)[0] != named:
+            raise ValueError("a record of another block")
+        device.submit_block(named, sealed, partial(_done, call), cached=cached)
 
     def _reference(self, call: Call, device: DevicePort, key: list[Any], source: list[Any], owner: list[Any]) -> None:
 
@@ -342,6 +348,8 @@ class _Session:
             else:
                 call.answer(None, piece)
 
+        if stop is not None and stop < start:
+            raise ValueError("it ends before it begins")
         device.submit_read(block_key(key), start, stop, reply)
 
     def _verify_block(self, call: Call, device: DevicePort, key: list[Any]) -> None:

@@ -8,8 +8,10 @@ from store.core.errors import DamageError
 from store.device.block import BlockKey
 from store.device.port import RowWrite
 from store.device.record import Buffer, Kind, Sealed, checksums, seal, verify_payload
-from store.device.row import IndexRow, Location, Row, RowKey, decode_meta, encode_meta, index_key, value_of
+from store.device.row import Flag, IndexRow, Location, Row, RowKey, decode_meta, encode_meta, index_key, value_of
 
+DATA_ID_BYTES: Final = 16
+TABLE_BYTES: Final = 16
 _INDEX_ROW: Final = (bytes, bytes, int, int, list, int, int, bytes, bytes, bytes | None)
 
 
@@ -28,8 +30,16 @@ def join_sealed(kind: Kind, sums: bytes, meta: bytes, payload: Buffer) -> Sealed
 
 
 def row_write(epoch: int, sums: bytes, meta: bytes, payload: bytes | bytearray) -> RowWrite:
-    """A row that is to be written, as it was prepared elsewhere. Raises DamageError."""
+    """A row that is to be written, as it was prepared elsewhere. Raises DamageError; TypeError, ValueError or
+    struct.error for a row that no index can have: a device that takes one is out when its index is written."""
     row = decode_meta(meta, memoryview(payload))
+    _check_key(row.key)
+    if not all(map(isinstance, row[2:9], (int, int, int, int, bytes, bytes, bytes))):
+        raise TypeError("fields of a row that are none")
+    if not 0 <= row.policy < 1 << 8 or not 0 <= row.flags < 1 << 8 or not 0 <= row.size < 1 << 63:
+        raise ValueError("numbers of a row that are none")
+    if len(row.data_id) != (DATA_ID_BYTES if row.flags & Flag.DATA else len(row.data_id)):
+        raise ValueError("a row of data that cannot be")
     return RowWrite(row, index_key(row.key), value_of(row), join_sealed(Kind.ROW, sums, meta, payload), epoch)
 
 
@@ -48,17 +58,28 @@ def block_key(fields: list[Any]) -> BlockKey:
     data_id, block, fragment = fields
     if not isinstance(data_id, bytes) or not isinstance(block, int) or not isinstance(fragment, int):
         raise TypeError("this names no block")
+    if len(data_id) != DATA_ID_BYTES or not 0 <= block < 1 << 32 or not 0 <= fragment < 1 << 8:
+        raise ValueError("this names no block")
     return BlockKey(data_id, block, fragment)
 
 
 def row_key(fields: list[Any]) -> RowKey:
     """Raises TypeError, ValueError where this names no row."""
-    ring_hash, table, shard, name = fields
+    key = RowKey(*fields)
+    _check_key(key)
+    return key
+
+
+def _check_key(key: RowKey) -> None:
+    ring_hash, table, shard, name = key
     if not isinstance(ring_hash, int) or not isinstance(shard, int):
         raise TypeError("this names no row")
     if not isinstance(table, bytes) or not isinstance(name, bytes):
         raise TypeError("this names no row")
-    return RowKey(ring_hash, table, shard, name)
+    if not 0 <= ring_hash < 1 << 32 or not 0 <= shard < 1 << 16:
+        raise ValueError("this names no row")
+    if len(table) != TABLE_BYTES or not 0 < len(name) < 1 << 16:
+        raise ValueError("this names no row")
 
 
 def pack_row(row: Row) -> tuple[tuple[bytes, bytes], Buffer]:

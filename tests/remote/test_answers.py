@@ -48,7 +48,7 @@ async def lying(answer: Any, states: list[Any] | None = None) -> AsyncIterator[t
             calls.append(call)
             call.answer(answer, b"x")
 
-        peer.handlers.update(dict.fromkeys(methods.TYPES, lie))
+        peer.handlers.update(dict.fromkeys(methods.ARGUMENTS, lie))
         peer.handlers[methods.NEWS] = news
 
     async def dial() -> trio.abc.Stream:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from random import Random
 from typing import Any
 
+import msgpack
 import pytest
 import trio
 from trio.testing import MockClock
@@ -16,6 +17,7 @@ from store.core.errors import DeviceError, DrystoneError, InvalidError
 from store.core.stamp import Stamp
 from store.device.block import BlockKey, encode_meta
 from store.device.record import Kind, seal
+from store.device.row import Flag
 from store.engine.device import Device
 from store.engine.opening import open_device
 from store.engine.options import Options
@@ -318,3 +320,76 @@ async def test_a_version_that_does_not_take_effect_settles_nothing(autojump_cloc
         over_wire.remote.settled(packed(b"a"), Stamp(5, 1).pack())
         await trio.sleep(1)
         assert await device.in_doubt(b"", 10) == [packed(b"a")]
+
+
+def sealed_row(*changes: tuple[int, Any], payload: bytes = b"data") -> list[Any]:
+    """Arguments of ROW whose meta differs from that of a row in some fields."""
+    sealed = prepare(row(b"a", 5, payload), 1).sealed
+    at = len(sealed.body) - sealed.meta_bytes
+    fields = msgpack.unpackb(sealed.body[at:])
+    for field, value in changes:
+        fields[field] = value
+    return [3, 1, False, sealed.body[:at], msgpack.packb(fields)]
+
+
+def sealed_block(key: list[Any], meta_key: list[Any] | None = None) -> list[Any]:
+    meta = msgpack.packb((1, *(meta_key or key), *OWNER))
+    return [3, key, False, seal(Kind.BLOCK, meta, b"data").body[: -len(meta)], meta]
+
+
+POISON: dict[str, tuple[str, list[Any]]] = {
+    "a table of two bytes": (methods.ROW, sealed_row((2, b"tt"))),
+    "no name": (methods.ROW, sealed_row((4, b""))),
+    "a name that is too long": (methods.ROW, sealed_row((4, bytes(70_000)))),
+    "a name that is a text": (methods.ROW, sealed_row((4, "a"))),
+    "a time below zero": (methods.ROW, sealed_row((5, -1))),
+    "a data id of five bytes": (methods.ROW, sealed_row((7, Flag.DATA), (11, b"x" * 5))),
+    "a data id that is a number": (methods.ROW, sealed_row((7, Flag.DATA), (11, 5))),
+    "an end below zero": (methods.ROW, sealed_row((7, Flag.EXPIRES), (10, -1))),
+    "a policy of too high a number": (methods.ROW, sealed_row((8, 300))),
+    "a size without end": (methods.ROW, sealed_row((9, (1 << 64) - 1))),
+    "a size below zero": (methods.ROW, sealed_row((9, -1))),
+    "a summary that is none": (methods.ROW, sealed_row((12, None))),
+    "a detail that is a text": (methods.ROW, sealed_row((13, "x"))),
+    "a block of too high a number": (methods.BLOCK, sealed_block([DATA, 1 << 40, 0])),
+    "a block below zero": (methods.BLOCK, sealed_block([DATA, -1, 0])),
+    "a fragment of too high a number": (methods.BLOCK, sealed_block([DATA, 0, 1 << 40])),
+    "data of five bytes": (methods.BLOCK, sealed_block([b"x" * 5, 0, 0])),
+    "the meta of another block": (methods.BLOCK, sealed_block([DATA, 0, 0], [DATA, 1, 0])),
+    "no meta": (methods.BLOCK, [*sealed_block([DATA, 0, 0])[:-1], b"\xc1"]),
+    "read before the beginning": (methods.READ, [3, [DATA, 0, 0], -5, 3]),
+    "read what ends before it begins": (methods.READ, [3, [DATA, 0, 0], 5, 3]),
+    "drop data of no id": (methods.DROP, [3, b""]),
+    "a reference of too high a number": (methods.REFERENCE, [3, [DATA, 1 << 40, 0], [DATA, 0, 0], list(OWNER)]),
+    "a long key in doubt": (methods.NOTE_IN_DOUBT, [3, bytes(600)]),
+    "an empty key in doubt": (methods.NOTE_IN_DOUBT, [3, b""]),
+    "a hint for a device below zero": (methods.NOTE_HINT, [3, -1, packed(b"a"), 1]),
+    "a hint of a long key": (methods.NOTE_HINT, [3, 1, bytes(600), 1]),
+    "a hint of a time below zero": (methods.NOTE_HINT, [3, 1, packed(b"a"), -1]),
+    "a long key retired": (methods.RETIRE_TOMBSTONE, [3, bytes(600), bytes(12)]),
+    "a long key released": (methods.RELEASE_TOMBSTONE, [3, bytes(600), bytes(12)]),
+    "a long key found": (methods.FIND_ROW, [3, bytes(600)]),
+    "an empty key found": (methods.FIND_ROW, [3, b""]),
+    "a long key discarded": (methods.DISCARD_ROW, [3, bytes(600)]),
+    "an expiry below zero": (methods.FORGET_EXPIRY, [3, -1, packed(b"a")]),
+    "an epoch below zero": (methods.ENFORCE, [3, -1]),
+    "an epoch without end": (methods.ENFORCE, [3, (1 << 64) - 1]),
+}
+
+
+@pytest.mark.parametrize("poison", sorted(POISON))
+async def test_what_cannot_be_does_not_put_a_device_out(autojump_clock: MockClock, poison: str) -> None:
+    async with served() as (device, over_wire):
+        await write(over_wire.remote, row(b"a", 5))
+        await put_block(over_wire.remote, BlockKey(DATA, 0, 0), b"block")
+        method, arguments = POISON[poison]
+        payload = b"data" if method in (methods.ROW, methods.BLOCK) else b""
+        with suppress(DrystoneError):
+            await client_of(over_wire).call(method, arguments, payload, seconds=5)
+        with suppress(DrystoneError):
+            await device.sync_data(device.data_losses)
+        await device.flush()
+        assert device.failed is None
+        keys, _ = await device.walk_keys(b"", 10)
+        assert keys == [packed(b"a")]
+        assert bytes(await over_wire.remote.read_block(BlockKey(DATA, 0, 0))) == b"block"
