@@ -212,7 +212,7 @@ class WireClient:
             self.on_down()
 
     def _take(self, kind: int, frame: Frame) -> None:
-        fields, payload = frame
+        fields, payload, _ = frame
         number = fields[1]
         if kind not in (REPLY, ERROR, ITEM, END) or not 0 < number <= self._last_id:
             raise ProtocolError(f"an answer that was not asked for: {outline(fields)}")

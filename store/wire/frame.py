@@ -37,10 +37,12 @@ PREFIX_BYTES: Final = _SIZES.size + _CHECK.size
 
 
 class Frame(NamedTuple):
-    """One message: its fields, the first of which is its kind, and its payload."""
+    """One message: its fields, the first of which is its kind, and its payload. `size` is what it took of the
+    stream."""
 
     fields: list[Any]
     payload: bytes | bytearray
+    size: int
 
 
 def encode(fields: tuple[Any, ...], payload: Buffer = b"") -> bytes:
@@ -57,7 +59,7 @@ class FrameReader:
     """Takes the bytes of one stream and gives its frames. What it holds is one frame that has not wholly arrived, so
     never more than the limits."""
 
-    __slots__ = ("_collected", "_fields", "_head_max", "_payload", "_payload_max", "_pending", "_wanted")
+    __slots__ = ("_collected", "_fields", "_head_max", "_payload", "_payload_max", "_pending", "_size", "_wanted")
 
     def __init__(self, head_max: int = HEAD_BYTES_MAX, payload_max: int = PAYLOAD_BYTES_MAX) -> None:
         self._head_max = head_max
@@ -65,6 +67,7 @@ class FrameReader:
         self._pending = bytearray()
         self._wanted = PREFIX_BYTES
         self._fields: list[Any] = []
+        self._size = 0
         self._payload: bytearray | None = None
         self._collected = 0
 
@@ -87,7 +90,7 @@ class FrameReader:
             self._collected += taken
             if self._collected < len(self._payload):
                 return frames
-            frames.append(Frame(self._fields, self._payload))
+            frames.append(Frame(self._fields, self._payload, self._size))
             self._payload = None
             data = data[taken:]
         if self._pending:
@@ -123,9 +126,10 @@ class FrameReader:
         fields = _fields_of(head)
         end: int = head_end + payload_bytes
         if end <= len(data):
-            frames.append(Frame(fields, data[head_end:end] if payload_bytes else b""))
+            frames.append(Frame(fields, data[head_end:end] if payload_bytes else b"", end - at))
             return end
         self._fields = fields
+        self._size = end - at
         self._payload = bytearray(payload_bytes)
         self._collected = len(data) - head_end
         self._payload[: self._collected] = memoryview(data)[head_end:]

@@ -24,20 +24,25 @@ from store.wire.message import CANCEL, CREDIT, END, ERROR, ITEM, NOTE, REPLY, RE
 
 log = structlog.get_logger()
 
+NOTED: Final = 0
+"""Instead of an id, of what is not answered."""
 CALLS_MAX: Final = 8192
 """Requests of one link that are not answered."""
 CALL_BYTES_MAX: Final = 128 * 1024 * 1024
-"""Their payloads together."""
+"""What they took of the stream together, arguments and payloads."""
+ANSWER_BYTES_MAX: Final = 128 * 1024 * 1024
+"""While so much waits to be sent to who asked, no payload is put behind it: who asks for much and reads little would
+have it all held here."""
 
 
 class Call:
     """One request. It is answered exactly once, by `answer` or `refuse`; later answers go nowhere. A note is a call
     whose answer nobody hears."""
 
-    __slots__ = ("_background", "_credit", "_peer", "_scope", "arguments", "number", "payload", "seconds")
+    __slots__ = ("_background", "_credit", "_peer", "_scope", "arguments", "number", "payload", "seconds", "size")
 
     def __init__(
-        self, peer: Peer, number: int, arguments: list[Any], payload: bytes | bytearray, seconds: float
+        self, peer: Peer, number: int, arguments: list[Any], payload: bytes | bytearray, seconds: float, size: int
     ) -> None:
         self._peer = peer
         self._scope: trio.CancelScope | None = None
@@ -46,6 +51,8 @@ class Call:
         self.number = number
         self.arguments = arguments
         self.payload = payload
+        self.size = size
+        """Bytes that it took of the stream."""
         self.seconds = seconds
         """How long who asks waits; 0: until it is answered."""
 
@@ -59,7 +66,9 @@ class Call:
         self._background = True
 
     def answer(self, result: Any = None, payload: Buffer = b"") -> None:
-        if self._peer.finish(self):
+        if payload and self._peer.link.waiting_bytes > ANSWER_BYTES_MAX:
+            self.refuse(BusyError("too much waits to be sent to who asks"))
+        elif self._peer.finish(self):
             try:
                 self._peer.link.send((REPLY, self.number, result), payload, background=self._background)
             except ProtocolError as error:  # larger than any answer may be
@@ -73,7 +82,10 @@ class Call:
             self._peer.link.send((ERROR, self.number, *pack_error(error)))
 
     def begin(self, work: Callable[[], Awaitable[Any]]) -> None:
-        """Answer with what a task returns or raises. It is cancelled when nobody waits, even before it has begun."""
+        """Answer with what a task returns or raises. It is cancelled when nobody waits, even before it has begun.
+        Raises InvalidError for a note: what nobody waits for is not counted, and nobody would end it."""
+        if self.number == NOTED:
+            raise InvalidError("this is to be asked for, not to be noted")
         self._scope = trio.CancelScope(deadline=trio.current_time() + (self.seconds or math.inf))
         self._peer.nursery.start_soon(self._run, work, self._scope)
 
@@ -139,20 +151,20 @@ class Peer:
 
     def take(self, kind: int, frame: Frame) -> None:
         """Take a message. Raises ProtocolError for one that no client sends."""
-        fields, payload = frame
+        fields, payload, size = frame
         if kind == REQUEST:
             _, number, method, milliseconds, _, arguments, *_ = fields
-            if number in self._calls:
+            if number <= NOTED or number in self._calls:
                 raise ProtocolError("the id of a request is used again")
-            call = Call(self, number, arguments, payload, milliseconds / 1000)
+            call = Call(self, number, arguments, payload, milliseconds / 1000, size)
             self._calls[number] = call
-            self._call_bytes += len(payload)
+            self._call_bytes += size
             if len(self._calls) > CALLS_MAX or self._call_bytes > CALL_BYTES_MAX:
                 call.refuse(BusyError("too much of this link is under way"))
             else:
                 self._handle(method, call)
         elif kind == NOTE:
-            self._handle(fields[1], Call(self, 0, fields[2], payload, 0.0))
+            self._handle(fields[1], Call(self, NOTED, fields[2], payload, 0.0, size))
         elif kind == CANCEL:
             cancelled = self._calls.get(fields[1])
             if cancelled is not None:
@@ -185,7 +197,7 @@ class Peer:
         """Whether a call was still to be answered; it is not any more."""
         if self._calls.pop(call.number, None) is None:
             return False
-        self._call_bytes -= len(call.payload)
+        self._call_bytes -= call.size
         return True
 
     def end(self) -> None:

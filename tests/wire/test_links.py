@@ -15,6 +15,7 @@ from xxhash import xxh3_64_intdigest
 
 from store.core.errors import BusyError, DamageError, DrystoneError, InvalidError, QuorumError, StaleEpochError
 from store.wire import link as link_module
+from store.wire import server as server_module
 from store.wire.client import CREDITS, WireClient
 from store.wire.errors import UnreachableError
 from store.wire.frame import FrameReader, encode
@@ -656,3 +657,67 @@ async def test_a_stream_on_which_no_link_begins_is_closed(autojump_clock: MockCl
         await client.run()
     with pytest.raises(trio.ClosedResourceError):
         await stuck[0][0].send_all(b"x")
+
+
+async def test_a_note_begins_no_work_that_goes_on(autojump_clock: MockClock) -> None:
+    """Nobody would count it, and nobody could end it."""
+    begun: list[None] = []
+
+    def forever(call: Call) -> None:
+        async def work() -> None:
+            begun.append(None)
+            await trio.sleep_forever()
+
+        call.begin(work)
+
+    async with connected(lambda peer: peer.handlers.update(forever=forever)) as wire:
+        for _ in range(10):
+            wire.client.note("forever", [])
+        await settle()
+        assert not begun
+        assert len(wire.streams) == 1
+
+
+async def test_answers_that_nobody_takes_are_bounded(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "ANSWER_BYTES_MAX", 1000)
+    stranger = Stranger()
+    gate = trio.Event()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stranger.serve)
+        await stranger.say(*HELLO)
+        await settle()
+        hook = stranger._there.send_stream.send_all_hook
+        stranger._there.send_stream.send_all_hook = gate.wait
+        for number in range(1, 101):
+            await stranger.say(REQUEST, number, "hold", 0, "", [])
+        await settle()
+        for call in stranger.calls:
+            call.answer(None, bytes(400))
+        assert stranger.calls[0].peer.link.waiting_bytes < 1000 + 500 + 100 * 100
+        gate.set()
+        stranger._there.send_stream.send_all_hook = hook
+        heard = await stranger.hears()
+        assert [fields[2] for fields in heard if fields[0] == 3].count("BusyError") >= 90
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_is_asked_counts_with_its_arguments(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "CALL_BYTES_MAX", 1000)
+    calls: list[Call] = []
+    errors: list[DrystoneError | None] = []
+    async with connected(holding(calls)) as wire:
+        for _ in range(10):
+            wire.client.submit("hold", [bytes(280)], lambda _result, _payload, error: errors.append(error))
+        await settle()
+        assert len(calls) == 3
+        assert [type(error) for error in errors] == [BusyError] * 7
+        calls[0].answer()
+        await settle()
+        wire.client.submit("hold", [bytes(280)], lambda *_: None)
+        await settle()
+        assert len(calls) == 4
