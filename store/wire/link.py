@@ -48,6 +48,8 @@ class Link:
         self._drained = trio.Event()
         self._heard = trio.current_time()
         self._said = -math.inf
+        self._half_sent = False
+        """Whether a batch has begun to leave: nothing else may be said in the middle of a frame."""
         self._ended = False
         self._early: list[Frame] = []
         """What came in one read with the handshake."""
@@ -131,15 +133,16 @@ class Link:
     async def refuse(self, why: str) -> None:
         """End the link, and say why."""
         self._ended = True
-        with trio.move_on_after(PING_SECONDS, shield=True):
-            await self._say_goodbye(why)
+        if not self._half_sent:
+            with trio.move_on_after(PING_SECONDS, shield=True):
+                await self._say_goodbye(why)
         await trio.aclose_forcefully(self._stream)
 
     async def _say_goodbye(self, why: str) -> None:
         try:
             await self._stream.send_all(encode((GOODBYE, why[: HELLO_BYTES_MAX // 2])))
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError, OSError):
-            return  # it is gone, or a frame is half sent: it will see that the link ends
+            return  # it is gone: it will see that the link ends
 
     async def _read(self, on_frame: OnFrame) -> None:
         frames, self._early = self._early, []
@@ -170,8 +173,12 @@ class Link:
             size = sum(map(len, buffers))
             if len(buffers) > 1 and size <= _JOINED_MAX:
                 buffers = [b"".join(buffers)]
+            self._half_sent = True
             for buffer in buffers:
-                await self._stream.send_all(buffer)
+                for at in range(0, len(buffer), _WRITE_BYTES):
+                    await self._stream.send_all(memoryview(buffer)[at : at + _WRITE_BYTES])
+                    self._said = trio.current_time()
+            self._half_sent = False
             self._outbox.left(size)
             if self._outbox.waiting_bytes <= WAITING_BYTES_MAX and not self._drained.is_set():
                 self._drained.set()

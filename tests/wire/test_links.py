@@ -721,3 +721,43 @@ async def test_what_is_asked_counts_with_its_arguments(
         wire.client.submit("hold", [bytes(280)], lambda *_: None)
         await settle()
         assert len(calls) == 4
+
+
+async def test_a_large_payload_on_a_slow_line_is_progress(autojump_clock: MockClock) -> None:
+    async with connected(echo) as wire:
+        here = wire.streams[0][0].send_stream
+        send_all = here.send_all
+
+        async def slow(data: Any) -> None:
+            await trio.sleep(len(data) / (400 * 1024))
+            await send_all(data)
+
+        here.send_all = slow  # type: ignore[method-assign]
+        answer = await wire.client.call("echo", [], bytes(4 * 1024 * 1024))
+        assert len(answer.payload) == 4 * 1024 * 1024
+        assert len(wire.streams) == 1
+
+
+async def test_why_a_link_ends_is_not_said_in_the_middle_of_a_payload(autojump_clock: MockClock) -> None:
+    """Else it could be what the payload ends with."""
+    stranger = Stranger()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stranger.serve)
+        await stranger.say(*HELLO)
+        await stranger.say(REQUEST, 1, "hold", 0, "", [])
+        await settle()
+        there = stranger._there.send_stream
+        send_all = there.send_all
+
+        async def in_part(data: Any) -> None:
+            await send_all(data[:-30])
+            await trio.sleep_forever()
+
+        there.send_all = in_part  # type: ignore[method-assign]
+        stranger.calls[0].answer(None, b"x" * 100)
+        await settle()
+        there.send_all = send_all  # type: ignore[method-assign]
+        await stranger.say(99)
+        heard = await stranger.hears()
+        assert [fields[0] for fields in heard[1:-1]] == []
+        assert heard[-1] == ["ended"]
