@@ -189,14 +189,20 @@ class Link:
         return trio.lowlevel.Abort.SUCCEEDED
 
     async def _watch(self) -> None:
+        """Counts its own turns, and not time: what came while this process stood still is not read yet."""
+        heard, said = self._heard, self._said
+        unheard = untaken = 0
         while True:
             await trio.sleep(PING_SECONDS)
-            now = trio.current_time()
-            if now - self._heard > DEAD_SECONDS and self._outbox.waiting_bytes <= WAITING_BYTES_MAX:
-                raise UnreachableError(f"nothing was heard for {now - self._heard:.0f} s")
-            if self._outbox.waiting_bytes and now - self._said > DEAD_SECONDS:
-                raise UnreachableError(f"nothing was taken for {now - self._said:.0f} s")
-            if now - self._said >= PING_SECONDS:
+            now, waiting = trio.current_time(), self._outbox.waiting_bytes
+            unheard = unheard + 1 if self._heard == heard and waiting <= WAITING_BYTES_MAX else 0
+            untaken = untaken + 1 if self._said == said and waiting else 0
+            heard, said = self._heard, self._said
+            if unheard * PING_SECONDS >= DEAD_SECONDS:
+                raise UnreachableError(f"nothing was heard for {now - heard:.0f} s")
+            if untaken * PING_SECONDS >= DEAD_SECONDS:
+                raise UnreachableError(f"nothing was taken for {now - said:.0f} s")
+            if now - said >= PING_SECONDS:
                 self.send((PING,))
 
 

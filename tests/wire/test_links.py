@@ -761,3 +761,12 @@ async def test_why_a_link_ends_is_not_said_in_the_middle_of_a_payload(autojump_c
         heard = await stranger.hears()
         assert [fields[0] for fields in heard[1:-1]] == []
         assert heard[-1] == ["ended"]
+
+
+async def test_a_process_that_stood_still_does_not_take_its_peers_for_dead(autojump_clock: MockClock) -> None:
+    async with connected(echo) as wire:
+        await trio.sleep(3.5)
+        for _ in range(3):
+            autojump_clock.jump(DEAD_SECONDS + 2)
+            await trio.sleep(3)
+        assert len(wire.streams) == 1
