@@ -52,7 +52,7 @@ async def dial(network: Network, address: str, node: str, cluster: str, context:
             return await _shake(stream)
     except trio.TooSlowError as error:
         raise UnreachableError(f"node {node} at {address} did not answer within {HELLO_SECONDS:.0f} s") from error
-    except OSError as error:
+    except (OSError, ValueError, OverflowError) as error:  # the address may be none
         raise UnreachableError(f"node {node} at {address} cannot be reached: {error}") from error
     except trio.BrokenResourceError as error:
         raise UnreachableError(f"node {node} at {address}: {_reason(error)}") from error

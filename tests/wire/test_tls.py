@@ -13,6 +13,7 @@ import trio
 from trio.testing import memory_stream_pair
 
 from store.core.errors import InvalidError
+from store.core.network import SystemNetwork
 from store.wire.authority import Identity, fingerprint, is_of, issue, make_authority, make_request, sign_request
 from store.wire.client import WireClient
 from store.wire.errors import UnreachableError
@@ -142,6 +143,14 @@ async def test_a_certificate_without_a_name_is_nobodys(tmp_path: Path) -> None:
     nameless = credentials(tmp_path, "n", authority.certificate, authority)  # the authority's own has no DNS name
     with pytest.raises(UnreachableError):
         await meet(server_context(b), client_context(nameless))
+
+
+@pytest.mark.parametrize("address", ["nowhere", "host:", "host:x", "127.0.0.1:99999999", "a..b:1", ":"])
+async def test_an_address_that_is_none_is_not_reached(tmp_path: Path, address: str) -> None:
+    authority = make_authority(CLUSTER, NOW)
+    a = credentials(tmp_path, "a", authority.certificate, issue(authority, "a", CLUSTER, NOW))
+    with pytest.raises(UnreachableError):
+        await dial(SystemNetwork(), address, "b", CLUSTER, client_context(a))
 
 
 def test_the_authority_names_the_node_whatever_the_request_says() -> None:
