@@ -178,14 +178,14 @@ LET_THROUGH_ONCE: Final = [
     planted(
         "a row of a writer that went away is not put in doubt",
         "store/remote/service.py",
-        "            left.note(device)",
+        "            device.note_in_doubt(packed_key)",
         "            pass",
         "tests/remote/test_service.py",
     ),
     planted(
         "nobody is told of rows that a writer left in doubt",
         "store/remote/service.py",
-        "        if left.in_doubt:",
+        "        if left:",
         "        if not left:",
         "tests/remote/test_service.py",
     ),
