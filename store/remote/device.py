@@ -15,22 +15,23 @@ import trio
 from store.core.errors import DeviceError, DrystoneError
 from store.device.block import BlockKey
 from store.device.port import (
-    Applied,
     Done,
     FindReply,
     Garbage,
     ListReply,
     LoadReply,
+    PromiseWrite,
     ReadReply,
     RowReply,
     RowWrite,
+    SeenReply,
     UsageReply,
 )
 from store.device.record import Buffer, Sealed
 from store.device.row import IndexRow, Row, RowKey
 from store.remote import methods
 from store.remote.state import Known
-from store.remote.values import index_row, loaded_row, split_sealed
+from store.remote.values import applied, index_row, loaded_row, seen, split_sealed
 from store.wire.client import Answer, WireClient
 from store.wire.errors import ProtocolError, UnreachableError
 
@@ -117,13 +118,31 @@ class RemoteDevice:
             if error is not None:
                 reply(None, _of_device(error))
             else:
-                refused, stamp, displaced = result
-                reply(Applied(refused, stamp, index_row(displaced)), None)
+                reply(applied(result), None)
 
         number = self._submit(
             self._rows, methods.ROW, (self._number, write.epoch, reserve, sums, meta), answered, payload
         )
         self._writes[number] = trio.current_time()
+
+    def submit_promise(self, promise: PromiseWrite, reply: SeenReply, *, reserve: bool = False) -> None:
+        _, meta, _ = split_sealed(promise.sealed)
+
+        def answered(result: Any, _payload: Buffer, error: DrystoneError | None) -> None:
+            self._writes.pop(number, None)
+            self._answer_seen(result, error, reply)
+
+        number = self._submit(self._rows, methods.PROMISE, (self._number, promise.epoch, reserve, meta), answered)
+        self._writes[number] = trio.current_time()
+
+    def submit_look(self, packed_key: bytes, epoch: int, reply: SeenReply) -> None:
+        def answered(result: Any, _payload: Buffer, error: DrystoneError | None) -> None:
+            self._answer_seen(result, error, reply)
+
+        self._submit(self._rows, methods.LOOK, (self._number, packed_key, epoch), answered)
+
+    def _answer_seen(self, result: Any, error: DrystoneError | None, reply: SeenReply) -> None:
+        reply(self._number, None if error is not None else seen(result), _of_device(error))
 
     def settled(self, packed_key: bytes, stamp: bytes) -> None:
         self._settled.append((packed_key, stamp))

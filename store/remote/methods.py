@@ -12,11 +12,15 @@ NEWS: Final = "device.news"
 """A stream of how devices are: [numbers] -> items of `State`."""
 ROW: Final = "device.row"
 """[device, epoch, reserve, sums, meta], the row's payload -> Applied."""
+PROMISE: Final = "device.promise"
+"""[device, epoch, reserve, meta] -> Seen."""
 SETTLED: Final = "device.settled"
 """A note: [device, [[packed key, stamp]...]]."""
 WAIT_FOR_INDEX: Final = "device.wait-for-index"
 FIND: Final = "device.find"
 """-> the index value."""
+LOOK: Final = "device.look"
+"""-> Seen."""
 FIND_ROW: Final = "device.find-row"
 FIND_STAMP: Final = "device.find-stamp"
 LOAD: Final = "device.load"
@@ -69,9 +73,11 @@ _PAGE: Final = (bytes, int)
 """Behind which key, and how many."""
 TYPES: Final[dict[str, tuple[Any, ...]]] = {
     ROW: (int, bool, bytes, bytes),
+    PROMISE: (int, bool, bytes),
     SETTLED: (list,),
     WAIT_FOR_INDEX: (),
     FIND: (bytes, int),
+    LOOK: (bytes, int),
     FIND_ROW: (bytes,),
     FIND_STAMP: (bytes, bool),
     LOAD: (bytes, list, bool),

@@ -6,9 +6,11 @@ from typing import Any
 
 from store.core.errors import DamageError
 from store.device.block import BlockKey
-from store.device.port import RowWrite
+from store.device.port import Applied, PromiseWrite, RowWrite, Seen
+from store.device.promise import decode_meta as decode_promise
+from store.device.promise import prepare_promise
 from store.device.record import Buffer, Kind, Sealed, checksums, seal, verify_payload
-from store.device.row import IndexRow, Location, Row, RowKey, decode_meta, encode_meta, index_key, value_of
+from store.device.row import IndexRow, Location, Origin, Row, RowKey, decode_meta, encode_meta, index_key, value_of
 
 
 def split_sealed(sealed: Sealed) -> tuple[bytes, bytes, Buffer]:
@@ -31,12 +33,32 @@ def row_write(epoch: int, sums: bytes, meta: bytes, payload: bytes | bytearray) 
     return RowWrite(row, index_key(row.key), value_of(row), join_sealed(Kind.ROW, sums, meta, payload), epoch)
 
 
+def promise_write(epoch: int, meta: bytes) -> PromiseWrite:
+    """A promise that is asked for, as it was prepared elsewhere. Raises DamageError."""
+    return prepare_promise(decode_promise(meta), epoch)
+
+
+def applied(fields: list[Any]) -> Applied:
+    """What became of a row. Raises TypeError, ValueError where this does not say."""
+    refused, stamp, displaced, barred, floor, covers = fields
+    return Applied(refused, stamp, index_row(displaced), barred, floor, covers)
+
+
+def seen(fields: list[Any]) -> Seen:
+    """What a device has of a row. Raises TypeError, ValueError where this does not say."""
+    value, floor, retired, believed, barred = fields
+    return Seen(value, floor, retired, believed, barred)
+
+
 def index_row(fields: list[Any] | None) -> IndexRow | None:
     """A row as an index knows it. Raises TypeError, ValueError where it is none."""
     if fields is None:
         return None
-    name, stamp, flags, policy, location, size, expires, data_id, summary, detail = fields
-    return IndexRow(name, stamp, flags, policy, Location(*location), size, expires, data_id, summary, detail)
+    name, stamp, flags, policy, location, size, expires, data_id, summary, detail, origin = fields
+    return IndexRow(
+        name, stamp, flags, policy, Location(*location), size, expires, data_id, summary, detail,
+        None if origin is None else Origin(*origin),
+    )  # fmt: skip
 
 
 def block_key(fields: list[Any]) -> BlockKey:

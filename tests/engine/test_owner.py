@@ -62,9 +62,9 @@ def test_a_folder_is_no_device_before_all_of_it_is_there(tmp_path: Path) -> None
 
 def test_a_folder_of_a_newer_program_is_refused_in_plain_words(tmp_path: Path) -> None:
     path = made(tmp_path / "d")
-    newer = msgpack.packb([3, "who knows"])
+    newer = msgpack.packb([4, "who knows"])
     (tmp_path / "d" / "device").write_bytes(newer + xxh3_64_intdigest(newer).to_bytes(8, "little"))
-    with pytest.raises(DeviceError, match=r"superblock: version 3 .*newer Drystone"):
+    with pytest.raises(DeviceError, match=r"superblock: version 4 .*newer Drystone"):
         find_superblock(path)
 
 
