@@ -68,7 +68,7 @@ def _describe_known(found: Found) -> str:
         case Kind.PROMISE:
             promised = decode_promise(found.meta)
             where = f"{promised.key.table.hex()}/{promised.key.shard} {promised.key.name!r}"
-            return f"{front}promise for row {where} below {promised.stamp.time_us}.{promised.stamp.writer}"
+            return f"{front}promise of {where} below {promised.stamp.time_us}.{promised.stamp.writer}"
         case Kind.BLOCK:
             key, owner = decode_block(found.meta)
             return f"{front}block {key.block}/{key.fragment} of {key.data_id.hex()} for {owner.name!r}"

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 from typing import Final
 
-FENCES_MAX: Final = 8192
-"""Of one generation. A row is remembered for so many others at least, and twice as many at most."""
+FENCES_MAX: Final = 2048
+"""Of one generation. A row is remembered for so many others at least, and twice as many at most: about a second of as
+many writes as a device takes. More do not fit into the processor's cache, and would cost each write half a
+microsecond."""
 EVERYTHING: Final = b"\xff" * 12
 
 
@@ -33,19 +35,22 @@ class Fences:
 
     def begin(self, packed: bytes, fence: bytes) -> None:
         """A row takes a version; it has this fence if none is known."""
-        if packed not in self._newer and packed not in self._older:
-            self._put(packed, fence)
+        newer = self._newer
+        if packed not in newer and packed not in self._older:
+            newer[packed] = fence
+            if len(newer) >= FENCES_MAX:
+                self._age()
 
     def raise_to(self, packed: bytes, fence: bytes) -> None:
         """A row has at least this fence from now on."""
-        self._put(packed, max(fence, self._newer.get(packed, b""), self._older.get(packed, b"")))
+        self._newer[packed] = max(fence, self._newer.get(packed, b""), self._older.get(packed, b""))
+        if len(self._newer) >= FENCES_MAX:
+            self._age()
 
     def clear(self) -> None:
         """Forget them all."""
         self._newer.clear()
         self._older.clear()
 
-    def _put(self, packed: bytes, fence: bytes) -> None:
-        self._newer[packed] = fence
-        if len(self._newer) >= FENCES_MAX:
-            self._older, self._newer = self._newer, {}
+    def _age(self) -> None:
+        self._older, self._newer = self._newer, {}

@@ -29,7 +29,8 @@ class PromiseTable:
         self._index = index
         self._segment_usage = segment_usage
         self._on_damage = on_damage
-        self._promises: dict[bytes, IndexPromise] = {}
+        self.by_row: dict[bytes, IndexPromise] = {}
+        """By the keys of their rows."""
 
     def load(self) -> bool:
         """Read what the index says; whether all could be read. A promise that cannot be is reported and gone: the
@@ -37,7 +38,7 @@ class PromiseTable:
         whole = True
         for key, value in self._index.range(b"p", b"q", _ALL):
             try:
-                self._promises[key[1:]] = codec.decode_value(key, value)
+                self.by_row[key[1:]] = codec.decode_value(key, value)
             except DamageError as error:
                 whole = False
                 self._on_damage(b"", str(error))
@@ -46,7 +47,7 @@ class PromiseTable:
 
     def of(self, packed: bytes) -> bytes:
         """The stamp below which a row takes nothing; empty where none is promised."""
-        promise = self._promises.get(packed)
+        promise = self.by_row.get(packed)
         return promise.stamp if promise is not None else b""
 
     def give(self, packed: bytes, stamp: bytes, location: Location) -> None:
@@ -58,28 +59,28 @@ class PromiseTable:
     def reached(self, packed: bytes) -> None:
         """The row's version is as high as what was promised, and keeps out as much."""
         if self._free(packed):
-            del self._promises[packed]
+            del self.by_row[packed]
             self._index.put(codec.index_key(packed), None)
 
     def is_at(self, packed: bytes, location: Location) -> bool:
         """Whether this very record is needed."""
-        promise = self._promises.get(packed)
+        promise = self.by_row.get(packed)
         return promise is not None and promise.location == location
 
     def move(self, packed: bytes, old: Location, new: Location) -> None:
         """Need the copy that compaction made, if the old record is still needed."""
-        promise = self._promises.get(packed)
+        promise = self.by_row.get(packed)
         if promise is not None and promise.location == old:
             self.give(packed, promise.stamp, new)
 
     def _free(self, packed: bytes) -> bool:
-        promise = self._promises.get(packed)
+        promise = self.by_row.get(packed)
         if promise is None:
             return False
         self._segment_usage.add(promise.location, -promise.location.length)
         return True
 
     def _put(self, packed: bytes, promise: IndexPromise) -> None:
-        self._promises[packed] = promise
+        self.by_row[packed] = promise
         key = codec.index_key(packed)
         self._index.put(key, codec.encode_value(key, promise))

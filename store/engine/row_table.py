@@ -240,15 +240,17 @@ class RowTable:
                 return self._newer(packed, stamp, None)
             if here == stamp:
                 return Applied("", stamp, None)
-        promised = self.promises.of(packed)
-        if promised > stamp != here and promises_bar:
-            return Applied("", here, before, barred=True, floor=promised)
+        promised = b""
+        if self.promises.by_row:
+            promised = self.promises.of(packed)
+            if promised > stamp != here and promises_bar:
+                return Applied("", here, before, barred=True, floor=promised)
+            if promised and promised <= stamp:
+                self.promises.reached(packed)
         if flags & Flag.GUARD:
             self._end_upload(row)
-        if promised and promised <= stamp:
-            self.promises.reached(packed)
         if here != stamp and not damaged:
-            self.fences.begin(packed, max(here, promised))
+            self.fences.begin(packed, promised or here)  # what is promised still is above what is here
         self._index.put(packed, encode_value(packed, value, location))
         self._segment_usage.add(location, location.length)
         if before is not None:

@@ -63,7 +63,7 @@ async def compact_all(device: Device) -> None:
 
 
 def location_of(device: Device, name: bytes) -> Location:
-    known = device.row_table.promises._promises[packed(name)]
+    known = device.row_table.promises.by_row[packed(name)]
     return known.location
 
 
@@ -214,7 +214,7 @@ def test_without_its_index_a_device_knows_its_promises_from_the_log_and_loses_no
         found = await device.find_row(packed(b"b"))
         assert found is not None
         assert found.stamp == at(4)
-        assert list(device.row_table.promises._promises) == [packed(b"a")], "what was reached is none any more"
+        assert list(device.row_table.promises.by_row) == [packed(b"a")], "what was reached is none any more"
         assert (await check_device(device)).problems == []
 
     on_device(medium, index, before, SMALL)
@@ -257,7 +257,7 @@ def test_compaction_keeps_a_promise_until_it_is_reached() -> None:
         await fill_up(device)
         assert device.segment_usage.live[held.segment] >= held.length
         await write(device, row(b"a", 9))
-        assert packed(b"a") not in device.row_table.promises._promises
+        assert packed(b"a") not in device.row_table.promises.by_row
         await fill_up(device)
         await compact_all(device)
         assert held.segment not in device.segments.kinds
