@@ -72,7 +72,8 @@ async def _check_one(opened: OwnedDevice) -> bool:
     size = report.bytes_read / 1e6
     behind = "" if opened.port.in_sync else ", waits to rejoin its peers"
     click.echo(
-        f"device {number}: {report.rows} rows ({report.tombstones} tombstones), {report.blocks} blocks, "
+        f"device {number}: {report.rows} rows ({report.tombstones} tombstones), {report.promises} promises, "
+        f"{report.blocks} blocks, "
         f"{size:.1f} MB read, {len(report.problems)} problems{behind}"
     )
     return not problems

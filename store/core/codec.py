@@ -45,8 +45,10 @@ class Codec(Generic[T]):
         self._fields = fields
         self._readers = readers
 
-    def encode(self, value: T) -> bytes:
-        packed: bytes = msgpack.packb([self.version, *self._fields(value)])
+    def encode(self, value: T, version: int | None = None) -> bytes:
+        """The value as of the newest version; or as of an older one that has the same fields, for programs that know
+        no newer one."""
+        packed: bytes = msgpack.packb([self.version if version is None else version, *self._fields(value)])
         return packed
 
     def decode(self, packed: bytes | memoryview) -> T:

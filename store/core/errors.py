@@ -12,6 +12,7 @@
     │   ├── FullError          no room for new data (reads and deletes still work)
     │   ├── ReplacedError      a newer version took the place of the one that was being read
     │   ├── BusyError          a bounded queue is full
+    │   ├── BarredError        a promise that was given to another writer keeps a row out
     │   └── StaleEpochError    the ring has moved on since the request's devices were chosen
     ├── DamageError            stored bytes are not what was written, here; another copy may serve
     │   └── NewerError         they are what was written, by a newer program, in a form that is not known here
@@ -81,6 +82,10 @@ class ReplacedError(RetryableError):
 
 class BusyError(RetryableError):
     """A bounded queue is full."""
+
+
+class BarredError(RetryableError):
+    """A replica has promised to take nothing below a stamp, and the version that was to be written is below it."""
 
 
 class StaleEpochError(RetryableError):

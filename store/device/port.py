@@ -12,14 +12,15 @@ awaited (`forget_*`, `note_*`, `retire_*`, `release_*`) takes effect before ever
 be lost with what the device had in memory, and whoever asked for it finds out by asking again.
 
 **Order.** Calls to one device take effect in their order, as far as they concern one key. Nothing is said of the order
-in which two devices answer, or in which one answers calls about different keys.
+in which two devices answer, or in which one answers calls about different keys. So a row that is submitted behind a
+promise of its key meets it, and one that is submitted before it is seen by it.
 
 **Errors.** All are DrystoneErrors. DeviceError: the device is out, and will be so until it is opened anew; the call may
 have taken effect or not. BusyError: not now. FullError: no room above the reserve. StaleEpochError: the caller's ring
 is older than what the device enforces; it must look at the ring and begin again. DamageError: what was asked for cannot
 be read; that is not the absence of it. A `submit_*` that raises has done nothing; each reason for which it may raise
 may come by its answer as well, as it must where the device is elsewhere, and then the call may have taken effect unless
-the reason is that the caller's ring is too old, or that a guard keeps the row out.
+the reason is that the caller's ring is too old, or that a guard or a promise keeps the row out.
 
 **Admission** is the device's, and part of `submit_row` and `submit_block`: only there it is known what there is room
 for. How it is *as far as is known without asking* may be old by as long as news take, and is kept up whether or not
@@ -36,8 +37,13 @@ can miss what newer rings have written elsewhere. And it refuses to be read as o
 **Repeating.** Every call may be repeated: the same version of a row, or the same block, again is the same row or block;
 to forget what is forgotten does nothing.
 
-**Durability.** A row is durable when its reply says so, blocks when a sync behind them is done. The index, which says
-what there is, follows the log; `flush` waits for it.
+**Promises.** A device is the replica of docs/consistency.md, "A replica": `submit_row` is its *write*, `submit_promise`
+its *promise*, `submit_look` its *look*, `retire_tombstone` and `release_tombstone` are its *retire* and *release*. What
+was promised outlives restarts, and keeps out whatever is below it and is not here already, whoever brings it and why,
+until the row's version has reached it; then that keeps out as much.
+
+**Durability.** A row or promise is durable when its reply says so, blocks when a sync behind them is done. The index,
+which says what there is, follows the log; `flush` waits for it.
 """
 
 from __future__ import annotations
@@ -65,11 +71,34 @@ class Applied(NamedTuple):
 
     `refused` is empty, or says why a guard kept the row out. `stamp` is the version now in place: the row's own if it
     took effect, a higher one if another version had come before. `displaced` is the row that was in place before.
+
+    It took effect if it was neither `refused` nor `barred` (by a promise) and `stamp` is its own. Of one that was
+    barred or is older, `floor` is what nothing below is taken of. A newer version that `covers` it stands for it: the
+    row may count as if it had been here, and been overwritten at once.
     """
 
     refused: str
     stamp: bytes
     displaced: IndexRow | None
+    barred: bool = False
+    floor: bytes = b""
+    covers: bool = False
+
+
+class Seen(NamedTuple):
+    """What a device has of a row.
+
+    `value` is its index value, verified but not decoded: None where there is none. Of a tombstone that is `retired` it
+    is that of a tombstone with the same stamp and origin, which names no record. `floor` is the higher of the version
+    and of what is promised: nothing below it is taken. What is not here is known not to be only if it is to be
+    `believed`, as a device is that is in sync. A promise that was `barred` was not given.
+    """
+
+    value: bytes | None
+    floor: bytes
+    retired: bool
+    believed: bool
+    barred: bool = False
 
 
 class Garbage(NamedTuple):
@@ -92,6 +121,16 @@ class RowWrite(NamedTuple):
     epoch: int
 
 
+class PromiseWrite(NamedTuple):
+    """A promise ready to be asked of any number of devices (store.device.promise): to take nothing of a row below a
+    stamp, which is packed. `epoch` as of RowWrite."""
+
+    packed_key: bytes
+    stamp: bytes
+    sealed: Sealed
+    epoch: int
+
+
 RowReply = Callable[[Applied | None, DrystoneError | None], None]
 """Called when a row is durable, with what became of it; or with the reason why it is not."""
 
@@ -99,6 +138,10 @@ RowReply = Callable[[Applied | None, DrystoneError | None], None]
 FindReply = Callable[[int, bytes | None, DrystoneError | None], None]
 """Called with the device's number and the index value of a row, verified but not decoded, or None where there is none;
 or with the reason why that cannot be told."""
+
+
+SeenReply = Callable[[int, Seen | None, DrystoneError | None], None]
+"""Called with the device's number and what it has of a row; or with the reason why that cannot be told."""
 
 
 LoadReply = Callable[[int, Row | None, DrystoneError | None], None]
@@ -168,10 +211,17 @@ class DevicePort(Protocol):
     # -- rows ----------------------------------------------------------------------------------------------------
 
     def submit_row(self, write: RowWrite, reply: RowReply, *, reserve: bool = False) -> None:
-        """Append a row to the log. It takes effect where no newer version is and no guard keeps it out. Raises
+        """Append a row to the log. It takes effect where no guard, no newer version and no promise keeps it out. Raises
         DeviceError; StaleEpochError; BusyError where too much is queued, or the device is `crowded`; FullError where
         there is no room, but for tombstones and abort records. Who brings to a quorum what a replica has already may
         use the `reserve`: neither is asked for then."""
+        ...
+
+    def submit_promise(self, promise: PromiseWrite, reply: SeenReply, *, reserve: bool = False) -> None:
+        """Promise to take nothing of a row below a stamp, and say what is here of it, be it in sync or not. The answer
+        comes when the promise is durable. It is `barred`, and nothing is promised, where a version or promise above
+        that stamp is here, or a version of just that stamp. The same promise may be given again. Raises, and uses the
+        `reserve`, as `submit_row`: who decides what a replica has already, or deletes, may."""
         ...
 
     def settled(self, packed_key: bytes, stamp: bytes) -> None:
@@ -186,6 +236,11 @@ class DevicePort(Protocol):
     def submit_find(self, packed_key: bytes, epoch: int, reply: FindReply) -> None:
         """Look a row up, for a quorum of the replicas that a ring of this epoch names. Raises DeviceError,
         BusyError, StaleEpochError."""
+        ...
+
+    def submit_look(self, packed_key: bytes, epoch: int, reply: SeenReply) -> None:
+        """The same with what is retired and promised, for who is to write: a stamp above the floors of a quorum is
+        above all that was acknowledged before. Raises as `submit_find`."""
         ...
 
     async def find_row(self, packed_key: bytes) -> IndexRow | None:

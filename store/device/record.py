@@ -60,6 +60,8 @@ class Kind(IntEnum):
     """Recovery's word about the segments before it: where each one ends."""
     REFERENCE = 4
     """A block whose payload is another block's."""
+    PROMISE = 5
+    """A stamp below which a row takes nothing."""
 
 
 class Header(NamedTuple):

@@ -5,7 +5,8 @@ of a shard have the same place in the ring and lie side by side in the index, in
 
 **Record meta**, msgpack: `[1, ring_hash, table, shard, name, time_us, writer, flags, policy, size, expires, data_id,
 summary, detail]`. `summary` is what listings show and stays in the index; `detail` is the rest and stays in the log,
-and where it is small in the index too. Both are the owner's (store.objects), opaque here.
+and where it is small in the index too. Both are the owner's (store.objects), opaque here. Of a version that is not
+plain (`Origin`): `[2, ...]` with the same fields, and `root, base, shown` behind them (12 bytes each).
 
 **Index key**: `r`, place (4 bytes, big-endian), table (16), shard (2, big-endian), name. LMDB's keys stop at 511
 bytes, so of a name over 400 bytes the key holds the first 400 and a 16-byte BLAKE2b of the whole, and the value holds
@@ -13,8 +14,8 @@ the name.
 
 **Index value**: stamp (12 bytes, ordered) | flags u8 | policy u8 | segment u32 | offset u32 | length u32 | size u64,
 all little-endian | expires (u64, big-endian) if EXPIRES | data id (16) if DATA | name (u16 length, bytes) if its key
-does not hold it | detail (u16 length, bytes) if DETAIL | summary | check (u32: the low half of XXH3-64 over key and all
-before it). LMDB has no checksums of its own, hence ours.
+does not hold it | detail (u16 length, bytes) if DETAIL | a form (u8, 1), root, base, shown (12 each) if CONDITIONAL |
+summary | check (u32: the low half of XXH3-64 over key and all before it). LMDB has no checksums of its own, hence ours.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from store.core.codec import unknown_version
 from store.core.errors import DamageError, NewerError
 from store.core.stamp import Stamp
 
-META_VERSION = 1
+PLAIN_META_VERSION = 1
+META_VERSION = 2
 NAME_KEY_BYTES = 400
 DETAIL_BYTES_MAX = 96
 """A detail of up to so many bytes is in the index value too: whoever asks for it needs no read of the log."""
@@ -44,10 +46,12 @@ _VALUE = struct.Struct("<BBIIIQ")
 _CHECK = struct.Struct("<I")
 _EXPIRES = struct.Struct(">Q")
 _LENGTH = struct.Struct("<H")
+_FORM = struct.Struct("B")
 PREFIX_BYTES = _PREFIX.size
 KEY_BYTES_MAX = PREFIX_BYTES + NAME_KEY_BYTES + 16
 """No index key of a row is longer."""
 STAMP_BYTES = 12
+ORIGIN_BYTES = _FORM.size + 3 * STAMP_BYTES
 _FIXED = STAMP_BYTES + _VALUE.size
 
 
@@ -68,11 +72,24 @@ class Flag:
     """The index value holds the name."""
     DETAIL: Final = 64
     """The index value holds the detail."""
+    CONDITIONAL: Final = 128
+    """The index value holds the origin. In a record the version of its meta says so."""
 
 
-FLAG_NAMES: Final = {1: "tombstone", 2: "data", 4: "expires", 8: "guard", 16: "abort", 32: "long name", 64: "detail"}
+FLAG_NAMES: Final = {
+    1: "tombstone",
+    2: "data",
+    4: "expires",
+    8: "guard",
+    16: "abort",
+    32: "long name",
+    64: "detail",
+    128: "conditional",
+}
 UNKNOWN_FLAGS: Final = ~sum(FLAG_NAMES)
-"""Of a newer program: what they say of a row, or of the layout of an index value, is not known here."""
+"""Of a newer program: what they say of a row, or of the layout of an index value, is not known here. In the one byte
+that an index value has for them there is none left: there a newer program has another form of what is behind it."""
+ORIGIN_FORM: Final = 1
 
 
 class RowKey(NamedTuple):
@@ -84,8 +101,18 @@ class RowKey(NamedTuple):
     name: bytes
 
 
+class Origin(NamedTuple):
+    """What a version came of that is not plain (docs/consistency.md, "Words"), in packed stamps: its root, the version
+    that it replaces, and what clients are shown as the time of the change."""
+
+    root: bytes
+    base: bytes
+    shown: bytes
+
+
 class Row(NamedTuple):
-    """One version of a row. `size` is what usage counts; `payload` holds all data where they live in the row."""
+    """One version of a row. `size` is what usage counts; `payload` holds all data where they live in the row. Without
+    an `origin` it is plain: its own root, of no base, and shown as of its stamp."""
 
     key: RowKey
     stamp: Stamp
@@ -97,6 +124,7 @@ class Row(NamedTuple):
     summary: bytes
     detail: bytes
     payload: bytes | bytearray | memoryview
+    origin: Origin | None = None
 
 
 class Location(NamedTuple):
@@ -120,14 +148,20 @@ class IndexRow(NamedTuple):
     data_id: bytes
     summary: bytes
     detail: bytes | None
+    origin: Origin | None = None
 
     @property
     def live(self) -> bool:
         return not self.flags & Flag.TOMBSTONE
 
+    @property
+    def root(self) -> bytes:
+        """The stamp of the plain write that this version came of."""
+        return self.stamp if self.origin is None else self.origin.root
+
 
 class ListedRow(NamedTuple):
-    """As much of a row as listings show."""
+    """As much of a row as listings show. `stamp` is the time that they show, which of a plain version is its stamp."""
 
     name: bytes
     stamp: bytes
@@ -174,9 +208,10 @@ def key_shard(packed: bytes) -> tuple[int, bytes, int]:
 def encode_meta(row: Row) -> bytes:
     ring_hash, table, shard, name = row.key
     time_us, writer = row.stamp
+    origin = row.origin
     packed: bytes = msgpack.packb(
         (
-            META_VERSION,
+            PLAIN_META_VERSION if origin is None else META_VERSION,
             ring_hash,
             table,
             shard,
@@ -190,6 +225,7 @@ def encode_meta(row: Row) -> bytes:
             row.data_id,
             row.summary,
             row.detail,
+            *(origin or ()),
         )
     )
     return packed
@@ -199,8 +235,12 @@ def decode_meta(meta: bytes | memoryview, payload: bytes | memoryview = b"") -> 
     """The row in a record. Raises DamageError where that is not known, NewerError where a newer program wrote it."""
     try:
         fields = msgpack.unpackb(meta)
-        if fields[0] != META_VERSION:
-            raise unknown_version("row meta", fields[0], (META_VERSION,))
+        origin = None
+        if fields[0] == META_VERSION:
+            *fields, root, base, shown = fields
+            origin = _origin_of(root, base, shown)
+        elif fields[0] != PLAIN_META_VERSION:
+            raise unknown_version("row meta", fields[0], (PLAIN_META_VERSION, META_VERSION))
         (
             _,
             ring_hash,
@@ -219,7 +259,7 @@ def decode_meta(meta: bytes | memoryview, payload: bytes | memoryview = b"") -> 
         ) = fields
     except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
         raise DamageError(f"row meta is not of a known form: {error}") from error
-    if flags & UNKNOWN_FLAGS:
+    if flags & (UNKNOWN_FLAGS | Flag.CONDITIONAL):
         raise NewerError(f"a row with the flags {flags:#x} is not known here: a newer Drystone wrote it")
     return Row(
         RowKey(ring_hash, table, shard, name),
@@ -232,7 +272,25 @@ def decode_meta(meta: bytes | memoryview, payload: bytes | memoryview = b"") -> 
         summary,
         detail,
         payload,
+        origin,
     )
+
+
+def _origin_of(*stamps: object) -> Origin:
+    """Raises ValueError where these are no packed stamps."""
+    root, base, shown = (each for each in stamps if isinstance(each, bytes) and len(each) == STAMP_BYTES)
+    return Origin(root, base, shown)
+
+
+def pack_origin(origin: Origin) -> bytes:
+    return _FORM.pack(ORIGIN_FORM) + b"".join(origin)
+
+
+def unpack_origin(packed: bytes, at: int) -> Origin:
+    """The origin that lies at `at`. Raises NewerError where a newer program wrote it."""
+    if packed[at] != ORIGIN_FORM:
+        raise NewerError(f"an origin of the form {packed[at]} is not known here: a newer Drystone wrote it")
+    return Origin(*(packed[each : each + STAMP_BYTES] for each in range(at + 1, at + ORIGIN_BYTES, STAMP_BYTES)))
 
 
 class RowValue(NamedTuple):
@@ -261,6 +319,9 @@ def value_of(row: Row) -> RowValue:
     if 0 < len(detail) <= DETAIL_BYTES_MAX:
         flags |= Flag.DETAIL
         rest += _LENGTH.pack(len(detail)) + detail
+    if row.origin is not None:
+        flags |= Flag.CONDITIONAL
+        rest += pack_origin(row.origin)
     return RowValue(row.stamp.pack(), flags, row.policy, row.size, rest + row.summary)
 
 
@@ -270,6 +331,19 @@ def encode_value(packed_key: bytes, value: RowValue, location: Location) -> byte
     segment, offset, length = location
     packed = stamp + _VALUE.pack(flags, policy, segment, offset, length, size) + rest
     return packed + _CHECK.pack(xxh3_64_intdigest(packed_key + packed) & 0xFFFFFFFF)
+
+
+def retired_note(row: IndexRow) -> bytes:
+    """What is left of a tombstone that is retired: its stamp and, if it is not plain, its origin."""
+    return row.stamp if row.origin is None else row.stamp + pack_origin(row.origin)
+
+
+def retired_value(packed_key: bytes, note: bytes) -> bytes:
+    """The index value of the tombstone of which nothing but a note is left. It does not tell a name of more than
+    NAME_KEY_BYTES, nor where the record lies."""
+    stamp, rest = note[:STAMP_BYTES], note[STAMP_BYTES:]
+    flags = Flag.TOMBSTONE | (Flag.CONDITIONAL if rest else 0)
+    return encode_value(packed_key, RowValue(stamp, flags, 0, 0, rest), Location(0, 0, 0))
 
 
 def move_value(packed_key: bytes, value: bytes, location: Location) -> bytes:
@@ -306,11 +380,11 @@ def row_name(packed_key: bytes, value: bytes) -> bytes:
     return value[at + 2 : at + 2 + _LENGTH.unpack_from(value, at)[0]]
 
 
-_LONGER: Final = Flag.DATA | Flag.EXPIRES | Flag.LONG_NAME | UNKNOWN_FLAGS
+_LONGER: Final = Flag.DATA | Flag.EXPIRES | Flag.LONG_NAME | Flag.CONDITIONAL | UNKNOWN_FLAGS
 """Flags of index values that have more in them than listings show."""
 
 
-_NAMED_APART: Final = Flag.EXPIRES | Flag.LONG_NAME | UNKNOWN_FLAGS
+_NAMED_APART: Final = Flag.EXPIRES | Flag.LONG_NAME | Flag.CONDITIONAL | UNKNOWN_FLAGS
 """Flags of index values of which more must be looked at to list a name."""
 
 
@@ -345,13 +419,15 @@ def decode_names(page: list[tuple[bytes, bytes]], now_seconds: int) -> list[byte
 
 
 def listed(row: IndexRow) -> ListedRow:
-    return ListedRow(row.name, row.stamp, row.flags, row.policy, row.size, row.expires, row.summary)
+    shown = row.stamp if row.origin is None else row.origin.shown
+    return ListedRow(row.name, shown, row.flags, row.policy, row.size, row.expires, row.summary)
 
 
 def decode_value(packed_key: bytes, value: bytes) -> IndexRow:
     """The row in an index value that was verified. Raises NewerError where a newer program wrote it.
 
-    The flags are what tells one form from another: those of version 1 never had DETAIL.
+    The flags are what tells one form from another: those of version 1 never had DETAIL, those of plain rows never have
+    CONDITIONAL.
     """
     flags, policy, segment, offset, length, size = _VALUE.unpack_from(value, STAMP_BYTES)
     if flags & UNKNOWN_FLAGS:
@@ -376,6 +452,10 @@ def decode_value(packed_key: bytes, value: bytes) -> IndexRow:
         end = at + 2 + _LENGTH.unpack_from(value, at)[0]
         detail = value[at + 2 : end]
         at = end
+    origin = None
+    if flags & Flag.CONDITIONAL:
+        origin = unpack_origin(value, at)
+        at += ORIGIN_BYTES
     return IndexRow(
         name,
         value[:STAMP_BYTES],
@@ -387,4 +467,5 @@ def decode_value(packed_key: bytes, value: bytes) -> IndexRow:
         data_id,
         value[at : -_CHECK.size],
         detail,
+        origin,
     )

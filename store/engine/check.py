@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 
 from store.core.errors import DamageError
 from store.device.block import decode_references, parse_key, references_key
+from store.device.promise import decode_meta as decode_promise
+from store.device.promise import decode_value as decode_promise_value
 from store.device.row import PREFIX_BYTES, SYSTEM, Flag, Location, decode_value, verify_value
+from store.device.row import index_key as row_key
 from store.engine.device import Device
 
 PAGE = 1000
@@ -21,6 +24,7 @@ class Report:
 
     rows: int = 0
     tombstones: int = 0
+    promises: int = 0
     blocks: int = 0
     bytes_read: int = 0
     problems: list[str] = field(default_factory=list)
@@ -33,6 +37,7 @@ async def check_device(device: Device) -> Report:
     live: dict[int, int] = {}
     usage: dict[bytes, dict[int, list[int]]] = {}
     await _check_rows(device, report, live, usage)
+    await _check_promises(device, report, live)
     await _check_blocks(device, report, live)
     for segment in sorted({*live, *(s for s, size in device.segment_usage.live.items() if size)}):
         counted, kept = live.get(segment, 0), device.segment_usage.live.get(segment, 0)
@@ -70,6 +75,23 @@ async def _check_rows(
                 entry = usage.setdefault(key[:PREFIX_BYTES], {}).setdefault(row.policy, [0, 0])
                 entry[0] += 1
                 entry[1] += row.size
+        start = page[-1][0] + b"\0"
+
+
+async def _check_promises(device: Device, report: Report, live: dict[int, int]) -> None:
+    start = b"p"
+    while page := device.merged_index.range(start, b"q", PAGE):
+        for key, value in page:
+            try:
+                promise = decode_promise_value(key, value)
+                said = decode_promise(await device.reads.meta(promise.location))
+                if (row_key(said.key), said.stamp.pack()) != (key[1:], promise.stamp):
+                    raise DamageError("its record is another's")
+            except DamageError as error:
+                report.problems.append(f"promise {key.hex()}: {error}")
+                continue
+            report.promises += 1
+            live[promise.location.segment] = live.get(promise.location.segment, 0) + promise.location.length
         start = page[-1][0] + b"\0"
 
 

@@ -30,10 +30,11 @@ class Device(RowCalls, BlockCalls):
 
     async def recover(self) -> None:
         """Take in what the log holds beyond the index. To be called first."""
-        for start, stop in ((b"f", b"g"), (b"h", b"i"), (b"m", b"n"), (b"s", b"t")):
+        for start, stop in ((b"f", b"g"), (b"h", b"i"), (b"m", b"n"), (b"p", b"q"), (b"s", b"t")):
             await run_in(self._index_worker, partial(self._index.range, start, stop, _ALL))
         self.segment_usage.load()
-        self.row_table.load()
+        if not self.row_table.load():
+            await self.standing.set_in_sync(in_sync=False)
         replay = Replay(
             self.segments,
             self.merged_index,
@@ -44,6 +45,7 @@ class Device(RowCalls, BlockCalls):
             self._index_worker,
         )
         await replay.run()
+        self.row_table.fences.clear()  # what was promised before is not all known
         for line in replay.tail.damage:
             self.report_damage(b"", line)
         before = replay.tail.before
@@ -118,6 +120,7 @@ class Device(RowCalls, BlockCalls):
     async def set_in_sync(self, *, in_sync: bool) -> None:
         """Say, durably, whether it counts that this device has no row of a key."""
         await self.standing.set_in_sync(in_sync=in_sync)
+        self.row_table.fences.clear()  # of what was promised by the device that it was before, nothing is known
         if self.on_in_sync is not None:
             self.on_in_sync()
 

@@ -22,6 +22,8 @@ from typing import Protocol, TypeVar
 
 from store.core.errors import DamageError, NewerError
 from store.device.block import BlockKey, IndexBlock, decode_meta, decode_target
+from store.device.promise import Promise
+from store.device.promise import decode_meta as decode_promise
 from store.device.record import Kind, parse_header, verify_front
 from store.device.row import Location, Row, index_key, value_of
 from store.device.row import decode_meta as decode_row
@@ -66,7 +68,7 @@ LogHandlers = Mapping[int, LogHandler]
 
 def log_handlers(row_table: RowTable) -> LogHandlers:
     """Those of the log."""
-    return {Kind.ROW: Rows(row_table), Kind.PREVIOUS_SEGMENT: PreviousSegments()}
+    return {Kind.ROW: Rows(row_table), Kind.PROMISE: Promises(row_table), Kind.PREVIOUS_SEGMENT: PreviousSegments()}
 
 
 def bulk_handlers(blocks: BlockTable, segments: Segments) -> BulkHandlers:
@@ -102,8 +104,10 @@ class Rows:
         packed = index_key(row.key)
         if in_doubt:
             self._row_table.note_in_doubt(packed)
-        # Where it raises, nobody knows whether a guard would have kept it out; its other replicas do.
-        self._row_table.apply(packed, row, value_of(row), location)
+        # Where it raises, nobody knows whether a guard would have kept it out; its other replicas do. Without its index
+        # a device reads its whole log, in which compaction has put rows behind promises that were given later: what was
+        # barred is told from what was there by its other replicas then, since the device is not in sync.
+        self._row_table.apply(packed, row, value_of(row), location, promises_bar=in_doubt)
 
     def lives(self, found: Found) -> bool:
         row = self._row_table.row(index_key(decode_row(found.meta).key))
@@ -111,6 +115,25 @@ class Rows:
 
     def move(self, found: Found, to: Location) -> None:
         self._row_table.move(index_key(decode_row(found.meta).key), found.location, to)
+
+
+class Promises:
+    """Promises: one lives while the row table has it, which is until the row's version reaches it."""
+
+    def __init__(self, row_table: RowTable) -> None:
+        self._row_table = row_table
+
+    def replay(self, found: Found, *, in_doubt: bool) -> TakeIn:
+        return partial(self._take_in, decode_promise(found.meta), found.location)
+
+    def _take_in(self, promise: Promise, location: Location) -> None:
+        self._row_table.promise(index_key(promise.key), promise.stamp.pack(), location)
+
+    def lives(self, found: Found) -> bool:
+        return self._row_table.promises.is_at(index_key(decode_promise(found.meta).key), found.location)
+
+    def move(self, found: Found, to: Location) -> None:
+        self._row_table.promises.move(index_key(decode_promise(found.meta).key), found.location, to)
 
 
 class PreviousSegments:

@@ -9,7 +9,18 @@ from __future__ import annotations
 from functools import partial
 
 from store.core.errors import BusyError, DamageError, DrystoneError, NotFoundError, ReplacedError, StaleEpochError
-from store.device.port import FindReply, Garbage, ListReply, LoadReply, RowReply, RowWrite, UsageReply
+from store.device.port import (
+    FindReply,
+    Garbage,
+    ListReply,
+    LoadReply,
+    PromiseWrite,
+    RowReply,
+    RowWrite,
+    Seen,
+    SeenReply,
+    UsageReply,
+)
 from store.device.record import Buffer
 from store.device.row import STAMP_BYTES, Flag, IndexRow, Location, Row, shard_prefix
 from store.engine.hint_table import hints_for
@@ -48,13 +59,57 @@ class RowCalls(Parts):
                 reply(None, self._raised(error))
                 return
             self.backlog.changed()
-            reply(applied, None)
+            if applied.covers and not self.standing.in_sync:
+                applied = applied._replace(covers=False)
+            if write.row.origin is None or self.standing.has_ballots:
+                reply(applied, None)
+            else:
+                self.standing.note_ballots(lambda error: reply(applied if error is None else None, error))
 
         touched: tuple[bytes, ...] = ()
         if not self._lookups.in_memory:
             touched = touched_by(write.packed_key, write.row)
             self._lookups.look()  # else, where all write and nobody reads, it would be taken to be cold for ever
         self._committer.submit(write.sealed, published, touched)
+
+    def submit_promise(self, promise: PromiseWrite, reply: SeenReply, *, reserve: bool = False) -> None:
+        """Append a promise to the log; `reply` is called when it is durable and in the row table, or is barred. Raises
+        as `submit_row`."""
+        self._check_epoch(promise.epoch)
+        if not reserve:
+            self.backlog.admit()
+            self.room.check(every=2 * LOOK_EVERY)
+        packed = promise.packed_key
+
+        def published(location: Location | None, error: DrystoneError | None) -> None:
+            if location is None or self.health.failed is not None:
+                reply(self.id, None, error or self.health.failed)
+                return
+            try:
+                given = self.row_table.promise(packed, promise.stamp, location)
+                self.backlog.changed()
+                seen = self.row_table.look(packed, believed=self.standing.in_sync, barred=not given)
+            except DrystoneError as damage:
+                reply(self.id, None, damage)
+                return
+            except Exception as error:
+                reply(self.id, None, self._raised(error))
+                return
+            self.standing.note_ballots(lambda error: reply(self.id, seen if error is None else None, error))
+
+        touched: tuple[bytes, ...] = ()
+        if not self._lookups.in_memory:
+            touched = (packed,)
+            self._lookups.look()
+        self._committer.submit(promise.sealed, published, touched)
+
+    def submit_look(self, packed_key: bytes, epoch: int, reply: SeenReply) -> None:
+        """What is here of a row, for a quorum: at once where the index lies in memory."""
+        self._check_reader(epoch)
+        self._have(packed_key, partial(self._reply, partial(self._look, packed_key), reply))
+
+    def _look(self, packed_key: bytes) -> Seen:
+        return self.row_table.look(packed_key, believed=self.standing.in_sync)
 
     async def find_row(self, packed_key: bytes) -> IndexRow | None:
         """What the index knows of a row. Raises DamageError where its entry is damaged: that is no absence."""

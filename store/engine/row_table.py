@@ -11,7 +11,8 @@ same index transaction:
     u...   intents of uploads under way            `u` + data id -> row key of the intent
     g...   data that a newer row displaced       `g` + data id -> msgpack [place, table, shard, name, policy, summary]
     q...   rows that a crash left in doubt       `q` + row key -> empty
-    f...   tombstones that were forgotten        `f` + row key -> stamp
+    f...   tombstones that were forgotten        `f` + row key -> stamp, and origin of one that is not plain
+    p...   promises                              (store.engine.promise_table)
 
 A tombstone that is forgotten leaves its stamp behind until every replica has forgotten it durably. Otherwise one of
 which the index was not written yet could come back with it after a crash, and win against a version that the others had
@@ -26,10 +27,11 @@ from collections.abc import Callable
 import msgpack
 
 from store.core.errors import DamageError
-from store.device.port import Applied, Garbage
+from store.device.port import Applied, Garbage, Seen
 from store.device.row import (
     NAME_KEY_BYTES,
     PREFIX_BYTES,
+    STAMP_BYTES,
     SYSTEM,
     UPLOAD,
     Flag,
@@ -42,18 +44,23 @@ from store.device.row import (
     encode_value,
     index_key,
     move_value,
+    retired_note,
+    retired_value,
     row_name,
     shard_prefix,
     shard_stop,
     verify_page,
     verify_value,
 )
+from store.engine.fences import EVERYTHING, Fences
 from store.engine.merged_index import MergedIndex, unpack
+from store.engine.promise_table import PromiseTable
 from store.engine.segment_usage import SegmentUsage
 from store.engine.usage import Usage, usage_key
 
 _U64 = struct.Struct(">Q")
 _ALL = 1 << 30
+_NOTHING = bytes(STAMP_BYTES)
 
 
 class RowTable:
@@ -65,6 +72,8 @@ class RowTable:
         self._index = index
         self._segment_usage = segment_usage
         self._on_damage = on_damage
+        self.promises = PromiseTable(index, segment_usage, on_damage)
+        self.fences = Fences()
         self._forgotten: dict[bytes, bytes] = {}
         self._releasing: dict[bytes, bytes] = {}
         """Those of them that are to be released as soon as the index says so."""
@@ -72,9 +81,10 @@ class RowTable:
         self.recount = self._usage.recount
         self.note_usage = self._usage.note
 
-    def load(self) -> None:
-        """What the index says of forgotten tombstones, which are few."""
-        self._forgotten = {key[1:]: stamp for key, stamp in self._index.range(b"f", b"g", _ALL)}
+    def load(self) -> bool:
+        """What the index says of forgotten tombstones and of promises, which are few; whether all could be read."""
+        self._forgotten = {key[1:]: note for key, note in self._index.range(b"f", b"g", _ALL)}
+        return self.promises.load()
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -205,24 +215,42 @@ class RowTable:
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
-    def apply(self, packed: bytes, row: Row, value: RowValue, location: Location) -> Applied:
-        """Take a durable row into the row table, if no newer version and no guard keeps it out. `value` is that of the
-        row.
+    def apply(
+        self, packed: bytes, row: Row, value: RowValue, location: Location, *, promises_bar: bool = True
+    ) -> Applied:
+        """Take a durable row into the row table, if no guard, no newer version and no promise keeps it out: in this
+        order, by the rules of docs/consistency.md, "A replica". `value` is that of the row.
 
         The same version again (a repeated write, a replay) takes effect as if new: the record is then the later one.
         """
         before_value, damaged = self._look(packed)
         before = None if before_value is None else decode_value(packed, before_value)
+        here = b"" if before is None else before.stamp
         stamp = value.stamp
-        if before is not None and before.stamp > stamp:
-            return Applied("", before.stamp, before)
-        if self._forgotten and before is None and (forgotten := self._forgotten.get(packed, b"")) >= stamp:
-            return Applied("", forgotten, None)
         flags = row.flags
         if flags & (Flag.GUARD | Flag.ABORT):
-            refused = self._guard(row)
+            refused = self._refusal(row)
             if refused:
-                return Applied(refused, before.stamp if before else b"", before)
+                return Applied(refused, here, before)
+        if here > stamp:
+            return self._newer(packed, stamp, before)
+        if self._forgotten and before is None:
+            here = self._forgotten.get(packed, b"")[:STAMP_BYTES]
+            if here > stamp:
+                return self._newer(packed, stamp, None)
+            if here == stamp:
+                return Applied("", stamp, None)
+        promised = b""
+        if self.promises.by_row:
+            promised = self.promises.of(packed)
+            if promised > stamp != here and promises_bar:
+                return Applied("", here, before, barred=True, floor=promised)
+            if promised and promised <= stamp:
+                self.promises.reached(packed)
+        if flags & Flag.GUARD:
+            self._end_upload(row)
+        if here != stamp and not damaged:
+            self.fences.begin(packed, promised or here)  # what is promised still is above what is here
         self._index.put(packed, encode_value(packed, value, location))
         self._segment_usage.add(location, location.length)
         if before is not None:
@@ -234,20 +262,56 @@ class RowTable:
                 self._index.put(b"t" + packed, None)
         return Applied("", stamp, before)
 
-    def _guard(self, row: Row) -> str:
+    def _newer(self, packed: bytes, stamp: bytes, here: IndexRow | None) -> Applied:
+        """A newer version than that of this stamp is here, or was until it was retired."""
+        newest = self._retired(packed) if here is None else here
+        assert newest is not None, "something is newer"
+        covers = newest.root >= stamp >= self.fences.of(packed)
+        return Applied("", newest.stamp, here, floor=max(newest.stamp, self.promises.of(packed)), covers=covers)
+
+    def promise(self, packed: bytes, stamp: bytes, location: Location) -> bool:
+        """Take a durable promise in, unless a version or promise above it is here, or a version of just this stamp;
+        whether that is so. One whose row cannot be read is kept: it keeps out too much at the worst."""
+        value, damaged = self._look(packed)
+        here = self._forgotten.get(packed, b"") if value is None else value
+        promised = self.promises.of(packed)
+        if here[:STAMP_BYTES] >= stamp or promised > stamp:
+            return False
+        self.promises.give(packed, stamp, location)
+        self.fences.raise_to(packed, EVERYTHING if damaged else stamp)
+        return True
+
+    def look(self, packed: bytes, *, believed: bool, barred: bool = False) -> Seen:
+        """What is here of a row. Raises DamageError as `row_value`."""
+        value = self.row_value(packed)
+        retired = value is None and packed in self._forgotten
+        if retired:
+            value = retired_value(packed, self._forgotten[packed])
+        stamp = _NOTHING if value is None else value[:STAMP_BYTES]
+        return Seen(value, max(stamp, self.promises.of(packed)), retired, believed, barred)
+
+    def _retired(self, packed: bytes) -> IndexRow | None:
+        """The tombstone that was forgotten and is not released."""
+        note = self._forgotten.get(packed)
+        return None if note is None else decode_value(packed, retired_value(packed, note))
+
+    def _refusal(self, row: Row) -> str:
+        """Why a guard keeps a row out, or an abort record comes too late."""
         ring_hash, table, shard, name = row.key
         if row.flags & Flag.ABORT:
             target = self.row(index_key(RowKey(ring_hash, table, shard, row.summary)))
             committed = target is not None and target.data_id == name[len(UPLOAD) :]
             return "committed" if committed else ""
-        intent_key = index_key(RowKey(ring_hash, table, shard, UPLOAD + row.data_id))
+        intent = self.row(_intent_key(row))
+        return "aborted" if intent is not None and intent.flags & Flag.ABORT else ""
+
+    def _end_upload(self, row: Row) -> None:
+        """An upload is committed: its intent goes."""
+        intent_key = _intent_key(row)
         intent = self.row(intent_key)
-        if intent is None:
-            return ""
-        if intent.flags & Flag.ABORT:
-            return "aborted"
-        self._remove(intent_key, intent)
-        return ""
+        if intent is not None:
+            self.fences.raise_to(intent_key, intent.stamp)
+            self._remove(intent_key, intent)
 
     def _remove(self, packed: bytes, row: IndexRow) -> None:
         """Take a row and all that is derived from it out of the row table."""
@@ -301,12 +365,14 @@ class RowTable:
         row = self.row(packed)
         if row is None or row.stamp != stamp:
             return False
+        self.fences.raise_to(packed, stamp)
         self._remove(packed, row)
         return True
 
     def discard(self, packed: bytes) -> None:
         """Remove an entry that is damaged, and is needed no more. The space of its record stays in use."""
         if self._look(packed)[1]:
+            self.fences.raise_to(packed, EVERYTHING)
             self._index.put(packed, None)
             self._index.put(b"t" + packed, None)
             name = packed[PREFIX_BYTES:]
@@ -321,25 +387,31 @@ class RowTable:
     def retire(self, packed: bytes, stamp: bytes) -> bool:
         """Forget a tombstone, if it is still this version, and keep what is older from coming in its place until it is
         `release`d."""
-        if not self.forget(packed, stamp):
+        row = self.row(packed)
+        if row is None or row.stamp != stamp:
             return False
-        self._forgotten[packed] = stamp
-        self._index.put(b"f" + packed, stamp)
+        self._remove(packed, row)
+        note = retired_note(row)
+        self._forgotten[packed] = note
+        self._index.put(b"f" + packed, note)
         return True
 
     def retired(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """(row key, stamp) behind the row key `after` of tombstones that were forgotten and are not released."""
-        return [(key[1:], stamp) for key, stamp in self._index.range(b"f" + after + b"\0", b"g", limit)]
+        page = self._index.range(b"f" + after + b"\0", b"g", limit)
+        return [(key[1:], note[:STAMP_BYTES]) for key, note in page]
 
     def retired_stamp(self, packed: bytes) -> bytes | None:
         """That of a forgotten tombstone."""
-        return self._forgotten.get(packed)
+        note = self._forgotten.get(packed)
+        return None if note is None else note[:STAMP_BYTES]
 
     def release(self, packed: bytes, stamp: bytes) -> None:
         """Every replica has forgotten this tombstone for good. What is older is kept out until that is durable: a
         replay by an index that has the stamp still would leave out what had been taken meanwhile."""
-        if self._forgotten.get(packed) == stamp:
+        if self.retired_stamp(packed) == stamp:
             self._releasing[packed] = stamp
+            self.fences.raise_to(packed, stamp)
             self._index.put(b"f" + packed, None)
 
     def take_releasing(self) -> dict[bytes, bytes]:
@@ -353,7 +425,7 @@ class RowTable:
             self._releasing = taken | self._releasing
             return
         for packed, stamp in taken.items():
-            if self._forgotten.get(packed) == stamp:
+            if self.retired_stamp(packed) == stamp:
                 del self._forgotten[packed]
 
     def note_in_doubt(self, packed: bytes) -> None:
@@ -372,6 +444,12 @@ class RowTable:
         """These data are dropped everywhere."""
         if self._index.get(b"g" + data_id) is not None:
             self._index.put(b"g" + data_id, None)
+
+
+def _intent_key(row: Row) -> bytes:
+    """That of the intent of the upload that a row commits."""
+    ring_hash, table, shard, _ = row.key
+    return index_key(RowKey(ring_hash, table, shard, UPLOAD + row.data_id))
 
 
 def shard_range(ring_hash: int, table: bytes, shard: int, start: bytes, stop: bytes | None) -> tuple[bytes, bytes]:

@@ -1,13 +1,15 @@
 """What a device says of itself: one small file, replaced whole.
 
-`device` holds msgpack `[2, cluster, device id, in_sync, incarnation, enforced]` and an XXH3-64 (8 bytes, little-endian)
-behind it. A device is `in_sync` when it has all that it should, so that a row which it has not is none: not so for one
-that was made in place of a lost one, or that has lost part of its log, until it has rejoined its peers. The
-`incarnation` is drawn when the device is made: it tells a folder from an older one that had the same place. Requests by
-a ring older than the epoch `enforced` are refused.
+`device` holds msgpack `[version, cluster, device id, in_sync, incarnation, enforced]` and an XXH3-64 (8 bytes,
+little-endian) behind it. A device is `in_sync` when it has all that it should, so that a row which it has not is none:
+not so for one that was made in place of a lost one, or that has lost part of its log, until it has rejoined its peers.
+The `incarnation` is drawn when the device is made: it tells a folder from an older one that had the same place.
+Requests by a ring older than the epoch `enforced` are refused.
 
-Version 1 knew neither incarnation nor epoch; they are read as b"" and 0. What changes the meaning of anything in a
-device's folder that has no version of its own (entries of the index, names of files) makes a new version of this.
+The version is 2; and 3 once the device has given a promise or has a version that is not plain (`has_ballots`), so that
+no older program opens it: that would take what a promise keeps out. Version 1 knew neither incarnation nor epoch; they
+are read as b"" and 0. What changes the meaning of anything in a device's folder that has no version of its own (entries
+of the index, names of files) makes a new version of this.
 """
 
 from __future__ import annotations
@@ -32,21 +34,25 @@ class Superblock(NamedTuple):
     in_sync: bool
     incarnation: bytes
     enforced: int
+    has_ballots: bool = False
+    """Whether there may be promises, or versions that are not plain."""
 
 
+_WITHOUT_BALLOTS: Final = 2
 _CODEC: Final = Codec[Superblock](
     "superblock",
-    2,
-    lambda superblock: superblock,
+    3,
+    lambda superblock: superblock[:5],
     {
         1: lambda fields: Superblock(fields[0], fields[1], fields[2], b"", 0),
-        2: lambda fields: Superblock(fields[0], fields[1], fields[2], fields[3], fields[4]),
+        _WITHOUT_BALLOTS: lambda fields: Superblock(fields[0], fields[1], fields[2], fields[3], fields[4]),
+        3: lambda fields: Superblock(fields[0], fields[1], fields[2], fields[3], fields[4], has_ballots=True),
     },
 )
 
 
 def encode_superblock(superblock: Superblock) -> bytes:
-    packed = _CODEC.encode(superblock)
+    packed = _CODEC.encode(superblock, None if superblock.has_ballots else _WITHOUT_BALLOTS)
     return packed + _CHECK.pack(xxh3_64_intdigest(packed))
 
 

@@ -14,7 +14,7 @@ from functools import partial
 import trio
 
 from store.core.deadline import Patience
-from store.core.errors import BusyError, ConflictError, DeviceError, DrystoneError, FullError, QuorumError
+from store.core.errors import BarredError, BusyError, ConflictError, DeviceError, DrystoneError, FullError, QuorumError
 from store.device.port import Applied, DevicePort, RowWrite
 from store.device.row import Flag
 from store.ring import quorum
@@ -153,9 +153,8 @@ class QuorumWrite:
         self._failures[replica] = error
 
     def _answered(self, replica: int, applied: Applied | None, error: DrystoneError | None) -> None:
-        if applied is None or applied.refused:
-            reason = f"refused: {applied.refused}" if applied is not None else ""
-            self._failed(replica, error or ConflictError(reason))
+        if applied is None or applied.refused or applied.barred:
+            self._failed(replica, error or refusal_of(applied) or DeviceError("no answer"))
         else:
             self._applied[replica] = applied
             if applied.stamp != self._write.value.stamp:
@@ -195,6 +194,17 @@ class QuorumWrite:
         needed = max(quorum(len(replicas)) for replicas in self._sets)
         silent = {h: BusyError("it has not answered") for h in self._replicas if h not in self._applied}
         raise QuorumError("writing a row", needed, len(self._applied), {**silent, **self._failures})
+
+
+def refusal_of(applied: Applied | None) -> DrystoneError | None:
+    """Why a device that has answered has neither taken a row nor a newer version."""
+    if applied is None:
+        return None
+    if applied.refused:
+        return ConflictError(f"refused: {applied.refused}")
+    if applied.barred:
+        return BarredError("it has promised to take nothing so old")
+    return None
 
 
 def _never(_raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:

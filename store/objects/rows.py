@@ -59,7 +59,7 @@ from store.device.row import (
 from store.objects.hedge import Hedged, ask_at_once
 from store.objects.key_lock import KeyLocks
 from store.objects.quorum_read import QuorumRead, believed
-from store.objects.quorum_write import WRITE_SECONDS, QuorumWrite
+from store.objects.quorum_write import WRITE_SECONDS, QuorumWrite, refusal_of
 from store.ring import ROWS, Ring, quorum
 
 log = structlog.get_logger()
@@ -163,14 +163,16 @@ class Rows:
         return bool(answers)
 
     async def bring(self, write: RowWrite, device: DevicePort, reply: RowReply) -> None:
-        """Send a version that some replica has to another that lacks it. Raises StaleEpochError where that is no
-        replica in the ring of now, ReplacedError where no replica has that version any more, and what the device says
-        that does not take it."""
+        """Send a version that some replica has to another that lacks it; `reply` is told BarredError where a promise
+        keeps it out. Raises StaleEpochError where that is no replica in the ring of now, ReplacedError where no replica
+        has that version any more, and what the device says that does not take it."""
         packed = write.packed_key
 
         def answered(applied: Applied | None, error: DrystoneError | None) -> None:
             self._let_go(packed)
-            if applied is not None:  # who else lacks it is for whoever wrote it, and the replica that it came from
+            if applied is not None and applied.barred:
+                applied, error = None, refusal_of(applied)
+            elif applied is not None:  # who else lacks it is for whoever wrote it, and the replica that it came from
                 device.settled(packed, write.row.stamp.pack())
             reply(applied, error)
 

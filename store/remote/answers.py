@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from store.device.port import Applied, Garbage
+from store.device.port import Applied, Garbage, Seen
 from store.device.row import IndexRow, RowKey
 from store.remote.values import index_row, row_key
 
@@ -19,6 +19,12 @@ T = TypeVar("T")
 def number(found: Any) -> int:
     if not isinstance(found, int):
         raise TypeError("not a number")
+    return found
+
+
+def yes_or_no(found: Any) -> bool:
+    if not isinstance(found, bool):
+        raise TypeError("neither yes nor no")
     return found
 
 
@@ -53,10 +59,15 @@ def pair(found: Any) -> tuple[bytes, bytes]:
 
 
 def applied(found: Any) -> Applied:
-    refused, stamp, displaced = found
+    refused, stamp, displaced, barred, floor, covers = found
     if not isinstance(refused, str):
         raise TypeError("not a reason")
-    return Applied(refused, octets(stamp), index_row(displaced))
+    return Applied(refused, octets(stamp), index_row(displaced), yes_or_no(barred), octets(floor), yes_or_no(covers))
+
+
+def seen(found: Any) -> Seen:
+    value, floor, retired, believed, barred = found
+    return Seen(octets_or_none(value), octets(floor), yes_or_no(retired), yes_or_no(believed), yes_or_no(barred))
 
 
 def walked_rows(found: Any) -> tuple[list[tuple[bytes, IndexRow]], bytes]:

@@ -22,9 +22,12 @@ from store.device.port import (
     Garbage,
     ListReply,
     LoadReply,
+    PromiseWrite,
     ReadReply,
     RowReply,
     RowWrite,
+    Seen,
+    SeenReply,
     UsageReply,
 )
 from store.device.record import Buffer, Sealed
@@ -131,6 +134,21 @@ class RemoteDevice:
         arguments = (write.epoch, reserve, sums, meta)
         number = self._submit(self._rows, methods.ROW, arguments, _plain(answers.applied), answered, payload)
         self._writes[number] = trio.current_time()
+
+    def submit_promise(self, promise: PromiseWrite, reply: SeenReply, *, reserve: bool = False) -> None:
+        _, meta, _ = split_sealed(promise.sealed)
+
+        def answered(seen: Seen | None, error: DrystoneError | None) -> None:
+            self._writes.pop(number, None)
+            reply(self._number, seen, error)
+
+        arguments = (promise.epoch, reserve, meta)
+        number = self._submit(self._rows, methods.PROMISE, arguments, _plain(answers.seen), answered)
+        self._writes[number] = trio.current_time()
+
+    def submit_look(self, packed_key: bytes, epoch: int, reply: SeenReply) -> None:
+        take = _plain(answers.seen)
+        self._submit(self._rows, methods.LOOK, (packed_key, epoch), take, partial(reply, self._number))
 
     def settled(self, packed_key: bytes, stamp: bytes) -> None:
         self._settled.append((packed_key, stamp))

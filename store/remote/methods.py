@@ -15,11 +15,15 @@ NEWS: Final = "device.news"
 """A stream of how devices are: [numbers] -> items of `State`."""
 ROW: Final = "device.row"
 """[device, epoch, reserve, sums, meta], the row's payload -> Applied."""
+PROMISE: Final = "device.promise"
+"""[device, epoch, reserve, meta] -> Seen."""
 SETTLED: Final = "device.settled"
 """A note: [device, [[packed key, stamp]...]]."""
 WAIT_FOR_INDEX: Final = "device.wait-for-index"
 FIND: Final = "device.find"
 """-> the index value."""
+LOOK: Final = "device.look"
+"""-> Seen."""
 FIND_ROW: Final = "device.find-row"
 FIND_STAMP: Final = "device.find-stamp"
 LOAD: Final = "device.load"
@@ -115,9 +119,11 @@ _PAGE: Final = (octets, number)
 """Behind which key, and how many."""
 ARGUMENTS: Final[dict[str, tuple[Callable[[Any], bool], ...]]] = {
     ROW: (number, flag, octets, octets),
+    PROMISE: (number, flag, octets),
     SETTLED: (fields,),
     WAIT_FOR_INDEX: (),
     FIND: (key, number),
+    LOOK: (key, number),
     FIND_ROW: (key,),
     FIND_STAMP: (key, flag),
     LOAD: (key, fields, flag),

@@ -20,7 +20,7 @@ from store.device.row import Row
 from store.remote import methods
 from store.remote.state import State, gone, state_of
 from store.remote.unsettled import Unsettled
-from store.remote.values import block_key, index_row, join_sealed, pack_row, row_key, row_write
+from store.remote.values import block_key, index_row, join_sealed, pack_row, promise_write, row_key, row_write
 from store.wire.server import Call, Peer
 
 NEWS_SECONDS: Final = 0.1
@@ -93,9 +93,11 @@ class _Session:
     def handlers(self) -> dict[str, Callable[[Call], None]]:
         handlers: dict[str, Callable[..., None]] = {
             methods.ROW: self._row,
+            methods.PROMISE: self._promise,
             methods.SETTLED: self._settled,
             methods.WAIT_FOR_INDEX: self._wait_for_index,
             methods.FIND: self._find,
+            methods.LOOK: self._look,
             methods.FIND_ROW: self._find_row,
             methods.FIND_STAMP: self._find_stamp,
             methods.LOAD: self._load,
@@ -185,6 +187,9 @@ class _Session:
 
         device.submit_row(write, reply, reserve=reserve)
 
+    def _promise(self, call: Call, device: DevicePort, epoch: int, reserve: bool, meta: bytes) -> None:
+        device.submit_promise(promise_write(epoch, meta), partial(_reply, call), reserve=reserve)
+
     def _settled(self, _call: Call, device: DevicePort, settled: list[Any]) -> None:
         for packed_key, stamp in settled:
             self._service.settle(self, device, packed_key, stamp)
@@ -194,6 +199,9 @@ class _Session:
 
     def _find(self, call: Call, device: DevicePort, packed_key: bytes, epoch: int) -> None:
         device.submit_find(packed_key, epoch, partial(_reply, call))
+
+    def _look(self, call: Call, device: DevicePort, packed_key: bytes, epoch: int) -> None:
+        device.submit_look(packed_key, epoch, partial(_reply, call))
 
     def _find_row(self, call: Call, device: DevicePort, packed_key: bytes) -> None:
         call.begin(partial(device.find_row, packed_key))

@@ -6,13 +6,26 @@ from typing import Any, Final
 
 from store.core.errors import DamageError
 from store.device.block import BlockKey
-from store.device.port import RowWrite
+from store.device.port import PromiseWrite, RowWrite
+from store.device.promise import decode_meta as decode_promise
+from store.device.promise import prepare_promise
 from store.device.record import Buffer, Kind, Sealed, checksums, seal, verify_payload
-from store.device.row import Flag, IndexRow, Location, Row, RowKey, decode_meta, encode_meta, index_key, value_of
+from store.device.row import (
+    Flag,
+    IndexRow,
+    Location,
+    Origin,
+    Row,
+    RowKey,
+    decode_meta,
+    encode_meta,
+    index_key,
+    value_of,
+)
 
 DATA_ID_BYTES: Final = 16
 TABLE_BYTES: Final = 16
-_INDEX_ROW: Final = (bytes, bytes, int, int, list, int, int, bytes, bytes, bytes | None)
+_INDEX_ROW: Final = (bytes, bytes, int, int, list, int, int, bytes, bytes, bytes | None, list | None)
 
 
 def split_sealed(sealed: Sealed) -> tuple[bytes, bytes, Buffer]:
@@ -43,14 +56,29 @@ def row_write(epoch: int, sums: bytes, meta: bytes, payload: bytes | bytearray) 
     return RowWrite(row, index_key(row.key), value_of(row), join_sealed(Kind.ROW, sums, meta, payload), epoch)
 
 
+def promise_write(epoch: int, meta: bytes) -> PromiseWrite:
+    """A promise that is asked for, as it was prepared elsewhere. Raises DamageError."""
+    return prepare_promise(decode_promise(meta), epoch)
+
+
 def index_row(fields: list[Any] | None) -> IndexRow | None:
     """A row as an index knows it. Raises TypeError, ValueError where it is none."""
     if fields is None:
         return None
-    name, stamp, flags, policy, location, size, expires, data_id, summary, detail = fields
+    name, stamp, flags, policy, location, size, expires, data_id, summary, detail, origin = fields
     if not all(map(isinstance, (*fields, *location), (*_INDEX_ROW, int, int, int))):
         raise TypeError("not a row of an index")
-    return IndexRow(name, stamp, flags, policy, Location(*location), size, expires, data_id, summary, detail)
+    return IndexRow(
+        name, stamp, flags, policy, Location(*location), size, expires, data_id, summary, detail, _origin(origin)
+    )
+
+
+def _origin(fields: list[Any] | None) -> Origin | None:
+    if fields is None:
+        return None
+    if not all(isinstance(field, bytes) for field in fields):
+        raise TypeError("not where a row came from")
+    return Origin(*fields)
 
 
 def block_key(fields: list[Any]) -> BlockKey:

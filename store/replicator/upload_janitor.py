@@ -22,6 +22,7 @@ from store.core.wait_group import WaitGroup
 from store.device.port import DURABLE_SECONDS, Applied, DevicePort, RowWrite
 from store.device.row import UPLOAD, Flag, IndexRow, RowKey, index_key, parse_key
 from store.objects.hedge import ask_at_once
+from store.objects.quorum_write import refusal_of
 from store.objects.rows import ReadRow
 from store.objects.store import DeviceStore
 from store.objects.upload import intent_row
@@ -199,7 +200,9 @@ class _Answers:
         self._waiting.add()
 
     def _reply(self, device: DevicePort, write: RowWrite, applied: Applied | None, error: DrystoneError | None) -> None:
-        if applied is not None:
+        if applied is not None and applied.barred:
+            error = refusal_of(applied)
+        elif applied is not None:
             device.settled(write.packed_key, write.row.stamp.pack())  # whoever finds the intent left asks all again
             self._refused = self._refused or applied.refused
             self._highest = max(self._highest, Stamp.unpack(applied.stamp) if applied.stamp else ZERO)

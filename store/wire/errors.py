@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from store.core.errors import (
+    BarredError,
     BusyError,
     ConflictError,
     DamageError,
@@ -38,6 +39,7 @@ class UnreachableError(RetryableError):
 _TRAVEL: Final[dict[str, type[DrystoneError]]] = {
     kind.__name__: kind
     for kind in (
+        BarredError,
         BusyError,
         ConflictError,
         DamageError,

@@ -24,9 +24,12 @@ from store.device.port import (
     Garbage,
     ListReply,
     LoadReply,
+    PromiseWrite,
     ReadReply,
     RowReply,
     RowWrite,
+    Seen,
+    SeenReply,
     UsageReply,
 )
 from store.device.record import Buffer, Sealed
@@ -186,6 +189,26 @@ class DelayedDevice:
             lambda: self.engine.submit_row(write, answered, reserve=reserve),
             lambda error: reply(None, error),
         )
+
+    def submit_promise(self, promise: PromiseWrite, reply: SeenReply, *, reserve: bool = False) -> None:
+        self._submit(
+            promise.packed_key,
+            lambda: self.engine.submit_promise(promise, self._seen(promise.packed_key, reply), reserve=reserve),
+            lambda error: reply(self.id, None, error),
+        )
+
+    def submit_look(self, packed_key: bytes, epoch: int, reply: SeenReply) -> None:
+        self._submit(
+            packed_key,
+            lambda: self.engine.submit_look(packed_key, epoch, self._seen(packed_key, reply)),
+            lambda error: reply(self.id, None, error),
+        )
+
+    def _seen(self, key: bytes, reply: SeenReply) -> SeenReply:
+        def answered(number: int, seen: Seen | None, error: DrystoneError | None) -> None:
+            self._later(key, lambda: reply(number, seen, error))
+
+        return answered
 
     async def wait_for_index(self) -> None:
         await self.engine.wait_for_index()

@@ -22,9 +22,10 @@ from store.core.errors import (
 )
 from store.core.stamp import Stamp
 from store.device.block import BlockKey, encode_meta
-from store.device.port import Applied, DevicePort
+from store.device.port import Applied, DevicePort, Seen
+from store.device.promise import Promise, prepare_promise
 from store.device.record import Kind, seal
-from store.device.row import STAMP_BYTES, UPLOAD, Flag, Row, RowKey, index_key
+from store.device.row import STAMP_BYTES, UPLOAD, Flag, Origin, Row, RowKey, decode_value, index_key, verify_value
 from store.objects.rows import prepare
 from tests.device.forms import FORMS, Form
 from tests.engine.devices import TABLE, row
@@ -90,6 +91,25 @@ async def answer(submit: Callable[[Callable[[int, T | None, DrystoneError | None
     if error is not None:
         raise error
     return cast("T", value)
+
+
+async def promise(
+    device: DevicePort, name: bytes, time_us: int, epoch: int = 1, *, reserve: bool = False, writer: int = 1
+) -> Seen:
+    write = prepare_promise(Promise(row(name, 1).key, Stamp(time_us, writer)), epoch)
+    return await answer(partial(device.submit_promise, write, reserve=reserve))
+
+
+async def look(device: DevicePort, name: bytes, epoch: int = 1) -> Seen:
+    return await answer(partial(device.submit_look, packed(name), epoch))
+
+
+def at(time_us: int) -> bytes:
+    return Stamp(time_us, 1).pack()
+
+
+def conditional(name: bytes, time_us: int, root_us: int, base_us: int, flags: int = 0) -> Row:
+    return row(name, time_us, flags=flags)._replace(origin=Origin(at(root_us), at(base_us), at(time_us)))
 
 
 async def find(device: DevicePort, name: bytes, epoch: int = 1) -> bytes | None:
@@ -158,6 +178,8 @@ async def test_quorums_of_older_rings_are_refused_after_a_restart_too(form: Form
         asks: list[Callable[[], Awaitable[object]]] = [
             lambda: write(device, row(b"a", 2), epoch=3),
             lambda: find(device, b"a", epoch=3),
+            lambda: look(device, b"a", epoch=3),
+            lambda: promise(device, b"a", 9, epoch=3),
             lambda: device.list_rows(1, TABLE, 0, b"", None, 10, epoch=3),
             lambda: device.usage(1, TABLE, 0, epoch=3),
         ]
@@ -165,6 +187,7 @@ async def test_quorums_of_older_rings_are_refused_after_a_restart_too(form: Form
             with pytest.raises(StaleEpochError):
                 await ask()
         assert await find(device, b"a", epoch=4) == Stamp(1, 1).pack()
+        assert (await look(device, b"a", epoch=4)).floor == at(1), "what was refused has promised nothing"
 
 
 async def test_a_full_device_takes_deletes_and_what_others_have_already(form: Form) -> None:
@@ -177,6 +200,9 @@ async def test_a_full_device_takes_deletes_and_what_others_have_already(form: Fo
             await write(device, row(b"b", 1))
         with pytest.raises(FullError):
             await put_block(device, BlockKey(DATA, 0, 0), b"block")
+        with pytest.raises(FullError):
+            await promise(device, b"a", 9)
+        assert not (await promise(device, b"d", 9, reserve=True)).barred
         assert await find(device, b"b") is None
         await write(device, row(b"a", 2, flags=Flag.TOMBSTONE))
         await write(device, row(UPLOAD + DATA, 2, flags=Flag.ABORT))
@@ -197,6 +223,8 @@ async def test_a_device_that_is_out_says_so_to_every_call(form: Form) -> None:
         asks: list[Callable[[], Awaitable[object]]] = [
             lambda: write(device, row(b"a", 2)),
             lambda: find(device, b"a"),
+            lambda: look(device, b"a"),
+            lambda: promise(device, b"a", 2),
             lambda: device.find_row(packed(b"a")),
             lambda: device.find_stamp(packed(b"a")),
             lambda: device.list_rows(1, TABLE, 0, b"", None, 10, epoch=1),
@@ -279,6 +307,182 @@ async def test_a_retired_tombstone_keeps_what_is_older_out_until_it_is_released(
         await device.flush()
         await write(device, row(b"a", 3))
         assert await find(device, b"a") == Stamp(3, 1).pack()
+
+
+async def test_a_promise_keeps_out_what_is_below_it_until_the_version_reaches_it(form: Form) -> None:
+    async with form.opened() as device:
+        await write(device, row(b"a", 5, b"data"))
+        seen = await promise(device, b"a", 8)
+        assert seen.value is not None
+        assert (seen.value[:STAMP_BYTES], seen.floor, seen.retired, seen.believed, seen.barred) == (
+            at(5), at(8), False, True, False,
+        )  # fmt: skip
+        for below in (row(b"a", 7), row(b"a", 6, flags=Flag.TOMBSTONE), conditional(b"a", 7, 5, 5)):
+            barred = await write(device, below)
+            assert (barred.barred, barred.floor, barred.covers, barred.refused) == (True, at(8), False, "")
+        assert (await write(device, row(b"a", 7), reserve=True)).barred, "whoever brings it"
+        assert await find(device, b"a") == at(5)
+        again = await write(device, row(b"a", 5, b"data"))
+        assert (again.barred, again.stamp) == (False, at(5)), "what is here is not kept out"
+        assert not (await write(device, row(b"b", 7))).barred, "another row"
+        assert (await write(device, row(b"a", 8))).stamp == at(8)
+        assert (await look(device, b"a")).floor == at(8)
+        newer = await write(device, row(b"a", 7))
+        assert (newer.barred, newer.stamp, newer.floor) == (False, at(8), at(8))
+    async with form.opened() as device:
+        assert (await look(device, b"a")).floor == at(8)
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+async def test_a_promise_outlives_the_loss_of_power(form: Form, flushed: bool) -> None:
+    async with form.opened() as device:
+        await promise(device, b"a", 8)
+        await write(device, row(b"b", 5))
+        await promise(device, b"b", 9)
+        await promise(device, b"c", 7)
+        await write(device, row(b"c", 7))
+        if flushed:
+            await device.flush()
+    for _ in range(2):
+        async with form.opened() as device:
+            seen = await look(device, b"a")
+            assert (seen.value, seen.floor, seen.retired) == (None, at(8), False)
+            assert (await write(device, row(b"a", 7))).barred
+            assert (await write(device, row(b"b", 8))).barred
+            assert await find(device, b"b") == at(5)
+            assert (await look(device, b"c")).floor == at(7)
+            assert (await promise(device, b"a", 7)).barred
+            assert not (await promise(device, b"a", 8)).barred
+            await device.flush()
+
+
+async def test_a_promise_is_barred_by_what_is_above_it_and_by_a_version_of_its_stamp(form: Form) -> None:
+    async with form.opened() as device:
+        await write(device, row(b"a", 5))
+        for time_us, barred in ((4, True), (5, True), (8, False), (7, True), (8, False), (9, False)):
+            seen = await promise(device, b"a", time_us)
+            assert seen.barred == barred, time_us
+            assert seen.value is not None
+        assert seen.floor == at(9)
+        assert (await promise(device, b"a", 9, writer=0)).barred, "of two with one time the writer decides"
+        assert (await promise(device, b"a", 4)).floor == at(9)
+        await write(device, row(b"t", 5, flags=Flag.TOMBSTONE))
+        device.retire_tombstone(packed(b"t"), at(5))
+        assert (await promise(device, b"t", 5)).barred
+        assert not (await promise(device, b"t", 6)).barred
+
+
+async def test_rows_and_promises_of_a_key_take_effect_in_the_order_in_which_they_are_submitted(form: Form) -> None:
+    async with form.opened() as device:
+        told: list[str] = []
+        every = trio.Event()
+
+        def tell(what: str) -> None:
+            told.append(what)
+            if len(told) == 3:
+                every.set()
+
+        def applied(result: Applied | None, error: DrystoneError | None) -> None:
+            assert error is None
+            assert result is not None
+            tell("barred" if result.barred else "took")
+
+        def seen(_device: int, result: Seen | None, error: DrystoneError | None) -> None:
+            assert error is None
+            assert result is not None
+            tell("nothing" if result.value is None else f"saw {Stamp.unpack(result.value[:STAMP_BYTES]).time_us}")
+
+        device.submit_row(prepare(row(b"a", 5), 1), applied)
+        device.submit_promise(prepare_promise(Promise(row(b"a", 1).key, Stamp(8, 1)), 1), seen)
+        device.submit_row(prepare(row(b"a", 7), 1), applied)
+        await every.wait()
+        assert sorted(told) == ["barred", "saw 5", "took"]
+
+
+async def test_a_version_tells_what_it_came_of_wherever_it_is_read(form: Form) -> None:
+    written = conditional(b"a", 9, 5, 7)._replace(payload=b"data", size=4)
+    async with form.opened() as device:
+        await write(device, written)
+    async with form.opened() as device:
+        found = await device.find_row(packed(b"a"))
+        assert found is not None
+        assert found.origin == written.origin
+        assert found.flags & Flag.CONDITIONAL
+        whole = await device.load_row(packed(b"a"), found, payload=True)
+        assert whole._replace(payload=bytes(whole.payload)) == written
+        seen = await look(device, b"a")
+        assert seen.value is not None
+        assert decode_value(packed(b"a"), seen.value) == found
+        displaced = (await write(device, row(b"a", 10))).displaced
+        assert displaced is not None
+        assert (displaced.origin, displaced.root) == (written.origin, at(5))
+
+
+@pytest.mark.parametrize("origin", [None, Origin(at(3), at(4), at(3))])
+async def test_a_retired_tombstone_is_seen_as_the_tombstone_that_it_was(form: Form, origin: Origin | None) -> None:
+    async with form.opened() as device:
+        await write(device, row(b"a", 5, flags=Flag.TOMBSTONE)._replace(origin=origin))
+        device.retire_tombstone(packed(b"a"), at(5))
+        await look(device, b"a")
+        await device.flush()
+    async with form.opened() as device:
+        seen = await look(device, b"a")
+        assert (seen.retired, seen.floor) == (True, at(5))
+        assert seen.value is not None
+        verify_value(packed(b"a"), seen.value)
+        left = decode_value(packed(b"a"), seen.value)
+        assert (left.live, left.stamp, left.origin) == (False, at(5), origin)
+        assert await device.retired_stamp(packed(b"a")) == at(5)
+        assert await device.retired_tombstones(b"", 10) == [(packed(b"a"), at(5))]
+        assert await find(device, b"a") is None
+        assert (await write(device, row(b"a", 4))).floor == at(5)
+        assert not (await promise(device, b"a", 8)).barred
+        assert (await write(device, row(b"a", 7))).barred
+        device.release_tombstone(packed(b"a"), at(5))
+        await device.flush()
+        seen = await look(device, b"a")
+        assert (seen.value, seen.retired, seen.floor) == (None, False, at(8)), "what was promised is kept"
+
+
+async def test_a_newer_version_covers_what_it_came_after_if_nothing_was_promised_between(form: Form) -> None:
+    async with form.opened() as device:
+        await write(device, row(b"a", 2))
+        await write(device, row(b"a", 9))
+        assert (await write(device, row(b"a", 5))).covers
+        assert (await write(device, row(b"a", 2))).covers
+        await write(device, conditional(b"a", 12, 9, 9))
+        assert (await write(device, row(b"a", 5))).covers, "it came of a later plain write"
+        newer = await write(device, row(b"a", 10))
+        assert (newer.covers, newer.floor) == (False, at(12)), "it came of an earlier one"
+        await promise(device, b"a", 14)
+        await write(device, row(b"a", 15))
+        assert not (await write(device, row(b"a", 13))).covers
+        await write(device, row(b"a", 20))
+        assert (await write(device, row(b"a", 17))).covers
+        assert (await write(device, row(b"a", 14))).covers
+    async with form.opened() as device:
+        assert not (await write(device, row(b"a", 17))).covers, "what was promised before is not known"
+        await write(device, row(b"a", 30))
+        assert not (await write(device, row(b"a", 17))).covers
+        assert (await write(device, row(b"a", 25))).covers
+
+
+async def test_a_guard_is_looked_at_before_stamps_and_promises(form: Form) -> None:
+    async with form.opened() as device:
+        await write(device, row(UPLOAD + DATA, 2, flags=Flag.ABORT)._replace(summary=b"a"))
+        await write(device, row(b"a", 9))
+        await promise(device, b"a", 12)
+        commit = row(b"a", 5)._replace(flags=Flag.DATA | Flag.GUARD, data_id=DATA)
+        for time_us in (5, 10, 13):
+            applied = await write(device, commit._replace(stamp=Stamp(time_us, 1)))
+            assert (applied.refused, applied.barred) == ("aborted", False)
+        intent = row(UPLOAD + OTHER, 2)._replace(summary=b"a")
+        await write(device, intent)
+        barred = await write(device, commit._replace(stamp=Stamp(10, 1), data_id=OTHER))
+        assert (barred.refused, barred.barred) == ("", True)
+        assert await device.uploads(b"", 10) == [(each, packed(UPLOAD + each)) for each in (DATA, OTHER)], (
+            "an upload that was kept out is not ended"
+        )
 
 
 async def test_displaced_data_expiries_uploads_and_hints_are_noted_until_they_are_forgotten(form: Form) -> None:
@@ -384,6 +588,7 @@ async def test_a_device_that_is_not_in_sync_counts_for_no_quorum_but_gives_what_
         asks: list[Callable[[], Awaitable[object]]] = [
             lambda: find(device, b"a"),
             lambda: find(device, b"b"),
+            lambda: look(device, b"a"),
             lambda: device.list_rows(1, TABLE, 0, b"", None, 10, epoch=1),
             lambda: device.usage(1, TABLE, 0, epoch=1),
             lambda: device.find_stamp(packed(b"a"), believed=True),
@@ -397,7 +602,18 @@ async def test_a_device_that_is_not_in_sync_counts_for_no_quorum_but_gives_what_
         whole = await answer(partial(device.submit_version, packed(b"a"), stamp, payload=True))
         assert whole.payload == b"data"
         await write(device, row(b"b", 1))
+        seen = await promise(device, b"a", 9)
+        assert (seen.believed, seen.barred, seen.floor) == (False, False, at(9))
+        await write(device, row(b"a", 20))
+        await write(device, row(b"a", 30))
+        assert not (await write(device, row(b"a", 25))).covers
         await device.set_in_sync(in_sync=True)
+        seen = await look(device, b"a")
+        assert (seen.believed, seen.floor) == (True, at(30))
+        assert not (await write(device, row(b"a", 25))).covers, (
+            "what it promised before it lost its memory is not known"
+        )
+        stamp = at(30)
         assert await find(device, b"a") == stamp
         assert await device.hints(9, b"", 10) == [(packed(b"a"), 17)]
 

@@ -16,7 +16,10 @@ from structlog.testing import capture_logs
 from xxhash import xxh3_64_intdigest
 
 from store.core.errors import DeviceError, DrystoneError
+from store.core.stamp import Stamp
 from store.device.block import BlockKey, encode_meta
+from store.device.promise import Promise
+from store.device.promise import encode_meta as encode_promise
 from store.device.record import Kind, seal
 from store.device.row import Location, index_key
 from store.device.row import encode_meta as encode_row
@@ -256,11 +259,16 @@ def test_compaction_keeps_a_segment_with_a_kind_of_a_newer_program() -> None:
 
 async def _newer_row(device: Device) -> None:
     fields = msgpack.unpackb(encode_row(row(b"o", 5)))
-    await append(device, Kind.ROW, msgpack.packb([2, *fields[1:], "one more"]))
+    await append(device, Kind.ROW, msgpack.packb([3, *fields[1:], "one more"]))
 
 
 async def _unknown_flag(device: Device) -> None:
     await append(device, Kind.ROW, encode_row(row(b"o", 5, flags=128)))
+
+
+async def _newer_promise(device: Device) -> None:
+    fields = msgpack.unpackb(encode_promise(Promise(row(b"o", 1).key, Stamp(5, 1))))
+    await append(device, Kind.PROMISE, msgpack.packb([2, *fields[1:]]))
 
 
 async def _newer_end(device: Device) -> None:
@@ -279,7 +287,7 @@ async def _kind_in_bulk(device: Device) -> None:
     await device.sync_data(device.data_losses)
 
 
-@pytest.mark.parametrize("leave", [_newer_row, _unknown_flag, _newer_end, _newer_block, _kind_in_bulk])
+@pytest.mark.parametrize("leave", [_newer_row, _unknown_flag, _newer_promise, _newer_end, _newer_block, _kind_in_bulk])
 def test_a_start_that_finds_a_version_of_a_newer_program_is_refused(leave: Callable[[Device], Awaitable[None]]) -> None:
     medium, index = SimMedium(Random(1)), IndexMedium()
 

@@ -21,7 +21,8 @@ from store.engine.dump import dump_folder
 from store.engine.folder import find_superblock, make_in_folder
 from store.engine.options import Options
 from store.engine.owner import open_folder
-from tests.engine.devices import CLUSTER, row, write
+from tests.engine.ballots import promise
+from tests.engine.devices import CLUSTER, TABLE, row, write
 from tests.simulation.node import engine_of
 
 PUBLIC = {"dump", "folder", "options", "owner"}
@@ -62,9 +63,9 @@ def test_a_folder_is_no_device_before_all_of_it_is_there(tmp_path: Path) -> None
 
 def test_a_folder_of_a_newer_program_is_refused_in_plain_words(tmp_path: Path) -> None:
     path = made(tmp_path / "d")
-    newer = msgpack.packb([3, "who knows"])
+    newer = msgpack.packb([4, "who knows"])
     (tmp_path / "d" / "device").write_bytes(newer + xxh3_64_intdigest(newer).to_bytes(8, "little"))
-    with pytest.raises(DeviceError, match=r"superblock: version 3 .*newer Drystone"):
+    with pytest.raises(DeviceError, match=r"superblock: version 4 .*newer Drystone"):
         find_superblock(path)
 
 
@@ -121,8 +122,12 @@ async def test_a_dump_shows_what_is_not_known_as_that(tmp_path: Path) -> None:
         await write(engine_of(owned.port), row(b"a", 1, b"data"))
         await _append(engine_of(owned.port)._committer, 77)
         await _append(engine_of(owned.port)._committer, Kind.ROW)
+        await promise(engine_of(owned.port), b"p", 8)
         await owned.close()
     said = list(dump_folder(path))
     assert said[0].startswith("device 1 of cluster")
     assert [sum(text in line for line in said) for text in ("row 7474", "kind 77", "not of a known form")] == [1, 1, 1]
-    assert len(list(dump_folder(path, "previous_segment"))) == len(said) - 3
+    assert [line.split(", ")[-1] for line in dump_folder(path, "promise") if "promise" in line] == [
+        f"promise of {TABLE.hex()}/0 b'p' below 8.1"
+    ]
+    assert len(list(dump_folder(path, "previous_segment"))) == len(said) - 4

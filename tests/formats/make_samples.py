@@ -15,8 +15,24 @@ from drystone.device_records import RECORD_CODEC, DeviceRecord
 from store.core.direct import Buffer
 from store.core.stamp import Stamp
 from store.device import block
+from store.device.promise import IndexPromise, Promise
+from store.device.promise import encode_meta as encode_promise
+from store.device.promise import encode_value as encode_promise_value
+from store.device.promise import index_key as promise_key
 from store.device.record import BULK_ALIGN, LOG_ALIGN, Kind, Sealed, lay_out, seal
-from store.device.row import Flag, Location, Row, RowKey, encode_meta, encode_value, index_key, value_of
+from store.device.row import (
+    Flag,
+    Location,
+    Origin,
+    Row,
+    RowKey,
+    decode_value,
+    encode_meta,
+    encode_value,
+    index_key,
+    retired_note,
+    value_of,
+)
 from store.engine.committer import PreviousSegment, encode_previous
 from store.engine.segment import HEADER_BYTES, SegmentKind, encode_header
 from store.engine.superblock import Superblock, encode_superblock
@@ -30,6 +46,7 @@ DATA_ID = bytes(range(16, 32))
 LINK_ID = DATA_ID[:8] + bytes(range(32, 40))
 STAMP = Stamp(1_700_000_000_000_001, 77)
 LATER = Stamp(1_700_000_000_000_002, 77)
+LATEST = Stamp(1_700_000_000_000_009, 77)
 SMALL = b"dry stone " * 30
 LARGE = bytes(range(256)) * 300  # more than one checksum
 
@@ -63,6 +80,21 @@ def rows() -> list[Row]:
     ]
 
 
+def conditional_rows() -> list[Row]:
+    """An object that was written under a condition, the tombstone of another, and one that has all there is."""
+    small, large, *_, long = rows()
+    origin = Origin(STAMP.pack(), LATER.pack(), STAMP.pack())
+    return [
+        small._replace(stamp=LATEST, origin=origin),
+        Row(RowKey(7, TABLE, 2, b"gone too"), LATEST, Flag.TOMBSTONE, 0, 0, 0, b"", b"", b"", b"", origin),
+        large._replace(key=long.key, stamp=LATEST, origin=origin._replace(base=STAMP.pack())),
+    ]
+
+
+def promise() -> Promise:
+    return Promise(RowKey(7, TABLE, 2, b"small"), Stamp(LATEST.time_us + 1, 78))
+
+
 def segment(kind: SegmentKind, number: int, records: list[Sealed]) -> tuple[bytes, list[Location]]:
     """The bytes of a segment, and where its records lie."""
     align = LOG_ALIGN if kind is SegmentKind.LOG else BULK_ALIGN
@@ -81,6 +113,26 @@ def log_segment() -> tuple[bytes, list[Location]]:
     sealed = [encode_previous(PreviousSegment(4, 8192, 0))]
     sealed += [seal(Kind.ROW, encode_meta(row), row.payload) for row in rows()]
     return segment(SegmentKind.LOG, 5, sealed)
+
+
+def ballot_segment() -> tuple[bytes, list[Location]]:
+    sealed = [encode_previous(PreviousSegment(5, 8192, 7))]
+    sealed += [seal(Kind.ROW, encode_meta(row), row.payload) for row in conditional_rows()]
+    sealed.append(seal(Kind.PROMISE, encode_promise(promise())))
+    return segment(SegmentKind.LOG, 9, sealed)
+
+
+def ballot_entries() -> list[tuple[bytes, bytes]]:
+    _, (_, *places, given) = ballot_segment()
+    entries = [
+        (index_key(row.key), encode_value(index_key(row.key), value_of(row), place))
+        for row, place in zip(conditional_rows(), places, strict=True)
+    ]
+    packed = promise_key(index_key(promise().key))
+    entries.append((packed, encode_promise_value(packed, IndexPromise(promise().stamp.pack(), given))))
+    packed, value = entries[1]
+    entries.append((b"f" + packed, retired_note(decode_value(packed, value))))
+    return entries
 
 
 def bulk_segment() -> tuple[bytes, list[Location]]:
@@ -155,7 +207,10 @@ def main() -> None:
     (SAMPLES / "bulk-segment-1.bin").write_bytes(bulk_segment()[0])
     (SAMPLES / "link-segment-1.bin").write_bytes(link_segment()[0])
     (SAMPLES / "link-index-1.bin").write_bytes(msgpack.packb(link_entries()))
+    (SAMPLES / "log-segment-2.bin").write_bytes(ballot_segment()[0])
+    (SAMPLES / "index-3.bin").write_bytes(msgpack.packb(ballot_entries()))
     (SAMPLES / "superblock-2.bin").write_bytes(encode_superblock(superblock()))
+    (SAMPLES / "superblock-3.bin").write_bytes(encode_superblock(superblock()._replace(has_ballots=True)))
     (SAMPLES / "cluster-copy-1.bin").write_bytes(encode_cluster(cluster()))
     (SAMPLES / "ring-copy-1.bin").write_bytes(encode_ring(ring_copy()))
     (SAMPLES / "device-record-1.bin").write_bytes(RECORD_CODEC.encode(ring_copy().records[0]))

@@ -11,8 +11,10 @@ from store.core.direct import Buffer
 from store.core.errors import DamageError
 from store.core.stamp import Stamp
 from store.device import block
+from store.device.promise import decode_meta as decode_promise
+from store.device.promise import decode_value as decode_promise_value
 from store.device.record import BULK_ALIGN, LOG_ALIGN, Kind
-from store.device.row import RowKey, decode_meta, decode_value, index_key, verify_value
+from store.device.row import RowKey, decode_meta, decode_value, index_key, retired_value, verify_value
 from store.engine.committer import PreviousSegment, decode_previous
 from store.engine.recovery import Found, Reader
 from store.engine.segment import HEADER_BYTES, SegmentKind, check_header
@@ -80,6 +82,36 @@ def test_log_segment_version_1() -> None:
     assert decode_table(container.summary, container.stamp).shards == 4
 
 
+def test_log_segment_with_promises_and_rows_that_are_not_plain() -> None:
+    _, *rest, promise = records("log-segment-2.bin", 9, LOG_ALIGN)
+    assert [decode_meta(record.meta, bytes(record.payload)) for record in rest] == samples.conditional_rows()
+    assert [msgpack.unpackb(record.meta)[0] for record in rest] == [2, 2, 2]
+    assert promise.header.kind == Kind.PROMISE
+    assert decode_promise(promise.meta) == samples.promise()
+    entries = msgpack.unpackb((samples.SAMPLES / "index-3.bin").read_bytes())
+    for (key, value), row, record in zip(entries[:3], samples.conditional_rows(), rest, strict=True):
+        verify_value(key, value)
+        found = decode_value(key, value)
+        assert (key, found.location) == (index_key(row.key), record.location)
+        assert (found.name, found.origin, found.summary, found.expires) == (
+            row.key.name,
+            row.origin,
+            row.summary,
+            row.expires,
+        )
+        assert found.root == samples.STAMP.pack()
+    key, value = entries[3]
+    assert key[1:] == index_key(samples.promise().key)
+    assert decode_promise_value(key, value) == (samples.promise().stamp.pack(), promise.location)
+    key, note = entries[4]
+    retired = decode_value(key[1:], retired_value(key[1:], note))
+    assert (retired.live, retired.stamp, retired.origin) == (
+        False,
+        samples.LATEST.pack(),
+        samples.conditional_rows()[1].origin,
+    )
+
+
 def test_bulk_segment_version_1() -> None:
     (record,) = records("bulk-segment-1.bin", 6, BULK_ALIGN)
     assert record.header.kind == Kind.BLOCK
@@ -140,6 +172,11 @@ def test_superblock_version_2() -> None:
     assert decode_superblock((samples.SAMPLES / "superblock-2.bin").read_bytes()) == samples.superblock()
 
 
+def test_superblock_version_3() -> None:
+    found = decode_superblock((samples.SAMPLES / "superblock-3.bin").read_bytes())
+    assert found == samples.superblock()._replace(has_ballots=True)
+
+
 def test_what_devices_keep_of_their_cluster_version_1() -> None:
     assert decode_cluster((samples.SAMPLES / "cluster-copy-1.bin").read_bytes()) == samples.cluster()
     stored = (samples.SAMPLES / "ring-copy-1.bin").read_bytes()
@@ -160,7 +197,13 @@ def test_formats_are_still_written_as_they_were() -> None:
     assert (samples.SAMPLES / "log-segment-1.bin").read_bytes() == samples.log_segment()[0]
     assert (samples.SAMPLES / "bulk-segment-1.bin").read_bytes() == samples.bulk_segment()[0]
     assert (samples.SAMPLES / "link-segment-1.bin").read_bytes() == samples.link_segment()[0]
+    assert (samples.SAMPLES / "log-segment-2.bin").read_bytes() == samples.ballot_segment()[0]
+    assert msgpack.unpackb((samples.SAMPLES / "index-3.bin").read_bytes()) == [
+        list(entry) for entry in samples.ballot_entries()
+    ]
     assert (samples.SAMPLES / "superblock-2.bin").read_bytes() == encode_superblock(samples.superblock())
+    with_ballots = samples.superblock()._replace(has_ballots=True)
+    assert (samples.SAMPLES / "superblock-3.bin").read_bytes() == encode_superblock(with_ballots)
     assert (samples.SAMPLES / "cluster-copy-1.bin").read_bytes() == encode_cluster(samples.cluster())
     assert (samples.SAMPLES / "ring-copy-1.bin").read_bytes() == encode_ring(samples.ring_copy())
     assert msgpack.unpackb((samples.SAMPLES / "link-index-1.bin").read_bytes()) == [
@@ -172,6 +215,6 @@ def test_formats_are_still_written_as_they_were() -> None:
 
 
 def test_a_version_that_is_not_known_is_refused_in_words() -> None:
-    for meta in (msgpack.packb([2, *range(13)]), b"\xc1", msgpack.packb([1])):
+    for meta in (msgpack.packb([3, *range(13)]), b"\xc1", msgpack.packb([1])):
         with pytest.raises(DamageError, match="known"):
             decode_meta(meta)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from itertools import combinations
 from random import Random
 from typing import cast
@@ -12,7 +13,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from store.core.deadline import Patience
-from store.core.errors import BusyError, ConflictError, DeviceError, DrystoneError, FullError, QuorumError
+from store.core.errors import BarredError, BusyError, ConflictError, DeviceError, DrystoneError, FullError, QuorumError
 from store.core.stamp import Stamp
 from store.device.port import Applied, RowWrite
 from store.device.row import Row, RowKey
@@ -27,6 +28,7 @@ TWO_COPIES = (Policy(0, "copies", default=True, replicas=2),)
 ROW = Row(RowKey(1, b"t" * 16, 0, b"o"), Stamp(1, 1), 0, 0, 4, 0, b"", b"s", b"d", b"data")
 TAKEN = Applied("", ROW.stamp.pack(), None)
 REFUSED = TAKEN._replace(refused="a guard")
+BARRED = Applied("", b"", None, barred=True, floor=Stamp(9, 1).pack())
 Reply = Callable[[Applied | None, DrystoneError | None], None]
 
 
@@ -131,6 +133,22 @@ async def test_a_write_counts_with_the_answer_that_makes_a_quorum(width: int, fa
     unknown = width // 2 > 0
     assert isinstance(vote.outcome, (QuorumError if unknown else DeviceError) if failing else Applied)
     assert vote.ends == (failing or width <= 2)
+
+
+@pytest.mark.parametrize("new", [False, True])
+@pytest.mark.parametrize("barred", range(4))
+async def test_a_replica_that_a_promise_keeps_from_taking_a_row_does_not_count(barred: int, new: bool) -> None:
+    """It may be asked again, above the promise; where no replica has taken it, nothing was done."""
+    replicas = {number: Replica() for number in range(3)}
+    vote = Vote(replicas, [tuple(replicas)])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(vote.run, new=new))
+        await wait_all_tasks_blocked()
+        for number, replica in replicas.items():
+            replica.answer(BARRED if number < barred else TAKEN)
+    assert isinstance(vote.outcome, (Applied, Applied, QuorumError, BarredError)[barred])
+    assert vote.lacking == (tuple(range(barred)) if barred < 3 else ())
+    assert vote.ends == 1
 
 
 async def test_before_all_have_answered_those_that_failed_may_lack_it_too() -> None:

@@ -26,7 +26,7 @@ from store.remote import methods
 from store.remote.process import RemoteProcess
 from store.wire.client import WireClient
 from tests.device.over_wire import OverWire, hello
-from tests.device.test_contract import DATA, OWNER, find, packed, put_block, write
+from tests.device.test_contract import DATA, OWNER, find, packed, promise, put_block, write
 from tests.engine.devices import CLUSTER, disk_of, row
 from tests.simulation.disk import SimMedium
 from tests.twins.index import IndexMedium, SimIndex
@@ -61,6 +61,18 @@ async def test_a_row_is_in_doubt_while_its_writer_has_not_settled_it(autojump_cl
         await device.flush()
         assert await device.in_doubt(b"", 10) == [packed(b"a")]
         remote.settled(packed(b"a"), Stamp(5, 1).pack())
+        await trio.sleep(1)
+        await device.flush()
+        assert await device.in_doubt(b"", 10) == []
+
+
+async def test_a_row_that_a_promise_kept_out_is_not_in_doubt(autojump_clock: MockClock) -> None:
+    async with served() as (device, over_wire):
+        remote = over_wire.remote
+        await write(remote, row(b"a", 5))
+        remote.settled(packed(b"a"), Stamp(5, 1).pack())
+        await promise(remote, b"a", 9)
+        assert (await write(remote, row(b"a", 7))).barred
         await trio.sleep(1)
         await device.flush()
         assert await device.in_doubt(b"", 10) == []

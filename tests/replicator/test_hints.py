@@ -8,7 +8,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from store.core.errors import BarredError, DrystoneError
+from store.core.stamp import Stamp
+from store.core.wait_group import WaitGroup
 from store.core.worker import Done
+from store.device.port import Applied
+from store.device.promise import Promise, prepare_promise
 from store.engine.device import Device
 from store.objects.model import Container, ObjectHead, Policy
 from store.objects.store import ObjectUpload
@@ -93,6 +98,43 @@ async def check_caught_up(node: SimNode, container: Container, names: list[str])
     for number in node.devices:
         assert await hints_for(node, number) == 0
     assert not await exists(node.store, container, names[0])
+
+
+async def test_what_a_promise_kept_out_is_a_hint_until_its_row_is_above_it(
+    autojump_clock: MockClock, answering: str
+) -> None:
+    async with opened(media_of(3)) as (node, container):
+        await node.store.put(container, "o", b"old", HEAD)
+        await trio.sleep(5)
+        key, packed = key_of(node, container, "o")
+        rows = node.store.rows
+        barring = replicas_of(node, container, "o")[1]
+        before = await node.devices[barring].find_stamp(packed)
+        ahead = Promise(key, Stamp(rows.stamps.next().time_us + 100 * 1_000_000, 9))
+        promised = WaitGroup()
+        promised.add()
+        node.devices[barring].submit_promise(
+            prepare_promise(ahead, rows.ring.epoch), lambda _device, _seen, error: promised.done(error)
+        )
+        await promised.wait()
+        await node.store.put(container, "o", b"new", HEAD)
+        await trio.sleep(ENOUGH)
+        assert await hints_for(node, barring) > 0
+        assert await node.devices[barring].find_stamp(packed) == before
+        found = await rows.read(key, packed)
+        assert found is not None
+        write = rows.prepare(await rows.load(key, packed, found), packed)
+        answers: list[tuple[Applied | None, DrystoneError | None]] = []
+        await rows.bring(write, node.devices[barring], lambda applied, error: answers.append((applied, error)))
+        await trio.sleep(5)
+        ((applied, error),) = answers
+        assert applied is None
+        assert isinstance(error, BarredError)
+        await trio.sleep(100)
+        await node.store.put(container, "o", b"newest", HEAD)
+        await trio.sleep(4 * ENOUGH)
+        assert len(set(await stamps_of(node, container, "o"))) == 1
+        assert await hints_for(node, barring) == 0
 
 
 @pytest.mark.parametrize("policies", [COPIES, CODE], ids=["copies", "code"])

@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from store.core.stamp import Stamp
 from store.core.wait_group import WaitGroup
+from store.device.promise import Promise, prepare_promise
 from store.device.row import Flag, IndexRow, index_key
 from store.engine.device import Device
 from store.objects.store import DeviceStore, ObjectUpload, OpenRow
@@ -55,6 +56,35 @@ async def test_an_abort_record_that_did_not_take_effect_is_not_taken_for_one_tha
             monkeypatch.setattr(upload_janitor, "Drop", Watched)
         await trio.sleep(20)
         assert in_force == [True] * 3
+        for device in node.devices.values():
+            assert not await device.has_blocks(data_id)
+
+
+async def test_nothing_is_dropped_while_a_promise_keeps_an_abort_record_out(autojump_clock: MockClock) -> None:
+    """The replica would take the commit still."""
+    async with opened(media_of(3)) as (node, container):
+        await trio.sleep(5)
+        rows = node.store.rows
+        async with node.store.upload(container, "o") as upload:
+            assert isinstance(upload, ObjectUpload)
+            await upload.write(LARGE)
+            await upload.digest()
+            data_id, key = upload._data.data_id, upload._key
+            intent = intent_row(key, data_id)
+            ahead = Stamp(rows.stamps.next().time_us + 100 * 1_000_000, 9)
+            promised = WaitGroup()
+            promised.add()
+            node.devices[0].submit_promise(
+                prepare_promise(Promise(intent.key, ahead), rows.ring.epoch),
+                lambda _device, _seen, error: promised.done(error),
+            )
+            await promised.wait()
+        await trio.sleep(20)
+        assert node.replicator.janitor.targets() == [key]
+        for device in node.devices.values():
+            assert await device.has_blocks(data_id)
+        await trio.sleep(500)
+        assert node.replicator.janitor.targets() == []
         for device in node.devices.values():
             assert not await device.has_blocks(data_id)
 
