@@ -128,6 +128,7 @@ async def test_one_tombstone_that_cannot_be_looked_at_does_not_end_the_walk(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(media_of(3)) as (node, container):
+        await trio.sleep(5)  # the round that begins with the start is over
         for name in NAMES:
             await node.store.put(container, name, b"data", HEAD)
             await node.store.delete(container, name)
