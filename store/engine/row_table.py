@@ -245,10 +245,10 @@ class RowTable:
             promised = self.promises.of(packed)
             if promised > stamp != here and promises_bar:
                 return Applied("", here, before, barred=True, floor=promised)
-            if promised and promised <= stamp:
-                self.promises.reached(packed)
         if flags & Flag.GUARD:
             self._end_upload(row)
+        if promised and promised <= stamp:
+            self.promises.reached(packed)
         if here != stamp and not damaged:
             self.fences.begin(packed, promised or here)  # what is promised still is above what is here
         self._index.put(packed, encode_value(packed, value, location))

@@ -72,26 +72,26 @@ ENGINE: Final = [
     planted(
         "an older version wins",
         "store/engine/row_table.py",
-        "before is not None and before.stamp > stamp",
-        "before is not None and before.stamp < stamp",
+        "if here > stamp:\n            return self._newer(packed, stamp, before)",
+        "if before is not None and here < stamp:\n            return self._newer(packed, stamp, before)",
     ),
     planted(
         "the same version again is taken for an older one",
         "store/engine/row_table.py",
-        "before is not None and before.stamp > stamp",
-        "before is not None and before.stamp >= stamp",
+        "if here > stamp:\n            return self._newer(packed, stamp, before)",
+        "if here >= stamp:\n            return self._newer(packed, stamp, before)",
         "tests/engine/test_row_table.py",
     ),
     planted(
         "a version as old as a forgotten tombstone is taken",
         "store/engine/row_table.py",
-        '(forgotten := self._forgotten.get(packed, b"")) >= stamp',
-        '(forgotten := self._forgotten.get(packed, b"")) > stamp',
+        "            if here == stamp:\n",
+        "            if False:\n",
     ),
     planted(
         "a tombstone forgotten without a trace",
         "store/engine/row_table.py",
-        "        self._forgotten[packed] = stamp\n",
+        "        self._forgotten[packed] = note\n",
         "",
         "tests/engine",
         "tests/replicator",
@@ -119,8 +119,8 @@ ENGINE: Final = [
     planted(
         "an upload that was given up commits",
         "store/engine/row_table.py",
-        '        if intent.flags & Flag.ABORT:\n            return "aborted"\n',
-        "",
+        'return "aborted" if intent is not None and intent.flags & Flag.ABORT else ""',
+        'return ""',
         "tests/engine/test_row_table.py",
     ),
     planted(
@@ -182,8 +182,8 @@ OBJECTS: Final = [
     planted(
         "a refusal counted as an answer",
         "store/objects/quorum_write.py",
-        "if applied is None or applied.refused:",
-        "if applied is None:",
+        "if applied is None or applied.refused or applied.barred:",
+        "if applied is None or applied.barred:",
     ),
     planted(
         "a quorum of one layout is enough",

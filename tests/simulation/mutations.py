@@ -380,7 +380,7 @@ MUTATIONS: dict[str, Planted] = {
     "sync-skipped": Planted("engine", 40, sync_skipped),
     "index-ahead-of-log": Planted("engine", 40, index_ahead_of_log),
     "payload-unchecked": Planted("engine", 60, payload_unchecked),
-    "torn-tail-taken": Planted("engine", 60, torn_tail_taken),
+    "torn-tail-taken": Planted("engine", 120, torn_tail_taken),
     "compaction-wins": Planted("engine", 60, compaction_wins),
     "drop-not-waiting": Planted("engine", 120, drop_not_waiting),
     "failed-sync-forgiven": Planted("engine", 120, failed_sync_forgiven),
