@@ -9,15 +9,17 @@ goes through here, or is a row's newer version that a daemon or a read found at 
 both forget what is remembered, which keeps it exact as long as one process serves them.
 
 A table that is deleted must stay deleted, and one that is not must keep what is written into it, also where a delete
-reached one replica, failed, and that replica is away. So a delete first writes an **intent** to a quorum: the same row,
-closing. Its tombstone has the very next stamp. Whoever meets a closing row reopens it with a stamp above that before
-anything is written below it: then a tombstone that was left behind somewhere has lost.
+reached one replica, failed, and that replica is away. So rows of tables are changed by conditional writes alone
+(`Rows.change`), and a delete first writes an **intent**: the same row, closing, which is what its tombstone replaces.
+Whoever meets a closing row reopens it before anything is written below it: then a tombstone that was left behind
+somewhere is void.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from types import MappingProxyType, TracebackType
 from typing import TypeVar
 
@@ -27,12 +29,13 @@ from store.core.clock import Clock
 from store.core.entropy import Random
 from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFoundError, RetryableError
 from store.core.stamp import ZERO, Stamp
-from store.device.row import Flag, ListedRow, Row, RowKey, index_key
+from store.device.row import ListedRow, Row, RowKey, index_key
 from store.objects.interface import HeaderChanges
 from store.objects.listing import Folded, list_table
 from store.objects.model import Account, Container, ContainerEntry, Headers, ListingQuery, Policy, Subdir, Usage
+from store.objects.quorum_read import ReadRow
 from store.objects.rowcodec import TableSummary, decode_headers, decode_table, encode_headers, encode_table
-from store.objects.rows import ReadRow, Rows
+from store.objects.rows import Edit, Rows, tombstone
 from store.objects.table_cache import TableCache
 
 ROOT = bytes(16)
@@ -45,7 +48,6 @@ CONTAINERS_A_TURN = 16
 """Whose usage is summed up between two turns of the loop: each has a count in every shard, at three replicas."""
 LOOKS_MAX = 50
 """At a table, while others are deleted."""
-_WRITER_MAX = (1 << 32) - 1
 
 T = TypeVar("T")
 
@@ -199,32 +201,35 @@ class Tables:
         if found is None or not found.row.live:
             raise NotFoundError(f"there is no {what}")
         row = await self._rows.load(key, packed, found)
-        if not decode_table(row.summary, row.stamp).closing:
+        if not decode_table(row.summary, row.shown).closing:
             return row
         async with self._rows.lock(packed):
-            found = await self._rows.read(key, packed)
+            return await self._reopened(key, packed, what)
+
+    async def _reopened(self, key: RowKey, packed: bytes, what: str) -> Row:
+        """The row, not closing. Raises where that cannot be, since nothing may be written below it then."""
+        row = None
+
+        async def edited(found: ReadRow | None) -> Row | None:
+            nonlocal row
             if found is None or not found.row.live:
                 raise NotFoundError(f"there is no {what}")
-            return await self._reopened(await self._rows.load(key, packed, found), packed)
+            row = await self._rows.load(key, packed, found)
+            table = decode_table(row.summary, row.shown)
+            return _changed(row, table._replace(closing=False)) if table.closing else None
 
-    async def _reopened(self, row: Row, packed: bytes) -> Row:
-        """The row, with a version behind any tombstone that a delete may have left somewhere. The caller has its turn.
-        Raises where that cannot be, since nothing may be written below it then."""
-        table = decode_table(row.summary, row.stamp)
-        if not table.closing:
-            return row
-        seen = Stamp(_tombstone_stamp(row.stamp).time_us, _WRITER_MAX)
-        summary = encode_table(table._replace(closing=False), ZERO)
-        return await self._write(row._replace(stamp=seen, summary=summary, payload=b""), packed)
+        changed = await self._change(key, packed, edited)
+        assert row is not None
+        return changed or row
 
-    async def _write(self, row: Row, packed: bytes) -> Row:
-        """Write a version that nobody may be shown the one before of, once this has begun."""
+    async def _change(self, key: RowKey, packed: bytes, edit: Edit) -> Row | None:
+        """Write a version that nobody may be shown the one before of, once this has begun. The caller has its turn."""
         self._drop(packed)
         try:
-            row, _ = await self._rows.write_next(row, packed)
+            done = await self._rows.change(key, packed, edit)
         finally:
             self._drop(packed)
-        return row
+        return None if done is None else done[0]
 
     def _drop(self, packed: bytes) -> None:
         self._accounts.drop(packed)
@@ -233,21 +238,28 @@ class Tables:
     async def _put(self, key: RowKey, changes: HeaderChanges, policy: int) -> tuple[Row, bool]:
         """Make the row or change its headers; the flag says whether it was made."""
         packed = index_key(key)
-        async with self._rows.lock(packed):
-            found = await self._rows.read(key, packed)
+        row, made = None, False
+
+        async def edited(found: ReadRow | None) -> Row | None:
+            nonlocal row, made
+            made = found is None or not found.row.live
             if found is None or not found.row.live:
-                stamp = Stamp.unpack(found.row.stamp) if found is not None else ZERO
-                made = self._rows.stamps.next(stamp)
-                table = TableSummary(self._random.bytes(16), self._new_shards(), made)
+                table = TableSummary(self._random.bytes(16), self._new_shards(), self._rows.stamps.next())
                 detail = encode_headers(_merged({}, changes))
-                row = Row(key, made, 0, policy, 0, 0, b"", encode_table(table, ZERO), detail, b"")
-                return await self._write(row, packed), True
-            before = await self._reopened(await self._rows.load(key, packed, found), packed)
-            headers = decode_headers(before.detail)
+                return Row(key, ZERO, 0, policy, 0, 0, b"", encode_table(table, ZERO), detail, b"")
+            row = await self._rows.load(key, packed, found)
+            table = decode_table(row.summary, row.shown)
+            headers = decode_headers(row.detail)
             merged = _merged(headers, changes)
-            if merged == headers:
-                return before, False
-            return await self._write(before._replace(detail=encode_headers(merged), payload=b""), packed), False
+            if merged == headers and not table.closing:
+                return None
+            return _changed(row, table._replace(closing=False))._replace(detail=encode_headers(merged))
+
+        async with self._rows.lock(packed):
+            changed = await self._change(key, packed, edited)
+        row = changed or row
+        assert row is not None
+        return row, made
 
     async def _delete(self, key: RowKey, table: bytes, shards: int, what: str) -> None:
         """Remove a table's row once nothing is in the table and nobody writes to it."""
@@ -261,33 +273,38 @@ class Tables:
                     await idle.wait()
                 if await list_table(self._rows, table, shards, ListingQuery(limit=1), self._clock_seconds()):
                     raise ConflictError(f"{what} is not empty")
-                found = await self._rows.read(key, packed)
-                if found is None or not found.row.live:
-                    raise NotFoundError(f"there is no {what}")
-                if decode_table(found.row.summary, Stamp.unpack(found.row.stamp)).id != table:
-                    raise NotFoundError(f"{what} was deleted, and made anew")
-                await self._write_tombstone(key, packed, found)
+                await self._write_tombstone(key, packed, table, what)
             finally:
                 del self._closing[table]
 
-    async def _write_tombstone(self, key: RowKey, packed: bytes, found: ReadRow) -> None:
+    async def _write_tombstone(self, key: RowKey, packed: bytes, table: bytes, what: str) -> None:
         """Write the intent, then the tombstone; where that fails, the row stays, if that can be said to a quorum."""
-        row = await self._reopened(await self._rows.load(key, packed, found), packed)
-        closing = decode_table(row.summary, row.stamp)._replace(closing=True)
-        intent = await self._write(row._replace(summary=encode_table(closing, ZERO), payload=b""), packed)
-        stamp = _tombstone_stamp(intent.stamp)
-        self._rows.stamps.observe(stamp)  # it is given out to nobody else
-        tombstone = Row(key, stamp, Flag.TOMBSTONE, row.policy, 0, 0, b"", b"", b"", b"")
+
+        async def closing(found: ReadRow | None) -> Row:
+            if found is None or not found.row.live:
+                raise NotFoundError(f"there is no {what}")
+            row = await self._rows.load(key, packed, found)
+            summary = decode_table(row.summary, row.shown)
+            if summary.id != table:
+                raise NotFoundError(f"{what} was deleted, and made anew")
+            return _changed(row, summary._replace(closing=True))
+
+        intent = await self._change(key, packed, closing)
+        assert intent is not None
+
+        async def buried(found: ReadRow | None) -> Row:
+            if found is None or found.row.stamp != intent.stamp.pack():
+                raise ConflictError("it was changed meanwhile")
+            return tombstone(key, intent.policy)
+
         try:
-            applied = await self._rows.write(tombstone, packed)
+            await self._change(key, packed, buried)
         except DrystoneError:
-            await self._reopened(intent, packed)
+            with suppress(NotFoundError):
+                await self._reopened(key, packed, what)
             raise
         finally:
             self._buried += 1
-            self._drop(packed)
-        if applied.stamp != stamp.pack():
-            raise ConflictError("it was changed meanwhile")
 
     def _new_shards(self) -> int:
         return SHARDS_SMALL if len(self._rows.devices) <= SMALL_DEVICES else SHARDS_LARGE
@@ -325,14 +342,14 @@ class _Writing:
 
 
 def _account(name: str, row: Row) -> Account:
-    table = decode_table(row.summary, row.stamp)
-    return Account(name, table.id, table.shards, table.created, row.stamp, decode_headers(row.detail))
+    table = decode_table(row.summary, row.shown)
+    return Account(name, table.id, table.shards, table.created, row.shown, decode_headers(row.detail))
 
 
 def _container(account: str, name: str, row: Row) -> Container:
-    table = decode_table(row.summary, row.stamp)
+    table = decode_table(row.summary, row.shown)
     return Container(
-        account, name, table.id, row.policy, table.shards, table.created, row.stamp, decode_headers(row.detail)
+        account, name, table.id, row.policy, table.shards, table.created, row.shown, decode_headers(row.detail)
     )
 
 
@@ -346,9 +363,8 @@ def _usage(policies: Mapping[int, tuple[int, int]], containers: Mapping[int, int
     )
 
 
-def _tombstone_stamp(intent: Stamp) -> Stamp:
-    """The stamp of the tombstone that follows an intent to delete."""
-    return Stamp(intent.time_us + 1, intent.writer)
+def _changed(row: Row, table: TableSummary) -> Row:
+    return row._replace(summary=encode_table(table, ZERO), payload=b"", origin=None)
 
 
 def _merged(headers: Headers, changes: HeaderChanges) -> dict[str, str]:

@@ -23,13 +23,13 @@ import structlog
 import trio
 
 from store.core.deadline import within
-from store.core.errors import DeviceError, DrystoneError, QuorumError, RetryableError
-from store.core.stamp import Stamp
+from store.core.errors import DeviceError, DrystoneError, QuorumError
 from store.device.block import BlockKey
 from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
-from store.device.row import Flag, IndexRow, RowKey, parse_key
+from store.device.row import Flag, IndexRow, Row, RowKey, parse_key
 from store.objects.model import ObjectHead
 from store.objects.placement import data_ring_hash
+from store.objects.quorum_read import ReadRow
 from store.objects.rowcodec import DataLocation, decode_headers, decode_object, encode_object
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Schedule, walk
@@ -231,32 +231,30 @@ class Rebalancer:
         return device is None or device.failed is not None or device.slow >= SLOW_SECONDS or device.full
 
     async def _move(self, key: RowKey, packed: bytes) -> None:
-        async with self._store.rows.lock(packed):
-            found = await self._store.rows.read(key, packed)
+        moved: tuple[bytes, set[int]] | None = None
+
+        async def edited(found: ReadRow | None) -> Row | None:
+            nonlocal moved
             wanted = self._wanted(found.row) if found is not None and found.row.data_id else None
             if found is None or wanted is None:
-                return
+                return None
             row = await self._store.rows.load(key, packed, found)
-            summary = decode_object(row.summary, row.stamp)
+            summary = decode_object(row.summary, row.shown)
             before = summary.data_location
             assert before is not None
             await self._copy(key, found.row, before, wanted)
+            moved = row.data_id, set(before.devices) - set(wanted.devices)
             head = ObjectHead(summary.content_type, decode_headers(row.detail), summary.listing)
             new_summary, detail = encode_object(summary.etag, head, summary.created, wanted)
-            stamp = self._just_after(row.stamp)
-            moved = row._replace(stamp=stamp, summary=new_summary, detail=detail, flags=row.flags & ~Flag.GUARD)
-            applied = await self._store.rows.write(moved, packed)
-            if applied.stamp != stamp.pack():
-                raise RetryableError(f"object {key.name!r} has a newer version that was not acknowledged")
-        gone = set(before.devices) - set(wanted.devices)
-        if gone and row.data_id not in self._store.pins:
-            await Drop(self._store, row.data_id, gone).wait()
+            return row._replace(summary=new_summary, detail=detail, flags=row.flags & ~Flag.GUARD)
 
-    def _just_after(self, stamp: Stamp) -> Stamp:
-        """The next version at the same time: to a tenant nothing has changed. Each layout gives its own, so that moves
-        of one version by different layouts, one of which failed half-way, are never taken for each other."""
-        writer = stamp.writer + self._store.rows.ring.newest.version
-        return Stamp(stamp.time_us, writer) if writer < 1 << 32 else Stamp(stamp.time_us + 1, writer - (1 << 32))
+        async with self._store.rows.lock(packed):
+            if await self._store.rows.change(key, packed, edited, keep_shown=True) is None:
+                return
+        assert moved is not None
+        data_id, gone = moved
+        if gone and data_id not in self._store.pins:
+            await Drop(self._store, data_id, gone).wait()
 
     async def _copy(self, key: RowKey, row: IndexRow, before: DataLocation, wanted: DataLocation) -> None:
         """Have every block where it is wanted, durably. Blocks are read with all verification."""
