@@ -403,13 +403,11 @@ class Rows:
         holds the lock of the key. Raises as `put`, too."""
         for attempt in range(TRIES):
             found = await self.read(key, packed, look=True)
-            row = await edit(found)
-            if row is None:
-                return None
             before = None if found is None else found.row
             shown = before.shown if before is not None and keep_shown else b""
             with suppress(ReplacedError):
-                return await self._coordinator.replace(row, packed, before, shown=shown)
+                row = await edit(found)
+                return None if row is None else await self._coordinator.replace(row, packed, before, shown=shown)
             await self._coordinator.pause(attempt)
         raise RetryableError(f"row {key.name!r} changes faster than it can be changed")
 

@@ -59,7 +59,7 @@ PATHS: dict[str, Path] = {
     "device: out": Path(Device, "_fail", _always),
     "device: not in sync any more": Path(Standing, "set_in_sync", lambda _r, _self, in_sync: not in_sync),
     "index: usage counted anew": Path(Usage, "_recount", _always),
-    "read: newer version written back": Path(Rows, "_write_back", _always),
+    "read: newer version written back": Path(Rows, "write_back", _always),
     "read: damaged row replaced": Path(Rows, "_send", _always),
     "read: other copy of a block": Path(DataReader, "_report", lambda _r, _self, failures: bool(failures)),
     "read: stripe rebuilt": Path(DataReader, "_rebuild", _always),
