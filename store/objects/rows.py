@@ -101,9 +101,9 @@ class Rows:
     def __init__(
         self, ring: Ring, devices: Mapping[int, DevicePort], stamps: StampSource, *, alone: bool = True
     ) -> None:
-        """`alone`: no other process writes rows."""
         self.ring = ring
-        self._alone = alone
+        self.alone = alone
+        """No other process writes rows."""
         self._followed = trio.Event()
         self.devices = devices
         self.stamps = stamps
@@ -255,6 +255,23 @@ class Rows:
         await ask_at_once((replica for replica in lacking if replica in self.devices), needed, ask)
         return _are_quorums(having, sets)
 
+    async def are_newest(self, versions: Collection[tuple[bytes, bytes]]) -> bool:
+        """Whether each of these (packed key, stamp), read before, is the newest version of its row still; asked of all
+        at once. False where that cannot be told."""
+        ring = self.ring
+        reads = [
+            QuorumRead(ring.read_set(ROWS, key_shard(packed)[0]), self.devices, packed, ring.epoch)
+            for packed, _ in versions
+        ]
+        waiting = [read for read in reads if not read.ask()]
+        with suppress(QuorumError):
+            for read in waiting:
+                await read.wait()
+        return all(
+            read.enough and all(value is not None and value[:STAMP_BYTES] == stamp for value in read.values.values())
+            for read, (_, stamp) in zip(reads, versions, strict=True)
+        )
+
     async def pinned(self, key: RowKey, packed: bytes, found: ReadRow) -> bool:
         """Whether a row that was found is still the newest, where anything else has run since it was found: to be asked
         when its data are pinned. If so, they are there: none are dropped before a quorum has a newer version."""
@@ -379,7 +396,7 @@ class Rows:
         Where this process is alone, the caller holds the lock of the key, and `row.stamp` is not below what it has
         seen. Then nothing is looked for first; but only what is taken counts, since what is newer came before.
         """
-        if self._alone:
+        if self.alone:
             row = row._replace(stamp=self.stamps.next(row.stamp))
             applied = await self.place(row, packed, self.ring)
             if applied is not None and applied.stamp == row.stamp.pack():
@@ -415,7 +432,7 @@ class Rows:
         """The same, and takes the lock. Where this process is alone, that decides, and no promise is asked for: all
         that can come between is a write of unknown outcome."""
         async with self.lock(packed):
-            if not self._alone:
+            if not self.alone:
                 return await self.change(key, packed, edit)
             found = await self.read(key, packed)
             row = await edit(found)

@@ -236,6 +236,8 @@ class DeviceStore:
                 done = await self.rows.change_by_lock(row.key, packed, checked)
                 assert done is not None
                 written, applied = done
+            if not self.rows.alone:
+                await self.tables.check_container(container)
         if applied.displaced is not None and applied.displaced.flags & Flag.DATA:
             self.on_garbage()
         stamp = written.shown
@@ -281,6 +283,8 @@ class DeviceStore:
 
         with await self.tables.begin_writing(container):
             done = await self.rows.change_by_lock(key, packed, edited)
+            if not self.rows.alone:
+                await self.tables.check_container(container)
         assert done is not None
         assert head is not None
         assert before is not None

@@ -18,10 +18,10 @@ from store.engine.standing import Standing
 from store.engine.usage import Usage
 from store.objects.reading import DataReader
 from store.objects.rows import Rows
+from store.objects.store import DeviceStore
 from store.objects.tables import Tables
 from store.replicator.collect import Collector
 from store.replicator.exchange import Exchange
-from store.replicator.expire import Expirer
 from store.replicator.hints import Hints
 from store.replicator.orphans import Orphans
 from store.replicator.rebalance import Rebalancer
@@ -64,7 +64,7 @@ PATHS: dict[str, Path] = {
     "read: other copy of a block": Path(DataReader, "_report", lambda _r, _self, failures: bool(failures)),
     "read: stripe rebuilt": Path(DataReader, "_rebuild", _always),
     "write: in-doubt write resolved": Path(Rows, "resolve", _some),
-    "write: container reopened": Path(Tables, "_reopened", lambda r, _self, row, _packed: r is not row),
+    "write: container reopened": Path(Tables, "_reopened", _always),
     "hints: noted": Path(Hints, "note", _always),
     "hints: row brought": Path(Hints, "_bring_row", _always),
     "hints: data brought": Path(Hints, "_bring_data", _always),
@@ -80,7 +80,7 @@ PATHS: dict[str, Path] = {
     "upload janitor: committed after all": Path(UploadJanitor, "_committed", _true),
     "upload janitor: given up": Path(UploadJanitor, "_abort", _always),
     "scrub: orphan dropped": Path(Orphans, "_visit", _true),
-    "expire: object deleted": Path(Expirer, "_delete", _true),
+    "expire: object deleted": Path(DeviceStore, "delete_expired", _true),
     "collect: data dropped": Path(Collector, "_end", lambda result, *_: result.done > 0),
     "tombstones: retired": Path(RowTable, "retire", _true),
     "tombstones: released": Path(RowTable, "release", _always),
