@@ -244,10 +244,11 @@ class DeviceStore:
         return ObjectInfo(row.key.name.decode(), row.size, etag, head, stamp, stamp, row.policy)
 
     def _check(self, key: RowKey, found: ReadRow | None, condition: Condition) -> None:
-        etag = None
+        etag = changed = None
         if found is not None and self._present(found.row):
             etag = decode_object(found.row.summary, ZERO).etag
-        if not condition.holds(etag):
+            changed = Stamp.unpack(found.row.shown)
+        if not condition.holds(etag, changed):
             raise PreconditionError(f"the condition does not hold of object {key.name!r}")
 
     def upload(self, container: Container, name: str, size: int | None = None) -> ObjectUpload:
@@ -273,7 +274,7 @@ class DeviceStore:
             found = self._there(key, found)
             row = await self.rows.load(key, packed, found)
             before = _info(found.row, row.detail)
-            if not condition.holds(before.etag):
+            if not condition.holds(before.etag, before.changed):
                 raise PreconditionError(f"the condition does not hold of object {name!r}")
             head = edit(before)
             data_location = decode_object(row.summary, row.stamp).data_location
@@ -323,7 +324,7 @@ class DeviceStore:
             nonlocal row, info
             found = self._there(key, found)
             info = await self._last_info(key, packed, found, needed=check is not None)
-            if not condition.holds(info.etag) or (check is not None and not check(info)):
+            if not condition.holds(info.etag, info.changed) or (check is not None and not check(info)):
                 raise PreconditionError(f"the condition does not hold of object {key.name!r}")
             row = found.row
             return tombstone(key, row.policy)
