@@ -313,13 +313,13 @@ async def test_a_condition_on_the_very_version(
     assert first.etag == second.etag
     stale = Condition(unchanged=first.changed)
     for refused in (
-        lambda: store.put(container, "o", b"2", HEAD, stale),
-        lambda: store.update(container, "o", lambda info: info.head, stale),
-        lambda: store.delete(container, "o", stale),
-        lambda: store.put(container, "none", b"2", HEAD, stale),
+        store.put(container, "o", b"2", HEAD, stale),
+        store.update(container, "o", lambda info: info.head, stale),
+        store.delete(container, "o", stale),
+        store.put(container, "none", b"2", HEAD, stale),
     ):
         with pytest.raises(PreconditionError):
-            await refused()
+            await refused
     third = await store.update(container, "o", lambda info: info.head, Condition(unchanged=second.changed))
     with pytest.raises(PreconditionError):
         await store.delete(container, "o", Condition(unchanged=second.changed))
