@@ -20,6 +20,7 @@ def describe(status: dict[str, Any]) -> str:
             ["policy", "kind", "default"],
             [[p["name"], _kind(p), "yes" if p["default"] else ""] for p in status["policies"]],
         ),
+        *_nodes(status),
         "",
         _table(
             ["device", "state", "live", "free", "damage", "where", ""],
@@ -30,7 +31,7 @@ def describe(status: dict[str, Any]) -> str:
                     _size(d.get("live_bytes", 0)),
                     _size(d.get("free_bytes", 0)),
                     str(d.get("damages", "")),
-                    d["label"],
+                    f"{d['node']}: {d['label']}" if d.get("node") else d["label"],
                     _trouble(d),
                 ]
                 for d in status["devices"]
@@ -53,6 +54,27 @@ def describe(status: dict[str, Any]) -> str:
         ),
     ]
     return "\n".join(lines)
+
+
+def _nodes(status: dict[str, Any]) -> list[str]:
+    if not status["nodes"]:
+        return []
+    rows = [
+        [
+            node["node"],
+            node["state"],
+            node["address"],
+            str(node["zone"]),
+            node["machine"],
+            _reached(node, status["node"]),
+        ]
+        for node in status["nodes"]
+    ]
+    return ["", _table(["node", "state", "address", "zone", "machine", ""], rows)]
+
+
+def _reached(node: dict[str, Any], this: str) -> str:
+    return "this node" if node["node"] == this else "" if node["reached"] else "not reached"
 
 
 def _trouble(device: dict[str, Any]) -> str:

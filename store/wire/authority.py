@@ -102,6 +102,27 @@ def is_of(certificate: bytes, authority: bytes) -> bool:
     return True
 
 
+def serial_of(certificate: bytes) -> str:
+    """The serial number of a certificate, in hexadecimal: what tells a node's certificate from the one before it."""
+    return f"{_certificate_of(certificate).serial_number:x}"
+
+
+def cluster_of(certificate: bytes) -> str:
+    """The cluster that a node's certificate names. `certificate` is DER, as a link shows it. Nothing is verified.
+
+    Raises InvalidError where it is no certificate of a node.
+    """
+    try:
+        found = x509.load_der_x509_certificate(certificate)
+        name = str(found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+    except (ValueError, IndexError) as error:
+        raise InvalidError(f"this is no certificate of a node: {error}") from error
+    match name.split("."):
+        case [_, cluster, "drystone"]:
+            return cluster
+    raise InvalidError(f"the certificate names {name}, and no node of Drystone")
+
+
 def _certificate_of(pem: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem)

@@ -18,8 +18,8 @@ from typing import Final
 
 import trio
 
+from store.core.beside import beside
 from store.core.errors import DrystoneError
-from store.registry.etcd.beside import beside
 from store.registry.etcd.endpoint import Endpoint
 from store.registry.etcd.errors import understood
 from store.registry.etcd.keyspace import Json, Keyspace, header_revision, number
