@@ -21,7 +21,7 @@ from drystone.join_service import ASK, AUTHORITY, PROBE_BYTES, REACH_SECONDS, As
 from drystone.join_tokens import Token, is_of_token
 from drystone.links import Links, hello_of
 from drystone.members import say_member
-from drystone.node_identity import NodeIdentity, save_identity
+from drystone.node_identity import NodeIdentity, find_identity, save_identity
 from drystone.node_records import split_address
 from store.core.beside import beside
 from store.core.entropy import Random
@@ -65,6 +65,9 @@ async def join(
     """Become a node of the cluster whose node listens at `seed`. Raises DrystoneError, with the reason and the next
     step; then nothing is left in the folder."""
     if not is_new(folder):
+        before = find_identity(folder)
+        if before is not None:
+            raise InvalidError(f"{folder.path} is node {before.name} already: start it with 'drystone up'")
         raise InvalidError(f"{folder.path} is in use: join with an empty data folder (--data)")
     split_address(seed)
     probe = random.bytes(PROBE_BYTES)

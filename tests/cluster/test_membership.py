@@ -1,0 +1,156 @@
+"""Machines become one cluster by the commands as typed, lose one, get another, and remove a dead one."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+
+import pytest
+
+from tests.cluster.machines import Machine, Process, Site
+from tests.cluster.waiting import until
+
+LISTEN, SERVE = 7400, 8080
+PATIENCE = 180.0
+DRYSTONE = (sys.executable, "-m", "drystone")
+ASK = """
+import http.client, json, sys
+address, user, key, container, *asked = sys.argv[1:]
+connection = http.client.HTTPConnection(address, timeout=60)
+def ask(method, path, body=None, **headers):
+    connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    answer = connection.getresponse()
+    return answer.status, answer.read(), answer.headers
+status, _, headers = ask("GET", "/auth/v1.0", X_Auth_User=user, X_Auth_Key=key)
+assert status == 200, status
+token, path = headers["X-Auth-Token"], "/v1/" + headers["X-Storage-Url"].split("/v1/")[1] + "/" + container
+assert ask("PUT", path, X_Auth_Token=token)[0] in (201, 202)
+for word in asked:
+    method, name, size = word.split(",")
+    content = (name * int(size)).encode()
+    status, body, _ = ask(method, path + "/" + name, content if method == "PUT" else None, X_Auth_Token=token)
+    assert status == (201 if method == "PUT" else 200), (word, status, body)
+    assert method == "PUT" or body == content, word
+print(json.dumps(ask("GET", path, X_Auth_Token=token)[1].decode().split()))
+"""
+
+
+class Node:
+    """A machine and its process."""
+
+    def __init__(self, machine: Machine, name: str) -> None:
+        self.machine = machine
+        self.name = name
+        self.data = machine.folder / "data"
+        self.process: Process = machine.process(
+            *DRYSTONE, "--data", str(self.data), "up", "--listen", f"{machine.address}:{SERVE}"
+        )
+        self._starts = 0
+
+    def typed(self, *arguments: str) -> str:
+        return self.machine.run(*DRYSTONE, "--data", str(self.data), *arguments)
+
+    def start(self) -> None:
+        self._starts += 1
+        self.process.start()
+        until(lambda: self.process.output().count("serves http") >= self._starts, PATIENCE)
+
+    @property
+    def listens(self) -> str:
+        return f"{self.machine.address}:{LISTEN}"
+
+    def join(self, seed: Node) -> None:
+        line = shlex.split(seed.typed("cluster", "token"))
+        self.typed(*line[1:], "--name", self.name, "--listen", self.listens)
+
+    def add_devices(self) -> None:
+        for name in ("disk1", "disk2"):
+            (self.machine.folder / name).mkdir()
+            self.typed("device", "add", str(self.machine.folder / name))
+
+    def status(self) -> dict[str, object]:
+        found: dict[str, object] = json.loads(self.typed("status", "--json"))
+        return found
+
+    def settled(self, count: int) -> bool:
+        """Whether it sees so many devices, all in order, and no change of the ring under way."""
+        status = self.status()
+        devices = status["devices"]
+        assert isinstance(devices, list)
+        live = status["live_layouts"]
+        assert isinstance(live, list)
+        return len(devices) == count and {device["state"] for device in devices} == {"ok"} and len(live) == 1
+
+
+class Cloud:
+    """The nodes, and what has been put there."""
+
+    def __init__(self, site: Site) -> None:
+        self.client = site.add(zone=9)
+        self.nodes: list[Node] = []
+        self.site = site
+        self.names: list[tuple[str, int]] = []
+        self._key = ""
+
+    def add(self) -> Node:
+        number = len(self.nodes) + 1
+        node = Node(self.site.add(zone=number), f"n{number}")
+        self.nodes.append(node)
+        return node
+
+    def put(self, nodes: list[Node], word: str) -> None:
+        """At each node a small and a large object."""
+        for node in nodes:
+            new = [(f"{word}-{node.name}", 3), (f"{word}-{node.name}-large", 50_000)]
+            self._ask(node, [f"PUT,{name},{size}" for name, size in new])
+            self.names += new
+
+    def get(self, nodes: list[Node]) -> None:
+        """All that was ever put, at each."""
+        for node in nodes:
+            listed = self._ask(node, [f"GET,{name},{size}" for name, size in self.names])
+            assert sorted(listed) == sorted(name for name, _ in self.names)
+
+    def _ask(self, node: Node, asked: list[str]) -> list[str]:
+        if not self._key:
+            lines = (self.nodes[0].data / "admin-openrc").read_text().splitlines()
+            self._key = next(line.split("=", 1)[1] for line in lines if line.startswith("export OS_PASSWORD="))
+        address = f"{node.machine.address}:{SERVE}"
+        answer = self.client.run(sys.executable, "-c", ASK, address, "admin:admin", self._key, "c", *asked)
+        names: list[str] = json.loads(answer)
+        return names
+
+    def spread(self, nodes: list[Node], times: int = 2) -> None:
+        """Use all devices. A partition gives up one copy at a time."""
+        for _ in range(times):
+            nodes[-1].typed("ring", "apply")
+            until(lambda: all(node.settled(2 * len(nodes)) for node in nodes), PATIENCE)
+
+
+@pytest.mark.process
+@pytest.mark.timeout(900)
+def test_machines_become_one_cluster(site: Site) -> None:
+    cloud = Cloud(site)
+    first, second, third = cloud.add(), cloud.add(), cloud.add()
+    first.typed("cluster", "init", "--name", "n1", "--listen", first.listens, "--devices", "2", "--replicas", "2")
+    first.start()
+    for node in (second, third):
+        node.join(first)
+        node.start()
+        node.add_devices()
+    cloud.spread(cloud.nodes)
+    cloud.put(cloud.nodes, "whole")
+    cloud.get(cloud.nodes)
+
+    third.machine.crash()
+    cloud.put([first, second], "two")
+    cloud.get([first, second])
+    third.start()
+    until(lambda: all(node.settled(6) for node in cloud.nodes), PATIENCE)
+    first.machine.crash()  # that has the registry
+    cloud.put([second, third], "without-the-first")
+    cloud.get([second, third])
+    first.start()
+    until(lambda: all(node.settled(6) for node in cloud.nodes), PATIENCE)
+    cloud.get(cloud.nodes)
