@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ from drystone import logs
 from drystone.access import Access, data_option
 from drystone.cluster_init import check_init, init_cluster
 from drystone.control_client import make_token
+from drystone.etcd_node import client_url
 from drystone.founding import DEVICES_DEFAULT, REPLICAS_DEFAULT, Wish, found, is_new
 from drystone.founding import plan as plan_founding
 from drystone.join_tokens import VALID_SECONDS, parse_token
@@ -82,6 +84,14 @@ def cluster() -> None:
     help=f"As of 'up': they cannot change later.  [default: {REPLICAS_DEFAULT}]",
 )
 @click.option("--policy", "policies", multiple=True, metavar="NAME=N|K+M", help="As of 'up'.")
+@click.option(
+    "--registry",
+    type=click.Choice(["embedded", "etcd"]),
+    default="embedded",
+    show_default=True,
+    help="Who keeps the ring, users and projects: this node, for all; or etcd on the first three nodes (at the two "
+    "ports above that of --listen), which survives the loss of one of them.",
+)
 @data_option
 @click.pass_obj
 def init(
@@ -95,6 +105,7 @@ def init(
     paths: tuple[str, ...],
     replicas: int | None,
     policies: tuple[str, ...],
+    registry: str,
 ) -> None:
     """Have this data folder be the first node of a cluster that others can join.
 
@@ -104,6 +115,8 @@ def init(
     """
     folder = access.folder
     identity = NodeIdentity(name, address, region, zone, machine or socket.gethostname(), name, address)
+    if registry == "etcd":
+        identity = replace(identity, registry="", registry_address="", etcd=(client_url(address),))
     wish = Wish(devices, paths, replicas, policies, region, zone, identity.machine)
 
     async def work() -> None:
@@ -144,7 +157,12 @@ def token(access: Access, valid: str) -> None:
 @click.argument("seed", metavar="ADDR:PORT")
 @click.option("--token", "token_text", required=True, help="What 'drystone cluster token' printed there.")
 @_placed
-@click.option("--replace", is_flag=True, help="In the place of a node of this name that is gone: it never comes back.")
+@click.option(
+    "--replace",
+    "takes_over",
+    is_flag=True,
+    help="In the place of a node of this name that is gone: it never comes back.",
+)
 @data_option
 @click.pass_obj
 def join(
@@ -156,7 +174,7 @@ def join(
     region: int,
     zone: int,
     machine: str | None,
-    replace: bool,
+    takes_over: bool,
 ) -> None:
     """Make this machine a node of the cluster whose node listens at ADDR:PORT.
 
@@ -164,7 +182,7 @@ def join(
     say it again when its reason is gone, with a new token if that was used.
     """
     logs.configure("auto", "error")
-    newcomer = Newcomer(name, address, region, zone, machine or socket.gethostname(), replace)
+    newcomer = Newcomer(name, address, region, zone, machine or socket.gethostname(), takes_over)
     folder = access.folder
 
     async def work() -> Joined:

@@ -7,6 +7,7 @@ anew by the same command: as long as the folder does not say so, nobody else can
 from __future__ import annotations
 
 import datetime
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -42,6 +43,8 @@ def check_init(folder: DataFolder, identity: NodeIdentity) -> None:
     split_address(identity.address)
     if not 1 <= len(identity.machine) <= MACHINE_MAX:
         raise InvalidError(f"the name of a machine has 1 to {MACHINE_MAX} characters")
+    if identity.etcd and shutil.which("etcd") is None:
+        raise InvalidError("there is no program etcd: install the package etcd-server, or leave --registry out")
     known = find_identity(folder)
     if known is not None:
         raise ConflictError(
@@ -75,7 +78,7 @@ async def _register(
     now = datetime.datetime.fromtimestamp(now_us / 1e6, datetime.UTC)
     cluster_id = cluster.id.hex()
     authority = await find_authority(registry) or make_authority(cluster_id, now)
-    own = issue(authority, identity.name, cluster_id, now)
+    own = issue(authority, identity.name, cluster_id, now, split_address(identity.address)[0])
     record = NodeRecord(
         identity.address, identity.region, identity.zone, identity.machine,
         State.MEMBER, serial_of(own.certificate), now_us,

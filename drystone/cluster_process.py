@@ -11,11 +11,12 @@ import structlog
 import trio
 
 from drystone.cluster import Cluster
+from drystone.etcd_node import open_etcd
 from drystone.folder import DataFolder
 from drystone.join_service import JoinService
 from drystone.join_tokens import make_token
 from drystone.links import Links
-from drystone.listener import Listener, listen
+from drystone.listener import Listener
 from drystone.members import Members, say_member, stay_live
 from drystone.node_identity import NodeIdentity, credentials_of, lock_node
 from drystone.node_records import Life, find_authority
@@ -48,6 +49,10 @@ async def open_registry_of(folder: DataFolder, clock: Clock, links: Links | None
         with open_embedded(folder.registry, clock) as registry:
             async with beside(registry.run):
                 yield registry
+        return
+    if links.identity.etcd:
+        async with open_etcd(folder, links, clock) as registry_in_etcd:
+            yield registry_in_etcd
         return
     with lock_node(folder):
         client = links.to_registry()
@@ -91,7 +96,7 @@ class ClusterProcess:
         self.life = Life(random.bytes(LIFE_BYTES), version("drystone"))
         """This run of the process."""
         self.members = Members(registry, self.identity.name, self._serial)
-        self._join = JoinService(registry, cluster, self.identity, links.network, clock)
+        self._join = JoinService(registry, cluster, links, clock)
         self.everyones: dict[int, DevicePort] = {}
         """The devices of all processes."""
         self.peers: Peers
@@ -148,6 +153,3 @@ class ClusterProcess:
         nursery.start_soon(self.members.run)
         nursery.start_soon(stay_live, self._registry, self.identity.name, self.life)
         await nursery.start(self.peers.run)
-
-
-__all__ = ["ClusterProcess", "listen", "open_registry_of"]

@@ -19,7 +19,7 @@ import trio
 
 from drystone.cluster import Cluster
 from drystone.join_tokens import SECRET_BYTES, TOKEN_CODEC, TokenRecord, token_key
-from drystone.node_identity import NodeIdentity
+from drystone.links import Links
 from drystone.node_records import (
     NODE_CODEC,
     NodeRecord,
@@ -34,7 +34,6 @@ from drystone.node_records import (
 )
 from store.core.clock import Clock
 from store.core.errors import BusyError, ConflictError, DamageError, InvalidError
-from store.core.network import Network
 from store.registry import Compare, Delete, Item, Put, Registry
 from store.wire.authority import serial_of, sign_request
 from store.wire.server import Call, Peer
@@ -77,6 +76,7 @@ class Welcome(NamedTuple):
     policies: list[list[Any]]
     registry: str
     registry_address: str
+    etcd: list[str]
 
 
 _TYPES: Final = (bytes, str, str, int, int, str, bytes, bytes, bool)
@@ -101,13 +101,10 @@ def parse_ask(fields: list[Any]) -> Ask:
 class JoinService:
     """Answers strangers on the links that they are given (`serve`), one join after the other."""
 
-    def __init__(
-        self, registry: Registry, cluster: Cluster, identity: NodeIdentity, network: Network, clock: Clock
-    ) -> None:
+    def __init__(self, registry: Registry, cluster: Cluster, links: Links, clock: Clock) -> None:
         self._registry = registry
         self._cluster = cluster
-        self._identity = identity
-        self._network = network
+        self._links = links
         self._clock = clock
         self._turn = trio.Lock()
         self._pause = PAUSE_SECONDS
@@ -181,7 +178,7 @@ class JoinService:
         why = f"it does not answer within {REACH_SECONDS:.0f} s"
         with trio.move_on_after(REACH_SECONDS):
             try:
-                stream = await self._network.dial(ask.address)
+                stream = await self._links.network.dial(ask.address)
                 try:
                     while len(said) < PROBE_BYTES:
                         received = await stream.receive_some(PROBE_BYTES - len(said))
@@ -195,8 +192,8 @@ class JoinService:
                 why = str(error)
         if said != ask.probe:
             raise InvalidError(
-                f"{ask.address} cannot be reached from node {self._identity.name} ({why}): give --listen the address "
-                "by which other nodes reach this one, and let them through to it"
+                f"{ask.address} cannot be reached from node {self._links.identity.name} ({why}): give --listen the "
+                "address by which other nodes reach this one, and let them through to it"
             )
 
     async def _admit(self, ask: Ask, token: Item, known: StoredNode) -> Welcome:
@@ -205,7 +202,8 @@ class JoinService:
             raise DamageError("the registry has lost the cluster's authority")
         cluster, now_us = self._cluster, self._clock.wall_us()
         now = datetime.datetime.fromtimestamp(now_us / 1e6, datetime.UTC)
-        certificate = sign_request(authority, ask.request, ask.name, cluster.id.hex(), now)
+        host, _ = split_address(ask.address)
+        certificate = sign_request(authority, ask.request, ask.name, cluster.id.hex(), now, host)
         serial = serial_of(certificate)
         record = NodeRecord(ask.address, ask.region, ask.zone, ask.machine, State.JOINING, serial, now_us)
         result = await self._registry.transact(
@@ -220,5 +218,13 @@ class JoinService:
             raise ConflictError(f"somebody else joins as {ask.name}, or has used the token: try again")
         log.info("a node joins", node=ask.name, address=ask.address)
         policies = [list(astuple(policy)) for policy in cluster.policies]
-        identity = self._identity
-        return Welcome(certificate, cluster.id, cluster.key, policies, identity.registry, identity.registry_address)
+        identity = self._links.identity
+        return Welcome(
+            certificate,
+            cluster.id,
+            cluster.key,
+            policies,
+            identity.registry,
+            identity.registry_address,
+            list(identity.etcd),
+        )

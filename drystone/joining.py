@@ -15,19 +15,22 @@ from typing import Any
 import trio
 
 from drystone.cluster import Cluster, save_cluster
+from drystone.etcd_node import prefix_of
 from drystone.folder import DataFolder
 from drystone.founding import is_new, making
 from drystone.join_service import ASK, AUTHORITY, PROBE_BYTES, REACH_SECONDS, Ask, Welcome, parse_ask
 from drystone.join_tokens import Token, is_of_token
 from drystone.links import Links, hello_of
 from drystone.members import say_member
-from drystone.node_identity import NodeIdentity, find_identity, save_identity
+from drystone.node_identity import NodeIdentity, credentials_of, find_identity, save_identity
 from drystone.node_records import split_address
 from store.core.beside import beside
 from store.core.entropy import Random
 from store.core.errors import ConflictError, InvalidError, RetryableError
 from store.core.network import Network
 from store.objects.model import Policy
+from store.registry import Registry
+from store.registry.etcd import EtcdRegistry, Tls, open_client
 from store.registry.served import ServedRegistry
 from store.wire.authority import cluster_of, is_of, make_request, serial_of
 from store.wire.client import WireClient
@@ -84,19 +87,30 @@ async def join(
         welcome = _welcome(answer, authority, cluster)
     identity = NodeIdentity(
         newcomer.name, newcomer.address, newcomer.region, newcomer.zone, newcomer.machine,
-        welcome.registry, welcome.registry_address,
+        welcome.registry, welcome.registry_address, tuple(welcome.etcd),
     )  # fmt: skip
     known = Cluster(welcome.cluster, welcome.key, tuple(Policy(*policy) for policy in welcome.policies))
     with making(folder, []):
         save_identity(folder, identity, authority, welcome.certificate, key)
         save_cluster(folder, known)
     try:
-        async with linked_registry(Links(folder, known, identity, network)) as registry:
+        async with _registry(folder, Links(folder, known, identity, network)) as registry:
             with trio.fail_after(SAY_SECONDS):
                 await say_member(registry, identity.name, serial_of(welcome.certificate))
     except (RetryableError, trio.TooSlowError) as error:
         return Joined(identity, str(error) or f"no answer within {SAY_SECONDS:.0f} s")
     return Joined(identity)
+
+
+@asynccontextmanager
+async def _registry(folder: DataFolder, links: Links) -> AsyncIterator[Registry]:
+    if links.identity.etcd:
+        files = credentials_of(folder)
+        async with open_client(links.identity.etcd, Tls(files.authority, files.certificate, files.key)) as client:
+            yield EtcdRegistry(client, prefix_of(links.cluster))
+    else:
+        async with linked_registry(links) as registry:
+            yield registry
 
 
 @asynccontextmanager

@@ -15,13 +15,14 @@ import structlog
 import trio
 
 from drystone.cluster import Cluster, save_cluster
-from drystone.cluster_process import ClusterProcess, listen, open_registry_of
+from drystone.cluster_process import ClusterProcess, open_registry_of
 from drystone.device_records import PREFIX, RECORDS
 from drystone.device_watch import DeviceWatch
 from drystone.folder import DataFolder
 from drystone.founding import SEED
 from drystone.layouts import STATE_KEY, load_ring, save_ring, step_ring
 from drystone.links import Links
+from drystone.listener import listen
 from drystone.membership import Membership
 from drystone.node_identity import find_identity
 from drystone.node_records import find_authority

@@ -30,7 +30,8 @@ _LOCK = "lock"
 
 @dataclass(frozen=True)
 class NodeIdentity:
-    """`registry` is the name of the node that owns the registry, and `registry_address` where that is reached."""
+    """`registry` is the name of the node that owns the registry, and `registry_address` where that is reached; where
+    the registry is in etcd both are empty, and `etcd` has the URLs of its members."""
 
     name: str
     address: str
@@ -39,6 +40,7 @@ class NodeIdentity:
     machine: str
     registry: str
     registry_address: str
+    etcd: tuple[str, ...] = ()
 
     @property
     def owns_registry(self) -> bool:
@@ -58,7 +60,7 @@ def find_identity(folder: DataFolder) -> NodeIdentity | None:
     try:
         if stored.pop("format") != FORMAT:
             raise DamageError(f"{path} is of a newer Drystone")
-        return NodeIdentity(**stored)
+        return NodeIdentity(**{**stored, "etcd": tuple(stored["etcd"])})
     except (AttributeError, KeyError, TypeError) as error:
         raise DamageError(f"{path} cannot be read: {error}") from error
 
@@ -68,8 +70,7 @@ def save_identity(folder: DataFolder, identity: NodeIdentity, authority: bytes, 
     new = folder.at(f"{_FOLDER}.new")
     clear_identity(folder)
     os.mkdir(new, mode=0o700)
-    stored = json.dumps({"format": FORMAT, **asdict(identity)}, indent=2) + "\n"
-    files = {_AUTHORITY: authority, _CERTIFICATE: certificate, _KEY: key, _FILE: stored.encode(), _LOCK: b""}
+    files = {_AUTHORITY: authority, _CERTIFICATE: certificate, _KEY: key, _FILE: _packed(identity), _LOCK: b""}
     for name, content in files.items():
         descriptor = os.open(os.path.join(new, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(descriptor, "wb") as file:
@@ -79,6 +80,16 @@ def save_identity(folder: DataFolder, identity: NodeIdentity, authority: bytes, 
     sync_folder(new)
     os.rename(new, folder.at(_FOLDER))
     folder.sync()
+
+
+def save_place(folder: DataFolder, identity: NodeIdentity) -> None:
+    """Have the folder say anew where the registry is, durably."""
+    folder.write(os.path.join(_FOLDER, _FILE), _packed(identity).decode())
+    sync_folder(folder.at(_FOLDER))
+
+
+def _packed(identity: NodeIdentity) -> bytes:
+    return (json.dumps({"format": FORMAT, **asdict(identity)}, indent=2) + "\n").encode()
 
 
 def clear_identity(folder: DataFolder) -> None:

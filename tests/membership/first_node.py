@@ -55,7 +55,8 @@ class FirstNode:
         save_cluster(self.folder, CLUSTER)
         self.serial = serial_of(own.certificate)
         self.members = Members(self.registry, "n1", self.serial)
-        self.join_service = JoinService(self.registry, CLUSTER, self.identity, SystemNetwork(), SystemClock())
+        self.links = Links(self.folder, CLUSTER, self.identity)
+        self.join_service = JoinService(self.registry, CLUSTER, self.links, SystemClock())
         self.listener: Listener
 
     async def say(self, name: str, state: State, address: str = "10.0.0.9:1", serial: str = "0") -> None:
@@ -89,9 +90,8 @@ async def first_node(path: Path) -> AsyncIterator[FirstNode]:
     await put(node.registry, AUTHORITY_KEY, AUTHORITY_CODEC.encode(node.authority))
     await node.say("n1", State.MEMBER, node.address, node.serial)
     await node.members.load()
-    links = Links(node.folder, CLUSTER, node.identity)
     services = [RegistryService(node.registry).serve]
-    node.listener = Listener(node.folder, links, node.members, services, [node.join_service.serve])
+    node.listener = Listener(node.folder, node.links, node.members, services, [node.join_service.serve])
     node.members.on_change.append(node.listener.drop_gone)
     listeners = await listen(node.address)
     async with trio.open_nursery() as nursery:
