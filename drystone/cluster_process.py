@@ -113,7 +113,8 @@ class ClusterProcess:
         if authority is None:
             raise DamageError("the registry has lost the cluster's authority")
         token = await make_token(self._registry, authority.certificate, valid_s, SystemRandom(), name)
-        return f"drystone join {self.identity.address} --token {token}"
+        line = f"drystone join {self.identity.address} --token {token}"
+        return f"{line} --name {name}" if name else line
 
     def serve(
         self,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from store.core.codec import Codec
-from store.registry import Put, Registry, Span
+from store.registry import Delete, Put, Registry, Span
 
 PREFIX: Final = b"device/"
 RECORDS: Final = Span.prefix(PREFIX)
@@ -58,6 +58,10 @@ async def save_records(registry: Registry, records: Mapping[int, DeviceRecord]) 
 def put_record(number: int, record: DeviceRecord) -> Put:
     """What stores a record, for a transaction that does more."""
     return Put(_key(number), RECORD_CODEC.encode(record))
+
+
+def delete_record(number: int) -> Delete:
+    return Delete(_key(number))
 
 
 async def find_record(registry: Registry, number: int) -> DeviceRecord | None:

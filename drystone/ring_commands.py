@@ -257,10 +257,11 @@ def _describe_layout(layout: Layout) -> list[str]:
 def _describe_next(stored: Stored, layout: Layout) -> list[str]:
     if stored.ring is None:
         return ["The first layout; nothing moves.", *_describe_layout(layout)]
-    return [*_describe_plan(plan(stored.ring.newest, layout)), *_describe_layout(layout)]
+    return [*describe_plan(plan(stored.ring.newest, layout)), *_describe_layout(layout)]
 
 
-def _describe_plan(moves: Plan) -> list[str]:
+def describe_plan(moves: Plan) -> list[str]:
+    """What moves, and what would be lost."""
     parts = [
         f"From layout {moves.before} to {moves.after}: {moves.moved:,} of {moves.copies:,} copies of partitions move "
         f"({moves.percent:.2f} %)."

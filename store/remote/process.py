@@ -28,7 +28,8 @@ class RemoteProcess:
         self._rows = WireClient(dial, mine)
         self._data = WireClient(dial, mine)
         self.devices = {number: RemoteDevice(number, self._rows, self._data) for number in numbers}
-        self._asking: trio.CancelScope | None = None
+        self._asking = trio.CancelScope()
+        self._why = ""
         self._reached = trio.Event()
         self._data.on_down = self._lose_data
         self.on_back: Callable[[RemoteDevice], None] | None = None
@@ -47,8 +48,7 @@ class RemoteProcess:
             self.devices.pop(number).lose("it is not there any more")
         for number in set(numbers) - self.devices.keys():
             self.devices[number] = RemoteDevice(number, self._rows, self._data)
-        if self._asking is not None:
-            self._asking.cancel()
+        self._asking.cancel()
 
     async def wait_reached(self) -> None:
         """Wait until it has once said how its devices are."""
@@ -66,14 +66,20 @@ class RemoteProcess:
         while True:
             await self._rows.wait_up()
             await self._data.wait_up()
-            with trio.CancelScope() as self._asking:
-                await self._hear_news()
-            if self._rows.up and not self._asking.cancelled_caught:
+            asked_anew = False
+            try:
+                with trio.CancelScope() as self._asking:
+                    await self._hear_news()
+                asked_anew = self._asking.cancelled_caught and self._rows.up
+            finally:
+                if not asked_anew:
+                    self._lose()
+            if self._rows.up and not asked_anew:
                 await trio.sleep(NEWS_AGAIN_SECONDS)
 
     async def _hear_news(self) -> None:
-        """Until it says no more, or has other devices."""
-        why = "it says nothing of its devices"
+        """Until it says no more."""
+        self._why = "it says nothing of its devices"
         numbers = list(self.devices)
         silent = set(numbers)
         if not silent:
@@ -81,14 +87,17 @@ class RemoteProcess:
         try:
             async with self._rows.stream(methods.NEWS, (numbers,)) as news:
                 async for state in news:
+                    if self._asking.cancel_called:
+                        return  # of a device that it may not have any more
                     silent.discard(self._take(state))
                     if not silent:
                         self._reached.set()
         except DrystoneError as error:
-            why = str(error)
-        finally:
-            for device in self.devices.values():
-                device.lose(why)
+            self._why = str(error)
+
+    def _lose(self) -> None:
+        for device in self.devices.values():
+            device.lose(self._why)
 
     def _take(self, state: object) -> int:
         """The number of the device that there is news of."""

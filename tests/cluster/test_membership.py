@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import sys
+from typing import Any
 
 import pytest
 
@@ -64,23 +66,35 @@ class Node:
         line = shlex.split(seed.typed("cluster", "token"))
         self.typed(*line[1:], "--name", self.name, "--listen", self.listens)
 
-    def add_devices(self) -> None:
-        for name in ("disk1", "disk2"):
-            (self.machine.folder / name).mkdir()
-            self.typed("device", "add", str(self.machine.folder / name))
+    def add_device(self) -> None:
+        """One that counts as much as the three of the first node."""
+        disk = self.machine.folder / "disk"
+        disk.mkdir()
+        self.typed("device", "add", str(disk), "--weight", "3")
 
-    def status(self) -> dict[str, object]:
-        found: dict[str, object] = json.loads(self.typed("status", "--json"))
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.typed("status", "--json"))
         return found
 
-    def settled(self, count: int) -> bool:
-        """Whether it sees so many devices, all in order, and no change of the ring under way."""
+    def live_bytes(self) -> int:
+        """On its own devices."""
+        return sum(device["live_bytes"] for device in self.status()["devices"] if device["node"] == self.name)
+
+    def settled(self, nodes: int) -> bool:
+        """Whether it sees the devices of so many nodes, all in order, and no change of the ring under way."""
         status = self.status()
-        devices = status["devices"]
-        assert isinstance(devices, list)
-        live = status["live_layouts"]
-        assert isinstance(live, list)
-        return len(devices) == count and {device["state"] for device in devices} == {"ok"} and len(live) == 1
+        devices, live = status["devices"], status["live_layouts"]
+        return len(devices) == nodes + 2 and {device["state"] for device in devices} == {"ok"} and len(live) == 1
+
+
+def removed(node: Node, name: str) -> bool:
+    """Whether a node could be removed, which it can when it is empty."""
+    try:
+        return "is removed" in node.typed("node", "remove", name)
+    except AssertionError as error:
+        if "is not empty yet" not in str(error):
+            raise
+        return False
 
 
 class Cloud:
@@ -125,32 +139,73 @@ class Cloud:
         """Use all devices. A partition gives up one copy at a time."""
         for _ in range(times):
             nodes[-1].typed("ring", "apply")
-            until(lambda: all(node.settled(2 * len(nodes)) for node in nodes), PATIENCE)
+            until(lambda: all(node.settled(len(nodes)) for node in nodes), PATIENCE)
 
 
-@pytest.mark.process
-@pytest.mark.timeout(900)
-def test_machines_become_one_cluster(site: Site) -> None:
-    cloud = Cloud(site)
+def make(cloud: Cloud, registry: str) -> list[Node]:
+    """Three nodes, by three commands."""
     first, second, third = cloud.add(), cloud.add(), cloud.add()
-    first.typed("cluster", "init", "--name", "n1", "--listen", first.listens, "--devices", "2", "--replicas", "2")
+    options = ("--devices", "3", "--replicas", "3", "--registry", registry)
+    first.typed("cluster", "init", "--name", "n1", "--listen", first.listens, *options)
     first.start()
     for node in (second, third):
         node.join(first)
         node.start()
-        node.add_devices()
+        node.add_device()
     cloud.spread(cloud.nodes)
-    cloud.put(cloud.nodes, "whole")
+    cloud.put(cloud.nodes, "three")
     cloud.get(cloud.nodes)
+    return cloud.nodes
 
-    third.machine.crash()
-    cloud.put([first, second], "two")
-    cloud.get([first, second])
-    third.start()
-    until(lambda: all(node.settled(6) for node in cloud.nodes), PATIENCE)
-    first.machine.crash()  # that has the registry
-    cloud.put([second, third], "without-the-first")
-    cloud.get([second, third])
-    first.start()
-    until(lambda: all(node.settled(6) for node in cloud.nodes), PATIENCE)
-    cloud.get(cloud.nodes)
+
+@pytest.mark.process
+@pytest.mark.timeout(900)
+def test_machines_become_one_cluster_and_any_may_be_lost(site: Site) -> None:
+    if shutil.which("etcd") is None:
+        pytest.skip("not installed: etcd")
+    cloud = Cloud(site)
+    first, second, third = make(cloud, "etcd")
+    for lost, others in (third, [first, second]), (first, [second, third]):
+        lost.machine.crash()
+        cloud.put(others, f"without-{lost.name}")
+        cloud.get(others)
+        assert "drystone join" in others[0].typed("cluster", "token")
+        lost.start()
+        until(lambda: all(node.settled(3) for node in cloud.nodes), PATIENCE)
+        cloud.get(cloud.nodes)
+
+
+@pytest.mark.process
+@pytest.mark.timeout(900)
+def test_a_fourth_machine_comes_a_dead_one_goes_and_one_is_emptied(site: Site) -> None:
+    cloud = Cloud(site)
+    first, second, third = make(cloud, "embedded")
+    fourth = cloud.add()
+    fourth.join(third)
+    fourth.start()
+    fourth.add_device()
+    cloud.spread(cloud.nodes, times=1)
+    cloud.put(cloud.nodes, "four")
+    assert fourth.live_bytes() > 0, "nothing was moved there"
+
+    with pytest.raises(AssertionError, match="n2 runs"):
+        first.typed("node", "remove", "--dead", "n2")
+    second.machine.crash()
+    left = [first, third, fourth]
+    cloud.put(left, "three-again")
+    until(lambda: "does not run" in first.typed("node", "list"), PATIENCE)
+    assert "Node n2 is removed" in third.typed("node", "remove", "--dead", "n2")
+    until(lambda: all(node.settled(3) for node in left), PATIENCE)
+    assert "n2" not in first.typed("node", "list")
+    cloud.get(left)
+    second.process.start()  # what it was is nobody any more
+    until(lambda: not second.process.running, PATIENCE)
+    assert "was removed" in second.process.output()
+
+    with pytest.raises(AssertionError, match="drystone node drain n4"):
+        first.typed("node", "remove", "n4")
+    assert "being emptied" in third.typed("node", "drain", "n4")
+    until(lambda: removed(first, "n4"), PATIENCE)
+    until(lambda: not fourth.process.running, PATIENCE)
+    until(lambda: all(node.settled(2) for node in (first, third)), PATIENCE)
+    cloud.get([first, third])
