@@ -149,8 +149,9 @@ class ClusterProcess:
         ]
 
     async def start(self, nursery: trio.Nursery) -> None:
-        """Listen, and reach the others; started when those who are there are reached."""
+        """Listen, be known to live, and reach the others: on return those who are there are reached, and know of this
+        process before it asks anything of them."""
         nursery.start_soon(self._listener.run, self._listeners)
         nursery.start_soon(self.members.run)
-        nursery.start_soon(stay_live, self._registry, self.identity.name, self.life)
+        await nursery.start(stay_live, self._registry, self.identity.name, self.life)
         await nursery.start(self.peers.run)

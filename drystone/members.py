@@ -97,12 +97,18 @@ async def say_member(registry: Registry, name: str, serial: str) -> None:
         return
 
 
-async def stay_live(registry: Registry, name: str, life: Life) -> None:
-    """Have the registry say that this node lives, until cancelled."""
+async def stay_live(
+    registry: Registry, name: str, life: Life, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Have the registry say that this node lives, until cancelled; started when it does."""
+    said = False
     while True:
         try:
             lease = await registry.lease(LEASE_SECONDS)
             await put(registry, live_key(name), LIFE_CODEC.encode(life), lease=lease.id)
+            if not said:
+                said = True
+                task_status.started()
             try:
                 while True:
                     await trio.sleep(KEEP_SECONDS)
