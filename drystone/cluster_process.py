@@ -74,7 +74,7 @@ async def _wait_for(registry: Registry, identity: NodeIdentity) -> None:
 
 
 class ClusterProcess:
-    """One process of a cluster. `load` first, `follow` whenever devices have come or gone, `start` in the end."""
+    """One process of a cluster: `load`, `serve` and `start` it, in this order."""
 
     def __init__(
         self,
