@@ -20,6 +20,9 @@ COMMANDS = {
     "user": Lazy("drystone.identity_commands:user_group", "Who may log in, and with which roles in which projects."),
     "project": Lazy("drystone.identity_commands:project_group", "What owns accounts, volumes and servers."),
     "device": Lazy("drystone.device_commands:device", "Make a device, check it, or look into it."),
+    "cluster": Lazy("drystone.cluster_commands:cluster", "Make one cluster of several machines."),
+    "join": Lazy("drystone.cluster_commands:join", "Make this machine a node of a cluster."),
+    "node": Lazy("drystone.node_commands:node", "The machines of the cluster: list, empty, remove, replace them."),
     "registry": Lazy("drystone.recover_command:registry", "Make a lost registry anew from the devices."),
 }
 

@@ -34,6 +34,14 @@ class Access:
 
         return read_cluster(self.folder).key
 
+    @property
+    def node(self) -> str:
+        """The name of this node; empty on a machine alone."""
+        from drystone.node_identity import find_identity
+
+        identity = find_identity(self.folder)
+        return identity.name if identity else ""
+
     def check_device(self, label: str, number: int) -> None:
         """Raises InvalidError unless the device of this number, made for this cluster, lies there."""
         from drystone.cluster import read_cluster

@@ -81,6 +81,8 @@ def welcome(folder: DataFolder, cluster: Cluster, places: Sequence[str], url: st
     if made:
         lines.append(_redundancy(cluster, places))
     openstack, swift = _program("openstack"), _program("swift")
+    if not os.path.exists(folder.at("admin-openrc")):  # a node that joined: the password is where the cloud was made
+        return "\n".join([*lines, f"  {_program('drystone')} --data {path} status"])
     lines += [
         "",
         "In another shell:",

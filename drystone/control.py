@@ -1,12 +1,13 @@
 """What a serving process answers the other commands: HTTP over a socket in the data folder.
 
 Who may open the folder may ask anything, so there is no other authentication. Asked are `POST /registry` (see
-store.registry.remote), `GET /status`, `POST /scrub`, and `POST /devices/<number>/retry`. The other end is
-`control_client`.
+store.registry.remote), `GET /status`, `POST /scrub`, `POST /token` (the line with which a node may join) and
+`POST /devices/<number>/retry`. The other end is `control_client`.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Awaitable, Callable
@@ -21,7 +22,7 @@ from starlette.routing import Route
 
 from drystone.control_client import short_path
 from drystone.folder import DataFolder
-from store.core.errors import NotFoundError
+from store.core.errors import DrystoneError, NotFoundError
 from store.registry import Registry
 from store.registry.remote import answer
 
@@ -31,8 +32,11 @@ def control_app(
     status: Callable[[], Awaitable[dict[str, Any]]],
     scrub: Callable[[], None],
     retry: Callable[[int], None],
+    token: Callable[[int, str], Awaitable[str]],
 ) -> Starlette:
-    """The application behind the socket. `retry` tries a device that is out; it raises NotFoundError for another."""
+    """The application behind the socket. `retry` tries a device that is out; it raises NotFoundError for another.
+    `token` makes one that is valid for so many seconds, for this name, if any; it raises NotFoundError where this is no
+    node of a cluster."""
 
     async def ask_registry(request: Request) -> Response:
         return Response(await answer(registry, await request.body()), media_type="application/msgpack")
@@ -51,8 +55,18 @@ def control_app(
             return Response(str(error), status_code=404)
         return JSONResponse({})
 
+    async def ask_token(request: Request) -> Response:
+        wanted = json.loads(await request.body())
+        try:
+            return Response(await token(int(wanted["valid_s"]), str(wanted["name"])))
+        except NotFoundError as error:
+            return Response(str(error), status_code=404)
+        except DrystoneError as error:
+            return Response(str(error), status_code=503)
+
     return Starlette(
         routes=[
+            Route("/token", ask_token, methods=["POST"]),
             Route("/registry", ask_registry, methods=["POST"]),
             Route("/status", ask_status, methods=["GET"]),
             Route("/scrub", ask_scrub, methods=["POST"]),

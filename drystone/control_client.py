@@ -52,6 +52,8 @@ def exchange(folder: DataFolder, method: str, path: str, body: bytes | None) -> 
         connection.close()
     if response.status == 404:
         raise NotFoundError(content.decode())
+    if response.status == 503:
+        raise RetryableError(content.decode())
     if response.status != 200:
         raise RetryableError(f"the running process answered {response.status}")
     return content
@@ -86,6 +88,13 @@ def retry_device(folder: DataFolder, number: int) -> None:
     """Have the running process try a device that is out or missing now. Raises NotFoundError where there is none."""
     _need_process(folder)
     exchange(folder, "POST", f"/devices/{number}/retry", b"")
+
+
+def make_token(folder: DataFolder, valid_s: int, name: str) -> str:
+    """The line with which a node may join within so many seconds, under this name alone, if any. Raises NotFoundError
+    where no process runs, or it is none of a cluster."""
+    _need_process(folder)
+    return exchange(folder, "POST", "/token", json.dumps({"valid_s": valid_s, "name": name}).encode()).decode()
 
 
 def _need_process(folder: DataFolder) -> None:

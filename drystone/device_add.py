@@ -12,9 +12,10 @@ from drystone.cluster import Cluster, read_cluster
 from drystone.control_client import read_status, retry_device, serving
 from drystone.device_copies import RingCopy
 from drystone.device_folder import check_new, clear_made, make_in
-from drystone.device_records import DeviceRecord, load_records, save_records
+from drystone.device_records import DeviceRecord, load_records, put_record, save_records
 from drystone.folder import DataFolder
-from drystone.layouts import Change, load_ring, load_staged, stage
+from drystone.layouts import Change, Stored, load_ring, load_staged, stage
+from drystone.node_identity import find_identity
 from store.core.entropy import SystemRandom
 from store.core.errors import ConflictError, DamageError, DeviceError, DrystoneError, InvalidError, NotFoundError
 from store.engine.folder import find_superblock
@@ -27,15 +28,21 @@ _SERVES = ("ok", "full", "rejoining")
 
 @click.command()
 @click.option("--in-place-of", type=int, metavar="N", help="The new device takes the place of device N, which is lost.")
-@click.option("--region", type=int, default=1, show_default=True)
-@click.option("--zone", type=int, default=1, show_default=True, help="What fails together: a rack, a room, a fuse.")
-@click.option("--machine", default="localhost", show_default=True)
+@click.option("--region", type=int, help="[default: that of the node, or 1]")
+@click.option("--zone", type=int, help="What fails together: a rack, a room, a fuse.  [default: as above]")
+@click.option("--machine", help="[default: that of the node, or localhost]")
 @click.option("--weight", type=float, default=1.0, show_default=True, help="Its share, in any unit; say, terabytes.")
 @click.argument("path", type=click.Path(file_okay=False))
 @data_option
 @click.pass_obj
 def add(
-    access: Access, path: str, in_place_of: int | None, region: int, zone: int, machine: str, weight: float
+    access: Access,
+    path: str,
+    in_place_of: int | None,
+    region: int | None,
+    zone: int | None,
+    machine: str | None,
+    weight: float,
 ) -> None:
     """Make a device of the folder PATH, which must be there and empty: mount its disk first.
 
@@ -44,11 +51,17 @@ def add(
     """
 
     async def work() -> str:
+        node = find_identity(access.folder)
         async with access.registry() as registry:
-            adding = _Adding(access.folder, read_cluster(access.folder), registry, path)
+            adding = _Adding(access.folder, read_cluster(access.folder), registry, path, node.name if node else "")
             if in_place_of is not None:
                 return await adding.in_place_of(in_place_of)
-            return await adding.new(region, zone, machine, weight)
+            return await adding.new(
+                region if region is not None else node.region if node else 1,
+                zone if zone is not None else node.zone if node else 1,
+                machine or (node.machine if node else "localhost"),
+                weight,
+            )
 
     try:
         click.echo(trio.run(work))
@@ -69,7 +82,8 @@ def retry(access: Access, number: int) -> None:
 class _Adding:
     """Makes one device."""
 
-    def __init__(self, folder: DataFolder, cluster: Cluster, registry: Registry, path: str) -> None:
+    def __init__(self, folder: DataFolder, cluster: Cluster, registry: Registry, path: str, node: str) -> None:
+        self._node = node
         self._folder = folder
         self._cluster = cluster
         self._registry = registry
@@ -77,17 +91,19 @@ class _Adding:
         self._label = folder.label(path)
 
     async def new(self, region: int, zone: int, machine: str, weight: float) -> str:
-        ring, records = await self._known()
+        stored, records = await self._known()
+        ring = stored.ring
+        assert ring is not None
         staged = await load_staged(self._registry)
         builder = staged.builder(ring)
         for number, device in builder.devices.items():
-            if self._place(number, device.label, records) == self._path:
+            if self._is_here(number, records) and self._place(number, device.label, records) == self._path:
                 raise InvalidError(f"{self._path} is device {number} already, or staged to be")
         change = Change("add", (region, zone, machine, weight, self._label))
         number = builder.add(region, zone, machine, weight, self._label).id
-        await self._make(number, ring, records)
+        record = self._make(number, ring, records)
         try:
-            await stage(self._registry, staged, change)
+            await stage(self._registry, staged, change, stored, [put_record(number, record)])
         except ConflictError:
             clear_made(self._path)
             raise
@@ -97,28 +113,35 @@ class _Adding:
         )
 
     async def in_place_of(self, number: int) -> str:
-        ring, records = await self._known()
+        stored, records = await self._known()
+        ring = stored.ring
+        assert ring is not None
         if number not in ring.devices:
             known = ", ".join(map(str, sorted(ring.devices)))
             raise NotFoundError(f"the ring has no device {number} (it has: {known})")
-        place = self._place(number, ring.devices[number].label, records)
-        self._need_lost(number, place)
+        self._need_lost(number, self._place(number, ring.devices[number].label, records))
         for other, device in ring.devices.items():
-            if other != number and self._place(other, device.label, records) == self._path:
+            if other == number or not self._is_here(other, records):
+                continue
+            if self._place(other, device.label, records) == self._path:
                 raise InvalidError(f"{self._path} is device {other}")
-        await self._make(number, ring, records)
+        await save_records(self._registry, {number: self._make(number, ring, records)})
         if serving(self._folder):
             return f"{self._path} is device {number} now, empty. The running process fills it from the others."
         return f"{self._path} is device {number} now, empty. It is filled from the others after the next start."
 
-    async def _known(self) -> tuple[Ring, dict[int, DeviceRecord]]:
+    async def _known(self) -> tuple[Stored, dict[int, DeviceRecord]]:
         stored = await load_ring(self._registry, self._cluster.key)
         if stored.ring is None:
             raise DamageError(self._folder.lost("ring"))
-        return stored.ring, await load_records(self._registry)
+        return stored, await load_records(self._registry)
 
     def _place(self, number: int, label: str, records: dict[int, DeviceRecord]) -> str:
         return self._folder.device(records[number].label if number in records else label)
+
+    def _is_here(self, number: int, records: dict[int, DeviceRecord]) -> bool:
+        """Whether this node has it: paths are those of one machine."""
+        return number not in records or records[number].node == self._node
 
     def _need_lost(self, number: int, place: str) -> None:
         """Raises ConflictError where device N is still there: an empty one must not take a good one's place."""
@@ -135,14 +158,13 @@ class _Adding:
         if (found.cluster, found.device) == (self._cluster.id, number):
             raise ConflictError(f"device {number} is still in {place}: {advice}; if it is broken, move it away")
 
-    async def _make(self, number: int, ring: Ring, records: dict[int, DeviceRecord]) -> None:
-        """The registry is told last: what it says is there, is there."""
+    def _make(self, number: int, ring: Ring, records: dict[int, DeviceRecord]) -> DeviceRecord:
+        """What the registry is to be told of it, last: what it says is there, is there."""
         self._clear_unused()
         check_new(self._path, Options())
         copy = RingCopy(0, ring, records)
         made = make_in(self._path, number, self._cluster, copy, SystemRandom(), in_sync=False)
-        record = DeviceRecord(made.incarnation, in_sync=False, label=self._label)
-        await save_records(self._registry, {number: record})
+        return DeviceRecord(made.incarnation, in_sync=False, label=self._label, node=self._node)
 
     def _clear_unused(self) -> None:
         """A device of this cluster that was made here before, and never came into the ring, is made anew."""

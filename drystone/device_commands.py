@@ -14,6 +14,7 @@ from drystone.device_add import add, retry
 from drystone.device_records import load_records
 from drystone.folder import DataFolder
 from drystone.layouts import load_ring
+from drystone.node_identity import find_identity
 from store.core.clock import SystemClock
 from store.core.errors import DrystoneError, NotFoundError
 from store.engine.dump import KIND_NAMES, dump_folder
@@ -80,9 +81,16 @@ async def _check_one(opened: OwnedDevice) -> bool:
 
 
 async def _paths(folder: DataFolder, cluster: Cluster, number: int | None) -> list[tuple[int, str]]:
+    identity = find_identity(folder)
+    node = identity.name if identity else ""
     with open_embedded(folder.registry, SystemClock()) as registry:
         stored, records = await load_ring(registry, cluster.key), await load_records(registry)
-    labels = {each: device.label for each, device in stored.ring.devices.items()} if stored.ring else {}
+    here = {each for each, device in records.items() if device.node == node}
+    labels = {
+        each: device.label
+        for each, device in (stored.ring.devices.items() if stored.ring else ())
+        if each in here or each not in records
+    }
     labels |= {each: record.label for each, record in records.items() if each in labels}
     if number is not None and number not in labels:
         raise NotFoundError(f"there is no device {number} (there are: {', '.join(map(str, sorted(labels)))})")

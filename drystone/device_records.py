@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from store.core.codec import Codec
-from store.registry import Put, Registry, Span
+from store.registry import Delete, Put, Registry, Span
 
 PREFIX: Final = b"device/"
 RECORDS: Final = Span.prefix(PREFIX)
@@ -22,18 +22,25 @@ RECORDS: Final = Span.prefix(PREFIX)
 @dataclass(frozen=True)
 class DeviceRecord:
     """`incarnation` is empty where none is to be believed. `label` is the device's path, absolute or below the data
-    folder: what the ring calls it is only where it was first."""
+    folder: what the ring calls it is only where it was first. `node` is the one that has it; empty on a machine
+    alone."""
 
     incarnation: bytes
     in_sync: bool
     label: str
+    node: str = ""
 
 
-RECORD_CODEC: Final = Codec[DeviceRecord](
+RECORD_CODEC: Final = Codec[
+    DeviceRecord
+](
     "device record",
-    1,
-    lambda record: (record.incarnation, record.in_sync, record.label),
-    {1: lambda fields: DeviceRecord(fields[0], fields[1], fields[2])},
+    2,
+    lambda record: (record.incarnation, record.in_sync, record.label, record.node),
+    {
+        1: lambda fields: DeviceRecord(*fields[:3]),  # without the node
+        2: lambda fields: DeviceRecord(*fields[:4]),
+    },
 )
 
 
@@ -45,7 +52,16 @@ async def load_records(registry: Registry) -> dict[int, DeviceRecord]:
 async def save_records(registry: Registry, records: Mapping[int, DeviceRecord]) -> None:
     """Each device has one process that says what it is, so nothing is compared."""
     for number, record in sorted(records.items()):
-        await registry.transact([], [Put(_key(number), RECORD_CODEC.encode(record))])
+        await registry.transact([], [put_record(number, record)])
+
+
+def put_record(number: int, record: DeviceRecord) -> Put:
+    """What stores a record, for a transaction that does more."""
+    return Put(_key(number), RECORD_CODEC.encode(record))
+
+
+def delete_record(number: int) -> Delete:
+    return Delete(_key(number))
 
 
 async def find_record(registry: Registry, number: int) -> DeviceRecord | None:

@@ -75,10 +75,16 @@ class _Opened:
 class DeviceWatch:
     """Opens, reopens and closes devices. `devices` is shared with the store, and changed in place."""
 
-    def __init__(self, open_: Open, in_thread: InThread = abandoning) -> None:
+    def __init__(
+        self, open_: Open, in_thread: InThread = abandoning, everyones: dict[int, DevicePort] | None = None
+    ) -> None:
+        """`everyones` has the devices of other processes, too: what is opened here comes there as well."""
         self._open_one = open_
         self._in_thread = in_thread
         self.devices: dict[int, DevicePort] = {}
+        self._everyones = self.devices if everyones is None else everyones
+        self.on_open: Callable[[DevicePort], None] = _nobody
+        """Called with a device that was opened, before it is used."""
         self.missing: dict[int, str] = {}
         """Devices that are not open or out, and why the last try to open them failed."""
         self.on_back: list[Callable[[int], None]] = []
@@ -137,6 +143,18 @@ class DeviceWatch:
                 log.warning("device not closed cleanly", device=number, error=str(error))
         self._opened.clear()
 
+    async def leave(self, number: int) -> None:
+        """Have nothing more to do with a device: another process has it now."""
+        self.missing.pop(number, None)
+        self._due.pop(number, None)
+        device = self.devices.pop(number, None)
+        if device is not None and self._everyones.get(number) is device:
+            del self._everyones[number]
+        opened = self._opened.pop(number, None)
+        if opened is not None and not opened.releasing:
+            with trio.move_on_after(RELEASE_SECONDS):
+                await self._release(opened)
+
     def retry(self, number: int) -> None:
         """Try a device that is out or missing at once."""
         opened = self._opened.get(number)
@@ -165,7 +183,8 @@ class DeviceWatch:
         if self._nursery is not None:
             await self._nursery.start(self._serve, opened)
         self._opened[number] = opened
-        self.devices[number] = opened.device.port
+        self.on_open(opened.device.port)
+        self.devices[number] = self._everyones[number] = opened.device.port
         self.missing.pop(number, None)
         self._due.pop(number, None)
 
@@ -243,3 +262,7 @@ class DeviceWatch:
     def _wait(self, number: int, wait_s: float) -> None:
         self._waits[number] = wait_s
         self._due[number] = trio.current_time() + wait_s
+
+
+def _nobody(_device: DevicePort) -> None:
+    pass

@@ -1,7 +1,8 @@
 """The data folder: all that one process keeps, in one place.
 
 cluster.json     what the cluster is: id, placement key, policies (see `drystone.cluster`)
-registry/        the embedded registry
+registry/        the embedded registry, unless another node has it
+node/            who this node is, where it is a member of a cluster (see `drystone.node_identity`)
 devices/<n>/     one folder a device, unless it was made in another place
 first-start      while the first start makes all this
 control.sock     where the running process answers the other commands

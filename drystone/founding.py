@@ -27,6 +27,7 @@ from drystone.device_folder import check_new, check_room, clear_made, make_in
 from drystone.device_records import DeviceRecord, save_records
 from drystone.folder import CLUSTER_FILE, DataFolder, sync_folder
 from drystone.layouts import save_ring
+from drystone.node_identity import clear_identity, find_identity
 from store.core.clock import SystemClock
 from store.core.entropy import SystemRandom
 from store.core.errors import ConflictError, DamageError, InvalidError
@@ -51,6 +52,9 @@ class Wish:
     paths: tuple[str, ...] = ()
     replicas: int | None = None
     policies: tuple[str, ...] = ()
+    region: int = 1
+    zone: int = 1
+    machine: str = "localhost"
 
     @property
     def count(self) -> int:
@@ -67,7 +71,8 @@ def is_new(folder: DataFolder) -> bool:
     there = _parts(folder)
     if not there:
         return True
-    missing = sorted({CLUSTER_FILE, "registry"} - there)
+    needed = {CLUSTER_FILE} if "node" in there and not _owns_registry(folder) else {CLUSTER_FILE, "registry"}
+    missing = sorted(needed - there)
     if missing:
         raise DamageError(folder.lost(" and ".join(missing)))
     return False
@@ -86,7 +91,7 @@ def plan(folder: DataFolder, wish: Wish) -> tuple[Cluster, Ring]:
             raise InvalidError(f"policy {policy.name!r} needs {policy.width} devices: add --devices {policy.width}")
     builder = Builder()
     for label in _labels(folder, wish):
-        builder.add(region=1, zone=1, machine="localhost", weight=1.0, label=label)
+        builder.add(wish.region, wish.zone, wish.machine, weight=1.0, label=label)
     for width in sorted({policy.width for policy in cluster.policies}):
         builder.add_width(width)
     _check_places(folder, wish)
@@ -123,11 +128,19 @@ def _disk(path: str) -> int:
 
 async def found(folder: DataFolder, cluster: Cluster, ring: Ring, url: str) -> None:
     """Make the folder, its devices, its registry with an administrator, and the files for clients: all, or nothing."""
+    with making(folder, [device.label for device in ring.devices.values()]):
+        await _make(folder, cluster, ring, url)
+
+
+@contextmanager
+def making(folder: DataFolder, labels: Sequence[str]) -> Iterator[None]:
+    """While a data folder is made, which is new (`is_new`): it is there when this ends, or nothing is, and the same
+    goes for the devices of these labels. Raises ConflictError where somebody else makes it."""
     new_folders = _missing_folders(folder.path)
     try:
         os.makedirs(folder.path, mode=0o700, exist_ok=True)
-        with _marked(folder, [device.label for device in ring.devices.values()]):
-            await _make(folder, cluster, ring, url)
+        with _marked(folder, labels):
+            yield
     except BaseException:
         for path in new_folders:
             with suppress(OSError):
@@ -217,6 +230,7 @@ def _take_away(folder: DataFolder, labels: Sequence[str]) -> None:
     with suppress(OSError):
         os.rmdir(folder.at("devices"))
     shutil.rmtree(folder.registry, ignore_errors=True)
+    clear_identity(folder)
     for name in (CLUSTER_FILE, *clients.FILES):
         for made in (name, name + ".new"):
             with suppress(FileNotFoundError):
@@ -228,9 +242,16 @@ def _parts(folder: DataFolder) -> set[str]:
     there = {CLUSTER_FILE} if os.path.exists(folder.at(CLUSTER_FILE)) else set()
     if folder.has_registry:
         there.add("registry")
+    if find_identity(folder) is not None:
+        there.add("node")
     if os.path.isdir(folder.at("devices")) and os.listdir(folder.at("devices")):
         there.add("devices")
     return there
+
+
+def _owns_registry(folder: DataFolder) -> bool:
+    identity = find_identity(folder)
+    return identity is None or identity.owns_registry
 
 
 def _missing_folders(path: str) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from store.core.codec import Codec
 from store.core.errors import ConflictError, DamageError
 from store.registry import Compare, Delete, DeleteRange, Operation, Put, Registry, Span
-from store.registry.single_key import delete, replace
+from store.registry.single_key import delete
 from store.ring import LAYOUT_CODEC, PROGRESS_CODEC, Builder, Layout, Ring
 
 STATE_KEY: Final = b"ring/state"
@@ -189,10 +189,18 @@ async def load_staged(registry: Registry) -> Staged:
     return Staged(tuple(_STAGED.decode(item.value)), item.mod_revision) if item else Staged((), 0)
 
 
-async def stage(registry: Registry, staged: Staged, change: Change) -> None:
-    """Adds a change to those read before. Raises ConflictError where they changed meanwhile."""
+async def stage(
+    registry: Registry, staged: Staged, change: Change, ring: Stored | None = None, also: Sequence[Operation] = ()
+) -> None:
+    """Adds a change to those read before, and does what is `also` to be done. Raises ConflictError where they changed
+    meanwhile, or the ring has since it was read as `ring`: the number of a new device may have gone to another."""
+    compares = [Compare.unchanged(STAGED_KEY, staged.revision)]
+    if ring is not None:
+        compares.append(Compare.unchanged(STATE_KEY, ring.revision))
     packed = _STAGED.encode([*staged.changes, change])
-    await replace(registry, STAGED_KEY, packed, staged.revision)
+    result = await registry.transact(compares, [Put(STAGED_KEY, packed), *also])
+    if not result.succeeded:
+        raise ConflictError("the staged changes, or the ring, changed meanwhile: try again")
 
 
 async def unstage_all(registry: Registry, staged: Staged) -> None:

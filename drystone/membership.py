@@ -19,6 +19,7 @@ from drystone.device_copies import DeviceCopies
 from drystone.device_records import DeviceRecord, find_record, load_records, save_records
 from drystone.device_watch import Housed
 from drystone.folder import DataFolder
+from store.core.errors import ConflictError
 from store.engine.owner import OwnedDevice, open_folder
 from store.registry import Registry
 from store.ring import Ring
@@ -29,7 +30,9 @@ log = structlog.get_logger()
 class Membership:
     """Opens devices as what the registry says that they are."""
 
-    def __init__(self, folder: DataFolder, cluster: Cluster, registry: Registry, ring: Ring) -> None:
+    def __init__(self, folder: DataFolder, cluster: Cluster, registry: Registry, ring: Ring, node: str = "") -> None:
+        """`node` is the name of this one, where there are others."""
+        self._node = node
         self._folder = folder
         self._cluster = cluster
         self._registry = registry
@@ -42,18 +45,39 @@ class Membership:
         self._keeping = trio.Lock()
 
     async def load(self) -> None:
-        """Read what the registry says. To be called first."""
+        """Read what the registry says. To be called first, and when it says something else."""
         self._records = await load_records(self._registry)
 
     def path(self, number: int) -> str:
         record = self._records.get(number)
         return self._folder.device(record.label if record else self._ring.devices[number].label)
 
+    def is_own(self, number: int) -> bool:
+        """Whether this node has a device."""
+        return self.node_of(number) == self._node
+
+    def node_of(self, number: int) -> str:
+        """The node that has a device; empty on a machine alone."""
+        record = self._records.get(number)
+        return record.node if record else ""
+
+    @property
+    def own(self) -> list[int]:
+        """The devices of the ring that this node has."""
+        return [number for number in self._ring.devices if self.is_own(number)]
+
+    @property
+    def places(self) -> dict[int, str]:
+        """Which node has which device of the ring."""
+        return {number: self.node_of(number) for number in self._ring.devices}
+
     async def open(self, number: int, stack: ExitStack) -> Housed:
         """Open a device from where it lies now, ready to serve. Raises DrystoneError, OSError."""
         record = await find_record(self._registry, number)
         if record is not None:
             self._records[number] = record
+        if not self.is_own(number):
+            raise ConflictError(f"device {number} is on node {self.node_of(number)}")
         path = self.path(number)
         device = await open_folder(number, self._cluster.id, path, stack)
         try:
@@ -88,13 +112,16 @@ class Membership:
         """Have the registry say what this device is now."""
         known = self._records.get(device.port.id)
         label = known.label if known is not None else self._ring.devices[device.port.id].label
-        record = DeviceRecord(device.incarnation, device.port.in_sync, label)
+        record = DeviceRecord(device.incarnation, device.port.in_sync, label, self._node)
         if record != known:
             await save_records(self._registry, {device.port.id: record})
             self._records[device.port.id] = record
 
     async def note_absent(self) -> None:
-        """A device that the registry knows nothing of and that is not here: no folder is to be believed unseen."""
+        """A device that the registry knows nothing of and that is not here: no folder is to be believed unseen. Of a
+        cluster the registry knows all."""
+        if self._node:
+            return
         absent = {
             number: DeviceRecord(b"", in_sync=False, label=device.label)
             for number, device in self._ring.devices.items()
@@ -110,7 +137,11 @@ class Membership:
     async def keep(self) -> None:
         """On return every device that is here has the ring and what the registry says of devices."""
         async with self._keeping:
-            here = [path for number, path in self._paths.items() if self._joined[number].port.failed is None]
+            here = [
+                path
+                for number, path in self._paths.items()
+                if self._joined[number].port.failed is None and self.is_own(number)
+            ]
             records = {number: record for number, record in self._records.items() if number in self._ring.devices}
             await self._copies.write(here, self._ring, records)
 
@@ -121,7 +152,7 @@ class Membership:
             await self._changed.wait()
             self._changed = trio.Event()
             for device in list(self._joined.values()):
-                if device.port.failed is None:
+                if device.port.failed is None and self.is_own(device.port.id):
                     await self._learn(device)
 
     def _wake(self) -> None:

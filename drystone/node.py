@@ -7,7 +7,7 @@ folder; nothing is made here that should be there, and nothing is configured twi
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,21 +15,26 @@ import structlog
 import trio
 
 from drystone.cluster import Cluster, save_cluster
+from drystone.cluster_process import ClusterProcess, open_registry_of
 from drystone.device_records import PREFIX, RECORDS
 from drystone.device_watch import DeviceWatch
 from drystone.folder import DataFolder
 from drystone.founding import SEED
 from drystone.layouts import STATE_KEY, load_ring, save_ring, step_ring
+from drystone.links import Links
+from drystone.listener import listen
 from drystone.membership import Membership
+from drystone.node_identity import find_identity
+from drystone.node_records import find_authority
 from store.core.clock import Clock, SystemClock
-from store.core.entropy import PooledRandom
-from store.core.errors import DamageError, DeviceError, DrystoneError
+from store.core.entropy import PooledRandom, Random
+from store.core.errors import DamageError, DeviceError, DrystoneError, InvalidError
 from store.core.stamp import StampSource
 from store.core.worker import ThreadWorker
 from store.device.port import DevicePort
 from store.objects.rows import Rows
 from store.objects.store import DeviceStore
-from store.registry import Event, Registry, Span, open_embedded
+from store.registry import Event, Registry, Span
 from store.registry.follow import follow
 from store.replicator.progress import ProgressTable
 from store.replicator.replicator import Replicator
@@ -54,6 +59,8 @@ class Node:
     progress: ProgressTable
     clock: Clock
     replicator: Replicator
+    together: ClusterProcess | None
+    """What this process has of the others; None on a machine alone."""
 
     @property
     def ring(self) -> Ring:
@@ -61,6 +68,7 @@ class Node:
 
     @property
     def devices(self) -> dict[int, DevicePort]:
+        """Those of this process."""
         return self.watch.devices
 
     @property
@@ -73,53 +81,92 @@ class Node:
 async def open_node(folder: DataFolder, cluster: Cluster, known: Cluster) -> AsyncIterator[Node]:
     """Bring a folder's node up. `known` is the cluster as it is stored; `cluster` has more policies, or is the same.
 
-    Raises ConflictError where another process serves the folder, DamageError where it has no ring, InvalidError where
-    the ring has too few devices for a policy: then nothing is changed.
+    Raises ConflictError where another process serves the folder, or this node is a member no more; DamageError where it
+    has no ring, InvalidError where the ring has too few devices for a policy: then nothing is changed.
     """
     clock, random = SystemClock(), PooledRandom()
-    with ExitStack() as stack:
-        registry = stack.enter_context(open_embedded(folder.registry, clock))
-        stored = await load_ring(registry, cluster.key)
-        if stored.ring is None:
-            raise DamageError(folder.lost("ring"))
-        ring = _with_widths(stored.ring, cluster)
-        membership = Membership(folder, cluster, registry, ring)
-        await membership.load()
-        watch = DeviceWatch(membership.open)
-        workers = [ThreadWorker(f"hash-{number}") for number in range(HASH_WORKERS)]
-        try:
-            await watch.open_all(ring.devices)
-            if not watch.devices:
-                raise DeviceError(_none_opened(watch))
-            if ring is not stored.ring:
-                await save_ring(registry, ring, stored.revision)
-            if cluster != known:
-                save_cluster(folder, cluster)
-            await membership.note_absent()
-            await membership.keep()
-            devices = watch.devices
-            stamps = StampSource(clock, int.from_bytes(random.bytes(4)))
-            store = DeviceStore(Rows(ring, devices, stamps), devices, cluster.policies, clock, random, workers)
-            progress = ProgressTable(clock)
-
-            async def step(change: Callable[[Ring], Ring]) -> Ring:
-                changed = await step_ring(registry, cluster.key, change)
-                membership.know(changed)
-                await membership.keep()  # before anybody uses it: no device is to be found with an older one
-                return changed
-
-            replicator = Replicator(store, registry, clock, progress, step)
-            node = Node(folder, cluster, registry, watch, membership, store, progress, clock, replicator)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(registry.run)
-                await _start_loops(node, nursery)
+    identity = find_identity(folder)
+    if identity is not None and cluster != known:
+        raise InvalidError("policies are for all nodes: they cannot be added to a cluster of several yet")
+    links = None if identity is None else Links(folder, cluster, identity)
+    listeners = [] if identity is None else await listen(identity.address)
+    try:
+        async with open_registry_of(folder, clock, links) as registry:
+            if links is None:
+                await _need_alone(folder, registry)
+                together = None
+            else:
+                together = ClusterProcess(folder, cluster, registry, links, listeners, clock, random)
+                await together.load()
+            async with _opened(folder, cluster, known, registry, clock, random, together) as node:
                 yield node
-                nursery.cancel_scope.cancel()
-        finally:
-            with trio.CancelScope(shield=True):
-                await watch.close()
-            for worker in workers:
-                worker.close()
+    finally:
+        for listener in listeners:
+            listener.socket.close()
+
+
+@asynccontextmanager
+async def _opened(
+    folder: DataFolder,
+    cluster: Cluster,
+    known: Cluster,
+    registry: Registry,
+    clock: Clock,
+    random: Random,
+    together: ClusterProcess | None,
+) -> AsyncIterator[Node]:
+    stored = await load_ring(registry, cluster.key)
+    if stored.ring is None:
+        raise DamageError(folder.lost("ring"))
+    ring = _with_widths(stored.ring, cluster)
+    name = "" if together is None else together.identity.name
+    membership = Membership(folder, cluster, registry, ring, name)
+    await membership.load()
+    watch = DeviceWatch(membership.open, everyones=None if together is None else together.everyones)
+    devices = watch.devices if together is None else together.everyones
+    workers = [ThreadWorker(f"hash-{number}") for number in range(HASH_WORKERS)]
+    try:
+        await watch.open_all(membership.own)
+        if not watch.devices and together is None:
+            raise DeviceError(_none_opened(watch))
+        if ring is not stored.ring:
+            await save_ring(registry, ring, stored.revision)
+        if cluster != known:
+            save_cluster(folder, cluster)
+        await membership.note_absent()
+        await membership.keep()
+        stamps = StampSource(clock, int.from_bytes(random.bytes(4)))
+        rows = Rows(ring, devices, stamps)
+        store = DeviceStore(rows, devices, cluster.policies, clock, random, workers, watch.devices)
+        progress = ProgressTable(clock)
+
+        async def step(change: Callable[[Ring], Ring]) -> Ring:
+            changed = await step_ring(registry, cluster.key, change)
+            membership.know(changed)
+            await membership.keep()  # before anybody uses it: no device is to be found with an older one
+            return changed
+
+        replicator = Replicator(store, registry, clock, progress, step, name)
+        watch.on_open = replicator.listen
+        node = Node(folder, cluster, registry, watch, membership, store, progress, clock, replicator, together)
+        async with trio.open_nursery() as nursery:
+            await _start_loops(node, nursery)
+            yield node
+            nursery.cancel_scope.cancel()
+    finally:
+        with trio.CancelScope(shield=True):
+            await watch.close()
+        for worker in workers:
+            worker.close()
+
+
+async def _need_alone(folder: DataFolder, registry: Registry) -> None:
+    """Raises DamageError for a folder that was a member's, and does not know any more which."""
+    if await find_authority(registry) is not None:
+        raise DamageError(
+            f"{folder.path} is of a cluster of several nodes, but its folder 'node' is missing. Nothing was changed. "
+            "If it was the first: 'drystone cluster init', with its name and address, makes it anew"
+        )
 
 
 def _none_opened(watch: DeviceWatch) -> str:
@@ -148,10 +195,32 @@ async def _start_loops(node: Node, nursery: trio.Nursery) -> None:
     """Start the loops of the devices and of the replicator."""
     await nursery.start(node.watch.run)
     nursery.start_soon(node.membership.run)
+    if node.together is not None:
+        _meet(node, node.together, nursery)
+        await node.together.start(nursery)
     await node.replicator.start(nursery)
     node.on_device_back.append(lambda number: nursery.start_soon(node.replicator.back, node.devices[number]))
     nursery.start_soon(_follow_ring, node)
     nursery.start_soon(_follow_records, node)
+
+
+def _meet(node: Node, together: ClusterProcess, nursery: trio.Nursery) -> None:
+    """Have the devices of others, and let them have ours."""
+    replicator = node.replicator
+    together.serve(
+        node.watch.devices,
+        on_back=lambda device: nursery.start_soon(replicator.back, device),
+        on_in_doubt=replicator.in_doubt.wake,
+        follow=partial(_follow_places, node),
+    )
+    replicator.on_flush = together.service.note_late
+    _follow_places(node)
+
+
+def _follow_places(node: Node) -> None:
+    """Ask each device of another node where it is now."""
+    if node.together is not None:
+        node.together.peers.follow(node.together.members.others, node.membership.places)
 
 
 async def _follow_ring(node: Node) -> None:
@@ -168,7 +237,9 @@ async def _take_up(node: Node) -> None:
     if stored.ring is None or stored.ring.epoch <= node.ring.epoch:
         return
     node.membership.know(stored.ring)
-    new = [number for number in stored.ring.devices if number not in node.devices]
+    await node.membership.load()
+    _follow_places(node)
+    new = [number for number in node.membership.own if number not in node.devices]
     await node.watch.open_all(new)
     await node.membership.keep()
     for number in new:
@@ -180,17 +251,30 @@ async def _take_up(node: Node) -> None:
 
 
 async def _follow_records(node: Node) -> None:
-    """A device that is out or missing is tried at once when the registry hears of a new one in its place."""
+    """A device that is out or missing is tried at once when the registry hears of a new one in its place. In a cluster
+    it may be on another node from then on."""
 
-    async def nothing() -> None:
+    async def anew() -> None:
         """Devices are tried again by themselves, too."""
+        if node.together is not None:
+            await node.membership.load()
+            await _give_up_others(node)
 
     async def retry(event: Event) -> None:
         number = int(event.key.removeprefix(PREFIX))
-        if number in node.ring.devices:
+        await anew()
+        if number in node.ring.devices and node.membership.is_own(number):
             node.watch.retry(number)
 
-    await follow(node.registry, RECORDS, nothing, retry)
+    await follow(node.registry, RECORDS, anew, retry)
+
+
+async def _give_up_others(node: Node) -> None:
+    """Leave devices to the nodes that have them now."""
+    for number in {*node.watch.devices, *node.watch.missing}:
+        if not node.membership.is_own(number):
+            await node.watch.leave(number)
+    _follow_places(node)
 
 
 def device_rows(node: Node) -> Sequence[dict[str, object]]:
@@ -200,6 +284,11 @@ def device_rows(node: Node) -> Sequence[dict[str, object]]:
     for number, known in sorted(node.ring.devices.items()):
         label = node.folder.label(node.membership.path(number))
         row: dict[str, object] = {"device": number, "label": label, "weight": known.weight}
+        if node.together is not None:
+            row["node"] = node.membership.node_of(number)
+        if not node.membership.is_own(number):
+            rows.append({**row, **_far_row(node.store.devices.get(number))})
+            continue
         device = node.devices.get(number)
         failed = device.failed if device is not None else None
         if device is None or failed is not None:
@@ -224,3 +313,12 @@ def device_rows(node: Node) -> Sequence[dict[str, object]]:
             }
         )
     return rows
+
+
+def _far_row(device: DevicePort | None) -> dict[str, object]:
+    """What is known here of a device of another node."""
+    if device is None:
+        return {"state": "missing", "why": "no node has it"}
+    if device.failed is not None:
+        return {"state": "out", "why": str(device.failed)}
+    return {"state": "full" if device.full else "ok" if device.in_sync else "rejoining", "why": ""}

@@ -9,8 +9,9 @@ import trio
 
 from drystone.control_client import exchange, serving
 from drystone.folder import DataFolder
+from drystone.node_identity import find_identity
 from store.core.clock import SystemClock
-from store.core.errors import DamageError
+from store.core.errors import DamageError, NotFoundError
 from store.registry import Registry, open_embedded
 from store.registry.remote import RemoteRegistry
 
@@ -26,6 +27,12 @@ async def open_registry(folder: DataFolder) -> AsyncIterator[Registry]:
 
         yield RemoteRegistry(call)
         return
+    identity = find_identity(folder)
+    if identity is not None and not identity.owns_registry:
+        raise NotFoundError(
+            f"the registry is with node {identity.registry}, and nobody serves this folder: start it with "
+            f"'drystone up --data {folder.path}'"
+        )
     if not folder.has_registry:
         raise DamageError(folder.lost("registry"))
     with open_embedded(folder.registry, SystemClock()) as registry:

@@ -25,6 +25,8 @@ class RingAccess:
     cluster_key: bytes
     check_device: Callable[[str, int], None] = lambda _label, _number: None
     """Raises InvalidError unless the device of this number lies in the folder of this label."""
+    node: str = ""
+    """The name of this node, whose devices alone can be looked at; empty on a machine alone."""
 
 
 def ring_group() -> click.Group:
@@ -117,7 +119,7 @@ def _stage(access: RingAccess, change: Change) -> None:
         stored, before = await load_ring(registry, access.cluster_key), await load_staged(registry)
         after = Staged((*before.changes, change), before.revision)
         # Made once now, so that what cannot be made is refused here and not at the end.
-        _check_devices(access, stored, after)
+        _check_devices(access, stored, after, await load_records(registry))
         await stage(registry, before, change)
         return _describe_staged(after)
 
@@ -159,7 +161,7 @@ def apply(access: RingAccess, during_change: bool, accept_loss: bool) -> None:
     async def work(registry: Registry) -> str:
         stored, staged = await load_ring(registry, access.cluster_key), await load_staged(registry)
         layout = _next_layout(stored, staged)
-        _check_devices(access, stored, staged)
+        _check_devices(access, stored, staged, await load_records(registry))
         if stored.ring is None:
             ring = Ring(access.cluster_key, (layout,))
         else:
@@ -185,11 +187,12 @@ def _next_layout(stored: Stored, staged: Staged) -> Layout:
     return staged.builder(stored.ring).rebalance(seed)
 
 
-def _check_devices(access: RingAccess, stored: Stored, staged: Staged) -> None:
-    """Make the staged changes once. Raises what they raise, and InvalidError for a new device whose folder is none."""
+def _check_devices(access: RingAccess, stored: Stored, staged: Staged, records: Mapping[int, DeviceRecord]) -> None:
+    """Make the staged changes once. Raises what they raise, and InvalidError for a new device whose folder is none.
+    Those of other nodes have been looked at there."""
     known = stored.ring.newest.devices if stored.ring else {}
     for number, device in staged.builder(stored.ring).devices.items():
-        if number not in known:
+        if number not in known and (number not in records or records[number].node == access.node):
             access.check_device(device.label, number)
 
 
@@ -254,10 +257,11 @@ def _describe_layout(layout: Layout) -> list[str]:
 def _describe_next(stored: Stored, layout: Layout) -> list[str]:
     if stored.ring is None:
         return ["The first layout; nothing moves.", *_describe_layout(layout)]
-    return [*_describe_plan(plan(stored.ring.newest, layout)), *_describe_layout(layout)]
+    return [*describe_plan(plan(stored.ring.newest, layout)), *_describe_layout(layout)]
 
 
-def _describe_plan(moves: Plan) -> list[str]:
+def describe_plan(moves: Plan) -> list[str]:
+    """What moves, and what would be lost."""
     parts = [
         f"From layout {moves.before} to {moves.after}: {moves.moved:,} of {moves.copies:,} copies of partitions move "
         f"({moves.percent:.2f} %)."

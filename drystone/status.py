@@ -16,12 +16,13 @@ def describe(status: dict[str, Any]) -> str:
         + ("" if status["row_replicas"] == 3 else " (three as soon as there are three devices)")
         + ("" if len(status["live_layouts"]) == 1 else f"; the change from layout {status['live_layouts'][0]} goes on"),
         "",
-        _table(
+        table(
             ["policy", "kind", "default"],
             [[p["name"], _kind(p), "yes" if p["default"] else ""] for p in status["policies"]],
         ),
+        *_nodes(status),
         "",
-        _table(
+        table(
             ["device", "state", "live", "free", "damage", "where", ""],
             [
                 [
@@ -30,14 +31,14 @@ def describe(status: dict[str, Any]) -> str:
                     _size(d.get("live_bytes", 0)),
                     _size(d.get("free_bytes", 0)),
                     str(d.get("damages", "")),
-                    d["label"],
+                    f"{d['node']}: {d['label']}" if d.get("node") else d["label"],
                     _trouble(d),
                 ]
                 for d in status["devices"]
             ],
         ),
         "",
-        _table(
+        table(
             ["loop", "done", "left", "failed", "lag", "trouble"],
             [
                 [
@@ -53,6 +54,27 @@ def describe(status: dict[str, Any]) -> str:
         ),
     ]
     return "\n".join(lines)
+
+
+def _nodes(status: dict[str, Any]) -> list[str]:
+    if not status["nodes"]:
+        return []
+    rows = [
+        [
+            node["node"],
+            node["state"],
+            node["address"],
+            str(node["zone"]),
+            node["machine"],
+            _reached(node, status["node"]),
+        ]
+        for node in status["nodes"]
+    ]
+    return ["", table(["node", "state", "address", "zone", "machine", ""], rows)]
+
+
+def _reached(node: dict[str, Any], this: str) -> str:
+    return "this node" if node["node"] == this else "" if node["reached"] else "not reached"
 
 
 def _trouble(device: dict[str, Any]) -> str:
@@ -82,7 +104,8 @@ def _duration(seconds: float) -> str:
     return f"{minutes:.0f} min" if minutes >= 2 else f"{seconds:.0f} s"
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Columns as wide as they must be."""
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]

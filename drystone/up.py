@@ -145,8 +145,8 @@ async def run(
         known = read_cluster(folder)
         cluster = known if made else _extended(known, wish)
         async with open_node(folder, cluster, known) as node:
-            if not made and (wish.paths or wish.devices not in (None, len(node.ring.devices))):
-                click.echo(f"This folder has {len(node.ring.devices)} devices already; see 'drystone device add'.")
+            if not made and (wish.paths or wish.devices not in (None, len(node.membership.own))):
+                click.echo(f"This folder has {len(node.membership.own)} devices already; see 'drystone device add'.")
             admin = await bootstrap(node.registry)  # what this version needs and the one that made the folder did not
             if admin.password is not None:
                 clients.write(folder, url, ADMIN, admin.password, ADMIN)
@@ -188,6 +188,11 @@ async def _serve(
             raise NotFoundError(f"the ring has no device {number}")
         node.watch.retry(number)
 
+    async def token(valid_s: int, name: str) -> str:
+        if node.together is None:
+            raise NotFoundError("this is a machine alone: stop it, and make it a node with 'drystone cluster init'")
+        return await node.together.token_line(valid_s, name)
+
     stop = trio.Event()
     inside = await control.listen(node.folder)
     async with trio.open_nursery() as nursery:
@@ -197,7 +202,7 @@ async def _serve(
         await nursery.start(
             partial(
                 serve,
-                control.control_app(node.registry, status, node.replicator.scrubber.want, retry),
+                control.control_app(node.registry, status, node.replicator.scrubber.want, retry, token),
                 [inside],
                 shutdown=stop,
             )
@@ -272,6 +277,8 @@ def _status(node: Node, url: str, uptime_s: float) -> dict[str, Any]:
             {name: getattr(policy, name) for name in ("name", "replicas", "k", "m", "codec", "default")}
             for policy in node.cluster.policies
         ],
+        "node": None if node.together is None else node.together.identity.name,
+        "nodes": [] if node.together is None else node.together.rows(),
         "devices": list(device_rows(node)),
         "loops": node.progress.rows(),
     }

@@ -25,8 +25,8 @@ class SystemNetwork:
 
     async def dial(self, address: str) -> trio.abc.Stream:
         host, _, port = address.rpartition(":")
-        return await trio.open_tcp_stream(host, int(port))
+        return await trio.open_tcp_stream(host.strip("[]"), int(port))
 
     async def listen(self, address: str, accept: Callable[[trio.abc.Stream], Awaitable[None]]) -> None:
         host, _, port = address.rpartition(":")
-        await trio.serve_tcp(accept, int(port), host=host)
+        await trio.serve_tcp(accept, int(port), host=host.strip("[]"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 import trio
@@ -28,9 +28,31 @@ class RemoteProcess:
         self._rows = WireClient(dial, mine)
         self._data = WireClient(dial, mine)
         self.devices = {number: RemoteDevice(number, self._rows, self._data) for number in numbers}
+        self._asking = trio.CancelScope()
+        self._why = ""
+        self._reached = trio.Event()
         self._data.on_down = self._lose_data
         self.on_back: Callable[[RemoteDevice], None] | None = None
         """Called with a device that was out, or was not reached, and can be used: it may have missed something."""
+
+    @property
+    def up(self) -> bool:
+        """Whether it can be asked."""
+        return self._rows.up and self._data.up
+
+    def have(self, numbers: Collection[int]) -> None:
+        """These are its devices from now on. Those that it had before and has still are the same objects."""
+        if self.devices.keys() == set(numbers):
+            return
+        for number in self.devices.keys() - set(numbers):
+            self.devices.pop(number).lose("it is not there any more")
+        for number in set(numbers) - self.devices.keys():
+            self.devices[number] = RemoteDevice(number, self._rows, self._data)
+        self._asking.cancel()
+
+    async def wait_reached(self) -> None:
+        """Wait until it has once said how its devices are."""
+        await self._reached.wait()
 
     async def run(self) -> None:
         """Keep in touch, until cancelled."""
@@ -44,20 +66,41 @@ class RemoteProcess:
         while True:
             await self._rows.wait_up()
             await self._data.wait_up()
-            why = "it says nothing of its devices"
+            asked_anew = False
             try:
-                async with self._rows.stream(methods.NEWS, (list(self.devices),)) as news:
-                    async for state in news:
-                        self._take(state)
-            except DrystoneError as error:
-                why = str(error)
+                with trio.CancelScope() as self._asking:
+                    await self._hear_news()
+                asked_anew = self._asking.cancelled_caught and self._rows.up
             finally:
-                for device in self.devices.values():
-                    device.lose(why)
-            if self._rows.up:
+                if not asked_anew:
+                    self._lose()
+            if self._rows.up and not asked_anew:
                 await trio.sleep(NEWS_AGAIN_SECONDS)
 
-    def _take(self, state: object) -> None:
+    async def _hear_news(self) -> None:
+        """Until it says no more."""
+        self._why = "it says nothing of its devices"
+        numbers = list(self.devices)
+        silent = set(numbers)
+        if not silent:
+            self._reached.set()
+        try:
+            async with self._rows.stream(methods.NEWS, (numbers,)) as news:
+                async for state in news:
+                    if self._asking.cancel_called:
+                        return  # of a device that it may not have any more
+                    silent.discard(self._take(state))
+                    if not silent:
+                        self._reached.set()
+        except DrystoneError as error:
+            self._why = str(error)
+
+    def _lose(self) -> None:
+        for device in self.devices.values():
+            device.lose(self._why)
+
+    def _take(self, state: object) -> int:
+        """The number of the device that there is news of."""
         try:
             if not isinstance(state, list):
                 raise TypeError("not a list")
@@ -68,6 +111,7 @@ class RemoteProcess:
             raise ProtocolError(f"this is not how a device can be: {error}") from error
         if was_out and device.failed is None and self.on_back is not None:
             self.on_back(device)
+        return device.id
 
     def _lose_data(self) -> None:
         for device in self.devices.values():

@@ -107,11 +107,12 @@ class Rebalancer:
     # -- rows ----------------------------------------------------------------------------------------------------
 
     async def _sync_layouts(self) -> int:
-        """Sync every device that can be; how many rows were taken over. One that fails does not hold up the others."""
+        """Sync every device of this process that can be; how many rows were taken over. One that fails does not hold up
+        the others."""
         taken = 0
         for layout in self._store.rows.ring.live[1:]:
             for number in sorted(self._store.rows.ring.unsynced(layout.version)):
-                device = self._store.devices.get(number)
+                device = self._store.own.get(number)
                 if device is None or device.failed is not None:
                     continue
                 try:
@@ -164,9 +165,9 @@ class Rebalancer:
                 raise QuorumError("copying rows to a new layout", quorum(len(replicas)), there, absent)
 
     async def _retire_layouts(self) -> None:
-        """Have every living device refuse the rings before; the others say so when they are back."""
+        """Have every living device of this process refuse the rings before; others say so when they are back."""
         for number in sorted(self._store.rows.ring.unenforced()):
-            device = self._store.devices.get(number)
+            device = self._store.own.get(number)
             if device is not None and device.failed is None:
                 epoch = self._store.rows.ring.epoch
                 await device.enforce(epoch)
@@ -178,7 +179,7 @@ class Rebalancer:
     async def _clean(self) -> None:
         """Forget rows on devices that are no replica of theirs in any live layout, for good."""
         for number in sorted(self._store.rows.ring.unclean):
-            device = self._store.devices.get(number)
+            device = self._store.own.get(number)
             if device is None or device.failed is not None:
                 continue
             with trio.move_on_after(CLEAN_SECONDS) as waiting:
@@ -208,7 +209,8 @@ class Rebalancer:
             await self._move(parse_key(packed, row.name), packed)
             return True
 
-        return await walk(self._living(), page, visit, self._data)
+        own = [device for device in self._store.own.values() if device.failed is None]
+        return await walk(own, page, visit, self._data)
 
     def _wanted(self, row: IndexRow) -> DataLocation | None:
         """Where the row's data should be, if that is elsewhere and can take them."""

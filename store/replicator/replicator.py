@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import trio
 
 from store.core.clock import Clock
@@ -27,9 +30,19 @@ class Replicator:
     """Keeps the promises of one store over time."""
 
     def __init__(
-        self, store: DeviceStore, registry: Registry, clock: Clock, progress: ProgressTable, step: Step
+        self,
+        store: DeviceStore,
+        registry: Registry,
+        clock: Clock,
+        progress: ProgressTable,
+        step: Step,
+        node: str = "",
     ) -> None:
+        """`node` is the name of this one where there are others: what is noted of its own devices goes by it."""
         self._store = store
+        self.on_flush: Callable[[DevicePort], None] = _nobody
+        """Called before the index of a device of this process is written: rows that other processes wrote there and
+        have not settled come to be in doubt."""
         self.restorer = Restorer(store)
         exchange = Exchange(store, self.restorer)
         self.hints = Hints(store, self.restorer, clock, progress)
@@ -41,13 +54,13 @@ class Replicator:
         self.expirer = Expirer(store, clock, progress)
         self.rejoiner = Rejoiner(store, self.restorer, exchange, progress)
         self.rebalancer = Rebalancer(store, exchange, progress, step)
-        self.scrubber = Scrubber(store, self.repairer, registry, clock, progress)
+        self.scrubber = Scrubber(store, self.repairer, registry, clock, progress, node)
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Decide what the process before left undecided, then start all loops: to be awaited before the first request
         is served."""
         for device in self._store.own.values():
-            self._listen(device)
+            self.listen(device)
         await self.janitor.find_left_behind(list(self._store.own.values()))
         await self.in_doubt.resolve_all()
         for loop in (
@@ -65,15 +78,26 @@ class Replicator:
             nursery.start_soon(loop.run)
 
     async def back(self, device: DevicePort) -> None:
-        """A device that was out is in the store's devices again, or a new one is: bring it what it missed."""
-        self._listen(device)
+        """A device that was out is in the store's devices again, or a new one is: bring it what it missed. What it has
+        in doubt, and uploads that were left behind there, are looked at by the process that has it."""
         self._store.tables.forget()  # what was read without it may be older than what it has
-        await self.janitor.find_left_behind([device])
-        await self.in_doubt.resolve_of(device)
+        if self._store.own.get(device.id) is device:
+            self.listen(device)
+            await self.janitor.find_left_behind([device])
+            await self.in_doubt.resolve_of(device)
         self.rejoiner.wake()
         self.hints.wake()
         self.rebalancer.wake()
 
-    def _listen(self, device: DevicePort) -> None:
+    def listen(self, device: DevicePort) -> None:
+        """Have what is to be known of a device of this process said here."""
         device.on_damage = self.repairer.damaged
-        device.on_flush = self._store.rows.note_late
+        device.on_flush = partial(self._before_flush, device)
+
+    def _before_flush(self, device: DevicePort) -> None:
+        self._store.rows.note_late()
+        self.on_flush(device)
+
+
+def _nobody(_device: DevicePort) -> None:
+    pass

@@ -46,9 +46,16 @@ class Scrubber:
     """Scrubs the devices of this process, one after the other."""
 
     def __init__(
-        self, store: DeviceStore, repairer: Repairer, registry: Registry, clock: Clock, progress: ProgressTable
+        self,
+        store: DeviceStore,
+        repairer: Repairer,
+        registry: Registry,
+        clock: Clock,
+        progress: ProgressTable,
+        node: str = "",
     ) -> None:
         self._store = store
+        self._node = node
         self._registry = registry
         self._repairer = repairer
         self._clock = clock
@@ -90,7 +97,7 @@ class Scrubber:
 
     async def _load(self) -> ScrubState:
         try:
-            state = await load(self._registry)
+            state = await load(self._registry, self._node)
         except DrystoneError as error:
             self._daemon.trouble(error)
             return ScrubState(self._now())
@@ -101,7 +108,7 @@ class Scrubber:
 
     async def _save(self, state: ScrubState) -> None:
         try:
-            await save(self._registry, state)
+            await save(self._registry, state, self._node)
         except DrystoneError as error:
             self._daemon.trouble(error)  # at worst something is read twice
 

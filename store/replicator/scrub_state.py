@@ -1,7 +1,7 @@
 """How far scrubbing has come: kept in the registry, so that a period is a period however often the program starts.
 
-Key `scrub`. A pass goes from device to device and from row to row; where it is, is noted now and then, and the next
-process goes on from there.
+Key `scrub`; in a cluster `scrub/<node>` for each node, which goes over its own devices. A pass goes from device to
+device and from row to row; where it is, is noted now and then, and the next process goes on from there.
 """
 
 from __future__ import annotations
@@ -36,12 +36,16 @@ CODEC: Final = Codec[ScrubState](
 )
 
 
-async def load(registry: Registry) -> ScrubState | None:
+async def load(registry: Registry, node: str = "") -> ScrubState | None:
     """What was saved last; None where nothing was. Raises DamageError."""
-    item = await registry.get(KEY)
+    item = await registry.get(_key(node))
     return None if item is None else CODEC.decode(item.value)
 
 
-async def save(registry: Registry, state: ScrubState) -> None:
+async def save(registry: Registry, state: ScrubState, node: str = "") -> None:
     """Raises what the registry does: FullError, for one."""
-    await put(registry, KEY, CODEC.encode(state))
+    await put(registry, _key(node), CODEC.encode(state))
+
+
+def _key(node: str) -> bytes:
+    return KEY + b"/" + node.encode() if node else KEY

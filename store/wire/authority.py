@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import ipaddress
 from typing import Final, NamedTuple
 
 from cryptography import x509
@@ -60,9 +61,12 @@ def make_request(node: str, cluster: str) -> tuple[bytes, bytes]:
     return request.public_bytes(serialization.Encoding.PEM), _pem_of(key)
 
 
-def sign_request(authority: Identity, request: bytes, node: str, cluster: str, now: datetime.datetime) -> bytes:
-    """A certificate for a node, as PEM: the name is what the authority says, whatever the request says. Raises
-    InvalidError for what is no request, or is not signed with the key that it names."""
+def sign_request(
+    authority: Identity, request: bytes, node: str, cluster: str, now: datetime.datetime, host: str = ""
+) -> bytes:
+    """A certificate for a node, as PEM: the name is what the authority says, whatever the request says. `host` is where
+    it is reached, for programs that know nodes by that (etcd). Raises InvalidError for what is no request, or is not
+    signed with the key that it names."""
     try:
         asked = x509.load_pem_x509_csr(request)
     except ValueError as error:
@@ -80,17 +84,33 @@ def sign_request(authority: Identity, request: bytes, node: str, cluster: str, n
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, full_name)])
     builder = _begin(subject, issuer.subject, key, now, NODE_DAYS)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(full_name)]), critical=False)
+    builder = builder.add_extension(
+        x509.SubjectAlternativeName([x509.DNSName(full_name), *_host(host)]), critical=False
+    )
     builder = builder.add_extension(_usage(signs=False), critical=True)
     both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     builder = builder.add_extension(x509.ExtendedKeyUsage(both), critical=False)
     return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def issue(authority: Identity, node: str, cluster: str, now: datetime.datetime) -> Identity:
+def issue(authority: Identity, node: str, cluster: str, now: datetime.datetime, host: str = "") -> Identity:
     """Certificate and key for a node, both made here."""
     request, key = make_request(node, cluster)
-    return Identity(sign_request(authority, request, node, cluster, now), key)
+    return Identity(sign_request(authority, request, node, cluster, now, host), key)
+
+
+def _host(host: str) -> list[x509.GeneralName]:
+    """Behind the node's own name, which is the first."""
+    if not host:
+        return []
+    try:
+        return [x509.IPAddress(ipaddress.ip_address(host))]
+    except ValueError:
+        pass
+    try:
+        return [x509.DNSName(host)]
+    except ValueError as error:
+        raise InvalidError(f"{host!r} is the name of no host: {error}") from error
 
 
 def is_of(certificate: bytes, authority: bytes) -> bool:
@@ -100,6 +120,27 @@ def is_of(certificate: bytes, authority: bytes) -> bool:
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True
+
+
+def serial_of(certificate: bytes) -> str:
+    """The serial number of a certificate, in hexadecimal: what tells a node's certificate from the one before it."""
+    return f"{_certificate_of(certificate).serial_number:x}"
+
+
+def cluster_of(certificate: bytes) -> str:
+    """The cluster that a node's certificate names. `certificate` is DER, as a link shows it. Nothing is verified.
+
+    Raises InvalidError where it is no certificate of a node.
+    """
+    try:
+        found = x509.load_der_x509_certificate(certificate)
+        name = str(found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+    except (ValueError, IndexError) as error:
+        raise InvalidError(f"this is no certificate of a node: {error}") from error
+    match name.split("."):
+        case [_, cluster, "drystone"]:
+            return cluster
+    raise InvalidError(f"the certificate names {name}, and no node of Drystone")
 
 
 def _certificate_of(pem: bytes) -> x509.Certificate:

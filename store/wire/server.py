@@ -236,10 +236,12 @@ async def serve_link(
     admit: Callable[[Hello], str] = anybody,
     *,
     name: str | None = None,
+    frame_max: tuple[int, int] = (HEAD_BYTES_MAX, PAYLOAD_BYTES_MAX),
 ) -> None:
     """Serve one stream to its end. Whatever goes wrong ends this link, and not who listens. `admit` says why a node is
     not to be served, or nothing. `name` is that in the certificate of who dialled, who is refused
-    if it says to be another; None where there are no certificates."""
+    if it says to be another; None where there are no certificates. Frames above `frame_max` (head, payload) end the
+    link."""
     link = Link(stream)
     try:
         theirs, _version = await link.begin(mine, asked=True)
@@ -252,7 +254,7 @@ async def serve_link(
             for service in services:
                 service(peer)
             try:
-                await link.run(peer.take, HEAD_BYTES_MAX, PAYLOAD_BYTES_MAX)
+                await link.run(peer.take, *frame_max)
             finally:
                 peer.end()
                 nursery.cancel_scope.cancel()

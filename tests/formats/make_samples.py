@@ -5,6 +5,7 @@ python -m tests.formats.make_samples
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgpack
@@ -12,6 +13,8 @@ import msgpack
 from drystone.cluster import Cluster
 from drystone.device_copies import RingCopy, encode_cluster, encode_ring
 from drystone.device_records import RECORD_CODEC, DeviceRecord
+from drystone.join_tokens import TOKEN_CODEC, TokenRecord
+from drystone.node_records import AUTHORITY_CODEC, LIFE_CODEC, NODE_CODEC, Life, NodeRecord, State
 from store.core.direct import Buffer
 from store.core.stamp import Stamp
 from store.device import block
@@ -39,6 +42,7 @@ from store.engine.superblock import Superblock, encode_superblock
 from store.objects.model import ObjectHead, Policy
 from store.objects.rowcodec import DataLocation, TableSummary, encode_headers, encode_object, encode_table
 from store.ring import Builder, Ring
+from store.wire.authority import Identity
 
 SAMPLES = Path(__file__).parent / "samples"
 TABLE = bytes(range(16))
@@ -185,6 +189,14 @@ def ring_copy() -> RingCopy:
     return RingCopy(7, ring.publish(builder.rebalance(0)).mark_synced(2, 1), records)
 
 
+def device_record() -> DeviceRecord:
+    return replace(ring_copy().records[0], node="n1")
+
+
+def node_record() -> NodeRecord:
+    return NodeRecord("10.0.0.1:7400", 1, 2, "m1", State.MEMBER, "5f" * 20, STAMP.time_us)
+
+
 def _target() -> block.IndexBlock:
     _, (ring_hash,) = bulk_segment()
     return block.IndexBlock(ring_hash, 4096, len(LARGE))
@@ -212,8 +224,12 @@ def main() -> None:
     (SAMPLES / "superblock-2.bin").write_bytes(encode_superblock(superblock()))
     (SAMPLES / "superblock-3.bin").write_bytes(encode_superblock(superblock()._replace(has_ballots=True)))
     (SAMPLES / "cluster-copy-1.bin").write_bytes(encode_cluster(cluster()))
-    (SAMPLES / "ring-copy-1.bin").write_bytes(encode_ring(ring_copy()))
-    (SAMPLES / "device-record-1.bin").write_bytes(RECORD_CODEC.encode(ring_copy().records[0]))
+    (SAMPLES / "ring-copy-1-with-records-2.bin").write_bytes(encode_ring(ring_copy()))
+    (SAMPLES / "device-record-2.bin").write_bytes(RECORD_CODEC.encode(device_record()))
+    (SAMPLES / "node-record-1.bin").write_bytes(NODE_CODEC.encode(node_record()))
+    (SAMPLES / "life-1.bin").write_bytes(LIFE_CODEC.encode(Life(bytes(range(112, 128)), "0.1.0")))
+    (SAMPLES / "token-1.bin").write_bytes(TOKEN_CODEC.encode(TokenRecord("n2")))
+    (SAMPLES / "authority-1.bin").write_bytes(AUTHORITY_CODEC.encode(Identity(b"certificate", b"key")))
     (SAMPLES / "index-2.bin").write_bytes(msgpack.packb(index_entries()))
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from drystone.device_copies import decode_cluster, decode_ring, encode_cluster, encode_ring
 from drystone.device_records import RECORD_CODEC
+from drystone.join_tokens import TOKEN_CODEC, TokenRecord
+from drystone.node_records import AUTHORITY_CODEC, LIFE_CODEC, NODE_CODEC, Life
 from store.core.direct import Buffer
 from store.core.errors import DamageError
 from store.core.stamp import Stamp
@@ -21,6 +23,7 @@ from store.engine.segment import HEADER_BYTES, SegmentKind, check_header
 from store.engine.superblock import decode_superblock, encode_superblock
 from store.objects.rowcodec import decode_headers, decode_object, decode_table
 from store.ring import LAYOUT_CODEC
+from store.wire.authority import Identity
 from tests.formats import make_samples as samples
 
 
@@ -193,6 +196,19 @@ def test_what_devices_keep_of_their_cluster_version_1() -> None:
             decode_ring(stored[:at] + bytes([stored[at] ^ 1]) + stored[at + 1 :], samples.cluster().key)
 
 
+def test_records_of_nodes_and_of_their_devices() -> None:
+    def sample(name: str) -> bytes:
+        return (samples.SAMPLES / name).read_bytes()
+
+    assert RECORD_CODEC.decode(sample("device-record-2.bin")) == samples.device_record()
+    assert NODE_CODEC.decode(sample("node-record-1.bin")) == samples.node_record()
+    assert LIFE_CODEC.decode(sample("life-1.bin")) == Life(bytes(range(112, 128)), "0.1.0")
+    assert TOKEN_CODEC.decode(sample("token-1.bin")) == TokenRecord("n2")
+    assert AUTHORITY_CODEC.decode(sample("authority-1.bin")) == Identity(b"certificate", b"key")
+    assert NODE_CODEC.encode(samples.node_record()) == sample("node-record-1.bin")
+    assert RECORD_CODEC.encode(samples.device_record()) == sample("device-record-2.bin")
+
+
 def test_formats_are_still_written_as_they_were() -> None:
     assert (samples.SAMPLES / "log-segment-1.bin").read_bytes() == samples.log_segment()[0]
     assert (samples.SAMPLES / "bulk-segment-1.bin").read_bytes() == samples.bulk_segment()[0]
@@ -205,7 +221,7 @@ def test_formats_are_still_written_as_they_were() -> None:
     with_ballots = samples.superblock()._replace(has_ballots=True)
     assert (samples.SAMPLES / "superblock-3.bin").read_bytes() == encode_superblock(with_ballots)
     assert (samples.SAMPLES / "cluster-copy-1.bin").read_bytes() == encode_cluster(samples.cluster())
-    assert (samples.SAMPLES / "ring-copy-1.bin").read_bytes() == encode_ring(samples.ring_copy())
+    assert (samples.SAMPLES / "ring-copy-1-with-records-2.bin").read_bytes() == encode_ring(samples.ring_copy())
     assert msgpack.unpackb((samples.SAMPLES / "link-index-1.bin").read_bytes()) == [
         list(entry) for entry in samples.link_entries()
     ]

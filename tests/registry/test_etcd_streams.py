@@ -13,9 +13,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from store.core.beside import beside
 from store.core.errors import DamageError, DrystoneError
 from store.registry import Span, UnavailableError
-from store.registry.etcd.beside import beside
 from store.registry.etcd.endpoint import Endpoint
 from store.registry.etcd.keyspace import Json, Keyspace, encode_bytes
 from store.registry.etcd.maintenance import save_snapshot

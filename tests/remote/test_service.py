@@ -291,6 +291,30 @@ async def second_writer(over_wire: OverWire, nursery: trio.Nursery) -> RemotePro
     return process
 
 
+async def test_a_process_may_come_to_have_other_devices(autojump_clock: MockClock) -> None:
+    async with served() as (_, over_wire), trio.open_nursery() as nursery:
+        process = RemoteProcess((), over_wire._dial, hello("x"))
+        nursery.start_soon(process.run)
+        await process.wait_reached()
+        back: list[int] = []
+        process.on_back = lambda device: back.append(device.id)
+        process.have({3, 4})
+        await trio.sleep(1)
+        first = process.devices[3]
+        assert (first.failed, back) == (None, [3])
+        assert "not open" in str(process.devices[4].failed)
+        process.have({3})
+        for _ in range(10):
+            assert first.failed is None, "it was there all the while"
+            await trio.sleep(0.05)
+        assert list(process.devices) == [3]
+        assert process.devices[3] is first
+        assert first.failed is None
+        process.have(())
+        assert "not there any more" in str(first.failed)
+        nursery.cancel_scope.cancel()
+
+
 async def test_who_settles_an_older_version_does_not_settle_that_of_another_writer(autojump_clock: MockClock) -> None:
     async with served() as (device, over_wire), trio.open_nursery() as nursery:
         other = (await second_writer(over_wire, nursery)).devices[3]

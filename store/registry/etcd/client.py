@@ -17,8 +17,18 @@ class Client:
     def __init__(self, endpoints: Sequence[Endpoint]) -> None:
         if not endpoints:
             raise InvalidError("etcd needs an endpoint at least")
-        self.endpoints = tuple(endpoints)
+        self.endpoints = list(endpoints)
         self._last = 0
+
+    def endpoint(self, url: str) -> Endpoint:
+        """Another member, asked over the same connections. Raises InvalidError for what is no URL."""
+        return self.endpoints[0].beside(url)
+
+    def use(self, urls: Sequence[str]) -> None:
+        """Ask the members at these URLs from now on, in watches that are open, too."""
+        if not urls:
+            raise InvalidError("etcd needs an endpoint at least")
+        self.endpoints[:] = [self.endpoint(url) for url in urls]
 
     async def call(self, path: str, body: Json, *, repeatable: bool = False) -> Json:
         """The answer of the first member that gives one. `repeatable`: doing it twice is as good as once.

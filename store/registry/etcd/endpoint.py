@@ -83,6 +83,10 @@ class Endpoint:
         self._http = http
         self.url = url.rstrip("/")
 
+    def beside(self, url: str) -> Endpoint:
+        """Another member of the same etcd."""
+        return Endpoint(self._http, url)
+
     async def call(self, path: str, body: Json, *, seconds: float = ANSWER_SECONDS) -> Json:
         """The answer, waited for so long. Raises UnavailableError where nothing was done, OutcomeUnknownError where
         nobody knows, and other errors of `refusal`."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from store.core.beside import beside
 from store.core.errors import DamageError, InvalidError, NotFoundError
-from store.registry.etcd.beside import beside
 from store.registry.etcd.client import Client
 from store.registry.etcd.endpoint import Endpoint, ping
 from store.registry.etcd.errors import understood

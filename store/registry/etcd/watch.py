@@ -18,8 +18,8 @@ from typing import Final
 
 import trio
 
+from store.core.beside import beside
 from store.core.errors import DrystoneError
-from store.registry.etcd.beside import beside
 from store.registry.etcd.endpoint import Endpoint
 from store.registry.etcd.errors import understood
 from store.registry.etcd.keyspace import Json, Keyspace, header_revision, number
@@ -90,7 +90,8 @@ class Follower:
         from_revision: int,
         serves: Callable[[Endpoint], Awaitable[None]],
     ) -> None:
-        """`from_revision` is etcd's own, above 0. `serves` raises an error for a member that does not serve now."""
+        """`endpoints` may change meanwhile. `from_revision` is etcd's own, above 0. `serves` raises an error for a
+        member that does not serve now."""
         self._endpoints = endpoints
         self._bounds = keyspace.bounds(span)
         self._position = Position(keyspace, from_revision)
@@ -107,7 +108,7 @@ class Follower:
         with suppress(trio.BrokenResourceError):
             while True:
                 try:
-                    await self._read(self._endpoints[place])
+                    await self._read(self._endpoints[place % len(self._endpoints)])
                 except (UnavailableError, OutcomeUnknownError):
                     pass  # the next member may do better; calls say what is wrong
                 except DrystoneError as error:

@@ -1,0 +1,1 @@
+"""Machines that become one cluster: records, tokens, joins, and who is served."""
