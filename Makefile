@@ -8,9 +8,10 @@ EXAMPLES ?= 10000
 MINUTES ?= 30
 COUNT ?= 40
 SEED ?= 1
+OPERATIONS ?= 20000
 UP ?=
 
-.PHONY: up test check bench explore explore-mutations fuzz mutants soak conformance consistency format clean
+.PHONY: up test check bench explore explore-mutations fuzz mutants soak trial conformance consistency format clean
 
 up: $(VENV)/.installed ## set up everything and start the whole cloud on 127.0.0.1
 	@exec $(BIN)/drystone up $(UP)
@@ -46,6 +47,9 @@ mutants: $(VENV)/.installed-dev ## mistakes in copies of store/ and authn/ that 
 
 soak: $(VENV)/.installed-dev ## mixed load against a model, for as long as one likes: make soak MINUTES=30
 	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+trial: $(VENV)/.installed-dev ## five machines under load and faults of all kinds, and their history judged (root, etcd, Go)
+	$(BIN)/python -m tests.cluster.trial --operations $(OPERATIONS)
 
 conformance: $(VENV)/.installed-dev ## Swift's own functional suite, installed into .venv-conformance, against a fresh Drystone
 	$(BIN)/python -m tests.conformance

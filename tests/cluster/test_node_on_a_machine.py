@@ -56,7 +56,7 @@ def test_faults_of_a_machine_break_no_promise(tmp_path: Path, clock_library: Pat
         arguments = (address, user, settings["OS_PASSWORD"], CONTAINER)
         url, token = other.run(sys.executable, "-c", SIGN_IN, *arguments).split()
         recorded = tmp_path / "recorded"
-        command = (sys.executable, "-m", "tests.cluster.workload", str(recorded), url, token, "--seconds", "1000")
+        command = (sys.executable, "-m", "tests.cluster.workload", str(recorded), token, url, "--seconds", "1000")
         clients = other.process(*command)
         clients.start()
         faults: list[Fault] = [

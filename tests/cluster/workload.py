@@ -5,9 +5,10 @@ effect. A client whose request had no answer goes on under another name, since w
 write through every way there is: PUT, PUT with `If-None-Match: *` and `If-Match`, DELETE. Beside the hot keys there are
 fresh ones, written once, and listings of the container.
 
-    python -m tests.cluster.workload FILE URL TOKEN --seconds 60
+    python -m tests.cluster.workload FILE TOKEN URL URL URL --seconds 60
 
-records to FILE what 8 clients do below URL (an account's), until it is killed or the time is over.
+records to FILE what 8 clients do below the URLs (an account's at each node; a connection goes to any), until it is
+interrupted or the time is over.
 """
 
 from __future__ import annotations
@@ -253,21 +254,22 @@ class _Client:
         )
         response = self._connection.getresponse()
         answer = response.status, response.read()
-        if response.will_close:
-            self._leave()
+        if response.will_close or response.status == 503:
+            self._leave()  # another one may serve better
         return answer
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("file", type=Path)
-    parser.add_argument("url")
     parser.add_argument("token")
+    parser.add_argument("urls", nargs="+")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     with Recorder(given.file) as recorder:
-        workload = Workload(lambda: Service(given.url, given.token), recorder, seed=given.seed)
+        draw = random.Random(given.seed)
+        workload = Workload(lambda: Service(draw.choice(given.urls), given.token), recorder, seed=given.seed)
         workload.start()
         with suppress(KeyboardInterrupt):
             time.sleep(given.seconds)

@@ -1,0 +1,51 @@
+"""A machine with a node of a cluster on it, looked after by the commands as an operator types them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from typing import Any
+
+from tests.cluster.machines import Machine, Process
+from tests.cluster.waiting import until
+
+LISTEN, SERVE = 7400, 8080
+PATIENCE = 180.0
+DRYSTONE = (sys.executable, "-m", "drystone")
+
+
+class Node:
+    """A machine and its process."""
+
+    def __init__(self, machine: Machine, name: str) -> None:
+        self.machine = machine
+        self.name = name
+        self.data = machine.folder / "data"
+        self.process: Process = machine.process(
+            *DRYSTONE, "--data", str(self.data), "up", "--listen", f"{machine.address}:{SERVE}"
+        )
+        self._starts = 0
+
+    def typed(self, *arguments: str) -> str:
+        return self.machine.run(*DRYSTONE, "--data", str(self.data), *arguments)
+
+    def start(self) -> None:
+        self._starts = self.process.output().count("serves http") + 1
+        self.process.start()
+        self.wait_up()
+
+    def wait_up(self) -> None:
+        until(lambda: self.process.output().count("serves http") >= self._starts, PATIENCE)
+
+    @property
+    def listens(self) -> str:
+        return f"{self.machine.address}:{LISTEN}"
+
+    def join(self, seed: Node) -> None:
+        line = shlex.split(seed.typed("cluster", "token"))
+        self.typed(*line[1:], "--name", self.name, "--listen", self.listens)
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.typed("status", "--json"))
+        return found
