@@ -25,7 +25,9 @@ def test_the_newest_version_of_a_row_is_to_be_everywhere() -> None:
 
 
 def test_what_was_deleted_or_never_ended_is_not_asked_for() -> None:
-    once = {0: [row("a", 2, "tombstone"), row("\\x00uid", 1), row("b", 1, "tombstone, conditional")], 1: [row("a", 1)]}
+    quoted = row("x", 1).replace("b'x'", 'b"\\x00u\'"')  # as a name with a quote is printed
+    deleted = [row("a", 2, "tombstone"), row("\\x00uid", 1), row("b", 1, "tombstone, conditional")]
+    once = {0: [quoted, *deleted], 1: [row("a", 1)]}
     assert lacking(once, 3) == []
 
 
