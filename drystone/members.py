@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 import trio
 
+from drystone.links import REMOVED
 from drystone.node_records import (
     LIFE_CODEC,
     NODE_CODEC,
@@ -63,10 +64,7 @@ class Members:
         before, self.nodes = self.nodes, await load_nodes(self._registry)
         mine = self.nodes.get(self._name)
         if mine is None or mine.serial != self._serial:
-            raise ConflictError(
-                f"this node was {self._name}, and was removed from the cluster, or another has joined under its name: "
-                "nothing of it is used any more. To use this machine again, join with an empty data folder"
-            )
+            raise ConflictError(REMOVED)
         if before != self.nodes:
             for tell in self.on_change:
                 tell()
