@@ -21,7 +21,7 @@ from drystone.joining import linked_registry
 from drystone.links import Links, hello_of
 from drystone.members import say_member
 from drystone.node_identity import NodeIdentity, credentials_of, find_identity
-from drystone.node_records import LIFE_CODEC, Life, State, find_node, live_key
+from drystone.node_records import LIFE_CODEC, Life, State, find_node, live_key, load_revoked
 from store.core.errors import BusyError, ConflictError, DrystoneError, InvalidError
 from store.core.network import SystemNetwork
 from store.registry.single_key import put
@@ -236,7 +236,10 @@ async def test_a_node_that_joined_anew_is_served_and_what_it_was_before_is_not(
         async with linked_registry(old) as registry:
             with trio.fail_after(30):
                 assert await registry.get(b"authority") is not None
+            certificate = Path(credentials_of(DataFolder(str(tmp_path / "old"))).certificate).read_bytes()
+            assert await load_revoked(first.registry) == frozenset()
             await first.join(tmp_path / "new", await first.token(), replace=True)
+            assert await load_revoked(first.registry) == {serial_of(certificate)}
             new = Links(DataFolder(str(tmp_path / "new")), CLUSTER, found(tmp_path / "new"))
             async with linked_registry(new) as served:
                 with trio.fail_after(30):
