@@ -23,7 +23,7 @@ from drystone.node_records import (
     load_nodes,
     node_key,
 )
-from store.core.errors import ConflictError, NotFoundError, RetryableError
+from store.core.errors import ConflictError, NewerError, NotFoundError, RetryableError
 from store.registry import Event, Registry
 from store.registry.follow import follow
 from store.registry.single_key import put
@@ -72,10 +72,16 @@ class Members:
     async def run(self) -> None:
         """Follow the registry until cancelled. Raises as `load`."""
 
-        async def changed(_event: Event) -> None:
-            await self.load()
+        async def look() -> None:
+            try:
+                await self.load()
+            except NewerError as error:  # while nodes are upgraded one by one
+                log.warning("what is known of nodes stays as it was", why=str(error))
 
-        await follow(self._registry, NODES, self.load, changed)
+        async def changed(_event: Event) -> None:
+            await look()
+
+        await follow(self._registry, NODES, look, changed)
 
 
 async def say_member(registry: Registry, name: str, serial: str) -> None:
