@@ -60,7 +60,7 @@ def cluster() -> None:
         drystone join 10.0.0.1:7400 --token TOKEN --name n2 --listen 10.0.0.2:7400
         drystone up --listen 10.0.0.2:8080          (leave it running)
         drystone device add /mnt/disk1
-    Then, on any:
+    Then, on any, until nothing moves any more:
         drystone ring plan
         drystone ring apply
     """

@@ -34,7 +34,7 @@ from store.core.clock import Clock
 from store.core.errors import ConflictError, InvalidError
 from store.registry import Delete, Operation, Put, Registry, open_embedded
 from store.registry.operations import OPERATIONS_MAX
-from store.wire.authority import Identity, issue, make_authority, serial_of
+from store.wire.authority import Identity, issue, make_authority, revoke, serial_of
 
 
 def check_init(folder: DataFolder, identity: NodeIdentity) -> None:
@@ -60,7 +60,9 @@ async def init_cluster(folder: DataFolder, identity: NodeIdentity, clock: Clock)
         async with beside(registry.run):
             await _check_records(registry, cluster)
             authority, own = await _register(registry, cluster, identity, clock)
-    save_identity(folder, identity, authority, own.certificate, own.key)
+    now = datetime.datetime.fromtimestamp(clock.wall_us() / 1e6, datetime.UTC)
+    revoked = revoke(authority, (), now)
+    save_identity(folder, identity, authority.certificate, own.certificate, own.key, revoked)
 
 
 async def _check_records(registry: Registry, cluster: Cluster) -> None:
@@ -73,7 +75,7 @@ async def _check_records(registry: Registry, cluster: Cluster) -> None:
 
 async def _register(
     registry: Registry, cluster: Cluster, identity: NodeIdentity, clock: Clock
-) -> tuple[bytes, Identity]:
+) -> tuple[Identity, Identity]:
     now_us = clock.wall_us()
     now = datetime.datetime.fromtimestamp(now_us / 1e6, datetime.UTC)
     cluster_id = cluster.id.hex()
@@ -99,7 +101,7 @@ async def _register(
             for number, device in (await load_records(registry)).items()
         ],
     )
-    return authority.certificate, own
+    return authority, own
 
 
 async def _transact(registry: Registry, operations: Sequence[Operation]) -> None:

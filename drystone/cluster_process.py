@@ -15,7 +15,7 @@ from drystone.etcd_node import open_etcd
 from drystone.folder import DataFolder
 from drystone.join_service import JoinService
 from drystone.join_tokens import make_token
-from drystone.links import Links
+from drystone.links import NO_MEMBER, REMOVED, Links
 from drystone.listener import Listener
 from drystone.members import Members, say_member, stay_live
 from drystone.node_identity import NodeIdentity, credentials_of, lock_node
@@ -24,7 +24,7 @@ from drystone.peers import Peers
 from store.core.beside import beside
 from store.core.clock import Clock
 from store.core.entropy import Random, SystemRandom
-from store.core.errors import DamageError, RetryableError
+from store.core.errors import ConflictError, DamageError, RetryableError
 from store.device.port import DevicePort
 from store.registry import Registry, open_embedded
 from store.registry.local import LocalRegistry
@@ -32,11 +32,14 @@ from store.registry.served import RegistryService, ServedRegistry
 from store.remote.device import RemoteDevice
 from store.remote.service import DeviceService
 from store.wire.authority import serial_of
+from store.wire.client import WireClient
 from store.wire.server import Service
 
 log = structlog.get_logger()
 
 LIFE_BYTES: Final = 16
+REFUSALS: Final = 5
+"""Seconds: a record that was just made may not be known everywhere yet."""
 
 
 @asynccontextmanager
@@ -56,10 +59,19 @@ async def open_registry_of(folder: DataFolder, clock: Clock, links: Links | None
         return
     with lock_node(folder):
         client = links.to_registry()
-        async with beside(client.run):
+        async with beside(client.run), beside(_notice_refusal, client):
             served = ServedRegistry(client)
             await _wait_for(served, links.identity)
             yield served
+
+
+async def _notice_refusal(client: WireClient) -> None:
+    """Raises ConflictError when the node that has the registry goes on to say that this one is no member."""
+    refused = 0
+    while refused < REFUSALS:
+        await trio.sleep(1)
+        refused = refused + 1 if not client.up and NO_MEMBER in client.why else 0
+    raise ConflictError(REMOVED)
 
 
 async def _wait_for(registry: Registry, identity: NodeIdentity) -> None:

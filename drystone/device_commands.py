@@ -16,7 +16,7 @@ from drystone.folder import DataFolder
 from drystone.layouts import load_ring
 from drystone.node_identity import find_identity
 from store.core.clock import SystemClock
-from store.core.errors import DrystoneError, NotFoundError
+from store.core.errors import DrystoneError, InvalidError, NotFoundError
 from store.engine.dump import KIND_NAMES, dump_folder
 from store.engine.owner import OwnedDevice, open_folder
 from store.registry import open_embedded
@@ -83,6 +83,8 @@ async def _check_one(opened: OwnedDevice) -> bool:
 async def _paths(folder: DataFolder, cluster: Cluster, number: int | None) -> list[tuple[int, str]]:
     identity = find_identity(folder)
     node = identity.name if identity else ""
+    if identity is not None and not identity.owns_registry:
+        raise InvalidError("the registry is not in this folder: 'drystone scrub' has the process check its devices")
     with open_embedded(folder.registry, SystemClock()) as registry:
         stored, records = await load_ring(registry, cluster.key), await load_records(registry)
     here = {each for each, device in records.items() if device.node == node}

@@ -7,6 +7,7 @@ votes, who is no node any more), so that a start goes on wherever the one before
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,8 +19,8 @@ import trio
 
 from drystone.folder import DataFolder
 from drystone.links import Links
-from drystone.node_identity import credentials_of, lock_node, save_place
-from drystone.node_records import load_nodes, split_address
+from drystone.node_identity import credentials_of, lock_node, revoked_path, save_place, save_revoked
+from drystone.node_records import find_authority, load_nodes, load_revoked, split_address
 from store.core.beside import beside
 from store.core.clock import Clock
 from store.core.errors import DrystoneError, RetryableError
@@ -31,6 +32,7 @@ from store.registry.etcd.recovery import raise_revisions
 from store.registry.etcd.supervisor import Supervisor, ready
 from store.registry.etcd.upkeep import Upkeep
 from store.registry.operations import OPERATIONS_MAX, TRANSACTION_BYTES_MAX
+from store.wire.authority import revoke
 
 log = structlog.get_logger()
 
@@ -75,7 +77,7 @@ async def open_etcd(folder: DataFolder, links: Links, clock: Clock) -> AsyncIter
         files = credentials_of(folder)
         async with open_client(links.identity.etcd, Tls(files.authority, files.certificate, files.key)) as client:
             registry = EtcdRegistry(client, prefix_of(links.cluster))
-            node = EtcdNode(folder, links, client, registry)
+            node = EtcdNode(folder, links, client, registry, clock)
             async with beside(node.run):
                 if folder.has_registry:
                     await _move_in(folder, client, registry, clock)
@@ -124,7 +126,9 @@ def _batches(items: list[Item]) -> list[list[Item]]:
 class EtcdNode:
     """`run` beside the process. `client` is told of members that come and go."""
 
-    def __init__(self, folder: DataFolder, links: Links, client: Client, registry: EtcdRegistry) -> None:
+    def __init__(self, folder: DataFolder, links: Links, client: Client, registry: EtcdRegistry, clock: Clock) -> None:
+        self._clock = clock
+        self._revoked: frozenset[str] | None = None
         self._folder = folder
         self._links = links
         self._client = client
@@ -148,6 +152,7 @@ class EtcdNode:
 
     def _member(self, peers: dict[str, str], *, joins: bool) -> Member:
         files, address = credentials_of(self._folder), self._links.identity.address
+        revoked = revoked_path(self._folder)
         return Member(
             self._links.identity.name,
             self._folder.at(_DATA),
@@ -157,6 +162,7 @@ class EtcdNode:
             self._links.cluster,
             joins=joins,
             tls=Tls(files.authority, files.certificate, files.key),
+            revoked=revoked if os.path.exists(revoked) else "",
         )
 
     async def _serve(self, member: Member) -> None:
@@ -176,9 +182,10 @@ class EtcdNode:
                     continue
                 if own is None and len(present) >= MEMBERS:
                     return
+                await self._revoke()
                 if own is None:
                     await add_member(self._client, peer_url(self._links.identity.address), learner=True)
-            except DrystoneError as error:
+            except (DrystoneError, OSError) as error:
                 log.info("not a member of etcd yet", why=str(error))
                 await trio.sleep(AGAIN_SECONDS)
                 continue
@@ -202,9 +209,20 @@ class EtcdNode:
                         await remove_member(self._client, each.id)
                         log.info("a member of etcd was removed: it is no node any more", node=each.name)
                 self._ask(present)
-            except DrystoneError as error:
+                await self._revoke()
+            except (DrystoneError, OSError) as error:
                 log.info("members of etcd: not now", why=str(error))
             await trio.sleep(waits)
+
+    async def _revoke(self) -> None:
+        """Have this node's etcd refuse certificates of nodes that were removed or replaced."""
+        revoked = await load_revoked(self._registry)
+        if revoked != self._revoked:
+            authority = await find_authority(self._registry)
+            if authority is not None:
+                now = datetime.datetime.fromtimestamp(self._clock.wall_us() / 1e6, datetime.UTC)
+                save_revoked(self._folder, revoke(authority, revoked, now))
+                self._revoked = revoked
 
     def _ask(self, present: list[MemberInfo]) -> None:
         """Ask all that vote, from now on and after the next start."""

@@ -30,6 +30,7 @@ from drystone.node_records import (
     find_node,
     live_key,
     node_key,
+    put_revoked,
     split_address,
 )
 from store.core.clock import Clock
@@ -206,13 +207,14 @@ class JoinService:
         certificate = sign_request(authority, ask.request, ask.name, cluster.id.hex(), now, host)
         serial = serial_of(certificate)
         record = NodeRecord(ask.address, ask.region, ask.zone, ask.machine, State.JOINING, serial, now_us)
+        revoked = [put_revoked(known.record.serial)] if known.record is not None else []
         result = await self._registry.transact(
             [
                 Compare.unchanged(token.key, token.mod_revision),
                 Compare.unchanged(node_key(ask.name), known.revision),
                 Compare.absent(live_key(ask.name)),
             ],
-            [Delete(token.key), Put(node_key(ask.name), NODE_CODEC.encode(record))],
+            [Delete(token.key), Put(node_key(ask.name), NODE_CODEC.encode(record)), *revoked],
         )
         if not result.succeeded:
             raise ConflictError(f"somebody else joins as {ask.name}, or has used the token: try again")

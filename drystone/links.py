@@ -16,6 +16,12 @@ from store.wire.tls import client_context, dial
 
 VERSION: Final = 1
 """Of the protocol: the only one so far."""
+NO_MEMBER: Final = "is no member with this certificate"
+"""What a node hears that was removed, or whose name another has."""
+REMOVED: Final = (
+    "this node was removed from the cluster, or another has joined under its name: nothing of it is used any more. To "
+    "use this machine again, join with an empty data folder"
+)
 
 
 def hello_of(cluster: str, name: str) -> Hello:

@@ -9,7 +9,7 @@ import structlog
 import trio
 
 from drystone.folder import DataFolder
-from drystone.links import Links
+from drystone.links import NO_MEMBER, Links
 from drystone.members import Members
 from drystone.node_identity import credentials_of
 from drystone.node_records import split_address
@@ -116,4 +116,4 @@ class Listener:
         for name, record in self._members.nodes.items():
             if record.serial == shown.serial and node_name(name, self._cluster) == shown.name:
                 return ""
-        return f"{shown.name} is no member with this certificate: it was removed, or has joined anew"
+        return f"{shown.name} {NO_MEMBER}: it was removed, or has joined anew"

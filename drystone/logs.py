@@ -39,3 +39,4 @@ def configure(form: Form, level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would say each call to etcd

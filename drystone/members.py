@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 import trio
 
+from drystone.links import REMOVED
 from drystone.node_records import (
     LIFE_CODEC,
     NODE_CODEC,
@@ -22,7 +23,7 @@ from drystone.node_records import (
     load_nodes,
     node_key,
 )
-from store.core.errors import ConflictError, NotFoundError, RetryableError
+from store.core.errors import ConflictError, NewerError, NotFoundError, RetryableError
 from store.registry import Event, Registry
 from store.registry.follow import follow
 from store.registry.single_key import put
@@ -63,10 +64,7 @@ class Members:
         before, self.nodes = self.nodes, await load_nodes(self._registry)
         mine = self.nodes.get(self._name)
         if mine is None or mine.serial != self._serial:
-            raise ConflictError(
-                f"this node was {self._name}, and was removed from the cluster, or another has joined under its name: "
-                "nothing of it is used any more. To use this machine again, join with an empty data folder"
-            )
+            raise ConflictError(REMOVED)
         if before != self.nodes:
             for tell in self.on_change:
                 tell()
@@ -74,10 +72,16 @@ class Members:
     async def run(self) -> None:
         """Follow the registry until cancelled. Raises as `load`."""
 
-        async def changed(_event: Event) -> None:
-            await self.load()
+        async def look() -> None:
+            try:
+                await self.load()
+            except NewerError as error:  # while nodes are upgraded one by one
+                log.warning("what is known of nodes stays as it was", why=str(error))
 
-        await follow(self._registry, NODES, self.load, changed)
+        async def changed(_event: Event) -> None:
+            await look()
+
+        await follow(self._registry, NODES, look, changed)
 
 
 async def say_member(registry: Registry, name: str, serial: str) -> None:

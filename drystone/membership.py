@@ -49,8 +49,9 @@ class Membership:
         self._records = await load_records(self._registry)
 
     def path(self, number: int) -> str:
-        record = self._records.get(number)
-        return self._folder.device(record.label if record else self._ring.devices[number].label)
+        """Where a device of this node is. Of one that the ring has lost meanwhile nothing is known any more."""
+        record, device = self._records.get(number), self._ring.devices.get(number)
+        return self._folder.device(record.label if record else device.label if device else "")
 
     def is_own(self, number: int) -> bool:
         """Whether this node has a device."""

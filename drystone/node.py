@@ -28,7 +28,7 @@ from drystone.node_identity import find_identity
 from drystone.node_records import find_authority
 from store.core.clock import Clock, SystemClock
 from store.core.entropy import PooledRandom, Random
-from store.core.errors import DamageError, DeviceError, DrystoneError, InvalidError
+from store.core.errors import DamageError, DeviceError, DrystoneError, InvalidError, NewerError
 from store.core.stamp import StampSource
 from store.core.worker import ThreadWorker
 from store.device.port import DevicePort
@@ -257,8 +257,12 @@ async def _follow_records(node: Node) -> None:
     async def anew() -> None:
         """Devices are tried again by themselves, too."""
         if node.together is not None:
-            await node.membership.load()
-            await _give_up_others(node)
+            try:
+                await node.membership.load()
+            except NewerError as error:  # while nodes are upgraded one by one
+                log.warning("what is known of devices stays as it was", why=str(error))
+            else:
+                await _give_up_others(node)
 
     async def retry(event: Event) -> None:
         number = int(event.key.removeprefix(PREFIX))

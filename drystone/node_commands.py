@@ -107,7 +107,7 @@ def drain(access: Access, name: str) -> None:
 def remove(access: Access, name: str, dead: bool, accept_loss: bool) -> None:
     """Remove node NAME, which is empty (see 'drain'), or --dead.
 
-    Its certificate is refused from then on. What only its devices had is restored from other copies.
+    Its certificate is refused from then on. What its devices had is made anew from the other copies.
     """
     identity = find_identity(access.folder)
     if identity is not None and name in (identity.name, identity.registry):

@@ -4,6 +4,7 @@ node/node.json         its name, its address, where it stands, and who has the r
 node/authority.pem     the cluster's authority
 node/certificate.pem   its own certificate
 node/key.pem           the key of that
+node/revoked.pem       certificates that do not count any more, for etcd
 node/lock              held by the process that serves the folder
 """
 
@@ -25,6 +26,7 @@ FORMAT = 1
 _FOLDER = "node"
 _FILE = "node.json"
 _AUTHORITY, _CERTIFICATE, _KEY = "authority.pem", "certificate.pem", "key.pem"
+_REVOKED = "revoked.pem"
 _LOCK = "lock"
 
 
@@ -65,12 +67,22 @@ def find_identity(folder: DataFolder) -> NodeIdentity | None:
         raise DamageError(f"{path} cannot be read: {error}") from error
 
 
-def save_identity(folder: DataFolder, identity: NodeIdentity, authority: bytes, certificate: bytes, key: bytes) -> None:
-    """Have it in the folder, durably: all of it, or nothing."""
+def save_identity(
+    folder: DataFolder,
+    identity: NodeIdentity,
+    authority: bytes,
+    certificate: bytes,
+    key: bytes,
+    revoked: bytes = b"",
+) -> None:
+    """Have it in the folder, durably: all of it, or nothing. A node that starts etcd at once needs the list `revoked`
+    for that, empty as it is."""
     new = folder.at(f"{_FOLDER}.new")
     clear_identity(folder)
     os.mkdir(new, mode=0o700)
     files = {_AUTHORITY: authority, _CERTIFICATE: certificate, _KEY: key, _FILE: _packed(identity), _LOCK: b""}
+    if revoked:
+        files[_REVOKED] = revoked
     for name, content in files.items():
         descriptor = os.open(os.path.join(new, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(descriptor, "wb") as file:
@@ -98,6 +110,16 @@ def clear_identity(folder: DataFolder) -> None:
     with suppress(FileNotFoundError):
         os.unlink(folder.at(_FOLDER, _FILE))  # without that it is none
     shutil.rmtree(folder.at(_FOLDER), ignore_errors=True)
+
+
+def revoked_path(folder: DataFolder) -> str:
+    """Of the list of certificates that do not count any more; there is one where this node runs etcd."""
+    return folder.at(_FOLDER, _REVOKED)
+
+
+def save_revoked(folder: DataFolder, revoked: bytes) -> None:
+    """Replace that list, durably."""
+    folder.write(os.path.join(_FOLDER, _REVOKED), revoked.decode())
 
 
 def credentials_of(folder: DataFolder) -> Credentials:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from store.core.codec import Codec
 from store.core.errors import InvalidError
-from store.registry import Registry, Span
+from store.registry import Put, Registry, Span
 from store.wire.authority import Identity
 
 AUTHORITY_KEY: Final = b"authority"
@@ -24,6 +24,8 @@ NODE_PREFIX: Final = b"node/"
 NODES: Final = Span.prefix(NODE_PREFIX)
 LIVE_PREFIX: Final = b"live/"
 LIVES: Final = Span.prefix(LIVE_PREFIX)
+
+REVOKED_PREFIX: Final = b"revoked/"
 
 NAME_MAX: Final = 22
 """A certificate names a node and its cluster in 64 characters."""
@@ -93,6 +95,17 @@ def node_key(name: str) -> bytes:
 
 def live_key(name: str) -> bytes:
     return LIVE_PREFIX + name.encode()
+
+
+def put_revoked(serial: str) -> Put:
+    """What notes that a certificate does not count any more."""
+    return Put(REVOKED_PREFIX + serial.encode(), b"")
+
+
+async def load_revoked(registry: Registry) -> frozenset[str]:
+    """The serial numbers of certificates that do not count any more."""
+    items = await registry.range(Span.prefix(REVOKED_PREFIX))
+    return frozenset(item.key.removeprefix(REVOKED_PREFIX).decode() for item in items)
 
 
 async def load_nodes(registry: Registry) -> dict[str, NodeRecord]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from drystone.device_records import delete_record, load_records
 from drystone.layouts import Stored, load_ring, save_ring
-from drystone.node_records import NODE_CODEC, State, find_node, live_key, node_key
+from drystone.node_records import NODE_CODEC, State, find_node, live_key, node_key, put_revoked
 from store.core.errors import ConflictError, DamageError, NotFoundError
 from store.registry import Compare, Delete, Registry
 from store.registry.operations import OPERATIONS_MAX
@@ -24,6 +24,8 @@ class Removal:
     """What the removal of a node would do. `plan` is None where the ring has none of its devices."""
 
     name: str
+    serial: str
+    """Of its certificate; empty where its record has gone."""
     revision: int
     """Of its record; 0 where that has gone."""
     devices: tuple[int, ...]
@@ -40,17 +42,18 @@ async def find_removal(registry: Registry, cluster_key: bytes, name: str) -> Rem
     devices = tuple(sorted(number for number, each in (await load_records(registry)).items() if each.node == name))
     if node.record is None and not devices:
         raise NotFoundError(f"there is no node {name}: see 'drystone node list'")
+    serial = node.record.serial if node.record is not None else ""
     stored = await _ring(registry, cluster_key)
     assert stored.ring is not None
     here = [number for number in devices if number in stored.ring.newest.devices]
     if not here:
-        return Removal(name, node.revision, devices, stored, None, None)
+        return Removal(name, serial, node.revision, devices, stored, None, None)
     builder = Builder(stored.ring.newest)
     for number in here:
         builder.remove(number)
     layout = builder.rebalance(stored.ring.newest.version + 1)
     moves = plan(stored.ring.newest, layout)
-    return Removal(name, node.revision, devices, stored, stored.ring.publish(layout), moves)
+    return Removal(name, serial, node.revision, devices, stored, stored.ring.publish(layout), moves)
 
 
 async def remove(registry: Registry, removal: Removal, *, dead: bool, accept_loss: bool) -> None:
@@ -72,7 +75,7 @@ async def remove(registry: Registry, removal: Removal, *, dead: bool, accept_los
         compares = [Compare.unchanged(node_key(removal.name), removal.revision)]
         if dead:
             compares.append(Compare.absent(live_key(removal.name)))
-        result = await registry.transact(compares, [Delete(node_key(removal.name))])
+        result = await registry.transact(compares, [Delete(node_key(removal.name)), put_revoked(removal.serial)])
         if not result.succeeded:
             raise ConflictError(f"node {removal.name} has changed meanwhile: try again")
     if removal.ring is not None:

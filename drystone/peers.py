@@ -51,10 +51,6 @@ class Peers:
         """By the names of their nodes."""
         return {name: peer.process for name, peer in self._peers.items()}
 
-    def node_of(self, number: int) -> str:
-        """The node that has a device; empty where no other has."""
-        return next((name for name, peer in self._peers.items() if number in peer.process.devices), "")
-
     def follow(self, nodes: Mapping[str, NodeRecord], places: Mapping[int, str]) -> None:
         """These are the other nodes from now on, and `places` says of each device which node has it."""
         for name, peer in list(self._peers.items()):

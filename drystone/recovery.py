@@ -29,6 +29,7 @@ from drystone.device_records import DeviceRecord, save_records
 from drystone.folder import CLUSTER_FILE, DataFolder
 from drystone.founding import ADMIN
 from drystone.layouts import load_ring, save_ring
+from drystone.node_identity import find_identity
 from store.core.clock import SystemClock
 from store.core.errors import ConflictError, DamageError, DeviceError, DrystoneError, InvalidError, NotFoundError
 from store.device.row import IndexRow, decode_value, row_name
@@ -167,7 +168,16 @@ async def recover(
             f"neither {CLUSTER_FILE} nor the registry is missing. If the registry is damaged, move {folder.registry} "
             "away first: what only it knows (users, projects) is lost then"
         )
+    identity = find_identity(folder)
+    if identity is not None and identity.owns_registry and not folder.has_registry:
+        raise InvalidError(
+            f"this is node {identity.name}, which had the registry of a cluster of several nodes: that cannot be made "
+            "anew from devices yet. Put back a copy of the folder 'registry'; nothing of the devices is lost"
+        )
     found = find(folder, paths)
+    if identity is not None and not identity.owns_registry:
+        save_cluster(folder, found.cluster)
+        return [*found.said, f"{CLUSTER_FILE} is made anew. The registry is not in this folder."]
     if found.missing and not accept_missing:
         missing = "".join(f"\n  device {number}, last in {label}" for number, label in sorted(found.missing.items()))
         raise NotFoundError(
@@ -261,7 +271,8 @@ def _records(folder: DataFolder, found: Found) -> dict[int, DeviceRecord]:
             continue
         incarnation = found.superblocks[number].incarnation
         in_sync = known is None or (known.in_sync and known.incarnation == incarnation)
-        records[number] = DeviceRecord(incarnation, in_sync, folder.label(found.folders[number]))
+        node = known.node if known is not None else ""
+        records[number] = DeviceRecord(incarnation, in_sync, folder.label(found.folders[number]), node)
     return records
 
 

@@ -29,9 +29,9 @@ async def open_registry(folder: DataFolder) -> AsyncIterator[Registry]:
         return
     identity = find_identity(folder)
     if identity is not None and not identity.owns_registry:
+        where = "in etcd" if identity.etcd else f"with node {identity.registry}"
         raise NotFoundError(
-            f"the registry is with node {identity.registry}, and nobody serves this folder: start it with "
-            f"'drystone up --data {folder.path}'"
+            f"the registry is {where}, and nobody serves this folder: start it with 'drystone up --data {folder.path}'"
         )
     if not folder.has_registry:
         raise DamageError(folder.lost("registry"))

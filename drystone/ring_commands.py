@@ -176,7 +176,11 @@ def apply(access: RingAccess, during_change: bool, accept_loss: bool) -> None:
                 )
             ring = stored.ring.publish(layout)
         await save_ring(registry, ring, stored.revision, applied=staged)
-        return "\n\n".join([*_describe_next(stored, layout), f"Layout {layout.version} is published."])
+        done = (
+            f"Layout {layout.version} is published. When it is done ('drystone ring show'), plan again: a partition "
+            "gives up one copy at a time."
+        )
+        return "\n\n".join([*_describe_next(stored, layout), done])
 
     _run(access, work)
 

@@ -72,9 +72,10 @@ def _refusal(number: int, device: DevicePort | None) -> DrystoneError | None:
 
 
 def verdict(doing: str, needed: int, got: int, failures: Mapping[int, BaseException]) -> DrystoneError:
-    """One error for several devices': theirs if they agree."""
+    """One error for several devices': theirs if they agree. That some are out, or gone, is too few of them: others may
+    do when it is tried again."""
     kinds = {type(error) for error in failures.values()}
     first = next(iter(failures.values()))
-    if len(kinds) == 1 and isinstance(first, DrystoneError):
+    if len(kinds) == 1 and isinstance(first, DrystoneError) and not isinstance(first, DeviceError):
         return first
     return QuorumError(doing, needed, got, failures)

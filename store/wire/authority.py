@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import ipaddress
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from cryptography import x509
@@ -77,9 +78,6 @@ def sign_request(
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise InvalidError("a node's key is one of an elliptic curve")
     issuer = _certificate_of(authority.certificate)
-    signer = serialization.load_pem_private_key(authority.key, None)
-    if not isinstance(signer, ec.EllipticCurvePrivateKey):
-        raise InvalidError("the authority's key is none of an elliptic curve")
     full_name = node_name(node, cluster)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, full_name)])
     builder = _begin(subject, issuer.subject, key, now, NODE_DAYS)
@@ -90,7 +88,7 @@ def sign_request(
     builder = builder.add_extension(_usage(signs=False), critical=True)
     both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     builder = builder.add_extension(x509.ExtendedKeyUsage(both), critical=False)
-    return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return builder.sign(_signer_of(authority), hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def issue(authority: Identity, node: str, cluster: str, now: datetime.datetime, host: str = "") -> Identity:
@@ -111,6 +109,18 @@ def _host(host: str) -> list[x509.GeneralName]:
         return [x509.DNSName(host)]
     except ValueError as error:
         raise InvalidError(f"{host!r} is the name of no host: {error}") from error
+
+
+def revoke(authority: Identity, serials: Iterable[str], now: datetime.datetime) -> bytes:
+    """The list of certificates that are not to be believed any more, by their serial numbers, as PEM: for programs that
+    know no other way (etcd)."""
+    issuer = _certificate_of(authority.certificate)
+    builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.subject)
+    builder = builder.last_update(now - _EARLY).next_update(now + datetime.timedelta(days=AUTHORITY_DAYS))
+    for serial in sorted(serials):
+        revoked = x509.RevokedCertificateBuilder().serial_number(int(serial, 16)).revocation_date(now - _EARLY)
+        builder = builder.add_revoked_certificate(revoked.build())
+    return builder.sign(_signer_of(authority), hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def is_of(certificate: bytes, authority: bytes) -> bool:
@@ -148,6 +158,13 @@ def _certificate_of(pem: bytes) -> x509.Certificate:
         return x509.load_pem_x509_certificate(pem)
     except ValueError as error:
         raise InvalidError(f"this is no certificate: {error}") from error
+
+
+def _signer_of(authority: Identity) -> ec.EllipticCurvePrivateKey:
+    signer = serialization.load_pem_private_key(authority.key, None)
+    if not isinstance(signer, ec.EllipticCurvePrivateKey):
+        raise InvalidError("the authority's key is none of an elliptic curve")
+    return signer
 
 
 def _begin(

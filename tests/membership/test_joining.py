@@ -12,6 +12,7 @@ import pytest
 import trio
 
 from drystone.cluster import read_cluster
+from drystone.cluster_process import _notice_refusal
 from drystone.folder import DataFolder
 from drystone.founding import is_new
 from drystone.join_service import ASK, AUTHORITY, Ask
@@ -20,7 +21,7 @@ from drystone.joining import linked_registry
 from drystone.links import Links, hello_of
 from drystone.members import say_member
 from drystone.node_identity import NodeIdentity, credentials_of, find_identity
-from drystone.node_records import LIFE_CODEC, Life, State, find_node, live_key
+from drystone.node_records import LIFE_CODEC, Life, State, find_node, live_key, load_revoked
 from store.core.errors import BusyError, ConflictError, DrystoneError, InvalidError
 from store.core.network import SystemNetwork
 from store.registry.single_key import put
@@ -226,14 +227,19 @@ async def test_a_folder_that_is_in_use_is_not_touched(tmp_path: Path) -> None:
         assert sorted(path.read_bytes() for path in (tmp_path / "n2").rglob("*") if path.is_file()) == before
 
 
-async def test_a_node_that_joined_anew_is_served_and_what_it_was_before_is_not(tmp_path: Path) -> None:
+async def test_a_node_that_joined_anew_is_served_and_what_it_was_before_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with first_node(tmp_path) as first:
         await first.join(tmp_path / "old", await first.token())
         old = Links(DataFolder(str(tmp_path / "old")), CLUSTER, found(tmp_path / "old"))
         async with linked_registry(old) as registry:
             with trio.fail_after(30):
                 assert await registry.get(b"authority") is not None
+            certificate = Path(credentials_of(DataFolder(str(tmp_path / "old"))).certificate).read_bytes()
+            assert await load_revoked(first.registry) == frozenset()
             await first.join(tmp_path / "new", await first.token(), replace=True)
+            assert await load_revoked(first.registry) == {serial_of(certificate)}
             new = Links(DataFolder(str(tmp_path / "new")), CLUSTER, found(tmp_path / "new"))
             async with linked_registry(new) as served:
                 with trio.fail_after(30):
@@ -242,6 +248,9 @@ async def test_a_node_that_joined_anew_is_served_and_what_it_was_before_is_not(t
                 while "no member" not in registry._client.why:
                     await trio.sleep(0.01)
             assert not registry._client.up
+            monkeypatch.setattr("drystone.cluster_process.REFUSALS", 1)
+            with pytest.raises(ConflictError, match="was removed"):
+                await _notice_refusal(registry._client)
 
 
 async def test_a_node_that_was_removed_is_told_so(tmp_path: Path) -> None:

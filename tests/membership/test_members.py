@@ -118,3 +118,22 @@ async def test_a_node_that_was_removed_notices(autojump_clock: MockClock) -> Non
             nursery.start_soon(members.run)
             await trio.sleep(1)
             await delete(registry, node_key("n1"))
+
+
+async def test_a_record_of_a_newer_program_changes_nothing(autojump_clock: MockClock) -> None:
+    registry = memory_registry(TrioClock())
+    members = Members(registry, "n1", "5e")
+    await say(registry, "n1")
+    await say(registry, "n2")
+    await members.load()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(members.run)
+        await trio.sleep(1)
+        await put(registry, node_key("n2"), NODE_CODEC.encode(RECORD, version=9))
+        await trio.sleep(1)
+        assert set(members.others) == {"n2"}
+        await say(registry, "n2")
+        await say(registry, "n3")
+        await trio.sleep(1)
+        assert set(members.others) == {"n2", "n3"}
+        nursery.cancel_scope.cancel()

@@ -55,3 +55,9 @@ def test_a_device_that_hangs_is_passed_over() -> None:
     assert 1 not in data_location(Replica(True), Replica(True, slow=SLOW_SECONDS), Replica(True))
     with pytest.raises(BusyError):
         data_location(Replica(True, slow=SLOW_SECONDS), Replica(True, slow=SLOW_SECONDS))
+
+
+def test_devices_that_are_out_are_too_few_and_may_be_back() -> None:
+    """That is no error of the one that is out: the client may try again."""
+    with pytest.raises(QuorumError, match="out"):
+        data_location(Replica(True), Replica(True, failed=DeviceError("out")))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -114,6 +116,29 @@ def put_and_get(nodes: list[Node], word: str) -> None:
             client.close()
 
 
+def made_anew(first: Node, lost: Node) -> Node:
+    """A machine whose disks are all lost joins under its old name, and its devices are filled from the others."""
+    lost.kill()
+    os.unlink(lost.folder / "cluster.json")
+    assert "is not in this folder" in lost.typed("registry", "recover", "--device", str(lost.folder.parent / "n3-a"))
+    name = lost.folder.name
+    for disk in "n3-a", "n3-b":
+        shutil.rmtree(lost.folder.parent / disk)
+    until(lambda: "out" in first.states().values(), PATIENCE)
+    numbers = [number for number, state in first.states().items() if state == "out"]
+    node = Node(lost.folder.parent / f"{name}-anew", first.folder)
+    line = shlex.split(first.typed("node", "replace", name))
+    until(lambda: node.command(*line[1:], "--listen", free_address(), "--machine", name).returncode == 0, PATIENCE)
+    node.start()
+    for number in numbers:
+        path = node.folder.parent / f"anew-{number}"
+        path.mkdir()
+        node.typed("device", "add", str(path), "--in-place-of", str(number))
+    assert len(numbers) == 2
+    all_are_ok([first, node])
+    return node
+
+
 @pytest.mark.process
 def test_three_nodes_are_one_cloud_that_one_of_them_may_leave(tmp_path: Path) -> None:
     with cluster(tmp_path, 3) as nodes:
@@ -125,9 +150,11 @@ def test_three_nodes_are_one_cloud_that_one_of_them_may_leave(tmp_path: Path) ->
             lost.start()
             all_are_ok(nodes)
             put_and_get(nodes, f"with-{lost.folder.name}")
+        nodes[2] = made_anew(nodes[0], nodes[2])
+        put_and_get(nodes, "made-anew")
         with closing(Client(nodes[0])) as client:
             names = client.listing("c")
-            assert len(names) == 2 * (3 + 2 + 3 + 2 + 3)
+            assert len(names) == 2 * (3 + 2 + 3 + 2 + 3 + 3)
             for name in names:
                 assert client.object("GET", f"c/{name}").status == 200, name
 

@@ -17,7 +17,7 @@ from drystone.folder import DataFolder
 from drystone.membership import Membership
 from store.core.clock import SystemClock
 from store.core.entropy import SystemRandom
-from store.core.errors import DamageError
+from store.core.errors import ConflictError, DamageError
 from store.device.port import DevicePort
 from store.objects.model import Policy
 from store.registry import Registry, memory_registry
@@ -133,3 +133,29 @@ async def test_a_device_of_another_placement_key_is_refused(place: Place) -> Non
         await membership.open(0, stack)
     async with place.opened():
         pass  # it was closed in order
+
+
+async def test_a_device_that_left_the_ring_and_the_registry_is_nowhere(place: Place) -> None:
+    """Whoever goes over the devices of the ring before may still ask."""
+    membership = Membership(place.folder, CLUSTER, place.registry, ring_of(2))
+    await membership.load()
+    assert membership.path(1) == place.folder.device("devices/1")
+    membership.know(ring_of(1))
+    assert membership.path(1) == place.folder.device("")
+
+
+async def test_a_device_of_another_node_is_left_to_it(place: Place) -> None:
+    incarnation = place.make()
+    record = DeviceRecord(incarnation, in_sync=True, label="devices/0", node="n2")
+    await save_records(place.registry, {0: record})
+    membership = Membership(place.folder, CLUSTER, place.registry, place.ring, "n1")
+    await membership.load()
+    assert (membership.own, membership.places) == ([], {0: "n2"})
+    with ExitStack() as stack, pytest.raises(ConflictError, match="on node n2"):
+        await membership.open(0, stack)
+    mine = Membership(place.folder, CLUSTER, place.registry, place.ring, "n2")
+    await mine.load()
+    with ExitStack() as stack:
+        device = (await mine.open(0, stack)).device
+        await device.close()
+    assert await place.record() == record

@@ -25,7 +25,8 @@ class Member:
     about this member; else it is founded by all that are named. Both are of use for an empty `data` alone.
 
     `tls` is shown to clients and members, and asked of both. Its certificate must serve for servers and for clients:
-    the gateway inside etcd is a client of etcd.
+    the gateway inside etcd is a client of etcd. `revoked` is the path of a list of certificates that are not believed
+    any more, which is read anew whenever one is shown; empty: there is none.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Member:
     joins: bool = False
     tls: Tls | None = None
     quota_bytes: int = QUOTA_BYTES
+    revoked: str = ""
 
     @property
     def cluster(self) -> str:
@@ -74,5 +76,6 @@ class Member:
                 *(f"--{peer}trusted-ca-file", self.tls.ca),
                 *(f"--{peer}cert-file", self.tls.certificate),
                 *(f"--{peer}key-file", self.tls.key),
+                *((f"--{peer or 'client-'}crl-file", self.revoked) if self.revoked else ()),
             )
         ]
