@@ -52,7 +52,8 @@ from store.objects.model import (
     Subdir,
     Usage,
 )
-from store.objects.reading import DataReader, Pins
+from store.objects.pins import Pins
+from store.objects.reading import DataReader
 from store.objects.rowcodec import (
     DataLocation,
     decode_headers,

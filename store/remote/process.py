@@ -10,6 +10,7 @@ import trio
 from store.core.errors import DrystoneError
 from store.remote import methods
 from store.remote.device import RemoteDevice
+from store.remote.pins import RemotePins
 from store.wire.client import Dial, WireClient
 from store.wire.errors import ProtocolError
 from store.wire.message import Hello
@@ -29,6 +30,7 @@ class RemoteProcess:
         self._data = WireClient(dial, mine)
         self.devices = {number: RemoteDevice(number, self._rows, self._data) for number in numbers}
         self._data.on_down = self._lose_data
+        self.pins = RemotePins(self._rows)
         self.on_back: Callable[[RemoteDevice], None] | None = None
         """Called with a device that was out, or was not reached, and can be used: it may have missed something."""
 

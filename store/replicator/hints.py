@@ -250,16 +250,12 @@ class Hints:
         return False
 
     async def _bring_data(self, target: DevicePort, data: _Data) -> None:
-        pins = self._store.pins
-        pins.add(data.row.data_id)
-        try:
+        with self._store.pins.holding(data.row.data_id):
             now = await data.hint.holder.find_row(data.hint.key)
             if now is None or now.data_id == data.row.data_id:
                 await self._restorer.data(data.key, data.row, data.data_location, only={target.id}, verify=False)
                 if await self._has(target, data.hint):
                     self._forget(target, data.hint)
-        finally:
-            pins.remove(data.row.data_id)
 
     def _forget(self, target: DevicePort, hint: _Hint) -> None:
         hint.holder.forget_hint(target.id, hint.key, hint.noted_us)

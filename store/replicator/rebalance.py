@@ -23,14 +23,16 @@ import structlog
 import trio
 
 from store.core.deadline import within
-from store.core.errors import DeviceError, DrystoneError, QuorumError, RetryableError
+from store.core.errors import DeviceError, DrystoneError, QuorumError, ReplacedError, RetryableError
 from store.core.stamp import Stamp
 from store.device.block import BlockKey
 from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
 from store.device.row import Flag, IndexRow, RowKey, parse_key
 from store.objects.model import ObjectHead
+from store.objects.pins import Need
 from store.objects.placement import data_ring_hash
 from store.objects.rowcodec import DataLocation, decode_headers, decode_object, encode_object
+from store.objects.rows import ReadRow
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Schedule, walk
 from store.replicator.drop import Drop
@@ -236,21 +238,43 @@ class Rebalancer:
             wanted = self._wanted(found.row) if found is not None and found.row.data_id else None
             if found is None or wanted is None:
                 return
-            row = await self._store.rows.load(key, packed, found)
-            summary = decode_object(row.summary, row.stamp)
-            before = summary.data_location
+            before = Restorer.data_location(found.row)
             assert before is not None
-            await self._copy(key, found.row, before, wanted)
-            head = ObjectHead(summary.content_type, decode_headers(row.detail), summary.listing)
-            new_summary, detail = encode_object(summary.etag, head, summary.created, wanted)
-            stamp = self._just_after(row.stamp)
-            moved = row._replace(stamp=stamp, summary=new_summary, detail=detail, flags=row.flags & ~Flag.GUARD)
-            applied = await self._store.rows.write(moved, packed)
-            if applied.stamp != stamp.pack():
-                raise RetryableError(f"object {key.name!r} has a newer version that was not acknowledged")
+            with self._store.pins.holding(found.row.data_id):
+                if not await self._store.rows.pinned(key, packed, found):
+                    raise ReplacedError(f"object {key.name!r} changed while it was to be moved")
+                await self._copy(key, found.row, before, wanted)
+                await self._name(key, packed, found, wanted)
+        await self._drop_old(key, found.row, before, wanted)
+
+    async def _name(self, key: RowKey, packed: bytes, found: ReadRow, wanted: DataLocation) -> None:
+        """Have the row say where its data are now."""
+        row = await self._store.rows.load(key, packed, found)
+        summary = decode_object(row.summary, row.stamp)
+        head = ObjectHead(summary.content_type, decode_headers(row.detail), summary.listing)
+        new_summary, detail = encode_object(summary.etag, head, summary.created, wanted)
+        stamp = self._just_after(row.stamp)
+        moved = row._replace(stamp=stamp, summary=new_summary, detail=detail, flags=row.flags & ~Flag.GUARD)
+        applied = await self._store.rows.write(moved, packed)
+        if applied.stamp != stamp.pack():
+            raise RetryableError(f"object {key.name!r} has a newer version that was not acknowledged")
+
+    async def _drop_old(self, key: RowKey, row: IndexRow, before: DataLocation, wanted: DataLocation) -> None:
+        """Drop the copies that no row names any more, unless they are read.
+
+        What was moved may have been taken for orphans by who looked at the row before it named them. He has them pinned
+        since before that look; and once he is done, what he has dropped is seen to be missing.
+        """
         gone = set(before.devices) - set(wanted.devices)
-        if gone and row.data_id not in self._store.pins:
-            await Drop(self._store, row.data_id, gone).wait()
+        if not gone or not await self._store.pins.unpinned([row.data_id], (Need.USE, Need.DROP)):
+            return
+        for position, number in enumerate(wanted.devices):
+            fragment = position if wanted.k else 0
+            has = await self._store.devices[number].has_blocks(row.data_id)
+            if sum(its == fragment for _, its in has) < -(-row.size // wanted.block_bytes):
+                self._store.on_incomplete(key)
+                raise RetryableError(f"device {number} has not all of object {key.name!r} that was moved to it")
+        await Drop(self._store, row.data_id, gone).wait()
 
     def _just_after(self, stamp: Stamp) -> Stamp:
         """The next version at the same time: to a tenant nothing has changed. Each layout gives its own, so that moves

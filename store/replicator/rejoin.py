@@ -140,13 +140,10 @@ class Rejoiner:
             key = parse_key(packed, row.name)
             if await self._first_replica(key, packed) is not other:
                 return None  # each object is looked at once
-            self._store.pins.add(row.data_id)
-            try:
+            with self._store.pins.holding(row.data_id):
                 now = await other.find_row(packed)
                 if now is not None and now.data_id == row.data_id:
                     await self._restorer.data(key, row, data_location, only={device.id})
-            finally:
-                self._store.pins.remove(row.data_id)
             return True
 
         outcome = await walk(self._living(), page, visit, self._daemon)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 
 from store.core.deadline import within
-from store.core.errors import DamageError, DrystoneError
+from store.core.errors import DamageError, DrystoneError, ReplacedError
 from store.core.stamp import Stamp
 from store.core.wait_group import WaitGroup
 from store.device.block import BlockKey, encode_meta
@@ -184,23 +184,25 @@ class Restorer:
             raise reason
 
     async def whole(self, key: RowKey) -> None:
-        """Make one object whole, everywhere, verifying all of it. Raises DamageError where too little of it is left."""
+        """Make one object whole, everywhere, verifying all of it. Raises DamageError where too little of it is left,
+        ReplacedError where it is replaced meanwhile."""
         packed = index_key(key)
         found = await self.newest(key, packed)
         if found is None:
             return
-        # Pinned before anything is waited for: blocks written after their data were dropped would stay for ever.
-        pins, data_id = self._store.pins, found.row.data_id
-        pins.add(data_id)
-        try:
+        data_location = self.data_location(found.row)
+        if data_location is None:
+            await self.row(key, packed, found)
+            return
+        with self._store.pins.holding(found.row.data_id):
+            # Looked at again: blocks that are written after their data were dropped would lie there for long.
+            again = await self.newest(key, packed)
+            if again is None or again.row.stamp != found.row.stamp:
+                raise ReplacedError(f"row {key.name!r} changed while it was repaired")
             try:
-                await self.row(key, packed, found)
+                await self.row(key, packed, again)
             finally:
-                data_location = self.data_location(found.row)
-                if data_location is not None:
-                    await self.data(key, found.row, data_location)
-        finally:
-            pins.remove(data_id)
+                await self.data(key, again.row, data_location)
 
 
 async def _good(device: DevicePort, key: BlockKey) -> bool:

@@ -22,6 +22,7 @@ from store.core.wait_group import WaitGroup
 from store.device.port import DURABLE_SECONDS, Applied, DevicePort, RowWrite
 from store.device.row import UPLOAD, Flag, IndexRow, RowKey, index_key, parse_key
 from store.objects.hedge import ask_at_once
+from store.objects.pins import Need
 from store.objects.quorum_write import refusal_of
 from store.objects.rows import ReadRow
 from store.objects.store import DeviceStore
@@ -53,7 +54,7 @@ class UploadJanitor:
         """This upload will not be committed any more by anyone who knows its outcome."""
         self._targets[data_id] = target
         if self._open.add(data_id):
-            self._store.pins.add(data_id)  # its blocks are nobody else's to drop
+            self._store.pins.add(data_id, Need.END)
         self._daemon.wake()
 
     async def find_left_behind(self, devices: list[DevicePort]) -> None:
@@ -65,7 +66,7 @@ class UploadJanitor:
                 while page := await device.uploads(after, PAGE):
                     for data_id, packed in page:
                         row = await _intent(device, packed)
-                        if row is not None and data_id not in self._store.pins:
+                        if row is not None and not self._store.pins.held([data_id]):
                             self.add(parse_key(packed, row.summary), data_id)
                     after = page[-1][0]
                     await trio.lowlevel.checkpoint()
@@ -113,7 +114,7 @@ class UploadJanitor:
         self._open.done(data_id)
         if data_id not in self._open:
             del self._targets[data_id]
-            self._store.pins.remove(data_id)
+            self._store.pins.remove(data_id, Need.END)
 
     async def _clean(self, target: RowKey, data_id: bytes) -> bool:
         replicas = self._store.rows.ring.replicas_all(ROWS, target.ring_hash)
@@ -126,7 +127,7 @@ class UploadJanitor:
                 await self._forget_intents(target, data_id)
                 return True
             await self._abort(target, data_id, devices)
-        if self._store.pins.shared(data_id):
+        if not await self._store.pins.unpinned([data_id]):
             return False  # it was committed, overwritten, and is still being read
         # On all devices of the ring: one that is away would come back with blocks whose intent is forgotten.
         if not await Drop(self._store, data_id, self._store.rows.ring.devices).wait():

@@ -312,8 +312,8 @@ REPLICATOR: Final = [
     planted(
         "data dropped that are being read",
         "store/replicator/collect.py",
-        "        if note.data_id in self._store.pins:",
-        "        if not note.data_id:",
+        "            if note.data_id in free:",
+        "            if note.data_id:",
     ),
     planted(
         "data dropped that a row names",
@@ -352,8 +352,8 @@ REPLICATOR: Final = [
     planted(
         "old copies dropped though they are being read",
         "store/replicator/rebalance.py",
-        "if gone and row.data_id not in self._store.pins:",
-        "if gone:",
+        "if not gone or not await self._store.pins.unpinned([row.data_id], (Need.USE, Need.DROP)):",
+        "if not gone:",
         "tests/replicator/test_moves.py",
     ),
     planted(
@@ -365,7 +365,7 @@ REPLICATOR: Final = [
     planted(
         "data of a commit dropped that is being read",
         "store/replicator/upload_janitor.py",
-        "        if self._store.pins.shared(data_id):",
+        "        if not await self._store.pins.unpinned([data_id]):",
         "        if not data_id:",
         "tests/replicator/test_upload_janitor.py",
     ),
