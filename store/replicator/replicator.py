@@ -20,21 +20,28 @@ from store.replicator.repair import Repairer
 from store.replicator.restore import Restorer
 from store.replicator.scrub import Scrubber
 from store.replicator.tombstones import TombstoneCollector
-from store.replicator.upload_janitor import UploadJanitor
+from store.replicator.upload_janitor import Lives, OnlyOne, UploadJanitor
 
 
 class Replicator:
     """Keeps the promises of one store over time."""
 
     def __init__(
-        self, store: DeviceStore, registry: Registry, clock: Clock, progress: ProgressTable, step: Step
+        self,
+        store: DeviceStore,
+        registry: Registry,
+        clock: Clock,
+        progress: ProgressTable,
+        step: Step,
+        lives: Lives | None = None,
     ) -> None:
+        """Without `lives` this process is alone with the devices."""
         self._store = store
         self.restorer = Restorer(store)
         exchange = Exchange(store, self.restorer)
         self.hints = Hints(store, self.restorer, clock, progress)
         self.repairer = Repairer(store, self.restorer, progress)
-        self.janitor = UploadJanitor(store, progress)
+        self.janitor = UploadJanitor(store, lives or OnlyOne(store.life), progress)
         self.in_doubt = InDoubt(store, self.janitor, self.repairer, progress)
         self.collector = Collector(store, progress)
         self.tombstones = TombstoneCollector(store, progress)
@@ -48,7 +55,7 @@ class Replicator:
         is served."""
         for device in self._store.own.values():
             self._listen(device)
-        await self.janitor.find_left_behind(list(self._store.own.values()))
+        await self.janitor.find_all_left_behind()
         await self.in_doubt.resolve_all()
         for loop in (
             self.hints,
@@ -73,6 +80,11 @@ class Replicator:
         self.rejoiner.wake()
         self.hints.wake()
         self.rebalancer.wake()
+
+    async def gone(self) -> None:
+        """A process is no member any more, and so its life is over: end here what it left undecided."""
+        await self.janitor.find_all_left_behind()
+        self.in_doubt.wake()
 
     def _listen(self, device: DevicePort) -> None:
         device.on_damage = self.repairer.damaged

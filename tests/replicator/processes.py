@@ -25,9 +25,6 @@ from tests.simulation.node import SimNode
 from tests.simulation.worker import SimWorker, Turns
 from tests.simulation.world import SeededRandom, SimClock
 
-WRITER = 1000
-"""No writer of the first process has this id."""
-
 
 class Line:
     """The way to a process, over streams in memory."""
@@ -62,8 +59,9 @@ class Second:
         self._to_first = Line([devices.serve, PinService(node.store.pins.held).serve])
         self._first = RemoteProcess(node.devices, self._to_first.dial, _hello("second"))
         known = self._first.devices
-        rows = Rows(node.store.rows.ring, known, StampSource(SimClock(), WRITER))
-        random = Random(WRITER)
+        node.media.writers += 1
+        rows = Rows(node.store.rows.ring, known, StampSource(SimClock(), node.media.writers))
+        random = Random(node.media.writers)
         workers = [SimWorker(Turns(random))]
         self.store = DeviceStore(rows, known, node.media.policies, SimClock(), SeededRandom(random), workers, own={})
         self.line = Line([PinService(self.store.pins.held).serve])
