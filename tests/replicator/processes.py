@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from random import Random
+from unittest import mock
 
 import trio
 from trio.testing import memory_stream_pair
@@ -16,14 +17,18 @@ from store.device.port import DevicePort
 from store.objects.pins import PinHolder
 from store.objects.rows import Rows
 from store.objects.store import DeviceStore
+from store.remote import process, service
 from store.remote.pins import PinService
 from store.remote.process import RemoteProcess
-from store.remote.service import NEWS_SECONDS, DeviceService
+from store.remote.service import DeviceService
+from store.wire import link
 from store.wire.message import Hello
 from store.wire.server import Service, serve_link
 from tests.simulation.node import SimNode
 from tests.simulation.worker import SimWorker, Turns
 from tests.simulation.world import SeededRandom, SimClock
+
+SELDOM_S = 0.7
 
 
 class Line:
@@ -87,19 +92,24 @@ class Second:
     async def reached(self) -> None:
         """Wait until each can ask the other."""
         while any(device.failed is not None for device in self._first.devices.values()):
-            await trio.sleep(NEWS_SECONDS)
+            await trio.sleep(SELDOM_S)
         await self._to_it._rows.wait_up()
 
 
 @asynccontextmanager
 async def second_process(node: SimNode) -> AsyncIterator[Second]:
-    """One more process over the devices of a node."""
-    second = Second(node)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(second.run)
-        await second.reached()
-        yield second
-        nursery.cancel_scope.cancel()
+    """One more process over the devices of a node. News and signs of life come seldom, so that hours are soon over."""
+    with (
+        mock.patch.object(service, "NEWS_SECONDS", SELDOM_S),
+        mock.patch.object(process, "SETTLED_SECONDS", SELDOM_S),
+        mock.patch.multiple(link, PING_SECONDS=2.5, DEAD_SECONDS=8.0),
+    ):
+        second = Second(node)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(second.run)
+            await second.reached()
+            yield second
+            nursery.cancel_scope.cancel()
 
 
 def _hello(node: str) -> Hello:

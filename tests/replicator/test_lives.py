@@ -23,6 +23,7 @@ from tests.simulation.node import SimNode
 from tests.simulation.object_checks import read_value
 from tests.simulation.world import SimClock
 
+pytestmark = pytest.mark.own_devices("the second process is behind links")
 LARGE = Random(1).randbytes(3 * BLOCK_BYTES)
 
 
@@ -94,7 +95,7 @@ async def test_an_upload_of_a_process_that_lives_is_left_alone(autojump_clock: M
         knowing(node)
         upload = await begun(second.store, container)
         await node.replicator.gone()  # another one
-        await trio.sleep(2 * LOOK_SECONDS)
+        await trio.sleep(LOOK_SECONDS + 60)
         assert node.replicator.janitor.targets() == []
         await upload.commit(HEAD)
         await upload.__aexit__(None, None, None)
@@ -122,14 +123,14 @@ async def test_who_was_taken_to_be_dead_and_lives_commits_nothing(autojump_clock
         second.members.clear()
         lives.over.add(second.store.life)
         await node.replicator.gone()
-        await trio.sleep(2000)
+        await trio.sleep(400)
         assert await left_of(node, data_id) == (0, 3)
         with pytest.raises(NotFoundError):
             await upload.commit(HEAD)
         await upload.__aexit__(None, None, None)
         assert not await exists(node.store, container, "o")
         lives.silent.add(second.store.life)
-        await trio.sleep(2000)
+        await trio.sleep(400)
         assert await left_of(node, data_id) == (0, 0)
         assert node.replicator.janitor.targets() == []
         assert len(node.store.pins) == 0

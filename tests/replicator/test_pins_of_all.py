@@ -25,6 +25,7 @@ from tests.simulation.limits import BLOCK_BYTES
 from tests.simulation.node import SimNode
 from tests.simulation.object_checks import read_value
 
+pytestmark = pytest.mark.own_devices("the second process is behind links")
 LARGE = Random(1).randbytes(3 * BLOCK_BYTES + 1)
 NAMES = [f"o{number}" for number in range(12)]
 
