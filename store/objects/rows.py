@@ -441,8 +441,10 @@ class Rows:
         return prepare(row, self.ring.epoch, packed)
 
     async def follow(self, ring: Ring) -> None:
-        """Use this ring from now on. Returns when no write is in flight that knows only an older one."""
-        self.ring = ring
+        """Use this ring from now on, unless a newer one is used. Returns when no write is in flight that knows only an
+        older one."""
+        if ring.epoch >= self.ring.epoch:  # several may take steps at once
+            self.ring = ring
         while any(count for epoch, count in self._writing.items() if epoch < ring.epoch):
             await self._written.wait()
         self._writing = Counter({epoch: count for epoch, count in self._writing.items() if count})

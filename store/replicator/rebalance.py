@@ -16,7 +16,7 @@ being read at that moment are left to the scrubber.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 import structlog
@@ -39,6 +39,7 @@ from store.replicator.drop import Drop
 from store.replicator.exchange import Exchange
 from store.replicator.progress import ProgressTable
 from store.replicator.restore import Restorer, seal_block
+from store.replicator.step import Step
 from store.ring import RING_HASH_BITS, ROWS, Layout, Ring, quorum
 
 log = structlog.get_logger()
@@ -48,9 +49,6 @@ SCHEDULE = Schedule(retry=15.0, retry_max=1800.0)
 PAGE = 500
 CLEAN_SECONDS = 600.0
 """A device that has not forgotten what it lost after so long hangs, and is tried again later: others do not wait."""
-
-Step = Callable[[Callable[[Ring], Ring]], Awaitable[Ring]]
-"""Takes one step on the stored ring, and gives the ring that came of it."""
 
 
 class Rebalancer:
@@ -65,8 +63,10 @@ class Rebalancer:
 
     async def follow(self, ring: Ring) -> None:
         """Use this ring from now on. Returns when no write is in flight that knows only an older one."""
+        same = ring.places_as(self._store.rows.ring)
         await self._store.rows.follow(ring)
-        self._daemon.wake()
+        if not same:
+            self._daemon.wake()
 
     def wake(self) -> None:
         """A device is back that may be waited for."""

@@ -14,11 +14,12 @@ from store.replicator.expire import Expirer
 from store.replicator.hints import Hints
 from store.replicator.in_doubt import InDoubt
 from store.replicator.progress import ProgressTable
-from store.replicator.rebalance import Rebalancer, Step
+from store.replicator.rebalance import Rebalancer
 from store.replicator.rejoin import Rejoiner
 from store.replicator.repair import Repairer
 from store.replicator.restore import Restorer
 from store.replicator.scrub import Scrubber
+from store.replicator.step import Step
 from store.replicator.tombstones import TombstoneCollector
 from store.replicator.upload_janitor import Lives, OnlyOne, UploadJanitor
 
@@ -44,7 +45,7 @@ class Replicator:
         self.janitor = UploadJanitor(store, lives or OnlyOne(store.life), progress)
         self.in_doubt = InDoubt(store, self.janitor, self.repairer, progress)
         self.collector = Collector(store, progress)
-        self.tombstones = TombstoneCollector(store, progress)
+        self.tombstones = TombstoneCollector(store, progress, step)
         self.expirer = Expirer(store, clock, progress)
         self.rejoiner = Rejoiner(store, self.restorer, exchange, progress)
         self.rebalancer = Rebalancer(store, exchange, progress, step)
