@@ -126,6 +126,11 @@ class Row(NamedTuple):
     payload: bytes | bytearray | memoryview
     origin: Origin | None = None
 
+    @property
+    def shown(self) -> Stamp:
+        """What clients are shown as the time of the change."""
+        return self.stamp if self.origin is None else Stamp.unpack(self.origin.shown)
+
 
 class Location(NamedTuple):
     """Where a record lies; `length` includes its padding."""
@@ -158,6 +163,11 @@ class IndexRow(NamedTuple):
     def root(self) -> bytes:
         """The stamp of the plain write that this version came of."""
         return self.stamp if self.origin is None else self.origin.root
+
+    @property
+    def shown(self) -> bytes:
+        """The stamp that clients are shown as the time of the change."""
+        return self.stamp if self.origin is None else self.origin.shown
 
 
 class ListedRow(NamedTuple):
@@ -419,8 +429,7 @@ def decode_names(page: list[tuple[bytes, bytes]], now_seconds: int) -> list[byte
 
 
 def listed(row: IndexRow) -> ListedRow:
-    shown = row.stamp if row.origin is None else row.origin.shown
-    return ListedRow(row.name, shown, row.flags, row.policy, row.size, row.expires, row.summary)
+    return ListedRow(row.name, row.shown, row.flags, row.policy, row.size, row.expires, row.summary)
 
 
 def decode_value(packed_key: bytes, value: bytes) -> IndexRow:

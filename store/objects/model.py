@@ -160,14 +160,18 @@ class Condition:
     """What must hold of the present object for a write to happen; checked in the same step as the write.
 
     `match`: the object exists and its etag is one of these ("*": any). `none_match`: it does not exist, or its etag
-    is none of these ("*": it does not exist). Raises PreconditionError where it does not hold.
+    is none of these ("*": it does not exist). `unchanged`: it was last changed then (`ObjectInfo.changed`), and so is
+    the very same, as no etag can tell. Raises PreconditionError where it does not hold.
     """
 
     match: frozenset[str] | None = None
     none_match: frozenset[str] | None = None
+    unchanged: Stamp | None = None
 
-    def holds(self, etag: str | None) -> bool:
-        """Whether it holds of an object with this etag (None: no object)."""
+    def holds(self, etag: str | None, changed: Stamp | None = None) -> bool:
+        """Whether it holds of an object with this etag (None: no object) that was last changed then."""
+        if self.unchanged is not None and (etag is None or changed != self.unchanged):
+            return False
         if self.match is not None and (etag is None or not ("*" in self.match or etag in self.match)):
             return False
         return not (

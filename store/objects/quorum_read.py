@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from store.core.errors import QuorumError
 from store.device.port import DevicePort, FindReply
+from store.device.row import STAMP_BYTES, IndexRow, decode_value
 from store.objects.hedge import Hedged
 from store.ring import quorum
+
+
+class ReadRow(NamedTuple):
+    """The newest version of a row, and the replicas that are known to have it. Where `waited`, other things have run
+    since it was found: its data may have been dropped, unless they were pinned before and it is still the newest
+    (`Rows.pinned`)."""
+
+    row: IndexRow
+    replicas: tuple[int, ...]
+    waited: bool = False
 
 
 class QuorumRead(Hedged[bytes | None]):
@@ -25,6 +37,11 @@ class QuorumRead(Hedged[bytes | None]):
     def _find(self, replica: int, reply: FindReply) -> None:
         self._devices[replica].submit_find(self._packed, self._epoch, reply)
 
+    @property
+    def values(self) -> dict[int, bytes | None]:
+        """The index value of the row at each."""
+        return self.answers
+
     async def wait(self) -> bool:
         """Wait for a quorum. Raises QuorumError."""
         if not await super().wait():
@@ -39,3 +56,17 @@ def believed(replicas: Sequence[int], devices: Mapping[int, DevicePort]) -> Iter
         if device is None or not device.in_sync:
             continue
         yield replica
+
+
+def newest(packed: bytes, values: Mapping[int, bytes | None], *, waited: bool) -> ReadRow | None:
+    """The newest version that any replica answered with, and all of them that have it."""
+    first, stamp, having = b"", b"", []
+    for replica, value in values.items():
+        if value is None:
+            continue
+        its = value[:STAMP_BYTES]
+        if its > stamp:
+            first, stamp, having = value, its, [replica]
+        elif its == stamp:
+            having.append(replica)
+    return ReadRow(decode_value(packed, first), tuple(having), waited) if having else None

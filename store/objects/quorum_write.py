@@ -1,5 +1,9 @@
 """A quorum write: one write of a row to the replicas of every live layout, and the wait for its quorums.
 
+A replica counts that took the version, or has a newer one that stands for it (`Applied.covers`). Where others have
+something newer that does not, or have promised to take nothing so old, it may not be placed though all have answered:
+then `write` says None, and the coordinator finds out what is to be done.
+
 What a device takes only the device knows (`DevicePort`, admission). So replicas that are known to refuse are left out
 first, and where the others are too few, nothing is written anywhere. Where that is found out later, or too few answer
 in time, the outcome is unknown, and the writer is told so: the replicas that have the row keep hints for those that
@@ -14,7 +18,16 @@ from functools import partial
 import trio
 
 from store.core.deadline import Patience
-from store.core.errors import BarredError, BusyError, ConflictError, DeviceError, DrystoneError, FullError, QuorumError
+from store.core.errors import (
+    BarredError,
+    BusyError,
+    ConflictError,
+    DeviceError,
+    DrystoneError,
+    FullError,
+    QuorumError,
+    StaleEpochError,
+)
 from store.device.port import Applied, DevicePort, RowWrite
 from store.device.row import Flag
 from store.ring import quorum
@@ -30,8 +43,8 @@ class QuorumWrite:
     """Used once. `on_ended` is called when the last replica has answered, which may be long after the write has."""
 
     __slots__ = (
-        "_applied", "_failures", "_needed", "_newer", "_on_ended", "_open", "_patience", "_replicas", "_sets", "_task",
-        "_write", "begun", "packed", "row",
+        "_applied", "_counted", "_failures", "_needed", "_newer", "_on_ended", "_open", "_patience", "_replicas",
+        "_sets", "_task", "_write", "begun", "packed", "row", "stamp",
     )  # fmt: skip
 
     def __init__(
@@ -44,12 +57,15 @@ class QuorumWrite:
         """`patience` is that of whoever waits, of WRITE_SECONDS."""
         self._sets = sets
         self._needed = quorum(len(sets[0]))
-        self.row, self.packed = write.row, write.packed_key
+        self.row, self.packed, self.stamp = write.row, write.packed_key, write.value.stamp
         self._write = write
         self._on_ended = on_ended
         self._patience = patience
         self._replicas: tuple[int, ...] = ()
         self._applied: dict[int, Applied] = {}
+        """Those that have it, or a newer one."""
+        self._counted: list[int] = []
+        """Those that have it, or what stands for it."""
         self._failures: dict[int, BaseException] = {}
         self._newer: list[int] = []
         self._open = 0
@@ -57,10 +73,10 @@ class QuorumWrite:
         self.begun = False
         """Whether replicas were asked to take it: then `on_ended` is called."""
 
-    async def write(self, devices: Mapping[int, DevicePort], hanging: Collection[int], *, new: bool) -> Applied:
-        """What became of the row at a quorum of every layout. Where one that is not `new` has not room at a quorum, it
-        goes into the reserve. `hanging` are devices that have not answered others for WRITE_SECONDS. Raises as
-        `Rows.write`."""
+    async def write(self, devices: Mapping[int, DevicePort], hanging: Collection[int], *, new: bool) -> Applied | None:
+        """What became of the row at a quorum of every layout; None where it is not placed. Where one that is not `new`
+        has not room at a quorum, it goes into the reserve. `hanging` are devices that have not answered others for
+        WRITE_SECONDS. Raises as `Rows.place`."""
         replicas = self._sets[0] if len(self._sets) == 1 else tuple(dict.fromkeys(h for s in self._sets for h in s))
         self._replicas = replicas
         willing = self._willing(replicas, devices, hanging)
@@ -87,7 +103,7 @@ class QuorumWrite:
                 self._failed(replica, error)
                 self._open -= 1
         self._one_less()
-        if self._open and not self._are_quorums(self._applied):
+        if self._open and not self._are_quorums(self._counted) and self._may_be_placed():
             await self._wait()
         return self._outcome()
 
@@ -157,13 +173,17 @@ class QuorumWrite:
             self._failed(replica, error or refusal_of(applied) or DeviceError("no answer"))
         else:
             self._applied[replica] = applied
-            if applied.stamp != self._write.value.stamp:
+            if applied.stamp == self.stamp:
+                self._counted.append(replica)
+            else:
                 self._newer.append(replica)
+                if applied.covers:
+                    self._counted.append(replica)
         self._one_less()
 
     def _one_less(self) -> None:
         self._open -= 1
-        if self._task is not None and (not self._open or self._are_quorums(self._applied)):
+        if self._task is not None and (not self._open or self._are_quorums(self._counted) or not self._may_be_placed()):
             self._go_on()
         if not self._open:
             self._on_ended(self)
@@ -180,14 +200,25 @@ class QuorumWrite:
                 return False
         return True
 
-    def _outcome(self) -> Applied:
-        if self._are_quorums(self._applied):
+    def _may_be_placed(self) -> bool:
+        """Whether it may be yet, for all that has been answered."""
+        if len(self._applied) == len(self._counted) and not self._failures:
+            return True
+        return self._are_quorums(
+            [h for h in self._replicas if h in self._counted or (h not in self._applied and h not in self._failures)]
+        )
+
+    def _outcome(self) -> Applied | None:
+        if self._are_quorums(self._counted):
             # The highest stamp tells whether a newer version was anywhere; what it displaced, what is garbage.
             return max(self._applied.values(), key=lambda applied: applied.stamp)
-        refusals = [error for error in self._failures.values() if isinstance(error, ConflictError)]
-        if refusals:
-            raise refusals[0]
         failures = list(self._failures.values())
+        for kind in (ConflictError, StaleEpochError):
+            for error in failures:
+                if isinstance(error, kind):
+                    raise error
+        if len(self._counted) < len(self._applied) or any(isinstance(error, BarredError) for error in failures):
+            return None
         told = not self._open and not self._applied
         if told and len({type(error) for error in failures}) == 1 and isinstance(failures[0], DrystoneError):
             raise failures[0]

@@ -11,8 +11,9 @@ sync ones.
 
 What a replica did not take is noted as a hint by those that did (`Hints`), and brought to it when it can be.
 
-Within this process writers of one key hold its `lock`. Across processes a read-modify-write will need a quorum
-write in the row's replicas; until then the store runs as one process.
+Writers of one key in this process hold its `lock`, which spares repetitions. What decides between processes is the
+`Coordinator`; a process that is *alone* needs it for tables only, since nothing can come between a look under the lock
+and the write.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ from store.core.errors import (
     NotFoundError,
     QuorumError,
     ReplacedError,
+    RetryableError,
     StaleEpochError,
 )
-from store.core.stamp import Stamp, StampSource
+from store.core.stamp import ZERO, Stamp, StampSource
 from store.device.port import Applied, DevicePort, ListReply, LoadReply, RowReply, RowWrite, UsageReply
 from store.device.record import Buffer, Kind, seal
 from store.device.row import (
@@ -56,9 +58,11 @@ from store.device.row import (
     row_name,
     value_of,
 )
+from store.objects.coordinator import TRIES, Coordinator
 from store.objects.hedge import Hedged, ask_at_once
 from store.objects.key_lock import KeyLocks
-from store.objects.quorum_read import QuorumRead, believed
+from store.objects.quorum_look import QuorumLook
+from store.objects.quorum_read import QuorumRead, ReadRow, believed, newest
 from store.objects.quorum_write import WRITE_SECONDS, QuorumWrite, refusal_of
 from store.ring import ROWS, Ring, quorum
 
@@ -66,21 +70,12 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 RING_HASHES_MAX = 100_000
-STAMP_RETRIES = 8
+NEWER_RING_SECONDS = 10.0
+"""So long whoever knows an old ring waits for the one that devices spoke of: it is in the registry already."""
 HANGING_SECONDS = 0.25
 """Devices that hang are looked for once in so long a time, and not by each write."""
 READ_TRIES = 16
 """Looks at a row that changes while it is looked at."""
-
-
-class ReadRow(NamedTuple):
-    """The newest version of a row, and the replicas that are known to have it. Where `waited`, other things have run
-    since it was found: its data may have been dropped, unless they were pinned before and it is still the newest
-    (`Rows.pinned`)."""
-
-    row: IndexRow
-    replicas: tuple[int, ...]
-    waited: bool = False
 
 
 class ListingForm(NamedTuple, Generic[T]):
@@ -91,6 +86,11 @@ class ListingForm(NamedTuple, Generic[T]):
     of_rows: Callable[[list[ListedRow]], list[T]]
 
 
+Edit = Callable[[ReadRow | None], Awaitable[Row | None]]
+"""Makes the next version of a row from the newest (None where there is none), or nothing. May be called again with
+another, so it does nothing else."""
+
+
 WHOLE_ROWS = ListingForm[ListedRow](decode_page, list)
 """All that listings show."""
 
@@ -98,8 +98,13 @@ WHOLE_ROWS = ListingForm[ListedRow](decode_page, list)
 class Rows:
     """The rows of all tables."""
 
-    def __init__(self, ring: Ring, devices: Mapping[int, DevicePort], stamps: StampSource) -> None:
+    def __init__(
+        self, ring: Ring, devices: Mapping[int, DevicePort], stamps: StampSource, *, alone: bool = True
+    ) -> None:
         self.ring = ring
+        self.alone = alone
+        """No other process writes rows."""
+        self._followed = trio.Event()
         self.devices = devices
         self.stamps = stamps
         self._ring_hashes: OrderedDict[tuple[bytes, int], int] = OrderedDict()
@@ -117,6 +122,7 @@ class Rows:
         self._patience = Patience(WRITE_SECONDS)
         self._hanging: frozenset[int] = frozenset()
         self._hanging_since = -HANGING_SECONDS
+        self._coordinator = Coordinator(self)
         self._quorum_writes: dict[QuorumWrite, None] = {}
         """Those that not all replicas have answered."""
         self._data_late: list[tuple[bytes, int, Collection[int]]] = []
@@ -202,20 +208,21 @@ class Rows:
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    async def read(self, key: RowKey, packed: bytes) -> ReadRow | None:
-        """The newest version of a row (tombstones too), known to a quorum when this returns. Raises QuorumError, and
-        ReplacedError where it changes all the time."""
+    async def read(self, key: RowKey, packed: bytes, *, look: bool = False) -> ReadRow | None:
+        """The newest version of a row (tombstones too), known to a quorum when this returns. With `look`, tombstones
+        that are retired, too: what is to be replaced. Raises QuorumError, and ReplacedError where it changes all the
+        time."""
         for _ in range(READ_TRIES):
             ring = self.ring
-            asked = QuorumRead(ring.read_set(ROWS, key.ring_hash), self.devices, packed, ring.epoch)
+            how = QuorumLook if look else QuorumRead
+            asked = how(ring.read_set(ROWS, key.ring_hash), self.devices, packed, ring.epoch)
             if not asked.ask():
                 try:
                     await asked.wait()
-                except QuorumError:
-                    if ring is not self.ring:
-                        continue
-                    raise
-            found = _newest(packed, asked)
+                except QuorumError as error:
+                    await self.go_on_after(error, ring)
+                    continue
+            found = newest(packed, asked.values, waited=asked.waited)
             if found is None:
                 return None
             self.stamps.observe_packed(found.row.stamp)
@@ -229,8 +236,8 @@ class Rows:
                 if await self._is_placed_after_all(sets, packed, found):
                     return found._replace(waited=True)
             with suppress(ReplacedError):
-                await self._write_back(key, packed, found)
-                return found._replace(waited=True)
+                if await self.write_back(key, packed, found, ring):
+                    return found._replace(waited=True)
         raise ReplacedError(f"row {key.name!r} changes faster than it can be read")
 
     async def _is_placed_after_all(self, sets: tuple[tuple[int, ...], ...], packed: bytes, found: ReadRow) -> bool:
@@ -247,6 +254,23 @@ class Rows:
 
         await ask_at_once((replica for replica in lacking if replica in self.devices), needed, ask)
         return _are_quorums(having, sets)
+
+    async def are_newest(self, versions: Collection[tuple[bytes, bytes]]) -> bool:
+        """Whether each of these (packed key, stamp), read before, is the newest version of its row still; asked of all
+        at once. False where that cannot be told."""
+        ring = self.ring
+        reads = [
+            QuorumRead(ring.read_set(ROWS, key_shard(packed)[0]), self.devices, packed, ring.epoch)
+            for packed, _ in versions
+        ]
+        waiting = [read for read in reads if not read.ask()]
+        with suppress(QuorumError):
+            for read in waiting:
+                await read.wait()
+        return all(
+            read.enough and all(value is not None and value[:STAMP_BYTES] == stamp for value in read.values.values())
+            for read, (_, stamp) in zip(reads, versions, strict=True)
+        )
 
     async def pinned(self, key: RowKey, packed: bytes, found: ReadRow) -> bool:
         """Whether a row that was found is still the newest, where anything else has run since it was found: to be asked
@@ -284,6 +308,14 @@ class Rows:
             raise QuorumError("reading a row", 1, 0, asked.failures)  # who does not answer may have it
         raise DamageError(f"no replica has row {key.name!r} intact: {asked.failures}")
 
+    async def whole(self, key: RowKey, packed: bytes, found: ReadRow) -> Row:
+        """The row to be written anew as it is, without a guard. Raises as `load`."""
+        if not found.row.live:
+            stamp, policy, origin = Stamp.unpack(found.row.stamp), found.row.policy, found.row.origin
+            return tombstone(key, policy)._replace(stamp=stamp, origin=origin)
+        row = await self.load(key, packed, found)
+        return row._replace(flags=row.flags & ~Flag.GUARD)
+
     def _those_that_have_first(self, key: RowKey, found: ReadRow) -> Iterator[int]:
         """The replicas of a row that are here: first those that are known to have the version that was found."""
         for replica in found.replicas:
@@ -318,7 +350,8 @@ class Rows:
         raise ReplacedError(f"row {key.name!r} changes faster than it can be decided")
 
     async def _resolve(self, key: RowKey, packed: bytes) -> tuple[IndexRow | None, list[DevicePort]]:
-        replicas = self.ring.in_sync(ROWS, key.ring_hash)
+        ring = self.ring
+        replicas = ring.in_sync(ROWS, key.ring_hash)
 
         async def ask(replica: int) -> IndexRow | None:
             return await self.devices[replica].find_row(packed)
@@ -328,52 +361,113 @@ class Rows:
         rows = [row for row in found.values() if row is not None]
         if not rows:
             return None, asked
-        newest = max(rows, key=lambda row: row.stamp)
-        having = tuple(replica for replica, row in found.items() if row is not None and row.stamp == newest.stamp)
-        if len(having) < len(found):
-            await self._write_back(key, packed, ReadRow(newest, having))
+        last = max(rows, key=lambda row: row.stamp)
+        having = tuple(replica for replica, row in found.items() if row is not None and row.stamp == last.stamp)
+        if len(having) < len(found) and not await self.write_back(key, packed, ReadRow(last, having), ring):
+            raise ReplacedError(f"row {key.name!r} was settled")
         absent = [replica for replica in replicas if replica not in found]
         if absent:
             self.missed(packed, absent, having)
-        return newest, asked
+        return last, asked
 
-    async def _write_back(self, key: RowKey, packed: bytes, found: ReadRow) -> None:
-        """Bring a version that not all of a quorum have to a quorum."""
-        row = await self.load(key, packed, found)
+    async def write_back(self, key: RowKey, packed: bytes, found: ReadRow, ring: Ring) -> bool:
+        """Bring a version that not all of a quorum have to a quorum, under the ring that was known when it was looked
+        for. False where it had to be settled, under a stamp of its own, or another in its place: then it is to be
+        looked for again. Raises ReplacedError where no replica has it any more."""
+        row = await self.whole(key, packed, found)
         self.on_rewritten(packed)
         try:
-            await self.write(row._replace(flags=row.flags & ~Flag.GUARD), packed, new=False)
+            # A tombstone does no harm where it is not any more: it is collected again.
+            if await self.place(row, packed, ring, reserve=True, brought=found.row.live) is not None:
+                return True
+            await self._coordinator.settle(key, packed)
+        except StaleEpochError:
+            await self.newer_ring(ring)
         finally:
             self.on_rewritten(packed)  # whoever looked while it was on its way saw the version before
+        return False
 
     # -- writing -------------------------------------------------------------------------------------------------
 
-    async def write(self, row: Row, packed: bytes, *, new: bool = True) -> Applied:
-        """Write one version to a quorum of its replicas in every live layout, if so many have room. Where that is not
-        so, one that is `new` is written to none, and one that some replica has already goes into the reserve of the
-        others.
+    async def put(self, row: Row, packed: bytes) -> tuple[Row, Applied]:
+        """Write a row whatever is there: the row as it was written, and what became of it. Its stamp is chosen here.
+        Raises QuorumError or RetryableError (it may still take effect), and ConflictError where a guard refused it.
 
-        Returns what became of it: a `stamp` above the row's own says that a newer version had been there. Raises
-        QuorumError (the write may still take effect), ConflictError where a guard refused it, and ReplacedError where
-        it is not new and no replica has it any more.
+        Where this process is alone, the caller holds the lock of the key, and `row.stamp` is not below what it has
+        seen. Then nothing is looked for first; but only what is taken counts, since what is newer came before.
         """
-        ring = self.ring
+        if self.alone:
+            row = row._replace(stamp=self.stamps.next(row.stamp))
+            applied = await self.place(row, packed, self.ring)
+            if applied is not None and applied.stamp == row.stamp.pack():
+                return row, applied
+            # Our clock is behind the version that is there: step over it.
+        return await self._coordinator.put(row, packed)
+
+    async def put_new(self, row: Row, packed: bytes) -> Row:
+        """Write a row under a key that nobody else knows yet; the row as it was written. Raises as `put`."""
+        row = row._replace(stamp=self.stamps.next())
+        if await self.place(row, packed, self.ring) is None:
+            raise ConflictError("there is one already")
+        return row
+
+    async def change(
+        self, key: RowKey, packed: bytes, edit: Edit, *, keep_shown: bool = False
+    ) -> tuple[Row, Applied] | None:
+        """Write what `edit` makes of the newest version in the place of just that one: the row as it was written, and
+        what became of it; None where it makes nothing of it. Where another version comes between, `edit` is called
+        again; what it raises ends this, and nothing is written. With `keep_shown` clients see no change. The caller
+        holds the lock of the key. Raises as `put`, too."""
+        for attempt in range(TRIES):
+            found = await self.read(key, packed, look=True)
+            before = None if found is None else found.row
+            shown = before.shown if before is not None and keep_shown else b""
+            with suppress(ReplacedError):
+                row = await edit(found)
+                return None if row is None else await self._coordinator.replace(row, packed, before, shown=shown)
+            await self._coordinator.pause(attempt)
+        raise RetryableError(f"row {key.name!r} changes faster than it can be changed")
+
+    async def change_by_lock(self, key: RowKey, packed: bytes, edit: Edit) -> tuple[Row, Applied] | None:
+        """The same, and takes the lock. Where this process is alone, that decides, and no promise is asked for: all
+        that can come between is a write of unknown outcome."""
+        async with self.lock(packed):
+            if not self.alone:
+                return await self.change(key, packed, edit)
+            found = await self.read(key, packed)
+            row = await edit(found)
+            if row is None:
+                return None
+            seen = ZERO if found is None else Stamp.unpack(found.row.stamp)
+            return await self.put(row._replace(stamp=seen), packed)
+
+    async def place(
+        self, row: Row, packed: bytes, ring: Ring, *, reserve: bool = False, brought: bool = False
+    ) -> Applied | None:
+        """Write one version to a quorum of its replicas in every live layout, if so many have room. Where that is not
+        so, it is written to none, or, if it may use the `reserve`, goes there. One that is `brought` is some replica's
+        already.
+
+        Returns what became of it, None where promises or other versions keep it from being placed. Raises QuorumError
+        (the write may still take effect), StaleEpochError where devices refuse the ring, ConflictError where a guard
+        refused it, and ReplacedError where it is brought and no replica has it any more.
+        """
         write = prepare(row, ring.epoch, packed)
         quorum_write = QuorumWrite(
-            ring.write_sets(ROWS, row.key.ring_hash), write, self._patience, self._ended if new else self._arrived
+            ring.write_sets(ROWS, row.key.ring_hash), write, self._patience, self._arrived if brought else self._ended
         )
         self._writing[ring.epoch] += 1
         self._quorum_writes[quorum_write] = None
-        if not new:
+        if brought:
             self._hold(packed)
         try:
-            if not new and not await self._stands(packed, row.stamp.pack()):
+            if brought and not await self._stands(packed, row.stamp.pack()):
                 raise ReplacedError("the version that was to be brought to others is not there any more")
-            return await quorum_write.write(self.devices, self._hanging_now(), new=new)
+            return await quorum_write.write(self.devices, self._hanging_now(), new=not reserve)
         finally:
             if not quorum_write.begun:
                 del self._quorum_writes[quorum_write]
-                if not new:
+                if brought:
                     self._let_go(packed)
             self._writing[ring.epoch] -= 1
             if not self._writing[ring.epoch]:
@@ -401,9 +495,9 @@ class Rows:
             self.missed(packed, lacking, having)
             if quorum_write.row.flags & Flag.GUARD:
                 self.on_intent_left(quorum_write.row.key, quorum_write.row.data_id)
-        if any(late and packed == other for other, _, late in self._data_late):
+        if self._data_late and any(late and packed == other for other, _, late in self._data_late):
             return  # of its data it is not known yet who lacks them: that is noted by those who keep it in doubt
-        stamp = quorum_write.row.stamp.pack()
+        stamp = quorum_write.stamp
         for replica in having:
             if replica in self.devices:
                 self.devices[replica].settled(packed, stamp)
@@ -440,11 +534,28 @@ class Rows:
         """A row for replicas of the present ring."""
         return prepare(row, self.ring.epoch, packed)
 
+    async def go_on_after(self, error: QuorumError, ring: Ring) -> None:
+        """Wait for the newer ring that some device spoke of when one was asked by this ring. Raises the error where
+        none did."""
+        if ring is self.ring and not any(isinstance(each, StaleEpochError) for each in error.answers.values()):
+            raise error
+        await self.newer_ring(ring)
+
+    async def newer_ring(self, ring: Ring) -> None:
+        """Wait for a ring that is newer than this one. Raises StaleEpochError where none comes."""
+        with trio.move_on_after(NEWER_RING_SECONDS):
+            while self.ring.epoch <= ring.epoch:
+                await self._followed.wait()
+            return
+        raise StaleEpochError(f"devices refuse the ring of epoch {ring.epoch}, and no newer one is known here")
+
     async def follow(self, ring: Ring) -> None:
         """Use this ring from now on, unless a newer one is used. Returns when no write is in flight that knows only an
         older one."""
         if ring.epoch >= self.ring.epoch:  # several may take steps at once
             self.ring = ring
+        self._followed.set()
+        self._followed = trio.Event()
         while any(count for epoch, count in self._writing.items() if epoch < ring.epoch):
             await self._written.wait()
         self._writing = Counter({epoch: count for epoch, count in self._writing.items() if count})
@@ -456,19 +567,6 @@ class Rows:
                 await self.bring(write, self.devices[replica], _ignore)
             except DrystoneError as error:
                 log.warning("repair not written", device=replica, error=str(error))
-
-    async def write_next(self, row: Row, packed: bytes) -> tuple[Row, Applied]:
-        """Write a row as the newest version. The caller holds the lock of the key; `row.stamp` is chosen here."""
-        seen = row.stamp
-        for _ in range(STAMP_RETRIES):
-            row = row._replace(stamp=self.stamps.next(seen))
-            applied = await self.write(row, packed)
-            if applied.stamp <= row.stamp.pack():
-                return row, applied
-            # Our clock is behind the version that is there: step over it.
-            seen = Stamp.unpack(applied.stamp)
-            self.stamps.observe(seen)
-        raise ConflictError("the row changes faster than it can be written")
 
     # -- ranges --------------------------------------------------------------------------------------------------
 
@@ -554,24 +652,24 @@ class Rows:
     ) -> list[ListedRow]:
         """The newest version of each row. One that not all replicas have is read by itself: pages are of different
         moments, and it may have come or gone between them."""
-        newest: dict[bytes, ListedRow] = {}
+        latest: dict[bytes, ListedRow] = {}
         having: dict[bytes, list[int]] = {}
         for replica, page in pages.items():
             for row in page:
-                known = newest.get(row.name)
+                known = latest.get(row.name)
                 if known is None or row.stamp > known.stamp:
-                    newest[row.name] = row
+                    latest[row.name] = row
                     having[row.name] = [replica]
                 elif row.stamp == known.stamp:
                     having[row.name].append(replica)
-        for name in [name for name in newest if len(having[name]) < len(pages)]:
+        for name in [name for name in latest if len(having[name]) < len(pages)]:
             key = RowKey(ring_hash, table, shard, name)
             found = await self.read(key, index_key(key))
             if found is None:
-                del newest[name]
+                del latest[name]
             else:
-                newest[name] = listed(found.row)
-        return [newest[name] for name in sorted(newest, reverse=reverse)]
+                latest[name] = listed(found.row)
+        return [latest[name] for name in sorted(latest, reverse=reverse)]
 
     async def usage(self, table: bytes, shards: int) -> dict[int, tuple[int, int]]:
         """{policy: (rows, bytes)} of a table. Exact once all replicas have what was written: replicas that lag are
@@ -590,9 +688,8 @@ class Rows:
             ring = self.ring
             try:
                 return await ask(ring)
-            except QuorumError:
-                if ring is self.ring:
-                    raise
+            except QuorumError as error:
+                await self.go_on_after(error, ring)
 
     async def _shard_usage(self, table: bytes, shard: int, ring: Ring) -> dict[int, tuple[int, int]]:
         ring_hash = self.ring_hash(table, shard)
@@ -628,23 +725,14 @@ def prepare(row: Row, epoch: int, packed: bytes | None = None) -> RowWrite:
     return RowWrite(row, packed or index_key(row.key), value_of(row), sealed, epoch)
 
 
+def tombstone(key: RowKey, policy: int) -> Row:
+    """That there is no such row any more."""
+    return Row(key, ZERO, Flag.TOMBSTONE, policy, 0, 0, b"", b"", b"", b"")
+
+
 def _are_quorums(having: Collection[int], sets: tuple[tuple[int, ...], ...]) -> bool:
     """Whether these are a quorum of each set of replicas."""
     return all(sum(replica in having for replica in replicas) >= quorum(len(replicas)) for replicas in sets)
-
-
-def _newest(packed: bytes, read: QuorumRead) -> ReadRow | None:
-    """The newest version that any replica answered with, and all of them that have it."""
-    first, newest, having = b"", b"", []
-    for replica, value in read.answers.items():
-        if value is None:
-            continue
-        stamp = value[:STAMP_BYTES]
-        if stamp > newest:
-            first, newest, having = value, stamp, [replica]
-        elif stamp == newest:
-            having.append(replica)
-    return ReadRow(decode_value(packed, first), tuple(having), read.waited) if having else None
 
 
 def _same(first: list[tuple[bytes, bytes]], second: list[tuple[bytes, bytes]]) -> bool:

@@ -53,6 +53,7 @@ from store.objects.model import (
     Usage,
 )
 from store.objects.pins import Pins
+from store.objects.quorum_read import ReadRow
 from store.objects.reading import DataReader
 from store.objects.rowcodec import (
     DataLocation,
@@ -62,7 +63,7 @@ from store.objects.rowcodec import (
     encode_object,
     object_entry,
 )
-from store.objects.rows import ReadRow, Rows
+from store.objects.rows import Rows, tombstone
 from store.objects.tables import Tables
 from store.objects.upload import DataUpload, StoredData
 from store.ring import ROWS
@@ -182,7 +183,10 @@ class DeviceStore:
         return OpenRow(self, key, packed, expired=expired)
 
     async def _find(self, key: RowKey, packed: bytes, *, expired: bool = False) -> ReadRow:
-        found = await self.rows.read(key, packed)
+        return self._there(key, await self.rows.read(key, packed), expired=expired)
+
+    def _there(self, key: RowKey, found: ReadRow | None, *, expired: bool = False) -> ReadRow:
+        """What was found, if that is an object. Raises NotFoundError."""
         if found is None or not self._present(found.row, expired=expired):
             raise NotFoundError(f"there is no object {key.name!r}")
         return found
@@ -224,21 +228,31 @@ class DeviceStore:
     async def _commit(
         self, container: Container, row: Row, packed: bytes, etag: str, head: ObjectHead, condition: Condition
     ) -> ObjectInfo:
+        async def checked(found: ReadRow | None) -> Row:
+            self._check(row.key, found, condition)
+            return row
+
         with await self.tables.begin_writing(container):
-            async with self.rows.lock(packed):
-                if condition is not ALWAYS:
-                    await self._check(row.key, packed, condition)
-                row, applied = await self.rows.write_next(row, packed)
+            if condition is ALWAYS:
+                async with self.rows.lock(packed):
+                    written, applied = await self.rows.put(row, packed)
+            else:
+                done = await self.rows.change_by_lock(row.key, packed, checked)
+                assert done is not None
+                written, applied = done
+            if not self.rows.alone:
+                await self.tables.check_container(container)
         if applied.displaced is not None and applied.displaced.flags & Flag.DATA:
             self.on_garbage()
-        return ObjectInfo(row.key.name.decode(), row.size, etag, head, row.stamp, row.stamp, row.policy)
+        stamp = written.shown
+        return ObjectInfo(row.key.name.decode(), row.size, etag, head, stamp, stamp, row.policy)
 
-    async def _check(self, key: RowKey, packed: bytes, condition: Condition) -> None:
-        found = await self.rows.read(key, packed)
-        etag = None
+    def _check(self, key: RowKey, found: ReadRow | None, condition: Condition) -> None:
+        etag = changed = None
         if found is not None and self._present(found.row):
             etag = decode_object(found.row.summary, ZERO).etag
-        if not condition.holds(etag):
+            changed = Stamp.unpack(found.row.shown)
+        if not condition.holds(etag, changed):
             raise PreconditionError(f"the condition does not hold of object {key.name!r}")
 
     def upload(self, container: Container, name: str, size: int | None = None) -> ObjectUpload:
@@ -257,20 +271,29 @@ class DeviceStore:
         condition: Condition = ALWAYS,
     ) -> ObjectInfo:
         key, packed = self._key(container, name)
+        head = before = None
+
+        async def edited(found: ReadRow | None) -> Row:
+            nonlocal head, before
+            found = self._there(key, found)
+            row = await self.rows.load(key, packed, found)
+            before = _info(found.row, row.detail)
+            if not condition.holds(before.etag, before.changed):
+                raise PreconditionError(f"the condition does not hold of object {name!r}")
+            head = edit(before)
+            data_location = decode_object(row.summary, row.stamp).data_location
+            summary, detail = encode_object(before.etag, head, before.created, data_location)
+            flags = row.flags & Flag.DATA | (Flag.EXPIRES if head.expires_at else 0)
+            return row._replace(flags=flags, expires=head.expires_at or 0, summary=summary, detail=detail, origin=None)
+
         with await self.tables.begin_writing(container):
-            async with self.rows.lock(packed):
-                found = await self._find(key, packed)
-                row = await self.rows.load(key, packed, found)
-                info = _info(found.row, row.detail)
-                if not condition.holds(info.etag):
-                    raise PreconditionError(f"the condition does not hold of object {name!r}")
-                head = edit(info)
-                data_location = decode_object(row.summary, row.stamp).data_location
-                summary, detail = encode_object(info.etag, head, info.created, data_location)
-                flags = row.flags & Flag.DATA | (Flag.EXPIRES if head.expires_at else 0)
-                changed = row._replace(flags=flags, expires=head.expires_at or 0, summary=summary, detail=detail)
-                changed, _ = await self.rows.write_next(changed, packed)
-        return ObjectInfo(name, info.size, info.etag, head, info.created, changed.stamp, info.policy)
+            done = await self.rows.change_by_lock(key, packed, edited)
+            if not self.rows.alone:
+                await self.tables.check_container(container)
+        assert done is not None
+        assert head is not None
+        assert before is not None
+        return ObjectInfo(name, before.size, before.etag, head, before.created, done[0].shown, before.policy)
 
     async def delete(
         self,
@@ -281,18 +304,61 @@ class DeviceStore:
         check: Callable[[ObjectInfo], bool] | None = None,
     ) -> ObjectInfo:
         key, packed = self._key(container, name)
+        if condition is not ALWAYS or check is not None:
+            return await self._delete_if(key, packed, condition, check)
         async with self.rows.lock(packed):
             try:
                 found = await self._find(key, packed)
             except QuorumError as error:
-                if condition is not ALWAYS or check is not None or not _only_damage(error):
+                if not _only_damage(error):
                     raise
-                return await self._write_tombstone_unseen(container, key, packed)
-            info = await self._last_info(key, packed, found, needed=check is not None)
-            if not condition.holds(info.etag) or (check is not None and not check(info)):
-                raise PreconditionError(f"the condition does not hold of object {name!r}")
-            await self.write_tombstone(key, packed, found.row)
+                return await self._delete_unseen(container, key, packed)
+            info = await self._last_info(key, packed, found, needed=False)
+            seen = Stamp.unpack(found.row.stamp)
+            await self.rows.put(tombstone(key, found.row.policy)._replace(stamp=seen), packed)
+        self._displaced(found.row)
         return info
+
+    async def _delete_if(
+        self, key: RowKey, packed: bytes, condition: Condition, check: Callable[[ObjectInfo], bool] | None
+    ) -> ObjectInfo:
+        row = info = None
+
+        async def checked(found: ReadRow | None) -> Row:
+            nonlocal row, info
+            found = self._there(key, found)
+            info = await self._last_info(key, packed, found, needed=check is not None)
+            if not condition.holds(info.etag, info.changed) or (check is not None and not check(info)):
+                raise PreconditionError(f"the condition does not hold of object {key.name!r}")
+            row = found.row
+            return tombstone(key, row.policy)
+
+        await self.rows.change_by_lock(key, packed, checked)
+        assert row is not None
+        assert info is not None
+        self._displaced(row)
+        return info
+
+    async def delete_expired(self, key: RowKey, packed: bytes, now_seconds: int) -> bool:
+        """Delete an object that has expired by then; whether it had."""
+        row = None
+
+        async def checked(found: ReadRow | None) -> Row | None:
+            nonlocal row
+            row = None if found is None else found.row
+            if row is None or not row.live or not 0 < row.expires <= now_seconds:
+                return None
+            return tombstone(key, row.policy)
+
+        if await self.rows.change_by_lock(key, packed, checked) is None:
+            return False
+        assert row is not None
+        self._displaced(row)
+        return True
+
+    def _displaced(self, row: IndexRow) -> None:
+        if row.flags & Flag.DATA:
+            self.on_garbage()
 
     async def _last_info(self, key: RowKey, packed: bytes, found: ReadRow, *, needed: bool) -> ObjectInfo:
         """What is to be deleted: without its headers, where no replica can read them any more and they are not
@@ -304,21 +370,12 @@ class DeviceStore:
                 raise
             return _info(found.row, encode_headers({}))
 
-    async def _write_tombstone_unseen(self, container: Container, key: RowKey, packed: bytes) -> ObjectInfo:
+    async def _delete_unseen(self, container: Container, key: RowKey, packed: bytes) -> ObjectInfo:
         """Delete what every replica has damaged in its very index: nothing is known of it but its name. Its data, which
         no row names any more, are found by the scrubber."""
-        tombstone = Row(key, ZERO, Flag.TOMBSTONE, container.policy, 0, 0, b"", b"", b"", b"")
-        tombstone, _ = await self.rows.write_next(tombstone, packed)
-        stamp = tombstone.stamp
+        written, _ = await self.rows.put(tombstone(key, container.policy), packed)
+        stamp = written.stamp
         return ObjectInfo(key.name.decode(), 0, "", ObjectHead(""), stamp, stamp, container.policy)
-
-    async def write_tombstone(self, key: RowKey, packed: bytes, row: IndexRow) -> None:
-        """Write a tombstone over a row. The caller holds the lock of the key."""
-        stamp = Stamp.unpack(row.stamp)
-        tombstone = Row(key, stamp, Flag.TOMBSTONE, row.policy, 0, 0, b"", b"", b"", b"")
-        await self.rows.write_next(tombstone, packed)
-        if row.flags & Flag.DATA:
-            self.on_garbage()
 
     # -- small things --------------------------------------------------------------------------------------------
 
@@ -504,7 +561,7 @@ def _info(at: IndexRow, detail: bytes) -> ObjectInfo:
 
 def _read_row(at: IndexRow, detail: bytes) -> tuple[ObjectInfo, DataLocation | None]:
     """What a tenant sees of an object, and where its data are."""
-    stamp = Stamp.unpack(at.stamp)
+    stamp = Stamp.unpack(at.shown)
     summary = decode_object(at.summary, stamp)
     head = ObjectHead(summary.content_type, decode_headers(detail), summary.listing, at.expires or None)
     info = ObjectInfo(at.name.decode(), at.size, summary.etag, head, summary.created, stamp, at.policy)

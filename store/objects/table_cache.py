@@ -1,7 +1,8 @@
 """What was last read of accounts and containers, so that not every request reads their rows again.
 
 A value is remembered only if its row was not written, by anyone, between the look and now: whoever reads takes a ticket
-first. A row that is about to be written is forgotten before, and forgotten again when the outcome is unknown.
+first. A row that is about to be written is forgotten before, and forgotten again when the outcome is unknown. Where
+other processes write rows, too, a value is what to ask about: it stands if its version is still the newest.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 
-class _Entry(NamedTuple, Generic[T]):
+class Entry(NamedTuple, Generic[T]):
+    """A value, and which version of which row it was read from."""
+
     packed: bytes
+    version: bytes
     value: T
 
 
@@ -26,7 +30,7 @@ class TableCache(Generic[K, T]):
 
     def __init__(self, count_max: int = CACHE_MAX) -> None:
         self._count_max = count_max
-        self._entries: OrderedDict[K, _Entry[T]] = OrderedDict()
+        self._entries: OrderedDict[K, Entry[T]] = OrderedDict()
         self._names: dict[bytes, K] = {}
         self._drops = 0
 
@@ -38,10 +42,14 @@ class TableCache(Generic[K, T]):
         """To be taken before a row is read, and handed to `put`."""
         return self._drops
 
-    def put(self, name: K, packed: bytes, value: T, ticket: int) -> T:
+    def entry(self, name: K) -> Entry[T] | None:
+        """The value with its version, for who has to ask whether that is still the newest."""
+        return self._entries.get(name)
+
+    def put(self, name: K, packed: bytes, version: bytes, value: T, ticket: int) -> T:
         """Remember a value, unless anything was forgotten since the ticket was taken; the value."""
         if ticket == self._drops:
-            self._entries[name] = _Entry(packed, value)
+            self._entries[name] = Entry(packed, version, value)
             self._names[packed] = name
             if len(self._entries) > self._count_max:
                 del self._names[self._entries.popitem(last=False)[1].packed]

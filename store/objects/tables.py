@@ -6,18 +6,25 @@ shards is fixed when it is made.
 
 A container's row is looked up for every request, so rows once read are remembered (`table_cache`). Every change to one
 goes through here, or is a row's newer version that a daemon or a read found at one replica and brought to the others:
-both forget what is remembered, which keeps it exact as long as one process serves them.
+both forget what is remembered, which keeps it exact in a process that is alone. Where there are others, replicas are
+asked for each request whether that is still the newest version.
 
 A table that is deleted must stay deleted, and one that is not must keep what is written into it, also where a delete
-reached one replica, failed, and that replica is away. So a delete first writes an **intent** to a quorum: the same row,
-closing. Its tombstone has the very next stamp. Whoever meets a closing row reopens it with a stamp above that before
-anything is written below it: then a tombstone that was left behind somewhere has lost.
+reached one replica, failed, and that replica is away. So rows of tables are changed by conditional writes alone
+(`Rows.change`), and a delete first writes an **intent**: the same row, closing, which is what its tombstone replaces.
+Whoever meets a closing row reopens it before anything is written below it: then a tombstone that was left behind
+somewhere is void.
+
+A delete waits for the writers of its own process. For those of others, it lists the table once its row is closing; and
+they look at the row again once they have written. Either the listing has what they wrote, and the table stays, or they
+find it closing: they reopen it, or it is gone, and they say so. What they wrote is in a table then that nobody has.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from types import MappingProxyType, TracebackType
 from typing import TypeVar
 
@@ -25,15 +32,16 @@ import trio
 
 from store.core.clock import Clock
 from store.core.entropy import Random
-from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFoundError, RetryableError
+from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFoundError, ReplacedError, RetryableError
 from store.core.stamp import ZERO, Stamp
-from store.device.row import Flag, ListedRow, Row, RowKey, index_key
+from store.device.row import ListedRow, Row, RowKey, index_key
 from store.objects.interface import HeaderChanges
 from store.objects.listing import Folded, list_table
 from store.objects.model import Account, Container, ContainerEntry, Headers, ListingQuery, Policy, Subdir, Usage
+from store.objects.quorum_read import ReadRow
 from store.objects.rowcodec import TableSummary, decode_headers, decode_table, encode_headers, encode_table
-from store.objects.rows import ReadRow, Rows
-from store.objects.table_cache import TableCache
+from store.objects.rows import Edit, Rows, tombstone
+from store.objects.table_cache import Entry, TableCache
 
 ROOT = bytes(16)
 ROOT_SHARDS = 16
@@ -45,7 +53,6 @@ CONTAINERS_A_TURN = 16
 """Whose usage is summed up between two turns of the loop: each has a count in every shard, at three replicas."""
 LOOKS_MAX = 50
 """At a table, while others are deleted."""
-_WRITER_MAX = (1 << 32) - 1
 
 T = TypeVar("T")
 
@@ -60,7 +67,6 @@ class Tables:
         self._policies = policies
         self._accounts: TableCache[str, Account] = TableCache()
         self._containers: TableCache[tuple[str, str], Container] = TableCache()
-        self.known_account = self._accounts.get
         self._writers: Counter[bytes] = Counter()
         self._closing: dict[bytes, trio.Event] = {}
         self._buried = 0
@@ -70,12 +76,16 @@ class Tables:
     # -- accounts ------------------------------------------------------------------------------------------------
 
     async def account(self, name: str) -> Account:
-        known = self._accounts.get(name)
+        known = self.known_account(name)
+        if known is None and await self._are_current(self._accounts.entry(name)):
+            known = self._accounts.get(name)
         if known is None:
             key = self._account_key(name)
             ticket = self._accounts.ticket()
-            found = _account(name, await self._live_row(key, f"account {name}"))
-            known = self._accounts.put(name, index_key(key), found, ticket)
+            row = await self._live_row(key, f"account {name}")
+            known = _account(name, row)
+            if not _is_closing(row):
+                self._accounts.put(name, index_key(key), row.stamp.pack(), known, ticket)
         return known
 
     async def put_account(self, name: str, headers: HeaderChanges) -> tuple[Account, bool]:
@@ -85,6 +95,9 @@ class Tables:
     async def delete_account(self, name: str) -> None:
         account = await self.account(name)
         await self._delete(self._account_key(name), account.id, account.shards, f"account {name}")
+
+    def known_account(self, name: str) -> Account | None:
+        return self._accounts.get(name) if self._rows.alone else None
 
     def _account_key(self, name: str) -> RowKey:
         return self._rows.key(ROOT, ROOT_SHARDS, _packed_name(name))
@@ -128,16 +141,27 @@ class Tables:
     # -- containers ----------------------------------------------------------------------------------------------
 
     def known_container(self, account: str, name: str) -> Container | None:
-        return self._containers.get((account, name))
+        return self._containers.get((account, name)) if self._rows.alone else None
 
     async def container(self, account: str, name: str) -> Container:
-        known = self._containers.get((account, name))
+        known = self.known_container(account, name)
+        if known is None and await self._are_current(
+            self._accounts.entry(account), self._containers.entry((account, name))
+        ):
+            known = self._containers.get((account, name))
         if known is None:
             key = await self._container_key(account, name)
             ticket = self._containers.ticket()
-            found = _container(account, name, await self._live_row(key, f"container {name}"))
-            known = self._containers.put((account, name), index_key(key), found, ticket)
+            row = await self._live_row(key, f"container {name}")
+            known = _container(account, name, row)
+            if not _is_closing(row):
+                self._containers.put((account, name), index_key(key), row.stamp.pack(), known, ticket)
         return known
+
+    async def _are_current(self, *entries: Entry[Account] | Entry[Container] | None) -> bool:
+        """Whether what is remembered, if it is, was not changed by other processes."""
+        known = [(entry.packed, entry.version) for entry in entries if entry is not None]
+        return len(known) == len(entries) and not self._rows.alone and await self._rows.are_newest(known)
 
     async def put_container(
         self, account: str, name: str, headers: HeaderChanges, policy: int | None
@@ -147,8 +171,10 @@ class Tables:
         key = await self._container_key(account, name)
         default = next(each.index for each in self._policies.values() if each.default)
 
-        with self._writing_to((await self._standing(lambda: self.account(account))).id):
+        owner = await self._standing(lambda: self.account(account))
+        with self._writing_to(owner.id):
             row, made = await self._put(key, headers, default if policy is None else policy)
+            await self._check_account(owner)
         if policy is not None and row.policy != policy:
             raise ConflictError(f"container {name} exists under another storage policy")
         return _container(account, name, row), made
@@ -168,13 +194,41 @@ class Tables:
     # -- writing below a table -----------------------------------------------------------------------------------
 
     async def begin_writing(self, container: Container) -> _Writing:
-        """Hold a container open for a write below it, as a context. NotFoundError if it is gone, or made anew since."""
-        present = self._containers.get((container.account, container.name))
-        if present is None:
-            present = await self._standing(lambda: self.container(container.account, container.name))
-        if present.id != container.id:
-            raise NotFoundError(f"container {container.name} was deleted")
+        """Hold a container open for a write below it, as a context. NotFoundError if it is gone, or made anew since.
+        Where this process is not alone, that is said by `check_container` alone, when all is written."""
+        if self._rows.alone:
+            present = self._containers.get((container.account, container.name))
+            if present is None:
+                present = await self._standing(lambda: self.container(container.account, container.name))
+            if present.id != container.id:
+                raise NotFoundError(f"container {container.name} was deleted")
         return self._writing_to(container.id)
+
+    async def check_container(self, container: Container) -> None:
+        """Whether it is there, and not closing, after a write below it; to be asked while it is held open. Raises
+        NotFoundError: then what was written is in no container."""
+        name = container.account, container.name
+        known = self._containers.get(name)
+        if (
+            known is not None
+            and known.id == container.id
+            and await self._are_current(self._accounts.entry(container.account), self._containers.entry(name))
+        ):
+            return
+        owner = await self._open_row(self._account_key(container.account), f"account {container.account}")
+        table = decode_table(owner.summary, owner.shown)
+        key = self._rows.key(table.id, table.shards, _packed_name(container.name))
+        row = await self._open_row(key, f"container {container.name}")
+        if decode_table(row.summary, row.shown).id != container.id:
+            raise NotFoundError(f"container {container.name} was deleted")
+
+    async def _check_account(self, account: Account) -> None:
+        """The same after a container was made in an account."""
+        if self._rows.alone:
+            return
+        row = await self._open_row(self._account_key(account.name), f"account {account.name}")
+        if decode_table(row.summary, row.shown).id != account.id:
+            raise NotFoundError(f"account {account.name} was deleted")
 
     async def _standing(self, look: Callable[[], Awaitable[T]]) -> T:
         """What a look at a table finds, and is there still: whoever deleted one meanwhile did not wait for a writer
@@ -194,37 +248,54 @@ class Tables:
     # -- rows ----------------------------------------------------------------------------------------------------
 
     async def _live_row(self, key: RowKey, what: str) -> Row:
+        """A table's row as it is to be shown. In a process that is alone nothing is closing but what a crash has
+        left."""
+        if self._rows.alone:
+            return await self._open_row(key, what)
+        return await self._look(key, index_key(key), what)
+
+    async def _open_row(self, key: RowKey, what: str) -> Row:
+        """A table's row, opened again if it was closing."""
         packed = index_key(key)
-        found = await self._rows.read(key, packed)
-        if found is None or not found.row.live:
-            raise NotFoundError(f"there is no {what}")
-        row = await self._rows.load(key, packed, found)
-        if not decode_table(row.summary, row.stamp).closing:
+        row = await self._look(key, packed, what)
+        if not _is_closing(row):
             return row
         async with self._rows.lock(packed):
+            return await self._reopened(key, packed, what)
+
+    async def _look(self, key: RowKey, packed: bytes, what: str) -> Row:
+        for _ in range(LOOKS_MAX):
             found = await self._rows.read(key, packed)
             if found is None or not found.row.live:
                 raise NotFoundError(f"there is no {what}")
-            return await self._reopened(await self._rows.load(key, packed, found), packed)
+            with suppress(ReplacedError):
+                return await self._rows.load(key, packed, found)
+        raise RetryableError(f"{what} changes faster than it can be read")
 
-    async def _reopened(self, row: Row, packed: bytes) -> Row:
-        """The row, with a version behind any tombstone that a delete may have left somewhere. The caller has its turn.
-        Raises where that cannot be, since nothing may be written below it then."""
-        table = decode_table(row.summary, row.stamp)
-        if not table.closing:
-            return row
-        seen = Stamp(_tombstone_stamp(row.stamp).time_us, _WRITER_MAX)
-        summary = encode_table(table._replace(closing=False), ZERO)
-        return await self._write(row._replace(stamp=seen, summary=summary, payload=b""), packed)
+    async def _reopened(self, key: RowKey, packed: bytes, what: str) -> Row:
+        """The row, not closing. Raises where that cannot be, since nothing may be written below it then."""
+        row = None
 
-    async def _write(self, row: Row, packed: bytes) -> Row:
-        """Write a version that nobody may be shown the one before of, once this has begun."""
+        async def edited(found: ReadRow | None) -> Row | None:
+            nonlocal row
+            if found is None or not found.row.live:
+                raise NotFoundError(f"there is no {what}")
+            row = await self._rows.load(key, packed, found)
+            table = decode_table(row.summary, row.shown)
+            return _changed(row, table._replace(closing=False)) if table.closing else None
+
+        changed = await self._change(key, packed, edited)
+        assert row is not None
+        return changed or row
+
+    async def _change(self, key: RowKey, packed: bytes, edit: Edit) -> Row | None:
+        """Write a version that nobody may be shown the one before of, once this has begun. The caller has its turn."""
         self._drop(packed)
         try:
-            row, _ = await self._rows.write_next(row, packed)
+            done = await self._rows.change(key, packed, edit)
         finally:
             self._drop(packed)
-        return row
+        return None if done is None else done[0]
 
     def _drop(self, packed: bytes) -> None:
         self._accounts.drop(packed)
@@ -233,21 +304,28 @@ class Tables:
     async def _put(self, key: RowKey, changes: HeaderChanges, policy: int) -> tuple[Row, bool]:
         """Make the row or change its headers; the flag says whether it was made."""
         packed = index_key(key)
-        async with self._rows.lock(packed):
-            found = await self._rows.read(key, packed)
+        row, made = None, False
+
+        async def edited(found: ReadRow | None) -> Row | None:
+            nonlocal row, made
+            made = found is None or not found.row.live
             if found is None or not found.row.live:
-                stamp = Stamp.unpack(found.row.stamp) if found is not None else ZERO
-                made = self._rows.stamps.next(stamp)
-                table = TableSummary(self._random.bytes(16), self._new_shards(), made)
+                table = TableSummary(self._random.bytes(16), self._new_shards(), self._rows.stamps.next())
                 detail = encode_headers(_merged({}, changes))
-                row = Row(key, made, 0, policy, 0, 0, b"", encode_table(table, ZERO), detail, b"")
-                return await self._write(row, packed), True
-            before = await self._reopened(await self._rows.load(key, packed, found), packed)
-            headers = decode_headers(before.detail)
+                return Row(key, ZERO, 0, policy, 0, 0, b"", encode_table(table, ZERO), detail, b"")
+            row = await self._rows.load(key, packed, found)
+            table = decode_table(row.summary, row.shown)
+            headers = decode_headers(row.detail)
             merged = _merged(headers, changes)
-            if merged == headers:
-                return before, False
-            return await self._write(before._replace(detail=encode_headers(merged), payload=b""), packed), False
+            if merged == headers and not table.closing:
+                return None
+            return _changed(row, table._replace(closing=False))._replace(detail=encode_headers(merged))
+
+        async with self._rows.lock(packed):
+            changed = await self._change(key, packed, edited)
+        row = changed or row
+        assert row is not None
+        return row, made
 
     async def _delete(self, key: RowKey, table: bytes, shards: int, what: str) -> None:
         """Remove a table's row once nothing is in the table and nobody writes to it."""
@@ -259,35 +337,45 @@ class Tables:
             try:
                 if table in self._writers:
                     await idle.wait()
-                if await list_table(self._rows, table, shards, ListingQuery(limit=1), self._clock_seconds()):
-                    raise ConflictError(f"{what} is not empty")
-                found = await self._rows.read(key, packed)
-                if found is None or not found.row.live:
-                    raise NotFoundError(f"there is no {what}")
-                if decode_table(found.row.summary, Stamp.unpack(found.row.stamp)).id != table:
-                    raise NotFoundError(f"{what} was deleted, and made anew")
-                await self._write_tombstone(key, packed, found)
+                await self._check_empty(table, shards, what)
+                await self._write_tombstone(key, packed, table, shards, what)
             finally:
                 del self._closing[table]
 
-    async def _write_tombstone(self, key: RowKey, packed: bytes, found: ReadRow) -> None:
+    async def _check_empty(self, table: bytes, shards: int, what: str) -> None:
+        if await list_table(self._rows, table, shards, ListingQuery(limit=1), self._clock_seconds()):
+            raise ConflictError(f"{what} is not empty")
+
+    async def _write_tombstone(self, key: RowKey, packed: bytes, table: bytes, shards: int, what: str) -> None:
         """Write the intent, then the tombstone; where that fails, the row stays, if that can be said to a quorum."""
-        row = await self._reopened(await self._rows.load(key, packed, found), packed)
-        closing = decode_table(row.summary, row.stamp)._replace(closing=True)
-        intent = await self._write(row._replace(summary=encode_table(closing, ZERO), payload=b""), packed)
-        stamp = _tombstone_stamp(intent.stamp)
-        self._rows.stamps.observe(stamp)  # it is given out to nobody else
-        tombstone = Row(key, stamp, Flag.TOMBSTONE, row.policy, 0, 0, b"", b"", b"", b"")
+
+        async def closing(found: ReadRow | None) -> Row:
+            if found is None or not found.row.live:
+                raise NotFoundError(f"there is no {what}")
+            row = await self._rows.load(key, packed, found)
+            summary = decode_table(row.summary, row.shown)
+            if summary.id != table:
+                raise NotFoundError(f"{what} was deleted, and made anew")
+            return _changed(row, summary._replace(closing=True))
+
+        intent = await self._change(key, packed, closing)
+        assert intent is not None
+
+        async def buried(found: ReadRow | None) -> Row:
+            if found is None or found.row.stamp != intent.stamp.pack():
+                raise ConflictError("it was changed meanwhile")
+            return tombstone(key, intent.policy)
+
         try:
-            applied = await self._rows.write(tombstone, packed)
+            if not self._rows.alone:
+                await self._check_empty(table, shards, what)  # of what others wrote before it was closing
+            await self._change(key, packed, buried)
         except DrystoneError:
-            await self._reopened(intent, packed)
+            with suppress(NotFoundError):
+                await self._reopened(key, packed, what)
             raise
         finally:
             self._buried += 1
-            self._drop(packed)
-        if applied.stamp != stamp.pack():
-            raise ConflictError("it was changed meanwhile")
 
     def _new_shards(self) -> int:
         return SHARDS_SMALL if len(self._rows.devices) <= SMALL_DEVICES else SHARDS_LARGE
@@ -325,14 +413,14 @@ class _Writing:
 
 
 def _account(name: str, row: Row) -> Account:
-    table = decode_table(row.summary, row.stamp)
-    return Account(name, table.id, table.shards, table.created, row.stamp, decode_headers(row.detail))
+    table = decode_table(row.summary, row.shown)
+    return Account(name, table.id, table.shards, table.created, row.shown, decode_headers(row.detail))
 
 
 def _container(account: str, name: str, row: Row) -> Container:
-    table = decode_table(row.summary, row.stamp)
+    table = decode_table(row.summary, row.shown)
     return Container(
-        account, name, table.id, row.policy, table.shards, table.created, row.stamp, decode_headers(row.detail)
+        account, name, table.id, row.policy, table.shards, table.created, row.shown, decode_headers(row.detail)
     )
 
 
@@ -346,9 +434,12 @@ def _usage(policies: Mapping[int, tuple[int, int]], containers: Mapping[int, int
     )
 
 
-def _tombstone_stamp(intent: Stamp) -> Stamp:
-    """The stamp of the tombstone that follows an intent to delete."""
-    return Stamp(intent.time_us + 1, intent.writer)
+def _is_closing(row: Row) -> bool:
+    return decode_table(row.summary, row.shown).closing
+
+
+def _changed(row: Row, table: TableSummary) -> Row:
+    return row._replace(summary=encode_table(table, ZERO), payload=b"", origin=None)
 
 
 def _merged(headers: Headers, changes: HeaderChanges) -> dict[str, str]:

@@ -274,7 +274,7 @@ class DataUpload:
         self._losses = {number: self._devices[number].data_losses for number in self._live_devices()}
         intent = intent_row(self._key, self.data_id, self._life)
         self._epoch, self._missed_count = self._rows.ring.epoch, self._rows.missed_count
-        await self._rows.write_next(intent, index_key(intent.key))
+        await self._rows.put_new(intent, index_key(intent.key))
 
     def _live_devices(self) -> list[int]:
         assert self.placement is not None

@@ -21,7 +21,7 @@ from store.core.errors import DamageError, ReplacedError
 from store.core.wait_group import WaitGroup
 from store.device.port import DURABLE_SECONDS, DevicePort
 from store.device.row import PREFIX_BYTES, SYSTEM, RowKey, key_shard, parse_key
-from store.objects.rows import ReadRow
+from store.objects.quorum_read import ReadRow
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Turns
 from store.replicator.restore import Restorer

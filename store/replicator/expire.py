@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from store.core.clock import Clock
 from store.device.port import DevicePort
-from store.device.row import RowKey, parse_key
+from store.device.row import parse_key
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Schedule, walk
 from store.replicator.progress import ProgressTable
@@ -51,16 +51,8 @@ class Expirer:
                 device.forget_expiry(expires, packed)
                 return None
             oldest = min(oldest, expires)
-            return await self._delete(parse_key(packed, row.name), packed, now) or None
+            return await self._store.delete_expired(parse_key(packed, row.name), packed, now) or None
 
         outcome = await walk(self._store.own, page, visit, self._daemon)
         self._daemon.progress.lag_s = float(now - oldest)
         return outcome
-
-    async def _delete(self, key: RowKey, packed: bytes, now: int) -> bool:
-        async with self._store.rows.lock(packed):
-            found = await self._store.rows.read(key, packed)
-            if found is None or not found.row.live or not 0 < found.row.expires <= now:
-                return False
-            await self._store.write_tombstone(key, packed, found.row)
-        return True

@@ -24,8 +24,8 @@ from store.core.errors import DrystoneError
 from store.core.wait_group import WaitGroup
 from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
 from store.device.row import PREFIX_BYTES, SYSTEM, IndexRow, RowKey, key_shard, parse_key
+from store.objects.quorum_read import ReadRow
 from store.objects.rowcodec import DataLocation
-from store.objects.rows import ReadRow
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Schedule, Turns, many_at_once
 from store.replicator.drop import Drop

@@ -17,6 +17,7 @@ being read at that moment are left to the scrubber.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from functools import partial
 
 import structlog
@@ -24,15 +25,14 @@ import trio
 
 from store.core.deadline import within
 from store.core.errors import DeviceError, DrystoneError, QuorumError, ReplacedError, RetryableError
-from store.core.stamp import Stamp
 from store.device.block import BlockKey
 from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
-from store.device.row import Flag, IndexRow, RowKey, parse_key
+from store.device.row import Flag, IndexRow, Row, RowKey, parse_key
 from store.objects.model import ObjectHead
 from store.objects.pins import Need
 from store.objects.placement import data_ring_hash
+from store.objects.quorum_read import ReadRow
 from store.objects.rowcodec import DataLocation, decode_headers, decode_object, encode_object
-from store.objects.rows import ReadRow
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Schedule, walk
 from store.replicator.drop import Drop
@@ -233,31 +233,32 @@ class Rebalancer:
         return device is None or device.failed is not None or device.slow >= SLOW_SECONDS or device.full
 
     async def _move(self, key: RowKey, packed: bytes) -> None:
-        async with self._store.rows.lock(packed):
-            found = await self._store.rows.read(key, packed)
+        moved: tuple[IndexRow, DataLocation, DataLocation] | None = None
+
+        async def edited(found: ReadRow | None) -> Row | None:
+            nonlocal moved
             wanted = self._wanted(found.row) if found is not None and found.row.data_id else None
             if found is None or wanted is None:
-                return
-            before = Restorer.data_location(found.row)
+                return None
+            pinned.enter_context(self._store.pins.holding(found.row.data_id))
+            if not await self._store.rows.pinned(key, packed, found):
+                raise ReplacedError(f"object {key.name!r} changed while it was to be moved")
+            row = await self._store.rows.load(key, packed, found)
+            summary = decode_object(row.summary, row.shown)
+            before = summary.data_location
             assert before is not None
-            with self._store.pins.holding(found.row.data_id):
-                if not await self._store.rows.pinned(key, packed, found):
-                    raise ReplacedError(f"object {key.name!r} changed while it was to be moved")
-                await self._copy(key, found.row, before, wanted)
-                await self._name(key, packed, found, wanted)
-        await self._drop_old(key, found.row, before, wanted)
+            await self._copy(key, found.row, before, wanted)
+            moved = found.row, before, wanted
+            head = ObjectHead(summary.content_type, decode_headers(row.detail), summary.listing)
+            new_summary, detail = encode_object(summary.etag, head, summary.created, wanted)
+            return row._replace(summary=new_summary, detail=detail, flags=row.flags & ~Flag.GUARD)
 
-    async def _name(self, key: RowKey, packed: bytes, found: ReadRow, wanted: DataLocation) -> None:
-        """Have the row say where its data are now."""
-        row = await self._store.rows.load(key, packed, found)
-        summary = decode_object(row.summary, row.stamp)
-        head = ObjectHead(summary.content_type, decode_headers(row.detail), summary.listing)
-        new_summary, detail = encode_object(summary.etag, head, summary.created, wanted)
-        stamp = self._just_after(row.stamp)
-        moved = row._replace(stamp=stamp, summary=new_summary, detail=detail, flags=row.flags & ~Flag.GUARD)
-        applied = await self._store.rows.write(moved, packed)
-        if applied.stamp != stamp.pack():
-            raise RetryableError(f"object {key.name!r} has a newer version that was not acknowledged")
+        with ExitStack() as pinned:
+            async with self._store.rows.lock(packed):
+                if await self._store.rows.change(key, packed, edited, keep_shown=True) is None:
+                    return
+        assert moved is not None
+        await self._drop_old(key, *moved)
 
     async def _drop_old(self, key: RowKey, row: IndexRow, before: DataLocation, wanted: DataLocation) -> None:
         """Drop the copies that no row names any more, unless they are read.
@@ -275,12 +276,6 @@ class Rebalancer:
                 self._store.on_incomplete(key)
                 raise RetryableError(f"device {number} has not all of object {key.name!r} that was moved to it")
         await Drop(self._store, row.data_id, gone).wait()
-
-    def _just_after(self, stamp: Stamp) -> Stamp:
-        """The next version at the same time: to a tenant nothing has changed. Each layout gives its own, so that moves
-        of one version by different layouts, one of which failed half-way, are never taken for each other."""
-        writer = stamp.writer + self._store.rows.ring.newest.version
-        return Stamp(stamp.time_us, writer) if writer < 1 << 32 else Stamp(stamp.time_us + 1, writer - (1 << 32))
 
     async def _copy(self, key: RowKey, row: IndexRow, before: DataLocation, wanted: DataLocation) -> None:
         """Have every block where it is wanted, durably. Blocks are read with all verification."""

@@ -18,9 +18,9 @@ from store.device.port import DURABLE_SECONDS, Applied, DevicePort
 from store.device.record import Buffer, Kind, Sealed, seal
 from store.device.row import Flag, IndexRow, RowKey, index_key
 from store.objects.hedge import ask_at_once
+from store.objects.quorum_read import ReadRow
 from store.objects.reading import DataReader
 from store.objects.rowcodec import DataLocation, decode_object
-from store.objects.rows import ReadRow
 from store.objects.store import DeviceStore
 from store.ring import ROWS, quorum
 

@@ -23,15 +23,15 @@ import structlog
 import trio
 
 from store.core.deadline import within
-from store.core.errors import BusyError, ConflictError, DrystoneError, RetryableError
+from store.core.errors import BusyError, ConflictError, DrystoneError, ReplacedError, RetryableError
 from store.core.stamp import ZERO, Stamp
 from store.core.wait_group import WaitGroup
 from store.device.port import DURABLE_SECONDS, Applied, DevicePort, RowWrite
 from store.device.row import UPLOAD, Flag, IndexRow, RowKey, index_key, parse_key
 from store.objects.hedge import ask_at_once
 from store.objects.pins import Need
+from store.objects.quorum_read import ReadRow
 from store.objects.quorum_write import refusal_of
-from store.objects.rows import ReadRow
 from store.objects.store import DeviceStore
 from store.objects.upload import intent_row
 from store.replicator.daemon import Daemon, Outcome, Retries, Schedule
@@ -212,6 +212,7 @@ class UploadJanitor:
 
     async def _committed(self, target: RowKey, packed: bytes, data_id: bytes, devices: list[DevicePort]) -> bool:
         """Whether any replica has the upload's row; if so, a quorum has it when this returns."""
+        ring = self._store.rows.ring
 
         async def ask(replica: int) -> IndexRow | None:
             return await self._store.devices[replica].find_row(packed)
@@ -219,8 +220,8 @@ class UploadJanitor:
         answers, failures = await ask_at_once([device.id for device in devices], len(devices), ask)
         for replica, row in answers.items():
             if row is not None and row.data_id == data_id:
-                whole = await self._store.rows.load(target, packed, ReadRow(row, (replica,)))
-                await self._store.rows.write(whole._replace(flags=whole.flags & ~Flag.GUARD), packed, new=False)
+                if not await self._store.rows.write_back(target, packed, ReadRow(row, (replica,)), ring):
+                    raise ReplacedError("the row of an upload was settled: it is to be looked at again")
                 return True
         for error in failures.values():
             raise error

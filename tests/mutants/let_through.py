@@ -107,16 +107,16 @@ LET_THROUGH_ONCE: Final = [
     ),
     planted(
         "the expirer does not look again",
-        "store/replicator/expire.py",
-        "if found is None or not found.row.live or not 0 < found.row.expires <= now:",
-        "if found is None:",
+        "store/objects/store.py",
+        "if row is None or not row.live or not 0 < row.expires <= now_seconds:",
+        "if row is None:",
         "tests/replicator/test_expire.py",
     ),
     planted(
         "the expirer does not look whether there is still an end",
-        "store/replicator/expire.py",
-        "not 0 < found.row.expires <= now",
-        "not found.row.expires <= now",
+        "store/objects/store.py",
+        "not 0 < row.expires <= now_seconds",
+        "not row.expires <= now_seconds",
         "tests/replicator/test_expire.py",
     ),
     planted(

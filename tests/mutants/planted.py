@@ -112,8 +112,8 @@ ENGINE: Final = [
     planted(
         "what a crash left at one replica left there",
         "store/objects/rows.py",
-        "        if len(having) < len(found):\n",
-        "        if not having:\n",
+        "        if len(having) < len(found) and not await",
+        "        if not having and not await",
         "tests/replicator/test_in_doubt.py",
     ),
     planted(
@@ -221,8 +221,8 @@ OBJECTS: Final = [
     planted(
         "the newer version not brought to a quorum before it is told",
         "store/objects/rows.py",
-        "                await self._write_back(key, packed, found)\n                return found",
-        "                return found",
+        "                if await self.write_back(key, packed, found, ring):\n",
+        "                if True:\n",
     ),
     planted(
         "a replica that hangs waited for",
@@ -270,8 +270,8 @@ OBJECTS: Final = [
     planted(
         "a write below the version that is there",
         "store/objects/rows.py",
-        "            if applied.stamp <= row.stamp.pack():",
-        "            if applied.stamp:",
+        "            if applied is not None and applied.stamp == row.stamp.pack():",
+        "            if applied is not None:",
         "tests/objects/test_rows.py",
     ),
     planted(
@@ -296,8 +296,43 @@ OBJECTS: Final = [
     planted(
         "a condition not looked at",
         "store/objects/store.py",
-        "                if condition is not ALWAYS:\n",
-        "                if condition is ALWAYS:\n",
+        "            if condition is ALWAYS:\n                async with",
+        "            if True:\n                async with",
+    ),
+    planted(
+        "a newer version counts for one that it does not stand for",
+        "store/objects/quorum_write.py",
+        "                if applied.covers:\n",
+        "                if True:\n",
+        "tests/objects/test_quorum_write.py",
+    ),
+    planted(
+        "another version replaced than the one that was read",
+        "store/objects/coordinator.py",
+        "        if promised.version != base:\n",
+        "        if False:\n",
+        "tests/objects/test_many_writers.py",
+    ),
+    planted(
+        "a plain write not above what was acknowledged",
+        "store/objects/coordinator.py",
+        "stamps.next(max(seen, row.stamp))",
+        "stamps.next()",
+        "tests/objects/test_many_writers.py",
+    ),
+    planted(
+        "promised by one",
+        "store/objects/quorum_promise.py",
+        "for replica in replicas) >= quorum(len(replicas))",
+        "for replica in replicas) >= 1",
+        "tests/objects/test_quorum_promise.py",
+    ),
+    planted(
+        "an older write taken for one that came of this",
+        "store/objects/coordinator.py",
+        "promised.found.row.root >= first:",
+        "promised.found.row.root:",
+        "tests/objects/test_coordinator.py",
     ),
 ]
 

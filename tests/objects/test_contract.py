@@ -304,6 +304,29 @@ async def test_delete_of_one_that_is_checked(
         await store.delete(container, "o", check=lambda info: True)
 
 
+async def test_a_condition_on_the_very_version(
+    autojump_clock: MockClock, store: ObjectStore, container: Container
+) -> None:
+    """The same bytes again are another version: no etag tells them apart."""
+    first = await store.put(container, "o", b"1", HEAD)
+    second = await store.put(container, "o", b"1", HEAD)
+    assert first.etag == second.etag
+    stale = Condition(unchanged=first.changed)
+    for refused in (
+        store.put(container, "o", b"2", HEAD, stale),
+        store.update(container, "o", lambda info: info.head, stale),
+        store.delete(container, "o", stale),
+        store.put(container, "none", b"2", HEAD, stale),
+    ):
+        with pytest.raises(PreconditionError):
+            await refused
+    third = await store.update(container, "o", lambda info: info.head, Condition(unchanged=second.changed))
+    with pytest.raises(PreconditionError):
+        await store.delete(container, "o", Condition(unchanged=second.changed))
+    fourth = await store.put(container, "o", b"3", HEAD, Condition(unchanged=third.changed))
+    assert await store.delete(container, "o", Condition(unchanged=fourth.changed)) == fourth
+
+
 async def test_delete(autojump_clock: MockClock, store: ObjectStore, container: Container) -> None:
     info = await store.put(container, "o", b"1", HEAD)
     assert await store.delete(container, "o") == info

@@ -11,8 +11,9 @@ from store.core.wait_group import WaitGroup
 from store.device.row import Row, RowKey, index_key
 from store.engine.device import Device
 from store.objects.model import ListingQuery
+from store.objects.quorum_read import ReadRow
 from store.objects.rowcodec import encode_headers
-from store.objects.rows import ReadRow, Rows, prepare
+from store.objects.rows import Rows, prepare
 from store.objects.tables import Tables
 from tests.replicator.clusters import HEAD, exists, media_of, opened, put_out, slow_at
 

@@ -10,8 +10,9 @@ from trio.testing import MockClock
 
 from store.device.row import RowKey, index_key
 from store.objects.model import ObjectHead, Policy
-from store.objects.rows import ReadRow, Rows
-from store.ring import ROWS
+from store.objects.quorum_read import ReadRow
+from store.objects.rows import Rows
+from store.ring import ROWS, Ring
 from tests.simulation.crash_point import CrashPoint
 from tests.simulation.limits import BLOCK_BYTES, small_limits
 from tests.simulation.node import SimMedia, open_node
@@ -40,14 +41,15 @@ async def test_what_is_overwritten_while_a_lagging_replica_is_told_is_not_opened
             row = await first.find_row(packed)
             assert row is not None
             first.forget_row(packed, row.stamp)
-            write_back = Rows._write_back
+            write_back = Rows.write_back
 
-            async def slow(self: Rows, key: RowKey, packed: bytes, found: ReadRow) -> None:
-                await write_back(self, key, packed, found)
-                monkeypatch.setattr(Rows, "_write_back", write_back)
+            async def slow(self: Rows, key: RowKey, packed: bytes, found: ReadRow, ring: Ring) -> bool:
+                brought = await write_back(self, key, packed, found, ring)
+                monkeypatch.setattr(Rows, "write_back", write_back)
                 await store.put(container, "o", b"new", HEAD)
                 await trio.sleep(5)  # long enough for the old data to be dropped
+                return brought
 
-            monkeypatch.setattr(Rows, "_write_back", slow)
+            monkeypatch.setattr(Rows, "write_back", slow)
             async with store.open(container, "o") as opened:
                 assert b"".join([bytes(piece) async for piece in opened.read()]) == b"new"

@@ -27,7 +27,7 @@ async def test_what_is_written_is_there_though_the_version_before_came_from_a_cl
         found = await rows.read(key, packed)
         assert found is not None
         row = await rows.load(key, packed, found)
-        await rows.write(row._replace(stamp=row.stamp._replace(time_us=row.stamp.time_us + HOUR_US)), packed)
+        await rows.place(row._replace(stamp=row.stamp._replace(time_us=row.stamp.time_us + HOUR_US)), packed, rows.ring)
         await node.store.put(container, "o", b"new", HEAD)
         async with node.store.open(container, "o") as opened_row:
             assert opened_row.inline == b"new"

@@ -65,7 +65,7 @@ class Second:
         self._first = RemoteProcess(node.devices, self._to_first.dial, _hello("second"))
         known = self._first.devices
         node.media.writers += 1
-        rows = Rows(node.store.rows.ring, known, StampSource(SimClock(), node.media.writers))
+        rows = Rows(node.store.rows.ring, known, StampSource(SimClock(), node.media.writers), alone=False)
         random = Random(node.media.writers)
         workers = [SimWorker(Turns(random))]
         self.store = DeviceStore(rows, known, node.media.policies, SimClock(), SeededRandom(random), workers, own={})

@@ -9,7 +9,7 @@ from trio.testing import MockClock
 from store.core.errors import NotFoundError
 from store.device.row import RowKey
 from store.objects.model import ObjectHead
-from store.replicator.expire import Expirer
+from store.objects.store import DeviceStore
 from tests.replicator.clusters import HEAD, exists, media_of, opened, stamps_of
 from tests.simulation.world import DAWN_US
 
@@ -44,14 +44,12 @@ async def test_what_was_written_since_it_was_found_due_stays(
     """The expirer finds it on one device; before it has the object's turn somebody else writes."""
     async with opened(media_of(3)) as (node, container):
         await node.store.put(container, "o", b"old", ending(DAWN + LATER))
-        delete = Expirer._delete
+        delete = DeviceStore.delete_expired
         outcomes: list[bool] = []
 
-        async def slow(self: Expirer, key: RowKey, packed: bytes, now: int) -> bool:
+        async def slow(self: DeviceStore, key: RowKey, packed: bytes, now: int) -> bool:
             if anew == "deleted":
-                found = await node.store.rows.read(key, packed)
-                assert found is not None
-                await node.store.write_tombstone(key, packed, found.row)
+                assert await delete(self, key, packed, now)
             else:
                 head = HEAD if anew == "without an end" else ending(now + LATER)
                 await node.store.put(container, "o", b"new", head)
@@ -62,7 +60,7 @@ async def test_what_was_written_since_it_was_found_due_stays(
             assert await stamps_of(node, container, "o") == before
             return outcomes[-1]
 
-        monkeypatch.setattr(Expirer, "_delete", slow)
+        monkeypatch.setattr(DeviceStore, "delete_expired", slow)
         await trio.sleep_until(LATER + 15)
         assert outcomes == [False]
         assert await exists(node.store, container, "o") == (anew != "deleted")

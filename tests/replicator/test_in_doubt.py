@@ -67,11 +67,11 @@ async def test_a_write_that_reached_one_replica_is_decided_before_anyone_asks(
     media = SimMedia(Random(replica), 4, (Policy(0, "copies", default=True),))
     crash_point = CrashPoint()
 
-    write_next = Rows.write_next
+    put = Rows.put
 
     async def reach_one(self: Rows, row: Row, packed: bytes) -> tuple[Row, Applied]:
         if row.key.name[:1] == SYSTEM:
-            return await write_next(self, row, packed)
+            return await put(self, row, packed)
         row = row._replace(stamp=self.stamps.next(row.stamp))
         written = WaitGroup()
         written.add()
@@ -90,7 +90,7 @@ async def test_a_write_that_reached_one_replica_is_decided_before_anyone_asks(
             if before is not None:
                 await write(node.store, container, before)
             await trio.sleep(5)  # all replicas have everything
-            monkeypatch.setattr(Rows, "write_next", reach_one)
+            monkeypatch.setattr(Rows, "put", reach_one)
             if after is None:
                 await node.store.delete(container, "o")
             else:

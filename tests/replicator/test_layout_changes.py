@@ -159,7 +159,7 @@ async def test_a_newer_version_that_was_deleted_for_good_gives_way_to_an_older_o
             found = await rows.read(key, packed)
             assert found is not None
             row = await rows.load(key, packed, found)
-            await rows.write(row._replace(stamp=row.stamp._replace(time_us=row.stamp.time_us + far)), packed)
+            await rows.place(row._replace(stamp=row.stamp._replace(time_us=row.stamp.time_us + far)), packed, rows.ring)
         await change_layout(node, weigh(3, 0.0))
         await delete_all(node, container)
         await forget_tombstones(node)

@@ -14,7 +14,7 @@ from store.core.errors import BusyError, DamageError, DeviceError, ReplacedError
 from store.core.wait_group import WaitGroup
 from store.engine.device import Device
 from store.objects.model import Container
-from store.objects.rows import ReadRow
+from store.objects.quorum_read import ReadRow
 from store.replicator.exchange import Exchange
 from tests.replicator.clusters import (
     HEAD,

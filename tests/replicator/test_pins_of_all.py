@@ -14,8 +14,8 @@ from store.core.wait_group import WaitGroup
 from store.device.block import BlockKey
 from store.device.row import IndexRow, RowKey
 from store.objects.pins import Need, PinHolder, Pins
+from store.objects.quorum_read import ReadRow
 from store.objects.rowcodec import DataLocation
-from store.objects.rows import ReadRow
 from store.objects.store import OpenRow
 from store.replicator.rebalance import Rebalancer
 from store.replicator.restore import Restorer, seal_block
@@ -135,7 +135,7 @@ async def test_old_copies_stay_where_the_moved_ones_were_taken_for_orphans(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     """Another process, to which the new device belongs, looked at the row before it named the new copies."""
-    name_them = Rebalancer._name
+    copy, drop_old = Rebalancer._copy, Rebalancer._drop_old
     dropped: list[bytes] = []
     async with opened(media_of(4)) as (node, container), second_process(node) as second:
 
@@ -145,20 +145,28 @@ async def test_old_copies_stay_where_the_moved_ones_were_taken_for_orphans(
             node.devices[4].submit_drop(data_id, done.done)
             await done.wait()
 
-        async def named(self: Rebalancer, key: RowKey, packed: bytes, found: ReadRow, wanted: DataLocation) -> None:
-            assert self._store.pins.held([found.row.data_id])
-            await name_them(self, key, packed, found, wanted)
+        async def named(
+            self: Rebalancer, key: RowKey, row: IndexRow, before: DataLocation, wanted: DataLocation
+        ) -> None:
             if 4 in wanted.devices:
-                dropped.append(found.row.data_id)
+                dropped.append(row.data_id)
                 if when == "dropped before it asks":
-                    await drop(found.row.data_id)
+                    await drop(row.data_id)
                 else:
-                    second.store.pins.add(found.row.data_id, Need.DROP)
+                    second.store.pins.add(row.data_id, Need.DROP)
+            await drop_old(self, key, row, before, wanted)
+
+        async def copied(
+            self: Rebalancer, key: RowKey, row: IndexRow, before: DataLocation, wanted: DataLocation
+        ) -> None:
+            await copy(self, key, row, before, wanted)
+            assert self._store.pins.held([row.data_id])
 
         for name in NAMES:
             await write(node.store, container, name, LARGE)
         await trio.sleep(5)
-        monkeypatch.setattr(Rebalancer, "_name", named)
+        monkeypatch.setattr(Rebalancer, "_copy", copied)
+        monkeypatch.setattr(Rebalancer, "_drop_old", named)
         node.media.change_ring(lambda builder: builder.add(1, 1, "m4", 1.0, "disk4"))
         await node.follow_ring()
         await trio.sleep(60)

@@ -18,10 +18,10 @@ from store.engine.standing import Standing
 from store.engine.usage import Usage
 from store.objects.reading import DataReader
 from store.objects.rows import Rows
+from store.objects.store import DeviceStore
 from store.objects.tables import Tables
 from store.replicator.collect import Collector
 from store.replicator.exchange import Exchange
-from store.replicator.expire import Expirer
 from store.replicator.hints import Hints
 from store.replicator.orphans import Orphans
 from store.replicator.rebalance import Rebalancer
@@ -60,12 +60,12 @@ PATHS: dict[str, Path] = {
     "device: out": Path(Device, "_fail", _always),
     "device: not in sync any more": Path(Standing, "set_in_sync", lambda _r, _self, in_sync: not in_sync),
     "index: usage counted anew": Path(Usage, "_recount", _always),
-    "read: newer version written back": Path(Rows, "_write_back", _always),
+    "read: newer version written back": Path(Rows, "write_back", _always),
     "read: damaged row replaced": Path(Rows, "_send", _always),
     "read: other copy of a block": Path(DataReader, "_report", lambda _r, _self, failures: bool(failures)),
     "read: stripe rebuilt": Path(DataReader, "_rebuild", _always),
     "write: in-doubt write resolved": Path(Rows, "resolve", _some),
-    "write: container reopened": Path(Tables, "_reopened", lambda r, _self, row, _packed: r is not row),
+    "write: container reopened": Path(Tables, "_reopened", _always),
     "hints: noted": Path(Hints, "note", _always),
     "hints: row brought": Path(Hints, "_bring_row", _always),
     "hints: data brought": Path(Hints, "_bring_data", _always),
@@ -81,7 +81,7 @@ PATHS: dict[str, Path] = {
     "upload janitor: committed after all": Path(UploadJanitor, "_committed", _true),
     "upload janitor: given up": Path(UploadJanitor, "_abort", _always),
     "scrub: orphan dropped": Path(Orphans, "_visit", _true),
-    "expire: object deleted": Path(Expirer, "_delete", _true),
+    "expire: object deleted": Path(DeviceStore, "delete_expired", _true),
     "collect: data dropped": Path(Collector, "_drop", lambda result, *_: result.done > 0),
     "tombstones: step of the ring": Path(Ring, "collect", _always),
     "tombstones: retired": Path(RowTable, "retire", _true),

@@ -300,7 +300,7 @@ class MemoryStore:
         condition: Condition = ALWAYS,
     ) -> ObjectInfo:
         row = self._row(container, name, expired=False)
-        if not condition.holds(row.info.etag):
+        if not condition.holds(row.info.etag, row.info.changed):
             raise PreconditionError(name)
         row.info = replace(row.info, head=edit(row.info), changed=self._stamps.next())
         return row.info
@@ -314,7 +314,7 @@ class MemoryStore:
         check: Callable[[ObjectInfo], bool] | None = None,
     ) -> ObjectInfo:
         row = self._row(container, name, expired=False)
-        if not condition.holds(row.info.etag) or (check is not None and not check(row.info)):
+        if not condition.holds(row.info.etag, row.info.changed) or (check is not None and not check(row.info)):
             raise PreconditionError(name)
         del self._held(container).objects[name]
         return row.info
@@ -324,7 +324,8 @@ class MemoryStore:
         _check_name(name)
         held = self._held(container)
         present = held.objects.get(name)
-        if not condition.holds(None if present is None or self._expired(present) else present.info.etag):
+        info = None if present is None or self._expired(present) else present.info
+        if not (condition.holds(None) if info is None else condition.holds(info.etag, info.changed)):
             raise PreconditionError(name)
         stamp = self._stamps.next()
         etag = hashlib.md5(data, usedforsecurity=False).hexdigest()

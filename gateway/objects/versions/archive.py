@@ -33,7 +33,15 @@ from gateway.objects.versions.names import (
     version_id,
     version_name,
 )
-from gateway.objects.versions.pointer import ABSENT, Pointers, current, pointer_head, shown_etag, stored_condition
+from gateway.objects.versions.pointer import (
+    ABSENT,
+    TRIES,
+    Pointers,
+    current,
+    pointer_head,
+    shown_etag,
+    stored_condition,
+)
 from store.core.clock import Clock
 from store.core.errors import BusyError, InvalidError, NotFoundError, PreconditionError
 from store.core.limits import NAME_BYTES_MAX
@@ -163,12 +171,15 @@ class Archive:
     async def delete_version(self, container: Container, name: str, ticks: int) -> str:
         """Remove a version for good, and the pointer where it is the current one. Returns the current one's id."""
         async with self._locks.lock(container, name):
-            row = await self.pointers.row(container, name)
-            named = NULL if row is None else row.head.headers.get(POINTER, NULL)
-            if row is not None and named == version_id(ticks):
+            for _ in range(TRIES):
+                row = await self.pointers.row(container, name)
+                named = NULL if row is None else row.head.headers.get(POINTER, NULL)
+                if row is None or named != version_id(ticks):
+                    break
                 with suppress(PreconditionError):
-                    await self.pointers.take(container, row, lambda taken: taken[POINTER] == row.head.headers[POINTER])
-                named = NULL
+                    await self.pointers.take(container, row)
+            else:
+                raise BusyError(f"too many write {name!r} at once")
             version = await self._store.delete(await self.hidden(container), version_name(name, ticks))
         if OWNS in version.head.headers:
             self._gone(version.head.headers[OWNS])

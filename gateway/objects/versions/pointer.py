@@ -1,17 +1,15 @@
 """Pointers: which version of an object is the current one, moved so that nobody undoes what came later.
 
-The store's conditions see etags alone, and all pointers have the same. Moving one is therefore a change of its notes,
-which the store makes in one step; where that cannot be, what was done is looked at again afterwards and taken back if
-it was overtaken. So any number of gateways may move the same pointer at once.
+All pointers have the same etag. Moving one is therefore a change of its notes, which the store makes in one step; and
+one is removed only if it has not changed since it was looked at. So any number of gateways may move the same pointer
+at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-
-import trio
 
 from gateway.objects.notes import LISTED_BYTES, LISTED_HASH, LISTED_VERSION, VERSION_ID, VERSION_IS_CURRENT
 from gateway.objects.transfer import transfer
@@ -105,7 +103,7 @@ class Pointers:
                     return
                 if row is not None:
                     await self.keep_null(container, name)
-                    await self._store.put(container, name, b"", head, Condition(match=frozenset({row.etag})))
+                    await self._store.put(container, name, b"", head, Condition(unchanged=row.changed))
                     return
                 await self._store.put(container, name, b"", head, ABSENT)
             except _ChangedError:
@@ -144,32 +142,23 @@ class Pointers:
 
     async def take_before(self, container: Container, name: str, ticks: int) -> bool:
         """Take away whatever became the current version before `ticks`; whether there was any."""
-
-        def meant(notes: Mapping[str, str]) -> bool:
-            return int(notes[POINTER_AT]) < ticks
-
         for _ in range(TRIES):
             row = await self.row(container, name)
             if row is None:
                 return False
             if POINTER not in row.head.headers:
                 await self.keep_null(container, name)
-            elif not meant(row.head.headers):
+            elif int(row.head.headers[POINTER_AT]) >= ticks:
                 return False
             try:
-                await self.take(container, row, meant)
+                await self.take(container, row)
             except PreconditionError:
                 continue
             return True
         raise BusyError(f"too many write {name!r} at once")
 
-    async def take(self, container: Container, row: ObjectInfo, meant: Callable[[Mapping[str, str]], bool]) -> None:
-        """Remove a pointer, or the last object from a time without versions.
-
-        All pointers have the same etag, so a condition cannot tell one from another. A pointer that another gateway
-        has moved meanwhile is put back, unless there is a still later one by then.
-        """
-        with trio.CancelScope(shield=True), suppress(NotFoundError):
-            taken = await self._store.delete(container, row.name, Condition(match=frozenset({row.etag})))
-            if POINTER in taken.head.headers and not meant(taken.head.headers):
-                await self.move(container, row.name, taken.head)
+    async def take(self, container: Container, row: ObjectInfo) -> None:
+        """Remove a pointer, or the last object from a time without versions, if it is the one that was looked at.
+        Raises PreconditionError."""
+        with suppress(NotFoundError):
+            await self._store.delete(container, row.name, Condition(unchanged=row.changed))

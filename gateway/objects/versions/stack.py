@@ -74,7 +74,7 @@ class Stack:
             )
         except NotFoundError:
             return ABSENT
-        return Condition(match=frozenset({copied.etag}))
+        return Condition(unchanged=copied.changed)
 
     async def delete(self, container: Container, name: str, condition: Condition) -> ObjectInfo:
         """Remove the object, or what stands in its place."""
@@ -99,7 +99,7 @@ class Stack:
         return await self._store.delete(container, name, kept)
 
     async def _pop(self, container: Container, name: str, row: ObjectInfo | None) -> ObjectInfo:
-        present = ABSENT if row is None else Condition(match=frozenset({row.etag}))
+        present = ABSENT if row is None else Condition(unchanged=row.changed)
         try:
             location = await self._location(container)
         except VersionsLocationError:

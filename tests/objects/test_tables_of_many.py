@@ -1,0 +1,195 @@
+"""Accounts and containers where several processes serve them: what one remembers is what another has made of it, and
+nothing that was acknowledged is in a container that another has deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from random import Random
+
+import pytest
+from trio.testing import MockClock
+
+from store.core.errors import ConflictError, NotFoundError, PreconditionError
+from store.core.stamp import StampSource
+from store.device.port import Applied
+from store.device.row import Row
+from store.objects.model import Condition, Container, ListingQuery, ObjectHead, ObjectInfo
+from store.objects.rows import Rows
+from store.objects.store import DeviceStore
+from store.objects.tables import Tables
+from store.ring import Ring
+from tests.replicator.clusters import HEAD, media_of, opened
+from tests.simulation.node import SimNode
+from tests.simulation.worker import SimWorker
+from tests.simulation.world import SeededRandom, SimClock
+
+PAGE = ListingQuery(limit=10)
+
+
+def another(node: SimNode, writer: int) -> DeviceStore:
+    """The store of a process that is not alone, over the same devices."""
+    rows = Rows(node.store.rows.ring, node.store.devices, StampSource(SimClock(), writer), alone=False)
+    random = SeededRandom(Random(writer))
+    return DeviceStore(
+        rows,
+        node.store.devices,
+        node.store.policies,
+        SimClock(),
+        random,
+        [SimWorker(node.turns), SimWorker(node.turns)],
+    )
+
+
+def around_placing(
+    monkeypatch: pytest.MonkeyPatch, rows: Rows, meanwhile: Callable[[], Awaitable[object]], *, before: bool
+) -> None:
+    """Something happens just before or after the next row of an object is written."""
+    place = rows.place
+
+    async def late(row: Row, packed: bytes, ring: Ring, **how: bool) -> Applied | None:
+        monkeypatch.setattr(rows, "place", place)
+        if before:
+            await meanwhile()
+        applied = await place(row, packed, ring, **how)
+        if not before:
+            await meanwhile()
+        return applied
+
+    monkeypatch.setattr(rows, "place", late)
+
+
+async def names(store: DeviceStore) -> list[str]:
+    return await store.list_names(await store.container("a", "c"), PAGE)
+
+
+async def test_what_another_process_changes_is_seen_at_once(autojump_clock: MockClock) -> None:
+    async with opened(media_of(3)) as (node, _):
+        one, two = another(node, 7), another(node, 8)
+        assert (await one.container("a", "c")).headers == {}
+        await two.put_container("a", "c", {"read": "everybody"})
+        assert (await one.container("a", "c")).headers == {"read": "everybody"}
+        await two.put_container("a", "c", {"read": ""})
+        assert (await one.container("a", "c")).headers == {}
+        await two.put_account("a", {"quota": "1"})
+        assert (await one.account("a")).headers == {"quota": "1"}
+        assert one.known_container("a", "c") is None, "nothing is known without asking"
+
+
+async def test_a_container_that_another_process_deleted_takes_nothing(autojump_clock: MockClock) -> None:
+    async with opened(media_of(3)) as (node, _):
+        one, two = another(node, 7), another(node, 8)
+        container = await one.container("a", "c")
+        await two.delete_container("a", "c")
+        with pytest.raises(NotFoundError):
+            await one.container("a", "c")
+        with pytest.raises(NotFoundError):
+            await one.put(container, "o", b"data", HEAD)
+        made, _ = await two.put_container("a", "c", {})
+        with pytest.raises(NotFoundError):
+            await one.put(container, "o", b"data", HEAD)
+        assert (await one.container("a", "c")).id == made.id != container.id
+        assert await names(one) == []
+
+
+async def test_an_account_that_another_process_deleted_takes_no_container(autojump_clock: MockClock) -> None:
+    async with opened(media_of(3)) as (node, _):
+        one, two = another(node, 7), another(node, 8)
+        await one.put_account("b", {})
+        assert await one.account("b")
+        await two.delete_account("b")
+        with pytest.raises(NotFoundError):
+            await one.put_container("b", "c", {})
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before it is written", "once it is written"])
+@pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
+async def test_a_delete_meets_the_writer_of_another_process(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, *, before: bool, large: bool
+) -> None:
+    """Either the object is in the container, which stays, or the writer is told that there is none."""
+    async with opened(media_of(3)) as (node, _):
+        one, two = another(node, 7), another(node, 8)
+        container = await one.container("a", "c")
+        refused = []
+
+        async def delete() -> None:
+            try:
+                await two.delete_container("a", "c")
+            except ConflictError as error:
+                refused.append(error)
+
+        async with one.upload(container, "o") as upload:
+            await upload.write(b"data" * (50_000 if large else 1))
+            await upload.digest()
+            around_placing(monkeypatch, one.rows, delete, before=before)
+            if before:
+                with pytest.raises(NotFoundError):
+                    await upload.commit(HEAD)
+            else:
+                await upload.commit(HEAD)
+        assert len(refused) == (not before)
+        if not before:
+            assert await names(two) == ["o"]
+
+
+async def test_a_writer_that_finds_a_container_closing_keeps_it_open(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The delete has looked, and found nothing; then somebody writes, and is told that it is done."""
+    async with opened(media_of(3)) as (node, _):
+        one, two = another(node, 7), another(node, 8)
+        container = await one.container("a", "c")
+        check = Tables._check_empty
+        looks = []
+
+        async def slow(self: Tables, table: bytes, shards: int, what: str) -> None:
+            await check(self, table, shards, what)
+            looks.append(table)
+            if len(looks) == 2:
+                await one.put(container, "o", b"data", HEAD)
+
+        monkeypatch.setattr(Tables, "_check_empty", slow)
+        with pytest.raises(ConflictError):
+            await two.delete_container("a", "c")
+        assert await names(two) == ["o"]
+        assert (await one.head(await one.container("a", "c"), "o")).size == 4
+
+
+async def test_who_reads_does_not_keep_a_container_from_going(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(media_of(3)) as (node, _):
+        one, two = another(node, 7), another(node, 8)
+        check = Tables._check_empty
+        seen: list[Container] = []
+
+        async def slow(self: Tables, table: bytes, shards: int, what: str) -> None:
+            await check(self, table, shards, what)
+            seen.append(await one.container("a", "c"))
+
+        monkeypatch.setattr(Tables, "_check_empty", slow)
+        await two.delete_container("a", "c")
+        assert len(seen) == 2
+        with pytest.raises(NotFoundError):
+            await one.container("a", "c")
+
+
+async def test_a_condition_holds_of_what_another_process_has_written(autojump_clock: MockClock) -> None:
+    async with opened(media_of(3)) as (node, _):
+        one, two = another(node, 7), another(node, 8)
+        container = await one.container("a", "c")
+        await one.put(container, "o", b"data", HEAD)
+
+        def marked(mark: str) -> Callable[[ObjectInfo], ObjectHead]:
+            return lambda info: ObjectHead(info.head.content_type + mark)
+
+        await one.update(container, "o", marked("1"))
+        await two.update(container, "o", marked("2"))
+        with pytest.raises(PreconditionError):
+            await one.put(container, "o", b"new", HEAD, Condition(none_match=frozenset("*")))
+        info = await one.head(container, "o")
+        assert info.head.content_type == HEAD.content_type + "12"
+        assert info.created < info.changed
+        await two.delete(container, "o", Condition(match=frozenset([info.etag])))
+        with pytest.raises(NotFoundError):
+            await one.update(container, "o", marked("3"))
