@@ -224,9 +224,10 @@ class Hints:
         return Outcome(done, left)
 
     async def _bring_row(self, target: DevicePort, hint: _Hint, waiting: WaitGroup) -> None:
+        epoch = self._store.rows.ring.epoch
         row = await hint.holder.find_row(hint.key)
         if row is not None:
-            found = ReadRow(row, (hint.holder.id,))
+            found = ReadRow(row, (hint.holder.id,), epoch)
             await self._restorer.bring(parse_key(hint.key, row.name), hint.key, found, [target], waiting)
 
     async def _has(self, target: DevicePort, hint: _Hint) -> bool:

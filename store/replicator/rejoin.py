@@ -78,6 +78,8 @@ class Rejoiner:
         async def known(key: RowKey, packed: bytes, stamp: bytes) -> bool:
             return await self._known_elsewhere(device, key, packed, stamp)
 
+        # First: others may send it what was deleted for good, of which it has no memory perhaps.
+        await device.enforce(self._store.rows.ring.epoch)
         await self._release_retired(device)
         await device.flush()  # only then does it take what is older
         await self._exchange.forget_misplaced(device)

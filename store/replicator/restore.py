@@ -21,6 +21,7 @@ from store.objects.hedge import ask_at_once
 from store.objects.quorum_read import ReadRow
 from store.objects.reading import DataReader
 from store.objects.rowcodec import DataLocation, decode_object
+from store.objects.rows import prepare
 from store.objects.store import DeviceStore
 from store.ring import ROWS, quorum
 
@@ -40,6 +41,7 @@ class Restorer:
         Not one that only devices have which are not in sync, where so many others are silent that it was never
         acknowledged, or was deleted for good: that is forgotten when they are rejoined.
         """
+        epoch = self._rows.ring.epoch
         replicas = self._rows.ring.in_sync(ROWS, key.ring_hash)
         devices = self._store.devices
         here = [n for n in replicas if (device := devices.get(n)) is not None and device.failed is None]
@@ -57,16 +59,16 @@ class Restorer:
         if not rows or (not in_sync and len(replicas) - silent < quorum(len(replicas))):
             return None
         newest = max(rows.values(), key=lambda row: row.stamp)
-        return ReadRow(newest, tuple(replica for replica, row in rows.items() if row.stamp == newest.stamp))
+        return ReadRow(newest, tuple(replica for replica, row in rows.items() if row.stamp == newest.stamp), epoch)
 
     async def bring(
         self, key: RowKey, packed: bytes, found: ReadRow, to: Iterable[DevicePort], waiting: WaitGroup
     ) -> None:
         """Write a version of a row to devices; `waiting` is told when each has it durably, unless that has a newer one.
-        Raises DamageError where no replica can read it, ReplacedError where none has it any more, and what the devices
-        say that do not take it."""
+        Raises DamageError where no replica can read it, ReplacedError where none has it any more, StaleEpochError where
+        the ring has moved on since it was found, and what the devices say that do not take it."""
         whole = await self._rows.load(key, packed, found)
-        write = self._rows.prepare(whole._replace(flags=whole.flags & ~Flag.GUARD), packed)
+        write = prepare(whole._replace(flags=whole.flags & ~Flag.GUARD), found.epoch, packed)
         reason: DrystoneError | None = None
 
         def answered(_applied: Applied | None, error: DrystoneError | None) -> None:
@@ -77,7 +79,7 @@ class Restorer:
         for device in to:
             try:
                 waiting.add()
-                await self._rows.bring(write, device, answered)
+                self._rows.bring(write, device, answered)
             except DrystoneError as error:
                 waiting.done()
                 reason = error

@@ -93,8 +93,6 @@ class TombstoneCollector:
                 continue
             if await replica.find_stamp(packed, believed=True) != stamp:
                 return None
-        if self._store.rows.is_held(packed):  # asked last: an older version is on its way to a replica
-            return None
         for replica in replicas:
             replica.retire_tombstone(packed, stamp)
         self._retired[tombstone] = replicas

@@ -220,7 +220,7 @@ class UploadJanitor:
         answers, failures = await ask_at_once([device.id for device in devices], len(devices), ask)
         for replica, row in answers.items():
             if row is not None and row.data_id == data_id:
-                if not await self._store.rows.write_back(target, packed, ReadRow(row, (replica,)), ring):
+                if not await self._store.rows.write_back(target, packed, ReadRow(row, (replica,), ring.epoch), ring):
                     raise ReplacedError("the row of an upload was settled: it is to be looked at again")
                 return True
         for error in failures.values():
