@@ -11,11 +11,14 @@ from trio.testing import MockClock
 from store.core.errors import BusyError, DeviceError, StaleEpochError
 from store.core.wait_group import WaitGroup
 from store.device.port import DevicePort, RowWrite
+from store.device.row import Row, RowKey
 from store.engine.device import Device
 from store.objects.model import Container
+from store.objects.quorum_read import ReadRow
+from store.objects.rows import Rows
 from store.replicator import tombstones
 from store.ring import Ring
-from tests.replicator.clusters import HEAD, exists, key_of, media_of, opened
+from tests.replicator.clusters import HEAD, close, exists, key_of, media_of, opened
 from tests.simulation.node import SimNode, engine_of
 
 NAMES = [f"o{number}" for number in range(12)]
@@ -193,3 +196,46 @@ async def test_what_is_queued_while_all_come_to_refuse_it_is_older_still(autojum
         await collect(node)
         assert drained
         assert await slow.find_stamp(packed) is None
+
+
+async def test_rows_are_taken_over_though_the_ring_takes_a_step_meanwhile(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was looked for by the ring before is looked for again, and not all of it from the beginning."""
+    async with opened(media_of(3)) as (node, container):
+        await trio.sleep(5)
+        for name in NAMES:
+            await node.store.put(container, name, b"data", HEAD)
+        await deleted(node, container, ["gone"])
+        lagging = node.devices[1]
+        keys = [key_of(node, container, name)[1] for name in NAMES]
+        for packed in keys:
+            await lagging.discard_row(packed)
+        load = Rows.load
+        loads: list[bytes] = []
+
+        async def meanwhile(self: Rows, key: RowKey, packed: bytes, found: ReadRow, *, payload: bool = True) -> Row:
+            loads.append(packed)
+            if len(loads) == 3:
+                await collect(node)
+            return await load(self, key, packed, found, payload=payload)
+
+        monkeypatch.setattr(Rows, "load", meanwhile)
+        await node.replicator.rejoiner._exchange.take(node.store.devices[1], lambda _hash: True)
+        assert node.store.rows.ring.epoch == 2
+        for packed in keys:
+            assert await lagging.find_stamp(packed) is not None
+
+
+async def test_a_device_that_was_lost_refuses_older_rings_from_its_return_on(autojump_clock: MockClock) -> None:
+    """It remembers no tombstone: what deleted an object for good is not there to keep it out."""
+    media = media_of(3)
+    async with opened(media) as (node, container):
+        await deleted(node, container, NAMES)
+        await collect(node)
+        await close(node)
+    media.wipe(1)
+    async with opened(media) as (node, container):
+        await trio.sleep(60)
+        assert node.devices[1].in_sync
+        assert node.devices[1].enforced == node.store.rows.ring.epoch == 2
