@@ -146,7 +146,7 @@ class Coordinator:
             if not asked.ask():
                 await asked.wait()
             if asked.given:
-                return Promised(stamp, ring, newest(packed, asked.values, waited=True))
+                return Promised(stamp, ring, newest(packed, asked.values, ring.epoch, waited=True))
             if asked.barred:
                 seen = Stamp.unpack(max(each.floor for each in asked.barred))
             else:
@@ -237,7 +237,7 @@ class Coordinator:
 
     def _check_age(self, row: Row, begun: Ring, ring: Ring) -> None:
         """Raises where tombstones that were there when the write began may be forgotten: it must not come back."""
-        if begun.epoch < ring.epoch:
+        if begun.epoch < ring.collected:
             raise _unknown(row)
 
     async def pause(self, attempt: int) -> None:

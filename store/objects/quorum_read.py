@@ -13,12 +13,14 @@ from store.ring import quorum
 
 
 class ReadRow(NamedTuple):
-    """The newest version of a row, and the replicas that are known to have it. Where `waited`, other things have run
-    since it was found: its data may have been dropped, unless they were pinned before and it is still the newest
-    (`Rows.pinned`)."""
+    """The newest version of a row, and the replicas that are known to have it. `epoch` is that of the ring that was
+    known before it was looked for: under this it may be brought to others, which refuse it where it may have been
+    deleted for good since. Where `waited`, other things have run since it was found: its data may have been dropped,
+    unless they were pinned before and it is still the newest (`Rows.pinned`)."""
 
     row: IndexRow
     replicas: tuple[int, ...]
+    epoch: int
     waited: bool = False
 
 
@@ -58,8 +60,8 @@ def believed(replicas: Sequence[int], devices: Mapping[int, DevicePort]) -> Iter
         yield replica
 
 
-def newest(packed: bytes, values: Mapping[int, bytes | None], *, waited: bool) -> ReadRow | None:
-    """The newest version that any replica answered with, and all of them that have it."""
+def newest(packed: bytes, values: Mapping[int, bytes | None], epoch: int, *, waited: bool) -> ReadRow | None:
+    """The newest version that any replica answered with, and all of them that have it; asked under `epoch`."""
     first, stamp, having = b"", b"", []
     for replica, value in values.items():
         if value is None:
@@ -69,4 +71,4 @@ def newest(packed: bytes, values: Mapping[int, bytes | None], *, waited: bool) -
             first, stamp, having = value, its, [replica]
         elif its == stamp:
             having.append(replica)
-    return ReadRow(decode_value(packed, first), tuple(having), waited) if having else None
+    return ReadRow(decode_value(packed, first), tuple(having), epoch, waited) if having else None

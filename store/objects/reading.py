@@ -3,7 +3,6 @@ the others, and reported so that it is repaired. What cannot be had in full is a
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from functools import partial
 
@@ -16,28 +15,6 @@ from store.objects.hedge import Hedged
 from store.objects.rowcodec import DataLocation
 
 Buffer = bytes | bytearray | memoryview
-
-
-class Pins:
-    """Counts by data id who needs data that perhaps no row names: what is read, written or repaired is not dropped."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[bytes] = Counter()
-
-    def add(self, data_id: bytes) -> None:
-        self._counts[data_id] += 1
-
-    def remove(self, data_id: bytes) -> None:
-        self._counts[data_id] -= 1
-        if self._counts[data_id] <= 0:
-            del self._counts[data_id]
-
-    def __contains__(self, data_id: bytes) -> bool:
-        return data_id in self._counts
-
-    def shared(self, data_id: bytes) -> bool:
-        """Whether anyone beside the one who asks has these data pinned."""
-        return self._counts[data_id] > 1
 
 
 def read_first(data_location: DataLocation, block: int, position: int) -> bool:

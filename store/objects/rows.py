@@ -118,7 +118,6 @@ class Rows:
         intent."""
         self.on_rewritten: Callable[[bytes], None] = _nobody_remembers
         """Called with the packed key of a row that is brought to a replica other than by its writer."""
-        self._brought: Counter[bytes] = Counter()
         self._patience = Patience(WRITE_SECONDS)
         self._hanging: frozenset[int] = frozenset()
         self._hanging_since = -HANGING_SECONDS
@@ -151,60 +150,23 @@ class Rows:
 
     # -- versions that are brought to where they are lacking ---------------------------------------------------------
 
-    async def _stands(self, packed: bytes, stamp: bytes) -> bool:
-        """Whether a replica has just this version: to be asked when the key is held, before it is brought to others.
-        Between the look that found it and now it may have been deleted for good, and then nothing would keep it from
-        coming back; but no tombstone is collected while a replica has something older, or the key is held."""
-        replicas = self.ring.replicas_all(ROWS, key_shard(packed)[0])
-
-        async def ask(replica: int) -> bool:
-            if await self.devices[replica].find_stamp(packed) == stamp:
-                return True
-            raise ReplacedError("it has another version, or none")
-
-        here = [replica for replica in replicas if replica in self.devices]
-        answers, failures = await ask_at_once(here, 1, ask)
-        if not answers and not any(isinstance(error, ReplacedError) for error in failures.values()):
-            raise QuorumError("looking for a version", 1, 0, failures)
-        return bool(answers)
-
-    async def bring(self, write: RowWrite, device: DevicePort, reply: RowReply) -> None:
-        """Send a version that some replica has to another that lacks it; `reply` is told BarredError where a promise
-        keeps it out. Raises StaleEpochError where that is no replica in the ring of now, ReplacedError where no replica
-        has that version any more, and what the device says that does not take it."""
+    def bring(self, write: RowWrite, device: DevicePort, reply: RowReply) -> None:
+        """Send a version that some replica has to another that lacks it, under the epoch of the ring that was known
+        before it was looked for: a device to which it could come back after it was deleted for good refuses it, and
+        says StaleEpochError. `reply` is told BarredError where a promise keeps it out. Raises StaleEpochError where
+        that is no replica in the ring of now, too, and what the device says that does not take it."""
         packed = write.packed_key
 
         def answered(applied: Applied | None, error: DrystoneError | None) -> None:
-            self._let_go(packed)
             if applied is not None and applied.barred:
                 applied, error = None, refusal_of(applied)
             elif applied is not None:  # who else lacks it is for whoever wrote it, and the replica that it came from
                 device.settled(packed, write.row.stamp.pack())
             reply(applied, error)
 
-        self._hold(packed)
-        try:
-            if not await self._stands(packed, write.row.stamp.pack()):
-                raise ReplacedError("the version that was to be brought to others is not there any more")
-            if device.id not in self.ring.replicas_all(ROWS, write.row.key.ring_hash):
-                raise StaleEpochError(f"device {device.id} is no replica of this row any more")
-            device.submit_row(write, answered)
-        except BaseException:
-            self._let_go(packed)
-            raise
-
-    def is_held(self, packed: bytes) -> bool:
-        """Whether a version of this row is on its way to a replica that lacked it: until it has arrived, no tombstone
-        of the row is collected."""
-        return packed in self._brought
-
-    def _hold(self, packed: bytes) -> None:
-        self._brought[packed] += 1
-
-    def _let_go(self, packed: bytes) -> None:
-        self._brought[packed] -= 1
-        if not self._brought[packed]:
-            del self._brought[packed]
+        if device.id not in self.ring.replicas_all(ROWS, write.row.key.ring_hash):
+            raise StaleEpochError(f"device {device.id} is no replica of this row any more")
+        device.submit_row(write, answered)
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -222,7 +184,7 @@ class Rows:
                 except QuorumError as error:
                     await self.go_on_after(error, ring)
                     continue
-            found = newest(packed, asked.values, waited=asked.waited)
+            found = newest(packed, asked.values, ring.epoch, waited=asked.waited)
             if found is None:
                 return None
             self.stamps.observe_packed(found.row.stamp)
@@ -299,7 +261,7 @@ class Rows:
             damaged = [other for other, error in asked.failures.items() if isinstance(error, DamageError)]
             if damaged:
                 whole = row if payload else await self._load_whole(packed, row, self.devices[replica])
-                await self._send(self.prepare(whole), damaged)
+                self._send(prepare(whole, found.epoch, packed), damaged)
             return row
         kinds = {type(error) for error in asked.failures.values()}
         if ReplacedError in kinds:
@@ -363,7 +325,7 @@ class Rows:
             return None, asked
         last = max(rows, key=lambda row: row.stamp)
         having = tuple(replica for replica, row in found.items() if row is not None and row.stamp == last.stamp)
-        if len(having) < len(found) and not await self.write_back(key, packed, ReadRow(last, having), ring):
+        if len(having) < len(found) and not await self.write_back(key, packed, ReadRow(last, having, ring.epoch), ring):
             raise ReplacedError(f"row {key.name!r} was settled")
         absent = [replica for replica in replicas if replica not in found]
         if absent:
@@ -377,8 +339,7 @@ class Rows:
         row = await self.whole(key, packed, found)
         self.on_rewritten(packed)
         try:
-            # A tombstone does no harm where it is not any more: it is collected again.
-            if await self.place(row, packed, ring, reserve=True, brought=found.row.live) is not None:
+            if await self.place(row, packed, ring, reserve=True) is not None:
                 return True
             await self._coordinator.settle(key, packed)
         except StaleEpochError:
@@ -441,34 +402,23 @@ class Rows:
             seen = ZERO if found is None else Stamp.unpack(found.row.stamp)
             return await self.put(row._replace(stamp=seen), packed)
 
-    async def place(
-        self, row: Row, packed: bytes, ring: Ring, *, reserve: bool = False, brought: bool = False
-    ) -> Applied | None:
+    async def place(self, row: Row, packed: bytes, ring: Ring, *, reserve: bool = False) -> Applied | None:
         """Write one version to a quorum of its replicas in every live layout, if so many have room. Where that is not
-        so, it is written to none, or, if it may use the `reserve`, goes there. One that is `brought` is some replica's
-        already.
+        so, it is written to none, or, if it may use the `reserve`, goes there.
 
         Returns what became of it, None where promises or other versions keep it from being placed. Raises QuorumError
-        (the write may still take effect), StaleEpochError where devices refuse the ring, ConflictError where a guard
-        refused it, and ReplacedError where it is brought and no replica has it any more.
+        (the write may still take effect), StaleEpochError where devices refuse the ring, and ConflictError where a
+        guard refused it.
         """
         write = prepare(row, ring.epoch, packed)
-        quorum_write = QuorumWrite(
-            ring.write_sets(ROWS, row.key.ring_hash), write, self._patience, self._arrived if brought else self._ended
-        )
+        quorum_write = QuorumWrite(ring.write_sets(ROWS, row.key.ring_hash), write, self._patience, self._ended)
         self._writing[ring.epoch] += 1
         self._quorum_writes[quorum_write] = None
-        if brought:
-            self._hold(packed)
         try:
-            if brought and not await self._stands(packed, row.stamp.pack()):
-                raise ReplacedError("the version that was to be brought to others is not there any more")
             return await quorum_write.write(self.devices, self._hanging_now(), new=not reserve)
         finally:
             if not quorum_write.begun:
                 del self._quorum_writes[quorum_write]
-                if brought:
-                    self._let_go(packed)
             self._writing[ring.epoch] -= 1
             if not self._writing[ring.epoch]:
                 self._written.set()
@@ -481,11 +431,6 @@ class Rows:
             self._hanging_since = now
             self._hanging = frozenset(n for n, device in self.devices.items() if device.slow >= WRITE_SECONDS)
         return self._hanging
-
-    def _arrived(self, quorum_write: QuorumWrite) -> None:
-        """All replicas have answered that a version was brought to."""
-        self._let_go(quorum_write.packed)
-        self._ended(quorum_write)
 
     def _ended(self, quorum_write: QuorumWrite) -> None:
         """All replicas have answered."""
@@ -550,19 +495,21 @@ class Rows:
         raise StaleEpochError(f"devices refuse the ring of epoch {ring.epoch}, and no newer one is known here")
 
     async def follow(self, ring: Ring) -> None:
-        """Use this ring from now on. Returns when no write is in flight that knows only an older one."""
-        self.ring = ring
+        """Use this ring from now on, unless a newer one is used. Returns when no write is in flight that knows only an
+        older one."""
+        if ring.epoch >= self.ring.epoch:  # several may take steps at once
+            self.ring = ring
         self._followed.set()
         self._followed = trio.Event()
         while any(count for epoch, count in self._writing.items() if epoch < ring.epoch):
             await self._written.wait()
         self._writing = Counter({epoch: count for epoch, count in self._writing.items() if count})
 
-    async def _send(self, write: RowWrite, replicas: Iterable[int]) -> None:
+    def _send(self, write: RowWrite, replicas: Iterable[int]) -> None:
         """Write to replicas without waiting for their answers: repair. What fails now is found again later."""
         for replica in replicas:
             try:
-                await self.bring(write, self.devices[replica], _ignore)
+                self.bring(write, self.devices[replica], _ignore)
             except DrystoneError as error:
                 log.warning("repair not written", device=replica, error=str(error))
 

@@ -52,8 +52,9 @@ from store.objects.model import (
     Subdir,
     Usage,
 )
+from store.objects.pins import Pins
 from store.objects.quorum_read import ReadRow
-from store.objects.reading import DataReader, Pins
+from store.objects.reading import DataReader
 from store.objects.rowcodec import (
     DataLocation,
     decode_headers,
@@ -71,6 +72,7 @@ HASH_SLICE = 2047
 """Python lets other threads run while it hashes more than this. To get the interpreter back afterwards takes longer
 than hashing a small object does."""
 HASH_SLICES_MAX = 8
+LIFE_BYTES = 16
 ENTRIES_A_TURN = 200
 """Entries of a listing that are made between two turns of the loop."""
 
@@ -100,6 +102,8 @@ class DeviceStore:
         self.known_container = self.tables.known_container
         self._clock = clock
         self._random = random
+        self.life = random.bytes(LIFE_BYTES)
+        """The id of this run of this process: none before or beside it has the same."""
         self._hash_workers = hash_workers
         self._uploads = 0
         self._pool = BufferPool()
@@ -256,7 +260,7 @@ class DeviceStore:
         self._uploads += 1
         worker = self._hash_workers[self._uploads % len(self._hash_workers)]
         policy = self._by_index[container.policy]
-        data = DataUpload(self.rows, self.devices, self._pool, worker, key, policy, self._random.bytes(16))
+        data = DataUpload(self.rows, self.devices, self._pool, worker, key, policy, self._random.bytes(16), self.life)
         return ObjectUpload(self, container, data, key, packed)
 
     async def update(

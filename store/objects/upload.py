@@ -4,8 +4,8 @@
 
 Data that fit into a row stay in memory and go with it. For all others a **upload intent** in the replicas of the
 row-to-be says, before the first block is written, that data under this id are under way; the row's commit removes it.
-What a crash leaves is found by its intent and ended (`store.replicator.upload_janitor`), so that its space comes
-back.
+The intent names the **life** of the process that uploads, a random id of its run: what it leaves when that is
+over is found and ended by others (`store.replicator.upload_janitor`), so that its space comes back.
 
 A copy within one policy sends no blocks but **block references** to those of its source (`store.device.block`), on the
 same devices, and is otherwise an upload like any other: its own id, intent, sync and row.
@@ -72,6 +72,7 @@ class DataUpload:
         key: RowKey,
         policy: Policy,
         data_id: bytes,
+        life: bytes,
     ) -> None:
         self._rows = rows
         self._devices = devices
@@ -80,6 +81,7 @@ class DataUpload:
         self._key = key
         self._policy = policy
         self.data_id = data_id
+        self._life = life
         self.placement: Placement | None = None
         self.size = 0
         self._md5 = hashlib.md5(usedforsecurity=False)
@@ -270,7 +272,7 @@ class DataUpload:
 
     async def _leave_intent(self) -> None:
         self._losses = {number: self._devices[number].data_losses for number in self._live_devices()}
-        intent = intent_row(self._key, self.data_id)
+        intent = intent_row(self._key, self.data_id, self._life)
         self._epoch, self._missed_count = self._rows.ring.epoch, self._rows.missed_count
         await self._rows.put_new(intent, index_key(intent.key))
 
@@ -458,7 +460,8 @@ def _nobody(_device: int) -> None:
     """Whoever uploads looks for failures himself until the commit."""
 
 
-def intent_row(target: RowKey, data_id: bytes, flags: int = 0) -> Row:
-    """The intent of an upload: a system row beside the row-to-be, in the same replicas."""
+def intent_row(target: RowKey, data_id: bytes, life: bytes, flags: int = 0) -> Row:
+    """The intent of an upload: a system row beside the row-to-be, in the same replicas. `life` is that of the process
+    that uploads; its abort record names the same."""
     key = target._replace(name=UPLOAD + data_id)
-    return Row(key, ZERO, flags, 0, 0, 0, b"", target.name, b"", b"")
+    return Row(key, ZERO, flags, 0, 0, 0, b"", target.name, life, b"")

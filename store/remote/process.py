@@ -10,6 +10,7 @@ import trio
 from store.core.errors import DrystoneError
 from store.remote import methods
 from store.remote.device import RemoteDevice
+from store.remote.pins import RemotePins
 from store.wire.client import Dial, WireClient
 from store.wire.errors import ProtocolError
 from store.wire.message import Hello
@@ -32,6 +33,7 @@ class RemoteProcess:
         self._why = ""
         self._reached = trio.Event()
         self._data.on_down = self._lose_data
+        self.pins = RemotePins(self._rows)
         self.on_back: Callable[[RemoteDevice], None] | None = None
         """Called with a device that was out, or was not reached, and can be used: it may have missed something."""
 

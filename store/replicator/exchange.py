@@ -11,21 +11,21 @@ acknowledged is for the caller to know.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import NamedTuple
 
 import trio
 
 from store.core.deadline import within
-from store.core.errors import DamageError, ReplacedError
+from store.core.errors import DamageError, ReplacedError, StaleEpochError
 from store.core.wait_group import WaitGroup
 from store.device.port import DURABLE_SECONDS, DevicePort
-from store.device.row import PREFIX_BYTES, SYSTEM, RowKey, key_shard, parse_key
+from store.device.row import PREFIX_BYTES, SYSTEM, IndexRow, RowKey, key_shard, parse_key
 from store.objects.quorum_read import ReadRow
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Turns
 from store.replicator.restore import Restorer
-from store.ring import ROWS
+from store.ring import ROWS, Ring
 
 PAGE = 128
 """Rows, with their data where these are small, that may be on their way at a time."""
@@ -99,35 +99,57 @@ class Exchange:
 
     async def _take_from(self, device: DevicePort, other: DevicePort, concerned: Callable[[int], bool]) -> int:
         taken = 0
-        turns = Turns()
         after = b""
         while True:
-            page, after = await other.walk_rows(after, PAGE)
-            waiting = WaitGroup()
+            ring = self._store.rows.ring  # known before the look
+            page, more = await other.walk_rows(after, PAGE)
             try:
-                for packed, row in page:
-                    await turns.take()
-                    key = parse_key(packed, row.name)
-                    if row.name[:1] == SYSTEM or not concerned(key.ring_hash):
-                        continue
-                    if other.id not in self._store.rows.ring.in_sync(ROWS, key.ring_hash):
-                        continue
-                    here = await _stamp(device, packed)
-                    if here is not None and here >= row.stamp:
-                        continue
-                    found = ReadRow(row, (other.id,)) if other.in_sync else await self._restorer.newest(key, packed)
-                    if found is not None and (here is None or here < found.row.stamp):
-                        try:
-                            await self._restorer.bring(key, packed, found, [device], waiting)
-                        except ReplacedError:
-                            continue  # it was just written, to this device as well, or deleted
-                        taken += 1
-            finally:
-                with within(DURABLE_SECONDS):
-                    await waiting.wait()
+                taken += await self._take_page(device, other, page, ring, concerned)
+            except StaleEpochError:
+                await self._store.rows.newer_ring(ring)  # it has taken a step since: look again
+                continue
+            after = more
             if not after:
                 return taken
             await trio.lowlevel.checkpoint()
+
+    async def _take_page(
+        self,
+        device: DevicePort,
+        other: DevicePort,
+        page: Sequence[tuple[bytes, IndexRow]],
+        ring: Ring,
+        concerned: Callable[[int], bool],
+    ) -> int:
+        """Bring what is lacking of some rows, all durable when this returns; how many. Raises StaleEpochError where the
+        ring by which they were looked for has come to be refused."""
+        taken = 0
+        turns = Turns()
+        waiting = WaitGroup()
+        try:
+            for packed, row in page:
+                await turns.take()
+                key = parse_key(packed, row.name)
+                if row.name[:1] == SYSTEM or not concerned(key.ring_hash):
+                    continue
+                if other.id not in self._store.rows.ring.in_sync(ROWS, key.ring_hash):
+                    continue
+                here = await _stamp(device, packed)
+                if here is not None and here >= row.stamp:
+                    continue
+                found: ReadRow | None = ReadRow(row, (other.id,), ring.epoch)
+                if not other.in_sync:
+                    found = await self._restorer.newest(key, packed)
+                if found is not None and (here is None or here < found.row.stamp):
+                    try:
+                        await self._restorer.bring(key, packed, found, [device], waiting)
+                    except ReplacedError:
+                        continue  # it was just written, to this device as well, or deleted
+                    taken += 1
+        finally:
+            with within(DURABLE_SECONDS):
+                await waiting.wait()
+        return taken
 
 
 async def _stamp(device: DevicePort, packed: bytes) -> bytes | None:

@@ -224,9 +224,10 @@ class Hints:
         return Outcome(done, left)
 
     async def _bring_row(self, target: DevicePort, hint: _Hint, waiting: WaitGroup) -> None:
+        epoch = self._store.rows.ring.epoch
         row = await hint.holder.find_row(hint.key)
         if row is not None:
-            found = ReadRow(row, (hint.holder.id,))
+            found = ReadRow(row, (hint.holder.id,), epoch)
             await self._restorer.bring(parse_key(hint.key, row.name), hint.key, found, [target], waiting)
 
     async def _has(self, target: DevicePort, hint: _Hint) -> bool:
@@ -250,16 +251,12 @@ class Hints:
         return False
 
     async def _bring_data(self, target: DevicePort, data: _Data) -> None:
-        pins = self._store.pins
-        pins.add(data.row.data_id)
-        try:
+        with self._store.pins.holding(data.row.data_id):
             now = await data.hint.holder.find_row(data.hint.key)
             if now is None or now.data_id == data.row.data_id:
                 await self._restorer.data(data.key, data.row, data.data_location, only={target.id}, verify=False)
                 if await self._has(target, data.hint):
                     self._forget(target, data.hint)
-        finally:
-            pins.remove(data.row.data_id)
 
     def _forget(self, target: DevicePort, hint: _Hint) -> None:
         hint.holder.forget_hint(target.id, hint.key, hint.noted_us)

@@ -14,6 +14,7 @@ from store.core.errors import DamageError, DrystoneError
 from store.device.port import DevicePort
 from store.device.row import PREFIX_BYTES, UPLOAD, RowKey, index_key, key_shard
 from store.objects.hedge import ask_at_once
+from store.objects.pins import Need
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, walk
 from store.replicator.drop import Drop
@@ -23,6 +24,8 @@ from store.ring import ROWS
 log = structlog.get_logger()
 
 PAGE = 200
+IN_WORK = (Need.USE, Need.END)
+"""What speaks for data that no row names."""
 
 
 class Orphans:
@@ -62,7 +65,8 @@ class Orphans:
             for other in others:
                 if await other.find_stamp(packed) is not None:
                     return None
-            if packed[PREFIX_BYTES + len(UPLOAD) :] not in self._store.pins:
+            data_id = packed[PREFIX_BYTES + len(UPLOAD) :]
+            if data_id in await self._store.pins.unpinned([data_id], IN_WORK):
                 await device.discard_row(packed)
                 return True
         return None
@@ -72,23 +76,26 @@ class Orphans:
         return await device.owners(after, PAGE)
 
     async def _visit(self, device: DevicePort, owned: tuple[bytes, RowKey]) -> bool | None:
-        """With the turn of their row no commit and no move can come between the look and the drop; what is uploaded,
-        ended, read or repaired is pinned, which is asked last."""
+        """With the turn of their row no commit and no move of this process can come between the look and the drop; what
+        is uploaded, ended, read, repaired or moved, here or elsewhere, is pinned, which is asked last. A move that
+        begins then finds these pinned before it trusts in what is here (`Rebalancer`)."""
         data_id, owner = owned
-        async with self._store.rows.lock(index_key(owner)):
-            try:
-                claimed = await self._claimed(device, data_id, owner)
-            except DrystoneError as error:
-                self._daemon.trouble(error)
-                return None  # who cannot be asked may claim them
-            if claimed or data_id in self._store.pins:
-                return None
-            drop = Drop(self._store, data_id, [device.id])
-        return await drop.wait()
+        pins = self._store.pins
+        with pins.holding(data_id, Need.DROP):
+            async with self._store.rows.lock(index_key(owner)):
+                try:
+                    claimed = await self._claimed(device, data_id, owner) or not await pins.unpinned([data_id], IN_WORK)
+                except DrystoneError as error:
+                    self._daemon.trouble(error)
+                    return None  # who cannot be asked may claim them
+                if claimed:
+                    return None
+                drop = Drop(self._store, data_id, [device.id])
+            return await drop.wait()
 
     async def _claimed(self, device: DevicePort, data_id: bytes, owner: RowKey) -> bool:
         """Whether a row names these data on this device, or an upload under way may yet."""
-        if data_id in self._store.pins:
+        if self._store.pins.held([data_id], IN_WORK):
             return True
         intent = owner._replace(name=UPLOAD + data_id)
         # The intent first: a commit between the two reads has then put the row in place. Each replica is asked by

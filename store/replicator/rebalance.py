@@ -16,18 +16,20 @@ being read at that moment are left to the scrubber.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from functools import partial
 
 import structlog
 import trio
 
 from store.core.deadline import within
-from store.core.errors import DeviceError, DrystoneError, QuorumError
+from store.core.errors import DeviceError, DrystoneError, QuorumError, ReplacedError, RetryableError
 from store.device.block import BlockKey
 from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
 from store.device.row import Flag, IndexRow, Row, RowKey, parse_key
 from store.objects.model import ObjectHead
+from store.objects.pins import Need
 from store.objects.placement import data_ring_hash
 from store.objects.quorum_read import ReadRow
 from store.objects.rowcodec import DataLocation, decode_headers, decode_object, encode_object
@@ -37,6 +39,7 @@ from store.replicator.drop import Drop
 from store.replicator.exchange import Exchange
 from store.replicator.progress import ProgressTable
 from store.replicator.restore import Restorer, seal_block
+from store.replicator.step import Step
 from store.ring import RING_HASH_BITS, ROWS, Layout, Ring, quorum
 
 log = structlog.get_logger()
@@ -46,9 +49,6 @@ SCHEDULE = Schedule(retry=15.0, retry_max=1800.0)
 PAGE = 500
 CLEAN_SECONDS = 600.0
 """A device that has not forgotten what it lost after so long hangs, and is tried again later: others do not wait."""
-
-Step = Callable[[Callable[[Ring], Ring]], Awaitable[Ring]]
-"""Takes one step on the stored ring, and gives the ring that came of it."""
 
 
 class Rebalancer:
@@ -63,8 +63,10 @@ class Rebalancer:
 
     async def follow(self, ring: Ring) -> None:
         """Use this ring from now on. Returns when no write is in flight that knows only an older one."""
+        same = ring.places_as(self._store.rows.ring)
         await self._store.rows.follow(ring)
-        self._daemon.wake()
+        if not same:
+            self._daemon.wake()
 
     def wake(self) -> None:
         """A device is back that may be waited for."""
@@ -233,30 +235,49 @@ class Rebalancer:
         return device is None or device.failed is not None or device.slow >= SLOW_SECONDS or device.full
 
     async def _move(self, key: RowKey, packed: bytes) -> None:
-        moved: tuple[bytes, set[int]] | None = None
+        moved: tuple[IndexRow, DataLocation, DataLocation] | None = None
 
         async def edited(found: ReadRow | None) -> Row | None:
             nonlocal moved
             wanted = self._wanted(found.row) if found is not None and found.row.data_id else None
             if found is None or wanted is None:
                 return None
+            pinned.enter_context(self._store.pins.holding(found.row.data_id))
+            if not await self._store.rows.pinned(key, packed, found):
+                raise ReplacedError(f"object {key.name!r} changed while it was to be moved")
             row = await self._store.rows.load(key, packed, found)
             summary = decode_object(row.summary, row.shown)
             before = summary.data_location
             assert before is not None
             await self._copy(key, found.row, before, wanted)
-            moved = row.data_id, set(before.devices) - set(wanted.devices)
+            moved = found.row, before, wanted
             head = ObjectHead(summary.content_type, decode_headers(row.detail), summary.listing)
             new_summary, detail = encode_object(summary.etag, head, summary.created, wanted)
             return row._replace(summary=new_summary, detail=detail, flags=row.flags & ~Flag.GUARD)
 
-        async with self._store.rows.lock(packed):
-            if await self._store.rows.change(key, packed, edited, keep_shown=True) is None:
-                return
+        with ExitStack() as pinned:
+            async with self._store.rows.lock(packed):
+                if await self._store.rows.change(key, packed, edited, keep_shown=True) is None:
+                    return
         assert moved is not None
-        data_id, gone = moved
-        if gone and data_id not in self._store.pins:
-            await Drop(self._store, data_id, gone).wait()
+        await self._drop_old(key, *moved)
+
+    async def _drop_old(self, key: RowKey, row: IndexRow, before: DataLocation, wanted: DataLocation) -> None:
+        """Drop the copies that no row names any more, unless they are read.
+
+        What was moved may have been taken for orphans by who looked at the row before it named them. He has them pinned
+        since before that look; and once he is done, what he has dropped is seen to be missing.
+        """
+        gone = set(before.devices) - set(wanted.devices)
+        if not gone or not await self._store.pins.unpinned([row.data_id], (Need.USE, Need.DROP)):
+            return
+        for position, number in enumerate(wanted.devices):
+            fragment = position if wanted.k else 0
+            has = await self._store.devices[number].has_blocks(row.data_id)
+            if sum(its == fragment for _, its in has) < -(-row.size // wanted.block_bytes):
+                self._store.on_incomplete(key)
+                raise RetryableError(f"device {number} has not all of object {key.name!r} that was moved to it")
+        await Drop(self._store, row.data_id, gone).wait()
 
     async def _copy(self, key: RowKey, row: IndexRow, before: DataLocation, wanted: DataLocation) -> None:
         """Have every block where it is wanted, durably. Blocks are read with all verification."""

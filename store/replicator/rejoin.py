@@ -78,6 +78,8 @@ class Rejoiner:
         async def known(key: RowKey, packed: bytes, stamp: bytes) -> bool:
             return await self._known_elsewhere(device, key, packed, stamp)
 
+        # First: others may send it what was deleted for good, of which it has no memory perhaps.
+        await device.enforce(self._store.rows.ring.epoch)
         await self._release_retired(device)
         await device.flush()  # only then does it take what is older
         await self._exchange.forget_misplaced(device)
@@ -140,13 +142,10 @@ class Rejoiner:
             key = parse_key(packed, row.name)
             if await self._first_replica(key, packed) is not other:
                 return None  # each object is looked at once
-            self._store.pins.add(row.data_id)
-            try:
+            with self._store.pins.holding(row.data_id):
                 now = await other.find_row(packed)
                 if now is not None and now.data_id == row.data_id:
                     await self._restorer.data(key, row, data_location, only={device.id})
-            finally:
-                self._store.pins.remove(row.data_id)
             return True
 
         outcome = await walk(self._living(), page, visit, self._daemon)

@@ -17,13 +17,14 @@ from store.replicator.expire import Expirer
 from store.replicator.hints import Hints
 from store.replicator.in_doubt import InDoubt
 from store.replicator.progress import ProgressTable
-from store.replicator.rebalance import Rebalancer, Step
+from store.replicator.rebalance import Rebalancer
 from store.replicator.rejoin import Rejoiner
 from store.replicator.repair import Repairer
 from store.replicator.restore import Restorer
 from store.replicator.scrub import Scrubber
+from store.replicator.step import Step
 from store.replicator.tombstones import TombstoneCollector
-from store.replicator.upload_janitor import UploadJanitor
+from store.replicator.upload_janitor import Lives, OnlyOne, UploadJanitor
 
 
 class Replicator:
@@ -37,8 +38,10 @@ class Replicator:
         progress: ProgressTable,
         step: Step,
         node: str = "",
+        lives: Lives | None = None,
     ) -> None:
-        """`node` is the name of this one where there are others: what is noted of its own devices goes by it."""
+        """`node` is the name of this one where there are others: what is noted of its own devices goes by it. Without
+        `lives` this process is alone with the devices."""
         self._store = store
         self.on_flush: Callable[[DevicePort], None] = _nobody
         """Called before the index of a device of this process is written: rows that other processes wrote there and
@@ -47,10 +50,10 @@ class Replicator:
         exchange = Exchange(store, self.restorer)
         self.hints = Hints(store, self.restorer, clock, progress)
         self.repairer = Repairer(store, self.restorer, progress)
-        self.janitor = UploadJanitor(store, progress)
+        self.janitor = UploadJanitor(store, lives or OnlyOne(store.life), progress)
         self.in_doubt = InDoubt(store, self.janitor, self.repairer, progress)
         self.collector = Collector(store, progress)
-        self.tombstones = TombstoneCollector(store, progress)
+        self.tombstones = TombstoneCollector(store, progress, step)
         self.expirer = Expirer(store, clock, progress)
         self.rejoiner = Rejoiner(store, self.restorer, exchange, progress)
         self.rebalancer = Rebalancer(store, exchange, progress, step)
@@ -61,7 +64,7 @@ class Replicator:
         is served."""
         for device in self._store.own.values():
             self.listen(device)
-        await self.janitor.find_left_behind(list(self._store.own.values()))
+        await self.janitor.find_all_left_behind()
         await self.in_doubt.resolve_all()
         for loop in (
             self.hints,
@@ -88,6 +91,11 @@ class Replicator:
         self.rejoiner.wake()
         self.hints.wake()
         self.rebalancer.wake()
+
+    async def gone(self) -> None:
+        """A process is no member any more, and so its life is over: end here what it left undecided."""
+        await self.janitor.find_all_left_behind()
+        self.in_doubt.wake()
 
     def listen(self, device: DevicePort) -> None:
         """Have what is to be known of a device of this process said here."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 
 from store.core.deadline import within
-from store.core.errors import DamageError, DrystoneError
+from store.core.errors import DamageError, DrystoneError, ReplacedError
 from store.core.stamp import Stamp
 from store.core.wait_group import WaitGroup
 from store.device.block import BlockKey, encode_meta
@@ -21,6 +21,7 @@ from store.objects.hedge import ask_at_once
 from store.objects.quorum_read import ReadRow
 from store.objects.reading import DataReader
 from store.objects.rowcodec import DataLocation, decode_object
+from store.objects.rows import prepare
 from store.objects.store import DeviceStore
 from store.ring import ROWS, quorum
 
@@ -40,6 +41,7 @@ class Restorer:
         Not one that only devices have which are not in sync, where so many others are silent that it was never
         acknowledged, or was deleted for good: that is forgotten when they are rejoined.
         """
+        epoch = self._rows.ring.epoch
         replicas = self._rows.ring.in_sync(ROWS, key.ring_hash)
         devices = self._store.devices
         here = [n for n in replicas if (device := devices.get(n)) is not None and device.failed is None]
@@ -57,16 +59,16 @@ class Restorer:
         if not rows or (not in_sync and len(replicas) - silent < quorum(len(replicas))):
             return None
         newest = max(rows.values(), key=lambda row: row.stamp)
-        return ReadRow(newest, tuple(replica for replica, row in rows.items() if row.stamp == newest.stamp))
+        return ReadRow(newest, tuple(replica for replica, row in rows.items() if row.stamp == newest.stamp), epoch)
 
     async def bring(
         self, key: RowKey, packed: bytes, found: ReadRow, to: Iterable[DevicePort], waiting: WaitGroup
     ) -> None:
         """Write a version of a row to devices; `waiting` is told when each has it durably, unless that has a newer one.
-        Raises DamageError where no replica can read it, ReplacedError where none has it any more, and what the devices
-        say that do not take it."""
+        Raises DamageError where no replica can read it, ReplacedError where none has it any more, StaleEpochError where
+        the ring has moved on since it was found, and what the devices say that do not take it."""
         whole = await self._rows.load(key, packed, found)
-        write = self._rows.prepare(whole._replace(flags=whole.flags & ~Flag.GUARD), packed)
+        write = prepare(whole._replace(flags=whole.flags & ~Flag.GUARD), found.epoch, packed)
         reason: DrystoneError | None = None
 
         def answered(_applied: Applied | None, error: DrystoneError | None) -> None:
@@ -77,7 +79,7 @@ class Restorer:
         for device in to:
             try:
                 waiting.add()
-                await self._rows.bring(write, device, answered)
+                self._rows.bring(write, device, answered)
             except DrystoneError as error:
                 waiting.done()
                 reason = error
@@ -184,23 +186,25 @@ class Restorer:
             raise reason
 
     async def whole(self, key: RowKey) -> None:
-        """Make one object whole, everywhere, verifying all of it. Raises DamageError where too little of it is left."""
+        """Make one object whole, everywhere, verifying all of it. Raises DamageError where too little of it is left,
+        ReplacedError where it is replaced meanwhile."""
         packed = index_key(key)
         found = await self.newest(key, packed)
         if found is None:
             return
-        # Pinned before anything is waited for: blocks written after their data were dropped would stay for ever.
-        pins, data_id = self._store.pins, found.row.data_id
-        pins.add(data_id)
-        try:
+        data_location = self.data_location(found.row)
+        if data_location is None:
+            await self.row(key, packed, found)
+            return
+        with self._store.pins.holding(found.row.data_id):
+            # Looked at again: blocks that are written after their data were dropped would lie there for long.
+            again = await self.newest(key, packed)
+            if again is None or again.row.stamp != found.row.stamp:
+                raise ReplacedError(f"row {key.name!r} changed while it was repaired")
             try:
-                await self.row(key, packed, found)
+                await self.row(key, packed, again)
             finally:
-                data_location = self.data_location(found.row)
-                if data_location is not None:
-                    await self.data(key, found.row, data_location)
-        finally:
-            pins.remove(data_id)
+                await self.data(key, again.row, data_location)
 
 
 async def _good(device: DevicePort, key: BlockKey) -> bool:

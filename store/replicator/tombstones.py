@@ -4,9 +4,14 @@ A tombstone goes only when all replicas in all live layouts have that same versi
 still to forget rows that it lost with a retired layout: one that was away, or has kept a partition's rows, could bring
 the deleted row back, however long ago that was. So time alone never decides.
 
-It goes in two steps. Every replica **retires** it: the row goes, its stamp stays. Once all have done so durably, they
-**release** the stamp. In between a replica may fail and come back with the tombstone; what was written meanwhile is
-newer than that, since no replica takes anything older.
+It goes in two steps, and an epoch between them (docs/consistency.md, "Tombstones"). Every replica **retires** it: the
+row goes, its stamp stays, and nothing older is taken. Once all have done so durably, the ring takes a step, and they
+**enforce** its epoch: what is still under way by an older ring (a writer that stopped, a hint, a repair, a copy) is
+refused from then on. Then they **release** the stamp. Whatever begins by the new ring looks first, and finds nothing.
+In between a replica may fail and come back with the tombstone, which is retired again, or with the stamp.
+
+One step of the ring serves all tombstones that are retired by then. Without the registry there is none: nothing is
+released, all else goes on, and what is retired waits for the next round.
 
 Those that a device which is out keeps from being collected are passed over at the price of one look at the ring.
 """
@@ -15,19 +20,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import trio
+
 from store.core.deadline import within
 from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
 from store.device.row import key_shard
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Schedule, walk
 from store.replicator.progress import ProgressTable
-from store.ring import ROWS
+from store.replicator.step import Step
+from store.ring import ROWS, Ring
 
 SCHEDULE = Schedule(every=60.0)
 """Load, not safety, sets this."""
 PAGE = 2000
-RETIRED_MAX = 10_000
-"""Tombstones that are retired and not yet released: their stamps are in memory."""
+STEP_SECONDS = 600.0
+"""Between two steps of the ring: each is written to the registry and to all devices, and whoever asks by the ring
+before has to ask again. The rows are gone already: all that waits is their stamps."""
+RETIRED_MAX = 50_000
+"""Tombstones that are retired and not yet released, beyond which a step is taken sooner: their stamps are in memory,
+some 250 bytes each at every replica."""
 
 Tombstone = tuple[bytes, bytes]
 """(packed key, stamp)"""
@@ -36,10 +48,13 @@ Tombstone = tuple[bytes, bytes]
 class TombstoneCollector:
     """Forgets tombstones, on all devices of this process."""
 
-    def __init__(self, store: DeviceStore, progress: ProgressTable) -> None:
+    def __init__(self, store: DeviceStore, progress: ProgressTable, step: Step) -> None:
         self._store = store
+        self._step = step
         self._daemon = Daemon(progress.loop("collect tombstones"), SCHEDULE, self._round)
         self._retired: dict[Tombstone, list[DevicePort]] = {}
+        self._step_at = -STEP_SECONDS
+        """When the ring may take a step again."""
 
     async def run(self) -> None:
         """Collect tombstones now and then, until cancelled."""
@@ -54,10 +69,13 @@ class TombstoneCollector:
         if unclean:
             self._daemon.progress.trouble = f"devices {sorted(unclean)} are still to forget rows of an older layout"
             return Outcome()
-        self._retired.clear()
-        await walk(self._store.own, _retired_page, self._again, self._daemon)
+        due = trio.current_time() >= self._step_at
+        if due:
+            self._retired.clear()
+            await walk(self._store.own, _retired_page, self._again, self._daemon)
         outcome = await walk(self._store.own, _page, self._retire, self._daemon)
-        await self._release()
+        if due:
+            await self._release()
         return Outcome(outcome.done)
 
     async def _retire(self, _device: DevicePort, tombstone: Tombstone) -> bool | None:
@@ -75,8 +93,6 @@ class TombstoneCollector:
                 continue
             if await replica.find_stamp(packed, believed=True) != stamp:
                 return None
-        if self._store.rows.is_held(packed):  # asked last: an older version is on its way to a replica
-            return None
         for replica in replicas:
             replica.retire_tombstone(packed, stamp)
         self._retired[tombstone] = replicas
@@ -99,11 +115,21 @@ class TombstoneCollector:
         return None
 
     async def _release(self) -> None:
-        """Release what every replica has retired, once that is durable."""
+        """Release what every replica has retired, once that is durable and all refuse what is older than that."""
         retired, self._retired = self._retired, {}
-        for device in {id(device): device for replicas in retired.values() for device in replicas}.values():
+        if not retired:
+            return
+        devices = {id(device): device for replicas in retired.values() for device in replicas}.values()
+        for device in devices:
             with within(DURABLE_SECONDS):
                 await device.flush()
+        ring = await self._step(Ring.collect)
+        self._step_at = trio.current_time() + STEP_SECONDS
+        await self._store.rows.follow(ring)  # before it is enforced: nobody here has to ask again
+        for device in devices:
+            with within(DURABLE_SECONDS):
+                await device.enforce(ring.epoch)
+                await device.drain()  # what came before that is taken in, and found to be older
         for (packed, stamp), replicas in retired.items():
             if self._replicas((packed, stamp)) == replicas:
                 for replica in replicas:

@@ -6,11 +6,18 @@ is brought to all; if not, an **abort record** goes to every one, each of which 
 refuses the intent if the commit has come first. Only when all have the abort record are the data dropped. All, not a
 quorum: then none can hold a committed row of dropped data, and nothing ever has to be taken back (docs/adr/0002). No
 grace period decides.
+
+An intent names the life of the process that uploads. A janitor ends those of its own life that were given up, and on
+the devices of its process those of lives that are over; several may end the same one at once. A process that is taken
+to be dead may live, and commit: its abort records stay until nothing of that life can arrive any more. So whose life is
+over only spares the living; abort records keep things safe.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
+from typing import NamedTuple, Protocol
 
 import structlog
 import trio
@@ -22,6 +29,7 @@ from store.core.wait_group import WaitGroup
 from store.device.port import DURABLE_SECONDS, Applied, DevicePort, RowWrite
 from store.device.row import UPLOAD, Flag, IndexRow, RowKey, index_key, parse_key
 from store.objects.hedge import ask_at_once
+from store.objects.pins import Need
 from store.objects.quorum_read import ReadRow
 from store.objects.quorum_write import refusal_of
 from store.objects.store import DeviceStore
@@ -37,44 +45,99 @@ RETRY_SECONDS, RETRY_SECONDS_MAX = 10.0, 300.0
 PAGE = 10_000
 AT_ONCE = 64
 STAMP_RETRIES = 8
+LOOK_SECONDS = 600.0
+"""So often it is looked for what was left: by a device that did not answer, or by a process that was taken to be dead.
+All else is found at once."""
+
+
+class Lives(Protocol):
+    """What is known of the runs of this cluster's processes, each of which is a life with an id of its own."""
+
+    def is_over(self, life: bytes) -> bool:
+        """Whether its process is no member any more: others may end what it has begun."""
+        ...
+
+    def is_silent(self, life: bytes) -> bool:
+        """Whether it is over, and nothing that it asks of any device can take effect any more: all refuse the rings
+        that it can know."""
+        ...
+
+
+class OnlyOne:
+    """The lives of a process that is alone with its devices: all before it are over, and long silent."""
+
+    def __init__(self, own: bytes) -> None:
+        self._own = own
+
+    def is_over(self, life: bytes) -> bool:
+        return life != self._own
+
+    def is_silent(self, life: bytes) -> bool:
+        return life != self._own
+
+
+class _Upload(NamedTuple):
+    """One that is to be ended. `life` is empty where an older program began it, which was alone."""
+
+    target: RowKey
+    life: bytes
 
 
 class UploadJanitor:
-    """Ends uploads of this process that ended without an outcome, and all that earlier processes left."""
+    """Ends uploads of this process that ended without an outcome, and on its devices those of processes that are no
+    more."""
 
-    def __init__(self, store: DeviceStore, progress: ProgressTable) -> None:
+    def __init__(self, store: DeviceStore, lives: Lives, progress: ProgressTable) -> None:
         self._store = store
+        self._lives = lives
         self._daemon = Daemon(progress.loop("clean up uploads"), Schedule(), self._round)
-        self._targets: dict[bytes, RowKey] = {}
+        self._uploads: dict[bytes, _Upload] = {}
         self._open = Retries[bytes](RETRY_SECONDS, RETRY_SECONDS_MAX)
+        self._decided: set[bytes] = set()
+        """Of those that are open: what has only its intents, or abort records, left."""
+        self._look_at = trio.current_time() + LOOK_SECONDS
         store.on_unresolved = store.rows.on_intent_left = self.add
 
     def add(self, target: RowKey, data_id: bytes) -> None:
-        """This upload will not be committed any more by anyone who knows its outcome."""
-        self._targets[data_id] = target
+        """This upload of this process will not be committed any more by anyone who knows its outcome."""
+        self._add(data_id, _Upload(target, self._store.life))
+
+    def _add(self, data_id: bytes, upload: _Upload) -> None:
+        self._uploads[data_id] = upload
         if self._open.add(data_id):
-            self._store.pins.add(data_id)  # its blocks are nobody else's to drop
+            self._store.pins.add(data_id, Need.END)
         self._daemon.wake()
 
-    async def find_left_behind(self, devices: list[DevicePort]) -> None:
-        """Add every upload that is marked on these: to be called before this process begins its first, and for a device
-        that is back."""
-        for device in devices:
+    async def find_all_left_behind(self) -> None:
+        """Add what is left on any device of this process: to be called before this process begins its first upload, and
+        whenever a life is over."""
+        self._look_at = trio.current_time() + LOOK_SECONDS
+        await self.find_left_behind(self._store.own.values())
+
+    async def find_left_behind(self, devices: Iterable[DevicePort]) -> None:
+        """Add what is left on these: to be called for a device that is back."""
+        for device in list(devices):
             after = b""
             try:
                 while page := await device.uploads(after, PAGE):
                     for data_id, packed in page:
                         row = await _intent(device, packed)
-                        if row is not None and data_id not in self._store.pins:
-                            self.add(parse_key(packed, row.summary), data_id)
+                        if row is not None and self._is_left(data_id, row.detail or b""):
+                            self._add(data_id, _Upload(parse_key(packed, row.summary), row.detail or b""))
                     after = page[-1][0]
                     await trio.lowlevel.checkpoint()
             except DrystoneError as error:
                 self._daemon.trouble(error)  # its other replicas have the intents too
 
+    def _is_left(self, data_id: bytes, life: bytes) -> bool:
+        """Whether an upload of which there is an intent is ours to end."""
+        if life == self._store.life:
+            return not self._store.pins.held([data_id])  # else it is under way
+        return not life or self._lives.is_over(life)
+
     def targets(self) -> list[RowKey]:
         """What the uploads that nobody has ended were to become."""
-        return [self._targets[data_id] for data_id in self._open]
+        return [self._uploads[data_id].target for data_id in self._open]
 
     async def run(self) -> None:
         """End what is added, until cancelled."""
@@ -89,12 +152,14 @@ class UploadJanitor:
         """Many at once: each waits for syncs and for an index to be written."""
         done = 0
         began = trio.current_time()
+        if began >= self._look_at:
+            await self.find_all_left_behind()
 
         async def work() -> None:
             nonlocal done
             while (data_id := self._open.take(began)) is not None:
                 try:
-                    cleaned = await self._clean(self._targets[data_id], data_id)
+                    cleaned = await self._clean(self._uploads[data_id], data_id)
                 except DrystoneError as error:
                     self._daemon.trouble(error)
                     cleaned = False
@@ -107,15 +172,30 @@ class UploadJanitor:
         async with trio.open_nursery() as nursery:
             for _ in range(min(AT_ONCE, len(self._open))):
                 nursery.start_soon(work)
-        return Outcome(done, len(self._open), self._open.due_in(trio.current_time()))
+        now = trio.current_time()
+        return Outcome(done, len(self._open), min(self._open.due_in(now), max(0.0, self._look_at - now)))
 
     def _end(self, data_id: bytes) -> None:
         self._open.done(data_id)
         if data_id not in self._open:
-            del self._targets[data_id]
-            self._store.pins.remove(data_id)
+            del self._uploads[data_id]
+            self._decided.discard(data_id)
+            self._store.pins.remove(data_id, Need.END)
 
-    async def _clean(self, target: RowKey, data_id: bytes) -> bool:
+    async def _clean(self, upload: _Upload, data_id: bytes) -> bool:
+        if data_id not in self._decided:
+            if not await self._decide(upload, data_id):
+                return False
+            self._decided.add(data_id)
+        if upload.life not in (b"", self._store.life) and not self._lives.is_silent(upload.life):
+            return False
+        await self._forget_intents(upload.target, data_id)
+        return True
+
+    async def _decide(self, upload: _Upload, data_id: bytes) -> bool:
+        """Have every replica know whether it was committed, and drop its data if not; False where that cannot be
+        now."""
+        target = upload.target
         replicas = self._store.rows.ring.replicas_all(ROWS, target.ring_hash)
         devices = [self._store.devices[replica] for replica in replicas if replica in self._store.devices]
         if len(devices) < len(replicas):
@@ -123,16 +203,12 @@ class UploadJanitor:
         packed = index_key(target)
         async with self._store.rows.lock(packed):
             if await self._committed(target, packed, data_id, devices):
-                await self._forget_intents(target, data_id)
                 return True
-            await self._abort(target, data_id, devices)
-        if self._store.pins.shared(data_id):
+            await self._abort(upload, data_id, devices)
+        if not await self._store.pins.unpinned([data_id]):
             return False  # it was committed, overwritten, and is still being read
         # On all devices of the ring: one that is away would come back with blocks whose intent is forgotten.
-        if not await Drop(self._store, data_id, self._store.rows.ring.devices).wait():
-            return False
-        await self._forget_intents(target, data_id)
-        return True
+        return await Drop(self._store, data_id, self._store.rows.ring.devices).wait()
 
     async def _committed(self, target: RowKey, packed: bytes, data_id: bytes, devices: list[DevicePort]) -> bool:
         """Whether any replica has the upload's row; if so, a quorum has it when this returns."""
@@ -144,18 +220,18 @@ class UploadJanitor:
         answers, failures = await ask_at_once([device.id for device in devices], len(devices), ask)
         for replica, row in answers.items():
             if row is not None and row.data_id == data_id:
-                if not await self._store.rows.write_back(target, packed, ReadRow(row, (replica,)), ring):
+                if not await self._store.rows.write_back(target, packed, ReadRow(row, (replica,), ring.epoch), ring):
                     raise ReplacedError("the row of an upload was settled: it is to be looked at again")
                 return True
         for error in failures.values():
             raise error
         return False
 
-    async def _abort(self, target: RowKey, data_id: bytes, devices: list[DevicePort]) -> None:
+    async def _abort(self, upload: _Upload, data_id: bytes, devices: list[DevicePort]) -> None:
         """Have the abort record in force on every one of these devices. Raises where that cannot be said."""
         seen = ZERO
         for _ in range(STAMP_RETRIES):
-            intent = intent_row(target, data_id, Flag.ABORT)
+            intent = intent_row(upload.target, data_id, upload.life, Flag.ABORT)
             intent = intent._replace(stamp=self._store.rows.stamps.next(seen))
             answers = _Answers()
             write = self._store.rows.prepare(intent)

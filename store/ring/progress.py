@@ -9,6 +9,9 @@ A change passes through three rings, each with its own epoch:
 After the third, devices may still hold rows of partitions that they lost. Until a device has said that it is clean, a
 tombstone may be all that keeps such a row from coming back, so none is collected.
 
+A step of its own is *collected*: tombstones that all their replicas have retired are released behind it, once these
+enforce its epoch. What is still under way by an older ring could bring back what was deleted, and is refused by then.
+
 Step 3 needs step 2 to be known everywhere first. Otherwise a reader that slept through step 2 could still find a quorum
 of old replicas after writers had stopped writing to them, and miss an acknowledged write.
 """
@@ -29,7 +32,8 @@ class Progress:
 
     `synced` maps a live layout's version to the devices that hold all they must of it. `reads` is the version that
     reads ask, and `reads_since` the epoch that made it so. `enforced` maps a device to the epoch below which it
-    refuses. `unclean` are the devices of retired layouts that may hold rows which are not theirs any more.
+    refuses. `unclean` are the devices of retired layouts that may hold rows which are not theirs any more. `collected`
+    is the epoch of the last step behind which tombstones were released; 0: none yet.
     """
 
     epoch: int = 1
@@ -38,6 +42,7 @@ class Progress:
     synced: Mapping[int, frozenset[int]] = field(default_factory=dict)
     enforced: Mapping[int, int] = field(default_factory=dict)
     unclean: frozenset[int] = frozenset()
+    collected: int = 0
 
     def published(self) -> Progress:
         return replace(self, epoch=self.epoch + 1)
@@ -63,6 +68,9 @@ class Progress:
             unclean=(self.unclean | members) & devices,
         )
 
+    def with_collected(self) -> Progress:
+        return replace(self, epoch=self.epoch + 1, collected=self.epoch + 1)
+
     def with_clean(self, devices: frozenset[int]) -> Progress:
         return replace(self, unclean=self.unclean - devices)
 
@@ -75,6 +83,7 @@ def _fields(progress: Progress) -> Sequence[Any]:
         [[version, sorted(devices)] for version, devices in sorted(progress.synced.items())],
         [[device, epoch] for device, epoch in sorted(progress.enforced.items())],
         sorted(progress.unclean),
+        progress.collected,
     ]
 
 
@@ -84,7 +93,12 @@ def _read_1(fields: Sequence[Any]) -> Progress:
 
 
 def _read_2(fields: Sequence[Any]) -> Progress:
-    epoch, reads, reads_since, synced, enforced, unclean = fields
+    """Version 2 knew no step by which tombstones are collected."""
+    return _read_3([*fields, 0])
+
+
+def _read_3(fields: Sequence[Any]) -> Progress:
+    epoch, reads, reads_since, synced, enforced, unclean, collected = fields
     return Progress(
         epoch,
         reads,
@@ -92,8 +106,9 @@ def _read_2(fields: Sequence[Any]) -> Progress:
         {version: frozenset(devices) for version, devices in synced},
         {device: since for device, since in enforced},  # noqa: C416 (checks that each is a pair)
         frozenset(unclean),
+        collected,
     )
 
 
-PROGRESS_CODEC: Final = Codec[Progress]("ring progress", 2, _fields, {1: _read_1, 2: _read_2})
+PROGRESS_CODEC: Final = Codec[Progress]("ring progress", 3, _fields, {1: _read_1, 2: _read_2, 3: _read_3})
 """The stored form, described field by field in docs/ring.md."""

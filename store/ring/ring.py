@@ -6,6 +6,7 @@ Every request passes through here, so answers are remembered for each (width, pa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
@@ -180,6 +181,22 @@ class Ring:
         if device not in self.unclean:
             return self
         return Ring(self._cluster_key, self.live, self.progress.with_clean(frozenset({device})))
+
+    def collect(self) -> Ring:
+        """The ring behind which tombstones are released that all their replicas have retired before: as soon as these
+        enforce its epoch. Everything is where it was."""
+        return Ring(self._cluster_key, self.live, self.progress.with_collected())
+
+    @property
+    def collected(self) -> int:
+        """The epoch by which tombstones were last released; 0: never. A version that was first sent under an older one
+        is not to be sent again: what deleted it may be forgotten."""
+        return self.progress.collected
+
+    def places_as(self, other: Ring) -> bool:
+        """Whether nothing but tombstones was collected between the two rings: then there is nothing to move."""
+        mine, its = (replace(ring.progress, epoch=0, collected=0) for ring in (self, other))
+        return mine == its and [layout.version for layout in self.live] == [layout.version for layout in other.live]
 
     @property
     def unclean(self) -> frozenset[int]:

@@ -139,7 +139,7 @@ def test_an_upload_that_was_given_up_is_refused_and_its_mark_stays() -> None:
     index = MergedIndex(SimIndex(IndexMedium()))
     row_table = RowTable(index, SegmentUsage(index), lambda _key, _what: None)
     target, data_id = RowKey(1, TABLE, 0, b"o"), b"d" * 16
-    mark = intent_row(target, data_id, Flag.ABORT)
+    mark = intent_row(target, data_id, b"", Flag.ABORT)
     row_table.apply(index_key(mark.key), mark, value_of(mark), Location(1, 4096, 64))
     row = Row(target, Stamp(1, 1), Flag.DATA | Flag.GUARD, 0, 1, 0, data_id, b"", b"", b"")
     for number in (1, 2):

@@ -174,8 +174,8 @@ def cluster() -> Cluster:
     return Cluster(bytes(range(64, 80)), bytes(range(80, 96)), policies)
 
 
-def ring_copy() -> RingCopy:
-    """Two live layouts of a small ring."""
+def ring_copy(*, collected: bool = False) -> RingCopy:
+    """Two live layouts of a small ring; where it has `collected` tombstones, its progress is of version 3."""
     builder = Builder(part_power=2)
     for number in range(3):
         builder.add(1, 1, "m", 1.0, f"devices/{number}")
@@ -186,7 +186,8 @@ def ring_copy() -> RingCopy:
         0: DeviceRecord(bytes(range(96, 112)), in_sync=True, label="devices/0"),
         1: DeviceRecord(b"", in_sync=False, label="/mnt/disk1"),
     }
-    return RingCopy(7, ring.publish(builder.rebalance(0)).mark_synced(2, 1), records)
+    ring = ring.publish(builder.rebalance(0)).mark_synced(2, 1)
+    return RingCopy(7, ring.collect() if collected else ring, records)
 
 
 def device_record() -> DeviceRecord:
@@ -224,7 +225,7 @@ def main() -> None:
     (SAMPLES / "superblock-2.bin").write_bytes(encode_superblock(superblock()))
     (SAMPLES / "superblock-3.bin").write_bytes(encode_superblock(superblock()._replace(has_ballots=True)))
     (SAMPLES / "cluster-copy-1.bin").write_bytes(encode_cluster(cluster()))
-    (SAMPLES / "ring-copy-1-with-records-2.bin").write_bytes(encode_ring(ring_copy()))
+    (SAMPLES / "ring-copy-2.bin").write_bytes(encode_ring(ring_copy(collected=True)))
     (SAMPLES / "device-record-2.bin").write_bytes(RECORD_CODEC.encode(device_record()))
     (SAMPLES / "node-record-1.bin").write_bytes(NODE_CODEC.encode(node_record()))
     (SAMPLES / "life-1.bin").write_bytes(LIFE_CODEC.encode(Life(bytes(range(112, 128)), "0.1.0")))

@@ -182,13 +182,14 @@ def test_superblock_version_3() -> None:
 
 def test_what_devices_keep_of_their_cluster_version_1() -> None:
     assert decode_cluster((samples.SAMPLES / "cluster-copy-1.bin").read_bytes()) == samples.cluster()
-    stored = (samples.SAMPLES / "ring-copy-1.bin").read_bytes()
-    found, made = decode_ring(stored, samples.cluster().key), samples.ring_copy()
-    assert (found.generation, found.records, found.order) == (made.generation, made.records, made.order)
-    assert [LAYOUT_CODEC.encode(layout) for layout in found.ring.live] == [
-        LAYOUT_CODEC.encode(layout) for layout in made.ring.live
-    ]
-    assert found.ring.progress == made.ring.progress
+    for name, made in (("ring-copy-1", samples.ring_copy()), ("ring-copy-2", samples.ring_copy(collected=True))):
+        stored = (samples.SAMPLES / f"{name}.bin").read_bytes()
+        found = decode_ring(stored, samples.cluster().key)
+        assert (found.generation, found.records, found.order) == (made.generation, made.records, made.order)
+        assert [LAYOUT_CODEC.encode(layout) for layout in found.ring.live] == [
+            LAYOUT_CODEC.encode(layout) for layout in made.ring.live
+        ]
+        assert found.ring.progress == made.ring.progress
     record = RECORD_CODEC.decode((samples.SAMPLES / "device-record-1.bin").read_bytes())
     assert record == made.records[0]
     for at in (0, 20, len(stored) - 1):
@@ -221,7 +222,7 @@ def test_formats_are_still_written_as_they_were() -> None:
     with_ballots = samples.superblock()._replace(has_ballots=True)
     assert (samples.SAMPLES / "superblock-3.bin").read_bytes() == encode_superblock(with_ballots)
     assert (samples.SAMPLES / "cluster-copy-1.bin").read_bytes() == encode_cluster(samples.cluster())
-    assert (samples.SAMPLES / "ring-copy-1-with-records-2.bin").read_bytes() == encode_ring(samples.ring_copy())
+    assert (samples.SAMPLES / "ring-copy-2.bin").read_bytes() == encode_ring(samples.ring_copy(collected=True))
     assert msgpack.unpackb((samples.SAMPLES / "link-index-1.bin").read_bytes()) == [
         list(entry) for entry in samples.link_entries()
     ]

@@ -66,7 +66,7 @@ def over_devices(conversations: Sequence[Conversation]) -> list[int]:
 
             def held() -> dict[str, int]:
                 return {
-                    "pins": len(store.pins._counts),
+                    "pins": len(store.pins),
                     "turns": len(store.rows._locks._waiting),
                     "buffers": -store._pool._slots.value,
                 }

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 import trio
 
-from store.core.errors import DeviceError, NotFoundError
+from store.core.errors import DeviceError, DrystoneError, NotFoundError
 from store.device.port import FindReply
 from store.device.row import RowKey, index_key
 from store.engine.device import Device
@@ -74,7 +74,10 @@ def slow_at(
     def submitted(self: Device, key: bytes, epoch: int, reply: FindReply) -> None:
         async def later() -> None:
             await meanwhile()
-            find(self, key, epoch, reply)
+            try:
+                find(self, key, epoch, reply)
+            except DrystoneError as error:
+                reply(self.id, None, error)
 
         if is_slow(self, key):
             trio.lowlevel.spawn_system_task(later)

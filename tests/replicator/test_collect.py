@@ -60,12 +60,12 @@ async def test_so_many_are_dropped_at_once_and_no_more(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collect, "AT_ONCE", 3)
-    end = collect.Collector._end
-    under_way: list[int] = []
+    drop = collect.Collector._drop
+    at_once: list[int] = []
 
     async def counting(self: collect.Collector) -> object:
-        under_way.append(len(self._drops))
-        return await end(self)
+        at_once.append(len(self._displaced))
+        return await drop(self)
 
     async with opened(media_of(3)) as (node, container):
         for name in NAMES:
@@ -74,9 +74,9 @@ async def test_so_many_are_dropped_at_once_and_no_more(
         async with trio.open_nursery() as nursery:
             for name in NAMES:
                 nursery.start_soon(node.store.delete, container, name)
-        monkeypatch.setattr(collect.Collector, "_end", counting)
+        monkeypatch.setattr(collect.Collector, "_drop", counting)
         await node.replicator.collector.collect_data()
-    assert max(under_way) == 3
+    assert max(at_once) == 3
 
 
 @pytest.mark.usefixtures("_small_pages")

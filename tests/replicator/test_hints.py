@@ -125,7 +125,7 @@ async def test_what_a_promise_kept_out_is_a_hint_until_its_row_is_above_it(
         assert found is not None
         write = rows.prepare(await rows.load(key, packed, found), packed)
         answers: list[tuple[Applied | None, DrystoneError | None]] = []
-        await rows.bring(write, node.devices[barring], lambda applied, error: answers.append((applied, error)))
+        rows.bring(write, node.devices[barring], lambda applied, error: answers.append((applied, error)))
         await trio.sleep(5)
         ((applied, error),) = answers
         assert applied is None

@@ -77,7 +77,7 @@ async def test_what_is_deleted_for_good_while_it_is_looked_at_stays_so(
         loops = node.replicator
         if how == "repair":
             calls = slow_at(monkeypatch, lambda device: device is replicas[1], packed, meanwhile)
-            with suppress(ReplacedError):  # the repairer looks again later
+            with suppress(ReplacedError, StaleEpochError):  # the repairer looks again later
                 await loops.restorer.whole(key)
         elif how == "resolve":
             calls = slow_at(monkeypatch, lambda device: device is replicas[1], packed, meanwhile)
@@ -142,11 +142,12 @@ async def test_an_older_version_on_its_way_does_not_come_in_the_place_of_a_colle
         gate = worker._gate = Gate()
         gate.shut = True
         waiting = WaitGroup()
-        await node.replicator.restorer.bring(key, packed, ReadRow(before, (missed.id,)), [slow], waiting)
+        older = ReadRow(before, (missed.id,), rows.ring.epoch)
+        await node.replicator.restorer.bring(key, packed, older, [slow], waiting)
         tombstone = await first.find_row(packed)
         assert tombstone is not None
         told = WaitGroup()
-        found = ReadRow(tombstone, (first.id,))
+        found = ReadRow(tombstone, (first.id,), rows.ring.epoch)
         await node.replicator.restorer.bring(key, packed, found, [missed], told)
         await told.wait()
         await node.replicator.tombstones.collect_tombstones()
@@ -169,7 +170,8 @@ async def test_what_is_brought_to_a_device_is_settled(autojump_clock: MockClock)
         settled: list[tuple[bytes, bytes]] = []
         lagging.settled = lambda *version: settled.append(version)  # type: ignore[method-assign]
         waiting = WaitGroup()
-        await node.replicator.restorer.bring(key, packed, ReadRow(row, (first.id,)), [lagging], waiting)
+        found = ReadRow(row, (first.id,), node.store.rows.ring.epoch)
+        await node.replicator.restorer.bring(key, packed, found, [lagging], waiting)
         await waiting.wait()
         assert settled == [(packed, row.stamp)]
 
@@ -326,5 +328,7 @@ async def test_nothing_is_brought_to_a_device_that_is_no_replica_any_more(autoju
         assert row is not None
         waiting = WaitGroup()
         with pytest.raises(StaleEpochError):
-            await node.replicator.restorer.bring(key, packed, ReadRow(row, replicas), [misplaced], waiting)
+            await node.replicator.restorer.bring(
+                key, packed, ReadRow(row, replicas, node.store.rows.ring.epoch), [misplaced], waiting
+            )
         assert await misplaced.find_stamp(packed) is None

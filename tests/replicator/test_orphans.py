@@ -126,7 +126,7 @@ async def test_a_damaged_intent_that_no_other_replica_has_is_discarded(autojump_
     media = media_of(3)
     async with opened(media) as (node, container):
         key = key_of(node, container, "o")[0]
-        intent = intent_row(key, b"D" * 16)
+        intent = intent_row(key, b"D" * 16, b"")
         packed = index_key(intent.key)
         device = node.devices[replicas_of(node, container, "o")[0]]
         written = WaitGroup()

@@ -37,7 +37,7 @@ async def test_an_abort_record_that_did_not_take_effect_is_not_taken_for_one_tha
             assert isinstance(upload, ObjectUpload)
             await upload.write(LARGE)
             await upload.digest()
-            data_id, intent = upload._data.data_id, intent_row(upload._key, upload._data.data_id)
+            data_id, intent = upload._data.data_id, intent_row(upload._key, upload._data.data_id, b"")
             ahead = Stamp(rows.stamps.next().time_us + 3600 * 1_000_000, 9)
             written = WaitGroup()
             for device in node.devices.values():
@@ -70,7 +70,7 @@ async def test_nothing_is_dropped_while_a_promise_keeps_an_abort_record_out(auto
             await upload.write(LARGE)
             await upload.digest()
             data_id, key = upload._data.data_id, upload._key
-            intent = intent_row(key, data_id)
+            intent = intent_row(key, data_id, b"")
             ahead = Stamp(rows.stamps.next().time_us + 100 * 1_000_000, 9)
             promised = WaitGroup()
             promised.add()
@@ -109,7 +109,7 @@ async def test_nothing_is_dropped_while_a_replica_cannot_be_asked(autojump_clock
         assert node.replicator.janitor.targets() == []
         for device in node.devices.values():
             assert not await device.has_blocks(data_id)
-            assert await device.find_row(index_key(intent_row(key, data_id, Flag.ABORT).key)) is None
+            assert await device.find_row(index_key(intent_row(key, data_id, b"", Flag.ABORT).key)) is None
 
 
 async def test_a_device_that_comes_while_intents_are_forgotten_stops_nothing(

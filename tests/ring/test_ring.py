@@ -307,3 +307,34 @@ def test_quorums_meet() -> None:
             for second in combinations(range(copies), quorum(copies)):
                 assert set(first) & set(second)
         assert quorum(copies) == min(size for size in range(1, copies + 1) if 2 * size > copies)
+
+
+def test_a_step_that_collects_tombstones_moves_nothing() -> None:
+    first = builder_of(even(1, 1, 4, 1)).rebalance(1)
+    ring = Ring(KEY, (first,))
+    assert ring.collected == 0
+    changing = ring.publish(next_layout(first))
+    for before in (ring, changing, synced(changing, 2)):
+        after = before.collect()
+        assert (after.epoch, after.collected) == (before.epoch + 1, before.epoch + 1)
+        assert after.places_as(before)
+        assert [after.replicas_all(ROWS, each) for each in RING_HASHES] == [
+            before.replicas_all(ROWS, each) for each in RING_HASHES
+        ]
+        assert (after.unsynced(2), after.unenforced(), after.unclean) == (
+            before.unsynced(2),
+            before.unenforced(),
+            before.unclean,
+        )
+    assert not changing.places_as(ring)
+    assert not changing.collect().places_as(ring)
+    assert not synced(changing, 2).places_as(changing)
+    assert not enforced(synced(changing, 2)).places_as(synced(changing, 2))
+
+
+def test_a_layout_change_keeps_the_epoch_by_which_tombstones_were_collected() -> None:
+    first = builder_of(even(1, 1, 4, 1)).rebalance(1)
+    ring = Ring(KEY, (first,)).collect()
+    changed = enforced(synced(ring.publish(next_layout(first)), 2))
+    assert changed.collected == ring.epoch == 2
+    assert changed.epoch > ring.epoch

@@ -28,6 +28,7 @@ from store.replicator.rebalance import Rebalancer
 from store.replicator.rejoin import Rejoiner
 from store.replicator.restore import Restorer
 from store.replicator.upload_janitor import UploadJanitor
+from store.ring import Ring
 
 
 class Path(NamedTuple):
@@ -81,7 +82,8 @@ PATHS: dict[str, Path] = {
     "upload janitor: given up": Path(UploadJanitor, "_abort", _always),
     "scrub: orphan dropped": Path(Orphans, "_visit", _true),
     "expire: object deleted": Path(DeviceStore, "delete_expired", _true),
-    "collect: data dropped": Path(Collector, "_end", lambda result, *_: result.done > 0),
+    "collect: data dropped": Path(Collector, "_drop", lambda result, *_: result.done > 0),
+    "tombstones: step of the ring": Path(Ring, "collect", _always),
     "tombstones: retired": Path(RowTable, "retire", _true),
     "tombstones: released": Path(RowTable, "release", _always),
 }

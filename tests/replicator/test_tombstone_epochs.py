@@ -1,0 +1,241 @@
+"""Tombstones are released behind a step of the ring: what is under way by the ring before brings nothing back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from store.core.errors import BusyError, DeviceError, StaleEpochError
+from store.core.wait_group import WaitGroup
+from store.device.port import DevicePort, RowWrite
+from store.device.row import Row, RowKey
+from store.engine.device import Device
+from store.objects.model import Container
+from store.objects.quorum_read import ReadRow
+from store.objects.rows import Rows
+from store.replicator import tombstones
+from store.ring import Ring
+from tests.replicator.clusters import HEAD, close, exists, key_of, media_of, opened
+from tests.simulation.node import SimNode, engine_of
+
+NAMES = [f"o{number}" for number in range(12)]
+STEP_SECONDS = 600.0
+
+
+@pytest.fixture(autouse=True)
+def _seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ring takes a step every ten minutes, as it does."""
+    monkeypatch.setattr("tests.simulation.limits.STEP_SECONDS", STEP_SECONDS)
+
+
+async def deleted(node: SimNode, container: Container, names: list[str]) -> None:
+    """Put and deleted, with the round over that begins with the start."""
+    await trio.sleep(5)
+    for name in names:
+        await node.store.put(container, name, b"data", HEAD)
+        await node.store.delete(container, name)
+    await trio.sleep(1)
+
+
+async def retired(node: SimNode) -> int:
+    """On all devices."""
+    return sum([len(await device.retired_tombstones(b"", 1000)) for device in node.devices.values()])
+
+
+async def collect(node: SimNode) -> None:
+    await node.replicator.tombstones.collect_tombstones()
+    await trio.sleep(2)  # a release takes effect when the index says so
+
+
+async def submitted(device: DevicePort, write: RowWrite) -> None:
+    told = WaitGroup()
+    told.add()
+    device.submit_row(write, lambda _, error: told.done(error))
+    await told.wait()
+
+
+async def test_one_step_serves_all(autojump_clock: MockClock) -> None:
+    async with opened(media_of(3)) as (node, container):
+        await deleted(node, container, NAMES)
+        before = node.store.rows.ring
+        await collect(node)
+        ring = node.store.rows.ring
+        assert (ring.epoch, ring.collected) == (before.epoch + 1, before.epoch + 1)
+        assert ring is node.media.ring
+        assert ring.places_as(before)
+        assert await retired(node) == 0
+        for device in node.devices.values():
+            assert device.enforced == ring.epoch
+            assert await device.tombstones(b"", 10) == []
+
+
+async def test_nothing_is_stepped_for_nothing(autojump_clock: MockClock) -> None:
+    async with opened(media_of(3)) as (node, container):
+        await node.store.put(container, "o", b"data", HEAD)
+        await trio.sleep(3 * STEP_SECONDS)
+        assert node.store.rows.ring.epoch == 1
+
+
+async def test_steps_are_ten_minutes_apart(autojump_clock: MockClock) -> None:
+    async with opened(media_of(3)) as (node, container):
+        await deleted(node, container, NAMES)
+        await collect(node)
+        assert node.store.rows.ring.epoch == 2
+        await deleted(node, container, NAMES)
+        await collect(node)
+        assert node.store.rows.ring.epoch == 2
+        assert await retired(node) == 3 * len(NAMES)
+        for device in node.devices.values():
+            assert await device.tombstones(b"", 10) == []
+        await trio.sleep(STEP_SECONDS + 70)
+        assert node.store.rows.ring.epoch == 3
+        assert await retired(node) == 0
+
+
+async def test_a_step_comes_sooner_where_too_many_wait_for_it(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tombstones, "RETIRED_MAX", 5)
+    async with opened(media_of(3)) as (node, container):
+        await deleted(node, container, NAMES)
+        await collect(node)
+        assert await retired(node) == 0
+        assert node.store.rows.ring.epoch == 1 + -(-len(NAMES) // 5)
+
+
+async def test_without_the_registry_nothing_is_released_and_it_is_said(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(media_of(3)) as (node, container):
+        await deleted(node, container, NAMES)
+        collector = node.replicator.tombstones
+        step = collector._step
+
+        async def away(_change: Callable[[Ring], Ring]) -> Ring:
+            raise BusyError("the registry is away")
+
+        monkeypatch.setattr(collector, "_step", away)
+        await collect(node)
+        assert await retired(node) == 3 * len(NAMES)
+        assert collector._daemon.progress.trouble == "the registry is away"
+        assert not await exists(node.store, container, NAMES[0])
+        monkeypatch.setattr(collector, "_step", step)
+        await collect(node)
+        assert await retired(node) == 0
+
+
+async def test_nothing_is_released_before_all_refuse_what_is_older(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(media_of(3)) as (node, container):
+        await deleted(node, container, NAMES)
+        enforce = Device.enforce
+
+        async def fails(self: Device, epoch: int) -> None:
+            if self.id == 2:
+                raise DeviceError("no sync")
+            await enforce(self, epoch)
+
+        monkeypatch.setattr(Device, "enforce", fails)
+        await collect(node)
+        assert await retired(node) == 3 * len(NAMES)
+        monkeypatch.undo()
+        await trio.sleep(STEP_SECONDS + 70)
+        assert await retired(node) == 0
+
+
+async def test_a_version_that_was_sent_by_an_older_ring_does_not_come_back(autojump_clock: MockClock) -> None:
+    """A writer that looked before the object was deleted, and slept: the device has no memory of it, and refuses."""
+    async with opened(media_of(3)) as (node, container):
+        await trio.sleep(5)
+        await node.store.put(container, "o", b"data", HEAD)
+        key, packed = key_of(node, container, "o")
+        rows = node.store.rows
+        found = await rows.read(key, packed)
+        assert found is not None
+        late = rows.prepare(await rows.load(key, packed, found), packed)
+        await node.store.delete(container, "o")
+        await trio.sleep(1)
+        await collect(node)
+        assert await retired(node) == 0
+        for device in node.store.devices.values():
+            with pytest.raises(StaleEpochError):
+                await submitted(device, late)
+            assert await device.find_stamp(packed) is None
+
+
+async def test_what_is_queued_while_all_come_to_refuse_it_is_older_still(autojump_clock: MockClock) -> None:
+    """It was sent before, and its device writes slowly: the stamp waits for it."""
+    async with opened(media_of(3)) as (node, container):
+        await trio.sleep(5)
+        await node.store.put(container, "o", b"data", HEAD)
+        key, packed = key_of(node, container, "o")
+        rows = node.store.rows
+        found = await rows.read(key, packed)
+        assert found is not None
+        late = rows.prepare(await rows.load(key, packed, found), packed)
+        await node.store.delete(container, "o")
+        await trio.sleep(1)
+        slow = node.devices[2]
+        drained: list[int] = []
+        release, drain = slow.release_tombstone, slow.drain
+
+        async def draining() -> None:
+            await drain()
+            drained.append(slow.enforced)
+
+        def released(packed_key: bytes, stamp: bytes) -> None:
+            assert drained == [node.store.rows.ring.epoch]
+            release(packed_key, stamp)
+
+        slow.drain, slow.release_tombstone = draining, released  # type: ignore[method-assign]
+        engine_of(slow).submit_row(late, lambda *_: None)
+        await collect(node)
+        assert drained
+        assert await slow.find_stamp(packed) is None
+
+
+async def test_rows_are_taken_over_though_the_ring_takes_a_step_meanwhile(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was looked for by the ring before is looked for again, and not all of it from the beginning."""
+    async with opened(media_of(3)) as (node, container):
+        await trio.sleep(5)
+        for name in NAMES:
+            await node.store.put(container, name, b"data", HEAD)
+        await deleted(node, container, ["gone"])
+        lagging = node.devices[1]
+        keys = [key_of(node, container, name)[1] for name in NAMES]
+        for packed in keys:
+            await lagging.discard_row(packed)
+        load = Rows.load
+        loads: list[bytes] = []
+
+        async def meanwhile(self: Rows, key: RowKey, packed: bytes, found: ReadRow, *, payload: bool = True) -> Row:
+            loads.append(packed)
+            if len(loads) == 3:
+                await collect(node)
+            return await load(self, key, packed, found, payload=payload)
+
+        monkeypatch.setattr(Rows, "load", meanwhile)
+        await node.replicator.rejoiner._exchange.take(node.store.devices[1], lambda _hash: True)
+        assert node.store.rows.ring.epoch == 2
+        for packed in keys:
+            assert await lagging.find_stamp(packed) is not None
+
+
+async def test_a_device_that_was_lost_refuses_older_rings_from_its_return_on(autojump_clock: MockClock) -> None:
+    """It remembers no tombstone: what deleted an object for good is not there to keep it out."""
+    media = media_of(3)
+    async with opened(media) as (node, container):
+        await deleted(node, container, NAMES)
+        await collect(node)
+        await close(node)
+    media.wipe(1)
+    async with opened(media) as (node, container):
+        await trio.sleep(60)
+        assert node.devices[1].in_sync
+        assert node.devices[1].enforced == node.store.rows.ring.epoch == 2
