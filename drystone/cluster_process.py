@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Final
@@ -17,6 +17,7 @@ from drystone.join_service import JoinService
 from drystone.join_tokens import make_token
 from drystone.links import NO_MEMBER, REMOVED, Links
 from drystone.listener import Listener
+from drystone.lives import Lives
 from drystone.members import Members, say_member, stay_live
 from drystone.node_identity import NodeIdentity, credentials_of, lock_node
 from drystone.node_records import Life, find_authority
@@ -26,18 +27,20 @@ from store.core.clock import Clock
 from store.core.entropy import Random, SystemRandom
 from store.core.errors import ConflictError, DamageError, RetryableError
 from store.device.port import DevicePort
+from store.objects.pins import Pins
 from store.registry import Registry, open_embedded
 from store.registry.local import LocalRegistry
 from store.registry.served import RegistryService, ServedRegistry
 from store.remote.device import RemoteDevice
+from store.remote.pins import PinService
 from store.remote.service import DeviceService
+from store.ring import Ring
 from store.wire.authority import serial_of
 from store.wire.client import WireClient
 from store.wire.server import Service
 
 log = structlog.get_logger()
 
-LIFE_BYTES: Final = 16
 REFUSALS: Final = 5
 """Seconds: a record that was just made may not be known everywhere yet."""
 
@@ -105,13 +108,12 @@ class ClusterProcess:
         self._links = links
         self._listeners = listeners
         self.identity = links.identity
-        self.life = Life(random.bytes(LIFE_BYTES), version("drystone"))
-        """This run of the process."""
         self.members = Members(registry, self.identity.name, self._serial)
         self._join = JoinService(registry, cluster, links, clock)
         self.everyones: dict[int, DevicePort] = {}
         """The devices of all processes."""
         self.peers: Peers
+        self.lives: Lives
         self.service: DeviceService
 
     async def load(self) -> None:
@@ -131,15 +133,22 @@ class ClusterProcess:
     def serve(
         self,
         own: Mapping[int, DevicePort],
+        life: bytes,
+        pins: Pins,
+        load_ring: Callable[[], Awaitable[Ring]],
         on_back: Callable[[RemoteDevice], None],
         on_in_doubt: Callable[[], None],
         follow: Callable[[], None],
     ) -> None:
-        """What is offered to others, and had of them. `own` are the devices of this process; `follow` is called when
-        nodes have changed."""
+        """What is offered to others, and had of them. `own` are the devices of this process, `life` the id of its run,
+        `pins` what it needs; `follow` is called when nodes have changed."""
+        self._life = Life(life, version("drystone"))
         self.peers = Peers(self._links, self.everyones, on_back)
+        name = self.identity.name
+        self.lives = Lives(self._registry, name, lambda: self.peers.processes, self.everyones, load_ring)
+        pins.others = self.lives.others
         self.service = DeviceService(own, on_in_doubt)
-        services: list[Service] = [self.service.serve]
+        services: list[Service] = [self.service.serve, PinService(pins.held).serve]
         if isinstance(self._registry, LocalRegistry):
             services.append(RegistryService(self._registry).serve)
         self._listener = Listener(self._folder, self._links, self.members, services, [self._join.serve])
@@ -165,5 +174,7 @@ class ClusterProcess:
         process before it asks anything of them."""
         nursery.start_soon(self._listener.run, self._listeners)
         nursery.start_soon(self.members.run)
-        await nursery.start(stay_live, self._registry, self.identity.name, self.life)
+        await nursery.start(stay_live, self._registry, self.identity.name, self._life)
         await nursery.start(self.peers.run)
+        await self.lives.load()
+        nursery.start_soon(self.lives.run)

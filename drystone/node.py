@@ -209,12 +209,23 @@ def _meet(node: Node, together: ClusterProcess, nursery: trio.Nursery) -> None:
     replicator = node.replicator
     together.serve(
         node.watch.devices,
+        node.store.life,
+        node.store.pins,
+        load_ring=partial(_ring_now, node),
         on_back=lambda device: nursery.start_soon(replicator.back, device),
         on_in_doubt=replicator.in_doubt.wake,
         follow=partial(_follow_places, node),
     )
     replicator.on_flush = together.service.note_late
+    together.lives.on_over = replicator.gone
     _follow_places(node)
+
+
+async def _ring_now(node: Node) -> Ring:
+    stored = await load_ring(node.registry, node.cluster.key)
+    if stored.ring is None:
+        raise DamageError(node.folder.lost("ring"))
+    return stored.ring
 
 
 def _follow_places(node: Node) -> None:

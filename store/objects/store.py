@@ -540,6 +540,7 @@ class ObjectUpload:
             payload,
         )
         try:
+            await data.check_intent()
             info = await self._store._commit(self._container, row, self._packed, etag, head, condition)
         except ConflictError as refused:
             raise NotFoundError("the upload was given up meanwhile") from refused

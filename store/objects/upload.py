@@ -25,7 +25,7 @@ import outcome
 import trio
 
 from store.core.deadline import within
-from store.core.errors import BusyError, DeviceError, DrystoneError
+from store.core.errors import BusyError, ConflictError, DeviceError, DrystoneError
 from store.core.limits import BLOCK_BYTES, INLINE_BYTES_MAX
 from store.core.stamp import ZERO
 from store.core.wait_group import WaitGroup
@@ -33,7 +33,7 @@ from store.core.worker import Worker
 from store.device.block import BlockKey, encode_meta
 from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
 from store.device.record import Kind, Sealed, checksums, seal
-from store.device.row import UPLOAD, Row, RowKey, index_key
+from store.device.row import UPLOAD, Flag, Row, RowKey, index_key
 from store.objects.buffers import BufferPool
 from store.objects.erasure import codec_for
 from store.objects.model import Policy
@@ -388,6 +388,17 @@ class DataUpload:
         """Whether a commit has removed the intent everywhere: perhaps not if the ring has changed since the intent was
         written, or if a replica did not take something since."""
         return (self._epoch, self._missed_count) == (self._rows.ring.epoch, self._rows.missed_count)
+
+    async def check_intent(self) -> None:
+        """To be asked before the commit. Raises ConflictError where others have given the upload up, and perhaps
+        forgotten that: they took this process for dead, and the ring has taken a step since by which such things are
+        forgotten."""
+        if self.placement is None or self._rows.ring.collected <= self._epoch:
+            return
+        key = intent_row(self._key, self.data_id, self._life).key
+        found = await self._rows.read(key, index_key(key))
+        if found is None or found.row.flags & Flag.ABORT:
+            raise ConflictError("the upload was given up")
 
     def _failed(self, number: int, error: BaseException) -> None:
         self._failures.setdefault(number, error)
