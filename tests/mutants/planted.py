@@ -268,6 +268,13 @@ OBJECTS: Final = [
         "tests/replicator/test_tombstone_epochs.py",
     ),
     planted(
+        "a device that was lost believed though it takes what an older ring sends",
+        "store/replicator/rejoin.py",
+        "        await device.enforce(self._store.rows.ring.epoch)\n",
+        "",
+        "tests/replicator/test_tombstone_epochs.py",
+    ),
+    planted(
         "a tombstone released while what is older is queued",
         "store/replicator/tombstones.py",
         "                await device.drain()",
