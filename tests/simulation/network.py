@@ -191,6 +191,19 @@ class SimNetwork:
         for stream in self._streams.pop(frozenset((one, other)), []):
             stream.cut()
 
+    def cut_all(self, place: str) -> None:
+        """All streams to and from a place break."""
+        for ends in [ends for ends in self._streams if place in ends]:
+            for stream in self._streams.pop(ends):
+                stream.cut()
+
+    def heal(self) -> None:
+        """Every way is open, and as short as can be."""
+        for path in self._paths.values():
+            path.delay_s = 0.0
+            if path.shut:
+                path.open_it()
+
 
 async def _serve(accept: Callable[[trio.abc.Stream], Awaitable[None]], stream: SimStream) -> None:
     with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
