@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from random import Random
+from typing import NamedTuple
 
 import trio
 
@@ -35,14 +36,21 @@ THINKING_S = [0.0, 0.02, 0.2, 1.5]
 Request = Callable[[DeviceStore], Awaitable[None]]
 
 
-class Client:
-    """One client. `names` are those that all use."""
+class Used(NamedTuple):
+    """What all clients of a run use: names of objects, sizes, and containers that come and go."""
 
-    def __init__(self, cluster: SimCluster, history: History, names: list[str], sizes: list[int], number: int) -> None:
+    names: list[str]
+    sizes: list[int]
+    boxes: list[str]
+
+
+class Client:
+    """One client."""
+
+    def __init__(self, cluster: SimCluster, history: History, used: Used, number: int) -> None:
         self._cluster = cluster
         self._history = history
-        self._names = names
-        self._sizes = sizes
+        self._names, self._sizes, self._boxes = used
         self._number = number
         self._random = Random(cluster.random.getrandbits(64))
         self._process: Process = self._random.choice(cluster.processes)
@@ -62,9 +70,9 @@ class Client:
             *[self._update] * 2,
             self._list,
             self._list_containers,
-            *[self._make_box] * 2,
-            self._delete_box,
         ]
+        if self._boxes:
+            does += [self._make_box, self._make_box, self._delete_box]
         for _ in range(steps):
             await self._ask(self._random.choice(does)())
             await trio.sleep(self._random.choice(THINKING_S) * self._random.random() * self._pace)
@@ -136,7 +144,7 @@ class Client:
         return request
 
     def _make_box(self) -> Request:
-        name = self._random.choice(BOXES)
+        name = self._random.choice(self._boxes)
         mark = f"{name} {self._random.getrandbits(32)}"
 
         async def request(store: DeviceStore) -> None:
@@ -147,7 +155,7 @@ class Client:
         return request
 
     def _delete_box(self) -> Request:
-        name = self._random.choice(BOXES)
+        name = self._random.choice(self._boxes)
         empty = self._random.random() < 0.8
 
         async def request(store: DeviceStore) -> None:
@@ -171,7 +179,7 @@ class Client:
 
     def _list_containers(self) -> Request:
         async def request(store: DeviceStore) -> None:
-            records = {name: self._history.begin(("", name), Present()) for name in BOXES}
+            records = {name: self._history.begin(("", name), Present()) for name in self._boxes}
             try:
                 account = await store.account(ACCOUNT)
                 listed = {entry.name for entry in await store.list_containers(account, ListingQuery(limit=100))}
@@ -179,7 +187,7 @@ class Client:
                 for record in records.values():
                     self._history.never(record)
                 raise
-            if not listed.issuperset(FIXED) or not listed <= {*FIXED, *BOXES}:
+            if not listed.issuperset(FIXED) or not listed <= {*FIXED, *self._boxes}:
                 raise WrongError(f"containers are listed: {sorted(listed)}")
             for name, record in records.items():
                 self._history.told(record, name in listed)
@@ -189,7 +197,7 @@ class Client:
     # -- objects -------------------------------------------------------------------------------------------------
 
     def _pick(self) -> tuple[str, str]:
-        return self._random.choice([*FIXED, *FIXED, *BOXES]), self._random.choice(self._names)
+        return self._random.choice([*FIXED, *FIXED, *self._boxes]), self._random.choice(self._names)
 
     def _new(self) -> Content:
         return self._history.content(self._random.getrandbits(32), self._random.choice(self._sizes))
@@ -371,7 +379,7 @@ class Client:
             self._history.told(tried[-1])
 
     def _list(self) -> Request:
-        where = self._random.choice([*FIXED, *BOXES])
+        where = self._random.choice([*FIXED, *self._boxes])
         limit = self._random.choice([2, 5, 100])
 
         async def request(store: DeviceStore) -> None:

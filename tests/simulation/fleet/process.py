@@ -277,7 +277,7 @@ class Life:
                     own[each] = device
         ports = Ports(own)
         media.writers += 1
-        rows = Rows(ring, ports, StampSource(clock, media.writers))
+        rows = Rows(ring, ports, StampSource(clock, media.writers), alone=False)
         workers = [SimWorker(self.turns), SimWorker(self.turns)]
         store = DeviceStore(rows, ports, media.policies, clock, SeededRandom(self.random), workers, own)
         replicator = MemberReplicator(store, self.registry, clock, ProgressTable(clock), self._step)

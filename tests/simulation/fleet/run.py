@@ -17,7 +17,7 @@ from store.ring import Builder
 from store.wire import link
 from tests.simulation.composed.layouts import CHANGES, Change, Choice
 from tests.simulation.engine_checks import WrongError
-from tests.simulation.fleet.clients import ACCOUNT, BOXES, FIXED, SIZES, Client
+from tests.simulation.fleet.clients import ACCOUNT, BOXES, FIXED, SIZES, Client, Used
 from tests.simulation.fleet.cluster import DEVICES_MAX, SimCluster, running
 from tests.simulation.fleet.faults import FAULTS, Affected, Fault
 from tests.simulation.fleet.history import History
@@ -44,14 +44,14 @@ ENTERED: Counter[str] = Counter()
 class FleetRun:
     """One seed of the exploration."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, boxes: bool = False) -> None:
         self.random = random = Random(seed)
         policies = [Policy(0, "copies", default=True), Policy(1, "code", k=2, m=1, codec="zfec")]
         processes = random.choice([2, 3, 3, 3, 4])
         self.cluster = SimCluster(random, processes, random.choice([4, 4, 5, 6]), policies)
         self.history = History(self.cluster.moment)
-        self.names = NAMES[: random.choice([4, 6, 12])]
-        self.sizes = random.sample(SIZES, random.randint(2, len(SIZES)))
+        names = NAMES[: random.choice([4, 6, 12])]
+        self.used = Used(names, random.sample(SIZES, random.randint(2, len(SIZES))), BOXES if boxes else [])
         self.faults = sorted(random.sample(sorted(FAULTS), random.randint(5, 10)))
         self.changes = sorted(random.sample(sorted(CHANGES), random.randint(1, len(CHANGES))))
         self.moving = random.random() < 0.6
@@ -95,7 +95,7 @@ class FleetRun:
             raise self.cluster.wrong[0]
 
     def _client(self, number: int) -> Client:
-        return Client(self.cluster, self.history, self.names, self.sizes, number)
+        return Client(self.cluster, self.history, self.used, number)
 
     async def _begin(self) -> None:
         async def found(process: Process) -> None:
@@ -232,9 +232,9 @@ class FleetRun:
         """Everything is read at every process; nothing keeps anybody from an answer."""
         client = self._client(99)
         for process in self.cluster.processes:
-            for name in BOXES:
+            for name in self.used.boxes:
                 await client.ask(client.look(name), process, 60.0)
-            for where in [*FIXED, *BOXES]:
+            for where in [*FIXED, *self.used.boxes]:
                 await self._ask_all(client, where, process)
 
     async def _ask_all(self, client: Client, where: str, process: Process) -> None:
@@ -249,7 +249,7 @@ class FleetRun:
             if where in FIXED:
                 raise WrongError(f"container {where} is not there at rest") from None
             return
-        for name in self.names:
+        for name in self.used.names:
             if not await client.ask(client.get(name, found[0]), process, 60.0):
                 raise WrongError(f"{where}/{name} cannot be read at rest")
         if not await client.ask(client.list(found[0]), process, 60.0):
