@@ -16,13 +16,12 @@ from typing import NamedTuple
 
 import trio
 
-from store.core.deadline import within
 from store.core.errors import DamageError, ReplacedError
-from store.core.wait_group import WaitGroup
-from store.device.port import DURABLE_SECONDS, DevicePort
+from store.device.port import DevicePort
 from store.device.row import PREFIX_BYTES, SYSTEM, RowKey, key_shard, parse_key
 from store.objects.quorum_read import ReadRow
 from store.objects.store import DeviceStore
+from store.replicator.bringing import Bringing
 from store.replicator.daemon import Turns
 from store.replicator.restore import Restorer
 from store.ring import ROWS
@@ -103,7 +102,7 @@ class Exchange:
         after = b""
         while True:
             page, after = await other.walk_rows(after, PAGE)
-            waiting = WaitGroup()
+            bringing = Bringing(self._store.rows)
             try:
                 for packed, row in page:
                     await turns.take()
@@ -118,13 +117,12 @@ class Exchange:
                     found = ReadRow(row, (other.id,)) if other.in_sync else await self._restorer.newest(key, packed)
                     if found is not None and (here is None or here < found.row.stamp):
                         try:
-                            await self._restorer.bring(key, packed, found, [device], waiting)
+                            await self._restorer.bring(key, packed, found, [device], bringing)
                         except ReplacedError:
                             continue  # it was just written, to this device as well, or deleted
                         taken += 1
             finally:
-                with within(DURABLE_SECONDS):
-                    await waiting.wait()
+                await bringing.wait()
             if not after:
                 return taken
             await trio.lowlevel.checkpoint()
