@@ -398,9 +398,7 @@ class Client:
         """Each page is a read of every name that it may have shown."""
         history, marker = self._history, ""
         while True:
-            records = {
-                key: history.begin(key, Read()) for key in names_of(history, container.id.hex(), marker, None)
-            }
+            records = {key: history.begin(key, Read()) for key in names_of(history, container.id.hex(), marker, None)}
             try:
                 page = await store.list_objects(container, ListingQuery(limit=limit, marker=marker))
             except DrystoneError:

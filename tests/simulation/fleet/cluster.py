@@ -137,5 +137,3 @@ async def running(cluster: SimCluster) -> AsyncIterator[None]:
             for process in cluster.processes:
                 process.kill()
         nursery.cancel_scope.cancel()
-
-

@@ -1,5 +1,5 @@
-"""What may happen to a cluster. Each fault is a course of its own: it begins, lasts, and ends; what it leaves is for the
-daemons. Those of one device are the composed ones, and befall a device of one process."""
+"""What may happen to a cluster. Each fault is a course of its own: it begins, lasts, and ends; what it leaves is for
+the daemons. Those of one device are the composed ones, and befall a device of one process."""
 
 from __future__ import annotations
 

@@ -190,6 +190,7 @@ class Life:
         self.nursery: trio.Nursery
         self.node: SimNode
         self.registry: Registry
+        self.progress = ProgressTable(process.clock)
         self._doing: dict[_Asked, None] = {}
 
     # -- its course ----------------------------------------------------------------------------------------------
@@ -280,7 +281,7 @@ class Life:
         rows = Rows(ring, ports, StampSource(clock, media.writers), alone=False)
         workers = [SimWorker(self.turns), SimWorker(self.turns)]
         store = DeviceStore(rows, ports, media.policies, clock, SeededRandom(self.random), workers, own)
-        replicator = MemberReplicator(store, self.registry, clock, ProgressTable(clock), self._step)
+        replicator = MemberReplicator(store, self.registry, clock, self.progress, self._step)
         service = replicator.service = DeviceService(own, replicator.in_doubt.wake)
         self.node = SimNode(media, self.crash_point, self.turns, self.nursery, store, own, replicator, {})
         for device in own.values():
@@ -379,4 +380,3 @@ class _Asked:
 
     def end(self) -> None:
         self.done.set()
-

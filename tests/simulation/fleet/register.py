@@ -106,13 +106,19 @@ def step_of_container(unclaimed: Iterable[str]) -> Callable[[State, Operation], 
             if isinstance(state, Version):
                 return (Version(mark, state.etag),)
             return tuple(Version(mark, each) for each in (*ids, "nobody saw it"))
-        made, container = operation.result  # type: ignore[misc]
+        made, container = _upserted(operation)
         after = Version(mark, container)
         if made:
             return (after,) if state is None else ()
         return (after,) if isinstance(state, Version) and state.etag == container else ()
 
     return step
+
+
+def _upserted(operation: Operation) -> tuple[bool, str]:
+    assert isinstance(operation.result, tuple)
+    made, container = operation.result
+    return bool(made), str(container)
 
 
 # -- judging ---------------------------------------------------------------------------------------------------------
@@ -127,7 +133,7 @@ def judge(history: History) -> None:
         if key[0]:
             if key[0] in ends:
                 operations.append(ends[key[0]])
-            step = step_of_object
+            step: Callable[[State, Operation], tuple[State, ...]] = step_of_object
         else:
             step = step_of_container(_unclaimed(operations))
         if not _explained(operations, step):
@@ -181,7 +187,7 @@ def _unclaimed(operations: list[Operation]) -> set[str]:
         container = _observed(operation)
         if container:
             seen.add(container)
-        if operation.returned is not None and isinstance(operation.call, Upsert) and operation.result[0]:  # type: ignore[index]
+        if operation.returned is not None and isinstance(operation.call, Upsert) and _upserted(operation)[0]:
             made.add(container or "")
     return seen - made
 

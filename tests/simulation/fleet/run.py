@@ -226,7 +226,19 @@ class FleetRun:
         ring = await self.cluster.ring()
         serving = [process.number for process in self.cluster.serving]
         missing = await lacking(await whole(self.cluster))
-        raise WrongError(f"not at full replication: {missing}, layouts {len(ring.live)}, serving {serving}")
+        raise WrongError(
+            f"not at full replication: {missing}, layouts {len(ring.live)}, serving {serving}; {self._troubles()}"
+        )
+
+    def _troubles(self) -> list[str]:
+        """What loops say that keeps them."""
+        return [
+            f"{process.place}, {loop.name}: {loop.trouble}"
+            for process in self.cluster.processes
+            if process.life is not None
+            for loop in process.life.progress.loops.values()
+            if loop.trouble and loop.left
+        ]
 
     async def _look_at_all(self) -> None:
         """Everything is read at every process; nothing keeps anybody from an answer."""
