@@ -24,17 +24,24 @@ class Path:
         self._random = random
         self.delay_s = 0.0
         """The most that a piece is late."""
-        self.shut = False
-        """Nothing comes through; what is sent waits."""
+        self._shut_by = 0
         self.opened = trio.Event()
+
+    @property
+    def shut(self) -> bool:
+        """Nothing comes through; what is sent waits."""
+        return self._shut_by > 0
 
     def shut_it(self) -> None:
-        self.shut = True
-        self.opened = trio.Event()
+        """Until whoever shuts it opens it again, and all others who do."""
+        if not self._shut_by:
+            self.opened = trio.Event()
+        self._shut_by += 1
 
     def open_it(self) -> None:
-        self.shut = False
-        self.opened.set()
+        self._shut_by -= 1
+        if not self._shut_by:
+            self.opened.set()
 
     def draw(self) -> float:
         return self._random.random() * self.delay_s if self.delay_s else 0.0
@@ -201,7 +208,7 @@ class SimNetwork:
         """Every way is open, and as short as can be."""
         for path in self._paths.values():
             path.delay_s = 0.0
-            if path.shut:
+            while path.shut:
                 path.open_it()
 
 
