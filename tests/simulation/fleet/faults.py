@@ -60,7 +60,7 @@ async def power_lost(affected: Affected) -> None:
     await _die(affected)
     for number in affected.cluster.numbers_of(affected.process.number):
         affected.cluster.media.disks[number].lose_power()
-    await _start_again(affected, [0.3, 3, 15, 40])
+    await _start_again(affected, [0.3, 3, 15])
 
 
 async def _die(affected: Affected) -> None:
@@ -89,7 +89,7 @@ async def stopped(affected: Affected) -> None:
     for _ in range(affected.random.choice([1, 1, 2, 5])):
         affected.process.stop()
         try:
-            await trio.sleep(affected.random.choice([0.1, 1, 4, 12, 40]))
+            await trio.sleep(affected.random.choice([0.1, 1, 4, 12, 25]))
         finally:
             affected.process.go_on()
         await trio.sleep(affected.random.random())
@@ -118,19 +118,19 @@ async def _shut(affected: Affected, ways: list[Path], times_s: list[float]) -> N
 async def cut_off(affected: Affected) -> None:
     """No other process, nor the registry, reaches it, and it reaches none."""
     places = [other.place for other in affected.others]
-    await _shut(affected, affected.ways(*places, REGISTRY), [0.3, 3, 9, 40])
+    await _shut(affected, affected.ways(*places, REGISTRY), [0.3, 3, 9, 20])
 
 
 async def one_way(affected: Affected) -> None:
     """What it sends does not arrive, or what is sent to it."""
     ways = affected.ways(*(other.place for other in affected.others), REGISTRY)
-    await _shut(affected, ways[affected.random.randint(0, 1) :: 2], [0.3, 3, 9, 40])
+    await _shut(affected, ways[affected.random.randint(0, 1) :: 2], [0.3, 3, 9, 20])
 
 
 async def divided(affected: Affected) -> None:
     """Two that do not reach each other; all others reach both."""
     other = affected.random.choice(affected.others)
-    await _shut(affected, affected.ways(other.place), [0.3, 3, 9, 40])
+    await _shut(affected, affected.ways(other.place), [0.3, 3, 9, 20])
 
 
 async def broken_streams(affected: Affected) -> None:
@@ -157,7 +157,7 @@ async def no_registry(affected: Affected) -> None:
     network = affected.cluster.network
     places = [process.place for process in affected.cluster.processes]
     ways = [path for place in places for path in (network.path(place, REGISTRY), network.path(REGISTRY, place))]
-    await _shut(affected, ways, [1, 10, 40])
+    await _shut(affected, ways, [1, 10, 20])
 
 
 # -- devices ---------------------------------------------------------------------------------------------------------
@@ -200,6 +200,16 @@ class ProcessTrouble(Trouble):
             return False
 
 
+async def hangs(trouble: Trouble) -> None:
+    """It answers nothing for long, and then everything."""
+    gate = trouble.gate
+    gate.shut = True
+    try:
+        await trio.sleep(trouble.random.choice([2, 6, 20]))
+    finally:
+        gate.open()
+
+
 async def pulled(trouble: Trouble) -> None:
     """It is pulled out, and put back a while later; what it had not synced may be lost."""
     trouble.take_away()
@@ -239,7 +249,7 @@ FAULTS: dict[str, Fault] = {
     "far": Fault(far),
     "no registry": Fault(no_registry),
     "device slow": Fault(_of_device(of_devices.slow)),
-    "device hangs": Fault(_of_device(of_devices.hangs)),
+    "device hangs": Fault(_of_device(hangs)),
     "device full": Fault(_of_device(of_devices.full)),
     "device pulled": Fault(_of_device(pulled)),
     "failed sync": Fault(_of_device(of_devices.failed_sync), harms=True),

@@ -52,8 +52,8 @@ class FleetRun:
         self.history = History(self.cluster.moment)
         names = NAMES[: random.choice([4, 6, 12])]
         self.used = Used(names, random.sample(SIZES, random.randint(2, len(SIZES))), BOXES if boxes else [])
-        self.faults = sorted(random.sample(sorted(FAULTS), random.randint(5, 10)))
-        self.changes = sorted(random.sample(sorted(CHANGES), random.randint(1, len(CHANGES))))
+        self.faults = sorted(random.sample(sorted(FAULTS), random.randint(6, 10)))
+        self.changes = sorted(random.sample(sorted(CHANGES), random.randint(2, len(CHANGES))))
         self.moving = random.random() < 0.6
         """Whether layouts change."""
         self.harmed = False
@@ -77,7 +77,7 @@ class FleetRun:
         async with running(self.cluster):
             await self._begin()
             async with trio.open_nursery() as nursery:
-                for _ in range(self.random.randint(1, 3)):
+                for _ in range(self.random.randint(2, 3)):
                     nursery.start_soon(self._trouble)
                 if self.moving:
                     nursery.start_soon(self._change_layouts)
