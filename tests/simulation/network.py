@@ -22,6 +22,7 @@ class Path:
 
     def __init__(self, random: Random) -> None:
         self._random = random
+        self.usual_s = 0.0
         self.delay_s = 0.0
         """The most that a piece is late."""
         self._shut_by = 0
@@ -162,12 +163,18 @@ class SimNetwork:
 
     def __init__(self, random: Random) -> None:
         self._random = random
+        self.usual_s = 0.0
+        """How late a piece is at most, where nothing is wrong."""
         self._paths: dict[tuple[str, str], Path] = {}
         self._listeners: dict[str, Callable[[trio.abc.Stream], Awaitable[None]]] = {}
         self._streams: dict[frozenset[str], list[SimStream]] = {}
 
     def path(self, start: str, end: str) -> Path:
-        return self._paths.setdefault((start, end), Path(self._random))
+        path = self._paths.get((start, end))
+        if path is None:
+            path = self._paths[start, end] = Path(self._random)
+            path.usual_s = path.delay_s = self.usual_s
+        return path
 
     def listen(self, place: str, accept: Callable[[trio.abc.Stream], Awaitable[None]]) -> None:
         """Streams that are dialled to this place go to `accept` from now on."""
@@ -205,9 +212,9 @@ class SimNetwork:
                 stream.cut()
 
     def heal(self) -> None:
-        """Every way is open, and as short as can be."""
+        """Every way is open, and as short as usual."""
         for path in self._paths.values():
-            path.delay_s = 0.0
+            path.delay_s = path.usual_s
             while path.shut:
                 path.open_it()
 

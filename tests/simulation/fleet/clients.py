@@ -32,6 +32,7 @@ BOXES = ["box", "chest"]
 SIZES = [0, 10, 100, 700, INLINE_BYTES, INLINE_BYTES + 1, BLOCK_BYTES, BLOCK_BYTES + 7, 2 * BLOCK_BYTES + 100]
 PATIENCE_S = [1.0, 10.0, 40.0]
 THINKING_S = [0.0, 0.02, 0.2, 1.5]
+TOGETHER_S = 0.5
 
 Request = Callable[[DeviceStore], Awaitable[None]]
 
@@ -57,6 +58,8 @@ class Client:
         self._faithful = self._random.choice([0.5, 0.9, 0.99])
         """How often it asks the same process as before."""
         self._pace = self._random.choice([0.3, 1.0])
+        self._together = self._random.choice([0.0, 0.3, 0.8])
+        """How often it does something at the same moment as others."""
 
     async def work(self, steps: int) -> None:
         """So many requests, one after the other."""
@@ -75,6 +78,12 @@ class Client:
             does += [self._make_box, self._make_box, self._delete_box]
         for _ in range(steps):
             await self._ask(self._random.choice(does)())
+            await self._think()
+
+    async def _think(self) -> None:
+        if self._random.random() < self._together:
+            await trio.sleep(TOGETHER_S - trio.current_time() % TOGETHER_S)
+        else:
             await trio.sleep(self._random.choice(THINKING_S) * self._random.random() * self._pace)
 
     async def _ask(self, request: Request) -> None:
@@ -197,7 +206,11 @@ class Client:
     # -- objects -------------------------------------------------------------------------------------------------
 
     def _pick(self) -> tuple[str, str]:
-        return self._random.choice([*FIXED, *FIXED, *self._boxes]), self._random.choice(self._names)
+        return self._random.choice([*FIXED, *FIXED, *self._boxes]), self._random.choice(self._names[: self._hot()])
+
+    def _hot(self) -> int:
+        """Mostly it is the first few names."""
+        return self._random.choice([1, 2, len(self._names)])
 
     def _new(self) -> Content:
         return self._history.content(self._random.getrandbits(32), self._random.choice(self._sizes))

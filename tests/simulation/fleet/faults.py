@@ -149,7 +149,7 @@ async def far(affected: Affected) -> None:
         await trio.sleep(affected.random.choice([1, 10]))
     finally:
         for path in ways:
-            path.delay_s = 0.0
+            path.delay_s = path.usual_s
 
 
 async def no_registry(affected: Affected) -> None:

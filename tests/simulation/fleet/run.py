@@ -50,7 +50,8 @@ class FleetRun:
         processes = random.choice([2, 3, 3, 3, 4])
         self.cluster = SimCluster(random, processes, random.choice([4, 4, 5, 6]), policies)
         self.history = History(self.cluster.moment)
-        names = NAMES[: random.choice([4, 6, 12])]
+        self.cluster.network.usual_s = random.choice([0.0, 0.002, 0.02, 0.2])
+        names = NAMES[: random.choice([2, 4, 6, 12])]
         self.used = Used(names, random.sample(SIZES, random.randint(2, len(SIZES))), BOXES if boxes else [])
         self.faults = sorted(random.sample(sorted(FAULTS), random.randint(6, 10)))
         self.changes = sorted(random.sample(sorted(CHANGES), random.randint(2, len(CHANGES))))
