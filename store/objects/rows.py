@@ -348,6 +348,16 @@ class Rows:
             self.on_rewritten(packed)  # whoever looked while it was on its way saw the version before
         return False
 
+    async def settle(self, key: RowKey, packed: bytes) -> None:
+        """Have the newest version that a quorum has be there under a stamp above all promises, where these keep it from
+        a replica that lacks it. Raises as `put`."""
+        self.on_rewritten(packed)
+        try:
+            with suppress(ReplacedError):  # another writer was faster: that one is above them
+                await self._coordinator.settle(key, packed)
+        finally:
+            self.on_rewritten(packed)
+
     # -- writing -------------------------------------------------------------------------------------------------
 
     async def put(self, row: Row, packed: bytes) -> tuple[Row, Applied]:

@@ -16,13 +16,12 @@ from typing import NamedTuple
 
 import trio
 
-from store.core.deadline import within
 from store.core.errors import DamageError, ReplacedError, StaleEpochError
-from store.core.wait_group import WaitGroup
-from store.device.port import DURABLE_SECONDS, DevicePort
+from store.device.port import DevicePort
 from store.device.row import PREFIX_BYTES, SYSTEM, IndexRow, RowKey, key_shard, parse_key
 from store.objects.quorum_read import ReadRow
 from store.objects.store import DeviceStore
+from store.replicator.bringing import Bringing
 from store.replicator.daemon import Turns
 from store.replicator.restore import Restorer
 from store.ring import ROWS, Ring
@@ -125,7 +124,7 @@ class Exchange:
         ring by which they were looked for has come to be refused."""
         taken = 0
         turns = Turns()
-        waiting = WaitGroup()
+        bringing = Bringing(self._store.rows)
         try:
             for packed, row in page:
                 await turns.take()
@@ -142,13 +141,12 @@ class Exchange:
                     found = await self._restorer.newest(key, packed)
                 if found is not None and (here is None or here < found.row.stamp):
                     try:
-                        await self._restorer.bring(key, packed, found, [device], waiting)
+                        await self._restorer.bring(key, packed, found, [device], bringing)
                     except ReplacedError:
                         continue  # it was just written, to this device as well, or deleted
                     taken += 1
         finally:
-            with within(DURABLE_SECONDS):
-                await waiting.wait()
+            await bringing.wait()
         return taken
 
 

@@ -19,14 +19,13 @@ import structlog
 import trio
 
 from store.core.clock import Clock
-from store.core.deadline import within
 from store.core.errors import DrystoneError
-from store.core.wait_group import WaitGroup
-from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
+from store.device.port import SLOW_SECONDS, DevicePort
 from store.device.row import PREFIX_BYTES, SYSTEM, IndexRow, RowKey, key_shard, parse_key
 from store.objects.quorum_read import ReadRow
 from store.objects.rowcodec import DataLocation
 from store.objects.store import DeviceStore
+from store.replicator.bringing import Bringing
 from store.replicator.daemon import Daemon, Outcome, Schedule, Turns, many_at_once
 from store.replicator.drop import Drop
 from store.replicator.progress import ProgressTable
@@ -176,7 +175,7 @@ class Hints:
 
     async def _bring_page(self, target: DevicePort, hints: list[_Hint], data: list[_Data]) -> Outcome:
         """Bring rows, all durable when this returns; what has data besides goes to `data`."""
-        waiting = WaitGroup()
+        bringing = Bringing(self._store.rows)
         sent: list[_Hint] = []
         drops: list[tuple[_Hint, Drop]] = []
         done = left = 0
@@ -190,7 +189,7 @@ class Hints:
                     arrived = await self._arrived(target, hint, data)
                     done += arrived
                 else:
-                    await self._bring_row(target, hint, waiting)
+                    await self._bring_row(target, hint, bringing)
                     sent.append(hint)
             except DrystoneError as error:
                 self._daemon.trouble(error)
@@ -212,8 +211,7 @@ class Hints:
         try:
             await many_at_once(hints, bring)
         finally:
-            with within(DURABLE_SECONDS):
-                await waiting.wait()
+            await bringing.wait()
         await many_at_once(sent, look)
         for hint, drop in drops:
             if await drop.wait():
@@ -223,12 +221,12 @@ class Hints:
                 left += 1
         return Outcome(done, left)
 
-    async def _bring_row(self, target: DevicePort, hint: _Hint, waiting: WaitGroup) -> None:
+    async def _bring_row(self, target: DevicePort, hint: _Hint, bringing: Bringing) -> None:
         epoch = self._store.rows.ring.epoch
         row = await hint.holder.find_row(hint.key)
         if row is not None:
             found = ReadRow(row, (hint.holder.id,), epoch)
-            await self._restorer.bring(parse_key(hint.key, row.name), hint.key, found, [target], waiting)
+            await self._restorer.bring(parse_key(hint.key, row.name), hint.key, found, [target], bringing)
 
     async def _has(self, target: DevicePort, hint: _Hint) -> bool:
         """Whether the target has the row as the holder has it now."""

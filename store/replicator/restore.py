@@ -12,7 +12,6 @@ from collections.abc import Container, Iterable, Sequence
 from store.core.deadline import within
 from store.core.errors import DamageError, DrystoneError, ReplacedError
 from store.core.stamp import Stamp
-from store.core.wait_group import WaitGroup
 from store.device.block import BlockKey, encode_meta
 from store.device.port import DURABLE_SECONDS, Applied, DevicePort
 from store.device.record import Buffer, Kind, Sealed, seal
@@ -23,6 +22,7 @@ from store.objects.reading import DataReader
 from store.objects.rowcodec import DataLocation, decode_object
 from store.objects.rows import prepare
 from store.objects.store import DeviceStore
+from store.replicator.bringing import Bringing
 from store.ring import ROWS, quorum
 
 
@@ -62,26 +62,26 @@ class Restorer:
         return ReadRow(newest, tuple(replica for replica, row in rows.items() if row.stamp == newest.stamp), epoch)
 
     async def bring(
-        self, key: RowKey, packed: bytes, found: ReadRow, to: Iterable[DevicePort], waiting: WaitGroup
+        self, key: RowKey, packed: bytes, found: ReadRow, to: Iterable[DevicePort], bringing: Bringing
     ) -> None:
-        """Write a version of a row to devices; `waiting` is told when each has it durably, unless that has a newer one.
-        Raises DamageError where no replica can read it, ReplacedError where none has it any more, StaleEpochError where
-        the ring has moved on since it was found, and what the devices say that do not take it."""
+        """Write a version of a row to devices; `bringing` is told when each has it durably, or a newer one. Raises
+        DamageError where no replica can read it, ReplacedError where none has it any more, StaleEpochError where the
+        ring has moved on since it was found, and what the devices say that do not take it."""
         whole = await self._rows.load(key, packed, found)
         write = prepare(whole._replace(flags=whole.flags & ~Flag.GUARD), found.epoch, packed)
         reason: DrystoneError | None = None
 
         def answered(_applied: Applied | None, error: DrystoneError | None) -> None:
             self._rows.on_rewritten(packed)  # whoever looked while it was on its way saw the version before
-            waiting.done(error)
+            bringing.done(key, packed, error)
 
         self._rows.on_rewritten(packed)
         for device in to:
             try:
-                waiting.add()
+                bringing.add()
                 self._rows.bring(write, device, answered)
             except DrystoneError as error:
-                waiting.done()
+                bringing.done(key, packed)
                 reason = error
         if reason is not None:
             raise reason
@@ -106,12 +106,11 @@ class Restorer:
                 lacking.append(device)
         self._leave_hints(packed, out, found.replicas)
         if lacking:
-            waiting = WaitGroup()
+            bringing = Bringing(self._rows)
             try:
-                await self.bring(key, packed, found, lacking, waiting)
+                await self.bring(key, packed, found, lacking, bringing)
             finally:
-                with within(DURABLE_SECONDS):
-                    await waiting.wait()
+                await bringing.wait()
 
     def _leave_hints(self, packed: bytes, out: Sequence[int], having: Sequence[int]) -> None:
         """Devices that are out may lack something of this row."""

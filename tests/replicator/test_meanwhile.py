@@ -11,10 +11,10 @@ import trio
 from trio.testing import MockClock
 
 from store.core.errors import BusyError, DamageError, DeviceError, ReplacedError, StaleEpochError
-from store.core.wait_group import WaitGroup
 from store.engine.device import Device
 from store.objects.model import Container
 from store.objects.quorum_read import ReadRow
+from store.replicator.bringing import Bringing
 from store.replicator.exchange import Exchange
 from tests.replicator.clusters import (
     HEAD,
@@ -141,12 +141,12 @@ async def test_an_older_version_on_its_way_does_not_come_in_the_place_of_a_colle
         assert isinstance(worker, SimWorker)
         gate = worker._gate = Gate()
         gate.shut = True
-        waiting = WaitGroup()
+        waiting = Bringing(node.store.rows)
         older = ReadRow(before, (missed.id,), rows.ring.epoch)
         await node.replicator.restorer.bring(key, packed, older, [slow], waiting)
         tombstone = await first.find_row(packed)
         assert tombstone is not None
-        told = WaitGroup()
+        told = Bringing(node.store.rows)
         found = ReadRow(tombstone, (first.id,), rows.ring.epoch)
         await node.replicator.restorer.bring(key, packed, found, [missed], told)
         await told.wait()
@@ -169,7 +169,7 @@ async def test_what_is_brought_to_a_device_is_settled(autojump_clock: MockClock)
         lagging.forget_row(packed, row.stamp)
         settled: list[tuple[bytes, bytes]] = []
         lagging.settled = lambda *version: settled.append(version)  # type: ignore[method-assign]
-        waiting = WaitGroup()
+        waiting = Bringing(node.store.rows)
         found = ReadRow(row, (first.id,), node.store.rows.ring.epoch)
         await node.replicator.restorer.bring(key, packed, found, [lagging], waiting)
         await waiting.wait()
@@ -326,7 +326,7 @@ async def test_nothing_is_brought_to_a_device_that_is_no_replica_any_more(autoju
         (misplaced,) = (device for number, device in node.devices.items() if number not in replicas)
         row = await node.devices[replicas[0]].find_row(packed)
         assert row is not None
-        waiting = WaitGroup()
+        waiting = Bringing(node.store.rows)
         with pytest.raises(StaleEpochError):
             await node.replicator.restorer.bring(
                 key, packed, ReadRow(row, replicas, node.store.rows.ring.epoch), [misplaced], waiting

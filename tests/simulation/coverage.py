@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 from unittest import mock
@@ -90,21 +90,21 @@ PATHS: dict[str, Path] = {
 
 
 @contextmanager
-def counted(counts: Counter[str]) -> Iterator[None]:
+def counted(counts: Counter[str], paths: Mapping[str, Path] = PATHS) -> Iterator[None]:
     """Inside, every entry of a path is counted."""
-    by_function: dict[tuple[Any, str], list[str]] = {}
-    for label, path in PATHS.items():
-        by_function.setdefault((path.owner, path.name), []).append(label)
+    by_function: dict[tuple[Any, str], dict[str, Path]] = {}
+    for label, path in paths.items():
+        by_function.setdefault((path.owner, path.name), {})[label] = path
     with ExitStack() as stack:
-        for (owner, name), labels in by_function.items():
-            stack.enter_context(mock.patch.object(owner, name, _counting(getattr(owner, name), labels, counts)))
+        for (owner, name), some in by_function.items():
+            stack.enter_context(mock.patch.object(owner, name, _counting(getattr(owner, name), some, counts)))
         yield
 
 
-def _counting(function: Callable[..., Any], labels: list[str], counts: Counter[str]) -> Callable[..., Any]:
+def _counting(function: Callable[..., Any], paths: Mapping[str, Path], counts: Counter[str]) -> Callable[..., Any]:
     def count(result: object, arguments: tuple[object, ...], options: dict[str, object]) -> None:
-        for label in labels:
-            counts[label] += PATHS[label].when(result, *arguments, **options)
+        for label, path in paths.items():
+            counts[label] += path.when(result, *arguments, **options)
 
     if inspect.iscoroutinefunction(function):
 

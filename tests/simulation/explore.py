@@ -2,7 +2,8 @@
 
 Each seed is one course of events from beginning to end. A failure is repeated by the command that is printed with it.
 At the end a table says how often each fault and each recovery path was entered. `wired` is `composed` with every device
-behind a network; a seed of it takes ten times as long, so it is asked for by its name.
+behind a network, and `fleet` is a cluster of several processes that write; a seed of these takes ten times as long, so
+they are asked for by their names.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from tests.simulation.composed.layouts import CHANGES
 from tests.simulation.composed.run import ENTERED, OTHER_EVENTS, ComposedRun
 from tests.simulation.coverage import PATHS, counted
 from tests.simulation.engine_workload import EngineRun
+from tests.simulation.fleet.paths import FLEET_PATHS, fleet_events
+from tests.simulation.fleet.run import ENTERED as ENTERED_BY_FLEETS
+from tests.simulation.fleet.run import FleetRun
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.object_workload import ObjectsRun
 from tests.simulation.slow_workload import SlowRun
@@ -32,6 +36,7 @@ WORKLOADS: dict[str, Callable[[int], str]] = {
     "composed": lambda seed: ComposedRun(seed).explore(),
     "engine": lambda seed: EngineRun(seed).explore(),
     "objects": lambda seed: ObjectsRun(seed).explore(),
+    "fleet": lambda seed: FleetRun(seed).explore(),
     "wired": lambda seed: WiredRun(seed).explore(),
     "slow": lambda seed: SlowRun(seed).explore(),
 }
@@ -39,6 +44,8 @@ TWICE_EVERY = 20
 """So many seeds apart, a seed is run twice, and must go the same way."""
 CHUNK = 20
 """Seeds that a process takes at a time."""
+SLOW = {"wired": 4, "fleet": 4}
+"""The same of workloads that take ten times as long."""
 
 
 class NotRepeatableError(AssertionError):
@@ -71,24 +78,27 @@ def explore_seed(workload: str, seed: int, *, twice: bool = False) -> None:
 def _explore(chunk: Chunk) -> Explored:
     quiet()
     ENTERED.clear()
+    ENTERED_BY_FLEETS.clear()
     failures = []
     with ExitStack() as stack:
         if chunk.mutation:
             stack.enter_context(MUTATIONS[chunk.mutation].plant())
         stack.enter_context(counted(ENTERED))
+        stack.enter_context(counted(ENTERED_BY_FLEETS, FLEET_PATHS))
         for seed in chunk.seeds:
             try:
                 explore_seed(chunk.workload, seed, twice=seed % TWICE_EVERY == 0)
             except Exception as error:
                 failures.append((seed, "".join(traceback.format_exception(error))))
-    return Explored(chunk, failures, Counter(ENTERED))
+    return Explored(chunk, failures, ENTERED_BY_FLEETS + Counter(ENTERED))
 
 
 def _chunks(workloads: Iterable[str], start: int, count: int, mutation: str) -> list[Chunk]:
     return [
-        Chunk(workload, range(first, min(first + CHUNK, start + count)), mutation)
+        Chunk(workload, range(first, min(first + size, start + count)), mutation)
         for workload in workloads
-        for first in range(start, start + count, CHUNK)
+        for size in [SLOW.get(workload, CHUNK)]
+        for first in range(start, start + count, size)
     ]
 
 
@@ -97,7 +107,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=100, help="how many")
     parser.add_argument("--start", type=int, default=0, help="the first one")
     parser.add_argument(
-        "--workload", choices=sorted(WORKLOADS), action="append", help="only this (default: all but wired)"
+        "--workload", choices=sorted(WORKLOADS), action="append", help="only this (default: all but wired and fleet)"
     )
     parser.add_argument("--mutation", choices=sorted(MUTATIONS), default="", help="plant this bug")
     parser.add_argument("--mutations", action="store_true", help="plant each bug in turn: which seed catches it?")
@@ -106,7 +116,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.mutations:
         return _catch_all(options.jobs)
-    workloads = options.workload or sorted({*WORKLOADS} - {"wired"})
+    workloads = options.workload or sorted(WORKLOADS.keys() - SLOW.keys())
     entered: Counter[str] = Counter()
     failures = done = 0
     began = time.perf_counter()
@@ -125,21 +135,24 @@ def main() -> int:
                 rate = done / (time.perf_counter() - began)
                 print(f"{found.chunk.workload}: {done} seeds, {rate:.1f}/s, {failures} failures", flush=True)
     print(f"{done} seeds in {time.perf_counter() - began:.0f} s, {failures} failures")
-    never = _table(entered) if "composed" in workloads else []
+    never = []
+    if "composed" in workloads:
+        never += _table(entered, _composed_events())
+    if "fleet" in workloads:
+        never += _table(entered, [*fleet_events(), *FLEET_PATHS])
     if never and options.seeds >= 1000:
         print(f"never entered: {', '.join(never)}")
         return 1
     return 1 if failures else 0
 
 
-def _table(entered: Counter[str]) -> list[str]:
+def _composed_events() -> list[str]:
+    faults, changes = (f"fault: {name}" for name in FAULTS), (f"layout: {name}" for name in CHANGES)
+    return [*faults, *changes, *OTHER_EVENTS, *PATHS]
+
+
+def _table(entered: Counter[str], known: list[str]) -> list[str]:
     """Print how often everything was entered; what never was."""
-    known = [
-        *(f"fault: {name}" for name in FAULTS),
-        *(f"layout: {name}" for name in CHANGES),
-        *OTHER_EVENTS,
-        *PATHS,
-    ]
     width = max(map(len, known))
     for name in known:
         print(f"{name:{width}}  {entered[name]:>10,}")

@@ -37,6 +37,7 @@ from store.replicator.rejoin import Rejoiner
 from store.replicator.scrub import Scrubber
 from store.ring import Layout, Ring
 from tests.simulation.disk import SimFile
+from tests.simulation.fleet import mutations as several
 
 Mutation = Callable[[], AbstractContextManager[object]]
 
@@ -362,6 +363,15 @@ def upload_a_device_short() -> AbstractContextManager[object]:
 
 
 MUTATIONS: dict[str, Planted] = {
+    "fleet-newer-not-told": Planted("fleet", 200, several.newer_not_told),
+    "fleet-read-quorum-off-by-one": Planted("fleet", 200, read_quorum_off_by_one),
+    "fleet-write-quorum-off-by-one": Planted("fleet", 200, write_quorum_off_by_one),
+    "fleet-write-back-missing": Planted("fleet", 200, several.write_back_missing),
+    "fleet-promise-lost-in-a-restart": Planted("fleet", 200, several.promise_lost_in_a_restart),
+    "fleet-reply-of-another-request": Planted("fleet", 200, several.reply_of_another_request),
+    "fleet-stale-disk-believed": Planted("fleet", 200, stale_disk_believed),
+    "fleet-tombstone-of-two": Planted("fleet", 200, several.tombstone_of_two),
+    "fleet-sync-skipped": Planted("fleet", 200, sync_skipped),
     "gains-without-losing": Planted("composed", 200, gains_without_losing),
     "everyone-believed": Planted("composed", 200, everyone_believed),
     "layout-waits-for-the-dead": Planted("composed", 200, layout_waits_for_the_dead),

@@ -22,19 +22,27 @@ class Path:
 
     def __init__(self, random: Random) -> None:
         self._random = random
+        self.usual_s = 0.0
         self.delay_s = 0.0
         """The most that a piece is late."""
-        self.shut = False
-        """Nothing comes through; what is sent waits."""
+        self._shut_by = 0
         self.opened = trio.Event()
+
+    @property
+    def shut(self) -> bool:
+        """Nothing comes through; what is sent waits."""
+        return self._shut_by > 0
 
     def shut_it(self) -> None:
-        self.shut = True
-        self.opened = trio.Event()
+        """Until whoever shuts it opens it again, and all others who do."""
+        if not self._shut_by:
+            self.opened = trio.Event()
+        self._shut_by += 1
 
     def open_it(self) -> None:
-        self.shut = False
-        self.opened.set()
+        self._shut_by -= 1
+        if not self._shut_by:
+            self.opened.set()
 
     def draw(self) -> float:
         return self._random.random() * self.delay_s if self.delay_s else 0.0
@@ -155,12 +163,18 @@ class SimNetwork:
 
     def __init__(self, random: Random) -> None:
         self._random = random
+        self.usual_s = 0.0
+        """How late a piece is at most, where nothing is wrong."""
         self._paths: dict[tuple[str, str], Path] = {}
         self._listeners: dict[str, Callable[[trio.abc.Stream], Awaitable[None]]] = {}
         self._streams: dict[frozenset[str], list[SimStream]] = {}
 
     def path(self, start: str, end: str) -> Path:
-        return self._paths.setdefault((start, end), Path(self._random))
+        path = self._paths.get((start, end))
+        if path is None:
+            path = self._paths[start, end] = Path(self._random)
+            path.usual_s = path.delay_s = self.usual_s
+        return path
 
     def listen(self, place: str, accept: Callable[[trio.abc.Stream], Awaitable[None]]) -> None:
         """Streams that are dialled to this place go to `accept` from now on."""
@@ -190,6 +204,19 @@ class SimNetwork:
         """All streams between two places break."""
         for stream in self._streams.pop(frozenset((one, other)), []):
             stream.cut()
+
+    def cut_all(self, place: str) -> None:
+        """All streams to and from a place break."""
+        for ends in [ends for ends in self._streams if place in ends]:
+            for stream in self._streams.pop(ends):
+                stream.cut()
+
+    def heal(self) -> None:
+        """Every way is open, and as short as usual."""
+        for path in self._paths.values():
+            path.delay_s = path.usual_s
+            while path.shut:
+                path.open_it()
 
 
 async def _serve(accept: Callable[[trio.abc.Stream], Awaitable[None]], stream: SimStream) -> None:

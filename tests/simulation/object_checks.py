@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Protocol
+
 from store.core.errors import NotFoundError
 from store.device.block import parse_key
 from store.device.row import SYSTEM, decode_value, key_shard
@@ -19,6 +22,16 @@ from tests.simulation.world import now
 
 Model = dict[tuple[str, str], Register]
 """By container and name."""
+
+
+class Whole(Protocol):
+    """Devices, and a store that uses them all."""
+
+    @property
+    def store(self) -> DeviceStore: ...
+
+    @property
+    def devices(self) -> Mapping[int, Device]: ...
 
 
 async def read_value(store: DeviceStore, container: Container, name: str) -> tuple[str | None, bytes]:
@@ -92,7 +105,7 @@ async def _check_usage(store: DeviceStore, container: Container, shown: list[Val
         raise WrongError(f"{container.name} counts {usage}, but has {count} objects and {size} bytes")
 
 
-async def lacking(node: SimNode) -> list[str]:
+async def lacking(node: Whole) -> list[str]:
     """Rows and blocks that a replica or a device should have and has not, hints not yet replayed, and damage."""
     found = []
     store = node.store
@@ -123,7 +136,7 @@ async def lacking(node: SimNode) -> list[str]:
     return found
 
 
-def check_nothing_left(node: SimNode) -> None:
+def check_nothing_left(node: Whole) -> None:
     """After the daemons: no notes, no marks, no tombstones, and no block that no row names."""
     named: set[tuple[int, bytes]] = set()
     for device in node.devices.values():
@@ -152,7 +165,7 @@ def check_nothing_left(node: SimNode) -> None:
             raise WrongError(f"device {device.id} keeps blocks that nobody names: {orphans}")
 
 
-async def check_devices(node: SimNode) -> None:
+async def check_devices(node: Whole) -> None:
     """Each device by itself."""
     for device in node.devices.values():
         problems = await problems_of(device)
