@@ -124,6 +124,11 @@ class QuorumWrite:
         """The replicas that have this version, or a newer one."""
         return tuple(self._applied)
 
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether all replicas have taken just this version, so that what it ends is ended at each."""
+        return len(self._applied) - len(self._newer) == len(self._replicas)
+
     def lacking(self) -> tuple[int, ...]:
         """The replicas that should have this version, or a newer one, since others do, and may have it not: also those
         that name a newer one, which may be a tombstone that they have forgotten, as others have for longer."""

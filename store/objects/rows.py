@@ -448,8 +448,8 @@ class Rows:
         packed, having, lacking = quorum_write.packed, quorum_write.having(), quorum_write.lacking()
         if lacking:
             self.missed(packed, lacking, having)
-            if quorum_write.row.flags & Flag.GUARD:
-                self.on_intent_left(quorum_write.row.key, quorum_write.row.data_id)
+        if quorum_write.row.flags & Flag.GUARD and not quorum_write.is_everywhere:
+            self.on_intent_left(quorum_write.row.key, quorum_write.row.data_id)
         if self._data_late and any(late and packed == other for other, _, late in self._data_late):
             return  # of its data it is not known yet who lacks them: that is noted by those who keep it in doubt
         stamp = quorum_write.stamp

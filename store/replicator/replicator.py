@@ -22,7 +22,7 @@ from store.replicator.rejoin import Rejoiner
 from store.replicator.repair import Repairer
 from store.replicator.restore import Restorer
 from store.replicator.scrub import Scrubber
-from store.replicator.step import Step
+from store.replicator.step import CollectStep, Step
 from store.replicator.tombstones import TombstoneCollector
 from store.replicator.upload_janitor import Lives, OnlyOne, UploadJanitor
 
@@ -50,10 +50,11 @@ class Replicator:
         exchange = Exchange(store, self.restorer)
         self.hints = Hints(store, self.restorer, clock, progress)
         self.repairer = Repairer(store, self.restorer, progress)
-        self.janitor = UploadJanitor(store, lives or OnlyOne(store.life), progress)
+        collect = CollectStep(store, step)
+        self.janitor = UploadJanitor(store, lives or OnlyOne(store.life), progress, collect)
         self.in_doubt = InDoubt(store, self.janitor, self.repairer, progress)
         self.collector = Collector(store, progress)
-        self.tombstones = TombstoneCollector(store, progress, step)
+        self.tombstones = TombstoneCollector(store, progress, collect)
         self.expirer = Expirer(store, clock, progress)
         self.rejoiner = Rejoiner(store, self.restorer, exchange, progress)
         self.rebalancer = Rebalancer(store, exchange, progress, step)

@@ -20,23 +20,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import trio
-
 from store.core.deadline import within
 from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
 from store.device.row import key_shard
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Schedule, walk
 from store.replicator.progress import ProgressTable
-from store.replicator.step import Step
-from store.ring import ROWS, Ring
+from store.replicator.step import CollectStep
+from store.ring import ROWS
 
 SCHEDULE = Schedule(every=60.0)
 """Load, not safety, sets this."""
 PAGE = 2000
-STEP_SECONDS = 600.0
-"""Between two steps of the ring: each is written to the registry and to all devices, and whoever asks by the ring
-before has to ask again. The rows are gone already: all that waits is their stamps."""
 RETIRED_MAX = 50_000
 """Tombstones that are retired and not yet released, beyond which a step is taken sooner: their stamps are in memory,
 some 250 bytes each at every replica."""
@@ -48,13 +43,11 @@ Tombstone = tuple[bytes, bytes]
 class TombstoneCollector:
     """Forgets tombstones, on all devices of this process."""
 
-    def __init__(self, store: DeviceStore, progress: ProgressTable, step: Step) -> None:
+    def __init__(self, store: DeviceStore, progress: ProgressTable, step: CollectStep) -> None:
         self._store = store
         self._step = step
         self._daemon = Daemon(progress.loop("collect tombstones"), SCHEDULE, self._round)
         self._retired: dict[Tombstone, list[DevicePort]] = {}
-        self._step_at = -STEP_SECONDS
-        """When the ring may take a step again."""
 
     async def run(self) -> None:
         """Collect tombstones now and then, until cancelled."""
@@ -69,7 +62,7 @@ class TombstoneCollector:
         if unclean:
             self._daemon.progress.trouble = f"devices {sorted(unclean)} are still to forget rows of an older layout"
             return Outcome()
-        due = trio.current_time() >= self._step_at
+        due = self._step.due
         if due:
             self._retired.clear()
             await walk(self._store.own, _retired_page, self._again, self._daemon)
@@ -123,13 +116,7 @@ class TombstoneCollector:
         for device in devices:
             with within(DURABLE_SECONDS):
                 await device.flush()
-        ring = await self._step(Ring.collect)
-        self._step_at = trio.current_time() + STEP_SECONDS
-        await self._store.rows.follow(ring)  # before it is enforced: nobody here has to ask again
-        for device in devices:
-            with within(DURABLE_SECONDS):
-                await device.enforce(ring.epoch)
-                await device.drain()  # what came before that is taken in, and found to be older
+        await self._step.take(devices)
         for (packed, stamp), replicas in retired.items():
             if self._replicas((packed, stamp)) == replicas:
                 for replica in replicas:

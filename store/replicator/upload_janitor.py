@@ -23,7 +23,7 @@ import structlog
 import trio
 
 from store.core.deadline import within
-from store.core.errors import BusyError, ConflictError, DrystoneError, ReplacedError, RetryableError
+from store.core.errors import BusyError, ConflictError, DamageError, DrystoneError, ReplacedError, RetryableError
 from store.core.stamp import ZERO, Stamp
 from store.core.wait_group import WaitGroup
 from store.device.port import DURABLE_SECONDS, Applied, DevicePort, RowWrite
@@ -37,6 +37,7 @@ from store.objects.upload import intent_row
 from store.replicator.daemon import Daemon, Outcome, Retries, Schedule
 from store.replicator.drop import Drop
 from store.replicator.progress import ProgressTable
+from store.replicator.step import CollectStep
 from store.ring import ROWS
 
 log = structlog.get_logger()
@@ -87,9 +88,10 @@ class UploadJanitor:
     """Ends uploads of this process that ended without an outcome, and on its devices those of processes that are no
     more."""
 
-    def __init__(self, store: DeviceStore, lives: Lives, progress: ProgressTable) -> None:
+    def __init__(self, store: DeviceStore, lives: Lives, progress: ProgressTable, step: CollectStep) -> None:
         self._store = store
         self._lives = lives
+        self._step = step
         self._daemon = Daemon(progress.loop("clean up uploads"), Schedule(), self._round)
         self._uploads: dict[bytes, _Upload] = {}
         self._open = Retries[bytes](RETRY_SECONDS, RETRY_SECONDS_MAX)
@@ -172,6 +174,11 @@ class UploadJanitor:
         async with trio.open_nursery() as nursery:
             for _ in range(min(AT_ONCE, len(self._open))):
                 nursery.start_soon(work)
+        if self._decided and self._step.due:
+            try:
+                await self._step.take(())  # lives that are over are silent behind it
+            except DrystoneError as error:
+                self._daemon.trouble(error)
         now = trio.current_time()
         return Outcome(done, len(self._open), min(self._open.due_in(now), max(0.0, self._look_at - now)))
 
@@ -189,8 +196,7 @@ class UploadJanitor:
             self._decided.add(data_id)
         if upload.life not in (b"", self._store.life) and not self._lives.is_silent(upload.life):
             return False
-        await self._forget_intents(upload.target, data_id)
-        return True
+        return await self._forget_intents(upload.target, data_id)
 
     async def _decide(self, upload: _Upload, data_id: bytes) -> bool:
         """Have every replica know whether it was committed, and drop its data if not; False where that cannot be
@@ -244,13 +250,27 @@ class UploadJanitor:
             seen = highest
         raise ConflictError("the intent of an upload changes faster than it can be written")
 
-    async def _forget_intents(self, target: RowKey, data_id: bytes) -> None:
-        """On all devices: the intent may have been written to the replicas of a layout that has retired since."""
+    async def _forget_intents(self, target: RowKey, data_id: bytes) -> bool:
+        """On all devices: the intent may have been written to the replicas of a layout that has retired since. False
+        where that is to be asked for again: of a device of another process it is not known whether it has heard, and
+        what is left there is nobody else's to find while this process lives."""
         packed = index_key(target._replace(name=UPLOAD + data_id))
-        for device in list(self._store.devices.values()):
-            row = await _intent(device, packed)
+        sure = True
+        for number, device in list(self._store.devices.items()):
+            own = self._store.own.get(number) is device
+            try:
+                row = await device.find_row(packed)
+            except BusyError:
+                raise
+            except DamageError:
+                continue  # that is left to the scrubber
+            except DrystoneError:  # one of its own is looked at when it is back
+                sure = sure and (own or number not in self._store.rows.ring.devices)
+                continue
             if row is not None:
                 device.forget_row(packed, row.stamp)
+                sure = sure and own
+        return sure
 
 
 async def _intent(device: DevicePort, packed: bytes) -> IndexRow | None:

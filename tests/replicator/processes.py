@@ -58,6 +58,7 @@ class Second:
     """The second process: `store` is its store."""
 
     def __init__(self, node: SimNode) -> None:
+        self._node = node
         devices = DeviceService(node.devices, node.replicator.in_doubt.wake)
         for device in node.devices.values():
             device.on_flush = partial(_note_late, device.on_flush, devices, device)
@@ -88,6 +89,10 @@ class Second:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._first.run)
             nursery.start_soon(self._to_it.run)
+            while True:  # it hears of new rings a little later
+                await trio.sleep(SELDOM_S)
+                if self.store.rows.ring.epoch < self._node.store.rows.ring.epoch:
+                    await self.store.rows.follow(self._node.store.rows.ring)
 
     async def reached(self) -> None:
         """Wait until each can ask the other."""

@@ -15,6 +15,7 @@ from store.objects.model import Container
 from store.objects.store import DeviceStore, ObjectUpload
 from store.objects.upload import intent_row
 from store.replicator.progress import ProgressTable
+from store.replicator.step import CollectStep
 from store.replicator.upload_janitor import LOOK_SECONDS, OnlyOne, UploadJanitor
 from tests.replicator.clusters import HEAD, exists, media_of, opened
 from tests.replicator.processes import Second, second_process
@@ -188,7 +189,8 @@ async def test_two_janitors_and_a_commit_at_once(autojump_clock: MockClock, seed
         node.nursery.start_soon(other.run)
         await other.reached()
         other.store.own = other.store.devices
-        janitor = UploadJanitor(other.store, lives, ProgressTable(SimClock()))
+        step = CollectStep(other.store, node.replicator.rebalancer._step)
+        janitor = UploadJanitor(other.store, lives, ProgressTable(SimClock()), step)
         upload = await begun(dead.store, container)
         lives.over.add(dead.store.life)
         committed: list[bool] = []

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from unittest import mock
 
 from store.objects import buffers, placement, store, upload
-from store.replicator import tombstones
+from store.replicator import step
 
 BLOCK_BYTES = 16 * 1024
 INLINE_BYTES = 2 * 1024
@@ -25,6 +25,6 @@ def small_limits() -> Iterator[None]:
         mock.patch.object(placement, "ERASURE_BYTES_MIN", BLOCK_BYTES),
         mock.patch.object(upload, "INLINE_BYTES_MAX", INLINE_BYTES),
         mock.patch.object(store, "INLINE_BYTES_MAX", INLINE_BYTES),
-        mock.patch.object(tombstones, "STEP_SECONDS", STEP_SECONDS),
+        mock.patch.object(step, "STEP_SECONDS", STEP_SECONDS),
     ):
         yield

@@ -277,5 +277,6 @@ class FleetRun:
             except WrongError:
                 if attempt == 3:
                     raise
+                await trio.sleep(20)  # what waits for a step of the ring waits for news of it
             else:
                 return
