@@ -45,6 +45,12 @@ def test_everything_behind_a_network(seed: int) -> None:
     explore_seed("wired", seed, twice=seed == 5)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_cluster_of_several_writers(seed: int) -> None:
+    """Seeds that are soon over."""
+    explore_seed("fleet", seed, twice=seed == 2)
+
+
 @pytest.mark.parametrize("workload", sorted(FAILED_ONCE))
 def test_seeds_that_failed_once(workload: str) -> None:
     for seed in FAILED_ONCE[workload]:

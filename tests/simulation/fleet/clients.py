@@ -127,11 +127,12 @@ class Client:
         """The container that something is asked of."""
         if name in FIXED:
             try:
-                yield await store.container(ACCOUNT, name)
+                container = await store.container(ACCOUNT, name)
             except NotFoundError as error:
                 raise WrongError(f"container {name} is always there: {error}") from error
-            return
-        yield await self._look(store, name)
+        else:
+            container = await self._look(store, name)
+        yield container
 
     async def _look(self, store: DeviceStore, name: str) -> Container:
         record = self._history.begin(("", name), Read())
@@ -251,7 +252,7 @@ class Client:
                     raise WrongError(f"a write of {key} without a condition was refused by one") from None
                 self._history.told(record, False)
                 return
-            except NotFoundError:
+            except NotFoundError:  # also of an upload that others have ended, who took its process to be dead
                 self._history.never(record)
                 raise
             self._history.told(record, None if condition is None else True)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from store.core.errors import DrystoneError
 from store.engine.device import Device
 from store.objects.store import DeviceStore
+from tests.simulation.crash_point import PowerLoss
 from tests.simulation.fleet.cluster import SimCluster
 from tests.simulation.object_checks import lacking
 
@@ -41,6 +42,6 @@ async def is_whole(cluster: SimCluster) -> bool:
         device = devices.get(number)
         if device is None or device.health.failed is not None or not device.in_sync:
             return False
-    with suppress(DrystoneError):
+    with suppress(DrystoneError, PowerLoss):  # a process may die meanwhile
         return not await lacking(await whole(cluster))
     return False
