@@ -29,6 +29,7 @@ from store.core.errors import (
     PreconditionError,
     QuorumError,
     ReplacedError,
+    RetryableError,
 )
 from store.core.limits import INLINE_BYTES_MAX, NAME_BYTES_MAX
 from store.core.stamp import ZERO, Stamp
@@ -543,7 +544,7 @@ class ObjectUpload:
             await data.check_intent()
             info = await self._store._commit(self._container, row, self._packed, etag, head, condition)
         except ConflictError as refused:
-            raise NotFoundError("the upload was given up meanwhile") from refused
+            raise RetryableError("others took this process for dead, and gave the upload up: send it again") from refused
         self._committed = True
         data.watch(self._lacks)
         if data.unsynced:

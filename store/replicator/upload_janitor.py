@@ -112,9 +112,9 @@ class UploadJanitor:
 
     async def find_all_left_behind(self) -> None:
         """Add what is left on any device of this process: to be called before this process begins its first upload, and
-        whenever a life is over."""
+        whenever a life is over. And of its own life on those of others: who took it to be dead has left it there."""
         self._look_at = trio.current_time() + LOOK_SECONDS
-        await self.find_left_behind(self._store.own.values())
+        await self.find_left_behind(self._store.devices.values())
 
     async def find_left_behind(self, devices: Iterable[DevicePort]) -> None:
         """Add what is left on these: to be called for a device that is back."""
@@ -124,18 +124,18 @@ class UploadJanitor:
                 while page := await device.uploads(after, PAGE):
                     for data_id, packed in page:
                         row = await _intent(device, packed)
-                        if row is not None and self._is_left(data_id, row.detail or b""):
+                        if row is not None and self._is_left(device, data_id, row.detail or b""):
                             self._add(data_id, _Upload(parse_key(packed, row.summary), row.detail or b""))
                     after = page[-1][0]
                     await trio.lowlevel.checkpoint()
             except DrystoneError as error:
                 self._daemon.trouble(error)  # its other replicas have the intents too
 
-    def _is_left(self, data_id: bytes, life: bytes) -> bool:
+    def _is_left(self, device: DevicePort, data_id: bytes, life: bytes) -> bool:
         """Whether an upload of which there is an intent is ours to end."""
         if life == self._store.life:
             return not self._store.pins.held([data_id])  # else it is under way
-        return not life or self._lives.is_over(life)
+        return device.id in self._store.own and (not life or self._lives.is_over(life))
 
     def targets(self) -> list[RowKey]:
         """What the uploads that nobody has ended were to become."""
@@ -194,8 +194,11 @@ class UploadJanitor:
             if not await self._decide(upload, data_id):
                 return False
             self._decided.add(data_id)
-        if upload.life not in (b"", self._store.life) and not self._lives.is_silent(upload.life):
-            return False
+        if upload.life not in (b"", self._store.life):
+            if not self._lives.is_over(upload.life):
+                return True  # it lives after all, and ends it itself
+            if not self._lives.is_silent(upload.life):
+                return False
         return await self._forget_intents(upload.target, data_id)
 
     async def _decide(self, upload: _Upload, data_id: bytes) -> bool:

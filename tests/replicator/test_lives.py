@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from store.core.errors import DrystoneError, NotFoundError
+from store.core.errors import DrystoneError, RetryableError
 from store.core.wait_group import WaitGroup
 from store.device.row import Flag, RowKey, index_key
 from store.objects.model import Container
@@ -126,7 +126,7 @@ async def test_who_was_taken_to_be_dead_and_lives_commits_nothing(autojump_clock
         await node.replicator.gone()
         await trio.sleep(400)
         assert await left_of(node, data_id) == (0, 3)
-        with pytest.raises(NotFoundError):
+        with pytest.raises(RetryableError, match="send it again"):
             await upload.commit(HEAD)
         await upload.__aexit__(None, None, None)
         assert not await exists(node.store, container, "o")
