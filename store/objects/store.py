@@ -544,7 +544,7 @@ class ObjectUpload:
             await data.check_intent()
             info = await self._store._commit(self._container, row, self._packed, etag, head, condition)
         except ConflictError as refused:
-            raise RetryableError("others took this process for dead, and gave the upload up: send it again") from refused
+            raise RetryableError("others took this process for dead, and ended the upload: send it again") from refused
         self._committed = True
         data.watch(self._lacks)
         if data.unsynced:

@@ -252,7 +252,7 @@ class Client:
                     raise WrongError(f"a write of {key} without a condition was refused by one") from None
                 self._history.told(record, False)
                 return
-            except NotFoundError:  # also of an upload that others have ended, who took its process to be dead
+            except NotFoundError:
                 self._history.never(record)
                 raise
             self._history.told(record, None if condition is None else True)
