@@ -105,8 +105,8 @@ ENGINE: Final = [
     planted(
         "an intent left where a commit was missed",
         "store/objects/rows.py",
-        "            if quorum_write.row.flags & Flag.GUARD:\n",
-        "            if not lacking:\n",
+        "        if quorum_write.row.flags & Flag.GUARD and not quorum_write.is_everywhere:\n",
+        "        if False:\n",
         "tests/objects/test_rows.py",
     ),
     planted(
@@ -262,8 +262,8 @@ OBJECTS: Final = [
     ),
     planted(
         "a tombstone released while a replica takes what an older ring sends",
-        "store/replicator/tombstones.py",
-        "                await device.enforce(ring.epoch)\n",
+        "store/replicator/step.py",
+        "            await device.enforce(ring.epoch)\n",
         "",
         "tests/replicator/test_tombstone_epochs.py",
     ),
@@ -276,9 +276,9 @@ OBJECTS: Final = [
     ),
     planted(
         "a tombstone released while what is older is queued",
-        "store/replicator/tombstones.py",
-        "                await device.drain()",
-        "                pass",
+        "store/replicator/step.py",
+        "            await device.drain()",
+        "            pass",
         "tests/replicator/test_tombstone_epochs.py",
     ),
     planted(
@@ -421,15 +421,15 @@ REPLICATOR: Final = [
     planted(
         "an abort record forgotten while the commit may still come",
         "store/replicator/upload_janitor.py",
-        'if upload.life not in (b"", self._store.life) and not self._lives.is_silent(upload.life):',
-        "if not self._lives:",
+        "            if not self._lives.is_silent(upload.life):\n",
+        "            if False:\n",
         "tests/replicator/test_lives.py",
     ),
     planted(
         "an upload of a process that lives ended by another",
         "store/replicator/upload_janitor.py",
-        "return not life or self._lives.is_over(life)",
-        "return True",
+        "(not life or self._lives.is_over(life))",
+        "True",
         "tests/replicator/test_lives.py",
     ),
     planted(
