@@ -1,11 +1,11 @@
 """`python -m bench` (or `make bench`): measures Drystone, and a peer beside it. `pairs` compares commits, `path` counts
-what one request passes through, `durability` says how likely data are lost."""
+what one request passes through, `durability` says how likely data are lost, `cluster` has three nodes beside one."""
 
 from __future__ import annotations
 
 import click
 
-from bench import disk, load, pairs, path, report
+from bench import cluster, disk, load, pairs, path, report
 from bench.durability import command as durability
 from bench.targets import Target, drystone, peer
 
@@ -85,6 +85,7 @@ def main(
 main.add_command(pairs.main, "pairs")
 main.add_command(path.main, "path")
 main.add_command(durability.main, "durability")
+main.add_command(cluster.main, "cluster")
 
 if __name__ == "__main__":
     main()
