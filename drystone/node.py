@@ -136,7 +136,7 @@ async def _opened(
         await membership.note_absent()
         await membership.keep()
         stamps = StampSource(clock, int.from_bytes(random.bytes(4)))
-        rows = Rows(ring, devices, stamps, alone=together is None)
+        rows = Rows(ring, devices, stamps, alone=together is None, own=watch.devices)
         store = DeviceStore(rows, devices, cluster.policies, clock, random, workers, watch.devices)
         progress = ProgressTable(clock)
 

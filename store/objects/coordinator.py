@@ -10,7 +10,7 @@ Nothing is kept between two calls: any process may be the coordinator of any row
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import NamedTuple, Protocol
 
@@ -54,6 +54,10 @@ class Replicas(Protocol):
     ring: Ring
     devices: Mapping[int, DevicePort]
     stamps: StampSource
+
+    def read_set(self, ring: Ring, ring_hash: int) -> Sequence[int]:
+        """The replicas of which a quorum is looked at, in the order in which they are to be asked."""
+        ...
 
     async def place(self, row: Row, packed: bytes, ring: Ring, *, reserve: bool) -> Applied | None:
         """Write a version to all replicas under a ring; None where a quorum of some live layout has neither it nor what
@@ -123,7 +127,8 @@ class Coordinator:
         """A ring, and a stamp that is not below any that was acknowledged before."""
         while True:
             ring = self._replicas.ring
-            asked = QuorumLook(ring.read_set(ROWS, key.ring_hash), self._replicas.devices, packed, ring.epoch)
+            near_first = self._replicas.read_set(ring, key.ring_hash)
+            asked = QuorumLook(near_first, self._replicas.devices, packed, ring.epoch)
             if not asked.ask():
                 try:
                     await asked.wait()

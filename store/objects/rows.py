@@ -19,7 +19,7 @@ and the write.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from itertools import chain
@@ -99,11 +99,19 @@ class Rows:
     """The rows of all tables."""
 
     def __init__(
-        self, ring: Ring, devices: Mapping[int, DevicePort], stamps: StampSource, *, alone: bool = True
+        self,
+        ring: Ring,
+        devices: Mapping[int, DevicePort],
+        stamps: StampSource,
+        *,
+        alone: bool = True,
+        own: Container[int] = (),
     ) -> None:
+        """`own` are those of the devices that this process has, if others have some: they are asked first."""
         self.ring = ring
         self.alone = alone
         """No other process writes rows."""
+        self._own = own
         self._followed = trio.Event()
         self.devices = devices
         self.stamps = stamps
@@ -177,7 +185,7 @@ class Rows:
         for _ in range(READ_TRIES):
             ring = self.ring
             how = QuorumLook if look else QuorumRead
-            asked = how(ring.read_set(ROWS, key.ring_hash), self.devices, packed, ring.epoch)
+            asked = how(self.read_set(ring, key.ring_hash), self.devices, packed, ring.epoch)
             if not asked.ask():
                 try:
                     await asked.wait()
@@ -202,6 +210,11 @@ class Rows:
                     return found._replace(waited=True)
         raise ReplacedError(f"row {key.name!r} changes faster than it can be read")
 
+    def read_set(self, ring: Ring, ring_hash: int) -> Sequence[int]:
+        """The replicas of which a quorum is asked, in this order: those that cost no message first."""
+        replicas = ring.read_set(ROWS, ring_hash)
+        return replicas if self.alone else sorted(replicas, key=lambda replica: replica not in self._own)
+
     async def _is_placed_after_all(self, sets: tuple[tuple[int, ...], ...], packed: bytes, found: ReadRow) -> bool:
         """Whether a quorum of every live layout turns out to have this version, where one of the layout that is read
         has it."""
@@ -222,7 +235,7 @@ class Rows:
         at once. False where that cannot be told."""
         ring = self.ring
         reads = [
-            QuorumRead(ring.read_set(ROWS, key_shard(packed)[0]), self.devices, packed, ring.epoch)
+            QuorumRead(self.read_set(ring, key_shard(packed)[0]), self.devices, packed, ring.epoch)
             for packed, _ in versions
         ]
         waiting = [read for read in reads if not read.ask()]
@@ -584,7 +597,7 @@ class Rows:
     async def _pages_by(
         self, span: tuple[int, bytes, int, bytes, bytes | None, int], ring: Ring, *, reverse: bool, verified: bool
     ) -> dict[int, list[tuple[bytes, bytes]]]:
-        replicas = ring.read_set(ROWS, span[0])
+        replicas = self.read_set(ring, span[0])
         needed = quorum(len(replicas))
         asked: list[int] = []
         unverified: list[int] = []  # so few that any quorum has another one
@@ -648,7 +661,7 @@ class Rows:
 
     async def _shard_usage(self, table: bytes, shard: int, ring: Ring) -> dict[int, tuple[int, int]]:
         ring_hash = self.ring_hash(table, shard)
-        replicas = ring.read_set(ROWS, ring_hash)
+        replicas = self.read_set(ring, ring_hash)
         needed = quorum(len(replicas))
 
         def submit(replica: int, reply: UsageReply) -> None:

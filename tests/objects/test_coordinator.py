@@ -9,9 +9,10 @@ import trio
 from trio.testing import MockClock
 
 from store.core.stamp import ZERO, StampSource
-from store.device.port import Applied
+from store.device.port import Applied, FindReply
 from store.device.promise import Promise, prepare_promise
 from store.device.row import Row, RowKey, index_key
+from store.engine.device import Device
 from store.objects.quorum_read import ReadRow
 from store.objects.rows import Rows, tombstone
 from store.ring import ROWS, Ring
@@ -71,6 +72,27 @@ async def promise_above(rows: Rows, seconds: int) -> None:
         rows.devices[replica].submit_promise(prepare_promise(Promise(key, ahead), rows.ring.epoch), reply)
     await answered.wait()
     assert packed
+
+
+@pytest.mark.at_once("about which replicas are asked")
+@pytest.mark.parametrize("own", range(3))
+async def test_devices_of_this_process_are_asked_first(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, own: int
+) -> None:
+    async with opened(media_of(3)) as (node, _):
+        stamps = StampSource(SimClock(), 7)
+        rows = Rows(node.store.rows.ring, node.store.devices, stamps, alone=False, own={own})
+        asked: list[int] = []
+        find = Device.submit_find
+
+        def noted(device: Device, packed_key: bytes, epoch: int, reply: FindReply) -> None:
+            asked.append(device.id)
+            find(device, packed_key, epoch, reply)
+
+        monkeypatch.setattr(Device, "submit_find", noted)
+        await rows.read(*key_of(rows))
+        assert asked[0] == own
+        assert len(asked) == 2
 
 
 async def test_a_plain_write_that_a_promise_bars_is_written_anew_above_it(
