@@ -51,7 +51,7 @@ def cluster(where: str) -> Iterator[Target]:
         for _ in range(NODES):
             _typed(first, "ring", "apply")
             _wait_until_settled(first)
-        yield Target("cluster", *sign_in(first))
+        yield Target("cluster of 3", *sign_in(first))
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def _figures(target: Target, seconds: int, connections: int) -> Iterator[Result]
 @click.option("--where", default=".", type=click.Path(file_okay=False, exists=True), help="Folder for bench data.")
 def main(seconds: int, connections: int, where: str) -> None:
     """A cluster of three nodes on this machine, beside one node alone."""
-    with drystone("alone", where, NODES, [f"standard={NODES}"]) as target:
+    with drystone("drystone", where, NODES, [f"standard={NODES}"]) as target:
         alone = list(_figures(target, seconds, connections))
     with cluster(where) as target:
         together = list(_figures(target, seconds, connections))
