@@ -252,24 +252,23 @@ class UploadJanitor:
 
     async def _forget_intents(self, target: RowKey, data_id: bytes) -> bool:
         """On all devices: the intent may have been written to the replicas of a layout that has retired since. False
-        where that is to be asked for again: of a device of another process it is not known whether it has heard, and
+        where that is to be asked for again: what is said to a device of another process may be lost with the link, and
         what is left there is nobody else's to find while this process lives."""
         packed = index_key(target._replace(name=UPLOAD + data_id))
         sure = True
         for number, device in list(self._store.devices.items()):
-            own = self._store.own.get(number) is device
             try:
                 row = await device.find_row(packed)
+                if row is not None:
+                    device.forget_row(packed, row.stamp)
+                    sure = await device.find_row(packed) is None and sure
             except BusyError:
                 raise
             except DamageError:
                 continue  # that is left to the scrubber
             except DrystoneError:  # one of its own is looked at when it is back
+                own = self._store.own.get(number) is device
                 sure = sure and (own or number not in self._store.rows.ring.devices)
-                continue
-            if row is not None:
-                device.forget_row(packed, row.stamp)
-                sure = sure and own
         return sure
 
 

@@ -162,6 +162,28 @@ async def test_an_intent_of_an_older_program_is_that_of_a_life_that_is_over(auto
         assert await left_of(node, b"D" * 16) == (0, 0)
 
 
+@pytest.mark.parametrize("own", [True, False])
+async def test_an_intent_is_forgotten_also_where_what_was_said_was_lost_with_the_link(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    async with opened(media_of(3)) as (node, container), second_process(node) as second:
+        second.store.own = second.store.devices if own else {}
+        step = CollectStep(second.store, node.replicator.rebalancer._step)
+        janitor = UploadJanitor(second.store, Known(), ProgressTable(SimClock()), step)
+        upload = await begun(second.store, container)
+        data_id = upload._data.data_id
+        await upload.__aexit__(None, None, None)
+        janitor.add(upload._key, data_id)
+        for device in second.store.devices.values():
+            monkeypatch.setattr(device, "forget_row", lambda _packed, _stamp: None)
+        await janitor.clean_all()
+        assert await left_of(node, data_id) == (0, 3)
+        monkeypatch.undo()
+        await janitor.clean_all()
+        assert await left_of(node, data_id) == (0, 0)
+        assert janitor.targets() == []
+
+
 async def test_a_process_that_is_alone_ends_what_all_lives_before_it_left() -> None:
     lives = OnlyOne(b"own")
     assert (lives.is_over(b"own"), lives.is_silent(b"own")) == (False, False)
