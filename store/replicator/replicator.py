@@ -83,11 +83,13 @@ class Replicator:
 
     async def back(self, device: DevicePort) -> None:
         """A device that was out is in the store's devices again, or a new one is: bring it what it missed. What it has
-        in doubt, and uploads that were left behind there, are looked at by the process that has it."""
+        in doubt is looked at by the process that has it."""
         self._store.tables.forget()  # what was read without it may be older than what it has
-        if self._store.own.get(device.id) is device:
+        own = self._store.own.get(device.id) is device
+        if own:
             self.listen(device)
-            await self.janitor.find_left_behind([device])
+        await self.janitor.find_left_behind([device])
+        if own:
             await self.in_doubt.resolve_of(device)
         self.rejoiner.wake()
         self.hints.wake()

@@ -7,10 +7,11 @@ refuses the intent if the commit has come first. Only when all have the abort re
 quorum: then none can hold a committed row of dropped data, and nothing ever has to be taken back (docs/adr/0002). No
 grace period decides.
 
-An intent names the life of the process that uploads. A janitor ends those of its own life that were given up, and on
-the devices of its process those of lives that are over; several may end the same one at once. A process that is taken
-to be dead may live, and commit: its abort records stay until nothing of that life can arrive any more. So whose life is
-over only spares the living; abort records keep things safe.
+An intent names the life of the process that uploads. A janitor ends those of its own life that were given up, on
+whatever device they are, and on the devices of its process those of lives that are over; several may end the same one
+at once. A process that is taken to be dead may live, and commit: its abort records stay until nothing of that life can
+arrive any more, or until it comes across them itself. So whose life is over only spares the living; abort records keep
+things safe.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ PAGE = 10_000
 AT_ONCE = 64
 STAMP_RETRIES = 8
 LOOK_SECONDS = 600.0
-"""So often it is looked for what was left: by a device that did not answer, or by a process that was taken to be dead.
-All else is found at once."""
+"""So often it is looked for what was left: by a device that did not answer, by a process that was taken to be dead, or
+by those that took this one to be dead. All else is found at once."""
 
 
 class Lives(Protocol):
@@ -112,30 +113,31 @@ class UploadJanitor:
 
     async def find_all_left_behind(self) -> None:
         """Add what is left on any device of this process: to be called before this process begins its first upload, and
-        whenever a life is over. And of its own life on those of others: who took it to be dead has left it there."""
-        self._look_at = trio.current_time() + LOOK_SECONDS
-        await self.find_left_behind(self._store.devices.values())
+        whenever a life is over."""
+        await self.find_left_behind(self._store.own.values())
 
     async def find_left_behind(self, devices: Iterable[DevicePort]) -> None:
-        """Add what is left on these: to be called for a device that is back."""
+        """Add what is left on these: to be called for a device that is back. It may have lost that it was to forget an
+        intent; and of what this life has left nobody else can tell that it is over with."""
         for device in list(devices):
+            own = self._store.own.get(device.id) is device
             after = b""
             try:
                 while page := await device.uploads(after, PAGE):
                     for data_id, packed in page:
                         row = await _intent(device, packed)
-                        if row is not None and self._is_left(device, data_id, row.detail or b""):
+                        if row is not None and self._is_left(data_id, row.detail or b"", own=own):
                             self._add(data_id, _Upload(parse_key(packed, row.summary), row.detail or b""))
                     after = page[-1][0]
                     await trio.lowlevel.checkpoint()
             except DrystoneError as error:
                 self._daemon.trouble(error)  # its other replicas have the intents too
 
-    def _is_left(self, device: DevicePort, data_id: bytes, life: bytes) -> bool:
-        """Whether an upload of which there is an intent is ours to end."""
+    def _is_left(self, data_id: bytes, life: bytes, *, own: bool) -> bool:
+        """Whether an upload is ours to end of which there is an intent, on a device of our own or of others."""
         if life == self._store.life:
             return not self._store.pins.held([data_id])  # else it is under way
-        return device.id in self._store.own and (not life or self._lives.is_over(life))
+        return own and (not life or self._lives.is_over(life))
 
     def targets(self) -> list[RowKey]:
         """What the uploads that nobody has ended were to become."""
@@ -155,7 +157,8 @@ class UploadJanitor:
         done = 0
         began = trio.current_time()
         if began >= self._look_at:
-            await self.find_all_left_behind()
+            self._look_at = began + LOOK_SECONDS
+            await self.find_left_behind(self._store.devices.values())
 
         async def work() -> None:
             nonlocal done
@@ -190,15 +193,15 @@ class UploadJanitor:
             self._store.pins.remove(data_id, Need.END)
 
     async def _clean(self, upload: _Upload, data_id: bytes) -> bool:
+        others = upload.life not in (b"", self._store.life)
+        if others and not self._lives.is_over(upload.life):
+            return True  # it was taken to be: its own janitor sees to it
         if data_id not in self._decided:
             if not await self._decide(upload, data_id):
                 return False
             self._decided.add(data_id)
-        if upload.life not in (b"", self._store.life):
-            if not self._lives.is_over(upload.life):
-                return True  # it lives after all, and ends it itself
-            if not self._lives.is_silent(upload.life):
-                return False
+        if others and not self._lives.is_silent(upload.life):
+            return False
         return await self._forget_intents(upload.target, data_id)
 
     async def _decide(self, upload: _Upload, data_id: bytes) -> bool:
@@ -255,24 +258,23 @@ class UploadJanitor:
 
     async def _forget_intents(self, target: RowKey, data_id: bytes) -> bool:
         """On all devices: the intent may have been written to the replicas of a layout that has retired since. False
-        where that is to be asked for again: of a device of another process it is not known whether it has heard, and
+        where that is to be asked for again: what is said to a device of another process may be lost with the link, and
         what is left there is nobody else's to find while this process lives."""
         packed = index_key(target._replace(name=UPLOAD + data_id))
         sure = True
         for number, device in list(self._store.devices.items()):
-            own = self._store.own.get(number) is device
             try:
                 row = await device.find_row(packed)
+                if row is not None:
+                    device.forget_row(packed, row.stamp)
+                    sure = await device.find_row(packed) is None and sure
             except BusyError:
                 raise
             except DamageError:
                 continue  # that is left to the scrubber
             except DrystoneError:  # one of its own is looked at when it is back
+                own = self._store.own.get(number) is device
                 sure = sure and (own or number not in self._store.rows.ring.devices)
-                continue
-            if row is not None:
-                device.forget_row(packed, row.stamp)
-                sure = sure and own
         return sure
 
 

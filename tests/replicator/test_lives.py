@@ -17,7 +17,7 @@ from store.objects.upload import intent_row
 from store.replicator.progress import ProgressTable
 from store.replicator.step import CollectStep
 from store.replicator.upload_janitor import LOOK_SECONDS, OnlyOne, UploadJanitor
-from tests.replicator.clusters import HEAD, exists, media_of, opened
+from tests.replicator.clusters import HEAD, exists, media_of, opened, put_out
 from tests.replicator.processes import Second, second_process
 from tests.simulation.limits import BLOCK_BYTES
 from tests.simulation.node import SimNode
@@ -160,6 +160,70 @@ async def test_an_intent_of_an_older_program_is_that_of_a_life_that_is_over(auto
         await node.replicator.gone()
         await trio.sleep(20)
         assert await left_of(node, b"D" * 16) == (0, 0)
+
+
+async def test_what_others_have_left_of_an_upload_of_a_life_that_goes_on_is_found_by_it(
+    autojump_clock: MockClock,
+) -> None:
+    """They took it for dead, or a device came back with an intent that it had forgotten: on no device of its own."""
+    async with opened(media_of(3)) as (node, container), second_process(node) as second:
+        knowing(node)
+        step = CollectStep(second.store, node.replicator.rebalancer._step)
+        janitor = UploadJanitor(second.store, Known(), ProgressTable(SimClock()), step)
+        node.nursery.start_soon(janitor.run)
+        key = node.store.rows.key(container.id, container.shards, b"o")
+        upload = await begun(second.store, container, "under way")
+        for find in (janitor.find_left_behind(second.store.devices.values()), trio.sleep(LOOK_SECONDS)):
+            await leave_intent(node, key, b"D" * 16, second.store.life)
+            await leave_intent(node, key, b"E" * 16, b"another")
+            await trio.sleep(20)
+            assert await left_of(node, b"D" * 16) == (0, 3)
+            await find
+            await trio.sleep(20)
+            assert await left_of(node, b"D" * 16) == (0, 0)
+            assert await left_of(node, b"E" * 16) == (0, 3)
+        await upload.commit(HEAD)
+        await upload.__aexit__(None, None, None)
+        assert await read_value(node.store, container, "under way") == ("m", LARGE)
+
+
+async def test_an_upload_of_a_life_that_is_not_over_after_all_is_left_to_it(autojump_clock: MockClock) -> None:
+    async with opened(media_of(3)) as (node, container), second_process(node) as second:
+        lives = knowing(node)
+        upload = await begun(second.store, container)
+        put_out(node, 2)
+        lives.over.add(second.store.life)
+        await node.replicator.gone()
+        await trio.sleep(20)
+        assert node.replicator.janitor.targets() == [upload._key]
+        lives.over.clear()
+        await trio.sleep(400)
+        assert node.replicator.janitor.targets() == []
+        await upload.commit(HEAD)
+        await upload.__aexit__(None, None, None)
+        assert await read_value(node.store, container, "o") == ("m", LARGE)
+
+
+@pytest.mark.parametrize("own", [True, False])
+async def test_an_intent_is_forgotten_also_where_what_was_said_was_lost_with_the_link(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    async with opened(media_of(3)) as (node, container), second_process(node) as second:
+        second.store.own = second.store.devices if own else {}
+        step = CollectStep(second.store, node.replicator.rebalancer._step)
+        janitor = UploadJanitor(second.store, Known(), ProgressTable(SimClock()), step)
+        upload = await begun(second.store, container)
+        data_id = upload._data.data_id
+        await upload.__aexit__(None, None, None)
+        janitor.add(upload._key, data_id)
+        for device in second.store.devices.values():
+            monkeypatch.setattr(device, "forget_row", lambda _packed, _stamp: None)
+        await janitor.clean_all()
+        assert await left_of(node, data_id) == (0, 3)
+        monkeypatch.undo()
+        await janitor.clean_all()
+        assert await left_of(node, data_id) == (0, 0)
+        assert janitor.targets() == []
 
 
 async def test_a_process_that_is_alone_ends_what_all_lives_before_it_left() -> None:

@@ -12,8 +12,7 @@ from trio.testing import MockClock
 from store.core.stamp import Stamp
 from store.core.wait_group import WaitGroup
 from store.device.promise import Promise, prepare_promise
-from store.device.row import Flag, IndexRow, index_key
-from store.engine.device import Device
+from store.device.row import PREFIX_BYTES, UPLOAD, Flag, IndexRow, index_key
 from store.objects.store import DeviceStore, ObjectUpload, OpenRow
 from store.objects.upload import intent_row
 from store.replicator import upload_janitor
@@ -118,13 +117,15 @@ async def test_a_device_that_comes_while_intents_are_forgotten_stops_nothing(
     """Asking a device may take a while, and which there are may change meanwhile."""
     async with opened(media_of(3)) as (node, container):
         await trio.sleep(5)
-        ask = upload_janitor._intent
+        device = node.store.devices[0]
+        ask = device.find_row
 
-        async def slowly(device: Device, packed: bytes) -> IndexRow | None:
-            node.devices.setdefault(9, node.devices[0])
-            return await ask(device, packed)
+        async def slowly(packed: bytes) -> IndexRow | None:
+            if packed[PREFIX_BYTES : PREFIX_BYTES + len(UPLOAD)] == UPLOAD:
+                node.devices.setdefault(9, node.devices[0])
+            return await ask(packed)
 
-        monkeypatch.setattr(upload_janitor, "_intent", slowly)
+        monkeypatch.setattr(device, "find_row", slowly)
         async with node.store.upload(container, "o") as upload:
             await upload.write(LARGE)
         await trio.sleep(20)

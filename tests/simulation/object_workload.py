@@ -173,8 +173,8 @@ class ObjectsRun:
         does = [client.put] * 5 + [client.upload] * 4 + [client.read] * 4 + [client.delete] * 3 + [client.update] * 2
         return [*does, *[client.copy] * 3, client.abort, client.list, client.rest, client.race, client.put_if]
 
-    def tolerates(self, error: DrystoneError) -> bool:
-        """Whether a request may end so now."""
+    def tolerates(self, error: DrystoneError, began: float) -> bool:
+        """Whether a request that began then may end so now."""
         return self.media.faulty or isinstance(error, CallerError)
 
     def value(self, size: int, expires_at: int | None = None) -> Value:
@@ -195,12 +195,13 @@ class Client:
     async def work(self, steps: int) -> None:
         does = self._run.does(self)
         for _ in range(steps):
+            began = trio.current_time()
             try:
                 await self._random.choice(does)()
             except DrystoneError as error:
                 self._run.digest.add(type(error).__name__)
                 self._run.look_alive()
-                if not self._run.tolerates(error):
+                if not self._run.tolerates(error, began):
                     raise
             self._run.look_alive()
 

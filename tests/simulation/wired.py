@@ -83,6 +83,11 @@ def _paths(trouble: Trouble) -> tuple[SimNetwork, tuple[Path, Path]]:
     return media.network, (media.network.path(HERE, there), media.network.path(there, HERE))
 
 
+async def _reached_again(trouble: Trouble) -> None:
+    """Who was not reached is dialled again after seconds: so long the fault lasts."""
+    await trouble.media.reached(trouble.node.store.devices[trouble.number])
+
+
 async def cut_off(trouble: Trouble) -> None:
     """Nothing comes through for a while, both ways or one."""
     _, ways = _paths(trouble)
@@ -94,6 +99,7 @@ async def cut_off(trouble: Trouble) -> None:
     finally:
         for path in shut:
             path.open_it()
+    await _reached_again(trouble)
 
 
 async def broken(trouble: Trouble) -> None:
@@ -102,6 +108,7 @@ async def broken(trouble: Trouble) -> None:
     for _ in range(trouble.random.randint(1, 6)):
         network.cut(HERE, place_of(trouble.number))
         await trio.sleep(trouble.random.choice([0.01, 0.3, 3]))
+    await _reached_again(trouble)
 
 
 async def far(trouble: Trouble) -> None:
@@ -115,6 +122,7 @@ async def far(trouble: Trouble) -> None:
     finally:
         for path, delay_s in zip(ways, before, strict=True):
             path.delay_s = delay_s
+    await _reached_again(trouble)
 
 
 NETWORK_FAULTS = {

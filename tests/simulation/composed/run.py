@@ -69,6 +69,8 @@ class ComposedRun(ObjectsRun):
         """The one device that is away, or may lack what it acknowledged."""
         self.active: Counter[str] = Counter()
         """Faults at work."""
+        self.calm_since = -1.0
+        """When the last fault was over. What began before may have met it: an upload hears at its end what was lost."""
         self.damaged = False
         """Whether anything was damaged that only a scrub finds, since the last rest."""
         self.late = False
@@ -90,14 +92,16 @@ class ComposedRun(ObjectsRun):
     def does(self, client: Client) -> list[Callable[[], Awaitable[None]]]:
         return [getattr(client, name) for kind in self.kinds for name in KINDS[kind]] + [client.rest]
 
-    def tolerates(self, error: DrystoneError) -> bool:
-        return isinstance(error, CallerError) or self.harmed is not None or bool(self.active)
+    def tolerates(self, error: DrystoneError, began: float) -> bool:
+        troubled = self.harmed is not None or bool(self.active) or began <= self.calm_since
+        return isinstance(error, CallerError) or troubled
 
     # -- one life ------------------------------------------------------------------------------------------------
 
     async def _life(self, steps: int, last: bool) -> None:
         clock = SimClock(self.random.choice(SKEWS_US) if self.clocks else 0)
         self.active.clear()
+        self.calm_since = -1.0
         async with open_node(self.media, self.crash_point, clock) as node:
             containers = await self._retried(lambda: self._containers(node))
             async with trio.open_nursery() as nursery:
@@ -138,11 +142,12 @@ class ComposedRun(ObjectsRun):
         client = ContainerClient(ACCOUNT, box, Random(self.random.getrandbits(64)))
         client.store = node.store
         for _ in range(steps):
+            began = trio.current_time()
             try:
                 await client.step()
             except DrystoneError as error:
                 self.look_alive()
-                if not self.tolerates(error):
+                if not self.tolerates(error, began):
                     raise
             self.look_alive()
             await trio.sleep(self.random.random() / 4)
@@ -182,6 +187,7 @@ class ComposedRun(ObjectsRun):
                 self.active[name] -= 1
                 self.active[f"{number}"] -= 1
                 self.active += Counter()
+                self.calm_since = trio.current_time()
             self.digest.add(f"{name} {number} is over")
 
     def _let_go(self, node: SimNode, number: int) -> None:

@@ -13,6 +13,7 @@ from store.core.errors import DrystoneError
 from store.objects.model import Container, Policy
 from store.remote import process as remote_process
 from store.remote import service
+from store.replicator import upload_janitor
 from store.ring import Builder
 from store.wire import link
 from tests.simulation.composed.layouts import CHANGES, Change, Choice
@@ -35,6 +36,8 @@ REST_S = 1500.0
 """So long after the last fault everything is as it should be."""
 SELDOM_S = 0.7
 """News and signs of life come less often than they do, so that minutes of simulated time are soon over."""
+LOOK_S = 30.0
+"""What is left of uploads is looked for more often than it is, so that it is soon found."""
 NAMES = ["a", "b/1", "b/2", "c", "d" * 300, "é", "f", "g", "h", "i", "j", "k"]
 
 ENTERED: Counter[str] = Counter()
@@ -69,6 +72,7 @@ class FleetRun:
             stack.enter_context(small_limits())
             stack.enter_context(mock.patch.object(service, "NEWS_SECONDS", SELDOM_S))
             stack.enter_context(mock.patch.object(remote_process, "SETTLED_SECONDS", SELDOM_S))
+            stack.enter_context(mock.patch.object(upload_janitor, "LOOK_SECONDS", LOOK_S))
             stack.enter_context(mock.patch.multiple(link, PING_SECONDS=2.5, DEAD_SECONDS=8.0))
             run(self._live, self.random)
         judge(self.history)
