@@ -70,7 +70,7 @@ def test_a_crash_takes_all_processes_and_leaves_what_is_mounted(site: Site) -> N
     machine.crash()
     assert not parent.running
     assert children
-    assert not any(alive(int(child)) for child in children)
+    until(lambda: not any(alive(int(child)) for child in children))
     assert witness.running
     assert (disk.seen / "file").read_text() == "kept\n"
     assert Peer(machine).ask(other, "again").word == "again"
