@@ -17,7 +17,8 @@ import trio
 
 from store.device.row import ListedRow, decode_names
 from store.objects.model import ListingQuery
-from store.objects.rows import WHOLE_ROWS, ListingForm, Rows
+from store.objects.rows import Rows
+from store.objects.shards import WHOLE_ROWS, ListingForm, Shards
 
 T = TypeVar("T")
 
@@ -54,7 +55,7 @@ class _Cursor(Generic[T]):
         listing = self._listing
         while not self._ready and self._more:
             await trio.lowlevel.checkpoint()
-            self._ready, self.end = await listing.rows.list_shard(
+            self._ready, self.end = await Shards(listing.rows).page(
                 listing.table, self._shard, self._low, self._high, self._page, listing.form, reverse=listing.reverse
             )
             self._page = min(2 * self._page, PAGE_MAX)  # tombstones may be all that there is

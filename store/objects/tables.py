@@ -41,6 +41,7 @@ from store.objects.model import Account, Container, ContainerEntry, Headers, Lis
 from store.objects.quorum_read import ReadRow
 from store.objects.rowcodec import TableSummary, decode_headers, decode_table, encode_headers, encode_table
 from store.objects.rows import Edit, Rows, tombstone
+from store.objects.shards import Shards
 from store.objects.table_cache import Entry, TableCache
 
 ROOT = bytes(16)
@@ -62,6 +63,7 @@ class Tables:
 
     def __init__(self, rows: Rows, clock: Clock, random: Random, policies: dict[int, Policy]) -> None:
         self._rows = rows
+        self._shards = Shards(rows)
         self._clock = clock
         self._random = random
         self._policies = policies
@@ -115,7 +117,7 @@ class Tables:
                 if number % CONTAINERS_A_TURN == 0:
                     await trio.lowlevel.checkpoint()
                 table = decode_table(row.summary, Stamp.unpack(row.stamp))
-                for policy, (count, size) in (await self._rows.usage(table.id, table.shards)).items():
+                for policy, (count, size) in (await self._shards.usage(table.id, table.shards)).items():
                     before = totals.get(policy, (0, 0))
                     totals[policy] = (before[0] + count, before[1] + size)
             if len(page) < query.limit:
@@ -134,7 +136,7 @@ class Tables:
                 await trio.lowlevel.checkpoint()
             stamp = Stamp.unpack(row.stamp)
             table = decode_table(row.summary, stamp)
-            usage = _usage(await self._rows.usage(table.id, table.shards))
+            usage = _usage(await self._shards.usage(table.id, table.shards))
             entries.append(ContainerEntry(row.name.decode(), usage, stamp, row.policy))
         return entries
 
@@ -185,7 +187,7 @@ class Tables:
         await self._delete(key, container.id, container.shards, f"container {name}")
 
     async def container_usage(self, container: Container) -> Usage:
-        return _usage(await self._rows.usage(container.id, container.shards))
+        return _usage(await self._shards.usage(container.id, container.shards))
 
     async def _container_key(self, account: str, name: str) -> RowKey:
         owner = await self.account(account)

@@ -240,7 +240,7 @@ OBJECTS: Final = [
     ),
     planted(
         "what two replicas have not alike listed unverified",
-        "store/objects/rows.py",
+        "store/objects/shards.py",
         "        pages = await self._pages(span, reverse=reverse, verified=True)\n",
         "        pages = await self._pages(span, reverse=reverse, verified=False)\n",
         "tests/objects/test_damaged_index.py",
