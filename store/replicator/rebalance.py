@@ -58,15 +58,22 @@ class Rebalancer:
         self._store = store
         self._exchange = exchange
         self._step = step
+        self._seen = store.rows.ring
+        """The last ring that came here: rows may use a newer one, that of a step which another daemon took."""
         self._daemon = Daemon(progress.loop("rebalance rows"), SCHEDULE, self.rebalance)
         self._data = Daemon(progress.loop("rebalance data"), SCHEDULE, self._move_data)
 
     async def follow(self, ring: Ring) -> None:
         """Use this ring from now on. Returns when no write is in flight that knows only an older one."""
-        same = ring.places_as(self._store.rows.ring)
-        await self._store.rows.follow(ring)
+        same = ring.places_as(self._seen)
+        await self._see(ring)
         if not same:
             self._daemon.wake()
+
+    async def _see(self, ring: Ring) -> None:
+        if ring.epoch >= self._seen.epoch:
+            self._seen = ring
+        await self._store.rows.follow(ring)
 
     def wake(self) -> None:
         """A device is back that may be waited for."""
@@ -176,7 +183,7 @@ class Rebalancer:
                 await self._take_step(partial(Ring.mark_enforced, device=number, epoch=epoch))
 
     async def _take_step(self, step: Callable[[Ring], Ring]) -> None:
-        await self._store.rows.follow(await self._step(step))
+        await self._see(await self._step(step))
 
     async def _clean(self) -> None:
         """Forget rows on devices that are no replica of theirs in any live layout, for good."""

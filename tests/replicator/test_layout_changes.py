@@ -186,6 +186,18 @@ async def test_a_device_that_is_out_and_removed_holds_no_change_up(autojump_cloc
             assert len(set(stamps)) == 1
 
 
+async def test_a_layout_that_a_step_of_another_daemon_brings_is_not_overlooked(autojump_clock: MockClock) -> None:
+    """Rows use it before the rebalancer has heard of it."""
+    async with opened(media_of(4)) as (node, container):
+        await write(node.store, container, "o", b"here")
+        await trio.sleep(5)
+        node.media.change_ring(weigh(3, 0.5))
+        await node.replicator.tombstones._step.take(())
+        assert len(node.store.rows.ring.live) == 2
+        await node.follow_ring()
+        await completed(node)
+
+
 @pytest.mark.parametrize("call", ["submit_find", "submit_list", "submit_usage"])
 async def test_a_ring_that_changes_while_a_quorum_is_asked_is_nobodys_trouble(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, call: str

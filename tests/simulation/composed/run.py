@@ -247,6 +247,7 @@ class ComposedRun(ObjectsRun):
                 if device is not None and number not in media.absent:
                     node.take_away(number)
                 await node.bring_back(number)
+        await node.follow_ring()  # who was to tell it of a new one may have been cut off
         await trio.sleep(QUIET_S)
         self.look_alive()
         if self.damaged:
