@@ -80,6 +80,11 @@ class Node:
         """On its own devices."""
         return sum(device["live_bytes"] for device in self.status()["devices"] if device["node"] == self.name)
 
+    @property
+    def voters(self) -> int:
+        """Members of etcd that vote, as it knows."""
+        return len(json.loads((self.data / "node" / "node.json").read_text())["etcd"])
+
     def settled(self, nodes: int) -> bool:
         """Whether it sees the devices of so many nodes, all in order, and no change of the ring under way."""
         status = self.status()
@@ -165,6 +170,7 @@ def test_machines_become_one_cluster_and_any_may_be_lost(site: Site) -> None:
         pytest.skip("not installed: etcd")
     cloud = Cloud(site)
     first, second, third = make(cloud, "etcd")
+    until(lambda: all(node.voters == 3 for node in cloud.nodes), PATIENCE)  # two survive the loss of none
     for lost, others in (third, [first, second]), (first, [second, third]):
         lost.machine.crash()
         cloud.put(others, f"without-{lost.name}")

@@ -89,6 +89,8 @@ class Trial:
             if number > 1:
                 node.typed("device", "add", self._path(f"{node.name}/0"), "--weight", "3")
             say(f"{node.name} is there")
+        if self._registry == "etcd":
+            until(lambda: all(voters(node) == 3 for node in self.nodes), PATIENCE)
         for _ in range(3):
             self.nodes[-1].typed("ring", "apply")
             until(self.is_settled, PATIENCE)
@@ -253,6 +255,11 @@ class Trial:
 
     def _node_of(self, disk: str) -> Node:
         return next(node for node in self.nodes if disk.startswith(f"{node.name}/"))
+
+
+def voters(node: Node) -> int:
+    """Members of etcd that vote, as a node knows."""
+    return len(json.loads((node.data / "node" / "node.json").read_text())["etcd"])
 
 
 def say(words: str) -> None:
