@@ -62,7 +62,8 @@ class Replicas(Protocol):
     async def place(self, row: Row, packed: bytes, ring: Ring, *, reserve: bool) -> Applied | None:
         """Write a version to all replicas under a ring; None where a quorum of some live layout has neither it nor what
         stands for it, since promises or other versions are in the way. Raises QuorumError where too few answer (it may
-        still take effect), StaleEpochError where devices refuse the ring, ConflictError where a guard keeps it out."""
+        still take effect), StaleEpochError where devices refuse the ring, and none has taken it, ConflictError where a
+        guard keeps it out."""
         ...
 
     async def whole(self, key: RowKey, packed: bytes, found: ReadRow) -> Row:
@@ -89,12 +90,17 @@ class Coordinator:
         """Write a row whatever is there: the row as it was written, and what became of it. Its stamp is chosen here.
         Raises QuorumError or RetryableError where nobody can tell what became of it, ConflictError where a guard
         refused it."""
-        ring, seen = await self._look(row.key, packed)
-        row = row._replace(stamp=self._replicas.stamps.next(max(seen, row.stamp)))
-        applied = await self._place(row, packed, ring)
-        if applied is not None:
-            return row, applied
-        return await self._finish(row, packed, ring)
+        while True:
+            ring, seen = await self._look(row.key, packed)
+            row = row._replace(stamp=self._replicas.stamps.next(max(seen, row.stamp)))
+            try:
+                applied = await self._replicas.place(row, packed, ring, reserve=not row_needs_room(row))
+            except StaleEpochError:
+                await self._replicas.newer_ring(ring)
+                continue
+            if applied is not None:
+                return row, applied
+            return await self._finish(row, packed, ring)
 
     async def replace(
         self, row: Row, packed: bytes, before: IndexRow | None, *, shown: bytes = b""
@@ -109,7 +115,11 @@ class Coordinator:
         root = NEVER if before is None else before.root
         origin = Origin(root, base, shown or promised.stamp.pack())
         row = row._replace(stamp=promised.stamp, origin=origin)
-        applied = await self._place(row, packed, promised.ring)
+        try:
+            applied = await self._replicas.place(row, packed, promised.ring, reserve=not row_needs_room(row))
+        except StaleEpochError as error:
+            await self._replicas.newer_ring(promised.ring)
+            raise ReplacedError(f"row {row.key.name!r} was not written: the ring is another one now") from error
         if applied is not None:
             return row, applied
         return row, await self._made(row, packed, promised.ring)
@@ -159,14 +169,6 @@ class Coordinator:
                 await self._replicas.go_on_after(error, ring)
         raise RetryableError(f"others write row {key.name!r} all the time")
 
-    async def _place(self, row: Row, packed: bytes, ring: Ring) -> Applied | None:
-        """What became of a version; None where it is not placed: then a promise tells more."""
-        try:
-            return await self._replicas.place(row, packed, ring, reserve=not row_needs_room(row))
-        except StaleEpochError:
-            await self._replicas.newer_ring(ring)
-            return None
-
     async def _again(self, key: RowKey, packed: bytes, promised: Promised) -> Applied | None:
         """Place the version that was found under the promise that was given since; a tombstone where there was none.
         What was acknowledged, or read, goes into the reserve. Raises ReplacedError where it cannot be loaded any
@@ -179,8 +181,12 @@ class Coordinator:
             row = await self._replicas.whole(key, packed, found)
             origin = Origin(found.row.root, found.row.stamp, found.row.shown)
         row = row._replace(stamp=promised.stamp, origin=origin)
+        return await self._place_under(promised, row, packed, reserve=True)
+
+    async def _place_under(self, promised: Promised, row: Row, packed: bytes, *, reserve: bool) -> Applied | None:
+        """Place a version under a promise; None where that is to be given anew."""
         try:
-            return await self._replicas.place(row, packed, promised.ring, reserve=True)
+            return await self._replicas.place(row, packed, promised.ring, reserve=reserve)
         except StaleEpochError:
             await self._replicas.newer_ring(promised.ring)
             return None
@@ -204,7 +210,7 @@ class Coordinator:
                     return row, applied
                 continue
             anew = row._replace(stamp=promised.stamp)
-            applied = await self._place(anew, packed, promised.ring)
+            applied = await self._place_under(promised, anew, packed, reserve=not row_needs_room(row))
             if applied is not None:
                 return anew, applied
         raise _unknown(row)

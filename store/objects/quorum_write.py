@@ -1,8 +1,8 @@
 """A quorum write: one write of a row to the replicas of every live layout, and the wait for its quorums.
 
 A replica counts that took the version, or has a newer one that stands for it (`Applied.covers`). Where others have
-something newer that does not, or have promised to take nothing so old, it may not be placed though all have answered:
-then `write` says None, and the coordinator finds out what is to be done.
+something newer that does not, have promised to take nothing so old, or refuse the ring, it may not be placed though all
+have answered: then `write` says None, and the coordinator finds out what is to be done.
 
 What a device takes only the device knows (`DevicePort`, admission). So replicas that are known to refuse are left out
 first, and where the others are too few, nothing is written anywhere. Where that is found out later, or too few answer
@@ -103,7 +103,7 @@ class QuorumWrite:
                 self._failed(replica, error)
                 self._open -= 1
         self._one_less()
-        if self._open and not self._are_quorums(self._counted) and self._may_be_placed():
+        if self._open and not self._are_quorums(self._counted) and (self._may_be_placed() or self._is_refused()):
             await self._wait()
         return self._outcome()
 
@@ -188,7 +188,9 @@ class QuorumWrite:
 
     def _one_less(self) -> None:
         self._open -= 1
-        if self._task is not None and (not self._open or self._are_quorums(self._counted) or not self._may_be_placed()):
+        if self._task is not None and (
+            not self._open or self._are_quorums(self._counted) or not (self._may_be_placed() or self._is_refused())
+        ):
             self._go_on()
         if not self._open:
             self._on_ended(self)
@@ -213,18 +215,22 @@ class QuorumWrite:
             [h for h in self._replicas if h in self._counted or (h not in self._applied and h not in self._failures)]
         )
 
+    def _is_refused(self) -> bool:
+        """Whether some refuse the ring: if all do, nothing was done, so that is worth waiting for."""
+        return any(isinstance(error, StaleEpochError) for error in self._failures.values())
+
     def _outcome(self) -> Applied | None:
         if self._are_quorums(self._counted):
             # The highest stamp tells whether a newer version was anywhere; what it displaced, what is garbage.
             return max(self._applied.values(), key=lambda applied: applied.stamp)
         failures = list(self._failures.values())
-        for kind in (ConflictError, StaleEpochError):
-            for error in failures:
-                if isinstance(error, kind):
-                    raise error
-        if len(self._counted) < len(self._applied) or any(isinstance(error, BarredError) for error in failures):
-            return None
         told = not self._open and not self._applied
+        for error in failures:
+            if isinstance(error, ConflictError) or (isinstance(error, StaleEpochError) and told):
+                raise error
+        in_the_way = any(isinstance(error, BarredError | StaleEpochError) for error in failures)
+        if len(self._counted) < len(self._applied) or in_the_way:
+            return None
         if told and len({type(error) for error in failures}) == 1 and isinstance(failures[0], DrystoneError):
             raise failures[0]
         needed = max(quorum(len(replicas)) for replicas in self._sets)

@@ -29,7 +29,6 @@ import trio
 
 from store.core.deadline import Patience
 from store.core.errors import (
-    ConflictError,
     DamageError,
     DrystoneError,
     NotFoundError,
@@ -372,9 +371,15 @@ class Rows:
     async def put_new(self, row: Row, packed: bytes) -> Row:
         """Write a row under a key that nobody else knows yet; the row as it was written. Raises as `put`."""
         row = row._replace(stamp=self.stamps.next())
-        if await self.place(row, packed, self.ring) is None:
-            raise ConflictError("there is one already")
-        return row
+        while True:
+            ring = self.ring
+            try:
+                if await self.place(row, packed, ring) is None:
+                    raise RetryableError("it may have been written, or not: others are in the way")
+            except StaleEpochError:
+                await self.newer_ring(ring)
+            else:
+                return row
 
     async def change(
         self, key: RowKey, packed: bytes, edit: Edit, *, keep_shown: bool = False
@@ -411,8 +416,8 @@ class Rows:
         so, it is written to none, or, if it may use the `reserve`, goes there.
 
         Returns what became of it, None where promises or other versions keep it from being placed. Raises QuorumError
-        (the write may still take effect), StaleEpochError where devices refuse the ring, and ConflictError where a
-        guard refused it.
+        (the write may still take effect), StaleEpochError where devices refuse the ring and none has taken it, and
+        ConflictError where a guard refused it.
         """
         write = prepare(row, ring.epoch, packed)
         quorum_write = QuorumWrite(ring.write_sets(ROWS, row.key.ring_hash), write, self._patience, self._ended)

@@ -24,6 +24,17 @@ Page = list[tuple[bytes, bytes]]
 """Index entries: (packed key, index value)."""
 
 
+class Span(NamedTuple):
+    """A page that is asked for: up to `limit` rows of a shard with start <= name < stop."""
+
+    ring_hash: int
+    table: bytes
+    shard: int
+    start: bytes
+    stop: bytes | None
+    limit: int
+
+
 class ListingForm(NamedTuple, Generic[T]):
     """What a listing shows of rows: made of a page of index entries at once where replicas have it alike, else of rows
     that live."""
@@ -57,24 +68,14 @@ class Shards:
         the last name that was looked at where there may be more behind it, else None. There may be no rows and yet more
         to come: `limit` bounds what is looked at, so that a run of tombstones holds nobody up. Raises QuorumError.
         """
+        span = Span(self._rows.ring_hash(table, shard), table, shard, start, stop, limit)
         for _ in range(READ_TRIES):
             with suppress(ReplacedError):  # a row that was to be brought to a replica has just changed
-                return await self._page(table, shard, start, stop, limit, form, reverse=reverse)
+                return await self._page(span, form, reverse=reverse)
         raise ReplacedError("rows change faster than they can be listed")
 
-    async def _page(
-        self,
-        table: bytes,
-        shard: int,
-        start: bytes,
-        stop: bytes | None,
-        limit: int,
-        form: ListingForm[T],
-        *,
-        reverse: bool,
-    ) -> tuple[list[T], bytes | None]:
-        ring_hash = self._rows.ring_hash(table, shard)
-        span = (ring_hash, table, shard, start, stop, limit)
+    async def _page(self, span: Span, form: ListingForm[T], *, reverse: bool) -> tuple[list[T], bytes | None]:
+        limit = span.limit
         first, *rest = (await self._pages(span, reverse=reverse, verified=False)).values()
         if all(_same(first, page) for page in rest):
             return form.of_page(first), row_name(*first[-1]) if len(first) == limit else None
@@ -89,19 +90,15 @@ class Shards:
         for replica, page in pages.items():
             rows = [listed(decode_value(key, value)) for key, value in page]
             decoded[replica] = [r for r in rows if bound is None or (r.name >= bound if reverse else r.name <= bound)]
-        rows = await self._agree(ring_hash, table, shard, decoded, reverse=reverse)
+        rows = await self._agree(span, decoded, reverse=reverse)
         return form.of_rows([row for row in rows if row.live]), bound
 
-    async def _pages(
-        self, span: tuple[int, bytes, int, bytes, bytes | None, int], *, reverse: bool, verified: bool
-    ) -> dict[int, Page]:
+    async def _pages(self, span: Span, *, reverse: bool, verified: bool) -> dict[int, Page]:
         """A page of each replica of a quorum: the first is verified, the others if that is wanted."""
         return await self._by_ring(partial(self._pages_by, span, reverse=reverse, verified=verified))
 
-    async def _pages_by(
-        self, span: tuple[int, bytes, int, bytes, bytes | None, int], ring: Ring, *, reverse: bool, verified: bool
-    ) -> dict[int, Page]:
-        replicas = self._rows.read_set(ring, span[0])
+    async def _pages_by(self, span: Span, ring: Ring, *, reverse: bool, verified: bool) -> dict[int, Page]:
+        replicas = self._rows.read_set(ring, span.ring_hash)
         needed = quorum(len(replicas))
         asked: list[int] = []
         unverified: list[int] = []  # so few that any quorum has another one
@@ -119,9 +116,7 @@ class Shards:
             raise QuorumError("listing a shard", needed, len(pages.answers), pages.failures)
         return {replica: pages.answers[replica] for replica in sorted(pages.answers, key=unverified.__contains__)}
 
-    async def _agree(
-        self, ring_hash: int, table: bytes, shard: int, pages: dict[int, list[ListedRow]], *, reverse: bool
-    ) -> list[ListedRow]:
+    async def _agree(self, span: Span, pages: dict[int, list[ListedRow]], *, reverse: bool) -> list[ListedRow]:
         """The newest version of each row. One that not all replicas have is read by itself: pages are of different
         moments, and it may have come or gone between them."""
         latest: dict[bytes, ListedRow] = {}
@@ -135,7 +130,7 @@ class Shards:
                 elif row.stamp == known.stamp:
                     having[row.name].append(replica)
         for name in [name for name in latest if len(having[name]) < len(pages)]:
-            key = RowKey(ring_hash, table, shard, name)
+            key = RowKey(span.ring_hash, span.table, span.shard, name)
             found = await self._rows.read(key, index_key(key))
             if found is None:
                 del latest[name]

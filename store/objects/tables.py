@@ -69,6 +69,7 @@ class Tables:
         self._policies = policies
         self._accounts: TableCache[str, Account] = TableCache()
         self._containers: TableCache[tuple[str, str], Container] = TableCache()
+        self.known_account: Callable[[str], Account | None] = self._accounts.get if rows.alone else _not_known
         self._writers: Counter[bytes] = Counter()
         self._closing: dict[bytes, trio.Event] = {}
         self._buried = 0
@@ -97,9 +98,6 @@ class Tables:
     async def delete_account(self, name: str) -> None:
         account = await self.account(name)
         await self._delete(self._account_key(name), account.id, account.shards, f"account {name}")
-
-    def known_account(self, name: str) -> Account | None:
-        return self._accounts.get(name) if self._rows.alone else None
 
     def _account_key(self, name: str) -> RowKey:
         return self._rows.key(ROOT, ROOT_SHARDS, _packed_name(name))
@@ -434,6 +432,10 @@ def _usage(policies: Mapping[int, tuple[int, int]], containers: Mapping[int, int
         dict(sorted(policies.items())),
         dict(sorted(containers.items())),
     )
+
+
+def _not_known(_name: str) -> None:
+    """Without asking others."""
 
 
 def _is_closing(row: Row) -> bool:

@@ -42,9 +42,14 @@ class Node:
     def listens(self) -> str:
         return f"{self.machine.address}:{LISTEN}"
 
-    def join(self, seed: Node) -> None:
+    def join(self, seed: Node, *options: str) -> None:
         line = shlex.split(seed.typed("cluster", "token"))
-        self.typed(*line[1:], "--name", self.name, "--listen", self.listens)
+        self.typed(*line[1:], "--name", self.name, "--listen", self.listens, *options)
+
+    @property
+    def voters(self) -> int:
+        """Members of etcd that vote, as it knows."""
+        return len(json.loads((self.data / "node" / "node.json").read_text())["etcd"])
 
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.typed("status", "--json"))

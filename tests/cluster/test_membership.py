@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
 import sys
-from typing import Any
 
 import pytest
 
-from tests.cluster.machines import Machine, Process, Site
+from tests.cluster.machines import Site
+from tests.cluster.node import PATIENCE, SERVE, Node
 from tests.cluster.waiting import until
 
-LISTEN, SERVE = 7400, 8080
-PATIENCE = 180.0
-DRYSTONE = (sys.executable, "-m", "drystone")
 ASK = """
 import http.client, json, sys
 address, user, key, container, *asked = sys.argv[1:]
@@ -38,33 +34,8 @@ print(json.dumps(ask("GET", path, X_Auth_Token=token)[1].decode().split()))
 """
 
 
-class Node:
-    """A machine and its process."""
-
-    def __init__(self, machine: Machine, name: str) -> None:
-        self.machine = machine
-        self.name = name
-        self.data = machine.folder / "data"
-        self.process: Process = machine.process(
-            *DRYSTONE, "--data", str(self.data), "up", "--listen", f"{machine.address}:{SERVE}"
-        )
-        self._starts = 0
-
-    def typed(self, *arguments: str) -> str:
-        return self.machine.run(*DRYSTONE, "--data", str(self.data), *arguments)
-
-    def start(self) -> None:
-        self._starts += 1
-        self.process.start()
-        until(lambda: self.process.output().count("serves http") >= self._starts, PATIENCE)
-
-    @property
-    def listens(self) -> str:
-        return f"{self.machine.address}:{LISTEN}"
-
-    def join(self, seed: Node) -> None:
-        line = shlex.split(seed.typed("cluster", "token"))
-        self.typed(*line[1:], "--name", self.name, "--listen", self.listens)
+class DeviceNode(Node):
+    """One that can be given a device, and tells what it has."""
 
     def add_device(self) -> None:
         """One that counts as much as the three of the first node."""
@@ -72,18 +43,9 @@ class Node:
         disk.mkdir()
         self.typed("device", "add", str(disk), "--weight", "3")
 
-    def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.typed("status", "--json"))
-        return found
-
     def live_bytes(self) -> int:
         """On its own devices."""
         return sum(device["live_bytes"] for device in self.status()["devices"] if device["node"] == self.name)
-
-    @property
-    def voters(self) -> int:
-        """Members of etcd that vote, as it knows."""
-        return len(json.loads((self.data / "node" / "node.json").read_text())["etcd"])
 
     def settled(self, nodes: int) -> bool:
         """Whether it sees the devices of so many nodes, all in order, and no change of the ring under way."""
@@ -92,7 +54,7 @@ class Node:
         return len(devices) == nodes + 2 and {device["state"] for device in devices} == {"ok"} and len(live) == 1
 
 
-def removed(node: Node, name: str) -> bool:
+def removed(node: DeviceNode, name: str) -> bool:
     """Whether a node could be removed, which it can when it is empty."""
     try:
         return "is removed" in node.typed("node", "remove", name)
@@ -107,31 +69,31 @@ class Cloud:
 
     def __init__(self, site: Site) -> None:
         self.client = site.add(zone=9)
-        self.nodes: list[Node] = []
+        self.nodes: list[DeviceNode] = []
         self.site = site
         self.names: list[tuple[str, int]] = []
         self._key = ""
 
-    def add(self) -> Node:
+    def add(self) -> DeviceNode:
         number = len(self.nodes) + 1
-        node = Node(self.site.add(zone=number), f"n{number}")
+        node = DeviceNode(self.site.add(zone=number), f"n{number}")
         self.nodes.append(node)
         return node
 
-    def put(self, nodes: list[Node], word: str) -> None:
+    def put(self, nodes: list[DeviceNode], word: str) -> None:
         """At each node a small and a large object."""
         for node in nodes:
             new = [(f"{word}-{node.name}", 3), (f"{word}-{node.name}-large", 50_000)]
             self._ask(node, [f"PUT,{name},{size}" for name, size in new])
             self.names += new
 
-    def get(self, nodes: list[Node]) -> None:
+    def get(self, nodes: list[DeviceNode]) -> None:
         """All that was ever put, at each."""
         for node in nodes:
             listed = self._ask(node, [f"GET,{name},{size}" for name, size in self.names])
             assert sorted(listed) == sorted(name for name, _ in self.names)
 
-    def _ask(self, node: Node, asked: list[str]) -> list[str]:
+    def _ask(self, node: DeviceNode, asked: list[str]) -> list[str]:
         if not self._key:
             lines = (self.nodes[0].data / "admin-openrc").read_text().splitlines()
             self._key = next(line.split("=", 1)[1] for line in lines if line.startswith("export OS_PASSWORD="))
@@ -140,14 +102,14 @@ class Cloud:
         names: list[str] = json.loads(answer)
         return names
 
-    def spread(self, nodes: list[Node], times: int = 2) -> None:
+    def spread(self, nodes: list[DeviceNode], times: int = 2) -> None:
         """Use all devices. A partition gives up one copy at a time."""
         for _ in range(times):
             nodes[-1].typed("ring", "apply")
             until(lambda: all(node.settled(len(nodes)) for node in nodes), PATIENCE)
 
 
-def make(cloud: Cloud, registry: str) -> list[Node]:
+def make(cloud: Cloud, registry: str) -> list[DeviceNode]:
     """Three nodes, by three commands."""
     first, second, third = cloud.add(), cloud.add(), cloud.add()
     options = ("--devices", "3", "--replicas", "3", "--registry", registry)

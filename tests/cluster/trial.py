@@ -83,14 +83,13 @@ class Trial:
                 where = ("--name", "n1", "--listen", node.listens, "--zone", str(zone))
                 node.typed("cluster", "init", *where, *paths, "--replicas", "3", "--registry", self._registry)
             else:
-                line = self.nodes[0].typed("cluster", "token").split()
-                node.typed(*line[1:], "--name", node.name, "--listen", node.listens, "--zone", str(zone))
+                node.join(self.nodes[0], "--zone", str(zone))
             node.start()
             if number > 1:
                 node.typed("device", "add", self._path(f"{node.name}/0"), "--weight", "3")
             say(f"{node.name} is there")
         if self._registry == "etcd":
-            until(lambda: all(voters(node) == 3 for node in self.nodes), PATIENCE)
+            until(lambda: all(node.voters == 3 for node in self.nodes), PATIENCE)
         for _ in range(3):
             self.nodes[-1].typed("ring", "apply")
             until(self.is_settled, PATIENCE)
@@ -255,11 +254,6 @@ class Trial:
 
     def _node_of(self, disk: str) -> Node:
         return next(node for node in self.nodes if disk.startswith(f"{node.name}/"))
-
-
-def voters(node: Node) -> int:
-    """Members of etcd that vote, as a node knows."""
-    return len(json.loads((node.data / "node" / "node.json").read_text())["etcd"])
 
 
 def say(words: str) -> None:

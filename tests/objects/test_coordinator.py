@@ -214,6 +214,42 @@ async def test_a_row_that_is_settled_shows_the_time_of_its_change(
         assert found.row.stamp > written.stamp.pack() == found.row.shown == found.row.root
 
 
+@pytest.mark.parametrize("how", ["plain", "conditional", "new"])
+async def test_a_ring_that_all_refuse_by_now_is_nothing_to_the_client(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Tombstones are released behind such a step: what some replica had might not be sent again, but none has it."""
+    async with opened(media_of(3)) as (node, _):
+        rows = rows_of(node, 7)
+        key, packed = key_of(rows)
+        if how != "new":
+            await rows.put(row_of(rows, b"old"), packed)
+        ring = rows.ring.collect()
+
+        async def step() -> None:
+            for device in node.devices.values():
+                await device.enforce(ring.epoch)
+
+            async def hear() -> None:
+                await trio.sleep(1)
+                await rows.follow(ring)
+
+            node.nursery.start_soon(hear)
+
+        async def appended(found: ReadRow | None) -> Row:
+            assert found is not None
+            return row_of(rows, found.row.summary + b"+")
+
+        before_placing(monkeypatch, rows, step)
+        if how == "plain":
+            await rows.put(row_of(rows, b"new"), packed)
+        elif how == "new":
+            await rows.put_new(row_of(rows, b"new"), packed)
+        else:
+            await rows.change(key, packed, appended)
+        assert await value_of(rows) == (b"old+" if how == "conditional" else b"new")
+
+
 @pytest.mark.at_once("about a moment of the collector")
 async def test_what_was_retired_is_replaced_like_any_version(autojump_clock: MockClock) -> None:
     async with opened(media_of(3)) as (node, _):
