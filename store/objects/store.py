@@ -305,26 +305,13 @@ class DeviceStore:
         check: Callable[[ObjectInfo], bool] | None = None,
     ) -> ObjectInfo:
         key, packed = self._key(container, name)
-        # Beside others it replaces just what it found: of two deletes of one object only one is told that it was there.
-        if condition is not ALWAYS or check is not None or not self.rows.alone:
-            try:
-                return await self._delete_if(key, packed, condition, check)
-            except QuorumError as error:
-                if condition is not ALWAYS or check is not None or not _only_damage(error):
-                    raise
-                return await self._delete_unseen(container, key, packed)
-        async with self.rows.lock(packed):
-            try:
-                found = await self._find(key, packed)
-            except QuorumError as error:
-                if not _only_damage(error):
-                    raise
-                return await self._delete_unseen(container, key, packed)
-            info = await self._last_info(key, packed, found, needed=False)
-            seen = Stamp.unpack(found.row.stamp)
-            await self.rows.put(tombstone(key, found.row.policy)._replace(stamp=seen), packed)
-        self._displaced(found.row)
-        return info
+        # It replaces just what it found: of two deletes of one object only one is told that it was there.
+        try:
+            return await self._delete_if(key, packed, condition, check)
+        except QuorumError as error:
+            if condition is not ALWAYS or check is not None or not _only_damage(error):
+                raise
+            return await self._delete_unseen(container, key, packed)
 
     async def _delete_if(
         self, key: RowKey, packed: bytes, condition: Condition, check: Callable[[ObjectInfo], bool] | None
@@ -380,7 +367,8 @@ class DeviceStore:
     async def _delete_unseen(self, container: Container, key: RowKey, packed: bytes) -> ObjectInfo:
         """Delete what every replica has damaged in its very index: nothing is known of it but its name. Its data, which
         no row names any more, are found by the scrubber."""
-        written, _ = await self.rows.put(tombstone(key, container.policy), packed)
+        async with self.rows.lock(packed):
+            written, _ = await self.rows.put(tombstone(key, container.policy), packed)
         stamp = written.stamp
         return ObjectInfo(key.name.decode(), 0, "", ObjectHead(""), stamp, stamp, container.policy)
 
