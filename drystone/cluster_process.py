@@ -112,6 +112,8 @@ class ClusterProcess:
         self._join = JoinService(registry, cluster, links, clock)
         self.everyones: dict[int, DevicePort] = {}
         """The devices of all processes."""
+        self.distances: dict[int, int] = {}
+        """How far those of others are (`Rows`)."""
         self.peers: Peers
         self.lives: Lives
         self.service: DeviceService
@@ -143,7 +145,7 @@ class ClusterProcess:
         """What is offered to others, and had of them. `own` are the devices of this process, `life` the id of its run,
         `pins` what it needs; `follow` is called when nodes have changed."""
         self._life = Life(life, version("drystone"))
-        self.peers = Peers(self._links, self.everyones, on_back)
+        self.peers = Peers(self._links, self.everyones, self.distances, on_back)
         name = self.identity.name
         self.lives = Lives(self._registry, name, lambda: self.peers.processes, self.everyones, load_ring)
         pins.others = self.lives.others

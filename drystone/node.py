@@ -136,7 +136,9 @@ async def _opened(
         await membership.note_absent()
         await membership.keep()
         stamps = StampSource(clock, int.from_bytes(random.bytes(4)))
-        rows = Rows(ring, devices, stamps, alone=together is None, own=watch.devices)
+        rows = Rows(
+            ring, devices, stamps, alone=together is None, distances={} if together is None else together.distances
+        )
         store = DeviceStore(rows, devices, cluster.policies, clock, random, workers, watch.devices)
         progress = ProgressTable(clock)
 

@@ -14,6 +14,7 @@ import structlog
 import trio
 
 from drystone.links import Links
+from drystone.node_identity import NodeIdentity
 from drystone.node_records import NodeRecord
 from store.device.port import DevicePort
 from store.remote.device import RemoteDevice
@@ -33,14 +34,31 @@ class _Peer:
     started: bool = False
 
 
+def by_distance(identity: NodeIdentity, nodes: Mapping[str, NodeRecord]) -> list[str]:
+    """The names of the others, the nearest first: of this zone, then of this region. Among equals each node begins with
+    the one whose name comes after its own, so that not all ask the same."""
+
+    def far(name: str) -> tuple[bool, bool, bool, str]:
+        record = nodes[name]
+        elsewhere = record.region != identity.region
+        return elsewhere, elsewhere or record.zone != identity.zone, name < identity.name, name
+
+    return sorted(nodes, key=far)
+
+
 class Peers:
-    """`devices` are those of all processes; here come and go those of others."""
+    """`devices` are those of all processes; here come and go those of others, and how far each is in `distances`."""
 
     def __init__(
-        self, links: Links, devices: MutableMapping[int, DevicePort], on_back: Callable[[RemoteDevice], None]
+        self,
+        links: Links,
+        devices: MutableMapping[int, DevicePort],
+        distances: MutableMapping[int, int],
+        on_back: Callable[[RemoteDevice], None],
     ) -> None:
         """`on_back` is called with a device of another process that can be used again."""
         self._links = links
+        self._distances = distances
         self._devices = devices
         self._on_back = on_back
         self._peers: dict[str, _Peer] = {}
@@ -69,6 +87,9 @@ class Peers:
                 self._start(known)
             known.record = record
             self._have(known, {number for number, node in places.items() if node == name})
+        order = by_distance(self._links.identity, nodes)
+        self._distances.clear()
+        self._distances.update((number, order.index(node) + 1) for number, node in places.items() if node in nodes)
 
     def _have(self, peer: _Peer, numbers: set[int]) -> None:
         before = dict(peer.process.devices)

@@ -17,7 +17,7 @@ from store.core.entropy import Random
 from store.core.errors import NotFoundError
 from store.core.limits import LISTING_ROWS_MAX
 from store.objects.interface import ObjectStore
-from store.objects.model import Container, Policy
+from store.objects.model import Account, Container, Policy
 
 _ASKED = frozenset({MODE, OWNING, QUOTA_BYTES, QUOTA_COUNT, *OLD_CONTAINER})
 _ASKED_FRONTS = (".quota-", "x-account-quota-")
@@ -64,17 +64,17 @@ class ObjectLayer:
         versioned = VersionedStore(store, clock, ownership.gone)
         return cls(versioned, store, ownership, clock, random, policies, page_rows, _ASKED.union(asked))
 
-    def plain_container(self, caller: Caller, account: str, name: str) -> Container | None:
-        """A container that is remembered, of an account that the caller owns, where nothing more is to be asked of
-        either before objects are written or read: no versions, no quotas, nothing that older programs named otherwise.
-        None where `container` is to be called."""
+    def plain_container(self, caller: Caller, account: str, name: str) -> tuple[Container, Account] | None:
+        """A container that is remembered, and its account, which the caller owns, where nothing more is to be asked of
+        either before objects are written or read than whether they are still that: no versions, no quotas, nothing that
+        older programs named otherwise. None where `container` is to be called."""
         if not caller.owns(account):
             return None
         container = self.plain.known_container(account, name)
         owner = self.plain.known_account(account)
         if container is None or owner is None or not is_plain(container.headers, self.asked):
             return None
-        return container if is_plain(owner.headers, self.asked) else None
+        return (container, owner) if is_plain(owner.headers, self.asked) else None
 
     async def hear(self, caller: Caller, account: str) -> None:
         """Tell whoever asks what an account that is not theirs gives them by its own access list."""

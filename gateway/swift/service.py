@@ -17,7 +17,7 @@ from gateway.swift.refusal_log import RefusalLog
 from store.core.clock import Clock
 from store.core.entropy import Random
 from store.objects.interface import OpenObject
-from store.objects.model import Container, ObjectInfo, Policy
+from store.objects.model import Account, Container, ObjectInfo, Policy
 
 _ACCOUNT_QUOTES, _CONTAINER_QUOTES = etag_quoter.header("account"), etag_quoter.header("container")
 
@@ -56,9 +56,9 @@ class Service:
         """Seconds since the epoch."""
         return self.clock.wall_us() / 1e6
 
-    def plain_container(self, request: Request) -> Container | None:
-        """The container of a request by its account's owner, where nothing more is to be asked of it than that it is
-        there; None where `container` is to be called."""
+    def plain_container(self, request: Request) -> tuple[Container, Account] | None:
+        """The container of a request by its account's owner, and the account, where nothing more is to be asked of them
+        than that they are there; None where `container` is to be called."""
         if self.config.quote_etags:
             return None
         return self.layer.plain_container(request.principal, request.account, request.container)

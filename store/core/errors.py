@@ -80,6 +80,10 @@ class ReplacedError(RetryableError):
     """A newer version came while the old one was being read, and the old one's space is used anew."""
 
 
+class OutdatedError(RetryableError):
+    """What was remembered, and was to be gone by, is another by now; nothing was done."""
+
+
 class BusyError(RetryableError):
     """A bounded queue is full."""
 

@@ -21,6 +21,7 @@ from store.core.stamp import ZERO, Stamp, StampSource
 from store.device.port import Applied, DevicePort
 from store.device.promise import Promise, prepare_promise
 from store.device.row import STAMP_BYTES, Flag, IndexRow, Origin, Row, RowKey
+from store.objects.quorum_check import Questions
 from store.objects.quorum_look import QuorumLook
 from store.objects.quorum_promise import QuorumPromise
 from store.objects.quorum_read import ReadRow, newest
@@ -86,12 +87,14 @@ class Coordinator:
         self._replicas = replicas
         self._random = Random(replicas.stamps.writer)  # noqa: S311  # it spreads load
 
-    async def put(self, row: Row, packed: bytes) -> tuple[Row, Applied]:
+    async def put(self, row: Row, packed: bytes, questions: Questions | None = None) -> tuple[Row, Applied]:
         """Write a row whatever is there: the row as it was written, and what became of it. Its stamp is chosen here.
-        Raises QuorumError or RetryableError where nobody can tell what became of it, ConflictError where a guard
-        refused it."""
+        `questions` are awaited before anything is written, and may raise. Raises QuorumError or RetryableError where
+        nobody can tell what became of it, ConflictError where a guard refused it."""
         while True:
             ring, seen = await self._look(row.key, packed)
+            if questions is not None:
+                await questions()
             row = row._replace(stamp=self._replicas.stamps.next(max(seen, row.stamp)))
             try:
                 applied = await self._replicas.place(row, packed, ring, reserve=not row_needs_room(row))

@@ -105,7 +105,8 @@ class ObjectStore(Protocol):
         ...
 
     def known_account(self, name: str) -> Account | None:
-        """The account as it is now, where that is remembered; None where `account` must look."""
+        """The account as it was last seen, where that is remembered; None where `account` must look. Others may have
+        changed it since: whoever goes by it names it (`owner`, below)."""
         ...
 
     async def put_account(self, name: str, headers: HeaderChanges) -> tuple[Account, bool]:
@@ -127,7 +128,8 @@ class ObjectStore(Protocol):
         ...
 
     def known_container(self, account: str, name: str) -> Container | None:
-        """The container as it is now, where that is remembered; None where `container` must look."""
+        """The container as it was last seen, where that is remembered; None where `container` must look. Others may
+        have changed it since, as with `known_account`."""
         ...
 
     async def put_container(
@@ -154,13 +156,18 @@ class ObjectStore(Protocol):
         ...
 
     # -- objects -------------------------------------------------------------------------------------------------
+    # `owner` is said where a container is what `known_container` gave: its account, as `known_account` gave it. Whether
+    # both are still that is asked beside the object. OutdatedError where not: then nothing was done, and the container
+    # is to be had from `container`.
 
-    async def head(self, container: Container, name: str, *, expired: bool = False) -> ObjectInfo:
+    async def head(
+        self, container: Container, name: str, *, expired: bool = False, owner: Account | None = None
+    ) -> ObjectInfo:
         """The object without its data. NotFoundError if there is none, or it has expired (unless `expired`)."""
         ...
 
     def open(
-        self, container: Container, name: str, *, expired: bool = False
+        self, container: Container, name: str, *, expired: bool = False, owner: Account | None = None
     ) -> AbstractAsyncContextManager[OpenObject]:
         """The object, held open for reading."""
         ...
@@ -173,6 +180,8 @@ class ObjectStore(Protocol):
         head: ObjectHead,
         condition: Condition = ALWAYS,
         digest: str = "",
+        *,
+        owner: Account | None = None,
     ) -> ObjectInfo:
         """Write a small object (up to INLINE_BYTES_MAX) in one step. Raises DigestError where its MD5 (hex) is not
         `digest`, if that is stated."""
@@ -199,6 +208,7 @@ class ObjectStore(Protocol):
         condition: Condition = ALWAYS,
         *,
         check: Callable[[ObjectInfo], bool] | None = None,
+        owner: Account | None = None,
     ) -> ObjectInfo:
         """Remove an object and return what it was. NotFoundError if there is none.
 

@@ -19,10 +19,11 @@ and the write.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from itertools import chain
+from types import MappingProxyType
 
 import structlog
 import trio
@@ -41,7 +42,6 @@ from store.core.stamp import ZERO, Stamp, StampSource
 from store.device.port import Applied, DevicePort, LoadReply, RowReply, RowWrite
 from store.device.record import Buffer, Kind, seal
 from store.device.row import (
-    STAMP_BYTES,
     Flag,
     IndexRow,
     Row,
@@ -54,6 +54,7 @@ from store.device.row import (
 from store.objects.coordinator import TRIES, Coordinator
 from store.objects.hedge import Hedged, ask_at_once
 from store.objects.key_lock import KeyLocks
+from store.objects.quorum_check import Questions, QuorumCheck
 from store.objects.quorum_look import QuorumLook
 from store.objects.quorum_read import QuorumRead, ReadRow, believed, newest
 from store.objects.quorum_write import WRITE_SECONDS, QuorumWrite, refusal_of
@@ -85,13 +86,14 @@ class Rows:
         stamps: StampSource,
         *,
         alone: bool = True,
-        own: Container[int] = (),
+        distances: Mapping[int, int] = MappingProxyType({}),
     ) -> None:
-        """`own` are those of the devices that this process has, if others have some: they are asked first."""
+        """`distances` says of the devices of other processes, by whole numbers above 0, how far they are: the nearest
+        are asked first, so what is asked at once goes to few of them, in few messages. May change."""
         self.ring = ring
         self.alone = alone
         """No other process writes rows."""
-        self._own = own
+        self._distances = distances
         self._followed = trio.Event()
         self.devices = devices
         self.stamps = stamps
@@ -193,7 +195,8 @@ class Rows:
     def read_set(self, ring: Ring, ring_hash: int) -> Sequence[int]:
         """The replicas of which a quorum is asked, in this order: those that cost no message first."""
         replicas = ring.read_set(ROWS, ring_hash)
-        return replicas if self.alone else sorted(replicas, key=lambda replica: replica not in self._own)
+        distances = self._distances
+        return replicas if self.alone else sorted(replicas, key=lambda replica: distances.get(replica, 0))
 
     async def _is_placed_after_all(self, sets: tuple[tuple[int, ...], ...], packed: bytes, found: ReadRow) -> bool:
         """Whether a quorum of every live layout turns out to have this version, where one of the layout that is read
@@ -210,22 +213,14 @@ class Rows:
         await ask_at_once((replica for replica in lacking if replica in self.devices), needed, ask)
         return _are_quorums(having, sets)
 
-    async def are_newest(self, versions: Collection[tuple[bytes, bytes]]) -> bool:
-        """Whether each of these (packed key, stamp), read before, is the newest version of its row still; asked of all
-        at once. False where that cannot be told."""
+    def check(self, versions: Collection[tuple[bytes, bytes]]) -> QuorumCheck:
+        """Ask whether each of these (packed key, stamp), read before, is the newest version of its row still."""
         ring = self.ring
-        reads = [
-            QuorumRead(self.read_set(ring, key_shard(packed)[0]), self.devices, packed, ring.epoch)
-            for packed, _ in versions
-        ]
-        waiting = [read for read in reads if not read.ask()]
-        with suppress(QuorumError):
-            for read in waiting:
-                await read.wait()
-        return all(
-            read.enough and all(value is not None and value[:STAMP_BYTES] == stamp for value in read.values.values())
-            for read, (_, stamp) in zip(reads, versions, strict=True)
-        )
+
+        def read(packed: bytes) -> QuorumRead:
+            return QuorumRead(self.read_set(ring, key_shard(packed)[0]), self.devices, packed, ring.epoch)
+
+        return QuorumCheck(versions, read)
 
     async def pinned(self, key: RowKey, packed: bytes, found: ReadRow) -> bool:
         """Whether a row that was found is still the newest, where anything else has run since it was found: to be asked
@@ -353,12 +348,13 @@ class Rows:
 
     # -- writing -------------------------------------------------------------------------------------------------
 
-    async def put(self, row: Row, packed: bytes) -> tuple[Row, Applied]:
+    async def put(self, row: Row, packed: bytes, questions: Questions | None = None) -> tuple[Row, Applied]:
         """Write a row whatever is there: the row as it was written, and what became of it. Its stamp is chosen here.
         Raises QuorumError or RetryableError (it may still take effect), and ConflictError where a guard refused it.
 
         Where this process is alone, the caller holds the lock of the key, and `row.stamp` is not below what it has
-        seen. Then nothing is looked for first; but only what is taken counts, since what is newer came before.
+        seen. Then nothing is looked for first; but only what is taken counts, since what is newer came before. Where it
+        is not alone, `questions` are awaited with the look, before anything is written.
         """
         if self.alone:
             row = row._replace(stamp=self.stamps.next(row.stamp))
@@ -366,7 +362,7 @@ class Rows:
             if applied is not None and applied.stamp == row.stamp.pack():
                 return row, applied
             # Our clock is behind the version that is there: step over it.
-        return await self._coordinator.put(row, packed)
+        return await self._coordinator.put(row, packed, questions)
 
     async def put_new(self, row: Row, packed: bytes) -> Row:
         """Write a row under a key that nobody else knows yet; the row as it was written. Raises as `put`."""

@@ -54,6 +54,7 @@ from store.objects.model import (
     Usage,
 )
 from store.objects.pins import Pins
+from store.objects.quorum_check import Questions
 from store.objects.quorum_read import ReadRow
 from store.objects.reading import DataReader
 from store.objects.rowcodec import (
@@ -163,10 +164,13 @@ class DeviceStore:
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    async def head(self, container: Container, name: str, *, expired: bool = False) -> ObjectInfo:
+    async def head(
+        self, container: Container, name: str, *, expired: bool = False, owner: Account | None = None
+    ) -> ObjectInfo:
         key, packed = self._key(container, name)
+        questions = self._questions(container, owner=owner)
         while True:
-            found = await self._find(key, packed, expired=expired)
+            found = await self._find(key, packed, questions, expired=expired)
             try:
                 return await self._seen(key, packed, found)
             except ReplacedError:
@@ -179,12 +183,19 @@ class DeviceStore:
             detail = (await self.rows.load(key, packed, found, payload=False)).detail
         return _info(found.row, detail)
 
-    def open(self, container: Container, name: str, *, expired: bool = False) -> OpenRow:
+    def open(self, container: Container, name: str, *, expired: bool = False, owner: Account | None = None) -> OpenRow:
         key, packed = self._key(container, name)
-        return OpenRow(self, key, packed, expired=expired)
+        return OpenRow(self, key, packed, self._questions(container, owner=owner), expired=expired)
 
-    async def _find(self, key: RowKey, packed: bytes, *, expired: bool = False) -> ReadRow:
-        return self._there(key, await self.rows.read(key, packed), expired=expired)
+    async def _find(self, key: RowKey, packed: bytes, questions: Questions | None, *, expired: bool = False) -> ReadRow:
+        found = await self.rows.read(key, packed)
+        if questions is not None:
+            await questions()
+        return self._there(key, found, expired=expired)
+
+    def _questions(self, container: Container, *, owner: Account | None) -> Questions | None:
+        """What is asked of a container beside the object. What a process that is alone remembers is so."""
+        return None if owner is None or self.rows.alone else self.tables.ask_about(owner, container)
 
     def _there(self, key: RowKey, found: ReadRow | None, *, expired: bool = False) -> ReadRow:
         """What was found, if that is an object. Raises NotFoundError."""
@@ -214,6 +225,8 @@ class DeviceStore:
         head: ObjectHead,
         condition: Condition = ALWAYS,
         digest: str = "",
+        *,
+        owner: Account | None = None,
     ) -> ObjectInfo:
         if len(data) > INLINE_BYTES_MAX:
             raise InvalidError(f"{len(data)} bytes do not fit into a row: use an upload")
@@ -224,19 +237,29 @@ class DeviceStore:
         summary, detail = encode_object(etag, head, None, None)
         flags = Flag.EXPIRES if head.expires_at else 0
         row = Row(key, ZERO, flags, container.policy, len(data), head.expires_at or 0, b"", summary, detail, data)
-        return await self._commit(container, row, packed, etag, head, condition)
+        questions = self._questions(container, owner=owner)
+        return await self._commit(container, row, packed, etag, head, condition, questions)
 
     async def _commit(
-        self, container: Container, row: Row, packed: bytes, etag: str, head: ObjectHead, condition: Condition
+        self,
+        container: Container,
+        row: Row,
+        packed: bytes,
+        etag: str,
+        head: ObjectHead,
+        condition: Condition,
+        questions: Questions | None = None,
     ) -> ObjectInfo:
         async def checked(found: ReadRow | None) -> Row:
+            if questions is not None:
+                await questions()
             self._check(row.key, found, condition)
             return row
 
         with await self.tables.begin_writing(container):
             if condition is ALWAYS:
                 async with self.rows.lock(packed):
-                    written, applied = await self.rows.put(row, packed)
+                    written, applied = await self.rows.put(row, packed, questions)
             else:
                 done = await self.rows.change_by_lock(row.key, packed, checked)
                 assert done is not None
@@ -303,23 +326,32 @@ class DeviceStore:
         condition: Condition = ALWAYS,
         *,
         check: Callable[[ObjectInfo], bool] | None = None,
+        owner: Account | None = None,
     ) -> ObjectInfo:
         key, packed = self._key(container, name)
+        questions = self._questions(container, owner=owner)
         # It replaces just what it found: of two deletes of one object only one is told that it was there.
         try:
-            return await self._delete_if(key, packed, condition, check)
+            return await self._delete_if(key, packed, condition, check, questions)
         except QuorumError as error:
             if condition is not ALWAYS or check is not None or not _only_damage(error):
                 raise
             return await self._delete_unseen(container, key, packed)
 
     async def _delete_if(
-        self, key: RowKey, packed: bytes, condition: Condition, check: Callable[[ObjectInfo], bool] | None
+        self,
+        key: RowKey,
+        packed: bytes,
+        condition: Condition,
+        check: Callable[[ObjectInfo], bool] | None,
+        questions: Questions | None,
     ) -> ObjectInfo:
         row = info = None
 
         async def checked(found: ReadRow | None) -> Row:
             nonlocal row, info
+            if questions is not None:
+                await questions()
             found = self._there(key, found)
             info = await self._last_info(key, packed, found, needed=check is not None)
             if not condition.holds(info.etag, info.changed) or (check is not None and not check(info)):
@@ -388,8 +420,11 @@ class DeviceStore:
 class OpenRow:
     """An object held open: its data are pinned until it is closed."""
 
-    def __init__(self, store: DeviceStore, key: RowKey, packed: bytes, *, expired: bool) -> None:
+    def __init__(
+        self, store: DeviceStore, key: RowKey, packed: bytes, questions: Questions | None, *, expired: bool
+    ) -> None:
         self._store = store
+        self._questions = questions
         self._key = key
         self._packed = packed
         self._expired = expired
@@ -407,7 +442,7 @@ class OpenRow:
 
     async def _open(self) -> OpenRow:
         store = self._store
-        found = await store._find(self._key, self._packed, expired=self._expired)
+        found = await store._find(self._key, self._packed, self._questions, expired=self._expired)
         if found.row.data_id:
             # Nothing is dropped that is pinned; what was dropped before the pin is not the newest version any more.
             self._data_id = found.row.data_id

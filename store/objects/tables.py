@@ -32,12 +32,21 @@ import trio
 
 from store.core.clock import Clock
 from store.core.entropy import Random
-from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFoundError, ReplacedError, RetryableError
+from store.core.errors import (
+    ConflictError,
+    DrystoneError,
+    InvalidError,
+    NotFoundError,
+    OutdatedError,
+    ReplacedError,
+    RetryableError,
+)
 from store.core.stamp import ZERO, Stamp
 from store.device.row import ListedRow, Row, RowKey, index_key
 from store.objects.interface import HeaderChanges
 from store.objects.listing import Folded, list_table
 from store.objects.model import Account, Container, ContainerEntry, Headers, ListingQuery, Policy, Subdir, Usage
+from store.objects.quorum_check import Questions
 from store.objects.quorum_read import ReadRow
 from store.objects.rowcodec import TableSummary, decode_headers, decode_table, encode_headers, encode_table
 from store.objects.rows import Edit, Rows, tombstone
@@ -69,7 +78,7 @@ class Tables:
         self._policies = policies
         self._accounts: TableCache[str, Account] = TableCache()
         self._containers: TableCache[tuple[str, str], Container] = TableCache()
-        self.known_account: Callable[[str], Account | None] = self._accounts.get if rows.alone else _not_known
+        self.known_account: Callable[[str], Account | None] = self._accounts.get
         self._writers: Counter[bytes] = Counter()
         self._closing: dict[bytes, trio.Event] = {}
         self._buried = 0
@@ -79,17 +88,16 @@ class Tables:
     # -- accounts ------------------------------------------------------------------------------------------------
 
     async def account(self, name: str) -> Account:
-        known = self.known_account(name)
-        if known is None and await self._are_current(self._accounts.entry(name)):
-            known = self._accounts.get(name)
-        if known is None:
-            key = self._account_key(name)
-            ticket = self._accounts.ticket()
-            row = await self._live_row(key, f"account {name}")
-            known = _account(name, row)
-            if not _is_closing(row):
-                self._accounts.put(name, index_key(key), row.stamp.pack(), known, ticket)
-        return known
+        entry = self._accounts.entry(name)
+        if entry is not None and await self._are_current(entry):
+            return entry.value
+        key = self._account_key(name)
+        ticket = self._accounts.ticket()
+        row = await self._live_row(key, f"account {name}")
+        account = _account(name, row)
+        if not _is_closing(row):
+            self._accounts.put(name, index_key(key), row.stamp.pack(), account, ticket)
+        return account
 
     async def put_account(self, name: str, headers: HeaderChanges) -> tuple[Account, bool]:
         row, made = await self._put(self._account_key(name), headers, 0)
@@ -141,27 +149,41 @@ class Tables:
     # -- containers ----------------------------------------------------------------------------------------------
 
     def known_container(self, account: str, name: str) -> Container | None:
-        return self._containers.get((account, name)) if self._rows.alone else None
+        return self._containers.get((account, name))
 
     async def container(self, account: str, name: str) -> Container:
-        known = self.known_container(account, name)
-        if known is None and await self._are_current(
-            self._accounts.entry(account), self._containers.entry((account, name))
-        ):
-            known = self._containers.get((account, name))
-        if known is None:
-            key = await self._container_key(account, name)
-            ticket = self._containers.ticket()
-            row = await self._live_row(key, f"container {name}")
-            known = _container(account, name, row)
-            if not _is_closing(row):
-                self._containers.put((account, name), index_key(key), row.stamp.pack(), known, ticket)
-        return known
+        entry = self._containers.entry((account, name))
+        if entry is not None and await self._are_current(self._accounts.entry(account), entry):
+            return entry.value
+        key = await self._container_key(account, name)
+        ticket = self._containers.ticket()
+        row = await self._live_row(key, f"container {name}")
+        container = _container(account, name, row)
+        if not _is_closing(row):
+            self._containers.put((account, name), index_key(key), row.stamp.pack(), container, ticket)
+        return container
+
+    def ask_about(self, account: Account, container: Container) -> Questions:
+        """Ask whether an account and a container that were remembered are still what they were. What is returned waits
+        for that, and raises OutdatedError where they are not."""
+        owner = self._accounts.entry(account.name)
+        entry = self._containers.entry((container.account, container.name))
+        check = None
+        if owner is not None and owner.value is account and entry is not None and entry.value is container:
+            check = self._rows.check([(owner.packed, owner.version), (entry.packed, entry.version)])
+
+        async def answered() -> None:
+            if check is None or not await check.holds():
+                raise OutdatedError(f"container {container.name} is not what it was")
+
+        return answered
 
     async def _are_current(self, *entries: Entry[Account] | Entry[Container] | None) -> bool:
-        """Whether what is remembered, if it is, was not changed by other processes."""
+        """Whether what is remembered, if it is, was not changed since: only other processes can have done that."""
+        if self._rows.alone:
+            return True
         known = [(entry.packed, entry.version) for entry in entries if entry is not None]
-        return len(known) == len(entries) and not self._rows.alone and await self._rows.are_newest(known)
+        return len(known) == len(entries) and await self._rows.check(known).holds()
 
     async def put_container(
         self, account: str, name: str, headers: HeaderChanges, policy: int | None
@@ -432,10 +454,6 @@ def _usage(policies: Mapping[int, tuple[int, int]], containers: Mapping[int, int
         dict(sorted(policies.items())),
         dict(sorted(containers.items())),
     )
-
-
-def _not_known(_name: str) -> None:
-    """Without asking others."""
 
 
 def _is_closing(row: Row) -> bool:

@@ -76,12 +76,14 @@ async def promise_above(rows: Rows, seconds: int) -> None:
 
 @pytest.mark.at_once("about which replicas are asked")
 @pytest.mark.parametrize("own", range(3))
-async def test_devices_of_this_process_are_asked_first(
+async def test_what_is_near_is_asked_first(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, own: int
 ) -> None:
     async with opened(media_of(3)) as (node, _):
         stamps = StampSource(SimClock(), 7)
-        rows = Rows(node.store.rows.ring, node.store.devices, stamps, alone=False, own={own})
+        far, near = (device for device in range(3) if device != own)
+        distances = {far: 2, near: 1}
+        rows = Rows(node.store.rows.ring, node.store.devices, stamps, alone=False, distances=distances)
         asked: list[int] = []
         find = Device.submit_find
 
@@ -91,8 +93,7 @@ async def test_devices_of_this_process_are_asked_first(
 
         monkeypatch.setattr(Device, "submit_find", noted)
         await rows.read(*key_of(rows))
-        assert asked[0] == own
-        assert len(asked) == 2
+        assert asked == [own, near]
 
 
 async def test_a_plain_write_that_a_promise_bars_is_written_anew_above_it(

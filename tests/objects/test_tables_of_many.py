@@ -4,16 +4,17 @@ nothing that was acknowledged is in a container that another has deleted."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from random import Random
 
 import pytest
 from trio.testing import MockClock
 
-from store.core.errors import ConflictError, NotFoundError, PreconditionError
+from store.core.errors import ConflictError, NotFoundError, OutdatedError, PreconditionError
 from store.core.stamp import StampSource
 from store.device.port import Applied
 from store.device.row import Row
-from store.objects.model import Condition, Container, ListingQuery, ObjectHead, ObjectInfo
+from store.objects.model import Account, Condition, Container, ListingQuery, ObjectHead, ObjectInfo
 from store.objects.rows import Rows
 from store.objects.store import DeviceStore
 from store.objects.tables import Tables
@@ -72,7 +73,81 @@ async def test_what_another_process_changes_is_seen_at_once(autojump_clock: Mock
         assert (await one.container("a", "c")).headers == {}
         await two.put_account("a", {"quota": "1"})
         assert (await one.account("a")).headers == {"quota": "1"}
-        assert one.known_container("a", "c") is None, "nothing is known without asking"
+
+
+ChangeTables = Callable[[DeviceStore], Awaitable[object]]
+UseRemembered = Callable[[DeviceStore, Container, Account], Awaitable[object]]
+
+
+async def read_it(store: DeviceStore, container: Container, account: Account) -> None:
+    async with store.open(container, "o", owner=account):
+        pass
+
+
+async def deleted(store: DeviceStore) -> None:
+    container = await store.container("a", "c")
+    await store.delete(container, "o")
+    await store.delete_container("a", "c")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda store: store.put_container("a", "c", {"read": "everybody"}),
+        lambda store: store.put_account("a", {"quota": "1"}),
+        deleted,
+    ],
+    ids=["container", "account", "deleted"],
+)
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda store, container, account: store.head(container, "o", owner=account),
+        lambda store, container, account: store.head(container, "absent", owner=account),
+        read_it,
+        lambda store, container, account: store.put(container, "o", b"new", ObjectHead("text/plain"), owner=account),
+        lambda store, container, account: store.put(
+            container, "new", b"new", ObjectHead("text/plain"), Condition(none_match=frozenset("*")), owner=account
+        ),
+        lambda store, container, account: store.delete(container, "o", owner=account),
+    ],
+    ids=["head", "head of nothing", "open", "put", "conditional put", "delete"],
+)
+async def test_what_is_remembered_and_is_no_more_is_not_gone_by(
+    autojump_clock: MockClock, change: ChangeTables, use: UseRemembered
+) -> None:
+    async with opened(media_of(3)) as (node, _):
+        one, two = another(node, 7), another(node, 8)
+        await two.put(await two.container("a", "c"), "o", b"old", ObjectHead("text/plain"))
+        await one.container("a", "c")
+        container, account = one.known_container("a", "c"), one.known_account("a")
+        assert container is not None
+        assert account is not None
+        before = await two.list_objects(await two.container("a", "c"), PAGE)
+        await change(two)
+        with pytest.raises(OutdatedError):
+            await use(one, container, account)
+        if change is not deleted:
+            assert await two.list_objects(await two.container("a", "c"), PAGE) == before, "nothing was done"
+        with suppress(NotFoundError):
+            await one.container("a", "c")
+        with pytest.raises(OutdatedError):  # also of who has seen the newer one meanwhile
+            await use(one, container, account)
+
+
+async def test_what_is_remembered_is_gone_by_while_it_is_so(autojump_clock: MockClock) -> None:
+    async with opened(media_of(3)) as (node, _):
+        store = another(node, 7)
+        await store.container("a", "c")
+        container, account = store.known_container("a", "c"), store.known_account("a")
+        assert container is not None
+        await store.put(container, "o", b"new", HEAD, owner=account)
+        assert (await store.head(container, "o", owner=account)).size == 3
+        async with store.open(container, "o", owner=account) as found:
+            assert found.inline == b"new"
+        await store.delete(container, "o", owner=account)
+        with pytest.raises(NotFoundError):
+            await store.head(container, "o", owner=account)
 
 
 async def test_a_container_that_another_process_deleted_takes_nothing(autojump_clock: MockClock) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from store.core.clock import Clock
-from store.core.errors import ConflictError, DigestError, InvalidError, NotFoundError, PreconditionError
+from store.core.errors import ConflictError, DigestError, InvalidError, NotFoundError, OutdatedError, PreconditionError
 from store.core.limits import INLINE_BYTES_MAX, NAME_BYTES_MAX
 from store.core.stamp import StampSource
 from store.objects.interface import Buffer, Data, HeaderChanges, OpenObject, Upload
@@ -251,17 +251,29 @@ class MemoryStore:
 
     # -- objects -------------------------------------------------------------------------------------------------
 
-    async def head(self, container: Container, name: str, *, expired: bool = False) -> ObjectInfo:
+    async def head(
+        self, container: Container, name: str, *, expired: bool = False, owner: Account | None = None
+    ) -> ObjectInfo:
+        self._check_memory(container, owner)
         return self._row(container, name, expired).info
 
+    def _check_memory(self, container: Container, owner: Account | None) -> None:
+        row = self._accounts.get(container.account)
+        there = None if row is None else row.containers.get(container.name)
+        if owner is not None and (there is None or there.container is not container):
+            raise OutdatedError(container.name)
+
     @asynccontextmanager
-    async def _open(self, container: Container, name: str, expired: bool) -> AsyncIterator[OpenObject]:
+    async def _open(
+        self, container: Container, name: str, expired: bool, owner: Account | None
+    ) -> AsyncIterator[OpenObject]:
+        self._check_memory(container, owner)
         yield _MemoryOpen(self._row(container, name, expired))
 
     def open(
-        self, container: Container, name: str, *, expired: bool = False
+        self, container: Container, name: str, *, expired: bool = False, owner: Account | None = None
     ) -> AbstractAsyncContextManager[OpenObject]:
-        return self._open(container, name, expired)
+        return self._open(container, name, expired, owner)
 
     async def put(
         self,
@@ -271,7 +283,10 @@ class MemoryStore:
         head: ObjectHead,
         condition: Condition = ALWAYS,
         digest: str = "",
+        *,
+        owner: Account | None = None,
     ) -> ObjectInfo:
+        self._check_memory(container, owner)
         if digest and digest != hashlib.md5(data, usedforsecurity=False).hexdigest():
             raise DigestError("another MD5")
         if len(data) > INLINE_BYTES_MAX:
@@ -312,7 +327,9 @@ class MemoryStore:
         condition: Condition = ALWAYS,
         *,
         check: Callable[[ObjectInfo], bool] | None = None,
+        owner: Account | None = None,
     ) -> ObjectInfo:
+        self._check_memory(container, owner)
         row = self._row(container, name, expired=False)
         if not condition.holds(row.info.etag, row.info.changed) or (check is not None and not check(row.info)):
             raise PreconditionError(name)

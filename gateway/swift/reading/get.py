@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from gateway.objects import ranges as byte_ranges
 from gateway.objects.errors import MarkerError
 from gateway.objects.large import prefix_view
@@ -22,7 +24,7 @@ from gateway.swift.protocol.locations import object_path
 from gateway.swift.protocol.request import Request
 from gateway.swift.protocol.views import asked_view, is_link_followed, is_manifest_asked
 from gateway.swift.service import Service
-from store.core.errors import NotFoundError
+from store.core.errors import NotFoundError, OutdatedError
 from store.objects.interface import Buffer, OpenObject
 from store.objects.model import Container, ObjectInfo
 
@@ -37,13 +39,15 @@ async def get(service: Service, request: Request) -> None:
     """GET: the object's bytes."""
     plain = service.plain_container(request)
     if plain is not None and not request.queried and b"x-open-expired" not in request.headers:
-        try:
-            async with service.layer.plain.open(plain, request.object) as opened:
-                if _NOTED.isdisjoint(opened.info.head.headers):
-                    await _answer(service, request, plain, opened.info, PlainView(opened))
-                    return
-        except NotFoundError as error:
-            raise _absent(request, error) from None
+        with suppress(OutdatedError):  # then it is looked for anew
+            container, owner = plain
+            try:
+                async with service.layer.plain.open(container, request.object, owner=owner) as opened:
+                    if _NOTED.isdisjoint(opened.info.head.headers):
+                        await _answer(service, request, container, opened.info, PlainView(opened))
+                        return
+            except NotFoundError as error:
+                raise _absent(request, error) from None
     await _get(service, request)
 
 
@@ -86,13 +90,15 @@ async def head(service: Service, request: Request) -> None:
     """HEAD: the same without the bytes."""
     plain = service.plain_container(request)
     if plain is not None and not request.queried and _UNPLAIN.isdisjoint(request.headers):
-        try:
-            info = await service.layer.plain.head(plain, request.object)
-        except NotFoundError as error:
-            raise _absent(request, error) from None
-        if _NOTED.isdisjoint(info.head.headers):
-            await request.respond(200, fields(plain, info, info.etag, quoted=False), length=info.size)
-            return
+        with suppress(OutdatedError):  # then it is looked for anew
+            container, owner = plain
+            try:
+                info = await service.layer.plain.head(container, request.object, owner=owner)
+            except NotFoundError as error:
+                raise _absent(request, error) from None
+            if _NOTED.isdisjoint(info.head.headers):
+                await request.respond(200, fields(container, info, info.etag, quoted=False), length=info.size)
+                return
     await _head(service, request)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from gateway.objects import links
 from gateway.objects.conditions import settled
 from gateway.objects.notes import LINK_TARGET, PREFIX_MANIFEST, VERSION_ID
@@ -12,7 +14,7 @@ from gateway.swift.protocol.errors import HTML, PAGES, PLAIN, RefusedError, bad_
 from gateway.swift.protocol.locations import object_path
 from gateway.swift.protocol.request import Request
 from gateway.swift.service import Service
-from store.core.errors import NotFoundError
+from store.core.errors import NotFoundError, OutdatedError
 from store.objects.model import Container, ObjectHead, ObjectInfo
 
 _CONDITIONAL = frozenset({b"if-match", b"if-none-match", b"x-if-delete-at"})
@@ -70,9 +72,10 @@ async def delete(service: Service, request: Request) -> None:
     """DELETE: the object and its bytes."""
     plain = service.plain_container(request)
     if plain is not None and _CONDITIONAL.isdisjoint(request.headers):
-        await service.layer.plain.delete(plain, request.object)
-        await request.respond(204, [(b"content-type", HTML)])
-        return
+        with suppress(OutdatedError):  # then it is looked for anew
+            await service.layer.plain.delete(plain[0], request.object, owner=plain[1])
+            await request.respond(204, [(b"content-type", HTML)])
+            return
     condition = conditions.for_writing(request.headers)
     container = await service.container(request, reading=False)
     if condition.match is not None:

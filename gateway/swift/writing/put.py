@@ -18,6 +18,7 @@ from gateway.swift.protocol.description import (
 from gateway.swift.protocol.errors import RefusedError
 from gateway.swift.protocol.request import Request
 from gateway.swift.service import Service
+from store.core.errors import OutdatedError
 from store.core.limits import INLINE_BYTES_MAX
 from store.objects.model import ALWAYS
 
@@ -27,16 +28,21 @@ _SMALL = frozenset({b"if-match", b"if-none-match", b"transfer-encoding", STATIC_
 async def put(service: Service, request: Request) -> None:
     """PUT: an object from the request's body."""
     headers = request.headers
-    container = service.plain_container(request)
+    plain = service.plain_container(request)
     size_max = service.limits.max_file_size
-    if container is not None and _SMALL.isdisjoint(headers):
+    if plain is not None and _SMALL.isdisjoint(headers):
         size = body_size(request, size_max)
         if size is not None and size <= INLINE_BYTES_MAX:
             head = describe(request, service.limits, service.now(), content_type(request, request.object))
             data = await _small_body(request, size)
             name, digest = request.object, wanted_etag(request)
-            info = await service.layer.plain.put(container, name, data, head, ALWAYS, digest)
-            await request.respond(201, created(info))
+            container, owner = plain
+            try:
+                info = await service.layer.plain.put(container, name, data, head, ALWAYS, digest, owner=owner)
+            except OutdatedError:
+                await _put(service, request, data)
+            else:
+                await request.respond(201, created(info))
             return
     await _put(service, request)
 
@@ -48,8 +54,8 @@ async def _small_body(request: Request, size: int) -> bytes:
     return data
 
 
-async def _put(service: Service, request: Request) -> None:
-    """Whatever the object, its container and the request are."""
+async def _put(service: Service, request: Request, read: bytes | None = None) -> None:
+    """Whatever the object, its container and the request are. `read` is the body, where that was read already."""
     condition = conditions.for_writing(request.headers)
     container = await service.container(request, reading=False)
     if STATIC_HEADER in request.headers:
@@ -67,7 +73,7 @@ async def _put(service: Service, request: Request) -> None:
     head = describe(request, service.limits, service.now(), content_type(request, request.object))
     digest = wanted_etag(request)
     if size is not None and size <= INLINE_BYTES_MAX:
-        data = await _small_body(request, size)
+        data = await _small_body(request, size) if read is None else read
         info = await service.store.put(container, request.object, data, head, condition, digest)
     else:
         expected = Expected(size, size_max, digest, left)
