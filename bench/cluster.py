@@ -26,7 +26,7 @@ from bench.targets import Target, drystone, drystone_status, sign_in
 
 NODES = 3
 PATIENCE_SECONDS = 120.0
-VERBS = ("PUT", "GET", "HEAD", "LIST", "DELETE")
+VERBS = ("PUT", "GET", "LIST", "DELETE")
 
 
 @contextmanager

@@ -37,6 +37,7 @@ function request()
   at = at + 1
   local path = string.format("%s/n%d-%d", folder, number, at)
   if verb == "PUT" then return wrk.format("PUT", path, sending, content) end
+  assert(verb == "DELETE", "not a verb of this script: wrk waits for the body of an answer to HEAD")
   return wrk.format("DELETE", path, headers)
 end
 
