@@ -9,11 +9,15 @@ from __future__ import annotations
 import datetime
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+
+import trio
 
 from drystone.cluster import Cluster, read_cluster
 from drystone.device_records import load_records, put_record
 from drystone.folder import DataFolder
+from drystone.founding import Wish
 from drystone.join_service import MACHINE_MAX
 from drystone.layouts import load_ring
 from drystone.node_identity import NodeIdentity, find_identity, save_identity
@@ -29,12 +33,15 @@ from drystone.node_records import (
     node_key,
     split_address,
 )
+from drystone.worker_places import PORTS_BEHIND, PROCESSES_MAX
 from store.core.beside import beside
 from store.core.clock import Clock
 from store.core.errors import ConflictError, InvalidError
 from store.registry import Delete, Operation, Put, Registry, open_embedded
 from store.registry.operations import OPERATIONS_MAX
 from store.wire.authority import Identity, issue, make_authority, revoke, serial_of
+
+FIRST_PORT, LAST_PORT = 7400, 7990
 
 
 def check_init(folder: DataFolder, identity: NodeIdentity) -> None:
@@ -50,6 +57,19 @@ def check_init(folder: DataFolder, identity: NodeIdentity) -> None:
         raise ConflictError(
             f"{folder.path} is node {known.name} of a cluster already: 'drystone cluster token' lets others join"
         )
+
+
+async def first_of_one_machine(count: int) -> NodeIdentity:
+    """The node of a machine alone that is to have so many processes: they reach each other, and nobody else reaches
+    them. Raises InvalidError where no ports are free."""
+    for port in range(FIRST_PORT, LAST_PORT, PROCESSES_MAX + 8):
+        with suppress(OSError):
+            for taken in range(port, port + count + PORTS_BEHIND + 1):
+                for listener in await trio.open_tcp_listeners(taken, host="127.0.0.1"):
+                    await listener.aclose()
+            address = f"127.0.0.1:{port}"
+            return NodeIdentity("n1", address, 1, 1, Wish().machine, "n1", address)
+    raise InvalidError("no free ports on 127.0.0.1: make the node yourself, with 'drystone cluster init --listen'")
 
 
 async def init_cluster(folder: DataFolder, identity: NodeIdentity, clock: Clock) -> None:

@@ -4,6 +4,7 @@ cluster.json     what the cluster is: id, placement key, policies (see `drystone
 registry/        the embedded registry, unless another node has it
 node/            who this node is, where it is a member of a cluster (see `drystone.node_identity`)
 devices/<n>/     one folder a device, unless it was made in another place
+processes/<n>/   the data folders of worker processes (see `drystone.worker_places`)
 first-start      while the first start makes all this
 control.sock     where the running process answers the other commands
 admin-openrc, clouds.yaml, rclone.conf    for clients
@@ -21,8 +22,11 @@ CLUSTER_FILE = "cluster.json"
 class DataFolder:
     """Paths of a data folder, and files in it that are replaced whole."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, devices: str | None = None) -> None:
+        """`devices` is the folder below which its devices are, if that is another one: that of a worker process has
+        those of the folder that it works for."""
         self.path = os.path.abspath(path)
+        self._devices = self.path if devices is None else os.path.abspath(devices)
 
     def at(self, *parts: str) -> str:
         return os.path.join(self.path, *parts)
@@ -41,12 +45,12 @@ class DataFolder:
 
     def device(self, label: str) -> str:
         """Where a device lies: its label is a path, relative to this folder or absolute."""
-        return self.at(label)
+        return os.path.join(self._devices, label)
 
     def label(self, path: str) -> str:
         """The label of a device in this place."""
         path = os.path.abspath(path)
-        inside = os.path.relpath(path, self.path)
+        inside = os.path.relpath(path, self._devices)
         return path if inside.split(os.sep)[0] == os.pardir else inside
 
     def need_cluster(self) -> None:

@@ -26,6 +26,7 @@ from drystone.listener import listen
 from drystone.membership import Membership
 from drystone.node_identity import find_identity
 from drystone.node_records import find_authority
+from drystone.worker_devices import spread_devices
 from store.core.clock import Clock, SystemClock
 from store.core.entropy import PooledRandom, Random
 from store.core.errors import DamageError, DeviceError, DrystoneError, InvalidError, NewerError
@@ -78,8 +79,9 @@ class Node:
 
 
 @asynccontextmanager
-async def open_node(folder: DataFolder, cluster: Cluster, known: Cluster) -> AsyncIterator[Node]:
+async def open_node(folder: DataFolder, cluster: Cluster, known: Cluster, processes: int) -> AsyncIterator[Node]:
     """Bring a folder's node up. `known` is the cluster as it is stored; `cluster` has more policies, or is the same.
+    `processes` are to share the devices of the folder, this one with them; 0: that is another one's to decide.
 
     Raises ConflictError where another process serves the folder, or this node is a member no more; DamageError where it
     has no ring, InvalidError where the ring has too few devices for a policy: then nothing is changed.
@@ -98,6 +100,8 @@ async def open_node(folder: DataFolder, cluster: Cluster, known: Cluster) -> Asy
             else:
                 together = ClusterProcess(folder, cluster, registry, links, listeners, clock, random)
                 await together.load()
+                if processes:
+                    await spread_devices(registry, links.identity, processes)
             async with _opened(folder, cluster, known, registry, clock, random, together) as node:
                 yield node
     finally:

@@ -9,6 +9,7 @@ import signal
 import ssl
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -25,6 +26,8 @@ from authn.v3.app import IdentityApp
 from drystone import clients, control, logs
 from drystone.access import Access, data_option
 from drystone.cluster import Cluster, read_cluster, with_policies
+from drystone.cluster_init import first_of_one_machine, init_cluster
+from drystone.control_client import read_status
 from drystone.folder import DataFolder
 from drystone.founding import ADMIN, DEVICES_DEFAULT, REPLICAS_DEFAULT, Wish, found, is_new
 from drystone.founding import plan as plan_founding
@@ -32,11 +35,16 @@ from drystone.front import Front
 from drystone.loop_stalls import LoopStalls
 from drystone.metrics import Metrics, Requests
 from drystone.node import Node, device_rows, open_node
+from drystone.node_identity import find_identity
+from drystone.shared_port import bind_shared, listen_shared
+from drystone.supervisor import supervise
+from drystone.worker_places import PROCESSES_MAX, folder_of_process, forget_workers, known_count, worker_places
 from gateway.http import serve, server_context
 from gateway.http.asgi import App
 from gateway.swift.access.domain_remap import DomainRemap
 from gateway.swift.app import SwiftApp
 from gateway.swift.config import Config
+from store.core.clock import SystemClock
 from store.core.errors import DrystoneError, InvalidError, NotFoundError
 
 log = structlog.get_logger()
@@ -90,6 +98,16 @@ often until all are: a listing of 10,000 makes many at once, and looking through
 )
 @click.option("--tls-certificate", type=click.Path(exists=True, dir_okay=False), help="Serve https with this chain.")
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="Its key, if it is in another file.")
+@click.option(
+    "--processes",
+    "count",
+    default=None,
+    metavar="N",
+    type=click.IntRange(1, PROCESSES_MAX),
+    help="Processes that share the devices and the port, each with a core of its own; at most as many as devices. One "
+    "that ends is started again.  [default: as many as last time; 1 in a new folder]",
+)
+@click.option("--process", "number", default=0, hidden=True, type=click.IntRange(0, PROCESSES_MAX))
 @click.option("--log-format", type=click.Choice(["auto", "plain", "json"]), default="auto", show_default=True)
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
@@ -101,9 +119,17 @@ def up(access: Access, /, **options: Any) -> None:
 
     In an empty data folder this makes devices, a ring, keys and an administrator first, and says what to do next.
     """
-    logs.configure(options.pop("log_format"), options.pop("log_level"))
+    log_format, log_level = options.pop("log_format"), options.pop("log_level")
+    logs.configure(log_format, log_level)
+    count, number = options.pop("count"), options.pop("number")
     try:
-        trio.run(partial(run, access.folder, **options))
+        if count is None:
+            count = known_count(access.folder)
+        if count > 1 and not number:
+            said = ("--log-format", log_format, "--log-level", log_level)
+            trio.run(partial(run_several, access.folder, count, said, **options))
+        else:
+            trio.run(partial(run, folder_of_process(access.folder, number), count, number, **options))
     except* DrystoneError as group:
         raise click.ClickException(str(_first(group))) from group
     except* (OSError, lmdb.Error) as group:
@@ -116,8 +142,10 @@ def _first(error: BaseException) -> BaseException:
     return error
 
 
-async def run(
+async def run_several(
     folder: DataFolder,
+    count: int,
+    said: Sequence[str],
     *,
     listen: str,
     devices: int | None,
@@ -128,7 +156,67 @@ async def run(
     tls_certificate: str | None,
     tls_key: str | None,
 ) -> None:
-    """Serve until a signal comes. Raises InvalidError for options that do not fit, ConflictError if already served.
+    """Have so many processes serve, until a signal comes. Raises as `run`."""
+    tls = server_context(tls_certificate, tls_key) if tls_certificate else None
+    host, port = _address(listen)
+    wish = Wish(devices, paths, replicas, policies)
+    made = is_new(folder)
+    plan = plan_founding(folder, wish) if made else None
+    if made and wish.count < count:
+        raise InvalidError(f"{count} processes need {count} devices at least: add --devices {count}")
+    shared = await bind_shared(host, port)
+    try:
+        port = shared[0].getsockname()[1]
+        url = _url(host, port, tls)
+        if plan is not None:
+            await found(folder, *plan, url)
+        identity = find_identity(folder)
+        if identity is None:
+            identity = await first_of_one_machine(count)
+            await init_cluster(folder, identity, SystemClock())
+        options = ["--listen", f"{_shown(host)}:{port}", *said]
+        for domain in storage_domains:
+            options += ["--storage-domain", domain]
+        for name, path in (("--tls-certificate", tls_certificate), ("--tls-key", tls_key)):
+            options += [name, path] if path else []
+        if not made:
+            for policy in policies:
+                options += ["--policy", policy]
+
+        names = {identity.name, *(place.name for place in worker_places(folder, identity, count))}
+
+        def say() -> None:
+            rows = read_status(folder)["devices"]
+            places = [folder.device(row["label"]) for row in rows if row["node"] in names]
+            click.echo(clients.welcome(folder, read_cluster(folder), places, url, made=made))
+
+        await supervise(folder, identity, count, options, say)
+    finally:
+        for one in shared:
+            one.close()
+    log.info("stopped", folder=folder.path)
+
+
+def _url(host: str, port: int, tls: ssl.SSLContext | None) -> str:
+    return f"{'https' if tls else 'http'}://{_shown(host)}:{port}"
+
+
+async def run(
+    folder: DataFolder,
+    count: int,
+    number: int,
+    *,
+    listen: str,
+    devices: int | None,
+    paths: tuple[str, ...],
+    replicas: int | None,
+    policies: tuple[str, ...],
+    storage_domains: tuple[str, ...],
+    tls_certificate: str | None,
+    tls_key: str | None,
+) -> None:
+    """Serve until a signal comes, as process `number` of `count` (0: alone). Raises InvalidError for options that do
+    not fit, ConflictError if already served.
 
     All of that is found out before anything is written; a first start that fails leaves nothing behind.
     """
@@ -137,14 +225,16 @@ async def run(
     wish = Wish(devices, paths, replicas, policies)
     made = is_new(folder)
     plan = plan_founding(folder, wish) if made else None
-    listeners = await _listen(host, port)
+    listeners = await (listen_shared(host, port) if number else _listen(host, port))
     try:
-        url = f"{'https' if tls else 'http'}://{_shown(host)}:{listeners[0].socket.getsockname()[1]}"
+        url = _url(host, listeners[0].socket.getsockname()[1], tls)
         if plan is not None:
             await found(folder, *plan, url)
         known = read_cluster(folder)
         cluster = known if made else _extended(known, wish)
-        async with open_node(folder, cluster, known) as node:
+        async with open_node(folder, cluster, known, 0 if number > 1 else count) as node:
+            if number < 2:
+                forget_workers(folder, count)
             if not made and (wish.paths or wish.devices not in (None, len(node.membership.own))):
                 click.echo(f"This folder has {len(node.membership.own)} devices already; see 'drystone device add'.")
             admin = await bootstrap(node.registry)  # what this version needs and the one that made the folder did not
@@ -153,7 +243,8 @@ async def run(
             else:
                 clients.update_url(folder, url)
             swift = Config(storage_domains=storage_domains)
-            await _serve(node, IdentityService(node.registry), listeners, tls, url, swift, made=made)
+            identity = IdentityService(node.registry)
+            await _serve(node, identity, listeners, tls, url, swift, made=made, welcome=not number)
     finally:
         for listener in listeners:
             listener.socket.close()
@@ -169,6 +260,7 @@ async def _serve(
     swift: Config,
     *,
     made: bool,
+    welcome: bool,
 ) -> None:
     requests, stalls = Requests(), LoopStalls()
     trio.lowlevel.add_instrument(stalls)
@@ -210,8 +302,9 @@ async def _serve(
         _spare_the_collector()
         _share_the_interpreter()
         stalls.forget()
-        places = [node.membership.path(number) for number in node.devices]
-        click.echo(clients.welcome(node.folder, node.cluster, places, url, made=made))
+        if welcome:
+            places = [node.membership.path(number) for number in node.devices]
+            click.echo(clients.welcome(node.folder, node.cluster, places, url, made=made))
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for number in signals:
                 log.info("stopping", signal=signal.Signals(number).name)

@@ -18,11 +18,12 @@ from typing import Final
 
 import trio
 
+from store.core.child import ended
 from store.core.errors import ConflictError, DamageError, DeviceError, NotFoundError
 from store.registry.etcd.client import Client
 from store.registry.etcd.keyspace import Keyspace, decode_bytes, encode_bytes
 from store.registry.etcd.member import Member
-from store.registry.etcd.supervisor import ended, ready, running
+from store.registry.etcd.supervisor import ready, running
 
 GENERATION: Final = 1 << 40
 """More than etcd will ever count between two recoveries."""

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 import trio
 
+from store.core.child import end, ended
 from store.core.errors import DeviceError
 from store.registry.etcd.endpoint import Endpoint, ping
 from store.registry.etcd.member import Member
@@ -81,23 +82,7 @@ async def running(member: Member, *, alone: bool = False) -> AsyncIterator[subpr
     try:
         yield process
     finally:
-        with trio.CancelScope(shield=True):
-            process.terminate()
-            with trio.move_on_after(STOP_SECONDS):
-                await ended(process)
-            process.kill()
-            await ended(process)
-
-
-async def ended(process: subprocess.Popen[bytes]) -> int:
-    """Waits for its end. Its status; below 0 the signal that ended it."""
-    if process.returncode is None:
-        descriptor = os.pidfd_open(process.pid)
-        try:
-            await trio.lowlevel.wait_readable(descriptor)
-        finally:
-            os.close(descriptor)
-    return process.wait()
+        await end(process, STOP_SECONDS)
 
 
 async def ready(endpoint: Endpoint) -> None:
