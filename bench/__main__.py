@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from bench import cluster, disk, load, pairs, path, report
+from bench import cluster, disk, load, pairs, path, processes, report
 from bench.durability import command as durability
 from bench.targets import Target, drystone, peer
 
@@ -86,6 +86,7 @@ main.add_command(pairs.main, "pairs")
 main.add_command(path.main, "path")
 main.add_command(durability.main, "durability")
 main.add_command(cluster.main, "cluster")
+main.add_command(processes.main, "processes")
 
 if __name__ == "__main__":
     main()

@@ -49,7 +49,12 @@ def drystone_status(folder: str) -> dict[str, Any]:
 
 @contextmanager
 def drystone(
-    name: str, where: str, devices: int | None = None, policies: Sequence[str] = (), tree: str | None = None
+    name: str,
+    where: str,
+    devices: int | None = None,
+    policies: Sequence[str] = (),
+    tree: str | None = None,
+    processes: int = 1,
 ) -> Iterator[Target]:
     """A fresh Drystone on a free port, stopped and removed at the end. `tree` is another source tree to run it from;
     without devices and policies it is what the program makes of itself."""
@@ -60,6 +65,8 @@ def drystone(
         command += ["--devices", str(devices)]
     for policy in policies:
         command += ["--policy", policy]
+    if processes > 1:  # an older tree does not know the option
+        command += ["--processes", str(processes)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tree)
     try:
         _wait_until_it_serves(process)
