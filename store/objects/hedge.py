@@ -59,17 +59,18 @@ class Hedged(Generic[T]):
     async def wait(self) -> bool:
         """Wait until enough have answered; False where that is not to be. Who did not answer is among the failures."""
         self.waited = True
-        with trio.move_on_after(READ_SECONDS):
-            patience = HEDGE_SECONDS
-            while not self.enough and self._silent:
-                self._news = trio.Event()
-                with trio.move_on_after(patience) as hedge:
-                    await self._news.wait()
-                if hedge.cancelled_caught:
-                    self._late()
-                self.ask()
-                if self.needed + self._hedges + len(self.failures) > len(self._asked):
-                    patience = READ_SECONDS  # there is nobody else
+        began = now = trio.current_time()
+        patience = HEDGE_SECONDS
+        while not self.enough and self._silent and now < began + READ_SECONDS:
+            self._news = trio.Event()
+            with trio.move_on_at(min(now + patience, began + READ_SECONDS)) as hedge:
+                await self._news.wait()
+            now = trio.current_time()
+            if hedge.cancelled_caught:
+                self._late()
+            self.ask()
+            if self.needed + self._hedges + len(self.failures) > len(self._asked):
+                patience = READ_SECONDS  # there is nobody else
         if self.enough:
             return True
         for source in self._silent:
