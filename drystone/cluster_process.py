@@ -46,7 +46,9 @@ REFUSALS: Final = 5
 
 
 @asynccontextmanager
-async def open_registry_of(folder: DataFolder, clock: Clock, links: Links | None) -> AsyncIterator[Registry]:
+async def open_registry_of(
+    folder: DataFolder, clock: Clock, links: Links | None, *, worker: bool
+) -> AsyncIterator[Registry]:
     """The registry for the process that serves a folder: the folder's own, or that of the node which owns it.
 
     Raises ConflictError where another process serves the folder.
@@ -57,7 +59,7 @@ async def open_registry_of(folder: DataFolder, clock: Clock, links: Links | None
                 yield registry
         return
     if links.identity.etcd:
-        async with open_etcd(folder, links, clock) as registry_in_etcd:
+        async with open_etcd(folder, links, clock, worker=worker) as registry_in_etcd:
             yield registry_in_etcd
         return
     with lock_node(folder):

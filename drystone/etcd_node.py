@@ -67,9 +67,10 @@ def prefix_of(cluster: str) -> bytes:
 
 
 @asynccontextmanager
-async def open_etcd(folder: DataFolder, links: Links, clock: Clock) -> AsyncIterator[Registry]:
+async def open_etcd(folder: DataFolder, links: Links, clock: Clock, *, worker: bool) -> AsyncIterator[Registry]:
     """The registry in etcd, with this node's member of it, if it has one. An embedded registry that is still in the
-    folder is moved there first: this is the first start of the first node.
+    folder is moved there first: this is the first start of the first node. A `worker` never has a member: its machine
+    would count twice.
 
     Raises ConflictError where another process serves the folder.
     """
@@ -78,7 +79,7 @@ async def open_etcd(folder: DataFolder, links: Links, clock: Clock) -> AsyncIter
         async with open_client(links.identity.etcd, Tls(files.authority, files.certificate, files.key)) as client:
             registry = EtcdRegistry(client, prefix_of(links.cluster))
             node = EtcdNode(folder, links, client, registry, clock)
-            async with beside(node.run):
+            async with beside(node.look if worker else node.run):
                 if folder.has_registry:
                     await _move_in(folder, client, registry, clock)
                 await _wait_for(registry)
@@ -148,7 +149,7 @@ class EtcdNode:
                 nursery.start_soon(self._serve, self._member(own, joins=False))
             else:
                 nursery.start_soon(self._become_member, nursery)
-            nursery.start_soon(self._keep_looking)
+            nursery.start_soon(self.look)
 
     def _member(self, peers: dict[str, str], *, joins: bool) -> Member:
         files, address = credentials_of(self._folder), self._links.identity.address
@@ -194,8 +195,9 @@ class EtcdNode:
             nursery.start_soon(self._serve, self._member(peers, joins=True))
             return
 
-    async def _keep_looking(self) -> None:
-        """Promote members that have caught up, remove those that are no nodes any more, ask those that are there."""
+    async def look(self) -> None:
+        """Promote members that have caught up, remove those that are no nodes any more, ask those that are there, until
+        cancelled."""
         while True:
             waits = LOOK_SECONDS
             try:

@@ -93,7 +93,7 @@ async def open_node(folder: DataFolder, cluster: Cluster, known: Cluster, proces
     links = None if identity is None else Links(folder, cluster, identity)
     listeners = [] if identity is None else await listen(identity.address)
     try:
-        async with open_registry_of(folder, clock, links) as registry:
+        async with open_registry_of(folder, clock, links, worker=not processes) as registry:
             if links is None:
                 await _need_alone(folder, registry)
                 together = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import shutil
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from store.core.clock import SystemClock
 from store.core.errors import RetryableError
 from store.registry import open_embedded
 from store.registry.etcd import EtcdRegistry, Tls, open_client
+from store.registry.etcd.members import members
 from store.registry.single_key import put
 from store.ring import Builder, Ring
 from store.wire.authority import issue, serial_of
@@ -82,7 +84,7 @@ def links_of(folder: DataFolder) -> Links:
 async def test_the_embedded_registry_moves_there_whole_and_is_opened_there_again(tmp_path: Path) -> None:
     folder, ring = await made(tmp_path / "n1")
     with trio.fail_after(120):
-        async with open_etcd(folder, links_of(folder), SystemClock()) as registry:
+        async with open_etcd(folder, links_of(folder), SystemClock(), worker=False) as registry:
             stored = await load_ring(registry, CLUSTER.key)
             assert stored.ring is not None
             assert stored.ring.live == ring.live
@@ -94,7 +96,7 @@ async def test_the_embedded_registry_moves_there_whole_and_is_opened_there_again
             assert list(await load_nodes(registry)) == ["n1"]
             await put(registry, b"later", b"kept")
         assert not folder.has_registry
-        async with open_etcd(folder, links_of(folder), SystemClock()) as registry:
+        async with open_etcd(folder, links_of(folder), SystemClock(), worker=False) as registry:
             assert await registry.get(b"later") is not None
 
 
@@ -105,7 +107,7 @@ async def test_a_certificate_that_was_revoked_opens_nothing(tmp_path: Path, monk
     (tmp_path / "n2").mkdir()
     links = links_of(folder)
     with trio.fail_after(120):
-        async with open_etcd(folder, links, SystemClock()) as registry:
+        async with open_etcd(folder, links, SystemClock(), worker=False) as registry:
             authority = await find_authority(registry)
             assert authority is not None
             now = datetime.datetime.now(datetime.UTC)
@@ -117,6 +119,30 @@ async def test_a_certificate_that_was_revoked_opens_nothing(tmp_path: Path, monk
                 await trio.sleep(0.2)
             assert await registry.get(b"authority") is not None, "others go on"
             assert await readable(folder, links)
+
+
+async def test_a_worker_asks_etcd_and_has_no_member_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(etcd_node, "LOOK_SECONDS", 0.2)
+    folder, _ = await made(tmp_path / "n1")
+    (tmp_path / "n1-p2").mkdir()
+    worker = DataFolder(str(tmp_path / "n1-p2"))
+    with trio.fail_after(120):
+        async with open_etcd(folder, links_of(folder), SystemClock(), worker=False) as registry:
+            authority = await find_authority(registry)
+            assert authority is not None
+            certificate, key = issue(
+                authority, "n1-p2", CLUSTER.id.hex(), datetime.datetime.now(datetime.UTC), "127.0.0.1"
+            )
+            identity = replace(links_of(folder).identity, name="n1-p2", address=address_with_two_more())
+            save_identity(worker, identity, authority.certificate, certificate, key)
+            async with open_etcd(worker, links_of(worker), SystemClock(), worker=True) as same:
+                assert await same.get(b"user/7") is not None
+                files = credentials_of(worker)
+                tls = Tls(files.authority, files.certificate, files.key)
+                async with open_client(identity.etcd, tls) as client:
+                    for _ in range(5):  # while it looks at who there is, again and again
+                        await trio.sleep(0.2)
+                        assert [member.name for member in await members(client)] == ["n1"]
 
 
 async def readable(folder: DataFolder, links: Links) -> bool:
