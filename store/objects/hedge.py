@@ -25,10 +25,10 @@ Reply = Callable[[int, T | None, DrystoneError | None], None]
 
 
 class Hedged(Generic[T]):
-    """Used once: `ask`, and where that did not do, `wait`. Then `answers` has what was answered, and `failures` why the
-    others did not; `waited` says whether the answers are of different moments."""
+    """Used once: `ask`, and where that did not do, `wait`, by any number of tasks. Then `answers` has what was
+    answered, and `failures` why the others did not; `waited` says whether the answers are of different moments."""
 
-    __slots__ = ("_asked", "_hedges", "_left", "_news", "_submit", "answers", "failures", "needed", "waited")
+    __slots__ = ("_asked", "_hedged", "_hedges", "_left", "_news", "_submit", "answers", "failures", "needed", "waited")
 
     def __init__(self, sources: Iterable[int], needed: int, submit: Callable[[int, Reply[T]], None]) -> None:
         """`sources` in the order in which they are asked, and looked at no sooner; `submit` asks one, and may raise."""
@@ -36,6 +36,7 @@ class Hedged(Generic[T]):
         self._submit = submit
         self._asked: list[int] = []
         self._hedges = 0
+        self._hedged = -READ_SECONDS
         self._news: trio.Event | None = None
         self.needed = needed
         self.answers: dict[int, T] = {}
@@ -62,11 +63,13 @@ class Hedged(Generic[T]):
         began = now = trio.current_time()
         patience = HEDGE_SECONDS
         while not self.enough and self._silent and now < began + READ_SECONDS:
-            self._news = trio.Event()
+            if self._news is None or self._news.is_set():
+                self._news = trio.Event()
             with trio.move_on_at(min(now + patience, began + READ_SECONDS)) as hedge:
                 await self._news.wait()
             now = trio.current_time()
-            if hedge.cancelled_caught:
+            if hedge.cancelled_caught and now >= self._hedged + patience:  # and no other task did that just now
+                self._hedged = now
                 self._late()
             self.ask()
             if self.needed + self._hedges + len(self.failures) > len(self._asked):

@@ -54,7 +54,7 @@ from store.device.row import (
 from store.objects.coordinator import TRIES, Coordinator
 from store.objects.hedge import Hedged, ask_at_once
 from store.objects.key_lock import KeyLocks
-from store.objects.quorum_check import Questions, QuorumCheck
+from store.objects.quorum_check import Questions, SharedChecks
 from store.objects.quorum_look import QuorumLook
 from store.objects.quorum_read import QuorumRead, ReadRow, believed, newest
 from store.objects.quorum_write import WRITE_SECONDS, QuorumWrite, refusal_of
@@ -112,6 +112,8 @@ class Rows:
         self._hanging: frozenset[int] = frozenset()
         self._hanging_since = -HANGING_SECONDS
         self._coordinator = Coordinator(self)
+        self.checks = SharedChecks(self._check_of)
+        """Whether versions of rows, read before, are the newest still."""
         self._quorum_writes: dict[QuorumWrite, None] = {}
         """Those that not all replicas have answered."""
         self._data_late: list[tuple[bytes, int, Collection[int]]] = []
@@ -213,14 +215,9 @@ class Rows:
         await ask_at_once((replica for replica in lacking if replica in self.devices), needed, ask)
         return _are_quorums(having, sets)
 
-    def check(self, versions: Collection[tuple[bytes, bytes]]) -> QuorumCheck:
-        """Ask whether each of these (packed key, stamp), read before, is the newest version of its row still."""
+    def _check_of(self, packed: bytes) -> QuorumRead:
         ring = self.ring
-
-        def read(packed: bytes) -> QuorumRead:
-            return QuorumRead(self.read_set(ring, key_shard(packed)[0]), self.devices, packed, ring.epoch)
-
-        return QuorumCheck(versions, read)
+        return QuorumRead(self.read_set(ring, key_shard(packed)[0]), self.devices, packed, ring.epoch)
 
     async def pinned(self, key: RowKey, packed: bytes, found: ReadRow) -> bool:
         """Whether a row that was found is still the newest, where anything else has run since it was found: to be asked

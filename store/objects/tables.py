@@ -168,12 +168,12 @@ class Tables:
         for that, and raises OutdatedError where they are not."""
         owner = self._accounts.entry(account.name)
         entry = self._containers.entry((container.account, container.name))
-        check = None
+        holds = None
         if owner is not None and owner.value is account and entry is not None and entry.value is container:
-            check = self._rows.check([(owner.packed, owner.version), (entry.packed, entry.version)])
+            holds = self._rows.checks.ask(((owner.packed, owner.version), (entry.packed, entry.version)))
 
         async def answered() -> None:
-            if check is None or not await check.holds():
+            if holds is None or not await holds():
                 raise OutdatedError(f"container {container.name} is not what it was")
 
         return answered
@@ -182,8 +182,8 @@ class Tables:
         """Whether what is remembered, if it is, was not changed since: only other processes can have done that."""
         if self._rows.alone:
             return True
-        known = [(entry.packed, entry.version) for entry in entries if entry is not None]
-        return len(known) == len(entries) and await self._rows.check(known).holds()
+        known = tuple((entry.packed, entry.version) for entry in entries if entry is not None)
+        return len(known) == len(entries) and await self._rows.checks.ask(known)()
 
     async def put_container(
         self, account: str, name: str, headers: HeaderChanges, policy: int | None
