@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
 class Schedule(NamedTuple):
     """When the next round begins, in seconds after the last: `every` if nothing is left, else `retry`, and twice as
     long each time up to `retry_max` while nothing is done. Whoever wakes the daemon has it begin sooner, but not within
-    `rest` of a round that left something."""
+    `rest` of a round that left something; and since something has changed by then, the waits begin anew."""
 
     every: float = float("inf")
     retry: float = 5.0
@@ -85,8 +85,10 @@ class Daemon:
                 await trio.sleep(schedule.rest)
             else:
                 retry = schedule.retry
-            with trio.move_on_after(wait):
+            with trio.move_on_after(wait) as waiting:
                 await self._wake.wait()
+            if not waiting.cancelled_caught:
+                retry = schedule.retry
 
     async def round(self) -> Outcome:
         """One round. What keeps a whole round from its work is noted as trouble, and left for the next."""
