@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
 import structlog
@@ -193,14 +194,16 @@ async def many_at_once(items: Iterable[T], work: Callable[[T], Awaitable[object]
     """Do the work for each, for AT_ONCE of them at a time: most of it is waiting."""
     left = iter(items)
 
-    async def some() -> None:
-        for item in left:
-            await work(item)
+    async def some(item: T) -> None:
+        await work(item)
+        await trio.lowlevel.checkpoint()
+        for following in left:
+            await work(following)
             await trio.lowlevel.checkpoint()
 
     async with trio.open_nursery() as nursery:
-        for _ in range(AT_ONCE):
-            nursery.start_soon(some)
+        for item in islice(left, AT_ONCE):
+            nursery.start_soon(some, item)
 
 
 class Pace:

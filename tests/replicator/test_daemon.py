@@ -1,4 +1,4 @@
-"""When rounds of a daemon begin."""
+"""When rounds of a daemon begin, and how much of what they do is done at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import trio
 import trio.testing
 
-from store.replicator.daemon import Daemon, Outcome, Schedule
+from store.replicator.daemon import AT_ONCE, Daemon, Outcome, Schedule, many_at_once
 from store.replicator.progress import Progress
 
 SCHEDULE = Schedule(retry=10.0, retry_max=1000.0)
@@ -44,3 +44,19 @@ async def test_rounds_for_which_it_was_woken_do_not_lengthen_the_waits(autojump_
     for half an hour."""
     began = await _rounds(Outcome(0, left=1), 150, lambda number: 2.0 * (number + 1) if number < 20 else 1000.0)
     assert [round(at) for at in began if at > 39] == [40, 50, 71, 112]
+
+
+async def test_of_many_things_only_so_many_are_done_at_once(autojump_clock: trio.testing.MockClock) -> None:
+    done: list[int] = []
+    now = most = 0
+
+    async def work(item: int) -> None:
+        nonlocal now, most
+        now, most = now + 1, max(most, now + 1)
+        await trio.sleep(1)
+        now -= 1
+        done.append(item)
+
+    await many_at_once(range(AT_ONCE * 2 + 1), work)
+    assert sorted(done) == list(range(AT_ONCE * 2 + 1))
+    assert (most, trio.current_time()) == (AT_ONCE, 3)
