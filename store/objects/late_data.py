@@ -54,10 +54,9 @@ class LateData:
     def known(self, expected: Expected) -> None:
         """No device is left of which it is not known whether it has the data, or hints have been noted for those."""
         some = self._expected.get(expected.packed, [])
-        if expected not in some:
-            return
-        some.remove(expected)
-        if not some:
-            del self._expected[expected.packed]
-            for version in self._withheld.pop(expected.packed, ()):
-                self._settle(expected.packed, *version)
+        if expected in some:
+            some.remove(expected)
+            if not some:
+                del self._expected[expected.packed]
+                for version in self._withheld.pop(expected.packed, ()):
+                    self._settle(expected.packed, *version)
