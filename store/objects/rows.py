@@ -54,6 +54,7 @@ from store.device.row import (
 from store.objects.coordinator import TRIES, Coordinator
 from store.objects.hedge import Hedged, ask_at_once
 from store.objects.key_lock import KeyLocks
+from store.objects.late_data import Expected, LateData
 from store.objects.quorum_check import Questions, SharedChecks
 from store.objects.quorum_look import QuorumLook
 from store.objects.quorum_read import QuorumRead, ReadRow, believed, newest
@@ -116,7 +117,7 @@ class Rows:
         """Whether versions of rows, read before, are the newest still."""
         self._quorum_writes: dict[QuorumWrite, None] = {}
         """Those that not all replicas have answered."""
-        self._data_late: list[tuple[bytes, int, Collection[int]]] = []
+        self._late_data = LateData(self._settled)
         self._writing: Counter[int] = Counter()
         self._written = trio.Event()
 
@@ -442,9 +443,10 @@ class Rows:
             self.missed(packed, lacking, having)
         if quorum_write.row.flags & Flag.GUARD and not quorum_write.is_everywhere:
             self.on_intent_left(quorum_write.row.key, quorum_write.row.data_id)
-        if self._data_late and any(late and packed == other for other, _, late in self._data_late):
-            return  # of its data it is not known yet who lacks them: that is noted by those who keep it in doubt
-        stamp = quorum_write.stamp
+        self._late_data.settle(packed, quorum_write.stamp, having)
+
+    def _settled(self, packed: bytes, stamp: bytes, having: Collection[int]) -> None:
+        """Nothing that replicas lack of a version, or of its data, is unknown to all but this process."""
         for replica in having:
             if replica in self.devices:
                 self.devices[replica].settled(packed, stamp)
@@ -467,15 +469,18 @@ class Rows:
                 noted.append(quorum_write)
         for quorum_write in noted:  # once is enough: what it comes to is known when it ends
             del self._quorum_writes[quorum_write]
-        data_late, self._data_late = self._data_late, []
-        for packed, ring_hash, devices in data_late:
-            if devices:
-                self.on_missed(packed, devices, self.ring.replicas_all(ROWS, ring_hash))
+        for expected in list(self._late_data):
+            if expected.lacking:
+                self.on_missed(expected.packed, expected.lacking, self.ring.replicas_all(ROWS, expected.ring_hash))
+            self._late_data.known(expected)
 
-    def expect_data(self, packed: bytes, ring_hash: int, devices: Collection[int]) -> None:
-        """Some devices have yet to say that they have the data of a row; each that does, or cannot, goes from
-        `devices`."""
-        self._data_late.append((packed, ring_hash, devices))
+    def expect_data(self, packed: bytes, ring_hash: int, lacking: Collection[int]) -> Callable[[], None]:
+        """Some devices have yet to say that they have the data of a row that is about to be committed; each that does,
+        or for which a hint is noted, goes from `lacking`. The row is not settled before none is left: what is returned
+        is to be called then."""
+        expected = Expected(packed, ring_hash, lacking)
+        self._late_data.expect(expected)
+        return partial(self._late_data.known, expected)
 
     def prepare(self, row: Row, packed: bytes | None = None) -> RowWrite:
         """A row for replicas of the present ring."""

@@ -563,15 +563,15 @@ class ObjectUpload:
             detail,
             payload,
         )
+        known = self._store.rows.expect_data(self._packed, self._key.ring_hash, data.lacking)
         try:
             await data.check_intent()
             info = await self._store._commit(self._container, row, self._packed, etag, head, condition)
         except ConflictError as refused:
             raise RetryableError("others took this process for dead, and ended the upload: send it again") from refused
+        finally:
+            data.watch(self._lacks, known)  # whatever was said of it, the row may be there
         self._committed = True
-        data.watch(self._lacks)
-        if data.unsynced:
-            self._store.rows.expect_data(self._packed, self._key.ring_hash, data.unsynced)
         return info
 
     def _lacks(self, number: int) -> None:

@@ -95,12 +95,14 @@ class DataUpload:
         self._losses: dict[int, int] = {}
         self._failures: dict[int, BaseException] = {}
         """Each device's first: what fails after that follows from it."""
-        self._on_failure: Callable[[int], None] = _nobody
+        self._on_failure: Callable[[int], None] | None = None
+        self._on_known: Callable[[], None] = _nobody
         self._fatal: BaseException | None = None
         self._sent: dict[_Release, None] = {}
         """Blocks that some device has yet to write."""
-        self.unsynced: set[int] = set()
-        """Devices that have not yet said whether they have everything durably."""
+        self.lacking: set[int] = set()
+        """Devices that have not said that they have everything durably, but for those of which it was told (`watch`)
+        that they have not."""
         self._closed = False
         self._epoch = self._missed_count = 0
 
@@ -362,8 +364,8 @@ class DataUpload:
         the last of them has answered."""
         assert self.placement is not None
         vote = _Vote(self.placement.needed, on_last)
-        self.unsynced = {number for number in self.placement.data_location.devices if number not in self._failures}
-        for number in sorted(self.unsynced):
+        self.lacking = set(self.placement.data_location.devices)
+        for number in sorted(self.lacking.difference(self._failures)):
             vote.begun()
             try:
                 self._devices[number].submit_sync(self._losses[number], partial(self._synced, number, vote))
@@ -373,14 +375,15 @@ class DataUpload:
             with within(DURABLE_SECONDS):
                 await vote.wait()
         except BusyError as error:
-            for number in self.unsynced:
+            for number in self.lacking:
                 self._failed(number, error)
         self._check()
 
     def _synced(self, number: int, vote: _Vote, error: DrystoneError | None) -> None:
-        self.unsynced.discard(number)
         if error is not None:
             self._failed(number, error)
+        elif number not in self._failures:
+            self._known(number)
         vote.answered(good=number not in self._failures)
 
     @property
@@ -402,14 +405,24 @@ class DataUpload:
 
     def _failed(self, number: int, error: BaseException) -> None:
         self._failures.setdefault(number, error)
-        self._on_failure(number)
+        if self._on_failure is not None:
+            self._on_failure(number)
+            self._known(number)
 
-    def watch(self, on_failure: Callable[[int], None]) -> None:
-        """Have it called with each device that should have the data and is known not to have them: those that the
-        commit did not wait for may say so later."""
-        self._on_failure = on_failure
-        for number in self._failures:
-            on_failure(number)
+    def _known(self, number: int) -> None:
+        self.lacking.discard(number)
+        if not self.lacking:
+            self._on_known()
+
+    def watch(self, on_failure: Callable[[int], None], on_known: Callable[[], None]) -> None:
+        """Have `on_failure` called with each device that should have the data and is known not to have them: those that
+        the commit did not wait for may say so later. And `on_known` when that is known of all."""
+        self._on_failure, self._on_known = on_failure, on_known
+        for number in list(self._failures):
+            self._on_failure(number)
+            self.lacking.discard(number)
+        if not self.lacking:
+            on_known()
 
 
 class _Release:
@@ -467,8 +480,8 @@ class _Vote:
         await self._decided.wait()
 
 
-def _nobody(_device: int) -> None:
-    """Whoever uploads looks for failures himself until the commit."""
+def _nobody() -> None:
+    """Whoever uploads looks himself until the commit."""
 
 
 def intent_row(target: RowKey, data_id: bytes, life: bytes, flags: int = 0) -> Row:

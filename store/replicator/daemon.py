@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
 import structlog
@@ -47,7 +48,7 @@ class Outcome(NamedTuple):
 class Schedule(NamedTuple):
     """When the next round begins, in seconds after the last: `every` if nothing is left, else `retry`, and twice as
     long each time up to `retry_max` while nothing is done. Whoever wakes the daemon has it begin sooner, but not within
-    `rest` of a round that left something."""
+    `rest` of a round that left something; and since something has changed by then, the waits begin anew."""
 
     every: float = float("inf")
     retry: float = 5.0
@@ -85,8 +86,10 @@ class Daemon:
                 await trio.sleep(schedule.rest)
             else:
                 retry = schedule.retry
-            with trio.move_on_after(wait):
+            with trio.move_on_after(wait) as waiting:
                 await self._wake.wait()
+            if not waiting.cancelled_caught:
+                retry = schedule.retry
 
     async def round(self) -> Outcome:
         """One round. What keeps a whole round from its work is noted as trouble, and left for the next."""
@@ -191,14 +194,16 @@ async def many_at_once(items: Iterable[T], work: Callable[[T], Awaitable[object]
     """Do the work for each, for AT_ONCE of them at a time: most of it is waiting."""
     left = iter(items)
 
-    async def some() -> None:
-        for item in left:
-            await work(item)
+    async def some(item: T) -> None:
+        await work(item)
+        await trio.lowlevel.checkpoint()
+        for following in left:
+            await work(following)
             await trio.lowlevel.checkpoint()
 
     async with trio.open_nursery() as nursery:
-        for _ in range(AT_ONCE):
-            nursery.start_soon(some)
+        for item in islice(left, AT_ONCE):
+            nursery.start_soon(some, item)
 
 
 class Pace:

@@ -24,8 +24,8 @@ from tests.simulation.composed.run import ENTERED, OTHER_EVENTS, ComposedRun
 from tests.simulation.coverage import PATHS, counted
 from tests.simulation.engine_workload import EngineRun
 from tests.simulation.fleet.paths import FLEET_PATHS, fleet_events
+from tests.simulation.fleet.run import ASKED, RUNS, STRUCK, FleetRun
 from tests.simulation.fleet.run import ENTERED as ENTERED_BY_FLEETS
-from tests.simulation.fleet.run import FleetRun
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.object_workload import ObjectsRun
 from tests.simulation.slow_workload import SlowRun
@@ -44,6 +44,8 @@ TWICE_EVERY = 20
 """So many seeds apart, a seed is run twice, and must go the same way."""
 CHUNK = 20
 """Seeds that a process takes at a time."""
+LEAST = {ASKED: 300, STRUCK: 5}
+"""What a run of a cluster must see on average."""
 SLOW = {"wired": 4, "fleet": 4}
 """The same of workloads that take ten times as long."""
 
@@ -135,15 +137,15 @@ def main() -> int:
                 rate = done / (time.perf_counter() - began)
                 print(f"{found.chunk.workload}: {done} seeds, {rate:.1f}/s, {failures} failures", flush=True)
     print(f"{done} seeds in {time.perf_counter() - began:.0f} s, {failures} failures")
-    never = []
+    lacking = []
     if "composed" in workloads:
-        never += _table(entered, _composed_events())
+        lacking += _table(entered, _composed_events(), judged=options.seeds >= 1000)
     if "fleet" in workloads:
-        never += _table(entered, [*fleet_events(), *FLEET_PATHS])
-    if never and options.seeds >= 1000:
-        print(f"never entered: {', '.join(never)}")
-        return 1
-    return 1 if failures else 0
+        lacking += _table(entered, [*fleet_events(), *FLEET_PATHS], judged=options.seeds >= 200)
+        lacking += _averages(entered)
+    for each in lacking:
+        print(each)
+    return 1 if failures or lacking else 0
 
 
 def _composed_events() -> list[str]:
@@ -151,12 +153,24 @@ def _composed_events() -> list[str]:
     return [*faults, *changes, *OTHER_EVENTS, *PATHS]
 
 
-def _table(entered: Counter[str], known: list[str]) -> list[str]:
-    """Print how often everything was entered; what never was."""
+def _table(entered: Counter[str], known: list[str], *, judged: bool) -> list[str]:
+    """Print how often everything was entered; what never was, if there were seeds enough to judge that."""
     width = max(map(len, known))
     for name in known:
         print(f"{name:{width}}  {entered[name]:>10,}")
-    return [name for name in known if not entered[name]]
+    return [f"never entered: {name}" for name in known if judged and not entered[name]]
+
+
+def _averages(entered: Counter[str]) -> list[str]:
+    """Print how much a run of a cluster sees; what is too little, if there were runs enough to judge that."""
+    runs = entered[RUNS]
+    for name in LEAST:
+        print(f"{name} a run: {entered[name] / max(runs, 1):.1f}")
+    return [
+        f"fewer than {least} {name} a run"
+        for name, least in LEAST.items()
+        if runs >= 100 and entered[name] < least * runs
+    ]
 
 
 def _catch_all(jobs: int) -> int:

@@ -207,8 +207,8 @@ def source_let_go_early() -> Iterator[None]:
     def untold(self: Device, key: BlockKey, source: BlockKey, owner: RowKey, done: Done, _lost: Done) -> None:
         submit_reference(self, key, source, owner, done, lambda _error: None)
 
-    def unexpected(_self: Rows, _packed: bytes, _place: int, _devices: Collection[int]) -> None:
-        """Nothing is noted."""
+    def unexpected(_self: Rows, _packed: bytes, _place: int, _devices: Collection[int]) -> Callable[[], None]:
+        return lambda: None  # nothing is noted
 
     with (
         mock.patch.object(DataUpload, "_sync", early),

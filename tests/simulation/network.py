@@ -62,6 +62,7 @@ class _Pipe:
         self.unread = 0
 
     def change(self) -> None:
+        """Whoever waits looks again."""
         self._changed.set()
         self._changed = trio.Event()
 
@@ -73,7 +74,8 @@ class _Pipe:
         self._last_due = max(self._last_due, trio.current_time() + self._path.draw())
         self._sent.append((self._last_due, data))
         self.unread += len(data)
-        self.change()
+        if len(self._sent) == 1:
+            self.change()  # else whoever reads waits for the first of them already
 
     def end(self) -> None:
         self._ended = True
@@ -84,6 +86,7 @@ class _Pipe:
         self.change()
 
     async def get(self, count: int) -> bytes:
+        waited = False
         while True:
             if self.broken:
                 raise trio.BrokenResourceError
@@ -91,14 +94,21 @@ class _Pipe:
             while self._sent and self._sent[0][0] <= now and not self._path.shut:
                 self._arrived += self._sent.popleft()[1]
             if self._arrived:
-                taken = bytes(self._arrived[:count])
-                del self._arrived[:count]
-                self.unread -= len(taken)
-                self.change()
-                return taken
+                if not waited:
+                    await trio.lowlevel.checkpoint()
+                return self._taken(count)
             if self._ended and not self._sent:
                 return b""
             await self._wait()
+            waited = True
+
+    def _taken(self, count: int) -> bytes:
+        taken = bytes(self._arrived[:count])
+        del self._arrived[:count]
+        full, self.unread = self.unread >= UNSENT_MAX, self.unread - len(taken)
+        if full:
+            self.change()
+        return taken
 
     async def _wait(self) -> None:
         changed = self._changed
@@ -139,7 +149,6 @@ class SimStream(trio.abc.Stream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         if self._closed:
             raise trio.ClosedResourceError
-        await trio.lowlevel.checkpoint()
         received = await self._receives.get(max_bytes or 65_536)
         if self._closed:
             raise trio.ClosedResourceError

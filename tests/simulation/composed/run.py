@@ -330,7 +330,7 @@ class ComposedRun(ObjectsRun):
     def acknowledged(self, rows: Rows) -> None:
         """What was acknowledged must be there, whatever happens next: the worst, and sooner where some device has not
         yet said that it has its data."""
-        late = any(devices for _, _, devices in rows._data_late)
+        late = any(expected.lacking for expected in rows._late_data)
         chance = 0.7 if late else self.hasty
         if self.crash_point.cut_at is not None and self.random.random() < chance:
             self.late = late

@@ -33,6 +33,8 @@ SIZES = [0, 10, 100, 700, INLINE_BYTES, INLINE_BYTES + 1, BLOCK_BYTES, BLOCK_BYT
 PATIENCE_S = [1.0, 10.0, 40.0]
 THINKING_S = [0.0, 0.02, 0.2, 1.5]
 TOGETHER_S = 0.5
+NOBODY_S = 600.0
+"""After so long some process serves again."""
 
 Request = Callable[[DeviceStore], Awaitable[None]]
 
@@ -62,7 +64,7 @@ class Client:
         """How often it does something at the same moment as others."""
 
     async def work(self, steps: int) -> None:
-        """So many requests, one after the other."""
+        """So many requests, one after the other, of processes that serve."""
         does = [
             *[self._put] * 4,
             *[self._put_if] * 3,
@@ -77,6 +79,9 @@ class Client:
         if self._boxes:
             does += [self._make_box, self._make_box, self._delete_box]
         for _ in range(steps):
+            with trio.fail_after(NOBODY_S):
+                while not self._cluster.serving:
+                    await trio.sleep(0.1)
             await self._ask(self._random.choice(does)())
             await self._think()
 
@@ -96,6 +101,7 @@ class Client:
         if life is None or not life.serving:
             await trio.sleep(0.1)
             return False
+        self._history.requests += 1
 
         async def do(life: Life) -> None:
             try:

@@ -39,11 +39,16 @@ class Affected(NamedTuple):
         return [path for there in others for path in (network.path(here, there), network.path(there, here))]
 
 
+def _lives(affected: Affected) -> bool:
+    return affected.process.life is not None and affected.process.life.started
+
+
 class Fault(NamedTuple):
-    """`harms` says that a device may lack what was acknowledged."""
+    """`harms` says that a device may lack what was acknowledged; `strikes`, whether there is anything to befall."""
 
     strike: Callable[[Affected], Awaitable[None]]
     harms: bool = False
+    strikes: Callable[[Affected], bool] = _lives
 
 
 # -- processes -------------------------------------------------------------------------------------------------------
@@ -219,22 +224,27 @@ async def pulled(trouble: Trouble) -> None:
     await trouble.bring_back()
 
 
-def _of_device(strike: Callable[[Trouble], Awaitable[None]]) -> Callable[[Affected], Awaitable[None]]:
+def _healthy(affected: Affected) -> list[int]:
+    """The devices of a process that are there, and in the ring."""
+    life = affected.process.life
+    if life is None or not life.started:
+        return []
+    ring = life.node.store.rows.ring
+    return [
+        number
+        for number, device in sorted(life.node.devices.items())
+        if device.health.failed is None and number in ring.newest.devices
+    ]
+
+
+def _of_device(strike: Callable[[Trouble], Awaitable[None]], *, harms: bool = False) -> Fault:
     async def befall(affected: Affected) -> None:
-        life = affected.process.life
-        if life is None or not life.started:
-            return
-        ring = life.node.store.rows.ring
-        numbers = [
-            number
-            for number, device in sorted(life.node.devices.items())
-            if device.health.failed is None and number in ring.newest.devices
-        ]
+        numbers = _healthy(affected)
         if numbers:
             number = affected.random.choice(numbers)
             await strike(ProcessTrouble(affected.cluster, affected.process, number, affected.random))
 
-    return befall
+    return Fault(befall, harms, lambda affected: bool(_healthy(affected)))
 
 
 FAULTS: dict[str, Fault] = {
@@ -248,11 +258,11 @@ FAULTS: dict[str, Fault] = {
     "broken streams": Fault(broken_streams),
     "far": Fault(far),
     "no registry": Fault(no_registry),
-    "device slow": Fault(_of_device(of_devices.slow)),
-    "device hangs": Fault(_of_device(hangs)),
-    "device full": Fault(_of_device(of_devices.full)),
-    "device pulled": Fault(_of_device(pulled)),
-    "failed sync": Fault(_of_device(of_devices.failed_sync), harms=True),
-    "device wiped": Fault(_of_device(of_devices.wiped), harms=True),
-    "stale disk": Fault(_of_device(of_devices.stale), harms=True),
+    "device slow": _of_device(of_devices.slow),
+    "device hangs": _of_device(hangs),
+    "device full": _of_device(of_devices.full),
+    "device pulled": _of_device(pulled),
+    "failed sync": _of_device(of_devices.failed_sync, harms=True),
+    "device wiped": _of_device(of_devices.wiped, harms=True),
+    "stale disk": _of_device(of_devices.stale, harms=True),
 }

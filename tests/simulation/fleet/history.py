@@ -58,7 +58,8 @@ class History:
     """By mark: all that was ever to be written."""
     names: dict[str, set[str]] = field(default_factory=dict)
     """By container's id: every name that anybody wrote."""
-    count: int = 0
+    requests: int = 0
+    """That a process was asked for."""
 
     def content(self, seed: int, size: int) -> Content:
         """Something new to write."""
@@ -75,7 +76,6 @@ class History:
 
     def begin(self, key: Key, call: Hashable) -> Record:
         """Somebody is about to ask."""
-        self.count += 1
         record = Record(call, self.moment())
         self.records.setdefault(key, []).append(record)
         if key[0]:

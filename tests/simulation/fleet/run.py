@@ -42,6 +42,8 @@ NAMES = ["a", "b/1", "b/2", "c", "d" * 300, "é", "f", "g", "h", "i", "j", "k"]
 
 ENTERED: Counter[str] = Counter()
 """How often each kind of event was entered, in this process."""
+RUNS, ASKED, STRUCK = "runs", "requests", "faults"
+"""How many there were in all."""
 
 
 class FleetRun:
@@ -91,6 +93,8 @@ class FleetRun:
                     for number in range(count):
                         clients.start_soon(self._client(number).work, -(-REQUESTS // count))
                 nursery.cancel_scope.cancel()
+            ENTERED[RUNS] += 1
+            ENTERED[ASKED] += self.history.requests
             await self._heal()
             await self._come_to_rest()
             await self._look_at_all()
@@ -132,11 +136,12 @@ class FleetRun:
             name = random.choice(self.faults)
             fault = FAULTS[name]
             process = random.choice(self.cluster.processes)
-            if process.number in self.busy or (fault.harms and self.harmed):
+            affected = Affected(self.cluster, process, random)
+            if process.number in self.busy or (fault.harms and self.harmed) or not fault.strikes(affected):
                 continue
             self.busy.add(process.number)
             try:
-                await self._strike(name, fault, Affected(self.cluster, process, random))
+                await self._strike(name, fault, affected)
             finally:
                 self.busy.discard(process.number)
 
@@ -149,7 +154,11 @@ class FleetRun:
             if not await is_whole(self.cluster):
                 self.harmed = False
                 return  # another lacks something yet
+        if not fault.strikes(affected):
+            self.harmed = self.harmed and not fault.harms
+            return  # it is gone meanwhile
         ENTERED[f"fault: {name}"] += 1
+        ENTERED[STRUCK] += 1
         self.struck += 1
         self.cluster.note(affected.process.number, name)
         try:
