@@ -29,6 +29,7 @@ from drystone.loop_stalls import LoopStalls
 from drystone.metrics import Metrics, Requests
 from drystone.node import Node, open_node
 from drystone.node_status import cluster_status, device_rows, own_status
+from drystone.slow_requests import SlowRequests
 from gateway.http import serve, server_context
 from gateway.http.asgi import App
 from gateway.swift.access.domain_remap import DomainRemap
@@ -169,10 +170,11 @@ async def _serve(
 ) -> None:
     requests, stalls = Requests(), LoopStalls()
     trio.lowlevel.add_instrument(stalls)
-    metrics = Metrics(requests, stalls, partial(device_rows, node), node.progress.rows, identity.unreadable)
+    slow = SlowRequests(partial(_far_node_of, node), node.clock)
+    metrics = Metrics(requests, slow, stalls, partial(device_rows, node), node.progress.rows, identity.unreadable)
     others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}
     app = SwiftApp(node.store, identity, swift)
-    front: App = Front(app, others, requests, metrics)
+    front: App = Front(app, others, requests, metrics, slow)
     if swift.storage_domains:
         front = DomainRemap(front, swift)
 
@@ -216,6 +218,11 @@ async def _serve(
                 break
         stop.set()
         nursery.cancel_scope.cancel()
+
+
+def _far_node_of(node: Node, number: int) -> str:
+    """The node that has a device, where it is another."""
+    return "" if node.membership.is_own(number) else node.membership.node_of(number)
 
 
 def _share_the_interpreter() -> None:
