@@ -11,6 +11,7 @@ import structlog
 import trio
 
 from drystone.cluster import Cluster
+from drystone.cluster_status import StatusService
 from drystone.etcd_node import open_etcd
 from drystone.folder import DataFolder
 from drystone.join_service import JoinService
@@ -116,6 +117,7 @@ class ClusterProcess:
         """The devices of all processes."""
         self.distances: dict[int, int] = {}
         """How far those of others are (`Rows`)."""
+        self.status = StatusService()
         self.peers: Peers
         self.lives: Lives
         self.service: DeviceService
@@ -152,7 +154,7 @@ class ClusterProcess:
         self.lives = Lives(self._registry, name, lambda: self.peers.processes, self.everyones, load_ring)
         pins.others = self.lives.others
         self.service = DeviceService(own, on_in_doubt)
-        services: list[Service] = [self.service.serve, PinService(pins.held).serve]
+        services: list[Service] = [self.service.serve, PinService(pins.held).serve, self.status.serve]
         if isinstance(self._registry, LocalRegistry):
             services.append(RegistryService(self._registry).serve)
         self._listener = Listener(self._folder, self._links, self.members, services, [self._join.serve])

@@ -7,34 +7,46 @@ import time
 from collections.abc import Mapping
 
 from drystone.metrics import Metrics, Requests
+from drystone.slow_requests import SLOW_SECONDS, SlowRequests, size_of
 from gateway.http.asgi import App, Message, Receive, Scope, Send
+from store.core.waits import begin_waits
 
+_NO_ANSWER: Message = {"status": 0}
 OBJECT_PATHS = (b"/v1/", b"/info", b"/healthcheck")
 
 
 class Front:
     """An ASGI application made of others, by the beginning of the path."""
 
-    def __init__(self, objects: App, others: Mapping[bytes, App], requests: Requests, metrics: Metrics) -> None:
+    def __init__(
+        self, objects: App, others: Mapping[bytes, App], requests: Requests, metrics: Metrics, slow: SlowRequests
+    ) -> None:
         self._objects = objects
         self._others = tuple(others.items())
         self._requests = requests
         self._metrics = metrics
+        self._slow = slow
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        status = 0
+        waits = begin_waits()
+        start: Message = _NO_ANSWER
 
         async def watched(message: Message) -> None:
-            nonlocal status
+            nonlocal start
             if message["type"] == "http.response.start":
-                status = message["status"]
+                start = message
             await send(message)
 
         try:
             await self._app(scope["raw_path"])(scope, receive, watched)
         finally:
-            self._requests.finished(scope["method"], status, time.perf_counter() - began)
+            took = time.perf_counter() - began
+            method, status = scope["method"], start["status"]
+            self._requests.finished(method, status, took)
+            if took > SLOW_SECONDS:
+                size = size_of(scope["headers"]) + size_of(start.get("headers", ()))
+                self._slow.note(method, scope["raw_path"], status, took, size, waits)
 
     def _app(self, path: bytes) -> App:
         if path.startswith(OBJECT_PATHS):

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from drystone import slow_requests
 from drystone.loop_stalls import BOUNDS, Durations, LoopStalls
+from drystone.slow_requests import SlowRequests
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Upper bounds in seconds."""
@@ -51,9 +53,16 @@ class Metrics:
     """Everything that `/metrics` shows."""
 
     def __init__(
-        self, requests: Requests, stalls: LoopStalls, devices: Rows, loops: Rows, unreadable: Callable[[], int]
+        self,
+        requests: Requests,
+        slow: SlowRequests,
+        stalls: LoopStalls,
+        devices: Rows,
+        loops: Rows,
+        unreadable: Callable[[], int],
     ) -> None:
         self._requests = requests
+        self._slow = slow
         self._stalls = stalls
         self._devices = devices
         self._loops = loops
@@ -72,6 +81,7 @@ class Metrics:
         yield requests
         about = "From head to the last byte of the answer."
         yield _histogram("drystone_request_seconds", about, BUCKETS, self._requests.buckets, self._requests.seconds)
+        yield _slow_histogram(self._slow)
         yield from _durations(
             "stall", "piece of work, of a sample of them: nothing else runs within one", self._stalls.pieces
         )
@@ -90,13 +100,25 @@ def _histogram(
     name: str, about: str, bounds: Sequence[float], counts: Sequence[int], total: float
 ) -> HistogramMetricFamily:
     family = HistogramMetricFamily(name, about)
+    family.add_metric((), _buckets(bounds, counts), total)
+    return family
+
+
+def _slow_histogram(slow: SlowRequests) -> HistogramMetricFamily:
+    about = "What requests that were slow waited for, each part by itself."
+    family = HistogramMetricFamily("drystone_slow_request_seconds", about, labels=("part",))
+    for part, counts in slow.buckets.items():
+        family.add_metric((part,), _buckets(slow_requests.BUCKETS, counts), slow.seconds[part])
+    return family
+
+
+def _buckets(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
     running = 0
     buckets = []
     for bound, count in zip((*map(str, bounds), "+Inf"), counts, strict=True):
         running += count
         buckets.append((bound, float(running)))
-    family.add_metric((), buckets, total)
-    return family
+    return buckets
 
 
 def _durations(name: str, what: str, durations: Durations) -> Iterator[Metric]:

@@ -6,9 +6,10 @@ folder; nothing is made here that should be there, and nothing is configured twi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
@@ -62,6 +63,7 @@ class Node:
     replicator: Replicator
     together: ClusterProcess | None
     """What this process has of the others; None on a machine alone."""
+    began: float = field(default_factory=time.monotonic)
 
     @property
     def ring(self) -> Ring:
@@ -201,6 +203,7 @@ async def _start_loops(node: Node, nursery: trio.Nursery) -> None:
     """Start the loops of the devices and of the replicator."""
     await nursery.start(node.watch.run)
     nursery.start_soon(node.membership.run)
+    nursery.start_soon(node.progress.run)
     if node.together is not None:
         _meet(node, node.together, nursery)
         await node.together.start(nursery)
@@ -296,50 +299,3 @@ async def _give_up_others(node: Node) -> None:
         if not node.membership.is_own(number):
             await node.watch.leave(number)
     _follow_places(node)
-
-
-def device_rows(node: Node) -> Sequence[dict[str, object]]:
-    """What status and metrics show of each device. Asks no disk: what hangs or is gone must not keep this."""
-    rows: list[dict[str, object]] = []
-    watch = node.watch
-    for number, known in sorted(node.ring.devices.items()):
-        label = node.folder.label(node.membership.path(number))
-        row: dict[str, object] = {"device": number, "label": label, "weight": known.weight}
-        if node.together is not None:
-            row["node"] = node.membership.node_of(number)
-        if not node.membership.is_own(number):
-            rows.append({**row, **_far_row(node.store.devices.get(number))})
-            continue
-        device = node.devices.get(number)
-        failed = device.failed if device is not None else None
-        if device is None or failed is not None:
-            why = watch.missing.get(number, "") or str(failed or "")
-            row |= {"why": why, "retry_s": round(watch.retry_s(number), 1)}
-        if device is None:
-            rows.append({**row, "state": "missing"})
-            continue
-        status = watch.status(number)
-        state = "out" if failed else "full" if device.full else "ok" if device.in_sync else "rejoining"
-        rows.append(
-            {
-                "why": "",
-                **row,
-                "state": state,
-                "free_bytes": watch.free_bytes(number),
-                "live_bytes": status.live_bytes,
-                "damages": status.damages,
-                "syncs": status.syncs,
-                "commits": status.commits,
-                "records": status.records,
-            }
-        )
-    return rows
-
-
-def _far_row(device: DevicePort | None) -> dict[str, object]:
-    """What is known here of a device of another node."""
-    if device is None:
-        return {"state": "missing", "why": "no node has it"}
-    if device.failed is not None:
-        return {"state": "out", "why": str(device.failed)}
-    return {"state": "full" if device.full else "ok" if device.in_sync else "rejoining", "why": ""}

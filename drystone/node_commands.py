@@ -18,7 +18,7 @@ from drystone.node_removal import drain as begin_drain
 from drystone.node_removal import find_removal
 from drystone.node_removal import remove as remove_node
 from drystone.ring_commands import describe_plan
-from drystone.status import table
+from drystone.words import table
 from store.core.errors import ConflictError, DrystoneError
 from store.registry import Registry
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import gc
-import os
-import resource
 import signal
 import ssl
 import sys
-import time
 from collections.abc import Sequence
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import click
@@ -34,9 +30,11 @@ from drystone.founding import plan as plan_founding
 from drystone.front import Front
 from drystone.loop_stalls import LoopStalls
 from drystone.metrics import Metrics, Requests
-from drystone.node import Node, device_rows, open_node
+from drystone.node import Node, open_node
 from drystone.node_identity import find_identity
+from drystone.node_status import cluster_status, device_rows, own_status
 from drystone.shared_port import bind_shared, listen_shared
+from drystone.slow_requests import SlowRequests
 from drystone.supervisor import supervise
 from drystone.worker_places import PROCESSES_MAX, folder_of_process, forget_workers, known_count, worker_places
 from gateway.http import serve, server_context
@@ -264,16 +262,16 @@ async def _serve(
 ) -> None:
     requests, stalls = Requests(), LoopStalls()
     trio.lowlevel.add_instrument(stalls)
-    metrics = Metrics(requests, stalls, partial(device_rows, node), node.progress.rows, identity.unreadable)
+    slow = SlowRequests(partial(_far_node_of, node), node.clock)
+    metrics = Metrics(requests, slow, stalls, partial(device_rows, node), node.progress.rows, identity.unreadable)
     others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}
     app = SwiftApp(node.store, identity, swift)
-    front: App = Front(app, others, requests, metrics)
+    front: App = Front(app, others, requests, metrics, slow)
     if swift.storage_domains:
         front = DomainRemap(front, swift)
-    began = time.monotonic()
 
     async def status() -> dict[str, Any]:
-        return {**_status(node, url, time.monotonic() - began), "loop_stalls": stalls.row()}
+        return {**await cluster_status(node, url), "loop_stalls": stalls.row()}
 
     def retry(number: int) -> None:
         if number not in node.ring.devices:
@@ -285,6 +283,8 @@ async def _serve(
             raise NotFoundError("this is a machine alone: stop it, and make it a node with 'drystone cluster init'")
         return await node.together.token_line(valid_s, name)
 
+    if node.together is not None:
+        node.together.status.of = partial(own_status, node)
     stop = trio.Event()
     inside = await control.listen(node.folder)
     async with trio.open_nursery() as nursery:
@@ -311,6 +311,11 @@ async def _serve(
                 break
         stop.set()
         nursery.cancel_scope.cancel()
+
+
+def _far_node_of(node: Node, number: int) -> str:
+    """The node that has a device, where it is another."""
+    return "" if node.membership.is_own(number) else node.membership.node_of(number)
 
 
 def _share_the_interpreter() -> None:
@@ -350,34 +355,3 @@ async def _listen(host: str, port: int) -> list[trio.SocketListener]:
         return await trio.open_tcp_listeners(port, host=host, backlog=1024)
     except OSError as error:
         raise InvalidError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
-
-
-def _status(node: Node, url: str, uptime_s: float) -> dict[str, Any]:
-    return {
-        "version": version("drystone"),
-        "url": url,
-        "folder": node.folder.path,
-        "pid": os.getpid(),
-        "uptime_s": round(uptime_s, 1),
-        "memory_bytes": _memory_pages(1),
-        # Pages of the indexes in the page cache are mapped too, but are no one's own.
-        "memory_private_bytes": _memory_pages(1) - _memory_pages(2),
-        "cpu_s": round(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), 2),
-        "layout": node.ring.newest.version,
-        "live_layouts": [layout.version for layout in node.ring.live],
-        "row_replicas": node.ring.row_width,
-        "policies": [
-            {name: getattr(policy, name) for name in ("name", "replicas", "k", "m", "codec", "default")}
-            for policy in node.cluster.policies
-        ],
-        "node": None if node.together is None else node.together.identity.name,
-        "nodes": [] if node.together is None else node.together.rows(),
-        "devices": list(device_rows(node)),
-        "loops": node.progress.rows(),
-    }
-
-
-def _memory_pages(column: int) -> int:
-    """Bytes of a column of statm: 1 is all that is resident, 2 what of it is of files."""
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[column]) * resource.getpagesize()

@@ -14,6 +14,7 @@ from gateway.http.reader import RequestReader
 from gateway.http.response import ResponseWriter, plain_answer
 from gateway.http.ticker import NEVER, Ticker
 from gateway.http.transport import Transport
+from store.core.waits import waited_for_client
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -177,12 +178,15 @@ class Exchange:
                 self._continue = False
                 if not self.wire_used:
                     await self._transport.send([_CONTINUE], self._limits.send_timeout)
+            since = trio.current_time()
             try:
                 arrived = await self._transport.receive(
                     self._limits.body_read, self._ticker.deadline(self._limits.body_timeout)
                 )
             except Interrupted:
                 continue
+            finally:
+                waited_for_client(since)
             if not arrived:
                 return b""
             self._continue = False

@@ -18,6 +18,7 @@ import trio
 from gateway.http.asgi import Buffer
 from gateway.http.errors import Interrupted, TimedOut
 from gateway.http.ticker import NEVER, Ticker
+from store.core.waits import waited_for_client
 
 _BURST: Final = 16
 """So many reads or writes may succeed at once before other tasks get their turn."""
@@ -138,6 +139,7 @@ class SocketTransport:
 
     async def _wait_writable(self, timeout: float) -> None:
         self._burst = 0
+        since = trio.current_time()
         self._write_deadline = self._ticker.deadline(timeout)
         try:
             while True:
@@ -151,6 +153,7 @@ class SocketTransport:
                     return
         finally:
             self._write_deadline = NEVER
+            waited_for_client(since)
 
     async def _take_turns(self) -> None:
         self._burst = 0
@@ -222,11 +225,14 @@ class StreamTransport:
                     await self._send_piece(view[start : start + _PIECE], timeout)
 
     async def _send_piece(self, piece: memoryview, timeout: float) -> None:
+        since = trio.current_time()
         with piece, trio.CancelScope(deadline=self._ticker.deadline(timeout)) as scope:
             try:
                 await self._stream.send_all(piece)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise ConnectionResetError("the client is gone") from error
+            finally:
+                waited_for_client(since)
         if scope.cancelled_caught:
             raise TimedOut
 

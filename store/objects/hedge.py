@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 import trio
 
 from store.core.errors import BusyError, DrystoneError
+from store.core.waits import waited_for_device
 
 HEDGE_SECONDS = 0.05
 """Far above what a disk that does its work takes, and little to whoever waits."""
@@ -28,7 +29,10 @@ class Hedged(Generic[T]):
     """Used once: `ask`, and where that did not do, `wait`, by any number of tasks. Then `answers` has what was
     answered, and `failures` why the others did not; `waited` says whether the answers are of different moments."""
 
-    __slots__ = ("_asked", "_hedged", "_hedges", "_left", "_news", "_submit", "answers", "failures", "needed", "waited")
+    __slots__ = (
+        "_asked", "_hedged", "_hedges", "_latest", "_left", "_news", "_submit",
+        "answers", "failures", "needed", "waited",
+    )  # fmt: skip
 
     def __init__(self, sources: Iterable[int], needed: int, submit: Callable[[int, Reply[T]], None]) -> None:
         """`sources` in the order in which they are asked, and looked at no sooner; `submit` asks one, and may raise."""
@@ -37,6 +41,7 @@ class Hedged(Generic[T]):
         self._asked: list[int] = []
         self._hedges = 0
         self._hedged = -READ_SECONDS
+        self._latest = -1
         self._news: trio.Event | None = None
         self.needed = needed
         self.answers: dict[int, T] = {}
@@ -60,12 +65,12 @@ class Hedged(Generic[T]):
     async def wait(self) -> bool:
         """Wait until enough have answered; False where that is not to be. Who did not answer is among the failures."""
         self.waited = True
-        began = now = trio.current_time()
+        since = now = trio.current_time()
         patience = HEDGE_SECONDS
-        while not self.enough and self._silent and now < began + READ_SECONDS:
+        while not self.enough and self._silent and now < since + READ_SECONDS:
             if self._news is None or self._news.is_set():
                 self._news = trio.Event()
-            with trio.move_on_at(min(now + patience, began + READ_SECONDS)) as hedge:
+            with trio.move_on_at(min(now + patience, since + READ_SECONDS)) as hedge:
                 await self._news.wait()
             now = trio.current_time()
             if hedge.cancelled_caught and now >= self._hedged + patience:  # and no other task did that just now
@@ -74,11 +79,22 @@ class Hedged(Generic[T]):
             self.ask()
             if self.needed + self._hedges + len(self.failures) > len(self._asked):
                 patience = READ_SECONDS  # there is nobody else
+        waited_for_device(self._device(self._waited_for()), since)
         if self.enough:
             return True
         for source in self._silent:
             self._failed(source, BusyError("it has not answered"))
         return False
+
+    def _waited_for(self) -> int:
+        """Whom the wait was for: one that is silent though others were asked in its place, or else the last to
+        answer."""
+        silent = self._silent
+        return silent[0] if silent and (self._hedges or not self.enough) else self._latest
+
+    def _device(self, source: int) -> int:
+        """The device that a source is."""
+        return source
 
     @property
     def enough(self) -> bool:
@@ -97,6 +113,7 @@ class Hedged(Generic[T]):
         self.failures[source] = error
 
     def _answered(self, source: int, answer: T | None, error: DrystoneError | None) -> None:
+        self._latest = source
         if error is not None:
             self._failed(source, error)
         else:

@@ -9,6 +9,8 @@ from types import TracebackType
 
 import trio
 
+from store.core.waits import waited_for_key_lock
+
 
 class KeyLocks:
     """The locks of all keys. `async with locks.of(key):` takes one."""
@@ -35,7 +37,9 @@ class _KeyLock:
         lot = waiting[self._key]
         if lot is None:
             lot = waiting[self._key] = trio.lowlevel.ParkingLot()
+        since = trio.current_time()
         await lot.park()  # whoever unparks us hands the lock over
+        waited_for_key_lock(since)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

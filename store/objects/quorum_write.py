@@ -28,6 +28,7 @@ from store.core.errors import (
     QuorumError,
     StaleEpochError,
 )
+from store.core.waits import waited_for_device
 from store.device.port import Applied, DevicePort, RowWrite
 from store.device.row import Flag
 from store.ring import quorum
@@ -43,8 +44,8 @@ class QuorumWrite:
     """Used once. `on_ended` is called when the last replica has answered, which may be long after the write has."""
 
     __slots__ = (
-        "_applied", "_counted", "_failures", "_needed", "_newer", "_on_ended", "_open", "_patience", "_replicas",
-        "_sets", "_task", "_write", "begun", "packed", "row", "stamp",
+        "_applied", "_counted", "_failures", "_latest", "_needed", "_newer", "_on_ended", "_open", "_patience",
+        "_replicas", "_sets", "_task", "_write", "begun", "packed", "row", "stamp",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +69,8 @@ class QuorumWrite:
         """Those that have it, or what stands for it."""
         self._failures: dict[int, BaseException] = {}
         self._newer: list[int] = []
+        self._latest = -1
+        """The replica that was the last to answer."""
         self._open = 0
         self._task: trio.lowlevel.Task | None = None
         self.begun = False
@@ -111,9 +114,11 @@ class QuorumWrite:
         """Until there are quorums, or all have answered, or it has been long enough. Whoever waits is not to be
         cancelled: the key's lock must not be let go before the row has arrived, as far as it does."""
         self._task = trio.lowlevel.current_task()
+        since = trio.current_time()
         self._patience.begin(self._go_on)
         await trio.lowlevel.wait_task_rescheduled(_never)
         self._patience.end(self._go_on)
+        waited_for_device(self._latest, since)
 
     def _go_on(self) -> None:
         if self._task is not None:
@@ -174,6 +179,7 @@ class QuorumWrite:
         self._failures[replica] = error
 
     def _answered(self, replica: int, applied: Applied | None, error: DrystoneError | None) -> None:
+        self._latest = replica
         if applied is None or applied.refused or applied.barred:
             self._failed(replica, error or refusal_of(applied) or DeviceError("no answer"))
         else:
@@ -258,7 +264,11 @@ async def _hold_back(crowded: Collection[DevicePort]) -> None:
     with trio.move_on_after(HOLD_SECONDS):
         for device in crowded:
             if device.slow < HOLD_SECONDS:
-                await device.wait_for_index()
+                since = trio.current_time()
+                try:
+                    await device.wait_for_index()
+                finally:
+                    waited_for_device(device.id, since)
 
 
 def _refusal(

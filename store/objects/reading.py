@@ -6,7 +6,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from functools import partial
 
+import trio
+
 from store.core.errors import DamageError, DeviceError, DrystoneError
+from store.core.waits import waited_for_workers
 from store.core.worker import Worker, run_in
 from store.device.block import BlockKey
 from store.device.port import DevicePort, ReadReply
@@ -30,11 +33,15 @@ class _StripeRead(Hedged[memoryview]):
         others = (number for number in range(data_location.k + data_location.m) if number not in wanted)
         super().__init__((*wanted, *others), len(wanted), submit)
         self._wanted = wanted
+        self._devices = data_location.devices
         self._k = data_location.k
 
     @property
     def enough(self) -> bool:
         return len(self.answers) >= self._k or all(number in self.answers for number in self._wanted)
+
+    def _device(self, source: int) -> int:
+        return self._devices[source]
 
     def _late(self) -> None:
         self.needed = self._k
@@ -141,7 +148,10 @@ class DataReader:
         """A stripe from any k of its fragments, of which more may come while it is decoded."""
         data_location = self._data_location
         codec = codec_for(data_location.codec, data_location.k, data_location.m)
-        return memoryview(await run_in(self._worker, partial(codec.decode, dict(fragments), length)))
+        since = trio.current_time()
+        decoded = await run_in(self._worker, partial(codec.decode, dict(fragments), length))
+        waited_for_workers(since)
+        return memoryview(decoded)
 
     def _report(self, failures: Mapping[int, BaseException]) -> None:
         """Have damage repaired. A device that is out is none: it has what it had, and what it misses is known."""

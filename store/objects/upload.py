@@ -29,6 +29,7 @@ from store.core.errors import BusyError, ConflictError, DeviceError, DrystoneErr
 from store.core.limits import BLOCK_BYTES, INLINE_BYTES_MAX
 from store.core.stamp import ZERO
 from store.core.wait_group import WaitGroup
+from store.core.waits import waited_for_device, waited_for_workers
 from store.core.worker import Worker
 from store.device.block import BlockKey, encode_meta
 from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
@@ -105,6 +106,8 @@ class DataUpload:
         that they have not."""
         self._closed = False
         self._epoch = self._missed_count = 0
+        self._latest = -1
+        """The device that was the last to answer."""
 
     # -- taking data in ------------------------------------------------------------------------------------------
 
@@ -135,7 +138,9 @@ class DataUpload:
         if self._filled:
             await self._flush_block(self.size)
         while self._hashing:
+            since = trio.current_time()
             await self._hashed.wait()
+            waited_for_workers(since)
         self._check()
         await self._sync()
         self._etag = self._md5.hexdigest()
@@ -258,8 +263,11 @@ class DataUpload:
     async def _open_window(self) -> None:
         """Wait until one more block may be in flight. A device that does not write what it has is left behind."""
         while True:
+            since, is_full = trio.current_time(), not self._window.value
             with trio.move_on_after(SLOW_SECONDS) as waiting:
                 await self._window.acquire()
+            if is_full:
+                waited_for_device(self._latest, since)
             if not waiting.cancelled_caught:
                 return
             for release in list(self._sent):
@@ -335,6 +343,7 @@ class DataUpload:
             self._written(number, release, error)
 
     def _written(self, number: int, release: _Release, error: DrystoneError | None) -> None:
+        self._latest = number
         if error is not None:
             self._failed(number, error)
         release.done(number)
@@ -371,15 +380,18 @@ class DataUpload:
                 self._devices[number].submit_sync(self._losses[number], partial(self._synced, number, vote))
             except DrystoneError as error:
                 self._synced(number, vote, error)
+        since = trio.current_time()
         try:
             with within(DURABLE_SECONDS):
                 await vote.wait()
         except BusyError as error:
             for number in self.lacking:
                 self._failed(number, error)
+        waited_for_device(self._latest, since)
         self._check()
 
     def _synced(self, number: int, vote: _Vote, error: DrystoneError | None) -> None:
+        self._latest = number
         if error is not None:
             self._failed(number, error)
         elif number not in self._failures:

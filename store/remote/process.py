@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from typing import Final
+from typing import Any, Final
 
 import trio
 
@@ -41,6 +41,11 @@ class RemoteProcess:
     def up(self) -> bool:
         """Whether it can be asked."""
         return self._rows.up and self._data.up
+
+    async def ask(self, method: str, seconds: float) -> Any:
+        """Ask the process itself for something, and wait so long. Raises UnreachableError, BusyError where it does not
+        answer, and what it answers."""
+        return (await self._rows.call(method, (), seconds=seconds)).result
 
     def have(self, numbers: Collection[int]) -> None:
         """These are its devices from now on. Those that it had before and has still are the same objects."""

@@ -23,7 +23,9 @@ import trio
 from store.core.clock import Clock
 from store.core.errors import DrystoneError
 from store.device.port import DevicePort
+from store.device.row import key_shard
 from store.replicator.progress import Progress
+from store.ring import RING_HASH_BITS
 
 log = structlog.get_logger()
 
@@ -93,12 +95,14 @@ class Daemon:
 
     async def round(self) -> Outcome:
         """One round. What keeps a whole round from its work is noted as trouble, and left for the next."""
+        before = self.progress.done
         try:
             outcome = await self._work()
         except DrystoneError as error:
             self.trouble(error)
             outcome = Outcome(0, 1)
-        self.progress.done += outcome.done
+        # What was counted as it was done is part of that.
+        self.progress.done = max(self.progress.done, before + outcome.done)
         self.progress.left = outcome.left
         self.progress.rounds += 1
         return outcome
@@ -233,12 +237,15 @@ async def walk(
     page: Page[T],
     visit: Callable[[DevicePort, T], Awaitable[bool | None]],
     daemon: Daemon,
+    place: Callable[[bytes], float] | None = None,
 ) -> Outcome:
     """Visit everything on all devices. A visit says whether something was done, or (None) that there was nothing to do.
-    What was to be done and was not, or failed, is left; so is a device that fails."""
+    What was to be done and was not, or failed, is left; so is a device that fails. `place` says how much of a device is
+    before a key, 0 to 1, where that can be told: then the daemon's progress says how far the walk has come."""
     done = left = 0
     turns = Turns()
-    for device in list(devices.values() if isinstance(devices, Mapping) else devices):
+    walked = list(devices.values() if isinstance(devices, Mapping) else devices)
+    for number, device in enumerate(walked):
         after = b""
         try:
             while True:
@@ -247,6 +254,7 @@ async def walk(
                     try:
                         did = await visit(device, item)
                         done += did is True
+                        daemon.progress.done += did is True
                         left += did is False
                     except DrystoneError as error:
                         daemon.trouble(error)
@@ -254,8 +262,16 @@ async def walk(
                     await turns.take()
                 if not after:
                     break
+                if place is not None:
+                    daemon.progress.share = (number + place(after)) / len(walked)
                 await trio.lowlevel.checkpoint()
         except DrystoneError as error:
             daemon.trouble(error)
             left += 1
+    daemon.progress.share = None
     return Outcome(done, left)
+
+
+def row_place(packed_key: bytes) -> float:
+    """How much of a device's rows is before an index key: names are spread over all places alike."""
+    return key_shard(packed_key)[0] / (1 << RING_HASH_BITS)

@@ -38,6 +38,8 @@ SCHEDULE = Schedule(every=2.0, retry=2.0, retry_max=60.0)
 PAGE = 512
 DATA_MAX = 10_000
 """Objects that are put in order of risk at a time."""
+COUNT_MAX = 10_000
+"""Of what waits for a device: beyond this it is many."""
 
 
 class _Hint(NamedTuple):
@@ -93,6 +95,15 @@ class Hints:
                 for other in lacking:
                     if other != number:
                         holder.note_hint(other, key, self._last_us)
+
+    async def waiting(self) -> dict[int, int]:
+        """By device, how many hints the devices of this process keep for it: of each no more than COUNT_MAX are
+        counted. Whoever cannot wait for a disk limits the time."""
+        found: dict[int, int] = {}
+        for holder in self._holders():
+            for number in await holder.hinted():
+                found[number] = found.get(number, 0) + await _count(holder, number)
+        return found
 
     async def replay(self) -> Outcome:
         """One round: everything that is pending for devices that can take it."""
@@ -252,9 +263,22 @@ class Hints:
         with self._store.pins.holding(data.row.data_id):
             now = await data.hint.holder.find_row(data.hint.key)
             if now is None or now.data_id == data.row.data_id:
-                await self._restorer.data(data.key, data.row, data.data_location, only={target.id}, verify=False)
+                written = await self._restorer.data(
+                    data.key, data.row, data.data_location, only={target.id}, verify=False
+                )
+                self._daemon.progress.bytes += written
                 if await self._has(target, data.hint):
                     self._forget(target, data.hint)
 
     def _forget(self, target: DevicePort, hint: _Hint) -> None:
         hint.holder.forget_hint(target.id, hint.key, hint.noted_us)
+
+
+async def _count(holder: DevicePort, number: int) -> int:
+    count = 0
+    after = b""
+    while count < COUNT_MAX and (page := await holder.hints(number, after, PAGE)):
+        count += len(page)
+        after = page[-1][0]
+        await trio.lowlevel.checkpoint()
+    return count

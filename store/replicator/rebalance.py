@@ -34,7 +34,7 @@ from store.objects.placement import data_ring_hash
 from store.objects.quorum_read import ReadRow
 from store.objects.rowcodec import DataLocation, decode_headers, decode_object, encode_object
 from store.objects.store import DeviceStore
-from store.replicator.daemon import Daemon, Outcome, Schedule, walk
+from store.replicator.daemon import Daemon, Outcome, Schedule, row_place, walk
 from store.replicator.drop import Drop
 from store.replicator.exchange import Exchange
 from store.replicator.progress import ProgressTable
@@ -219,7 +219,7 @@ class Rebalancer:
             return True
 
         own = [device for device in self._store.own.values() if device.failed is None]
-        return await walk(own, page, visit, self._data)
+        return await walk(own, page, visit, self._data, row_place)
 
     def _wanted(self, row: IndexRow) -> DataLocation | None:
         """Where the row's data should be, if that is elsewhere and can take them."""
@@ -298,8 +298,10 @@ class Rebalancer:
                 device = self._store.devices[number]
                 losses.setdefault(number, device.data_losses)
                 block_key = BlockKey(row.data_id, block, position if wanted.k else 0)
+                fragment = fragments[block_key.fragment]
                 with within(DURABLE_SECONDS):
-                    await device.write_block(block_key, seal_block(block_key, key, fragments[block_key.fragment]))
+                    await device.write_block(block_key, seal_block(block_key, key, fragment))
+                self._data.progress.bytes += len(fragment)
         for number, lost in losses.items():
             with within(DURABLE_SECONDS):
                 await self._store.devices[number].sync_data(lost)

@@ -23,7 +23,7 @@ from store.core.errors import DamageError, DeviceError, DrystoneError, Retryable
 from store.device.port import DevicePort
 from store.device.row import IndexRow, RowKey, parse_key
 from store.objects.store import DeviceStore
-from store.replicator.daemon import Daemon, Outcome, Schedule, walk
+from store.replicator.daemon import Daemon, Outcome, Schedule, row_place, walk
 from store.replicator.exchange import Exchange
 from store.replicator.progress import ProgressTable
 from store.replicator.restore import Restorer
@@ -145,10 +145,11 @@ class Rejoiner:
             with self._store.pins.holding(row.data_id):
                 now = await other.find_row(packed)
                 if now is not None and now.data_id == row.data_id:
-                    await self._restorer.data(key, row, data_location, only={device.id})
+                    written = await self._restorer.data(key, row, data_location, only={device.id})
+                    self._daemon.progress.bytes += written
             return True
 
-        outcome = await walk(self._living(), page, visit, self._daemon)
+        outcome = await walk(self._living(), page, visit, self._daemon, row_place)
         if outcome.left:
             raise RetryableError(f"{outcome.left} objects could not be restored: {self._daemon.progress.trouble}")
         return outcome.done

@@ -62,14 +62,17 @@ class Repairer:
         began = trio.current_time()
         while (key := self._queue.take(began)) is not None:
             try:
-                await self._restorer.whole(key)
+                written = await self._restorer.whole(key)
             except DrystoneError as error:
                 failed += 1
                 self._daemon.trouble(error)
                 self._queue.failed(key, began)
             else:
                 done += 1
+                self._daemon.progress.done += 1
+                self._daemon.progress.bytes += written
                 self._queue.done(key)
+                self._daemon.progress.left = len(self._queue)
             await turns.take()
         if failed:
             log.warning("not repaired yet", objects=failed, error=self._daemon.progress.trouble)

@@ -134,9 +134,11 @@ class Restorer:
         *,
         only: Container[int] | None = None,
         verify: bool = True,
-    ) -> None:
+    ) -> int:
         """Every device that should have blocks (or those of `only`) has them; for one that is out a hint is left.
-        Without `verify` those that its index knows are taken to be good. Raises the last reason why one has not."""
+        Without `verify` those that its index knows are taken to be good. How many bytes were written for that. Raises
+        the last reason why one has not."""
+        written = 0
         reason: DrystoneError | None = None
         wanted = [number for number in data_location.devices if only is None or number in only]
         devices = {
@@ -173,6 +175,7 @@ class Restorer:
                     try:
                         with within(DURABLE_SECONDS):
                             await device.write_block(block_key, seal_block(block_key, key, fragments[fragment]))
+                        written += len(fragments[fragment])
                     except DrystoneError as error:
                         reason = error
         for number, lost in losses.items():
@@ -183,18 +186,19 @@ class Restorer:
                 reason = error
         if reason is not None:
             raise reason
+        return written
 
-    async def whole(self, key: RowKey) -> None:
-        """Make one object whole, everywhere, verifying all of it. Raises DamageError where too little of it is left,
-        ReplacedError where it is replaced meanwhile."""
+    async def whole(self, key: RowKey) -> int:
+        """Make one object whole, everywhere, verifying all of it; how many bytes of data were written for that. Raises
+        DamageError where too little of it is left, ReplacedError where it is replaced meanwhile."""
         packed = index_key(key)
         found = await self.newest(key, packed)
         if found is None:
-            return
+            return 0
         data_location = self.data_location(found.row)
         if data_location is None:
             await self.row(key, packed, found)
-            return
+            return 0
         with self._store.pins.holding(found.row.data_id):
             # Looked at again: blocks that are written after their data were dropped would lie there for long.
             again = await self.newest(key, packed)
@@ -203,7 +207,8 @@ class Restorer:
             try:
                 await self.row(key, packed, again)
             finally:
-                await self.data(key, again.row, data_location)
+                written = await self.data(key, again.row, data_location)
+        return written
 
 
 async def _good(device: DevicePort, key: BlockKey) -> bool:

@@ -23,7 +23,7 @@ from store.device.row import IndexRow, RowKey, index_key, parse_key
 from store.objects.rowcodec import DataLocation
 from store.objects.store import DeviceStore
 from store.registry import Registry
-from store.replicator.daemon import Daemon, Outcome, Pace, Schedule, Turns
+from store.replicator.daemon import Daemon, Outcome, Pace, Schedule, Turns, row_place
 from store.replicator.orphans import Orphans
 from store.replicator.progress import ProgressTable
 from store.replicator.repair import Repairer
@@ -89,6 +89,7 @@ class Scrubber:
         if state.device != IDLE:
             found = await self._pass(state, Pace(None if wanted else RATE_BYTES, self._clock), note=True)
             self.passes += 1
+            self._daemon.progress.share = None
             state = ScrubState(self._now())
             await self._save(state)
             log.info("scrubbed", to_repair=found, passes=self.passes)
@@ -118,19 +119,23 @@ class Scrubber:
     async def _pass(self, state: ScrubState, pace: Pace, *, note: bool) -> int:
         """A pass from where `state` is. How many objects were handed to the repairer."""
         found = 0
-        for number, device in sorted(self._store.own.items()):
+        devices = sorted(self._store.own.items())
+        for before, (number, device) in enumerate(devices):
             if number < state.device:
                 continue
             after = state.after if number == state.device else b""
             try:
-                found += await self._scrub_rows(device, after, pace, state if note else None)
+                found += await self._scrub_rows(device, after, pace, state if note else None, before, len(devices))
                 await self._orphans.drop_intents(device)
                 await self._orphans.drop(device)
             except DrystoneError as error:
                 self._daemon.trouble(error)
         return found
 
-    async def _scrub_rows(self, device: DevicePort, after: bytes, pace: Pace, state: ScrubState | None) -> int:
+    async def _scrub_rows(
+        self, device: DevicePort, after: bytes, pace: Pace, state: ScrubState | None, before: int, count: int
+    ) -> int:
+        """`before` devices of `count` are done."""
         found = 0
         noted = float("-inf")
         turns = Turns()
@@ -143,6 +148,7 @@ class Scrubber:
                     self._repairer.add(key)
                     found += 1
                 self._daemon.progress.done += 1
+                self._daemon.progress.share = (before + row_place(packed)) / count
                 if state is not None and self._clock.monotonic() - noted >= LOOK_SECONDS:
                     noted = self._clock.monotonic()
                     await self._save(state._replace(device=device.id, after=packed))

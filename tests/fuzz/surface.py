@@ -25,6 +25,7 @@ from authn.v3 import IdentityApp
 from drystone.front import Front
 from drystone.loop_stalls import LoopStalls
 from drystone.metrics import Metrics, Requests
+from drystone.slow_requests import SlowRequests
 from gateway.http import Limits
 from gateway.http.asgi import App, Receive, Scope, Send
 from gateway.http.connection import Connection
@@ -244,9 +245,9 @@ async def open_surface(store: ObjectStore, clock: Clock, held: Held) -> AsyncIte
     swift = SwiftApp(store, doors, config, clock=clock, random=random)
     requests = Requests()
     others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}
-    front = DomainRemap(
-        Front(swift, others, requests, Metrics(requests, LoopStalls(), list, list, identity.unreadable)), config
-    )
+    slow = SlowRequests(lambda _number: "", clock)
+    metrics = Metrics(requests, slow, LoopStalls(), list, list, identity.unreadable)
+    front = DomainRemap(Front(swift, others, requests, metrics, slow), config)
 
     async with trio.open_nursery() as nursery, _watching() as troubles:
         ticker = Ticker()

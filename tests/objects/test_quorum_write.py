@@ -15,6 +15,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from store.core.deadline import Patience
 from store.core.errors import BusyError, ConflictError, DeviceError, DrystoneError, FullError, QuorumError
 from store.core.stamp import Stamp
+from store.core.waits import begin_waits
 from store.device.port import Applied, RowWrite
 from store.device.row import Row, RowKey
 from store.engine.device import Device
@@ -329,3 +330,16 @@ async def test_with_one_of_two_devices_nothing_is_read_or_written(autojump_clock
             await node.store.put(container, "o", b"new", HEAD)
         with pytest.raises((QuorumError, DeviceError)):
             await node.store.head(container, "o")
+
+
+async def test_the_wait_is_noted_for_the_replica_whose_answer_ended_it(autojump_clock: MockClock) -> None:
+    replicas = {number: Replica() for number in range(3)}
+    vote = Vote(replicas, [tuple(replicas)])
+    begun = begin_waits()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(vote.run)
+        await wait_all_tasks_blocked()
+        for number in 2, 0:
+            await trio.sleep(1)
+            replicas[number].answer()
+    assert begun.devices == {0: pytest.approx(2)}

@@ -28,10 +28,11 @@ async def test_a_version_that_comes_while_the_one_before_is_repaired_is_repaired
     whole = Restorer.whole
     begun, may_end = trio.Event(), trio.Event()
 
-    async def slow(self: Restorer, key: RowKey) -> None:
-        await whole(self, key)
+    async def slow(self: Restorer, key: RowKey) -> int:
+        written = await whole(self, key)
         begun.set()
         await may_end.wait()
+        return written
 
     with small_limits():
         async with open_node(SimMedia(Random(1), 3, (Policy(0, "copies", default=True),)), CrashPoint()) as node:
