@@ -21,17 +21,17 @@ from drystone.folder import DataFolder
 from drystone.links import Links
 from drystone.node_identity import credentials_of, lock_node, revoked_path, save_place, save_revoked
 from drystone.node_records import find_authority, load_nodes, load_revoked, split_address
+from drystone.registry_snapshot import put_all
 from store.core.beside import beside
 from store.core.clock import Clock
 from store.core.errors import DrystoneError, RetryableError
-from store.registry import Item, Put, Registry, Span, open_embedded
+from store.registry import Registry, Span, open_embedded
 from store.registry.etcd import Client, EtcdRegistry, Tls, open_client
 from store.registry.etcd.member import QUOTA_BYTES, Member
 from store.registry.etcd.members import MemberInfo, add_member, members, promote_member, remove_member
 from store.registry.etcd.recovery import raise_revisions
 from store.registry.etcd.supervisor import Supervisor, ready
 from store.registry.etcd.upkeep import Upkeep
-from store.registry.operations import OPERATIONS_MAX, TRANSACTION_BYTES_MAX
 from store.wire.authority import revoke
 
 log = structlog.get_logger()
@@ -102,25 +102,10 @@ async def _move_in(folder: DataFolder, client: Client, registry: EtcdRegistry, c
     await raise_revisions(client, registry.prefix)  # above all that the embedded registry has told
     with open_embedded(folder.registry, clock) as before:
         items = await before.range(Span.prefix(b""))
-    for batch in _batches([item for item in items if not item.lease]):
-        await registry.transact([], [Put(item.key, item.value) for item in batch])
+    await put_all(registry, ((item.key, item.value) for item in items if not item.lease))
     os.rename(folder.registry, folder.at(_BEFORE))
     folder.sync()
     log.info("the registry is in etcd now", items=len(items))
-
-
-def _batches(items: list[Item]) -> list[list[Item]]:
-    """So many together as a transaction takes."""
-    batches: list[list[Item]] = [[]]
-    size = 0
-    for item in items:
-        more = len(item.key) + len(item.value)
-        if len(batches[-1]) == OPERATIONS_MAX or size + more > TRANSACTION_BYTES_MAX:
-            batches.append([])
-            size = 0
-        batches[-1].append(item)
-        size += more
-    return batches
 
 
 class EtcdNode:

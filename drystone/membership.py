@@ -72,6 +72,15 @@ class Membership:
         """Which node has which device of the ring."""
         return {number: self.node_of(number) for number in self._ring.devices}
 
+    @property
+    def folders(self) -> list[str]:
+        """Where the devices are that this process serves now."""
+        return [
+            path
+            for number, path in self._paths.items()
+            if self._joined[number].port.failed is None and self.is_own(number)
+        ]
+
     async def open(self, number: int, stack: ExitStack) -> Housed:
         """Open a device from where it lies now, ready to serve. Raises DrystoneError, OSError."""
         record = await find_record(self._registry, number)
@@ -138,13 +147,8 @@ class Membership:
     async def keep(self) -> None:
         """On return every device that is here has the ring and what the registry says of devices."""
         async with self._keeping:
-            here = [
-                path
-                for number, path in self._paths.items()
-                if self._joined[number].port.failed is None and self.is_own(number)
-            ]
             records = {number: record for number, record in self._records.items() if number in self._ring.devices}
-            await self._copies.write(here, self._ring, records)
+            await self._copies.write(self.folders, self._ring, records)
 
     async def run(self) -> None:
         """Have the registry and the devices know what devices come to be, until cancelled."""

@@ -51,13 +51,20 @@ class Metrics:
     """Everything that `/metrics` shows."""
 
     def __init__(
-        self, requests: Requests, stalls: LoopStalls, devices: Rows, loops: Rows, unreadable: Callable[[], int]
+        self,
+        requests: Requests,
+        stalls: LoopStalls,
+        devices: Rows,
+        loops: Rows,
+        unreadable: Callable[[], int],
+        snapshot_age_s: Callable[[], float | None],
     ) -> None:
         self._requests = requests
         self._stalls = stalls
         self._devices = devices
         self._loops = loops
         self._unreadable = unreadable
+        self._snapshot_age_s = snapshot_age_s
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -84,6 +91,10 @@ class Metrics:
         yield from _gauges("drystone_loop", "loop", self._loops(), _LOOP_GAUGES)
         about = "Stored records of identity that cannot be used here, since a newer program wrote them."
         yield GaugeMetricFamily("drystone_identity_unreadable", about, self._unreadable())
+        age_s = self._snapshot_age_s()
+        if age_s is not None:
+            about = "Since the newest snapshot of the registry on devices of this process was taken."
+            yield GaugeMetricFamily("drystone_registry_snapshot_age_seconds", about, age_s)
 
 
 def _histogram(

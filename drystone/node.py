@@ -20,6 +20,7 @@ from drystone.device_records import PREFIX, RECORDS
 from drystone.device_watch import DeviceWatch
 from drystone.folder import DataFolder
 from drystone.founding import SEED
+from drystone.kept_snapshots import KeptSnapshots
 from drystone.layouts import STATE_KEY, load_ring, save_ring, step_ring
 from drystone.links import Links
 from drystone.listener import listen
@@ -59,6 +60,7 @@ class Node:
     progress: ProgressTable
     clock: Clock
     replicator: Replicator
+    snapshots: KeptSnapshots
     together: ClusterProcess | None
     """What this process has of the others; None on a machine alone."""
 
@@ -148,7 +150,11 @@ async def _opened(
 
         replicator = Replicator(store, registry, clock, progress, step, name)
         watch.on_open = replicator.listen
-        node = Node(folder, cluster, registry, watch, membership, store, progress, clock, replicator, together)
+        loop = progress.loop("registry snapshot")
+        snapshots = KeptSnapshots(registry, cluster.id, clock, lambda: membership.folders, loop)
+        node = Node(
+            folder, cluster, registry, watch, membership, store, progress, clock, replicator, snapshots, together
+        )
         async with trio.open_nursery() as nursery:
             await _start_loops(node, nursery)
             yield node
@@ -199,6 +205,7 @@ async def _start_loops(node: Node, nursery: trio.Nursery) -> None:
         _meet(node, node.together, nursery)
         await node.together.start(nursery)
     await node.replicator.start(nursery)
+    nursery.start_soon(node.snapshots.run)
     node.on_device_back.append(lambda number: nursery.start_soon(node.replicator.back, node.devices[number]))
     nursery.start_soon(_follow_ring, node)
     nursery.start_soon(_follow_records, node)

@@ -22,6 +22,8 @@ def describe(status: dict[str, Any]) -> str:
         ),
         *_nodes(status),
         "",
+        "Registry: " + _snapshot(status["snapshot_age_s"]),
+        "",
         table(
             ["device", "state", "live", "free", "damage", "where", ""],
             [
@@ -54,6 +56,12 @@ def describe(status: dict[str, Any]) -> str:
         ),
     ]
     return "\n".join(lines)
+
+
+def _snapshot(age_s: float | None) -> str:
+    if age_s is None:
+        return "no snapshot of it is on the devices of this process yet"
+    return f"the newest snapshot on devices of this process is {_duration(age_s)} old"
 
 
 def _nodes(status: dict[str, Any]) -> list[str]:

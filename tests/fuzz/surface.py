@@ -244,9 +244,8 @@ async def open_surface(store: ObjectStore, clock: Clock, held: Held) -> AsyncIte
     swift = SwiftApp(store, doors, config, clock=clock, random=random)
     requests = Requests()
     others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}
-    front = DomainRemap(
-        Front(swift, others, requests, Metrics(requests, LoopStalls(), list, list, identity.unreadable)), config
-    )
+    metrics = Metrics(requests, LoopStalls(), list, list, identity.unreadable, lambda: None)
+    front = DomainRemap(Front(swift, others, requests, metrics), config)
 
     async with trio.open_nursery() as nursery, _watching() as troubles:
         ticker = Ticker()
