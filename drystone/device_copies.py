@@ -87,8 +87,9 @@ class DeviceCopies:
         self._hanging: set[str] = set()
         """Folders in which a write that nobody waits for any more may still come to its end."""
 
-    def found(self, path: str) -> None:
-        """A device is about to be opened: new copies must be taken for newer than what it has. Blocks.
+    def found(self, path: str) -> Ring | None:
+        """A device is about to be opened: new copies must be taken for newer than what it has. The ring that it knows,
+        if it knows one. Blocks.
 
         Raises DamageError where the device has another placement key: nothing would be found by ours.
         """
@@ -96,10 +97,11 @@ class DeviceCopies:
             cluster, ring = read_cluster_copy(path), read_ring_copy(path, self._key)
         except (DamageError, OSError) as error:
             log.warning("a device's copy of the ring cannot be read: it is written anew", path=path, error=str(error))
-            return
+            return None
         if cluster is not None and cluster.key != self._key:
             raise DamageError(f"the device in {path} has another placement key than cluster.json")
         self._generation = max(self._generation, ring.generation if ring else 0)
+        return ring.ring if ring else None
 
     async def write(self, paths: Iterable[str], ring: Ring, records: Mapping[int, DeviceRecord]) -> None:
         """Have these on all devices in these folders. One that cannot take them is left out, and said. One call at a

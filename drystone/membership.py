@@ -19,7 +19,7 @@ from drystone.device_copies import DeviceCopies
 from drystone.device_records import DeviceRecord, find_record, load_records, save_records
 from drystone.device_watch import Housed
 from drystone.folder import DataFolder
-from store.core.errors import ConflictError
+from store.core.errors import ConflictError, DamageError
 from store.engine.owner import OwnedDevice, open_folder
 from store.registry import Registry
 from store.ring import Ring
@@ -91,7 +91,7 @@ class Membership:
         path = self.path(number)
         device = await open_folder(number, self._cluster.id, path, stack)
         try:
-            self._copies.found(path)
+            self._check_ring(self._copies.found(path), path)
             await self._join(device)
             look = partial(_look, path, _identity(path))
             housed = Housed(device, look(), look)
@@ -104,6 +104,15 @@ class Membership:
         device.port.on_in_sync = self._wake
         self._wake()
         return housed
+
+    def _check_ring(self, known: Ring | None, path: str) -> None:
+        """Raises DamageError where a device knows a newer ring than the registry, which is of before then."""
+        if known is not None and known.newest.version > self._ring.newest.version:
+            raise DamageError(
+                f"{path} knows layout {known.newest.version} of the ring, and the registry "
+                f"{self._ring.newest.version}: it was put back to an older state, by which data would be looked for in "
+                "wrong places. Recover it with this device (docs/operations.md)"
+            )
 
     async def _join(self, device: OwnedDevice) -> None:
         known = self._records.get(device.port.id)

@@ -27,6 +27,7 @@ from drystone.listener import listen
 from drystone.membership import Membership
 from drystone.node_identity import find_identity
 from drystone.node_records import find_authority
+from drystone.registry_health import RegistryHealth
 from store.core.clock import Clock, SystemClock
 from store.core.entropy import PooledRandom, Random
 from store.core.errors import DamageError, DeviceError, DrystoneError, InvalidError, NewerError
@@ -61,6 +62,7 @@ class Node:
     clock: Clock
     replicator: Replicator
     snapshots: KeptSnapshots
+    health: RegistryHealth
     together: ClusterProcess | None
     """What this process has of the others; None on a machine alone."""
 
@@ -153,8 +155,9 @@ async def _opened(
         loop = progress.loop("registry snapshot")
         snapshots = KeptSnapshots(registry, cluster.id, clock, lambda: membership.folders, loop)
         node = Node(
-            folder, cluster, registry, watch, membership, store, progress, clock, replicator, snapshots, together
-        )
+            folder, cluster, registry, watch, membership, store, progress, clock, replicator, snapshots,
+            RegistryHealth(registry), together,
+        )  # fmt: skip
         async with trio.open_nursery() as nursery:
             await _start_loops(node, nursery)
             yield node
@@ -206,6 +209,7 @@ async def _start_loops(node: Node, nursery: trio.Nursery) -> None:
         await node.together.start(nursery)
     await node.replicator.start(nursery)
     nursery.start_soon(node.snapshots.run)
+    nursery.start_soon(node.health.run)
     node.on_device_back.append(lambda number: nursery.start_soon(node.replicator.back, node.devices[number]))
     nursery.start_soon(_follow_ring, node)
     nursery.start_soon(_follow_records, node)

@@ -22,7 +22,7 @@ def describe(status: dict[str, Any]) -> str:
         ),
         *_nodes(status),
         "",
-        "Registry: " + _snapshot(status["snapshot_age_s"]),
+        "Registry: " + _registry(status["registry_trouble"]) + _snapshot(status["snapshot_age_s"]),
         "",
         table(
             ["device", "state", "live", "free", "damage", "where", ""],
@@ -56,6 +56,15 @@ def describe(status: dict[str, Any]) -> str:
         ),
     ]
     return "\n".join(lines)
+
+
+def _registry(trouble: str) -> str:
+    if not trouble:
+        return "it answers; "
+    return (
+        f"IT DOES NOT ANSWER ({trouble}). Objects are served and users sign in as before; changes of users, projects, "
+        "nodes and the ring wait until it does; "
+    )
 
 
 def _snapshot(age_s: float | None) -> str:

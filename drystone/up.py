@@ -173,8 +173,9 @@ async def _serve(
     requests, stalls = Requests(), LoopStalls()
     trio.lowlevel.add_instrument(stalls)
     metrics = Metrics(
-        requests, stalls, partial(device_rows, node), node.progress.rows, identity.unreadable, node.snapshots.age_s
-    )
+        requests, stalls, partial(device_rows, node), node.progress.rows,
+        identity.unreadable, node.snapshots.age_s, lambda: node.health.trouble,
+    )  # fmt: skip
     others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}
     app = SwiftApp(node.store, identity, swift)
     front: App = Front(app, others, requests, metrics)
@@ -282,6 +283,7 @@ def _status(node: Node, url: str, uptime_s: float) -> dict[str, Any]:
         "node": None if node.together is None else node.together.identity.name,
         "nodes": [] if node.together is None else node.together.rows(),
         "devices": list(device_rows(node)),
+        "registry_trouble": node.health.trouble,
         "snapshot_age_s": node.snapshots.age_s(),
         "loops": node.progress.rows(),
     }

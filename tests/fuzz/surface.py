@@ -244,7 +244,7 @@ async def open_surface(store: ObjectStore, clock: Clock, held: Held) -> AsyncIte
     swift = SwiftApp(store, doors, config, clock=clock, random=random)
     requests = Requests()
     others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}
-    metrics = Metrics(requests, LoopStalls(), list, list, identity.unreadable, lambda: None)
+    metrics = Metrics(requests, LoopStalls(), list, list, identity.unreadable, lambda: None, str)
     front = DomainRemap(Front(swift, others, requests, metrics), config)
 
     async with trio.open_nursery() as nursery, _watching() as troubles:
