@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -55,7 +55,18 @@ print(token, path)
 class Trial:
     """The cluster, its load, and what happens to it."""
 
-    def __init__(self, site: Site, registry: str, seed: int) -> None:
+    def __init__(
+        self,
+        site: Site,
+        registry: str,
+        seed: int,
+        *,
+        zones: Sequence[int] = ZONES,
+        program: Sequence[str] = DRYSTONE,
+    ) -> None:
+        """`zones` are those of the machines; `program` is how Drystone is run on them."""
+        self._zones = zones
+        self._program = program
         self.site = site
         self.random = random.Random(seed)
         self.client = site.add(zone=9)
@@ -70,8 +81,8 @@ class Trial:
     # -- making it -----------------------------------------------------------------------------------------------
 
     def make(self) -> None:
-        """Five nodes, one of them with three devices, as a cluster begins."""
-        for zone in ZONES:
+        """All nodes, one of them with three devices, as a cluster begins."""
+        for zone in self._zones:
             self.add_node(zone)
         if self._registry == "etcd":
             until(lambda: all(node.voters == 3 for node in self.nodes), PATIENCE)
@@ -83,7 +94,7 @@ class Trial:
     def add_node(self, zone: int) -> None:
         """One more, with a device that is not in use yet."""
         number = len(self.nodes) + 1
-        node = Node(self.site.add(zone=zone), f"n{number}")
+        node = Node(self.site.add(zone=zone), f"n{number}", self._program)
         self.nodes.append(node)
         kind = LoopDisk if number in (2, 4) else MemoryDisk
         for disk in range(3 if number == 1 else 1):
