@@ -17,27 +17,17 @@ import trio
 from drystone.cluster import Cluster, read_cluster
 from drystone.etcd_node import client_url, member_of, peer_url, prefix_of, tls_of
 from drystone.folder import DataFolder
-from drystone.node_identity import NodeIdentity, credentials_of, lock_node, save_place
-from drystone.node_records import (
-    NODE_CODEC,
-    NodeRecord,
-    State,
-    find_authority,
-    find_node,
-    load_nodes,
-    node_key,
-    put_revoked,
-    split_address,
-)
+from drystone.lost_node import say_self
+from drystone.node_identity import NodeIdentity, lock_node, save_place
+from drystone.node_records import find_authority, load_nodes, split_address
 from drystone.recovered_ring import bring_up
 from drystone.registry_snapshot import Snapshot, put_all
 from store.core.clock import SystemClock
 from store.core.errors import ConflictError, NotFoundError, RetryableError
-from store.registry import Put, Registry
+from store.registry import Registry
 from store.registry.etcd import EtcdRegistry, open_client
 from store.registry.etcd.endpoint import ping
 from store.registry.etcd.recovery import recover_anew, recover_from_survivor
-from store.wire.authority import serial_of
 
 REACH_SECONDS = 3.0
 
@@ -100,7 +90,7 @@ async def from_snapshot(
 
     async def fill(registry: Registry) -> None:
         await put_all(registry, snapshot.items)
-        await _say_self(folder, identity, registry)
+        await say_self(folder, identity, registry, SystemClock())
         await here.finish(registry)
 
     with lock_node(folder):
@@ -123,25 +113,11 @@ async def at(folder: DataFolder, identity: NodeIdentity, address: str) -> list[s
             try:
                 if await find_authority(registry) is None:
                     raise ConflictError(f"the etcd of the node at {address} has no registry of this cluster")
-                await _say_self(folder, identity, registry)
+                await say_self(folder, identity, registry, SystemClock())
             except RetryableError as error:
                 raise NotFoundError(f"the etcd of the node at {address} does not answer: {error}") from error
         save_place(folder, replace(identity, etcd=(url,)))
     return [f"The registry is at {address} for this node now. Next: start it with 'drystone up'."]
-
-
-async def _say_self(folder: DataFolder, identity: NodeIdentity, registry: Registry) -> None:
-    """Have the registry know this node by the certificate that it has: it may have joined, or joined again, since."""
-    known = (await find_node(registry, identity.name)).record
-    serial = serial_of(await trio.Path(credentials_of(folder).certificate).read_bytes())
-    if known is not None and known.serial == serial:
-        return
-    record = NodeRecord(
-        identity.address, identity.region, identity.zone, identity.machine,
-        State.MEMBER, serial, SystemClock().wall_us(),
-    )  # fmt: skip
-    before = [put_revoked(known.serial)] if known is not None else []
-    await registry.transact([], [Put(node_key(identity.name), NODE_CODEC.encode(record)), *before])
 
 
 async def _need_no_majority(here: _Here, *, accept_missing: bool) -> None:

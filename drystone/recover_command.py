@@ -74,6 +74,19 @@ def backup(access: Access, file: str) -> None:
     help="By the node that listens there the registry was recovered: have this one ask it.",
 )
 @click.option(
+    "--name",
+    metavar="NAME",
+    help="Where the data folder is lost, too: be this node of the snapshot, with a new certificate.",
+)
+@click.option(
+    "--registry",
+    "kept",
+    type=click.Choice(["embedded", "etcd"]),
+    default="etcd",
+    show_default=True,
+    help="With --name: who kept the registry, as of 'cluster init'.",
+)
+@click.option(
     "--project-id",
     metavar="ID",
     help="With --without-snapshot: of the accounts found, the one that the project 'admin' is to own.  "
@@ -92,6 +105,8 @@ def recover(
     from_devices: bool,
     without_snapshot: bool,
     address: str | None,
+    name: str | None,
+    kept: str,
     project_id: str | None,
     accept_missing: bool,
 ) -> None:
@@ -123,6 +138,8 @@ def recover(
         paths,
         project_id,
         accept_missing,
+        name,
+        kept == "etcd",
     )
     click.echo("\n".join(_run(partial(recover_registry, access.folder, wish))))
 

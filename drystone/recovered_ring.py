@@ -51,10 +51,23 @@ async def bring_up(
             f"The ring is layout {known.newest.version}: no device was found here that knows a newer one. A node whose "
             "devices do will say so, and not use them: recover there, then, instead of here."
         )
+    if found is not None:
+        await _put_labels(folder, registry, node, found)
     enforced = max((each.enforced for each in found.superblocks.values()), default=0) if found is not None else 0
     epoch = max(known.epoch, enforced, stored.ring.epoch if stored.ring is not None else 0) + EPOCHS
     await save_ring(registry, Ring(cluster.key, known.live, replace(known.progress, epoch=epoch)), stored.revision)
     return said
+
+
+async def _put_labels(folder: DataFolder, registry: Registry, node: str, found: Found) -> None:
+    """The devices of this node lie where they were found."""
+    records = await load_records(registry)
+    here = {
+        number: replace(records[number], label=folder.label(path))
+        for number, path in found.folders.items()
+        if number in records and records[number].node == node
+    }
+    await save_records(registry, here)
 
 
 def _order(ring: Ring) -> tuple[int, int]:

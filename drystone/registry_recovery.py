@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from drystone import etcd_recovery
@@ -13,10 +13,12 @@ from drystone.control_client import serving
 from drystone.folder import CLUSTER_FILE, DataFolder
 from drystone.found_devices import find
 from drystone.kept_snapshots import newest_kept
-from drystone.node_identity import NodeIdentity, find_identity
+from drystone.lost_node import become, say_self
+from drystone.node_identity import NodeIdentity, clear_identity, find_identity
 from drystone.recovered_ring import bring_up
 from drystone.recovery import need_all, new_registry, recover_from_devices
 from drystone.registry_snapshot import Snapshot, put_all, read_snapshot
+from store.core.clock import SystemClock
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 from store.registry.interface import GENERATION
 
@@ -41,6 +43,10 @@ class Wish:
     paths: tuple[str, ...]
     project_id: str | None
     accept_missing: bool
+    name: str | None = None
+    """Of the node that this folder is to be, where it does not say so itself."""
+    in_etcd: bool = True
+    """Whether that node is to have the registry in etcd."""
 
 
 async def recover(folder: DataFolder, wish: Wish) -> list[str]:
@@ -48,6 +54,8 @@ async def recover(folder: DataFolder, wish: Wish) -> list[str]:
     if serving(folder):
         raise ConflictError(f"{folder.path} is being served: stop that first")
     identity = find_identity(folder)
+    if wish.name is not None:
+        return await _as_node(folder, identity, wish.name, wish)
     if identity is not None and identity.etcd:
         return await _in_etcd(folder, identity, wish)
     if wish.source in (Source.SURVIVOR, Source.NODE):
@@ -61,6 +69,33 @@ async def recover(folder: DataFolder, wish: Wish) -> list[str]:
     if snapshot is None:
         return await recover_from_devices(folder, wish.paths, wish.project_id, accept_missing=wish.accept_missing)
     return await _embedded(folder, identity, snapshot, wish)
+
+
+async def _as_node(folder: DataFolder, identity: NodeIdentity | None, name: str, wish: Wish) -> list[str]:
+    """The way back where the folder, too, is lost."""
+    if identity is not None:
+        raise InvalidError(f"this is node {identity.name}: leave --name out")
+    if wish.source not in (Source.FILE, Source.DEVICES):
+        raise InvalidError("--name goes with --from-snapshot or --from-devices")
+    if not wish.accept_missing:
+        raise NotFoundError(
+            "which nodes are left cannot be told without this one's data folder. If all that have the registry are "
+            "lost for good, and all others are stopped, --accept-missing goes on"
+        )
+    snapshot = _snapshot(folder, wish)
+    assert snapshot is not None
+    found = find(folder, wish.paths)
+    _need_of(snapshot, found.cluster.id)
+    os.makedirs(folder.path, mode=0o700, exist_ok=True)
+    had_cluster = os.path.exists(folder.at(CLUSTER_FILE))  # noqa: ASYNC240
+    become(folder, snapshot, found.cluster, name, SystemClock(), in_etcd=wish.in_etcd)
+    try:
+        return await recover(folder, replace(wish, name=None))
+    except BaseException:
+        clear_identity(folder)
+        if not had_cluster:
+            os.unlink(folder.at(CLUSTER_FILE))
+        raise
 
 
 async def _in_etcd(folder: DataFolder, identity: NodeIdentity, wish: Wish) -> list[str]:
@@ -112,6 +147,8 @@ async def _embedded(folder: DataFolder, identity: NodeIdentity | None, snapshot:
     need_all(found, node, accept_missing=wish.accept_missing)
     async with new_registry(folder, found.cluster, snapshot.revision + GENERATION) as registry:
         await put_all(registry, snapshot.items)
+        if identity is not None:
+            await say_self(folder, identity, registry, SystemClock())
         said = await bring_up(folder, found.cluster, registry, node, wish.paths)
     return [_told(snapshot), *said]
 
