@@ -23,7 +23,9 @@ COMMANDS = {
     "cluster": Lazy("drystone.cluster_commands:cluster", "Make one cluster of several machines."),
     "join": Lazy("drystone.cluster_commands:join", "Make this machine a node of a cluster."),
     "node": Lazy("drystone.node_commands:node", "The machines of the cluster: list, empty, remove, replace them."),
-    "registry": Lazy("drystone.recover_command:registry", "Make a lost registry anew from the devices."),
+    "registry": Lazy(
+        "drystone.recover_command:registry", "Back up the small state that all agree on, or make it anew."
+    ),
 }
 
 

@@ -24,7 +24,7 @@ class Advice(NamedTuple):
 
 def advise(status: Status) -> list[Advice]:
     """The gravest first; none where all is well."""
-    return [*_nodes(status), *_devices(status), *_loops(status)]
+    return [*_nodes(status), *_registry(status), *_devices(status), *_loops(status)]
 
 
 def at_risk(status: Status) -> str:
@@ -41,6 +41,18 @@ def at_risk(status: Status) -> str:
         if found:
             return f"{', '.join(found)}: {words}"
     return ""
+
+
+def _registry(status: Status) -> list[Advice]:
+    if not status["registry_trouble"]:
+        return []
+    return [
+        Advice(
+            f"the registry does not answer: {status['registry_trouble']}",
+            "none for objects, and users sign in; changes of users, projects, nodes and the ring wait",
+            "start the nodes that keep it; where their disks are lost: drystone registry recover --help",
+        )
+    ]
 
 
 def _nodes(status: Status) -> list[Advice]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from typing import Final
 
 import click
 import trio
@@ -22,6 +24,8 @@ from store.engine.folder import find_superblock
 from store.engine.options import Options
 from store.registry import Registry
 from store.ring import Ring
+
+TRIES: Final = 5
 
 _SERVES = ("ok", "full", "rejoining")
 
@@ -91,6 +95,13 @@ class _Adding:
         self._label = folder.label(path)
 
     async def new(self, region: int, zone: int, machine: str, weight: float) -> str:
+        """Again where the ring has taken a step meanwhile, as it does by itself."""
+        for _ in range(TRIES - 1):
+            with suppress(ConflictError):
+                return await self._new(region, zone, machine, weight)
+        return await self._new(region, zone, machine, weight)
+
+    async def _new(self, region: int, zone: int, machine: str, weight: float) -> str:
         stored, records = await self._known()
         ring = stored.ring
         assert ring is not None

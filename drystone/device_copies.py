@@ -9,18 +9,17 @@ device, finds a ring that is not older than any by which it was written to. Only
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, Final
 
 import structlog
 import trio
-from xxhash import xxh3_64_intdigest
 
 from drystone.cluster import Cluster
 from drystone.device_records import RECORD_CODEC, DeviceRecord
 from drystone.folder import sync_folder
+from store.core.checked import checked, verified
 from store.core.codec import Codec
 from store.core.errors import DamageError
 from store.objects.model import Policy
@@ -32,7 +31,6 @@ CLUSTER_NAME: Final = "cluster"
 RING_NAME: Final = "ring"
 WRITE_SECONDS: Final = 10.0
 """A device that takes longer hangs; the others' copies do."""
-_CHECK = struct.Struct("<Q")
 
 
 @dataclass(frozen=True)
@@ -49,21 +47,21 @@ class RingCopy:
 
 
 def encode_cluster(cluster: Cluster) -> bytes:
-    return _checked(_CLUSTER.encode(cluster))
+    return checked(_CLUSTER.encode(cluster))
 
 
 def encode_ring(copy: RingCopy) -> bytes:
-    return _checked(_RING.encode(_fields_of(copy)))
+    return checked(_RING.encode(_fields_of(copy)))
 
 
 def decode_ring(data: bytes, cluster_key: bytes) -> RingCopy:
-    generation, layouts, progress, records = _RING.decode(_verified(data, RING_NAME))
+    generation, layouts, progress, records = _RING.decode(verified(data, _named(RING_NAME)))
     ring = Ring(cluster_key, tuple(map(LAYOUT_CODEC.decode, layouts)), PROGRESS_CODEC.decode(progress))
     return RingCopy(generation, ring, {number: RECORD_CODEC.decode(packed) for number, packed in records})
 
 
 def decode_cluster(data: bytes) -> Cluster:
-    return _CLUSTER.decode(_verified(data, CLUSTER_NAME))
+    return _CLUSTER.decode(verified(data, _named(CLUSTER_NAME)))
 
 
 def read_cluster_copy(path: str) -> Cluster | None:
@@ -89,8 +87,9 @@ class DeviceCopies:
         self._hanging: set[str] = set()
         """Folders in which a write that nobody waits for any more may still come to its end."""
 
-    def found(self, path: str) -> None:
-        """A device is about to be opened: new copies must be taken for newer than what it has. Blocks.
+    def found(self, path: str) -> Ring | None:
+        """A device is about to be opened: new copies must be taken for newer than what it has. The ring that it knows,
+        if it knows one. Blocks.
 
         Raises DamageError where the device has another placement key: nothing would be found by ours.
         """
@@ -98,10 +97,11 @@ class DeviceCopies:
             cluster, ring = read_cluster_copy(path), read_ring_copy(path, self._key)
         except (DamageError, OSError) as error:
             log.warning("a device's copy of the ring cannot be read: it is written anew", path=path, error=str(error))
-            return
+            return None
         if cluster is not None and cluster.key != self._key:
             raise DamageError(f"the device in {path} has another placement key than cluster.json")
         self._generation = max(self._generation, ring.generation if ring else 0)
+        return ring.ring if ring else None
 
     async def write(self, paths: Iterable[str], ring: Ring, records: Mapping[int, DeviceRecord]) -> None:
         """Have these on all devices in these folders. One that cannot take them is left out, and said. One call at a
@@ -160,23 +160,16 @@ def _replace(folder: str, name: str, data: bytes) -> None:
     os.replace(path + ".new", path)
 
 
+def _named(name: str) -> str:
+    return f"a device's file '{name}'"
+
+
 def _read(path: str) -> bytes | None:
     try:
         with open(path, "rb") as file:
             return file.read()
     except FileNotFoundError:
         return None
-
-
-def _checked(packed: bytes) -> bytes:
-    return packed + _CHECK.pack(xxh3_64_intdigest(packed))
-
-
-def _verified(data: bytes, what: str) -> bytes:
-    packed, check = data[: -_CHECK.size], data[-_CHECK.size :]
-    if len(check) != _CHECK.size or _CHECK.unpack(check)[0] != xxh3_64_intdigest(packed):
-        raise DamageError(f"a device's file '{what}' fails its checksum")
-    return packed
 
 
 _CLUSTER: Final = Codec[Cluster](

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Final
 
@@ -19,19 +19,20 @@ import trio
 
 from drystone.folder import DataFolder
 from drystone.links import Links
-from drystone.node_identity import credentials_of, lock_node, revoked_path, save_place, save_revoked
+from drystone.node_identity import NodeIdentity, credentials_of, lock_node, revoked_path, save_place, save_revoked
 from drystone.node_records import find_authority, load_nodes, load_revoked, split_address
+from drystone.registry_snapshot import put_all
 from store.core.beside import beside
 from store.core.clock import Clock
 from store.core.errors import DrystoneError, RetryableError
-from store.registry import Item, Put, Registry, Span, open_embedded
+from store.registry import Registry, Span, open_embedded
 from store.registry.etcd import Client, EtcdRegistry, Tls, open_client
+from store.registry.etcd.endpoint import ping
 from store.registry.etcd.member import QUOTA_BYTES, Member
 from store.registry.etcd.members import MemberInfo, add_member, members, promote_member, remove_member
 from store.registry.etcd.recovery import raise_revisions
 from store.registry.etcd.supervisor import Supervisor, ready
 from store.registry.etcd.upkeep import Upkeep
-from store.registry.operations import OPERATIONS_MAX, TRANSACTION_BYTES_MAX
 from store.wire.authority import revoke
 
 log = structlog.get_logger()
@@ -66,6 +67,30 @@ def prefix_of(cluster: str) -> bytes:
     return b"drystone/" + cluster.encode() + b"/"
 
 
+def tls_of(folder: DataFolder) -> Tls:
+    """What the node shows to etcd, and whom it believes."""
+    files = credentials_of(folder)
+    return Tls(files.authority, files.certificate, files.key)
+
+
+def member_of(
+    folder: DataFolder, identity: NodeIdentity, cluster: str, peers: dict[str, str], *, joins: bool
+) -> Member:
+    """The etcd of the node in this folder; `cluster` is the cluster's id, in hexadecimal."""
+    revoked = revoked_path(folder)
+    return Member(
+        identity.name,
+        folder.at(_DATA),
+        client_url(identity.address),
+        peer_url(identity.address),
+        peers,
+        cluster,
+        joins=joins,
+        tls=tls_of(folder),
+        revoked=revoked if os.path.exists(revoked) else "",
+    )
+
+
 @asynccontextmanager
 async def open_etcd(folder: DataFolder, links: Links, clock: Clock, *, worker: bool) -> AsyncIterator[Registry]:
     """The registry in etcd, with this node's member of it, if it has one. An embedded registry that is still in the
@@ -75,13 +100,13 @@ async def open_etcd(folder: DataFolder, links: Links, clock: Clock, *, worker: b
     Raises ConflictError where another process serves the folder.
     """
     with lock_node(folder):
-        files = credentials_of(folder)
-        async with open_client(links.identity.etcd, Tls(files.authority, files.certificate, files.key)) as client:
+        async with open_client(links.identity.etcd, tls_of(folder)) as client:
             registry = EtcdRegistry(client, prefix_of(links.cluster))
             node = EtcdNode(folder, links, client, registry, clock)
             async with beside(node.look if worker else node.run):
                 if folder.has_registry:
                     await _move_in(folder, client, registry, clock)
+                node.moved_in.set()
                 await _wait_for(registry)
                 yield registry
 
@@ -103,25 +128,10 @@ async def _move_in(folder: DataFolder, client: Client, registry: EtcdRegistry, c
     await raise_revisions(client, registry.prefix)  # above all that the embedded registry has told
     with open_embedded(folder.registry, clock) as before:
         items = await before.range(Span.prefix(b""))
-    for batch in _batches([item for item in items if not item.lease]):
-        await registry.transact([], [Put(item.key, item.value) for item in batch])
+    await put_all(registry, ((item.key, item.value) for item in items if not item.lease))
     os.rename(folder.registry, folder.at(_BEFORE))
     folder.sync()
     log.info("the registry is in etcd now", items=len(items))
-
-
-def _batches(items: list[Item]) -> list[list[Item]]:
-    """So many together as a transaction takes."""
-    batches: list[list[Item]] = [[]]
-    size = 0
-    for item in items:
-        more = len(item.key) + len(item.value)
-        if len(batches[-1]) == OPERATIONS_MAX or size + more > TRANSACTION_BYTES_MAX:
-            batches.append([])
-            size = 0
-        batches[-1].append(item)
-        size += more
-    return batches
 
 
 class EtcdNode:
@@ -130,6 +140,9 @@ class EtcdNode:
     def __init__(self, folder: DataFolder, links: Links, client: Client, registry: EtcdRegistry, clock: Clock) -> None:
         self._clock = clock
         self._revoked: frozenset[str] | None = None
+        self.moved_in = trio.Event()
+        """To be set when nothing of an embedded registry is to be moved any more: that raises the revisions, by which
+        it is told afterwards whether this is the same etcd."""
         self._folder = folder
         self._links = links
         self._client = client
@@ -142,6 +155,8 @@ class EtcdNode:
     async def run(self) -> None:
         """Have this node's etcd run, where it is one of the first three, until cancelled."""
         async with trio.open_nursery() as nursery:
+            if self._has_data and await self._is_forgotten():
+                self._put_aside()
             if self._has_data:
                 nursery.start_soon(self._serve, self._member({}, joins=True))
             elif self._folder.has_registry:
@@ -152,25 +167,35 @@ class EtcdNode:
             nursery.start_soon(self.look)
 
     def _member(self, peers: dict[str, str], *, joins: bool) -> Member:
-        files, address = credentials_of(self._folder), self._links.identity.address
-        revoked = revoked_path(self._folder)
-        return Member(
-            self._links.identity.name,
-            self._folder.at(_DATA),
-            client_url(address),
-            peer_url(address),
-            peers,
-            self._links.cluster,
-            joins=joins,
-            tls=Tls(files.authority, files.certificate, files.key),
-            revoked=revoked if os.path.exists(revoked) else "",
-        )
+        return member_of(self._folder, self._links.identity, self._links.cluster, peers, joins=joins)
 
     async def _serve(self, member: Member) -> None:
         own = self._client.endpoint(member.client_url)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(Supervisor(member).run)
             nursery.start_soon(Upkeep(self._client, own, QUOTA_BYTES).run)
+
+    async def _is_forgotten(self) -> bool:
+        """Whether the others go on without this node's member: it was removed, or they were recovered without it. Its
+        data must not be started then: with another that was away it would be a majority of what is no more. Who asks
+        and is not answered cannot tell."""
+        mine = peer_url(self._links.identity.address)
+        for endpoint in self._client.endpoints:
+            if endpoint.url == client_url(self._links.identity.address):
+                continue
+            try:
+                await ping(endpoint)  # so that it knows of all changes before it says who is a member
+                present = await members(Client([endpoint]))
+            except DrystoneError:
+                continue
+            return not any(mine in each.peer_urls for each in present)
+        return False
+
+    def _put_aside(self) -> None:
+        aside = self._folder.at(f"{_DATA}.forgotten-{self._clock.wall_us()}")
+        os.rename(self._folder.at(_DATA), aside)
+        self._folder.sync()
+        log.warning("the others go on without what this node's etcd has: it joins them with none", kept=aside)
 
     async def _become_member(self, nursery: trio.Nursery) -> None:
         """Where there are not enough, be one more."""
@@ -198,6 +223,7 @@ class EtcdNode:
     async def look(self) -> None:
         """Promote members that have caught up, remove those that are no nodes any more, ask those that are there, until
         cancelled."""
+        await self.moved_in.wait()
         while True:
             waits = LOOK_SECONDS
             try:
@@ -215,6 +241,13 @@ class EtcdNode:
             except (DrystoneError, OSError) as error:
                 log.info("members of etcd: not now", why=str(error))
             await trio.sleep(waits)
+            await self._need_same()
+
+    async def _need_same(self) -> None:
+        """Raises DamageError where etcd was recovered under this process, which ends then: what it remembers is of
+        before."""
+        with suppress(RetryableError):
+            await self._registry.check_same()
 
     async def _revoke(self) -> None:
         """Have this node's etcd refuse certificates of nodes that were removed or replaced."""

@@ -19,7 +19,7 @@ from drystone.device_copies import DeviceCopies
 from drystone.device_records import DeviceRecord, find_record, load_records, save_records
 from drystone.device_watch import Housed
 from drystone.folder import DataFolder
-from store.core.errors import ConflictError
+from store.core.errors import ConflictError, DamageError
 from store.engine.owner import OwnedDevice, open_folder
 from store.registry import Registry
 from store.ring import Ring
@@ -72,6 +72,15 @@ class Membership:
         """Which node has which device of the ring."""
         return {number: self.node_of(number) for number in self._ring.devices}
 
+    @property
+    def folders(self) -> list[str]:
+        """Where the devices are that this process serves now."""
+        return [
+            path
+            for number, path in self._paths.items()
+            if self._joined[number].port.failed is None and self.is_own(number)
+        ]
+
     async def open(self, number: int, stack: ExitStack) -> Housed:
         """Open a device from where it lies now, ready to serve. Raises DrystoneError, OSError."""
         record = await find_record(self._registry, number)
@@ -82,7 +91,7 @@ class Membership:
         path = self.path(number)
         device = await open_folder(number, self._cluster.id, path, stack)
         try:
-            self._copies.found(path)
+            self._check_ring(self._copies.found(path), path)
             await self._join(device)
             look = partial(_look, path, _identity(path))
             housed = Housed(device, look(), look)
@@ -95,6 +104,15 @@ class Membership:
         device.port.on_in_sync = self._wake
         self._wake()
         return housed
+
+    def _check_ring(self, known: Ring | None, path: str) -> None:
+        """Raises DamageError where a device knows a newer ring than the registry, which is of before then."""
+        if known is not None and known.newest.version > self._ring.newest.version:
+            raise DamageError(
+                f"{path} knows layout {known.newest.version} of the ring, and the registry "
+                f"{self._ring.newest.version}: it was put back to an older state, by which data would be looked for in "
+                "wrong places. Recover it with this device (docs/operations.md)"
+            )
 
     async def _join(self, device: OwnedDevice) -> None:
         known = self._records.get(device.port.id)
@@ -138,13 +156,8 @@ class Membership:
     async def keep(self) -> None:
         """On return every device that is here has the ring and what the registry says of devices."""
         async with self._keeping:
-            here = [
-                path
-                for number, path in self._paths.items()
-                if self._joined[number].port.failed is None and self.is_own(number)
-            ]
             records = {number: record for number, record in self._records.items() if number in self._ring.devices}
-            await self._copies.write(here, self._ring, records)
+            await self._copies.write(self.folders, self._ring, records)
 
     async def run(self) -> None:
         """Have the registry and the devices know what devices come to be, until cancelled."""

@@ -60,6 +60,8 @@ class Metrics:
         devices: Rows,
         loops: Rows,
         unreadable: Callable[[], int],
+        snapshot_age_s: Callable[[], float | None],
+        registry_trouble: Callable[[], str],
     ) -> None:
         self._requests = requests
         self._slow = slow
@@ -67,6 +69,8 @@ class Metrics:
         self._devices = devices
         self._loops = loops
         self._unreadable = unreadable
+        self._snapshot_age_s = snapshot_age_s
+        self._registry_trouble = registry_trouble
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -94,6 +98,12 @@ class Metrics:
         yield from _gauges("drystone_loop", "loop", self._loops(), _LOOP_GAUGES)
         about = "Stored records of identity that cannot be used here, since a newer program wrote them."
         yield GaugeMetricFamily("drystone_identity_unreadable", about, self._unreadable())
+        about = "1 if the registry answers this process: while it does not, what changes it waits."
+        yield GaugeMetricFamily("drystone_registry_ok", about, float(not self._registry_trouble()))
+        age_s = self._snapshot_age_s()
+        if age_s is not None:
+            about = "Since the newest snapshot of the registry on devices of this process was taken."
+            yield GaugeMetricFamily("drystone_registry_snapshot_age_seconds", about, age_s)
 
 
 def _histogram(

@@ -21,12 +21,14 @@ from drystone.device_records import PREFIX, RECORDS
 from drystone.device_watch import DeviceWatch
 from drystone.folder import DataFolder
 from drystone.founding import SEED
+from drystone.kept_snapshots import KeptSnapshots
 from drystone.layouts import STATE_KEY, load_ring, save_ring, step_ring
 from drystone.links import Links
 from drystone.listener import listen
 from drystone.membership import Membership
 from drystone.node_identity import find_identity
 from drystone.node_records import find_authority
+from drystone.registry_health import RegistryHealth
 from drystone.worker_devices import spread_devices
 from store.core.clock import Clock, SystemClock
 from store.core.entropy import PooledRandom, Random
@@ -61,6 +63,8 @@ class Node:
     progress: ProgressTable
     clock: Clock
     replicator: Replicator
+    snapshots: KeptSnapshots
+    health: RegistryHealth
     together: ClusterProcess | None
     """What this process has of the others; None on a machine alone."""
     began: float = field(default_factory=time.monotonic)
@@ -156,7 +160,12 @@ async def _opened(
 
         replicator = Replicator(store, registry, clock, progress, step, name)
         watch.on_open = replicator.listen
-        node = Node(folder, cluster, registry, watch, membership, store, progress, clock, replicator, together)
+        loop = progress.loop("registry snapshot")
+        snapshots = KeptSnapshots(registry, cluster.id, clock, lambda: membership.folders, loop)
+        node = Node(
+            folder, cluster, registry, watch, membership, store, progress, clock, replicator, snapshots,
+            RegistryHealth(registry), together,
+        )  # fmt: skip
         async with trio.open_nursery() as nursery:
             await _start_loops(node, nursery)
             yield node
@@ -208,6 +217,8 @@ async def _start_loops(node: Node, nursery: trio.Nursery) -> None:
         _meet(node, node.together, nursery)
         await node.together.start(nursery)
     await node.replicator.start(nursery)
+    nursery.start_soon(node.snapshots.run)
+    nursery.start_soon(node.health.run)
     node.on_device_back.append(lambda number: nursery.start_soon(node.replicator.back, node.devices[number]))
     nursery.start_soon(_follow_ring, node)
     nursery.start_soon(_follow_records, node)

@@ -68,6 +68,8 @@ async def cluster_status(node: Node, url: str) -> dict[str, Any]:
             for row in together.rows()
         ],
         "devices": devices,
+        "registry_trouble": node.health.trouble,
+        "snapshot_age_s": node.snapshots.age_s(),
         "loops": node.progress.rows(),
         "redundancy": [asdict(each) for each in redundancy(node.ring, node.cluster.policies, serving)],
         "hints": await _hints(node),

@@ -1,4 +1,4 @@
-"""Making a lost registry and cluster file anew from what every device keeps (see `device_copies`).
+"""Making a lost registry and cluster file anew from what every device keeps (see `device_copies`), without a snapshot.
 
 The ring is the newest that any device has. What the registry alone knew is lost: users, projects, roles and tokens. But
 accounts are rows, and are named after the id of their project: so projects are made with the ids that the accounts
@@ -13,27 +13,24 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
-
-import trio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 
 from authn.bootstrap import bootstrap
 from authn.operator import open_operator
 from drystone import clients
-from drystone.cluster import Cluster, read_cluster, save_cluster
-from drystone.control_client import serving
-from drystone.device_copies import RingCopy, read_cluster_copy, read_ring_copy
+from drystone.cluster import Cluster, save_cluster
 from drystone.device_records import DeviceRecord, save_records
 from drystone.folder import CLUSTER_FILE, DataFolder
+from drystone.found_devices import Found, find
 from drystone.founding import ADMIN
 from drystone.layouts import load_ring, save_ring
 from drystone.node_identity import find_identity
+from store.core.beside import beside
 from store.core.clock import SystemClock
-from store.core.errors import ConflictError, DamageError, DeviceError, DrystoneError, InvalidError, NotFoundError
+from store.core.errors import DamageError, DrystoneError, InvalidError, NotFoundError
 from store.device.row import IndexRow, decode_value, row_name
-from store.engine.folder import Superblock, find_superblock
 from store.engine.owner import open_folder
 from store.objects.tables import ROOT, ROOT_SHARDS
 from store.registry import Registry, open_embedded
@@ -45,145 +42,31 @@ URL = "http://127.0.0.1:8080"
 _PAGE = 1000
 
 
-@dataclass
-class Found:
-    """What the devices say: their folders by number, and the newest copies."""
-
-    cluster: Cluster
-    copy: RingCopy
-    folders: dict[int, str]
-    superblocks: dict[int, Superblock]
-    said: list[str] = field(default_factory=list)
-
-    @property
-    def missing(self) -> dict[int, str]:
-        """Devices of the ring that were not found, and their labels."""
-        known = self.copy.ring.devices
-        return {number: device.label for number, device in known.items() if number not in self.folders}
-
-
-def find(folder: DataFolder, paths: Iterable[str]) -> Found:
-    """Look at the devices below the data folder, in other places that these name, and in `paths`. Changes nothing.
-
-    Raises DrystoneError, saying what to do, where they do not make one cluster.
-    """
-    said: list[str] = []
-    superblocks: dict[str, Superblock] = {}
-    for path in paths:
-        superblocks[os.path.abspath(path)] = find_superblock(os.path.abspath(path))  # asked for: must be one
-    for path in _below(folder):
-        _look(path, superblocks, said)
-    while True:
-        about_copies: list[str] = []
-        cluster, copy = _newest(folder, superblocks, about_copies)
-        elsewhere = {folder.device(label) for label in _labels(copy)} - superblocks.keys()
-        before = len(superblocks)
-        for path in sorted(elsewhere):
-            _look(path, superblocks, [])
-        if len(superblocks) == before:
-            break
-    said += about_copies
-    folders = _choose(superblocks, copy, said)
-    return Found(cluster, copy, folders, {number: superblocks[path] for number, path in folders.items()}, said)
-
-
-def _below(folder: DataFolder) -> list[str]:
-    parent = folder.at("devices")
-    return sorted(os.path.join(parent, name) for name in os.listdir(parent)) if os.path.isdir(parent) else []
-
-
-def _look(path: str, superblocks: dict[str, Superblock], said: list[str]) -> None:
-    if path not in superblocks:
-        try:
-            superblocks[path] = find_superblock(path)
-        except DeviceError as error:
-            said.append(f"left out: {error}")
-
-
-def _labels(copy: RingCopy) -> list[str]:
-    known = copy.ring.devices
-    return [copy.records[number].label if number in copy.records else known[number].label for number in known]
-
-
-def _newest(folder: DataFolder, superblocks: Mapping[str, Superblock], said: list[str]) -> tuple[Cluster, RingCopy]:
-    """The cluster that all agree on, and the newest ring that any has."""
-    if not superblocks:
-        raise NotFoundError(f"no device was found in {folder.at('devices')}: name others with --device PATH")
-    if len({superblock.cluster for superblock in superblocks.values()}) > 1:
-        places = "".join(f"\n  {path}: cluster {each.cluster.hex()}" for path, each in sorted(superblocks.items()))
-        raise ConflictError(f"these devices are not of one cluster; move the others away:{places}")
-    clusters: list[Cluster] = []
-    if os.path.exists(folder.at(CLUSTER_FILE)):
-        clusters.append(read_cluster(folder))
-    copies: list[RingCopy] = []
-    for path in superblocks:
-        try:
-            cluster = read_cluster_copy(path)
-            if cluster is None:
-                said.append(f"{path} keeps no copy of the ring: a version that made none wrote to it last")
-                continue
-            clusters.append(cluster)
-            copy = read_ring_copy(path, cluster.key)
-        except (DamageError, OSError) as error:
-            said.append(f"{path} is not asked about the ring: {error}")
-        else:
-            copies += [copy] if copy is not None else []
-    if len({(cluster.id, cluster.key) for cluster in clusters}) > 1:
-        raise ConflictError(f"the devices and {folder.at(CLUSTER_FILE)} do not agree on the cluster's id and key")
-    if not copies:
-        raise DamageError("no device keeps a copy of the ring that can be read: there is nothing to recover from")
-    return max(clusters, key=lambda cluster: len(cluster.policies)), max(copies, key=lambda copy: copy.order)
-
-
-def _choose(superblocks: Mapping[str, Superblock], copy: RingCopy, said: list[str]) -> dict[int, str]:
-    """One folder for each device of the ring: the incarnation that was known last, where there are several."""
-    folders: dict[int, str] = {}
-    for number in copy.ring.devices:
-        paths = [path for path, superblock in superblocks.items() if superblock.device == number]
-        record = copy.records.get(number)
-        known = [path for path in paths if record and superblocks[path].incarnation == record.incarnation]
-        if len(known or paths) > 1:
-            raise ConflictError(f"these folders are all device {number}; move the wrong ones away: {', '.join(paths)}")
-        for path in paths:
-            if path in (known or paths):
-                folders[number] = path
-            else:
-                said.append(f"left out: {path} is an older device {number}")
-    said += [
-        f"left out: {path} holds device {superblock.device}, which is not in the ring"
-        for path, superblock in superblocks.items()
-        if superblock.device not in copy.ring.devices
-    ]
-    return folders
-
-
-async def recover(
+async def recover_from_devices(
     folder: DataFolder, paths: Sequence[str], project_id: str | None, *, accept_missing: bool
 ) -> list[str]:
-    """Make what is missing of cluster file and registry. Returns what to tell the operator."""
-    if serving(folder):
-        raise ConflictError(f"{folder.path} is being served: stop that first")
+    """Make what is missing of cluster file and registry from the devices alone. Returns what to tell the operator."""
     if folder.has_registry and os.path.exists(folder.at(CLUSTER_FILE)):  # noqa: ASYNC240
         raise InvalidError(
             f"neither {CLUSTER_FILE} nor the registry is missing. If the registry is damaged, move {folder.registry} "
             "away first: what only it knows (users, projects) is lost then"
         )
     identity = find_identity(folder)
-    if identity is not None and identity.owns_registry and not folder.has_registry:
-        raise InvalidError(
-            f"this is node {identity.name}, which had the registry of a cluster of several nodes: that cannot be made "
-            "anew from devices yet. Put back a copy of the folder 'registry'; nothing of the devices is lost"
-        )
     found = find(folder, paths)
     if identity is not None and not identity.owns_registry:
         save_cluster(folder, found.cluster)
         return [*found.said, f"{CLUSTER_FILE} is made anew. The registry is not in this folder."]
-    if found.missing and not accept_missing:
-        missing = "".join(f"\n  device {number}, last in {label}" for number, label in sorted(found.missing.items()))
-        raise NotFoundError(
-            f"not all devices were found, and one that is missing may know a newer ring:{missing}\n"
-            "Mount them, or name their folders with --device PATH. If they are lost, --accept-missing goes on."
+    if identity is not None and not folder.has_registry:
+        ring = found.copy.ring
+        raise InvalidError(
+            f"this is node {identity.name}, which had the registry of a cluster of several nodes, and no snapshot of "
+            f"it is on the {len(found.folders)} devices that were found here. They have the ring (layout "
+            f"{ring.newest.version}, {len(ring.devices)} devices) and all objects; who is a node, the cluster's "
+            "authority, users and projects they have not, and a cluster is not made without them. Devices of other "
+            "nodes may have a snapshot (registry-snapshots/ in their folders): 'drystone registry recover "
+            "--from-snapshot FILE'. Or put back a copy of the folder 'registry'. Nothing was changed"
         )
+    need_all(found, "", accept_missing=accept_missing)
     version = found.copy.ring.newest.version
     said = [*found.said, f"cluster {found.cluster.id.hex()}, layout {version}, {len(found.folders)} devices"]
     if folder.has_registry:
@@ -193,6 +76,39 @@ async def recover(
     accounts = await _accounts(folder, found, said)
     said += await _rebuild(folder, found, accounts, project_id)
     return said
+
+
+def need_all(found: Found, node: str, *, accept_missing: bool) -> None:
+    """Raises NotFoundError where devices of this node (empty: of a machine alone) were not found, unless that is
+    accepted."""
+    records = found.copy.records
+    lost = {
+        number: label
+        for number, label in found.missing.items()
+        if number not in records or records[number].node == node
+    }
+    if lost and not accept_missing:
+        missing = "".join(f"\n  device {number}, last in {label}" for number, label in sorted(lost.items()))
+        raise NotFoundError(
+            f"not all devices were found, and one that is missing may know a newer ring:{missing}\n"
+            "Mount them, or name their folders with --device PATH. If they are lost, --accept-missing goes on."
+        )
+
+
+@asynccontextmanager
+async def new_registry(folder: DataFolder, cluster: Cluster, first_revision: int = 1) -> AsyncIterator[Registry]:
+    """An embedded registry to be filled. It is in its place, with the cluster file, when the block has ended well."""
+    os.makedirs(folder.path, mode=0o700, exist_ok=True)
+    building = folder.at("registry.new")
+    shutil.rmtree(building, ignore_errors=True)
+    with open_embedded(building, SystemClock(), first_revision=first_revision) as registry:
+        async with beside(registry.run):
+            yield registry
+    save_cluster(folder, cluster)
+    if os.path.exists(folder.registry):  # noqa: ASYNC240
+        os.rename(folder.registry, f"{folder.registry}.without-data-{SystemClock().wall_us()}")
+    os.rename(building, folder.registry)
+    folder.sync()
 
 
 async def _check_registry(folder: DataFolder, cluster: Cluster) -> None:
@@ -234,22 +150,10 @@ async def _rebuild(folder: DataFolder, found: Found, accounts: Sequence[str], pr
         raise NotFoundError(f"no account has the project id {project_id} (there are: {', '.join(ids) or 'none'})")
     if project_id is None and len(ids) == 1:
         project_id = ids[0]
-    os.makedirs(folder.path, mode=0o700, exist_ok=True)
-    building = folder.at("registry.new")
-    shutil.rmtree(building, ignore_errors=True)
-    with open_embedded(building, SystemClock()) as registry:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(registry.run)
-            await save_ring(registry, _ring(found), 0)
-            await save_records(registry, _records(folder, found))
-            said = await _identity(folder, registry, ids, project_id)
-            nursery.cancel_scope.cancel()
-    save_cluster(folder, found.cluster)
-    if os.path.exists(folder.registry):  # noqa: ASYNC240
-        os.rename(folder.registry, f"{folder.registry}.without-data-{SystemClock().wall_us()}")
-    os.rename(building, folder.registry)
-    folder.sync()
-    return said
+    async with new_registry(folder, found.cluster) as registry:
+        await save_ring(registry, _ring(found), 0)
+        await save_records(registry, _records(folder, found))
+        return await _identity(folder, registry, ids, project_id)
 
 
 def _ring(found: Found) -> Ring:

@@ -22,12 +22,23 @@ def describe(status: Status) -> str:
         + ("" if status["row_replicas"] == 3 else " (three as soon as there are three devices)")
         + ("" if len(status["live_layouts"]) == 1 else f"; the change from layout {status['live_layouts'][0]} goes on"),
         _nodes(status),
+        f"Registry: {_registry(status['registry_trouble'])}; {_snapshot(status['snapshot_age_s'])}.",
         _devices(status),
         _redundancy(status),
         _work(status),
         _warnings(status),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _registry(trouble: str) -> str:
+    return "does not answer" if trouble else "answers"
+
+
+def _snapshot(age_s: float | None) -> str:
+    if age_s is None:
+        return "no snapshot of it is on the devices of this process yet"
+    return f"the newest snapshot on devices of this process is {duration(age_s)} old"
 
 
 def _nodes(status: Status) -> str:

@@ -263,7 +263,10 @@ async def _serve(
     requests, stalls = Requests(), LoopStalls()
     trio.lowlevel.add_instrument(stalls)
     slow = SlowRequests(partial(_far_node_of, node), node.clock)
-    metrics = Metrics(requests, slow, stalls, partial(device_rows, node), node.progress.rows, identity.unreadable)
+    metrics = Metrics(
+        requests, slow, stalls, partial(device_rows, node), node.progress.rows,
+        identity.unreadable, node.snapshots.age_s, lambda: node.health.trouble,
+    )  # fmt: skip
     others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}
     app = SwiftApp(node.store, identity, swift)
     front: App = Front(app, others, requests, metrics, slow)

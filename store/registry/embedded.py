@@ -45,15 +45,21 @@ _ITEM: Final = Codec[_StoredItem](
 
 @contextmanager
 def open_embedded(
-    path: str, clock: Clock, *, history_events: int = HISTORY_EVENTS, map_bytes: int = MAP_BYTES
+    path: str,
+    clock: Clock,
+    *,
+    history_events: int = HISTORY_EVENTS,
+    map_bytes: int = MAP_BYTES,
+    first_revision: int = 1,
 ) -> Iterator[LocalRegistry]:
     """The registry in the directory `path`, which is made if it is missing. Leases that lived when it was last closed
-    begin their ttl anew. The caller starts its `run`.
+    begin their ttl anew. One that is made begins at
+    `first_revision`, and gives out higher ids of leases only. The caller starts its `run`.
 
     Raises ConflictError while another process has it open, DamageError where it is damaged, or of a format that is not
     known here.
     """
-    with _owned(path), LmdbBackend.opened(path, map_bytes) as backend:
+    with _owned(path), LmdbBackend.opened(path, map_bytes, first_revision) as backend:
         yield LocalRegistry(backend, clock, history_events=history_events)
 
 
@@ -76,7 +82,7 @@ def _owned(path: str) -> Iterator[None]:
 class LmdbBackend:
     """See Backend. Sub-databases: `items` (key to value, revisions, version, lease), `leases` (id to ttl), `meta`."""
 
-    def __init__(self, environment: lmdb.Environment) -> None:
+    def __init__(self, environment: lmdb.Environment, first_revision: int = 1) -> None:
         self._environment = environment
         self._failed: lmdb.Error | None = None
         self._items = environment.open_db(b"items")
@@ -86,20 +92,20 @@ class LmdbBackend:
             found = transaction.get(_FORMAT, db=self._meta)
             if found is None:
                 transaction.put(_FORMAT, _NUMBER.pack(FORMAT), db=self._meta)
-                transaction.put(_REVISION, _NUMBER.pack(1), db=self._meta)
-                transaction.put(_LAST_LEASE, _NUMBER.pack(0), db=self._meta)
+                transaction.put(_REVISION, _NUMBER.pack(first_revision), db=self._meta)
+                transaction.put(_LAST_LEASE, _NUMBER.pack(first_revision - 1), db=self._meta)
             elif found != _NUMBER.pack(FORMAT):
                 raise DamageError(f"registry: format {found.hex()} is not known here (known: {FORMAT})")
 
     @classmethod
     @contextmanager
-    def opened(cls, path: str, map_bytes: int) -> Iterator[LmdbBackend]:
+    def opened(cls, path: str, map_bytes: int, first_revision: int = 1) -> Iterator[LmdbBackend]:
         try:
             environment = lmdb.open(path, map_size=map_bytes, max_dbs=3, mode=0o600)
         except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError) as error:
             raise DamageError(f"the registry in {path} is damaged: {error}") from error
         try:
-            yield cls(environment)
+            yield cls(environment, first_revision)
         finally:
             environment.close()
 

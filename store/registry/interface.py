@@ -13,6 +13,9 @@ from store.registry.operations import Compare, Operation, TransactionResult
 
 LEASE_SECONDS_MAX: Final = 24 * 3600
 
+GENERATION: Final = 1 << 40
+"""What a recovery raises the revisions by: more than are counted between two of them."""
+
 
 class CompactedError(ConflictError):
     """The events asked for are no longer kept. Read the present state again and watch from there."""

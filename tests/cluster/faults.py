@@ -270,7 +270,7 @@ class SlowDisk(Fault):
         self._limit(self._operations)
         machine = self._disk.machine
         machine.cgroups.append(self._group)
-        for pid in _processes_of(machine):
+        for pid in processes_of(machine):
             with suppress(ProcessLookupError):
                 (self._group / "cgroup.procs").write_text(str(pid))
 
@@ -336,7 +336,7 @@ def _controllers() -> list[str]:
     return found.read_text().split() if found.exists() else []
 
 
-def _processes_of(machine: Machine) -> list[int]:
+def processes_of(machine: Machine) -> list[int]:
     """All that run on it, by the pids of this process, but for the holder of its namespaces."""
     own = os.readlink(f"/proc/{machine.holder}/ns/pid")
     found = []

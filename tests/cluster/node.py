@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from tests.cluster.machines import Machine, Process
@@ -16,19 +17,26 @@ DRYSTONE = (sys.executable, "-m", "drystone")
 
 
 class Node:
-    """A machine and its process."""
+    """A machine and its process. `program` is how Drystone is run there."""
 
-    def __init__(self, machine: Machine, name: str) -> None:
+    process: Process
+
+    def __init__(self, machine: Machine, name: str, program: Sequence[str] = DRYSTONE) -> None:
         self.machine = machine
         self.name = name
         self.data = machine.folder / "data"
-        self.process: Process = machine.process(
-            *DRYSTONE, "--data", str(self.data), "up", "--listen", f"{machine.address}:{SERVE}"
-        )
         self._starts = 0
+        self.install(program)
+
+    def install(self, program: Sequence[str]) -> None:
+        """Have this one from the next start on."""
+        self._program = program
+        self.process = self.machine.process(
+            *program, "--data", str(self.data), "up", "--listen", f"{self.machine.address}:{SERVE}"
+        )
 
     def typed(self, *arguments: str) -> str:
-        return self.machine.run(*DRYSTONE, "--data", str(self.data), *arguments)
+        return self.machine.run(*self._program, "--data", str(self.data), *arguments)
 
     def start(self) -> None:
         self._starts = self.process.output().count("serves http") + 1

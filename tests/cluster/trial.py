@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -55,45 +55,62 @@ print(token, path)
 class Trial:
     """The cluster, its load, and what happens to it."""
 
-    def __init__(self, site: Site, registry: str, seed: int) -> None:
+    def __init__(
+        self,
+        site: Site,
+        registry: str,
+        seed: int,
+        *,
+        zones: Sequence[int] = ZONES,
+        program: Sequence[str] = DRYSTONE,
+    ) -> None:
+        """`zones` are those of the machines; `program` is how Drystone is run on them."""
+        self._zones = zones
+        self._program = program
         self.site = site
         self.random = random.Random(seed)
         self.client = site.add(zone=9)
         self.nodes: list[Node] = []
         self.disks: dict[str, Disk] = {}
         self.injected: Counter[str] = Counter()
+        self.key = self.token = self.path = ""
+        """Of the administrator, when the load has begun: the password, a token, and where the account is."""
         self._registry = registry
         self._load: Process | None = None
 
     # -- making it -----------------------------------------------------------------------------------------------
 
     def make(self) -> None:
-        """Five nodes, one of them with three devices, as a cluster begins."""
-        for number, zone in enumerate(ZONES, 1):
-            node = Node(self.site.add(zone=zone), f"n{number}")
-            self.nodes.append(node)
-            kind = LoopDisk if number in (2, 4) else MemoryDisk
-            count = 3 if number == 1 else 1
-            for disk in range(count):
-                made = kind(node.machine, f"disk{disk}", DISK_BYTES)
-                (made.seen / "device").mkdir()
-                self.disks[f"{node.name}/{disk}"] = made
-            if number == 1:
-                paths = [word for disk in range(3) for word in ("--device", self._path(f"n1/{disk}"))]
-                where = ("--name", "n1", "--listen", node.listens, "--zone", str(zone))
-                node.typed("cluster", "init", *where, *paths, "--replicas", "3", "--registry", self._registry)
-            else:
-                node.join(self.nodes[0], "--zone", str(zone))
-            node.start()
-            if number > 1:
-                node.typed("device", "add", self._path(f"{node.name}/0"), "--weight", "3")
-            say(f"{node.name} is there")
+        """All nodes, one of them with three devices, as a cluster begins."""
+        for zone in self._zones:
+            self.add_node(zone)
         if self._registry == "etcd":
             until(lambda: all(node.voters == 3 for node in self.nodes), PATIENCE)
         for _ in range(3):
             self.nodes[-1].typed("ring", "apply")
             until(self.is_settled, PATIENCE)
         say("the ring is spread")
+
+    def add_node(self, zone: int) -> None:
+        """One more, with a device that is not in use yet."""
+        number = len(self.nodes) + 1
+        node = Node(self.site.add(zone=zone), f"n{number}", self._program)
+        self.nodes.append(node)
+        kind = LoopDisk if number in (2, 4) else MemoryDisk
+        for disk in range(3 if number == 1 else 1):
+            made = kind(node.machine, f"disk{disk}", DISK_BYTES)
+            (made.seen / "device").mkdir()
+            self.disks[f"{node.name}/{disk}"] = made
+        if number == 1:
+            paths = [word for disk in range(3) for word in ("--device", self._path(f"n1/{disk}"))]
+            where = ("--name", "n1", "--listen", node.listens, "--zone", str(zone))
+            node.typed("cluster", "init", *where, *paths, "--replicas", "3", "--registry", self._registry)
+        else:
+            node.join(self.nodes[0], "--zone", str(zone))
+        node.start()
+        if number > 1:
+            node.typed("device", "add", self._path(f"{node.name}/0"), "--weight", "3")
+        say(f"{node.name} is there")
 
     def _path(self, disk: str) -> str:
         return str(self.disks[disk].path / "device")
@@ -119,10 +136,11 @@ class Trial:
             if line.startswith("export OS_PASSWORD=")
         )
         address = f"{self.nodes[0].machine.address}:{SERVE}"
-        token, path = self.client.run(sys.executable, "-c", SIGN_IN, address, "".join(key), CONTAINER).split()
-        urls = [f"http://{node.machine.address}:{SERVE}{path}" for node in self.nodes]
+        self.key = "".join(key)
+        self.token, self.path = self.client.run(sys.executable, "-c", SIGN_IN, address, self.key, CONTAINER).split()
+        urls = [f"http://{node.machine.address}:{SERVE}{self.path}" for node in self.nodes]
         seed = str(self.random.randrange(1 << 30))
-        command = (sys.executable, "-m", "tests.cluster.workload", str(recorded), token, *urls)
+        command = (sys.executable, "-m", "tests.cluster.workload", str(recorded), self.token, *urls)
         self._load = self.client.process(*command, "--seed", seed, "--seconds", "1000000")
         self._load.start()
 

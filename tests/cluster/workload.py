@@ -17,6 +17,7 @@ import argparse
 import hashlib
 import http.client
 import random
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -267,6 +268,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever is started in the background ignores it
     with Recorder(given.file) as recorder:
         draw = random.Random(given.seed)
         workload = Workload(lambda: Service(draw.choice(given.urls), given.token), recorder, seed=given.seed)

@@ -246,7 +246,7 @@ async def open_surface(store: ObjectStore, clock: Clock, held: Held) -> AsyncIte
     requests = Requests()
     others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}
     slow = SlowRequests(lambda _number: "", clock)
-    metrics = Metrics(requests, slow, LoopStalls(), list, list, identity.unreadable)
+    metrics = Metrics(requests, slow, LoopStalls(), list, list, identity.unreadable, lambda: None, str)
     front = DomainRemap(Front(swift, others, requests, metrics, slow), config)
 
     async with trio.open_nursery() as nursery, _watching() as troubles:

@@ -9,12 +9,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from drystone.lives import Lives
+from drystone.lives import GRACE_SECONDS, Lives
 from drystone.members import LEASE_SECONDS, stay_live
-from drystone.node_records import Life
+from drystone.node_records import LIFE_CODEC, Life, live_key
 from store.core.clock import Clock
 from store.core.errors import BusyError
 from store.registry import Registry, memory_registry
+from store.registry.single_key import delete, put
 from store.ring import Ring
 from tests.simulation.node import make_ring
 from tests.simulation.world import SimClock
@@ -59,15 +60,60 @@ async def test_a_life_is_over_with_its_lease(autojump_clock: MockClock) -> None:
         await known.lives.load()
         nursery.start_soon(known.lives.run)
         assert not known.lives.is_over(OTHER.id)
+        assert not known.lives.is_over(b"somebody before"), "it may say so yet"
+        await trio.sleep(GRACE_SECONDS + 1)
         assert known.lives.is_over(b"somebody before")
+        assert known.ended == 1, "for all who lived before"
         assert list(await known.lives.others()) == [PINS]
         scope.cancel()
-        await trio.sleep(2 * LEASE_SECONDS)
-        assert known.ended == 1
+        await trio.sleep(LEASE_SECONDS)
+        assert not known.lives.is_over(OTHER.id)
+        assert list(await known.lives.others()) == [PINS], "it may need data yet"
+        await trio.sleep(2 * GRACE_SECONDS)
+        assert known.ended == 2
         assert known.lives.is_over(OTHER.id)
         assert not known.lives.is_over(OWN.id)
         assert list(await known.lives.others()) == []
         nursery.cancel_scope.cancel()
+
+
+async def test_who_says_again_that_it_lives_was_never_over(autojump_clock: MockClock) -> None:
+    """All leases end unheard where the registry was away for long."""
+    known = Known(SimClock())
+    async with trio.open_nursery() as nursery:
+        await live(known, OTHER)
+        await known.lives.load()
+        nursery.start_soon(known.lives.run)
+        await trio.sleep(2 * GRACE_SECONDS)
+        ended = known.ended
+        await delete(known.registry, live_key("n2"))
+        await trio.sleep(GRACE_SECONDS - 1)
+        await live(known, OTHER)
+        await trio.sleep(3 * GRACE_SECONDS)
+        assert not known.lives.is_over(OTHER.id)
+        assert known.ended == ended
+        nursery.cancel_scope.cancel()
+
+
+async def test_where_another_process_of_a_node_lives_the_one_before_is_over_at_once(autojump_clock: MockClock) -> None:
+    known = Known(SimClock())
+    async with trio.open_nursery() as nursery:
+        await live(known, OTHER)
+        await known.lives.load()
+        nursery.start_soon(known.lives.run)
+        await trio.sleep(2 * GRACE_SECONDS)
+        ended = known.ended
+        await live(known, Life(b"next", "1"))
+        await trio.sleep(1)
+        assert known.lives.is_over(OTHER.id)
+        assert not known.lives.is_over(b"next")
+        assert known.ended == ended + 1
+        nursery.cancel_scope.cancel()
+
+
+async def live(known: Known, life: Life) -> None:
+    """n2 says that this is its life."""
+    await put(known.registry, live_key("n2"), LIFE_CODEC.encode(life))
 
 
 async def test_who_lives_and_cannot_be_asked_is_said(autojump_clock: MockClock) -> None:
@@ -88,6 +134,8 @@ async def test_a_life_is_silent_when_every_device_refuses_the_rings_that_it_knew
     async with trio.open_nursery() as nursery:
         nursery.start_soon(cast(Any, known.registry).run)
         await known.lives.load()
+        nursery.start_soon(known.lives.run)
+        await trio.sleep(GRACE_SECONDS + 1)
         assert known.lives.is_over(b"gone")
         epoch = known.ring.epoch
         assert not known.lives.is_silent(b"gone")

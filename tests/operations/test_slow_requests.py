@@ -53,7 +53,7 @@ def test_the_line_has_all_parts_and_who_was_waited_for_the_longest() -> None:
             "rest_s": 1.75, "device": "2", "link": "n2/11",
         }
     ]  # fmt: skip
-    shown = Metrics(Requests(), slow, LoopStalls(), list, list, int).text().decode()
+    shown = Metrics(Requests(), slow, LoopStalls(), list, list, int, float, str).text().decode()
     assert 'drystone_slow_request_seconds_bucket{le="2.5",part="devices"} 1.0' in shown
     assert 'drystone_slow_request_seconds_bucket{le="2.5",part="links"} 0.0' in shown
     assert 'drystone_slow_request_seconds_sum{part="links"} 4.0' in shown
@@ -117,7 +117,7 @@ async def test_a_request_is_told_from_the_one_before_it_on_its_connection(
         raise AssertionError
 
     slow, requests = slow_requests(), Requests()
-    front = Front(app, {}, requests, Metrics(requests, slow, LoopStalls(), list, list, int), slow)
+    front = Front(app, {}, requests, Metrics(requests, slow, LoopStalls(), list, list, int, float, str), slow)
     with capture_logs() as logs:
         for _ in range(3):
             await front({"raw_path": b"/v1/a", "method": "HEAD", "headers": []}, receive, send)

@@ -49,7 +49,16 @@ def status() -> dict[str, Any]:
         "devices": [device(number, f"n{number // 2 + 1}") for number in range(6)],
         "redundancy": [kept("names", 3, whole=1), kept("standard", 2, whole=1)],
         "loops": [loop("repair"), loop("scrub")], "hints": {}, "others": {"n2": other(), "n3": other()},
+        "registry_trouble": "", "snapshot_age_s": 3600.0,
     }  # fmt: skip
+
+
+def test_a_registry_that_does_not_answer_and_a_snapshot_that_is_not_there(status: dict[str, Any]) -> None:
+    assert "Registry: answers; the newest snapshot on devices of this process is 60 min old." in describe(status)
+    status |= {"registry_trouble": "no majority", "snapshot_age_s": None}
+    [advice] = advise(status)
+    assert advice.cause == "the registry does not answer: no majority"
+    assert "Registry: does not answer; no snapshot of it is on the devices of this process yet." in describe(status)
 
 
 def test_where_all_is_well_nothing_is_advised(status: dict[str, Any]) -> None:

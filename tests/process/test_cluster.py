@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -91,7 +91,7 @@ def join(first: Node, node: Node, *options: str) -> None:
     node.typed(*line[1:], "--name", name, "--listen", free_address(), "--machine", name, *options)
 
 
-def all_are_ok(nodes: list[Node]) -> None:
+def all_are_ok(nodes: Sequence[Node]) -> None:
     """Each sees every device."""
     until(lambda: all(set(node.states().values()) == {"ok"} for node in nodes), PATIENCE)
 

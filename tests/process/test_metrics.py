@@ -22,9 +22,11 @@ def test_methods_that_nobody_knows_are_counted_as_one() -> None:
         requests.finished(f"M{number}", 405, 0.001)
     requests.finished("GET", 200, 0.001)
     assert requests.counts == {("other", 405): 100, ("GET", 200): 1}
-    shown = Metrics(requests, nothing_slow(), LoopStalls(), list, list, lambda: 3).text()
+    shown = Metrics(requests, nothing_slow(), LoopStalls(), list, list, lambda: 3, lambda: 60.0, str).text()
     assert b'drystone_requests_total{method="other",status="405"} 100.0' in shown
     assert b"drystone_identity_unreadable 3.0" in shown
+    assert b"drystone_registry_snapshot_age_seconds 60.0" in shown
+    assert b"drystone_registry_ok 1.0" in shown
 
 
 def test_turns_of_the_loop_are_counted_by_how_long_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,7 +44,7 @@ def test_turns_of_the_loop_are_counted_by_how_long_they_take(monkeypatch: pytest
     assert turns.total == 1000
     assert (turns.quantile(0.5), turns.quantile(0.99), turns.quantile(0.999)) == (0.001, 0.005, 0.02)
     assert round(turns.worst, 3) == 0.2
-    shown = Metrics(Requests(), nothing_slow(), stalls, list, list, int).text()
+    shown = Metrics(Requests(), nothing_slow(), stalls, list, list, int, float, str).text()
     assert b'drystone_loop_turn_seconds_bucket{le="0.01"} 995.0' in shown
     stalls.forget()
     assert (turns.total, turns.worst) == (0, 0.0)
@@ -68,5 +70,5 @@ async def test_pieces_of_work_are_measured_in_one_turn_of_so_many(monkeypatch: p
     assert round(stalls.turns.quantile(0.5), 6) == 0.012
     assert 9 * 3 <= stalls.pieces.total <= 11 * 4
     assert round(stalls.pieces.worst, 6) == 0.004
-    shown = Metrics(Requests(), nothing_slow(), stalls, list, list, int).text().decode()
+    shown = Metrics(Requests(), nothing_slow(), stalls, list, list, int, float, str).text().decode()
     assert f'drystone_loop_stall_seconds_bucket{{le="+Inf"}} {stalls.pieces.total}.0' in shown

@@ -19,15 +19,16 @@ import pytest
 import trio
 import trustme
 
-from store.core.errors import ConflictError, DamageError, DeviceError, FullError, NotFoundError, RetryableError
+from store.core.errors import ConflictError, DamageError, FullError, NotFoundError, RetryableError
 from store.registry import Event, OutcomeUnknownError, Registry, Span, UnavailableError
 from store.registry.etcd import Client, EtcdRegistry, Tls, open_client
 from store.registry.etcd.keyspace import Json, encode_bytes
-from store.registry.etcd.maintenance import alarms, save_snapshot, status
+from store.registry.etcd.maintenance import alarms, status
 from store.registry.etcd.member import Member
 from store.registry.etcd.members import add_member, members, promote_member, remove_member
-from store.registry.etcd.recovery import GENERATION, recover_from_snapshot, recover_from_survivor
+from store.registry.etcd.recovery import recover_anew, recover_from_survivor
 from store.registry.etcd.upkeep import Upkeep
+from store.registry.interface import GENERATION
 from store.registry.single_key import create, delete, put
 from tests.registry.etcd_members import PREFIX, Running, make_members, start, supervised
 from tests.registry.etcd_server import START_SECONDS
@@ -364,9 +365,9 @@ async def test_recovery_from_one_survivor_of_three(tmp_path: Path) -> None:
         await until(has_all)
     survivor = places[2]
     async with open_client([survivor.client_url]) as client:
-        await recover_from_survivor(survivor, client, PREFIX)
+        await recover_from_survivor(survivor, PREFIX, nothing)
         with pytest.raises(ConflictError, match="before-recovery"):
-            await recover_from_survivor(survivor, client, PREFIX)
+            await recover_from_survivor(survivor, PREFIX, nothing)
         async with supervised([survivor]):
             assert [info.name for info in await members(client)] == ["m2"]
             registry = EtcdRegistry(client, PREFIX)
@@ -391,54 +392,46 @@ async def test_recovery_from_one_survivor_of_three(tmp_path: Path) -> None:
                     await each.stop()
 
 
-async def test_recovery_from_a_snapshot(tmp_path: Path) -> None:
+async def test_recovery_anew(tmp_path: Path) -> None:
     [member] = make_members(tmp_path, 1)
-    snapshot = str(tmp_path / "snapshot")
+
+    async def fill(registry: Registry) -> None:
+        await put(registry, b"k", b"1")
+
+    async def fail(registry: Registry) -> None:
+        await fill(registry)
+        raise ConflictError("not now")
+
     async with open_client([member.client_url]) as client:
         async with supervised([member]):
-            registry = EtcdRegistry(client, PREFIX)
-            await put(registry, b"k", b"1" * 1_000_000)
-            size = await save_snapshot(client.endpoints[0], snapshot)
-            assert size == os.path.getsize(snapshot)
-            late = await put(registry, b"k", b"2")
+            last = await put(EtcdRegistry(client, PREFIX), b"k", b"before")
         with pytest.raises(ConflictError, match="move it away"):
-            await recover_from_snapshot(member, snapshot, client, PREFIX)
+            await recover_anew(member, PREFIX, last, fill)
         os.rename(member.data, member.data + ".lost")
-        with pytest.raises(NotFoundError):
-            await recover_from_snapshot(member, snapshot + "-of-yesterday", client, PREFIX)
-        spoil(snapshot, str(tmp_path / "spoilt"))
-        with pytest.raises(DamageError, match="spoilt"):
-            await recover_from_snapshot(member, str(tmp_path / "spoilt"), client, PREFIX)
+        with pytest.raises(ConflictError, match="not now"):
+            await recover_anew(member, PREFIX, last, fail)
         assert not os.path.exists(member.data)
-        await recover_from_snapshot(member, snapshot, client, PREFIX)
+        await recover_anew(member, PREFIX, last, fill)
         async with supervised([member]):
-            # One that lived through it notices.
             registry = EtcdRegistry(client, PREFIX)
             item = await registry.get(b"k")
             assert item is not None
-            assert item.value == b"1" * 1_000_000
-            assert await put(registry, b"k", b"3") > late
+            assert item.value == b"1"
+            assert await put(registry, b"k", b"3") > last + GENERATION
 
 
-def spoil(source: str, target: str) -> None:
-    with open(source, "rb") as file:
-        content = bytearray(file.read())
-    content[len(content) // 2] ^= 1
-    with open(target, "wb") as file:
-        file.write(content)
+async def test_who_lives_through_a_recovery_notices(tmp_path: Path) -> None:
+    [member] = make_members(tmp_path, 1)
+    async with open_client([member.client_url]) as client:
+        registry = EtcdRegistry(client, PREFIX)
+        async with supervised([member]):
+            await put(registry, b"k", b"v")
+            await registry.check_same()
+        await recover_from_survivor(member, PREFIX, nothing)
+        async with supervised([member]):
+            with pytest.raises(DamageError, match="Restart all"):
+                await registry.check_same()
 
 
-async def test_a_snapshot_that_does_not_come_whole_is_none(tmp_path: Path) -> None:
-    path = str(tmp_path / "snapshot")
-    async with open_client(["http://127.0.0.1:1"]) as client:
-        with pytest.raises(UnavailableError):
-            await save_snapshot(client.endpoints[0], path)
-    assert os.listdir(tmp_path) == []
-
-
-async def test_a_snapshot_that_cannot_be_written(etcd_url: str) -> None:
-    async with open_client([etcd_url]) as client:
-        with pytest.raises(DeviceError, match="nowhere"):
-            await save_snapshot(client.endpoints[0], "/nowhere/snapshot")
-        with pytest.raises(DeviceError, match="cannot be written"):
-            await save_snapshot(client.endpoints[0], "/dev/full-of-nothing/snapshot")
+async def nothing(_registry: Registry) -> None:
+    """Nothing more is to be done with it."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,11 +11,10 @@ import trio
 from trio.testing import MockClock
 
 from store.core.beside import beside
-from store.core.errors import DamageError, DrystoneError
+from store.core.errors import DamageError
 from store.registry import Span, UnavailableError
 from store.registry.etcd.endpoint import Endpoint
 from store.registry.etcd.keyspace import Json, Keyspace, encode_bytes
-from store.registry.etcd.maintenance import save_snapshot
 from store.registry.etcd.watch import SILENCE_SECONDS, Follower
 
 KEYSPACE = Keyspace(b"p/")
@@ -135,38 +131,3 @@ async def test_a_reader_that_waits_long_gets_every_revision(autojump_clock: Mock
             found.append((await anext(follower.events)).revision)
         follower.events.close()
     assert found == list(revisions)
-
-
-def blobs(content: bytes) -> list[Json]:
-    return [{"blob": encode_bytes(content[start : start + 100])} for start in range(0, len(content), 100)]
-
-
-class Whole(Scripted):
-    """Ends a stream as etcd ends a snapshot."""
-
-    async def listen(self, path: str, body: Json, take: Callable[[Json], Awaitable[None]]) -> None:
-        for part in self.scripts.pop(0):
-            await take(part)
-
-
-STATE = bytes(range(256)) * 10
-SNAPSHOT = STATE + hashlib.sha256(STATE).digest()
-
-
-async def test_a_snapshot_that_is_whole(tmp_path: Path) -> None:
-    path = tmp_path / "snapshot"
-    assert await save_snapshot(Whole(blobs(SNAPSHOT)), str(path)) == len(SNAPSHOT)
-    assert path.read_bytes() == SNAPSHOT
-    assert path.stat().st_mode & 0o777 == 0o600
-
-
-@pytest.mark.parametrize("end", [0, 32, 100, len(SNAPSHOT) - 1])
-async def test_a_snapshot_that_ended_early_leaves_the_one_before(tmp_path: Path, end: int) -> None:
-    path = tmp_path / "snapshot"
-    path.write_bytes(b"before")
-    for endpoint in (Whole(blobs(SNAPSHOT[:end])), Scripted(blobs(SNAPSHOT[:end]))):
-        error: type[DrystoneError] = UnavailableError
-        with pytest.raises(error):
-            await save_snapshot(endpoint, str(path))
-    assert path.read_bytes() == b"before"
-    assert os.listdir(tmp_path) == ["snapshot"]

@@ -1,37 +1,46 @@
-"""A way back for an etcd that has lost its majority: from one member that is left, or from a snapshot.
+"""A way back for an etcd that has lost its majority: from one member that is left, or anew from a snapshot.
 
 Either way what was acknowledged last may be missing, and etcd's revisions may go back. The registry's must not, since
 they are fencing numbers and positions of watches: so a recovery ends by raising what the registry adds to etcd's
 (`raise_revisions`). No process of Drystone may run meanwhile; each reads that number when it starts.
 
-The new state is made beside its place and moved there whole; one that ends half-way has changed nothing. Then there is
-one member; others join it with empty folders (`members.add_member`, Member.joins).
+The new state is made beside its place, by an etcd whose ports nobody else knows, and moved there whole; one that ends
+half-way has changed nothing. Then there is one member; others join it with empty folders (`members.add_member`,
+Member.joins).
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
+from urllib.parse import urlsplit
 
 import trio
 
 from store.core.child import ended
-from store.core.errors import ConflictError, DamageError, DeviceError, NotFoundError
-from store.registry.etcd.client import Client
+from store.core.errors import ConflictError, DeviceError, NotFoundError
+from store.registry.etcd.client import Client, open_client
 from store.registry.etcd.keyspace import Keyspace, decode_bytes, encode_bytes
 from store.registry.etcd.member import Member
+from store.registry.etcd.registry import EtcdRegistry
 from store.registry.etcd.supervisor import ready, running
+from store.registry.interface import GENERATION
 
-GENERATION: Final = 1 << 40
-"""More than etcd will ever count between two recoveries."""
+START_SECONDS: Final = 120.0
+"""For an etcd that is alone to serve."""
+
+Finish = Callable[[EtcdRegistry], Awaitable[object]]
+"""What is to be done with the new registry before it is put in place; whatever it raises leaves all as it was."""
 
 
-async def recover_from_survivor(member: Member, client: Client, prefix: bytes) -> None:
+async def recover_from_survivor(member: Member, prefix: bytes, finish: Finish) -> None:
     """The member goes on alone with its own data: all others are forgotten, and must never come back with what they
-    have. `client` has its endpoint. The data as they were are kept in `<data>.before-recovery`.
+    have. The data as they were are kept in `<data>.before-recovery`.
 
     Raises NotFoundError where there are no data, ConflictError where an earlier recovery's are kept, DeviceError where
     etcd does not start with them, or there is no room for a copy.
@@ -43,73 +52,72 @@ async def recover_from_survivor(member: Member, client: Client, prefix: bytes) -
         raise ConflictError(f"{before} is kept from an earlier recovery: move it away first")
     await trio.to_thread.run_sync(_clear, building)
     await trio.to_thread.run_sync(_copy, member.data, building)
-    await _raise_beside(replace(member, data=building), client, prefix, alone=True)
+    hidden = replace(member, data=building, client_url=_hidden(member.client_url), peer_url=_hidden(member.peer_url))
+    await _make(hidden, prefix, 0, finish, alone=True)
     await trio.to_thread.run_sync(_put_in_place, building, member.data, before)
 
 
-async def recover_from_snapshot(member: Member, snapshot: str, client: Client, prefix: bytes) -> None:
-    """New data for a member, which is to be alone in `member.peers`, from what `save_snapshot` wrote.
+async def recover_anew(member: Member, prefix: bytes, above: int, finish: Finish) -> None:
+    """New data for a member, which is to be alone in `member.peers`; `finish` fills it. All revisions are above
+    `above`.
 
-    Raises ConflictError where the member has data, NotFoundError where there is no snapshot, DamageError where it is
-    not whole, DeviceError where the programs are missing or fail.
+    It is another cluster to etcd: what members of the old one may say to it is refused. Raises ConflictError where the
+    member has data, DeviceError where etcd does not start.
     """
     building = _beside(member, "new")
     if await _is_folder(member.data):
         raise ConflictError(f"{member.data} is there: move it away first")
-    if not await trio.Path(snapshot).is_file():
-        raise NotFoundError(f"there is no snapshot {snapshot}")
     await trio.to_thread.run_sync(_clear, building)
-    await _restore(replace(member, data=building), snapshot)
-    await _raise_beside(replace(member, data=building), client, prefix, alone=False)
+    token = f"{member.token}-{above + GENERATION}"
+    hidden = replace(member, data=building, client_url=_hidden(member.client_url), token=token)
+    await _make(hidden, prefix, above, finish, alone=False)
     await trio.to_thread.run_sync(_put_in_place, building, member.data, None)
 
 
-async def raise_revisions(client: Client, prefix: bytes) -> None:
-    """All revisions from now on are above any that was told before."""
+async def raise_revisions(client: Client, prefix: bytes, above: int = 0) -> None:
+    """All revisions from now on are above any that was told before, and above `above`."""
     keyspace = Keyspace(prefix)
     key = encode_bytes(keyspace.offset_key)
     found = (await client.call("/v3/kv/range", {"key": key}, repeatable=True)).get("kvs")
-    offset = (int(decode_bytes(found[0]["value"])) if found else 0) + GENERATION
+    offset = max(above, int(decode_bytes(found[0]["value"])) if found else 0) + GENERATION
     await client.call("/v3/kv/put", {"key": key, "value": encode_bytes(b"%d" % offset)}, repeatable=True)
 
 
-async def _restore(member: Member, snapshot: str) -> None:
-    arguments = ["--data-dir", member.data, "--name", member.name, "--initial-cluster", member.cluster]
-    arguments += ["--initial-cluster-token", member.token, "--initial-advertise-peer-urls", member.peer_url]
-    try:
-        done = await trio.run_process(
-            ["etcdctl", "snapshot", "restore", snapshot, *arguments],
-            env={**os.environ, "ETCDCTL_API": "3"},
-            capture_stdout=True,
-            capture_stderr=True,
-            check=False,
-        )
-    except OSError as error:
-        raise DeviceError(f"etcdctl cannot be started (package etcd-client): {error}") from error
-    if done.returncode != 0:
-        raise DamageError(f"etcdctl does not take {snapshot}: {done.stderr.decode(errors='replace').strip()[-500:]}")
-
-
-async def _raise_beside(member: Member, client: Client, prefix: bytes, *, alone: bool) -> None:
-    async with running(member, alone=alone) as process:
+async def _make(member: Member, prefix: bytes, above: int, finish: Finish, *, alone: bool) -> None:
+    async with (
+        open_client([member.client_url], member.tls) as client,
+        running(member, alone=alone) as process,
+    ):
         await _ready_or_ended(member, client, process)
-        await raise_revisions(client, prefix)
+        await raise_revisions(client, prefix, above)
+        await finish(EtcdRegistry(client, prefix))
 
 
 async def _ready_or_ended(member: Member, client: Client, process: subprocess.Popen[bytes]) -> None:
-    status: int | None = None
+    said = f"does not serve within {START_SECONDS:.0f} s"
 
     async def notice_end() -> None:
-        nonlocal status
-        status = await ended(process)
+        nonlocal said
+        said = f"ended with {await ended(process)}"
         nursery.cancel_scope.cancel()
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(notice_end)
-        await ready(client.endpoints[0])
-        nursery.cancel_scope.cancel()
-    if status is not None:
-        raise DeviceError(f"etcd ended with {status} while it was recovered: see {member.log_path()}")
+    with trio.move_on_after(START_SECONDS):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(notice_end)
+            await ready(client.endpoints[0])
+            said = ""
+            nursery.cancel_scope.cancel()
+    if said:
+        raise DeviceError(f"etcd {said} while it is recovered: see {member.log_path()}")
+
+
+def _hidden(url: str) -> str:
+    """The same host, at a port that is free and nobody knows."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as server:
+        port = server.getsockname()[1]
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _beside(member: Member, suffix: str) -> str:
@@ -132,7 +140,7 @@ def _copy(source: str, target: str) -> None:
 
 
 def _put_in_place(building: str, data: str, before: str | None) -> None:
-    os.sync()  # neither a copy nor etcdctl has synced all that it wrote
+    os.sync()  # a copy has not synced all that it wrote
     if before is not None:
         os.rename(data, before)
     os.rename(building, data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
 from store.core.beside import beside
 from store.core.errors import DamageError, InvalidError, NotFoundError
@@ -16,6 +17,8 @@ from store.registry.evaluation import check, check_key, check_span
 from store.registry.interface import LEASE_SECONDS_MAX, CompactedError, Lease
 from store.registry.items import Event, Item, Span
 from store.registry.operations import Compare, Get, Operation, TransactionResult
+
+RESTART: Final = "Restart all processes of Drystone (docs/registry.md, Recovery)"
 
 
 class EtcdRegistry:
@@ -93,14 +96,22 @@ class EtcdRegistry:
             finally:
                 follower.events.close()
 
+    async def check_same(self) -> None:
+        """Raises DamageError where etcd was recovered since the first call: no process is to live through that."""
+        keyspace = await self._keyspace()
+        if await self._offset() != keyspace.offset:
+            raise DamageError(f"etcd was recovered under this process. {RESTART}")
+
     async def _keyspace(self) -> Keyspace:
         """With the offset that is stored; asked for once, since a recovery needs all processes stopped."""
         if self._known is None:
-            found = (await self._read({"key": encode_bytes(Keyspace(self.prefix).offset_key)})).get("kvs")
-            with understood():
-                offset = int(decode_bytes(found[0]["value"])) if found else 0
-            self._known = Keyspace(self.prefix, offset)
+            self._known = Keyspace(self.prefix, await self._offset())
         return self._known
+
+    async def _offset(self) -> int:
+        found = (await self._read({"key": encode_bytes(Keyspace(self.prefix).offset_key)})).get("kvs")
+        with understood():
+            return int(decode_bytes(found[0]["value"])) if found else 0
 
     async def _read(self, request: Json) -> Json:
         return await self._call("/v3/kv/range", request, repeatable=True)
@@ -122,8 +133,7 @@ class EtcdRegistry:
             revision = header_revision(answer)
         if revision < seen:
             raise DamageError(
-                f"etcd is at revision {revision} after {seen}: it was put back to an older state. Restart all "
-                "processes of Drystone (docs/registry.md, Recovery)"
+                f"etcd is at revision {revision} after {seen}: it was put back to an older state. {RESTART}"
             )
         self._seen = max(self._seen, revision)
 
