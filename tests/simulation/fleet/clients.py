@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import trio
 
-from store.core.errors import ConflictError, DrystoneError, NotFoundError, PreconditionError
-from store.objects.model import ALWAYS, Condition, Container, ListingQuery, ObjectEntry, ObjectHead, ObjectInfo
+from store.core.errors import ConflictError, DrystoneError, NotFoundError, OutdatedError, PreconditionError
+from store.objects.model import ALWAYS, Account, Condition, Container, ListingQuery, ObjectEntry, ObjectHead, ObjectInfo
 from store.objects.store import DeviceStore
 from tests.simulation.engine_checks import WrongError
 from tests.simulation.fleet.cluster import SimCluster
@@ -33,6 +33,8 @@ SIZES = [0, 10, 100, 700, INLINE_BYTES, INLINE_BYTES + 1, BLOCK_BYTES, BLOCK_BYT
 PATIENCE_S = [1.0, 10.0, 40.0]
 THINKING_S = [0.0, 0.02, 0.2, 1.5]
 TOGETHER_S = 0.5
+REMEMBERED = 0.6
+"""So many requests of a container that a process remembers go by that, and have it asked about beside the object."""
 NOBODY_S = 600.0
 """After so long some process serves again."""
 
@@ -130,8 +132,11 @@ class Client:
 
     @asynccontextmanager
     async def _container(self, store: DeviceStore, name: str) -> AsyncIterator[Container]:
-        """The container that something is asked of."""
-        if name in FIXED:
+        """The container that something is asked of: often as this process remembers it."""
+        known = store.known_container(ACCOUNT, name)
+        if known is not None and name in FIXED and self._random.random() < REMEMBERED:
+            container = known
+        elif name in FIXED:
             try:
                 container = await store.container(ACCOUNT, name)
             except NotFoundError as error:
@@ -252,13 +257,14 @@ class Client:
                 if content.size > INLINE_BYTES or as_upload:
                     await _upload(store, container, name, content, head, condition)
                 else:
-                    await store.put(container, name, content.data(), head, _condition(condition))
+                    owner = _owner(store, container)
+                    await store.put(container, name, content.data(), head, _condition(condition), owner=owner)
             except PreconditionError:
                 if condition is None:
                     raise WrongError(f"a write of {key} without a condition was refused by one") from None
                 self._history.told(record, False)
                 return
-            except NotFoundError:
+            except (NotFoundError, OutdatedError):
                 self._history.never(record)
                 raise
             self._history.told(record, None if condition is None else True)
@@ -275,7 +281,8 @@ class Client:
     async def _fetch(self, store: DeviceStore, container: Container, name: str) -> None:
         record = self._history.begin(_key(container, name), Read())
         try:
-            async with store.open(container, name) as opened, aclosing(opened.read()) as pieces:
+            found = store.open(container, name, owner=_owner(store, container))
+            async with found as opened, aclosing(opened.read()) as pieces:
                 data = b"".join([bytes(piece) async for piece in pieces])
                 info = opened.info
         except NotFoundError:
@@ -306,7 +313,7 @@ class Client:
     async def _see(self, store: DeviceStore, container: Container, name: str) -> Version | None:
         record = self._history.begin(_key(container, name), Read())
         try:
-            info = await store.head(container, name)
+            info = await store.head(container, name, owner=_owner(store, container))
         except NotFoundError:
             self._history.told(record, None)
             return None
@@ -337,9 +344,12 @@ class Client:
     async def _delete_one(self, store: DeviceStore, container: Container, name: str) -> None:
         record = self._history.begin(_key(container, name), Write(None))
         try:
-            await store.delete(container, name)
+            await store.delete(container, name, owner=_owner(store, container))
         except NotFoundError:
             record.call = Read()
+        except OutdatedError:
+            self._history.never(record)
+            raise
         self._history.told(record, None)
 
     def _delete_if(self) -> Request:
@@ -443,6 +453,13 @@ class Client:
         if entry.name not in self._history.names.get(container.id.hex(), ()):
             raise WrongError(f"{container.name} lists {entry.name}, which nobody wrote there")
         return content.version
+
+
+def _owner(store: DeviceStore, container: Container) -> Account | None:
+    """To be said where the container is what the process remembers."""
+    if store.known_container(ACCOUNT, container.name) is not container:
+        return None
+    return store.known_account(ACCOUNT)
 
 
 def _key(container: Container, name: str) -> Key:
