@@ -69,6 +69,8 @@ class QuorumWrite:
         """Those that have it, or what stands for it."""
         self._failures: dict[int, BaseException] = {}
         self._newer: list[int] = []
+        self._untold = False
+        """Whether one that was asked has failed and may have it all the same: its link broke, or its disk was late."""
         self._latest = -1
         """The replica that was the last to answer."""
         self._open = 0
@@ -181,6 +183,8 @@ class QuorumWrite:
     def _answered(self, replica: int, applied: Applied | None, error: DrystoneError | None) -> None:
         self._latest = replica
         if applied is None or applied.refused or applied.barred:
+            if applied is None and not isinstance(error, StaleEpochError | BarredError):
+                self._untold = True
             self._failed(replica, error or refusal_of(applied) or DeviceError("no answer"))
         else:
             self._applied[replica] = applied
@@ -232,7 +236,7 @@ class QuorumWrite:
         failures = list(self._failures.values())
         told = not self._open and not self._applied
         for error in failures:
-            if isinstance(error, ConflictError) or (isinstance(error, StaleEpochError) and told):
+            if isinstance(error, ConflictError) or (isinstance(error, StaleEpochError) and told and not self._untold):
                 raise error
         in_the_way = any(isinstance(error, BarredError | StaleEpochError) for error in failures)
         if len(self._counted) < len(self._applied) or in_the_way:
