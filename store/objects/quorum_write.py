@@ -45,7 +45,7 @@ class QuorumWrite:
 
     __slots__ = (
         "_applied", "_counted", "_failures", "_latest", "_needed", "_newer", "_on_ended", "_open", "_patience",
-        "_replicas", "_sets", "_task", "_write", "begun", "packed", "row", "stamp",
+        "_replicas", "_sets", "_task", "_untold", "_write", "begun", "packed", "row", "stamp",
     )  # fmt: skip
 
     def __init__(
