@@ -37,6 +37,8 @@ ZONES = (1, 1, 2, 2, 3)
 DISK_BYTES = 1 << 30
 DAY = 86400
 D = TypeVar("D", bound=Disk)
+BRINGING = ("hints", "doubt", "repair", "rejoin", "rebalance")
+"""In the names of the loops that bring to devices what they lack. The scrubber is none: nothing may be left to it."""
 FAULT_SECONDS = (2.0, 6.0)
 PAUSE_SECONDS = (0.5, 2.5)
 HEALED_SECONDS = 300.0
@@ -207,15 +209,15 @@ class Trial:
     def _healthy(self) -> None:
         """A disk is lost only when all others have what they should: two at a time are more than three copies bear."""
         until(self.is_settled, HEALED_SECONDS)
-        until(self.has_no_hints, HEALED_SECONDS)
+        until(self.has_brought_all, HEALED_SECONDS)
 
-    def has_no_hints(self) -> bool:
+    def has_brought_all(self) -> bool:
         with suppress(AssertionError, json.JSONDecodeError):
             return all(
                 loop["left"] == 0
                 for node in self.nodes
                 for loop in node.status()["loops"]
-                if "hint" in loop["loop"] or "doubt" in loop["loop"]
+                if any(word in loop["loop"] for word in BRINGING)
             )
         return False
 
@@ -313,7 +315,7 @@ def run(operations: int, registry: str, seed: int, where: Path) -> bool:
         took = time.monotonic() - began
         say(f"{done} operations in {took:.0f} s; faults: {dict(sorted(trial.injected.items()))}")
         until(trial.is_settled, HEALED_SECONDS)
-        until(trial.has_no_hints, HEALED_SECONDS)
+        until(trial.has_brought_all, HEALED_SECONDS)
         say(f"healed by its own word {time.monotonic() - began - took:.0f} s after the last fault")
         lack = trial.copies_lacking()
     operations_done = history.recorded(recorded)
