@@ -215,7 +215,7 @@ def run(seconds: float, way: str, seed: int, where: Path) -> bool:
             away.probe(node)
         assert all(node.process.running for node in trial.nodes), "a process has ended"
         trial.end()
-        until(trial.has_no_hints, HEALED_SECONDS)
+        until(trial.has_brought_all, HEALED_SECONDS)
         lack = trial.copies_lacking()
     operations = history.recorded(recorded)
     meanwhile = Counter(one.outcome for one in operations if within(one, began, ended))

@@ -89,7 +89,7 @@ def run(other: str | None, registry: str, seed: int, where: Path) -> bool:
             first.typed("ring", "apply")
             until(trial.is_settled, HEALED_SECONDS)
         trial.end()
-        until(trial.has_no_hints, HEALED_SECONDS)
+        until(trial.has_brought_all, HEALED_SECONDS)
         lack = trial.copies_lacking()
     operations = history.recorded(recorded)
     history.write(where / "history.jsonl", operations)
