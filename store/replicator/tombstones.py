@@ -8,7 +8,11 @@ It goes in two steps, and an epoch between them (docs/consistency.md, "Tombstone
 row goes, its stamp stays, and nothing older is taken. Once all have done so durably, the ring takes a step, and they
 **enforce** its epoch: what is still under way by an older ring (a writer that stopped, a hint, a repair, a copy) is
 refused from then on. Then they **release** the stamp. Whatever begins by the new ring looks first, and finds nothing.
-In between a replica may fail and come back with the tombstone, which is retired again, or with the stamp.
+In between a replica may fail and come back with the tombstone, which is retired again, or with the stamp; or without
+either, when it has rejoined, or is a replica only since the layout has changed. Then whoever looks, and finds the stamp
+that others have, brings the tombstone to it, or to one of two such. If the stamps were released now, a tombstone of a
+clock that is ahead would hide what is written next, and is not seen by whoever writes that. So what a replica lacks is
+settled first, and a tombstone is released when behind the step all have its stamp, or something newer.
 
 One step of the ring serves all tombstones that are retired by then. Without the registry there is none: nothing is
 released, all else goes on, and what is retired waits for the next round.
@@ -22,7 +26,7 @@ from collections.abc import Sequence
 
 from store.core.deadline import within
 from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
-from store.device.row import key_shard
+from store.device.row import NAME_KEY_BYTES, PREFIX_BYTES, key_shard, parse_key
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Schedule, walk
 from store.replicator.progress import ProgressTable
@@ -79,9 +83,7 @@ class TombstoneCollector:
         if replicas is None:
             return None
         packed, stamp = tombstone
-        for (
-            replica
-        ) in replicas:  # one after the other: the first that has it not ends it, and a task for each costs more
+        for replica in replicas:  # by turns: the first that has it not ends it, and a task for each costs more
             if await replica.retired_stamp(packed, believed=True) == stamp:
                 continue
             if await replica.find_stamp(packed, believed=True) != stamp:
@@ -96,16 +98,31 @@ class TombstoneCollector:
     async def _again(self, device: DevicePort, tombstone: Tombstone) -> bool | None:
         """One that is retired here was perhaps not everywhere, or was not released."""
         replicas = self._replicas(tombstone)
-        if replicas is not None:
-            packed, stamp = tombstone
-            if device not in replicas:
-                device.release_tombstone(packed, stamp)  # the layout has changed since
-            for replica in replicas:
-                replica.retire_tombstone(packed, stamp)
-            self._retired[tombstone] = replicas
-            if len(self._retired) >= RETIRED_MAX:
-                await self._release()
+        if replicas is None:
+            return None
+        packed, stamp = tombstone
+        if device not in replicas:
+            device.release_tombstone(packed, stamp)  # the layout has changed since
+        lacking = [replica for replica in replicas if not await self._keeps_out(replica, tombstone)]
+        name = packed[PREFIX_BYTES:]
+        if lacking and device in replicas and len(name) < NAME_KEY_BYTES:  # of a longer one the key has a part only
+            await self._store.rows.settle(parse_key(packed, name), packed)
+            return None
+        for replica in replicas:
+            replica.retire_tombstone(packed, stamp)
+        self._retired[tombstone] = replicas
+        if len(self._retired) >= RETIRED_MAX:
+            await self._release()
         return None
+
+    @staticmethod
+    async def _keeps_out(replica: DevicePort, tombstone: Tombstone) -> bool:
+        """Whether a replica takes nothing below a tombstone: it has that, retired or not, or something newer."""
+        packed, stamp = tombstone
+        if await replica.retired_stamp(packed, believed=True) == stamp:
+            return True
+        its = await replica.find_stamp(packed, believed=True)
+        return its is not None and its >= stamp
 
     async def _release(self) -> None:
         """Release what every replica has retired, once that is durable and all refuse what is older than that."""
@@ -117,10 +134,13 @@ class TombstoneCollector:
             with within(DURABLE_SECONDS):
                 await device.flush()
         await self._step.take(devices)
-        for (packed, stamp), replicas in retired.items():
-            if self._replicas((packed, stamp)) == replicas:
-                for replica in replicas:
-                    replica.release_tombstone(packed, stamp)
+        now = {id(device): await _all_retired(device) for device in devices}
+        for tombstone, replicas in retired.items():
+            if self._replicas(tombstone) == replicas:
+                others = [replica for replica in replicas if tombstone not in now[id(replica)]]
+                if all([await _is_above(replica, tombstone) for replica in others]):
+                    for replica in replicas:
+                        replica.release_tombstone(*tombstone)
 
     def _replicas(self, tombstone: Tombstone) -> list[DevicePort] | None:
         """All that should have it; None where one is out, hangs, or is not to be believed."""
@@ -131,6 +151,21 @@ class TombstoneCollector:
                 return None
             replicas.append(replica)
         return replicas
+
+
+async def _all_retired(device: DevicePort) -> set[Tombstone]:
+    found: set[Tombstone] = set()
+    after = b""
+    while page := await device.retired_tombstones(after, PAGE):
+        found.update(page)
+        after = page[-1][0]
+    return found
+
+
+async def _is_above(replica: DevicePort, tombstone: Tombstone) -> bool:
+    packed, stamp = tombstone
+    its = await replica.find_stamp(packed, believed=True)
+    return its is not None and its > stamp
 
 
 async def _page(device: DevicePort, after: bytes) -> tuple[Sequence[Tombstone], bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 import trio
@@ -239,3 +239,45 @@ async def test_a_device_that_was_lost_refuses_older_rings_from_its_return_on(aut
         await trio.sleep(60)
         assert node.devices[1].in_sync
         assert node.devices[1].enforced == node.store.rows.ring.epoch == 2
+
+
+@pytest.mark.own_devices("a device loses what it has retired")
+async def test_a_tombstone_that_comes_back_to_some_replicas_is_not_released_at_the_others(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two have rejoined since it was retired, and have nothing. While the ring takes its step, whoever has looked
+    brings it to one of them."""
+    async with opened(media_of(3)) as (node, container):
+        collector = node.replicator.tombstones
+        await deleted(node, container, ["first"])
+        await collect(node)
+        await deleted(node, container, ["o"])
+        key, packed = key_of(node, container, "o")
+        tombstone = await node.devices[0].find_row(packed)
+        assert tombstone is not None
+        await collect(node)  # no step is due: it is retired
+        for number in (1, 2):
+            node.devices[number].release_tombstone(packed, tombstone.stamp)
+        await trio.sleep(2)
+        take = collector._step.take
+
+        async def meanwhile(needed: Iterable[DevicePort]) -> None:
+            row = await node.store.rows.whole(key, packed, ReadRow(tombstone, (0,), node.store.rows.ring.epoch))
+            await submitted(node.devices[2], node.store.rows.prepare(row))
+            await take(needed)
+
+        monkeypatch.setattr(collector._step, "take", meanwhile)
+        await trio.sleep(STEP_SECONDS)
+        await collect(node)
+        monkeypatch.undo()
+        devices = node.devices.values()
+        live = [await device.find_stamp(packed) for device in devices]
+        kept = [await device.retired_stamp(packed, believed=True) for device in devices]
+        known = [stamp or note for stamp, note in zip(live, kept, strict=True)]
+        assert None not in known or not any(live), "one has the tombstone, and another knows nothing of it"
+        for _ in range(2):
+            await trio.sleep(STEP_SECONDS + 70)
+            await collect(node)
+        assert await retired(node) == 0
+        for device in node.devices.values():
+            assert await device.tombstones(b"", 10) == []
