@@ -143,12 +143,13 @@ class DeviceCopies:
 
 def write_copies(path: str, cluster: bytes, ring: bytes) -> None:
     """Replace both files in a device's folder, durably. Blocks."""
-    _replace(path, CLUSTER_NAME, cluster)
-    _replace(path, RING_NAME, ring)
+    replace_durably(path, CLUSTER_NAME, cluster)
+    replace_durably(path, RING_NAME, ring)
     sync_folder(path)
 
 
-def _replace(folder: str, name: str, data: bytes) -> None:
+def replace_durably(folder: str, name: str, data: bytes) -> None:
+    """Replace a file whole; durable when the folder is synced. Blocks."""
     path = os.path.join(folder, name)
     if _read(path) == data:
         return

@@ -23,12 +23,13 @@ RECORDS: Final = Span.prefix(PREFIX)
 class DeviceRecord:
     """`incarnation` is empty where none is to be believed. `label` is the device's path, absolute or below the data
     folder: what the ring calls it is only where it was first. `node` is the one that has it; empty on a machine
-    alone."""
+    alone. `opening` tells an older copy of its folder (`drystone.device_opening`); empty where any is believed."""
 
     incarnation: bytes
     in_sync: bool
     label: str
     node: str = ""
+    opening: bytes = b""
 
 
 RECORD_CODEC: Final = Codec[
@@ -36,10 +37,16 @@ RECORD_CODEC: Final = Codec[
 ](
     "device record",
     2,
-    lambda record: (record.incarnation, record.in_sync, record.label, record.node),
+    lambda record: (
+        record.incarnation,
+        record.in_sync,
+        record.label,
+        record.node,
+        *([record.opening] if record.opening else []),
+    ),
     {
         1: lambda fields: DeviceRecord(*fields[:3]),  # without the node
-        2: lambda fields: DeviceRecord(*fields[:4]),
+        2: lambda fields: DeviceRecord(*fields[:5]),  # the first programs did without the opening
     },
 )
 

@@ -1,37 +1,49 @@
 """Which folder is which device: what the registry believes, and what every device keeps of that.
 
-A device that is opened joins by its incarnation (see `device_records`). A folder that is not the one the registry
-knows, or that the registry knows as behind, is not in sync from before it is used until it has rejoined; then
-the registry learns that. A device that the registry does not know at all is one of a version that knew no incarnations.
+A device that is opened joins by its incarnation (see `device_records`) and by which opening of it was the last (see
+`device_opening`). A folder that is not the one the registry knows, or an older copy of that, or one that is behind, is
+not in sync from before it is used until it has rejoined; then the registry learns that. A device that the registry does
+not know at all is one of a version that knew no incarnations.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 import structlog
 import trio
 
 from drystone.cluster import Cluster
 from drystone.device_copies import DeviceCopies
+from drystone.device_opening import OPENING_BYTES, is_stale, read_opening, write_opening
 from drystone.device_records import DeviceRecord, find_record, load_records, save_records
 from drystone.device_watch import Housed
 from drystone.folder import DataFolder
+from store.core.entropy import Random
 from store.core.errors import ConflictError, DamageError
 from store.engine.owner import OwnedDevice, open_folder
 from store.registry import Registry
 from store.ring import Ring
 
+T = TypeVar("T")
+FULL = (errno.ENOSPC, errno.EDQUOT)
 log = structlog.get_logger()
 
 
 class Membership:
     """Opens devices as what the registry says that they are."""
 
-    def __init__(self, folder: DataFolder, cluster: Cluster, registry: Registry, ring: Ring, node: str = "") -> None:
+    def __init__(
+        self, folder: DataFolder, cluster: Cluster, registry: Registry, ring: Ring, random: Random, node: str = ""
+    ) -> None:
         """`node` is the name of this one, where there are others."""
+        self._random = random
         self._node = node
         self._folder = folder
         self._cluster = cluster
@@ -92,7 +104,7 @@ class Membership:
         device = await open_folder(number, self._cluster.id, path, stack)
         try:
             self._check_ring(self._copies.found(path), path)
-            await self._join(device)
+            await self._join(device, path)
             look = partial(_look, path, _identity(path))
             housed = Housed(device, look(), look)
         except BaseException:
@@ -114,24 +126,42 @@ class Membership:
                 "wrong places. Recover it with this device (docs/operations.md)"
             )
 
-    async def _join(self, device: OwnedDevice) -> None:
+    async def _join(self, device: OwnedDevice, path: str) -> None:
         known = self._records.get(device.port.id)
-        if known is not None and (known.incarnation != device.incarnation or not known.in_sync):
-            if known.incarnation != device.incarnation:
+        opening = await _in_thread(partial(read_opening, path))
+        if known is not None:
+            another = known.incarnation != device.incarnation or is_stale(known.opening, opening)
+            if another:
                 log.warning(
                     "the folder of a device is not the one that was here last: what it holds is not believed before "
                     "it has been compared with all others",
                     device=device.port.id,
                 )
-            if device.port.in_sync:
+            if (another or not known.in_sync) and device.port.in_sync:
                 await device.port.set_in_sync(in_sync=False)
-        await self._learn(device)
+        await self._learn(device, await self._renew_opening(device, path, opening))
 
-    async def _learn(self, device: OwnedDevice) -> None:
-        """Have the registry say what this device is now."""
+    async def _renew_opening(self, device: OwnedDevice, path: str, opening: bytes) -> bytes:
+        """Have the device keep the id of this opening in the place of that of the one before; which it keeps then."""
+        new = self._random.bytes(OPENING_BYTES)
+        if opening:
+            await self._learn(device, opening + new)
+        try:
+            await _in_thread(partial(write_opening, path, new))
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            log.warning("a device is too full to keep which opening this is", device=device.port.id)
+            return opening
+        return new
+
+    async def _learn(self, device: OwnedDevice, opening: bytes | None = None) -> None:
+        """Have the registry say what this device is now, and which opening of it counts, if that is another."""
         known = self._records.get(device.port.id)
         label = known.label if known is not None else self._ring.devices[device.port.id].label
-        record = DeviceRecord(device.incarnation, device.port.in_sync, label, self._node)
+        if opening is None:
+            opening = known.opening if known is not None else b""
+        record = DeviceRecord(device.incarnation, device.port.in_sync, label, self._node, opening)
         if record != known:
             await save_records(self._registry, {device.port.id: record})
             self._records[device.port.id] = record
@@ -156,7 +186,11 @@ class Membership:
     async def keep(self) -> None:
         """On return every device that is here has the ring and what the registry says of devices."""
         async with self._keeping:
-            records = {number: record for number, record in self._records.items() if number in self._ring.devices}
+            records = {  # the opening is for the registry alone: who has lost that believes whatever is there
+                number: replace(record, opening=b"")
+                for number, record in self._records.items()
+                if number in self._ring.devices
+            }
             await self._copies.write(self.folders, self._ring, records)
 
     async def run(self) -> None:
@@ -171,6 +205,11 @@ class Membership:
 
     def _wake(self) -> None:
         self._changed.set()
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """On the disk of a device, which may hang."""
+    return await trio.to_thread.run_sync(work, abandon_on_cancel=True)
 
 
 def _identity(path: str) -> tuple[int, int]:

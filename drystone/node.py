@@ -130,7 +130,7 @@ async def _opened(
         raise DamageError(folder.lost("ring"))
     ring = _with_widths(stored.ring, cluster)
     name = "" if together is None else together.identity.name
-    membership = Membership(folder, cluster, registry, ring, name)
+    membership = Membership(folder, cluster, registry, ring, random, name)
     await membership.load()
     watch = DeviceWatch(membership.open, everyones=None if together is None else together.everyones)
     devices = watch.devices if together is None else together.everyones

@@ -53,6 +53,8 @@ async def bring_up(
         )
     if found is not None:
         await _put_labels(folder, registry, node, found)
+    # The snapshot may be older than the devices' last openings: any is believed once.
+    await save_records(registry, {n: replace(each, opening=b"") for n, each in (await load_records(registry)).items()})
     enforced = max((each.enforced for each in found.superblocks.values()), default=0) if found is not None else 0
     epoch = max(known.epoch, enforced, stored.ring.epoch if stored.ring is not None else 0) + EPOCHS
     await save_ring(registry, Ring(cluster.key, known.live, replace(known.progress, epoch=epoch)), stored.revision)

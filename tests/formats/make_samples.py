@@ -194,6 +194,10 @@ def device_record() -> DeviceRecord:
     return replace(ring_copy().records[0], node="n1")
 
 
+def opened_record() -> DeviceRecord:
+    return replace(device_record(), opening=bytes(range(128, 144)))
+
+
 def node_record() -> NodeRecord:
     return NodeRecord("10.0.0.1:7400", 1, 2, "m1", State.MEMBER, "5f" * 20, STAMP.time_us)
 
@@ -227,6 +231,7 @@ def main() -> None:
     (SAMPLES / "cluster-copy-1.bin").write_bytes(encode_cluster(cluster()))
     (SAMPLES / "ring-copy-2.bin").write_bytes(encode_ring(ring_copy(collected=True)))
     (SAMPLES / "device-record-2.bin").write_bytes(RECORD_CODEC.encode(device_record()))
+    (SAMPLES / "device-record-2-opened.bin").write_bytes(RECORD_CODEC.encode(opened_record()))
     (SAMPLES / "node-record-1.bin").write_bytes(NODE_CODEC.encode(node_record()))
     (SAMPLES / "life-1.bin").write_bytes(LIFE_CODEC.encode(Life(bytes(range(112, 128)), "0.1.0")))
     (SAMPLES / "token-1.bin").write_bytes(TOKEN_CODEC.encode(TokenRecord("n2")))

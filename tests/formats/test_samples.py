@@ -208,6 +208,8 @@ def test_records_of_nodes_and_of_their_devices() -> None:
     assert AUTHORITY_CODEC.decode(sample("authority-1.bin")) == Identity(b"certificate", b"key")
     assert NODE_CODEC.encode(samples.node_record()) == sample("node-record-1.bin")
     assert RECORD_CODEC.encode(samples.device_record()) == sample("device-record-2.bin")
+    assert RECORD_CODEC.decode(sample("device-record-2-opened.bin")) == samples.opened_record()
+    assert RECORD_CODEC.encode(samples.opened_record()) == sample("device-record-2-opened.bin")
 
 
 def test_formats_are_still_written_as_they_were() -> None:

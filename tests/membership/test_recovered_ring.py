@@ -107,7 +107,7 @@ async def test_without_any_ring_nothing_is_made(tmp_path: Path, autojump_clock: 
 async def test_a_device_that_knows_a_newer_ring_than_the_registry_is_not_used(tmp_path: Path) -> None:
     older, newer = rings()
     folder = made(tmp_path, newer, OLD)
-    membership = Membership(folder, CLUSTER, await registry_with(older), older, "n1")
+    membership = Membership(folder, CLUSTER, await registry_with(older), older, SystemRandom(), "n1")
     await membership.load()
     with ExitStack() as stack, pytest.raises(DamageError, match="put back to an older state"):
         await membership.open(0, stack)
