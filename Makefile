@@ -31,7 +31,7 @@ bench: $(VENV)/.installed-bench ## figures against a peer, appended to bench/his
 explore: $(VENV)/.installed-dev ## exploration of faults by seed, for as long as one likes: make explore SEEDS=100000
 	$(BIN)/python -m tests.simulation.explore --seeds $(SEEDS) --jobs $(JOBS) --keep-going
 	$(BIN)/python -m tests.simulation.explore --workload wired --seeds $$(( ($(SEEDS) + 9) / 10 )) --jobs $(JOBS) --keep-going
-	$(BIN)/python -m tests.simulation.explore --workload fleet --seeds $$(( ($(SEEDS) + 9) / 10 )) --jobs $(JOBS) --keep-going
+	$(BIN)/python -m tests.simulation.explore --workload fleet --workload boxes --seeds $$(( ($(SEEDS) + 9) / 10 )) --jobs $(JOBS) --keep-going
 
 explore-mutations: $(VENV)/.installed-dev ## plant each known mistake, and see that the exploration catches it
 	$(BIN)/python -m tests.simulation.explore --mutations --jobs $(JOBS)

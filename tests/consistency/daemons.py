@@ -67,7 +67,7 @@ def _is_synced(ring: Ring) -> bool:
 
 def collect(coordinator: Coordinator, step: Step) -> Daemon:
     """Forget a tombstone that all have: all retire it; then nobody may go on with what was begun before; then all
-    release it."""
+    release it, if by then each has its stamp, or something newer. What one lacks is settled first."""
     coordinator.refresh()
     ring = coordinator.ring
     if len(ring.live) > 1 or ring.unclean:
@@ -78,11 +78,24 @@ def collect(coordinator: Coordinator, step: Step) -> Daemon:
     stamp = _collectable(seen.values())
     if stamp == NEVER:
         yield from _settle_promise(coordinator, seen.values())
+    elif any(_stamp(reply) < stamp for reply in seen.values()):
+        yield from _settle(coordinator)
     elif (yield from _all(Retire(stamp), list(seen), ring)):
         step(Ring.collect)
         coordinator.refresh()
         if (yield from _all(Enforce(), list(seen), coordinator.ring)):
-            yield from _all(Release(stamp), list(seen), coordinator.ring)
+            now = yield from _looks(list(seen), coordinator.ring)
+            if len(now) == len(seen) and all(_is_kept_out(reply, stamp) for reply in now.values()):
+                yield from _all(Release(stamp), list(seen), coordinator.ring)
+
+
+def _stamp(seen: Seen) -> Stamp:
+    return NEVER if seen.version is None else seen.version.stamp
+
+
+def _is_kept_out(seen: Seen, stamp: Stamp) -> bool:
+    """Whether nothing below a stamp is taken, though no version has just this."""
+    return _stamp(seen) > stamp or (seen.retired and _stamp(seen) == stamp)
 
 
 def _are_enough(seen: dict[int, Seen], ring: Ring) -> bool:
@@ -91,7 +104,7 @@ def _are_enough(seen: dict[int, Seen], ring: Ring) -> bool:
 
 def _collectable(seen: Collection[Seen]) -> Stamp:
     """The tombstone that all have, or that was retired here and there; NEVER where there is none."""
-    stamps = {NEVER if reply.version is None else reply.version.stamp for reply in seen}
+    stamps = {_stamp(reply) for reply in seen}
     retired = {reply.version.stamp for reply in seen if reply.version is not None and reply.retired}
     tombstones = {reply.version.stamp for reply in seen if reply.version is not None and reply.version.tombstone}
     return max(stamps & tombstones if len(stamps) == 1 else retired, default=NEVER)
@@ -99,10 +112,14 @@ def _collectable(seen: Collection[Seen]) -> Stamp:
 
 def _settle_promise(coordinator: Coordinator, seen: Collection[Seen]) -> Daemon:
     """A promise that led to nothing would keep its key for ever: something is put above it."""
-    if any(reply.floor > (NEVER if reply.version is None else reply.version.stamp) for reply in seen):
-        stamp, newest = yield from coordinator.promise(NEVER)
-        version = newest or Version(NEVER, None, NEVER)
-        yield from coordinator.place(version._replace(stamp=stamp, base=version.stamp))
+    if any(reply.floor > _stamp(reply) for reply in seen):
+        yield from _settle(coordinator)
+
+
+def _settle(coordinator: Coordinator) -> Daemon:
+    stamp, newest = yield from coordinator.promise(NEVER)
+    version = newest or Version(NEVER, None, NEVER)
+    yield from coordinator.place(version._replace(stamp=stamp, base=version.stamp))
 
 
 def _all(message: Message, to: Collection[int], ring: Ring) -> Generator[Round, Replies, bool]:

@@ -13,10 +13,11 @@ from store.core.errors import DrystoneError
 from tests.simulation.composed import faults as of_devices
 from tests.simulation.composed.trouble import PATIENCE_S, Trouble
 from tests.simulation.fleet.cluster import SimCluster
-from tests.simulation.fleet.process import REGISTRY, GoneError, Process
+from tests.simulation.fleet.process import REGISTRY, GoneError, Process, gate_of
 from tests.simulation.fleet.rest import is_whole
 from tests.simulation.network import Path
 from tests.simulation.node import SimNode
+from tests.simulation.worker import Gate
 
 HOUR_US = 3600 * 1_000_000
 SKEWS_US = [0, 0, -5_000_000, 5_000_000, -HOUR_US, HOUR_US, 12 * 365 * 24 * HOUR_US]
@@ -215,6 +216,38 @@ async def hangs(trouble: Trouble) -> None:
         gate.open()
 
 
+async def all_slow(affected: Affected) -> None:
+    """No disk keeps pace, and each is behind by another time: writes are long at some of their replicas only."""
+    random, shut = affected.random, dict[Gate, None]()
+    until = trio.current_time() + random.choice([2, 8, 20])
+    try:
+        while trio.current_time() < until:
+            for device in affected.cluster.devices.values():
+                gate = gate_of(device)
+                if random.random() < 0.6:
+                    gate.shut = True
+                    shut[gate] = None
+                else:
+                    gate.open()
+            await trio.sleep(random.choice([0.05, 0.3, 1, 3]))
+    finally:
+        for gate in shut:
+            gate.open()
+
+
+async def put_back_stale(trouble: Trouble) -> None:
+    """An empty disk takes its place, and lives; then the old one is put back."""
+    trouble.take_away()
+    old = trouble.medium.copy(), trouble.index.copy()
+    trouble.media.wipe(trouble.number)
+    await trouble.bring_back()
+    await trouble.made_whole()
+    await trio.sleep(trouble.random.choice([1, 5, 15]))
+    trouble.take_away()
+    trouble.media.swap(trouble.number, *old)
+    await trouble.bring_back()
+
+
 async def pulled(trouble: Trouble) -> None:
     """It is pulled out, and put back a while later; what it had not synced may be lost."""
     trouble.take_away()
@@ -258,11 +291,12 @@ FAULTS: dict[str, Fault] = {
     "broken streams": Fault(broken_streams),
     "far": Fault(far),
     "no registry": Fault(no_registry),
+    "all slow": Fault(all_slow),
     "device slow": _of_device(of_devices.slow),
     "device hangs": _of_device(hangs),
     "device full": _of_device(of_devices.full),
     "device pulled": _of_device(pulled),
     "failed sync": _of_device(of_devices.failed_sync, harms=True),
     "device wiped": _of_device(of_devices.wiped, harms=True),
-    "stale disk": _of_device(of_devices.stale, harms=True),
+    "stale disk": _of_device(put_back_stale, harms=True),
 }

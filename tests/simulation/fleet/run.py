@@ -13,8 +13,9 @@ from store.core.errors import DrystoneError
 from store.objects.model import Container, Policy
 from store.remote import process as remote_process
 from store.remote import service
-from store.replicator import upload_janitor
-from store.ring import Builder
+from store.replicator import tombstones, upload_janitor
+from store.replicator.daemon import Schedule
+from store.ring import Builder, Ring
 from store.wire import link
 from tests.simulation.composed.layouts import CHANGES, Change, Choice
 from tests.simulation.engine_checks import WrongError
@@ -38,6 +39,8 @@ SELDOM_S = 0.7
 """News and signs of life come less often than they do, so that minutes of simulated time are soon over."""
 LOOK_S = 30.0
 """What is left of uploads is looked for more often than it is, so that it is soon found."""
+COLLECT_S = 4.0
+"""Tombstones are collected more often than they are, so that what is deleted is soon deleted for good."""
 NAMES = ["a", "b/1", "b/2", "c", "d" * 300, "é", "f", "g", "h", "i", "j", "k"]
 
 ENTERED: Counter[str] = Counter()
@@ -75,6 +78,7 @@ class FleetRun:
             stack.enter_context(mock.patch.object(service, "NEWS_SECONDS", SELDOM_S))
             stack.enter_context(mock.patch.object(remote_process, "SETTLED_SECONDS", SELDOM_S))
             stack.enter_context(mock.patch.object(upload_janitor, "LOOK_SECONDS", LOOK_S))
+            stack.enter_context(mock.patch.object(tombstones, "SCHEDULE", Schedule(every=COLLECT_S)))
             stack.enter_context(mock.patch.multiple(link, PING_SECONDS=2.5, DEAD_SECONDS=8.0))
             run(self._live, self.random)
         judge(self.history)
@@ -178,12 +182,18 @@ class FleetRun:
             ring = await self.cluster.ring()
             if len(ring.live) > 1:
                 continue
-            name = random.choice(self.changes)
+            name = self._next_change(ring, random)
             change = self._change(name, Choice(ring, 4, None, random))
             if change is not None:
                 ENTERED[f"layout: {name}"] += 1
                 self.cluster.digest.add(f"layout {name}")
                 await self.cluster.change_layout(change)
+
+    def _next_change(self, ring: Ring, random: Random) -> str:
+        """What was emptied is mostly soon used again, or removed."""
+        emptied = any(not device.weight for device in ring.newest.devices.values())
+        following = [name for name in ("back again", "remove an emptied one") if name in self.changes]
+        return random.choice(following if emptied and following and random.random() < 0.7 else self.changes)
 
     def _change(self, name: str, choice: Choice) -> Change | None:
         if name != "add":
