@@ -17,7 +17,7 @@ from tests.cluster.waiting import until
 
 AWAY_SECONDS = 15.0
 """Leases live 10."""
-HALF = 300_000
+HALF = 5_000_000
 UPLOAD = """
 import http.client, sys, time, pathlib
 address, key, go = sys.argv[1:]
