@@ -105,6 +105,7 @@ async def open_etcd(folder: DataFolder, links: Links, clock: Clock) -> AsyncIter
             async with beside(node.run):
                 if folder.has_registry:
                     await _move_in(folder, client, registry, clock)
+                node.moved_in.set()
                 await _wait_for(registry)
                 yield registry
 
@@ -137,6 +138,8 @@ class EtcdNode:
 
     def __init__(self, folder: DataFolder, links: Links, client: Client, registry: EtcdRegistry, clock: Clock) -> None:
         self._clock = clock
+        self.moved_in = trio.Event()
+        """To be set when nothing is to be moved to etcd any more: before, the registry there has not its revisions."""
         self._revoked: frozenset[str] | None = None
         self._folder = folder
         self._links = links
@@ -217,6 +220,7 @@ class EtcdNode:
 
     async def _keep_looking(self) -> None:
         """Promote members that have caught up, remove those that are no nodes any more, ask those that are there."""
+        await self.moved_in.wait()
         while True:
             waits = LOOK_SECONDS
             try:
