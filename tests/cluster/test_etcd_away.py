@@ -25,9 +25,11 @@ connection = http.client.HTTPConnection(address, timeout=120)
 connection.request("GET", "/auth/v1.0", headers={"X-Auth-User": "admin:admin", "X-Auth-Key": key})
 answer = connection.getresponse()
 answer.read()
-path = "/v1/" + answer.headers["X-Storage-Url"].split("/v1/")[1] + "/c/slow"
-connection.putrequest("PUT", path)
-connection.putheader("X-Auth-Token", answer.headers["X-Auth-Token"])
+path, token = "/v1/" + answer.headers["X-Storage-Url"].split("/v1/")[1] + "/slow", answer.headers["X-Auth-Token"]
+connection.request("PUT", path, headers={"X-Auth-Token": token})
+connection.getresponse().read()
+connection.putrequest("PUT", path + "/slow")
+connection.putheader("X-Auth-Token", token)
 connection.putheader("Transfer-Encoding", "chunked")
 connection.endheaders()
 def send(content):
