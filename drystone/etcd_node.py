@@ -139,10 +139,9 @@ class EtcdNode:
 
     def __init__(self, folder: DataFolder, links: Links, client: Client, registry: EtcdRegistry, clock: Clock) -> None:
         self._clock = clock
-        self._revoked: frozenset[str] | None = None
         self.moved_in = trio.Event()
-        """To be set when nothing of an embedded registry is to be moved any more: that raises the revisions, by which
-        it is told afterwards whether this is the same etcd."""
+        """To be set when nothing is to be moved to etcd any more: before, the registry there has not its revisions."""
+        self._revoked: frozenset[str] | None = None
         self._folder = folder
         self._links = links
         self._client = client

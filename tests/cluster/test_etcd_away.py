@@ -17,26 +17,31 @@ from tests.cluster.waiting import until
 
 AWAY_SECONDS = 15.0
 """Leases live 10."""
-HALF = 300_000
-UPLOAD = """
+FIRST_BYTES = 5_000_000
+UPLOAD = r"""
 import http.client, sys, time, pathlib
 address, key, go = sys.argv[1:]
 connection = http.client.HTTPConnection(address, timeout=120)
 connection.request("GET", "/auth/v1.0", headers={"X-Auth-User": "admin:admin", "X-Auth-Key": key})
 answer = connection.getresponse()
 answer.read()
-path = "/v1/" + answer.headers["X-Storage-Url"].split("/v1/")[1] + "/c/slow"
-connection.putrequest("PUT", path)
-connection.putheader("X-Auth-Token", answer.headers["X-Auth-Token"])
-connection.putheader("Content-Length", str(2 * SIZE))
+path, token = "/v1/" + answer.headers["X-Storage-Url"].split("/v1/")[1] + "/slow", answer.headers["X-Auth-Token"]
+connection.request("PUT", path, headers={"X-Auth-Token": token})
+connection.getresponse().read()
+connection.putrequest("PUT", path + "/slow")
+connection.putheader("X-Auth-Token", token)
+connection.putheader("Transfer-Encoding", "chunked")
 connection.endheaders()
-connection.send(b"a" * SIZE)
+def send(content):
+    connection.send(b"%x\r\n%s\r\n" % (len(content), content))
+send(b"a" * SIZE)
 print("begun", flush=True)
 while not pathlib.Path(go).exists():
-    time.sleep(0.1)
-connection.send(b"b" * SIZE)
+    send(b"b" * 1000)  # who says nothing for long is given up
+    time.sleep(0.5)
+send(b"")
 print("ended", connection.getresponse().status, flush=True)
-""".replace("SIZE", str(HALF))
+""".replace("SIZE", str(FIRST_BYTES))
 
 
 @pytest.mark.process
