@@ -29,6 +29,8 @@ from drystone.loop_stalls import LoopStalls
 from drystone.metrics import Metrics, Requests
 from drystone.node import Node, open_node
 from drystone.node_status import cluster_status, device_rows, own_status
+from drystone.readiness import Readiness, reached
+from drystone.service_manager import READY, STOPPING, notify
 from drystone.slow_requests import SlowRequests
 from gateway.http import serve, server_context
 from gateway.http.asgi import App
@@ -174,7 +176,9 @@ async def _serve(
     metrics = Metrics(requests, slow, stalls, partial(device_rows, node), node.progress.rows, identity.unreadable)
     others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}
     app = SwiftApp(node.store, identity, swift)
-    front: App = Front(app, others, requests, metrics, slow)
+    readiness = Readiness(partial(reached, node.store), node.clock)
+    felt = node.replicator.throttle.note
+    front: App = Front(app, others, requests, metrics, slow, felt, readiness.why_not)
     if swift.storage_domains:
         front = DomainRemap(front, swift)
 
@@ -213,9 +217,12 @@ async def _serve(
         places = [node.membership.path(number) for number in node.devices]
         click.echo(clients.welcome(node.folder, node.cluster, places, url, made=made))
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async for number in signals:
-                log.info("stopping", signal=signal.Signals(number).name)
-                break
+            notify(READY)
+            number = await anext(signals)
+            log.info("stopping", signal=signal.Signals(number).name)
+            notify(STOPPING)
+            with trio.move_on_after(readiness.stop()):
+                await anext(signals)  # whoever says it twice does not want to wait
         stop.set()
         nursery.cancel_scope.cancel()
 
