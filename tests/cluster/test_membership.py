@@ -93,12 +93,17 @@ class Cloud:
             listed = self._ask(node, [f"GET,{name},{size}" for name, size in self.names])
             assert sorted(listed) == sorted(name for name, _ in self.names)
 
-    def _ask(self, node: DeviceNode, asked: list[str]) -> list[str]:
+    @property
+    def key(self) -> str:
+        """The administrator's password."""
         if not self._key:
             lines = (self.nodes[0].data / "admin-openrc").read_text().splitlines()
             self._key = next(line.split("=", 1)[1] for line in lines if line.startswith("export OS_PASSWORD="))
+        return self._key
+
+    def _ask(self, node: DeviceNode, asked: list[str]) -> list[str]:
         address = f"{node.machine.address}:{SERVE}"
-        answer = self.client.run(sys.executable, "-c", ASK, address, "admin:admin", self._key, "c", *asked)
+        answer = self.client.run(sys.executable, "-c", ASK, address, "admin:admin", self.key, "c", *asked)
         names: list[str] = json.loads(answer)
         return names
 
