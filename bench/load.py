@@ -95,13 +95,25 @@ class Figures:
 def wrk(
     target: Target, container: str, verb: str, seconds: int, connections: int, *, threads: int = 1, **settings: int
 ) -> Figures:
-    """Small requests to a container's URL. `settings` are those of small.lua: NAMES, FIRST, COUNT, BYTES."""
+    """Small requests to a container's URL. `settings` are those of small.lua: NAMES, FIRST, COUNT, BYTES, PAUSE_MS."""
+    return end_wrk(begin_wrk(target, container, verb, seconds, connections, threads=threads, **settings))
+
+
+def begin_wrk(
+    target: Target, container: str, verb: str, seconds: int, connections: int, *, threads: int = 1, **settings: int
+) -> subprocess.Popen[str]:
+    """As `wrk`, for `end_wrk` to wait for; SIGINT ends it sooner."""
     environment = {**os.environ, "VERB": verb, "TOKEN": target.token, "BYTES": str(SMALL_BYTES), "NAMES": "0"}
     environment |= {name: str(value) for name, value in settings.items()}
     command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
     command += ["-s", os.path.join(HERE, "small.lua"), container]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    words = next(line for line in done.stdout.splitlines() if line.startswith("FIGURES")).split()[1:]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def end_wrk(process: subprocess.Popen[str]) -> Figures:
+    """What it saw."""
+    shown, _ = process.communicate()
+    words = next(line for line in shown.splitlines() if line.startswith("FIGURES")).split()[1:]
     duration, requests, failed, p50, p99 = (float(word) for word in words)
     return Figures(duration, int(requests), int(failed), p50, p99)
 

@@ -1,10 +1,15 @@
 -- Small objects for wrk. Environment: VERB, TOKEN, BYTES, NAMES (names a thread may use again), FIRST (names used).
 -- PUT and DELETE go through names one by one; GET picks at random among those that PUT has written. After COUNT answers a
--- thread stops (0: never).
+-- thread stops (0: never). Each connection pauses for PAUSE_MS after an answer.
 local verb, token = os.getenv("VERB"), os.getenv("TOKEN")
 local bytes, names = tonumber(os.getenv("BYTES")), tonumber(os.getenv("NAMES"))
 local count = tonumber(os.getenv("COUNT") or "0")
 local thread_count, answers = 0, 0
+
+local pause = tonumber(os.getenv("PAUSE_MS") or "0")
+if pause > 0 then
+  function delay() return math.random(0, 2 * pause) end
+end
 
 if count > 0 then
   function response()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from drystone.metrics import Metrics, Requests
 from drystone.slow_requests import SLOW_SECONDS, SlowRequests, size_of
@@ -19,13 +19,24 @@ class Front:
     """An ASGI application made of others, by the beginning of the path."""
 
     def __init__(
-        self, objects: App, others: Mapping[bytes, App], requests: Requests, metrics: Metrics, slow: SlowRequests
+        self,
+        objects: App,
+        others: Mapping[bytes, App],
+        requests: Requests,
+        metrics: Metrics,
+        slow: SlowRequests,
+        felt: Callable[[float], None],
+        why_not_ready: Callable[[], str],
     ) -> None:
+        """`felt` is told how long each request took, without what it waited for its client. `why_not_ready` says why no
+        requests should come, if there is a reason."""
         self._objects = objects
         self._others = tuple(others.items())
         self._requests = requests
         self._metrics = metrics
         self._slow = slow
+        self._felt = felt
+        self._why_not_ready = why_not_ready
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -44,6 +55,7 @@ class Front:
             took = time.perf_counter() - began
             method, status = scope["method"], start["status"]
             self._requests.finished(method, status, took)
+            self._felt(took - waits.client)
             if took > SLOW_SECONDS:
                 size = size_of(scope["headers"]) + size_of(start.get("headers", ()))
                 self._slow.note(method, scope["raw_path"], status, took, size, waits)
@@ -56,6 +68,8 @@ class Front:
                 return app
         if path == b"/metrics":
             return self._show_metrics
+        if path == b"/ready":
+            return self._show_ready
         if path == b"/":
             return _show_root
         return self._objects
@@ -63,12 +77,16 @@ class Front:
     async def _show_metrics(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         await _answer(send, b"text/plain; version=0.0.4; charset=utf-8", self._metrics.text())
 
+    async def _show_ready(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        why = self._why_not_ready()
+        await _answer(send, b"text/plain", why.encode() or b"ready", 503 if why else 200)
+
 
 async def _show_root(_scope: Scope, _receive: Receive, send: Send) -> None:
     services = {"object-store": "/v1", "identity": "/identity/v3", "metrics": "/metrics", "capabilities": "/info"}
     await _answer(send, b"application/json", json.dumps({"drystone": services}).encode())
 
 
-async def _answer(send: Send, kind: bytes, body: bytes) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
+async def _answer(send: Send, kind: bytes, body: bytes, status: int = 200) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind)]})
     await send({"type": "http.response.body", "body": body})

@@ -7,6 +7,7 @@ as any node does, with a token that the first process gives out.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from drystone.folder import DataFolder
 from drystone.join_tokens import parse_token
 from drystone.joining import Newcomer, join
 from drystone.node_identity import NodeIdentity, find_identity
+from drystone.service_manager import READY, SOCKET, STOPPING, notify
 from drystone.worker_places import WorkerPlace, worker_places
 from store.core.child import end, ended
 from store.core.entropy import SystemRandom
@@ -75,7 +77,8 @@ class Supervised:
     def _start(self) -> subprocess.Popen[bytes]:
         """By the thread that runs trio, not by a worker thread: the signal of PR_SET_PDEATHSIG comes when the thread
         ends that started the child. A session of its own: Ctrl-C in a terminal is for this process alone."""
-        return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, start_new_session=True)
+        environment = {name: value for name, value in os.environ.items() if name != SOCKET}  # that is for this one
+        return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, start_new_session=True, env=environment)
 
     async def _serves(self, process: subprocess.Popen[bytes]) -> bool:
         """True, when it does. Raises DeviceError where it has ended."""
@@ -98,6 +101,7 @@ async def supervise(
     async def stop_at_signal() -> None:
         async for number in signals:
             log.info("stopping", signal=signal.Signals(number).name)
+            notify(STOPPING)
             workers.cancel()
 
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -111,6 +115,7 @@ async def supervise(
                         await beside.start(Supervised(place.number, place.folder, options).run)
                     await _wait_for_devices(folder)
                     on_serving()
+                    notify(READY)
                     await trio.sleep_forever()
             nursery.cancel_scope.cancel()
 

@@ -33,6 +33,8 @@ from drystone.metrics import Metrics, Requests
 from drystone.node import Node, open_node
 from drystone.node_identity import find_identity
 from drystone.node_status import cluster_status, device_rows, own_status
+from drystone.readiness import Readiness, reached
+from drystone.service_manager import READY, STOPPING, notify
 from drystone.shared_port import bind_shared, listen_shared
 from drystone.slow_requests import SlowRequests
 from drystone.supervisor import supervise
@@ -269,7 +271,9 @@ async def _serve(
     )  # fmt: skip
     others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}
     app = SwiftApp(node.store, identity, swift)
-    front: App = Front(app, others, requests, metrics, slow)
+    readiness = Readiness(partial(reached, node.store), node.clock)
+    felt = node.replicator.throttle.note
+    front: App = Front(app, others, requests, metrics, slow, felt, readiness.why_not)
     if swift.storage_domains:
         front = DomainRemap(front, swift)
 
@@ -309,9 +313,12 @@ async def _serve(
             places = [node.membership.path(number) for number in node.devices]
             click.echo(clients.welcome(node.folder, node.cluster, places, url, made=made))
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async for number in signals:
-                log.info("stopping", signal=signal.Signals(number).name)
-                break
+            notify(READY)
+            number = await anext(signals)
+            log.info("stopping", signal=signal.Signals(number).name)
+            notify(STOPPING)
+            with trio.move_on_after(readiness.stop()):
+                await anext(signals)  # whoever says it twice does not want to wait
         stop.set()
         nursery.cancel_scope.cancel()
 

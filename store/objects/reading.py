@@ -89,7 +89,8 @@ class DataReader:
         """What the devices of a block should hold, by fragment: the block itself, or its stripe coded anew."""
         start = block * self._data_location.block_bytes
         stop = min(self._size, start + self._data_location.block_bytes)
-        whole = b"".join([bytes(piece) async for piece in self.read(start, stop)])
+        pieces = [piece async for piece in self.read(start, stop)]
+        whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         data_location = self._data_location
         if not data_location.k:
             return [whole]

@@ -15,7 +15,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Generic, NamedTuple, TypeVar
+from types import TracebackType
+from typing import Generic, NamedTuple, Self, TypeVar
 
 import structlog
 import trio
@@ -208,6 +209,42 @@ async def many_at_once(items: Iterable[T], work: Callable[[T], Awaitable[object]
     async with trio.open_nursery() as nursery:
         for item in islice(left, AT_ONCE):
             nursery.start_soon(some, item)
+
+
+class Slots:
+    """Does some things at a time, each under its key, while others are found: `async with` waits for the last."""
+
+    def __init__(self, count: int) -> None:
+        self._free = trio.Semaphore(count, max_value=count)
+        self._under_way: set[bytes] = set()
+        self._nursery_manager = trio.open_nursery()
+        self._nursery: trio.Nursery
+
+    def __contains__(self, key: bytes) -> bool:
+        """Whether it is under way."""
+        return key in self._under_way
+
+    async def begin(self, key: bytes, work: Callable[[], Awaitable[object]]) -> None:
+        """Begin it as soon as there is a slot."""
+        await self._free.acquire()
+        self._under_way.add(key)
+        self._nursery.start_soon(self._run, key, work)
+
+    async def _run(self, key: bytes, work: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await work()
+        finally:
+            self._under_way.discard(key)
+            self._free.release()
+
+    async def __aenter__(self) -> Self:
+        self._nursery = await self._nursery_manager.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._nursery_manager.__aexit__(kind, error, trace)
 
 
 class Pace:

@@ -9,37 +9,29 @@ devices of the new layout are waited for: one that is gone, or out and removed, 
 Each device then forgets the rows that it is no replica of any more, durably, and says that it is clean. Until all have,
 no tombstone is collected (`tombstones`).
 
-Data follow: an object whose row places it elsewhere than the newest layout does is copied block by block, verified, to
-where it belongs, its row is rewritten with the new places, and only then are the old copies dropped; copies that are
-being read at that moment are left to the scrubber.
+Data follow (`move`): an object whose row places it elsewhere than the newest layout does is copied block by block,
+verified, to where it belongs, its row is rewritten with the new places, and only then are the old copies dropped;
+copies that are being read at that moment are left to the scrubber. How fast is for the `throttle` to say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack
 from functools import partial
 
 import structlog
 import trio
 
-from store.core.deadline import within
-from store.core.errors import DeviceError, DrystoneError, QuorumError, ReplacedError, RetryableError
-from store.device.block import BlockKey
-from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
-from store.device.row import Flag, IndexRow, Row, RowKey, parse_key
-from store.objects.model import ObjectHead
-from store.objects.pins import Need
-from store.objects.placement import data_ring_hash
-from store.objects.quorum_read import ReadRow
-from store.objects.rowcodec import DataLocation, decode_headers, decode_object, encode_object
+from store.core.errors import DeviceError, DrystoneError, QuorumError
+from store.device.port import DevicePort
+from store.device.row import IndexRow, RowKey, parse_key
 from store.objects.store import DeviceStore
-from store.replicator.daemon import Daemon, Outcome, Schedule, row_place, walk
-from store.replicator.drop import Drop
+from store.replicator.daemon import Daemon, Outcome, Schedule, Slots, row_place, walk
 from store.replicator.exchange import Exchange
+from store.replicator.move import Moved, Mover
 from store.replicator.progress import ProgressTable
-from store.replicator.restore import Restorer, seal_block
 from store.replicator.step import Step
+from store.replicator.throttle import Throttle
 from store.ring import RING_HASH_BITS, ROWS, Layout, Ring, quorum
 
 log = structlog.get_logger()
@@ -47,6 +39,10 @@ log = structlog.get_logger()
 SCHEDULE = Schedule(retry=15.0, retry_max=1800.0)
 """Each round that leaves something to do doubles the wait: it walks all rows again."""
 PAGE = 500
+MOVES_AT_ONCE = 16
+"""Objects: while one is read another is written, and a third waits for its sync. Each has a block or two in memory."""
+DROPS_AT_ONCE = 256
+"""Objects that were moved, whose old copies go when an index is written: about once a second."""
 CLEAN_SECONDS = 600.0
 """A device that has not forgotten what it lost after so long hangs, and is tried again later: others do not wait."""
 
@@ -54,7 +50,9 @@ CLEAN_SECONDS = 600.0
 class Rebalancer:
     """Brings the devices of this process to the newest layout."""
 
-    def __init__(self, store: DeviceStore, exchange: Exchange, progress: ProgressTable, step: Step) -> None:
+    def __init__(
+        self, store: DeviceStore, exchange: Exchange, throttle: Throttle, progress: ProgressTable, step: Step
+    ) -> None:
         self._store = store
         self._exchange = exchange
         self._step = step
@@ -62,6 +60,7 @@ class Rebalancer:
         """The last ring that came here: rows may use a newer one, that of a step which another daemon took."""
         self._daemon = Daemon(progress.loop("rebalance rows"), SCHEDULE, self.rebalance)
         self._data = Daemon(progress.loop("rebalance data"), SCHEDULE, self._move_data)
+        self._mover = Mover(store, throttle, self._on_moved)
 
     async def follow(self, ring: Ring) -> None:
         """Use this ring from now on. Returns when no write is in flight that knows only an older one."""
@@ -207,101 +206,43 @@ class Rebalancer:
     async def _move_data(self) -> Outcome:
         """Move every object's data to the devices that the newest layout gives them. One that cannot be moved does not
         keep the others waiting."""
+        done = failed = 0
 
         async def page(device: DevicePort, after: bytes) -> tuple[Sequence[tuple[bytes, IndexRow]], bytes]:
             return await device.walk_rows(after, PAGE)
 
         async def visit(_device: DevicePort, entry: tuple[bytes, IndexRow]) -> bool | None:
             packed, row = entry
-            if self._wanted(row) is None:
-                return None
-            await self._move(parse_key(packed, row.name), packed)
-            return True
+            if self._mover.wanted(row) is not None and packed not in moves:
+                await moves.begin(packed, partial(move, parse_key(packed, row.name), packed))
+            return None
+
+        async def move(key: RowKey, packed: bytes) -> None:
+            nonlocal failed
+            try:
+                moved = await self._mover.move(key, packed)
+            except DrystoneError as error:
+                self._data.trouble(error)
+                failed += 1
+            else:
+                if moved is not None:
+                    await drops.begin(packed, partial(drop, moved))
+
+        async def drop(moved: Moved) -> None:
+            nonlocal done, failed
+            try:
+                await self._mover.drop_old(*moved)
+            except DrystoneError as error:
+                self._data.trouble(error)
+                failed += 1
+            else:
+                done += 1
+                self._data.progress.done += 1
 
         own = [device for device in self._store.own.values() if device.failed is None]
-        return await walk(own, page, visit, self._data, row_place)
+        async with Slots(DROPS_AT_ONCE) as drops, Slots(MOVES_AT_ONCE) as moves:
+            outcome = await walk(own, page, visit, self._data, row_place)
+        return Outcome(done, outcome.left + failed)
 
-    def _wanted(self, row: IndexRow) -> DataLocation | None:
-        """Where the row's data should be, if that is elsewhere and can take them."""
-        data_location = Restorer.data_location(row)
-        if data_location is None:
-            return None
-        ring = self._store.rows.ring
-        policy = self._store.policies[row.policy]
-        replicas = ring.write_sets(policy.width, data_ring_hash(ring, row.data_id))[-1][: len(data_location.devices)]
-        if replicas == data_location.devices or any(
-            self._cannot_take(self._store.devices.get(replica)) for replica in replicas
-        ):
-            return None
-        if not data_location.k and set(replicas) == set(data_location.devices):
-            return None  # copies are alike: their order is of no matter
-        return data_location._replace(devices=replicas)
-
-    @staticmethod
-    def _cannot_take(device: DevicePort | None) -> bool:
-        return device is None or device.failed is not None or device.slow >= SLOW_SECONDS or device.full
-
-    async def _move(self, key: RowKey, packed: bytes) -> None:
-        moved: tuple[IndexRow, DataLocation, DataLocation] | None = None
-
-        async def edited(found: ReadRow | None) -> Row | None:
-            nonlocal moved
-            wanted = self._wanted(found.row) if found is not None and found.row.data_id else None
-            if found is None or wanted is None:
-                return None
-            pinned.enter_context(self._store.pins.holding(found.row.data_id))
-            if not await self._store.rows.pinned(key, packed, found):
-                raise ReplacedError(f"object {key.name!r} changed while it was to be moved")
-            row = await self._store.rows.load(key, packed, found)
-            summary = decode_object(row.summary, row.shown)
-            before = summary.data_location
-            assert before is not None
-            await self._copy(key, found.row, before, wanted)
-            moved = found.row, before, wanted
-            head = ObjectHead(summary.content_type, decode_headers(row.detail), summary.listing)
-            new_summary, detail = encode_object(summary.etag, head, summary.created, wanted)
-            return row._replace(summary=new_summary, detail=detail, flags=row.flags & ~Flag.GUARD)
-
-        with ExitStack() as pinned:
-            async with self._store.rows.lock(packed):
-                if await self._store.rows.change(key, packed, edited, keep_shown=True) is None:
-                    return
-        assert moved is not None
-        await self._drop_old(key, *moved)
-
-    async def _drop_old(self, key: RowKey, row: IndexRow, before: DataLocation, wanted: DataLocation) -> None:
-        """Drop the copies that no row names any more, unless they are read.
-
-        What was moved may have been taken for orphans by who looked at the row before it named them. He has them pinned
-        since before that look; and once he is done, what he has dropped is seen to be missing.
-        """
-        gone = set(before.devices) - set(wanted.devices)
-        if not gone or not await self._store.pins.unpinned([row.data_id], (Need.USE, Need.DROP)):
-            return
-        for position, number in enumerate(wanted.devices):
-            fragment = position if wanted.k else 0
-            has = await self._store.devices[number].has_blocks(row.data_id)
-            if sum(its == fragment for _, its in has) < -(-row.size // wanted.block_bytes):
-                self._store.on_incomplete(key)
-                raise RetryableError(f"device {number} has not all of object {key.name!r} that was moved to it")
-        await Drop(self._store, row.data_id, gone).wait()
-
-    async def _copy(self, key: RowKey, row: IndexRow, before: DataLocation, wanted: DataLocation) -> None:
-        """Have every block where it is wanted, durably. Blocks are read with all verification."""
-        reader = self._store.reader(key, row.data_id, row.size, before)
-        losses: dict[int, int] = {}
-        for block in range(-(-row.size // before.block_bytes)):
-            fragments = await reader.fragments(block)
-            for position, number in enumerate(wanted.devices):
-                if number == before.devices[position] or (not wanted.k and number in before.devices):
-                    continue
-                device = self._store.devices[number]
-                losses.setdefault(number, device.data_losses)
-                block_key = BlockKey(row.data_id, block, position if wanted.k else 0)
-                fragment = fragments[block_key.fragment]
-                with within(DURABLE_SECONDS):
-                    await device.write_block(block_key, seal_block(block_key, key, fragment))
-                self._data.progress.bytes += len(fragment)
-        for number, lost in losses.items():
-            with within(DURABLE_SECONDS):
-                await self._store.devices[number].sync_data(lost)
+    def _on_moved(self, count: int) -> None:
+        self._data.progress.bytes += count

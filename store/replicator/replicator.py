@@ -23,6 +23,7 @@ from store.replicator.repair import Repairer
 from store.replicator.restore import Restorer
 from store.replicator.scrub import Scrubber
 from store.replicator.step import CollectStep, Step
+from store.replicator.throttle import Throttle
 from store.replicator.tombstones import TombstoneCollector
 from store.replicator.upload_janitor import Lives, UploadJanitor
 
@@ -46,7 +47,8 @@ class Replicator:
         self.on_flush: Callable[[DevicePort], None] = _nobody
         """Called before the index of a device of this process is written: rows that other processes wrote there and
         have not settled come to be in doubt."""
-        self.restorer = Restorer(store)
+        self.throttle = Throttle(clock)
+        self.restorer = Restorer(store, self.throttle)
         exchange = Exchange(store, self.restorer)
         self.hints = Hints(store, self.restorer, clock, progress)
         self.repairer = Repairer(store, self.restorer, progress)
@@ -57,7 +59,7 @@ class Replicator:
         self.tombstones = TombstoneCollector(store, progress, collect)
         self.expirer = Expirer(store, clock, progress)
         self.rejoiner = Rejoiner(store, self.restorer, exchange, progress)
-        self.rebalancer = Rebalancer(store, exchange, progress, step)
+        self.rebalancer = Rebalancer(store, exchange, self.throttle, progress, step)
         self.scrubber = Scrubber(store, self.repairer, registry, clock, progress, node)
 
     async def start(self, nursery: trio.Nursery) -> None:

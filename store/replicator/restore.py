@@ -23,14 +23,16 @@ from store.objects.rowcodec import DataLocation, decode_object
 from store.objects.rows import prepare
 from store.objects.store import DeviceStore
 from store.replicator.bringing import Bringing
+from store.replicator.throttle import Throttle
 from store.ring import ROWS, quorum
 
 
 class Restorer:
     """Restores rows and data on the devices of this process."""
 
-    def __init__(self, store: DeviceStore) -> None:
+    def __init__(self, store: DeviceStore, throttle: Throttle) -> None:
         self._store = store
+        self._throttle = throttle
         self._rows = store.rows
 
     # -- rows ----------------------------------------------------------------------------------------------------
@@ -168,6 +170,8 @@ class Restorer:
                 if not good:
                     missing.append((fragment, device))
             if missing:
+                size = min(data_location.block_bytes, row.size - block * data_location.block_bytes)
+                await self._throttle.spend(len(missing) * -(-size // max(data_location.k, 1)))
                 fragments = await reader.fragments(block)
                 for fragment, device in missing:
                     losses.setdefault(device.id, device.data_losses)

@@ -247,7 +247,7 @@ async def open_surface(store: ObjectStore, clock: Clock, held: Held) -> AsyncIte
     others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}
     slow = SlowRequests(lambda _number: "", clock)
     metrics = Metrics(requests, slow, LoopStalls(), list, list, identity.unreadable, lambda: None, str)
-    front = DomainRemap(Front(swift, others, requests, metrics, slow), config)
+    front = DomainRemap(Front(swift, others, requests, metrics, slow, lambda _took: None, str), config)
 
     async with trio.open_nursery() as nursery, _watching() as troubles:
         ticker = Ticker()

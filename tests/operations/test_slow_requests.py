@@ -116,13 +116,15 @@ async def test_a_request_is_told_from_the_one_before_it_on_its_connection(
     async def receive() -> Message:
         raise AssertionError
 
-    slow, requests = slow_requests(), Requests()
-    front = Front(app, {}, requests, Metrics(requests, slow, LoopStalls(), list, list, int, float, str), slow)
+    slow, requests, felt = slow_requests(), Requests(), list[float]()
+    metrics = Metrics(requests, slow, LoopStalls(), list, list, int, float, str)
+    front = Front(app, {}, requests, metrics, slow, felt.append, str)
     with capture_logs() as logs:
         for _ in range(3):
             await front({"raw_path": b"/v1/a", "method": "HEAD", "headers": []}, receive, send)
     assert [(line["devices_s"], line["status"]) for line in logs] == [(2.0, 204), (3.0, 204)]
     assert requests.counts == {("HEAD", 204): 3}
+    assert felt == [2.0, 0.0, 3.0]
 
 
 async def test_who_waits_for_a_key_notes_it(autojump_clock: MockClock) -> None:

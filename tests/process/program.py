@@ -81,6 +81,11 @@ class Program:
         """Send a signal and wait for the end."""
         assert self._process is not None
         self._process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end."""
+        assert self._process is not None
         code = self._process.wait(timeout=60)
         if self._process.stdout is not None:
             self._process.stdout.close()

@@ -10,11 +10,15 @@ from trio.testing import MockClock
 
 from store.core.errors import DeviceError
 from store.device.port import Done
+from store.device.row import IndexRow, RowKey
 from store.engine.device import Device
 from store.objects.model import Container, Policy
+from store.objects.rowcodec import DataLocation
 from store.objects.store import OpenRow
+from store.replicator.move import Mover
+from store.replicator.rebalance import MOVES_AT_ONCE
 from store.replicator.restore import Restorer
-from tests.replicator.clusters import key_of, media_of, opened, write
+from tests.replicator.clusters import HEAD, key_of, media_of, opened, write
 from tests.simulation.limits import BLOCK_BYTES
 from tests.simulation.node import SimNode
 from tests.simulation.object_checks import read_value
@@ -90,3 +94,67 @@ async def test_copies_that_are_read_while_their_object_moves_stay(autojump_clock
         await node.run_daemons()
         assert not await old.has_blocks(data_id)
         assert await read_value(node.store, container, "o") == ("m", LARGE)
+
+
+async def test_who_writes_an_object_does_not_wait_for_its_move_and_its_copies_go_again(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Mover.copy
+    late: list[bytes] = []
+
+    async def slowly(self: Mover, key: RowKey, row: IndexRow, before: DataLocation, wanted: DataLocation) -> None:
+        await copy(self, key, row, before, wanted)
+        late.append(row.data_id)
+        await trio.sleep(1000)
+
+    async with opened(media_of(4)) as (node, container):
+        await write(node.store, container, "o", LARGE)
+        await trio.sleep(5)
+        row = await node.store.rows.read(*key_of(node, container, "o"))
+        assert row is not None
+        data_location = Restorer.data_location(row.row)
+        assert data_location is not None
+        monkeypatch.setattr(Mover, "copy", slowly)
+        node.media.change_ring(lambda builder: builder.set_weight(data_location.devices[0], 0.0))
+        await node.follow_ring()
+        while not late:
+            await trio.sleep(1)
+        began = trio.current_time()
+        await node.store.put(container, "o", b"new", HEAD)
+        assert trio.current_time() - began < 20
+        await trio.sleep(2000)
+        await node.run_daemons()
+        assert await read_value(node.store, container, "o") == ("m", b"new")
+        assert [device.id for device in node.devices.values() if await device.has_blocks(late[0])] == []
+
+
+async def test_several_objects_are_moved_at_a_time_and_each_once(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Mover.copy
+    moved: list[bytes] = []
+    most = running = 0
+
+    async def counted(self: Mover, key: RowKey, row: IndexRow, before: DataLocation, wanted: DataLocation) -> None:
+        nonlocal most, running
+        moved.append(row.data_id)
+        running += 1
+        most = max(most, running)
+        await trio.sleep(10)
+        await copy(self, key, row, before, wanted)
+        running -= 1
+
+    async with opened(media_of(4)) as (node, container):
+        for name in NAMES:
+            await write(node.store, container, name, LARGE)
+        await trio.sleep(5)
+        monkeypatch.setattr(Mover, "copy", counted)
+        node.media.change_ring(lambda builder: builder.add(1, 1, "m4", 1.0, "disk4"))
+        await node.follow_ring()
+        await trio.sleep(200)
+        assert (
+            len(moved)
+            == len(set(moved))
+            == sum(4 in devices for devices in (await places_of(node, container)).values())
+        )
+        assert 2 <= most <= MOVES_AT_ONCE

@@ -17,7 +17,7 @@ from store.objects.pins import Need, PinHolder, Pins
 from store.objects.quorum_read import ReadRow
 from store.objects.rowcodec import DataLocation
 from store.objects.store import OpenRow
-from store.replicator.rebalance import Rebalancer
+from store.replicator.move import Mover
 from store.replicator.restore import Restorer, seal_block
 from tests.replicator.clusters import HEAD, key_of, media_of, opened, write
 from tests.replicator.processes import second_process
@@ -135,7 +135,7 @@ async def test_old_copies_stay_where_the_moved_ones_were_taken_for_orphans(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     """Another process, to which the new device belongs, looked at the row before it named the new copies."""
-    copy, drop_old = Rebalancer._copy, Rebalancer._drop_old
+    copy, drop_old = Mover.copy, Mover.drop_old
     dropped: list[bytes] = []
     async with opened(media_of(4)) as (node, container), second_process(node) as second:
 
@@ -145,9 +145,7 @@ async def test_old_copies_stay_where_the_moved_ones_were_taken_for_orphans(
             node.devices[4].submit_drop(data_id, done.done)
             await done.wait()
 
-        async def named(
-            self: Rebalancer, key: RowKey, row: IndexRow, before: DataLocation, wanted: DataLocation
-        ) -> None:
+        async def named(self: Mover, key: RowKey, row: IndexRow, before: DataLocation, wanted: DataLocation) -> None:
             if 4 in wanted.devices:
                 dropped.append(row.data_id)
                 if when == "dropped before it asks":
@@ -156,17 +154,15 @@ async def test_old_copies_stay_where_the_moved_ones_were_taken_for_orphans(
                     second.store.pins.add(row.data_id, Need.DROP)
             await drop_old(self, key, row, before, wanted)
 
-        async def copied(
-            self: Rebalancer, key: RowKey, row: IndexRow, before: DataLocation, wanted: DataLocation
-        ) -> None:
+        async def copied(self: Mover, key: RowKey, row: IndexRow, before: DataLocation, wanted: DataLocation) -> None:
             await copy(self, key, row, before, wanted)
             assert self._store.pins.held([row.data_id])
 
         for name in NAMES:
             await write(node.store, container, name, LARGE)
         await trio.sleep(5)
-        monkeypatch.setattr(Rebalancer, "_copy", copied)
-        monkeypatch.setattr(Rebalancer, "_drop_old", named)
+        monkeypatch.setattr(Mover, "copy", copied)
+        monkeypatch.setattr(Mover, "drop_old", named)
         node.media.change_ring(lambda builder: builder.add(1, 1, "m4", 1.0, "disk4"))
         await node.follow_ring()
         await trio.sleep(60)

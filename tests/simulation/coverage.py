@@ -23,6 +23,7 @@ from store.objects.tables import Tables
 from store.replicator.collect import Collector
 from store.replicator.exchange import Exchange
 from store.replicator.hints import Hints
+from store.replicator.move import Mover
 from store.replicator.orphans import Orphans
 from store.replicator.rebalance import Rebalancer
 from store.replicator.rejoin import Rejoiner
@@ -77,7 +78,7 @@ PATHS: dict[str, Path] = {
     "exchange: misplaced rows forgotten": Path(Exchange, "forget_misplaced", _always),
     "rejoin: device in sync again": Path(Rejoiner, "rejoin", _always),
     "rebalance: device synced": Path(Rebalancer, "_sync", _always),
-    "rebalance: object moved": Path(Rebalancer, "_move", _always),
+    "rebalance: object moved": Path(Mover, "drop_old", _always),
     "upload janitor: committed after all": Path(UploadJanitor, "_committed", _true),
     "upload janitor: given up": Path(UploadJanitor, "_abort", _always),
     "scrub: orphan dropped": Path(Orphans, "_visit", _true),
