@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import trio
+from xxhash import xxh3_64_intdigest
 
 from drystone.cluster import Cluster, read_cluster
 from drystone.device_records import load_records, put_record
@@ -41,7 +42,8 @@ from store.registry import Delete, Operation, Put, Registry, open_embedded
 from store.registry.operations import OPERATIONS_MAX
 from store.wire.authority import Identity, issue, make_authority, revoke, serial_of
 
-FIRST_PORT, LAST_PORT = 7400, 7990
+FIRST_PORT, LAST_PORT = 7400, 32000
+"""Below those that the kernel gives to whoever dials."""
 
 
 def check_init(folder: DataFolder, identity: NodeIdentity) -> None:
@@ -59,10 +61,12 @@ def check_init(folder: DataFolder, identity: NodeIdentity) -> None:
         )
 
 
-async def first_of_one_machine(count: int) -> NodeIdentity:
+async def first_of_one_machine(folder: DataFolder, count: int) -> NodeIdentity:
     """The node of a machine alone that is to have so many processes: they reach each other, and nobody else reaches
     them. Raises InvalidError where no ports are free."""
-    for port in range(FIRST_PORT, LAST_PORT, PROCESSES_MAX + 8):
+    spans = range(FIRST_PORT, LAST_PORT, PROCESSES_MAX + 8)
+    begin = xxh3_64_intdigest(folder.path.encode()) % len(spans)  # two that start at once take others
+    for port in (*spans[begin:], *spans[:begin]):
         with suppress(OSError):
             for taken in range(port, port + count + PORTS_BEHIND + 1):
                 for listener in await trio.open_tcp_listeners(taken, host="127.0.0.1"):

@@ -172,7 +172,7 @@ async def run_several(
             await found(folder, *plan, url)
         identity = find_identity(folder)
         if identity is None:
-            identity = await first_of_one_machine(count)
+            identity = await first_of_one_machine(folder, count)
             await init_cluster(folder, identity, SystemClock())
         options = ["--listen", f"{_shown(host)}:{port}", *said]
         for domain in storage_domains:
