@@ -23,8 +23,10 @@ async def check_restarted(device: Device, model: Model) -> None:
         if packed not in model.rows:
             raise WrongError(f"row {packed.hex()} was never written")
         _right(packed, model, row)
-    for packed in model.rows:
+    for packed, history in model.rows.items():
         _right(packed, model, seen.get(packed))
+        if device.row_table.look(packed, believed=True).floor < history.promised:
+            raise WrongError(f"row {packed.hex()} takes what is below the promise {history.promised.hex()}")
     blocks = await _all_blocks(device, model)
     check_derived(device, seen)
     for packed, history in model.rows.items():

@@ -22,6 +22,10 @@ class RowHistory:
     """The newest stamp that was acknowledged or seen: nothing older may be shown."""
     may_be_gone: bool = True
     """Whether its absence is right: nothing acknowledged, or forgotten on purpose."""
+    promised: bytes = b""
+    """The highest promise that was acknowledged: nothing below is taken, whatever happens."""
+    forgotten: int = 0
+    """How often it was forgotten on purpose, and with it what a promise had become of."""
 
     def attempt(self, row: Row) -> None:
         self.possible[row.stamp.pack()] = row
@@ -30,6 +34,14 @@ class RowHistory:
         if stamp >= self.floor:
             self.floor = stamp
             self.may_be_gone = False
+
+    def promise(self, stamp: bytes) -> None:
+        self.promised = max(self.promised, stamp)
+
+    def forget(self) -> None:
+        self.may_be_gone = True
+        self.floor = self.promised = b""
+        self.forgotten += 1
 
     def judge(self, seen: Row | None) -> str:
         """What is wrong with seeing this; "" if nothing is."""

@@ -12,7 +12,8 @@ import trio
 from store.core.errors import DrystoneError
 from store.core.stamp import Stamp, StampSource
 from store.device.block import BlockKey, encode_meta
-from store.device.port import Applied
+from store.device.port import Applied, Seen
+from store.device.promise import Promise, prepare_promise
 from store.device.record import Kind, seal
 from store.device.row import UPLOAD, Flag, Row, RowKey, index_key
 from store.engine.device import Device
@@ -38,10 +39,11 @@ CRITICAL = [*["sync *.log"] * 5, "write *.log*", "*.log", "index *", "rename *",
 
 
 class EngineRun:
-    """One seed of the exploration."""
+    """One seed of the exploration. `promises` are asked for, too, by whoever is to write."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, promises: bool = False) -> None:
         self.random = Random(seed)
+        self.promises = promises
         self.digest = Digest()
         self.model = Model()
         self.small = self.random.random() < 0.15
@@ -139,6 +141,8 @@ class Client:
         does += [self._drop, self._forget, self._flush, self._compact, self._rest]
         if self._run.uniform:
             does = [self._burst] * 3 + [self._put] * 9 + [self._flush, self._compact, self._rest]
+        if self._run.promises:
+            does += [self._promise] * 4
         for _ in range(steps):
             try:
                 await self._random.choice(does)()
@@ -160,14 +164,16 @@ class Client:
 
     async def _write(self, row: Row) -> Applied:
         """Write a row; the model learns of it before and after."""
-        packed = index_key(row.key)
-        self._model.row(packed).attempt(row)
+        packed, mine = index_key(row.key), row.stamp.pack()
+        history = self._model.row(packed)
+        history.attempt(row)
+        promised, forgotten = history.promised, history.forgotten
         answers: list[tuple[Applied | None, DrystoneError | None]] = []
         answered = trio.Event()
 
         def reply(applied: Applied | None, error: DrystoneError | None) -> None:
-            if applied is not None and applied.stamp == row.stamp.pack() and not self._run.crash_point.dead:
-                self._model.row(packed).acknowledge(applied.stamp)
+            if applied is not None and applied.stamp == mine and not self._run.crash_point.dead:
+                history.acknowledge(applied.stamp)
             answers.append((applied, error))
             answered.set()
 
@@ -177,7 +183,29 @@ class Client:
         applied, error = answers[0]
         if applied is None:
             raise error or WrongError("neither an answer nor a reason")
+        if applied.stamp == mine < promised and history.forgotten == forgotten:
+            raise WrongError(f"row {packed.hex()} was taken below the promise {promised.hex()}")
         return applied
+
+    async def _promise(self) -> None:
+        """Have it promised to take nothing below a stamp. Somebody writes above that later, or nobody does."""
+        key = self._key()
+        history, stamp = self._model.row(index_key(key)), self._stamps.next()
+        answers: list[tuple[Seen | None, DrystoneError | None]] = []
+        answered = trio.Event()
+
+        def reply(_device: int, seen: Seen | None, error: DrystoneError | None) -> None:
+            if seen is not None and not seen.barred and not self._run.crash_point.dead:
+                history.promise(stamp.pack())
+            answers.append((seen, error))
+            answered.set()
+
+        self._device.submit_promise(prepare_promise(Promise(key, stamp), 1), reply)
+        await answered.wait()
+        self._look_alive()
+        seen, error = answers[0]
+        if seen is None:
+            raise error or WrongError("neither an answer nor a reason")
 
     def _payload(self) -> bytes:
         size = self._random.choice([0, 1, 100, 700, 5000, 30_000]) if not self._run.uniform else 2000
@@ -323,8 +351,7 @@ class Client:
         if tombstones:
             packed, stamp = self._random.choice(tombstones)
             if self._model.rows[packed].floor <= stamp:
-                self._model.rows[packed].may_be_gone = True
-                self._model.rows[packed].floor = b""
+                self._model.rows[packed].forget()
             self._device.forget_row(packed, stamp)
 
     async def _flush(self) -> None:

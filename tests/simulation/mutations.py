@@ -368,7 +368,7 @@ MUTATIONS: dict[str, Planted] = {
     "read-quorum-of-several": Planted("fleet", 200, read_quorum_off_by_one),
     "write-quorum-of-several": Planted("fleet", 200, write_quorum_off_by_one),
     "write-back-missing": Planted("fleet", 200, several.write_back_missing),
-    "promise-lost-in-a-restart": Planted("fleet", 200, several.promise_lost_in_a_restart),
+    "promise-lost-in-a-restart": Planted("promises", 40, several.promise_lost_in_a_restart),
     "reply-of-another-request": Planted("fleet", 200, several.reply_of_another_request),
     "tombstone-of-two": Planted("composed", 200, several.tombstone_of_two),
     "sync-skipped-on-one": Planted("composed", 200, several.sync_skipped_on_one),

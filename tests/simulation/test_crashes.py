@@ -27,6 +27,12 @@ def test_engine_survives_crashes(first: int) -> None:
         explore_seed("engine", seed, twice=seed % 15 == 0)
 
 
+@pytest.mark.parametrize("first", range(0, 24, 12))
+def test_promises_survive_crashes(first: int) -> None:
+    for seed in range(first, first + 12):
+        explore_seed("promises", seed, twice=seed == first)
+
+
 @pytest.mark.parametrize("first", range(0, 24, 6))
 def test_objects_survive_crashes(first: int) -> None:
     for seed in range(first, first + 6):

@@ -15,6 +15,7 @@ from store.engine.row_table import RowTable
 from store.objects.quorum_read import ReadRow
 from store.objects.quorum_write import QuorumWrite
 from store.objects.rows import Rows
+from store.replicator import tombstones
 from store.replicator.exchange import Exchange
 from store.replicator.hints import Hints
 from store.replicator.rebalance import Rebalancer
@@ -184,8 +185,9 @@ def reply_of_another_request() -> Iterator[None]:
         yield
 
 
-def tombstone_of_two() -> AbstractContextManager[object]:
-    """A tombstone is collected when all of its replicas but one have it."""
+@contextmanager
+def tombstone_of_two() -> Iterator[None]:
+    """A tombstone is collected when all of its replicas but one have it, and nobody looks again."""
 
     async def retire(self: TombstoneCollector, _device: DevicePort, tombstone: Tombstone) -> bool | None:
         replicas = self._replicas(tombstone)
@@ -203,4 +205,12 @@ def tombstone_of_two() -> AbstractContextManager[object]:
         self._retired[tombstone] = replicas
         return True
 
-    return mock.patch.object(TombstoneCollector, "_retire", retire)
+    async def surely(*_: object) -> bool:
+        return True
+
+    with (
+        mock.patch.object(TombstoneCollector, "_retire", retire),
+        mock.patch.object(TombstoneCollector, "_keeps_out", surely),
+        mock.patch.object(tombstones, "_is_above", surely),
+    ):
+        yield
