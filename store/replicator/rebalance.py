@@ -24,7 +24,7 @@ import trio
 
 from store.core.errors import DeviceError, DrystoneError, QuorumError
 from store.device.port import DevicePort
-from store.device.row import IndexRow, RowKey, parse_key
+from store.device.row import IndexRow, RowKey, key_shard, parse_key
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Schedule, Slots, row_place, walk
 from store.replicator.exchange import Exchange
@@ -61,6 +61,9 @@ class Rebalancer:
         self._daemon = Daemon(progress.loop("rebalance rows"), SCHEDULE, self.rebalance)
         self._data = Daemon(progress.loop("rebalance data"), SCHEDULE, self._move_data)
         self._mover = Mover(store, throttle, self._on_moved)
+        self._for_others: int | None = None
+        """Objects that the last round left to other processes."""
+        self._take_over = False
 
     async def follow(self, ring: Ring) -> None:
         """Use this ring from now on. Returns when no write is in flight that knows only an older one."""
@@ -205,16 +208,25 @@ class Rebalancer:
 
     async def _move_data(self) -> Outcome:
         """Move every object's data to the devices that the newest layout gives them. One that cannot be moved does not
-        keep the others waiting."""
-        done = failed = 0
+        keep the others waiting.
+
+        Of the processes that have an object's row one moves it: that of its first replica that is there. The others
+        wait for that, and take over what has not become less since they looked last: it may lack the row.
+        """
+        done = failed = for_others = 0
 
         async def page(device: DevicePort, after: bytes) -> tuple[Sequence[tuple[bytes, IndexRow]], bytes]:
             return await device.walk_rows(after, PAGE)
 
         async def visit(_device: DevicePort, entry: tuple[bytes, IndexRow]) -> bool | None:
+            nonlocal for_others
             packed, row = entry
-            if self._mover.wanted(row) is not None and packed not in moves:
-                await moves.begin(packed, partial(move, parse_key(packed, row.name), packed))
+            if self._mover.wanted(row) is None or packed in moves:
+                return None
+            if not (self._take_over or self._moves_here(packed)):
+                for_others += 1
+                return False
+            await moves.begin(packed, partial(move, parse_key(packed, row.name), packed))
             return None
 
         async def move(key: RowKey, packed: bytes) -> None:
@@ -242,7 +254,17 @@ class Rebalancer:
         own = [device for device in self._store.own.values() if device.failed is None]
         async with Slots(DROPS_AT_ONCE) as drops, Slots(MOVES_AT_ONCE) as moves:
             outcome = await walk(own, page, visit, self._data, row_place)
+        self._take_over = self._for_others is not None and 0 < self._for_others <= for_others
+        self._for_others = for_others
         return Outcome(done, outcome.left + failed)
+
+    def _moves_here(self, packed: bytes) -> bool:
+        """Whether an object is for this process to move."""
+        for replica in self._store.rows.ring.in_sync(ROWS, key_shard(packed)[0]):
+            device = self._store.devices.get(replica)
+            if device is not None and device.failed is None and device.in_sync:
+                return replica in self._store.own
+        return True
 
     def _on_moved(self, count: int) -> None:
         self._data.progress.bytes += count

@@ -3,7 +3,8 @@
 How long requests take without it is measured and not configured: after each MOVE_SECONDS nothing is moved for
 PROBE_SECONDS, and what requests took then is what they are to be compared with. Where they take longer beside the move
 by more than TOLERATED, the rate falls by a part; else it grows by a step (additive increase, multiplicative decrease:
-Chiu and Jain, 1989). Where there are too few requests to compare there is nobody to disturb, and it grows fourfold.
+Chiu and Jain, 1989). Where there are too few requests to compare it grows fourfold, and where there are none at all
+there is nobody to disturb.
 
 What is compared is a high quantile of all requests alike, so it is the mix of each that must be the same: it is, since
 both are of the same seconds. Requests of other processes are not seen: a device that is overloaded by two is as slow
@@ -88,6 +89,8 @@ class Governor:
 
     def _adjusted(self) -> float:
         used = self._moved / MOVE_SECONDS
+        if not self._beside and not self._without:
+            return CEILING
         if len(self._beside) < SAMPLES_MIN or len(self._without) < SAMPLES_MIN:
             wanted = 4 * self.rate
         else:

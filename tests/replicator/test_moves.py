@@ -16,9 +16,10 @@ from store.objects.model import Container, Policy
 from store.objects.rowcodec import DataLocation
 from store.objects.store import OpenRow
 from store.replicator.move import Mover
-from store.replicator.rebalance import MOVES_AT_ONCE
+from store.replicator.rebalance import MOVES_AT_ONCE, SCHEDULE, Rebalancer
 from store.replicator.restore import Restorer
-from tests.replicator.clusters import HEAD, key_of, media_of, opened, write
+from store.ring import ROWS
+from tests.replicator.clusters import HEAD, key_of, media_of, opened, put_out, write
 from tests.simulation.limits import BLOCK_BYTES
 from tests.simulation.node import SimNode
 from tests.simulation.object_checks import read_value
@@ -158,3 +159,44 @@ async def test_several_objects_are_moved_at_a_time_and_each_once(
             == sum(4 in devices for devices in (await places_of(node, container)).values())
         )
         assert 2 <= most <= MOVES_AT_ONCE
+
+
+@pytest.mark.at_once("about which of several processes moves what")
+async def test_the_process_of_the_first_replica_that_is_there_moves_an_object(autojump_clock: MockClock) -> None:
+    async with opened(media_of(4)) as (node, container):
+        for name in NAMES:
+            await write(node.store, container, name, LARGE)
+        rebalancer, everyones = node.replicator.rebalancer, dict(node.store.own)
+        mine: dict[str, list[int]] = {name: [] for name in NAMES}
+        for number, device in everyones.items():  # as if each device had a process of its own
+            node.store.own = {number: device}
+            for name in NAMES:
+                if rebalancer._moves_here(key_of(node, container, name)[1]):
+                    mine[name].append(number)
+        for name in NAMES:
+            key, packed = key_of(node, container, name)
+            replicas = node.store.rows.ring.in_sync(ROWS, key.ring_hash)
+            assert mine[name] == [replicas[0]]
+            put_out(node, replicas[0])
+            node.store.own = {replicas[1]: everyones[replicas[1]]}
+            assert rebalancer._moves_here(packed)
+            break
+        node.store.own = everyones
+
+
+@pytest.mark.at_once("about rounds of one process")
+async def test_what_another_process_was_to_move_and_does_not_is_taken_over(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(media_of(4)) as (node, container):
+        for name in NAMES:
+            await write(node.store, container, name, LARGE)
+        await trio.sleep(5)
+        before = await places_of(node, container)
+        monkeypatch.setattr(Rebalancer, "_moves_here", lambda _self, _packed: False)
+        node.media.change_ring(lambda builder: builder.add(1, 1, "m4", 1.0, "disk4"))
+        await node.follow_ring()
+        await trio.sleep(SCHEDULE.retry / 2)
+        assert await places_of(node, container) == before
+        await trio.sleep(8 * SCHEDULE.retry)
+        assert any(4 in devices for devices in (await places_of(node, container)).values())

@@ -115,7 +115,7 @@ def test_a_load_that_goes_gives_the_disk_back() -> None:
 
 def test_a_rate_that_is_not_used_does_not_grow() -> None:
     """What is moved is slower than that for another reason: it would be far too fast when that is over."""
-    world = World(requests=0, disk=30 * MB)
+    world = World(disk=30 * MB)
     world.run(30 * CYCLE, 0)
     assert world.governor.rate <= 4 * 30 * MB + STEP
 
@@ -159,9 +159,17 @@ async def test_several_share_one_rate(autojump_clock: MockClock) -> None:
         for _ in range(20):
             await throttle.spend(BLOCK)
 
-    async with trio.open_nursery() as nursery:
-        for _ in range(4):
-            nursery.start_soon(move)
+    async def ask() -> None:
+        while True:
+            await trio.sleep(0.1)
+            throttle.note(0.001)
+
+    async with trio.open_nursery() as asking:
+        asking.start_soon(ask)
+        async with trio.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(move)
+        asking.cancel_scope.cancel()
     # 80 MB: the first probe, two seconds at the first rate, a probe, and little that is left.
     assert trio.current_time() - began == pytest.approx(PROBE_SECONDS + 80 * MB / BEGIN, abs=PROBE_SECONDS + 0.1)
 
