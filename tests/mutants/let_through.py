@@ -142,9 +142,9 @@ LET_THROUGH_ONCE: Final = [
     ),
     planted(
         "moved blocks not synced before the row",
-        "store/replicator/rebalance.py",
-        "            await self._store.devices[number].sync_data(lost)\n",
-        "            pass\n",
+        "store/replicator/move.py",
+        "                await self._store.devices[number].sync_data(lost)\n",
+        "                pass\n",
         "tests/replicator/test_moves.py",
     ),
     planted(
