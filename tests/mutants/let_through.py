@@ -142,7 +142,7 @@ LET_THROUGH_ONCE: Final = [
     ),
     planted(
         "moved blocks not synced before the row",
-        "store/replicator/rebalance.py",
+        "store/replicator/move.py",
         "            await self._store.devices[number].sync_data(lost)\n",
         "            pass\n",
         "tests/replicator/test_moves.py",

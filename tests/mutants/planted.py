@@ -400,7 +400,7 @@ REPLICATOR: Final = [
     ),
     planted(
         "old copies dropped though they are being read",
-        "store/replicator/rebalance.py",
+        "store/replicator/move.py",
         "if not gone or not await self._store.pins.unpinned([row.data_id], (Need.USE, Need.DROP)):",
         "if not gone:",
         "tests/replicator/test_moves.py",
@@ -448,7 +448,7 @@ REPLICATOR: Final = [
     ),
     planted(
         "old copies dropped though the new ones were taken for orphans",
-        "store/replicator/rebalance.py",
+        "store/replicator/move.py",
         " < -(-row.size // wanted.block_bytes):",
         " < 0:",
         "tests/replicator/test_pins_of_all.py",
