@@ -30,7 +30,9 @@ DEVICES, REPLICAS = 4, 3
 NEW = DEVICES
 """The number of the device that is added."""
 OBJECT_BYTES = 4 * 1024 * 1024
-NAMES = 2000
+NAMES = 500
+"""That are asked for: fewer than are put in FILL_SECONDS."""
+FILL_SECONDS = 5
 CONNECTIONS = 8
 """Of each verb at full load."""
 VERBS = ("GET", "PUT")
@@ -66,7 +68,7 @@ def main(objects: int, seconds: int, where: str) -> None:
             f"{alone.rate:,.0f} MB/s, {alone.rate / gives:.2f} of what the disk gives"
         )
     with _filled(where, objects) as target:
-        load.wrk(target, _small(target), "PUT", 600, CONNECTIONS, COUNT=NAMES)
+        load.wrk(target, _small(target), "PUT", FILL_SECONDS, CONNECTIONS)
         with _load(target, 0) as running:
             time.sleep(seconds)
         full = running()
