@@ -16,6 +16,7 @@ from store.device.port import Applied
 from store.device.row import SYSTEM, Row, index_key
 from store.engine.device import Device
 from store.objects.model import Container, ListingQuery, ObjectHead, Policy
+from store.objects.quorum_check import Questions
 from store.objects.rows import Rows, prepare
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Outcome
@@ -69,7 +70,9 @@ async def test_a_write_that_reached_one_replica_is_decided_before_anyone_asks(
 
     put = Rows.put
 
-    async def reach_one(self: Rows, row: Row, packed: bytes) -> tuple[Row, Applied]:
+    async def reach_one(
+        self: Rows, row: Row, packed: bytes, _questions: Questions | None = None
+    ) -> tuple[Row, Applied]:
         if row.key.name[:1] == SYSTEM:
             return await put(self, row, packed)
         row = row._replace(stamp=self.stamps.next(row.stamp))
