@@ -298,7 +298,7 @@ def test_a_first_start_that_was_killed_is_begun_anew(tmp_path: Path) -> None:
     # As it is shortly before its end: all is made, and the mark still there.
     (folder / "first-start").write_text('["devices/0"]')
     shutil.rmtree(folder / "devices/0/index")
-    for path in [*folder.glob("devices/0/log/*"), folder / "devices/0/in-use"]:
+    for path in [*folder.glob("devices/0/log/*"), folder / "devices/0/in-use", folder / "devices/0/opening"]:
         path.unlink(missing_ok=True)
     before = (folder / "cluster.json").read_text()
     with running(folder, "--devices", "2") as program:
