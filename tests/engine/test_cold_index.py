@@ -207,8 +207,10 @@ async def test_what_was_overwritten_while_a_cold_replica_was_asked_is_not_opened
             """The first answers give what was there when they were asked for, long after."""
 
             def answered(device: int, value: bytes | None, error: DrystoneError | None) -> None:
+                first = not asked
+
                 async def wait() -> None:
-                    if len(asked) == 1:
+                    if first:
                         await overwritten()
                         done.set()
                     await done.wait()
