@@ -44,7 +44,7 @@ class QuorumWrite:
 
     __slots__ = (
         "_applied", "_counted", "_failures", "_needed", "_newer", "_on_ended", "_open", "_patience", "_replicas",
-        "_sets", "_task", "_write", "begun", "packed", "row", "stamp",
+        "_sets", "_task", "_untold", "_write", "begun", "packed", "row", "stamp",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +68,8 @@ class QuorumWrite:
         """Those that have it, or what stands for it."""
         self._failures: dict[int, BaseException] = {}
         self._newer: list[int] = []
+        self._untold = False
+        """Whether one that was asked has failed and may have it all the same: its link broke, or its disk was late."""
         self._open = 0
         self._task: trio.lowlevel.Task | None = None
         self.begun = False
@@ -175,6 +177,8 @@ class QuorumWrite:
 
     def _answered(self, replica: int, applied: Applied | None, error: DrystoneError | None) -> None:
         if applied is None or applied.refused or applied.barred:
+            if applied is None and not isinstance(error, StaleEpochError | BarredError):
+                self._untold = True
             self._failed(replica, error or refusal_of(applied) or DeviceError("no answer"))
         else:
             self._applied[replica] = applied
@@ -226,7 +230,7 @@ class QuorumWrite:
         failures = list(self._failures.values())
         told = not self._open and not self._applied
         for error in failures:
-            if isinstance(error, ConflictError) or (isinstance(error, StaleEpochError) and told):
+            if isinstance(error, ConflictError) or (isinstance(error, StaleEpochError) and told and not self._untold):
                 raise error
         in_the_way = any(isinstance(error, BarredError | StaleEpochError) for error in failures)
         if len(self._counted) < len(self._applied) or in_the_way:

@@ -13,7 +13,15 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from store.core.deadline import Patience
-from store.core.errors import BusyError, ConflictError, DeviceError, DrystoneError, FullError, QuorumError
+from store.core.errors import (
+    BusyError,
+    ConflictError,
+    DeviceError,
+    DrystoneError,
+    FullError,
+    QuorumError,
+    StaleEpochError,
+)
 from store.core.stamp import Stamp
 from store.device.port import Applied, RowWrite
 from store.device.row import Row, RowKey
@@ -22,6 +30,7 @@ from store.objects.model import Policy
 from store.objects.quorum_write import WRITE_SECONDS, QuorumWrite
 from store.objects.rows import prepare
 from store.ring import quorum
+from store.wire.errors import UnreachableError
 from tests.replicator.clusters import HEAD, media_of, opened, put_out
 
 TWO_COPIES = (Policy(0, "copies", default=True, replicas=2),)
@@ -278,6 +287,24 @@ async def test_a_refusal_that_was_not_known_before_leaves_the_outcome_unknown(ha
                 replica.answer(None, FullError("full, since a moment ago"))
     assert isinstance(vote.outcome, QuorumError if having else FullError)
     assert vote.lacking == ((1, 2) if having else ())
+
+
+@pytest.mark.parametrize("error", [UnreachableError("the link broke"), DeviceError("out"), BusyError("late")])
+async def test_a_ring_is_refused_by_all_only_where_all_have_said_so(error: DrystoneError) -> None:
+    """Who was asked and fails may have taken it: StaleEpochError would say that nobody has."""
+    for failed in (error, StaleEpochError("the ring is at 2")):
+        replicas = {number: Replica() for number in range(3)}
+        vote = Vote(replicas, [(0, 1, 2)])
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(vote.run)
+            await wait_all_tasks_blocked()
+            replicas[0].answer(None, StaleEpochError("the ring is at 2"))
+            replicas[1].answer(None, failed)
+            replicas[2].answer(BARRED)
+        if failed is error:
+            assert (vote.outcome, vote.ends) == (None, 1), "the coordinator is to find out"
+        else:
+            assert isinstance(vote.outcome, StaleEpochError)
 
 
 async def test_a_row_that_some_replica_has_goes_into_the_reserve_of_the_others() -> None:
