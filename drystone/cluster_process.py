@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Final
@@ -15,6 +15,7 @@ from drystone.etcd_node import open_etcd
 from drystone.folder import DataFolder
 from drystone.join_service import JoinService
 from drystone.join_tokens import make_token
+from drystone.layouts import load_ring
 from drystone.links import NO_MEMBER, REMOVED, Links
 from drystone.listener import Listener
 from drystone.lives import Lives
@@ -104,6 +105,7 @@ class ClusterProcess:
         with open(credentials_of(folder).certificate, "rb") as file:
             self._serial = serial_of(file.read())
         self._folder = folder
+        self._cluster = cluster
         self._registry = registry
         self._links = links
         self._listeners = listeners
@@ -112,8 +114,8 @@ class ClusterProcess:
         self._join = JoinService(registry, cluster, links, clock)
         self.everyones: dict[int, DevicePort] = {}
         """The devices of all processes."""
+        self.lives = Lives(registry, self.identity.name, lambda: self.peers.processes, self.everyones, self._load_ring)
         self.peers: Peers
-        self.lives: Lives
         self.service: DeviceService
 
     async def load(self) -> None:
@@ -135,7 +137,6 @@ class ClusterProcess:
         own: Mapping[int, DevicePort],
         life: bytes,
         pins: Pins,
-        load_ring: Callable[[], Awaitable[Ring]],
         on_back: Callable[[RemoteDevice], None],
         on_in_doubt: Callable[[], None],
         follow: Callable[[], None],
@@ -144,8 +145,6 @@ class ClusterProcess:
         `pins` what it needs; `follow` is called when nodes have changed."""
         self._life = Life(life, version("drystone"))
         self.peers = Peers(self._links, self.everyones, on_back)
-        name = self.identity.name
-        self.lives = Lives(self._registry, name, lambda: self.peers.processes, self.everyones, load_ring)
         pins.others = self.lives.others
         self.service = DeviceService(own, on_in_doubt)
         services: list[Service] = [self.service.serve, PinService(pins.held).serve]
@@ -153,6 +152,12 @@ class ClusterProcess:
             services.append(RegistryService(self._registry).serve)
         self._listener = Listener(self._folder, self._links, self.members, services, [self._join.serve])
         self.members.on_change += [self._listener.drop_gone, follow]
+
+    async def _load_ring(self) -> Ring:
+        stored = await load_ring(self._registry, self._cluster.key)
+        if stored.ring is None:
+            raise DamageError(self._folder.lost("ring"))
+        return stored.ring
 
     def rows(self) -> list[dict[str, object]]:
         """What status shows of each node."""

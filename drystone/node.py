@@ -38,6 +38,7 @@ from store.registry import Event, Registry, Span
 from store.registry.follow import follow
 from store.replicator.progress import ProgressTable
 from store.replicator.replicator import Replicator
+from store.replicator.upload_janitor import OnlyOne
 from store.ring import Builder, Ring
 
 log = structlog.get_logger()
@@ -146,7 +147,8 @@ async def _opened(
             await membership.keep()  # before anybody uses it: no device is to be found with an older one
             return changed
 
-        replicator = Replicator(store, registry, clock, progress, step, name)
+        lives = OnlyOne(store.life) if together is None else together.lives
+        replicator = Replicator(store, registry, clock, progress, step, lives, name)
         watch.on_open = replicator.listen
         node = Node(folder, cluster, registry, watch, membership, store, progress, clock, replicator, together)
         async with trio.open_nursery() as nursery:
@@ -211,7 +213,6 @@ def _meet(node: Node, together: ClusterProcess, nursery: trio.Nursery) -> None:
         node.watch.devices,
         node.store.life,
         node.store.pins,
-        load_ring=partial(_ring_now, node),
         on_back=lambda device: nursery.start_soon(replicator.back, device),
         on_in_doubt=replicator.in_doubt.wake,
         follow=partial(_follow_places, node),
@@ -219,13 +220,6 @@ def _meet(node: Node, together: ClusterProcess, nursery: trio.Nursery) -> None:
     replicator.on_flush = together.service.note_late
     together.lives.on_over = replicator.gone
     _follow_places(node)
-
-
-async def _ring_now(node: Node) -> Ring:
-    stored = await load_ring(node.registry, node.cluster.key)
-    if stored.ring is None:
-        raise DamageError(node.folder.lost("ring"))
-    return stored.ring
 
 
 def _follow_places(node: Node) -> None:

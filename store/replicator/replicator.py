@@ -24,7 +24,7 @@ from store.replicator.restore import Restorer
 from store.replicator.scrub import Scrubber
 from store.replicator.step import CollectStep, Step
 from store.replicator.tombstones import TombstoneCollector
-from store.replicator.upload_janitor import Lives, OnlyOne, UploadJanitor
+from store.replicator.upload_janitor import Lives, UploadJanitor
 
 
 class Replicator:
@@ -37,11 +37,11 @@ class Replicator:
         clock: Clock,
         progress: ProgressTable,
         step: Step,
+        lives: Lives,
         node: str = "",
-        lives: Lives | None = None,
     ) -> None:
-        """`node` is the name of this one where there are others: what is noted of its own devices goes by it. Without
-        `lives` this process is alone with the devices."""
+        """`lives` are those of all processes that use these devices: of one that is alone `OnlyOne`. `node` is the name
+        of this one where there are others: what is noted of its own devices goes by it."""
         self._store = store
         self.on_flush: Callable[[DevicePort], None] = _nobody
         """Called before the index of a device of this process is written: rows that other processes wrote there and
@@ -51,7 +51,7 @@ class Replicator:
         self.hints = Hints(store, self.restorer, clock, progress)
         self.repairer = Repairer(store, self.restorer, progress)
         collect = CollectStep(store, step)
-        self.janitor = UploadJanitor(store, lives or OnlyOne(store.life), progress, collect)
+        self.janitor = UploadJanitor(store, lives, progress, collect)
         self.in_doubt = InDoubt(store, self.janitor, self.repairer, progress)
         self.collector = Collector(store, progress)
         self.tombstones = TombstoneCollector(store, progress, collect)

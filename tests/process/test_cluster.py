@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import re
 import shlex
@@ -11,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -55,6 +58,11 @@ class Node(Program):
         found = (re.match(r"(\d+) +(\w+) .*: ", line) for line in lines)
         return {int(match[1]): match[2] for match in found if match}
 
+    def is_done(self, name: str) -> bool:
+        """Whether one of its loops has had a round, and has nothing left to do."""
+        loops = json.loads(self.typed("status", "--json"))["loops"]
+        return any(loop["rounds"] and not loop["left"] for loop in loops if loop["loop"] == name)
+
     def add_device(self, name: str) -> None:
         path = self.folder.parent / name
         path.mkdir()
@@ -62,12 +70,12 @@ class Node(Program):
 
 
 @contextmanager
-def cluster(tmp_path: Path, count: int) -> Iterator[list[Node]]:
-    """So many nodes with two devices each, among which everything has been spread."""
+def cluster(tmp_path: Path, count: int, replicas: int = 2) -> Iterator[list[Node]]:
+    """So many nodes with two devices each, the first with one for each copy, among which everything has been spread."""
     nodes = [Node(tmp_path / f"n{number}", tmp_path / "n1") for number in range(1, count + 1)]
     first = nodes[0]
     try:
-        options = ("--machine", "m1", "--devices", "2", "--replicas", "2")
+        options = ("--machine", "m1", "--devices", str(replicas), "--replicas", str(replicas))
         first.typed("cluster", "init", "--name", "n1", "--listen", free_address(), *options)
         first.start()
         for node in nodes[1:]:
@@ -163,6 +171,32 @@ def test_three_nodes_are_one_cloud_that_one_of_them_may_leave(tmp_path: Path) ->
             assert len(names) == 2 * (3 + 2 + 3 + 2 + 3 + 3)
             for name in names:
                 assert client.object("GET", f"c/{name}").status == 200, name
+
+
+@pytest.mark.process
+def test_an_upload_goes_on_while_another_node_starts(tmp_path: Path) -> None:
+    """Who starts ends what nobody will end; this one lives."""
+    size = 5_000_000
+    with cluster(tmp_path, 3, replicas=3) as nodes:
+        first, second, _ = nodes
+        with closing(Client(first)) as client:
+            assert client.object("PUT", "c").status in (201, 202)
+        parts = urlsplit(first.url)
+        with closing(http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)) as upload:
+            upload.putrequest("PUT", f"{first.account}/c/slow")
+            upload.putheader("X-Auth-Token", first.token)
+            upload.putheader("Content-Length", str(2 * size))
+            upload.endheaders()
+            upload.send(b"a" * size)
+            second.stop()
+            second.start()
+            all_are_ok(nodes)
+            until(lambda: second.is_done("clean up uploads"), PATIENCE)
+            upload.send(b"b" * size)
+            assert upload.getresponse().status == 201
+        for node in nodes:
+            with closing(Client(node)) as client:
+                assert client.object("GET", "c/slow").body == b"a" * size + b"b" * size
 
 
 @pytest.mark.process

@@ -23,6 +23,7 @@ from store.registry import Registry, memory_registry
 from store.remote.device import RemoteDevice
 from store.replicator.progress import ProgressTable
 from store.replicator.replicator import Replicator
+from store.replicator.upload_janitor import OnlyOne
 from store.ring import Builder, Ring
 from tests.device.delayed import DelayedDevice
 from tests.device.over_wire import engine_behind
@@ -298,5 +299,5 @@ def _with_daemons(
         media.ring = change(media.ring)
         return media.ring
 
-    replicator = Replicator(store, media.registry, clock, ProgressTable(clock), step)
+    replicator = Replicator(store, media.registry, clock, ProgressTable(clock), step, OnlyOne(store.life))
     return SimNode(media, crash_point, turns, nursery, store, devices, replicator, {})

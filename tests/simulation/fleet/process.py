@@ -272,7 +272,7 @@ class Life:
         store = DeviceStore(rows, ports, media.policies, clock, SeededRandom(self.random), workers, own)
         lives = Lives(self.registry, self.process.place, lambda: self._processes, ports, self._ring_now)
         store.pins.others = lives.others
-        replicator = Replicator(store, self.registry, clock, self.progress, self._step, self.process.place, lives)
+        replicator = Replicator(store, self.registry, clock, self.progress, self._step, lives, self.process.place)
         service = DeviceService(own, replicator.in_doubt.wake)
         replicator.on_flush = service.note_late
         lives.on_over = replicator.gone
