@@ -203,6 +203,11 @@ def index_key(key: RowKey) -> bytes:
     return _PREFIX.pack(b"r", ring_hash, table, shard) + name
 
 
+def is_long(packed: bytes) -> bool:
+    """Whether the name is too long for an index key, which has its beginning and its hash."""
+    return len(packed) > PREFIX_BYTES + NAME_KEY_BYTES
+
+
 def parse_key(packed: bytes, name: bytes) -> RowKey:
     """The row key of a packed one and the whole name."""
     _, ring_hash, table, shard = _PREFIX.unpack_from(packed)
@@ -344,15 +349,23 @@ def encode_value(packed_key: bytes, value: RowValue, location: Location) -> byte
 
 
 def retired_note(row: IndexRow) -> bytes:
-    """What is left of a tombstone that is retired: its stamp and, if it is not plain, its origin."""
-    return row.stamp if row.origin is None else row.stamp + pack_origin(row.origin)
+    """What is left of a tombstone that is retired: its stamp, its name if that is too long for the key, and its origin
+    if it is not plain."""
+    name = _LENGTH.pack(len(row.name)) + row.name if len(row.name) > NAME_KEY_BYTES else b""
+    return row.stamp + name + (b"" if row.origin is None else pack_origin(row.origin))
 
 
 def retired_value(packed_key: bytes, note: bytes) -> bytes:
-    """The index value of the tombstone of which nothing but a note is left. It does not tell a name of more than
-    NAME_KEY_BYTES, nor where the record lies."""
+    """The index value of the tombstone of which nothing but a note is left. It does not tell where the record lies, nor
+    a long name that the note of an earlier program leaves out."""
     stamp, rest = note[:STAMP_BYTES], note[STAMP_BYTES:]
-    flags = Flag.TOMBSTONE | (Flag.CONDITIONAL if rest else 0)
+    flags = Flag.TOMBSTONE
+    named = 0
+    if is_long(packed_key) and len(rest) > ORIGIN_BYTES:
+        flags |= Flag.LONG_NAME
+        named = _LENGTH.size + _LENGTH.unpack_from(rest)[0]
+    if len(rest) > named:
+        flags |= Flag.CONDITIONAL
     return encode_value(packed_key, RowValue(stamp, flags, 0, 0, rest), Location(0, 0, 0))
 
 

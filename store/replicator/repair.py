@@ -10,7 +10,7 @@ import structlog
 import trio
 
 from store.core.errors import DrystoneError
-from store.device.row import NAME_KEY_BYTES, PREFIX_BYTES, SYSTEM, RowKey, parse_key
+from store.device.row import PREFIX_BYTES, SYSTEM, RowKey, is_long, parse_key
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Retries, Schedule, Turns
 from store.replicator.progress import ProgressTable
@@ -42,9 +42,8 @@ class Repairer:
 
     def damaged(self, packed: bytes) -> None:
         """A device met damage in what it has under this index key."""
-        name = packed[PREFIX_BYTES:]
-        if packed[:1] == b"r" and len(name) <= NAME_KEY_BYTES:  # of others the whole name is not known: the scrub's
-            self.add(parse_key(packed, name))
+        if packed[:1] == b"r" and not is_long(packed):  # of others the whole name is not known: the scrub's
+            self.add(parse_key(packed, packed[PREFIX_BYTES:]))
 
     async def run(self) -> None:
         """Repair what is added, until cancelled."""

@@ -26,7 +26,8 @@ from collections.abc import Sequence
 
 from store.core.deadline import within
 from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
-from store.device.row import NAME_KEY_BYTES, PREFIX_BYTES, key_shard, parse_key
+from store.device.row import PREFIX_BYTES, is_long, key_shard, parse_key, row_name
+from store.objects.quorum_look import QuorumLook
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Schedule, walk
 from store.replicator.progress import ProgressTable
@@ -104,9 +105,10 @@ class TombstoneCollector:
         if device not in replicas:
             device.release_tombstone(packed, stamp)  # the layout has changed since
         lacking = [replica for replica in replicas if not await self._keeps_out(replica, tombstone)]
-        name = packed[PREFIX_BYTES:]
-        if lacking and device in replicas and len(name) < NAME_KEY_BYTES:  # of a longer one the key has a part only
-            await self._store.rows.settle(parse_key(packed, name), packed)
+        if lacking and device in replicas:
+            name = await self._name(device, packed)
+            if name is not None:
+                await self._store.rows.settle(parse_key(packed, name), packed)
             return None
         for replica in replicas:
             replica.retire_tombstone(packed, stamp)
@@ -114,6 +116,16 @@ class TombstoneCollector:
         if len(self._retired) >= RETIRED_MAX:
             await self._release()
         return None
+
+    async def _name(self, device: DevicePort, packed: bytes) -> bytes | None:
+        """The whole name of a tombstone that is retired here; None where it is no more."""
+        if not is_long(packed):
+            return packed[PREFIX_BYTES:]
+        asked = QuorumLook([device.id], self._store.devices, packed, self._store.rows.ring.epoch)
+        if not asked.ask():
+            await asked.wait()
+        value = asked.values[device.id]
+        return None if value is None else row_name(packed, value)
 
     @staticmethod
     async def _keeps_out(replica: DevicePort, tombstone: Tombstone) -> bool:

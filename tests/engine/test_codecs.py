@@ -99,7 +99,8 @@ def test_what_is_left_of_a_retired_tombstone(written: Row, location: Location) -
     value = row.retired_value(packed, row.retired_note(before))
     row.verify_value(packed, value)
     left = row.decode_value(packed, value)
-    assert (left.live, left.stamp, left.origin, left.root) == (False, before.stamp, before.origin, before.root)
+    assert (left.live, left.name, left.stamp, left.origin) == (False, before.name, before.stamp, before.origin)
+    assert left.root == before.root
 
 
 @pytest.mark.parametrize("stamps_", [(), (b"1" * 12,) * 2, (b"1" * 12,) * 4, (b"1" * 12, b"1" * 12, b"1" * 11)])

@@ -364,4 +364,18 @@ LET_THROUGH_ONCE: Final = [
         "            pass",
         "tests/replicator/test_upload_janitor.py",
     ),
+    planted(
+        "a broken link taken for a refusal of the ring",
+        "store/objects/quorum_write.py",
+        "                self._untold = True\n",
+        "                pass\n",
+        "tests/objects/test_quorum_write.py",
+    ),
+    planted(
+        "a process of a cluster takes itself for the only one",
+        "drystone/node.py",
+        "OnlyOne(store.life) if together is None else together.lives",
+        "OnlyOne(store.life)",
+        "tests/process/test_cluster.py",
+    ),
 ]

@@ -191,7 +191,8 @@ def test_an_upload_goes_on_while_another_node_starts(tmp_path: Path) -> None:
             second.stop()
             second.start()
             all_are_ok(nodes)
-            until(lambda: second.is_done("clean up uploads"), PATIENCE)
+            # Who hears that the second is gone looks, too, and may have to try again when that is back.
+            until(lambda: all(node.is_done("clean up uploads") for node in nodes), PATIENCE)
             upload.send(b"b" * size)
             assert upload.getresponse().status == 201
         for node in nodes:

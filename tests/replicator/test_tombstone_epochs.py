@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from store.core.errors import BusyError, DeviceError, StaleEpochError
 from store.core.wait_group import WaitGroup
 from store.device.port import DevicePort, RowWrite
-from store.device.row import Row, RowKey
+from store.device.row import NAME_KEY_BYTES, Row, RowKey
 from store.engine.device import Device
 from store.objects.model import Container
 from store.objects.quorum_read import ReadRow
@@ -242,8 +242,9 @@ async def test_a_device_that_was_lost_refuses_older_rings_from_its_return_on(aut
 
 
 @pytest.mark.own_devices("a device loses what it has retired")
+@pytest.mark.parametrize("name", ["o", "o" * NAME_KEY_BYTES, "o" * (NAME_KEY_BYTES + 1)], ids=["short", "full", "long"])
 async def test_a_tombstone_that_comes_back_to_some_replicas_is_not_released_at_the_others(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Two have rejoined since it was retired, and have nothing. While the ring takes its step, whoever has looked
     brings it to one of them."""
@@ -251,8 +252,8 @@ async def test_a_tombstone_that_comes_back_to_some_replicas_is_not_released_at_t
         collector = node.replicator.tombstones
         await deleted(node, container, ["first"])
         await collect(node)
-        await deleted(node, container, ["o"])
-        key, packed = key_of(node, container, "o")
+        await deleted(node, container, [name])
+        key, packed = key_of(node, container, name)
         tombstone = await node.devices[0].find_row(packed)
         assert tombstone is not None
         await collect(node)  # no step is due: it is retired
