@@ -9,7 +9,7 @@ from store.objects.late_data import LateData
 from store.objects.rows import Rows
 from store.replicator.daemon import Retries
 from store.replicator.hints import Hints
-from store.replicator.rebalance import Rebalancer
+from store.replicator.move import Mover
 from store.replicator.rejoin import Rejoiner
 from store.replicator.upload_janitor import UploadJanitor
 from tests.simulation.composed.layouts import CHANGES
@@ -50,7 +50,9 @@ FLEET_PATHS: dict[str, Path] = {
     "settle: when late data are known of": Path(
         LateData, "settle", lambda _result, self, packed, *_: packed in self._expected
     ),
-    "handoff drain": Path(Rebalancer, "_move", lambda _result, self, *_: len(self._store.rows.ring.live) == 1),
+    "handoff drain": Path(
+        Mover, "move", lambda result, self, *_: result is not None and len(self._store.rows.ring.live) == 1
+    ),
     "resync retry": Path(Retries, "failed", _always),
     "upload given up": Path(UploadJanitor, "_abort", _always),
     "device rejoined": Path(Rejoiner, "rejoin", _always),
