@@ -1,0 +1,239 @@
+"""The block map of a volume: which block lies where. Pure: what it lacks it names, and whoever has it loads it.
+
+Three levels: leaves with the places of 512 blocks each, directories with the places of 512 leaves, and a top with those
+of the directories. Leaves and directories are stored as pages of checkpoints; of those that have not changed since, as
+many are in memory as whoever has the map lets there be (`evict`).
+
+Beside it is counted how many pages of each log object the map needs, and how many pages of each checkpoint.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from store.blocks.page_table import PAGE_ENTRIES, PAGE_SHIFT, PageTable
+from store.blocks.place import HOLE, OBJECT_SHIFT, PAGES_MAX, ZERO, is_stored, pack
+
+BLOCKS_MAX: Final = 1 << 34
+"""64 TiB."""
+_INDEX = PAGE_ENTRIES - 1
+
+
+class Missing(NamedTuple):
+    """A page that is not in memory: a directory or a leaf, its number, and where it is stored."""
+
+    directory: bool
+    number: int
+    place: int
+
+
+class Run(NamedTuple):
+    """Blocks next to each other that lie so, too; or are all HOLE or all ZERO: `place` is that of the first."""
+
+    first: int
+    blocks: int
+    place: int
+
+
+class Frozen(NamedTuple):
+    """A map as it was at one moment, to be stored as a checkpoint: page number n (from 1) of it is `pages[n - 1]`.
+    `objects` and `checkpoints` say how many pages are needed of which (`place >> OBJECT_SHIFT`)."""
+
+    pages: list[array[int]]
+    top: array[int]
+    objects: Counter[int]
+    checkpoints: Counter[int]
+
+
+class BlockMap:
+    """The map of one volume, or of a snapshot. Ranges are within the volume's size, which is not known here."""
+
+    def __init__(
+        self,
+        top: array[int] | None = None,
+        objects: Counter[int] | None = None,
+        checkpoints: Counter[int] | None = None,
+    ) -> None:
+        """Empty, or as a checkpoint says."""
+        self._leaves = PageTable()
+        self._directories = PageTable()
+        self._top = array("Q") if top is None else top[:]
+        self.objects: Counter[int] = Counter(objects)
+        self.checkpoints: Counter[int] = Counter(checkpoints)
+
+    # -- what is in memory ---------------------------------------------------------------------------------------
+
+    def missing(self, first: int, count: int) -> list[Missing]:
+        """What is to be loaded before these blocks are looked at or changed: directories, and once these are there,
+        leaves. Empty where all is in memory that there is."""
+        leaves = range(first >> PAGE_SHIFT, (first + count - 1 >> PAGE_SHIFT) + 1)
+        directories = range(leaves[0] >> PAGE_SHIFT, (leaves[-1] >> PAGE_SHIFT) + 1)
+        lacking = [
+            Missing(True, number, self._top[number])
+            for number in directories
+            if number < len(self._top) and self._top[number] and not self._directories.has(number)
+        ]
+        return lacking or [
+            Missing(False, number, place)
+            for number in leaves
+            if not self._leaves.has(number) and (place := self._leaf_place(number))
+        ]
+
+    def _leaf_place(self, number: int) -> int:
+        directory = self._directories.get(number >> PAGE_SHIFT)
+        return 0 if directory is None else directory[number & _INDEX]
+
+    def loaded(self, missing: Missing, page: bytes | memoryview) -> None:
+        """What was missing."""
+        (self._directories if missing.directory else self._leaves).add_stored(missing.number, page)
+
+    @property
+    def clean_pages(self) -> int:
+        """In memory, and stored."""
+        return self._leaves.clean + self._directories.clean
+
+    @property
+    def dirty_pages(self) -> int:
+        """What a checkpoint would store, but for directories that only have to name new leaves."""
+        return self._leaves.dirty + self._directories.dirty
+
+    def evict(self, keep: int) -> None:
+        """Have about so many clean pages in memory, and not more."""
+        self._leaves.evict(max(0, keep - self._directories.clean))
+        self._directories.evict(keep)
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    def look(self, first: int, count: int) -> list[Run]:
+        """Where blocks lie, in runs. Nothing of it is `missing`."""
+        runs: list[Run] = []
+        for number, start, stop in _pieces(first, count):
+            leaf = self._leaves.get(number)
+            block = (number << PAGE_SHIFT) + start
+            places = leaf[start:stop] if leaf is not None else array("Q", bytes(8 * (stop - start)))
+            begins = [0, *(at + 1 for at, (place, after) in enumerate(pairwise(places)) if after != _next(place))]
+            for begin, end in pairwise([*begins, len(places)]):
+                runs.append(Run(block + begin, end - begin, places[begin]))
+        return _joined(runs)
+
+    # -- changing ------------------------------------------------------------------------------------------------
+
+    def put(self, first: int, count: int, place: int) -> None:
+        """Blocks lie at `place` and behind it from now on; or are all HOLE, or ZERO. Nothing of it is `missing`."""
+        for number, start, stop in _pieces(first, count):
+            size = stop - start
+            if is_stored(place):
+                self._replace(number, start, stop, array("Q", range(place, place + size)))
+                place += size
+            elif place != HOLE or self._leaves.has(number):
+                self._replace(number, start, stop, array("Q", [place]) * size)
+
+    def move(self, first: int, count: int, origin: int, place: int) -> int:
+        """The same of blocks that still lie at `origin` and behind it: how many these were. The others stay."""
+        moved = 0
+        for number, start, stop in _pieces(first, count):
+            leaf = self._leaves.get(number)
+            size = stop - start
+            if leaf is not None:
+                new = leaf[start:stop]
+                before = moved
+                for at, old in enumerate(new):
+                    if old == origin + at:
+                        new[at] = place + at
+                        moved += 1
+                if moved > before:
+                    self._replace(number, start, stop, new)
+            origin += size
+            place += size
+        return moved
+
+    def _replace(self, number: int, start: int, stop: int, new: array[int]) -> None:
+        self._directories.writable(number >> PAGE_SHIFT)  # it will have to name the leaf, and must not leave memory
+        leaf = self._leaves.writable(number)
+        old = leaf[start:stop]
+        leaf[start:stop] = new
+        self._count(old, -1)
+        self._count(new, 1)
+
+    def _count(self, places: array[int], by: int) -> None:
+        first, size = places[0], len(places)
+        if is_stored(first) and places == array("Q", range(first, first + size)):  # most that is long lies in one run
+            _add(self.objects, first >> OBJECT_SHIFT, by * size)
+            return
+        for place in places:
+            if place > ZERO:
+                _add(self.objects, place >> OBJECT_SHIFT, by)
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def freeze(self, depth: int, number: int) -> Frozen:
+        """The map as it is now, to be stored as checkpoint `number` of a volume of this depth. It may be changed while
+        that is done. Not before the last one is `stored`."""
+        leaves = self._leaves.freeze()
+        pages: list[array[int]] = []
+        for leaf, page in sorted(leaves.items()):
+            pages.append(page)
+            directory = self._directories.writable(leaf >> PAGE_SHIFT)
+            directory[leaf & _INDEX] = self._placed(directory[leaf & _INDEX], depth, number, len(pages))
+        for directory_number, page in sorted(self._directories.freeze().items()):
+            pages.append(page)
+            if directory_number >= len(self._top):
+                self._top.frombytes(bytes(8 * (directory_number + 1 - len(self._top))))
+            self._top[directory_number] = self._placed(self._top[directory_number], depth, number, len(pages))
+        return Frozen(pages, self._top[:], self.objects.copy(), self.checkpoints.copy())
+
+    def _placed(self, old: int, depth: int, number: int, page: int) -> int:
+        new = pack(depth, number, page)
+        if old:
+            _add(self.checkpoints, old >> OBJECT_SHIFT, -1)
+        _add(self.checkpoints, new >> OBJECT_SHIFT, 1)
+        return new
+
+    def stored(self) -> None:
+        """The last checkpoint that was begun is stored."""
+        self._leaves.stored()
+        self._directories.stored()
+
+
+DIRTY_PAGES_MAX: Final = PAGES_MAX // 2
+"""A checkpoint is due: with directories it must have room for all pages."""
+
+
+def _pieces(first: int, count: int) -> Iterator[tuple[int, int, int]]:
+    """(leaf, start, stop) of what a range has of each leaf."""
+    end = first + count
+    while first < end:
+        number, start = first >> PAGE_SHIFT, first & _INDEX
+        stop = min(PAGE_ENTRIES, start + end - first)
+        yield number, start, stop
+        first += stop - start
+
+
+def _next(place: int) -> int:
+    """What the next block has for a place where it lies behind this one."""
+    return place + 1 if is_stored(place) else place
+
+
+def _joined(runs: list[Run]) -> list[Run]:
+    """Runs that go on where another leaf begins, as one."""
+    joined = runs[:1]
+    for run in runs[1:]:
+        last = joined[-1]
+        expected = last.place + last.blocks if is_stored(last.place) else last.place
+        if run.place == expected:
+            joined[-1] = last._replace(blocks=last.blocks + run.blocks)
+        else:
+            joined.append(run)
+    return joined
+
+
+def _add(counts: Counter[int], key: int, by: int) -> None:
+    left = counts[key] + by
+    if left:
+        counts[key] = left
+    else:
+        del counts[key]
