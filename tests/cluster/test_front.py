@@ -106,7 +106,7 @@ class Front:
 def said(client: Process) -> dict[str, Any]:
     """What the client has seen so far."""
     assert client.running, client.output()
-    lines = client.output().splitlines()
+    lines = client.output().rpartition("\n")[0].splitlines()  # the last one may still be on its way
     found: dict[str, Any] = json.loads(lines[-1]) if lines else {"done": 0, "repeats": 0, "most": 0}
     return found
 
