@@ -23,6 +23,7 @@ _COVERS: Final = (
         ("tests/device", "tests/engine", "tests/objects"),
         ("tests/replicator", "tests/simulation/test_crashes.py"),
     ),
+    ("store/blocks/", ("tests/blocks",), ()),
     ("store/objects/", ("tests/objects",), ("tests/replicator", "tests/simulation/test_crashes.py")),
     ("store/registry/", ("tests/registry",), ("tests/process/test_start.py",)),
     ("store/replicator/", ("tests/replicator",), ("tests/objects", "tests/simulation/test_crashes.py")),
