@@ -18,8 +18,8 @@ from typing import Final, NamedTuple
 from store.blocks.page_table import PAGE_ENTRIES, PAGE_SHIFT, PageTable
 from store.blocks.place import HOLE, OBJECT_SHIFT, PAGES_MAX, ZERO, is_stored, pack
 
-BLOCKS_MAX: Final = 1 << 34
-"""64 TiB."""
+LEAVES_DIRTY_MAX: Final = PAGES_MAX // 2
+"""A checkpoint is due: it has to have room for as many directories, too."""
 _INDEX = PAGE_ENTRIES - 1
 
 
@@ -97,9 +97,9 @@ class BlockMap:
         return self._leaves.clean + self._directories.clean
 
     @property
-    def dirty_pages(self) -> int:
-        """What a checkpoint would store, but for directories that only have to name new leaves."""
-        return self._leaves.dirty + self._directories.dirty
+    def dirty_leaves(self) -> int:
+        """How many have changed since the map was last frozen: at most LEAVES_DIRTY_MAX."""
+        return self._leaves.dirty
 
     def evict(self, keep: int) -> None:
         """Have about so many clean pages in memory, and not more."""
@@ -173,6 +173,7 @@ class BlockMap:
     def freeze(self, depth: int, number: int) -> Frozen:
         """The map as it is now, to be stored as checkpoint `number` of a volume of this depth. It may be changed while
         that is done. Not before the last one is `stored`."""
+        assert self.dirty_leaves <= LEAVES_DIRTY_MAX, "more than a checkpoint has room for"
         leaves = self._leaves.freeze()
         pages: list[array[int]] = []
         for leaf, page in sorted(leaves.items()):
@@ -197,10 +198,6 @@ class BlockMap:
         """The last checkpoint that was begun is stored."""
         self._leaves.stored()
         self._directories.stored()
-
-
-DIRTY_PAGES_MAX: Final = PAGES_MAX // 2
-"""A checkpoint is due: with directories it must have room for all pages."""
 
 
 def _pieces(first: int, count: int) -> Iterator[tuple[int, int, int]]:

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 import msgpack
 
-from store.blocks.frame import Entry, Frame, encode_header, pack_entries, unpack_entries
+from store.blocks.frame import Entry, Frame, pack_entries, unpack_entries
 from store.blocks.place import BLOCK_BYTES
 from store.core.codec import unknown_version
 from store.core.errors import DamageError
@@ -56,10 +56,9 @@ class Contents:
         self.frames = list(frames)
         self._ends = list(accumulate(frame.pages for frame in frames))
 
-    def append(self, frame: Frame) -> int:
-        """Another frame; which page its data begin with."""
+    def append(self, frame: Frame, header_pages: int) -> int:
+        """Another frame, with so many pages before its data; which page these begin with."""
         first = self.pages + 1
-        header_pages = len(encode_header(frame)) // BLOCK_BYTES
         self.frames.append(Listed(frame.sequence, frame.time_us, header_pages, frame.entries))
         self._ends.append(self.pages + frame.pages)
         return first

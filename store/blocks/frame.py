@@ -99,9 +99,9 @@ def encode_header(frame: Frame) -> bytes:
 
 def header_bytes(first_page: bytes | memoryview) -> int:
     """How long the header is, from its first page. Raises DamageError where that is none."""
-    magic, size = _HEAD.unpack_from(first_page)
-    if magic != MAGIC:
+    if len(first_page) < _HEAD.size or first_page[: len(MAGIC)] != MAGIC:
         raise DamageError("no frame of a volume")
+    _, size = _HEAD.unpack_from(first_page)
     whole: int = _HEAD.size + size
     return whole + -whole % BLOCK_BYTES
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from array import array
 from collections import OrderedDict
-from collections.abc import Iterable
 
 PAGE_SHIFT = 9
 PAGE_ENTRIES = 1 << PAGE_SHIFT
@@ -56,9 +55,6 @@ class PageTable:
     def dirty(self) -> int:
         """How many have changed since they were last frozen."""
         return len(self._dirty)
-
-    def dirty_numbers(self) -> Iterable[int]:
-        return self._dirty.keys()
 
     def freeze(self) -> dict[int, array[int]]:
         """What has changed, to be stored as it is now. Not before the last that were frozen are stored."""

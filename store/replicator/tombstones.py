@@ -26,7 +26,7 @@ from collections.abc import Sequence
 
 from store.core.deadline import within
 from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
-from store.device.row import PREFIX_BYTES, is_long, key_shard, parse_key, row_name
+from store.device.row import PREFIX_BYTES, index_key, is_long, key_shard, parse_key, row_name
 from store.objects.quorum_look import QuorumLook
 from store.objects.store import DeviceStore
 from store.replicator.daemon import Daemon, Outcome, Schedule, walk
@@ -118,14 +118,16 @@ class TombstoneCollector:
         return None
 
     async def _name(self, device: DevicePort, packed: bytes) -> bytes | None:
-        """The whole name of a tombstone that is retired here; None where it is no more."""
+        """The whole name of a tombstone that is retired here; None where it is no more, and where it was an earlier
+        program that has retired it, which did not keep a long name."""
         if not is_long(packed):
             return packed[PREFIX_BYTES:]
         asked = QuorumLook([device.id], self._store.devices, packed, self._store.rows.ring.epoch)
         if not asked.ask():
             await asked.wait()
         value = asked.values[device.id]
-        return None if value is None else row_name(packed, value)
+        name = None if value is None else row_name(packed, value)
+        return name if name is not None and index_key(parse_key(packed, name)) == packed else None
 
     @staticmethod
     async def _keeps_out(replica: DevicePort, tombstone: Tombstone) -> bool:

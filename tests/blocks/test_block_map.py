@@ -81,7 +81,7 @@ class MapMachine(RuleBasedStateMachine):
         for one, other in pairwise(runs):
             assert other.place != (one.place + one.blocks if one.place > ZERO else one.place), "not joined"
 
-    @precondition(lambda self: self.frozen is None and self.map.dirty_pages)
+    @precondition(lambda self: self.frozen is None and self.map.dirty_leaves)
     @rule()
     def freeze(self) -> None:
         number = len(self.checkpoints) + 1

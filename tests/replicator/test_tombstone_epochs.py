@@ -282,3 +282,27 @@ async def test_a_tombstone_that_comes_back_to_some_replicas_is_not_released_at_t
         assert await retired(node) == 0
         for device in node.devices.values():
             assert await device.tombstones(b"", 10) == []
+
+
+@pytest.mark.own_devices("a device loses what it has retired, and has notes of an earlier program")
+async def test_a_long_name_that_an_earlier_program_did_not_keep_is_not_guessed(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key has a part of it and a hash: taken for the name, that would be another row's."""
+    monkeypatch.setattr("store.engine.row_table.retired_note", lambda row: row.stamp)
+    name = "o" * (NAME_KEY_BYTES + 1)
+    async with opened(media_of(3)) as (node, container):
+        await deleted(node, container, ["first"])
+        await collect(node)
+        await deleted(node, container, [name])
+        packed = key_of(node, container, name)[1]
+        await collect(node)  # no step is due: it is retired
+        stamp = await node.devices[0].retired_stamp(packed)
+        assert stamp is not None
+        for number in (1, 2):
+            node.devices[number].release_tombstone(packed, stamp)
+        await trio.sleep(STEP_SECONDS + 70)
+        await collect(node)
+        assert await retired(node) == 1
+        for device in node.devices.values():
+            assert not engine_of(device).row_table.promises.by_row
