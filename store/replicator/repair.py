@@ -45,6 +45,11 @@ class Repairer:
         if packed[:1] == b"r" and not is_long(packed):  # of others the whole name is not known: the scrub's
             self.add(parse_key(packed, packed[PREFIX_BYTES:]))
 
+    def device_is_back(self) -> None:
+        """What could not be done while it was away may be possible now, and is not to wait as long as for that."""
+        self._queue.all_due()
+        self._daemon.wake()
+
     async def run(self) -> None:
         """Repair what is added, until cancelled."""
         await self._daemon.run()

@@ -95,6 +95,7 @@ class Replicator:
             await self.in_doubt.resolve_of(device)
         self.rejoiner.wake()
         self.hints.wake()
+        self.repairer.device_is_back()
         self.rebalancer.wake()
 
     async def gone(self) -> None:

@@ -378,4 +378,11 @@ LET_THROUGH_ONCE: Final = [
         "OnlyOne(store.life)",
         "tests/process/test_cluster.py",
     ),
+    planted(
+        "what could not be repaired waits on though a device is back",
+        "store/replicator/replicator.py",
+        "        self.repairer.device_is_back()\n",
+        "",
+        "tests/replicator/test_repair.py",
+    ),
 ]

@@ -117,3 +117,29 @@ async def test_what_cannot_be_repaired_is_tried_again_after_longer_and_longer(au
             progress = node.replicator.repairer._daemon.progress
             assert progress.failed == 5  # at once, then 1, 3, 7 and 15 times so long after
             assert progress.left == 1
+
+
+async def test_what_could_not_be_repaired_is_tried_again_when_a_device_is_back(autojump_clock: MockClock) -> None:
+    """Those that have the other copies are away, for so long that the next try would be a quarter of an hour off."""
+    with small_limits():
+        async with open_node(SimMedia(Random(1), 3, (Policy(0, "copies", default=True),)), CrashPoint()) as node:
+            await node.store.put_account("a", {})
+            container, _ = await node.store.put_container("a", "c", {})
+            async with node.store.upload(container, "o") as upload:
+                assert isinstance(upload, ObjectUpload)
+                await upload.write(bytes(3 * BLOCK_BYTES))
+                await upload.commit(HEAD)
+            await trio.sleep(3)
+            data_id, lacking = upload._data.data_id, node.devices[1]
+            for number in (0, 2):
+                node.take_away(number)
+            for packed, entry in lacking.blocks.of(data_id):
+                lacking.blocks.drop(packed, entry)
+            node.replicator.repairer.add(upload._key)
+            await trio.sleep(16 * RETRY_SECONDS)
+            assert node.replicator.repairer._daemon.progress.failed == 5
+            for number in (0, 2):
+                assert await node.bring_back(number)
+            await trio.sleep(5)
+            assert len(await lacking.has_blocks(data_id)) == 3
+            assert node.replicator.repairer._daemon.progress.left == 0
