@@ -198,6 +198,27 @@ async def test_a_layout_that_a_step_of_another_daemon_brings_is_not_overlooked(a
         await completed(node)
 
 
+@pytest.mark.at_once("about which of several processes has what to do")
+async def test_what_others_have_to_do_is_not_left_to_this_process(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would say so, and walk all rows for it after longer and longer waits, long after they have done it."""
+    async with opened(media_of(4)) as (node, container):
+        await write(node.store, container, "o", b"here")
+        await trio.sleep(5)
+        rebalancer, everyones = node.replicator.rebalancer, dict(node.store.own)
+        monkeypatch.setattr(Rebalancer, "_clean", nothing_done)
+        await change_layout(node, weigh(3, 0.5))
+        monkeypatch.undo()
+        unclean = node.store.rows.ring.unclean
+        assert len(unclean) > 1
+        mine = min(unclean)
+        node.store.own = {mine: everyones[mine]}
+        assert (await rebalancer.rebalance()).left == 0
+        assert node.store.rows.ring.unclean == unclean - {mine}
+        node.store.own = everyones
+
+
 @pytest.mark.parametrize("call", ["submit_find", "submit_list", "submit_usage"])
 async def test_a_ring_that_changes_while_a_quorum_is_asked_is_nobodys_trouble(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, call: str
