@@ -25,7 +25,10 @@ class Several(Program):
         """Process ids by the numbers of the processes."""
         found = {}
         for pid in map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()):
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            try:
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it was there a moment ago
             if b"--process" in words:  # not one that has ended, or has just begun
                 found[int(words[words.index(b"--process") + 1])] = pid
         return found
