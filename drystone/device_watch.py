@@ -216,8 +216,9 @@ class DeviceWatch:
             opened.looking = False
 
     async def _try(self, number: int) -> None:
-        if number in self._trying:
-            return
+        opened = self._opened.get(number)
+        if number in self._trying or (opened is not None and opened.device.port.failed is None):
+            return  # another try has begun, or has just had it back
         self._trying.add(number)
         self._due.pop(number, None)
         try:

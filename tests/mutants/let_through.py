@@ -392,4 +392,11 @@ LET_THROUGH_ONCE: Final = [
         "len(lagging)",
         "tests/replicator/test_layout_changes.py",
     ),
+    planted(
+        "a device that is back is tried again, and cut off in the middle of its work",
+        "drystone/device_watch.py",
+        " or (opened is not None and opened.device.port.failed is None):",
+        ":",
+        "tests/process/test_device_watch.py",
+    ),
 ]

@@ -177,3 +177,16 @@ async def test_a_device_is_tried_at_once_when_asked(autojump_clock: MockClock) -
         watch.retry(0)
         await trio.sleep(100)
         assert len(shelf.tries) == tries, "it serves"
+
+
+async def test_a_try_that_begins_when_the_device_is_back_leaves_it_alone(autojump_clock: MockClock) -> None:
+    """It was begun while another was under way: for its time had come, or the registry had news."""
+    shelf = Shelf(1)
+    async with watching(shelf) as watch:
+        engine_of(watch.devices[0]).fail("a test")
+        await trio.sleep(15)
+        back, tries = engine_of(watch.devices[0]), len(shelf.tries)
+        await watch._try(0)
+        assert len(shelf.tries) == tries
+        assert engine_of(watch.devices[0]) is back
+        assert await write(back, row(b"more", 2)) == [None]
