@@ -1,0 +1,68 @@
+"""The head of a volume: row `h`, changed by compare-and-set alone. Who writes the volume, and where its map begins.
+
+    payload  msgpack [1, size, epoch, root, next checkpoint, lineage]
+    root     [depth, checkpoint, object, sequence]
+    lineage  [table id of the first ancestor, ...]: of a volume that is a clone, one for each depth below its own
+
+`size` is in bytes. `epoch` is that of the last who opened the volume to write it. A root is a map as it was behind one
+frame: checkpoint 0 says that it was empty; frames up to `sequence` are in it, and those behind are in the log from
+`object` on. The depth of a root says whose checkpoint that is: the volume's own, or an ancestor's.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import msgpack
+
+from store.core.codec import unknown_version
+from store.core.errors import DamageError
+
+VERSION: Final = 1
+ROW_NAME: Final = "h"
+SIZE_MAX: Final = 64 << 40
+
+
+class Root(NamedTuple):
+    """A map as it was behind the frame `sequence`. What is not in it begins in the volume's log object `object`."""
+
+    depth: int
+    checkpoint: int
+    object: int
+    sequence: int
+
+
+class Head(NamedTuple):
+    """`next_checkpoint` is the lowest number that no checkpoint has had, or may get."""
+
+    size: int
+    epoch: int
+    root: Root
+    next_checkpoint: int
+    lineage: tuple[bytes, ...] = ()
+
+    @property
+    def depth(self) -> int:
+        """Of this volume in its chain of clones."""
+        return len(self.lineage)
+
+    def encode(self) -> bytes:
+        packed: bytes = msgpack.packb((VERSION, *self))
+        return packed
+
+    @classmethod
+    def decode(cls, packed: bytes | bytearray | memoryview) -> Head:
+        """Raises DamageError where that is none, NewerError where a newer program wrote it."""
+        try:
+            fields = msgpack.unpackb(packed)
+            if fields[0] != VERSION:
+                raise unknown_version("head of a volume", fields[0], (VERSION,))
+            _, size, epoch, root, next_checkpoint, lineage = fields
+            return cls(size, epoch, Root(*root), next_checkpoint, tuple(lineage))
+        except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
+            raise DamageError(f"the head of a volume is not of a known form: {error}") from error
+
+
+def new_head(size: int) -> Head:
+    """Of an empty volume of so many bytes."""
+    return Head(size, 0, Root(0, 0, 1, 0), 1)

@@ -1,0 +1,90 @@
+"""A frame of a volume's log in memory: what is to be written at one time, from the first request that goes into it until
+it is durable."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import trio
+
+from store.blocks.frame import Entry, Frame, Kind, encode_header
+from store.blocks.place import BLOCK_BYTES
+from store.core.errors import DrystoneError
+from store.device.record import Buffer
+
+FRAME_PAGES: Final = 256
+"""Of data, at most."""
+ENTRIES_MAX: Final = 120
+"""With so many its header is one page, whatever they are."""
+HEADER_PAGES: Final = 1
+
+
+class LogFrame:
+    """One frame. `object`, `block` and `first_page` say where it was sent last: it may be sent again elsewhere."""
+
+    __slots__ = (
+        "_buffer", "_used", "block", "durable", "entries", "failed", "first_page", "frame", "have", "object",
+        "payload", "sequence", "views", "written",
+    )  # fmt: skip
+
+    def __init__(self, sequence: int) -> None:
+        self.sequence = sequence
+        self.entries: list[Entry] = []
+        self.views: list[memoryview] = []
+        """The data of each entry: empty where it has none."""
+        self._buffer: bytearray | None = None
+        self._used = BLOCK_BYTES * HEADER_PAGES
+        self.frame: Frame | None = None
+        """Set when nothing goes into it any more."""
+        self.payload: Buffer = b""
+        self.have: set[int] = set()
+        """The homes that have it, of the object that it was sent to last."""
+        self.object = self.block = self.first_page = 0
+        self.written = trio.Event()
+        self.durable = trio.Event()
+        self.failed: DrystoneError | None = None
+        """Why it will never be what an event says that is set."""
+
+    @property
+    def pages(self) -> int:
+        """Of data."""
+        return self._used // BLOCK_BYTES - HEADER_PAGES
+
+    def has_room(self, pages: int) -> bool:
+        return len(self.entries) < ENTRIES_MAX and self.pages + pages <= FRAME_PAGES
+
+    def add(self, entry: Entry, data: Buffer = b"") -> memoryview:
+        """Another entry. Its data, `entry.pages` of them, are copied: the copy."""
+        size = len(data)
+        if size and self._buffer is None:  # untouched pages of it cost nothing
+            self._buffer = bytearray(BLOCK_BYTES * (HEADER_PAGES + FRAME_PAGES))
+        view = memoryview(b"")
+        if self._buffer is not None and size:
+            view = memoryview(self._buffer)[self._used : self._used + size]
+            view[:] = data
+            self._used += size
+        self.entries.append(entry)
+        self.views.append(view)
+        return view
+
+    def close(self, epoch: int, time_us: int) -> None:
+        """Nothing goes into it any more."""
+        self.frame = Frame(epoch, self.sequence, time_us, self.entries)
+        header = encode_header(self.frame)
+        assert len(header) == BLOCK_BYTES * HEADER_PAGES, "more entries than a header has room for"
+        if self._buffer is None:
+            self.payload = header
+        else:
+            self._buffer[: len(header)] = header
+            self.payload = memoryview(self._buffer)[: self._used]
+
+    def fail(self, error: DrystoneError) -> None:
+        """It will be neither written nor durable."""
+        self.failed = error
+        self.written.set()
+        self.durable.set()
+
+    @property
+    def moves(self) -> bool:
+        """Whether it has nothing but what the cleaner moved: reads find that where it was, until it is durable."""
+        return all(entry.kind is Kind.MOVE for entry in self.entries)

@@ -1,0 +1,228 @@
+"""A log object while it is written: frames go to its homes as blocks of its data, and are counted there.
+
+A home is **left** when it fails, or is late: it gets nothing more, and what it lacks is brought by the repair of
+objects. A frame is written when enough homes have it, and durable when enough have synced it: in the order of frames,
+so what is said of one holds of all before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import trio
+
+from store.blocks.contents import Contents
+from store.blocks.log_frame import HEADER_PAGES, LogFrame
+from store.blocks.log_object import OBJECT_PAGES
+from store.core.errors import BusyError, DeviceError, DrystoneError, FencedError
+from store.device.block import BlockKey, encode_meta
+from store.device.port import DevicePort
+from store.device.record import Kind, seal
+from store.device.row import RowKey
+
+LATE_SECONDS = 3.0
+"""A home that takes longer for a frame or a sync is left, where there are enough others."""
+
+
+class _Home:
+    """What one home has of an object."""
+
+    def __init__(self, losses: int) -> None:
+        self.losses = losses
+        self.failed: DrystoneError | None = None
+        self.unanswered: dict[int, float] = {}
+        """When frames were sent that it has not answered, by their blocks; -1 is a sync."""
+        self.synced = 0
+        """So many frames, from the first, are durable here."""
+
+    @property
+    def live(self) -> bool:
+        return self.failed is None
+
+
+_SYNC = -1
+
+
+class OpenObject:
+    """One object of one writer."""
+
+    def __init__(
+        self,
+        number: int,
+        data_id: bytes,
+        epoch: int,
+        losses: Mapping[int, int],
+        needed: int,
+        key: RowKey,
+        devices: Mapping[int, DevicePort],
+    ) -> None:
+        """`losses` are the `data_losses` of each home before its fence; `needed` of the homes make a frame count."""
+        self.number = number
+        self.data_id = data_id
+        self.epoch = epoch
+        self.needed = needed
+        self.contents = Contents()
+        self.frames: list[LogFrame] = []
+        self.written = 0
+        """So many frames, from the first, are written; the same of durable ones."""
+        self.durable = 0
+        self.fenced = False
+        """A newer writer has shut it."""
+        self.closing = False
+        """It gets no more frames."""
+        self.on_news: Callable[[], None] = _nobody
+        """Called when frames are written or durable, or a home is left."""
+        self._key = key
+        self._devices = devices
+        self._homes = {number: _Home(loss) for number, loss in losses.items()}
+        self._sync_wanted = 0
+        self._retired = False
+
+    @property
+    def homes(self) -> tuple[int, ...]:
+        return tuple(self._homes)
+
+    @property
+    def whole(self) -> bool:
+        """Whether no home was left."""
+        return all(home.live for home in self._homes.values())
+
+    @property
+    def broken(self) -> bool:
+        """Whether too few homes are left for any more frames to count."""
+        return sum(home.live for home in self._homes.values()) < self.needed
+
+    @property
+    def full(self) -> bool:
+        return self.contents.pages >= OBJECT_PAGES or len(self.frames) >= OBJECT_PAGES
+
+    @property
+    def half_full(self) -> bool:
+        return self.contents.pages >= OBJECT_PAGES // 2 or len(self.frames) >= OBJECT_PAGES // 2
+
+    @property
+    def durable_everywhere(self) -> bool:
+        """Whether all homes that are not left have synced all."""
+        return all(home.synced == len(self.frames) for home in self._homes.values() if home.live)
+
+    @property
+    def lacking(self) -> list[int]:
+        """The homes that have not synced all of it."""
+        return [number for number, home in self._homes.items() if not home.live or home.synced < len(self.frames)]
+
+    @property
+    def waiting(self) -> bool:
+        """Whether some home has not answered something."""
+        return any(home.live and home.unanswered for home in self._homes.values())
+
+    def send(self, frame: LogFrame) -> None:
+        """One more frame, to all homes."""
+        assert frame.frame is not None
+        assert not self.closing
+        block = len(self.frames)
+        frame.object, frame.block, frame.have = self.number, block, set()
+        frame.first_page = self.contents.append(frame.frame, HEADER_PAGES)
+        self.frames.append(frame)
+        key = BlockKey(self.data_id, block, 0)
+        sealed = seal(Kind.BLOCK, encode_meta(key, self._key), frame.payload)
+        now = trio.current_time()
+        for number, home in self._homes.items():
+            if not home.live:
+                continue
+            home.unanswered[block] = now
+            try:
+                device = self._device(number)
+                device.submit_block(key, sealed, partial(self._taken, number, frame), epoch=self.epoch)
+            except DrystoneError as error:
+                self._taken(number, frame, error)
+
+    def sync(self, count: int) -> None:
+        """Have so many frames durable, from the first: those that are sent."""
+        self._sync_wanted = max(self._sync_wanted, count)
+        for number, home in self._homes.items():
+            self._sync_home(number, home)
+
+    def leave_late(self) -> None:
+        """Leave homes that are late, as long as there are enough others: where there are not, waiting is all there
+        is."""
+        now = trio.current_time()
+        for number, home in self._homes.items():
+            live = sum(other.live for other in self._homes.values())
+            since = min(home.unanswered.values(), default=now)
+            if home.live and live > self.needed and now - since >= LATE_SECONDS:
+                self._leave(number, BusyError(f"device {number} has not answered for {now - since:.0f} s"))
+
+    def retire(self) -> None:
+        """What homes still answer counts no more."""
+        self._retired = True
+
+    def forget_fences(self) -> None:
+        """Its row says what is in it."""
+        for number in self._homes:
+            if (device := self._devices.get(number)) is not None:
+                device.forget_fence(self.data_id)
+
+    # -- answers ---------------------------------------------------------------------------------------------------
+
+    def _taken(self, number: int, frame: LogFrame, error: DrystoneError | None) -> None:
+        home = self._homes[number]
+        if self._retired or not home.live or frame.object != self.number:
+            return
+        home.unanswered.pop(frame.block, None)
+        if error is not None:
+            self._leave(number, error)
+            return
+        frame.have.add(number)
+        before = self.written
+        while self.written < len(self.frames) and len(self.frames[self.written].have) >= self.needed:
+            self.written += 1
+        if self.written > before:
+            self.on_news()
+        if not home.unanswered:
+            self._sync_home(number, home)
+
+    def _sync_home(self, number: int, home: _Home) -> None:
+        if self._retired or not home.live or _SYNC in home.unanswered or home.synced >= self._sync_wanted:
+            return
+        count = len(self.frames)
+        home.unanswered[_SYNC] = trio.current_time()
+        try:
+            self._device(number).submit_sync(home.losses, partial(self._synced, number, count))
+        except DrystoneError as error:
+            self._synced(number, count, error)
+
+    def _synced(self, number: int, count: int, error: DrystoneError | None) -> None:
+        home = self._homes[number]
+        if self._retired or not home.live:
+            return
+        home.unanswered.pop(_SYNC, None)
+        if error is not None:
+            self._leave(number, error)
+            return
+        # A frame that it has not answered yet may still fail there.
+        home.synced = max(home.synced, min([count, *(block for block in home.unanswered if block != _SYNC)]))
+        counts = sorted((each.synced for each in self._homes.values()), reverse=True)
+        durable = min(counts[self.needed - 1], self.written)
+        if durable > self.durable:
+            self.durable = durable
+        self.on_news()
+        if count < len(self.frames) or not home.unanswered:
+            self._sync_home(number, home)
+
+    def _leave(self, number: int, error: DrystoneError) -> None:
+        home = self._homes[number]
+        home.failed = error
+        if isinstance(error, FencedError):
+            self.fenced = True
+        self.on_news()
+
+    def _device(self, number: int) -> DevicePort:
+        device = self._devices.get(number)
+        if device is None:
+            raise DeviceError(f"device {number} is not there")
+        return device
+
+
+def _nobody() -> None:
+    """Nobody is told."""
