@@ -96,6 +96,10 @@ class StaleEpochError(RetryableError):
     """The request carries a layout epoch below the one that a device enforces."""
 
 
+class FencedError(DrystoneError):
+    """A newer writer has shut the data to those of lower epochs, for good."""
+
+
 class DamageError(DrystoneError):
     """Stored bytes fail their checksum, or are missing where they must be."""
 

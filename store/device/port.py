@@ -101,6 +101,18 @@ class Seen(NamedTuple):
     barred: bool = False
 
 
+class Fenced(NamedTuple):
+    """What a device has of data that were fenced.
+
+    `first` is the epoch of the first fence that these data have had here: a device that was made anew since their
+    writer fenced it has another, and is not to be believed to have had nothing. `blocks` are the numbers of the blocks
+    that are here, in order; there are no others, and none of a lower epoch will be.
+    """
+
+    first: int
+    blocks: list[int]
+
+
 class Garbage(NamedTuple):
     """Data whose row was displaced here: to be dropped once that is so at a quorum."""
 
@@ -146,6 +158,10 @@ SeenReply = Callable[[int, Seen | None, DrystoneError | None], None]
 
 LoadReply = Callable[[int, Row | None, DrystoneError | None], None]
 """Called with the device's number and a whole row, verified; or with the reason why it cannot be had here."""
+
+
+FenceReply = Callable[[int, Fenced | None, DrystoneError | None], None]
+"""Called with the device's number and what it has of data that are fenced; or with the reason why they are not."""
 
 
 ReadReply = Callable[[int, memoryview | None, DrystoneError | None], None]
@@ -416,9 +432,12 @@ class DevicePort(Protocol):
         has been opened anew since counts as a loss."""
         ...
 
-    def submit_block(self, key: BlockKey, sealed: Sealed, done: Done, *, cached: bool = False) -> None:
+    def submit_block(
+        self, key: BlockKey, sealed: Sealed, done: Done, *, cached: bool = False, epoch: int | None = None
+    ) -> None:
         """Write a block; `done` is called when the next may come. It is durable with the next sync. `cached` leaves it
-        in memory for those who read it soon. Raises DeviceError, BusyError, FullError."""
+        in memory for those who read it soon. `epoch` is its writer's, of data that are fenced (`submit_fence`). Raises
+        DeviceError, BusyError, FullError; FencedError where data are fenced above its writer's epoch."""
         ...
 
     def submit_reference(self, key: BlockKey, source: BlockKey, owner: RowKey, done: Done, lost: Done) -> None:
@@ -459,6 +478,16 @@ class DevicePort(Protocol):
     async def owners(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, RowKey]], bytes]:
         """(data id, key of the row that they were written for) of data here behind a data id, and the data id to go on
         behind (empty at the end). Data whose record cannot be read are left out."""
+        ...
+
+    def submit_fence(self, data_id: bytes, epoch: int, reply: FenceReply) -> None:
+        """Take no block of these data that is submitted below an epoch from now on, and say which blocks are here. The
+        answer comes when the fence is durable; blocks are as durable as they were. FencedError where the fence is
+        higher already; the same fence may be asked for again. Raises DeviceError, BusyError; FullError never."""
+        ...
+
+    def forget_fence(self, data_id: bytes) -> None:
+        """These data get no more blocks, from nobody: their row says how many there are."""
         ...
 
     def submit_drop(self, data_id: bytes, done: Done) -> None:
