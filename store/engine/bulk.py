@@ -215,8 +215,10 @@ class BulkWriter:
             return
         if segment in self._abandoned:
             self._pass_over()
+            finished = self._take_finished()
             self._kick()
-            call_all(partial(block.done, self._abandoned[segment]) for block, _ in batch)
+            failed = [partial(block.done, self._abandoned[segment]) for block, _ in batch]
+            call_all([*failed, *(partial(done, None) for done in finished)])
             return
         self._dirty[segment] = file
         for _, written in batch:
@@ -267,10 +269,16 @@ class BulkWriter:
             self._on_durable(written)
         self._pass_over()
         held, self._held = self._held, []
-        finished = [done for at, done in self._waiters if at <= target]
-        self._waiters = [(at, done) for at, done in self._waiters if at > target]
+        finished = self._take_finished()
         self._kick()
         call_all(partial(done, None) for done in held + finished)
+
+    def _take_finished(self) -> list[Done]:
+        """Whose wait is over: also where nothing is left to be synced, since what they would wait for was lost before
+        they asked."""
+        finished = [done for at, done in self._waiters if at <= self._synced]
+        self._waiters = [(at, done) for at, done in self._waiters if at > self._synced]
+        return finished
 
     def _pass_over(self) -> None:
         """What an abandoned segment still holds was never acknowledged, and no start is to take it for blocks."""
