@@ -74,7 +74,7 @@ async def _check_one(opened: OwnedDevice) -> bool:
     behind = "" if opened.port.in_sync else ", waits to rejoin its peers"
     click.echo(
         f"device {number}: {report.rows} rows ({report.tombstones} tombstones), {report.promises} promises, "
-        f"{report.blocks} blocks, "
+        f"{report.fences} fences, {report.blocks} blocks, "
         f"{size:.1f} MB read, {len(report.problems)} problems{behind}"
     )
     return not problems

@@ -62,6 +62,8 @@ class Kind(IntEnum):
     """A block whose payload is another block's."""
     PROMISE = 5
     """A stamp below which a row takes nothing."""
+    FENCE = 6
+    """An epoch below which no block of some data is taken."""
 
 
 class Header(NamedTuple):

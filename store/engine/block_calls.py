@@ -33,11 +33,16 @@ class BlockCalls(Parts):
         has been opened anew since counts as a loss."""
         return self._opening + self._bulk.losses
 
-    def submit_block(self, key: BlockKey, sealed: Sealed, done: Done, *, cached: bool = False) -> None:
+    def submit_block(
+        self, key: BlockKey, sealed: Sealed, done: Done, *, cached: bool = False, epoch: int | None = None
+    ) -> None:
         """Write a block; `done` is called when the next may come. It is durable with the next sync. Raises as rows.
-        `cached` leaves it in memory for those who read it soon."""
+        `cached` leaves it in memory for those who read it soon. `epoch` is its writer's, of data that are fenced:
+        raises FencedError where it is below the fence, or there is none."""
         if self.health.failed is not None:
             raise self.health.failed
+        if epoch is not None:
+            self.data_fences.check(key.data_id, epoch)
         self.room.check()
         self._bulk.submit(key, sealed, done, cached=cached)
 
@@ -172,9 +177,11 @@ class BlockCalls(Parts):
         return [(int.from_bytes(key[17:21]), key[21]) for key, _ in self.blocks.of(data_id)]
 
     def submit_drop(self, data_id: bytes, done: Done) -> None:
-        """Drop all blocks of these data; `done` is called when that is durable and their space is on its way back."""
+        """Drop all blocks of these data, and their fence; `done` is called when that is durable and their space is on
+        its way back."""
         if self.health.failed is not None:
             raise self.health.failed
+        self.data_fences.forget(data_id)
         if not self._flusher.drop(data_id, done):
             self._bulk.sync(self._bulk.losses, lambda _error: self.backlog.changed())
         self.backlog.changed()

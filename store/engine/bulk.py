@@ -91,6 +91,8 @@ class BulkWriter:
         self._queue: deque[_Block] = deque()
         self._writing = False
         self._syncing = False
+        self._in_write: list[_Block] = []
+        self._in_sync: list[Written] = []
         self._file: File | None = None
         self.segment = 0
         self._offset = 0
@@ -152,6 +154,15 @@ class BulkWriter:
     def submitted(self) -> int:
         return self._submitted
 
+    def under_way(self, data_id: bytes) -> bool:
+        """Whether blocks of these data are neither published nor lost yet."""
+        parts: tuple[Iterable[_Block | Written], ...] = (self._queue, self._in_write, self._unsynced, self._in_sync)
+        return any(block.key.data_id == data_id for part in parts for block in part)
+
+    def has_lost_behind(self, position: tuple[int, int]) -> bool:
+        """Whether a block that counts as lost may lie, whole, behind a position: a start would find it there."""
+        return any(segment >= position[0] for segment in self._abandoned)
+
     def _kick(self) -> None:
         if self._queue and not self._writing:
             self._write()
@@ -186,6 +197,7 @@ class BulkWriter:
             buffers += parts
             batch.append((block, block.at(number, Location(segment, offset, length), payload_at)))
             offset += length
+        self._in_write = [block for block, _ in batch]
         self._offset = offset
         self._write_worker.submit(
             lambda: file.write(start, buffers, cached=cached),
@@ -209,14 +221,17 @@ class BulkWriter:
         self, result: outcome.Maybe[None], file: File, segment: int, batch: list[tuple[_Block, Written]]
     ) -> None:
         self._writing = False
+        self._in_write = []
         self._written += len(batch)
         if isinstance(result, outcome.Error):
             self._poisoned(result.error, [block.done for block, _ in batch])
             return
         if segment in self._abandoned:
             self._pass_over()
+            finished = self._take_finished()
             self._kick()
-            call_all(partial(block.done, self._abandoned[segment]) for block, _ in batch)
+            failed = [partial(block.done, self._abandoned[segment]) for block, _ in batch]
+            call_all([*failed, *(partial(done, None) for done in finished)])
             return
         self._dirty[segment] = file
         for _, written in batch:
@@ -235,6 +250,7 @@ class BulkWriter:
         files = list(self._dirty.values())
         self._dirty = {}
         self._unsynced = []
+        self._in_sync = blocks
         last = blocks[-1].entry.own
         position = (last.segment, last.offset + last.length)
 
@@ -255,6 +271,7 @@ class BulkWriter:
         position: tuple[int, int],
     ) -> None:
         self._syncing = False
+        self._in_sync = []
         self._unsynced_bytes = max(0, self._unsynced_bytes - size)
         if isinstance(result, outcome.Error):
             self._poisoned(result.error, [])
@@ -267,10 +284,16 @@ class BulkWriter:
             self._on_durable(written)
         self._pass_over()
         held, self._held = self._held, []
-        finished = [done for at, done in self._waiters if at <= target]
-        self._waiters = [(at, done) for at, done in self._waiters if at > target]
+        finished = self._take_finished()
         self._kick()
         call_all(partial(done, None) for done in held + finished)
+
+    def _take_finished(self) -> list[Done]:
+        """Whose wait is over: also where nothing is left to be synced, since what they would wait for was lost before
+        they asked."""
+        finished = [done for at, done in self._waiters if at <= self._synced]
+        self._waiters = [(at, done) for at, done in self._waiters if at > self._synced]
+        return finished
 
     def _pass_over(self) -> None:
         """What an abandoned segment still holds was never acknowledged, and no start is to take it for blocks."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from store.core.errors import DamageError
 from store.device.block import decode_references, parse_key, references_key
+from store.device.data_fence import decode_meta as decode_fence
+from store.device.data_fence import decode_value as decode_fence_value
 from store.device.promise import decode_meta as decode_promise
 from store.device.promise import decode_value as decode_promise_value
 from store.device.row import PREFIX_BYTES, SYSTEM, Flag, Location, decode_value, verify_value
@@ -25,6 +27,7 @@ class Report:
     rows: int = 0
     tombstones: int = 0
     promises: int = 0
+    fences: int = 0
     blocks: int = 0
     bytes_read: int = 0
     problems: list[str] = field(default_factory=list)
@@ -38,6 +41,7 @@ async def check_device(device: Device) -> Report:
     usage: dict[bytes, dict[int, list[int]]] = {}
     await _check_rows(device, report, live, usage)
     await _check_promises(device, report, live)
+    await _check_fences(device, report, live)
     await _check_blocks(device, report, live)
     for segment in sorted({*live, *(s for s, size in device.segment_usage.live.items() if size)}):
         counted, kept = live.get(segment, 0), device.segment_usage.live.get(segment, 0)
@@ -92,6 +96,22 @@ async def _check_promises(device: Device, report: Report, live: dict[int, int]) 
                 continue
             report.promises += 1
             live[promise.location.segment] = live.get(promise.location.segment, 0) + promise.location.length
+        start = page[-1][0] + b"\0"
+
+
+async def _check_fences(device: Device, report: Report, live: dict[int, int]) -> None:
+    start = b"z"
+    while page := device.merged_index.range(start, b"{", PAGE):
+        for key, value in page:
+            try:
+                epoch, first, location = decode_fence_value(key, value)
+                if decode_fence(await device.reads.meta(location)) != (key[1:], epoch, first):
+                    raise DamageError("its record is another's")
+            except DamageError as error:
+                report.problems.append(f"fence {key.hex()}: {error}")
+                continue
+            report.fences += 1
+            live[location.segment] = live.get(location.segment, 0) + location.length
         start = page[-1][0] + b"\0"
 
 

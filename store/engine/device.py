@@ -1,7 +1,8 @@
 """A device: one folder, one owner; rows and data blocks in, verified rows and data blocks out.
 
-This is `DevicePort` for a folder of this machine. Its calls are `row_calls` and `block_calls`, on `parts` that each
-know one thing; here is what concerns the whole: how it comes up, runs and ends, and how it says what it is.
+This is `DevicePort` for a folder of this machine. Its calls are `row_calls`, `block_calls` and `fence_calls`, on
+`parts` that each know one thing; here is what concerns the whole: how it comes up, runs and ends, and how it says what
+it is.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from store.core.errors import DeviceError, DrystoneError
 from store.core.worker import run_in
 from store.engine.block_calls import BlockCalls
 from store.engine.committer import PreviousSegment, encode_previous
+from store.engine.fence_calls import FenceCalls
 from store.engine.replay import Replay
 from store.engine.row_calls import RowCalls
 
 _ALL = 1 << 30
 
 
-class Device(RowCalls, BlockCalls):
+class Device(RowCalls, BlockCalls, FenceCalls):
     """One open device. Use `open_device`."""
 
     closed = False
@@ -30,11 +32,12 @@ class Device(RowCalls, BlockCalls):
 
     async def recover(self) -> None:
         """Take in what the log holds beyond the index. To be called first."""
-        for start, stop in ((b"f", b"g"), (b"h", b"i"), (b"m", b"n"), (b"p", b"q"), (b"s", b"t")):
+        for start, stop in ((b"f", b"g"), (b"h", b"i"), (b"m", b"n"), (b"p", b"q"), (b"s", b"t"), (b"z", b"{")):
             await run_in(self._index_worker, partial(self._index.range, start, stop, _ALL))
         self.segment_usage.load()
         if not self.row_table.load():
             await self.standing.set_in_sync(in_sync=False)
+        self.data_fences.load()
         replay = Replay(
             self.segments,
             self.merged_index,

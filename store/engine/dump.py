@@ -11,6 +11,7 @@ from store.core.disk import SystemDisk
 from store.core.errors import DamageError
 from store.device.block import decode_meta as decode_block
 from store.device.block import decode_target
+from store.device.data_fence import decode_meta as decode_fence
 from store.device.promise import decode_meta as decode_promise
 from store.device.record import BULK_ALIGN, LOG_ALIGN, Kind
 from store.device.row import FLAG_NAMES, decode_meta
@@ -69,6 +70,9 @@ def _describe_known(found: Found) -> str:
             promised = decode_promise(found.meta)
             where = f"{promised.key.table.hex()}/{promised.key.shard} {promised.key.name!r}"
             return f"{front}promise of {where} below {promised.stamp.time_us}.{promised.stamp.writer}"
+        case Kind.FENCE:
+            fence = decode_fence(found.meta)
+            return f"{front}fence of {fence.data_id.hex()} below epoch {fence.epoch}, the first at {fence.first}"
         case Kind.BLOCK:
             key, owner = decode_block(found.meta)
             return f"{front}block {key.block}/{key.fragment} of {key.data_id.hex()} for {owner.name!r}"

@@ -54,8 +54,10 @@ class Flusher:
         self._one_at_a_time = trio.Lock()
         self._wanted: deque[tuple[bytes, int, Done]] = deque()
         """(data id, blocks submitted before, whom to tell) of drops that are yet to be made."""
-        self._drops: list[tuple[int, Done]] = []
-        """(blocks submitted before, whom to tell) of drops that wait for the index to say so."""
+        self._waiting: list[tuple[int, Done]] = []
+        """(blocks submitted before, whom to tell) of drops, and whoever else waits for the index to say so."""
+        self._bulk_position = (0, 0)
+        """Behind this the next start looks for blocks, as the index says durably."""
         self._doomed: dict[bytes, int] = {}
         self.flushes = 0
         self.written = trio.Event()
@@ -78,13 +80,21 @@ class Flusher:
             while self._blocks.drop_some(data_id, SLICE):
                 await trio.lowlevel.checkpoint()
             self._wanted.popleft()
-            self._drops.append((submitted, done))
+            self._waiting.append((submitted, done))
+
+    def may_bring_back_blocks(self) -> bool:
+        """Whether the next start may find blocks that count as lost."""
+        return self._bulk.has_lost_behind(self._bulk_position)
+
+    def when_written(self, submitted: int, done: Done) -> None:
+        """Have `done` told when the index says, durably, what has become of so many blocks."""
+        self._waiting.append((submitted, done))
 
     def abandon(self, error: DrystoneError) -> None:
         """The device is out: the index will not say any more that something was dropped."""
-        drops = [done for _, _, done in self._wanted] + [done for _, done in self._drops]
+        drops = [done for _, _, done in self._wanted] + [done for _, done in self._waiting]
         self._wanted.clear()
-        self._drops = []
+        self._waiting = []
         call_all(partial(done, error) for done in drops)
 
     def doomed(self, data_id: bytes, number: int) -> bool:
@@ -106,10 +116,11 @@ class Flusher:
     async def write_all(self) -> None:
         """The same without removing anything."""
         self.mark_applied()
+        bulk_position = self._bulk.position
         punches, self._segment_usage.holes = self._segment_usage.holes, []
         completed = self._bulk.completed
-        answers = [done for at, done in self._drops if completed(at)]
-        self._drops = [(at, done) for at, done in self._drops if not completed(at)]
+        answers = [done for at, done in self._waiting if completed(at)]
+        self._waiting = [(at, done) for at, done in self._waiting if not completed(at)]
         self._doomed = {data: at for data, at in self._doomed.items() if not completed(at)}
         try:
             await self.write_index()
@@ -117,6 +128,7 @@ class Flusher:
             self._segment_usage.holes += punches
             call_all(partial(done, error) for done in answers)
             raise
+        self._bulk_position = bulk_position
         try:
             await self._punch(punches)
         except (DrystoneError, OSError):

@@ -22,6 +22,8 @@ from typing import Protocol, TypeVar
 
 from store.core.errors import DamageError, NewerError
 from store.device.block import BlockKey, IndexBlock, decode_meta, decode_target
+from store.device.data_fence import DataFence
+from store.device.data_fence import decode_meta as decode_fence
 from store.device.promise import Promise
 from store.device.promise import decode_meta as decode_promise
 from store.device.record import Kind, parse_header, verify_front
@@ -29,6 +31,7 @@ from store.device.row import Location, Row, index_key, value_of
 from store.device.row import decode_meta as decode_row
 from store.engine.block_table import BlockTable
 from store.engine.committer import decode_previous
+from store.engine.data_fences import DataFences
 from store.engine.recovery import Found
 from store.engine.row_table import RowTable
 from store.engine.segment import Segments
@@ -66,9 +69,14 @@ BulkHandlers = Mapping[int, BulkHandler]
 LogHandlers = Mapping[int, LogHandler]
 
 
-def log_handlers(row_table: RowTable) -> LogHandlers:
+def log_handlers(row_table: RowTable, data_fences: DataFences) -> LogHandlers:
     """Those of the log."""
-    return {Kind.ROW: Rows(row_table), Kind.PROMISE: Promises(row_table), Kind.PREVIOUS_SEGMENT: PreviousSegments()}
+    return {
+        Kind.ROW: Rows(row_table),
+        Kind.PROMISE: Promises(row_table),
+        Kind.FENCE: FencesOfData(data_fences),
+        Kind.PREVIOUS_SEGMENT: PreviousSegments(),
+    }
 
 
 def bulk_handlers(blocks: BlockTable, segments: Segments) -> BulkHandlers:
@@ -134,6 +142,25 @@ class Promises:
 
     def move(self, found: Found, to: Location) -> None:
         self._row_table.promises.move(index_key(decode_promise(found.meta).key), found.location, to)
+
+
+class FencesOfData:
+    """Fences of data: one lives until a higher one is durable, or it is forgotten."""
+
+    def __init__(self, data_fences: DataFences) -> None:
+        self._data_fences = data_fences
+
+    def replay(self, found: Found, *, in_doubt: bool) -> TakeIn:
+        return partial(self._take_in, decode_fence(found.meta), found.location)
+
+    def _take_in(self, fence: DataFence, location: Location) -> None:
+        self._data_fences.replay(fence, location)
+
+    def lives(self, found: Found) -> bool:
+        return self._data_fences.is_at(decode_fence(found.meta).data_id, found.location)
+
+    def move(self, found: Found, to: Location) -> None:
+        self._data_fences.move(decode_fence(found.meta), found.location, to)
 
 
 class PreviousSegments:

@@ -1,9 +1,10 @@
 """Merged index: the index with the memory table in front of it, as one ordered map of bytes to bytes.
 
 A key's first letter says what it is of: rows and what is derived from them (`r c x t u g q f`, store.engine.row_table),
-promises (`p`, store.engine.promise_table), blocks (`d l`, store.engine.block_table), segments (`s h`,
-store.engine.segment_usage), what other devices lack (`w`, store.engine.hint_table), or, with `m`, how much of the log
-and of the bulk data is in here: `mlog` -> msgpack [segment, offset, seq]; `mbulk`, `mnext`.
+promises (`p`, store.engine.promise_table), blocks (`d l`, store.engine.block_table), fences of data (`z`,
+store.engine.data_fences), segments (`s h`, store.engine.segment_usage), what other devices lack (`w`,
+store.engine.hint_table), or, with `m`, how much of the log and of the bulk data is in here: `mlog` -> msgpack [segment,
+offset, seq]; `mbulk`, `mnext`.
 
 Changes go into the memory table, and from there into the index many at a time (`freeze`, `write`, then `flushed` or
 `unflushed`). Everything but `write` runs on the event loop, and nothing waits.

@@ -1,4 +1,5 @@
-"""The parts of one open device, put together: what its calls (`row_calls`, `block_calls`) work on.
+"""The parts of one open device, put together: what its calls (`row_calls`, `block_calls`,
+`fence_calls`) work on.
 
 Here is also what every call begins with, and how a device comes to be out.
 """
@@ -21,6 +22,7 @@ from store.engine.block_table import BlockTable
 from store.engine.bulk import BulkWriter, Written
 from store.engine.committer import Committer
 from store.engine.compaction import Compactor
+from store.engine.data_fences import DataFences
 from store.engine.flush import Flusher
 from store.engine.health import Health
 from store.engine.hint_table import HintTable
@@ -69,7 +71,8 @@ class Parts:
         self.segment_usage = SegmentUsage(self.merged_index)
         self.row_table = RowTable(self.merged_index, self.segment_usage, self.report_damage)
         self.blocks = BlockTable(self.merged_index, self.segment_usage, self.report_damage)
-        self.log_records = log_handlers(self.row_table)
+        self.data_fences = DataFences(self.merged_index, self.segment_usage, self.report_damage)
+        self.log_records = log_handlers(self.row_table, self.data_fences)
         self.bulk_records = bulk_handlers(self.blocks, self.segments)
         self._hints = HintTable(self.merged_index)
         self.backlog = Backlog(number, self.merged_index)

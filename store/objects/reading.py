@@ -3,7 +3,7 @@ the others, and reported so that it is repaired. What cannot be had in full is a
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Container, Mapping, Sequence
 from functools import partial
 
 import trio
@@ -13,6 +13,7 @@ from store.core.waits import waited_for_workers
 from store.core.worker import Worker, run_in
 from store.device.block import BlockKey
 from store.device.port import DevicePort, ReadReply
+from store.objects.block_lengths import BlockLengths
 from store.objects.erasure import codec_for
 from store.objects.hedge import Hedged
 from store.objects.rowcodec import DataLocation
@@ -64,54 +65,60 @@ class DataReader:
         data_location: DataLocation,
         on_damage: Callable[[], None],
     ) -> None:
+        """Raises DamageError where the size is not that of all blocks."""
         self._devices = devices
         self._worker = worker
         self._data_id = data_id
-        self._size = size
+        self._lengths = BlockLengths(data_location, size)
         self._data_location = data_location
         self._on_damage = on_damage
 
     async def read(self, start: int, stop: int) -> AsyncGenerator[Buffer, None]:
         """The bytes [start, stop), in pieces of up to a block. Raises DamageError."""
-        block_bytes = self._data_location.block_bytes
         while start < stop:
-            block, low = divmod(start, block_bytes)
-            length = min(block_bytes, self._size - block * block_bytes)
-            high = min(length, stop - block * block_bytes)
+            block, low = self._lengths.find(start)
+            length = self._lengths.length(block)
+            high = min(length, low + stop - start)
             if self._data_location.k:
                 for piece in await self._read_stripe(block, length, low, high):
                     yield piece
             else:
                 yield await self._read_copy(block, low, high)
-            start = block * block_bytes + high
+            start += high - low
 
-    async def fragments(self, block: int) -> Sequence[Buffer]:
-        """What the devices of a block should hold, by fragment: the block itself, or its stripe coded anew."""
-        start = block * self._data_location.block_bytes
-        stop = min(self._size, start + self._data_location.block_bytes)
-        pieces = [piece async for piece in self.read(start, stop)]
-        whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        data_location = self._data_location
+    async def fragments(self, block: int, bad: Container[int] = ()) -> Sequence[Buffer]:
+        """What the devices of a block should hold, by fragment: the block itself, or its stripe coded anew. A copy at a
+        device that is known to have a `bad` one is not read."""
+        data_location, length = self._data_location, self._lengths.length(block)
         if not data_location.k:
-            return [whole]
+            return [await self._read_copy(block, 0, length, bad)]
+        whole = b"".join(await self._read_stripe(block, length, 0, length))
         return await run_in(
             self._worker, partial(codec_for(data_location.codec, data_location.k, data_location.m).encode, whole)
         )
 
-    async def _read_copy(self, block: int, low: int, high: int) -> memoryview:
+    async def _read_copy(self, block: int, low: int, high: int, bad: Container[int] = ()) -> memoryview:
         places = self._data_location.devices
         first = block % len(places)
 
         def submit(number: int, reply: ReadReply) -> None:
-            self._device(number).submit_read(BlockKey(self._data_id, block, 0), low, high, reply)
+            def answered(device: int, piece: memoryview | None, error: DrystoneError | None) -> None:
+                if piece is not None and len(piece) != high - low:
+                    piece, error = None, DamageError(f"block {block} of {self._data_id.hex()} is too short")
+                reply(device, piece, error)
 
-        asked = Hedged[memoryview]((*places[first:], *places[:first]), 1, submit)
+            self._device(number).submit_read(BlockKey(self._data_id, block, 0), low, high, answered)
+
+        in_turn = [place for place in (*places[first:], *places[:first]) if place not in bad]
+        asked = Hedged[memoryview](in_turn, 1, submit)
         if not asked.ask():
             await asked.wait()
         for piece in asked.answers.values():
             self._report(asked.failures)
             return piece
-        raise DamageError(f"no good copy of block {block} of {self._data_id.hex()}: {asked.failures}")
+        raise DamageError(
+            f"no good copy of block {block} of {self._data_id.hex()}: {asked.failures or 'all are known to be bad'}"
+        )
 
     async def _read_stripe(self, block: int, length: int, low: int, high: int) -> list[Buffer]:
         data_location = self._data_location

@@ -35,6 +35,7 @@ from store.device.block import BlockKey, encode_meta
 from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
 from store.device.record import Kind, Sealed, checksums, seal
 from store.device.row import UPLOAD, Flag, Row, RowKey, index_key
+from store.objects.block_lengths import BlockLengths
 from store.objects.buffers import BufferPool
 from store.objects.erasure import codec_for
 from store.objects.model import Policy
@@ -167,6 +168,8 @@ class DataUpload:
         assert not self.size, "shared behind what was written"
         if source.policy != self._policy.index:
             return False
+        if source.data_location.lengths is not None:
+            return False  # a copy is cut into blocks like any object
         data_id = source.data_id[:PLACING_BYTES] + self.data_id[PLACING_BYTES:]
         size = source.size if source.size < BLOCK_BYTES else None
         placement = choose(self._rows.ring, self._devices, self._policy, data_id, size)
@@ -202,7 +205,7 @@ class DataUpload:
         await self._leave_intent()
         assert self.placement is not None
         data_location, needed = self.placement
-        blocks = -(-source.size // data_location.block_bytes)
+        blocks = BlockLengths(data_location, source.size).count
         for first in range(0, blocks, REFERENCES_AT_ONCE):
             written = WaitGroup()
             waiting = Counter[int]()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from store.device.port import Applied, Garbage, Seen
+from store.device.port import Applied, Fenced, Garbage, Seen
 from store.device.row import IndexRow, RowKey
 from store.remote.values import index_row, row_key
 
@@ -68,6 +68,11 @@ def applied(found: Any) -> Applied:
 def seen(found: Any) -> Seen:
     value, floor, retired, believed, barred = found
     return Seen(octets_or_none(value), octets(floor), yes_or_no(retired), yes_or_no(believed), yes_or_no(barred))
+
+
+def fenced(found: Any) -> Fenced:
+    first, blocks = found
+    return Fenced(number(first), list_of(number)(blocks))
 
 
 def walked_rows(found: Any) -> tuple[list[tuple[bytes, IndexRow]], bytes]:

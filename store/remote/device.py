@@ -18,6 +18,8 @@ from store.device.block import BlockKey
 from store.device.port import (
     Applied,
     Done,
+    Fenced,
+    FenceReply,
     FindReply,
     Garbage,
     ListReply,
@@ -302,15 +304,22 @@ class RemoteDevice:
 
     # -- data ----------------------------------------------------------------------------------------------------
 
-    def submit_block(self, key: BlockKey, sealed: Sealed, done: Done, *, cached: bool = False) -> None:
+    def submit_block(
+        self, key: BlockKey, sealed: Sealed, done: Done, *, cached: bool = False, epoch: int | None = None
+    ) -> None:
         sums, meta, payload = split_sealed(sealed)
 
         def answered(_nothing: None, error: DrystoneError | None) -> None:
             self._writes.pop(-number, None)
             done(error)
 
-        arguments = (key, cached, sums, meta)
-        number = self._submit(self._data, methods.BLOCK, arguments, _plain(answers.nothing), answered, payload)
+        take = _plain(answers.nothing)
+        if epoch is None:
+            arguments: tuple[Any, ...] = (key, cached, sums, meta)
+            number = self._submit(self._data, methods.BLOCK, arguments, take, answered, payload)
+        else:
+            arguments = (key, cached, epoch, sums, meta)
+            number = self._submit(self._data, methods.FENCED_BLOCK, arguments, take, answered, payload)
         self._writes[-number] = trio.current_time()
 
     def submit_reference(self, key: BlockKey, source: BlockKey, owner: RowKey, done: Done, lost: Done) -> None:
@@ -366,6 +375,17 @@ class RemoteDevice:
     async def owners(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, RowKey]], bytes]:
         return await self._answer(self._data, methods.OWNERS, (after, limit), _plain(answers.owners))
 
+    def submit_fence(self, data_id: bytes, epoch: int, reply: FenceReply) -> None:
+        def answered(fenced: Fenced | None, error: DrystoneError | None) -> None:
+            self._writes.pop(-number, None)
+            reply(self._number, fenced, error)
+
+        number = self._submit(self._data, methods.FENCE, (data_id, epoch), _plain(answers.fenced), answered)
+        self._writes[-number] = trio.current_time()
+
+    def forget_fence(self, data_id: bytes) -> None:
+        self._tell(self._data, methods.FORGET_FENCE, data_id)
+
     def submit_drop(self, data_id: bytes, done: Done) -> None:
         self._submit(self._data, methods.DROP, (data_id,), _plain(answers.nothing), lambda _nothing, error: done(error))
 
@@ -420,9 +440,13 @@ class RemoteDevice:
             raise DeviceError(f"device {self._number} answers {method} with what is no answer: {error}") from error
 
     def _note(self, method: str, *arguments: Any) -> None:
+        """What is not answered, and is about rows."""
+        self._tell(self._rows, method, *arguments)
+
+    def _tell(self, client: WireClient, method: str, *arguments: Any) -> None:
         """What is not answered: whoever asked for it finds out by asking again."""
         try:
-            self._rows.note(method, (self._number, *arguments))
+            client.note(method, (self._number, *arguments))
         except UnreachableError:
             return
 

@@ -55,6 +55,14 @@ FORGET_HINT: Final = "device.forget-hint"
 HINTED: Final = "device.hinted"
 BLOCK: Final = "device.block"
 """[device, block key, cached, sums, meta], the block's payload."""
+FENCED_BLOCK: Final = "device.fenced-block"
+"""The same of data that are fenced: [device, block key, cached, the writer's epoch, sums, meta], the block's payload.
+A method of its own, since older programs know no epochs and must not take such a block for one that anybody may
+write."""
+FENCE: Final = "device.fence"
+"""-> Fenced."""
+FORGET_FENCE: Final = "device.forget-fence"
+"""A note."""
 REFERENCE: Final = "device.reference"
 """[device, block key, source, owner]"""
 SYNC: Final = "device.sync"
@@ -152,6 +160,9 @@ ARGUMENTS: Final[dict[str, tuple[Callable[[Any], bool], ...]]] = {
     FORGET_HINT: (number, key, number),
     HINTED: (),
     BLOCK: (fields, flag, octets, octets),
+    FENCED_BLOCK: (fields, flag, number, octets, octets),
+    FENCE: (data_id, number),
+    FORGET_FENCE: (data_id,),
     REFERENCE: (fields, fields, fields),
     SYNC: (number,),
     READ: (fields, number, number_or_none),

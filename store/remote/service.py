@@ -13,9 +13,9 @@ from typing import Any, Final
 import trio
 
 from store.core.errors import DeviceError, DrystoneError
-from store.device.block import decode_meta
+from store.device.block import BlockKey, decode_meta
 from store.device.port import Applied, DevicePort
-from store.device.record import Kind
+from store.device.record import Kind, Sealed
 from store.device.row import Row
 from store.remote import methods
 from store.remote.state import State, gone, state_of
@@ -126,6 +126,9 @@ class _Session:
             methods.FORGET_HINT: self._forget_hint,
             methods.HINTED: self._hinted,
             methods.BLOCK: self._block,
+            methods.FENCED_BLOCK: self._fenced_block,
+            methods.FENCE: self._fence,
+            methods.FORGET_FENCE: self._forget_fence,
             methods.REFERENCE: self._reference,
             methods.SYNC: self._sync,
             methods.READ: self._read,
@@ -326,10 +329,18 @@ class _Session:
     # -- data ----------------------------------------------------------------------------------------------------
 
     def _block(self, call: Call, device: DevicePort, key: list[Any], cached: bool, sums: bytes, meta: bytes) -> None:
-        named, sealed = block_key(key), join_sealed(Kind.BLOCK, sums, meta, call.payload)
-        if decode_meta(meta)[0] != named:
-            raise ValueError("a record of another block")
-        device.submit_block(named, sealed, partial(_done, call), cached=cached)
+        device.submit_block(*_block_of(call, key, sums, meta), partial(_done, call), cached=cached)
+
+    def _fenced_block(
+        self, call: Call, device: DevicePort, key: list[Any], cached: bool, epoch: int, sums: bytes, meta: bytes
+    ) -> None:
+        device.submit_block(*_block_of(call, key, sums, meta), partial(_done, call), cached=cached, epoch=epoch)
+
+    def _fence(self, call: Call, device: DevicePort, data_id: bytes, epoch: int) -> None:
+        device.submit_fence(data_id, epoch, partial(_reply, call))
+
+    def _forget_fence(self, call: Call, device: DevicePort, data_id: bytes) -> None:
+        device.forget_fence(data_id)
 
     def _reference(self, call: Call, device: DevicePort, key: list[Any], source: list[Any], owner: list[Any]) -> None:
 
@@ -396,6 +407,14 @@ class _Session:
             return state_of(device)
 
         call.begin(work)
+
+
+def _block_of(call: Call, key: list[Any], sums: bytes, meta: bytes) -> tuple[BlockKey, Sealed]:
+    """A block that is to be written. Raises DamageError, and TypeError or ValueError where it is none."""
+    named, sealed = block_key(key), join_sealed(Kind.BLOCK, sums, meta, call.payload)
+    if decode_meta(meta)[0] != named:
+        raise ValueError("a record of another block")
+    return named, sealed
 
 
 def _reply(call: Call, _device: int, answer: Any, error: DrystoneError | None) -> None:

@@ -251,7 +251,12 @@ class Hints:
         """The target has the row. If it should have data too, these come later; whether there are none."""
         row = await hint.holder.find_row(hint.key)
         data_location = None if row is None else self._restorer.data_location(row)
-        if row is None or data_location is None or target.id not in data_location.devices:
+        if (
+            row is None
+            or data_location is None
+            or data_location.is_open  # who seals them says what is lacking then
+            or target.id not in data_location.devices
+        ):
             self._forget(target, hint)
             return True
         there = [n for n in data_location.devices if (d := self._store.devices.get(n)) and d.failed is None]

@@ -15,6 +15,7 @@ from store.core.errors import DrystoneError, ReplacedError, RetryableError
 from store.device.block import BlockKey
 from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
 from store.device.row import Flag, IndexRow, Row, RowKey
+from store.objects.block_lengths import BlockLengths
 from store.objects.model import ObjectHead
 from store.objects.pins import Need
 from store.objects.placement import data_ring_hash
@@ -45,7 +46,8 @@ class Mover:
         self._on_moved = on_moved
 
     def wanted(self, row: IndexRow) -> DataLocation | None:
-        """Where the row's data should be, if that is elsewhere and can take them."""
+        """Where the row's data should be, if that is elsewhere and can take them. Those that are open are not moved
+        before they are sealed."""
         data_location = Restorer.data_location(row)
         if data_location is None:
             return None
@@ -69,7 +71,7 @@ class Mover:
         DrystoneError where that cannot be done now."""
         found = await self._store.rows.read(key, packed)
         wanted = self.wanted(found.row) if found is not None and found.row.data_id else None
-        if found is None or wanted is None:
+        if found is None or wanted is None or wanted.is_open:
             return None
         before = Restorer.data_location(found.row)
         assert before is not None
@@ -115,14 +117,14 @@ class Mover:
         """Have every block where it is wanted, durably. Blocks are read with all verification."""
         reader = self._store.reader(key, row.data_id, row.size, before)
         losses: dict[int, int] = {}
-        for block in range(-(-row.size // before.block_bytes)):
+        lengths = BlockLengths(before, row.size)
+        for block in range(lengths.count):
             targets = [
                 (position, number)
                 for position, number in enumerate(wanted.devices)
                 if number != before.devices[position] and (wanted.k or number not in before.devices)
             ]
-            size = min(before.block_bytes, row.size - block * before.block_bytes)
-            await self._throttle.spend(len(targets) * -(-size // max(wanted.k, 1)))
+            await self._throttle.spend(len(targets) * -(-lengths.length(block) // max(wanted.k, 1)))
             fragments = await reader.fragments(block)
             for position, number in targets:
                 device = self._store.devices[number]
@@ -146,10 +148,11 @@ class Mover:
         gone = set(before.devices) - set(wanted.devices)
         if not gone or not await self._store.pins.unpinned([row.data_id], (Need.USE, Need.DROP)):
             return
+        blocks = range(BlockLengths(wanted, row.size).count)
         for position, number in enumerate(wanted.devices):
             fragment = position if wanted.k else 0
             has = await self._store.devices[number].has_blocks(row.data_id)
-            if sum(its == fragment for _, its in has) < -(-row.size // wanted.block_bytes):
+            if not {(block, fragment) for block in blocks} <= set(has):  # there may be more than were sealed
                 self._store.on_incomplete(key)
                 raise RetryableError(f"device {number} has not all of object {key.name!r} that was moved to it")
         await Drop(self._store, row.data_id, gone).wait()

@@ -1,7 +1,7 @@
 """Orphans: data that no row names on a device, and no upload's intent speaks for, belong to nobody and are dropped.
 
-They are what a crash left between a move and its clean-up, or after a version that a device lost. The scrubber looks
-for them behind its walk over rows.
+They are what a crash left between a move and its clean-up, or after a version that a device lost. Data that are open
+(`DataLocation.is_open`) are their writer's wherever they lie. The scrubber looks for orphans behind its walk over rows.
 """
 
 from __future__ import annotations
@@ -114,4 +114,4 @@ class Orphans:
         if found is None or found.row.data_id != data_id:
             return False
         data_location = Restorer.data_location(found.row)
-        return data_location is not None and device.id in data_location.devices
+        return data_location is not None and (data_location.is_open or device.id in data_location.devices)

@@ -223,8 +223,11 @@ class Rebalancer:
         async def visit(_device: DevicePort, entry: tuple[bytes, IndexRow]) -> bool | None:
             nonlocal for_others
             packed, row = entry
-            if self._mover.wanted(row) is None or packed in moves:
+            wanted = self._mover.wanted(row)
+            if wanted is None or packed in moves:
                 return None
+            if wanted.is_open:
+                return False  # it is moved when it is sealed: until then devices that are to go have to stay
             if not (self._take_over or self._moves_here(packed)):
                 for_others += 1
                 return False

@@ -143,9 +143,11 @@ class Rejoiner:
             if await self._first_replica(key, packed) is not other:
                 return None  # each object is looked at once
             with self._store.pins.holding(row.data_id):
-                now = await other.find_row(packed)
-                if now is not None and now.data_id == row.data_id:
-                    written = await self._restorer.data(key, row, data_location, only={device.id})
+                # The newest: data that were open by the row that was met may have been sealed since.
+                now = await self._restorer.newest(key, packed)
+                if now is not None and now.row.data_id == row.data_id:
+                    place = self._restorer.data_location(now.row) or data_location
+                    written = await self._restorer.data(key, now.row, place, only={device.id})
                     self._daemon.progress.bytes += written
             return True
 

@@ -16,6 +16,7 @@ from store.device.block import BlockKey, encode_meta
 from store.device.port import DURABLE_SECONDS, Applied, DevicePort
 from store.device.record import Buffer, Kind, Sealed, seal
 from store.device.row import Flag, IndexRow, RowKey, index_key
+from store.objects.block_lengths import BlockLengths
 from store.objects.hedge import ask_at_once
 from store.objects.quorum_read import ReadRow
 from store.objects.reading import DataReader
@@ -139,7 +140,10 @@ class Restorer:
     ) -> int:
         """Every device that should have blocks (or those of `only`) has them; for one that is out a hint is left.
         Without `verify` those that its index knows are taken to be good. How many bytes were written for that. Raises
-        the last reason why one has not."""
+        the last reason why one has not. Of data that are open nobody lacks anything; and blocks behind the last one of
+        those that are sealed are no matter."""
+        if data_location.is_open:
+            return 0
         written = 0
         reason: DrystoneError | None = None
         wanted = [number for number in data_location.devices if only is None or number in only]
@@ -155,7 +159,8 @@ class Restorer:
             known = {number: set(await device.has_blocks(row.data_id)) for number, device in devices.items()}
         reader = DataReader(self._store.devices, self._store.worker, row.data_id, row.size, data_location, _known)
         losses: dict[int, int] = {}
-        for block in range(-(-row.size // data_location.block_bytes)):
+        lengths = BlockLengths(data_location, row.size)
+        for block in range(lengths.count):
             missing: list[tuple[int, DevicePort]] = []
             for position, number in enumerate(data_location.devices):
                 fragment = position if data_location.k else 0
@@ -165,14 +170,15 @@ class Restorer:
                 good = (
                     (block, fragment) in known[number]
                     if not verify
-                    else await _good(device, BlockKey(row.data_id, block, fragment))
+                    else await _good(device, BlockKey(row.data_id, block, fragment), data_location, lengths)
                 )
                 if not good:
                     missing.append((fragment, device))
             if missing:
-                size = min(data_location.block_bytes, row.size - block * data_location.block_bytes)
-                await self._throttle.spend(len(missing) * -(-size // max(data_location.k, 1)))
-                fragments = await reader.fragments(block)
+                await self._throttle.spend(len(missing) * -(-lengths.length(block) // max(data_location.k, 1)))
+                # Of a copy that is longer than it should be, the front would pass for the whole.
+                bad = () if data_location.lengths is None else {device.id for _, device in missing}
+                fragments = await reader.fragments(block, bad)
                 for fragment, device in missing:
                     losses.setdefault(device.id, device.data_losses)
                     block_key = BlockKey(row.data_id, block, fragment)
@@ -215,9 +221,18 @@ class Restorer:
         return written
 
 
-async def _good(device: DevicePort, key: BlockKey) -> bool:
+async def verify(device: DevicePort, key: BlockKey, data_location: DataLocation, lengths: BlockLengths) -> int:
+    """Read a block where it should be; the bytes read. Raises DamageError where it is missing or bad, or is not as long
+    as the row says that it is."""
+    read = await device.verify_block(key)
+    if data_location.lengths is not None and read != lengths.length(key.block):
+        raise DamageError(f"block {key.block} of {key.data_id.hex()} has not the length that its row says")
+    return read
+
+
+async def _good(device: DevicePort, key: BlockKey, data_location: DataLocation, lengths: BlockLengths) -> bool:
     try:
-        await device.verify_block(key)
+        await verify(device, key, data_location, lengths)
     except DamageError:
         return False
     return True

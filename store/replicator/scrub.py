@@ -20,6 +20,7 @@ from store.core.errors import DrystoneError
 from store.device.block import BlockKey
 from store.device.port import DevicePort
 from store.device.row import IndexRow, RowKey, index_key, parse_key
+from store.objects.block_lengths import BlockLengths
 from store.objects.rowcodec import DataLocation
 from store.objects.store import DeviceStore
 from store.registry import Registry
@@ -27,7 +28,7 @@ from store.replicator.daemon import Daemon, Outcome, Pace, Schedule, Turns, row_
 from store.replicator.orphans import Orphans
 from store.replicator.progress import ProgressTable
 from store.replicator.repair import Repairer
-from store.replicator.restore import Restorer
+from store.replicator.restore import Restorer, verify
 from store.replicator.scrub_state import IDLE, ScrubState, load, save
 from store.ring import ROWS
 
@@ -192,11 +193,14 @@ class Scrubber:
         return None
 
     async def _verify_data(self, row: IndexRow, data_location: DataLocation, pace: Pace) -> None:
-        """Read every block of some data, on each device that is there. Raises DamageError for the first that is bad."""
-        for block in range(-(-row.size // data_location.block_bytes)):
+        """Read every block of some data, on each device that is there; of those that are open nothing. Raises
+        DamageError for the first that is bad."""
+        if data_location.is_open:
+            return
+        lengths = BlockLengths(data_location, row.size)
+        for block in range(lengths.count):
             for position, number in enumerate(data_location.devices):
                 device = self._store.devices.get(number)
                 if device is not None and device.failed is None:
-                    await pace.spend(
-                        await device.verify_block(BlockKey(row.data_id, block, position if data_location.k else 0))
-                    )
+                    key = BlockKey(row.data_id, block, position if data_location.k else 0)
+                    await pace.spend(await verify(device, key, data_location, lengths))

@@ -20,6 +20,8 @@ from store.device.block import BlockKey
 from store.device.port import (
     Applied,
     Done,
+    Fenced,
+    FenceReply,
     FindReply,
     Garbage,
     ListReply,
@@ -388,9 +390,15 @@ class DelayedDevice:
     def data_losses(self) -> int:
         return self.engine.data_losses
 
-    def submit_block(self, key: BlockKey, sealed: Sealed, done: Done, *, cached: bool = False) -> None:
+    def submit_block(
+        self, key: BlockKey, sealed: Sealed, done: Done, *, cached: bool = False, epoch: int | None = None
+    ) -> None:
         answered = self._done(key.data_id, done)
-        self._submit(key.data_id, lambda: self.engine.submit_block(key, sealed, answered, cached=cached), done)
+        self._submit(
+            key.data_id,
+            lambda: self.engine.submit_block(key, sealed, answered, cached=cached, epoch=epoch),
+            done,
+        )
 
     def submit_reference(self, key: BlockKey, source: BlockKey, owner: RowKey, done: Done, lost: Done) -> None:
         answered, told = self._done(key.data_id, done), self._done(key.data_id, lost)
@@ -429,6 +437,19 @@ class DelayedDevice:
 
     async def owners(self, after: bytes, limit: int) -> tuple[list[tuple[bytes, RowKey]], bytes]:
         return await self._answer(b"", lambda: self.engine.owners(after, limit))
+
+    def submit_fence(self, data_id: bytes, epoch: int, reply: FenceReply) -> None:
+        def answered(number: int, fenced: Fenced | None, error: DrystoneError | None) -> None:
+            self._later(data_id, lambda: reply(number, fenced, error))
+
+        self._submit(
+            data_id,
+            lambda: self.engine.submit_fence(data_id, epoch, answered),
+            lambda error: reply(self.id, None, error),
+        )
+
+    def forget_fence(self, data_id: bytes) -> None:
+        self._say(lambda: self.engine.forget_fence(data_id))
 
     def submit_drop(self, data_id: bytes, done: Done) -> None:
         self._submit(data_id, lambda: self.engine.submit_drop(data_id, self._done(data_id, done)), done)

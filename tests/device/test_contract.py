@@ -15,6 +15,7 @@ from store.core.errors import (
     DamageError,
     DeviceError,
     DrystoneError,
+    FencedError,
     FullError,
     NotFoundError,
     ReplacedError,
@@ -22,7 +23,7 @@ from store.core.errors import (
 )
 from store.core.stamp import Stamp
 from store.device.block import BlockKey, encode_meta
-from store.device.port import Applied, DevicePort, Seen
+from store.device.port import Applied, DevicePort, Fenced, Seen
 from store.device.promise import Promise, prepare_promise
 from store.device.record import Kind, seal
 from store.device.row import STAMP_BYTES, UPLOAD, Flag, Origin, Row, RowKey, decode_value, index_key, verify_value
@@ -144,6 +145,18 @@ async def put_block(device: DevicePort, key: BlockKey, payload: bytes) -> None:
     await device.sync_data(losses)
 
 
+async def fence(device: DevicePort, data_id: bytes, epoch: int) -> Fenced:
+    return await answer(partial(device.submit_fence, data_id, epoch))
+
+
+async def put_fenced(device: DevicePort, block: int, epoch: int, data_id: bytes = DATA) -> None:
+    """A block of data that are fenced."""
+    key, losses = BlockKey(data_id, block, 0), device.data_losses
+    sealed = seal(Kind.BLOCK, encode_meta(key, OWNER), b"by %d" % epoch)
+    await done(lambda reply: device.submit_block(key, sealed, reply, epoch=epoch))
+    await device.sync_data(losses)
+
+
 async def test_a_row_is_durable_when_its_reply_says_so(form: Form) -> None:
     async with form.opened() as device:
         assert (await write(device, row(b"a", 5, b"data"))).stamp == Stamp(5, 1).pack()
@@ -202,6 +215,7 @@ async def test_a_full_device_takes_deletes_and_what_others_have_already(form: Fo
             await put_block(device, BlockKey(DATA, 0, 0), b"block")
         with pytest.raises(FullError):
             await promise(device, b"a", 9)
+        assert await fence(device, DATA, 5) == Fenced(5, []), "it may be what is needed to give room back"
         assert not (await promise(device, b"d", 9, reserve=True)).barred
         assert await find(device, b"b") is None
         await write(device, row(b"a", 2, flags=Flag.TOMBSTONE))
@@ -237,6 +251,8 @@ async def test_a_device_that_is_out_says_so_to_every_call(form: Form) -> None:
             lambda: put_block(device, key, b"block"),
             lambda: device.read_block(key),
             lambda: done(lambda reply: device.submit_drop(DATA, reply)),
+            lambda: fence(device, DATA, 5),
+            lambda: put_fenced(device, 0, 5),
             lambda: device.set_in_sync(in_sync=False),
             lambda: device.drain(),
         ]
@@ -577,6 +593,120 @@ async def test_a_reference_outlives_its_source_and_a_drop_is_for_good(form: Form
         await done(lambda reply: device.submit_drop(OTHER, reply))
         await done(lambda reply: device.submit_drop(OTHER, reply))
         assert await device.has_blocks(OTHER) == []
+
+
+async def test_fenced_data_take_no_block_of_a_lower_epoch(form: Form) -> None:
+    async with form.opened() as device:
+        assert await fence(device, DATA, 5) == Fenced(5, [])
+        await put_fenced(device, 3, 5)
+        await put_fenced(device, 1, 6)
+        assert await fence(device, DATA, 7) == Fenced(5, [1, 3])
+        for epoch in (5, 6):
+            with pytest.raises(FencedError):
+                await put_fenced(device, 2, epoch)
+            with pytest.raises(FencedError):
+                await fence(device, DATA, epoch)
+        await put_fenced(device, 2, 7)
+        assert await fence(device, DATA, 7) == Fenced(5, [1, 2, 3]), "it may be asked for again"
+        assert await fence(device, OTHER, 2) == Fenced(2, []), "other data have nothing to do with it"
+        await put_fenced(device, 0, 2, OTHER)
+        await put_block(device, BlockKey(DATA, 300, 0), b"brought by whoever repairs")
+        assert await fence(device, DATA, 8) == Fenced(5, [1, 2, 3, 300])
+
+
+async def test_data_without_a_fence_take_no_block_of_any_epoch(form: Form) -> None:
+    """The device may have been made anew since their writer fenced it, and does not know who is the last one."""
+    async with form.opened() as device:
+        with pytest.raises(FencedError):
+            await put_fenced(device, 0, 5)
+        await put_block(device, BlockKey(DATA, 1, 0), b"ordinary")
+        assert await fence(device, DATA, 6) == Fenced(6, [1])
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+async def test_a_fence_outlives_the_loss_of_power(form: Form, flushed: bool) -> None:
+    async with form.opened() as device:
+        await fence(device, DATA, 5)
+        await put_fenced(device, 0, 5)
+        await fence(device, DATA, 7)
+        await fence(device, OTHER, 3)
+        if flushed:
+            await device.flush()
+    for _ in range(2):
+        async with form.opened() as device:
+            with pytest.raises(FencedError):
+                await put_fenced(device, 1, 6)
+            with pytest.raises(FencedError):
+                await fence(device, DATA, 6)
+            await put_fenced(device, 2, 7)
+            assert await fence(device, OTHER, 3) == Fenced(3, [])
+            await device.flush()
+    async with form.opened() as device:
+        assert await fence(device, DATA, 9) == Fenced(5, [0, 2])
+
+
+async def test_a_fence_counts_what_was_submitted_before_and_refuses_what_comes_behind(form: Form) -> None:
+    sealed = {
+        block: seal(Kind.BLOCK, encode_meta(BlockKey(DATA, block, 0), OWNER), bytes(10_000)) for block in range(9)
+    }
+    became: dict[int, DrystoneError | None] = {}
+
+    def submit(block: int, epoch: int) -> None:
+        def reply(error: DrystoneError | None) -> None:
+            became[block] = error
+
+        try:
+            device.submit_block(BlockKey(DATA, block, 0), sealed[block], reply, epoch=epoch)
+        except FencedError as error:
+            reply(error)
+
+    async with form.opened() as device:
+        await fence(device, DATA, 5)
+        for block in range(4):
+            submit(block, 5)
+        answers: list[tuple[Fenced | None, DrystoneError | None]] = []
+        device.submit_fence(DATA, 7, lambda _device, fenced, error: answers.append((fenced, error)))
+        submit(4, 5)
+        submit(5, 6)
+        await trio.sleep(NEWS_S)
+        assert answers == [(Fenced(5, [0, 1, 2, 3]), None)]
+        assert [type(became[block]) for block in range(6)] == [type(None)] * 4 + [FencedError] * 2
+        submit(6, 7)
+        await device.sync_data(device.data_losses)
+        assert sorted(await device.has_blocks(DATA)) == [(0, 0), (1, 0), (2, 0), (3, 0), (6, 0)]
+
+
+async def test_a_fence_that_is_forgotten_was_none(form: Form) -> None:
+    async with form.opened() as device:
+        await fence(device, DATA, 5)
+        await put_fenced(device, 0, 5)
+        for _ in range(2):
+            device.forget_fence(DATA)
+            with pytest.raises(FencedError):
+                await put_fenced(device, 1, 5)
+        await device.flush()
+    async with form.opened() as device:
+        with pytest.raises(FencedError):
+            await put_fenced(device, 1, 9)
+        assert await fence(device, DATA, 4) == Fenced(4, [0])
+        device.submit_fence(DATA, 6, lambda *_: None)
+        device.forget_fence(DATA)
+        await trio.sleep(NEWS_S)
+        with pytest.raises(FencedError):
+            await put_fenced(device, 1, 6)
+
+
+async def test_a_fence_goes_with_its_data(form: Form) -> None:
+    async with form.opened() as device:
+        await fence(device, DATA, 5)
+        await put_fenced(device, 0, 5)
+        await done(lambda reply: device.submit_drop(DATA, reply))
+        with pytest.raises(FencedError):
+            await put_fenced(device, 1, 5)
+    async with form.opened() as device:
+        with pytest.raises(FencedError):
+            await put_fenced(device, 1, 5)
+        assert await fence(device, DATA, 4) == Fenced(4, [])
 
 
 async def test_a_device_that_is_not_in_sync_counts_for_no_quorum_but_gives_what_it_has(form: Form) -> None:

@@ -14,8 +14,9 @@ from xxhash import xxh3_64_intdigest
 
 from store.core.errors import DamageError, NewerError
 from store.core.stamp import ZERO, Stamp
-from store.device import block, promise, row
+from store.device import block, data_fence, promise, row
 from store.device.block import BlockKey, IndexBlock
+from store.device.data_fence import DataFence, IndexFence
 from store.device.promise import IndexPromise, Promise
 from store.device.row import Flag, IndexRow, Location, Origin, Row, RowKey
 from store.engine.committer import decode_previous
@@ -29,6 +30,7 @@ keys = st.builds(
     RowKey, st.integers(0, 2**32 - 1), tables, st.integers(0, 2**16 - 1), st.binary(min_size=1, max_size=900)
 )
 locations = st.builds(Location, st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
+epochs = st.integers(0, 2**63 - 1)
 stamps = st.builds(Stamp, st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1))
 
 
@@ -126,6 +128,20 @@ def test_promise(key: RowKey, stamp: Stamp, location: Location, data: st.DataObj
             promise.decode_value(packed, damaged)
 
 
+@given(tables, epochs, epochs, locations, st.data())
+def test_fence(data_id: bytes, epoch: int, first: int, location: Location, data: st.DataObject) -> None:
+    written = DataFence(data_id, epoch, first)
+    assert data_fence.decode_meta(data_fence.encode_meta(written)) == written
+    packed = data_fence.index_key(data_id)
+    value = data_fence.encode_value(packed, IndexFence(epoch, first, location))
+    assert data_fence.decode_value(packed, value) == IndexFence(epoch, first, location)
+    bad = bytearray(value)
+    bad[data.draw(st.integers(0, len(bad) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    for damaged in (bytes(bad), value[:-1], value + b"\0", b""):
+        with pytest.raises(DamageError):
+            data_fence.decode_value(packed, damaged)
+
+
 @given(st.builds(BlockKey, tables, st.integers(0, 2**32 - 1), st.integers(0, 255)), keys, locations, st.data())
 def test_block(key: BlockKey, owner: RowKey, ring_hash: Location, data: st.DataObject) -> None:
     assert block.decode_meta(block.encode_meta(key, owner)) == (key, owner)
@@ -145,6 +161,7 @@ Decode = Callable[[bytes], object]
 DECODES: list[tuple[str, Decode]] = [
     ("row meta", row.decode_meta),
     ("promise", promise.decode_meta),
+    ("fence", data_fence.decode_meta),
     ("block meta", block.decode_meta),
     ("block meta", block.decode_target),
     ("previous-segment record", decode_previous),

@@ -18,12 +18,15 @@ from xxhash import xxh3_64_intdigest
 from store.core.errors import DeviceError, DrystoneError
 from store.core.stamp import Stamp
 from store.device.block import BlockKey, encode_meta
+from store.device.data_fence import DataFence
+from store.device.data_fence import encode_meta as encode_fence
 from store.device.promise import Promise
 from store.device.promise import encode_meta as encode_promise
 from store.device.record import Kind, seal
 from store.device.row import Location, index_key
 from store.device.row import encode_meta as encode_row
 from store.engine import parts
+from store.engine.data_fences import DataFences
 from store.engine.device import Device
 from store.engine.kinds import LogHandlers, TakeIn, bulk_handlers, log_handlers
 from store.engine.options import Options
@@ -75,9 +78,9 @@ def notes_known() -> Iterator[list[Notes]]:
     """Devices that are opened meanwhile know notes; the handler of each, the newest last."""
     made: list[Notes] = []
 
-    def handlers(row_table: RowTable) -> LogHandlers:
+    def handlers(row_table: RowTable, data_fences: DataFences) -> LogHandlers:
         made.append(Notes(row_table))
-        return {**log_handlers(row_table), NOTE: made[-1]}
+        return {**log_handlers(row_table, data_fences), NOTE: made[-1]}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parts, "log_handlers", handlers)
@@ -135,7 +138,7 @@ def test_each_kind_has_its_handler() -> None:
     """In the log or in bulk segments: a kind that is added without one is known to nobody who handles segments."""
 
     async def use(device: Device) -> None:
-        log, bulk = log_handlers(device.row_table), bulk_handlers(device.blocks, device.segments)
+        log, bulk = log_handlers(device.row_table, device.data_fences), bulk_handlers(device.blocks, device.segments)
         assert log.keys() | bulk.keys() == set(Kind)
         assert not log.keys() & bulk.keys()
         assert (device.log_records.keys(), device.bulk_records.keys()) == (log.keys(), bulk.keys())
@@ -271,6 +274,11 @@ async def _newer_promise(device: Device) -> None:
     await append(device, Kind.PROMISE, msgpack.packb([2, *fields[1:]]))
 
 
+async def _newer_fence(device: Device) -> None:
+    fields = msgpack.unpackb(encode_fence(DataFence(b"D" * 16, 5, 5)))
+    await append(device, Kind.FENCE, msgpack.packb([2, *fields[1:]]))
+
+
 async def _newer_end(device: Device) -> None:
     await append(device, Kind.PREVIOUS_SEGMENT, msgpack.packb([2, 0, 0, 0]))
 
@@ -287,7 +295,9 @@ async def _kind_in_bulk(device: Device) -> None:
     await device.sync_data(device.data_losses)
 
 
-@pytest.mark.parametrize("leave", [_newer_row, _unknown_flag, _newer_promise, _newer_end, _newer_block, _kind_in_bulk])
+@pytest.mark.parametrize(
+    "leave", [_newer_row, _unknown_flag, _newer_promise, _newer_fence, _newer_end, _newer_block, _kind_in_bulk]
+)
 def test_a_start_that_finds_a_version_of_a_newer_program_is_refused(leave: Callable[[Device], Awaitable[None]]) -> None:
     medium, index = SimMedium(Random(1)), IndexMedium()
 

@@ -95,6 +95,18 @@ def conditional_rows() -> list[Row]:
     ]
 
 
+def lengths_rows() -> list[Row]:
+    """Data whose blocks have each their own length: open, and as they were sealed."""
+    head = ObjectHead("t", {}, {}, None)
+    found = []
+    for stamp, size, lengths in ((STAMP, 0, ()), (LATER, 7 * 4096, (2, 4, 1))):
+        data_location = DataLocation(4096, 0, 0, "", (3, 1, 4), lengths)
+        summary, detail = encode_object("00112233445566778899aabbccddeeff", head, None, data_location)
+        key = RowKey(7, TABLE, 2, b"frames")
+        found.append(Row(key, stamp, Flag.DATA, 0, size, 0, DATA_ID, summary, detail, b""))
+    return found
+
+
 def promise() -> Promise:
     return Promise(RowKey(7, TABLE, 2, b"small"), Stamp(LATEST.time_us + 1, 78))
 
@@ -137,6 +149,12 @@ def ballot_entries() -> list[tuple[bytes, bytes]]:
     packed, value = entries[1]
     entries.append((b"f" + packed, retired_note(decode_value(packed, value))))
     return entries
+
+
+def lengths_segment() -> tuple[bytes, list[Location]]:
+    sealed = [encode_previous(PreviousSegment(9, 8192, 5))]
+    sealed += [seal(Kind.ROW, encode_meta(row), row.payload) for row in lengths_rows()]
+    return segment(SegmentKind.LOG, 10, sealed)
 
 
 def bulk_segment() -> tuple[bytes, list[Location]]:
@@ -225,6 +243,7 @@ def main() -> None:
     (SAMPLES / "link-segment-1.bin").write_bytes(link_segment()[0])
     (SAMPLES / "link-index-1.bin").write_bytes(msgpack.packb(link_entries()))
     (SAMPLES / "log-segment-2.bin").write_bytes(ballot_segment()[0])
+    (SAMPLES / "log-segment-3.bin").write_bytes(lengths_segment()[0])
     (SAMPLES / "index-3.bin").write_bytes(msgpack.packb(ballot_entries()))
     (SAMPLES / "superblock-2.bin").write_bytes(encode_superblock(superblock()))
     (SAMPLES / "superblock-3.bin").write_bytes(encode_superblock(superblock()._replace(has_ballots=True)))

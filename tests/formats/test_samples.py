@@ -115,6 +115,18 @@ def test_log_segment_with_promises_and_rows_that_are_not_plain() -> None:
     )
 
 
+def test_rows_that_say_the_length_of_each_block() -> None:
+    _, *rest = records("log-segment-3.bin", 10, LOG_ALIGN)
+    rows = [decode_meta(record.meta, bytes(record.payload)) for record in rest]
+    assert rows == samples.lengths_rows()
+    locations = [decode_object(row.summary, row.stamp).data_location for row in rows]
+    assert [(each.block_bytes, each.devices, each.lengths) for each in locations if each is not None] == [
+        (4096, (3, 1, 4), ()),
+        (4096, (3, 1, 4), (2, 4, 1)),
+    ]
+    assert (samples.SAMPLES / "log-segment-3.bin").read_bytes() == samples.lengths_segment()[0]
+
+
 def test_bulk_segment_version_1() -> None:
     (record,) = records("bulk-segment-1.bin", 6, BULK_ALIGN)
     assert record.header.kind == Kind.BLOCK

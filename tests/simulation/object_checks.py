@@ -10,6 +10,7 @@ from store.device.block import parse_key
 from store.device.row import SYSTEM, decode_value, key_shard
 from store.engine.check import check_device
 from store.engine.device import Device
+from store.objects.block_lengths import BlockLengths
 from store.objects.model import Container, ListingQuery, ObjectEntry
 from store.objects.rowcodec import decode_object
 from store.objects.store import DeviceStore
@@ -126,7 +127,7 @@ async def lacking(node: Whole) -> list[str]:
             data_location = Restorer.data_location(row)
             if data_location is None:
                 continue
-            blocks = -(-row.size // data_location.block_bytes)
+            blocks = BlockLengths(data_location, row.size).count
             for position, number in enumerate(data_location.devices):
                 if number in devices and number in ring.devices:
                     held = set(await devices[number].has_blocks(row.data_id))

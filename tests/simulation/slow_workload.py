@@ -19,6 +19,7 @@ from store.core.worker import Done, Worker
 from store.device.block import BlockKey, parse_key
 from store.device.row import SYSTEM, IndexRow
 from store.engine.check import check_device
+from store.objects.block_lengths import BlockLengths
 from store.objects.model import Container, ObjectHead, Policy
 from store.objects.rowcodec import DataLocation, decode_object
 from tests.simulation.crash_point import CrashPoint
@@ -165,7 +166,7 @@ async def check_full(node: SimNode) -> None:
                 rows[row.data_id] = row, data_location
     wanted: set[tuple[int, BlockKey]] = set()
     for data_id, (row, data_location) in rows.items():
-        for block in range(-(-row.size // data_location.block_bytes)):
+        for block in range(BlockLengths(data_location, row.size).count):
             for position, number in enumerate(data_location.devices):
                 wanted.add((number, BlockKey(data_id, block, position if data_location.k else 0)))
     found = {
