@@ -56,13 +56,16 @@ class Appender:
         clock: Clock,
         on_durable: Callable[[LogFrame], None],
         on_sealed: Callable[[LogObject], None],
+        on_opened: Callable[[OpenObject], None],
     ) -> None:
         """`on_durable` is called with each frame, in their order: where it lies does not change from then on.
-        `on_sealed` with each object that is sealed, in their order."""
+        `on_sealed` with each object that is sealed, and `on_opened` with each but the first that is opened, in their
+        order."""
         self._objects = objects
         self._clock = clock
         self._on_durable = on_durable
         self._on_sealed = on_sealed
+        self._on_opened = on_opened
         self._open = [first]
         first.on_news = self._news
         self._filling = LogFrame(sequence)
@@ -121,6 +124,11 @@ class Appender:
             await self.durable(self._filling)
         elif self._full or self._undurable:
             await self.durable((self._full or self._undurable)[-1])
+
+    @property
+    def oldest(self) -> int:
+        """The number of the first object that is not sealed; while none is open, of the next."""
+        return self._open[0].number if self._open else self._last + 1
 
     # -- the log -------------------------------------------------------------------------------------------------
 
@@ -276,6 +284,7 @@ class Appender:
         self.no_room = None
         opened.on_news = self._news
         self._last = opened.number
+        self._on_opened(opened)
         # It waits behind the one that fills until that is closed.
         self._open.append(opened)
         self._may_send.ring()

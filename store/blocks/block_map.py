@@ -87,6 +87,14 @@ class BlockMap:
         directory = self._directories.get(number >> PAGE_SHIFT)
         return 0 if directory is None else directory[number & _INDEX]
 
+    def lacks(self, missing: Missing) -> bool:
+        """Whether a page is not in memory, and is still stored at just this place."""
+        number = missing.number
+        if missing.directory:
+            there = number < len(self._top) and self._top[number] == missing.place
+            return there and not self._directories.has(number)
+        return not self._leaves.has(number) and self._leaf_place(number) == missing.place
+
     def loaded(self, missing: Missing, page: bytes | memoryview) -> None:
         """What was missing."""
         (self._directories if missing.directory else self._leaves).add_stored(missing.number, page)

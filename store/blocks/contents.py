@@ -95,7 +95,7 @@ class Contents:
         return packed
 
     @classmethod
-    def decode(cls, packed: bytes | memoryview) -> Contents:
+    def decode(cls, packed: bytes | bytearray | memoryview) -> Contents:
         """Raises DamageError where that is none, NewerError where a newer program wrote it."""
         try:
             version, frames = msgpack.unpackb(packed)

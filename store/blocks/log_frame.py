@@ -1,5 +1,5 @@
-"""A frame of a volume's log in memory: what is to be written at one time, from the first request that goes into it until
-it is durable."""
+"""A frame of a volume's log in memory: what is written at one time, from the first request that goes into it until it
+is durable."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from store.device.port import DevicePort
 from store.device.row import Row, index_key
 from store.objects.placement import choose as choose_devices
 from store.objects.placement import verdict
-from store.ring import ROWS
+from store.ring import ROWS, quorum
 
 DATA_ID_BYTES = 16
 
@@ -43,7 +43,7 @@ class ObjectRows:
     @property
     def needed(self) -> int:
         """How many homes make a frame count."""
-        return self.choose(bytes(DATA_ID_BYTES))[1]
+        return quorum(self.table.policy.replicas)
 
     def choose(self, data_id: bytes) -> tuple[tuple[int, ...], int]:
         """Which devices these data go to, and how many of them make a frame count. Raises QuorumError, FullError."""

@@ -1,9 +1,9 @@
 """Takeover: whoever opens a volume decides what of its log counts, and shuts it to all who wrote it before.
 
-From the root of the volume's head on, each log object is looked at. One that is open is fenced under the new epoch at so
-many of its homes that no frame can come to count any more which these do not know; the longest row of frames without a
-gap that any of them has is brought to enough devices, durably; and the object is sealed with it. The first number that
-nobody has opened is opened here. What counts is what rows say: where another was faster, that is taken as it is.
+From the root of the volume's head on, each log object is looked at. One that is open is fenced under the new epoch at
+so many of its homes that no frame can come to count any more which these do not know; the longest row of frames without
+a gap that any of them has is brought to enough devices, durably; and the object is sealed with it. The first number
+that nobody has opened is opened here. What counts is what rows say: where another was faster, that is taken as it is.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from store.blocks.log_object import LogObject, parse_row, row_name
 from store.blocks.object_rows import ObjectRows, TakenError
 from store.blocks.open_object import OpenObject
 from store.blocks.place import BLOCK_BYTES
+from store.core.deadline import within
 from store.core.errors import BusyError, DamageError, DrystoneError, RetryableError
+from store.core.wait_group import WaitGroup
 from store.device.block import BlockKey, encode_meta
 from store.device.port import DURABLE_SECONDS, DevicePort
 from store.device.record import Buffer, Kind, Sealed, seal
 from store.device.row import RowKey
-from store.core.deadline import within
-from store.core.wait_group import WaitGroup
 from store.objects.placement import verdict
 
 log = structlog.get_logger()
@@ -42,8 +42,8 @@ class Taken(NamedTuple):
 
 
 async def take_over(rows: ObjectRows, first: int, sequence: int) -> Taken:
-    """Decide the log from the object `first` on, which has the frame `sequence`, or is the very first where that is 0.
-    Raises OwnerReplacedError where somebody with a higher epoch takes over; RetryableErrors and DamageError
+    """Decide the log from the object `first` on. The frame `sequence`, which counts, is there or behind it; where that
+    is 0, there is none before. Raises OwnerReplacedError where somebody with a higher epoch takes over; RetryableErrors and DamageError
     where it cannot be decided: nothing is lost, and it may be tried again."""
     objects: list[LogObject] = []
     number = first
@@ -78,9 +78,7 @@ async def _decide(rows: ObjectRows, found: LogObject, last: int | None) -> LogOb
     if len(homes) < lacking:
         failures: dict[int, BaseException] = {home: _made_anew(home) for home in asked.fenced if home not in homes}
         raise verdict("taking a volume over", lacking, len(homes), {**failures, **asked.failures})
-    having = {home: set[int]() for home in homes}
-    for home in homes:
-        having[home] = await _blocks(rows.devices[home], found.data_id, asked.losses[home])
+    having = {home: set(asked.fenced[home].blocks) for home in homes}
     history = _History(rows, found, having)
     frames = await history.frames(last)
     key = rows.table.key(row_name(found.number))
@@ -98,13 +96,6 @@ async def _decide(rows: ObjectRows, found: LogObject, last: int | None) -> LogOb
         if home in rows.devices:
             rows.devices[home].forget_fence(found.data_id)
     return sealed
-
-
-async def _blocks(device: DevicePort, data_id: bytes, losses: int) -> set[int]:
-    """What a home has that is fenced. Synced: what was written, and not synced, can be read only then."""
-    with within(DURABLE_SECONDS):
-        await device.sync_data(losses)
-    return {block for block, _ in await device.has_blocks(data_id)}
 
 
 class _Placed(NamedTuple):

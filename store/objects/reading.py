@@ -83,7 +83,7 @@ class DataReader:
                 for piece in await self._read_stripe(block, length, low, high):
                     yield piece
             else:
-                yield await self._read_copy(block, low, high)
+                yield await self.read_copy(block, low, high)
             start += high - low
 
     async def fragments(self, block: int, bad: Container[int] = ()) -> Sequence[Buffer]:
@@ -91,13 +91,15 @@ class DataReader:
         device that is known to have a `bad` one is not read."""
         data_location, length = self._data_location, self._lengths.length(block)
         if not data_location.k:
-            return [await self._read_copy(block, 0, length, bad)]
+            return [await self.read_copy(block, 0, length, bad)]
         whole = b"".join(await self._read_stripe(block, length, 0, length))
         return await run_in(
             self._worker, partial(codec_for(data_location.codec, data_location.k, data_location.m).encode, whole)
         )
 
-    async def _read_copy(self, block: int, low: int, high: int, bad: Container[int] = ()) -> memoryview:
+    async def read_copy(self, block: int, low: int, high: int, bad: Container[int] = ()) -> memoryview:
+        """Bytes [low, high) of one block of replicated data, from a home that is not known to be `bad`. Raises
+        DamageError."""
         places = self._data_location.devices
         first = block % len(places)
 

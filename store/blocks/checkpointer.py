@@ -1,0 +1,137 @@
+"""When a volume's map is stored: often enough that an opening has little of the log to go through, seldom enough that
+it costs little beside the log itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+
+from store.blocks.block_map import LEAVES_DIRTY_MAX, BlockMap, Frozen
+from store.blocks.checkpoints import Checkpoints
+from store.blocks.disk import OwnerReplacedError
+from store.blocks.head import Head, Root
+from store.blocks.log_reader import LogReader
+from store.blocks.place import BLOCK_BYTES
+from store.blocks.sweep import Sweep
+from store.blocks.table import Table
+from store.core.errors import DrystoneError, NotFoundError
+
+if TYPE_CHECKING:
+    from store.blocks.volume import Volume
+
+log = structlog.get_logger()
+
+LOG_BYTES_MIN: Final = 64 << 20
+LOG_PER_PAGE: Final = 8
+"""A checkpoint is due when so many times the bytes of the pages that changed were logged, and LOG_BYTES_MIN."""
+PAUSE_SECONDS: Final = 1.0
+PAUSE_SECONDS_MAX: Final = 30.0
+
+
+class Checkpointer:
+    """Stores the map of one volume that is open."""
+
+    def __init__(
+        self,
+        volume: Volume,
+        table: Table,
+        map_: BlockMap,
+        checkpoints: Checkpoints,
+        sizes: dict[int, int],
+        reader: LogReader,
+    ) -> None:
+        """`sizes` has the pages of each log object of the volume itself, by its number; kept up by others."""
+        self._volume = volume
+        self._map = map_
+        self._checkpoints = checkpoints
+        self._sizes = sizes
+        self._sweep = Sweep(table, sizes, reader)
+        self._lock = trio.Lock()
+
+    async def run(self) -> None:
+        """Store the map whenever that is due, for ever; ends where the volume is another's."""
+        pause = PAUSE_SECONDS
+        while True:
+            if not self._due:
+                await self._volume.on_applied.wait()
+                continue
+            try:
+                await self.store()
+                pause = PAUSE_SECONDS
+            except (OwnerReplacedError, NotFoundError) as error:
+                log.info("a volume is not checkpointed any more", error=str(error))
+                return
+            except DrystoneError as error:
+                log.warning("a checkpoint cannot be stored now", error=str(error))
+                await trio.sleep(pause)
+                pause = min(2 * pause, PAUSE_SECONDS_MAX)
+
+    @property
+    def _due(self) -> bool:
+        dirty = self._map.dirty_leaves
+        if dirty >= LEAVES_DIRTY_MAX // 2:
+            return True
+        return self._volume.applied_bytes >= max(LOG_BYTES_MIN, LOG_PER_PAGE * dirty * BLOCK_BYTES)
+
+    async def store(self) -> Root:
+        """Store the map as it is now: the root that the head names then."""
+        async with self._lock:
+            head = self._volume.head
+            number = head.head.next_checkpoint
+            await head.change(lambda now: now._replace(next_checkpoint=now.next_checkpoint + 1))
+            number = head.head.next_checkpoint - 1
+            depth = head.head.depth
+            root = self._volume.root._replace(depth=depth, checkpoint=number)
+            logged, self._volume.applied_bytes = self._volume.applied_bytes, 0
+            frozen = self._map.freeze(depth, number)
+            sizes = dict(self._sizes)
+            try:
+                await self._write(number, frozen, sizes)
+                await self._name(root)
+            except BaseException:
+                self._volume.applied_bytes += logged
+                raise
+            self._map.stored()
+            self._volume.checkpointed()
+            await self._sweep.after(root, frozen)
+            return root
+
+    async def _write(self, number: int, frozen: Frozen, sizes: dict[int, int]) -> None:
+        """Until it is done: what was frozen cannot be taken back."""
+        pause = PAUSE_SECONDS
+        while True:
+            try:
+                await self._checkpoints.write(number, frozen, sizes)
+            except NotFoundError:
+                raise
+            except DrystoneError as error:
+                log.warning("a checkpoint cannot be stored now", error=str(error))
+                await trio.sleep(pause)
+                pause = min(2 * pause, PAUSE_SECONDS_MAX)
+            else:
+                return
+
+    async def _name(self, root: Root) -> None:
+        """Until the head names it, or is another's."""
+        pause = PAUSE_SECONDS
+
+        def named(head: Head) -> Head:
+            return head._replace(root=root)
+
+        while True:
+            try:
+                await self._volume.head.change(named)
+            except (OwnerReplacedError, NotFoundError):
+                raise
+            except DrystoneError as error:
+                log.warning("a checkpoint cannot be named now", error=str(error))
+                await trio.sleep(pause)
+                pause = min(2 * pause, PAUSE_SECONDS_MAX)
+            else:
+                return
+
+
+__all__: Sequence[str] = ["Checkpointer"]

@@ -1,0 +1,112 @@
+"""Reading what lies in a volume's log: in objects of its own, or of those that it is a clone of."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Final
+
+from store.blocks.contents import Contents
+from store.blocks.log_object import LogObject, parse_row, row_name
+from store.blocks.open_object import OpenObject
+from store.blocks.place import BLOCK_BYTES, OBJECT_SHIFT, pack, unpack
+from store.blocks.table import Table
+from store.core.errors import NotFoundError
+from store.device.record import Buffer
+from store.objects.reading import DataReader
+from store.objects.rowcodec import DataLocation
+
+FRAMES_MAX: Final = 200_000
+"""Of so many frames it is remembered where they lie."""
+
+
+class _Object:
+    """One object that was read from."""
+
+    def __init__(self, data_id: bytes, contents: Contents, reader: DataReader) -> None:
+        self.data_id = data_id
+        self.contents = contents
+        self.reader = reader
+
+
+class LogReader:
+    """The log objects of a volume and its ancestors; `tables` are theirs, by depth, its own last."""
+
+    def __init__(self, tables: Sequence[Table]) -> None:
+        self._tables = tables
+        self._depth = len(tables) - 1
+        self._store = tables[-1].store
+        self._written: dict[int, _Object] = {}
+        self._known: OrderedDict[tuple[int, int], _Object] = OrderedDict()
+        self._frames = 0
+
+    async def read(self, place: int, pages: int) -> list[Buffer]:
+        """Pages from a place on, verified. Raises NotFoundError where the object is gone, DamageError."""
+        depth, number, page = unpack(place)
+        object_ = await self._object(depth, number)
+        pieces: list[Buffer] = []
+        with self._store.pins.holding(object_.data_id):
+            while pages:
+                spot = object_.contents.spot(page)
+                count = min(spot.pages, pages)
+                stop = spot.start + count * BLOCK_BYTES
+                pieces.append(await object_.reader.read_copy(spot.frame, spot.start, stop))
+                page += count
+                pages -= count
+        return pieces
+
+    async def contents(self, number: int) -> Contents:
+        """What is in an object of the volume itself."""
+        return (await self._object(self._depth, number)).contents
+
+    def opened(self, object_: OpenObject) -> None:
+        """An object of the volume itself is written from now on: what it has is in memory."""
+        homes = object_.homes
+        self._written[object_.number] = self._make(
+            self._depth, object_.number, object_.data_id, homes, object_.contents
+        )
+
+    def sealed(self, object_: LogObject) -> None:
+        """An object of the volume itself is written no more."""
+        self._written.pop(object_.number, None)
+        if object_.contents is not None and object_.contents.frames:
+            self._remember(self._depth, object_)
+
+    def forget(self, number: int) -> None:
+        """An object of the volume itself is gone."""
+        if (known := self._known.pop((self._depth, number), None)) is not None:
+            self._frames -= len(known.contents.frames)
+
+    async def _object(self, depth: int, number: int) -> _Object:
+        if depth == self._depth and (written := self._written.get(number)) is not None:
+            return written
+        if (known := self._known.get((depth, number))) is not None:
+            self._known.move_to_end((depth, number))
+            return known
+        row = await self._tables[depth].load(row_name(number))
+        found = None if row is None else parse_row(number, row)
+        if found is None or found.contents is None:
+            raise NotFoundError(f"log object {number} is gone")
+        return self._remember(depth, found)
+
+    def _remember(self, depth: int, found: LogObject) -> _Object:
+        assert found.contents is not None
+        if depth == self._depth:
+            self.forget(found.number)
+        object_ = self._make(depth, found.number, found.data_id, found.homes, found.contents)
+        self._known[depth, found.number] = object_
+        self._frames = self._frames + len(found.contents.frames)
+        while self._frames > FRAMES_MAX and len(self._known) > 1:
+            _, oldest = self._known.popitem(last=False)
+            self._frames -= len(oldest.contents.frames)
+        return object_
+
+    def _make(self, depth: int, number: int, data_id: bytes, homes: tuple[int, ...], contents: Contents) -> _Object:
+        location = DataLocation(BLOCK_BYTES, 0, 0, "", homes, ())
+        reader = self._store.reader(self._tables[depth].key(row_name(number)), data_id, 0, location)
+        return _Object(data_id, contents, reader)
+
+
+def needed_key(depth: int, number: int) -> int:
+    """The key by which it is counted what is needed of an object."""
+    return pack(depth, number, 1) >> OBJECT_SHIFT

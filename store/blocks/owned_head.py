@@ -1,0 +1,65 @@
+"""The head of a volume as its one writer changes it: only as long as nobody else has taken it over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from store.blocks.disk import OwnerReplacedError
+from store.blocks.head import ROW_NAME, Head
+from store.blocks.table import Table
+from store.core.errors import NotFoundError
+from store.device.row import Row
+
+
+async def load_head(table: Table) -> Head:
+    """The head of a volume. Raises NotFoundError where there is none."""
+    row = await table.load(ROW_NAME)
+    if row is None:
+        raise NotFoundError("there is no such volume")
+    return Head.decode(row.payload)
+
+
+async def change_head(table: Table, edit: Callable[[Head], Head]) -> Head:
+    """Change the head of a volume: as it is then. `edit` may be called again, and may raise. Raises NotFoundError where
+    there is none; RetryableErrors where nobody can tell what became of it."""
+    made: Head | None = None
+
+    def edited(row: Row | None) -> Row:
+        nonlocal made
+        if row is None:
+            raise NotFoundError("there is no such volume")
+        made = edit(Head.decode(row.payload))
+        return table.row(ROW_NAME, made.encode())
+
+    await table.change(ROW_NAME, edited)
+    assert made is not None
+    return made
+
+
+class OwnedHead:
+    """The head under one epoch. `head` is as it was when it was last changed here."""
+
+    def __init__(self, table: Table, head: Head) -> None:
+        self._table = table
+        self.head = head
+
+    @property
+    def epoch(self) -> int:
+        return self.head.epoch
+
+    async def change(self, edit: Callable[[Head], Head]) -> Head:
+        """As `change_head`. Raises OwnerReplacedError where somebody else has opened the volume since."""
+
+        def checked(head: Head) -> Head:
+            if head.epoch != self.epoch:
+                raise OwnerReplacedError("somebody else has opened the volume since")
+            return edit(head)
+
+        self.head = await change_head(self._table, checked)
+        return self.head
+
+
+async def take_head(table: Table) -> OwnedHead:
+    """Become the writer of a volume, under an epoch of one's own. Where it is not known whether that was written, it is
+    written again: an epoch may be left out."""
+    return OwnedHead(table, await change_head(table, lambda head: head._replace(epoch=head.epoch + 1)))

@@ -1,0 +1,48 @@
+"""A volume's map whose pages are had from checkpoints when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import trio
+
+from store.blocks.block_map import BlockMap, Missing
+from store.blocks.checkpoints import Checkpoints
+
+LOADS_MAX: Final = 16
+"""Pages that are loaded at one time."""
+
+
+class StoredMap:
+    """`map`, of which about `keep` clean pages stay in memory."""
+
+    def __init__(self, map_: BlockMap, checkpoints: Checkpoints, keep: int) -> None:
+        self.map = map_
+        self._checkpoints = checkpoints
+        self._keep = keep
+        self._loading = 0
+
+    async def ensure(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Have all there is of these (first block, blocks) in memory, until whoever asked waits for anything else."""
+        wanted = list(ranges)
+        if self.map.clean_pages > 2 * self._keep:
+            self.map.evict(self._keep)
+        while missing := {each: None for first, count in wanted for each in self.map.missing(first, count)}:
+            limiter = trio.CapacityLimiter(LOADS_MAX)
+            self._loading += 1
+            try:
+                async with trio.open_nursery(strict_exception_groups=False) as nursery:
+                    for each in missing:
+                        nursery.start_soon(self._load, each, limiter)
+            finally:
+                self._loading -= 1
+            if not self._loading:
+                await self._checkpoints.close_unused()
+
+    async def _load(self, missing: Missing, limiter: trio.CapacityLimiter) -> None:
+        async with limiter:
+            page = await self._checkpoints.page(missing)
+        # It may have been loaded, changed, stored elsewhere and forgotten meanwhile.
+        if self.map.lacks(missing):
+            self.map.loaded(missing, page)

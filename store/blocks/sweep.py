@@ -1,0 +1,83 @@
+"""The sweep: log objects and checkpoints that no root needs are dropped.
+
+What a root does not need, none that is made of it ever will. So what the checkpoint does not need that the head names
+now, and no snapshot, is needed by nobody.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+import trio
+
+from store.blocks.block_map import Frozen
+from store.blocks.checkpoint import checkpoint_name
+from store.blocks.head import Root
+from store.blocks.log_object import row_name
+from store.blocks.log_reader import LogReader, needed_key
+from store.blocks.table import Table
+from store.core.errors import DrystoneError
+
+log = structlog.get_logger()
+
+AT_ONCE: Final = 8
+
+
+class Sweep:
+    """Of one volume that is open."""
+
+    def __init__(self, table: Table, sizes: dict[int, int], reader: LogReader) -> None:
+        self._table = table
+        self._sizes = sizes
+        self._reader = reader
+        self._checkpoints: set[int] | None = None
+
+    async def after(self, root: Root, frozen: Frozen) -> None:
+        """Drop what is not needed any more, now that the head names this root. What cannot be dropped now is tried
+        again the next time."""
+        objects = [
+            number
+            for number in self._sizes
+            if number < root.object and needed_key(root.depth, number) not in frozen.objects
+        ]
+        checkpoints = [
+            number
+            for number in await self._known_checkpoints()
+            if number < root.checkpoint and needed_key(root.depth, number) not in frozen.checkpoints
+        ]
+        self._checkpoints = (self._checkpoints or set()) | {root.checkpoint}
+        limiter = trio.CapacityLimiter(AT_ONCE)
+        async with trio.open_nursery() as nursery:
+            for number in objects:
+                nursery.start_soon(self._drop_object, number, limiter)
+            for number in checkpoints:
+                nursery.start_soon(self._drop_checkpoint, number, limiter)
+
+    async def _known_checkpoints(self) -> list[int]:
+        if self._checkpoints is None:
+            found: list[str] = []
+            while page := await self._table.names("c", found[-1] if found else ""):
+                found += page
+            self._checkpoints = {int(name[1:], 16) for name in found}
+        return list(self._checkpoints)
+
+    async def _drop_object(self, number: int, limiter: trio.CapacityLimiter) -> None:
+        async with limiter:
+            try:
+                await self._table.delete(row_name(number))
+            except DrystoneError as error:
+                log.warning("a log object cannot be dropped now", object=number, error=str(error))
+                return
+        self._reader.forget(number)
+        self._sizes.pop(number, None)
+
+    async def _drop_checkpoint(self, number: int, limiter: trio.CapacityLimiter) -> None:
+        async with limiter:
+            try:
+                await self._table.delete(checkpoint_name(number))
+            except DrystoneError as error:
+                log.warning("a checkpoint cannot be dropped now", checkpoint=number, error=str(error))
+                return
+        if self._checkpoints is not None:
+            self._checkpoints.discard(number)
