@@ -3,7 +3,6 @@ it costs little beside the log itself."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -132,6 +131,3 @@ class Checkpointer:
                 pause = min(2 * pause, PAUSE_SECONDS_MAX)
             else:
                 return
-
-
-__all__: Sequence[str] = ["Checkpointer"]

@@ -15,7 +15,7 @@ BLOCKS_MAX: Final = 1024
 
 
 class Part(NamedTuple):
-    """Blocks next to each other. `data` is what they are; None says zeros of a `kind`, or without one, that the map knows."""
+    """Blocks next to each other: `data`, or zeros of a `kind`; where there is neither, the map knows."""
 
     first: int
     blocks: int

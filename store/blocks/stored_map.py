@@ -9,6 +9,7 @@ import trio
 
 from store.blocks.block_map import BlockMap, Missing
 from store.blocks.checkpoints import Checkpoints
+from store.core.errors import DrystoneError
 
 LOADS_MAX: Final = 16
 """Pages that are loaded at one time."""
@@ -30,19 +31,26 @@ class StoredMap:
             self.map.evict(self._keep)
         while missing := {each: None for first, count in wanted for each in self.map.missing(first, count)}:
             limiter = trio.CapacityLimiter(LOADS_MAX)
+            failures: list[DrystoneError] = []
             self._loading += 1
             try:
-                async with trio.open_nursery(strict_exception_groups=False) as nursery:
+                async with trio.open_nursery() as nursery:
                     for each in missing:
-                        nursery.start_soon(self._load, each, limiter)
+                        nursery.start_soon(self._load, each, limiter, failures)
             finally:
                 self._loading -= 1
+            if failures:
+                raise failures[0]
             if not self._loading:
                 await self._checkpoints.close_unused()
 
-    async def _load(self, missing: Missing, limiter: trio.CapacityLimiter) -> None:
-        async with limiter:
-            page = await self._checkpoints.page(missing)
+    async def _load(self, missing: Missing, limiter: trio.CapacityLimiter, failures: list[DrystoneError]) -> None:
+        try:
+            async with limiter:
+                page = await self._checkpoints.page(missing)
+        except DrystoneError as error:
+            failures.append(error)
+            return
         # It may have been loaded, changed, stored elsewhere and forgotten meanwhile.
         if self.map.lacks(missing):
             self.map.loaded(missing, page)

@@ -43,8 +43,8 @@ class Taken(NamedTuple):
 
 async def take_over(rows: ObjectRows, first: int, sequence: int) -> Taken:
     """Decide the log from the object `first` on. The frame `sequence`, which counts, is there or behind it; where that
-    is 0, there is none before. Raises OwnerReplacedError where somebody with a higher epoch takes over; RetryableErrors and DamageError
-    where it cannot be decided: nothing is lost, and it may be tried again."""
+    is 0, there is none before. Raises OwnerReplacedError where somebody with a higher epoch takes over; RetryableErrors
+    and DamageError where it cannot be decided: nothing is lost, and it may be tried again."""
     objects: list[LogObject] = []
     number = first
     last = None if sequence else 0

@@ -22,7 +22,7 @@ from store.blocks.bell import Bell
 from store.blocks.block_map import LEAVES_DIRTY_MAX, BlockMap, Run
 from store.blocks.checkpointer import Checkpointer
 from store.blocks.checkpoints import Checkpoints
-from store.blocks.disk import Extent, ExtentKind, OwnerReplacedError
+from store.blocks.disk import Extent, ExtentKind
 from store.blocks.frame import Entry, Kind
 from store.blocks.head import Root
 from store.blocks.log_frame import FRAME_PAGES, LogFrame
@@ -35,9 +35,10 @@ from store.blocks.place import BLOCK_BYTES, HOLE, ZERO, is_stored
 from store.blocks.stored_map import StoredMap
 from store.blocks.table import Table
 from store.blocks.takeover import take_over
+from store.core.beside import beside
 from store.core.clock import Clock
 from store.core.entropy import Random
-from store.core.errors import DamageError, NotFoundError, QuorumError
+from store.core.errors import DamageError, DrystoneError, NotFoundError
 from store.device.record import Buffer
 from store.objects.model import Container
 from store.objects.store import DeviceStore
@@ -128,15 +129,21 @@ class Volume:
         if len(runs) == 1 and len(plan) == 1:
             return await self._reader.read(runs[0].place, runs[0].blocks)
         read: dict[int, list[Buffer]] = {}
+        failures: list[DrystoneError] = []
 
         async def one(at: int, run: Run) -> None:
-            read[at] = await self._reader.read(run.place, run.blocks)
+            try:
+                read[at] = await self._reader.read(run.place, run.blocks)
+            except DrystoneError as error:
+                failures.append(error)
 
         if runs:
-            async with trio.open_nursery(strict_exception_groups=False) as nursery:
+            async with trio.open_nursery() as nursery:
                 for at, each in enumerate(plan):
                     if isinstance(each, Run):
                         nursery.start_soon(one, at, each)
+        if failures:
+            raise failures[0]
         pieces: list[Buffer] = []
         for at, each in enumerate(plan):
             pieces += read[at] if isinstance(each, Run) else [each]
@@ -427,16 +434,10 @@ async def open_volume(store: DeviceStore, container: Container, clock: Clock, ra
         )
         volume = Volume(head, stored_map, reader, appender, applied)
         checkpointer = Checkpointer(volume, table, stored_map.map, checkpoints, sizes, reader)
-        async with trio.open_nursery(strict_exception_groups=False) as nursery:
-            nursery.start_soon(appender.run)
-            nursery.start_soon(volume.apply_all)
-            nursery.start_soon(checkpointer.run)
-            try:
-                yield volume
-                with trio.CancelScope(shield=True):
-                    await appender.end()
-            finally:
-                nursery.cancel_scope.cancel()
+        async with beside(appender.run), beside(volume.apply_all), beside(checkpointer.run):
+            yield volume
+            with trio.CancelScope(shield=True):
+                await appender.end()
     finally:
         with trio.CancelScope(shield=True):
             await checkpoints.close()
@@ -457,6 +458,3 @@ async def _replay(map_: StoredMap, depth: int, root: Root, objects: Sequence[Log
             if frame.sequence > root.sequence:
                 root = root._replace(object=object_.number, sequence=frame.sequence)
     return root
-
-
-__all__ = ["OwnerReplacedError", "QuorumError", "Volume", "open_volume"]
