@@ -29,6 +29,7 @@ from tests.simulation.fleet.run import ENTERED as ENTERED_BY_FLEETS
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.object_workload import ObjectsRun
 from tests.simulation.slow_workload import SlowRun
+from tests.simulation.volume_workload import VolumeRun
 from tests.simulation.wired import WiredRun
 from tests.simulation.world import quiet
 
@@ -40,6 +41,7 @@ WORKLOADS: dict[str, Callable[[int], str]] = {
     "fleet": lambda seed: FleetRun(seed).explore(),
     "boxes": lambda seed: FleetRun(seed, boxes=True).explore(),
     "wired": lambda seed: WiredRun(seed).explore(),
+    "volume": lambda seed: VolumeRun(seed).explore(),
     "slow": lambda seed: SlowRun(seed).explore(),
 }
 TWICE_EVERY = 20

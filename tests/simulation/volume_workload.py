@@ -1,0 +1,318 @@
+"""Crash exploration of a volume: its writer killed, replaced while it lives, devices gone, emptied and back, power lost;
+and after each the volume is a prefix of what was written, with all that was flushed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from random import Random
+from unittest import mock
+
+import trio
+
+from store.blocks import appender, checkpointer, log_frame, log_object, open_object, volume
+from store.blocks.catalogue import Catalogue
+from store.blocks.disk import OwnerReplacedError
+from store.blocks.frame import Entry
+from store.blocks.log_frame import LogFrame
+from store.blocks.volume import Volume, open_volume
+from store.core.errors import DrystoneError, RetryableError
+from store.device.record import Buffer
+from store.objects.model import Policy
+from tests.simulation.crash_point import CrashPoint, PowerLoss
+from tests.simulation.engine_checks import WrongError
+from tests.simulation.limits import small_limits
+from tests.simulation.node import SimMedia, SimNode, open_node
+from tests.simulation.object_checks import check_devices, check_nothing_left
+from tests.simulation.volume_model import PAGE, VolumeModel, content, parse_all
+from tests.simulation.world import Digest, SeededRandom, SimClock, run
+
+BLOCKS = 2048
+NAME = "v"
+OPEN_TRIES = 30
+
+
+@contextmanager
+def small_volume_limits() -> Iterator[None]:
+    """Frames of up to 8 pages, objects of 24, checkpoints every 48."""
+    with ExitStack() as stack:
+        stack.enter_context(small_limits())
+        for module, name, value in (
+            (log_frame, "FRAME_PAGES", 8),
+            (volume, "FRAME_PAGES", 8),
+            (appender, "FRAME_PAGES", 8),
+            (log_object, "OBJECT_PAGES", 24),
+            (open_object, "OBJECT_PAGES", 24),
+            (checkpointer, "LOG_BYTES_MIN", 48 * PAGE),
+            (checkpointer, "LOG_PER_PAGE", 0),
+            (volume, "MAP_PAGES", 1),
+            (volume, "HELD_BYTES_MAX", 40 * PAGE),
+        ):
+            stack.enter_context(mock.patch.object(module, name, value))
+        yield
+
+
+class VolumeRun:
+    """One seed of the exploration."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.digest = Digest()
+        self.media = SimMedia(self.random, self.random.choice([3, 4, 5]), [Policy(0, "copies", default=True)])
+        self.crash_point = CrashPoint()
+        self.time = 0.0
+        self.model = VolumeModel(BLOCKS)
+        self.writes = 0
+        self.made = False
+        self.lost = False
+        """Whether what was answered and not flushed may be gone."""
+        self.current: Volume | None = None
+        """The volume whose appended entries are the model's."""
+
+    def explore(self) -> str:
+        """Live some lives; the event digest. Raises WrongError where a promise is broken."""
+        with small_volume_limits(), mock.patch.object(Volume, "append", self._recorded()):
+            for _ in range(self.random.randint(1, 4)):
+                self._live(self.random.randint(100, 3000), self.random.randint(5, 40))
+            for medium in self.media.disks.values():
+                medium.broken = False
+            self.media.absent.clear()
+            self._live(None, 10)
+            self._live(None, 0)
+        return self.digest.value()
+
+    def _recorded(self) -> object:
+        """`Volume.append`, which tells the model."""
+        append = Volume.append
+
+        def recorded(self_: Volume, entry: Entry, data: Buffer = b"") -> LogFrame:
+            frame = append(self_, entry, data)
+            if self_ is self.current:
+                self.model.append(entry, memoryview(data))
+            return frame
+
+        return recorded
+
+    def _live(self, cut_at: int | None, steps: int) -> None:
+        self.crash_point = CrashPoint(cut_at)
+        self.crash_point.on_step = self._step
+        self.current = None
+        try:
+            run(lambda: self._life(steps, cut_at is None), self.random, self.time)
+        except BaseException:
+            if not self.crash_point.dead:
+                raise
+        self.crash_point.cut()
+        reboot = self.random.random() < 0.5
+        self.digest.add(f"life over, reboot {reboot}")
+        if reboot:
+            self.media.lose_power()
+            self.lost = True
+
+    def _step(self, what: str) -> None:
+        self.digest.add(what)
+        self.time = trio.current_time()
+
+    def look_alive(self) -> None:
+        if self.crash_point.dead:
+            raise PowerLoss
+
+    async def _life(self, steps: int, last: bool) -> None:
+        async with open_node(self.media, self.crash_point) as node:
+            if last:
+                await node.run_daemons()
+            catalogue = Catalogue(node.store)
+            if not self.made:
+                with suppress(DrystoneError):
+                    await catalogue.create(NAME, BLOCKS * PAGE)
+                await self._open_until(node)
+                self.made = True
+            times = self.random.choice([1, 1, 2, 3])
+            for at in range(times):
+                await self._serve(node, steps // times, at)
+            await node.run_daemons()
+            self.look_alive()
+            if last and node.whole:
+                await self._nothing_left(node)
+                for device in node.devices.values():
+                    await device.close()
+                await check_devices(node)
+
+    async def _open_until(self, node: SimNode) -> None:
+        """It was made."""
+        for _ in range(OPEN_TRIES):
+            self.look_alive()
+            with suppress(RetryableError):
+                await Catalogue(node.store).head(NAME)
+                return
+            await trio.sleep(1)
+
+    async def _serve(self, node: SimNode, steps: int, number: int) -> None:
+        """Open the volume, and use it until it is closed, or replaced by another that is opened beside it."""
+        again = self.random.random() < 0.4
+        try:
+            await self._use(node, steps, again)
+        except OwnerReplacedError:
+            self.look_alive()
+            if not again:
+                raise
+        self.digest.add(f"served {number}")
+
+    async def _use(self, node: SimNode, steps: int, again: bool) -> None:
+        container = await Catalogue(node.store).find(NAME)
+        random = SeededRandom(self.media.random)
+        for attempt in range(OPEN_TRIES):
+            try:
+                async with open_volume(node.store, container, SimClock(), random) as opened:
+                    await self._recover(opened)
+                    async with trio.open_nursery() as nursery:
+                        for _ in range(self.random.randint(1, 4)):
+                            nursery.start_soon(Client(self, opened).work, steps)
+                        if self.random.random() < 0.4:
+                            nursery.start_soon(self._disturb, node)
+                        if again:
+                            await trio.sleep(self.random.random() * 0.3)
+                            nursery.start_soon(self._replace, node, opened)
+                    if opened.failed is None:
+                        await self._check(opened)
+                    if opened.failed is None:
+                        self.flushed_all()
+                return
+            except RetryableError:
+                self.look_alive()
+                if attempt == OPEN_TRIES - 1 and not self.media.faulty:
+                    raise
+                await trio.sleep(1)
+
+    def flushed_all(self) -> None:
+        """It is to be closed: all is durable then."""
+        self.model.answered = len(self.model.entries)
+
+    async def _replace(self, node: SimNode, old: Volume) -> None:
+        """Open the volume a second time, while it is written."""
+        container = await Catalogue(node.store).find(NAME)
+        with suppress(RetryableError):
+            async with open_volume(node.store, container, SimClock(), SeededRandom(self.media.random)) as opened:
+                self.look_alive()
+                await self._recover(opened)
+                await Client(self, opened).work(5)
+                if opened.failed is None:
+                    await self._check(opened)
+                with suppress(OwnerReplacedError):
+                    await old.write(0, content(1, 1), durable=True)
+                    raise WrongError("who was replaced had a write answered")
+
+    async def _recover(self, opened: Volume) -> None:
+        found = parse_all(b"".join(bytes(piece) for piece in await opened.read(0, opened.size)))
+        self.look_alive()
+        self.model.recover(found, lost=self.lost)
+        self.lost = False
+        self.current = opened
+
+    async def _check(self, opened: Volume) -> None:
+        try:
+            found = parse_all(b"".join(bytes(piece) for piece in await opened.read(0, opened.size)))
+        except DrystoneError:
+            self.look_alive()
+            if opened.failed is None and not self.media.faulty and not self.media.absent:
+                raise
+            return
+        self.look_alive()
+        if opened.failed is None and self.current is opened:
+            self.model.check(found)
+
+    async def _disturb(self, node: SimNode) -> None:
+        """A device is gone for a while."""
+        await trio.sleep(self.random.random() * 0.2)
+        number = self.random.choice(sorted(node.devices))
+        if self.media.absent or node.devices[number].health.failed is not None:
+            return
+        self.digest.add(f"gone {number}")
+        self.lost = True
+        node.take_away(number)
+        await trio.sleep(self.random.choice([0.01, 0.5, 5.0]))
+        await node.bring_back(number)
+        self.digest.add(f"back {number}")
+
+    async def _nothing_left(self, node: SimNode) -> None:
+        for _ in range(3):
+            try:
+                check_nothing_left(node)
+            except WrongError:
+                await node.run_daemons()
+        check_nothing_left(node)
+
+
+class Client:
+    """One of several that use the volume at the same time."""
+
+    def __init__(self, run: VolumeRun, opened: Volume) -> None:
+        self._run = run
+        self._volume = opened
+        self._random = Random(run.random.getrandbits(64))
+
+    async def work(self, steps: int) -> None:
+        does = [self.write] * 6 + [self.zero, self.flush, self.flush, self.read, self.rest]
+        for _ in range(steps):
+            try:
+                await self._random.choice(does)()
+            except OwnerReplacedError:
+                self._run.look_alive()
+                if self._volume.failed is None:
+                    raise
+                return
+            except DrystoneError as error:
+                self._run.look_alive()
+                self._run.digest.add(type(error).__name__)
+                if not (self._run.media.faulty or self._run.media.absent):
+                    raise
+            self._run.look_alive()
+
+    def _range(self) -> tuple[int, int]:
+        blocks = self._random.choice([1, 1, 2, 7, 20])
+        near = self._random.choice([64, BLOCKS])
+        return self._random.randrange(near - blocks), blocks
+
+    @property
+    def _mine(self) -> bool:
+        return self._run.current is self._volume and self._volume.failed is None
+
+    async def write(self) -> None:
+        first, blocks = self._range()
+        self._run.writes += 1
+        durable = self._random.random() < 0.2
+        data = content(self._run.writes, blocks)
+        model = self._run.model
+        asked = self._volume.write(first * PAGE, data, durable=durable)
+        await asked
+        self._run.look_alive()
+        if self._mine:
+            last = max(
+                (at for at, each in enumerate(model.entries, 1) if each.write == int(data.split(b".")[0])), default=0
+            )
+            model.answered = max(model.answered, last)
+            if durable:
+                model.flushed = max(model.flushed, last)
+
+    async def zero(self) -> None:
+        first, blocks = self._range()
+        if self._random.random() < 0.5:
+            await self._volume.zero(first * PAGE, blocks * PAGE, keep=self._random.random() < 0.5)
+        else:
+            await self._volume.discard(first * PAGE, blocks * PAGE)
+
+    async def flush(self) -> None:
+        model = self._run.model
+        count = model.answered
+        mine = self._mine
+        await self._volume.flush()
+        self._run.look_alive()
+        if mine and self._mine:
+            model.flushed = max(model.flushed, count)
+
+    async def read(self) -> None:
+        first, blocks = self._range()
+        await self._volume.read(first * PAGE, blocks * PAGE)
+
+    async def rest(self) -> None:
+        await trio.sleep(self._random.choice([0.01, 0.1, 1.0]))
