@@ -49,6 +49,7 @@ class Checkpointer:
         self._sizes = sizes
         self._sweep = Sweep(table, sizes, reader)
         self._lock = trio.Lock()
+        self._wanted = False
 
     async def run(self) -> None:
         """Store the map whenever that is due, for ever; ends where the volume is another's."""
@@ -68,10 +69,15 @@ class Checkpointer:
                 await trio.sleep(pause)
                 pause = min(2 * pause, PAUSE_SECONDS_MAX)
 
+    def want(self) -> None:
+        """Store the map soon: objects could be dropped behind it."""
+        self._wanted = True
+        self._volume.on_applied.ring()
+
     @property
     def _due(self) -> bool:
         dirty = self._map.dirty_leaves
-        if dirty >= LEAVES_DIRTY_MAX // 2:
+        if self._wanted or dirty >= LEAVES_DIRTY_MAX // 2:
             return True
         return self._volume.applied_bytes >= max(LOG_BYTES_MIN, LOG_PER_PAGE * dirty * BLOCK_BYTES)
 
@@ -84,6 +90,7 @@ class Checkpointer:
             number = head.head.next_checkpoint - 1
             depth = head.head.depth
             root = self._volume.root._replace(depth=depth, checkpoint=number)
+            self._wanted = False
             logged, self._volume.applied_bytes = self._volume.applied_bytes, 0
             frozen = self._map.freeze(depth, number)
             sizes = dict(self._sizes)

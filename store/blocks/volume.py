@@ -22,6 +22,7 @@ from store.blocks.bell import Bell
 from store.blocks.block_map import LEAVES_DIRTY_MAX, BlockMap, Run
 from store.blocks.checkpointer import Checkpointer
 from store.blocks.checkpoints import Checkpoints
+from store.blocks.cleaner import Cleaner
 from store.blocks.disk import Extent, ExtentKind
 from store.blocks.frame import Entry, Kind
 from store.blocks.head import Root
@@ -51,7 +52,10 @@ MAP_PAGES: Final = 16_384
 """Of the map, so many pages that could be had again stay in memory: 64 MiB."""
 ZEROS_MAX: Final = 1 << 18
 """Blocks of one entry without data: 1 GiB."""
+LEAVES_AN_ENTRY: Final = (ZEROS_MAX >> 9) + 2
+"""An entry changes no more leaves of the map."""
 READ_TRIES: Final = 8
+PAUSE_SECONDS: Final = 1.0
 _KINDS = {Kind.ZERO: ZERO, Kind.DISCARD: HOLE}
 _ZEROS = bytes(1 << 20)
 
@@ -246,6 +250,14 @@ class Volume:
                 return
             await waiting.wait()
 
+    async def may_move(self) -> None:
+        """Wait until there is room for what the cleaner moves. It goes on where there is no room for others: what it
+        moves gives room back."""
+        while self._held > HELD_BYTES_MAX:
+            self._check()
+            await self._room.wait()
+        self._check()
+
     def append(self, entry: Entry, data: Buffer = b"") -> LogFrame:
         """Append an entry to the log, for whoever knows that it may be. The frame that it is in."""
         frame, view = self._appender.append(entry, data)
@@ -254,8 +266,11 @@ class Volume:
         return frame
 
     async def moved(self, frame: LogFrame) -> None:
-        """Wait until what was appended up to a frame is durable."""
+        """Wait until a frame is in the map."""
         await self._appender.durable(frame)
+        while self.applied.sequence < frame.sequence:
+            self._check()
+            await self.on_applied.wait()
 
     async def _write_parts(
         self, first: int, count: int, low: int, high: int, view: memoryview, *, durable: bool
@@ -302,14 +317,12 @@ class Volume:
                 await self._to_apply.wait()
                 continue
             frame = self._durable[0]
-            page = frame.first_page
-            for entry in frame.entries:
-                while self._map.map.dirty_leaves >= LEAVES_DIRTY_MAX - (ZEROS_MAX >> 9) - 2:
-                    self.on_applied.ring()
-                    await self._to_apply.wait(1.0)
-                await self._map.ensure([(entry.first, entry.blocks)])
-                apply_entry(self._map.map, self.head.head.depth, frame.object, entry, page)
-                page += entry.pages
+            try:
+                await self._apply(frame)
+            except DrystoneError as error:  # a page of the map that cannot be read now
+                log.warning("a frame cannot be taken into the map now", error=str(error))
+                await trio.sleep(PAUSE_SECONDS)
+                continue
             self._durable.popleft()
             for entry, view, order in zip(
                 frame.entries, frame.views, self._orders.pop(frame.sequence, ()), strict=True
@@ -320,6 +333,17 @@ class Volume:
             self.applied_bytes += len(frame.payload)
             self._room.ring()
             self.on_applied.ring()
+
+    async def _apply(self, frame: LogFrame) -> None:
+        """May be done again where it was not done to the end."""
+        page = frame.first_page
+        for entry in frame.entries:
+            while self._map.map.dirty_leaves >= LEAVES_DIRTY_MAX - LEAVES_AN_ENTRY:
+                self.on_applied.ring()
+                await self._to_apply.wait(PAUSE_SECONDS)
+            await self._map.ensure([(entry.first, entry.blocks)])
+            apply_entry(self._map.map, self.head.head.depth, frame.object, entry, page)
+            page += entry.pages
 
     async def all_applied(self) -> None:
         """Wait until what is durable now is in the map."""
@@ -434,7 +458,8 @@ async def open_volume(store: DeviceStore, container: Container, clock: Clock, ra
         )
         volume = Volume(head, stored_map, reader, appender, applied)
         checkpointer = Checkpointer(volume, table, stored_map.map, checkpoints, sizes, reader)
-        async with beside(appender.run), beside(volume.apply_all), beside(checkpointer.run):
+        cleaner = Cleaner(volume, stored_map, reader, sizes, checkpointer.want)
+        async with beside(appender.run), beside(volume.apply_all), beside(checkpointer.run), beside(cleaner.run):
             yield volume
             with trio.CancelScope(shield=True):
                 await appender.end()

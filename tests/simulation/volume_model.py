@@ -74,7 +74,9 @@ class VolumeModel:
 
     @staticmethod
     def _compare(what: str, found: list[Page], wanted: list[Page]) -> None:
-        wrong = [(block, was, to_be) for block, (was, to_be) in enumerate(zip(found, wanted, strict=True)) if was != to_be]
+        wrong = [
+            (block, was, to_be) for block, (was, to_be) in enumerate(zip(found, wanted, strict=True)) if was != to_be
+        ]
         if wrong:
             raise WrongError(f"{what}: {len(wrong)} blocks differ, (block, found, wanted): {wrong[:8]}")
 

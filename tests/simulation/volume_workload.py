@@ -1,5 +1,5 @@
-"""Crash exploration of a volume: its writer killed, replaced while it lives, devices gone, emptied and back, power lost;
-and after each the volume is a prefix of what was written, with all that was flushed."""
+"""Crash exploration of a volume: its writer killed, replaced while it lives, devices gone and back, power lost; and
+after each the volume is a prefix of what was written, with all that was flushed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from unittest import mock
 
 import trio
 
-from store.blocks import appender, checkpointer, log_frame, log_object, open_object, volume
+from store.blocks import appender, checkpointer, cleaner, log_frame, log_object, open_object, volume
 from store.blocks.catalogue import Catalogue
 from store.blocks.disk import OwnerReplacedError
 from store.blocks.frame import Entry
@@ -45,6 +45,7 @@ def small_volume_limits() -> Iterator[None]:
             (open_object, "OBJECT_PAGES", 24),
             (checkpointer, "LOG_BYTES_MIN", 48 * PAGE),
             (checkpointer, "LOG_PER_PAGE", 0),
+            (cleaner, "DEAD_PAGES_MIN", 24),
             (volume, "MAP_PAGES", 1),
             (volume, "HELD_BYTES_MAX", 40 * PAGE),
         ):

@@ -1,0 +1,141 @@
+"""The cleaner: objects of which little is needed are emptied, so that the sweep can drop them.
+
+What an object still has that the map needs is written again at the end of the log, as moves: each counts only where the
+map still has the place that it was moved from. Emptied is what gives most space for the bytes that are copied
+(greedy: the least needed first), as long as more than a share of what is needed is dead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+
+from store.blocks.block_map import BlockMap, Run
+from store.blocks.contents import Contents
+from store.blocks.disk import OwnerReplacedError
+from store.blocks.frame import Entry, Kind
+from store.blocks.log_frame import FRAME_PAGES, LogFrame
+from store.blocks.log_reader import LogReader, needed_key
+from store.blocks.place import BLOCK_BYTES, OBJECT_SHIFT, unpack
+from store.blocks.stored_map import StoredMap
+from store.core.errors import DrystoneError
+
+if TYPE_CHECKING:
+    from store.blocks.volume import Volume
+
+log = structlog.get_logger()
+
+DEAD_SHARE: Final = 3
+"""It cleans while more than a third of what is needed is stored and not needed."""
+DEAD_PAGES_MIN: Final = 16 << 20 >> 12
+NEEDED_SHARE_MAX: Final = 0.75
+"""An object of which more is needed is left: to copy it gives little."""
+GONE_SHARE: Final = 8
+"""A checkpoint is wanted when more than an eighth of what is needed could be dropped behind it."""
+PAUSE_SECONDS: Final = 5.0
+
+
+class Cleaner:
+    """Of one volume that is open."""
+
+    def __init__(
+        self,
+        volume: Volume,
+        map_: StoredMap,
+        reader: LogReader,
+        sizes: Mapping[int, int],
+        want_checkpoint: Callable[[], None],
+    ) -> None:
+        """`sizes` as the checkpointer has it. `want_checkpoint` is called when enough could be dropped behind one."""
+        self._volume = volume
+        self._map = map_
+        self._reader = reader
+        self._sizes = sizes
+        self._want_checkpoint = want_checkpoint
+
+    async def run(self) -> None:
+        """Clean whenever there is something to clean, for ever; ends where the volume is another's."""
+        looked_at = 0
+        while True:
+            number = self.choose() if self._volume.applied.object != looked_at else None
+            if number is None:
+                looked_at = self._volume.applied.object
+                await self._volume.on_applied.wait()
+                continue
+            try:
+                await self.clean(number)
+            except OwnerReplacedError:
+                return
+            except DrystoneError as error:
+                log.warning("a log object cannot be cleaned now", object=number, error=str(error))
+                await trio.sleep(PAUSE_SECONDS)
+
+    def choose(self) -> int | None:
+        """The object that is to be cleaned next; None where enough is needed of what is stored."""
+        depth = self._volume.head.head.depth
+        needed = self._map.map.objects
+        oldest = self._volume.root.object
+        own = gone = stored = 0
+        least, share = None, NEEDED_SHARE_MAX
+        for number, size in self._sizes.items():
+            pages = needed[needed_key(depth, number)]
+            own += pages
+            if not pages:
+                gone += size
+                continue
+            stored += size
+            if number < oldest and pages / size < share:
+                least, share = number, pages / size
+        if gone > max(DEAD_PAGES_MIN, own // GONE_SHARE):
+            self._want_checkpoint()
+        dead = stored - own
+        return least if dead > DEAD_PAGES_MIN and dead * DEAD_SHARE > own else None
+
+    async def clean(self, number: int) -> None:
+        """Write again what the map needs of an object."""
+        depth = self._volume.head.head.depth
+        contents = await self._reader.contents(number)
+        key = needed_key(depth, number)
+        frame: LogFrame | None = None
+        for runs in _batches(await self._needed(contents, key)):
+            moved = [(run, b"".join(await self._reader.read(run.place, run.blocks))) for run in runs]
+            await self._volume.may_move()
+            for run, data in moved:  # at once, so that they share a frame: each has a page of header
+                assert len(data) == run.blocks * BLOCK_BYTES
+                frame = self._volume.append(Entry(Kind.MOVE, run.first, run.blocks, run.place), data)
+        if frame is not None:
+            await self._volume.moved(frame)
+
+    async def _needed(self, contents: Contents, key: int) -> list[Run]:
+        """The blocks that the map still has in this object."""
+        found: list[Run] = []
+        for entry, page in contents.entries():
+            if not entry.pages:
+                continue
+            await self._map.ensure([(entry.first, entry.blocks)])
+            found += _still_there(self._map.map, entry, key, page)
+        return found
+
+
+def _still_there(map_: BlockMap, entry: Entry, key: int, page: int) -> Iterator[Run]:
+    for run in map_.look(entry.first, entry.blocks):
+        here = run.place >> OBJECT_SHIFT == key and unpack(run.place).page == page + run.first - entry.first
+        if here:
+            for start in range(0, run.blocks, FRAME_PAGES):
+                blocks = min(FRAME_PAGES, run.blocks - start)
+                yield Run(run.first + start, blocks, run.place + start)
+
+
+def _batches(runs: list[Run]) -> Iterator[list[Run]]:
+    """Runs that fill a frame together."""
+    batch: list[Run] = []
+    for run in runs:
+        if batch and sum(each.blocks for each in batch) + run.blocks > FRAME_PAGES:
+            yield batch
+            batch = []
+        batch.append(run)
+    if batch:
+        yield batch
