@@ -19,6 +19,7 @@ from store.objects.placement import data_ring_hash
 from store.objects.rowcodec import DataLocation, encode_object
 from store.objects.store import OpenRow
 from store.replicator.drop import Drop
+from store.replicator.hints import Hints, _Data
 from store.replicator.move import Moved
 from store.replicator.rejoin import Rejoiner
 from store.replicator.restore import Restorer, seal_block
@@ -284,6 +285,7 @@ async def test_what_is_open_is_moved_when_it_is_sealed_and_what_is_to_go_stays_u
         await node.follow_ring()
         await trio.sleep(600)
         await node.run_daemons()
+        assert await node.replicator.rebalancer._mover.move(frames.key, frames.packed) is None
         assert (await frames.location()).devices == frames.homes
         assert [await frames.at(number) for number in frames.homes] == [frames.all] * 3
         assert len(node.store.rows.ring.live) == 2
@@ -312,6 +314,50 @@ async def test_a_hint_of_open_data_is_done_with_and_one_of_sealed_data_brings_th
         await node.replicator.hints.replay()
         assert await frames.at(lacking) == frames.all
         assert await node.replicator.hints.waiting() == {}
+
+
+async def test_data_that_are_sealed_while_a_hint_is_followed_are_brought(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring = Hints._bring_data
+    async with opened(media_of(4)) as (node, container):
+        frames = Frames(node, container)
+        await frames.open()
+        await frames.write(frames.homes[:2])
+
+        async def meanwhile(self: Hints, target: DevicePort, data: _Data) -> None:
+            if (await frames.location()).is_open:
+                await frames.seal()
+            await bring(self, target, data)
+
+        monkeypatch.setattr(Hints, "_bring_data", meanwhile)
+        node.store.rows.missed(frames.packed, frames.homes[2:], replicas_of(node, container, "frames"))
+        await trio.sleep(REPAIRED)
+        assert await frames.at(frames.homes[2]) == frames.all
+
+
+async def test_no_hint_is_left_for_a_home_that_is_out_before_they_are_sealed(autojump_clock: MockClock) -> None:
+    async with opened(media_of(5)) as (node, container):
+        for number in range(100):
+            frames = Frames(node, container, f"frames{number}")
+            others = set(frames.homes) - set(replicas_of(node, container, frames.name))
+            if others:
+                break
+        out = others.pop()
+        await frames.open()
+        await trio.sleep(5)
+        node.take_away(out)
+        node.replicator.repairer.add(frames.key)
+        await trio.sleep(REPAIRED)
+        assert out not in await node.replicator.hints.waiting()
+        await frames.write([number for number in frames.homes if number != out])
+        await frames.seal()
+        node.replicator.repairer.add(frames.key)
+        await trio.sleep(REPAIRED)
+        assert out in await node.replicator.hints.waiting()
+        await node.bring_back(out)
+        await trio.sleep(REPAIRED)
+        assert await frames.at(out) == frames.all
 
 
 async def test_a_replica_that_missed_the_seal_gets_it(autojump_clock: MockClock) -> None:
