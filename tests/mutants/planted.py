@@ -176,13 +176,6 @@ ENGINE: Final = [
         "    verify_payload(sums, payload)\n    return header",
         "    return header",
     ),
-    planted(
-        "data of a version that has them too noted as displaced",
-        "store/engine/row_table.py",
-        "if before.flags & Flag.DATA and before.data_id != row.data_id:",
-        "if before.flags & Flag.DATA:",
-        "tests/replicator/test_lengths.py",
-    ),
 ]
 
 OBJECTS: Final = [
