@@ -565,8 +565,8 @@ REPLICATOR: Final = [
     planted(
         "a device rejoined by a row that was sealed since",
         "store/replicator/rejoin.py",
-        "self._restorer.data(key, now.row, place, only",
-        "self._restorer.data(key, row, data_location, only",
+        "self._restorer.data(key, now.row, data_location, only",
+        "self._restorer.data(key, row, self._restorer.data_location(row), only",
         "tests/replicator/test_lengths.py",
     ),
     planted(

@@ -10,6 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from store.core.errors import RetryableError
 from store.core.stamp import ZERO
 from store.device.block import BlockKey
 from store.device.port import DevicePort
@@ -180,15 +181,15 @@ async def test_a_damaged_block_is_found_and_mended(autojump_clock: MockClock) ->
 
 
 @pytest.mark.parametrize("block", range(len(LENGTHS)))
-@pytest.mark.parametrize("pages", [-1, 1])
+@pytest.mark.parametrize("more", [-1, PAGE])
 async def test_a_block_of_another_length_than_its_row_says_is_damage(
-    autojump_clock: MockClock, block: int, pages: int
+    autojump_clock: MockClock, block: int, more: int
 ) -> None:
     """Also where it is longer: its front is not taken for the block."""
     async with opened(media_of(3)) as (node, container):
         frames = await sealed(node, container)
         bad = frames.homes[block % 3]  # that which is read first
-        await frames.put(bad, block, b"?" * (LENGTHS[block] + pages or 9) * PAGE)
+        await frames.put(bad, block, b"?" * (LENGTHS[block] * PAGE + more))
         assert await node.replicator.scrubber.scrub() == 1
         await trio.sleep(REPAIRED)
         for number in frames.homes:
@@ -238,7 +239,7 @@ async def test_old_copies_stay_while_a_new_one_lacks_a_block_however_many_it_has
         assert found is not None
         wanted = before._replace(devices=(other, *before.devices[1:]))
         moved = Moved(frames.key, found.row, before, wanted)
-        with pytest.raises(Exception, match="has not all of object"):
+        with pytest.raises(RetryableError, match="has not all of object"):
             await node.replicator.rebalancer._mover.drop_old(*moved)
         assert await frames.at(before.devices[0]) == frames.all
         await frames.write([other], (2,))
