@@ -168,8 +168,6 @@ class DataUpload:
         assert not self.size, "shared behind what was written"
         if source.policy != self._policy.index:
             return False
-        if source.data_location.lengths is not None:
-            return False  # a copy is cut into blocks like any object
         data_id = source.data_id[:PLACING_BYTES] + self.data_id[PLACING_BYTES:]
         size = source.size if source.size < BLOCK_BYTES else None
         placement = choose(self._rows.ring, self._devices, self._policy, data_id, size)
@@ -177,7 +175,7 @@ class DataUpload:
         if not ours.k:
             ours = ours._replace(devices=tuple(sorted(ours.devices)))
             theirs = theirs._replace(devices=tuple(sorted(theirs.devices)))
-        if ours != theirs:
+        if ours != theirs:  # so it is, too, where their blocks have each its own length: ours never have
             return False
         self.data_id = data_id
         self.placement = Placement(source.data_location, placement.needed)

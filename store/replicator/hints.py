@@ -251,12 +251,7 @@ class Hints:
         """The target has the row. If it should have data too, these come later; whether there are none."""
         row = await hint.holder.find_row(hint.key)
         data_location = None if row is None else self._restorer.data_location(row)
-        if (
-            row is None
-            or data_location is None
-            or data_location.is_open  # who seals them says what is lacking then
-            or target.id not in data_location.devices
-        ):
+        if row is None or data_location is None or target.id not in data_location.devices:
             self._forget(target, hint)
             return True
         there = [n for n in data_location.devices if (d := self._store.devices.get(n)) and d.failed is None]
@@ -268,9 +263,9 @@ class Hints:
         with self._store.pins.holding(data.row.data_id):
             now = await data.hint.holder.find_row(data.hint.key)
             if now is None or now.data_id == data.row.data_id:
-                written = await self._restorer.data(
-                    data.key, data.row, data.data_location, only={target.id}, verify=False
-                )
+                row = data.row if now is None else now  # data that were open may have been sealed since
+                data_location = self._restorer.data_location(row) or data.data_location
+                written = await self._restorer.data(data.key, row, data_location, only={target.id}, verify=False)
                 self._daemon.progress.bytes += written
                 if await self._has(target, data.hint):
                     self._forget(target, data.hint)

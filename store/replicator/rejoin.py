@@ -146,8 +146,8 @@ class Rejoiner:
                 # The newest: data that were open by the row that was met may have been sealed since.
                 now = await self._restorer.newest(key, packed)
                 if now is not None and now.row.data_id == row.data_id:
-                    place = self._restorer.data_location(now.row) or data_location
-                    written = await self._restorer.data(key, now.row, place, only={device.id})
+                    data_location = self._restorer.data_location(now.row) or data_location
+                    written = await self._restorer.data(key, now.row, data_location, only={device.id})
                     self._daemon.progress.bytes += written
             return True
 

@@ -193,10 +193,7 @@ class Scrubber:
         return None
 
     async def _verify_data(self, row: IndexRow, data_location: DataLocation, pace: Pace) -> None:
-        """Read every block of some data, on each device that is there; of those that are open nothing. Raises
-        DamageError for the first that is bad."""
-        if data_location.is_open:
-            return
+        """Read every block of some data, on each device that is there. Raises DamageError for the first that is bad."""
         lengths = BlockLengths(data_location, row.size)
         for block in range(lengths.count):
             for position, number in enumerate(data_location.devices):

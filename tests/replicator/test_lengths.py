@@ -10,6 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from store.core.errors import RetryableError
 from store.core.stamp import ZERO
 from store.device.block import BlockKey
 from store.device.port import DevicePort
@@ -19,6 +20,7 @@ from store.objects.placement import data_ring_hash
 from store.objects.rowcodec import DataLocation, encode_object
 from store.objects.store import OpenRow
 from store.replicator.drop import Drop
+from store.replicator.hints import Hints, _Data
 from store.replicator.move import Moved
 from store.replicator.rejoin import Rejoiner
 from store.replicator.restore import Restorer, seal_block
@@ -27,6 +29,7 @@ from tests.simulation.node import SimMedia, SimNode
 
 PAGE = 4096
 LENGTHS = (2, 1, 5, 3)
+REPAIRED = 60.0
 ETAG = "00112233445566778899aabbccddeeff"
 HEAD = ObjectHead("t", {"mark": "m"})
 
@@ -156,7 +159,7 @@ async def test_what_a_home_lacks_is_found_and_brought(autojump_clock: MockClock,
         if not lost:
             await frames.write(frames.homes[1:2], range(3))
         assert await node.replicator.scrubber.scrub() == 1
-        assert await node.replicator.repairer.repair_all() == 0
+        await trio.sleep(REPAIRED)
         assert await frames.at(frames.homes[1]) == frames.all
         assert await node.replicator.scrubber.scrub() == 0
 
@@ -172,23 +175,23 @@ async def test_a_damaged_block_is_found_and_mended(autojump_clock: MockClock) ->
             at = entry.location.offset + entry.payload_at + entry.payload_bytes - 1
             media.disks[number].flip(device.segments.path(entry.location.segment), at)
         assert await node.replicator.scrubber.scrub() == 1
-        assert await node.replicator.repairer.repair_all() == 0
+        await trio.sleep(REPAIRED)
         for number in frames.homes:
             assert await frames.at(number) == frames.all
 
 
 @pytest.mark.parametrize("block", range(len(LENGTHS)))
-@pytest.mark.parametrize("pages", [-1, 1])
+@pytest.mark.parametrize("more", [-1, PAGE])
 async def test_a_block_of_another_length_than_its_row_says_is_damage(
-    autojump_clock: MockClock, block: int, pages: int
+    autojump_clock: MockClock, block: int, more: int
 ) -> None:
     """Also where it is longer: its front is not taken for the block."""
     async with opened(media_of(3)) as (node, container):
         frames = await sealed(node, container)
         bad = frames.homes[block % 3]  # that which is read first
-        await frames.put(bad, block, b"?" * (LENGTHS[block] + pages or 9) * PAGE)
+        await frames.put(bad, block, b"?" * (LENGTHS[block] * PAGE + more))
         assert await node.replicator.scrubber.scrub() == 1
-        assert await node.replicator.repairer.repair_all() == 0
+        await trio.sleep(REPAIRED)
         for number in frames.homes:
             assert await frames.at(number) == frames.all
 
@@ -199,23 +202,18 @@ async def test_blocks_behind_the_last_that_was_sealed_are_no_matter(autojump_clo
         await frames.put(frames.homes[0], len(LENGTHS), b"x" * PAGE)
         assert await node.replicator.scrubber.scrub() == 0
         await frames.lose(frames.homes[1])
-        await node.replicator.scrubber.scrub()
-        assert await node.replicator.repairer.repair_all() == 0
+        assert await node.replicator.scrubber.scrub() == 1
+        await trio.sleep(REPAIRED)
         assert await frames.at(frames.homes[1]) == frames.all
         assert await frames.content(container) == frames.data
-
-
-async def leave(node: SimNode, number: int) -> None:
-    """A layout in which a device has nothing."""
-    node.media.change_ring(lambda builder: builder.set_weight(number, 0.0))
-    await node.follow_ring()
 
 
 async def test_they_are_moved_with_their_lengths(autojump_clock: MockClock) -> None:
     async with opened(media_of(4)) as (node, container):
         frames = await sealed(node, container)
         old = frames.homes[0]
-        await leave(node, old)
+        node.media.change_ring(lambda builder: builder.set_weight(old, 0.0))
+        await node.follow_ring()
         await node.run_daemons()
         location = await frames.location()
         assert old not in location.devices
@@ -241,10 +239,11 @@ async def test_old_copies_stay_while_a_new_one_lacks_a_block_however_many_it_has
         assert found is not None
         wanted = before._replace(devices=(other, *before.devices[1:]))
         moved = Moved(frames.key, found.row, before, wanted)
-        with pytest.raises(Exception, match="has not all of object"):
+        with pytest.raises(RetryableError, match="has not all of object"):
             await node.replicator.rebalancer._mover.drop_old(*moved)
         assert await frames.at(before.devices[0]) == frames.all
         await frames.write([other], (2,))
+        await trio.sleep(REPAIRED)  # who was told of it has it pinned
         await node.replicator.rebalancer._mover.drop_old(*moved)
         assert not await frames.at(before.devices[0])
 
@@ -262,7 +261,7 @@ async def test_what_is_open_is_neither_brought_nor_missed_nor_dropped_before_it_
         assert await node.replicator.scrubber.scrub() == 0
         assert await node.replicator.in_doubt.resolve_all() is not None
         node.replicator.repairer.add(frames.key)
-        assert await node.replicator.repairer.repair_all() == 0
+        await trio.sleep(REPAIRED)
         await node.run_daemons()
         assert [await frames.at(number) for number in frames.homes] == [frames.all, frames.all, {}]
         assert await frames.at(stranger) == {1: frames.blocks[1]}
@@ -283,9 +282,11 @@ async def test_what_is_open_is_moved_when_it_is_sealed_and_what_is_to_go_stays_u
         await frames.open()
         await frames.write()
         old = frames.homes[0]
-        await leave(node, old)
+        node.media.change_ring(lambda builder: builder.remove(old))
+        await node.follow_ring()
         await trio.sleep(600)
         await node.run_daemons()
+        assert await node.replicator.rebalancer._mover.move(frames.key, frames.packed) is None
         assert (await frames.location()).devices == frames.homes
         assert [await frames.at(number) for number in frames.homes] == [frames.all] * 3
         assert len(node.store.rows.ring.live) == 2
@@ -316,6 +317,50 @@ async def test_a_hint_of_open_data_is_done_with_and_one_of_sealed_data_brings_th
         assert await node.replicator.hints.waiting() == {}
 
 
+async def test_data_that_are_sealed_while_a_hint_is_followed_are_brought(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring = Hints._bring_data
+    async with opened(media_of(4)) as (node, container):
+        frames = Frames(node, container)
+        await frames.open()
+        await frames.write(frames.homes[:2])
+
+        async def meanwhile(self: Hints, target: DevicePort, data: _Data) -> None:
+            if (await frames.location()).is_open:
+                await frames.seal()
+            await bring(self, target, data)
+
+        monkeypatch.setattr(Hints, "_bring_data", meanwhile)
+        node.store.rows.missed(frames.packed, frames.homes[2:], replicas_of(node, container, "frames"))
+        await trio.sleep(REPAIRED)
+        assert await frames.at(frames.homes[2]) == frames.all
+
+
+async def test_no_hint_is_left_for_a_home_that_is_out_before_they_are_sealed(autojump_clock: MockClock) -> None:
+    async with opened(media_of(5)) as (node, container):
+        for number in range(100):
+            frames = Frames(node, container, f"frames{number}")
+            others = set(frames.homes) - set(replicas_of(node, container, frames.name))
+            if others:
+                break
+        out = others.pop()
+        await frames.open()
+        await trio.sleep(5)
+        node.take_away(out)
+        node.replicator.repairer.add(frames.key)
+        await trio.sleep(REPAIRED)
+        assert out not in await node.replicator.hints.waiting()
+        await frames.write([number for number in frames.homes if number != out])
+        await frames.seal()
+        node.replicator.repairer.add(frames.key)
+        await trio.sleep(REPAIRED)
+        assert out in await node.replicator.hints.waiting()
+        await node.bring_back(out)
+        await trio.sleep(REPAIRED)
+        assert await frames.at(out) == frames.all
+
+
 async def test_a_replica_that_missed_the_seal_gets_it(autojump_clock: MockClock) -> None:
     async with opened(media_of(4)) as (node, container):
         frames = Frames(node, container)
@@ -342,15 +387,16 @@ async def test_data_that_are_sealed_while_a_device_rejoins_are_brought_to_it(
         await frames.write(frames.homes[:2])
 
         async def meanwhile(self: Rejoiner, key: RowKey, packed: bytes) -> DevicePort | None:
-            if key == frames.key:
+            if key == frames.key and (await frames.location()).is_open:
                 await frames.seal()
             return await first_replica(self, key, packed)
 
         monkeypatch.setattr(Rejoiner, "_first_replica", meanwhile)
-        device = node.devices[frames.homes[2]]
-        await device.set_in_sync(in_sync=False)
-        assert await node.replicator.rejoiner.rejoin_all() == 0
-        assert await frames.at(device.id) == frames.all
+        await node.store.devices[frames.homes[2]].set_in_sync(in_sync=False)
+        node.replicator.rejoiner.wake()
+        await trio.sleep(600)
+        assert node.store.devices[frames.homes[2]].in_sync
+        assert await frames.at(frames.homes[2]) == frames.all
 
 
 async def test_what_was_sealed_is_as_it_was_after_a_crash(autojump_clock: MockClock) -> None:
