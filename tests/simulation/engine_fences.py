@@ -50,7 +50,9 @@ class FenceClient:
         """A writer takes data over, or asks again, or comes too late."""
         data_id = self._some_data()
         history = self._model.fences[data_id]
-        epoch = max(1, max(history.tried, default=0) + self._random.choice([1, 1, 1, 0, -1]))
+        # What was forgotten may be back after a crash, and would be above a lower one that was taken meanwhile.
+        above = self._random.choice([1, 1, 1, 0, -1] if not history.forgotten else [1])
+        epoch = max(1, max(history.tried, default=0) + above)
         higher, forgotten = history.epoch > epoch, history.forgotten
         history.tried.add(epoch)
         answers: list[tuple[Fenced | None, DrystoneError | None]] = []

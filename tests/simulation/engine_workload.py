@@ -40,7 +40,7 @@ CRITICAL = [*["sync *.log"] * 5, "write *.log*", "*.log", "index *", "rename *",
 
 
 class EngineRun:
-    """One seed of the exploration. `promises` are asked for, too, by whoever is to write; and data are `fenced`, too."""
+    """One seed of the exploration. `promises` are asked for, too, by whoever is to write; or `fences` of data."""
 
     def __init__(self, seed: int, *, promises: bool = False, fences: bool = False) -> None:
         self.random = Random(seed)
