@@ -55,11 +55,11 @@ class FenceClient:
         epoch = max(1, max(history.tried, default=0) + above)
         higher, forgotten = history.epoch > epoch, history.forgotten
         history.tried.add(epoch)
-        answers: list[tuple[Fenced | None, DrystoneError | None]] = []
+        answers: list[tuple[Fenced | None, DrystoneError | None, set[BlockKey]]] = []
         answered = trio.Event()
 
         def reply(_device: int, fenced: Fenced | None, error: DrystoneError | None) -> None:
-            answers.append((fenced, error))
+            answers.append((fenced, error, set(self._model.data[data_id].certain)))
             answered.set()
 
         try:
@@ -70,19 +70,20 @@ class FenceClient:
             raise
         await answered.wait()
         self._look_alive()
-        ((fenced, error),) = answers
+        ((fenced, error, certain),) = answers
         if fenced is None:
             raise error or WrongError("neither an answer nor a reason")
         if history.over or history.forgotten != forgotten:
             return
         if higher:
             raise WrongError(f"a fence of {data_id.hex()} was taken below the one that is there")
-        self._judge(data_id, history, epoch, fenced)
+        self._judge(data_id, history, epoch, fenced, certain)
 
-    def _judge(self, data_id: bytes, history: FenceHistory, epoch: int, fenced: Fenced) -> None:
+    def _judge(self, data_id: bytes, history: FenceHistory, epoch: int, fenced: Fenced, certain: set[BlockKey]) -> None:
+        """`certain` are the blocks that were acknowledged when the fence was answered."""
         data, listed = self._model.data[data_id], set(fenced.blocks)
         history.answered(epoch, fenced.first)
-        if missing := {key for key in data.certain if key.block not in listed}:
+        if missing := {key for key in certain if key.block not in listed}:
             raise WrongError(f"blocks {missing} were acknowledged, and a fence has not listed them")
         if unknown := listed - {key.block for key in data.written}:
             raise WrongError(f"a fence lists blocks {unknown}, which nobody wrote or which were gone before")
