@@ -134,7 +134,8 @@ def test_compaction_keeps_a_fence_and_what_was_its_first_epoch() -> None:
     on_device(medium, index, forgotten, SMALL)
 
 
-def test_a_copy_of_a_lower_fence_behind_a_higher_one_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("flushed", [False, True])
+def test_a_copy_of_a_lower_fence_behind_a_higher_one_is_dead(monkeypatch: pytest.MonkeyPatch, flushed: bool) -> None:
     """Where compaction copied it while the higher one came, and after a start that finds both."""
     medium, index = SimMedium(Random(1)), IndexMedium()
 
@@ -157,6 +158,8 @@ def test_a_copy_of_a_lower_fence_behind_a_higher_one_is_dead(monkeypatch: pytest
         with pytest.raises(FencedError):
             submit(device, 0, 8)
         assert (await check_device(device)).problems == []
+        if flushed:
+            await device.flush()
 
     async def after(device: Device) -> None:
         with pytest.raises(FencedError):
@@ -167,6 +170,28 @@ def test_a_copy_of_a_lower_fence_behind_a_higher_one_is_dead(monkeypatch: pytest
     on_device(medium, index, before, SMALL)
     on_device(medium, index, after, SMALL)
     on_device(medium, index, after, SMALL)
+
+
+def test_a_fence_that_is_forgotten_on_its_way_is_none() -> None:
+    medium, index = SimMedium(Random(1)), IndexMedium()
+
+    async def before(device: Device) -> None:
+        log = gate_of(device._log_worker)
+        log.shut = True
+        answers = ask(device, 5)
+        await trio.sleep(1)
+        device.forget_fence(DATA)
+        log.open()
+        await trio.sleep(1)
+        assert len(answers) == 1
+        await device.flush()
+        assert (await check_device(device)).fences == 0
+
+    async def after(device: Device) -> None:
+        assert await fence(device, 7) == Fenced(7, [])
+
+    on_device(medium, index, before)
+    on_device(medium, index, after)
 
 
 def test_a_fence_that_cannot_be_read_any_more_is_damage_and_the_next_one_tells() -> None:
