@@ -437,7 +437,9 @@ class DevicePort(Protocol):
     ) -> None:
         """Write a block; `done` is called when the next may come. It is durable with the next sync. `cached` leaves it
         in memory for those who read it soon. `epoch` is its writer's, of data that are fenced (`submit_fence`). Raises
-        DeviceError, BusyError, FullError; FencedError where data are fenced above its writer's epoch."""
+        DeviceError, BusyError, FullError; FencedError where data are fenced above its writer's epoch, or have no fence:
+        a device that was made anew does not know who was fenced. Whoever brings blocks of others (repair, moves) says
+        no epoch, and is not refused."""
         ...
 
     def submit_reference(self, key: BlockKey, source: BlockKey, owner: RowKey, done: Done, lost: Done) -> None:
@@ -487,7 +489,8 @@ class DevicePort(Protocol):
         ...
 
     def forget_fence(self, data_id: bytes) -> None:
-        """These data get no more blocks, from nobody: their row says how many there are."""
+        """These data get no more blocks, from nobody: their row says how many there are. The fence goes with its data,
+        too (`submit_drop`)."""
         ...
 
     def submit_drop(self, data_id: bytes, done: Done) -> None:

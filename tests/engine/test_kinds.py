@@ -50,7 +50,7 @@ class Notes:
         self.moved: list[bytes] = []
 
     def at(self, name: bytes) -> Location | None:
-        value = self._index.get(b"z" + name)
+        value = self._index.get(b"y" + name)
         return None if value is None else Location(*_AT.unpack(value))
 
     def take_in(self, name: bytes, at: Location) -> None:
@@ -58,7 +58,7 @@ class Notes:
         if before is not None:
             self._usage.add(before, -before.length)
         self._usage.add(at, at.length)
-        self._index.put(b"z" + name, _AT.pack(*at))
+        self._index.put(b"y" + name, _AT.pack(*at))
 
     def replay(self, found: Found, *, in_doubt: bool) -> TakeIn:
         return partial(self.take_in, bytes(found.meta), found.location)

@@ -123,6 +123,8 @@ async def test_a_dump_shows_what_is_not_known_as_that(tmp_path: Path) -> None:
         await _append(engine_of(owned.port)._committer, 77)
         await _append(engine_of(owned.port)._committer, Kind.ROW)
         await promise(engine_of(owned.port), b"p", 8)
+        owned.port.submit_fence(b"\x0d" * 16, 9, lambda *_: None)
+        await owned.port.drain()
         await owned.close()
     said = list(dump_folder(path))
     assert said[0].startswith("device 1 of cluster")
@@ -130,4 +132,7 @@ async def test_a_dump_shows_what_is_not_known_as_that(tmp_path: Path) -> None:
     assert [line.split(", ")[-1] for line in dump_folder(path, "promise") if "promise" in line] == [
         f"promise of {TABLE.hex()}/0 b'p' below 8.1"
     ]
-    assert len(list(dump_folder(path, "previous_segment"))) == len(said) - 4
+    assert [line.split(" bytes, ")[1] for line in dump_folder(path, "fence") if "fence" in line] == [
+        f"fence of {'0d' * 16} below epoch 9, the first at 9"
+    ]
+    assert len(list(dump_folder(path, "previous_segment"))) == len(said) - 5

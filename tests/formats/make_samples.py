@@ -18,6 +18,9 @@ from drystone.node_records import AUTHORITY_CODEC, LIFE_CODEC, NODE_CODEC, Life,
 from store.core.direct import Buffer
 from store.core.stamp import Stamp
 from store.device import block
+from store.device.data_fence import DataFence, IndexFence, seal_fence
+from store.device.data_fence import encode_value as encode_fence_value
+from store.device.data_fence import index_key as fence_key
 from store.device.promise import IndexPromise, Promise
 from store.device.promise import encode_meta as encode_promise
 from store.device.promise import encode_value as encode_promise_value
@@ -157,6 +160,20 @@ def lengths_segment() -> tuple[bytes, list[Location]]:
     return segment(SegmentKind.LOG, 10, sealed)
 
 
+def fence() -> DataFence:
+    return DataFence(DATA_ID, 9, 5)
+
+
+def fence_segment() -> tuple[bytes, list[Location]]:
+    return segment(SegmentKind.LOG, 10, [encode_previous(PreviousSegment(9, 8192, 12)), seal_fence(fence())])
+
+
+def fence_entries() -> list[tuple[bytes, bytes]]:
+    _, (_, place) = fence_segment()
+    packed = fence_key(DATA_ID)
+    return [(packed, encode_fence_value(packed, IndexFence(fence().epoch, fence().first, place)))]
+
+
 def bulk_segment() -> tuple[bytes, list[Location]]:
     key = block.BlockKey(DATA_ID, 1, 4)
     meta = block.encode_meta(key, RowKey(7, TABLE, 2, "größer".encode()))
@@ -245,6 +262,8 @@ def main() -> None:
     (SAMPLES / "log-segment-2.bin").write_bytes(ballot_segment()[0])
     (SAMPLES / "log-segment-3.bin").write_bytes(lengths_segment()[0])
     (SAMPLES / "index-3.bin").write_bytes(msgpack.packb(ballot_entries()))
+    (SAMPLES / "fence-segment-1.bin").write_bytes(fence_segment()[0])
+    (SAMPLES / "fence-index-1.bin").write_bytes(msgpack.packb(fence_entries()))
     (SAMPLES / "superblock-2.bin").write_bytes(encode_superblock(superblock()))
     (SAMPLES / "superblock-3.bin").write_bytes(encode_superblock(superblock()._replace(has_ballots=True)))
     (SAMPLES / "cluster-copy-1.bin").write_bytes(encode_cluster(cluster()))

@@ -13,6 +13,8 @@ from store.core.direct import Buffer
 from store.core.errors import DamageError
 from store.core.stamp import Stamp
 from store.device import block
+from store.device.data_fence import decode_meta as decode_fence
+from store.device.data_fence import decode_value as decode_fence_value
 from store.device.promise import decode_meta as decode_promise
 from store.device.promise import decode_value as decode_promise_value
 from store.device.record import BULK_ALIGN, LOG_ALIGN, Kind
@@ -127,6 +129,15 @@ def test_rows_that_say_the_length_of_each_block() -> None:
     assert (samples.SAMPLES / "log-segment-3.bin").read_bytes() == samples.lengths_segment()[0]
 
 
+def test_fences_version_1() -> None:
+    _, record = records("fence-segment-1.bin", 10, LOG_ALIGN)
+    assert (record.header.kind, len(record.payload)) == (Kind.FENCE, 0)
+    assert decode_fence(record.meta) == samples.fence() == (samples.DATA_ID, 9, 5)
+    ((key, value),) = msgpack.unpackb((samples.SAMPLES / "fence-index-1.bin").read_bytes())
+    assert key == b"z" + samples.DATA_ID
+    assert decode_fence_value(key, value) == (9, 5, record.location)
+
+
 def test_bulk_segment_version_1() -> None:
     (record,) = records("bulk-segment-1.bin", 6, BULK_ALIGN)
     assert record.header.kind == Kind.BLOCK
@@ -231,6 +242,10 @@ def test_formats_are_still_written_as_they_were() -> None:
     assert (samples.SAMPLES / "log-segment-2.bin").read_bytes() == samples.ballot_segment()[0]
     assert msgpack.unpackb((samples.SAMPLES / "index-3.bin").read_bytes()) == [
         list(entry) for entry in samples.ballot_entries()
+    ]
+    assert (samples.SAMPLES / "fence-segment-1.bin").read_bytes() == samples.fence_segment()[0]
+    assert msgpack.unpackb((samples.SAMPLES / "fence-index-1.bin").read_bytes()) == [
+        list(entry) for entry in samples.fence_entries()
     ]
     assert (samples.SAMPLES / "superblock-2.bin").read_bytes() == encode_superblock(samples.superblock())
     with_ballots = samples.superblock()._replace(has_ballots=True)

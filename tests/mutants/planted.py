@@ -584,4 +584,126 @@ REPLICATOR: Final = [
     ),
 ]
 
-PLANTED: Final = [*LET_THROUGH_ONCE, *IDENTITY, *ENGINE, *OBJECTS, *REPLICATOR]
+FENCES: Final = [
+    planted(
+        "a fence answered while its record is on its way",
+        "store/engine/data_fences.py",
+        "        known = self.durable.get(fence.data_id)\n        return known is not None and known.epoch",
+        "        known = self._in_force.get(fence.data_id)\n        return known is not None and known.epoch",
+        "tests/engine/test_data_fences.py",
+    ),
+    planted(
+        "a fence that is not written",
+        "store/engine/fence_calls.py",
+        "        if self.data_fences.is_durable(fence):",
+        "        if self.data_fences.enforce(fence) is None:",
+        "tests/device",
+    ),
+    planted(
+        "a copy of a lower fence taken in by a start",
+        "store/engine/data_fences.py",
+        "        if before is None or before.epoch <= fence.epoch:",
+        "        if fence.epoch:",
+        "tests/engine/test_data_fences.py",
+    ),
+    planted(
+        "the first epoch of a fence overwritten by the next",
+        "store/engine/data_fences.py",
+        "return DataFence(data_id, epoch, fence.first)",
+        "return DataFence(data_id, epoch, epoch)",
+        "tests/device",
+    ),
+    planted(
+        "a fence lost to compaction",
+        "store/engine/kinds.py",
+        "return self._data_fences.is_at(decode_fence(found.meta).data_id, found.location)",
+        "return False",
+        "tests/engine/test_data_fences.py",
+    ),
+    planted(
+        "a copy of a lower fence put in the place of a higher one",
+        "store/engine/data_fences.py",
+        "        if self.is_at(fence.data_id, old):",
+        "        if old != new:",
+        "tests/engine/test_data_fences.py",
+    ),
+    planted(
+        "a fence that is forgotten on its way put in force",
+        "store/engine/data_fences.py",
+        "        if fence.data_id in self._in_force:",
+        "        if fence.data_id:",
+        "tests/engine/test_data_fences.py",
+    ),
+    planted(
+        "a block of a lower epoch taken",
+        "store/engine/block_calls.py",
+        "        if epoch is not None:\n            self.data_fences.check(key.data_id, epoch)\n",
+        "",
+        "tests/device",
+    ),
+    planted(
+        "a writer kept out by its own fence",
+        "store/engine/data_fences.py",
+        "    if epoch < fence.epoch:",
+        "    if epoch <= fence.epoch:",
+        "tests/device",
+    ),
+    planted(
+        "a block taken by a device that was made anew since its data were fenced",
+        "store/engine/data_fences.py",
+        "        if fence is None:\n            raise FencedError(",
+        "        if fence is None:\n            return\n            raise FencedError(",
+        "tests/device",
+    ),
+    planted(
+        "a fence that does not wait for the blocks before it",
+        "store/engine/fence_calls.py",
+        "            if not self._bulk.completed(asked.submitted):",
+        "            if False:",
+        "tests/engine/test_data_fences.py",
+    ),
+    planted(
+        "a fence that does not wait for blocks that are being synced",
+        "store/engine/bulk.py",
+        "self._unsynced, self._in_sync)",
+        "self._unsynced)",
+        "tests/engine/test_data_fences.py",
+    ),
+    planted(
+        "a fence answered by the failure of a block",
+        "store/engine/fence_calls.py",
+        "self._bulk.sync(self._bulk.losses, partial(self._await_blocks, asked))",
+        "self._bulk.sync(self._bulk.losses, partial(self._answer_fence, asked))",
+        "tests/engine/test_data_fences.py",
+    ),
+    planted(
+        "a fence answered while a start may find a block that it does not list",
+        "store/engine/fence_calls.py",
+        "        if self._flusher.may_bring_back_blocks():",
+        "        if False:",
+        "tests/engine/test_data_fences.py",
+    ),
+    planted(
+        "a fence that stays when its data are dropped",
+        "store/engine/block_calls.py",
+        "        self.data_fences.forget(data_id)\n",
+        "",
+        "tests/device",
+    ),
+    planted(
+        "a fence that is asked for beside the blocks before it",
+        "store/remote/device.py",
+        "self._submit(self._data, methods.FENCE,",
+        "self._submit(self._rows, methods.FENCE,",
+        "tests/device",
+    ),
+    planted(
+        "a sync that waits for what was lost before it",
+        "store/engine/bulk.py",
+        "            finished = self._take_finished()\n            self._kick()",
+        "            finished: list[Done] = []\n            self._kick()",
+        "tests/engine/test_lost_blocks.py",
+    ),
+]
+
+PLANTED: Final = [*LET_THROUGH_ONCE, *IDENTITY, *ENGINE, *FENCES, *OBJECTS, *REPLICATOR]

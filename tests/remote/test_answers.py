@@ -70,6 +70,7 @@ SUBMITS: dict[str, Callable[[RemoteDevice, Callable[..., None]], None]] = {
     methods.LOAD: lambda device, reply: device.submit_load(b"k", ROW, reply, payload=True),
     methods.VERSION: lambda device, reply: device.submit_version(b"k", b"s" * 12, reply, payload=True),
     methods.LIST: lambda device, reply: device.submit_list(1, b"t", 0, b"", None, 10, reply, epoch=1),
+    methods.FENCE: lambda device, reply: device.submit_fence(b"d" * 16, 5, reply),
     methods.USAGE: lambda device, reply: device.submit_usage(1, b"t", 0, reply, epoch=1),
 }
 AWAITED: dict[str, Callable[[RemoteDevice], Awaitable[Any]]] = {

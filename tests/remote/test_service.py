@@ -197,6 +197,8 @@ WRONG: dict[str, list[Any]] = {
     methods.LIST: [3, 1, b"table", b"0", b"", None, 10, 1, False, True],
     methods.WALK_ROWS: [3, 7, 10],
     methods.BLOCK: [3, [DATA], False, b"", b""],
+    methods.FENCED_BLOCK: [3, [DATA, 0, 0], False, None, b"", b""],
+    methods.FENCE: [3, DATA, "5"],
     methods.REFERENCE: [3, [DATA, 0, 0], 5, 6],
     methods.SYNC: [3, b"x"],
     methods.READ: [3, [DATA, 0, 0], "0", None],
@@ -217,7 +219,10 @@ async def test_a_wrong_call_is_refused_and_harms_nothing(autojump_clock: MockClo
         assert await find(over_wire.remote, b"a") == Stamp(5, 1).pack()
 
 
-@pytest.mark.parametrize("method", [methods.NOTE_HINT, methods.FORGET_ROW, methods.SETTLED, methods.FORGET_GARBAGE])
+@pytest.mark.parametrize(
+    "method",
+    [methods.NOTE_HINT, methods.FORGET_ROW, methods.SETTLED, methods.FORGET_GARBAGE, methods.FORGET_FENCE],
+)
 async def test_a_wrong_note_harms_nothing(autojump_clock: MockClock, method: str) -> None:
     async with served() as (device, over_wire):
         await write(over_wire.remote, row(b"a", 5))
@@ -373,6 +378,11 @@ def sealed_block(key: list[Any], meta_key: list[Any] | None = None) -> list[Any]
     return [3, key, False, seal(Kind.BLOCK, meta, b"data").body[: -len(meta)], meta]
 
 
+def fenced_block(key: list[Any], epoch: int) -> list[Any]:
+    device, named, cached, sums, meta = sealed_block(key)
+    return [device, named, cached, epoch, sums, meta]
+
+
 POISON: dict[str, tuple[str, list[Any]]] = {
     "a table of two bytes": (methods.ROW, sealed_row((2, b"tt"))),
     "no name": (methods.ROW, sealed_row((4, b""))),
@@ -392,6 +402,12 @@ POISON: dict[str, tuple[str, list[Any]]] = {
     "a fragment of too high a number": (methods.BLOCK, sealed_block([DATA, 0, 1 << 40])),
     "data of five bytes": (methods.BLOCK, sealed_block([b"x" * 5, 0, 0])),
     "the meta of another block": (methods.BLOCK, sealed_block([DATA, 0, 0], [DATA, 1, 0])),
+    "a fenced block below zero": (methods.FENCED_BLOCK, fenced_block([DATA, -1, 0], 5)),
+    "a fenced block of an epoch below zero": (methods.FENCED_BLOCK, fenced_block([DATA, 1, 0], -1)),
+    "a fence of data of no id": (methods.FENCE, [3, b"", 5]),
+    "a fence of an epoch without end": (methods.FENCE, [3, DATA, (1 << 64) - 1]),
+    "a fence of an epoch below zero": (methods.FENCE, [3, DATA, -1]),
+    "a fence of data of no id forgotten": (methods.FORGET_FENCE, [3, b""]),
     "no meta": (methods.BLOCK, [*sealed_block([DATA, 0, 0])[:-1], b"\xc1"]),
     "read before the beginning": (methods.READ, [3, [DATA, 0, 0], -5, 3]),
     "read what ends before it begins": (methods.READ, [3, [DATA, 0, 0], 5, 3]),
@@ -419,7 +435,7 @@ async def test_what_cannot_be_does_not_put_a_device_out(autojump_clock: MockCloc
         await write(over_wire.remote, row(b"a", 5))
         await put_block(over_wire.remote, BlockKey(DATA, 0, 0), b"block")
         method, arguments = POISON[poison]
-        payload = b"data" if method in (methods.ROW, methods.BLOCK) else b""
+        payload = b"data" if method in (methods.ROW, methods.BLOCK, methods.FENCED_BLOCK) else b""
         with suppress(DrystoneError):
             await client_of(over_wire).call(method, arguments, payload, seconds=5)
         with suppress(DrystoneError):

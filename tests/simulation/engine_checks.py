@@ -6,7 +6,7 @@ from store.device.block import BlockKey, parse_key
 from store.device.row import UPLOAD, Flag, IndexRow, Row, decode_value, index_key
 from store.engine.check import check_device
 from store.engine.device import Device
-from tests.simulation.engine_model import Model
+from tests.simulation.engine_model import FenceHistory, Model
 
 EVERYTHING = 1 << 30
 
@@ -29,10 +29,25 @@ async def check_restarted(device: Device, model: Model) -> None:
             raise WrongError(f"row {packed.hex()} takes what is below the promise {history.promised.hex()}")
     blocks = await _all_blocks(device, model)
     check_derived(device, seen)
+    for data_id, fences in model.fences.items():
+        _check_fence(device, data_id, fences)
     for packed, history in model.rows.items():
         history.decide(seen.get(packed))
     for data_id, data in model.data.items():
         data.decide(blocks.get(data_id, set()))
+
+
+def _check_fence(device: Device, data_id: bytes, history: FenceHistory) -> None:
+    """What was answered holds; what a restart shows does so from now on."""
+    fence = device.data_fences.durable.get(data_id)
+    epoch, first = (0, 0) if fence is None else (fence.epoch, fence.first)
+    if history.over:
+        return
+    if epoch < history.epoch or (history.first and first != history.first):
+        raise WrongError(f"{data_id.hex()} has the fence {epoch}, {first}, not {history.epoch}, {history.first}")
+    if not {epoch, first} <= {0, *history.tried}:
+        raise WrongError(f"{data_id.hex()} has the fence {epoch}, {first}, for which nobody asked")
+    history.epoch, history.first = epoch, first
 
 
 def _right(packed: bytes, model: Model, row: Row | None) -> None:

@@ -79,11 +79,39 @@ class DataHistory:
 
 
 @dataclass
+class FenceHistory:
+    """The fences of one piece of data."""
+
+    tried: set[int] = field(default_factory=set)
+    """Epochs that were asked for."""
+    epoch: int = 0
+    """The highest that was answered or seen: no block is taken below it."""
+    first: int = 0
+    """What was said to be the first; 0 while nothing was."""
+    blocks: dict[BlockKey, int] = field(default_factory=dict)
+    """Of which epoch each block is that anybody tried to write. No number is used twice."""
+    forgotten: int = 0
+    """How often it was forgotten on purpose."""
+    over: bool = False
+    """The data were to be dropped."""
+
+    def answered(self, epoch: int, first: int) -> None:
+        if first not in self.tried or (self.first and first != self.first):
+            raise AssertionError(f"the first fence is said to be of epoch {first}, not {self.first or self.tried}")
+        self.epoch, self.first = max(self.epoch, epoch), first
+
+    def forget(self) -> None:
+        self.epoch = self.first = 0
+        self.forgotten += 1
+
+
+@dataclass
 class Model:
     """Everything on one device, by index key and by data id."""
 
     rows: dict[bytes, RowHistory] = field(default_factory=dict)
     data: dict[bytes, DataHistory] = field(default_factory=dict)
+    fences: dict[bytes, FenceHistory] = field(default_factory=dict)
 
     def row(self, packed: bytes) -> RowHistory:
         return self.rows.setdefault(packed, RowHistory())

@@ -37,6 +37,7 @@ WORKLOADS: dict[str, Callable[[int], str]] = {
     "composed": lambda seed: ComposedRun(seed).explore(),
     "engine": lambda seed: EngineRun(seed).explore(),
     "promises": lambda seed: EngineRun(seed, promises=True).explore(),
+    "fences": lambda seed: EngineRun(seed, fences=True).explore(),
     "objects": lambda seed: ObjectsRun(seed).explore(),
     "fleet": lambda seed: FleetRun(seed).explore(),
     "boxes": lambda seed: FleetRun(seed, boxes=True).explore(),

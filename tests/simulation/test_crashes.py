@@ -33,6 +33,12 @@ def test_promises_survive_crashes(first: int) -> None:
         explore_seed("promises", seed, twice=seed == first)
 
 
+@pytest.mark.parametrize("first", range(0, 36, 12))
+def test_fences_survive_crashes(first: int) -> None:
+    for seed in range(first, first + 12):
+        explore_seed("fences", seed, twice=seed == first)
+
+
 @pytest.mark.parametrize("first", range(0, 24, 6))
 def test_objects_survive_crashes(first: int) -> None:
     for seed in range(first, first + 6):
