@@ -49,6 +49,8 @@ class Device(RowCalls, BlockCalls, FenceCalls):
         )
         await replay.run()
         self.row_table.fences.clear()  # what was promised before is not all known
+        if replay.tail.damage:
+            self.data_fences.forget_all()
         for line in replay.tail.damage:
             self.report_damage(b"", line)
         before = replay.tail.before

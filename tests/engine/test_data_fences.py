@@ -18,7 +18,7 @@ from store.engine.check import check_device
 from store.engine.compaction import Compactor
 from store.engine.device import Device
 from store.engine.options import Options
-from tests.engine.devices import on_device, row, write
+from tests.engine.devices import disk_of, on_device, row, write
 from tests.simulation.disk import SimMedium
 from tests.simulation.worker import Gate, SimWorker
 from tests.twins.index import IndexMedium
@@ -210,6 +210,30 @@ def test_a_fence_that_cannot_be_read_any_more_is_damage_and_the_next_one_tells()
     on_device(medium, index, before)
     value = index.entries[index_key(DATA)]
     index.entries[index_key(DATA)] = value[:3] + bytes([value[3] ^ 1]) + value[4:]
+    on_device(medium, index, after)
+
+
+def test_a_device_that_has_lost_part_of_its_log_keeps_no_fence_since_a_higher_one_may_be_lost() -> None:
+    medium, index = SimMedium(Random(1)), IndexMedium()
+    lost: list[Location] = []
+
+    async def before(device: Device) -> None:
+        await fence(device, 5)
+        await device.flush()
+        await fence(device, 9)
+        lost.append(location_of(device))
+        for time_us in (1, 2):
+            await write(device, row(b"a", time_us))
+
+    async def after(device: Device) -> None:
+        assert not device.in_sync
+        with pytest.raises(FencedError):
+            submit(device, 0, 6)
+        assert await fence(device, 10) == Fenced(10, [])
+        assert (await check_device(device)).problems == []
+
+    on_device(medium, index, before)
+    disk_of(medium).open(f"log/{lost[0].segment:016x}.log").write(lost[0].offset, [bytes(lost[0].length)])
     on_device(medium, index, after)
 
 
