@@ -46,11 +46,10 @@ class Device(RowCalls, BlockCalls, FenceCalls):
             self._flusher,
             self.standing,
             self._index_worker,
+            self.data_fences.forget_all,
         )
         await replay.run()
         self.row_table.fences.clear()  # what was promised before is not all known
-        if replay.tail.damage:
-            self.data_fences.forget_all()
         for line in replay.tail.damage:
             self.report_damage(b"", line)
         before = replay.tail.before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import NoReturn
 
 import pytest
 import trio
@@ -14,6 +15,7 @@ from store.device.data_fence import index_key
 from store.device.port import Fenced
 from store.device.record import Kind, seal
 from store.device.row import Location
+from store.engine import replay
 from store.engine.check import check_device
 from store.engine.compaction import Compactor
 from store.engine.device import Device
@@ -213,7 +215,9 @@ def test_a_fence_that_cannot_be_read_any_more_is_damage_and_the_next_one_tells()
     on_device(medium, index, after)
 
 
-def test_a_device_that_has_lost_part_of_its_log_keeps_no_fence_since_a_higher_one_may_be_lost() -> None:
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_device_that_has_lost_part_of_its_log_keeps_no_fence_since_a_higher_one_may_be_lost(cut: bool) -> None:
+    """Also where a start was cut short, with the index behind what is damaged."""
     medium, index = SimMedium(Random(1)), IndexMedium()
     lost: list[Location] = []
 
@@ -222,8 +226,11 @@ def test_a_device_that_has_lost_part_of_its_log_keeps_no_fence_since_a_higher_on
         await device.flush()
         await fence(device, 9)
         lost.append(location_of(device))
-        for time_us in (1, 2):
+        for time_us in range(1, 9):
             await write(device, row(b"a", time_us))
+
+    async def cut_short(device: Device) -> None:
+        raise AssertionError("it was not to be opened")
 
     async def after(device: Device) -> None:
         assert not device.in_sync
@@ -234,7 +241,18 @@ def test_a_device_that_has_lost_part_of_its_log_keeps_no_fence_since_a_higher_on
 
     on_device(medium, index, before)
     disk_of(medium).open(f"log/{lost[0].segment:016x}.log").write(lost[0].offset, [bytes(lost[0].length)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replay, "BATCH", 4)
+        patch.setattr(replay, "CHANGES", 0)
+        patch.setattr(replay, "read_bulk", _no_more)
+        if cut:
+            with pytest.raises(OSError, match="no more"):
+                on_device(medium, index, cut_short)
     on_device(medium, index, after)
+
+
+def _no_more(*_: object) -> NoReturn:
+    raise OSError("no more")
 
 
 def test_a_fence_that_could_not_be_written_may_be_asked_for_again() -> None:

@@ -534,9 +534,9 @@ FENCES: Final = [
     ),
     planted(
         "a lower fence believed where a higher one may be lost",
-        "store/engine/device.py",
-        "            self.data_fences.forget_all()\n",
-        "            pass\n",
+        "store/engine/replay.py",
+        "        if self.tail.damage:\n            self._on_loss()\n",
+        "",
         "tests/engine/test_data_fences.py",
     ),
     planted(
