@@ -102,6 +102,12 @@ class DataFences:
             self._index.put(codec.index_key(data_id), None)
         return self._in_force.pop(data_id, None) is not None
 
+    def forget_all(self) -> None:
+        """Have none: part of the log is lost, and with it perhaps a higher fence of any data. So nobody is let in whom
+        that kept out."""
+        for data_id in list(self._in_force):
+            self.forget(data_id)
+
     def is_at(self, data_id: bytes, location: Location) -> bool:
         """Whether this very record is needed."""
         fence = self.durable.get(data_id)

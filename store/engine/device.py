@@ -46,6 +46,7 @@ class Device(RowCalls, BlockCalls, FenceCalls):
             self._flusher,
             self.standing,
             self._index_worker,
+            self.data_fences.forget_all,
         )
         await replay.run()
         self.row_table.fences.clear()  # what was promised before is not all known

@@ -6,7 +6,7 @@ device of many that is back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import trio
@@ -42,7 +42,9 @@ class Replay:
         flusher: Flusher,
         standing: Standing,
         worker: Worker,
+        on_loss: Callable[[], None],
     ) -> None:
+        """`on_loss` is called where part of the log is lost, before the index says that it was read."""
         self._segments = segments
         self._index = index
         self._log_records = log_records
@@ -50,6 +52,7 @@ class Replay:
         self._flusher = flusher
         self._standing = standing
         self._worker = worker
+        self._on_loss = on_loss
         self._in_doubt = True
         self.tail = Tail(PreviousSegment(0, 0, 0))
 
@@ -72,6 +75,8 @@ class Replay:
         for number, (_, take_in) in enumerate(steps, 1):
             await _breathe(number)
             take_in()
+        if self.tail.damage:
+            self._on_loss()
         if self.tail.damage or lost_index:
             await self._standing.set_in_sync(in_sync=False)
 
@@ -90,6 +95,8 @@ class Replay:
             if len(batch) < BATCH:
                 return
             if self._index.dirty > CHANGES:
+                if self.tail.damage:
+                    self._on_loss()
                 if self.tail.damage and self._standing.in_sync:
                     await self._standing.set_in_sync(in_sync=False)  # before the index says that it was read
                 before = self.tail.before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import NoReturn
 
 import pytest
 import trio
@@ -14,11 +15,12 @@ from store.device.data_fence import index_key
 from store.device.port import Fenced
 from store.device.record import Kind, seal
 from store.device.row import Location
+from store.engine import replay
 from store.engine.check import check_device
 from store.engine.compaction import Compactor
 from store.engine.device import Device
 from store.engine.options import Options
-from tests.engine.devices import on_device, row, write
+from tests.engine.devices import disk_of, on_device, row, write
 from tests.simulation.disk import SimMedium
 from tests.simulation.worker import Gate, SimWorker
 from tests.twins.index import IndexMedium
@@ -211,6 +213,46 @@ def test_a_fence_that_cannot_be_read_any_more_is_damage_and_the_next_one_tells()
     value = index.entries[index_key(DATA)]
     index.entries[index_key(DATA)] = value[:3] + bytes([value[3] ^ 1]) + value[4:]
     on_device(medium, index, after)
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_device_that_has_lost_part_of_its_log_keeps_no_fence_since_a_higher_one_may_be_lost(cut: bool) -> None:
+    """Also where a start was cut short, with the index behind what is damaged."""
+    medium, index = SimMedium(Random(1)), IndexMedium()
+    lost: list[Location] = []
+
+    async def before(device: Device) -> None:
+        await fence(device, 5)
+        await device.flush()
+        await fence(device, 9)
+        lost.append(location_of(device))
+        for time_us in range(1, 9):
+            await write(device, row(b"a", time_us))
+
+    async def cut_short(device: Device) -> None:
+        raise AssertionError("it was not to be opened")
+
+    async def after(device: Device) -> None:
+        assert not device.in_sync
+        with pytest.raises(FencedError):
+            submit(device, 0, 6)
+        assert await fence(device, 10) == Fenced(10, [])
+        assert (await check_device(device)).problems == []
+
+    on_device(medium, index, before)
+    disk_of(medium).open(f"log/{lost[0].segment:016x}.log").write(lost[0].offset, [bytes(lost[0].length)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replay, "BATCH", 4)
+        patch.setattr(replay, "CHANGES", 0)
+        patch.setattr(replay, "read_bulk", _no_more)
+        if cut:
+            with pytest.raises(OSError, match="no more"):
+                on_device(medium, index, cut_short)
+    on_device(medium, index, after)
+
+
+def _no_more(*_: object) -> NoReturn:
+    raise OSError("no more")
 
 
 def test_a_fence_that_could_not_be_written_may_be_asked_for_again() -> None:

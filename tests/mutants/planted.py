@@ -656,6 +656,13 @@ FENCES: Final = [
         "tests/device",
     ),
     planted(
+        "a lower fence believed where a higher one may be lost",
+        "store/engine/replay.py",
+        "        if self.tail.damage:\n            self._on_loss()\n",
+        "",
+        "tests/engine/test_data_fences.py",
+    ),
+    planted(
         "a fence that does not wait for the blocks before it",
         "store/engine/fence_calls.py",
         "            if not self._bulk.completed(asked.submitted):",
