@@ -199,9 +199,6 @@ class Appender:
 
     def _news(self) -> None:
         """Homes have answered, or were left."""
-        if any(object_.fenced for object_ in self._open):
-            self._fail(OwnerReplacedError("somebody else has opened the volume since"))
-            return
         for object_ in self._open:
             if not object_.whole and not object_.closing:
                 self._close_full(object_)
@@ -237,7 +234,11 @@ class Appender:
                 object_.leave_late()
             oldest = self._open[0] if self._open else None
             try:
-                if self._mending or self._broken:
+                if any(object_.fenced for object_ in self._open):
+                    await self._objects.check_owner()
+                    for object_ in self._open:
+                        object_.fenced = False
+                elif self._mending or self._broken:
                     self._mending = True
                     await self._mend()
                     self._mending = False

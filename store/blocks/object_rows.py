@@ -10,6 +10,7 @@ from store.blocks.disk import OwnerReplacedError
 from store.blocks.fencing import fence
 from store.blocks.log_object import LogObject, open_row, parse_row, row_name, sealed_row
 from store.blocks.open_object import OpenObject
+from store.blocks.owned_head import load_head
 from store.blocks.table import Table
 from store.core.entropy import Random
 from store.core.errors import DrystoneError
@@ -83,6 +84,11 @@ class ObjectRows:
             raise verdict("opening a log object", needed, len(homes), answers.failures)
         key = self.table.key(row_name(number))
         return OpenObject(number, data_id, self.epoch, homes, needed, key, self.devices)
+
+    async def check_owner(self) -> None:
+        """Raises OwnerReplacedError where somebody else has opened the volume since, NotFoundError where it is gone."""
+        if (await load_head(self.table)).epoch != self.epoch:
+            raise OwnerReplacedError("somebody else has opened the volume since")
 
     async def seal(
         self, number: int, data_id: bytes, homes: tuple[int, ...], contents: Contents, lacking: Collection[int]

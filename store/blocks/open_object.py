@@ -68,7 +68,7 @@ class OpenObject:
         """So many frames, from the first, are written; the same of durable ones."""
         self.durable = 0
         self.fenced = False
-        """A newer writer has shut it."""
+        """A home has shut it: a newer writer may be there, or the home has lost its fence."""
         self.closing = False
         """It gets no more frames."""
         self.on_news: Callable[[], None] = _nobody

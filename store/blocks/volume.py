@@ -39,7 +39,7 @@ from store.blocks.takeover import take_over
 from store.core.beside import beside
 from store.core.clock import Clock
 from store.core.entropy import Random
-from store.core.errors import DamageError, DrystoneError, NotFoundError
+from store.core.errors import BusyError, DamageError, DrystoneError, NotFoundError
 from store.device.record import Buffer
 from store.objects.model import Container
 from store.objects.store import DeviceStore
@@ -55,6 +55,7 @@ ZEROS_MAX: Final = 1 << 18
 LEAVES_AN_ENTRY: Final = (ZEROS_MAX >> 9) + 2
 """An entry changes no more leaves of the map."""
 READ_TRIES: Final = 8
+CLOSE_SECONDS: Final = 30.0
 PAUSE_SECONDS: Final = 1.0
 _KINDS = {Kind.ZERO: ZERO, Kind.DISCARD: HOLE}
 _ZEROS = bytes(1 << 20)
@@ -461,8 +462,10 @@ async def open_volume(store: DeviceStore, container: Container, clock: Clock, ra
         cleaner = Cleaner(volume, stored_map, reader, sizes, checkpointer.want)
         async with beside(appender.run), beside(volume.apply_all), beside(checkpointer.run), beside(cleaner.run):
             yield volume
-            with trio.CancelScope(shield=True):
+            with trio.move_on_after(CLOSE_SECONDS, shield=True) as closing:
                 await appender.end()
+            if closing.cancelled_caught:
+                raise BusyError(f"what was written last is not durable after {CLOSE_SECONDS:.0f} s")
     finally:
         with trio.CancelScope(shield=True):
             await checkpoints.close()
