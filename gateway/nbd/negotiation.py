@@ -245,7 +245,7 @@ class Negotiation:
     def _take_flags(self) -> None:
         (flags,) = CLIENT_FLAGS.unpack_from(self._data)
         del self._data[: CLIENT_FLAGS.size]
-        if flags & ~_HANDSHAKE_FLAGS:
+        if flags & ~int(_HANDSHAKE_FLAGS):  # the inverse of an IntFlag has only bits that have names
             raise ProtocolError(f"unknown client flags {flags:#x}")
         self._client = HandshakeFlag(flags)
         if self._tls is not Tls.NONE and not self._flagged(HandshakeFlag.FIXED_NEWSTYLE):

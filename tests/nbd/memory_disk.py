@@ -139,11 +139,14 @@ class MemoryExports:
     def __init__(self, **disks: Disk) -> None:
         self.disks = disks
         self.open_now = 0
+        self.delay = 0.0
+        """Seconds until one is open."""
 
     @asynccontextmanager
     async def open(self, name: str) -> AsyncIterator[Disk]:
         if name not in self.disks:
             raise NotFoundError(f"there is no volume {name!r}")
+        await trio.sleep(self.delay)
         self.open_now += 1
         try:
             yield self.disks[name]
