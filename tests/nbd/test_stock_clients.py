@@ -209,10 +209,9 @@ for number, call in (
     else:
         raise AssertionError(number)
 cookies = [h.aio_pwrite(nbd.Buffer.from_bytearray(bytearray([n]) * 4096), n * 4096) for n in range(100)]
-while h.aio_in_flight():
-    h.poll(-1)
-    while h.aio_peek_command_completed() > 0:
-        assert h.aio_command_completed(h.aio_peek_command_completed())
+for cookie in cookies:
+    while not h.aio_command_completed(cookie):
+        h.poll(-1)
 h.flush()
 for n in range(100):
     assert h.pread(4096, n * 4096) == bytes([n]) * 4096
