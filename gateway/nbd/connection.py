@@ -5,7 +5,8 @@ the leader, and does the request itself. So a request costs no task of its own, 
 Where nothing has to be waited for the leader has done it before anybody else had a turn, and leads on. When all
 workers are busy nobody reads.
 
-One writer sends what is ready, all of it at once.
+What is ready leaves together: the leader sends it before it waits for the client; what others made ready, or what the
+client does not take at once, one writer sends.
 
 The input ends when the client ends it (DISC, or its side of the connection), breaks the protocol, stalls in the midst
 of a request, or when the server stops. What is in flight is done and answered in any case.
@@ -32,6 +33,8 @@ _DISC: Final = int(Command.DISC)
 _STATUS: Final = int(Command.BLOCK_STATUS)
 _SMALL_BYTES: Final = 512
 """What a request and its reply take without their data."""
+_SEND_BYTES: Final = 128 * 1024
+"""When so much is ready it is sent, although more requests have come that can be done first."""
 _DIRECT_BYTES: Final = 64 * 1024
 """Where more is missing of a payload it is received straight into its place."""
 
@@ -59,6 +62,8 @@ class Connection:
         self._outbox: list[Buffer] = []
         self._outbox_cost = 0
         self._ready = trio.lowlevel.ParkingLot()
+        self._writing = False
+        """The writer is sending: nobody else does."""
         self._all_done = False
         self._gone = False
         """The client takes no more replies."""
@@ -118,11 +123,14 @@ class Connection:
             reply = await self._commands.run(request, payload)
             del payload
             self._answer(reply, _cost(request))
+            if self._leading or self._ended:  # else this one leads, and sends before it waits
+                self._ready.unpark()
 
     async def _lead(self) -> Request | None:
         """The next request, and the room for it. None: there is none any more."""
         try:
             while (request := self._requests.next_head()) is None:
+                self._send_now()
                 if not await self._receive():
                     return None
         except ProtocolError as error:
@@ -131,21 +139,30 @@ class Connection:
         if request.command == _DISC:
             return None
         cost = _cost(request)
-        while self._in_flight and self._in_flight + cost > self._limits.bytes_in_flight:
-            await self._room.park()
+        while self._is_full(cost):
+            self._send_now()
+            if self._is_full(cost):
+                await self._room.park()
             if self._ended:
                 return None
         self._in_flight += cost
         return request
 
+    def _is_full(self, cost: int) -> bool:
+        """What is larger than the bound itself has it alone."""
+        return self._in_flight > 0 and self._in_flight + cost > self._limits.bytes_in_flight
+
     async def _take_payload(self, length: int) -> Buffer | None:
         while (payload := self._requests.payload(length)) is None:
+            self._send_now()
             if not await self._receive():
                 return None
         return payload
 
     async def _receive(self) -> bool:
         """Has more come? False: the input has ended."""
+        if self._ended:
+            return False
         limit = self._limits.stall if self._requests.partial else float("inf")
         gap = self._requests.gap()
         with trio.CancelScope(deadline=trio.current_time() + limit) as self._receiving:
@@ -171,11 +188,33 @@ class Connection:
             return
         self._outbox += reply
         self._outbox_cost += cost
-        if self._ready:
+        if self._outbox_cost > _SEND_BYTES:
+            self._send_now()
+
+    def _send_now(self) -> None:
+        """Sends what leaves at once. The rest is left to the writer."""
+        if self._writing or not self._outbox:
+            return
+        try:
+            self._outbox = self._transport.send_now(self._outbox)
+        except OSError as error:
+            self._lose(error)
+            return
+        if self._outbox:
             self._ready.unpark()
+            return
+        self._in_flight -= self._outbox_cost
+        self._outbox_cost = 0
+        self._room.unpark_all()
+
+    def _lose(self, error: OSError | trio.TooSlowError) -> None:
+        logger.info("a client takes no more replies: %s", error or "too slow")
+        self._gone = True
+        self._outbox.clear()
+        self.end_input()
 
     async def _write(self) -> None:
-        while True:
+        while not self._gone:
             if not self._outbox:
                 if self._all_done:
                     return
@@ -183,24 +222,14 @@ class Connection:
                 continue
             parts, self._outbox = self._outbox, []
             cost, self._outbox_cost = self._outbox_cost, 0
-            if not await self._send(parts):
-                self._gone = True
-                self._outbox.clear()
-                self.end_input()
-                return
+            self._writing = True
+            try:
+                await self._transport.send(parts, self._limits.stall)
+            except (OSError, trio.TooSlowError) as error:
+                self._lose(error)
+            self._writing = False
             self._in_flight -= cost
             self._room.unpark_all()
-
-    async def _send(self, parts: list[Buffer]) -> bool:
-        try:
-            await self._transport.send(parts, self._limits.stall)
-        except OSError as error:
-            logger.debug("a client was lost: %s", error)
-            return False
-        except trio.TooSlowError:
-            logger.info("a client does not take its replies")
-            return False
-        return True
 
 
 def _cost(request: Request) -> int:

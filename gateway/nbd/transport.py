@@ -36,6 +36,10 @@ class Transport(Protocol):
         """How many bytes came; 0 at the end."""
         ...
 
+    def send_now(self, parts: list[Buffer]) -> list[Buffer]:
+        """What is left of them: all that could not be sent without waiting."""
+        ...
+
     async def send(self, parts: Sequence[Buffer], stall: float) -> None: ...
 
     async def close(self) -> None:
@@ -75,16 +79,22 @@ class SocketTransport:
             except BlockingIOError:
                 await trio.lowlevel.wait_readable(self._sock)
 
+    def send_now(self, parts: list[Buffer]) -> list[Buffer]:
+        if sum(map(len, parts)) <= _JOIN_BYTES:
+            parts = [b"".join(parts)]
+        try:
+            while parts:
+                parts = _rest(parts, self._sock.sendmsg(parts[:_BUFFERS_MAX]))
+        except BlockingIOError:
+            pass
+        return parts
+
     async def send(self, parts: Sequence[Buffer], stall: float) -> None:
-        left: list[Buffer] = [b"".join(parts)] if sum(map(len, parts)) <= _JOIN_BYTES else list(parts)
+        left = self.send_now(list(parts))
         while left:
-            try:
-                sent = self._sock.sendmsg(left[:_BUFFERS_MAX])
-            except BlockingIOError:
-                with trio.fail_after(stall):
-                    await trio.lowlevel.wait_writable(self._sock)
-                continue
-            left = _rest(left, sent)
+            with trio.fail_after(stall):
+                await trio.lowlevel.wait_writable(self._sock)
+            left = self.send_now(left)
 
     async def close(self) -> None:
         self._sock.close()
@@ -114,6 +124,9 @@ class StreamTransport:
             raise ConnectionError(f"lost: {error.__cause__ or error}") from error
         view[: len(data)] = data
         return len(data)
+
+    def send_now(self, parts: list[Buffer]) -> list[Buffer]:
+        return parts
 
     async def send(self, parts: Sequence[Buffer], stall: float) -> None:
         try:

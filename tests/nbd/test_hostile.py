@@ -190,6 +190,8 @@ async def test_one_request_that_is_larger_than_the_bound_is_done_alone(tmp_path:
         assert len(disk.calls) == 1
         disk.gates["read"].set()
         assert [(await client.reply()).cookie, (await client.reply()).cookie] == [1, 2]
+        await client.send(*(request(Command.READ, 0, 5000, cookie=cookie) for cookie in range(5)))
+        assert [(await client.reply()).cookie for _ in range(5)] == list(range(5))
 
 
 async def test_who_vanishes_with_requests_in_flight(tmp_path: Path) -> None:
