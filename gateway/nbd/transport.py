@@ -18,7 +18,7 @@ import trio
 
 from gateway.nbd.transmission import Buffer
 
-_READ_BYTES: Final = 128 * 1024
+_READ_BYTES: Final = 256 * 1024
 _JOIN_BYTES: Final = 32 * 1024
 """Up to here it is cheaper to copy buffers together than to hand over several."""
 _PIECE_BYTES: Final = 256 * 1024
