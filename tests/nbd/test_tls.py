@@ -160,12 +160,14 @@ async def test_a_tls_handshake_that_does_not_come_is_not_waited_for(
             await client.take(1)
 
 
-async def test_tcp_is_not_served_without_certificates(certificates: Certificates) -> None:
+async def test_tcp_is_not_served_without_certificates(
+    certificates: Certificates, autojump_clock: trio.testing.MockClock
+) -> None:
     context = certificates.server()
     context.verify_mode = ssl.CERT_OPTIONAL
     for tls in (None, context):
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        with pytest.raises(ValueError, match="certificate"):
+        with pytest.raises(ValueError, match="certificate"), trio.fail_after(5):
             await serve(MemoryExports(), listener, tls=tls)
         assert listener.socket.fileno() == -1  # closed
 
