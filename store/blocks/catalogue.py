@@ -62,14 +62,7 @@ class Catalogue:
 
     async def resize(self, name: str, size: int) -> Head:
         """Have a volume larger, which nobody may have open. Raises InvalidError where it were smaller."""
-        check_size(size)
-
-        def edit(head: Head) -> Head:
-            if size < head.size:
-                raise InvalidError(f"the volume has {head.size} bytes already: it can grow, and not shrink")
-            return head._replace(size=size)
-
-        return await change_head(Table(self._store, await self.find(name)), edit)
+        return await change_head(Table(self._store, await self.find(name)), lambda head: grown(head, size))
 
     async def delete(self, name: str) -> None:
         """Delete a volume, and all that is in it. Raises NotFoundError. What was begun and failed is begun again."""
@@ -80,6 +73,14 @@ class Catalogue:
             for row in names:
                 await table.delete(row)
         await self._store.delete_container(ACCOUNT, name)
+
+
+def grown(head: Head, size: int) -> Head:
+    """The head of a volume that has become larger. Raises InvalidError."""
+    check_size(size)
+    if size < head.size:
+        raise InvalidError(f"the volume has {head.size} bytes already: it can grow, and not shrink")
+    return head._replace(size=size)
 
 
 def check_size(size: int) -> None:
