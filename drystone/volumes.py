@@ -294,7 +294,6 @@ class Volumes:
         check_name(name)
         if name in self._deleting:
             raise ConflictError(f"volume {name} is being deleted already")
-        await self._catalogue.find(name)
         served = self._served.get(name)
         if served is not None and served.clients and not force:
             raise ConflictError(f"volume {name} is in use: {len(served.clients)} connections here")
