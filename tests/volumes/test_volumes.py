@@ -11,8 +11,10 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from drystone.volumes import LAST_WORD_SECONDS, LINGER_SECONDS, OWNER_SECONDS, STOP_SECONDS, Volumes, serving_volumes
-from store.blocks.catalogue import ACCOUNT
+from store.blocks.catalogue import ACCOUNT, Catalogue
 from store.blocks.disk import Disk, OwnerReplacedError
+from store.blocks.log_object import parse_row, row_name
+from store.blocks.table import Table
 from store.core.errors import ConflictError, InvalidError, NotFoundError, RetryableError
 from store.objects.model import ListingQuery
 from tests.blocks.conftest import MIB, media, node_of, volume_of
@@ -133,12 +135,13 @@ async def test_a_writer_hears_why_before_it_is_cut_off(autojump_clock: MockClock
         async def write(disk: Disk) -> None:
             async with others.open("v"):
                 pass
-            while True:
-                try:
-                    await disk.write(0, b"a" * PAGE)
-                except OwnerReplacedError as error:
-                    heard.append(str(error))
-                    await trio.sleep(LAST_WORD_SECONDS / 4)
+            with trio.fail_after(OWNER_SECONDS / 2):  # sooner than it is looked for
+                while True:
+                    try:
+                        await disk.write(0, b"a" * PAGE)
+                    except OwnerReplacedError as error:
+                        heard.append(str(error))
+                        await trio.sleep(LAST_WORD_SECONDS / 4)
 
         with pytest.raises(OwnerReplacedError, match="not served here"):
             await use(volumes, write)
@@ -206,16 +209,21 @@ async def test_what_is_used_is_deleted_by_force_alone(autojump_clock: MockClock)
     async with node_of(media()) as node, served(node) as volumes:
         await volumes.create("v", MIB, "")
 
+        last_words: list[bytes] = []
+
         async def write(disk: Disk) -> None:
             with pytest.raises(ConflictError, match="1 connections"):
                 await volumes.delete("v", force=False)
             await disk.write(0, b"a" * PAGE)
             nursery.start_soon(partial(volumes.delete, "v", force=True))
+            await trio.sleep(LAST_WORD_SECONDS / 2)
+            last_words.append(await page_of(disk))
             await trio.sleep_forever()
 
         async with trio.open_nursery() as nursery:
             with pytest.raises(OwnerReplacedError):
                 await use(volumes, write)
+        assert last_words == [b"a" * PAGE]
         with pytest.raises(NotFoundError):
             await volumes.row("v")
 
@@ -230,7 +238,7 @@ async def test_what_nobody_uses_any_more_is_deleted_and_what_is_being_deleted_no
         async with trio.open_nursery() as nursery:
             nursery.start_soon(partial(volumes.delete, "v", force=False))
             await wait_all_tasks_blocked()
-            with pytest.raises(NotFoundError):
+            with pytest.raises(NotFoundError, match="is being deleted"):
                 await use(volumes, hold_on)
         assert await volumes.names() == []
         assert await node.store.list_containers(await node.store.account(ACCOUNT), ListingQuery(limit=1)) == []
@@ -260,16 +268,24 @@ async def test_rows_come_in_pages_and_say_what_is_left_of_a_deletion(autojump_cl
 
 async def test_a_stop_has_all_durable_and_opens_nothing_more(autojump_clock: MockClock) -> None:
     these = media()
-    async with node_of(these) as node, served(node) as volumes:
-        await volumes.create("v", MIB, "")
-        async with volumes.open("v") as disk:
-            await disk.write(0, b"a" * PAGE)
-        volumes.stop()
-        with pytest.raises(RetryableError, match="stops"):
-            await use(volumes, hold_on)
+    async with node_of(these) as node:
+        async with served(node) as volumes:
+            await volumes.create("v", MIB, "")
+            async with volumes.open("v") as disk:
+                for page in range(16):
+                    await disk.write(page * PAGE, b"a" * PAGE)
+            volumes.stop()
+            with pytest.raises(RetryableError, match="stops"):
+                await use(volumes, hold_on)
+        table = Table(node.store, await Catalogue(node.store).find("v"))
+        row = await table.load(row_name(1))
+        assert row is not None
+        contents = parse_row(1, row).contents
+        assert contents is not None  # it is sealed, so all is durable
+        assert sum(entry.pages for frame in contents.frames for entry in frame.entries) == 16
     async with node_of(these) as node, volume_of(node) as volume:
-        assert await page_of(volume) == b"a" * PAGE
-        assert volume.head.epoch == 2
+        for page in range(16):
+            assert await page_of(volume, page * PAGE) == b"a" * PAGE
 
 
 async def test_a_stop_comes_to_an_end_where_nothing_can_be_made_durable(autojump_clock: MockClock) -> None:
