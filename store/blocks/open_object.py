@@ -174,13 +174,19 @@ class OpenObject:
             self._leave(number, error)
             return
         frame.have.add(number)
-        before = self.written
-        while self.written < len(self.frames) and len(self.frames[self.written].have) >= self.needed:
-            self.written += 1
-        if self.written > before:
-            self.on_news()
+        self._count()
         if not home.unanswered:
             self._sync_home(number, home)
+
+    def _count(self) -> None:
+        """See what is written and durable by now."""
+        before = self.written, self.durable
+        while self.written < len(self.frames) and len(self.frames[self.written].have) >= self.needed:
+            self.written += 1
+        counts = sorted((each.synced for each in self._homes.values()), reverse=True)
+        self.durable = max(self.durable, min(counts[self.needed - 1], self.written))
+        if (self.written, self.durable) != before:
+            self.on_news()
 
     def _sync_home(self, number: int, home: _Home) -> None:
         if self._retired or not home.live or _SYNC in home.unanswered or home.synced >= self._sync_wanted:
@@ -202,11 +208,9 @@ class OpenObject:
             return
         # A frame that it has not answered yet may still fail there.
         home.synced = max(home.synced, min([count, *(block for block in home.unanswered if block != _SYNC)]))
-        counts = sorted((each.synced for each in self._homes.values()), reverse=True)
-        durable = min(counts[self.needed - 1], self.written)
-        if durable > self.durable:
-            self.durable = durable
-        self.on_news()
+        self._count()
+        if self.durable_everywhere:
+            self.on_news()
         if count < len(self.frames) or not home.unanswered:
             self._sync_home(number, home)
 
