@@ -108,8 +108,15 @@ class OpenObject:
 
     @property
     def lacking(self) -> list[int]:
-        """The homes that have not synced all of it."""
-        return [number for number, home in self._homes.items() if not home.live or home.synced < len(self.frames)]
+        """The homes that have not synced all of it, or may have lost some of it since."""
+        return [
+            number
+            for number, home in self._homes.items()
+            if not home.live
+            or home.synced < len(self.frames)
+            or (device := self._devices.get(number)) is None
+            or device.data_losses != home.losses
+        ]
 
     @property
     def waiting(self) -> bool:
