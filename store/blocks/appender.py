@@ -214,6 +214,8 @@ class Appender:
 
     def _news(self) -> None:
         """Homes have answered, or were left."""
+        if self._mending:  # frames are on their way from one object to another: they are counted when all are there
+            return
         for object_ in self._open:
             if not object_.whole and not object_.closing:
                 self._close_full(object_)
@@ -257,6 +259,7 @@ class Appender:
                     self._mending = True
                     await self._mend()
                     self._mending = False
+                    self._news()
                 elif oldest is not None and self._ending and not oldest.closing:
                     oldest.closing = True
                 elif oldest is not None and oldest.closing and oldest.durable == len(oldest.frames):
