@@ -85,6 +85,8 @@ class Appender:
         self._ending = False
         self.failed: DrystoneError | None = None
         """Why nothing can be appended any more."""
+        self.on_failed: Callable[[], None] | None = None
+        """Called when it has `failed`."""
         self.no_room: FullError | None = None
         """Why the next object could not be opened: devices are full."""
 
@@ -239,6 +241,8 @@ class Appender:
             frame.fail(error)
         self._may_send.ring()
         self._changed.ring()
+        if self.on_failed is not None:
+            self.on_failed()
 
     # -- objects -------------------------------------------------------------------------------------------------
 

@@ -24,13 +24,18 @@ class Catalogue:
         self._store = store
 
     async def create(self, name: str, size: int, policy: int | None = None) -> Container:
-        """An empty volume of `size` bytes. Raises InvalidError, and ConflictError where there is one of this name."""
+        """An empty volume of `size` bytes. Raises InvalidError, and ConflictError where there is one of this name, or
+        one that was not deleted to the end."""
         check_size(size)
+        for each in self._store.policies:
+            if each.erasure and (each.default if policy is None else each.index == policy):
+                raise InvalidError(f"policy {each.name} codes what it keeps: volumes are kept in copies")
         await self._store.put_account(ACCOUNT, {})
         container, _ = await self._store.put_container(ACCOUNT, name, {}, policy)
         table = Table(self._store, container)
-        if table.policy.erasure:
-            raise InvalidError(f"policy {table.policy.name} codes what it keeps: volumes are kept in copies")
+        left = await table.names("", limit=1)
+        if left and left != [ROW_NAME]:
+            raise ConflictError(f"there is a volume {name} already, or one that is being deleted")
 
         def edit(row: Row | None) -> Row:
             if row is not None:

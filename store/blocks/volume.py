@@ -83,8 +83,8 @@ class Volume:
         self._orders: dict[int, list[int]] = {}
         """Of each frame that is not in the map, by its number: what the overlay has of its entries."""
         self._held = 0
-        self._partial: dict[int, trio.Event] = {}
-        """Blocks of which a part is being written: others wait."""
+        self._partial: list[tuple[int, int, trio.Event]] = []
+        """(first block, the one behind the last) of writes of parts of blocks, which read first: others wait."""
         self.applied = applied
         """What the map is."""
         self.applied_bytes = 0
@@ -92,6 +92,7 @@ class Volume:
         self._to_apply = Bell()
         self._room = Bell()
         self.on_applied: Bell = Bell()
+        appender.on_failed = self._wake_all
 
     @property
     def size(self) -> int:
@@ -246,7 +247,7 @@ class Volume:
             if self._held > HELD_BYTES_MAX:
                 await self._room.wait()
                 continue
-            waiting = next((self._partial[block] for block in self._partial if first <= block < first + count), None)
+            waiting = next((event for low, high, event in self._partial if low < first + count and first < high), None)
             if waiting is None:
                 return
             await waiting.wait()
@@ -277,12 +278,12 @@ class Volume:
         self, first: int, count: int, low: int, high: int, view: memoryview, *, durable: bool
     ) -> None:
         """A write that does not begin or end with a block: what is missing of these is read first, and nobody else
-        writes there meanwhile."""
+        writes there meanwhile, nor between them: who reads there first would write again what this overwrites."""
         await self._may_append(first, count)
         written = trio.Event()
         edges = {first: None, first + count - 1: None}
-        for block in edges:
-            self._partial[block] = written
+        writing = first, first + count, written
+        self._partial.append(writing)
         try:
             before = {block: b"".join(bytes(piece) for piece in await self._read(block, 1)) for block in edges}
             data = bytearray(count * BLOCK_BYTES)
@@ -295,8 +296,7 @@ class Volume:
                 part = memoryview(data)[start * BLOCK_BYTES : (start + blocks) * BLOCK_BYTES]
                 frame = self.append(Entry(Kind.DATA, first + start, blocks), part)
         finally:
-            for block in edges:
-                del self._partial[block]
+            self._partial.remove(writing)
             written.set()
         assert frame is not None
         if durable:
@@ -355,6 +355,11 @@ class Volume:
     def checkpointed(self) -> None:
         """Pages of the map that had changed are stored."""
         self._to_apply.ring()
+
+    def _wake_all(self) -> None:
+        """Nothing is waited for any more."""
+        self._room.ring()
+        self.on_applied.ring()
 
     # -- small things --------------------------------------------------------------------------------------------
 
@@ -458,6 +463,7 @@ async def open_volume(store: DeviceStore, container: Container, clock: Clock, ra
             rows, taken.opened, taken.sequence, clock, lambda frame: volume.became_durable(frame), sealed, reader.opened
         )
         volume = Volume(head, stored_map, reader, appender, applied)
+        volume.applied_bytes = BLOCK_BYTES * sum(sizes[object_.number] for object_ in taken.objects)
         checkpointer = Checkpointer(volume, table, stored_map.map, checkpoints, sizes, reader)
         cleaner = Cleaner(volume, stored_map, reader, sizes, checkpointer.want)
         async with beside(appender.run), beside(volume.apply_all), beside(checkpointer.run), beside(cleaner.run):
