@@ -85,6 +85,8 @@ class Appender:
         self._ending = False
         self.failed: DrystoneError | None = None
         """Why nothing can be appended any more."""
+        self.on_failed: Callable[[], None] | None = None
+        """Called when it has `failed`."""
         self.no_room: FullError | None = None
         """Why the next object could not be opened: devices are full."""
 
@@ -214,6 +216,8 @@ class Appender:
 
     def _news(self) -> None:
         """Homes have answered, or were left."""
+        if self._mending:  # frames are on their way from one object to another: they are counted when all are there
+            return
         for object_ in self._open:
             if not object_.whole and not object_.closing:
                 self._close_full(object_)
@@ -237,6 +241,8 @@ class Appender:
             frame.fail(error)
         self._may_send.ring()
         self._changed.ring()
+        if self.on_failed is not None:
+            self.on_failed()
 
     # -- objects -------------------------------------------------------------------------------------------------
 
@@ -257,6 +263,7 @@ class Appender:
                     self._mending = True
                     await self._mend()
                     self._mending = False
+                    self._news()
                 elif oldest is not None and self._ending and not oldest.closing:
                     oldest.closing = True
                 elif oldest is not None and oldest.closing and oldest.durable == len(oldest.frames):

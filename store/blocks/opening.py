@@ -23,6 +23,7 @@ from store.blocks.needs import Needs
 from store.blocks.object_rows import ObjectRows
 from store.blocks.overlay import Overlay
 from store.blocks.owned_head import load_head, take_head
+from store.blocks.place import BLOCK_BYTES
 from store.blocks.snapshot_disk import SnapshotDisk
 from store.blocks.snapshots import Snapshots
 from store.blocks.stored_map import StoredMap
@@ -78,6 +79,7 @@ async def open_volume(store: DeviceStore, container: Container, clock: Clock, ra
         overlay = Overlay()
         disk = DiskReader(stored_map, overlay, reader)
         volume = Volume(head, stored_map, overlay, disk, appender, applied)
+        volume.applied_bytes = BLOCK_BYTES * sum(sizes[object_.number] for object_ in taken.objects)
         needs = Needs(table, checkpoints, lineage.depth)
         sweep = Sweep(table, sizes, reader, needs)
         checkpointer = Checkpointer(volume, stored_map.map, checkpoints, sizes, sweep, Snapshots(table), clock)

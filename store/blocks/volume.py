@@ -71,8 +71,8 @@ class Volume:
         self._orders: dict[int, list[int]] = {}
         """Of each frame that is not in the map, by its number: what the overlay has of its entries."""
         self._held = 0
-        self._partial: dict[int, trio.Event] = {}
-        """Blocks of which a part is being written: others wait."""
+        self._partial: list[tuple[int, int, trio.Event]] = []
+        """(first block, the one behind the last) of writes of parts of blocks, which read first: others wait."""
         self.applied = applied
         """What the map is."""
         self.applied_bytes = 0
@@ -80,6 +80,7 @@ class Volume:
         self._to_apply = Bell()
         self._room = Bell()
         self.on_applied: Bell = Bell()
+        appender.on_failed = self._wake_all
 
     @property
     def size(self) -> int:
@@ -151,7 +152,7 @@ class Volume:
             if self._held > HELD_BYTES_MAX:
                 await self._room.wait()
                 continue
-            waiting = next((self._partial[block] for block in self._partial if first <= block < first + count), None)
+            waiting = next((event for low, high, event in self._partial if low < first + count and first < high), None)
             if waiting is None:
                 return
             await waiting.wait()
@@ -180,13 +181,13 @@ class Volume:
 
     async def _write_parts(self, span: Span, view: memoryview, *, durable: bool) -> None:
         """A write that does not begin or end with a block: what is missing of these is read first, and nobody else
-        writes there meanwhile."""
+        writes there meanwhile, nor between them: who reads there first would write again what this overwrites."""
         first, count = span.first, span.count
         await self._may_append(first, count)
         written = trio.Event()
         edges = {first: None, first + count - 1: None}
-        for block in edges:
-            self._partial[block] = written
+        writing = first, first + count, written
+        self._partial.append(writing)
         try:
             before = {block: b"".join(await self._disk.read(block, 1)) for block in edges}
             data = bytearray(count * BLOCK_BYTES)
@@ -199,8 +200,7 @@ class Volume:
                 part = memoryview(data)[start * BLOCK_BYTES : (start + blocks) * BLOCK_BYTES]
                 frame = self.append(Entry(Kind.DATA, first + start, blocks), part)
         finally:
-            for block in edges:
-                del self._partial[block]
+            self._partial.remove(writing)
             written.set()
         await (self._appender.durable(frame) if durable else self._appender.written(frame))
 
@@ -262,6 +262,11 @@ class Volume:
         self._to_apply.ring()
 
     # -- small things --------------------------------------------------------------------------------------------
+
+    def _wake_all(self) -> None:
+        """Nothing is waited for any more."""
+        self._room.ring()
+        self.on_applied.ring()
 
     def _check(self) -> None:
         if self._appender.failed is not None:

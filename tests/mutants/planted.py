@@ -713,8 +713,6 @@ FENCES: Final = [
     ),
 ]
 
-PLANTED: Final = [*LET_THROUGH_ONCE, *IDENTITY, *ENGINE, *FENCES, *OBJECTS, *REPLICATOR]
-
 NBD: Final = [
     planted(
         "FUA answered before it lasts",
@@ -820,4 +818,4 @@ NBD: Final = [
     ),
 ]
 
-PLANTED: Final = [*LET_THROUGH_ONCE, *IDENTITY, *ENGINE, *OBJECTS, *REPLICATOR, *NBD]
+PLANTED: Final = [*LET_THROUGH_ONCE, *IDENTITY, *ENGINE, *FENCES, *OBJECTS, *REPLICATOR, *NBD]
