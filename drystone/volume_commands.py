@@ -74,13 +74,11 @@ def list_volumes(access: Access, as_json: bool) -> None:
     elif not rows:
         click.echo("There are no volumes. Make one with 'drystone volume create NAME --size 10G'.")
     else:
-        head = ["volume", "size", "stored", "policy", "open here"]
-        click.echo(
-            table(
-                head,
-                [[row["name"], _size(row), show_size(row["stored_bytes"]), row["policy"], _use(row)] for row in rows],
-            )
-        )
+        cells = [
+            [row["name"], show_size(row["size"]), show_size(row["stored_bytes"]), row["policy"], _use(row)]
+            for row in rows
+        ]
+        click.echo(table(["volume", "size", "stored", "policy", "open here"], cells))
 
 
 @volume.command()
@@ -100,7 +98,7 @@ def show(access: Access, name: str, as_json: bool) -> None:
         return
     lines = {
         "volume": row["name"],
-        "size": _size(row),
+        "size": show_size(row["size"]),
         "stored": f"{show_size(row['stored_bytes'])} in each copy",
         "policy": row["policy"],
         "open here": _use(row),
@@ -200,10 +198,6 @@ def _row(folder: DataFolder, name: str) -> Row:
 
 def _uri(folder: DataFolder, name: str) -> str:
     return f"nbd+unix:///{quote(name)}?socket={quote(folder.nbd)}"
-
-
-def _size(row: Row) -> str:
-    return "(deleted in part: delete it again)" if row["size"] is None else show_size(row["size"])
 
 
 def _use(row: Row) -> str:

@@ -18,7 +18,10 @@ import trio
 from store.blocks.bell import Bell
 from store.blocks.catalogue import Catalogue, check_size, grown
 from store.blocks.disk import Disk, OwnerReplacedError
-from store.blocks.volume import Volume, open_volume
+from store.blocks.opening import open_volume
+from store.blocks.owned_head import load_head
+from store.blocks.table import Table
+from store.blocks.volume import Volume
 from store.core.clock import Clock
 from store.core.entropy import Random
 from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFoundError, RetryableError
@@ -44,12 +47,12 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class VolumeRow(NamedTuple):
-    """What is told of a volume. `size` is None where it was deleted in part only. `stored_bytes` is what its log takes,
+    """What is told of a volume. `stored_bytes` is what its log takes,
     in each copy. `connections` are those to this process, None where it is not open here. `epoch` counts how often it
     was opened."""
 
     name: str
-    size: int | None
+    size: int
     policy: str
     stored_bytes: int
     epoch: int
@@ -59,9 +62,9 @@ class VolumeRow(NamedTuple):
 class _Served:
     """A volume from when its first client asks for it until it is closed."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, container: Container) -> None:
         self.name = name
-        self.container: Container | None = None
+        self.container = container
         self.volume: Volume | None = None
         self.error: DrystoneError | None = None
         """Why it could not be opened."""
@@ -95,11 +98,13 @@ class Volumes:
 
     def __init__(self, store: DeviceStore, clock: Clock, random: Random) -> None:
         self._store = store
-        self._catalogue = Catalogue(store)
+        self._catalogue = Catalogue(store, random)
         self._clock = clock
         self._random = random
         self._served: dict[str, _Served] = {}
+        """By the names of their containers, which are their ids: a volume may be renamed while it is served."""
         self._deleting: set[str] = set()
+        """By the same."""
         self._stopping = trio.Event()
         self._cut = trio.CancelScope(shield=True)
         self._tasks: trio.Nursery
@@ -128,15 +133,15 @@ class Volumes:
 
     async def _join(self, name: str, client: trio.CancelScope) -> _Served:
         """Be one of the clients of a volume, which is open then. One that goes is waited for, and opened anew."""
-        check_name(name)
         while True:
+            container = await self._catalogue.find(name)
             if self._stopping.is_set():
                 raise RetryableError("this process stops")
-            if name in self._deleting:
+            if container.name in self._deleting:
                 raise NotFoundError(f"volume {name} is being deleted")
-            served = self._served.get(name)
+            served = self._served.get(container.name)
             if served is None:
-                served = self._served[name] = _Served(name)
+                served = self._served[container.name] = _Served(name, container)
                 self._tasks.start_soon(self._serve, served)
             elif not served.going and served.volume is not None:
                 await self._look_at_head(served)
@@ -161,7 +166,6 @@ class Volumes:
         """Open a volume, have it open while it is used, and close it."""
         try:
             with served.scope:
-                served.container = await self._catalogue.find(served.name)
                 async with open_volume(self._store, served.container, self._clock, self._random) as volume:
                     log.info("a volume is open", volume=served.name, epoch=volume.head.epoch)
                     served.volume = volume
@@ -181,7 +185,7 @@ class Volumes:
             served.error = RetryableError("internal error")
         finally:
             served.go()
-            del self._served[served.name]
+            del self._served[served.container.name]
             served.opened.set()
             served.gone.set()
             if served.volume is not None:
@@ -213,10 +217,9 @@ class Volumes:
         assert served.volume is not None
         owned = served.volume.head
         try:
-            container = await self._catalogue.find(served.name)
-            head = await self._catalogue.head(served.name)
-            if served.container is None or container.id != served.container.id:
-                raise OwnerReplacedError("there is another volume of this name")
+            head = await load_head(Table(self._store, served.container))
+            if head.deleted:
+                raise NotFoundError("it was deleted")
             if head.epoch != owned.epoch:
                 raise OwnerReplacedError("somebody else has opened the volume since")
             if head.size != owned.head.size:
@@ -233,8 +236,6 @@ class Volumes:
         """An empty volume; `policy` "" is the default one. Raises InvalidError, and ConflictError where there is one of
         this name."""
         check_name(name)
-        if name in self._deleting:
-            raise ConflictError(f"volume {name} is being deleted")
         chosen = self._policy(policy)
         check_size(size)
         await self._catalogue.create(name, size, chosen.index)
@@ -266,22 +267,17 @@ class Volumes:
 
     async def row(self, name: str) -> VolumeRow:
         """Raises NotFoundError."""
-        check_name(name)
         container = await self._catalogue.find(name)
+        head = await load_head(Table(self._store, container))
         usage = await self._store.container_usage(container)
         policy = next(each.name for each in self._store.policies if each.index == container.policy)
-        served = self._served.get(name)
+        served = self._served.get(container.name)
         here = len(served.clients) if served is not None and served.volume is not None else None
-        try:
-            head = await self._catalogue.head(name)
-        except NotFoundError:
-            return VolumeRow(name, None, policy, usage.bytes, 0, here)
         return VolumeRow(name, head.size, policy, usage.bytes, head.epoch, here)
 
     async def resize(self, name: str, size: int) -> None:
         """Have a volume larger, while it is served, too. Raises NotFoundError, InvalidError where it were smaller."""
-        check_name(name)
-        served = self._served.get(name)
+        served = self._served.get((await self._catalogue.find(name)).name)
         if served is not None and served.volume is not None and not served.going:
             with suppress(OwnerReplacedError):
                 await served.volume.head.change(lambda head: grown(head, size))
@@ -291,20 +287,20 @@ class Volumes:
     async def delete(self, name: str, *, force: bool) -> None:
         """Delete a volume and all that is in it. Raises NotFoundError; ConflictError where clients have it open here,
         unless by `force`: then they are cut off."""
-        check_name(name)
-        if name in self._deleting:
+        volume = (await self._catalogue.find(name)).name
+        served = self._served.get(volume)
+        if volume in self._deleting:
             raise ConflictError(f"volume {name} is being deleted already")
-        served = self._served.get(name)
         if served is not None and served.clients and not force:
             raise ConflictError(f"volume {name} is in use: {len(served.clients)} connections here")
-        self._deleting.add(name)
+        self._deleting.add(volume)
         try:
             if served is not None:
                 served.go()
                 await served.gone.wait()
             await self._catalogue.delete(name)
         finally:
-            self._deleting.discard(name)
+            self._deleting.discard(volume)
 
     # -- as long as the process serves ---------------------------------------------------------------------------
 

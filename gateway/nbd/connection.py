@@ -35,6 +35,8 @@ _SMALL_BYTES: Final = 512
 """What a request and its reply take without their data."""
 _SEND_BYTES: Final = 128 * 1024
 """When so much is ready it is sent, although more requests have come that can be done first."""
+_READ_BYTES: Final = 256 * 1024
+"""Several large payloads at once, which then are views of what came. A payload that came in part is copied."""
 _DIRECT_BYTES: Final = 64 * 1024
 """Where more is missing of a payload it is received straight into its place."""
 
@@ -171,7 +173,7 @@ class Connection:
                     length = await self._transport.receive_into(gap)
                     self._requests.filled(length)
                 else:
-                    data = await self._transport.receive()
+                    data = await self._transport.receive(_READ_BYTES)
                     length = len(data)
                     self._requests.feed(data)
             except OSError as error:

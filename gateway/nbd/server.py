@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 _SHORT_OF: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS))
 _NO_LISTENER: Final = frozenset((errno.EBADF, errno.ENOTSOCK, errno.EINVAL))
 _RETRY_ACCEPT: Final = 0.1
+_UNIX_SEND_BYTES: Final = 1024 * 1024
+"""As far as the system allows it; its usual buffer has no room for two replies of 128 KiB. Those of TCP grow."""
 _KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 6))
 """A client may be silent for ever, but its machine has to answer: two minutes without hold an export no longer."""
 
@@ -148,7 +150,9 @@ class _Server:
                     await trio.sleep(_RETRY_ACCEPT)
                 continue
             sock.setblocking(False)
-            if sock.family != socket.AF_UNIX:
+            if sock.family == socket.AF_UNIX:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNIX_SEND_BYTES)
+            else:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 for option, value in _KEEPALIVE:

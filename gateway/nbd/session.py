@@ -6,6 +6,7 @@ import contextlib
 import logging
 import ssl
 from collections.abc import Iterator
+from typing import Final
 
 import trio
 
@@ -28,6 +29,8 @@ from gateway.nbd.transport import SocketTransport, StreamTransport, Transport
 from store.core.errors import DrystoneError, NotFoundError
 
 logger = logging.getLogger(__name__)
+
+_READ_BYTES: Final = 4096
 
 
 class Session:
@@ -101,7 +104,7 @@ class Session:
         """None: the client has ended its side."""
         while (action := self._negotiation.next_action()) is None:
             with self._client_time():
-                data = await self._transport.receive()
+                data = await self._transport.receive(_READ_BYTES)
             if not data:
                 return None
             self._negotiation.feed(data)

@@ -18,7 +18,6 @@ import trio
 
 from gateway.nbd.transmission import Buffer
 
-_READ_BYTES: Final = 256 * 1024
 _JOIN_BYTES: Final = 32 * 1024
 """Up to here it is cheaper to copy buffers together than to hand over several."""
 _PIECE_BYTES: Final = 256 * 1024
@@ -30,7 +29,9 @@ _BUFFERS_MAX: Final = 512
 class Transport(Protocol):
     """What a connection needs of the network."""
 
-    async def receive(self) -> bytes: ...
+    async def receive(self, size: int) -> bytes:
+        """Up to so many."""
+        ...
 
     async def receive_into(self, view: memoryview) -> int:
         """How many bytes came; 0 at the end."""
@@ -63,11 +64,11 @@ class SocketTransport:
     def sock(self) -> socket.socket:
         return self._sock
 
-    async def receive(self) -> bytes:
+    async def receive(self, size: int) -> bytes:
         await trio.lowlevel.checkpoint()  # meanwhile the client may have sent more: a wait costs more than this
         while True:
             try:
-                return self._sock.recv(_READ_BYTES)
+                return self._sock.recv(size)
             except BlockingIOError:
                 await trio.lowlevel.wait_readable(self._sock)
 
@@ -111,9 +112,9 @@ class StreamTransport:
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
 
-    async def receive(self) -> bytes:
+    async def receive(self, size: int) -> bytes:
         try:
-            return bytes(await self._stream.receive_some(_READ_BYTES))
+            return bytes(await self._stream.receive_some(size))
         except trio.BrokenResourceError as error:
             raise ConnectionError(f"lost: {error.__cause__ or error}") from error
 

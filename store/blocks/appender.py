@@ -85,6 +85,8 @@ class Appender:
         self._ending = False
         self.failed: DrystoneError | None = None
         """Why nothing can be appended any more."""
+        self.on_failed: Callable[[], None] | None = None
+        """Called when it has `failed`."""
         self.no_room: FullError | None = None
         """Why the next object could not be opened: devices are full."""
 
@@ -136,6 +138,7 @@ class Appender:
         """Send frames, open and seal objects, until it has `failed` or is `ended`."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._send_all)
+            nursery.start_soon(self._follow_ring)
             await self._manage()
             nursery.cancel_scope.cancel()
 
@@ -163,6 +166,15 @@ class Appender:
             # What is asked for in the same turn goes into the next frame together.
             await trio.lowlevel.checkpoint()
 
+    async def _follow_ring(self) -> None:
+        """Close what was placed by an older ring: what is open stays where it is, and the next has other homes."""
+        rows = self._objects.table.store.rows
+        ring = rows.ring
+        while True:
+            ring = await rows.wait_for_newer(ring)
+            for object_ in self._open:
+                self._close(object_)
+
     def _next(self) -> LogFrame | None:
         """The frame that is to be sent now, if there is one, and room for it."""
         if not (self._full or self._filling.entries) or len(self._unwritten) >= FRAMES_UNDER_WAY:
@@ -176,10 +188,15 @@ class Appender:
 
     def _close_full(self, object_: OpenObject) -> None:
         if object_.full or not object_.whole:
-            object_.closing = True
-            self._want(object_.frames[-1].sequence if object_.frames else 0)
-        if object_.half_full or object_.closing:
+            self._close(object_)
+        elif object_.half_full:
             self._changed.ring()
+
+    def _close(self, object_: OpenObject) -> None:
+        """It gets no more frames, and is sealed when all it has is durable."""
+        object_.closing = True
+        self._want(object_.frames[-1].sequence if object_.frames else 0)
+        self._changed.ring()
 
     def _want(self, sequence: int) -> None:
         if sequence > self._wanted:
@@ -199,6 +216,8 @@ class Appender:
 
     def _news(self) -> None:
         """Homes have answered, or were left."""
+        if self._mending:  # frames are on their way from one object to another: they are counted when all are there
+            return
         for object_ in self._open:
             if not object_.whole and not object_.closing:
                 self._close_full(object_)
@@ -222,6 +241,8 @@ class Appender:
             frame.fail(error)
         self._may_send.ring()
         self._changed.ring()
+        if self.on_failed is not None:
+            self.on_failed()
 
     # -- objects -------------------------------------------------------------------------------------------------
 
@@ -242,6 +263,7 @@ class Appender:
                     self._mending = True
                     await self._mend()
                     self._mending = False
+                    self._news()
                 elif oldest is not None and self._ending and not oldest.closing:
                     oldest.closing = True
                 elif oldest is not None and oldest.closing and oldest.durable == len(oldest.frames):

@@ -98,9 +98,10 @@ class Contents:
     def decode(cls, packed: bytes | bytearray | memoryview) -> Contents:
         """Raises DamageError where that is none, NewerError where a newer program wrote it."""
         try:
-            version, frames = msgpack.unpackb(packed)
-            if version != VERSION:
-                raise unknown_version("contents of a log object", version, (VERSION,))
+            fields = msgpack.unpackb(packed)
+            if fields[0] != VERSION:
+                raise unknown_version("contents of a log object", fields[0], (VERSION,))
+            _, frames = fields
             return cls(
                 [Listed(sequence, time, pages, unpack_entries(listed)) for sequence, time, pages, listed in frames]
             )

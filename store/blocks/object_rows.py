@@ -52,8 +52,9 @@ class ObjectRows:
         return tuple(dict.fromkeys(placement.data_location.devices)), placement.needed
 
     async def open(self, number: int) -> OpenObject:
-        """Open an object that nobody has opened. Raises TakenError where somebody has; RetryableErrors where it cannot
-        be now, or its outcome is not known: then it is to be tried again."""
+        """Open an object that nobody has opened. Raises TakenError where somebody has, OwnerReplacedError where the
+        volume has been opened anew since; RetryableErrors where it cannot be now, or its outcome is not known: then it
+        is to be tried again."""
         opened = await self._fenced(number)
         self._begun[opened.data_id] = opened
         found: LogObject | None = None
@@ -71,6 +72,9 @@ class ObjectRows:
             if mine is None or found.contents is not None:
                 raise TakenError(f"log object {number} was opened by somebody else")
             opened = mine
+        # That the number is free does not say that nobody is ahead: its object may have been dropped already. Whoever
+        # takes the volume over from now on finds this one.
+        await self.check_owner()
         self._begun.clear()
         return opened
 

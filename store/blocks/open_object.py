@@ -31,6 +31,8 @@ class _Home:
     def __init__(self, losses: int) -> None:
         self.losses = losses
         self.failed: DrystoneError | None = None
+        self.sent = 0
+        """So many frames, from the first, were handed to it: what a sync is about that is asked for now."""
         self.unanswered: dict[int, float] = {}
         """When frames were sent that it has not answered, by their blocks; -1 is a sync."""
         self.synced = 0
@@ -108,8 +110,15 @@ class OpenObject:
 
     @property
     def lacking(self) -> list[int]:
-        """The homes that have not synced all of it."""
-        return [number for number, home in self._homes.items() if not home.live or home.synced < len(self.frames)]
+        """The homes that have not synced all of it, or may have lost some of it since."""
+        return [
+            number
+            for number, home in self._homes.items()
+            if not home.live
+            or home.synced < len(self.frames)
+            or (device := self._devices.get(number)) is None
+            or device.data_losses != home.losses
+        ]
 
     @property
     def waiting(self) -> bool:
@@ -134,6 +143,7 @@ class OpenObject:
             try:
                 device = self._device(number)
                 device.submit_block(key, sealed, partial(self._taken, number, frame), epoch=self.epoch)
+                home.sent += 1
             except DrystoneError as error:
                 self._taken(number, frame, error)
 
@@ -174,18 +184,29 @@ class OpenObject:
             self._leave(number, error)
             return
         frame.have.add(number)
-        before = self.written
-        while self.written < len(self.frames) and len(self.frames[self.written].have) >= self.needed:
-            self.written += 1
-        if self.written > before:
-            self.on_news()
+        self._count()
         if not home.unanswered:
             self._sync_home(number, home)
 
+    def _count(self) -> None:
+        """See what is written and durable by now."""
+        before = self.written, self.durable
+        while self.written < len(self.frames) and len(self.frames[self.written].have) >= self.needed:
+            self.written += 1
+        counts = sorted((each.synced for each in self._homes.values()), reverse=True)
+        self.durable = max(self.durable, min(counts[self.needed - 1], self.written))
+        if (self.written, self.durable) != before:
+            self.on_news()
+
     def _sync_home(self, number: int, home: _Home) -> None:
-        if self._retired or not home.live or _SYNC in home.unanswered or home.synced >= self._sync_wanted:
+        if (
+            self._retired
+            or not home.live
+            or _SYNC in home.unanswered
+            or home.synced >= min(self._sync_wanted, home.sent)
+        ):
             return
-        count = len(self.frames)
+        count = home.sent
         home.unanswered[_SYNC] = trio.current_time()
         try:
             self._device(number).submit_sync(home.losses, partial(self._synced, number, count))
@@ -202,12 +223,10 @@ class OpenObject:
             return
         # A frame that it has not answered yet may still fail there.
         home.synced = max(home.synced, min([count, *(block for block in home.unanswered if block != _SYNC)]))
-        counts = sorted((each.synced for each in self._homes.values()), reverse=True)
-        durable = min(counts[self.needed - 1], self.written)
-        if durable > self.durable:
-            self.durable = durable
-        self.on_news()
-        if count < len(self.frames) or not home.unanswered:
+        self._count()
+        if self.durable_everywhere:
+            self.on_news()
+        if count < home.sent or not home.unanswered:
             self._sync_home(number, home)
 
     def _leave(self, number: int, error: DrystoneError) -> None:

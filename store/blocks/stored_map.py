@@ -49,7 +49,8 @@ class StoredMap:
             async with limiter:
                 page = await self._checkpoints.page(missing)
         except DrystoneError as error:
-            failures.append(error)
+            if self.map.lacks(missing):  # else it has been stored elsewhere, and its checkpoint dropped
+                failures.append(error)
             return
         # It may have been loaded, changed, stored elsewhere and forgotten meanwhile.
         if self.map.lacks(missing):

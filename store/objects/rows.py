@@ -501,6 +501,12 @@ class Rows:
             return
         raise StaleEpochError(f"devices refuse the ring of epoch {ring.epoch}, and no newer one is known here")
 
+    async def wait_for_newer(self, ring: Ring) -> Ring:
+        """Wait, for as long as it takes, until another ring than this is used: that one."""
+        while self.ring.epoch <= ring.epoch:
+            await self._followed.wait()
+        return self.ring
+
     async def follow(self, ring: Ring) -> None:
         """Use this ring from now on, unless a newer one is used. Returns when no write is in flight that knows only an
         older one."""
