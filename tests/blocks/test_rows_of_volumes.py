@@ -122,7 +122,7 @@ def test_a_frame_has_room_for_so_many_pages() -> None:
     assert (bytes(first[:1]), bytes(last)) == (b"a", b"b" * BLOCK_BYTES)
 
 
-# -- checkpoints ---------------------------------------------------------------------------------------------------------
+# -- checkpoints -------------------------------------------------------------------------------------------------------
 
 
 def frozen(leaves: int = 3) -> Frozen:
@@ -173,7 +173,7 @@ def test_a_checkpoint_of_a_newer_program_or_of_no_known_form() -> None:
 
     with pytest.raises(NewerError):
         checkpoint.decode_table(*table(2, b"", [], [], [], 5))
-    for bad in ((1,), (1, b"123", [], [], []), (1, b"", [1], [], []), (0, b"", [], [], []), ()):
+    for bad in ([1], [1, b"123", [], [], []], [1, b"", [1], [], []], [0, b"", [], [], []], list[object]()):
         with pytest.raises(DamageError):
             checkpoint.decode_table(*table(*bad))
 
