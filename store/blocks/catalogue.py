@@ -1,72 +1,162 @@
-"""The volumes of a store, by name: each is a container of the account `.volumes`."""
+"""The volumes of a store, by name.
+
+Each volume is a container of the account `.volumes`, by its id in hexadecimal; the container `names` has a row for each
+name: msgpack [1, id]. So a volume is renamed, and deleted, whatever it has in it.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
-from store.blocks.head import ROW_NAME, SIZE_MAX, Head, new_head
+import msgpack
+
+from store.blocks.head import ROW_NAME, SIZE_MAX, Head, Root, new_head
+from store.blocks.lineage import ACCOUNT, volume_table
 from store.blocks.owned_head import change_head, load_head
-from store.blocks.place import BLOCK_BYTES
+from store.blocks.place import BLOCK_BYTES, DEPTH_MAX
+from store.blocks.removal import remove
+from store.blocks.snapshots import Snapshot, Snapshots
 from store.blocks.table import Table
-from store.core.errors import ConflictError, InvalidError, NotFoundError
+from store.core.codec import unknown_version
+from store.core.entropy import Random
+from store.core.errors import CallerError, ConflictError, DamageError, InvalidError, NotFoundError
+from store.core.limits import NAME_BYTES_MAX
 from store.device.row import Row
-from store.objects.model import Container, ListingQuery, Subdir
+from store.objects.model import Container
+from store.objects.rows import tombstone
 from store.objects.store import DeviceStore
 
-ACCOUNT: Final = ".volumes"
+NAMES: Final = "names"
+VERSION: Final = 1
 PAGE: Final = 1000
+ID_BYTES: Final = 16
+
+
+class Found(NamedTuple):
+    """A volume, by its id, and where its rows are."""
+
+    id: bytes
+    container: Container
 
 
 class Catalogue:
     """Volumes by name."""
 
-    def __init__(self, store: DeviceStore) -> None:
+    def __init__(self, store: DeviceStore, random: Random) -> None:
         self._store = store
+        self._random = random
 
-    async def create(self, name: str, size: int, policy: int | None = None) -> Container:
-        """An empty volume of `size` bytes. Raises InvalidError, and ConflictError where there is one of this name, or
-        one that was not deleted to the end."""
-        check_size(size)
-        for each in self._store.policies:
-            if each.erasure and (each.default if policy is None else each.index == policy):
-                raise InvalidError(f"policy {each.name} codes what it keeps: volumes are kept in copies")
-        await self._store.put_account(ACCOUNT, {})
-        container, _ = await self._store.put_container(ACCOUNT, name, {}, policy)
-        table = Table(self._store, container)
-        left = await table.names("", limit=1)
-        if left and left != [ROW_NAME]:
-            raise ConflictError(f"there is a volume {name} already, or one that is being deleted")
+    # -- what there is -------------------------------------------------------------------------------------------
 
-        def edit(row: Row | None) -> Row:
-            if row is not None:
-                raise ConflictError(f"there is a volume {name} already")
-            return table.row(ROW_NAME, new_head(size).encode())
-
-        await table.change(ROW_NAME, edit)
-        return container
+    async def names(self, after: str = "", limit: int = PAGE) -> list[str]:
+        """The names of volumes behind `after`, in order."""
+        try:
+            table = Table(self._store, await self._store.container(ACCOUNT, NAMES))
+        except NotFoundError:
+            return []
+        return await table.names("", after, limit)
 
     async def find(self, name: str) -> Container:
-        """Raises NotFoundError."""
-        try:
-            return await self._store.container(ACCOUNT, name)
-        except NotFoundError as error:
-            raise NotFoundError(f"there is no volume {name}") from error
+        """The container that a volume is. Raises NotFoundError."""
+        return (await self._look(name)).container
 
     async def head(self, name: str) -> Head:
         """Raises NotFoundError."""
         return await load_head(Table(self._store, await self.find(name)))
 
-    async def names(self, after: str = "", limit: int = PAGE) -> list[str]:
-        """The names of volumes behind `after`, in order."""
+    async def snapshots(self, name: str) -> dict[str, Snapshot]:
+        """The snapshots of a volume that are made, by name. Raises NotFoundError."""
+        found = await Snapshots(Table(self._store, await self.find(name))).all()
+        return {key: each for key, each in found.items() if each.root is not None and not each.deleted}
+
+    async def _look(self, name: str) -> Found:
         try:
-            account = await self._store.account(ACCOUNT)
-        except NotFoundError:
-            return []
-        entries = await self._store.list_containers(account, ListingQuery(marker=after, limit=limit))
-        return [entry.name for entry in entries if not isinstance(entry, Subdir)]
+            names = Table(self._store, await self._store.container(ACCOUNT, NAMES))
+            row = await names.load(name)
+            if row is not None:
+                volume = _decode(row.payload)
+                return Found(volume, (await volume_table(self._store, volume)).container)
+        except NotFoundError as error:
+            raise NotFoundError(f"there is no volume {name}") from error
+        raise NotFoundError(f"there is no volume {name}")
+
+    # -- changes -------------------------------------------------------------------------------------------------
+
+    async def create(self, name: str, size: int, policy: int | None = None) -> Container:
+        """An empty volume of `size` bytes. Raises InvalidError, and ConflictError where there is one of this name."""
+        check_size(size)
+        return await self._make(name, policy, new_head(size))
+
+    async def clone(self, name: str, snapshot: str, new: str, size: int | None = None) -> Container:
+        """A volume that begins as a snapshot of another, of the same size or larger. Raises NotFoundError, InvalidError
+        and ConflictError."""
+        parent = await self._look(name)
+        table = Table(self._store, parent.container)
+        of, head = await Snapshots(table).find(snapshot), await load_head(table)
+        assert of.root is not None
+        wanted = of.size if size is None else size
+        check_size(wanted)
+        if wanted < of.size:
+            raise InvalidError(f"the snapshot has {of.size} bytes: a clone has no fewer")
+        if head.depth >= DEPTH_MAX:
+            raise InvalidError(f"a chain of clones has at most {DEPTH_MAX} of them: flatten the volume first")
+        root = Root(of.root.depth, of.root.checkpoint, 1, 0)
+        made = Head(wanted, 0, root, 1, (*head.lineage, parent.id), snapshot)
+        return await self._make(new, parent.container.policy, made)
+
+    async def _make(self, name: str, policy: int | None, head: Head) -> Container:
+        check_name(name)
+        names = await self._names_table()
+        if await names.load(name) is not None:
+            raise ConflictError(f"there is a volume {name} already")
+        volume = self._random.bytes(ID_BYTES)
+        container, _ = await self._store.put_container(ACCOUNT, volume.hex(), {}, policy)
+        table = Table(self._store, container)
+        try:
+            if table.policy.erasure:
+                raise InvalidError(f"policy {table.policy.name} codes what it keeps: volumes are kept in copies")
+            await table.change(ROW_NAME, lambda row: row or table.row(ROW_NAME, head.encode()))
+            if head.lineage:
+                parent = await volume_table(self._store, head.lineage[-1])
+                await Snapshots(parent).add_clone(head.origin, volume)
+            await self._name(names, name, volume)
+        except CallerError:  # where nobody can tell whether it was made, it may be there
+            await remove(self._store, volume)
+            raise
+        return container
+
+    async def _name(self, names: Table, name: str, volume: bytes) -> None:
+        def edit(row: Row | None) -> Row | None:
+            if row is not None and _decode(row.payload) != volume:
+                raise ConflictError(f"there is a volume {name} already")
+            return names.row(name, _encode(volume)) if row is None else None
+
+        await names.change(name, edit)
+
+    async def _names_table(self) -> Table:
+        await self._store.put_account(ACCOUNT, {})
+        container, _ = await self._store.put_container(ACCOUNT, NAMES, {})
+        return Table(self._store, container)
+
+    async def rename(self, name: str, new: str) -> None:
+        """Give a volume another name, whoever has it open. Raises NotFoundError, InvalidError, and ConflictError where
+        there is one of the new name. A crash may leave it under both."""
+        check_name(new)
+        found = await self._look(name)
+        names = await self._names_table()
+        await self._name(names, new, found.id)
+        await self._forget(names, name, found.id)
+
+    async def _forget(self, names: Table, name: str, volume: bytes) -> None:
+        def edit(row: Row | None) -> Row | None:
+            if row is None or _decode(row.payload) != volume:
+                return None
+            return tombstone(names.key(name), names.container.policy)
+
+        await names.change(name, edit)
 
     async def resize(self, name: str, size: int) -> Head:
-        """Have a volume larger, which nobody may have open. Raises InvalidError where it were smaller."""
+        """Have a volume larger that nobody has open. Raises InvalidError where it were smaller."""
         check_size(size)
 
         def edit(head: Head) -> Head:
@@ -77,17 +167,41 @@ class Catalogue:
         return await change_head(Table(self._store, await self.find(name)), edit)
 
     async def delete(self, name: str) -> None:
-        """Delete a volume, and all that is in it. Raises NotFoundError. What was begun and failed is begun again."""
-        container = await self.find(name)
-        table = Table(self._store, container)
-        await table.delete(ROW_NAME)  # nobody opens it from now on
-        while names := await table.names(""):
-            for row in names:
-                await table.delete(row)
-        await self._store.delete_container(ACCOUNT, name)
+        """Delete a volume and its snapshots. What clones of these need stays until they are deleted, too. Raises
+        NotFoundError."""
+        found = await self._look(name)
+        await self._forget(await self._names_table(), name, found.id)
+        await remove(self._store, found.id)
+
+    async def delete_snapshot(self, name: str, snapshot: str) -> None:
+        """Delete a snapshot. Its space comes back with the next checkpoint of whoever has the volume open. Raises
+        NotFoundError."""
+        await Snapshots(Table(self._store, await self.find(name))).delete(snapshot)
 
 
 def check_size(size: int) -> None:
     """Raises InvalidError where no volume has this size."""
     if not 0 < size <= SIZE_MAX or size % BLOCK_BYTES:
         raise InvalidError(f"a volume has a multiple of {BLOCK_BYTES} bytes, and at most {SIZE_MAX >> 40} TiB")
+
+
+def check_name(name: str) -> None:
+    """Raises InvalidError where no volume has this name."""
+    if not name or "/" in name or "@" in name or len(name.encode()) > NAME_BYTES_MAX or name[0] == "\0":
+        raise InvalidError(f"a volume's name has 1 to {NAME_BYTES_MAX} bytes, and neither slash nor @")
+
+
+def _encode(volume: bytes) -> bytes:
+    packed: bytes = msgpack.packb((VERSION, volume))
+    return packed
+
+
+def _decode(packed: bytes | bytearray | memoryview) -> bytes:
+    try:
+        fields = msgpack.unpackb(packed)
+        if fields[0] != VERSION:
+            raise unknown_version("name of a volume", fields[0], (VERSION,))
+        volume: bytes = fields[1]
+    except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
+        raise DamageError(f"the name of a volume is not of a known form: {error}") from error
+    return volume

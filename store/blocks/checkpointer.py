@@ -3,6 +3,7 @@ it costs little beside the log itself."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -12,10 +13,10 @@ from store.blocks.block_map import LEAVES_DIRTY_MAX, BlockMap, Frozen
 from store.blocks.checkpoints import Checkpoints
 from store.blocks.disk import OwnerReplacedError
 from store.blocks.head import Head, Root
-from store.blocks.log_reader import LogReader
 from store.blocks.place import BLOCK_BYTES
+from store.blocks.snapshots import Snapshot, Snapshots
 from store.blocks.sweep import Sweep
-from store.blocks.table import Table
+from store.core.clock import Clock
 from store.core.errors import DrystoneError, NotFoundError
 
 if TYPE_CHECKING:
@@ -36,18 +37,21 @@ class Checkpointer:
     def __init__(
         self,
         volume: Volume,
-        table: Table,
         map_: BlockMap,
         checkpoints: Checkpoints,
         sizes: dict[int, int],
-        reader: LogReader,
+        sweep: Sweep,
+        snapshots: Snapshots,
+        clock: Clock,
     ) -> None:
         """`sizes` has the pages of each log object of the volume itself, by its number; kept up by others."""
         self._volume = volume
         self._map = map_
         self._checkpoints = checkpoints
         self._sizes = sizes
-        self._sweep = Sweep(table, sizes, reader)
+        self._sweep = sweep
+        self._snapshots = snapshots
+        self._clock = clock
         self._lock = trio.Lock()
         self._wanted = False
 
@@ -102,8 +106,22 @@ class Checkpointer:
                 raise
             self._map.stored()
             self._volume.checkpointed()
-            await self._sweep.after(root, frozen)
+            await self._sweep.after(root, frozen, head.epoch)
             return root
+
+    async def snapshot(self, name: str) -> Snapshot:
+        """Make a snapshot of what the volume is now (store.blocks.snapshots)."""
+        epoch = self._volume.head.epoch
+        begun = Snapshot(epoch, self._volume.size, None, self._clock.wall_us())
+        await self._snapshots.begin(name, begun)
+        try:
+            await self._volume.flush()
+            await self._volume.all_applied()
+            return await self._snapshots.finish(name, begun, await self.store())
+        except DrystoneError:
+            with suppress(DrystoneError):  # else the next who opens the volume does
+                await self._snapshots.give_up(name, epoch + 1)
+            raise
 
     async def _write(self, number: int, frozen: Frozen, sizes: dict[int, int]) -> None:
         """Until it is done: what was frozen cannot be taken back."""

@@ -4,7 +4,7 @@ data stay while they are, whatever is deleted meanwhile."""
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from store.blocks.block_map import Frozen, Missing
@@ -19,25 +19,26 @@ from store.blocks.checkpoint import (
     page_range,
     unpack_places,
 )
+from store.blocks.lineage import Lineage
 from store.blocks.place import BLOCK_BYTES, unpack
 from store.core.errors import DamageError
-from store.objects.model import Container, ObjectHead
-from store.objects.store import DeviceStore, OpenRow
+from store.objects.model import ObjectHead
+from store.objects.store import OpenRow
 
 OPEN_MAX: Final = 16
 
 
 class Checkpoints:
-    """Those of a volume, and by depth those of its ancestors; `tables` are their containers, its own last."""
+    """Those of a volume and of its ancestors."""
 
-    def __init__(self, store: DeviceStore, tables: Sequence[Container]) -> None:
-        self._store = store
-        self._tables = tables
+    def __init__(self, lineage: Lineage) -> None:
+        self._store = lineage.own.store
+        self._lineage = lineage
         self._open: OrderedDict[tuple[int, int], OpenRow] = OrderedDict()
 
     async def write(self, number: int, frozen: Frozen, sizes: Mapping[int, int]) -> None:
         """Store a checkpoint of the volume itself, durably. One of this number that was begun is replaced."""
-        async with self._store.upload(self._tables[-1], checkpoint_name(number)) as upload:
+        async with self._store.upload(self._lineage.own.container, checkpoint_name(number)) as upload:
             for piece in encode(frozen, sizes):
                 await upload.write(piece)
             await upload.commit(ObjectHead("application/x-drystone-checkpoint"))
@@ -65,7 +66,8 @@ class Checkpoints:
         if (opened := self._open.get((depth, number))) is not None:
             self._open.move_to_end((depth, number))
             return opened
-        opened = self._store.open(self._tables[depth], checkpoint_name(number))
+        table = await self._lineage.table(depth)
+        opened = self._store.open(table.container, checkpoint_name(number))
         await opened.__aenter__()
         if (depth, number) in self._open:  # somebody else opened it meanwhile
             await opened.__aexit__(None, None, None)

@@ -19,6 +19,7 @@ from store.blocks.disk import OwnerReplacedError
 from store.blocks.frame import Entry, Kind
 from store.blocks.log_frame import FRAME_PAGES, LogFrame
 from store.blocks.log_reader import LogReader, needed_key
+from store.blocks.needs import Needs
 from store.blocks.place import BLOCK_BYTES, OBJECT_SHIFT, unpack
 from store.blocks.stored_map import StoredMap
 from store.core.errors import DrystoneError
@@ -47,13 +48,16 @@ class Cleaner:
         map_: StoredMap,
         reader: LogReader,
         sizes: Mapping[int, int],
+        needs: Needs,
         want_checkpoint: Callable[[], None],
     ) -> None:
-        """`sizes` as the checkpointer has it. `want_checkpoint` is called when enough could be dropped behind one."""
+        """`sizes` as the checkpointer has it; what snapshots need is left where it is. `want_checkpoint` is called when
+        enough could be dropped behind one."""
         self._volume = volume
         self._map = map_
         self._reader = reader
         self._sizes = sizes
+        self._needs = needs
         self._want_checkpoint = want_checkpoint
 
     async def run(self) -> None:
@@ -81,6 +85,8 @@ class Cleaner:
         own = gone = stored = 0
         least, share = None, NEEDED_SHARE_MAX
         for number, size in self._sizes.items():
+            if number in self._needs.objects:
+                continue
             pages = needed[needed_key(depth, number)]
             own += pages
             if not pages:

@@ -1,12 +1,15 @@
 """The head of a volume: row `h`, changed by compare-and-set alone. Who writes the volume, and where its map begins.
 
-    payload  msgpack [1, size, epoch, root, next checkpoint, lineage]
+    payload  msgpack [1, size, epoch, root, next checkpoint, lineage, origin, deleted]
     root     [depth, checkpoint, object, sequence]
-    lineage  [table id of the first ancestor, ...]: of a volume that is a clone, one for each depth below its own
+    lineage  [id of the first ancestor, ...]: of a volume that is a clone, one for each depth below its own
+    origin   of a volume that is a clone, the name of the snapshot of its parent that it was made of; else empty
 
 `size` is in bytes. `epoch` is that of the last who opened the volume to write it. A root is a map as it was behind one
 frame: checkpoint 0 says that it was empty; frames up to `sequence` are in it, and those behind are in the log from
 `object` on. The depth of a root says whose checkpoint that is: the volume's own, or an ancestor's.
+
+A volume that is deleted while there are clones of it is kept for what these need: nobody opens it any more.
 """
 
 from __future__ import annotations
@@ -40,6 +43,8 @@ class Head(NamedTuple):
     root: Root
     next_checkpoint: int
     lineage: tuple[bytes, ...] = ()
+    origin: str = ""
+    deleted: bool = False
 
     @property
     def depth(self) -> int:
@@ -57,8 +62,8 @@ class Head(NamedTuple):
             fields = msgpack.unpackb(packed)
             if fields[0] != VERSION:
                 raise unknown_version("head of a volume", fields[0], (VERSION,))
-            _, size, epoch, root, next_checkpoint, lineage = fields
-            return cls(size, epoch, Root(*root), next_checkpoint, tuple(lineage))
+            _, size, epoch, root, next_checkpoint, lineage, origin, deleted = fields
+            return cls(size, epoch, Root(*root), next_checkpoint, tuple(lineage), origin, deleted)
         except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
             raise DamageError(f"the head of a volume is not of a known form: {error}") from error
 

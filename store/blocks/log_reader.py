@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from typing import Final
 
 from store.blocks.contents import Contents
+from store.blocks.lineage import Lineage
 from store.blocks.log_object import LogObject, parse_row, row_name
 from store.blocks.open_object import OpenObject
 from store.blocks.place import BLOCK_BYTES, OBJECT_SHIFT, pack, unpack
@@ -30,12 +30,12 @@ class _Object:
 
 
 class LogReader:
-    """The log objects of a volume and its ancestors; `tables` are theirs, by depth, its own last."""
+    """The log objects of a volume and its ancestors."""
 
-    def __init__(self, tables: Sequence[Table]) -> None:
-        self._tables = tables
-        self._depth = len(tables) - 1
-        self._store = tables[-1].store
+    def __init__(self, lineage: Lineage) -> None:
+        self._lineage = lineage
+        self._depth = lineage.depth
+        self._store = lineage.own.store
         self._written: dict[int, _Object] = {}
         self._known: OrderedDict[tuple[int, int], _Object] = OrderedDict()
         self._frames = 0
@@ -61,16 +61,14 @@ class LogReader:
 
     def opened(self, object_: OpenObject) -> None:
         """An object of the volume itself is written from now on: what it has is in memory."""
-        homes = object_.homes
-        self._written[object_.number] = self._make(
-            self._depth, object_.number, object_.data_id, homes, object_.contents
-        )
+        own, homes = self._lineage.own, object_.homes
+        self._written[object_.number] = self._make(own, object_.number, object_.data_id, homes, object_.contents)
 
     def sealed(self, object_: LogObject) -> None:
         """An object of the volume itself is written no more."""
         self._written.pop(object_.number, None)
         if object_.contents is not None and object_.contents.frames:
-            self._remember(self._depth, object_)
+            self._remember(self._depth, self._lineage.own, object_)
 
     def forget(self, number: int) -> None:
         """An object of the volume itself is gone."""
@@ -83,17 +81,18 @@ class LogReader:
         if (known := self._known.get((depth, number))) is not None:
             self._known.move_to_end((depth, number))
             return known
-        row = await self._tables[depth].load(row_name(number))
+        table = await self._lineage.table(depth)
+        row = await table.load(row_name(number))
         found = None if row is None else parse_row(number, row)
         if found is None or found.contents is None:
             raise NotFoundError(f"log object {number} is gone")
-        return self._remember(depth, found)
+        return self._remember(depth, table, found)
 
-    def _remember(self, depth: int, found: LogObject) -> _Object:
+    def _remember(self, depth: int, table: Table, found: LogObject) -> _Object:
         assert found.contents is not None
         if depth == self._depth:
             self.forget(found.number)
-        object_ = self._make(depth, found.number, found.data_id, found.homes, found.contents)
+        object_ = self._make(table, found.number, found.data_id, found.homes, found.contents)
         self._known[depth, found.number] = object_
         self._frames = self._frames + len(found.contents.frames)
         while self._frames > FRAMES_MAX and len(self._known) > 1:
@@ -101,9 +100,9 @@ class LogReader:
             self._frames -= len(oldest.contents.frames)
         return object_
 
-    def _make(self, depth: int, number: int, data_id: bytes, homes: tuple[int, ...], contents: Contents) -> _Object:
+    def _make(self, table: Table, number: int, data_id: bytes, homes: tuple[int, ...], contents: Contents) -> _Object:
         location = DataLocation(BLOCK_BYTES, 0, 0, "", homes, ())
-        reader = self._store.reader(self._tables[depth].key(row_name(number)), data_id, 0, location)
+        reader = self._store.reader(table.key(row_name(number)), data_id, 0, location)
         return _Object(data_id, contents, reader)
 
 

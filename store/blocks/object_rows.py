@@ -52,9 +52,9 @@ class ObjectRows:
         return tuple(dict.fromkeys(placement.data_location.devices)), placement.needed
 
     async def open(self, number: int) -> OpenObject:
-        """Open an object that nobody has opened. Raises TakenError where somebody has, OwnerReplacedError where another
-        has opened the volume since; RetryableErrors where it cannot be now, or its outcome is not known: then it is to
-        be tried again."""
+        """Open an object that nobody has opened. Raises TakenError where somebody has, OwnerReplacedError where the
+        volume has been opened anew since; RetryableErrors where it cannot be now, or its outcome is not known: then it
+        is to be tried again."""
         opened = await self._fenced(number)
         self._begun[opened.data_id] = opened
         found: LogObject | None = None

@@ -31,6 +31,8 @@ class _Home:
     def __init__(self, losses: int) -> None:
         self.losses = losses
         self.failed: DrystoneError | None = None
+        self.sent = 0
+        """So many frames, from the first, were handed to it: what a sync is about that is asked for now."""
         self.unanswered: dict[int, float] = {}
         """When frames were sent that it has not answered, by their blocks; -1 is a sync."""
         self.synced = 0
@@ -141,6 +143,7 @@ class OpenObject:
             try:
                 device = self._device(number)
                 device.submit_block(key, sealed, partial(self._taken, number, frame), epoch=self.epoch)
+                home.sent += 1
             except DrystoneError as error:
                 self._taken(number, frame, error)
 
@@ -196,9 +199,14 @@ class OpenObject:
             self.on_news()
 
     def _sync_home(self, number: int, home: _Home) -> None:
-        if self._retired or not home.live or _SYNC in home.unanswered or home.synced >= self._sync_wanted:
+        if (
+            self._retired
+            or not home.live
+            or _SYNC in home.unanswered
+            or home.synced >= min(self._sync_wanted, home.sent)
+        ):
             return
-        count = len(self.frames)
+        count = home.sent
         home.unanswered[_SYNC] = trio.current_time()
         try:
             self._device(number).submit_sync(home.losses, partial(self._synced, number, count))
@@ -218,7 +226,7 @@ class OpenObject:
         self._count()
         if self.durable_everywhere:
             self.on_news()
-        if count < len(self.frames) or not home.unanswered:
+        if count < home.sent or not home.unanswered:
             self._sync_home(number, home)
 
     def _leave(self, number: int, error: DrystoneError) -> None:

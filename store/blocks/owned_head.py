@@ -62,4 +62,10 @@ class OwnedHead:
 async def take_head(table: Table) -> OwnedHead:
     """Become the writer of a volume, under an epoch of one's own. Where it is not known whether that was written, it is
     written again: an epoch may be left out."""
-    return OwnedHead(table, await change_head(table, lambda head: head._replace(epoch=head.epoch + 1)))
+
+    def edit(head: Head) -> Head:
+        if head.deleted:
+            raise NotFoundError("the volume was deleted: it is kept for its clones alone")
+        return head._replace(epoch=head.epoch + 1)
+
+    return OwnedHead(table, await change_head(table, edit))

@@ -16,6 +16,7 @@ from store.blocks.checkpoint import checkpoint_name
 from store.blocks.head import Root
 from store.blocks.log_object import row_name
 from store.blocks.log_reader import LogReader, needed_key
+from store.blocks.needs import Needs
 from store.blocks.table import Table
 from store.core.errors import DrystoneError
 
@@ -27,26 +28,35 @@ AT_ONCE: Final = 8
 class Sweep:
     """Of one volume that is open."""
 
-    def __init__(self, table: Table, sizes: dict[int, int], reader: LogReader) -> None:
+    def __init__(self, table: Table, sizes: dict[int, int], reader: LogReader, needs: Needs) -> None:
         self._table = table
         self._sizes = sizes
         self._reader = reader
+        self._needs = needs
         self._checkpoints: set[int] | None = None
 
-    async def after(self, root: Root, frozen: Frozen) -> None:
-        """Drop what is not needed any more, now that the head names this root. What cannot be dropped now is tried
-        again the next time."""
+    async def after(self, root: Root, frozen: Frozen, epoch: int) -> None:
+        """Drop what is not needed any more, now that the head names this root under an epoch. What cannot be dropped
+        now is tried again the next time."""
+        await self._needs.refresh(epoch)
+        known = await self._known_checkpoints() | {root.checkpoint}
+        self._checkpoints = known
+        if self._needs.unknown:
+            return
         objects = [
             number
             for number in self._sizes
-            if number < root.object and needed_key(root.depth, number) not in frozen.objects
+            if number < root.object
+            and needed_key(root.depth, number) not in frozen.objects
+            and number not in self._needs.objects
         ]
         checkpoints = [
             number
-            for number in await self._known_checkpoints()
-            if number < root.checkpoint and needed_key(root.depth, number) not in frozen.checkpoints
+            for number in known
+            if number < root.checkpoint
+            and needed_key(root.depth, number) not in frozen.checkpoints
+            and number not in self._needs.checkpoints
         ]
-        self._checkpoints = (self._checkpoints or set()) | {root.checkpoint}
         limiter = trio.CapacityLimiter(AT_ONCE)
         async with trio.open_nursery() as nursery:
             for number in objects:
@@ -54,13 +64,13 @@ class Sweep:
             for number in checkpoints:
                 nursery.start_soon(self._drop_checkpoint, number, limiter)
 
-    async def _known_checkpoints(self) -> list[int]:
+    async def _known_checkpoints(self) -> set[int]:
         if self._checkpoints is None:
             found: list[str] = []
             while page := await self._table.names("c", found[-1] if found else ""):
                 found += page
             self._checkpoints = {int(name[1:], 16) for name in found}
-        return list(self._checkpoints)
+        return self._checkpoints
 
     async def _drop_object(self, number: int, limiter: trio.CapacityLimiter) -> None:
         async with limiter:

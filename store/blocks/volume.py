@@ -10,8 +10,7 @@ checkpoint, sweep, clean: see the modules of these names
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -19,66 +18,55 @@ import trio
 
 from store.blocks.appender import Appender
 from store.blocks.bell import Bell
-from store.blocks.block_map import LEAVES_DIRTY_MAX, BlockMap, Run
+from store.blocks.block_map import LEAVES_DIRTY_MAX, BlockMap
 from store.blocks.checkpointer import Checkpointer
-from store.blocks.checkpoints import Checkpoints
-from store.blocks.cleaner import Cleaner
-from store.blocks.disk import Extent, ExtentKind
+from store.blocks.disk import Extent
+from store.blocks.disk_reader import DiskReader, Span
 from store.blocks.frame import Entry, Kind
 from store.blocks.head import Root
 from store.blocks.log_frame import FRAME_PAGES, LogFrame
-from store.blocks.log_object import LogObject
-from store.blocks.log_reader import LogReader
-from store.blocks.object_rows import ObjectRows
 from store.blocks.overlay import Overlay
-from store.blocks.owned_head import OwnedHead, take_head
-from store.blocks.place import BLOCK_BYTES, HOLE, ZERO, is_stored
+from store.blocks.owned_head import OwnedHead
+from store.blocks.place import BLOCK_BYTES, HOLE, ZERO
+from store.blocks.snapshots import Snapshot
 from store.blocks.stored_map import StoredMap
-from store.blocks.table import Table
-from store.blocks.takeover import take_over
-from store.core.beside import beside
-from store.core.clock import Clock
-from store.core.entropy import Random
-from store.core.errors import BusyError, DamageError, DrystoneError, NotFoundError
+from store.core.errors import DrystoneError
 from store.device.record import Buffer
-from store.objects.model import Container
-from store.objects.store import DeviceStore
 
 log = structlog.get_logger()
 
 HELD_BYTES_MAX: Final = 32 << 20
 """Writers wait while so much is in memory that is not in the map."""
-MAP_PAGES: Final = 16_384
-"""Of the map, so many pages that could be had again stay in memory: 64 MiB."""
 ZEROS_MAX: Final = 1 << 18
 """Blocks of one entry without data: 1 GiB."""
 LEAVES_AN_ENTRY: Final = (ZEROS_MAX >> 9) + 2
 """An entry changes no more leaves of the map."""
-READ_TRIES: Final = 8
-CLOSE_SECONDS: Final = 30.0
 PAUSE_SECONDS: Final = 1.0
 _KINDS = {Kind.ZERO: ZERO, Kind.DISCARD: HOLE}
-_ZEROS = bytes(1 << 20)
 
 
 class Volume:
-    """Keeps the contract of `Disk`. Made by `open_volume`."""
+    """Keeps the contract of `Disk`. Made by `store.blocks.opening.open_volume`."""
 
     read_only = False
+
+    checkpointer: Checkpointer
+    """Set by whoever opens it."""
 
     def __init__(
         self,
         head: OwnedHead,
         map_: StoredMap,
-        reader: LogReader,
+        overlay: Overlay,
+        disk: DiskReader,
         appender: Appender,
         applied: Root,
     ) -> None:
         self.head = head
         self._map = map_
-        self._reader = reader
+        self._overlay = overlay
+        self._disk = disk
         self._appender = appender
-        self._overlay = Overlay()
         self._durable: deque[LogFrame] = deque()
         self._orders: dict[int, list[int]] = {}
         """Of each frame that is not in the map, by its number: what the overlay has of its entries."""
@@ -101,123 +89,40 @@ class Volume:
     # -- reading -------------------------------------------------------------------------------------------------
 
     async def read(self, offset: int, length: int) -> Sequence[Buffer]:
-        first, count, low, high = self._blocks(offset, length)
-        if not count:
-            return []
-        pieces = await self._read(first, count)
-        if low or high:
-            pieces = _trimmed(pieces, low, length)
-        return pieces
-
-    async def _read(self, first: int, count: int) -> list[Buffer]:
-        for attempt in range(READ_TRIES):
-            self._check()
-            await self._map.ensure([(first, count)])
-            plan: list[Buffer | Run] = []
-            for part in self._overlay.look(first, count):
-                if part.data is not None:
-                    plan.append(part.data)
-                elif part.kind is not None:
-                    plan += _zeros(part.blocks)
-                else:
-                    for run in self._map.map.look(part.first, part.blocks):
-                        plan += [run] if is_stored(run.place) else _zeros(run.blocks)
-            try:
-                return await self._gathered(plan)
-            except (NotFoundError, DamageError):
-                # It may have been moved, and its object dropped, since the map was looked at.
-                if attempt == READ_TRIES - 1 or not await self._has_moved(plan):
-                    raise
-        raise AssertionError
-
-    async def _gathered(self, plan: Sequence[Buffer | Run]) -> list[Buffer]:
-        runs = [each for each in plan if isinstance(each, Run)]
-        if len(runs) == 1 and len(plan) == 1:
-            return await self._reader.read(runs[0].place, runs[0].blocks)
-        read: dict[int, list[Buffer]] = {}
-        failures: list[DrystoneError] = []
-
-        async def one(at: int, run: Run) -> None:
-            try:
-                read[at] = await self._reader.read(run.place, run.blocks)
-            except DrystoneError as error:
-                failures.append(error)
-
-        if runs:
-            async with trio.open_nursery() as nursery:
-                for at, each in enumerate(plan):
-                    if isinstance(each, Run):
-                        nursery.start_soon(one, at, each)
-        if failures:
-            raise failures[0]
-        pieces: list[Buffer] = []
-        for at, each in enumerate(plan):
-            pieces += read[at] if isinstance(each, Run) else [each]
-        return pieces
-
-    async def _has_moved(self, plan: Sequence[Buffer | Run]) -> bool:
-        """Whether something is not where the map said."""
-        runs = [each for each in plan if isinstance(each, Run)]
-        await self._map.ensure([(run.first, run.blocks) for run in runs])
-        return any(self._map.map.look(run.first, run.blocks) != [run] for run in runs)
+        self._check()
+        return await self._disk.read_bytes(Span(offset, length, self.size))
 
     async def extents(self, offset: int, length: int, limit: int) -> list[Extent]:
-        first, count, low, high = self._blocks(offset, length)
-        found: list[tuple[int, ExtentKind]] = []
-        end = first + count
-        while first < end and len(found) <= limit:
-            some = min(end - first, ZEROS_MAX)
-            await self._map.ensure([(first, some)])
-            for part in self._overlay.look(first, some):
-                if part.data is not None:
-                    found.append((part.blocks, ExtentKind.DATA))
-                elif part.kind is not None:
-                    found.append((part.blocks, ExtentKind.ZERO if part.kind is Kind.ZERO else ExtentKind.HOLE))
-                else:
-                    found += [(run.blocks, _kind(run.place)) for run in self._map.map.look(part.first, part.blocks)]
-            found = _merged(found)
-            first += some
-        extents = [Extent(blocks * BLOCK_BYTES, kind) for blocks, kind in found]
-        if extents:
-            extents[0] = extents[0]._replace(length=extents[0].length - low)
-            if first == end and len(extents) <= limit:
-                extents[-1] = extents[-1]._replace(length=extents[-1].length - high)
-        return extents[:limit]
+        self._check()
+        return await self._disk.extents(Span(offset, length, self.size), limit)
 
     # -- writing -------------------------------------------------------------------------------------------------
 
     async def write(self, offset: int, data: Buffer, *, durable: bool = False) -> None:
         view = memoryview(data)
-        first, count, low, high = self._blocks(offset, len(view))
-        if low or high:
-            await self._write_parts(first, count, low, high, view, durable=durable)
-        elif count:
-            await self._append(Kind.DATA, first, count, view, durable=durable)
+        span = Span(offset, len(view), self.size)
+        if not span.aligned:
+            await self._write_parts(span, view, durable=durable)
+        elif span.count:
+            await self._append(Kind.DATA, span.first, span.count, view, durable=durable)
 
     async def zero(self, offset: int, length: int, *, keep: bool = False, durable: bool = False) -> None:
-        first, count, low, high = self._blocks(offset, length)
-        kind = Kind.ZERO if keep else Kind.DISCARD
-        if low or high:
-            whole = range(first + (low > 0), first + count - (high > 0))
-            head = min(length, -offset % BLOCK_BYTES)
-            if head:
-                await self.write(offset, bytes(head))
-            if whole:
-                await self._append(kind, whole.start, len(whole), b"", durable=False)
-            tail = (offset + length) % BLOCK_BYTES if length > head else 0
-            if tail:
-                await self.write(offset + length - tail, bytes(tail))
-            if durable:
-                await self.flush()
-        elif count:
-            await self._append(kind, first, count, b"", durable=durable)
+        span = Span(offset, length, self.size)
+        head = min(length, -offset % BLOCK_BYTES)
+        tail = (offset + length) % BLOCK_BYTES if length > head else 0
+        if head:
+            await self.write(offset, bytes(head))
+        if tail:
+            await self.write(offset + length - tail, bytes(tail))
+        if whole := span.whole:
+            await self._append(Kind.ZERO if keep else Kind.DISCARD, whole.start, len(whole), b"", durable=False)
+        if durable:
+            await self.flush()
 
     async def discard(self, offset: int, length: int, *, durable: bool = False) -> None:
-        first, count, low, high = self._blocks(offset, length)
-        whole = range(first + (low > 0), first + count - (high > 0))
-        if whole:
-            await self._append(Kind.DISCARD, whole.start, len(whole), b"", durable=durable)
-        elif durable:
+        if whole := Span(offset, length, self.size).whole:
+            await self._append(Kind.DISCARD, whole.start, len(whole), b"", durable=False)
+        if durable:
             await self.flush()
 
     async def flush(self) -> None:
@@ -274,23 +179,22 @@ class Volume:
             self._check()
             await self.on_applied.wait()
 
-    async def _write_parts(
-        self, first: int, count: int, low: int, high: int, view: memoryview, *, durable: bool
-    ) -> None:
+    async def _write_parts(self, span: Span, view: memoryview, *, durable: bool) -> None:
         """A write that does not begin or end with a block: what is missing of these is read first, and nobody else
         writes there meanwhile, nor between them: who reads there first would write again what this overwrites."""
+        first, count = span.first, span.count
         await self._may_append(first, count)
         written = trio.Event()
         edges = {first: None, first + count - 1: None}
         writing = first, first + count, written
         self._partial.append(writing)
         try:
-            before = {block: b"".join(bytes(piece) for piece in await self._read(block, 1)) for block in edges}
+            before = {block: b"".join(await self._disk.read(block, 1)) for block in edges}
             data = bytearray(count * BLOCK_BYTES)
             data[:BLOCK_BYTES] = before[first]
             data[-BLOCK_BYTES:] = before[first + count - 1]
-            data[low : low + len(view)] = view
-            frame: LogFrame | None = None
+            data[span.low : span.low + len(view)] = view
+            self._check()
             for start in range(0, count, FRAME_PAGES):
                 blocks = min(FRAME_PAGES, count - start)
                 part = memoryview(data)[start * BLOCK_BYTES : (start + blocks) * BLOCK_BYTES]
@@ -298,11 +202,12 @@ class Volume:
         finally:
             self._partial.remove(writing)
             written.set()
-        assert frame is not None
-        if durable:
-            await self._appender.durable(frame)
-        else:
-            await self._appender.written(frame)
+        await (self._appender.durable(frame) if durable else self._appender.written(frame))
+
+    async def snapshot(self, name: str) -> Snapshot:
+        """Keep what the volume is now, under a name: with all that was answered before. Raises ConflictError where
+        there is one of this name, InvalidError where none can have it."""
+        return await self.checkpointer.snapshot(name)
 
     # -- into the map --------------------------------------------------------------------------------------------
 
@@ -356,12 +261,12 @@ class Volume:
         """Pages of the map that had changed are stored."""
         self._to_apply.ring()
 
+    # -- small things --------------------------------------------------------------------------------------------
+
     def _wake_all(self) -> None:
         """Nothing is waited for any more."""
         self._room.ring()
         self.on_applied.ring()
-
-    # -- small things --------------------------------------------------------------------------------------------
 
     def _check(self) -> None:
         if self._appender.failed is not None:
@@ -378,14 +283,6 @@ class Volume:
         """Why it is of no use any more."""
         return self._appender.failed
 
-    def _blocks(self, offset: int, length: int) -> tuple[int, int, int, int]:
-        """(first block, blocks, bytes before the range in the first, bytes behind it in the last)."""
-        if offset < 0 or length < 0 or offset + length > self.size:
-            raise IndexError(f"bytes {offset} to {offset + length} of a volume of {self.size}")
-        first, low = divmod(offset, BLOCK_BYTES)
-        count = -(-(low + length) // BLOCK_BYTES) if length else 0
-        return first, count, low, count * BLOCK_BYTES - low - length
-
 
 def apply_entry(map_: BlockMap, depth: int, object_: int, entry: Entry, page: int) -> None:
     """Have an entry in the map whose data, if it has any, begin with `page` of an object. Nothing of it is missing."""
@@ -394,101 +291,3 @@ def apply_entry(map_: BlockMap, depth: int, object_: int, entry: Entry, page: in
         map_.move(entry.first, entry.blocks, entry.origin, place)
     else:
         map_.put(entry.first, entry.blocks, place if entry.kind is Kind.DATA else _KINDS[entry.kind])
-
-
-def _zeros(blocks: int) -> list[Buffer]:
-    whole, rest = divmod(blocks * BLOCK_BYTES, len(_ZEROS))
-    zeros: list[Buffer] = [_ZEROS] * whole
-    return [*zeros, memoryview(_ZEROS)[:rest]] if rest else zeros
-
-
-def _kind(place: int) -> ExtentKind:
-    if is_stored(place):
-        return ExtentKind.DATA
-    return ExtentKind.ZERO if place == ZERO else ExtentKind.HOLE
-
-
-def _merged(found: list[tuple[int, ExtentKind]]) -> list[tuple[int, ExtentKind]]:
-    merged: list[tuple[int, ExtentKind]] = []
-    for blocks, kind in found:
-        if merged and merged[-1][1] is kind:
-            merged[-1] = (merged[-1][0] + blocks, kind)
-        else:
-            merged.append((blocks, kind))
-    return merged
-
-
-def _trimmed(pieces: Sequence[Buffer], low: int, length: int) -> list[Buffer]:
-    """`length` bytes of these, from `low` on."""
-    trimmed: list[Buffer] = []
-    for piece in pieces:
-        part = memoryview(piece)[low : low + length]
-        low = max(0, low - len(piece))
-        length -= len(part)
-        if part:
-            trimmed.append(part)
-    return trimmed
-
-
-@asynccontextmanager
-async def open_volume(store: DeviceStore, container: Container, clock: Clock, random: Random) -> AsyncIterator[Volume]:
-    """Open a volume to be written: whoever had it open before has it no more. What is left when this is closed is
-    durable. Raises NotFoundError; RetryableErrors where too few devices answer."""
-    table = Table(store, container)
-    head = await take_head(table)
-    tables = [table]
-    checkpoints = Checkpoints(store, [each.container for each in tables])
-    try:
-        sizes: dict[int, int] = {}
-        map_ = BlockMap()
-        root = head.head.root
-        if root.checkpoint:
-            stored = await checkpoints.table(root.depth, root.checkpoint)
-            map_ = BlockMap(stored.top, stored.objects, stored.checkpoints)
-            sizes = stored.sizes
-        rows = ObjectRows(table, head.epoch, random)
-        taken = await take_over(rows, root.object, root.sequence)
-        stored_map = StoredMap(map_, checkpoints, MAP_PAGES)
-        reader = LogReader(tables)
-        applied = await _replay(stored_map, head.head.depth, root, taken.objects, sizes)
-        reader.opened(taken.opened)
-        volume: Volume
-
-        def sealed(object_: LogObject) -> None:
-            reader.sealed(object_)
-            assert object_.contents is not None
-            sizes[object_.number] = object_.contents.stored_pages
-
-        appender = Appender(
-            rows, taken.opened, taken.sequence, clock, lambda frame: volume.became_durable(frame), sealed, reader.opened
-        )
-        volume = Volume(head, stored_map, reader, appender, applied)
-        volume.applied_bytes = BLOCK_BYTES * sum(sizes[object_.number] for object_ in taken.objects)
-        checkpointer = Checkpointer(volume, table, stored_map.map, checkpoints, sizes, reader)
-        cleaner = Cleaner(volume, stored_map, reader, sizes, checkpointer.want)
-        async with beside(appender.run), beside(volume.apply_all), beside(checkpointer.run), beside(cleaner.run):
-            yield volume
-            with trio.move_on_after(CLOSE_SECONDS, shield=True) as closing:
-                await appender.end()
-            if closing.cancelled_caught:
-                raise BusyError(f"what was written last is not durable after {CLOSE_SECONDS:.0f} s")
-    finally:
-        with trio.CancelScope(shield=True):
-            await checkpoints.close()
-
-
-async def _replay(map_: StoredMap, depth: int, root: Root, objects: Sequence[LogObject], sizes: dict[int, int]) -> Root:
-    """Have in the map what is in the log behind the root. Which root that is."""
-    for object_ in objects:
-        assert object_.contents is not None
-        sizes[object_.number] = object_.contents.stored_pages
-        page = 1
-        for frame in object_.contents.frames:
-            for entry in frame.entries:
-                if frame.sequence > root.sequence:
-                    await map_.ensure([(entry.first, entry.blocks)])
-                    apply_entry(map_.map, depth, object_.number, entry, page)
-                page += entry.pages
-            if frame.sequence > root.sequence:
-                root = root._replace(object=object_.number, sequence=frame.sequence)
-    return root

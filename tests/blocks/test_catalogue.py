@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from contextlib import suppress
 from random import Random
+from unittest import mock
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from store.blocks.catalogue import Catalogue
+from store.blocks import catalogue as module
 from store.blocks.disk import OwnerReplacedError
-from store.blocks.head import ROW_NAME, SIZE_MAX
-from store.blocks.log_object import row_name
+from store.blocks.head import SIZE_MAX
 from store.blocks.place import BLOCK_BYTES
-from store.blocks.table import Table
-from store.core.errors import ConflictError, InvalidError, NotFoundError
+from store.core.errors import BusyError, ConflictError, InvalidError, NotFoundError
 from store.objects.model import Policy
-from tests.blocks.conftest import MIB, media, node_of, volume_of
+from tests.blocks.conftest import MIB, catalogue_of, media, node_of, volume_of
 from tests.blocks.model_disk import PAGE, read
 from tests.simulation.node import SimMedia
 from tests.simulation.object_checks import check_nothing_left
@@ -26,7 +25,7 @@ from tests.simulation.volume_workload import small_volume_limits
 
 async def test_names_and_sizes(autojump_clock: MockClock) -> None:
     async with node_of(media()) as node:
-        catalogue = Catalogue(node.store)
+        catalogue = catalogue_of(node)
         assert await catalogue.names() == []
         for name in ("b", "a", "c"):
             await catalogue.create(name, MIB)
@@ -39,7 +38,7 @@ async def test_names_and_sizes(autojump_clock: MockClock) -> None:
 
 async def test_there_is_one_of_a_name(autojump_clock: MockClock) -> None:
     async with node_of(media()) as node:
-        catalogue = Catalogue(node.store)
+        catalogue = catalogue_of(node)
         await catalogue.create("v", MIB)
         with pytest.raises(ConflictError):
             await catalogue.create("v", 2 * MIB)
@@ -49,7 +48,7 @@ async def test_there_is_one_of_a_name(autojump_clock: MockClock) -> None:
 @pytest.mark.parametrize("size", [0, -BLOCK_BYTES, 1, BLOCK_BYTES + 1, SIZE_MAX + BLOCK_BYTES])
 async def test_sizes_that_no_volume_has(autojump_clock: MockClock, size: int) -> None:
     async with node_of(media()) as node:
-        catalogue = Catalogue(node.store)
+        catalogue = catalogue_of(node)
         with pytest.raises(InvalidError):
             await catalogue.create("v", size)
         assert await catalogue.names() == []
@@ -62,7 +61,7 @@ async def test_sizes_that_no_volume_has(autojump_clock: MockClock, size: int) ->
 async def test_what_is_coded_is_refused_and_leaves_no_name(autojump_clock: MockClock, named: bool) -> None:
     policies = Policy(0, "copies", default=named), Policy(1, "code", k=2, m=1, codec="zfec", default=not named)
     async with node_of(SimMedia(Random(1), 4, policies)) as node:
-        catalogue = Catalogue(node.store)
+        catalogue = catalogue_of(node)
         await catalogue.create("other", MIB, 0)
         with pytest.raises(InvalidError):
             await catalogue.create("v", MIB, 1 if named else None)
@@ -72,7 +71,7 @@ async def test_what_is_coded_is_refused_and_leaves_no_name(autojump_clock: MockC
 
 async def test_it_grows_and_does_not_shrink(autojump_clock: MockClock) -> None:
     async with node_of(media()) as node:
-        catalogue = Catalogue(node.store)
+        catalogue = catalogue_of(node)
         async with volume_of(node, size=MIB) as volume:
             await volume.write(MIB - PAGE, b"a" * PAGE)
         await catalogue.resize("v", 2 * MIB)
@@ -87,10 +86,10 @@ async def test_it_grows_and_does_not_shrink(autojump_clock: MockClock) -> None:
 async def test_who_grows_it_does_not_replace_its_writer(autojump_clock: MockClock) -> None:
     with small_volume_limits():
         async with node_of(media()) as node, volume_of(node, size=MIB) as volume:
-            await Catalogue(node.store).resize("v", 2 * MIB)
+            await catalogue_of(node).resize("v", 2 * MIB)
             for block in range(80):
                 await volume.write(block * PAGE, b"a" * PAGE, durable=True)
-            assert (await Catalogue(node.store).head("v")).size == 2 * MIB
+            assert (await catalogue_of(node).head("v")).size == 2 * MIB
 
 
 async def test_a_volume_that_is_deleted_leaves_nothing(autojump_clock: MockClock) -> None:
@@ -99,7 +98,7 @@ async def test_a_volume_that_is_deleted_leaves_nothing(autojump_clock: MockClock
             async with volume_of(node) as volume:
                 for block in range(100):
                     await volume.write(block % 60 * PAGE, b"a" * PAGE)
-            catalogue = Catalogue(node.store)
+            catalogue = catalogue_of(node)
             await catalogue.delete("v")
             assert await catalogue.names() == []
             with pytest.raises(NotFoundError):
@@ -119,27 +118,18 @@ async def test_a_writer_of_a_volume_that_is_deleted_is_told(autojump_clock: Mock
             with suppress(OwnerReplacedError):  # when it is closed
                 async with volume_of(node) as volume:
                     await volume.write(0, b"a" * PAGE)
-                    await Catalogue(node.store).delete("v")
+                    await catalogue_of(node).delete("v")
                     with trio.fail_after(60), pytest.raises(OwnerReplacedError):
                         await volume.write(0, b"a" * 100 * PAGE)
 
 
-@pytest.mark.parametrize("rows", [[1], [2, 3], [3]])
-async def test_a_volume_that_is_deleted_in_part_is_not_made_anew(autojump_clock: MockClock, rows: list[int]) -> None:
-    """Its name is free when all of it is gone: nothing of the old one is in a new one."""
-    with small_volume_limits():
-        async with node_of(media()) as node:
-            async with volume_of(node) as volume:
-                for block in range(60):
-                    await volume.write(block * PAGE, b"a" * PAGE)
-            catalogue = Catalogue(node.store)
-            table = Table(node.store, await catalogue.find("v"))
-            names = await table.names("l")
-            assert len(names) >= 3
-            for name in (ROW_NAME, *(name for name in names if name not in [row_name(row) for row in rows])):
-                await table.delete(name)
-            with pytest.raises(ConflictError):
-                await catalogue.create("v", MIB)
-            await catalogue.delete("v")
-            async with volume_of(node, size=MIB) as volume:
-                assert await read(volume) == bytes(MIB)
+async def test_a_volume_whose_deletion_failed_is_not_in_another_of_its_name(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node:
+        async with volume_of(node) as volume:
+            await volume.write(0, b"a" * PAGE)
+        failing = mock.patch.object(module, "remove", side_effect=BusyError("not now"))
+        with failing, pytest.raises(BusyError):
+            await catalogue_of(node).delete("v")
+        assert await catalogue_of(node).names() == []
+        async with volume_of(node, size=MIB) as volume:
+            assert await read(volume) == bytes(MIB)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from store.blocks import checkpoint
 from store.blocks.block_map import BlockMap, Frozen
-from store.blocks.catalogue import Catalogue
 from store.blocks.contents import Contents, Listed
 from store.blocks.frame import Entry, Kind
 from store.blocks.head import Head, Root, new_head
@@ -23,7 +22,7 @@ from store.blocks.place import BLOCK_BYTES, pack
 from store.blocks.table import Table
 from store.core.errors import DamageError, NewerError
 from store.device.row import Row
-from tests.blocks.conftest import MIB, media, node_of
+from tests.blocks.conftest import MIB, catalogue_of, media, node_of
 
 numbers = st.integers(0, 2**32 - 1)
 roots = st.builds(Root, st.integers(0, 65535), numbers, numbers, st.integers(0, 2**63))
@@ -59,7 +58,7 @@ def test_a_new_volume_begins_with_nothing() -> None:
 
 async def test_log_objects_come_back_from_their_rows() -> None:
     async with node_of(media()) as node:
-        table = Table(node.store, await Catalogue(node.store).create("v", MIB))
+        table = Table(node.store, await catalogue_of(node).create("v", MIB))
         data_id = bytes(range(16))
         opened = parse_row(7, open_row(table, 7, data_id, (3, 1, 2), 9))
         assert opened == (7, data_id, (3, 1, 2), 9, None)
@@ -78,7 +77,7 @@ async def test_log_objects_come_back_from_their_rows() -> None:
 
 async def test_log_objects_that_are_none() -> None:
     async with node_of(media()) as node:
-        table = Table(node.store, await Catalogue(node.store).create("v", MIB))
+        table = Table(node.store, await catalogue_of(node).create("v", MIB))
         row = open_row(table, 7, bytes(16), (1, 2), 9)
 
         def with_payload(*fields: object) -> Row:

@@ -10,7 +10,6 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from store.blocks.catalogue import Catalogue
 from store.blocks.disk import OwnerReplacedError
 from store.blocks.log_object import parse_row, row_name
 from store.blocks.object_rows import ObjectRows
@@ -23,7 +22,7 @@ from store.device.block import BlockKey
 from store.device.port import Done
 from store.device.record import Sealed
 from store.engine.device import Device
-from tests.blocks.conftest import media, node_of, volume_of
+from tests.blocks.conftest import catalogue_of, media, node_of, volume_of
 from tests.blocks.model_disk import PAGE, read
 from tests.simulation.node import SimNode
 from tests.simulation.volume_workload import small_volume_limits
@@ -178,7 +177,7 @@ async def test_homes_that_were_made_anew_are_not_believed_to_have_had_nothing(au
             with pytest.raises(RetryableError):
                 async with volume_of(node):
                     raise AssertionError
-        found = await Table(node.store, await Catalogue(node.store).find("v")).load(row_name(number))
+        found = await Table(node.store, await catalogue_of(node).find("v")).load(row_name(number))
         assert found is not None
         assert parse_row(number, found).contents is None
         assert found.data_id == data_id
@@ -329,7 +328,7 @@ async def test_who_was_replaced_opens_no_object_not_even_one_that_nobody_has(aut
     """The objects that came after its last may all have been written, and dropped, while it slept: their numbers are as
     free as before."""
     async with node_of(media(3)) as node:
-        table = Table(node.store, await Catalogue(node.store).create("v", 1 << 20))
+        table = Table(node.store, await catalogue_of(node).create("v", 1 << 20))
         old = ObjectRows(table, (await take_head(table)).epoch, SeededRandom(node.media.random))
         assert (await old.open(1)).number == 1
         new = ObjectRows(table, (await take_head(table)).epoch, SeededRandom(node.media.random))

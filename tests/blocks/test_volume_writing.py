@@ -41,14 +41,14 @@ async def test_a_part_of_a_block_in_the_middle_of_what_is_written_meanwhile(auto
     """The block is as one of the two left it, and then the other: never as it was before both."""
     async with node_of(media()) as node, volume_of(node) as opened:
         await opened.write(0, b"-" * 3 * PAGE)
-        read_blocks = opened._read
+        read_blocks = opened._disk.read
 
         async def slowly(first: int, count: int) -> list[Buffer]:
             found = await read_blocks(first, count)
             await trio.sleep(10 if first == 1 else 1)
             return found
 
-        with mock.patch.object(opened, "_read", slowly):
+        with mock.patch.object(opened._disk, "read", slowly):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(opened.write, 100, b"w" * (2 * PAGE + 200))
                 await trio.sleep(0.1)

@@ -713,4 +713,109 @@ FENCES: Final = [
     ),
 ]
 
-PLANTED: Final = [*LET_THROUGH_ONCE, *IDENTITY, *ENGINE, *FENCES, *OBJECTS, *REPLICATOR]
+NBD: Final = [
+    planted(
+        "FUA answered before it lasts",
+        "gateway/nbd/transmission.py",
+        "return bool(self.flags & CommandFlag.FUA)",
+        "return False",
+    ),
+    planted(
+        "a read-only export trimmed",
+        "gateway/nbd/transmission.py",
+        "frozenset((int(Command.WRITE), int(Command.TRIM), int(Command.WRITE_ZEROES)))",
+        "frozenset((int(Command.WRITE), int(Command.WRITE_ZEROES)))",
+    ),
+    planted(
+        "a write beyond the end let through",
+        "gateway/nbd/transmission.py",
+        "return Error.ENOSPC if offset + length > size else None",
+        "return Error.ENOSPC if offset > size else None",
+    ),
+    planted(
+        "a payload longer than any may be",
+        "gateway/nbd/transmission.py",
+        "if command == _WRITE and length > PAYLOAD_BYTES_MAX:",
+        "if False:",
+    ),
+    planted(
+        "what was said in the clear counts under TLS",
+        "gateway/nbd/negotiation.py",
+        "if self._data:  # in the clear",
+        "if False:  # in the clear",
+    ),
+    planted(
+        "exports opened before TLS",
+        "gateway/nbd/negotiation.py",
+        "self._option not in (Option.STARTTLS, Option.ABORT)",
+        "self._option not in (Option.STARTTLS, Option.ABORT, Option.GO)",
+    ),
+    planted(
+        "a context of another export counts",
+        "gateway/nbd/negotiation.py",
+        "self._allocation_of == self._name",
+        "self._allocation_of is not None",
+    ),
+    planted(
+        "the names of exports told to everybody",
+        "gateway/nbd/negotiation.py",
+        "ListExports() if self._listing else",
+        "ListExports() if True else",
+    ),
+    planted(
+        "space not kept for zeros",
+        "gateway/nbd/commands.py",
+        "keep = bool(request.flags & CommandFlag.NO_HOLE)",
+        "keep = False",
+    ),
+    planted(
+        "who was replaced is told to try again",
+        "gateway/nbd/commands.py",
+        "    (OwnerReplacedError, Error.ESHUTDOWN),\n",
+        "",
+    ),
+    planted(
+        "requests done one after the other",
+        "gateway/nbd/connection.py",
+        "            self._leading = False\n            self._call_follower()\n",
+        "            self._leading = False\n",
+    ),
+    planted(
+        "no bound for data in flight",
+        "gateway/nbd/connection.py",
+        "        self._in_flight += cost\n",
+        "",
+    ),
+    planted(
+        "no bound for replies without data",
+        "gateway/nbd/connection.py",
+        "_SMALL_BYTES: Final = 512",
+        "_SMALL_BYTES: Final = 0",
+    ),
+    planted(
+        "half a request waited for for ever",
+        "gateway/nbd/connection.py",
+        "self._limits.stall if self._requests.partial else",
+        "float('inf') if self._requests.partial else",
+    ),
+    planted(
+        "each piece of a handshake has all of its time",
+        "gateway/nbd/session.py",
+        "        self._left -= trio.current_time() - began\n",
+        "",
+    ),
+    planted(
+        "what is in flight cut off when the server stops",
+        "gateway/nbd/server.py",
+        "trio.current_time() + self._limits.grace",
+        "trio.current_time()",
+    ),
+    planted(
+        "TCP served without certificates",
+        "gateway/nbd/server.py",
+        "(tls is None or tls.verify_mode is not ssl.CERT_REQUIRED)",
+        "tls is None",
+    ),
+]
+
+PLANTED: Final = [*LET_THROUGH_ONCE, *IDENTITY, *ENGINE, *FENCES, *OBJECTS, *REPLICATOR, *NBD]

@@ -256,7 +256,7 @@ async def open_node(media: SimMedia, crash_point: CrashPoint, clock: Clock | Non
 
 
 def _index_of(media: SimMedia, number: int, disk: SimDisk) -> Callable[[], SimIndex]:
-    return lambda: SimIndex(media.indexes[number], disk.index_step, media.disks[number].random)
+    return lambda: SimIndex(media.indexes[number], disk.index_step, media.disks[number].random, lambda: disk.at_the_cut)
 
 
 async def _open_device(media: SimMedia, number: int, crash_point: CrashPoint, turns: Turns) -> Device | None:

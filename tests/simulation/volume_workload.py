@@ -10,12 +10,13 @@ from unittest import mock
 
 import trio
 
-from store.blocks import appender, checkpointer, cleaner, log_frame, log_object, open_object, volume
+from store.blocks import appender, checkpointer, cleaner, log_frame, log_object, open_object, opening, volume
 from store.blocks.catalogue import Catalogue
 from store.blocks.disk import OwnerReplacedError
 from store.blocks.frame import Entry
 from store.blocks.log_frame import LogFrame
-from store.blocks.volume import Volume, open_volume
+from store.blocks.opening import open_volume
+from store.blocks.volume import Volume
 from store.core.errors import DrystoneError, RetryableError
 from store.device.record import Buffer
 from store.objects.model import Policy
@@ -46,7 +47,7 @@ def small_volume_limits() -> Iterator[None]:
             (checkpointer, "LOG_BYTES_MIN", 48 * PAGE),
             (checkpointer, "LOG_PER_PAGE", 0),
             (cleaner, "DEAD_PAGES_MIN", 24),
-            (volume, "MAP_PAGES", 1),
+            (opening, "MAP_PAGES", 1),
             (volume, "HELD_BYTES_MAX", 40 * PAGE),
         ):
             stack.enter_context(mock.patch.object(module, name, value))
@@ -122,7 +123,7 @@ class VolumeRun:
         async with open_node(self.media, self.crash_point) as node:
             if last:
                 await node.run_daemons()
-            catalogue = Catalogue(node.store)
+            catalogue = Catalogue(node.store, SeededRandom(node.media.random))
             if not self.made:
                 with suppress(DrystoneError):
                     await catalogue.create(NAME, BLOCKS * PAGE)
@@ -144,7 +145,7 @@ class VolumeRun:
         for _ in range(OPEN_TRIES):
             self.look_alive()
             with suppress(RetryableError):
-                await Catalogue(node.store).head(NAME)
+                await Catalogue(node.store, SeededRandom(node.media.random)).head(NAME)
                 return
             await trio.sleep(1)
 
@@ -160,7 +161,7 @@ class VolumeRun:
         self.digest.add(f"served {number}")
 
     async def _use(self, node: SimNode, steps: int, again: bool) -> None:
-        container = await Catalogue(node.store).find(NAME)
+        container = await Catalogue(node.store, SeededRandom(node.media.random)).find(NAME)
         random = SeededRandom(self.media.random)
         for attempt in range(OPEN_TRIES):
             try:
@@ -191,7 +192,7 @@ class VolumeRun:
 
     async def _replace(self, node: SimNode, old: Volume) -> None:
         """Open the volume a second time, while it is written."""
-        container = await Catalogue(node.store).find(NAME)
+        container = await Catalogue(node.store, SeededRandom(node.media.random)).find(NAME)
         with suppress(RetryableError):
             async with open_volume(node.store, container, SimClock(), SeededRandom(self.media.random)) as opened:
                 self.look_alive()

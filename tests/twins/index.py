@@ -31,20 +31,31 @@ def _no_step(_what: str) -> None:
     """No fault comes."""
 
 
+def _always() -> bool:
+    """A cut comes only while something is written."""
+    return True
+
+
 def _nobody(_damage: DamageError) -> None:
     """No device has taken this index yet."""
 
 
 class SimIndex:
     """Keeps the contract of `store.engine.index.Index`. `step` is called before each write, and may raise: then the
-    write survives, or does not, as `random` has it, if what it raises is no ordinary error."""
+    write survives, or does not, as `random` has it, if what it raises is no ordinary error, and it was just then that
+    the power went (`at_the_cut`)."""
 
     def __init__(
-        self, medium: IndexMedium, step: Callable[[str], None] = _no_step, random: Random | None = None
+        self,
+        medium: IndexMedium,
+        step: Callable[[str], None] = _no_step,
+        random: Random | None = None,
+        at_the_cut: Callable[[], bool] = _always,
     ) -> None:
         self._medium = medium
         self._step = step
         self._random = random
+        self._at_the_cut = at_the_cut
         self._on_broken: Callable[[DamageError], None] = _nobody
 
     def watch(self, on_broken: Callable[[DamageError], None]) -> None:
@@ -79,7 +90,7 @@ class SimIndex:
         except Exception:
             raise
         except BaseException:
-            if self._random is not None and self._random.random() < 0.5:
+            if self._random is not None and self._random.random() < 0.5 and self._at_the_cut():
                 self._apply(whole)
             raise
         self._apply(whole)

@@ -1,0 +1,30 @@
+"""`Exports`: which disk is behind a name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from store.blocks.disk import Disk
+
+
+class Exports(Protocol):
+    """Whoever knows the disks. Used by many connections at once."""
+
+    def open(self, name: str) -> AbstractAsyncContextManager[Disk]:
+        """The disk of that name, for as long as the context lasts.
+
+        Entering raises NotFoundError where there is none, and other DrystoneErrors where it cannot be had. It may take
+        its time: the client waits.
+
+        Those that have one name open at the same time must be given one and the same disk, or disks of which each
+        reads what any of them has answered, and flushes it: clients are told that they may spread their requests over
+        several connections (CAN_MULTI_CONN). To count who uses a disk, and to close it behind the last, is the
+        business of whoever implements this.
+        """
+        ...
+
+    async def names(self) -> Sequence[str]:
+        """For a listener that may tell them."""
+        ...

@@ -1,0 +1,130 @@
+"""Opening a volume to be written: take it over, and go through what is in its log behind its map."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import trio
+
+from store.blocks.appender import Appender
+from store.blocks.block_map import BlockMap
+from store.blocks.checkpointer import Checkpointer
+from store.blocks.checkpoints import Checkpoints
+from store.blocks.cleaner import Cleaner
+from store.blocks.disk_reader import DiskReader
+from store.blocks.head import Root
+from store.blocks.lineage import Lineage
+from store.blocks.log_frame import LogFrame
+from store.blocks.log_object import LogObject
+from store.blocks.log_reader import LogReader
+from store.blocks.needs import Needs
+from store.blocks.object_rows import ObjectRows
+from store.blocks.overlay import Overlay
+from store.blocks.owned_head import load_head, take_head
+from store.blocks.place import BLOCK_BYTES
+from store.blocks.snapshot_disk import SnapshotDisk
+from store.blocks.snapshots import Snapshots
+from store.blocks.stored_map import StoredMap
+from store.blocks.sweep import Sweep
+from store.blocks.table import Table
+from store.blocks.takeover import take_over
+from store.blocks.volume import Volume, apply_entry
+from store.core.beside import beside
+from store.core.clock import Clock
+from store.core.entropy import Random
+from store.core.errors import BusyError
+from store.objects.model import Container
+from store.objects.store import DeviceStore
+
+MAP_PAGES: Final = 16_384
+"""Of the map, so many pages that could be had again stay in memory: 64 MiB."""
+CLOSE_SECONDS: Final = 30.0
+
+
+@asynccontextmanager
+async def open_volume(store: DeviceStore, container: Container, clock: Clock, random: Random) -> AsyncIterator[Volume]:
+    """Open a volume to be written: whoever had it open before has it no more. What is left when this is closed is
+    durable. Raises NotFoundError; RetryableErrors where too few devices answer."""
+    table = Table(store, container)
+    head = await take_head(table)
+    lineage = Lineage(table, head.head.lineage)
+    checkpoints = Checkpoints(lineage)
+    try:
+        sizes: dict[int, int] = {}
+        map_ = BlockMap()
+        root = head.head.root
+        if root.checkpoint:
+            stored = await checkpoints.table(root.depth, root.checkpoint)
+            map_ = BlockMap(stored.top, stored.objects, stored.checkpoints)
+            sizes = stored.sizes if root.depth == lineage.depth else {}
+        rows = ObjectRows(table, head.epoch, random)
+        taken = await take_over(rows, root.object, root.sequence)
+        stored_map = StoredMap(map_, checkpoints, MAP_PAGES)
+        reader = LogReader(lineage)
+        applied = await _replay(stored_map, lineage.depth, root, taken.objects, sizes)
+        reader.opened(taken.opened)
+        volume: Volume
+
+        def sealed(object_: LogObject) -> None:
+            reader.sealed(object_)
+            assert object_.contents is not None
+            sizes[object_.number] = object_.contents.stored_pages
+
+        def durable(frame: LogFrame) -> None:
+            volume.became_durable(frame)
+
+        appender = Appender(rows, taken.opened, taken.sequence, clock, durable, sealed, reader.opened)
+        overlay = Overlay()
+        disk = DiskReader(stored_map, overlay, reader)
+        volume = Volume(head, stored_map, overlay, disk, appender, applied)
+        volume.applied_bytes = BLOCK_BYTES * sum(sizes[object_.number] for object_ in taken.objects)
+        needs = Needs(table, checkpoints, lineage.depth)
+        sweep = Sweep(table, sizes, reader, needs)
+        checkpointer = Checkpointer(volume, stored_map.map, checkpoints, sizes, sweep, Snapshots(table), clock)
+        volume.checkpointer = checkpointer
+        cleaner = Cleaner(volume, stored_map, reader, sizes, needs, checkpointer.want)
+        async with beside(appender.run), beside(volume.apply_all), beside(checkpointer.run), beside(cleaner.run):
+            yield volume
+            with trio.move_on_after(CLOSE_SECONDS, shield=True) as closing:
+                await appender.end()
+            if closing.cancelled_caught:
+                raise BusyError(f"what was written last is not durable after {CLOSE_SECONDS:.0f} s")
+    finally:
+        with trio.CancelScope(shield=True):
+            await checkpoints.close()
+
+
+async def _replay(map_: StoredMap, depth: int, root: Root, objects: Sequence[LogObject], sizes: dict[int, int]) -> Root:
+    """Have in the map what is in the log behind the root. Which root that is."""
+    for object_ in objects:
+        assert object_.contents is not None
+        sizes[object_.number] = object_.contents.stored_pages
+        page = 1
+        for frame in object_.contents.frames:
+            for entry in frame.entries:
+                if frame.sequence > root.sequence:
+                    await map_.ensure([(entry.first, entry.blocks)])
+                    apply_entry(map_.map, depth, object_.number, entry, page)
+                page += entry.pages
+            if frame.sequence > root.sequence:
+                root = root._replace(object=object_.number, sequence=frame.sequence)
+    return root
+
+
+@asynccontextmanager
+async def open_snapshot(store: DeviceStore, container: Container, name: str) -> AsyncIterator[SnapshotDisk]:
+    """Open a snapshot to be read, beside whoever has the volume. Raises NotFoundError."""
+    table = Table(store, container)
+    snapshot = await Snapshots(table).find(name)
+    assert snapshot.root is not None
+    lineage = Lineage(table, (await load_head(table)).lineage)
+    checkpoints = Checkpoints(lineage)
+    try:
+        stored = await checkpoints.table(snapshot.root.depth, snapshot.root.checkpoint)
+        map_ = StoredMap(BlockMap(stored.top, stored.objects, stored.checkpoints), checkpoints, MAP_PAGES)
+        yield SnapshotDisk(snapshot.size, DiskReader(map_, Overlay(), LogReader(lineage)))
+    finally:
+        with trio.CancelScope(shield=True):
+            await checkpoints.close()

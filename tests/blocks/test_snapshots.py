@@ -1,0 +1,205 @@
+"""Snapshots and clones: what they were, whatever becomes of the others; and deleted in any order they leave nothing."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from random import Random
+
+import pytest
+from trio.testing import MockClock
+
+from store.blocks.disk import OwnerReplacedError, ReadOnlyError
+from store.blocks.lineage import ACCOUNT
+from store.blocks.opening import open_snapshot
+from store.core.errors import ConflictError, InvalidError, NotFoundError
+from store.objects.model import ListingQuery
+from tests.blocks.conftest import MIB, catalogue_of, media, node_of, volume_of
+from tests.blocks.model_disk import PAGE, ModelDisk, read, request
+from tests.simulation.node import SimNode
+from tests.simulation.object_checks import check_nothing_left
+from tests.simulation.volume_workload import small_volume_limits
+
+
+async def snapshot_bytes(node: SimNode, volume: str, name: str) -> bytes:
+    container = await catalogue_of(node).find(volume)
+    async with open_snapshot(node.store, container, name) as disk:
+        return await read(disk)
+
+
+async def test_a_snapshot_stays_what_the_volume_was(autojump_clock: MockClock) -> None:
+    random = Random(1)
+    with small_volume_limits():
+        async with node_of(media()) as node:
+            model, kept = ModelDisk(2 * MIB), {}
+            for life in range(3):
+                async with volume_of(node, size=2 * MIB) as volume:
+                    for _ in range(40):
+                        await request(volume, model, random, whole=True)
+                    await volume.snapshot(f"s{life}")
+                    kept[f"s{life}"] = bytes(model.data)
+                    for _ in range(40):
+                        await request(volume, model, random, whole=True)
+                    assert await read(volume) == model.data
+            for name, data in kept.items():
+                assert await snapshot_bytes(node, "v", name) == data
+            assert sorted(await catalogue_of(node).snapshots("v")) == sorted(kept)
+
+
+async def test_it_cannot_be_written(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node:
+        async with volume_of(node) as volume:
+            await volume.snapshot("s")
+        async with open_snapshot(node.store, await catalogue_of(node).find("v"), "s") as disk:
+            assert disk.read_only
+            for call in (disk.write(0, bytes(PAGE)), disk.zero(0, PAGE), disk.discard(0, PAGE)):
+                with pytest.raises(ReadOnlyError):
+                    await call
+
+
+async def test_names_of_snapshots(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, volume_of(node) as volume:
+        await volume.snapshot("s")
+        with pytest.raises(ConflictError):
+            await volume.snapshot("s")
+        for name in ("", "a/b", "n" * 2000):
+            with pytest.raises(InvalidError):
+                await volume.snapshot(name)
+        with pytest.raises(NotFoundError):
+            await snapshot_bytes(node, "v", "other")
+        await catalogue_of(node).delete_snapshot("v", "s")
+        with pytest.raises(NotFoundError):
+            await snapshot_bytes(node, "v", "s")
+        with pytest.raises(NotFoundError):
+            await catalogue_of(node).delete_snapshot("v", "s")
+
+
+async def test_a_clone_begins_as_the_snapshot_and_goes_its_own_way(autojump_clock: MockClock) -> None:
+    random = Random(2)
+    with small_volume_limits():
+        async with node_of(media()) as node:
+            parent = ModelDisk(2 * MIB)
+            async with volume_of(node, size=2 * MIB) as volume:
+                for _ in range(60):
+                    await request(volume, parent, random, whole=True)
+                await volume.snapshot("s")
+            child = ModelDisk(3 * MIB)
+            child.write(0, bytes(parent.data))
+            await catalogue_of(node).clone("v", "s", "c", 3 * MIB)
+            async with volume_of(node, "v") as volume, volume_of(node, "c") as clone:
+                assert await read(clone) == child.data
+                for _ in range(60):
+                    await request(volume, parent, random, whole=True)
+                    await request(clone, child, random, whole=True)
+                assert await read(volume) == parent.data
+                assert await read(clone) == child.data
+            async with volume_of(node, "c") as clone:
+                assert await read(clone) == child.data
+
+
+async def test_a_clone_is_no_smaller_and_of_what_there_is(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node:
+        async with volume_of(node, size=2 * MIB) as volume:
+            await volume.snapshot("s")
+        catalogue = catalogue_of(node)
+        with pytest.raises(InvalidError):
+            await catalogue.clone("v", "s", "c", MIB)
+        with pytest.raises(NotFoundError):
+            await catalogue.clone("v", "other", "c")
+        with pytest.raises(NotFoundError):
+            await catalogue.clone("other", "s", "c")
+        with pytest.raises(ConflictError):
+            await catalogue.clone("v", "s", "v")
+        assert await catalogue.names() == ["v"]
+        await _leaves_nothing(node, ["v"])
+
+
+async def _leaves_nothing(node: SimNode, names: list[str]) -> None:
+    """Delete these, and all is gone."""
+    catalogue = catalogue_of(node)
+    for name in names:
+        await catalogue.delete(name)
+    account = await node.store.account(ACCOUNT)
+    left = await node.store.list_containers(account, ListingQuery(limit=100))
+    assert [entry.name for entry in left] == ["names"]
+    for _ in range(3):
+        await node.run_daemons()
+    check_nothing_left(node)
+    blocks = [device.merged_index.range(b"d", b"e", 1 << 30) for device in node.devices.values()]
+    assert not any(list(each) for each in blocks)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_family_deleted_in_any_order(autojump_clock: MockClock, seed: int) -> None:
+    random = Random(seed)
+    with small_volume_limits():
+        async with node_of(media(seed=seed)) as node:
+            catalogue = catalogue_of(node)
+            await catalogue.create("v0", MIB)
+            models = {"v0": ModelDisk(MIB)}
+            for number in range(1, 5):
+                of = random.choice(sorted(models))
+                async with volume_of(node, of) as volume:
+                    for _ in range(20):
+                        await request(volume, models[of], random, whole=True)
+                    await volume.snapshot(f"s{number}")
+                new = f"v{number}"
+                await catalogue.clone(of, f"s{number}", new)
+                models[new] = ModelDisk(MIB)
+                models[new].write(0, bytes(models[of].data))
+            names = sorted(models)
+            random.shuffle(names)
+            for name in names:
+                for other, model in models.items():
+                    async with volume_of(node, other) as volume:
+                        for _ in range(10):
+                            await request(volume, model, random, whole=True)
+                        assert await read(volume) == model.data
+                del models[name]
+                await catalogue.delete(name)
+                await node.run_daemons()
+            await _leaves_nothing(node, [])
+
+
+async def test_what_a_deleted_snapshot_alone_needed_comes_back(autojump_clock: MockClock) -> None:
+    with small_volume_limits():
+        async with node_of(media(3)) as node:
+            async with volume_of(node, size=MIB) as volume:
+                await volume.write(0, Random(1).randbytes(MIB))
+                await volume.snapshot("s")
+                await volume.discard(0, MIB)
+                await catalogue_of(node).delete_snapshot("v", "s")
+                volume.checkpointer.want()
+                await volume.flush()
+            for _ in range(2):
+                async with volume_of(node) as volume:
+                    await volume.write(0, bytes(PAGE))
+                    await volume.checkpointer.store()
+            await node.run_daemons()
+            blocks = sum(len(list(device.merged_index.range(b"d", b"e", 1 << 30))) for device in node.devices.values())
+            assert blocks < 40
+
+
+async def test_who_was_replaced_makes_no_snapshot(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node:
+        with suppress(OwnerReplacedError):
+            async with volume_of(node) as old:
+                await old.write(0, b"a" * PAGE)
+                async with volume_of(node) as new:
+                    with pytest.raises((OwnerReplacedError, NotFoundError)):
+                        await old.snapshot("s")
+                    await new.snapshot("s")
+        assert sorted(await catalogue_of(node).snapshots("v")) == ["s"]
+
+
+async def test_renamed_and_found_by_the_new_name_alone(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node:
+        async with volume_of(node) as volume:
+            await volume.write(0, b"a" * PAGE)
+            await catalogue_of(node).rename("v", "w")
+            await volume.write(PAGE, b"b" * PAGE)
+        catalogue = catalogue_of(node)
+        assert await catalogue.names() == ["w"]
+        with pytest.raises(NotFoundError):
+            await catalogue.find("v")
+        async with volume_of(node, "w") as volume:
+            assert await read(volume, 0, 2 * PAGE) == b"a" * PAGE + b"b" * PAGE
