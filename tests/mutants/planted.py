@@ -858,7 +858,7 @@ VOLUMES: Final = [
     planted(
         "a volume opened while it is deleted",
         "drystone/volumes.py",
-        "            if name in self._deleting:\n                raise NotFoundError",
+        "            if container.name in self._deleting:\n                raise NotFoundError",
         "            if False:\n                raise NotFoundError",
     ),
     planted(
