@@ -36,10 +36,14 @@ async def node_of(these: SimMedia) -> AsyncIterator[SimNode]:
         yield node
 
 
+def catalogue_of(node: SimNode) -> Catalogue:
+    return Catalogue(node.store, SeededRandom(node.media.random))
+
+
 @asynccontextmanager
 async def volume_of(node: SimNode, name: str = "v", size: int = 16 * MIB) -> AsyncIterator[Volume]:
     """A volume, made if there is none, and open."""
-    catalogue = Catalogue(node.store, SeededRandom(node.media.random))
+    catalogue = catalogue_of(node)
     if name not in await catalogue.names():
         await catalogue.create(name, size)
     container = await catalogue.find(name)

@@ -8,22 +8,16 @@ from random import Random
 import pytest
 from trio.testing import MockClock
 
-from store.blocks.catalogue import Catalogue
 from store.blocks.disk import OwnerReplacedError, ReadOnlyError
 from store.blocks.lineage import ACCOUNT
 from store.blocks.opening import open_snapshot
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 from store.objects.model import ListingQuery
-from tests.blocks.conftest import MIB, media, node_of, volume_of
+from tests.blocks.conftest import MIB, catalogue_of, media, node_of, volume_of
 from tests.blocks.model_disk import PAGE, ModelDisk, read, request
 from tests.simulation.node import SimNode
 from tests.simulation.object_checks import check_nothing_left
 from tests.simulation.volume_workload import small_volume_limits
-from tests.simulation.world import SeededRandom
-
-
-def catalogue_of(node: SimNode) -> Catalogue:
-    return Catalogue(node.store, SeededRandom(node.media.random))
 
 
 async def snapshot_bytes(node: SimNode, volume: str, name: str) -> bytes:

@@ -1,0 +1,182 @@
+"""Heads, log objects and checkpoints come back as they were written; what is none is said to be none."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Callable
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from store.blocks import checkpoint
+from store.blocks.block_map import BlockMap, Frozen
+from store.blocks.contents import Contents, Listed
+from store.blocks.frame import Entry, Kind
+from store.blocks.head import Head, Root, new_head
+from store.blocks.log_frame import ENTRIES_MAX, FRAME_PAGES, LogFrame
+from store.blocks.log_object import open_row, parse_row, sealed_row
+from store.blocks.place import BLOCK_BYTES, pack
+from store.blocks.table import Table
+from store.core.errors import DamageError, NewerError
+from store.device.row import Row
+from tests.blocks.conftest import MIB, catalogue_of, media, node_of
+
+numbers = st.integers(0, 2**32 - 1)
+roots = st.builds(Root, st.integers(0, 65535), numbers, numbers, st.integers(0, 2**63))
+heads = st.builds(Head, st.integers(0, 2**47), numbers, roots, numbers, st.lists(st.binary(), max_size=4).map(tuple))
+
+
+@given(heads)
+def test_a_head_comes_back(head: Head) -> None:
+    assert Head.decode(head.encode()) == head
+    assert head.depth == len(head.lineage)
+
+
+@pytest.mark.parametrize("packed", [b"", b"\xc1", b"x", msgpack.packb([]), msgpack.packb([1]), msgpack.packb(7)])
+@pytest.mark.parametrize("decode", [Head.decode, Contents.decode])
+def test_what_is_no_head_and_no_contents(packed: bytes, decode: Callable[[bytes], object]) -> None:
+    with pytest.raises(DamageError):
+        decode(packed)
+
+
+@pytest.mark.parametrize("fields", [[2], [2, 1], [2, 1, 2, 3, 4, 5, 6, 7]])
+@pytest.mark.parametrize("decode", [Head.decode, Contents.decode])
+def test_what_a_newer_program_wrote_is_said_to_be_newer(fields: list[int], decode: Callable[[bytes], object]) -> None:
+    """Whatever fields it has then."""
+    with pytest.raises(NewerError):
+        decode(msgpack.packb(fields))
+
+
+def test_a_new_volume_begins_with_nothing() -> None:
+    head = new_head(MIB)
+    assert (head.size, head.epoch, head.depth) == (MIB, 0, 0)
+    assert head.root == Root(0, 0, 1, 0)
+
+
+async def test_log_objects_come_back_from_their_rows() -> None:
+    async with node_of(media()) as node:
+        table = Table(node.store, await catalogue_of(node).create("v", MIB))
+        data_id = bytes(range(16))
+        opened = parse_row(7, open_row(table, 7, data_id, (3, 1, 2), 9))
+        assert opened == (7, data_id, (3, 1, 2), 9, None)
+        frames = [Listed(5, 6, 1, [Entry(Kind.DATA, 0, 3), Entry(Kind.DISCARD, 9, 100)]), Listed(6, 7, 1, [])]
+        row = sealed_row(table, 7, data_id, (3, 1, 2), Contents(frames))
+        sealed = parse_row(7, row)
+        assert sealed.contents is not None
+        assert [(frame.sequence, frame.pages) for frame in sealed.contents.frames] == [(5, 3), (6, 0)]
+        assert sealed[:4] == (7, data_id, (3, 1, 2), 0)
+        assert row.size == 5 * BLOCK_BYTES
+        void = parse_row(7, sealed_row(table, 7, data_id, (3, 1, 2), Contents()))
+        assert void.data_id == b""
+        assert void.contents is not None
+        assert void.contents.frames == []
+
+
+async def test_log_objects_that_are_none() -> None:
+    async with node_of(media()) as node:
+        table = Table(node.store, await catalogue_of(node).create("v", MIB))
+        row = open_row(table, 7, bytes(16), (1, 2), 9)
+
+        def with_payload(*fields: object) -> Row:
+            return row._replace(payload=msgpack.packb(fields))
+
+        for bad in (with_payload(), with_payload(1), with_payload(1, 2), with_payload(1, 2, 3), with_payload(b"")):
+            with pytest.raises(DamageError):
+                parse_row(7, bad)
+        for newer in (with_payload(2), with_payload(2, 1, [1], 5)):
+            with pytest.raises(NewerError):
+                parse_row(7, newer)
+
+
+LARGEST = {
+    Kind.DATA: Entry(Kind.DATA, 2**34 - 1, FRAME_PAGES),
+    Kind.DISCARD: Entry(Kind.DISCARD, 2**34 - 1, 2**34),
+    Kind.MOVE: Entry(Kind.MOVE, 2**34 - 1, FRAME_PAGES, 2**64 - 1),
+}
+
+
+@pytest.mark.parametrize("kind", LARGEST)
+def test_the_header_of_a_frame_is_one_page_whatever_is_in_it(kind: Kind) -> None:
+    frame = LogFrame(2**63)
+    while frame.has_room(0):
+        frame.entries.append(LARGEST[kind])
+    assert len(frame.entries) == ENTRIES_MAX
+    frame.close(2**63, 2**63)
+    assert len(frame.payload) == BLOCK_BYTES
+
+
+def test_a_frame_has_room_for_so_many_pages() -> None:
+    frame = LogFrame(1)
+    first = frame.add(Entry(Kind.DATA, 0, FRAME_PAGES - 1), b"a" * (FRAME_PAGES - 1) * BLOCK_BYTES)
+    assert frame.has_room(1)
+    assert not frame.has_room(2)
+    last = frame.add(Entry(Kind.DATA, 9, 1), b"b" * BLOCK_BYTES)
+    assert frame.has_room(0)
+    assert not frame.has_room(1)
+    frame.close(1, 1)
+    assert bytes(frame.payload[BLOCK_BYTES:]) == bytes(first) + bytes(last)
+    assert (bytes(first[:1]), bytes(last)) == (b"a", b"b" * BLOCK_BYTES)
+
+
+# -- checkpoints -------------------------------------------------------------------------------------------------------
+
+
+def frozen(leaves: int = 3) -> Frozen:
+    map_ = BlockMap()
+    for leaf in range(leaves):
+        map_.put(leaf * 512 + 5, 3, pack(0, leaf + 1, 9))
+    return map_.freeze(0, 4)
+
+
+def stored(of: Frozen, sizes: dict[int, int]) -> bytes:
+    return b"".join(checkpoint.encode(of, sizes, {7: 3}))
+
+
+def table_of(whole: bytes) -> checkpoint.CheckpointTable:
+    footer = checkpoint.decode_footer(whole[-checkpoint.FOOTER_BYTES :])
+    start = footer.pages * BLOCK_BYTES
+    return checkpoint.decode_table(whole[start : -checkpoint.FOOTER_BYTES], footer)
+
+
+@pytest.mark.parametrize("leaves", [0, 1, 3, 600])
+def test_a_checkpoint_comes_back(leaves: int) -> None:
+    made, sizes = frozen(leaves), {1: 20, 2**32 - 1: 4000}
+    whole = stored(made, sizes)
+    table = table_of(whole)
+    wanted = made.top, made.objects, made.checkpoints, sizes, {7: 3}, len(made.pages)
+    assert table == checkpoint.CheckpointTable(*wanted)
+    for number, page in enumerate(made.pages, 1):
+        start, stop = checkpoint.page_range(number)
+        assert checkpoint.unpack_places(whole[start:stop]) == page
+    assert isinstance(table.objects, Counter)
+
+
+def test_damage_to_what_a_checkpoint_says_is_found() -> None:
+    whole = stored(frozen(), {1: 20})
+    begins = checkpoint.decode_footer(whole[-checkpoint.FOOTER_BYTES :]).pages * BLOCK_BYTES
+    for at in range(begins, len(whole)):
+        damaged = bytearray(whole)
+        damaged[at] ^= 1
+        with pytest.raises(DamageError):
+            table_of(bytes(damaged))
+    with pytest.raises(DamageError):
+        checkpoint.decode_footer(b"")
+
+
+def test_a_checkpoint_of_a_newer_program_or_of_no_known_form() -> None:
+    def table(*fields: object) -> tuple[bytes, checkpoint.Footer]:
+        packed: bytes = msgpack.packb(fields)
+        return packed, checkpoint.Footer(0, len(packed), checkpoint._check(packed))
+
+    with pytest.raises(NewerError):
+        checkpoint.decode_table(*table(2, b"", [], [], [], 5))
+    for bad in ([1], [1, b"123", [], [], []], [1, b"", [1], [], []], [0, b"", [], [], []], list[object]()):
+        with pytest.raises(DamageError):
+            checkpoint.decode_table(*table(*bad))
+
+
+def test_places_are_little_endian() -> None:
+    assert checkpoint.unpack_places(b"\x01" + bytes(7) + b"\x02\x01" + bytes(6)) == array("Q", [1, 258])
