@@ -6,6 +6,7 @@ from contextlib import suppress
 from random import Random
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from store.blocks.disk import OwnerReplacedError, ReadOnlyError
@@ -203,3 +204,56 @@ async def test_renamed_and_found_by_the_new_name_alone(autojump_clock: MockClock
             await catalogue.find("v")
         async with volume_of(node, "w") as volume:
             assert await read(volume, 0, 2 * PAGE) == b"a" * PAGE + b"b" * PAGE
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["parent deleted before", "parent deleted after"])
+async def test_a_flattened_clone_needs_nobody(autojump_clock: MockClock, kept: bool) -> None:
+    random = Random(5)
+    with small_volume_limits():
+        async with node_of(media()) as node:
+            catalogue = catalogue_of(node)
+            model = ModelDisk(2 * MIB)
+            async with volume_of(node, size=2 * MIB) as volume:
+                for _ in range(60):
+                    await request(volume, model, random, whole=True)
+                await volume.snapshot("s")
+            await catalogue.clone("v", "s", "c")
+            if not kept:
+                await catalogue.delete("v")
+            async with volume_of(node, "c") as clone:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(clone.flatten)
+                    for _ in range(30):
+                        await request(clone, model, random, whole=True)
+                assert await read(clone) == model.data
+                assert all(key >> 32 == 1 for key in clone._map.map.objects)
+                await clone.flatten()
+            if kept:
+                assert (await catalogue.snapshots("v"))["s"].clones == ()
+                await catalogue.delete("v")
+            account = await node.store.account(ACCOUNT)
+            left = await node.store.list_containers(account, ListingQuery(limit=100))
+            assert len(left) == 2
+            async with volume_of(node, "c") as clone:
+                assert await read(clone) == model.data
+                await clone.snapshot("s")
+            await catalogue.clone("c", "s", "d")
+            async with volume_of(node, "d") as clone:
+                assert await read(clone) == model.data
+            await _leaves_nothing(node, ["c", "d"])
+
+
+async def test_a_clone_with_snapshots_is_not_flattened(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node:
+        async with volume_of(node, size=MIB) as volume:
+            await volume.write(0, bytes(range(256)) * 16)
+            await volume.snapshot("s")
+            await volume.flatten()
+        await catalogue_of(node).clone("v", "s", "c")
+        async with volume_of(node, "c") as clone:
+            await clone.snapshot("t")
+            with pytest.raises(ConflictError):
+                await clone.flatten()
+            await catalogue_of(node).delete_snapshot("c", "t")
+            await clone.flatten()
+            assert await read(clone, 0, PAGE) == bytes(range(256)) * 16
