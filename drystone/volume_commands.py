@@ -139,8 +139,8 @@ def uri(access: Access, name: str) -> None:
 def resize(access: Access, name: str, size: str) -> None:
     """Have volume NAME larger: SIZE in all, like 20G. It cannot shrink.
 
-    It may be in use: clients can use the new part at once, and learn of it when they connect again (for QEMU also:
-    'block_resize' in its monitor).
+    It may be in use. Clients learn of its size when they connect again: a virtual machine when its QEMU is started
+    anew, or the disk is unplugged and plugged.
     """
 
     def work(folder: DataFolder) -> str:
