@@ -23,6 +23,7 @@ COMMANDS = {
     "cluster": Lazy("drystone.cluster_commands:cluster", "Make one cluster of several machines."),
     "join": Lazy("drystone.cluster_commands:join", "Make this machine a node of a cluster."),
     "node": Lazy("drystone.node_commands:node", "The machines of the cluster: list, empty, remove, replace them."),
+    "volume": Lazy("drystone.volume_commands:volume", "Virtual disks: make, list, grow, delete them, and their URIs."),
     "registry": Lazy(
         "drystone.recover_command:registry", "Back up the small state that all agree on, or make it anew."
     ),

@@ -1,8 +1,8 @@
 """What a serving process answers the other commands: HTTP over a socket in the data folder.
 
 Who may open the folder may ask anything, so there is no other authentication. Asked are `POST /registry` (see
-store.registry.remote), `GET /status`, `POST /scrub`, `POST /token` (the line with which a node may join) and
-`POST /devices/<number>/retry`. The other end is `control_client`.
+store.registry.remote), `GET /status`, `POST /scrub`, `POST /token` (the line with which a node may join),
+`POST /devices/<number>/retry` and what `volume_control` has. The other end is `control_client`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -33,10 +33,11 @@ def control_app(
     scrub: Callable[[], None],
     retry: Callable[[int], None],
     token: Callable[[int, str], Awaitable[str]],
+    more: Sequence[Route] = (),
 ) -> Starlette:
     """The application behind the socket. `retry` tries a device that is out; it raises NotFoundError for another.
     `token` makes one that is valid for so many seconds, for this name, if any; it raises NotFoundError where this is no
-    node of a cluster."""
+    node of a cluster. `more` are what others answer there."""
 
     async def ask_registry(request: Request) -> Response:
         return Response(await answer(registry, await request.body()), media_type="application/msgpack")
@@ -71,6 +72,7 @@ def control_app(
             Route("/status", ask_status, methods=["GET"]),
             Route("/scrub", ask_scrub, methods=["POST"]),
             Route("/devices/{number:int}/retry", ask_retry, methods=["POST"]),
+            *more,
         ]
     )
 

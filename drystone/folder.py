@@ -7,6 +7,7 @@ devices/<n>/     one folder a device, unless it was made in another place
 processes/<n>/   the data folders of worker processes (see `drystone.worker_places`)
 first-start      while the first start makes all this
 control.sock     where the running process answers the other commands
+nbd.sock         where it serves volumes, by NBD
 admin-openrc, clouds.yaml, rclone.conf    for clients
 """
 
@@ -17,6 +18,7 @@ import os
 from store.core.errors import DamageError, NotFoundError
 
 CLUSTER_FILE = "cluster.json"
+NBD_SOCKET = "nbd.sock"
 
 
 class DataFolder:
@@ -42,6 +44,10 @@ class DataFolder:
     @property
     def control(self) -> str:
         return self.at("control.sock")
+
+    @property
+    def nbd(self) -> str:
+        return self.at(NBD_SOCKET)
 
     def device(self, label: str) -> str:
         """Where a device lies: its label is a path, relative to this folder or absolute."""

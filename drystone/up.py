@@ -23,8 +23,8 @@ from drystone import clients, control, logs
 from drystone.access import Access, data_option
 from drystone.cluster import Cluster, read_cluster, with_policies
 from drystone.cluster_init import first_of_one_machine, init_cluster
-from drystone.control_client import read_status
-from drystone.folder import DataFolder
+from drystone.control_client import read_status, short_path
+from drystone.folder import NBD_SOCKET, DataFolder
 from drystone.founding import ADMIN, DEVICES_DEFAULT, REPLICAS_DEFAULT, Wish, found, is_new
 from drystone.founding import plan as plan_founding
 from drystone.front import Front
@@ -38,13 +38,17 @@ from drystone.service_manager import READY, STOPPING, notify
 from drystone.shared_port import bind_shared, listen_shared
 from drystone.slow_requests import SlowRequests
 from drystone.supervisor import supervise
+from drystone.volume_control import volume_routes
+from drystone.volumes import serving_volumes
 from drystone.worker_places import PROCESSES_MAX, folder_of_process, forget_workers, known_count, worker_places
 from gateway.http import serve, server_context
 from gateway.http.asgi import App
+from gateway.nbd import server as nbd
 from gateway.swift.access.domain_remap import DomainRemap
 from gateway.swift.app import SwiftApp
 from gateway.swift.config import Config
 from store.core.clock import SystemClock
+from store.core.entropy import PooledRandom
 from store.core.errors import DrystoneError, InvalidError, NotFoundError
 
 log = structlog.get_logger()
@@ -244,7 +248,7 @@ async def run(
                 clients.update_url(folder, url)
             swift = Config(storage_domains=storage_domains)
             identity = IdentityService(node.registry)
-            await _serve(node, identity, listeners, tls, url, swift, made=made, welcome=not number)
+            await _serve(node, identity, listeners, tls, url, swift, made=made, number=number)
     finally:
         for listener in listeners:
             listener.socket.close()
@@ -260,7 +264,7 @@ async def _serve(
     swift: Config,
     *,
     made: bool,
-    welcome: bool,
+    number: int,
 ) -> None:
     requests, stalls = Requests(), LoopStalls()
     trio.lowlevel.add_instrument(stalls)
@@ -294,22 +298,29 @@ async def _serve(
         node.together.status.of = partial(own_status, node)
     stop = trio.Event()
     inside = await control.listen(node.folder)
-    async with trio.open_nursery() as nursery:
+    # Its clients are gone before volumes are closed, and these before devices are.
+    async with serving_volumes(node.store, node.clock, PooledRandom()) as volumes, trio.open_nursery() as nursery:
         await nursery.start(identity.run)
         nursery.start_soon(app.run, node.progress.loop("remove owned segments"))
         await nursery.start(partial(serve, front, listeners, tls=tls, shutdown=stop))
         await nursery.start(
             partial(
                 serve,
-                control.control_app(node.registry, status, node.replicator.scrubber.want, retry, token),
+                control.control_app(
+                    node.registry, status, node.replicator.scrubber.want, retry, token, volume_routes(volumes)
+                ),
                 [inside],
                 shutdown=stop,
             )
         )
+        if number < 2:  # one process of several is enough, and the socket is in its folder
+            with short_path(node.folder, NBD_SOCKET) as path:
+                disks = nbd.open_unix_listener(path)
+            await nursery.start(partial(nbd.serve, volumes, disks, shutdown=stop))
         _spare_the_collector()
         _share_the_interpreter()
         stalls.forget()
-        if welcome:
+        if not number:
             places = [node.membership.path(number) for number in node.devices]
             click.echo(clients.welcome(node.folder, node.cluster, places, url, made=made))
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:

@@ -142,6 +142,18 @@ class Appender:
             await self._manage()
             nursery.cancel_scope.cancel()
 
+    async def roll(self) -> None:
+        """Have all sealed that was appended before. Raises what has `failed`."""
+        await self.flush()
+        last = max((object_.number for object_ in self._open if object_.frames), default=0)
+        for object_ in self._open:
+            if object_.number <= last:
+                self._close(object_)
+        while self.oldest <= last:
+            if self.failed is not None:
+                raise self.failed
+            await self._changed.wait(TICK_SECONDS)
+
     async def end(self) -> None:
         """Have all durable, and sealed. What is appended meanwhile may be left out."""
         await self.flush()
@@ -231,7 +243,8 @@ class Appender:
         self._may_send.ring()
         self._changed.ring()
 
-    def _fail(self, error: DrystoneError) -> None:
+    def fail(self, error: DrystoneError) -> None:
+        """Have nothing appended any more."""
         if self.failed is not None:
             return
         self.failed = error
@@ -283,7 +296,7 @@ class Appender:
                 else:
                     await self._changed.wait(TICK_SECONDS if self._waiting else float("inf"))
             except (OwnerReplacedError, NotFoundError, TakenError) as error:
-                self._fail(OwnerReplacedError(f"somebody else has opened the volume, or deleted it: {error}"))
+                self.fail(OwnerReplacedError(f"somebody else has opened the volume, or deleted it: {error}"))
             except DrystoneError as error:
                 log.warning("a log object cannot be opened or sealed now", error=str(error))
                 self.no_room = error if isinstance(error, FullError) else None

@@ -157,14 +157,7 @@ class Catalogue:
 
     async def resize(self, name: str, size: int) -> Head:
         """Have a volume larger that nobody has open. Raises InvalidError where it were smaller."""
-        check_size(size)
-
-        def edit(head: Head) -> Head:
-            if size < head.size:
-                raise InvalidError(f"the volume has {head.size} bytes already: it can grow, and not shrink")
-            return head._replace(size=size)
-
-        return await change_head(Table(self._store, await self.find(name)), edit)
+        return await change_head(Table(self._store, await self.find(name)), lambda head: grown(head, size))
 
     async def delete(self, name: str) -> None:
         """Delete a volume and its snapshots. What clones of these need stays until they are deleted, too. Raises
@@ -177,6 +170,14 @@ class Catalogue:
         """Delete a snapshot. Its space comes back with the next checkpoint of whoever has the volume open. Raises
         NotFoundError."""
         await Snapshots(Table(self._store, await self.find(name))).delete(snapshot)
+
+
+def grown(head: Head, size: int) -> Head:
+    """The head of a volume that has become larger. Raises InvalidError."""
+    check_size(size)
+    if size < head.size:
+        raise InvalidError(f"the volume has {head.size} bytes already: it can grow, and not shrink")
+    return head._replace(size=size)
 
 
 def check_size(size: int) -> None:

@@ -66,7 +66,7 @@ class Checkpointer:
                 await self.store()
                 pause = PAUSE_SECONDS
             except (OwnerReplacedError, NotFoundError) as error:
-                log.info("a volume is not checkpointed any more", error=str(error))
+                self._volume.replaced(error)
                 return
             except DrystoneError as error:
                 log.warning("a checkpoint cannot be stored now", error=str(error))
@@ -117,7 +117,12 @@ class Checkpointer:
         try:
             await self._volume.flush()
             await self._volume.all_applied()
-            return await self._snapshots.finish(name, begun, await self.store())
+            root = await self.store()
+            await self._volume.roll()
+            return await self._snapshots.finish(name, begun, root)
+        except OwnerReplacedError as error:
+            self._volume.replaced(error)
+            raise
         except DrystoneError:
             with suppress(DrystoneError):  # else the next who opens the volume does
                 await self._snapshots.give_up(name, epoch + 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import trio
+
 from store.blocks.disk import OwnerReplacedError
 from store.blocks.head import ROW_NAME, Head
 from store.blocks.table import Table
@@ -42,6 +44,8 @@ class OwnedHead:
     def __init__(self, table: Table, head: Head) -> None:
         self._table = table
         self.head = head
+        self._lock = trio.Lock()
+        """Of two changes the one that was written last must be known last."""
 
     @property
     def epoch(self) -> int:
@@ -55,8 +59,9 @@ class OwnedHead:
                 raise OwnerReplacedError("somebody else has opened the volume since")
             return edit(head)
 
-        self.head = await change_head(self._table, checked)
-        return self.head
+        async with self._lock:
+            self.head = await change_head(self._table, checked)
+            return self.head
 
 
 async def take_head(table: Table) -> OwnedHead:

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import msgpack
 
+from store.blocks.disk import OwnerReplacedError
 from store.blocks.head import Root
 from store.blocks.table import Table
 from store.core.codec import unknown_version
@@ -100,7 +101,7 @@ class Snapshots:
         await self._table.change(PREFIX + name, edit)
 
     async def finish(self, name: str, begun: Snapshot, root: Root) -> Snapshot:
-        """Say what one is that was begun. Raises NotFoundError where it has been removed."""
+        """Say what one is that was begun. Raises OwnerReplacedError where it was given up."""
         made = begun._replace(root=root)
 
         def edit(row: Row | None) -> Row | None:
@@ -108,7 +109,7 @@ class Snapshots:
             if there == made:
                 return None
             if there != begun:
-                raise NotFoundError(f"snapshot {name} was given up: somebody else has opened the volume")
+                raise OwnerReplacedError(f"snapshot {name} was given up: somebody else has opened the volume")
             return self._row(name, made)
 
         await self._table.change(PREFIX + name, edit)

@@ -251,10 +251,15 @@ class Volume:
             apply_entry(self._map.map, self.head.head.depth, frame.object, entry, page)
             page += entry.pages
 
+    async def roll(self) -> None:
+        """Have all that is in the map in objects that are sealed: others can read it then."""
+        await self._appender.roll()
+
     async def all_applied(self) -> None:
         """Wait until what is durable now is in the map."""
         last = self._durable[-1].sequence if self._durable else 0
         while self.applied.sequence < last:
+            self._check()
             await self.on_applied.wait()
 
     def checkpointed(self) -> None:
@@ -262,6 +267,10 @@ class Volume:
         self._to_apply.ring()
 
     # -- small things --------------------------------------------------------------------------------------------
+
+    def replaced(self, error: DrystoneError) -> None:
+        """Somebody else has the volume now, or it is gone: it is of no use here any more."""
+        self._appender.fail(error)
 
     def _wake_all(self) -> None:
         """Nothing is waited for any more."""

@@ -164,3 +164,22 @@ async def test_no_project_owns_nothing(client: Client) -> None:
     await client.fill("c", ["o"])
     await client("POST", "c", {"X-Container-Read": ":ulf,:u"})
     assert (await client("GET", "c/o", token="unscoped")).status == 403
+
+
+@pytest.mark.parametrize("token", ["owner", "stranger", "reseller", None])
+async def test_accounts_of_the_system_are_nobodys(client: Client, token: str | None) -> None:
+    """Volumes are in one: who could write there could take them over."""
+    account = ".volumes"
+    await client.store.put_account(account, {})
+    volumes, _ = await client.store.put_container(account, "v", {}, None)
+    await client.fill("c", ["o"], b"data")
+    denied = (401,) if token is None else (403,)
+    for path in ("", "v", "v/h", "none", "none/h"):
+        for method in ("GET", "HEAD", "PUT", "POST", "DELETE"):
+            assert (await client(method, path, account=account, token=token)).status in denied, (method, path)
+    if token is not None:
+        there = {"Destination": "v/h", "Destination-Account": account}
+        assert (await client("COPY", "c/o", there, token=token)).status == 403
+        here = {"X-Copy-From": "v/h", "X-Copy-From-Account": account}
+        assert (await client("PUT", "c/p", here, token=token)).status == 403
+    assert await client.store.container(account, "v") == volumes

@@ -46,6 +46,17 @@ class VolumeModel:
             _apply(pages, entry)
         return pages
 
+    def state_at(self, found: list[Page], least: int, most: int) -> None:
+        """Raises WrongError where this is not what the first `least` entries, or more of them up to `most`, had left.
+        All of them must have been appended since the last `recover`."""
+        pages = self._before[:]
+        for count in range(most + 1):
+            if count:
+                _apply(pages, self.entries[count - 1])
+            if count >= least and pages == found:
+                return
+        raise WrongError(f"a snapshot is no state of the volume between {least} and {most} writes")
+
     def check(self, found: list[Page]) -> None:
         """What is read now must be what is there. Raises WrongError."""
         self._compare("the volume", found, self.now())

@@ -15,7 +15,7 @@ from store.blocks.catalogue import Catalogue
 from store.blocks.disk import OwnerReplacedError
 from store.blocks.frame import Entry
 from store.blocks.log_frame import LogFrame
-from store.blocks.opening import open_volume
+from store.blocks.opening import open_snapshot, open_volume
 from store.blocks.volume import Volume
 from store.core.errors import DrystoneError, RetryableError
 from store.device.record import Buffer
@@ -25,7 +25,7 @@ from tests.simulation.engine_checks import WrongError
 from tests.simulation.limits import small_limits
 from tests.simulation.node import SimMedia, SimNode, open_node
 from tests.simulation.object_checks import check_devices, check_nothing_left
-from tests.simulation.volume_model import PAGE, VolumeModel, content, parse_all
+from tests.simulation.volume_model import PAGE, Page, VolumeModel, content, parse_all
 from tests.simulation.world import Digest, SeededRandom, SimClock, run
 
 BLOCKS = 2048
@@ -68,6 +68,9 @@ class VolumeRun:
         self.made = False
         self.lost = False
         """Whether what was answered and not flushed may be gone."""
+        self.snapshots: dict[str, list[Page]] = {}
+        """What is in those that are made."""
+        self.node: SimNode | None = None
         self.current: Volume | None = None
         """The volume whose appended entries are the model's."""
 
@@ -130,8 +133,10 @@ class VolumeRun:
                 await self._open_until(node)
                 self.made = True
             times = self.random.choice([1, 1, 2, 3])
+            self.node = node
             for at in range(times):
                 await self._serve(node, steps // times, at)
+                await self._check_snapshots(node)
             await node.run_daemons()
             self.look_alive()
             if last and node.whole:
@@ -139,6 +144,31 @@ class VolumeRun:
                 for device in node.devices.values():
                     await device.close()
                 await check_devices(node)
+
+    async def _check_snapshots(self, node: SimNode) -> None:
+        """All that were made are there, and are what they were; some are deleted."""
+        catalogue = Catalogue(node.store, SeededRandom(node.media.random))
+        try:
+            for name, pages in sorted(self.snapshots.items()):
+                if await self.read_snapshot(name) != pages:
+                    raise WrongError(f"snapshot {name} is not what it was")
+                self.look_alive()
+                if self.random.random() < 0.3:
+                    del self.snapshots[name]
+                    await catalogue.delete_snapshot(NAME, name)
+        except RetryableError:
+            self.look_alive()
+            if not self.media.faulty and not self.media.absent:
+                raise
+
+    async def read_snapshot(self, name: str) -> list[Page]:
+        """What is in a snapshot."""
+        assert self.node is not None
+        container = await Catalogue(self.node.store, SeededRandom(self.media.random)).find(NAME)
+        async with open_snapshot(self.node.store, container, name) as disk:
+            found = b"".join(bytes(piece) for piece in await disk.read(0, disk.size))
+        self.look_alive()
+        return parse_all(found)
 
     async def _open_until(self, node: SimNode) -> None:
         """It was made."""
@@ -255,6 +285,7 @@ class Client:
 
     async def work(self, steps: int) -> None:
         does = [self.write] * 6 + [self.zero, self.flush, self.flush, self.read, self.rest]
+        does += [self.snapshot] * (self._random.random() < 0.3)
         for _ in range(steps):
             try:
                 await self._random.choice(does)()
@@ -311,6 +342,21 @@ class Client:
         self._run.look_alive()
         if mine and self._mine:
             model.flushed = max(model.flushed, count)
+
+    async def snapshot(self) -> None:
+        model, mine = self._run.model, self._mine
+        least = model.answered
+        self._run.writes += 1
+        name = f"{self._run.writes}"
+        await self._volume.snapshot(name)
+        self._run.look_alive()
+        if not (mine and self._mine):
+            return
+        most = len(model.entries)
+        pages = await self._run.read_snapshot(name)
+        if self._mine:
+            model.state_at(pages, least, most)
+        self._run.snapshots[name] = pages
 
     async def read(self) -> None:
         first, blocks = self._range()

@@ -2,6 +2,8 @@
 
 A project's operators own its account, its readers read it, and those with the reseller's role own all. To others a
 container's access lists give reading or writing of that container's objects, and an account's list all of it.
+
+An account whose name begins with a dot is the system's own (`.volumes`): nobody reaches it from outside.
 """
 
 from __future__ import annotations
@@ -119,8 +121,10 @@ class User:
         self._granted: dict[str, Level] | None = None
 
     def owns(self, account: str) -> bool:
-        if account in self._owned or self.owns_all:
+        if account in self._owned:
             return True
+        if self.owns_all:
+            return not is_internal(account)
         return self._granted is not None and self._granted.get(account) is Level.ADMIN
 
     def learn(self, account: str, stored: str) -> None:
@@ -149,6 +153,11 @@ class User:
         if granted >= (Level.READ if reading else Level.WRITE) and (reading or container):
             return
         raise AccessError(known=True)
+
+
+def is_internal(account: str) -> bool:
+    """Whether an account is the system's own."""
+    return account.startswith(".")
 
 
 def _accounts(project: str, rules: AccessRules, *, service: bool) -> tuple[str, ...]:

@@ -138,7 +138,7 @@ async def delete(service: Service, request: Request) -> None:
 
 
 def _reseller(request: Request) -> None:
-    if not request.principal.owns_all:
+    if not (request.principal.owns_all and request.principal.owns(request.account)):
         raise AccessError(known=isinstance(request.principal, User))
 
 

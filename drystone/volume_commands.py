@@ -1,0 +1,206 @@
+"""`drystone volume`: virtual disks, through the process that serves the data folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import click
+
+from drystone.access import Access, data_option
+from drystone.control_client import exchange, need_process
+from drystone.folder import DataFolder
+from drystone.volume_sizes import parse_size, show_size
+from drystone.words import table
+from store.core.errors import DrystoneError
+
+PAGE: Final = 500
+SOCKET_PATH_MAX: Final = 107
+"""Bytes of a path at which a Unix socket can be reached (sun_path)."""
+
+Row = dict[str, Any]
+T = TypeVar("T")
+
+
+@click.group()
+def volume() -> None:
+    """Virtual disks, kept in copies like objects, and served by NBD.
+
+    \b
+    Make one, and have a virtual machine use it:
+        drystone volume create web --size 10G
+        qemu-system-x86_64 ... -drive file=$(drystone volume uri web),format=raw,if=virtio,discard=unmap
+    Have it larger, while it is in use:
+        drystone volume resize web 20G
+
+    What a client was answered to a flush is durable. A volume has one server: whoever connects, on any node of a
+    cluster, takes it over there, and clients on another node are cut off. So do not attach one to two machines.
+
+    Sizes are in powers of 1024: 512M, 10G, 1T.
+    """
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs. Sizes are bytes.")
+
+
+@volume.command()
+@click.argument("name")
+@click.option("--size", "size", required=True, metavar="SIZE", help="Like 512M, 10G or 1T; 64 TiB at most.")
+@click.option("--policy", default="", metavar="POLICY", help="A storage policy of copies.  [default: the default one]")
+@data_option
+@click.pass_obj
+def create(access: Access, name: str, size: str, policy: str) -> None:
+    """Make the empty volume NAME. It takes space as it is written."""
+
+    def work(folder: DataFolder) -> str:
+        wanted = {"name": name, "size": parse_size(size), "policy": policy}
+        exchange(folder, "POST", "/volumes", json.dumps(wanted).encode())
+        return f"Volume {name} has {show_size(parse_size(size))}.  {_uri(folder, name)}"
+
+    click.echo(_asked(access, work))
+
+
+@volume.command("list")
+@json_option
+@data_option
+@click.pass_obj
+def list_volumes(access: Access, as_json: bool) -> None:
+    """All volumes: size, what they take in each copy, and which are open here."""
+    rows = _asked(access, _all_rows)
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    elif not rows:
+        click.echo("There are no volumes. Make one with 'drystone volume create NAME --size 10G'.")
+    else:
+        cells = [
+            [row["name"], show_size(row["size"]), show_size(row["stored_bytes"]), row["policy"], _use(row)]
+            for row in rows
+        ]
+        click.echo(table(["volume", "size", "stored", "policy", "open here"], cells))
+
+
+@volume.command()
+@click.argument("name")
+@json_option
+@data_option
+@click.pass_obj
+def show(access: Access, name: str, as_json: bool) -> None:
+    """What is known of volume NAME."""
+
+    def work(folder: DataFolder) -> Row:
+        return {**_row(folder, name), "uri": _uri(folder, name)}
+
+    row = _asked(access, work)
+    if as_json:
+        click.echo(json.dumps(row, indent=2))
+        return
+    lines = {
+        "volume": row["name"],
+        "size": show_size(row["size"]),
+        "stored": f"{show_size(row['stored_bytes'])} in each copy",
+        "policy": row["policy"],
+        "open here": _use(row),
+        "opened": f"{row['epoch']} times",
+        "uri": row["uri"],
+    }
+    click.echo("\n".join(f"{word:10}{said}" for word, said in lines.items()))
+
+
+@volume.command()
+@click.argument("name")
+@data_option
+@click.pass_obj
+def uri(access: Access, name: str) -> None:
+    """Print where volume NAME is served, as QEMU, nbdcopy and other clients of NBD take it.
+
+    The socket is for the user that Drystone runs as, and for root.
+    """
+
+    def work(folder: DataFolder) -> str:
+        _row(folder, name)
+        return _uri(folder, name)
+
+    click.echo(_asked(access, work))
+    if len(access.folder.nbd.encode()) > SOCKET_PATH_MAX:
+        click.echo(
+            f"(Clients cannot reach a socket whose path is longer than {SOCKET_PATH_MAX} bytes: make a symbolic link "
+            "to the data folder, and give them a path through it.)",
+            err=True,
+        )
+
+
+@volume.command()
+@click.argument("name")
+@click.argument("size")
+@data_option
+@click.pass_obj
+def resize(access: Access, name: str, size: str) -> None:
+    """Have volume NAME larger: SIZE in all, like 20G. It cannot shrink.
+
+    It may be in use: clients can use the new part at once, and learn of it when they connect again (for QEMU also:
+    'block_resize' in its monitor).
+    """
+
+    def work(folder: DataFolder) -> str:
+        body = json.dumps({"size": parse_size(size)}).encode()
+        exchange(folder, "POST", f"/volumes/{quote(name, safe='')}/size", body)
+        return f"Volume {name} has {show_size(parse_size(size))}."
+
+    click.echo(_asked(access, work))
+
+
+@volume.command()
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Even if clients have it open: they are cut off.")
+@data_option
+@click.pass_obj
+def delete(access: Access, name: str, force: bool) -> None:
+    """Delete volume NAME, and all that is in it, for good.
+
+    If clients have it open here that is refused. One that is open on another node is cut off there.
+    """
+
+    def work(folder: DataFolder) -> str:
+        path = f"/volumes/{quote(name, safe='')}" + ("?force=1" if force else "")
+        exchange(folder, "DELETE", path, None, timeout=None)  # a large volume has many objects
+        return f"Volume {name} is deleted."
+
+    click.echo(_asked(access, work))
+
+
+def _asked(access: Access, work: Callable[[DataFolder], T]) -> T:
+    """What the running process answers. Raises ClickException."""
+    try:
+        need_process(access.folder)
+        return work(access.folder)
+    except DrystoneError as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"the running process does not answer: {error}") from error
+
+
+def _all_rows(folder: DataFolder) -> list[Row]:
+    rows: list[Row] = []
+    while True:
+        after = quote(rows[-1]["name"], safe="") if rows else ""
+        page: list[Row] = json.loads(exchange(folder, "GET", f"/volumes?limit={PAGE}&after={after}", None))
+        if not page:
+            return rows
+        rows += page
+
+
+def _row(folder: DataFolder, name: str) -> Row:
+    row: Row = json.loads(exchange(folder, "GET", f"/volumes/{quote(name, safe='')}", None))
+    return row
+
+
+def _uri(folder: DataFolder, name: str) -> str:
+    return f"nbd+unix:///{quote(name)}?socket={quote(folder.nbd)}"
+
+
+def _use(row: Row) -> str:
+    if row["connections"] is None:
+        return "no"
+    return f"yes, {row['connections']} connection{'' if row['connections'] == 1 else 's'}"

@@ -1,0 +1,79 @@
+"""What the serving process answers `drystone volume`, over its control socket: paths below `/volumes`, JSON both ways.
+
+    GET    /volumes?after=NAME&limit=N    rows of volumes, in the order of their names
+    POST   /volumes                       {"name", "size", "policy"}: make one
+    GET    /volumes/NAME                  its row
+    POST   /volumes/NAME/size             {"size"}: have it larger
+    DELETE /volumes/NAME?force=1          delete it
+
+Sizes are bytes. Errors are 400, 404, 409 and 503, with their reason as text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from drystone.volumes import Volumes
+from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFoundError
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+PAGE_MAX = 1000
+
+
+def volume_routes(volumes: Volumes) -> Sequence[Route]:
+    """For `control_app`."""
+
+    async def rows(request: Request) -> Response:
+        limit = min(int(request.query_params.get("limit", PAGE_MAX)), PAGE_MAX)
+        found = await volumes.rows(request.query_params.get("after", ""), limit)
+        return JSONResponse([row._asdict() for row in found])
+
+    async def create(request: Request) -> Response:
+        wanted = await _body(request)
+        await volumes.create(str(wanted["name"]), int(wanted["size"]), str(wanted["policy"]))
+        return JSONResponse({})
+
+    async def show(request: Request) -> Response:
+        return JSONResponse((await volumes.row(request.path_params["name"]))._asdict())
+
+    async def resize(request: Request) -> Response:
+        await volumes.resize(request.path_params["name"], int((await _body(request))["size"]))
+        return JSONResponse({})
+
+    async def delete(request: Request) -> Response:
+        await volumes.delete(request.path_params["name"], force="force" in request.query_params)
+        return JSONResponse({})
+
+    return [
+        Route("/volumes", _told(rows), methods=["GET"]),
+        Route("/volumes", _told(create), methods=["POST"]),
+        Route("/volumes/{name}", _told(show), methods=["GET"]),
+        Route("/volumes/{name}", _told(delete), methods=["DELETE"]),
+        Route("/volumes/{name}/size", _told(resize), methods=["POST"]),
+    ]
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(await request.body())
+    return found
+
+
+def _told(endpoint: Endpoint) -> Endpoint:
+    """Errors become answers."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except DrystoneError as error:
+            kinds = {InvalidError: 400, NotFoundError: 404, ConflictError: 409}
+            status = next((status for kind, status in kinds.items() if isinstance(error, kind)), 503)
+            return Response(str(error), status_code=status)
+
+    return answer

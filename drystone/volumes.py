@@ -1,0 +1,342 @@
+"""The volumes that this process serves: each is opened when the first client asks for it, shared by all who do, and
+closed some time after the last has gone.
+
+To open a volume takes it over from whoever had it open, on any node: so a volume is served by one process at a time,
+the one that was asked last. Clients of the one before are cut off.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Final, NamedTuple
+
+import structlog
+import trio
+
+from store.blocks.bell import Bell
+from store.blocks.catalogue import Catalogue, check_size, grown
+from store.blocks.disk import Disk, OwnerReplacedError
+from store.blocks.opening import open_volume
+from store.blocks.owned_head import load_head
+from store.blocks.table import Table
+from store.blocks.volume import Volume
+from store.core.clock import Clock
+from store.core.entropy import Random
+from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFoundError, RetryableError
+from store.objects.model import Container, Policy
+from store.objects.store import DeviceStore
+
+log = structlog.get_logger()
+
+LINGER_SECONDS: Final = 5.0
+"""After its last client has gone a volume stays open for so long: one that connects again finds it open."""
+LOOK_SECONDS: Final = 1.0
+"""Whether a volume has failed is looked for so often."""
+OWNER_SECONDS: Final = 10.0
+"""Whether another has taken it over, so often: one that is only read would not notice."""
+LAST_WORD_SECONDS: Final = 1.0
+"""Clients of a volume that has to go have so long to be told why, before they are cut off."""
+STOP_SECONDS: Final = 45.0
+"""For all volumes to be closed in good order, all at once: each takes 30 at most."""
+HEADS_AT_ONCE: Final = 16
+"""Heads of volumes that are read for a listing."""
+NAME_MAX: Final = 128
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class VolumeRow(NamedTuple):
+    """What is told of a volume. `stored_bytes` is what its log takes,
+    in each copy. `connections` are those to this process, None where it is not open here. `epoch` counts how often it
+    was opened."""
+
+    name: str
+    size: int
+    policy: str
+    stored_bytes: int
+    epoch: int
+    connections: int | None
+
+
+class _Served:
+    """A volume from when its first client asks for it until it is closed."""
+
+    def __init__(self, name: str, container: Container) -> None:
+        self.name = name
+        self.container = container
+        self.volume: Volume | None = None
+        self.error: DrystoneError | None = None
+        """Why it could not be opened."""
+        self.opened = trio.Event()
+        """It is open, or could not be opened."""
+        self.gone = trio.Event()
+        self.going = False
+        """It is to be closed, and takes no more clients."""
+        self.scope = trio.CancelScope()
+        """Around all of it."""
+        self.clients: set[trio.CancelScope] = set()
+        """Around each, those who wait for it to be opened included."""
+        self.changed = Bell()
+
+    def leave(self, client: trio.CancelScope) -> None:
+        self.clients.discard(client)
+        self.changed.ring()
+
+    def go(self) -> None:
+        """Have it closed. What has not been opened yet never will be."""
+        self.going = True
+        if self.volume is None:
+            self.scope.cancel()
+        for client in self.clients:
+            client.deadline = trio.current_time() + LAST_WORD_SECONDS
+        self.changed.ring()
+
+
+class Volumes:
+    """Those of one process; `Exports` of the NBD server. Made by `serving_volumes`."""
+
+    def __init__(self, store: DeviceStore, clock: Clock, random: Random) -> None:
+        self._store = store
+        self._catalogue = Catalogue(store, random)
+        self._clock = clock
+        self._random = random
+        self._served: dict[str, _Served] = {}
+        """By the names of their containers, which are their ids: a volume may be renamed while it is served."""
+        self._deleting: set[str] = set()
+        """By the same."""
+        self._stopping = trio.Event()
+        self._cut = trio.CancelScope(shield=True)
+        self._tasks: trio.Nursery
+
+    # -- for clients ---------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def open(self, name: str) -> AsyncIterator[Disk]:
+        """As `Exports` has it. Whoever is in here when the volume has to go is cancelled soon, and OwnerReplacedError
+        says so."""
+        with trio.CancelScope() as client:
+            served = await self._join(name, client)
+            try:
+                assert served.volume is not None
+                yield served.volume
+            finally:
+                served.leave(client)
+        if client.cancelled_caught:
+            raise OwnerReplacedError(f"volume {name} is not served here any more")
+
+    async def names(self) -> Sequence[str]:
+        found: list[str] = []
+        while page := await self._catalogue.names(found[-1] if found else ""):
+            found += page
+        return found
+
+    async def _join(self, name: str, client: trio.CancelScope) -> _Served:
+        """Be one of the clients of a volume, which is open then. One that goes is waited for, and opened anew."""
+        while True:
+            container = await self._catalogue.find(name)
+            if self._stopping.is_set():
+                raise RetryableError("this process stops")
+            if container.name in self._deleting:
+                raise NotFoundError(f"volume {name} is being deleted")
+            served = self._served.get(container.name)
+            if served is None:
+                served = self._served[container.name] = _Served(name, container)
+                self._tasks.start_soon(self._serve, served)
+            elif not served.going and served.volume is not None:
+                await self._look_at_head(served)
+            if served.going:
+                await served.gone.wait()
+                continue
+            served.clients.add(client)
+            served.changed.ring()
+            try:
+                await served.opened.wait()
+            except BaseException:
+                served.leave(client)
+                raise
+            if served.volume is not None and not served.going:
+                return served
+            served.leave(client)
+            client.deadline = float("inf")
+            if served.error is not None:
+                raise served.error
+
+    async def _serve(self, served: _Served) -> None:
+        """Open a volume, have it open while it is used, and close it."""
+        try:
+            with served.scope:
+                async with open_volume(self._store, served.container, self._clock, self._random) as volume:
+                    log.info("a volume is open", volume=served.name, epoch=volume.head.epoch)
+                    served.volume = volume
+                    served.opened.set()
+                    await self._until_unused(served, volume)
+                    served.go()
+                    while served.clients:
+                        await served.changed.wait()
+            if served.volume is None:
+                served.error = RetryableError("this process stops")
+        except DrystoneError as error:
+            served.error = error
+            if served.volume is not None:
+                log.warning("a volume was not closed in good order", volume=served.name, why=str(error))
+        except Exception:  # a mistake of ours about one volume: all else is served
+            log.exception("a volume cannot be served", volume=served.name)
+            served.error = RetryableError("internal error")
+        finally:
+            served.go()
+            del self._served[served.container.name]
+            served.opened.set()
+            served.gone.set()
+            if served.volume is not None:
+                log.info("a volume is closed", volume=served.name)
+
+    async def _until_unused(self, served: _Served, volume: Volume) -> None:
+        """Return when it is to be closed."""
+        looked = trio.current_time()
+        unused_since: float | None = None
+        while not served.going:
+            if volume.failed is not None:
+                log.warning("a volume has failed", volume=served.name, why=str(volume.failed))
+                return
+            now = trio.current_time()
+            if served.clients:
+                unused_since = None
+            elif unused_since is None:
+                unused_since = now
+            elif now >= unused_since + LINGER_SECONDS:
+                return
+            if now >= looked + OWNER_SECONDS:
+                await self._look_at_head(served)
+                looked = trio.current_time()
+                continue
+            await served.changed.wait(LOOK_SECONDS)
+
+    async def _look_at_head(self, served: _Served) -> None:
+        """Have a volume go that was taken over, or deleted; have its new size where it was made larger elsewhere."""
+        assert served.volume is not None
+        owned = served.volume.head
+        try:
+            head = await load_head(Table(self._store, served.container))
+            if head.deleted:
+                raise NotFoundError("it was deleted")
+            if head.epoch != owned.epoch:
+                raise OwnerReplacedError("somebody else has opened the volume since")
+            if head.size != owned.head.size:
+                await owned.change(lambda now: now)
+        except (OwnerReplacedError, NotFoundError) as error:
+            log.warning("a volume is not ours any more", volume=served.name, why=str(error))
+            served.go()
+        except DrystoneError as error:
+            log.info("the head of a volume cannot be read now", volume=served.name, why=str(error))
+
+    # -- for operators -------------------------------------------------------------------------------------------
+
+    async def create(self, name: str, size: int, policy: str) -> None:
+        """An empty volume; `policy` "" is the default one. Raises InvalidError, and ConflictError where there is one of
+        this name."""
+        check_name(name)
+        chosen = self._policy(policy)
+        check_size(size)
+        await self._catalogue.create(name, size, chosen.index)
+
+    def _policy(self, name: str) -> Policy:
+        found = [each for each in self._store.policies if (each.name == name if name else each.default)]
+        if not found:
+            names = ", ".join(each.name for each in self._store.policies)
+            raise InvalidError(f"there is no storage policy {name} (there are: {names})")
+        if found[0].erasure:
+            raise InvalidError(f"policy {found[0].name} is an erasure code: volumes are kept in copies, choose another")
+        return found[0]
+
+    async def rows(self, after: str, limit: int) -> list[VolumeRow]:
+        """Of the volumes behind `after`, in the order of their names."""
+        names = await self._catalogue.names(after, limit)
+        rows: dict[str, VolumeRow] = {}
+        at_once = trio.CapacityLimiter(HEADS_AT_ONCE)
+
+        async def one(name: str) -> None:
+            async with at_once:
+                with suppress(NotFoundError):  # it was deleted meanwhile
+                    rows[name] = await self.row(name)
+
+        async with trio.open_nursery() as nursery:
+            for name in names:
+                nursery.start_soon(one, name)
+        return [rows[name] for name in names if name in rows]
+
+    async def row(self, name: str) -> VolumeRow:
+        """Raises NotFoundError."""
+        container = await self._catalogue.find(name)
+        head = await load_head(Table(self._store, container))
+        usage = await self._store.container_usage(container)
+        policy = next(each.name for each in self._store.policies if each.index == container.policy)
+        served = self._served.get(container.name)
+        here = len(served.clients) if served is not None and served.volume is not None else None
+        return VolumeRow(name, head.size, policy, usage.bytes, head.epoch, here)
+
+    async def resize(self, name: str, size: int) -> None:
+        """Have a volume larger, while it is served, too. Raises NotFoundError, InvalidError where it were smaller."""
+        served = self._served.get((await self._catalogue.find(name)).name)
+        if served is not None and served.volume is not None and not served.going:
+            with suppress(OwnerReplacedError):
+                await served.volume.head.change(lambda head: grown(head, size))
+                return
+        await self._catalogue.resize(name, size)
+
+    async def delete(self, name: str, *, force: bool) -> None:
+        """Delete a volume and all that is in it. Raises NotFoundError; ConflictError where clients have it open here,
+        unless by `force`: then they are cut off."""
+        volume = (await self._catalogue.find(name)).name
+        served = self._served.get(volume)
+        if volume in self._deleting:
+            raise ConflictError(f"volume {name} is being deleted already")
+        if served is not None and served.clients and not force:
+            raise ConflictError(f"volume {name} is in use: {len(served.clients)} connections here")
+        self._deleting.add(volume)
+        try:
+            if served is not None:
+                served.go()
+                await served.gone.wait()
+            await self._catalogue.delete(name)
+        finally:
+            self._deleting.discard(volume)
+
+    # -- as long as the process serves ---------------------------------------------------------------------------
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Have volumes open until `stop`; then close them, out of reach of a cancellation, within STOP_SECONDS."""
+        with self._cut:
+            async with trio.open_nursery() as self._tasks:
+                task_status.started()
+                await self._stopping.wait()
+        if self._cut.cancelled_caught:
+            log.warning("volumes were not closed in good order", volumes=sorted(self._served))
+
+    def stop(self) -> None:
+        """Begin to close all volumes."""
+        self._cut.deadline = trio.current_time() + STOP_SECONDS
+        self._stopping.set()
+        for served in list(self._served.values()):
+            served.go()
+
+
+@asynccontextmanager
+async def serving_volumes(store: DeviceStore, clock: Clock, random: Random) -> AsyncIterator[Volumes]:
+    """The volumes of a store, served as long as this lasts; closed before it ends."""
+    volumes = Volumes(store, clock, random)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(volumes.run)
+        try:
+            yield volumes
+        finally:
+            volumes.stop()
+
+
+def check_name(name: str) -> None:
+    """Raises InvalidError for what cannot be the name of a volume: it is part of URIs, and typed in shells."""
+    if len(name) > NAME_MAX or not _NAME.fullmatch(name):
+        raise InvalidError(
+            f"a volume's name has 1 to {NAME_MAX} letters, digits, '.', '_' and '-', and begins with a letter or digit:"
+            f" not {name!r}"
+        )

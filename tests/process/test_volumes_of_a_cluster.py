@@ -1,0 +1,89 @@
+"""A volume goes from node to node: whoever is asked last has it, and who had it before answers nothing any more."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.waiting import until
+from tests.process.disk import Disk, RefusedError
+from tests.process.test_cluster import PATIENCE, Node, cluster
+
+PAGE = 4096
+PAGES = 32
+
+
+def opened(node: Node) -> Disk:
+    """The volume, taken over: where too few devices are known to be there yet, it is asked for again."""
+    found: list[Disk] = []
+
+    def is_open() -> bool:
+        try:
+            found.append(Disk(node.folder, "v"))
+        except RefusedError:
+            return False
+        return True
+
+    until(is_open, PATIENCE)
+    return found[0]
+
+
+def fill(disk: Disk, known: dict[int, bytes], word: bytes) -> None:
+    for page in range(0, PAGES, len(word)):
+        data = (word + b"%d" % page).ljust(PAGE, b".")
+        disk.write(page * PAGE, data, durable=page % 4 == 0)
+        known[page] = data
+
+
+def has(disk: Disk, known: dict[int, bytes]) -> bool:
+    return all(disk.read(page * PAGE, PAGE) == data for page, data in known.items())
+
+
+def is_cut_off(disk: Disk) -> bool:
+    """Reads are answered for a moment longer; writes never."""
+    try:
+        disk.write(PAGE, b"x" * PAGE)
+    except (OSError, EOFError):
+        return True
+    return False
+
+
+@pytest.mark.process
+@pytest.mark.timeout(600)
+def test_another_node_takes_a_volume_over(tmp_path: Path) -> None:
+    known: dict[int, bytes] = {}
+    with cluster(tmp_path, 3, replicas=3) as nodes:
+        first, second, third = nodes
+        first.typed("volume", "create", "v", "--size", "1M")
+        with opened(second) as disk:
+            fill(disk, known, b"a")
+            second.kill()
+        with opened(first) as disk:  # of one that was killed
+            assert has(disk, known)
+            fill(disk, known, b"bb")
+            second.start()
+            with opened(third) as other:  # of one that lives, and has a client
+                assert has(other, known)
+                assert is_cut_off(disk)
+                fill(other, known, b"ccc")
+                assert "yes" in third.typed("volume", "list")
+        with opened(third) as disk:
+            os.kill(third.pid, signal.SIGSTOP)
+            try:
+                with opened(second) as other:  # of one that is stopped, and does not know it
+                    assert has(other, known)
+                    fill(other, known, b"dddd")
+                    os.kill(third.pid, signal.SIGCONT)
+                    assert is_cut_off(disk)
+                    fill(other, known, b"eeeee")
+                    assert has(other, known)
+            finally:
+                os.kill(third.pid, signal.SIGCONT)
+        with opened(third) as disk:
+            assert has(disk, known)
+        first.typed("volume", "delete", "v")
+        with pytest.raises(RefusedError, match="there is no volume"):
+            Disk(second.folder, "v")

@@ -1,0 +1,315 @@
+"""Volumes as one process serves them, over simulated devices, in simulated time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from drystone.volumes import LAST_WORD_SECONDS, LINGER_SECONDS, OWNER_SECONDS, STOP_SECONDS, Volumes, serving_volumes
+from store.blocks.catalogue import Catalogue
+from store.blocks.disk import Disk, OwnerReplacedError
+from store.blocks.lineage import ACCOUNT
+from store.blocks.log_object import parse_row, row_name
+from store.blocks.table import Table
+from store.core.errors import ConflictError, InvalidError, NotFoundError, RetryableError
+from store.objects.model import ListingQuery
+from tests.blocks.conftest import MIB, media, node_of, volume_of
+from tests.simulation.node import SimNode
+from tests.simulation.world import SeededRandom, SimClock, quiet
+
+PAGE = 4096
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
+    quiet()
+
+
+@asynccontextmanager
+async def served(node: SimNode) -> AsyncIterator[Volumes]:
+    """One process of the node's."""
+    async with serving_volumes(node.store, SimClock(), SeededRandom(node.media.random)) as volumes:
+        yield volumes
+
+
+async def epoch(volumes: Volumes, name: str = "v") -> int:
+    return (await volumes.row(name)).epoch
+
+
+async def connections(volumes: Volumes, name: str = "v") -> int | None:
+    return (await volumes.row(name)).connections
+
+
+async def use(volumes: Volumes, work: Callable[[Disk], Awaitable[None]]) -> None:
+    async with volumes.open("v") as disk:
+        await work(disk)
+
+
+async def hold_on(_: Disk) -> None:
+    await trio.sleep_forever()
+
+
+async def page_of(disk: Disk, offset: int = 0) -> bytes:
+    return b"".join(map(bytes, await disk.read(offset, PAGE)))
+
+
+async def test_all_who_ask_at_once_have_one_volume_that_is_opened_once(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes:
+        await volumes.create("v", MIB, "")
+        disks: list[Disk] = []
+        async with trio.open_nursery() as nursery:
+            here = trio.Event()
+
+            async def one() -> None:
+                async with volumes.open("v") as disk:
+                    disks.append(disk)
+                    await here.wait()
+
+            for _ in range(3):
+                nursery.start_soon(one)
+            while len(disks) < 3:
+                await trio.sleep(0.1)
+            assert await connections(volumes) == 3
+            here.set()
+        assert disks[0] is disks[1] is disks[2]
+        assert await epoch(volumes) == 1
+
+
+async def test_it_stays_open_for_one_that_connects_again_and_no_longer(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes:
+        await volumes.create("v", MIB, "")
+        async with volumes.open("v") as disk:
+            await disk.write(0, b"a" * PAGE)
+            await trio.sleep(10 * LINGER_SECONDS)  # as long as it is used
+        await trio.sleep(LINGER_SECONDS / 2)
+        async with volumes.open("v") as disk:
+            assert await page_of(disk) == b"a" * PAGE
+        assert await epoch(volumes) == 1
+        await trio.sleep(2 * LINGER_SECONDS)
+        assert await connections(volumes) is None
+        async with volumes.open("v") as disk:
+            assert await page_of(disk) == b"a" * PAGE
+        assert await epoch(volumes) == 2
+
+
+async def test_who_asks_while_it_is_closed_waits_and_has_it_anew(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes:
+        await volumes.create("v", MIB, "")
+        for delay in range(40):  # some of them in the midst of it
+            async with volumes.open("v") as disk:
+                await disk.write(0, bytes([delay]) * PAGE)
+            await trio.sleep(LINGER_SECONDS - 0.2 + delay / 100)
+            async with volumes.open("v") as disk:
+                assert await page_of(disk) == bytes([delay]) * PAGE
+        assert await epoch(volumes) > 1
+
+
+async def test_clients_of_one_that_was_taken_over_are_cut_off(autojump_clock: MockClock) -> None:
+    """Also those who only read, and those who ask for nothing; who comes then has it anew."""
+    async with node_of(media()) as node, served(node) as volumes, served(node) as others:
+        await volumes.create("v", MIB, "")
+
+        async def idle(disk: Disk) -> None:
+            await disk.write(0, b"a" * PAGE)
+            async with others.open("v") as other:
+                await other.write(0, b"b" * PAGE)
+                await other.flush()
+            with trio.fail_after(OWNER_SECONDS + 2 * LAST_WORD_SECONDS + 1):
+                await trio.sleep_forever()
+
+        with pytest.raises(OwnerReplacedError, match="not served here"):
+            await use(volumes, idle)
+        async with volumes.open("v") as disk:
+            assert await page_of(disk) == b"b" * PAGE
+
+
+async def test_a_writer_hears_why_before_it_is_cut_off(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes, served(node) as others:
+        await volumes.create("v", MIB, "")
+        heard: list[str] = []
+
+        async def write(disk: Disk) -> None:
+            async with others.open("v"):
+                pass
+            with trio.fail_after(OWNER_SECONDS / 2):  # sooner than it is looked for
+                while True:
+                    try:
+                        await disk.write(0, b"a" * PAGE)
+                    except OwnerReplacedError as error:
+                        heard.append(str(error))
+                        await trio.sleep(LAST_WORD_SECONDS / 4)
+
+        with pytest.raises(OwnerReplacedError, match="not served here"):
+            await use(volumes, write)
+        assert "somebody else has opened the volume" in heard[0]
+
+
+async def test_a_new_client_finds_out_at_once_that_another_has_it(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes, served(node) as others:
+        await volumes.create("v", MIB, "")
+        async with trio.open_nursery() as nursery:
+
+            async def holds_on() -> None:
+                with pytest.raises(OwnerReplacedError):
+                    await use(volumes, hold_on)
+
+            nursery.start_soon(holds_on)
+            while await connections(volumes) is None:
+                await trio.sleep(0.01)
+            async with others.open("v") as other:
+                await other.write(0, b"b" * PAGE)
+                await other.flush()
+            async with volumes.open("v") as disk:
+                assert await page_of(disk) == b"b" * PAGE
+
+
+async def test_what_cannot_be_opened_is_told_to_all_who_wait_and_tried_again(autojump_clock: MockClock) -> None:
+    async with node_of(media(3)) as node, served(node) as volumes:
+        with pytest.raises(NotFoundError, match="there is no volume v"):
+            await use(volumes, hold_on)
+        await volumes.create("v", MIB, "")
+        for number in (1, 2):
+            node.take_away(number)
+        told = 0
+
+        async def one() -> None:
+            nonlocal told
+            with pytest.raises(RetryableError):
+                await use(volumes, hold_on)
+            told += 1
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(one)
+        assert told == 3
+
+
+async def test_it_grows_while_it_is_served(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes, served(node) as others:
+        await volumes.create("v", MIB, "")
+        async with volumes.open("v") as disk:
+            await volumes.resize("v", 2 * MIB)
+            assert disk.size == 2 * MIB
+            await disk.write(2 * MIB - PAGE, b"a" * PAGE)
+            with pytest.raises(InvalidError, match="not shrink"):
+                await volumes.resize("v", MIB)
+            await others.resize("v", 3 * MIB)  # on another node
+            async with volumes.open("v") as again:
+                assert again.size == 3 * MIB
+            assert await epoch(volumes) == 1
+        async with volumes.open("v") as disk:
+            assert await page_of(disk, 2 * MIB - PAGE) == b"a" * PAGE
+
+
+async def test_a_name_is_changed_while_it_is_served(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes:
+        await volumes.create("v", MIB, "")
+        async with volumes.open("v") as disk:
+            await disk.write(0, b"a" * PAGE)
+            await Catalogue(node.store, SeededRandom(node.media.random)).rename("v", "w")
+            await trio.sleep(2 * OWNER_SECONDS)
+            async with volumes.open("w") as again:
+                assert again is disk
+            with pytest.raises(NotFoundError):
+                await use(volumes, hold_on)
+        assert await epoch(volumes, "w") == 1
+
+
+async def test_what_is_used_is_deleted_by_force_alone(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes:
+        await volumes.create("v", MIB, "")
+
+        last_words: list[bytes] = []
+
+        async def write(disk: Disk) -> None:
+            with pytest.raises(ConflictError, match="1 connections"):
+                await volumes.delete("v", force=False)
+            await disk.write(0, b"a" * PAGE)
+            nursery.start_soon(partial(volumes.delete, "v", force=True))
+            await trio.sleep(LAST_WORD_SECONDS / 2)
+            last_words.append(await page_of(disk))
+            await trio.sleep_forever()
+
+        async with trio.open_nursery() as nursery:
+            with pytest.raises(OwnerReplacedError):
+                await use(volumes, write)
+        assert last_words == [b"a" * PAGE]
+        with pytest.raises(NotFoundError):
+            await volumes.row("v")
+
+
+async def test_what_nobody_uses_any_more_is_deleted_and_what_is_being_deleted_not_opened(
+    autojump_clock: MockClock,
+) -> None:
+    async with node_of(media()) as node, served(node) as volumes:
+        await volumes.create("v", MIB, "")
+        async with volumes.open("v") as disk:
+            await disk.write(0, b"a" * PAGE)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(volumes.delete, "v", force=False))
+            await wait_all_tasks_blocked()
+            with pytest.raises(NotFoundError, match="is being deleted"):
+                await use(volumes, hold_on)
+        assert await volumes.names() == []
+        account = await node.store.account(ACCOUNT)
+        containers = await node.store.list_containers(account, ListingQuery(limit=9))
+        assert [entry.name for entry in containers] == ["names"]
+
+
+async def test_nothing_is_left_of_a_volume_that_cannot_be(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes:
+        for name, size, policy in (("v", MIB, "code"), ("v", MIB, "none"), ("v", 1000, ""), ("a/b", MIB, "")):
+            with pytest.raises(InvalidError):
+                await volumes.create(name, size, policy)
+        assert await volumes.names() == []
+
+
+async def test_rows_come_in_pages(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes:
+        for number in range(7):
+            await volumes.create(f"v{number}", MIB, "")
+        rows = await volumes.rows("", 3)
+        while page := await volumes.rows(rows[-1].name, 3):
+            rows += page
+        assert [row.name for row in rows] == ["v0", "v1", "v2", "v3", "v4", "v5", "v6"]
+        assert {row.size for row in rows} == {MIB}
+
+
+async def test_a_stop_has_all_durable_and_opens_nothing_more(autojump_clock: MockClock) -> None:
+    these = media()
+    async with node_of(these) as node:
+        async with served(node) as volumes:
+            await volumes.create("v", MIB, "")
+            async with volumes.open("v") as disk:
+                for page in range(16):
+                    await disk.write(page * PAGE, b"a" * PAGE)
+            volumes.stop()
+            with pytest.raises(RetryableError, match="stops"):
+                await use(volumes, hold_on)
+        catalogue = Catalogue(node.store, SeededRandom(these.random))
+        table = Table(node.store, await catalogue.find("v"))
+        row = await table.load(row_name(1))
+        assert row is not None
+        contents = parse_row(1, row).contents
+        assert contents is not None  # it is sealed, so all is durable
+        assert sum(entry.pages for frame in contents.frames for entry in frame.entries) == 16
+    async with node_of(these) as node, volume_of(node) as volume:
+        for page in range(16):
+            assert await page_of(volume, page * PAGE) == b"a" * PAGE
+
+
+async def test_a_stop_comes_to_an_end_where_nothing_can_be_made_durable(autojump_clock: MockClock) -> None:
+    async with node_of(media(3)) as node:
+        async with served(node) as volumes:
+            await volumes.create("v", MIB, "")
+            async with volumes.open("v") as disk:
+                await disk.write(0, b"a" * PAGE)
+                for number in (1, 2):
+                    node.take_away(number)
+            began = trio.current_time()
+        assert 0 < trio.current_time() - began <= STOP_SECONDS
