@@ -106,6 +106,11 @@ def make_token(folder: DataFolder, valid_s: int, name: str) -> str:
     return exchange(folder, "POST", "/token", json.dumps({"valid_s": valid_s, "name": name}).encode()).decode()
 
 
+def close_volumes(folder: DataFolder) -> None:
+    """Have the running process close all volumes, and open none any more: it is to end. Raises as `exchange`."""
+    exchange(folder, "POST", "/close-volumes", b"")
+
+
 def need_process(folder: DataFolder) -> None:
     """Raises NotFoundError where no process serves the folder."""
     folder.need_cluster()

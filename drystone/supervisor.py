@@ -18,7 +18,7 @@ from typing import Final
 import structlog
 import trio
 
-from drystone.control_client import make_token, read_status, serving
+from drystone.control_client import close_volumes, make_token, read_status, serving
 from drystone.folder import DataFolder
 from drystone.join_tokens import parse_token
 from drystone.joining import Newcomer, join
@@ -32,6 +32,8 @@ from store.core.network import SystemNetwork
 
 STOP_SECONDS: Final = 30.0
 """For an orderly end of a process; then it is killed."""
+VOLUMES_SECONDS: Final = 45.0
+"""For volumes to be closed, before any process is told to end."""
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.5, 10.0
 """Before one is started again; twice as long each time."""
 STEADY_SECONDS: Final = 60.0
@@ -102,12 +104,18 @@ async def supervise(
         async for number in signals:
             log.info("stopping", signal=signal.Signals(number).name)
             notify(STOPPING)
-            workers.cancel()
+            nursery.start_soon(end_workers)
+
+    async def end_workers() -> None:
+        with trio.move_on_after(VOLUMES_SECONDS):
+            await _close_volumes(folder)
+        workers.cancel()
 
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(stop_at_signal)
-            with workers:  # they end before the first does, which may have the registry
+            # They end before the first does, which may have the registry; and behind its volumes, which need theirs.
+            with workers:
                 await nursery.start(first.run)
                 async with trio.open_nursery() as beside:
                     for place in places:
@@ -118,6 +126,14 @@ async def supervise(
                     notify(READY)
                     await trio.sleep_forever()
             nursery.cancel_scope.cancel()
+
+
+async def _close_volumes(folder: DataFolder) -> None:
+    """Have the first process close its volumes, if it runs."""
+    try:
+        await trio.to_thread.run_sync(close_volumes, folder, abandon_on_cancel=True)
+    except (DrystoneError, OSError) as error:
+        log.info("volumes are not closed: the first process does not answer", why=str(error))
 
 
 async def _join_once(folder: DataFolder, identity: NodeIdentity, place: WorkerPlace) -> None:

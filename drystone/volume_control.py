@@ -5,6 +5,7 @@
     GET    /volumes/NAME                  its row
     POST   /volumes/NAME/size             {"size"}: have it larger
     DELETE /volumes/NAME?force=1          delete it
+    POST   /close-volumes                 close all, and open none any more: the process is to end
 
 Sizes are bytes. Errors are 400, 404, 409 and 503, with their reason as text.
 """
@@ -51,7 +52,12 @@ def volume_routes(volumes: Volumes) -> Sequence[Route]:
         await volumes.delete(request.path_params["name"], force="force" in request.query_params)
         return JSONResponse({})
 
+    async def close(_: Request) -> Response:
+        await volumes.close()
+        return JSONResponse({})
+
     return [
+        Route("/close-volumes", close, methods=["POST"]),
         Route("/volumes", _told(rows), methods=["GET"]),
         Route("/volumes", _told(create), methods=["POST"]),
         Route("/volumes/{name}", _told(show), methods=["GET"]),

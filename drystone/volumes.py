@@ -106,6 +106,7 @@ class Volumes:
         self._deleting: set[str] = set()
         """By the same."""
         self._stopping = trio.Event()
+        self._stopped = trio.Event()
         self._cut = trio.CancelScope(shield=True)
         self._tasks: trio.Nursery
 
@@ -312,9 +313,15 @@ class Volumes:
                 await self._stopping.wait()
         if self._cut.cancelled_caught:
             log.warning("volumes were not closed in good order", volumes=sorted(self._served))
+        self._stopped.set()
+
+    async def close(self) -> None:
+        """Close all volumes, and open none any more."""
+        self.stop()
+        await self._stopped.wait()
 
     def stop(self) -> None:
-        """Begin to close all volumes."""
+        """Begin to."""
         self._cut.deadline = trio.current_time() + STOP_SECONDS
         self._stopping.set()
         for served in list(self._served.values()):

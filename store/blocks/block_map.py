@@ -176,6 +176,32 @@ class BlockMap:
             if place > ZERO:
                 _add(self.objects, place >> OBJECT_SHIFT, by)
 
+    # -- pages that are to be stored anew --------------------------------------------------------------------------
+
+    @property
+    def directories(self) -> int:
+        """How many there may be."""
+        return len(self._top)
+
+    def directory_key(self, number: int) -> int:
+        """In which checkpoint a directory is stored, as a place without its page; 0 where it is in none."""
+        return self._top[number] >> OBJECT_SHIFT
+
+    def leaf_keys(self, directory: int) -> Iterator[tuple[int, int]]:
+        """The numbers of the leaves of a directory that is in memory, and in which checkpoint each is stored."""
+        page = self._directories.get(directory)
+        for at, place in enumerate(page if page is not None else ()):
+            if place:
+                yield (directory << PAGE_SHIFT) + at, place >> OBJECT_SHIFT
+
+    def touch(self, number: int, *, directory: bool) -> None:
+        """Have a page that is in memory stored by the next checkpoint, though it has not changed."""
+        if directory:
+            self._directories.writable(number)
+        elif self._leaves.has(number):
+            self._directories.writable(number >> PAGE_SHIFT)
+            self._leaves.writable(number)
+
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     def freeze(self, depth: int, number: int) -> Frozen:

@@ -6,10 +6,11 @@ Object `c`, number in 8 hexadecimal digits:
 
 A page is 512 places of 8 bytes, little-endian (store.blocks.page_table). The table is msgpack:
 
-    [1, top, [[key, pages needed], ...] of log objects, the same of checkpoints, [[number, pages stored], ...]]
+    [1, top, [[key, pages needed], ...] of log objects, the same of checkpoints,
+     [[number, pages], ...] of the volume's own log objects that it still has, the same of checkpoints]
 
 `top` has the places of the directories, as a page has. A key is a place without its page (store.blocks.place). The
-last list says how large the volume's own log objects are that it still has. The footer is 16 bytes, little-endian:
+last two lists say how large these are. The footer is 16 bytes, little-endian:
 magic "DRYC", pages u32, bytes of the table u32, the low half of the XXH3-64 of the table u32.
 """
 
@@ -38,12 +39,15 @@ FOOTER_BYTES: Final = _FOOTER.size
 
 
 class CheckpointTable(NamedTuple):
-    """What a checkpoint says beside its pages. `sizes` are pages with headers, by the number of the object."""
+    """What a checkpoint says beside its pages. `sizes` are pages with headers, by the number of the object; `stored`
+    pages of checkpoints before it, by their numbers; `pages` how many it has itself."""
 
     top: array[int]
     objects: Counter[int]
     checkpoints: Counter[int]
     sizes: dict[int, int]
+    stored: dict[int, int]
+    pages: int
 
 
 class Footer(NamedTuple):
@@ -56,7 +60,7 @@ def checkpoint_name(number: int) -> str:
     return f"c{number:08x}"
 
 
-def encode(frozen: Frozen, sizes: Mapping[int, int]) -> Iterator[bytes]:
+def encode(frozen: Frozen, sizes: Mapping[int, int], stored: Mapping[int, int]) -> Iterator[bytes]:
     """A checkpoint, in pieces."""
     for start in range(0, len(frozen.pages), PIECE_PAGES):
         yield b"".join(_packed(page) for page in frozen.pages[start : start + PIECE_PAGES])
@@ -67,6 +71,7 @@ def encode(frozen: Frozen, sizes: Mapping[int, int]) -> Iterator[bytes]:
             list(frozen.objects.items()),
             list(frozen.checkpoints.items()),
             list(sizes.items()),
+            list(stored.items()),
         )
     )
     yield packed + _FOOTER.pack(MAGIC, len(frozen.pages), len(packed), _check(packed))
@@ -87,8 +92,15 @@ def decode_table(packed: bytes, footer: Footer) -> CheckpointTable:
         fields = msgpack.unpackb(packed)
         if fields[0] != VERSION:
             raise unknown_version("checkpoint of a volume", fields[0], (VERSION,))
-        _, top, objects, checkpoints, sizes = fields
-        return CheckpointTable(unpack_places(top), Counter(dict(objects)), Counter(dict(checkpoints)), dict(sizes))
+        _, top, objects, checkpoints, sizes, stored = fields
+        return CheckpointTable(
+            unpack_places(top),
+            Counter(dict(objects)),
+            Counter(dict(checkpoints)),
+            dict(sizes),
+            dict(stored),
+            footer.pages,
+        )
     except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
         raise DamageError(f"the table of a checkpoint is not of a known form: {error}") from error
 

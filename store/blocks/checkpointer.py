@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
-from store.blocks.block_map import LEAVES_DIRTY_MAX, BlockMap, Frozen
+from store.blocks.block_map import LEAVES_DIRTY_MAX, Frozen
 from store.blocks.checkpoints import Checkpoints
 from store.blocks.disk import OwnerReplacedError
 from store.blocks.head import Head, Root
+from store.blocks.log_reader import needed_key
 from store.blocks.place import BLOCK_BYTES
 from store.blocks.snapshots import Snapshot, Snapshots
+from store.blocks.stored_map import StoredMap
 from store.blocks.sweep import Sweep
 from store.core.clock import Clock
 from store.core.errors import DrystoneError, NotFoundError
@@ -27,6 +29,10 @@ log = structlog.get_logger()
 LOG_BYTES_MIN: Final = 64 << 20
 LOG_PER_PAGE: Final = 8
 """A checkpoint is due when so many times the bytes of the pages that changed were logged, and LOG_BYTES_MIN."""
+MAP_PAGES_DEAD: Final = 4096
+"""Checkpoints may have so many pages that are not needed, or as many as are."""
+RENEW_PAGES: Final = 4096
+"""So many at most are stored anew by one checkpoint."""
 PAUSE_SECONDS: Final = 1.0
 PAUSE_SECONDS_MAX: Final = 30.0
 
@@ -37,18 +43,22 @@ class Checkpointer:
     def __init__(
         self,
         volume: Volume,
-        map_: BlockMap,
+        map_: StoredMap,
         checkpoints: Checkpoints,
         sizes: dict[int, int],
+        stored: dict[int, int],
         sweep: Sweep,
         snapshots: Snapshots,
         clock: Clock,
     ) -> None:
-        """`sizes` has the pages of each log object of the volume itself, by its number; kept up by others."""
+        """`sizes` has the pages of each log object of the volume itself, by its number, and `stored` those of each of
+        its checkpoints; of what is gone neither."""
         self._volume = volume
-        self._map = map_
+        self._stored_map = map_
+        self._map = map_.map
         self._checkpoints = checkpoints
         self._sizes = sizes
+        self._stored = stored
         self._sweep = sweep
         self._snapshots = snapshots
         self._clock = clock
@@ -93,21 +103,42 @@ class Checkpointer:
             await head.change(lambda now: now._replace(next_checkpoint=now.next_checkpoint + 1))
             number = head.head.next_checkpoint - 1
             depth = head.head.depth
+            await self._renew(depth)
             root = self._volume.root._replace(depth=depth, checkpoint=number)
             self._wanted = False
             logged, self._volume.applied_bytes = self._volume.applied_bytes, 0
             frozen = self._map.freeze(depth, number)
-            sizes = dict(self._sizes)
+            sizes, stored = dict(self._sizes), dict(self._stored)
             try:
-                await self._write(number, frozen, sizes)
+                await self._write(number, frozen, sizes, stored)
                 await self._name(root)
             except BaseException:
                 self._volume.applied_bytes += logged
                 raise
             self._map.stored()
             self._volume.checkpointed()
-            await self._sweep.after(root, frozen, head.epoch)
+            self._stored[number] = len(frozen.pages)
+            try:
+                await self._sweep.after(root, frozen, head.epoch)
+            except DrystoneError as error:
+                log.warning("what is not needed cannot be dropped now", error=str(error))
             return root
+
+    async def _renew(self, depth: int) -> None:
+        """Where too little is needed of the checkpoints that there are, have what is needed of some stored anew, so
+        that they can be dropped: of those of which it is least."""
+        needed = {number: self._map.checkpoints[needed_key(depth, number)] for number in self._stored}
+        dead = sum(self._stored.values()) - sum(needed.values())
+        if dead <= max(MAP_PAGES_DEAD, sum(needed.values())):
+            return
+        chosen: set[int] = set()
+        pages = 0
+        for number in sorted(needed, key=lambda each: needed[each]):
+            pages += needed[number]
+            if pages > RENEW_PAGES:
+                break
+            chosen.add(needed_key(depth, number))
+        await self._stored_map.touch(lambda key: key in chosen, RENEW_PAGES)
 
     async def snapshot(self, name: str) -> Snapshot:
         """Make a snapshot of what the volume is now (store.blocks.snapshots)."""
@@ -128,12 +159,12 @@ class Checkpointer:
                 await self._snapshots.give_up(name, epoch + 1)
             raise
 
-    async def _write(self, number: int, frozen: Frozen, sizes: dict[int, int]) -> None:
+    async def _write(self, number: int, frozen: Frozen, sizes: dict[int, int], stored: dict[int, int]) -> None:
         """Until it is done: what was frozen cannot be taken back."""
         pause = PAUSE_SECONDS
         while True:
             try:
-                await self._checkpoints.write(number, frozen, sizes)
+                await self._checkpoints.write(number, frozen, sizes, stored)
             except NotFoundError:
                 raise
             except DrystoneError as error:

@@ -36,10 +36,10 @@ class Checkpoints:
         self._lineage = lineage
         self._open: OrderedDict[tuple[int, int], OpenRow] = OrderedDict()
 
-    async def write(self, number: int, frozen: Frozen, sizes: Mapping[int, int]) -> None:
+    async def write(self, number: int, frozen: Frozen, sizes: Mapping[int, int], stored: Mapping[int, int]) -> None:
         """Store a checkpoint of the volume itself, durably. One of this number that was begun is replaced."""
         async with self._store.upload(self._lineage.own.container, checkpoint_name(number)) as upload:
-            for piece in encode(frozen, sizes):
+            for piece in encode(frozen, sizes, stored):
                 await upload.write(piece)
             await upload.commit(ObjectHead("application/x-drystone-checkpoint"))
 

@@ -34,6 +34,8 @@ DEAD_SHARE: Final = 3
 DEAD_PAGES_MIN: Final = 16 << 20 >> 12
 NEEDED_SHARE_MAX: Final = 0.75
 """An object of which more is needed is left: to copy it gives little."""
+LOOKS: Final = 128
+"""What is needed is looked at each time that the log has grown by one part in so many."""
 GONE_SHARE: Final = 8
 """A checkpoint is wanted when more than an eighth of what is needed could be dropped behind it."""
 PAUSE_SECONDS: Final = 5.0
@@ -64,26 +66,29 @@ class Cleaner:
         """Clean whenever there is something to clean, for ever; ends where the volume is another's."""
         looked_at = 0
         while True:
-            number = self.choose() if self._volume.applied.object != looked_at else None
-            if number is None:
-                looked_at = self._volume.applied.object
+            written = self._volume.applied.object - looked_at
+            if written * LOOKS < len(self._sizes) or not written:
                 await self._volume.on_applied.wait()
                 continue
-            try:
-                await self.clean(number)
-            except OwnerReplacedError:
-                return
-            except DrystoneError as error:
-                log.warning("a log object cannot be cleaned now", object=number, error=str(error))
-                await trio.sleep(PAUSE_SECONDS)
+            while numbers := self.plan():
+                for number in numbers:
+                    try:
+                        await self.clean(number)
+                    except OwnerReplacedError:
+                        return
+                    except DrystoneError as error:
+                        log.warning("a log object cannot be cleaned now", object=number, error=str(error))
+                        await trio.sleep(PAUSE_SECONDS)
+            looked_at = self._volume.applied.object
 
-    def choose(self) -> int | None:
-        """The object that is to be cleaned next; None where enough is needed of what is stored."""
+    def plan(self) -> list[int]:
+        """The objects that are to be cleaned, in this order: as many as leave no more than a share of what is needed
+        dead."""
         depth = self._volume.head.head.depth
         needed = self._map.map.objects
         oldest = self._volume.root.object
-        own = gone = stored = 0
-        least, share = None, NEEDED_SHARE_MAX
+        own = gone = dead = 0
+        candidates: list[tuple[float, int, int]] = []
         for number, size in self._sizes.items():
             if number in self._needs.objects:
                 continue
@@ -92,13 +97,18 @@ class Cleaner:
             if not pages:
                 gone += size
                 continue
-            stored += size
-            if number < oldest and pages / size < share:
-                least, share = number, pages / size
+            dead += size - pages
+            if number < oldest and pages <= size * NEEDED_SHARE_MAX:
+                candidates.append((pages / size, number, size - pages))
         if gone > max(DEAD_PAGES_MIN, own // GONE_SHARE):
             self._want_checkpoint()
-        dead = stored - own
-        return least if dead > DEAD_PAGES_MIN and dead * DEAD_SHARE > own else None
+        chosen: list[int] = []
+        for _, number, gain in sorted(candidates):
+            if dead <= max(DEAD_PAGES_MIN, own // DEAD_SHARE):
+                break
+            chosen.append(number)
+            dead -= gain
+        return chosen
 
     async def clean(self, number: int) -> None:
         """Write again what the map needs of an object."""

@@ -53,12 +53,15 @@ async def open_volume(store: DeviceStore, container: Container, clock: Clock, ra
     checkpoints = Checkpoints(lineage)
     try:
         sizes: dict[int, int] = {}
+        stored_pages: dict[int, int] = {}
         map_ = BlockMap()
         root = head.head.root
         if root.checkpoint:
             stored = await checkpoints.table(root.depth, root.checkpoint)
             map_ = BlockMap(stored.top, stored.objects, stored.checkpoints)
-            sizes = stored.sizes if root.depth == lineage.depth else {}
+            if root.depth == lineage.depth:
+                sizes, stored_pages = stored.sizes, stored.stored
+                stored_pages[root.checkpoint] = stored.pages
         rows = ObjectRows(table, head.epoch, random)
         taken = await take_over(rows, root.object, root.sequence)
         stored_map = StoredMap(map_, checkpoints, MAP_PAGES)
@@ -81,8 +84,10 @@ async def open_volume(store: DeviceStore, container: Container, clock: Clock, ra
         volume = Volume(head, stored_map, overlay, disk, appender, applied)
         volume.applied_bytes = BLOCK_BYTES * sum(sizes[object_.number] for object_ in taken.objects)
         needs = Needs(table, checkpoints, lineage.depth)
-        sweep = Sweep(table, sizes, reader, needs)
-        checkpointer = Checkpointer(volume, stored_map.map, checkpoints, sizes, sweep, Snapshots(table), clock)
+        sweep = Sweep(table, sizes, stored_pages, reader, needs)
+        checkpointer = Checkpointer(
+            volume, stored_map, checkpoints, sizes, stored_pages, sweep, Snapshots(table), clock
+        )
         volume.checkpointer = checkpointer
         cleaner = Cleaner(volume, stored_map, reader, sizes, needs, checkpointer.want)
         async with beside(appender.run), beside(volume.apply_all), beside(checkpointer.run), beside(cleaner.run):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import trio
 
 from store.blocks.block_map import BlockMap, Missing
 from store.blocks.checkpoints import Checkpoints
+from store.blocks.page_table import PAGE_SHIFT
 from store.core.errors import DrystoneError
 
 LOADS_MAX: Final = 16
@@ -43,6 +44,34 @@ class StoredMap:
                 raise failures[0]
             if not self._loading:
                 await self._checkpoints.close_unused()
+
+    async def touch(self, is_old: Callable[[int], bool], most: int) -> int:
+        """Have up to `most` leaves, and their directories, stored by the next checkpoint that are stored in one that
+        `is_old`, by its key: how many these were."""
+        touched = 0
+        for number in range(self.map.directories):
+            if not self.map.directory_key(number):
+                continue
+            first = number << 2 * PAGE_SHIFT
+            await self.ensure_directory(first)
+            if is_old(self.map.directory_key(number)):
+                self.map.touch(number, directory=True)
+            for leaf, key in list(self.map.leaf_keys(number)):
+                if touched >= most:
+                    return touched
+                if is_old(key):
+                    await self.ensure([(leaf << PAGE_SHIFT, 1)])
+                    self.map.touch(leaf, directory=False)
+                    touched += 1
+        return touched
+
+    async def ensure_directory(self, block: int) -> None:
+        """Have the directory of a block in memory."""
+        while (missing := self.map.missing(block, 1)) and missing[0].directory:
+            failures: list[DrystoneError] = []
+            await self._load(missing[0], trio.CapacityLimiter(1), failures)
+            if failures:
+                raise failures[0]
 
     async def _load(self, missing: Missing, limiter: trio.CapacityLimiter, failures: list[DrystoneError]) -> None:
         try:

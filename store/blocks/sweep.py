@@ -28,9 +28,12 @@ AT_ONCE: Final = 8
 class Sweep:
     """Of one volume that is open."""
 
-    def __init__(self, table: Table, sizes: dict[int, int], reader: LogReader, needs: Needs) -> None:
+    def __init__(
+        self, table: Table, sizes: dict[int, int], stored: dict[int, int], reader: LogReader, needs: Needs
+    ) -> None:
         self._table = table
         self._sizes = sizes
+        self._stored = stored
         self._reader = reader
         self._needs = needs
         self._checkpoints: set[int] | None = None
@@ -89,5 +92,6 @@ class Sweep:
             except DrystoneError as error:
                 log.warning("a checkpoint cannot be dropped now", checkpoint=number, error=str(error))
                 return
+        self._stored.pop(number, None)
         if self._checkpoints is not None:
             self._checkpoints.discard(number)

@@ -356,3 +356,22 @@ async def test_a_writer_that_is_replaced_while_it_stores_names_nothing(autojump_
             number = await checkpoint(volume)
             assert await names(volume, "c") == [number]
             assert checkpoint_name(number) > checkpoint_name(1)
+
+
+async def test_checkpoints_that_are_hardly_needed_go(autojump_clock: MockClock) -> None:
+    """Each checkpoint has a leaf that nobody changes again, and many that the next one has, too."""
+    with small_volume_limits(), mock.patch.object(checkpointer, "MAP_PAGES_DEAD", 8):
+        async with node_of(media(3)) as node:
+            async with volume_of(node, size=256 * MIB) as volume:
+                for cold in range(40):
+                    for hot in range(4):
+                        await volume.write(hot * 2 * MIB, bytes([cold]) * PAGE)
+                    await volume.write((10 + cold) * 2 * MIB, bytes([cold]) * PAGE)
+                    await volume.flush()
+                    await volume.all_applied()
+                    await volume.checkpointer.store()
+                assert sum(volume.checkpointer._stored.values()) < 120
+                assert len(await names(volume, "c")) < 25
+            async with volume_of(node) as volume:
+                for cold in range(40):
+                    assert await read(volume, (10 + cold) * 2 * MIB, PAGE) == bytes([cold]) * PAGE

@@ -132,7 +132,7 @@ def frozen(leaves: int = 3) -> Frozen:
 
 
 def stored(of: Frozen, sizes: dict[int, int]) -> bytes:
-    return b"".join(checkpoint.encode(of, sizes))
+    return b"".join(checkpoint.encode(of, sizes, {7: 3}))
 
 
 def table_of(whole: bytes) -> checkpoint.CheckpointTable:
@@ -146,7 +146,8 @@ def test_a_checkpoint_comes_back(leaves: int) -> None:
     made, sizes = frozen(leaves), {1: 20, 2**32 - 1: 4000}
     whole = stored(made, sizes)
     table = table_of(whole)
-    assert table == (made.top, made.objects, made.checkpoints, sizes)
+    wanted = made.top, made.objects, made.checkpoints, sizes, {7: 3}, len(made.pages)
+    assert table == checkpoint.CheckpointTable(*wanted)
     for number, page in enumerate(made.pages, 1):
         start, stop = checkpoint.page_range(number)
         assert checkpoint.unpack_places(whole[start:stop]) == page

@@ -818,6 +818,89 @@ NBD: Final = [
     ),
 ]
 
+VOLUMES: Final = [
+    planted(
+        "a volume that is closed behind each client",
+        "drystone/volumes.py",
+        "unused_since + LINGER_SECONDS",
+        "unused_since",
+    ),
+    planted(
+        "a volume that is closed although it is used",
+        "drystone/volumes.py",
+        "            if served.clients:\n                unused_since = None",
+        "            if not served.clients:\n                unused_since = None",
+    ),
+    planted(
+        "a volume that is only read, and was taken over, served for ever",
+        "drystone/volumes.py",
+        "            if now >= looked + OWNER_SECONDS:",
+        "            if now < looked:",
+    ),
+    planted(
+        "a new client given a volume that another has",
+        "drystone/volumes.py",
+        "                await self._look_at_head(served)\n            if served.going",
+        "                pass\n            if served.going",
+    ),
+    planted(
+        "a client that is cut off before it hears why",
+        "drystone/volumes.py",
+        "client.deadline = trio.current_time() + LAST_WORD_SECONDS",
+        "client.deadline = trio.current_time()",
+    ),
+    planted(
+        "a failed volume kept open",
+        "drystone/volumes.py",
+        "            if volume.failed is not None:",
+        "            if volume.failed is None and served.going:",
+    ),
+    planted(
+        "a volume opened while it is deleted",
+        "drystone/volumes.py",
+        "            if container.name in self._deleting:\n                raise NotFoundError",
+        "            if False:\n                raise NotFoundError",
+    ),
+    planted(
+        "a volume in use deleted",
+        "drystone/volumes.py",
+        "served.clients and not force",
+        "served.clients and force",
+    ),
+    planted(
+        "a served volume grown behind its server's back",
+        "drystone/volumes.py",
+        "                await served.volume.head.change(lambda head: grown(head, size))\n                return\n",
+        "                pass\n",
+    ),
+    planted(
+        "a stop that closes nothing",
+        "drystone/volumes.py",
+        "        self._cut.deadline = trio.current_time() + STOP_SECONDS\n",
+        "        self._cut.cancel()\n",
+    ),
+    planted(
+        "a volume opened by a process that stops",
+        "drystone/volumes.py",
+        "            if self._stopping.is_set():",
+        "            if self._cut.cancel_called:",
+    ),
+    planted(
+        "accounts of the system open to resellers",
+        "gateway/objects/access/caller.py",
+        "            return not is_internal(account)",
+        "            return True",
+        "tests/gateway_swift/test_access.py",
+    ),
+    planted(
+        "an account of the system made by a reseller",
+        "gateway/swift/containers/account.py",
+        "    if not (request.principal.owns_all and request.principal.owns(request.account)):",
+        "    if not request.principal.owns_all:",
+        "tests/gateway_swift/test_access.py",
+    ),
+]
+
 BLOCKS: Final = [
     planted(
         "a frame that counts with one home",
@@ -976,8 +1059,8 @@ BLOCKS: Final = [
     planted(
         "a checkpoint named before it is stored",
         "store/blocks/checkpointer.py",
-        "                await self._write(number, frozen, sizes)\n                await self._name(root)\n",
-        "                await self._name(root)\n                await self._write(number, frozen, sizes)\n",
+        "                await self._write(number, frozen, sizes, stored)\n                await self._name(root)\n",
+        "                await self._name(root)\n                await self._write(number, frozen, sizes, stored)\n",
         "tests/blocks/test_checkpointing.py",
     ),
     planted(
@@ -1045,87 +1128,4 @@ BLOCKS: Final = [
     ),
 ]
 
-VOLUMES: Final = [
-    planted(
-        "a volume that is closed behind each client",
-        "drystone/volumes.py",
-        "unused_since + LINGER_SECONDS",
-        "unused_since",
-    ),
-    planted(
-        "a volume that is closed although it is used",
-        "drystone/volumes.py",
-        "            if served.clients:\n                unused_since = None",
-        "            if not served.clients:\n                unused_since = None",
-    ),
-    planted(
-        "a volume that is only read, and was taken over, served for ever",
-        "drystone/volumes.py",
-        "            if now >= looked + OWNER_SECONDS:",
-        "            if now < looked:",
-    ),
-    planted(
-        "a new client given a volume that another has",
-        "drystone/volumes.py",
-        "                await self._look_at_head(served)\n            if served.going",
-        "                pass\n            if served.going",
-    ),
-    planted(
-        "a client that is cut off before it hears why",
-        "drystone/volumes.py",
-        "client.deadline = trio.current_time() + LAST_WORD_SECONDS",
-        "client.deadline = trio.current_time()",
-    ),
-    planted(
-        "a failed volume kept open",
-        "drystone/volumes.py",
-        "            if volume.failed is not None:",
-        "            if volume.failed is None and served.going:",
-    ),
-    planted(
-        "a volume opened while it is deleted",
-        "drystone/volumes.py",
-        "            if container.name in self._deleting:\n                raise NotFoundError",
-        "            if False:\n                raise NotFoundError",
-    ),
-    planted(
-        "a volume in use deleted",
-        "drystone/volumes.py",
-        "served.clients and not force",
-        "served.clients and force",
-    ),
-    planted(
-        "a served volume grown behind its server's back",
-        "drystone/volumes.py",
-        "                await served.volume.head.change(lambda head: grown(head, size))\n                return\n",
-        "                pass\n",
-    ),
-    planted(
-        "a stop that closes nothing",
-        "drystone/volumes.py",
-        "        self._cut.deadline = trio.current_time() + STOP_SECONDS\n",
-        "        self._cut.cancel()\n",
-    ),
-    planted(
-        "a volume opened by a process that stops",
-        "drystone/volumes.py",
-        "            if self._stopping.is_set():",
-        "            if self._cut.cancel_called:",
-    ),
-    planted(
-        "accounts of the system open to resellers",
-        "gateway/objects/access/caller.py",
-        "            return not is_internal(account)",
-        "            return True",
-        "tests/gateway_swift/test_access.py",
-    ),
-    planted(
-        "an account of the system made by a reseller",
-        "gateway/swift/containers/account.py",
-        "    if not (request.principal.owns_all and request.principal.owns(request.account)):",
-        "    if not request.principal.owns_all:",
-        "tests/gateway_swift/test_access.py",
-    ),
-]
-
-PLANTED: Final = [*LET_THROUGH_ONCE, *IDENTITY, *ENGINE, *FENCES, *OBJECTS, *REPLICATOR, *NBD, *VOLUMES, *BLOCKS]
+PLANTED: Final = [*LET_THROUGH_ONCE, *IDENTITY, *ENGINE, *FENCES, *OBJECTS, *REPLICATOR, *NBD, *BLOCKS, *VOLUMES]

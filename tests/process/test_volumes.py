@@ -204,7 +204,7 @@ def test_what_was_answered_outlives_the_program(tmp_path: Path, number: signal.S
         program.start()
         check(program, known, writers)
     assert program.stop() == 0
-    assert "not closed in good order" not in program.log()
+    assert "a volume was not closed in good order" not in program.log()
     checked = program.command("device", "check")
     assert checked.returncode == 0, checked.stdout
 
@@ -234,3 +234,20 @@ def test_a_data_folder_that_lies_deep(tmp_path: Path) -> None:
         with Disk(tmp_path / "link", "v") as disk:
             disk.write(0, b"a" * PAGE)
     shutil.rmtree(folder)
+
+
+def test_several_processes_stop_with_a_client(tmp_path: Path) -> None:
+    """The one that serves volumes needs the devices of the others until these are closed."""
+    with running(tmp_path / "data", "--devices", "4", "--processes", "2") as program:
+        typed(program, "create", "v", "--size", "1M")
+        assert not (program.folder / "processes" / "2" / "nbd.sock").exists()
+        with Disk(program.folder, "v") as disk:
+            disk.write(0, b"a" * PAGE)
+            assert program.stop() == 0
+            with pytest.raises(EOFError):
+                disk.read(0, PAGE)
+        assert "a volume is closed" in program.log()
+        assert "a volume was not closed in good order" not in program.log()
+        program.start()
+        with Disk(program.folder, "v") as disk:
+            assert disk.read(0, PAGE) == b"a" * PAGE
