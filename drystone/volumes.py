@@ -22,6 +22,7 @@ from store.blocks.opening import open_volume
 from store.blocks.owned_head import load_head
 from store.blocks.table import Table
 from store.blocks.volume import Volume
+from store.core.beside import beside
 from store.core.clock import Clock
 from store.core.entropy import Random
 from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFoundError, RetryableError
@@ -42,6 +43,9 @@ STOP_SECONDS: Final = 45.0
 """For all volumes to be closed in good order, all at once: each takes 30 at most."""
 HEADS_AT_ONCE: Final = 16
 """Heads of volumes that are read for a listing."""
+REAP_SECONDS: Final = 3600.0
+REAP_AGE_US: Final = 24 * 3600 * 1_000_000
+"""What has no name so long after it was made is not being made any more."""
 NAME_MAX: Final = 128
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -310,10 +314,23 @@ class Volumes:
         with self._cut:
             async with trio.open_nursery() as self._tasks:
                 task_status.started()
-                await self._stopping.wait()
+                async with beside(self._reap):
+                    await self._stopping.wait()
         if self._cut.cancelled_caught:
             log.warning("volumes were not closed in good order", volumes=sorted(self._served))
         self._stopped.set()
+
+    async def _reap(self) -> None:
+        """Remove what was made or deleted in part, once in a while, for ever."""
+        while True:
+            await trio.sleep(REAP_SECONDS)
+            try:
+                reaped = await self._catalogue.reap(self._clock.wall_us() - REAP_AGE_US)
+            except DrystoneError as error:
+                log.info("volumes that have no name are not looked for now", why=str(error))
+            else:
+                if reaped:
+                    log.info("volumes that have no name were removed", volumes=reaped)
 
     async def close(self) -> None:
         """Close all volumes, and open none any more."""

@@ -21,6 +21,7 @@ from store.core.errors import DrystoneError, RetryableError
 from store.device.record import Buffer
 from store.objects.model import Policy
 from tests.simulation.crash_point import CrashPoint, PowerLoss
+from tests.simulation.disk import SimDisk
 from tests.simulation.engine_checks import WrongError
 from tests.simulation.limits import small_limits
 from tests.simulation.node import SimMedia, SimNode, open_node
@@ -42,6 +43,7 @@ def small_volume_limits() -> Iterator[None]:
             (log_frame, "FRAME_PAGES", 8),
             (volume, "FRAME_PAGES", 8),
             (appender, "FRAME_PAGES", 8),
+            (cleaner, "FRAME_PAGES", 8),
             (log_object, "OBJECT_PAGES", 24),
             (open_object, "OBJECT_PAGES", 24),
             (checkpointer, "LOG_BYTES_MIN", 48 * PAGE),
@@ -68,6 +70,11 @@ class VolumeRun:
         self.made = False
         self.lost = False
         """Whether what was answered and not flushed may be gone."""
+        self.spare = False
+        """Whether all devices had all that they should when this life began, and none was gone since: so that one may
+        be lost now, and nothing that was flushed with it."""
+        self.hung = False
+        """Whether a device has hung in this life."""
         self.snapshots: dict[str, list[Page]] = {}
         """What is in those that are made."""
         self.node: SimNode | None = None
@@ -102,6 +109,7 @@ class VolumeRun:
         self.crash_point = CrashPoint(cut_at)
         self.crash_point.on_step = self._step
         self.current = None
+        self.spare = self.hung = False
         try:
             run(lambda: self._life(steps, cut_at is None), self.random, self.time)
         except BaseException:
@@ -113,10 +121,20 @@ class VolumeRun:
         if reboot:
             self.media.lose_power()
             self.lost = True
+        if self.spare and self.random.random() < 0.3:
+            number = self.random.choice(sorted(self.media.disks))
+            self.digest.add(f"wiped {number}")
+            self.media.wipe(number)
+            self.lost = True
 
     def _step(self, what: str) -> None:
         self.digest.add(what)
         self.time = trio.current_time()
+
+    @property
+    def troubled(self) -> bool:
+        """Whether it is no wonder that something fails."""
+        return self.media.faulty or bool(self.media.absent) or self.hung
 
     def look_alive(self) -> None:
         if self.crash_point.dead:
@@ -124,8 +142,9 @@ class VolumeRun:
 
     async def _life(self, steps: int, last: bool) -> None:
         async with open_node(self.media, self.crash_point) as node:
-            if last:
+            if last or self.random.random() < 0.3:
                 await node.run_daemons()
+                self.spare = self.made and node.whole
             catalogue = Catalogue(node.store, SeededRandom(node.media.random))
             if not self.made:
                 with suppress(DrystoneError):
@@ -158,7 +177,7 @@ class VolumeRun:
                     await catalogue.delete_snapshot(NAME, name)
         except RetryableError:
             self.look_alive()
-            if not self.media.faulty and not self.media.absent:
+            if not self.troubled:
                 raise
 
     async def read_snapshot(self, name: str) -> list[Page]:
@@ -246,7 +265,7 @@ class VolumeRun:
             found = parse_all(b"".join(bytes(piece) for piece in await opened.read(0, opened.size)))
         except DrystoneError:
             self.look_alive()
-            if opened.failed is None and not self.media.faulty and not self.media.absent:
+            if opened.failed is None and not self.troubled:
                 raise
             return
         self.look_alive()
@@ -254,17 +273,31 @@ class VolumeRun:
             self.model.check(found)
 
     async def _disturb(self, node: SimNode) -> None:
-        """A device is gone for a while."""
+        """A device is gone for a while, or hangs."""
         await trio.sleep(self.random.random() * 0.2)
         number = self.random.choice(sorted(node.devices))
         if self.media.absent or node.devices[number].health.failed is not None:
             return
+        if self.random.random() < 0.4:
+            await self._hang(node, number)
+            return
         self.digest.add(f"gone {number}")
-        self.lost = True
+        self.lost, self.spare = True, False
         node.take_away(number)
         await trio.sleep(self.random.choice([0.01, 0.5, 5.0]))
         await node.bring_back(number)
         self.digest.add(f"back {number}")
+
+    async def _hang(self, node: SimNode, number: int) -> None:
+        """What a device is asked meanwhile is done afterwards: its homes are left, and come late."""
+        disk = node.devices[number]._disk
+        assert isinstance(disk, SimDisk)
+        self.digest.add(f"hangs {number}")
+        self.hung, self.spare = True, False
+        disk.gate.shut = True
+        await trio.sleep(self.random.choice([0.5, 4.0, 8.0]))
+        disk.gate.open()
+        self.digest.add(f"hangs no more {number}")
 
     async def _nothing_left(self, node: SimNode) -> None:
         for _ in range(3):
@@ -297,7 +330,7 @@ class Client:
             except DrystoneError as error:
                 self._run.look_alive()
                 self._run.digest.add(type(error).__name__)
-                if not (self._run.media.faulty or self._run.media.absent):
+                if not self._run.troubled:
                     raise
             self._run.look_alive()
 
