@@ -18,7 +18,7 @@ import trio
 from store.blocks.bell import Bell
 from store.blocks.catalogue import Catalogue, check_size, grown
 from store.blocks.disk import Disk, OwnerReplacedError
-from store.blocks.opening import open_volume
+from store.blocks.opening import open_snapshot, open_volume
 from store.blocks.owned_head import load_head
 from store.blocks.table import Table
 from store.blocks.volume import Volume
@@ -61,6 +61,15 @@ class VolumeRow(NamedTuple):
     stored_bytes: int
     epoch: int
     connections: int | None
+
+
+class SnapshotRow(NamedTuple):
+    """What is told of a snapshot: when it was made, in microseconds, and how many clones there are of it."""
+
+    name: str
+    size: int
+    created_us: int
+    clones: int
 
 
 class _Served:
@@ -118,8 +127,19 @@ class Volumes:
 
     @asynccontextmanager
     async def open(self, name: str) -> AsyncIterator[Disk]:
-        """As `Exports` has it. Whoever is in here when the volume has to go is cancelled soon, and OwnerReplacedError
-        says so."""
+        """As `Exports` has it; VOLUME@SNAPSHOT is a snapshot, to be read. Whoever is in here when the volume has to go
+        is cancelled soon, and OwnerReplacedError says so."""
+        volume, at, snapshot = name.partition("@")
+        if at:
+            async with open_snapshot(self._store, await self._catalogue.find(volume), snapshot) as disk:
+                yield disk
+        else:
+            async with self.open_volume(name) as opened:
+                yield opened
+
+    @asynccontextmanager
+    async def open_volume(self, name: str) -> AsyncIterator[Volume]:
+        """The same, of a volume."""
         with trio.CancelScope() as client:
             served = await self._join(name, client)
             try:
@@ -288,6 +308,46 @@ class Volumes:
                 await served.volume.head.change(lambda head: grown(head, size))
                 return
         await self._catalogue.resize(name, size)
+
+    async def rename(self, name: str, new: str) -> None:
+        """Give a volume another name, while it is served, too. Raises NotFoundError, InvalidError, and ConflictError
+        where there is one of the new name."""
+        check_name(new)
+        await self._catalogue.rename(name, new)
+        served = self._served.get((await self._catalogue.find(new)).name)
+        if served is not None:
+            served.name = new
+
+    async def snapshots(self, name: str) -> list[SnapshotRow]:
+        """Of the snapshots of a volume, in the order of their names. Raises NotFoundError."""
+        found = await self._catalogue.snapshots(name)
+        return [SnapshotRow(key, each.size, each.created_us, len(each.clones)) for key, each in sorted(found.items())]
+
+    async def snapshot(self, name: str, snapshot: str) -> None:
+        """Keep what a volume is now. It is opened for that where it is not open here. Raises NotFoundError,
+        InvalidError, and ConflictError where there is one of this name."""
+        check_name(snapshot)
+        async with self.open_volume(name) as volume:
+            await volume.snapshot(snapshot)
+
+    async def delete_snapshot(self, name: str, snapshot: str) -> None:
+        """Delete a snapshot. Raises NotFoundError."""
+        await self._catalogue.delete_snapshot(name, snapshot)
+        served = self._served.get((await self._catalogue.find(name)).name)
+        if served is not None and served.volume is not None:
+            served.volume.checkpointer.want()
+
+    async def clone(self, name: str, snapshot: str, new: str, size: int | None) -> None:
+        """A volume that begins as a snapshot. Raises NotFoundError, InvalidError where it were smaller, ConflictError
+        where there is one of this name."""
+        check_name(new)
+        await self._catalogue.clone(name, snapshot, new, size)
+
+    async def flatten(self, name: str) -> None:
+        """Have a clone need nothing any more of what it was made of. It is opened for that where it is not open here.
+        Raises NotFoundError, and ConflictError where it has snapshots."""
+        async with self.open_volume(name) as volume:
+            await volume.flatten()
 
     async def delete(self, name: str, *, force: bool) -> None:
         """Delete a volume and all that is in it. Raises NotFoundError; ConflictError where clients have it open here,
