@@ -38,6 +38,8 @@ FRAMES_UNDER_WAY: Final = 3
 """Sent and not written: what comes meanwhile goes into one frame."""
 GRACE_SECONDS: Final = 2.0
 """So long a home that has not synced all of an object is waited for before that is sealed, once enough have."""
+SETTLE_SECONDS: Final = 3.0
+"""So long homes may take to sync what was written of an object that is broken."""
 PAUSE_SECONDS: Final = 0.1
 """After an object could not be opened or sealed, and twice as long each time."""
 PAUSE_SECONDS_MAX: Final = 5.0
@@ -82,6 +84,7 @@ class Appender:
         self._last = first.number
         """The number of the object that was opened last."""
         self._mending = False
+        self._broken_at: float | None = None
         self._ending = False
         self.failed: DrystoneError | None = None
         """Why nothing can be appended any more."""
@@ -272,7 +275,10 @@ class Appender:
                     await self._objects.check_owner()
                     for object_ in self._open:
                         object_.fenced = False
+                elif self._broken and not self._mending and self._may_settle():
+                    await self._changed.wait(TICK_SECONDS)
                 elif self._mending or self._broken:
+                    self._broken_at = None
                     self._mending = True
                     await self._mend()
                     self._mending = False
@@ -332,6 +338,15 @@ class Appender:
             raise OwnerReplacedError("somebody else has opened the volume since")
         object_.forget_fences()
         self._on_sealed(sealed)
+
+    def _may_settle(self) -> bool:
+        """Have homes sync what was written of objects that are broken, as far as they can, for a while: what was
+        answered is to be found when this process ends before there is room to send it again."""
+        now = trio.current_time()
+        self._broken_at = now if self._broken_at is None else self._broken_at
+        for object_ in self._open:
+            object_.sync(object_.written)
+        return now < self._broken_at + SETTLE_SECONDS and any(object_.may_settle for object_ in self._open)
 
     async def _mend(self) -> None:
         """Seal what is durable of the oldest object, nothing of the other, and send again what is not durable."""

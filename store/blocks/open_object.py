@@ -15,7 +15,7 @@ import trio
 from store.blocks.contents import Contents
 from store.blocks.log_frame import HEADER_PAGES, LogFrame
 from store.blocks.log_object import OBJECT_PAGES
-from store.core.errors import BusyError, DeviceError, DrystoneError, FencedError
+from store.core.errors import BusyError, DeviceError, DrystoneError, FencedError, FullError
 from store.device.block import BlockKey, encode_meta
 from store.device.port import DevicePort
 from store.device.record import Kind, seal
@@ -37,13 +37,21 @@ class _Home:
         """When frames were sent that it has not answered, by their blocks; -1 is a sync."""
         self.synced = 0
         """So many frames, from the first, are durable here."""
+        self.refused = _NONE_REFUSED
+        """The first block that it has not taken."""
 
     @property
     def live(self) -> bool:
         return self.failed is None
 
+    @property
+    def syncs(self) -> bool:
+        """Whether it can make durable what it has: one that is left because it is full can, too."""
+        return self.failed is None or isinstance(self.failed, FullError)
+
 
 _SYNC = -1
+_NONE_REFUSED = 1 << 62
 
 
 class OpenObject:
@@ -94,6 +102,11 @@ class OpenObject:
     def broken(self) -> bool:
         """Whether too few homes are left for any more frames to count."""
         return sum(home.live for home in self._homes.values()) < self.needed
+
+    @property
+    def may_settle(self) -> bool:
+        """Whether more of what is written may become durable."""
+        return self.durable < self.written and sum(home.syncs for home in self._homes.values()) >= self.needed
 
     @property
     def full(self) -> bool:
@@ -177,10 +190,11 @@ class OpenObject:
 
     def _taken(self, number: int, frame: LogFrame, error: DrystoneError | None) -> None:
         home = self._homes[number]
-        if self._retired or not home.live or frame.object != self.number:
+        if self._retired or not home.syncs or frame.object != self.number:
             return
         home.unanswered.pop(frame.block, None)
         if error is not None:
+            home.refused = min(home.refused, frame.block)
             self._leave(number, error)
             return
         frame.have.add(number)
@@ -201,9 +215,9 @@ class OpenObject:
     def _sync_home(self, number: int, home: _Home) -> None:
         if (
             self._retired
-            or not home.live
+            or not home.syncs
             or _SYNC in home.unanswered
-            or home.synced >= min(self._sync_wanted, home.sent)
+            or home.synced >= min(self._sync_wanted, home.sent, home.refused)
         ):
             return
         count = home.sent
@@ -215,14 +229,16 @@ class OpenObject:
 
     def _synced(self, number: int, count: int, error: DrystoneError | None) -> None:
         home = self._homes[number]
-        if self._retired or not home.live:
+        if self._retired or not home.syncs:
             return
         home.unanswered.pop(_SYNC, None)
         if error is not None:
             self._leave(number, error)
             return
         # A frame that it has not answered yet may still fail there.
-        home.synced = max(home.synced, min([count, *(block for block in home.unanswered if block != _SYNC)]))
+        home.synced = max(
+            home.synced, min([count, home.refused, *(block for block in home.unanswered if block != _SYNC)])
+        )
         self._count()
         if self.durable_everywhere:
             self.on_news()

@@ -35,7 +35,7 @@ from store.blocks.volume import Volume, apply_entry
 from store.core.beside import beside
 from store.core.clock import Clock
 from store.core.entropy import Random
-from store.core.errors import BusyError
+from store.core.errors import BusyError, DamageError, NotFoundError
 from store.objects.model import Container
 from store.objects.store import DeviceStore
 
@@ -47,9 +47,11 @@ CLOSE_SECONDS: Final = 30.0
 @asynccontextmanager
 async def open_volume(store: DeviceStore, container: Container, clock: Clock, random: Random) -> AsyncIterator[Volume]:
     """Open a volume to be written: whoever had it open before has it no more. What is left when this is closed is
-    durable. Raises NotFoundError; RetryableErrors where too few devices answer."""
+    durable. Raises NotFoundError, OwnerReplacedError where another opens it at the same time, DamageError;
+    RetryableErrors where too few devices answer."""
     table = Table(store, container)
     head = await take_head(table)
+    rows = ObjectRows(table, head.epoch, random)
     lineage = Lineage(table, head.head.lineage)
     checkpoints = Checkpoints(lineage)
     try:
@@ -58,16 +60,17 @@ async def open_volume(store: DeviceStore, container: Container, clock: Clock, ra
         map_ = BlockMap()
         root = head.head.root
         if root.checkpoint:
-            stored = await checkpoints.table(root.depth, root.checkpoint)
+            async with _there(rows):
+                stored = await checkpoints.table(root.depth, root.checkpoint)
             map_ = BlockMap(stored.top, stored.objects, stored.checkpoints)
             if root.depth == lineage.depth:
                 sizes, stored_pages = stored.sizes, stored.stored
                 stored_pages[root.checkpoint] = stored.pages
-        rows = ObjectRows(table, head.epoch, random)
         taken = await take_over(rows, root.object, root.sequence)
         stored_map = StoredMap(map_, checkpoints, MAP_PAGES)
         reader = LogReader(lineage)
-        applied = await _replay(stored_map, lineage.depth, root, taken.objects, sizes)
+        async with _there(rows):
+            applied = await _replay(stored_map, lineage.depth, root, taken.objects, sizes)
         reader.opened(taken.opened)
         volume: Volume
 
@@ -101,6 +104,17 @@ async def open_volume(store: DeviceStore, container: Container, clock: Clock, ra
     finally:
         with trio.CancelScope(shield=True):
             await checkpoints.close()
+
+
+@asynccontextmanager
+async def _there(rows: ObjectRows) -> AsyncIterator[None]:
+    """What the head names is there for as long as nobody else has opened the volume. Raises OwnerReplacedError, and
+    DamageError where it is gone all the same: not NotFoundError, which says that there is no volume."""
+    try:
+        yield
+    except NotFoundError as error:
+        await rows.check_owner()
+        raise DamageError(f"what the head of a volume names is gone: {error}") from error
 
 
 async def _replay(map_: StoredMap, depth: int, root: Root, objects: Sequence[LogObject], sizes: dict[int, int]) -> Root:

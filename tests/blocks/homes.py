@@ -20,7 +20,7 @@ from store.blocks.object_rows import ObjectRows, TakenError
 from store.blocks.open_object import OpenObject
 from store.blocks.place import BLOCK_BYTES
 from store.core.beside import beside
-from store.core.errors import BusyError, DrystoneError
+from store.core.errors import BusyError, DrystoneError, FullError
 from store.device.block import BlockKey
 from store.device.port import DevicePort, Done
 from store.device.record import Sealed
@@ -43,6 +43,8 @@ class Home:
         """What it answers to everything."""
         self.raises = False
         """Whether it raises that at once, and does not answer it."""
+        self.full = False
+        """Whether it takes no blocks."""
         self.sync_error: DrystoneError | None = None
         self.hangs = False
         self.hangs_at_syncs = False
@@ -56,9 +58,10 @@ class Home:
         self._submit(lambda: self._take(key, sealed, done), self.hangs)
 
     def _take(self, key: BlockKey, sealed: Sealed, done: Done) -> None:
-        if self.error is None:
+        error = self.error or (FullError("full") if self.full else None)
+        if error is None:
             self.blocks[key.data_id, key.block] = bytes(sealed.payload)
-        done(self.error)
+        done(error)
 
     def submit_sync(self, losses: int, done: Done) -> None:
         self.syncs += 1

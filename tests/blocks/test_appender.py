@@ -363,6 +363,71 @@ async def test_no_room_for_another_object_is_said_and_ends(autojump_clock: MockC
             log.check()
 
 
+async def test_what_was_answered_lasts_when_all_homes_become_full(autojump_clock: MockClock) -> None:
+    """It is sealed with all that was written, and not sent to where there is no room: who is killed now loses nothing
+    that was answered."""
+    async with running(Log()) as log:
+        frames = [await log.written(block) for block in range(4)]
+        for home in log.homes.values():
+            home.full = home.hangs_at_syncs = True
+        log.rows.open_failures = [FullError("full")] * 50
+        late = log.write(9)
+        await settle()
+        for home in log.homes.values():
+            home.hangs_at_syncs = False
+            home.wake()
+        await trio.sleep(30)
+        assert log.decided() == [1, 2, 3, 4]
+        assert [frame.durable.is_set() for frame in frames] == [True] * 4
+        assert not late.written.is_set()
+        assert isinstance(log.appender.no_room, FullError)
+        for home in log.homes.values():
+            home.full = False
+        log.rows.open_failures = []
+        with trio.fail_after(30):
+            await log.appender.written(late)
+            await log.appender.end()
+        assert log.decided() == [1, 2, 3, 4, 5]
+        log.check()
+
+
+async def test_a_break_does_not_wait_long_for_what_was_answered(autojump_clock: MockClock) -> None:
+    async with running(Log(5)) as log:
+        log.opened[0]._homes.pop(3)
+        log.opened[0]._homes.pop(4)
+        frames = [await log.written(block) for block in range(2)]
+        for home in (0, 1, 2):
+            log.homes[home].full = log.homes[home].hangs_at_syncs = True
+        log.homes[2].error = DeviceError("gone")
+        frames.append(log.write(9))
+        await settle()
+        log.homes[1].full = False
+        with trio.fail_after(30):
+            await log.appender.written(frames[-1])
+        log.homes[1].hangs_at_syncs = False
+        log.homes[1].wake()
+        await log.appender.end()
+        assert log.durable == frames
+        log.check()
+
+
+async def test_a_full_home_is_not_counted_for_what_it_refused(autojump_clock: MockClock) -> None:
+    async with running(Log()) as log:
+        first = await log.written(1)
+        log.homes[2].full = True
+        log.homes[1].hangs_at_syncs = True
+        second = await log.written(2)
+        await settle()
+        assert first.durable.is_set()
+        assert not second.durable.is_set()
+        log.homes[1].hangs_at_syncs = False
+        log.homes[1].wake()
+        await log.appender.flush()
+        await log.appender.end()
+        assert log.rows.lacking[1] == [2]
+        log.check()
+
+
 async def test_an_object_is_opened_before_the_one_that_fills_is_full(autojump_clock: MockClock) -> None:
     with small_volume_limits():
         async with running(Log()) as log:

@@ -12,7 +12,7 @@ from trio.testing import MockClock
 
 from store.blocks import checkpointer, cleaner
 from store.blocks.block_map import BlockMap, Missing
-from store.blocks.checkpoint import checkpoint_name
+from store.blocks.checkpoint import CheckpointTable, checkpoint_name
 from store.blocks.checkpoints import Checkpoints
 from store.blocks.disk import OwnerReplacedError
 from store.blocks.frame import Entry, Kind
@@ -21,7 +21,7 @@ from store.blocks.log_reader import LogReader
 from store.blocks.place import pack
 from store.blocks.stored_map import StoredMap
 from store.blocks.volume import Volume
-from store.core.errors import BusyError, NotFoundError
+from store.core.errors import BusyError, DamageError, NotFoundError
 from store.device.record import Buffer
 from tests.blocks.conftest import MIB, catalogue_of, media, node_of, volume_of
 from tests.blocks.model_disk import PAGE, ModelDisk, read, request
@@ -375,3 +375,40 @@ async def test_checkpoints_that_are_hardly_needed_go(autojump_clock: MockClock) 
             async with volume_of(node) as volume:
                 for cold in range(40):
                     assert await read(volume, (10 + cold) * 2 * MIB, PAGE) == bytes([cold]) * PAGE
+
+
+async def test_who_opens_it_while_another_does_hears_that_and_not_that_there_is_none(autojump_clock: MockClock) -> None:
+    """What the head named is swept by the other before it is read."""
+    with small_volume_limits():
+        async with node_of(media(3)) as node:
+            async with killed(node) as volume:
+                await volume.write(0, b"a" * 8 * PAGE)
+                await checkpoint(volume)
+            table = Checkpoints.table
+            patch = mock.patch.object(Checkpoints, "table", autospec=True)
+
+            async def late(self: Checkpoints, depth: int, number: int) -> CheckpointTable:
+                patch.stop()
+                async with killed(node) as other:
+                    await other.write(0, b"b" * 8 * PAGE)
+                    await checkpoint(other)
+                    await checkpoint(other)
+                return await table(self, depth, number)
+
+            patch.start().side_effect = late
+            with pytest.raises(OwnerReplacedError):
+                async with volume_of(node):
+                    raise AssertionError
+            async with volume_of(node) as volume:
+                assert await read(volume, 0, 8 * PAGE) == b"b" * 8 * PAGE
+
+
+async def test_a_checkpoint_that_is_gone_is_damage(autojump_clock: MockClock) -> None:
+    with small_volume_limits():
+        async with node_of(media(3)) as node:
+            async with killed(node) as volume:
+                await volume.write(0, b"a" * 8 * PAGE)
+                await volume.head._table.delete(checkpoint_name(await checkpoint(volume)))
+            with pytest.raises(DamageError):
+                async with volume_of(node):
+                    raise AssertionError

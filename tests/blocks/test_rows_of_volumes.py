@@ -16,11 +16,13 @@ from store.blocks.block_map import BlockMap, Frozen
 from store.blocks.contents import Contents, Listed
 from store.blocks.frame import Entry, Kind
 from store.blocks.head import Head, Root, new_head
-from store.blocks.log_frame import ENTRIES_MAX, FRAME_PAGES, LogFrame
-from store.blocks.log_object import open_row, parse_row, sealed_row
+from store.blocks.log_frame import ENTRIES_MAX, FRAME_PAGES, HEADER_PAGES, LogFrame
+from store.blocks.log_object import OBJECT_PAGES, open_row, parse_row, sealed_row
 from store.blocks.place import BLOCK_BYTES, pack
 from store.blocks.table import Table
+from store.blocks.volume import ZEROS_MAX
 from store.core.errors import DamageError, NewerError
+from store.core.limits import RECORD_BYTES_MAX
 from store.device.row import Row
 from tests.blocks.conftest import MIB, catalogue_of, media, node_of
 
@@ -106,6 +108,13 @@ def test_the_header_of_a_frame_is_one_page_whatever_is_in_it(kind: Kind) -> None
     assert len(frame.entries) == ENTRIES_MAX
     frame.close(2**63, 2**63)
     assert len(frame.payload) == BLOCK_BYTES
+
+
+def test_what_is_in_an_object_fits_into_a_record_whatever_that_is() -> None:
+    """Frames of nothing but zeros, as many as an object may have: its row has room for them."""
+    entries = [Entry(Kind.DISCARD, 2**34 - 1, ZEROS_MAX)] * ENTRIES_MAX
+    contents = Contents([Listed(2**63, 2**63, HEADER_PAGES, entries)] * OBJECT_PAGES)
+    assert len(contents.encode()) < RECORD_BYTES_MAX - 64 * 1024
 
 
 def test_a_frame_has_room_for_so_many_pages() -> None:

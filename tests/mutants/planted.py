@@ -927,15 +927,15 @@ BLOCKS: Final = [
     planted(
         "a sync that speaks for blocks that are not answered",
         "store/blocks/open_object.py",
-        "min([count, *(block for block in home.unanswered if block != _SYNC)])",
-        "count",
+        "min([count, home.refused, *(block for block in home.unanswered if block != _SYNC)])",
+        "min(count, home.refused)",
         "tests/blocks/test_appender.py",
     ),
     planted(
         "a frame counted by a home of the object that it was sent to before",
         "store/blocks/open_object.py",
-        "if self._retired or not home.live or frame.object != self.number:",
-        "if not home.live:",
+        "if self._retired or not home.syncs or frame.object != self.number:",
+        "if not home.syncs:",
         "tests/blocks/test_appender.py",
     ),
     planted(
@@ -964,6 +964,20 @@ BLOCKS: Final = [
         "store/blocks/appender.py",
         "Contents(object_.contents.frames[:durable])",
         "object_.contents",
+        "tests/blocks/test_appender.py",
+    ),
+    planted(
+        "a break that leaves what was answered in memory alone",
+        "store/blocks/appender.py",
+        "elif self._broken and not self._mending and self._may_settle():",
+        "elif False:",
+        "tests/blocks/test_appender.py",
+    ),
+    planted(
+        "a full home counted for what it refused",
+        "store/blocks/open_object.py",
+        "            home.refused = min(home.refused, frame.block)\n",
+        "",
         "tests/blocks/test_appender.py",
     ),
     planted(
