@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import msgpack
 
-from store.blocks.head import ROW_NAME, SIZE_MAX, Head, Root, new_head
+from store.blocks.head import ROW_NAME, SIZE_MAX, Head, Root, first_head, new_head
 from store.blocks.lineage import ACCOUNT, volume_table
 from store.blocks.owned_head import change_head, load_head
 from store.blocks.place import BLOCK_BYTES, DEPTH_MAX
@@ -83,10 +83,11 @@ class Catalogue:
 
     # -- changes -------------------------------------------------------------------------------------------------
 
-    async def create(self, name: str, size: int, policy: int | None = None) -> Container:
-        """An empty volume of `size` bytes. Raises InvalidError, and ConflictError where there is one of this name."""
+    async def create(self, name: str, size: int, policy: int | None = None, window_us: int = 0) -> Container:
+        """An empty volume of `size` bytes, which can be seen as it was at any time of a window, in microseconds. Raises
+        InvalidError, and ConflictError where there is one of this name."""
         check_size(size)
-        return await self._make(name, policy, new_head(size))
+        return await self._make(name, policy, new_head(size, window_us))
 
     async def clone(self, name: str, snapshot: str, new: str, size: int | None = None) -> Container:
         """A volume that begins as a snapshot of another, of the same size or larger. Raises NotFoundError, InvalidError
@@ -102,7 +103,7 @@ class Catalogue:
         if head.depth >= DEPTH_MAX:
             raise InvalidError(f"a chain of clones has at most {DEPTH_MAX} of them: flatten the volume first")
         root = Root(of.root.depth, of.root.checkpoint, 1, 0)
-        made = Head(wanted, 0, root, 1, (*head.lineage, parent.id), snapshot)
+        made = Head(wanted, 0, root, 1, (*head.lineage, parent.id), snapshot, window_us=head.window_us)
         return await self._make(new, parent.container.policy, made)
 
     async def _make(self, name: str, policy: int | None, head: Head) -> Container:
@@ -116,7 +117,7 @@ class Catalogue:
         try:
             if table.policy.erasure:
                 raise InvalidError(f"policy {table.policy.name} codes what it keeps: volumes are kept in copies")
-            await table.change(ROW_NAME, lambda row: row or table.row(ROW_NAME, head.encode()))
+            await table.change(ROW_NAME, lambda row: row or table.row(ROW_NAME, first_head(head).encode()))
             if head.lineage:
                 parent = await volume_table(self._store, head.lineage[-1])
                 await Snapshots(parent).add_clone(head.origin, volume)

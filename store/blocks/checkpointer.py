@@ -3,7 +3,8 @@ it costs little beside the log itself."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -14,6 +15,7 @@ from store.blocks.checkpoints import Checkpoints
 from store.blocks.disk import OwnerReplacedError
 from store.blocks.head import Head, Root
 from store.blocks.log_reader import needed_key
+from store.blocks.needs import Needs
 from store.blocks.place import BLOCK_BYTES
 from store.blocks.snapshots import Snapshot, Snapshots
 from store.blocks.stored_map import StoredMap
@@ -47,6 +49,7 @@ class Checkpointer:
         checkpoints: Checkpoints,
         sizes: dict[int, int],
         stored: dict[int, int],
+        needs: Needs,
         sweep: Sweep,
         snapshots: Snapshots,
         clock: Clock,
@@ -59,6 +62,7 @@ class Checkpointer:
         self._checkpoints = checkpoints
         self._sizes = sizes
         self._stored = stored
+        self._needs = needs
         self._sweep = sweep
         self._snapshots = snapshots
         self._clock = clock
@@ -99,9 +103,7 @@ class Checkpointer:
         """Store the map as it is now: the root that the head names then."""
         async with self._lock:
             head = self._volume.head
-            number = head.head.next_checkpoint
-            await head.change(lambda now: now._replace(next_checkpoint=now.next_checkpoint + 1))
-            number = head.head.next_checkpoint - 1
+            number = await self.draw_number()
             depth = head.head.depth
             await self._renew(depth)
             root = self._volume.root._replace(depth=depth, checkpoint=number)
@@ -119,16 +121,36 @@ class Checkpointer:
             self._volume.checkpointed()
             self._stored[number] = len(frozen.pages)
             try:
-                await self._sweep.after(root, frozen, head.epoch)
+                await self._sweep.after(head.head, frozen)
             except DrystoneError as error:
                 log.warning("what is not needed cannot be dropped now", error=str(error))
             return root
 
+    async def draw_number(self) -> int:
+        """The number of a checkpoint that is to be written: nobody else ever has it."""
+        head = await self._volume.head.change(lambda now: now._replace(next_checkpoint=now.next_checkpoint + 1))
+        return head.next_checkpoint - 1
+
+    @asynccontextmanager
+    async def nothing_dropped(self) -> AsyncIterator[None]:
+        """Have nothing stored and nothing dropped meanwhile."""
+        async with self._lock:
+            yield
+
+    def made(self, number: int, pages: int) -> None:
+        """A checkpoint was written beside those of the map."""
+        self._stored[number] = pages
+        self._sweep.made(number)
+
     async def _renew(self, depth: int) -> None:
         """Where too little is needed of the checkpoints that there are, have what is needed of some stored anew, so
         that they can be dropped: of those of which it is least."""
-        needed = {number: self._map.checkpoints[needed_key(depth, number)] for number in self._stored}
-        dead = sum(self._stored.values()) - sum(needed.values())
+        needed = {
+            number: self._map.checkpoints[needed_key(depth, number)]
+            for number in self._stored
+            if not self._needs.checkpoint(number)
+        }
+        dead = sum(self._stored[number] for number in needed) - sum(needed.values())
         if dead <= max(MAP_PAGES_DEAD, sum(needed.values())):
             return
         chosen: set[int] = set()
@@ -178,8 +200,10 @@ class Checkpointer:
         """Until the head names it, or is another's."""
         pause = PAUSE_SECONDS
 
+        now_us = self._clock.wall_us()
+
         def named(head: Head) -> Head:
-            return head._replace(root=root)
+            return head.with_root(root, now_us)
 
         while True:
             try:

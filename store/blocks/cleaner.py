@@ -84,13 +84,15 @@ class Cleaner:
     def plan(self) -> list[int]:
         """The objects that are to be cleaned, in this order: as many as leave no more than a share of what is needed
         dead."""
+        if self._needs.unknown:
+            return []
         depth = self._volume.head.head.depth
         needed = self._map.map.objects
         oldest = self._volume.root.object
         own = gone = dead = 0
         candidates: list[tuple[float, int, int]] = []
         for number, size in self._sizes.items():
-            if number in self._needs.objects:
+            if self._needs.object(number):
                 continue
             pages = needed[needed_key(depth, number)]
             own += pages

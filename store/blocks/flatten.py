@@ -51,7 +51,7 @@ class Flattener:
         parent = await release(store, head.lineage[-1], head.origin, own)
         if parent is not None:  # it was kept for this clone alone
             await remove(store, parent)
-        await self._volume.head.change(lambda now: now._replace(origin=""))
+        await self._volume.head.change(lambda now: now._replace(origin="", history=now.history[-1:]))
 
     async def _check_snapshots(self) -> None:
         if await Snapshots(self._lineage.own).all():

@@ -1,9 +1,12 @@
 """The head of a volume: row `h`, changed by compare-and-set alone. Who writes the volume, and where its map begins.
 
-    payload  msgpack [1, size, epoch, root, next checkpoint, lineage, origin, deleted]
+    payload  msgpack [1, size, epoch, root, next checkpoint, lineage, origin, deleted, window, history]
     root     [depth, checkpoint, object, sequence]
     lineage  [id of the first ancestor, ...]: of a volume that is a clone, one for each depth below its own
     origin   of a volume that is a clone, the name of the snapshot of its parent that it was made of; else empty
+
+    window   the volume can be seen as it was at any time of so many microseconds past; 0 says that it cannot
+    history  [[time in microseconds, root], ...]: roots of the window, and one before it, the oldest first
 
 `size` is in bytes. `epoch` is that of the last who opened the volume to write it. A root is a map as it was behind one
 frame: checkpoint 0 says that it was empty; frames up to `sequence` are in it, and those behind are in the log from
@@ -24,6 +27,8 @@ from store.core.errors import DamageError
 VERSION: Final = 1
 ROW_NAME: Final = "h"
 SIZE_MAX: Final = 64 << 40
+PAST_US: Final = 10_000_000
+"""Roots of the past are kept about so far apart."""
 
 
 class Root(NamedTuple):
@@ -33,6 +38,13 @@ class Root(NamedTuple):
     checkpoint: int
     object: int
     sequence: int
+
+
+class Past(NamedTuple):
+    """What the root was at a time. Frames in it were written before, by the writer's clock."""
+
+    time_us: int
+    root: Root
 
 
 class Head(NamedTuple):
@@ -45,6 +57,22 @@ class Head(NamedTuple):
     lineage: tuple[bytes, ...] = ()
     origin: str = ""
     deleted: bool = False
+    window_us: int = 0
+    history: tuple[Past, ...] = ()
+
+    def with_root(self, root: Root, now_us: int) -> Head:
+        """With a newer root."""
+        return self._replace(root=root, history=self._remembered(root, now_us))
+
+    def _remembered(self, root: Root, now_us: int) -> tuple[Past, ...]:
+        if not self.window_us:
+            return ()
+        past = list(self.history)
+        if len(past) > 1 and past[-1].time_us < past[-2].time_us + PAST_US:
+            past.pop()  # the one before it is as good, with a little more of the log behind it
+        past.append(Past(now_us, root))
+        base = max((at for at, each in enumerate(past) if each.time_us <= now_us - self.window_us), default=0)
+        return tuple(past[base:])
 
     @property
     def depth(self) -> int:
@@ -62,12 +90,18 @@ class Head(NamedTuple):
             fields = msgpack.unpackb(packed)
             if fields[0] != VERSION:
                 raise unknown_version("head of a volume", fields[0], (VERSION,))
-            _, size, epoch, root, next_checkpoint, lineage, origin, deleted = fields
-            return cls(size, epoch, Root(*root), next_checkpoint, tuple(lineage), origin, deleted)
+            _, size, epoch, root, next_checkpoint, lineage, origin, deleted, window_us, history = fields
+            past = tuple(Past(time_us, Root(*each)) for time_us, each in history)
+            return cls(size, epoch, Root(*root), next_checkpoint, tuple(lineage), origin, deleted, window_us, past)
         except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
             raise DamageError(f"the head of a volume is not of a known form: {error}") from error
 
 
-def new_head(size: int) -> Head:
+def new_head(size: int, window_us: int = 0) -> Head:
     """Of an empty volume of so many bytes."""
-    return Head(size, 0, Root(0, 0, 1, 0), 1)
+    return first_head(Head(size, 0, Root(0, 0, 1, 0), 1, window_us=window_us))
+
+
+def first_head(head: Head) -> Head:
+    """Of a volume that is made with this root: it was so at any time before."""
+    return head._replace(history=(Past(0, head.root),) if head.window_us else ())

@@ -1,10 +1,11 @@
-"""What the snapshots of a volume need of its log objects and checkpoints."""
+"""What the snapshots of a volume, and its past, need of its log objects and checkpoints."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from store.blocks.checkpoints import Checkpoints
+from store.blocks.head import Root
 from store.blocks.place import OBJECTS_MAX
 from store.blocks.snapshots import Snapshots
 from store.blocks.table import Table
@@ -23,13 +24,25 @@ class Needs:
         self._checkpoints = checkpoints
         self._depth = depth
         self._known: dict[str, _Needed] = {}
-        self.objects: frozenset[int] = frozenset()
-        self.checkpoints: frozenset[int] = frozenset()
+        self._objects: frozenset[int] = frozenset()
+        self._checkpoints_needed: frozenset[int] = frozenset()
+        self._past: Root | None = None
         self.unknown = True
         """Whether a snapshot is being made: nobody knows what it needs, and nothing may be dropped."""
 
-    async def refresh(self, epoch: int) -> None:
-        """See what there is now. What writers of epochs below have begun to make, and cannot finish, is given up."""
+    def object(self, number: int) -> bool:
+        """Whether an object is needed. Of the past all is that was written behind its oldest root."""
+        return number in self._objects or (self._past is not None and number >= self._past.object)
+
+    def checkpoint(self, number: int) -> bool:
+        """Whether a checkpoint is."""
+        if number in self._checkpoints_needed:
+            return True
+        return self._past is not None and (self._past.depth != self._depth or number >= self._past.checkpoint)
+
+    async def refresh(self, epoch: int, past: Root | None) -> None:
+        """See what there is now; `past` is the oldest root that the head remembers. Snapshots that writers of epochs
+        below have begun to make, and cannot finish, are given up."""
         self.unknown = True
         known: dict[str, _Needed] = {}
         making = False
@@ -40,9 +53,13 @@ class Needs:
                 continue
             key = f"{snapshot.root.checkpoint} {name}"
             known[key] = self._known.get(key) or await self._needed(snapshot.root.depth, snapshot.root.checkpoint)
+        if past is not None and past.checkpoint:
+            key = f"{past.checkpoint}"
+            known[key] = self._known.get(key) or await self._needed(past.depth, past.checkpoint)
         self._known = known
-        self.objects = frozenset().union(*(needed.objects for needed in known.values()))
-        self.checkpoints = frozenset().union(*(needed.checkpoints for needed in known.values()))
+        self._past = past
+        self._objects = frozenset().union(*(needed.objects for needed in known.values()))
+        self._checkpoints_needed = frozenset().union(*(needed.checkpoints for needed in known.values()))
         self.unknown = making
 
     async def _needed(self, depth: int, number: int) -> _Needed:

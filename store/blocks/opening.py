@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -15,7 +15,6 @@ from store.blocks.checkpoints import Checkpoints
 from store.blocks.cleaner import Cleaner
 from store.blocks.disk_reader import DiskReader
 from store.blocks.flatten import Flattener
-from store.blocks.head import Root
 from store.blocks.lineage import Lineage
 from store.blocks.log_frame import LogFrame
 from store.blocks.log_object import LogObject
@@ -24,14 +23,16 @@ from store.blocks.needs import Needs
 from store.blocks.object_rows import ObjectRows
 from store.blocks.overlay import Overlay
 from store.blocks.owned_head import load_head, take_head
+from store.blocks.past import PastMaps
 from store.blocks.place import BLOCK_BYTES
+from store.blocks.replay import replay
 from store.blocks.snapshot_disk import SnapshotDisk
 from store.blocks.snapshots import Snapshots
 from store.blocks.stored_map import StoredMap
 from store.blocks.sweep import Sweep
 from store.blocks.table import Table
 from store.blocks.takeover import take_over
-from store.blocks.volume import Volume, apply_entry
+from store.blocks.volume import Volume
 from store.core.beside import beside
 from store.core.clock import Clock
 from store.core.entropy import Random
@@ -70,7 +71,11 @@ async def open_volume(store: DeviceStore, container: Container, clock: Clock, ra
         stored_map = StoredMap(map_, checkpoints, MAP_PAGES)
         reader = LogReader(lineage)
         async with _there(rows):
-            applied = await _replay(stored_map, lineage.depth, root, taken.objects, sizes)
+            applied = root
+            for object_ in taken.objects:
+                assert object_.contents is not None
+                sizes[object_.number] = object_.contents.stored_pages
+                applied, _ = await replay(stored_map, lineage.depth, applied, object_.number, object_.contents)
         reader.opened(taken.opened)
         volume: Volume
 
@@ -90,9 +95,10 @@ async def open_volume(store: DeviceStore, container: Container, clock: Clock, ra
         needs = Needs(table, checkpoints, lineage.depth)
         sweep = Sweep(table, sizes, stored_pages, reader, needs)
         checkpointer = Checkpointer(
-            volume, stored_map, checkpoints, sizes, stored_pages, sweep, Snapshots(table), clock
+            volume, stored_map, checkpoints, sizes, stored_pages, needs, sweep, Snapshots(table), clock
         )
         volume.checkpointer = checkpointer
+        volume.past = PastMaps(volume, reader, checkpoints, checkpointer, Snapshots(table), clock)
         volume.flattener = Flattener(volume, stored_map, reader, lineage)
         cleaner = Cleaner(volume, stored_map, reader, sizes, needs, checkpointer.want)
         async with beside(appender.run), beside(volume.apply_all), beside(checkpointer.run), beside(cleaner.run):
@@ -115,23 +121,6 @@ async def _there(rows: ObjectRows) -> AsyncIterator[None]:
     except NotFoundError as error:
         await rows.check_owner()
         raise DamageError(f"what the head of a volume names is gone: {error}") from error
-
-
-async def _replay(map_: StoredMap, depth: int, root: Root, objects: Sequence[LogObject], sizes: dict[int, int]) -> Root:
-    """Have in the map what is in the log behind the root. Which root that is."""
-    for object_ in objects:
-        assert object_.contents is not None
-        sizes[object_.number] = object_.contents.stored_pages
-        page = 1
-        for frame in object_.contents.frames:
-            for entry in frame.entries:
-                if frame.sequence > root.sequence:
-                    await map_.ensure([(entry.first, entry.blocks)])
-                    apply_entry(map_.map, depth, object_.number, entry, page)
-                page += entry.pages
-            if frame.sequence > root.sequence:
-                root = root._replace(object=object_.number, sequence=frame.sequence)
-    return root
 
 
 @asynccontextmanager

@@ -10,11 +10,9 @@ from typing import Final
 
 import trio
 
-from store.blocks.checkpoint import checkpoint_name
 from store.blocks.checkpoints import Checkpoints
 from store.blocks.head import ROW_NAME, Head
 from store.blocks.lineage import ACCOUNT, Lineage, volume_table
-from store.blocks.log_object import row_name
 from store.blocks.needs import Needs
 from store.blocks.owned_head import change_head, load_head
 from store.blocks.snapshots import PREFIX, Snapshots
@@ -74,12 +72,11 @@ async def drop_unneeded(table: Table, head: Head) -> None:
     checkpoints = Checkpoints(Lineage(table, head.lineage))
     try:
         needs = Needs(table, checkpoints, head.depth)
-        await needs.refresh(head.epoch)
-        kept = {*map(row_name, needs.objects), *map(checkpoint_name, needs.checkpoints)}
+        await needs.refresh(head.epoch, None)
         if not needs.unknown:
-            await _delete_rows(
-                table, [name for prefix in "lc" for name in await _all(table, prefix) if name not in kept]
-            )
+            objects = [name for name in await _all(table, "l") if not needs.object(int(name[1:], 16))]
+            stored = [name for name in await _all(table, "c") if not needs.checkpoint(int(name[1:], 16))]
+            await _delete_rows(table, [*objects, *stored])
     finally:
         with trio.CancelScope(shield=True):
             await checkpoints.close()

@@ -13,7 +13,7 @@ import trio
 
 from store.blocks.block_map import Frozen
 from store.blocks.checkpoint import checkpoint_name
-from store.blocks.head import Root
+from store.blocks.head import Head
 from store.blocks.log_object import row_name
 from store.blocks.log_reader import LogReader, needed_key
 from store.blocks.needs import Needs
@@ -38,10 +38,16 @@ class Sweep:
         self._needs = needs
         self._checkpoints: set[int] | None = None
 
-    async def after(self, root: Root, frozen: Frozen, epoch: int) -> None:
-        """Drop what is not needed any more, now that the head names this root under an epoch. What cannot be dropped
-        now is tried again the next time."""
-        await self._needs.refresh(epoch)
+    def made(self, number: int) -> None:
+        """There is a checkpoint of this number."""
+        if self._checkpoints is not None:
+            self._checkpoints.add(number)
+
+    async def after(self, head: Head, frozen: Frozen) -> None:
+        """Drop what is not needed any more, now that the head names the root of a map that was frozen. What cannot be
+        dropped now is tried again the next time."""
+        root = head.root
+        await self._needs.refresh(head.epoch, head.history[0].root if head.history else None)
         known = await self._known_checkpoints() | {root.checkpoint}
         self._checkpoints = known
         if self._needs.unknown:
@@ -51,14 +57,14 @@ class Sweep:
             for number in self._sizes
             if number < root.object
             and needed_key(root.depth, number) not in frozen.objects
-            and number not in self._needs.objects
+            and not self._needs.object(number)
         ]
         checkpoints = [
             number
             for number in known
             if number < root.checkpoint
             and needed_key(root.depth, number) not in frozen.checkpoints
-            and number not in self._needs.checkpoints
+            and not self._needs.checkpoint(number)
         ]
         limiter = trio.CapacityLimiter(AT_ONCE)
         async with trio.open_nursery() as nursery:

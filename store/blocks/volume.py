@@ -18,7 +18,7 @@ import trio
 
 from store.blocks.appender import Appender
 from store.blocks.bell import Bell
-from store.blocks.block_map import LEAVES_DIRTY_MAX, BlockMap
+from store.blocks.block_map import LEAVES_DIRTY_MAX
 from store.blocks.checkpointer import Checkpointer
 from store.blocks.disk import Extent
 from store.blocks.disk_reader import DiskReader, Span
@@ -28,7 +28,9 @@ from store.blocks.head import Root
 from store.blocks.log_frame import FRAME_PAGES, LogFrame
 from store.blocks.overlay import Overlay
 from store.blocks.owned_head import OwnedHead
-from store.blocks.place import BLOCK_BYTES, HOLE, ZERO
+from store.blocks.past import PastMaps
+from store.blocks.place import BLOCK_BYTES
+from store.blocks.replay import apply_entry
 from store.blocks.snapshots import Snapshot
 from store.blocks.stored_map import StoredMap
 from store.core.errors import DrystoneError
@@ -43,7 +45,6 @@ ZEROS_MAX: Final = 1 << 18
 LEAVES_AN_ENTRY: Final = (ZEROS_MAX >> 9) + 2
 """An entry changes no more leaves of the map."""
 PAUSE_SECONDS: Final = 1.0
-_KINDS = {Kind.ZERO: ZERO, Kind.DISCARD: HOLE}
 
 
 class Volume:
@@ -53,7 +54,8 @@ class Volume:
 
     checkpointer: Checkpointer
     flattener: Flattener
-    """Set by whoever opens it, both."""
+    past: PastMaps
+    """Set by whoever opens it, all three."""
 
     def __init__(
         self,
@@ -211,6 +213,11 @@ class Volume:
         there is one of this name, InvalidError where none can have it."""
         return await self.checkpointer.snapshot(name)
 
+    async def snapshot_at(self, name: str, time_us: int) -> Snapshot:
+        """The same of what it was at a time of its window, in microseconds by the clock of who wrote it. Raises
+        InvalidError, too, where that is not known any more."""
+        return await self.past.snapshot(name, time_us)
+
     async def flatten(self) -> None:
         """Have all that the volume has of those that it is a clone of in its own log: it is no clone any more. Raises
         ConflictError where it has snapshots."""
@@ -298,12 +305,3 @@ class Volume:
     def failed(self) -> Exception | None:
         """Why it is of no use any more."""
         return self._appender.failed
-
-
-def apply_entry(map_: BlockMap, depth: int, object_: int, entry: Entry, page: int) -> None:
-    """Have an entry in the map whose data, if it has any, begin with `page` of an object. Nothing of it is missing."""
-    place = depth << 48 | object_ << 16 | page
-    if entry.kind is Kind.MOVE:
-        map_.move(entry.first, entry.blocks, entry.origin, place)
-    else:
-        map_.put(entry.first, entry.blocks, place if entry.kind is Kind.DATA else _KINDS[entry.kind])
