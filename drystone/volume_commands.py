@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -14,8 +13,10 @@ from drystone.access import Access, data_option
 from drystone.control_client import exchange, need_process
 from drystone.folder import DataFolder
 from drystone.volume_sizes import parse_size, show_size
+from drystone.volume_times import WINDOW_MAX_US, parse_duration, parse_time, show_time
 from drystone.words import table
-from store.core.errors import DrystoneError, NotFoundError
+from store.core.clock import SystemClock
+from store.core.errors import DrystoneError, InvalidError, NotFoundError
 
 PAGE: Final = 500
 SOCKET_PATH_MAX: Final = 107
@@ -38,6 +39,8 @@ def volume() -> None:
     Keep what it is now, and make another volume of that; neither copies any data:
         drystone volume snapshot web monday
         drystone volume clone web@monday web2
+    Take it back to what it was before something went wrong:
+        drystone volume rewind web --at '5m ago'
 
     What a client was answered to a flush is durable. A volume has one server: whoever connects, on any node of a
     cluster, takes it over there, and clients on another node are cut off. So do not attach one to two machines.
@@ -53,13 +56,24 @@ json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for
 @click.argument("name")
 @click.option("--size", "size", required=True, metavar="SIZE", help="Like 512M, 10G or 1T; 64 TiB at most.")
 @click.option("--policy", default="", metavar="POLICY", help="A storage policy of copies.  [default: the default one]")
+@click.option(
+    "--rewind",
+    "window",
+    default="15m",
+    show_default=True,
+    metavar="TIME",
+    help="Keep what is overwritten for so long, so that the volume can be taken back; 0 for not at all.",
+)
 @data_option
 @click.pass_obj
-def create(access: Access, name: str, size: str, policy: str) -> None:
+def create(access: Access, name: str, size: str, policy: str, window: str) -> None:
     """Make the empty volume NAME. It takes space as it is written."""
 
     def work(folder: DataFolder) -> str:
-        wanted = {"name": name, "size": parse_size(size), "policy": policy}
+        window_us = parse_duration(window)
+        if window_us > WINDOW_MAX_US:
+            raise InvalidError("a volume is kept as it was for 30 days at most: make snapshots")
+        wanted = {"name": name, "size": parse_size(size), "policy": policy, "window_us": window_us}
         exchange(folder, "POST", "/volumes", json.dumps(wanted).encode())
         return f"Volume {name} has {show_size(parse_size(size))}.  {_uri(folder, name)}"
 
@@ -196,9 +210,10 @@ def rename(access: Access, name: str, new: str) -> None:
 @volume.command()
 @click.argument("name")
 @click.argument("snapshot")
+@click.option("--at", metavar="TIME", help="Not now, but at this time: '2026-11-29 16:05:30' (UTC), or '5m ago'.")
 @data_option
 @click.pass_obj
-def snapshot(access: Access, name: str, snapshot: str) -> None:
+def snapshot(access: Access, name: str, snapshot: str, at: str | None) -> None:
     """Keep what volume NAME is now, as SNAPSHOT. No data are copied, and clients go on meanwhile.
 
     It is as after a loss of power: all is in it that a client was answered. It can be read (drystone volume uri
@@ -208,7 +223,8 @@ def snapshot(access: Access, name: str, snapshot: str) -> None:
     """
 
     def work(folder: DataFolder) -> str:
-        exchange(folder, "POST", f"{_path(name)}/snapshots", json.dumps({"name": snapshot}).encode(), timeout=None)
+        body = json.dumps({"name": snapshot, "time_us": None if at is None else parse_time(at, _now_us())})
+        exchange(folder, "POST", f"{_path(name)}/snapshots", body.encode(), timeout=None)
         return f"Volume {name} has the snapshot {snapshot}.  {_uri(folder, f'{name}@{snapshot}')}"
 
     click.echo(_asked(access, work))
@@ -227,7 +243,9 @@ def snapshots(access: Access, name: str, as_json: bool) -> None:
     elif not rows:
         click.echo(f"Volume {name} has no snapshots. Make one with 'drystone volume snapshot {name} SNAPSHOT'.")
     else:
-        cells = [[row["name"], show_size(row["size"]), _time(row["created_us"]), str(row["clones"])] for row in rows]
+        cells = [
+            [row["name"], show_size(row["size"]), show_time(row["created_us"]), str(row["clones"])] for row in rows
+        ]
         click.echo(table(["snapshot", "size", "made", "clones"], cells))
 
 
@@ -263,6 +281,29 @@ def clone(access: Access, of: str, new: str, size: str | None) -> None:
 
     if not all(of.partition("@")):
         raise click.UsageError("name the snapshot as NAME@SNAPSHOT")
+    click.echo(_asked(access, work))
+
+
+@volume.command()
+@click.argument("name")
+@click.option("--at", required=True, metavar="TIME", help="'2026-11-29 16:05:30' (UTC), or '5m ago'.")
+@data_option
+@click.pass_obj
+def rewind(access: Access, name: str, at: str) -> None:
+    """Have volume NAME be what it was at a time, within what it was made with (create --rewind).
+
+    Nothing is lost: what it was until now is a volume of its own afterwards, which it is a clone of. It must not be in
+    use.
+    """
+
+    def work(folder: DataFolder) -> str:
+        body = json.dumps({"time_us": parse_time(at, _now_us())}).encode()
+        done = json.loads(exchange(folder, "POST", f"{_path(name)}/rewind", body, timeout=None))
+        return (
+            f"Volume {name} is what it was. What it was until now is volume {done['before']}: delete that when it is "
+            "not needed."
+        )
+
     click.echo(_asked(access, work))
 
 
@@ -313,8 +354,8 @@ def _path(name: str) -> str:
     return f"/volumes/{quote(name, safe='')}"
 
 
-def _time(us: int) -> str:
-    return datetime.fromtimestamp(us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+def _now_us() -> int:
+    return SystemClock().wall_us()
 
 
 def _row(folder: DataFolder, name: str) -> Row:

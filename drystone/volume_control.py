@@ -1,13 +1,14 @@
 """What the serving process answers `drystone volume`, over its control socket: paths below `/volumes`, JSON both ways.
 
     GET    /volumes?after=NAME&limit=N    rows of volumes, in the order of their names
-    POST   /volumes                       {"name", "size", "policy"}: make one
+    POST   /volumes                       {"name", "size", "policy", "window_us"}: make one
     GET    /volumes/NAME                  its row
     POST   /volumes/NAME/size             {"size"}: have it larger
     POST   /volumes/NAME/name             {"name"}: give it another name
     DELETE /volumes/NAME?force=1          delete it
     GET    /volumes/NAME/snapshots        rows of its snapshots, in the order of their names
-    POST   /volumes/NAME/snapshots        {"name"}: make one
+    POST   /volumes/NAME/snapshots        {"name", "time_us" or null}: make one, of now or of that time
+    POST   /volumes/NAME/rewind           {"time_us"}: have it be what it was
     DELETE /volumes/NAME/snapshots/OTHER  delete one
     POST   /volumes/NAME/clones           {"snapshot", "name", "size" or null}: make a volume of one
     POST   /volumes/NAME/flatten          have it need nothing of what it is a clone of
@@ -44,7 +45,7 @@ def volume_routes(volumes: Volumes) -> Sequence[Route]:
 
     async def create(request: Request) -> Response:
         wanted = await _body(request)
-        await volumes.create(str(wanted["name"]), int(wanted["size"]), str(wanted["policy"]))
+        await volumes.create(str(wanted["name"]), int(wanted["size"]), str(wanted["policy"]), int(wanted["window_us"]))
         return JSONResponse({})
 
     async def show(request: Request) -> Response:
@@ -66,8 +67,14 @@ def volume_routes(volumes: Volumes) -> Sequence[Route]:
         return JSONResponse([row._asdict() for row in await volumes.snapshots(request.path_params["name"])])
 
     async def snapshot(request: Request) -> Response:
-        await volumes.snapshot(request.path_params["name"], str((await _body(request))["name"]))
+        wanted = await _body(request)
+        time_us = None if wanted["time_us"] is None else int(wanted["time_us"])
+        await volumes.snapshot(request.path_params["name"], str(wanted["name"]), time_us)
         return JSONResponse({})
+
+    async def rewind(request: Request) -> Response:
+        snapshot, before = await volumes.rewind(request.path_params["name"], int((await _body(request))["time_us"]))
+        return JSONResponse({"snapshot": snapshot, "before": before})
 
     async def delete_snapshot(request: Request) -> Response:
         await volumes.delete_snapshot(request.path_params["name"], request.path_params["snapshot"])
@@ -98,6 +105,7 @@ def volume_routes(volumes: Volumes) -> Sequence[Route]:
         Route("/volumes/{name}/snapshots", _told(snapshots), methods=["GET"]),
         Route("/volumes/{name}/snapshots", _told(snapshot), methods=["POST"]),
         Route("/volumes/{name}/snapshots/{snapshot}", _told(delete_snapshot), methods=["DELETE"]),
+        Route("/volumes/{name}/rewind", _told(rewind), methods=["POST"]),
         Route("/volumes/{name}/clones", _told(clone), methods=["POST"]),
         Route("/volumes/{name}/flatten", _told(flatten), methods=["POST"]),
     ]

@@ -51,9 +51,9 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class VolumeRow(NamedTuple):
-    """What is told of a volume. `stored_bytes` is what its log takes,
-    in each copy. `connections` are those to this process, None where it is not open here. `epoch` counts how often it
-    was opened."""
+    """What is told of a volume. `stored_bytes` is what its log takes, in each copy. `connections` are those to this
+    process, None where it is not open here. `epoch` counts how often it was opened. It can be taken back by as much as
+    `window_us`."""
 
     name: str
     size: int
@@ -61,6 +61,7 @@ class VolumeRow(NamedTuple):
     stored_bytes: int
     epoch: int
     connections: int | None
+    window_us: int
 
 
 class SnapshotRow(NamedTuple):
@@ -257,13 +258,14 @@ class Volumes:
 
     # -- for operators -------------------------------------------------------------------------------------------
 
-    async def create(self, name: str, size: int, policy: str) -> None:
-        """An empty volume; `policy` "" is the default one. Raises InvalidError, and ConflictError where there is one of
+    async def create(self, name: str, size: int, policy: str, window_us: int = 0) -> None:
+        """An empty volume, which can be taken back to any time of a window in microseconds; `policy` "" is the default
+        one. Raises InvalidError, and ConflictError where there is one of
         this name."""
         check_name(name)
         chosen = self._policy(policy)
         check_size(size)
-        await self._catalogue.create(name, size, chosen.index)
+        await self._catalogue.create(name, size, chosen.index, window_us)
 
     def _policy(self, name: str) -> Policy:
         found = [each for each in self._store.policies if (each.name == name if name else each.default)]
@@ -298,7 +300,7 @@ class Volumes:
         policy = next(each.name for each in self._store.policies if each.index == container.policy)
         served = self._served.get(container.name)
         here = len(served.clients) if served is not None and served.volume is not None else None
-        return VolumeRow(name, head.size, policy, usage.bytes, head.epoch, here)
+        return VolumeRow(name, head.size, policy, usage.bytes, head.epoch, here, head.window_us)
 
     async def resize(self, name: str, size: int) -> None:
         """Have a volume larger, while it is served, too. Raises NotFoundError, InvalidError where it were smaller."""
@@ -323,12 +325,30 @@ class Volumes:
         found = await self._catalogue.snapshots(name)
         return [SnapshotRow(key, each.size, each.created_us, len(each.clones)) for key, each in sorted(found.items())]
 
-    async def snapshot(self, name: str, snapshot: str) -> None:
-        """Keep what a volume is now. It is opened for that where it is not open here. Raises NotFoundError,
-        InvalidError, and ConflictError where there is one of this name."""
+    async def snapshot(self, name: str, snapshot: str, time_us: int | None = None) -> None:
+        """Keep what a volume is now, or was at a time of its window. It is opened for that where it is not open here.
+        Raises NotFoundError, InvalidError, and ConflictError where there is one of this name."""
         check_name(snapshot)
         async with self.open_volume(name) as volume:
-            await volume.snapshot(snapshot)
+            if time_us is None:
+                await volume.snapshot(snapshot)
+            else:
+                await volume.snapshot_at(snapshot, time_us)
+
+    async def rewind(self, name: str, time_us: int) -> tuple[str, str]:
+        """Have a volume be what it was at a time of its window: a clone of that takes its name. (The snapshot, what the
+        volume is called from now on that it was until now.) Raises NotFoundError, InvalidError, and ConflictError where
+        it is in use here."""
+        served = self._served.get((await self._catalogue.find(name)).name)
+        if served is not None and served.clients:
+            raise ConflictError(f"volume {name} is in use: {len(served.clients)} connections here")
+        stamp = f"{self._clock.wall_us() // 1_000_000}"
+        snapshot, before, new = f"rewind-{stamp}", f"{name}-before-{stamp}", f"{name}-rewound-{stamp}"
+        await self.snapshot(name, snapshot, time_us)
+        await self._catalogue.clone(name, snapshot, new)
+        await self.rename(name, before)
+        await self.rename(new, name)
+        return snapshot, before
 
     async def delete_snapshot(self, name: str, snapshot: str) -> None:
         """Delete a snapshot. Raises NotFoundError."""

@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,36 @@ def test_snapshots_and_clones(program: Program) -> None:
     assert [row["name"] for row in json.loads(typed(program, "list", "--json"))] == ["copy", "second"]
     typed(program, "delete", "copy")
     typed(program, "delete", "second")
+
+
+def test_taken_back(program: Program) -> None:
+    typed(program, "create", "web", "--size", "8M", "--rewind", "1h")
+    with Disk(program.folder, "web") as disk:
+        disk.write(0, b"a" * PAGE)
+        then = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
+        disk.write(0, b"b" * PAGE)
+        typed(program, "snapshot", "web", "then", "--at", then)
+        with Disk(program.folder, "web@then") as kept:
+            assert kept.read(0, PAGE) == b"a" * PAGE
+        assert "in use" in refused(program, "rewind", "web", "--at", then)
+    said = typed(program, "rewind", "web", "--at", then)
+    with Disk(program.folder, "web") as disk:
+        assert disk.read(0, PAGE) == b"a" * PAGE
+    names = [row["name"] for row in json.loads(typed(program, "list", "--json"))]
+    assert len(names) == 2
+    assert names[0] == "web"
+    assert names[1] in said
+    with Disk(program.folder, names[1]) as disk:
+        assert disk.read(0, PAGE) == b"b" * PAGE
+    typed(program, "delete", names[1])
+    with Disk(program.folder, "web") as disk:
+        assert disk.read(0, PAGE) == b"a" * PAGE
+    typed(program, "delete", "web")
+    typed(program, "create", "web", "--size", "8M", "--rewind", "0")
+    assert "without a window" in refused(program, "rewind", "web", "--at", "1s ago")
+    assert "is no time" in refused(program, "rewind", "web", "--at", "yesterday")
+    assert "is no duration" in refused(program, "create", "other", "--size", "8M", "--rewind", "soon")
+    typed(program, "delete", "web")
 
 
 def test_errors_as_typed(program: Program, tmp_path: Path) -> None:
