@@ -76,7 +76,6 @@ class PastMaps:
 
     async def _store(self, past: Past, time_us: int) -> Root:
         """A checkpoint of what the volume was."""
-        await self._volume.flush()
         await self._volume.roll()
         root, depth = past.root, self._volume.head.head.depth
         map_ = BlockMap()
@@ -84,7 +83,7 @@ class PastMaps:
             stored = await self._checkpoints.table(root.depth, root.checkpoint)
             map_ = BlockMap(stored.top, stored.objects, stored.checkpoints)
         stored_map = StoredMap(map_, self._checkpoints, MAP_PAGES)
-        for number in range(root.object, self._volume.root.object + 1):
+        for number in range(root.object, self._volume.sealed_to):
             contents = await self._reader.contents(number)
             root, more = await replay(stored_map, depth, root, number, contents, time_us)
             if not more:

@@ -266,8 +266,14 @@ class Volume:
             page += entry.pages
 
     async def roll(self) -> None:
-        """Have all that is in the map in objects that are sealed: others can read it then."""
+        """Have all that was appended, and so all that is in the map, in objects that are sealed: others can read it
+        then."""
         await self._appender.roll()
+
+    @property
+    def sealed_to(self) -> int:
+        """All objects of lower numbers are sealed."""
+        return self._appender.oldest
 
     async def all_applied(self) -> None:
         """Wait until what is durable now is in the map."""

@@ -68,6 +68,7 @@ class VolumeRun:
         self.model = VolumeModel(BLOCKS)
         self.writes = 0
         self.made = False
+        self.window_us = self.random.choice([0, 0, 2_000_000, 60_000_000])
         self.lost = False
         """Whether what was answered and not flushed may be gone."""
         self.spare = False
@@ -148,7 +149,7 @@ class VolumeRun:
             catalogue = Catalogue(node.store, SeededRandom(node.media.random))
             if not self.made:
                 with suppress(DrystoneError):
-                    await catalogue.create(NAME, BLOCKS * PAGE)
+                    await catalogue.create(NAME, BLOCKS * PAGE, window_us=self.window_us)
                 await self._open_until(node)
                 self.made = True
             times = self.random.choice([1, 1, 2, 3])
@@ -381,7 +382,10 @@ class Client:
         least = model.answered
         self._run.writes += 1
         name = f"{self._run.writes}"
-        await self._volume.snapshot(name)
+        if self._run.window_us and self._random.random() < 0.5:
+            await self._volume.snapshot_at(name, SimClock().wall_us())
+        else:
+            await self._volume.snapshot(name)
         self._run.look_alive()
         if not (mine and self._mine):
             return
