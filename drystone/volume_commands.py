@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ from drystone.control_client import exchange, need_process
 from drystone.folder import DataFolder
 from drystone.volume_sizes import parse_size, show_size
 from drystone.words import table
-from store.core.errors import DrystoneError
+from store.core.errors import DrystoneError, NotFoundError
 
 PAGE: Final = 500
 SOCKET_PATH_MAX: Final = 107
@@ -34,6 +35,9 @@ def volume() -> None:
         qemu-system-x86_64 ... -drive file=$(drystone volume uri web),format=raw,if=virtio,discard=unmap
     Have it larger, while it is in use:
         drystone volume resize web 20G
+    Keep what it is now, and make another volume of that; neither copies any data:
+        drystone volume snapshot web monday
+        drystone volume clone web@monday web2
 
     What a client was answered to a flush is durable. A volume has one server: whoever connects, on any node of a
     cluster, takes it over there, and clients on another node are cut off. So do not attach one to two machines.
@@ -115,11 +119,15 @@ def show(access: Access, name: str, as_json: bool) -> None:
 def uri(access: Access, name: str) -> None:
     """Print where volume NAME is served, as QEMU, nbdcopy and other clients of NBD take it.
 
+    NAME@SNAPSHOT is a snapshot, which can only be read.
     The socket is for the user that Drystone runs as, and for root.
     """
 
     def work(folder: DataFolder) -> str:
-        _row(folder, name)
+        volume, _, snapshot = name.partition("@")
+        if snapshot and snapshot not in [row["name"] for row in _snapshots(folder, volume)]:
+            raise NotFoundError(f"there is no snapshot {snapshot} of volume {volume}")
+        _row(folder, volume)
         return _uri(folder, name)
 
     click.echo(_asked(access, work))
@@ -139,13 +147,13 @@ def uri(access: Access, name: str) -> None:
 def resize(access: Access, name: str, size: str) -> None:
     """Have volume NAME larger: SIZE in all, like 20G. It cannot shrink.
 
-    It may be in use: clients can use the new part at once, and learn of it when they connect again (for QEMU also:
-    'block_resize' in its monitor).
+    It may be in use. Clients learn of its size when they connect again: a virtual machine when its QEMU is started
+    anew, or the disk is unplugged and plugged.
     """
 
     def work(folder: DataFolder) -> str:
         body = json.dumps({"size": parse_size(size)}).encode()
-        exchange(folder, "POST", f"/volumes/{quote(name, safe='')}/size", body)
+        exchange(folder, "POST", f"{_path(name)}/size", body)
         return f"Volume {name} has {show_size(parse_size(size))}."
 
     click.echo(_asked(access, work))
@@ -163,9 +171,114 @@ def delete(access: Access, name: str, force: bool) -> None:
     """
 
     def work(folder: DataFolder) -> str:
-        path = f"/volumes/{quote(name, safe='')}" + ("?force=1" if force else "")
+        path = _path(name) + ("?force=1" if force else "")
         exchange(folder, "DELETE", path, None, timeout=None)  # a large volume has many objects
         return f"Volume {name} is deleted."
+
+    click.echo(_asked(access, work))
+
+
+@volume.command()
+@click.argument("name")
+@click.argument("new")
+@data_option
+@click.pass_obj
+def rename(access: Access, name: str, new: str) -> None:
+    """Give volume NAME the name NEW. Clients that have it open go on; others find it by the new name."""
+
+    def work(folder: DataFolder) -> str:
+        exchange(folder, "POST", f"{_path(name)}/name", json.dumps({"name": new}).encode())
+        return f"Volume {name} is {new} now."
+
+    click.echo(_asked(access, work))
+
+
+@volume.command()
+@click.argument("name")
+@click.argument("snapshot")
+@data_option
+@click.pass_obj
+def snapshot(access: Access, name: str, snapshot: str) -> None:
+    """Keep what volume NAME is now, as SNAPSHOT. No data are copied, and clients go on meanwhile.
+
+    It is as after a loss of power: all is in it that a client was answered. It can be read (drystone volume uri
+    NAME@SNAPSHOT), and other volumes made of it (drystone volume clone).
+
+    A volume that is open on another node is taken over by this one.
+    """
+
+    def work(folder: DataFolder) -> str:
+        exchange(folder, "POST", f"{_path(name)}/snapshots", json.dumps({"name": snapshot}).encode(), timeout=None)
+        return f"Volume {name} has the snapshot {snapshot}.  {_uri(folder, f'{name}@{snapshot}')}"
+
+    click.echo(_asked(access, work))
+
+
+@volume.command()
+@click.argument("name")
+@json_option
+@data_option
+@click.pass_obj
+def snapshots(access: Access, name: str, as_json: bool) -> None:
+    """The snapshots of volume NAME."""
+    rows = _asked(access, lambda folder: _snapshots(folder, name))
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    elif not rows:
+        click.echo(f"Volume {name} has no snapshots. Make one with 'drystone volume snapshot {name} SNAPSHOT'.")
+    else:
+        cells = [[row["name"], show_size(row["size"]), _time(row["created_us"]), str(row["clones"])] for row in rows]
+        click.echo(table(["snapshot", "size", "made", "clones"], cells))
+
+
+@volume.command("delete-snapshot")
+@click.argument("name")
+@click.argument("snapshot")
+@data_option
+@click.pass_obj
+def delete_snapshot(access: Access, name: str, snapshot: str) -> None:
+    """Delete SNAPSHOT of volume NAME. Clones of it stay as they are: what they need of it is kept for them."""
+
+    def work(folder: DataFolder) -> str:
+        exchange(folder, "DELETE", f"{_path(name)}/snapshots/{quote(snapshot, safe='')}", None)
+        return f"Snapshot {snapshot} of volume {name} is deleted."
+
+    click.echo(_asked(access, work))
+
+
+@volume.command()
+@click.argument("of", metavar="NAME@SNAPSHOT")
+@click.argument("new")
+@click.option("--size", "size", metavar="SIZE", help="Like 20G; as large as the snapshot, or larger.")
+@data_option
+@click.pass_obj
+def clone(access: Access, of: str, new: str, size: str | None) -> None:
+    """Make the volume NEW, which begins as a snapshot. No data are copied."""
+
+    def work(folder: DataFolder) -> str:
+        name, _, snapshot = of.partition("@")
+        wanted = {"snapshot": snapshot, "name": new, "size": None if size is None else parse_size(size)}
+        exchange(folder, "POST", f"{_path(name)}/clones", json.dumps(wanted).encode())
+        return f"Volume {new} is a clone of {of}.  {_uri(folder, new)}"
+
+    if not all(of.partition("@")):
+        raise click.UsageError("name the snapshot as NAME@SNAPSHOT")
+    click.echo(_asked(access, work))
+
+
+@volume.command()
+@click.argument("name")
+@data_option
+@click.pass_obj
+def flatten(access: Access, name: str) -> None:
+    """Copy what volume NAME has of those that it is a clone of: it needs them no more, and their space can come back.
+
+    It may be in use meanwhile. It must have no snapshots.
+    """
+
+    def work(folder: DataFolder) -> str:
+        exchange(folder, "POST", f"{_path(name)}/flatten", None, timeout=None)
+        return f"Volume {name} is no clone any more."
 
     click.echo(_asked(access, work))
 
@@ -191,13 +304,26 @@ def _all_rows(folder: DataFolder) -> list[Row]:
         rows += page
 
 
+def _snapshots(folder: DataFolder, name: str) -> list[Row]:
+    rows: list[Row] = json.loads(exchange(folder, "GET", f"{_path(name)}/snapshots", None))
+    return rows
+
+
+def _path(name: str) -> str:
+    return f"/volumes/{quote(name, safe='')}"
+
+
+def _time(us: int) -> str:
+    return datetime.fromtimestamp(us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
 def _row(folder: DataFolder, name: str) -> Row:
-    row: Row = json.loads(exchange(folder, "GET", f"/volumes/{quote(name, safe='')}", None))
+    row: Row = json.loads(exchange(folder, "GET", _path(name), None))
     return row
 
 
 def _uri(folder: DataFolder, name: str) -> str:
-    return f"nbd+unix:///{quote(name)}?socket={quote(folder.nbd)}"
+    return f"nbd+unix:///{quote(name, safe='@')}?socket={quote(folder.nbd)}"
 
 
 def _use(row: Row) -> str:

@@ -4,7 +4,13 @@
     POST   /volumes                       {"name", "size", "policy"}: make one
     GET    /volumes/NAME                  its row
     POST   /volumes/NAME/size             {"size"}: have it larger
+    POST   /volumes/NAME/name             {"name"}: give it another name
     DELETE /volumes/NAME?force=1          delete it
+    GET    /volumes/NAME/snapshots        rows of its snapshots, in the order of their names
+    POST   /volumes/NAME/snapshots        {"name"}: make one
+    DELETE /volumes/NAME/snapshots/OTHER  delete one
+    POST   /volumes/NAME/clones           {"snapshot", "name", "size" or null}: make a volume of one
+    POST   /volumes/NAME/flatten          have it need nothing of what it is a clone of
     POST   /close-volumes                 close all, and open none any more: the process is to end
 
 Sizes are bytes. Errors are 400, 404, 409 and 503, with their reason as text.
@@ -52,6 +58,31 @@ def volume_routes(volumes: Volumes) -> Sequence[Route]:
         await volumes.delete(request.path_params["name"], force="force" in request.query_params)
         return JSONResponse({})
 
+    async def rename(request: Request) -> Response:
+        await volumes.rename(request.path_params["name"], str((await _body(request))["name"]))
+        return JSONResponse({})
+
+    async def snapshots(request: Request) -> Response:
+        return JSONResponse([row._asdict() for row in await volumes.snapshots(request.path_params["name"])])
+
+    async def snapshot(request: Request) -> Response:
+        await volumes.snapshot(request.path_params["name"], str((await _body(request))["name"]))
+        return JSONResponse({})
+
+    async def delete_snapshot(request: Request) -> Response:
+        await volumes.delete_snapshot(request.path_params["name"], request.path_params["snapshot"])
+        return JSONResponse({})
+
+    async def clone(request: Request) -> Response:
+        wanted = await _body(request)
+        size = None if wanted["size"] is None else int(wanted["size"])
+        await volumes.clone(request.path_params["name"], str(wanted["snapshot"]), str(wanted["name"]), size)
+        return JSONResponse({})
+
+    async def flatten(request: Request) -> Response:
+        await volumes.flatten(request.path_params["name"])
+        return JSONResponse({})
+
     async def close(_: Request) -> Response:
         await volumes.close()
         return JSONResponse({})
@@ -63,6 +94,12 @@ def volume_routes(volumes: Volumes) -> Sequence[Route]:
         Route("/volumes/{name}", _told(show), methods=["GET"]),
         Route("/volumes/{name}", _told(delete), methods=["DELETE"]),
         Route("/volumes/{name}/size", _told(resize), methods=["POST"]),
+        Route("/volumes/{name}/name", _told(rename), methods=["POST"]),
+        Route("/volumes/{name}/snapshots", _told(snapshots), methods=["GET"]),
+        Route("/volumes/{name}/snapshots", _told(snapshot), methods=["POST"]),
+        Route("/volumes/{name}/snapshots/{snapshot}", _told(delete_snapshot), methods=["DELETE"]),
+        Route("/volumes/{name}/clones", _told(clone), methods=["POST"]),
+        Route("/volumes/{name}/flatten", _told(flatten), methods=["POST"]),
     ]
 
 

@@ -18,10 +18,11 @@ import trio
 from store.blocks.bell import Bell
 from store.blocks.catalogue import Catalogue, check_size, grown
 from store.blocks.disk import Disk, OwnerReplacedError
-from store.blocks.opening import open_volume
+from store.blocks.opening import open_snapshot, open_volume
 from store.blocks.owned_head import load_head
 from store.blocks.table import Table
 from store.blocks.volume import Volume
+from store.core.beside import beside
 from store.core.clock import Clock
 from store.core.entropy import Random
 from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFoundError, RetryableError
@@ -42,6 +43,9 @@ STOP_SECONDS: Final = 45.0
 """For all volumes to be closed in good order, all at once: each takes 30 at most."""
 HEADS_AT_ONCE: Final = 16
 """Heads of volumes that are read for a listing."""
+REAP_SECONDS: Final = 3600.0
+REAP_AGE_US: Final = 24 * 3600 * 1_000_000
+"""What has no name so long after it was made is not being made any more."""
 NAME_MAX: Final = 128
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -57,6 +61,15 @@ class VolumeRow(NamedTuple):
     stored_bytes: int
     epoch: int
     connections: int | None
+
+
+class SnapshotRow(NamedTuple):
+    """What is told of a snapshot: when it was made, in microseconds, and how many clones there are of it."""
+
+    name: str
+    size: int
+    created_us: int
+    clones: int
 
 
 class _Served:
@@ -114,8 +127,19 @@ class Volumes:
 
     @asynccontextmanager
     async def open(self, name: str) -> AsyncIterator[Disk]:
-        """As `Exports` has it. Whoever is in here when the volume has to go is cancelled soon, and OwnerReplacedError
-        says so."""
+        """As `Exports` has it; VOLUME@SNAPSHOT is a snapshot, to be read. Whoever is in here when the volume has to go
+        is cancelled soon, and OwnerReplacedError says so."""
+        volume, at, snapshot = name.partition("@")
+        if at:
+            async with open_snapshot(self._store, await self._catalogue.find(volume), snapshot) as disk:
+                yield disk
+        else:
+            async with self.open_volume(name) as opened:
+                yield opened
+
+    @asynccontextmanager
+    async def open_volume(self, name: str) -> AsyncIterator[Volume]:
+        """The same, of a volume."""
         with trio.CancelScope() as client:
             served = await self._join(name, client)
             try:
@@ -285,6 +309,46 @@ class Volumes:
                 return
         await self._catalogue.resize(name, size)
 
+    async def rename(self, name: str, new: str) -> None:
+        """Give a volume another name, while it is served, too. Raises NotFoundError, InvalidError, and ConflictError
+        where there is one of the new name."""
+        check_name(new)
+        await self._catalogue.rename(name, new)
+        served = self._served.get((await self._catalogue.find(new)).name)
+        if served is not None:
+            served.name = new
+
+    async def snapshots(self, name: str) -> list[SnapshotRow]:
+        """Of the snapshots of a volume, in the order of their names. Raises NotFoundError."""
+        found = await self._catalogue.snapshots(name)
+        return [SnapshotRow(key, each.size, each.created_us, len(each.clones)) for key, each in sorted(found.items())]
+
+    async def snapshot(self, name: str, snapshot: str) -> None:
+        """Keep what a volume is now. It is opened for that where it is not open here. Raises NotFoundError,
+        InvalidError, and ConflictError where there is one of this name."""
+        check_name(snapshot)
+        async with self.open_volume(name) as volume:
+            await volume.snapshot(snapshot)
+
+    async def delete_snapshot(self, name: str, snapshot: str) -> None:
+        """Delete a snapshot. Raises NotFoundError."""
+        await self._catalogue.delete_snapshot(name, snapshot)
+        served = self._served.get((await self._catalogue.find(name)).name)
+        if served is not None and served.volume is not None:
+            served.volume.checkpointer.want()
+
+    async def clone(self, name: str, snapshot: str, new: str, size: int | None) -> None:
+        """A volume that begins as a snapshot. Raises NotFoundError, InvalidError where it were smaller, ConflictError
+        where there is one of this name."""
+        check_name(new)
+        await self._catalogue.clone(name, snapshot, new, size)
+
+    async def flatten(self, name: str) -> None:
+        """Have a clone need nothing any more of what it was made of. It is opened for that where it is not open here.
+        Raises NotFoundError, and ConflictError where it has snapshots."""
+        async with self.open_volume(name) as volume:
+            await volume.flatten()
+
     async def delete(self, name: str, *, force: bool) -> None:
         """Delete a volume and all that is in it. Raises NotFoundError; ConflictError where clients have it open here,
         unless by `force`: then they are cut off."""
@@ -310,10 +374,23 @@ class Volumes:
         with self._cut:
             async with trio.open_nursery() as self._tasks:
                 task_status.started()
-                await self._stopping.wait()
+                async with beside(self._reap):
+                    await self._stopping.wait()
         if self._cut.cancelled_caught:
             log.warning("volumes were not closed in good order", volumes=sorted(self._served))
         self._stopped.set()
+
+    async def _reap(self) -> None:
+        """Remove what was made or deleted in part, once in a while, for ever."""
+        while True:
+            await trio.sleep(REAP_SECONDS)
+            try:
+                reaped = await self._catalogue.reap(self._clock.wall_us() - REAP_AGE_US)
+            except DrystoneError as error:
+                log.info("volumes that have no name are not looked for now", why=str(error))
+            else:
+                if reaped:
+                    log.info("volumes that have no name were removed", volumes=reaped)
 
     async def close(self) -> None:
         """Close all volumes, and open none any more."""

@@ -6,6 +6,7 @@ name: msgpack [1, id]. So a volume is renamed, and deleted, whatever it has in i
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 import msgpack
@@ -22,7 +23,7 @@ from store.core.entropy import Random
 from store.core.errors import CallerError, ConflictError, DamageError, InvalidError, NotFoundError
 from store.core.limits import NAME_BYTES_MAX
 from store.device.row import Row
-from store.objects.model import Container
+from store.objects.model import Container, ListingQuery, Subdir
 from store.objects.rows import tombstone
 from store.objects.store import DeviceStore
 
@@ -165,6 +166,33 @@ class Catalogue:
         found = await self._look(name)
         await self._forget(await self._names_table(), name, found.id)
         await remove(self._store, found.id)
+
+    async def reap(self, before_us: int) -> int:
+        """Remove what was made before a time, in microseconds, and has no name: volumes whose making, or whose removal,
+        was not done to the end. How many. What is kept for clones stays."""
+        try:
+            account = await self._store.account(ACCOUNT)
+        except NotFoundError:
+            return 0
+        named: set[str] = set()
+        names: list[str] = []
+        while names := await self.names(names[-1] if names else ""):
+            for name in names:
+                with suppress(NotFoundError):
+                    named.add((await self._look(name)).container.name)
+        reaped = 0
+        after = ""
+        while page := await self._store.list_containers(account, ListingQuery(PAGE, marker=after)):
+            after = page[-1].name
+            for entry in page:
+                if isinstance(entry, Subdir) or entry.name == NAMES or entry.name in named:
+                    continue
+                with suppress(NotFoundError):
+                    container = await self._store.container(ACCOUNT, entry.name)
+                    if container.created.time_us < before_us:
+                        await remove(self._store, bytes.fromhex(entry.name))
+                        reaped += 1
+        return reaped
 
     async def delete_snapshot(self, name: str, snapshot: str) -> None:
         """Delete a snapshot. Its space comes back with the next checkpoint of whoever has the volume open. Raises

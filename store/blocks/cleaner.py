@@ -115,15 +115,7 @@ class Cleaner:
         depth = self._volume.head.head.depth
         contents = await self._reader.contents(number)
         key = needed_key(depth, number)
-        frame: LogFrame | None = None
-        for runs in _batches(await self._needed(contents, key)):
-            moved = [(run, b"".join(await self._reader.read(run.place, run.blocks))) for run in runs]
-            await self._volume.may_move()
-            for run, data in moved:  # at once, so that they share a frame: each has a page of header
-                assert len(data) == run.blocks * BLOCK_BYTES
-                frame = self._volume.append(Entry(Kind.MOVE, run.first, run.blocks, run.place), data)
-        if frame is not None:
-            await self._volume.moved(frame)
+        await move(self._volume, self._reader, await self._needed(contents, key))
 
     async def _needed(self, contents: Contents, key: int) -> list[Run]:
         """The blocks that the map still has in this object."""
@@ -138,20 +130,37 @@ class Cleaner:
 
 def _still_there(map_: BlockMap, entry: Entry, key: int, page: int) -> Iterator[Run]:
     for run in map_.look(entry.first, entry.blocks):
-        here = run.place >> OBJECT_SHIFT == key and unpack(run.place).page == page + run.first - entry.first
-        if here:
-            for start in range(0, run.blocks, FRAME_PAGES):
-                blocks = min(FRAME_PAGES, run.blocks - start)
-                yield Run(run.first + start, blocks, run.place + start)
+        if run.place >> OBJECT_SHIFT == key and unpack(run.place).page == page + run.first - entry.first:
+            yield run
+
+
+async def move(volume: Volume, reader: LogReader, runs: list[Run]) -> None:
+    """Write blocks again at the end of the log, those that still lie where these runs say. They are in the map when
+    this returns."""
+    frame: LogFrame | None = None
+    for batch in _batches(runs):
+        moved = [(run, b"".join(await reader.read(run.place, run.blocks))) for run in batch]
+        await volume.may_move()
+        for run, data in moved:  # at once, so that they share a frame: each has a page of header
+            assert len(data) == run.blocks * BLOCK_BYTES
+            frame = volume.append(Entry(Kind.MOVE, run.first, run.blocks, run.place), data)
+    if frame is not None:
+        await volume.moved(frame)
 
 
 def _batches(runs: list[Run]) -> Iterator[list[Run]]:
-    """Runs that fill a frame together."""
+    """Runs, or parts of them, that fill a frame together."""
     batch: list[Run] = []
+    room = FRAME_PAGES
     for run in runs:
-        if batch and sum(each.blocks for each in batch) + run.blocks > FRAME_PAGES:
-            yield batch
-            batch = []
-        batch.append(run)
+        start = 0
+        while start < run.blocks:
+            blocks = min(room, run.blocks - start)
+            batch.append(Run(run.first + start, blocks, run.place + start))
+            start += blocks
+            room -= blocks
+            if not room:
+                yield batch
+                batch, room = [], FRAME_PAGES
     if batch:
         yield batch

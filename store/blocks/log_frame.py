@@ -3,6 +3,7 @@ is durable."""
 
 from __future__ import annotations
 
+import mmap
 from typing import Final
 
 import trio
@@ -17,6 +18,7 @@ FRAME_PAGES: Final = 256
 ENTRIES_MAX: Final = 120
 """With so many its header is one page, whatever they are."""
 HEADER_PAGES: Final = 1
+_PRIVATE: Final = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
 
 class LogFrame:
@@ -32,7 +34,7 @@ class LogFrame:
         self.entries: list[Entry] = []
         self.views: list[memoryview] = []
         """The data of each entry: empty where it has none."""
-        self._buffer: bytearray | None = None
+        self._buffer: mmap.mmap | None = None
         self._used = BLOCK_BYTES * HEADER_PAGES
         self.frame: Frame | None = None
         """Set when nothing goes into it any more."""
@@ -56,8 +58,9 @@ class LogFrame:
     def add(self, entry: Entry, data: Buffer = b"") -> memoryview:
         """Another entry. Its data, `entry.pages` of them, are copied: the copy."""
         size = len(data)
-        if size and self._buffer is None:  # untouched pages of it cost nothing
-            self._buffer = bytearray(BLOCK_BYTES * (HEADER_PAGES + FRAME_PAGES))
+        if size and self._buffer is None:
+            # Untouched pages of it cost nothing. Of memory that malloc uses again all pages would be touched.
+            self._buffer = mmap.mmap(-1, BLOCK_BYTES * (HEADER_PAGES + FRAME_PAGES), _PRIVATE)
         view = memoryview(b"")
         if self._buffer is not None and size:
             view = memoryview(self._buffer)[self._used : self._used + size]

@@ -14,6 +14,7 @@ from store.blocks.checkpointer import Checkpointer
 from store.blocks.checkpoints import Checkpoints
 from store.blocks.cleaner import Cleaner
 from store.blocks.disk_reader import DiskReader
+from store.blocks.flatten import Flattener
 from store.blocks.head import Root
 from store.blocks.lineage import Lineage
 from store.blocks.log_frame import LogFrame
@@ -92,6 +93,7 @@ async def open_volume(store: DeviceStore, container: Container, clock: Clock, ra
             volume, stored_map, checkpoints, sizes, stored_pages, sweep, Snapshots(table), clock
         )
         volume.checkpointer = checkpointer
+        volume.flattener = Flattener(volume, stored_map, reader, lineage)
         cleaner = Cleaner(volume, stored_map, reader, sizes, needs, checkpointer.want)
         async with beside(appender.run), beside(volume.apply_all), beside(checkpointer.run), beside(cleaner.run):
             yield volume

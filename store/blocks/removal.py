@@ -47,8 +47,8 @@ async def _remove_one(store: DeviceStore, volume: bytes) -> bytes | None:
     if head is not None and await _is_kept(table, head):
         return None
     parent = None
-    if head is not None and head.lineage:
-        parent = await _release(store, head.lineage[-1], head.origin, volume)
+    if head is not None and head.origin:
+        parent = await release(store, head.lineage[-1], head.origin, volume)
     await _delete_rows(table, [name for name in await _all(table, "") if name != ROW_NAME])
     await table.delete(ROW_NAME)
     await store.delete_container(ACCOUNT, volume.hex())
@@ -85,8 +85,8 @@ async def drop_unneeded(table: Table, head: Head) -> None:
             await checkpoints.close()
 
 
-async def _release(store: DeviceStore, parent: bytes, snapshot: str, volume: bytes) -> bytes | None:
-    """A volume needs nothing of its parent any more: the parent, if nothing else keeps that."""
+async def release(store: DeviceStore, parent: bytes, snapshot: str, volume: bytes) -> bytes | None:
+    """A volume needs nothing any more of a snapshot of its parent. The parent, if that has to be removed now, too."""
     try:
         table = await volume_table(store, parent)
         await Snapshots(table).remove_clone(snapshot, volume)

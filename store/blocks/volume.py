@@ -22,6 +22,7 @@ from store.blocks.block_map import LEAVES_DIRTY_MAX, BlockMap
 from store.blocks.checkpointer import Checkpointer
 from store.blocks.disk import Extent
 from store.blocks.disk_reader import DiskReader, Span
+from store.blocks.flatten import Flattener
 from store.blocks.frame import Entry, Kind
 from store.blocks.head import Root
 from store.blocks.log_frame import FRAME_PAGES, LogFrame
@@ -51,7 +52,8 @@ class Volume:
     read_only = False
 
     checkpointer: Checkpointer
-    """Set by whoever opens it."""
+    flattener: Flattener
+    """Set by whoever opens it, both."""
 
     def __init__(
         self,
@@ -208,6 +210,11 @@ class Volume:
         """Keep what the volume is now, under a name: with all that was answered before. Raises ConflictError where
         there is one of this name, InvalidError where none can have it."""
         return await self.checkpointer.snapshot(name)
+
+    async def flatten(self) -> None:
+        """Have all that the volume has of those that it is a clone of in its own log: it is no clone any more. Raises
+        ConflictError where it has snapshots."""
+        await self.flattener.flatten()
 
     # -- into the map --------------------------------------------------------------------------------------------
 

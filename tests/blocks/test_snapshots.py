@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from contextlib import suppress
 from random import Random
+from unittest import mock
 
 import pytest
+import trio
 from trio.testing import MockClock
 
+from store.blocks import catalogue as catalogue_module
 from store.blocks.disk import OwnerReplacedError, ReadOnlyError
 from store.blocks.lineage import ACCOUNT
 from store.blocks.opening import open_snapshot
-from store.core.errors import ConflictError, InvalidError, NotFoundError
+from store.core.errors import BusyError, ConflictError, InvalidError, NotFoundError
 from store.objects.model import ListingQuery
 from tests.blocks.conftest import MIB, catalogue_of, media, node_of, volume_of
 from tests.blocks.model_disk import PAGE, ModelDisk, read, request
 from tests.simulation.node import SimNode
 from tests.simulation.object_checks import check_nothing_left
 from tests.simulation.volume_workload import small_volume_limits
+from tests.simulation.world import SimClock
 
 
 async def snapshot_bytes(node: SimNode, volume: str, name: str) -> bytes:
@@ -203,3 +207,83 @@ async def test_renamed_and_found_by_the_new_name_alone(autojump_clock: MockClock
             await catalogue.find("v")
         async with volume_of(node, "w") as volume:
             assert await read(volume, 0, 2 * PAGE) == b"a" * PAGE + b"b" * PAGE
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["parent deleted before", "parent deleted after"])
+async def test_a_flattened_clone_needs_nobody(autojump_clock: MockClock, kept: bool) -> None:
+    random = Random(5)
+    with small_volume_limits():
+        async with node_of(media()) as node:
+            catalogue = catalogue_of(node)
+            model = ModelDisk(2 * MIB)
+            async with volume_of(node, size=2 * MIB) as volume:
+                for _ in range(60):
+                    await request(volume, model, random, whole=True)
+                await volume.snapshot("s")
+            await catalogue.clone("v", "s", "c")
+            if not kept:
+                await catalogue.delete("v")
+            async with volume_of(node, "c") as clone:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(clone.flatten)
+                    for _ in range(30):
+                        await request(clone, model, random, whole=True)
+                assert await read(clone) == model.data
+                assert all(key >> 32 == 1 for key in clone._map.map.objects)
+                await clone.flatten()
+            if kept:
+                assert (await catalogue.snapshots("v"))["s"].clones == ()
+                await catalogue.delete("v")
+            account = await node.store.account(ACCOUNT)
+            left = await node.store.list_containers(account, ListingQuery(limit=100))
+            assert len(left) == 2
+            async with volume_of(node, "c") as clone:
+                assert await read(clone) == model.data
+                await clone.snapshot("s")
+            await catalogue.clone("c", "s", "d")
+            async with volume_of(node, "d") as clone:
+                assert await read(clone) == model.data
+            await _leaves_nothing(node, ["c", "d"])
+
+
+async def test_a_clone_with_snapshots_is_not_flattened(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node:
+        async with volume_of(node, size=MIB) as volume:
+            await volume.write(0, bytes(range(256)) * 16)
+            await volume.snapshot("s")
+            await volume.flatten()
+        await catalogue_of(node).clone("v", "s", "c")
+        async with volume_of(node, "c") as clone:
+            await clone.snapshot("t")
+            with pytest.raises(ConflictError):
+                await clone.flatten()
+            await catalogue_of(node).delete_snapshot("c", "t")
+            await clone.flatten()
+            assert await read(clone, 0, PAGE) == bytes(range(256)) * 16
+
+
+async def test_what_was_made_in_part_is_removed_and_what_clones_need_is_not(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node:
+        catalogue = catalogue_of(node)
+        async with volume_of(node, size=MIB) as volume:
+            await volume.write(0, b"a" * PAGE)
+            await volume.snapshot("s")
+        await catalogue.clone("v", "s", "c")
+        await catalogue.delete("v")  # kept for c
+        with (
+            mock.patch.object(catalogue_module.Catalogue, "_name", side_effect=BusyError("the process ends")),
+            pytest.raises(BusyError),
+        ):
+            await catalogue.create("half", MIB)
+        with mock.patch.object(catalogue_module, "remove", side_effect=BusyError("the process ends")):
+            await catalogue.create("gone", MIB)
+            with pytest.raises(BusyError):
+                await catalogue.delete("gone")
+        now = SimClock().wall_us()
+        assert await catalogue.reap(now - 1_000_000) == 0
+        await trio.sleep(10)
+        assert await catalogue.reap(now + 1_000_000) == 3
+        assert await catalogue.names() == ["c"]
+        async with volume_of(node, "c") as clone:
+            assert await read(clone, 0, PAGE) == b"a" * PAGE
+        await _leaves_nothing(node, ["c"])

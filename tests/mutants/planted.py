@@ -858,8 +858,16 @@ VOLUMES: Final = [
     planted(
         "a volume opened while it is deleted",
         "drystone/volumes.py",
-        "            if container.name in self._deleting:\n                raise NotFoundError",
-        "            if False:\n                raise NotFoundError",
+        "            if container.name in self._deleting:",
+        "            if container.name in ():",
+    ),
+    planted(
+        "a volume that is renamed taken for another",
+        "drystone/volumes.py",
+        "            served = self._served.get(container.name)\n            if served is None:\n"
+        "                served = self._served[container.name] =",
+        "            served = None\n            if served is None:\n"
+        "                served = self._served[container.name] =",
     ),
     planted(
         "a volume in use deleted",

@@ -77,6 +77,47 @@ def test_made_used_grown_and_deleted(program: Program) -> None:
     typed(program, "delete", "web")
 
 
+def test_snapshots_and_clones(program: Program) -> None:
+    typed(program, "create", "web", "--size", "8M")
+    assert "has no snapshots" in typed(program, "snapshots", "web")
+    with Disk(program.folder, "web") as disk:
+        disk.write(MIB, b"a" * PAGE)
+        typed(program, "snapshot", "web", "monday")
+        disk.write(MIB, b"b" * PAGE)
+        with Disk(program.folder, "web@monday") as kept:
+            assert kept.read(MIB, PAGE) == b"a" * PAGE
+            with pytest.raises(OSError, match="not permitted"):
+                kept.write(MIB, b"c" * PAGE)
+        assert disk.read(MIB, PAGE) == b"b" * PAGE
+        assert typed(program, "uri", "web@monday").startswith("nbd+unix:///web@monday?socket=")
+        assert "there is a snapshot monday already" in refused(program, "snapshot", "web", "monday")
+        assert "there is no snapshot other" in refused(program, "uri", "web@other")
+        with pytest.raises(RefusedError, match="there is no snapshot other"):
+            Disk(program.folder, "web@other")
+
+        typed(program, "clone", "web@monday", "copy", "--size", "16M")
+        assert "no fewer" in refused(program, "clone", "web@monday", "other", "--size", "4M")
+        assert "there is no snapshot other" in refused(program, "clone", "web@other", "other")
+        row = json.loads(typed(program, "snapshots", "web", "--json"))[0]
+        assert (row["name"], row["size"], row["clones"]) == ("monday", 8 * MIB, 1)
+        typed(program, "rename", "web", "www")
+        disk.write(2 * MIB, b"d" * PAGE)
+    with Disk(program.folder, "copy") as copy:
+        assert (copy.size, copy.read(MIB, PAGE)) == (16 * MIB, b"a" * PAGE)
+        typed(program, "flatten", "copy")
+        assert copy.read(MIB, PAGE) == b"a" * PAGE
+    assert json.loads(typed(program, "snapshots", "www", "--json"))[0]["clones"] == 0
+    typed(program, "clone", "www@monday", "second")
+    typed(program, "delete-snapshot", "www", "monday")
+    assert "there is no snapshot monday" in refused(program, "delete-snapshot", "www", "monday")
+    typed(program, "delete", "www")
+    with Disk(program.folder, "second") as second:
+        assert second.read(MIB, PAGE) == b"a" * PAGE
+    assert [row["name"] for row in json.loads(typed(program, "list", "--json"))] == ["copy", "second"]
+    typed(program, "delete", "copy")
+    typed(program, "delete", "second")
+
+
 def test_errors_as_typed(program: Program, tmp_path: Path) -> None:
     assert "is no size" in refused(program, "create", "v", "--size", "10X")
     assert "is no size" in refused(program, "create", "v", "--size", "-1")

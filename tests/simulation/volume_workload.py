@@ -43,6 +43,7 @@ def small_volume_limits() -> Iterator[None]:
             (log_frame, "FRAME_PAGES", 8),
             (volume, "FRAME_PAGES", 8),
             (appender, "FRAME_PAGES", 8),
+            (cleaner, "FRAME_PAGES", 8),
             (log_object, "OBJECT_PAGES", 24),
             (open_object, "OBJECT_PAGES", 24),
             (checkpointer, "LOG_BYTES_MIN", 48 * PAGE),

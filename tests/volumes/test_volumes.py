@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
+from unittest import mock
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from drystone import volumes as volumes_module
 from drystone.volumes import LAST_WORD_SECONDS, LINGER_SECONDS, OWNER_SECONDS, STOP_SECONDS, Volumes, serving_volumes
 from store.blocks.catalogue import Catalogue
 from store.blocks.disk import Disk, OwnerReplacedError
 from store.blocks.lineage import ACCOUNT
 from store.blocks.log_object import parse_row, row_name
 from store.blocks.table import Table
-from store.core.errors import ConflictError, InvalidError, NotFoundError, RetryableError
+from store.core.errors import BusyError, ConflictError, InvalidError, NotFoundError, RetryableError
 from store.objects.model import ListingQuery
 from tests.blocks.conftest import MIB, media, node_of, volume_of
 from tests.simulation.node import SimNode
@@ -313,3 +315,17 @@ async def test_a_stop_comes_to_an_end_where_nothing_can_be_made_durable(autojump
                     node.take_away(number)
             began = trio.current_time()
         assert 0 < trio.current_time() - began <= STOP_SECONDS
+
+
+async def test_a_volume_whose_making_was_not_done_to_the_end_is_removed(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(volumes_module, "REAP_SECONDS", 10.0)
+    monkeypatch.setattr(volumes_module, "REAP_AGE_US", 25_000_000)
+    async with node_of(media()) as node, served(node) as volumes:
+        with mock.patch.object(Catalogue, "_name", side_effect=BusyError("the process ends")), suppress(BusyError):
+            await volumes.create("half", MIB, "")
+        account = await node.store.account(ACCOUNT)
+        for seconds, left in ((15, 2), (20, 1)):
+            await trio.sleep(seconds)
+            assert len(await node.store.list_containers(account, ListingQuery(limit=9))) == left
