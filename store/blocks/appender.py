@@ -333,7 +333,7 @@ class Appender:
         self._changed.ring()
 
     async def _seal(self, object_: OpenObject, contents: Contents) -> None:
-        sealed = await self._objects.seal(object_.number, object_.data_id, object_.homes, contents, object_.lacking)
+        sealed = await self._objects.seal(object_.number, object_.data_id, object_.named, contents, object_.lacking)
         if sealed.contents is None or sealed.contents.encode() != contents.encode():
             raise OwnerReplacedError("somebody else has opened the volume since")
         object_.forget_fences()

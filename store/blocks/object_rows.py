@@ -87,7 +87,8 @@ class ObjectRows:
         if len(homes) < needed:
             raise verdict("opening a log object", needed, len(homes), answers.failures)
         key = self.table.key(row_name(number))
-        return OpenObject(number, data_id, self.epoch, homes, needed, key, self.devices)
+        absent = [home for home in wanted if home not in homes]
+        return OpenObject(number, data_id, self.epoch, homes, needed, key, self.devices, absent)
 
     async def check_owner(self) -> None:
         """Raises OwnerReplacedError where somebody else has opened the volume since, NotFoundError where it is gone."""

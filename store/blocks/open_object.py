@@ -7,7 +7,7 @@ so what is said of one holds of all before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 import trio
@@ -66,8 +66,10 @@ class OpenObject:
         needed: int,
         key: RowKey,
         devices: Mapping[int, DevicePort],
+        absent: Iterable[int] = (),
     ) -> None:
-        """`losses` are the `data_losses` of each home before its fence; `needed` of the homes make a frame count."""
+        """`losses` are the `data_losses` of each home before its fence; `needed` of the homes make a frame count. Those
+        that are `absent` should be homes, too, and were not there when it was opened."""
         self.number = number
         self.data_id = data_id
         self.epoch = epoch
@@ -86,12 +88,18 @@ class OpenObject:
         self._key = key
         self._devices = devices
         self._homes = {number: _Home(loss) for number, loss in losses.items()}
+        self._absent = tuple(absent)
         self._sync_wanted = 0
         self._retired = False
 
     @property
     def homes(self) -> tuple[int, ...]:
         return tuple(self._homes)
+
+    @property
+    def named(self) -> tuple[int, ...]:
+        """The devices that its row is to name when it is sealed: where it is, or is brought by repair."""
+        return *self._homes, *self._absent
 
     @property
     def whole(self) -> bool:
@@ -123,8 +131,8 @@ class OpenObject:
 
     @property
     def lacking(self) -> list[int]:
-        """The homes that have not synced all of it, or may have lost some of it since."""
-        return [
+        """Of those that its row names, who has not synced all of it, or may have lost some of it since."""
+        lacking = [
             number
             for number, home in self._homes.items()
             if not home.live
@@ -132,6 +140,7 @@ class OpenObject:
             or (device := self._devices.get(number)) is None
             or device.data_losses != home.losses
         ]
+        return [*lacking, *self._absent]
 
     @property
     def waiting(self) -> bool:

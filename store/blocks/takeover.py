@@ -150,7 +150,8 @@ async def _bring(
     """Have the first `count` frames at enough devices, durably. Where too few homes can be written, others stand in for
     them."""
     losses = {home: asked.losses[home] for home in asked.fenced}
-    spare = [home for home in rows.choose(found.data_id)[0] if home not in losses and home not in found.homes]
+    wanted = rows.choose(found.data_id)[0]
+    spare = [home for home in wanted if home not in losses and home not in found.homes]
     failures: dict[int, BaseException] = dict(asked.failures)
     good: list[int] = []
     for home in (*losses, *spare):
@@ -172,7 +173,8 @@ async def _bring(
             failures[home] = error
     if len(good) < rows.needed:
         raise verdict("taking a volume over", rows.needed, len(good), failures)
-    rest = [home for home in found.homes if home not in good][: max(0, len(found.homes) - len(good))]
+    rest = [home for home in dict.fromkeys((*found.homes, *wanted)) if home not in good]
+    rest = rest[: max(0, len(wanted) - len(good))]  # it may have been opened with fewer than there should be
     return _Placed((*good, *rest), tuple(rest))
 
 

@@ -382,3 +382,29 @@ async def test_a_takeover_that_fails_on_its_way_is_done_again(autojump_clock: Mo
             await node.bring_back(home)
         async with sooner_or_later(node) as volume:
             assert await read(volume, 0, 4 * PAGE) == b"a" * 4 * PAGE
+
+
+@pytest.mark.parametrize("crash", [False, True])
+async def test_an_object_that_was_opened_while_a_device_was_out_comes_to_have_all_homes(
+    autojump_clock: MockClock, crash: bool
+) -> None:
+    """Its row names that device, too, whoever seals it: repair brings it there when it is back."""
+    async with node_of(media(3)) as node:
+        async with volume_of(node) as volume:
+            await volume.write(0, b"a" * PAGE)
+        node.take_away(0)
+        async with sooner_or_later(node) as volume:
+            await volume.write(0, b"b" * PAGE)
+            object_ = filling(volume)
+            assert object_.homes == (1, 2)
+            if not crash:
+                await volume._appender.end()
+        async with sooner_or_later(node):
+            await node.bring_back(0)
+            for _ in range(3):
+                await node.run_daemons()
+            for device in node.devices.values():
+                assert await device.has_blocks(object_.data_id) == [(0, 0)]
+        node.take_away(1)
+        async with sooner_or_later(node) as volume:
+            assert await read(volume, 0, PAGE) == b"b" * PAGE

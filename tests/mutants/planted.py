@@ -1023,6 +1023,20 @@ BLOCKS: Final = [
         "tests/blocks/test_takeover.py",
     ),
     planted(
+        "an object that stays at the homes that were there when it was opened",
+        "store/blocks/object_rows.py",
+        "        absent = [home for home in wanted if home not in homes]\n",
+        "        absent: list[int] = []\n",
+        "tests/blocks/test_takeover.py",
+    ),
+    planted(
+        "a takeover that names no more homes than there were",
+        "store/blocks/takeover.py",
+        "rest = rest[: max(0, len(wanted) - len(good))]",
+        "rest = rest[: max(0, len(found.homes) - len(good))]",
+        "tests/blocks/test_takeover.py",
+    ),
+    planted(
         "a takeover that asks one home too few",
         "store/blocks/takeover.py",
         "    lacking = len(found.homes) - rows.needed + 1\n",
