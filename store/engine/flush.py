@@ -8,7 +8,7 @@ index never holds what the log may lose, and never names what is gone.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 import trio
@@ -167,10 +167,10 @@ class Flusher:
             self.written = trio.Event()
 
     async def _punch(self, locations: list[Location]) -> None:
-        there = [location for location in locations if location.segment in self._segments.kinds]
+        there = sorted(location for location in locations if location.segment in self._segments.kinds)
 
         def punch() -> None:
-            for segment, offset, length in there:
+            for segment, offset, length in joined(there):
                 self._segments.file(segment).punch(offset, length)
 
         if there:
@@ -195,3 +195,18 @@ class Flusher:
         spare = await run_in(self._worker, lambda: self._segments.remove(path, recycle=recycle))
         if spare is not None:
             self._segments.spares.append(spare)
+
+
+def joined(locations: Iterable[Location]) -> Iterator[Location]:
+    """Locations in their order, those that lie beside each other as one: a hole costs the file system as much, however
+    large it is."""
+    last: Location | None = None
+    for location in locations:
+        if last is not None and location.segment == last.segment and location.offset == last.offset + last.length:
+            last = last._replace(length=last.length + location.length)
+            continue
+        if last is not None:
+            yield last
+        last = location
+    if last is not None:
+        yield last

@@ -13,7 +13,7 @@ from store.device.record import Kind, seal
 from store.device.row import Location, RowKey
 from store.engine import bulk
 from store.engine.device import Device
-from store.engine.flush import Flusher
+from store.engine.flush import Flusher, joined
 from store.engine.segment_usage import SegmentUsage
 from tests.engine.devices import TABLE, on_device
 from tests.simulation.disk import SimFile, SimMedium
@@ -132,3 +132,9 @@ def test_a_segment_with_blocks_that_are_not_synced_stays(monkeypatch: pytest.Mon
             assert bytes(await device.read_block(key)) == b"later" * 20_000
 
     on_device(medium, index, use)
+
+
+def test_holes_that_lie_beside_each_other_are_one() -> None:
+    apart = [Location(1, 0, 8), Location(1, 8, 4), Location(1, 16, 4), Location(2, 20, 4), Location(2, 24, 4)]
+    assert list(joined(apart)) == [Location(1, 0, 12), Location(1, 16, 4), Location(2, 20, 8)]
+    assert list(joined([])) == []
