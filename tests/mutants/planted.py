@@ -1122,7 +1122,7 @@ BLOCKS: Final = [
     ),
     planted(
         "a move that asks not where its block was",
-        "store/blocks/volume.py",
+        "store/blocks/replay.py",
         "        map_.move(entry.first, entry.blocks, entry.origin, place)",
         "        map_.put(entry.first, entry.blocks, place)",
         "tests/blocks/test_checkpointing.py",
