@@ -75,6 +75,11 @@ class Head(NamedTuple):
         return tuple(past[base:])
 
     @property
+    def oldest(self) -> Root | None:
+        """The oldest root that it remembers."""
+        return self.history[0].root if self.history else None
+
+    @property
     def depth(self) -> int:
         """Of this volume in its chain of clones."""
         return len(self.lineage)

@@ -93,6 +93,8 @@ async def open_volume(store: DeviceStore, container: Container, clock: Clock, ra
         volume = Volume(head, stored_map, overlay, disk, appender, applied)
         volume.applied_bytes = BLOCK_BYTES * sum(sizes[object_.number] for object_ in taken.objects)
         needs = Needs(table, checkpoints, lineage.depth)
+        async with _there(rows):
+            await needs.refresh(head.epoch, head.head.oldest)
         sweep = Sweep(table, sizes, stored_pages, reader, needs)
         checkpointer = Checkpointer(
             volume, stored_map, checkpoints, sizes, stored_pages, needs, sweep, Snapshots(table), clock

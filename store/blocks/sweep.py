@@ -47,7 +47,7 @@ class Sweep:
         """Drop what is not needed any more, now that the head names the root of a map that was frozen. What cannot be
         dropped now is tried again the next time."""
         root = head.root
-        await self._needs.refresh(head.epoch, head.history[0].root if head.history else None)
+        await self._needs.refresh(head.epoch, head.oldest)
         known = await self._known_checkpoints() | {root.checkpoint}
         self._checkpoints = known
         if self._needs.unknown:
