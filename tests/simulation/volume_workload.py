@@ -296,8 +296,10 @@ class VolumeRun:
         self.digest.add(f"hangs {number}")
         self.hung, self.spare = True, False
         disk.gate.shut = True
-        await trio.sleep(self.random.choice([0.5, 4.0, 8.0]))
-        disk.gate.open()
+        try:
+            await trio.sleep(self.random.choice([0.5, 4.0, 8.0]))
+        finally:  # who ends this life waits for what its workers do
+            disk.gate.open()
         self.digest.add(f"hangs no more {number}")
 
     async def _nothing_left(self, node: SimNode) -> None:
