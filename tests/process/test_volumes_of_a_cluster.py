@@ -31,6 +31,11 @@ def opened(node: Node) -> Disk:
     return found[0]
 
 
+def in_order(node: Node) -> bool:
+    """Whether a node sees all devices, each with all that it should have."""
+    return set(node.states().values()) == {"ok"}
+
+
 def fill(disk: Disk, known: dict[int, bytes], word: bytes) -> None:
     for page in range(0, PAGES, len(word)):
         data = (word + b"%d" % page).ljust(PAGE, b".")
@@ -70,6 +75,7 @@ def test_another_node_takes_a_volume_over(tmp_path: Path) -> None:
                 assert is_cut_off(disk)
                 fill(other, known, b"ccc")
                 assert "yes" in third.typed("volume", "list")
+        until(lambda: all(map(in_order, nodes)), PATIENCE)  # of three nodes one may be away, and not two
         with opened(third) as disk:
             os.kill(third.pid, signal.SIGSTOP)
             try:
