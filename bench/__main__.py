@@ -1,12 +1,12 @@
 """`python -m bench` (or `make bench`): measures Drystone, and a peer beside it. `pairs` compares commits, `path` counts
 what one request passes through, `durability` says how likely data are lost, `cluster` has three nodes beside one,
-`growth` adds a device under load, `nbd` has the NBD server beside qemu-nbd."""
+`growth` adds a device under load, `nbd` has the NBD server beside qemu-nbd, `volumes` a volume beside a raw file."""
 
 from __future__ import annotations
 
 import click
 
-from bench import cluster, disk, growth, load, nbd, pairs, path, processes, report
+from bench import cluster, disk, growth, load, nbd, pairs, path, processes, report, volumes
 from bench.durability import command as durability
 from bench.targets import Target, drystone, peer
 
@@ -90,6 +90,7 @@ main.add_command(cluster.main, "cluster")
 main.add_command(growth.main, "growth")
 main.add_command(processes.main, "processes")
 main.add_command(nbd.main, "nbd")
+main.add_command(volumes.main, "volumes")
 
 if __name__ == "__main__":
     main()

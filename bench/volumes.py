@@ -1,0 +1,142 @@
+"""`python -m bench volumes`: a volume in copies on devices beside qemu-nbd on a raw file, on the same disk, with the
+same client (fio over NBD), in turns, in one run.
+
+What counts are the ratios. Drystone writes each byte once for each copy, and headers with small writes; qemu-nbd has
+one copy, and its writes lie in the page cache until they are flushed. The client shares the processors with the server,
+whose own time is counted apart.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import click
+
+from bench.processes import processor_s
+from bench.targets import drystone
+
+DEVICES = 3
+COPIES = 3
+READY_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Workload:
+    name: str
+    verb: str
+    block: str
+    depth: int
+    fsync: int = 0
+
+
+WORKLOADS = (
+    Workload("1 MiB, in order, depth 8", "write", "1m", 8),
+    Workload("4 KiB, random, depth 16", "randwrite", "4k", 16),
+    Workload("4 KiB, random, flush each", "randwrite", "4k", 1, 1),
+    Workload("4 KiB, random, depth 16", "randread", "4k", 16),
+    Workload("1 MiB, in order, depth 8", "read", "1m", 8),
+)
+
+
+@dataclass
+class Figure:
+    """Of one workload, once."""
+
+    rate: float
+    p99_ms: float
+    server_us: float
+    """Processor time of the server, an operation."""
+
+
+@dataclass
+class Server:
+    """One that runs, and what was measured of it."""
+
+    uri: str
+    pid: int
+    figures: dict[Workload, list[Figure]] = field(default_factory=dict)
+
+    def measure(self, workload: Workload, size: str, seconds: int) -> None:
+        before = processor_s(self.pid)
+        command = ["fio", "--name=v", "--ioengine=nbd", f"--uri={self.uri}", f"--size={size}", "--output-format=json"]
+        command += [f"--rw={workload.verb}", f"--bs={workload.block}", f"--iodepth={workload.depth}"]
+        command += ["--time_based", f"--runtime={seconds}", "--randrepeat=0"]
+        if workload.fsync:
+            command += [f"--fsync={workload.fsync}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        job = json.loads(done.stdout[done.stdout.index("{") :])["jobs"][0]
+        side = job["read" if "read" in workload.verb else "write"]
+        spent = processor_s(self.pid) - before
+        p99 = side["clat_ns"].get("percentile", {}).get("99.000000", 0) / 1e6
+        self.figures.setdefault(workload, []).append(Figure(side["iops"], p99, spent / side["total_ios"] * 1e6))
+
+
+@contextmanager
+def _ours(where: str, size: str) -> Iterator[Server]:
+    with drystone("drystone", where, DEVICES, [f"standard={COPIES}"]) as target:
+        base = [sys.executable, "-m", "drystone", "--data", target.folder, "volume"]
+        subprocess.run([*base, "create", "bench", "--size", size, "--rewind", "0"], check=True, capture_output=True)
+        uri = subprocess.run([*base, "uri", "bench"], check=True, capture_output=True, text=True).stdout.strip()
+        yield Server(uri, target.pid)
+
+
+@contextmanager
+def _theirs(where: str, size: str) -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="drystone-bench-", dir=where) as folder:
+        socket, image = os.path.join(folder, "qemu.sock"), os.path.join(folder, "image")
+        subprocess.run(["truncate", "-s", size, image], check=True)
+        command = ["qemu-nbd", "--persistent", "--shared=0", "--export-name=disk", "--format=raw", "--cache=writeback"]
+        process = subprocess.Popen([*command, f"--socket={socket}", image], stdout=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + READY_SECONDS
+            while not os.path.exists(socket):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise click.ClickException("qemu-nbd does not serve")
+                time.sleep(0.05)
+            yield Server(f"nbd+unix:///disk?socket={socket}", process.pid)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=60)
+
+
+@click.command()
+@click.option("--rounds", default=3, show_default=True, help="Of each workload, by turns; the median counts.")
+@click.option("--seconds", default=8, show_default=True, help="Of each workload.")
+@click.option("--size", default="512M", show_default=True, help="Of the volume, and of the file.")
+@click.option("--where", default=".", type=click.Path(file_okay=False, exists=True), help="Folder for bench data.")
+def main(rounds: int, seconds: int, size: str, where: str) -> None:
+    """A volume in three copies beside qemu-nbd on a raw file."""
+    for program in ("qemu-nbd", "fio"):
+        if shutil.which(program) is None:
+            raise click.ClickException(f"{program} is not installed: ./setup-system bench")
+    click.echo(f"{'':38}{'drystone':>30}{'qemu-nbd':>30}{'rate':>8}")
+    with _ours(where, size) as ours, _theirs(where, size) as theirs:
+        for workload in WORKLOADS:
+            for server in (ours, theirs) * rounds:
+                server.measure(workload, size, seconds)
+            columns = [_column(server.figures[workload]) for server in (ours, theirs)]
+            pairs = zip(ours.figures[workload], theirs.figures[workload], strict=True)
+            ratio = statistics.median(a.rate / b.rate for a, b in pairs)
+            click.echo(f"{workload.name:28}{workload.verb:10}{columns[0]:>30}{columns[1]:>30}{ratio:8.2f}")
+
+
+def _column(figures: list[Figure]) -> str:
+    rate = statistics.median(each.rate for each in figures)
+    p99 = statistics.median(each.p99_ms for each in figures)
+    cost = statistics.median(each.server_us for each in figures)
+    return f"{rate:,.0f}/s {p99:.1f} ms {cost:.0f} us"
+
+
+if __name__ == "__main__":
+    main()
