@@ -81,6 +81,8 @@ class Appender:
         """The sequence number up to which all is to be durable."""
         self._may_send = Bell()
         self._changed = Bell()
+        self._placed_by = objects.placed_by
+        """A ring that is not newer than that by which the first object was placed."""
         self._last = first.number
         """The number of the object that was opened last."""
         self._mending = False
@@ -184,7 +186,7 @@ class Appender:
     async def _follow_ring(self) -> None:
         """Close what was placed by an older ring: what is open stays where it is, and the next has other homes."""
         rows = self._objects.table.store.rows
-        ring = rows.ring
+        ring = self._placed_by
         while True:
             ring = await rows.wait_for_newer(ring)
             for object_ in self._open:
@@ -322,6 +324,8 @@ class Appender:
         return not self._open or (len(self._open) == 1 and (self._open[0].half_full or self._open[0].closing))
 
     async def _open_next(self) -> None:
+        rows = self._objects.table.store.rows
+        ring = rows.ring
         opened = await self._objects.open(self._last + 1)
         self.no_room = None
         opened.on_news = self._news
@@ -329,6 +333,8 @@ class Appender:
         self._on_opened(opened)
         # It waits behind the one that fills until that is closed.
         self._open.append(opened)
+        if rows.ring is not ring:  # it may have been placed by the one before
+            self._close(opened)
         self._may_send.ring()
         self._changed.ring()
 

@@ -34,6 +34,8 @@ class ObjectRows:
         self.table = table
         self.epoch = epoch
         self._random = random
+        self.placed_by = table.store.rows.ring
+        """The ring before anything was opened here."""
         self._begun: dict[bytes, OpenObject] = {}
         """Those whose row may have been written, by data id."""
 

@@ -42,6 +42,9 @@ from store.objects.store import DeviceStore
 
 MAP_PAGES: Final = 16_384
 """Of the map, so many pages that could be had again stay in memory: 64 MiB."""
+OBJECTS_BEHIND: Final = 64
+"""A checkpoint is wanted when more objects than this are behind the last, be there nothing in them: each opening goes
+through them."""
 CLOSE_SECONDS: Final = 30.0
 
 
@@ -100,6 +103,8 @@ async def open_volume(store: DeviceStore, container: Container, clock: Clock, ra
             volume, stored_map, checkpoints, sizes, stored_pages, needs, sweep, Snapshots(table), clock
         )
         volume.checkpointer = checkpointer
+        if len(taken.objects) > OBJECTS_BEHIND:
+            checkpointer.want()
         volume.past = PastMaps(volume, reader, checkpoints, checkpointer, Snapshots(table), clock)
         volume.flattener = Flattener(volume, stored_map, reader, lineage)
         cleaner = Cleaner(volume, stored_map, reader, sizes, needs, checkpointer.want)

@@ -42,9 +42,9 @@ class Taken(NamedTuple):
 
 
 async def take_over(rows: ObjectRows, first: int, sequence: int) -> Taken:
-    """Decide the log from the object `first` on. The frame `sequence`, which counts, is there or behind it; where that
-    is 0, there is none before. Raises OwnerReplacedError where somebody with a higher epoch takes over; RetryableErrors
-    and DamageError where it cannot be decided: nothing is lost, and it may be tried again."""
+    """Decide the log from the object `first` on. What counts before that ends with the frame `sequence`, or goes on in
+    it; 0 says that there is none. Raises OwnerReplacedError where somebody with a higher epoch takes over;
+    RetryableErrors and DamageError where it cannot be decided: nothing is lost, and it may be tried again."""
     objects: list[LogObject] = []
     number = first
     last = None if sequence else 0
@@ -55,7 +55,8 @@ async def take_over(rows: ObjectRows, first: int, sequence: int) -> Taken:
                 opened = await rows.open(number)
             except TakenError:
                 continue  # by the one who wrote before, or by another who takes over: that is fenced, too
-            if last is None or last < sequence:
+            last = sequence if last is None else last
+            if last < sequence:
                 raise DamageError(f"the log ends before frame {sequence}, which the map has")
             return Taken(objects, opened, last + 1)
         found = parse_row(number, row)

@@ -40,6 +40,8 @@ log = structlog.get_logger()
 
 HELD_BYTES_MAX: Final = 32 << 20
 """Writers wait while so much is in memory that is not in the map."""
+ENTRY_BYTES: Final = BLOCK_BYTES
+"""What an entry without data counts for."""
 ZEROS_MAX: Final = 1 << 18
 """Blocks of one entry without data: 1 GiB."""
 LEAVES_AN_ENTRY: Final = (ZEROS_MAX >> 9) + 2
@@ -172,7 +174,7 @@ class Volume:
     def append(self, entry: Entry, data: Buffer = b"") -> LogFrame:
         """Append an entry to the log, for whoever knows that it may be. The frame that it is in."""
         frame, view = self._appender.append(entry, data)
-        self._held += len(view)
+        self._held += len(view) or ENTRY_BYTES
         self._orders.setdefault(frame.sequence, []).append(self._overlay.add(entry, view))
         return frame
 
@@ -248,7 +250,7 @@ class Volume:
                 frame.entries, frame.views, self._orders.pop(frame.sequence, ()), strict=True
             ):
                 self._overlay.remove(entry, order)
-                self._held -= len(view)
+                self._held -= len(view) or ENTRY_BYTES
             self.applied = self.applied._replace(object=frame.object, sequence=frame.sequence)
             self.applied_bytes += len(frame.payload)
             self._room.ring()
@@ -305,7 +307,8 @@ class Volume:
     def root(self) -> Root:
         """What the map is, and from where on the log is to be gone through behind it: an object that is not sealed
         must not be left out."""
-        return self.applied._replace(object=min(self.applied.object, self._appender.oldest))
+        oldest = self._appender.oldest
+        return self.applied._replace(object=min(self.applied.object, oldest) if self._durable else oldest)
 
     @property
     def failed(self) -> Exception | None:

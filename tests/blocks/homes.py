@@ -106,7 +106,7 @@ class Rows:
         self.taken = False
         self.ring_changes = trio.Event()
         self.table = SimpleNamespace(store=SimpleNamespace(rows=self))
-        self.ring = object()
+        self.ring = self.placed_by = object()
 
     async def wait_for_newer(self, _ring: object) -> object:
         await self.ring_changes.wait()

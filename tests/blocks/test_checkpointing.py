@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from store.blocks import checkpointer, cleaner
+from store.blocks import checkpointer, cleaner, opening
 from store.blocks.block_map import BlockMap, Missing
 from store.blocks.checkpoint import CheckpointTable, checkpoint_name
 from store.blocks.checkpoints import Checkpoints
@@ -412,3 +412,13 @@ async def test_a_checkpoint_that_is_gone_is_damage(autojump_clock: MockClock) ->
             with pytest.raises(DamageError):
                 async with volume_of(node):
                     raise AssertionError
+
+
+async def test_many_openings_leave_few_objects(autojump_clock: MockClock) -> None:
+    with mock.patch.object(opening, "OBJECTS_BEHIND", 4):
+        async with node_of(media(3)) as node:
+            for _ in range(20):
+                async with volume_of(node) as volume:
+                    await trio.sleep(1)
+            async with volume_of(node) as volume:
+                assert len(await names(volume, "l")) < 12
