@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import platform
 import signal
 import ssl
 import sys
@@ -299,7 +300,8 @@ async def _serve(
     stop = trio.Event()
     inside = await control.listen(node.folder)
     # Its clients are gone before volumes are closed, and these before devices are.
-    async with serving_volumes(node.store, node.clock, PooledRandom()) as volumes, trio.open_nursery() as nursery:
+    name = platform.node() if node.together is None else node.together.identity.name
+    async with serving_volumes(node.store, node.clock, PooledRandom(), name) as volumes, trio.open_nursery() as nursery:
         await nursery.start(identity.run)
         nursery.start_soon(app.run, node.progress.loop("remove owned segments"))
         await nursery.start(partial(serve, front, listeners, tls=tls, shutdown=stop))

@@ -85,7 +85,7 @@ def create(access: Access, name: str, size: str, policy: str, window: str) -> No
 @data_option
 @click.pass_obj
 def list_volumes(access: Access, as_json: bool) -> None:
-    """All volumes: size, what they take in each copy, and which are open here."""
+    """All volumes: size, what they take in each copy, and which are open where."""
     rows = _asked(access, _all_rows)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
@@ -96,7 +96,7 @@ def list_volumes(access: Access, as_json: bool) -> None:
             [row["name"], show_size(row["size"]), show_size(row["stored_bytes"]), row["policy"], _use(row)]
             for row in rows
         ]
-        click.echo(table(["volume", "size", "stored", "policy", "open here"], cells))
+        click.echo(table(["volume", "size", "stored", "policy", "open"], cells))
 
 
 @volume.command()
@@ -105,7 +105,10 @@ def list_volumes(access: Access, as_json: bool) -> None:
 @data_option
 @click.pass_obj
 def show(access: Access, name: str, as_json: bool) -> None:
-    """What is known of volume NAME."""
+    """What is known of volume NAME.
+
+    It is open on the node that is named, or was when that was killed. To take it over, connect to it on another.
+    """
 
     def work(folder: DataFolder) -> Row:
         return {**_row(folder, name), "uri": _uri(folder, name)}
@@ -119,7 +122,7 @@ def show(access: Access, name: str, as_json: bool) -> None:
         "size": show_size(row["size"]),
         "stored": f"{show_size(row['stored_bytes'])} in each copy",
         "policy": row["policy"],
-        "open here": _use(row),
+        "open": _use(row),
         "opened": f"{row['epoch']} times",
         "uri": row["uri"],
     }
@@ -368,6 +371,6 @@ def _uri(folder: DataFolder, name: str) -> str:
 
 
 def _use(row: Row) -> str:
-    if row["connections"] is None:
-        return "no"
-    return f"yes, {row['connections']} connection{'' if row['connections'] == 1 else 's'}"
+    if row["connections"] is not None:
+        return f"here, {row['connections']} connection{'' if row['connections'] == 1 else 's'}"
+    return f"{row['holder']}, since {show_time(row['since_us'])}" if row["holder"] else "no"

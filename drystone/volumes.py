@@ -53,7 +53,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 class VolumeRow(NamedTuple):
     """What is told of a volume. `stored_bytes` is what its log takes, in each copy. `connections` are those to this
     process, None where it is not open here. `epoch` counts how often it was opened. It can be taken back by as much as
-    `window_us`."""
+    `window_us`. Of one that is open, or was not closed in good order, `holder` is the node, since a time."""
 
     name: str
     size: int
@@ -62,6 +62,8 @@ class VolumeRow(NamedTuple):
     epoch: int
     connections: int | None
     window_us: int
+    holder: str
+    since_us: int
 
 
 class SnapshotRow(NamedTuple):
@@ -110,8 +112,10 @@ class _Served:
 class Volumes:
     """Those of one process; `Exports` of the NBD server. Made by `serving_volumes`."""
 
-    def __init__(self, store: DeviceStore, clock: Clock, random: Random) -> None:
+    def __init__(self, store: DeviceStore, clock: Clock, random: Random, holder: str) -> None:
+        """`holder` names this node, to those who ask who serves a volume."""
         self._store = store
+        self._holder = holder
         self._catalogue = Catalogue(store, random)
         self._clock = clock
         self._random = random
@@ -192,7 +196,9 @@ class Volumes:
         """Open a volume, have it open while it is used, and close it."""
         try:
             with served.scope:
-                async with open_volume(self._store, served.container, self._clock, self._random) as volume:
+                async with open_volume(
+                    self._store, served.container, self._clock, self._random, self._holder
+                ) as volume:
                     log.info("a volume is open", volume=served.name, epoch=volume.head.epoch)
                     served.volume = volume
                     served.opened.set()
@@ -300,7 +306,9 @@ class Volumes:
         policy = next(each.name for each in self._store.policies if each.index == container.policy)
         served = self._served.get(container.name)
         here = len(served.clients) if served is not None and served.volume is not None else None
-        return VolumeRow(name, head.size, policy, usage.bytes, head.epoch, here, head.window_us)
+        return VolumeRow(
+            name, head.size, policy, usage.bytes, head.epoch, here, head.window_us, head.holder, head.since_us
+        )
 
     async def resize(self, name: str, size: int) -> None:
         """Have a volume larger, while it is served, too. Raises NotFoundError, InvalidError where it were smaller."""
@@ -426,9 +434,9 @@ class Volumes:
 
 
 @asynccontextmanager
-async def serving_volumes(store: DeviceStore, clock: Clock, random: Random) -> AsyncIterator[Volumes]:
-    """The volumes of a store, served as long as this lasts; closed before it ends."""
-    volumes = Volumes(store, clock, random)
+async def serving_volumes(store: DeviceStore, clock: Clock, random: Random, holder: str) -> AsyncIterator[Volumes]:
+    """The volumes of a store, served by this node as long as this lasts; closed before it ends."""
+    volumes = Volumes(store, clock, random, holder)
     async with trio.open_nursery() as nursery:
         await nursery.start(volumes.run)
         try:

@@ -1,12 +1,16 @@
 """The head of a volume: row `h`, changed by compare-and-set alone. Who writes the volume, and where its map begins.
 
-    payload  msgpack [1, size, epoch, root, next checkpoint, lineage, origin, deleted, window, history]
+    payload  msgpack [1, size, epoch, root, next checkpoint, lineage, origin, deleted, window, history, holder,
+              since]
     root     [depth, checkpoint, object, sequence]
     lineage  [id of the first ancestor, ...]: of a volume that is a clone, one for each depth below its own
     origin   of a volume that is a clone, the name of the snapshot of its parent that it was made of; else empty
 
     window   the volume can be seen as it was at any time of so many microseconds past; 0 says that it cannot
     history  [[time in microseconds, root], ...]: roots of the window, and one before it, the oldest first
+
+    holder   who has the volume open to write it, in words, since a time in microseconds; empty where it was closed in
+             good order
 
 `size` is in bytes. `epoch` is that of the last who opened the volume to write it. A root is a map as it was behind one
 frame: checkpoint 0 says that it was empty; frames up to `sequence` are in it, and those behind are in the log from
@@ -59,6 +63,8 @@ class Head(NamedTuple):
     deleted: bool = False
     window_us: int = 0
     history: tuple[Past, ...] = ()
+    holder: str = ""
+    since_us: int = 0
 
     def with_root(self, root: Root, now_us: int) -> Head:
         """With a newer root."""
@@ -95,9 +101,11 @@ class Head(NamedTuple):
             fields = msgpack.unpackb(packed)
             if fields[0] != VERSION:
                 raise unknown_version("head of a volume", fields[0], (VERSION,))
-            _, size, epoch, root, next_checkpoint, lineage, origin, deleted, window_us, history = fields
+            _, size, epoch, root, next_checkpoint, lineage, origin, deleted, window_us, history, *held = fields
             past = tuple(Past(time_us, Root(*each)) for time_us, each in history)
-            return cls(size, epoch, Root(*root), next_checkpoint, tuple(lineage), origin, deleted, window_us, past)
+            return cls(
+                size, epoch, Root(*root), next_checkpoint, tuple(lineage), origin, deleted, window_us, past, *held
+            )
         except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
             raise DamageError(f"the head of a volume is not of a known form: {error}") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import trio
@@ -36,7 +36,7 @@ from store.blocks.volume import Volume
 from store.core.beside import beside
 from store.core.clock import Clock
 from store.core.entropy import Random
-from store.core.errors import BusyError, DamageError, NotFoundError
+from store.core.errors import BusyError, DamageError, DrystoneError, NotFoundError
 from store.objects.model import Container
 from store.objects.store import DeviceStore
 
@@ -49,12 +49,14 @@ CLOSE_SECONDS: Final = 30.0
 
 
 @asynccontextmanager
-async def open_volume(store: DeviceStore, container: Container, clock: Clock, random: Random) -> AsyncIterator[Volume]:
-    """Open a volume to be written: whoever had it open before has it no more. What is left when this is closed is
-    durable. Raises NotFoundError, OwnerReplacedError where another opens it at the same time, DamageError;
-    RetryableErrors where too few devices answer."""
+async def open_volume(
+    store: DeviceStore, container: Container, clock: Clock, random: Random, holder: str = ""
+) -> AsyncIterator[Volume]:
+    """Open a volume to be written: whoever had it open before has it no more. Its head says in words who the `holder`
+    is until this is closed; what is left then is durable. Raises NotFoundError, OwnerReplacedError where another opens
+    it at the same time, DamageError; RetryableErrors where too few devices answer."""
     table = Table(store, container)
-    head = await take_head(table)
+    head = await take_head(table, holder, clock.wall_us())
     rows = ObjectRows(table, head.epoch, random)
     lineage = Lineage(table, head.head.lineage)
     checkpoints = Checkpoints(lineage)
@@ -114,6 +116,8 @@ async def open_volume(store: DeviceStore, container: Container, clock: Clock, ra
                 await appender.end()
             if closing.cancelled_caught:
                 raise BusyError(f"what was written last is not durable after {CLOSE_SECONDS:.0f} s")
+            with trio.move_on_after(CLOSE_SECONDS, shield=True), suppress(DrystoneError):
+                await head.change(lambda now: now._replace(holder=""))
     finally:
         with trio.CancelScope(shield=True):
             await checkpoints.close()

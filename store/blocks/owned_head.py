@@ -64,13 +64,13 @@ class OwnedHead:
             return self.head
 
 
-async def take_head(table: Table) -> OwnedHead:
-    """Become the writer of a volume, under an epoch of one's own. Where it is not known whether that was written, it is
-    written again: an epoch may be left out."""
+async def take_head(table: Table, holder: str, now_us: int) -> OwnedHead:
+    """Become the writer of a volume, under an epoch of one's own; `holder` says in words who that is. Where it is not
+    known whether that was written, it is written again: an epoch may be left out."""
 
     def edit(head: Head) -> Head:
         if head.deleted:
             raise NotFoundError("the volume was deleted: it is kept for its clones alone")
-        return head._replace(epoch=head.epoch + 1)
+        return head._replace(epoch=head.epoch + 1, holder=holder, since_us=now_us)
 
     return OwnedHead(table, await change_head(table, edit))

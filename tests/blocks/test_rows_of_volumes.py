@@ -37,6 +37,7 @@ heads = st.builds(
     numbers,
     st.lists(st.binary(), max_size=4).map(tuple),
     window_us=times,
+    since_us=times,
     history=st.lists(st.builds(Past, times, roots), max_size=4).map(tuple),
 )
 

@@ -329,9 +329,9 @@ async def test_who_was_replaced_opens_no_object_not_even_one_that_nobody_has(aut
     free as before."""
     async with node_of(media(3)) as node:
         table = Table(node.store, await catalogue_of(node).create("v", 1 << 20))
-        old = ObjectRows(table, (await take_head(table)).epoch, SeededRandom(node.media.random))
+        old = ObjectRows(table, (await take_head(table, "", 0)).epoch, SeededRandom(node.media.random))
         assert (await old.open(1)).number == 1
-        new = ObjectRows(table, (await take_head(table)).epoch, SeededRandom(node.media.random))
+        new = ObjectRows(table, (await take_head(table, "", 0)).epoch, SeededRandom(node.media.random))
         with pytest.raises(OwnerReplacedError):
             await old.open(2)
         assert (await new.open(3)).number == 3

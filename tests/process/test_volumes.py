@@ -58,7 +58,7 @@ def test_made_used_grown_and_deleted(program: Program) -> None:
         assert disk.size == 64 * MIB
         disk.write(MIB, b"a" * PAGE)
         assert other.read(MIB, PAGE) == b"a" * PAGE
-        assert "yes, 2 connections" in typed(program, "list")
+        assert "here, 2 connections" in typed(program, "list")
         typed(program, "resize", "web", "65M")
         disk.write(64 * MIB, b"b" * PAGE)
         with Disk(program.folder, "web") as again:

@@ -74,7 +74,8 @@ def test_another_node_takes_a_volume_over(tmp_path: Path) -> None:
                 assert has(other, known)
                 assert is_cut_off(disk)
                 fill(other, known, b"ccc")
-                assert "yes" in third.typed("volume", "list")
+                assert "here, 1 connection" in third.typed("volume", "list")
+                assert third.folder.name in first.typed("volume", "list")
         until(lambda: all(map(in_order, nodes)), PATIENCE)  # of three nodes one may be away, and not two
         with opened(third) as disk:
             os.kill(third.pid, signal.SIGSTOP)

@@ -35,7 +35,7 @@ def _quiet() -> None:
 @asynccontextmanager
 async def served(node: SimNode) -> AsyncIterator[Volumes]:
     """One process of the node's."""
-    async with serving_volumes(node.store, SimClock(), SeededRandom(node.media.random)) as volumes:
+    async with serving_volumes(node.store, SimClock(), SeededRandom(node.media.random), "n1") as volumes:
         yield volumes
 
 
@@ -329,3 +329,16 @@ async def test_a_volume_whose_making_was_not_done_to_the_end_is_removed(
         for seconds, left in ((15, 2), (20, 1)):
             await trio.sleep(seconds)
             assert len(await node.store.list_containers(account, ListingQuery(limit=9))) == left
+
+
+async def test_who_has_a_volume_is_known(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes:
+        await volumes.create("v", MIB, "")
+        assert (await volumes.row("v")).holder == ""
+        async with volumes.open("v"):
+            row = await volumes.row("v")
+            assert (row.holder, row.since_us) == ("n1", SimClock().wall_us())
+        await trio.sleep(2 * LINGER_SECONDS)
+        assert (await volumes.row("v")).holder == ""
+        async with volume_of(node), volumes.open("v"):
+            assert (await volumes.row("v")).holder == "n1"
