@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import cache, partial
 from typing import Any, Final, TypeVar
 
@@ -52,7 +52,7 @@ async def call(function: Callable[..., T], *arguments: Any) -> T:
 
 @asynccontextmanager
 async def connected(uri: str) -> AsyncIterator[Any]:
-    """A connection (libvirt.virConnect), for as long as the context lasts. Raises RetryableError where nobody is there."""
+    """A connection (libvirt.virConnect), as long as the context lasts. Raises RetryableError where nobody is there."""
     _start_events()
     try:
         connection = await call(libvirt.open, uri)
@@ -101,16 +101,16 @@ async def events(connection: Any, *kinds: int, domain: Any = None) -> AsyncItera
         with suppress(trio.RunFinishedError):
             token.run_sync_soon(deliver, (kind, of, *said))
 
-    handles: list[int] = []
-    try:
+    async with AsyncExitStack() as subscriptions:
         for kind in kinds:
-            handles.append(await call(connection.domainEventRegisterAny, domain, kind, heard, kind))
+            handle = await call(connection.domainEventRegisterAny, domain, kind, heard, kind)
+            subscriptions.push_async_callback(_unsubscribe, connection, handle)
         yield Events(receive)
-    finally:
-        with trio.CancelScope(shield=True):
-            for handle in handles:
-                with suppress(DrystoneError):  # a connection that is gone has no subscriptions
-                    await call(connection.domainEventDeregisterAny, handle)
+
+
+async def _unsubscribe(connection: Any, handle: int) -> None:
+    with trio.CancelScope(shield=True), suppress(DrystoneError):  # a connection that is gone has no subscriptions
+        await call(connection.domainEventDeregisterAny, handle)
 
 
 @cache

@@ -17,7 +17,7 @@ class DomainDisk(NamedTuple):
     target: str
     alias: str
     """libvirt's name for the device, that events have; "" where the domain does not run."""
-    index: str
+    node_index: str
     """libvirt's number of the source, by which it names QEMU's block nodes; "" where the domain does not run."""
     read_only: bool
     driver: dict[str, str]
@@ -53,7 +53,7 @@ def parse_disks(xml: str) -> list[DomainDisk]:
                 socket=host.get("socket", ""),
                 target=target.get("dev", ""),
                 alias="" if alias is None else alias.get("name", ""),
-                index=source.get("index", ""),
+                node_index=source.get("index", ""),
                 read_only=disk.find("readonly") is not None,
                 driver={} if driver is None else dict(driver.attrib),
                 xml=ElementTree.tostring(disk, encoding="unicode"),

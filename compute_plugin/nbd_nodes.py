@@ -22,7 +22,7 @@ from compute_plugin.monitor import MonitorError, execute
 from store.core.errors import ConflictError
 
 HOLD_SECONDS: Final = 20
-"""Longer than a server takes to start again; shorter than the 30 s after which a guest's SCSI layer gives a request up."""
+"""Longer than a server takes to start again; less than the 30 s after which a guest's SCSI layer gives a request up."""
 
 
 async def renew(domain: Any, target: str, hold_seconds: int = HOLD_SECONDS) -> None:
@@ -34,7 +34,7 @@ async def renew(domain: Any, target: str, hold_seconds: int = HOLD_SECONDS) -> N
     """
     disk = await find_disk(domain, target)
     nodes = await _node_names(domain)
-    format_, storage, spare = (f"libvirt-{disk.index}-format", f"libvirt-{disk.index}-storage", _spare(disk))
+    format_, storage, spare = (f"libvirt-{disk.node_index}-format", f"libvirt-{disk.node_index}-storage", _spare(disk))
     if format_ not in nodes:
         raise ConflictError(
             f"QEMU has no node {format_}: the domain does not run, or this libvirt names nodes otherwise"
@@ -58,7 +58,7 @@ async def drop_spare(domain: Any, disk: DomainDisk) -> None:
 
 
 def _spare(disk: DomainDisk) -> str:
-    return f"drystone-{disk.index}-spare"
+    return f"drystone-{disk.node_index}-spare"
 
 
 async def _node_names(domain: Any) -> set[str]:

@@ -1,4 +1,4 @@
-"""The system of the test guest: a kernel of Debian's, its virtio modules, busybox, and a shell on the serial console."""
+"""The system of the test guest: Debian's kernel, its virtio modules, busybox, and a shell on the serial console."""
 
 from __future__ import annotations
 
@@ -21,10 +21,8 @@ mount -t sysfs none /sys
 for module in {" ".join(MODULES)}; do insmod /$module.ko; done
 grep -q probe /proc/cmdline && poweroff -f
 stty -echo -onlcr -icanon < /dev/ttyS0
-PS1= PS2=
-export PS1 PS2
 echo "{READY}" > /dev/ttyS0
-exec sh < /dev/ttyS0 > /dev/ttyS0 2>&1
+cat /dev/ttyS0 | sh > /dev/ttyS0 2>&1
 """
 
 

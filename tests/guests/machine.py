@@ -99,7 +99,7 @@ def domain_xml(system: System, name: str, folder: Path, *disks: str) -> str:
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     {"".join(disks)}
     <controller type='usb' model='none'/>
-    <serial type='unix'><source mode='bind' path='{escape(str(folder / name))}'/></serial>
+    <serial type='unix'><source mode='bind' path='{escape(str(folder / name))}.tty'/></serial>
     <memballoon model='none'/>
   </devices>
 </domain>"""
@@ -130,7 +130,7 @@ async def guest(connection: Any, system: System, folder: Path, name: str, *disks
     flags = libvirt.VIR_DOMAIN_START_PAUSED | libvirt.VIR_DOMAIN_START_VALIDATE
     domain = await call(connection.createXML, domain_xml(system, name, folder, *disks), flags)
     try:
-        async with await trio.open_unix_socket(str(folder / name)) as stream:
+        async with await trio.open_unix_socket(f"{folder / name}.tty") as stream:
             yield Guest(domain, Console(stream))
     finally:
         with trio.CancelScope(shield=True):

@@ -14,18 +14,20 @@ from store.core.errors import InvalidError
 
 SOCKET = "/var/lib/drystone/nbd.sock"
 
-PLAIN = """\
+POLICY = 'cache="none" error_policy="stop" rerror_policy="stop" discard="unmap" detect_zeroes='
+
+PLAIN = f"""\
 <disk type="network" device="disk">
-  <driver name="qemu" type="raw" cache="none" error_policy="stop" rerror_policy="stop" discard="unmap" detect_zeroes="unmap" />
+  <driver name="qemu" type="raw" {POLICY}"unmap" />
   <source protocol="nbd" name="web">
     <host transport="unix" socket="/var/lib/drystone/nbd.sock" />
   </source>
   <target dev="vda" bus="virtio" />
 </disk>"""
 
-FULL = """\
+FULL = f"""\
 <disk type="network" device="disk">
-  <driver name="qemu" type="raw" cache="none" error_policy="stop" rerror_policy="stop" discard="unmap" detect_zeroes="off" />
+  <driver name="qemu" type="raw" {POLICY}"off" />
   <source protocol="nbd" name="a&amp;b&quot;&lt;c&gt;">
     <host transport="unix" socket="/var/lib/drystone/nbd.sock" />
   </source>
