@@ -20,9 +20,10 @@ mount -t proc none /proc
 mount -t sysfs none /sys
 for module in {" ".join(MODULES)}; do insmod /$module.ko; done
 grep -q probe /proc/cmdline && poweroff -f
-stty -echo -onlcr -icanon < /dev/ttyS0
-echo "{READY}" > /dev/ttyS0
-cat /dev/ttyS0 | sh > /dev/ttyS0 2>&1
+exec < /dev/ttyS0 > /dev/ttyS0 2>&1
+stty -echo -onlcr -icanon min 1 time 0
+echo "{READY}"
+while IFS= read -r line; do eval "$line" < /dev/null; done
 """
 
 

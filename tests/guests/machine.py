@@ -18,7 +18,7 @@ import trio
 from compute_plugin.connection import call
 from tests.guests.initrd import READY
 
-PATIENCE = 200.0
+PATIENCE = 90.0
 """Seconds for one step of a guest under emulation on a busy machine: far more than it needs."""
 
 
