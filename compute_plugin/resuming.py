@@ -50,11 +50,9 @@ class _Agent:
 
     def look(self, domain: Any, nursery: trio.Nursery) -> None:
         uuid: str = domain.UUIDString()
-        if uuid in self._again:
-            self._again[uuid] = True
-        else:
-            self._again[uuid] = True
+        if uuid not in self._again:
             nursery.start_soon(self._see_to, uuid, domain)
+        self._again[uuid] = True
 
     async def _see_to(self, uuid: str, domain: Any) -> None:
         try:
