@@ -69,7 +69,8 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	./setup-system test
-	$(BIN)/pip install --quiet --editable .[isal,bench,dev,clients]
+	$(BIN)/pip install --quiet --editable .[isal,bench,dev,clients,guests]
+	tests/guests/get-kernel $(abspath $(VENV))/guest-kernel
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-bench: $(VENV)/.installed-dev

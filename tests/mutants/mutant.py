@@ -12,6 +12,7 @@ PACKAGES: Final = ("authn", "store")
 
 _COVERS: Final = (
     ("authn/", ("tests/authn",), ()),
+    ("compute_plugin/", ("tests/guests",), ()),
     ("drystone/volumes.py", ("tests/volumes",), ()),
     ("gateway/nbd/", ("tests/nbd",), ()),
     ("store/core/", ("tests/core", "tests/engine"), ("tests/objects", "tests/replicator")),

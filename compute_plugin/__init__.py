@@ -1,0 +1,1 @@
+"""Guests (virtual machines) that have volumes as disks, through libvirt. See docs/guests.md."""

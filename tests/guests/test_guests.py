@@ -1,0 +1,246 @@
+"""Guests whose disks are volumes: of the real program, and of a server within the test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import libvirt
+import pytest
+import trio
+
+from compute_plugin.connection import HypervisorError, call, events
+from compute_plugin.disk_xml import VolumeDisk, disk_xml
+from compute_plugin.disks import attach, detach, grow
+from compute_plugin.monitor import execute
+from compute_plugin.nbd_nodes import renew
+from compute_plugin.resuming import keep_running
+from drystone.volumes import serving_volumes
+from store.blocks.volume import Volume
+from store.core.errors import InvalidError, NotFoundError
+from tests.blocks.conftest import catalogue_of, media, node_of
+from tests.guests import writer
+from tests.guests.machine import PATIENCE, Guest, System, guest
+from tests.guests.served import SmallDisk, serving
+from tests.nbd.memory_disk import MemoryExports
+from tests.process.disk import Disk
+from tests.process.program import Program, running
+from tests.simulation.world import SeededRandom, SimClock, quiet
+
+MIB = 1 << 20
+PAUSED_BY_ERROR = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)
+
+pytestmark = [pytest.mark.guest, pytest.mark.process, pytest.mark.timeout(600), pytest.mark.xdist_group("guests")]
+
+
+@pytest.fixture(scope="module")
+def program(root: Path) -> Iterator[Program]:
+    with running(root / "data", "--devices", "3") as started:
+        yield started
+
+
+def typed(program: Program, *arguments: str) -> None:
+    done = program.command("volume", *arguments)
+    assert done.returncode == 0, done.stderr
+
+
+def disk_of(program: Program, volume: str, target: str = "vda", **options: Any) -> VolumeDisk:
+    return VolumeDisk(volume, str(program.folder / "nbd.sock"), target, **options)
+
+
+@asynccontextmanager
+async def resuming(connection: Any) -> AsyncIterator[None]:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(keep_running, connection)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+async def node_names(domain: Any) -> list[str]:
+    return sorted(node["node-name"] for node in await execute(domain, "query-named-block-nodes", flat=True))
+
+
+async def until_paused(guest: Guest, connection: Any, work: Any) -> None:
+    """Until an I/O error has paused the guest, which `work` leads to."""
+    async with events(connection, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, domain=guest.domain) as heard:
+        await work()
+        with trio.fail_after(PATIENCE):
+            while await guest.state() != PAUSED_BY_ERROR:
+                await heard.next()
+
+
+async def test_its_data_are_there_after_a_reset(connection: Any, system: System, root: Path, program: Program) -> None:
+    typed(program, "create", "system", "--size", "64M")
+    typed(program, "create", "fixed", "--size", "4M")
+    with Disk(program.folder, "fixed") as fixed:
+        fixed.write(0, b"as it was\n", durable=True)
+    disks = [
+        disk_of(program, "system", serial="system-1"),
+        disk_of(program, "fixed", "vdb", serial="fixed-1", read_only=True),
+    ]
+    async with guest(connection, system, root, "reset", *map(disk_xml, disks)) as machine:
+        for disk in disks:
+            await renew(machine.domain, disk.target)
+        await call(machine.domain.resume)
+        await machine.ready()
+        run = machine.console.run
+        assert await run("cat /sys/block/vda/serial /sys/block/vda/size") == f"system-1{64 * 2048}"
+        await run("mke2fs -F /dev/vda && mount -t ext4 /dev/vda /mnt")
+        summed = await run("dd if=/dev/urandom of=/mnt/file bs=64k count=40 2>/dev/null; sync; sha256sum < /mnt/file")
+        await run("echo lost > /mnt/unsynced")
+        assert await run("cat /sys/block/vdb/ro; head -n 1 /dev/vdb") == "1\nas it was"
+        assert await run("echo x 2>/dev/null > /dev/vdb || echo refused") == "refused"
+        await machine.reboot()
+        await run("mount -t ext4 /dev/vda /mnt")
+        assert await run("sha256sum < /mnt/file") == summed
+    with Disk(program.folder, "fixed") as fixed:
+        assert fixed.read(0, 10) == b"as it was\n"
+
+
+async def test_attached_grown_and_detached_while_it_writes(
+    connection: Any, system: System, root: Path, program: Program
+) -> None:
+    typed(program, "create", "hot", "--size", "16M")
+    hot = disk_of(program, "hot", serial="hot-1")
+    async with guest(connection, system, root, "hotplug") as machine:
+        await call(machine.domain.resume)
+        await machine.ready()
+        before = await node_names(machine.domain)
+        for first in (1, 1001):  # whoever detached it can attach it again
+            await attach(connection, machine.domain, hot)
+            with pytest.raises(InvalidError, match="duplicated"):
+                await attach(connection, machine.domain, hot)
+            await machine.console.run("until [ -e /dev/vda ]; do :; done; grep hot-1 /sys/block/vda/serial")
+            await writer.begin(machine, "vda", first)
+            await writer.some(machine)
+            size = (17 if first == 1 else 18) * MIB
+            with pytest.raises(HypervisorError, match="Cannot grow"):
+                await grow(machine.domain, "vda", size)
+            await trio.to_thread.run_sync(typed, program, "resize", "hot", str(size))
+            await grow(machine.domain, "vda", size)
+            await machine.console.run(f"until [ $(cat /sys/block/vda/size) = {size // 512} ]; do :; done")
+            await writer.some(machine)
+            last = await writer.end(machine)
+            with Disk(program.folder, "hot") as disk:
+                writer.check(disk, first, last)
+            await machine.console.run(f"echo end | dd of=/dev/vda bs=512 seek={size // 512 - 1} conv=fsync")
+            await detach(connection, machine.domain, "vda")
+            await machine.console.run("until [ ! -e /sys/block/vda ]; do :; done")
+            assert await node_names(machine.domain) == before
+            with pytest.raises(NotFoundError):
+                await detach(connection, machine.domain, "vda")
+
+
+async def test_a_killed_server_is_waited_for(connection: Any, system: System, root: Path) -> None:
+    """The guest notices nothing: it is not even paused."""
+    with running(root / "waits", "--devices", "3") as program:
+        typed(program, "create", "v", "--size", "64M")
+        disk = disk_of(program, "v")
+        async with (
+            guest(connection, system, root, "waits", disk_xml(disk)) as machine,
+            events(connection, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, domain=machine.domain) as heard,
+        ):
+            await renew(machine.domain, "vda", 120)
+            await call(machine.domain.resume)
+            await machine.ready()
+            await writer.begin(machine, "vda")
+            for _ in range(2):
+                await writer.some(machine)
+                await trio.to_thread.run_sync(program.kill)
+                await trio.to_thread.run_sync(program.start)
+                await writer.some(machine)
+            last = await writer.end(machine)
+            with Disk(program.folder, "v") as client:
+                writer.check(client, 1, last)
+            assert [event[2] for event in heard.taken()] == [libvirt.VIR_DOMAIN_EVENT_RESUMED]
+
+
+async def test_a_guest_that_a_killed_server_has_paused_goes_on(connection: Any, system: System, root: Path) -> None:
+    """Without the wait, as libvirt makes it; also one that was paused before anybody looked."""
+    with running(root / "pauses", "--devices", "3") as program:
+        typed(program, "create", "v", "--size", "64M")
+        async with guest(connection, system, root, "pauses", disk_xml(disk_of(program, "v"))) as machine:
+            await call(machine.domain.resume)
+            await machine.ready()
+            await writer.begin(machine, "vda")
+            await writer.some(machine)
+
+            async def kill() -> None:
+                await trio.to_thread.run_sync(program.kill)
+
+            await until_paused(machine, connection, kill)
+            async with resuming(connection):
+                await trio.to_thread.run_sync(program.start)
+                await writer.some(machine)
+                await until_paused(machine, connection, kill)
+                await trio.to_thread.run_sync(program.start)
+                await writer.some(machine)
+                last = await writer.end(machine)
+            with Disk(program.folder, "v") as client:
+                writer.check(client, 1, last)
+
+
+async def test_no_room_pauses_a_guest_until_there_is_some(connection: Any, system: System, root: Path) -> None:
+    small = SmallDisk(16 * MIB)
+    socket = root / "small.sock"
+    disk = VolumeDisk("small", str(socket), "vda")
+    async with (
+        serving(MemoryExports(small=small), socket),
+        guest(connection, system, root, "full", disk_xml(disk)) as machine,
+        events(connection, libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON, domain=machine.domain) as heard,
+    ):
+        await renew(machine.domain, "vda")
+        await call(machine.domain.resume)
+        await machine.ready()
+        await writer.begin(machine, "vda")
+        await writer.some(machine)
+
+        async def fill() -> None:
+            small.full = True
+
+        await until_paused(machine, connection, fill)
+        assert (await heard.next())[-1] == "enospc"
+        async with resuming(connection):
+            refused = small.refused
+            with trio.fail_after(PATIENCE):
+                while small.refused == refused:  # it was resumed in vain
+                    await heard.next()
+            small.full = False
+            await writer.some(machine)
+            last = await writer.end(machine)
+    for number in range(1, last + 1):
+        assert small.content[number * 4096 :].startswith(f"{writer.LINE}{number}\n".encode())
+
+
+async def test_a_guest_on_a_clone_of_a_running_ones_disk(connection: Any, system: System, root: Path) -> None:
+    """What the first one had synced is there, and nothing of what it wrote later."""
+    quiet()
+    socket = root / "clones.sock"
+    async with (
+        node_of(media()) as node,
+        serving_volumes(node.store, SimClock(), SeededRandom(node.media.random), "n1") as volumes,
+        serving(volumes, socket),
+    ):
+        await volumes.create("v", 16 * MIB, "")
+        async with guest(connection, system, root, "parent", disk_xml(VolumeDisk("v", str(socket), "vda"))) as parent:
+            await call(parent.domain.resume)
+            await parent.ready()
+            await parent.console.run("mke2fs -F /dev/vda && mount -t ext4 /dev/vda /mnt")
+            await parent.console.run("for i in 1 2 3 4 5 6 7 8; do echo $i > /mnt/$i; done; sync")
+            await parent.console.run("while [ ! -e /end ]; do date > /mnt/clock; sync; done & true")
+            async with volumes.open("v") as volume:
+                assert isinstance(volume, Volume)
+                await volume.snapshot("s")
+            await parent.console.run("rm /mnt/1; echo later > /mnt/later; sync")
+            await catalogue_of(node).clone("v", "s", "w")
+            async with guest(connection, system, root, "clone", disk_xml(VolumeDisk("w", str(socket), "vda"))) as clone:
+                await call(clone.domain.resume)
+                await clone.ready()
+                await clone.console.run("mount -t ext4 /dev/vda /mnt")
+                assert await clone.console.run("cd /mnt && cat 1 2 3 4 5 6 7 8 && ls -d later 2>/dev/null; cd /") == (
+                    "\n".join("12345678")
+                )
+                await clone.console.run("echo mine > /mnt/mine; sync")
+            await parent.console.run("touch /end; cat /mnt/later; [ ! -e /mnt/mine ]")
