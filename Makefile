@@ -11,7 +11,7 @@ SEED ?= 1
 OPERATIONS ?= 20000
 UP ?=
 
-.PHONY: up test check bench explore explore-mutations fuzz mutants soak trial conformance consistency format clean
+.PHONY: up test check bench explore explore-mutations fuzz mutants soak trial trial-of-hotplug conformance consistency format clean
 
 up: $(VENV)/.installed ## set up everything and start the whole cloud on 127.0.0.1
 	@exec $(BIN)/drystone up $(UP)
@@ -30,6 +30,7 @@ bench: $(VENV)/.installed-bench ## figures against a peer, appended to bench/his
 
 explore: $(VENV)/.installed-dev ## exploration of faults by seed, for as long as one likes: make explore SEEDS=100000
 	$(BIN)/python -m tests.simulation.explore --seeds $(SEEDS) --jobs $(JOBS) --keep-going
+	$(BIN)/python -m tests.simulation.explore --workload volume --seeds $$(( ($(SEEDS) + 9) / 10 )) --jobs $(JOBS) --keep-going
 	$(BIN)/python -m tests.simulation.explore --workload wired --seeds $$(( ($(SEEDS) + 9) / 10 )) --jobs $(JOBS) --keep-going
 	$(BIN)/python -m tests.simulation.explore --workload fleet --workload boxes --seeds $$(( ($(SEEDS) + 9) / 10 )) --jobs $(JOBS) --keep-going
 
@@ -51,6 +52,9 @@ soak: $(VENV)/.installed-dev ## mixed load against a model, for as long as one l
 
 trial: $(VENV)/.installed-dev ## five machines under load and faults of all kinds, and their history judged (root, etcd, Go)
 	$(BIN)/python -m tests.cluster.trial --operations $(OPERATIONS)
+
+trial-of-hotplug: $(VENV)/.installed-dev ## a disk attached to a guest that writes, grown and detached, in a real virtual machine
+	$(BIN)/python -m pytest -n0 tests/guests/trial_of_hotplug.py
 
 conformance: $(VENV)/.installed-dev ## Swift's own functional suite, installed into .venv-conformance, against a fresh Drystone
 	$(BIN)/python -m tests.conformance

@@ -11,15 +11,13 @@ import libvirt
 import pytest
 import trio
 
-from compute_plugin.connection import HypervisorError, call, events
+from compute_plugin.connection import call, events
 from compute_plugin.disk_xml import VolumeDisk, disk_xml
-from compute_plugin.disks import attach, detach, grow
 from compute_plugin.monitor import execute
 from compute_plugin.nbd_nodes import renew
 from compute_plugin.resuming import keep_running
 from drystone.volumes import serving_volumes
 from store.blocks.volume import Volume
-from store.core.errors import InvalidError, NotFoundError
 from tests.blocks.conftest import catalogue_of, media, node_of
 from tests.guests import writer
 from tests.guests.machine import PATIENCE, Guest, System, guest
@@ -97,40 +95,6 @@ async def test_its_data_are_there_after_a_reset(connection: Any, system: System,
         assert await run("sha256sum < /mnt/file") == summed
     with Disk(program.folder, "fixed") as fixed:
         assert fixed.read(0, 10) == b"as it was\n"
-
-
-async def test_attached_grown_and_detached_while_it_writes(
-    connection: Any, system: System, root: Path, program: Program
-) -> None:
-    typed(program, "create", "hot", "--size", "16M")
-    hot = disk_of(program, "hot", serial="hot-1")
-    async with guest(connection, system, root, "hotplug") as machine:
-        await call(machine.domain.resume)
-        await machine.ready()
-        before = await node_names(machine.domain)
-        for first in (1, 1001):  # whoever detached it can attach it again
-            await attach(connection, machine.domain, hot)
-            with pytest.raises(InvalidError, match="duplicated"):
-                await attach(connection, machine.domain, hot)
-            await machine.console.run("until [ -e /dev/vda ]; do :; done; grep hot-1 /sys/block/vda/serial")
-            await writer.begin(machine, "vda", first)
-            await writer.some(machine)
-            size = (17 if first == 1 else 18) * MIB
-            with pytest.raises(HypervisorError, match="Cannot grow"):
-                await grow(machine.domain, "vda", size)
-            await trio.to_thread.run_sync(typed, program, "resize", "hot", str(size))
-            await grow(machine.domain, "vda", size)
-            await machine.console.run(f"until [ $(cat /sys/block/vda/size) = {size // 512} ]; do :; done")
-            await writer.some(machine)
-            last = await writer.end(machine)
-            with Disk(program.folder, "hot") as disk:
-                writer.check(disk, first, last)
-            await machine.console.run(f"echo end | dd of=/dev/vda bs=512 seek={size // 512 - 1} conv=fsync")
-            await detach(connection, machine.domain, "vda")
-            await machine.console.run("until [ ! -e /sys/block/vda ]; do :; done")
-            assert await node_names(machine.domain) == before
-            with pytest.raises(NotFoundError):
-                await detach(connection, machine.domain, "vda")
 
 
 async def test_a_killed_server_is_waited_for(connection: Any, system: System, root: Path) -> None:
