@@ -51,7 +51,7 @@ CHUNK = 20
 """Seeds that a process takes at a time."""
 LEAST = {ASKED: 300, STRUCK: 5}
 """What a run of a cluster must see on average."""
-SLOW = {"wired": 4, "fleet": 4, "boxes": 4}
+SLOW = {"wired": 4, "fleet": 4, "boxes": 4, "volume": 4}
 """The same of workloads that take ten times as long."""
 
 
