@@ -3,7 +3,7 @@
 Each seed is one course of events from beginning to end. A failure is repeated by the command that is printed with it.
 At the end a table says how often each fault and each recovery path was entered. `wired` is `composed` with every device
 behind a network, and `fleet` is a cluster of several processes that write (`boxes`: with containers that are made and
-deleted, too); a seed of these takes ten times as long, so they are asked for by their names.
+deleted, too), and `volume` one of a volume; a seed of these takes ten times as long, so they are asked for by name.
 """
 
 from __future__ import annotations

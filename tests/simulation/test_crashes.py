@@ -11,6 +11,7 @@ FAILED_ONCE = {
     "engine": [24, 65, 82, 175, 357, 396, 447, 5662],
     "objects": [2, 9, 16, 27, 65, 71, 84, 95, 103, 115, 245, 275, 278, 423, 518],
     "slow": [374],
+    "volume": [52, 146, 159, 402],
 }
 """Seeds that found something. They stay, though what they lead to changes with every change of the code."""
 
@@ -49,6 +50,12 @@ def test_objects_survive_crashes(first: int) -> None:
 def test_slow_devices_get_everything(first: int) -> None:
     for seed in range(first, first + 10):
         explore_seed("slow", seed, twice=seed == first)
+
+
+@pytest.mark.parametrize("first", [0, 3])
+def test_volumes_survive_crashes(first: int) -> None:
+    for seed in range(first, first + 3):
+        explore_seed("volume", seed, twice=seed == first)
 
 
 @pytest.mark.parametrize("seed", [4, 5, 9, 13])
