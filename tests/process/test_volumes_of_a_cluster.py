@@ -75,7 +75,7 @@ def test_another_node_takes_a_volume_over(tmp_path: Path) -> None:
                 assert is_cut_off(disk)
                 fill(other, known, b"ccc")
                 assert "here, 1 connection" in third.typed("volume", "list")
-                assert third.folder.name in first.typed("volume", "list")
+                until(lambda: f" {third.folder.name}, since" in second.typed("volume", "list"), PATIENCE)
         until(lambda: all(map(in_order, nodes)), PATIENCE)  # of three nodes one may be away, and not two
         with opened(third) as disk:
             os.kill(third.pid, signal.SIGSTOP)
