@@ -103,7 +103,7 @@ class Appender:
         if self.failed is not None:
             raise self.failed
         assert entry.pages <= FRAME_PAGES
-        if not self._filling.has_room(entry.pages):
+        if not self._filling.has_room(entry):
             self._full.append(self._filling)
             self._filling = LogFrame(self._filling.sequence + 1)
         view = self._filling.add(entry, data)
