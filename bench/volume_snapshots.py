@@ -19,6 +19,8 @@ GIB = 1 << 30
 BLOCK_BYTES = 4096
 EVERY_SECONDS = 3.0
 PATIENCE_SECONDS = 300
+SPARE_BYTES = 96 << 20
+"""What a device has on disk whatever is in it: the segment of its log that it writes, and the one behind that."""
 
 
 @click.group()
@@ -65,7 +67,7 @@ def while_written(sizes: str, blocks: int, seconds: int, where: str) -> None:
 
 @main.command()
 @click.option("--depth", default=1000, show_default=True)
-@click.option("--size-mib", default=64, show_default=True, help="Of the volumes.")
+@click.option("--size-mib", default=256, show_default=True, help="Of the volumes.")
 @click.option("--where", default=".", type=click.Path(file_okay=False, exists=True), help="Folder for bench data.")
 def chain(depth: int, size_mib: int, where: str) -> None:
     """A chain of clones of clones: each writes a little, and the last is read; all are deleted in any order."""
@@ -99,7 +101,7 @@ def chain(depth: int, size_mib: int, where: str) -> None:
         for name in names:
             asked(target.folder, "DELETE", f"/{name}?force=1")
         click.echo(f"all deleted in {time.monotonic() - began:.0f} s")
-        while (left := disk_bytes(target.folder) - empty) > size * COPIES // 10:
+        while (left := disk_bytes(target.folder) - empty) > DEVICES * SPARE_BYTES:
             if time.monotonic() > began + PATIENCE_SECONDS:
                 break
             time.sleep(1)
