@@ -19,8 +19,8 @@ GIB = 1 << 30
 BLOCK_BYTES = 4096
 EVERY_SECONDS = 3.0
 PATIENCE_SECONDS = 300
-SPARE_BYTES = 96 << 20
-"""What a device has on disk whatever is in it: the segment of its log that it writes, and the one behind that."""
+SPARE_BYTES = 160 << 20
+"""What a device has on disk whatever is in it: the segment of its log that it writes, and spare ones."""
 
 
 @click.group()
