@@ -1,5 +1,5 @@
-"""A data folder of an older program that has volumes opens unchanged: volumes, snapshots and clones are listed, and have
-in them what was written.
+"""A data folder of an older program that has volumes opens unchanged: volumes, snapshots and clones are listed, and
+have in them what was written.
 
 `volume_folders/1` was made by the first commit of which such samples were kept, with
 
