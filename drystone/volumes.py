@@ -15,11 +15,13 @@ from typing import Final, NamedTuple
 import structlog
 import trio
 
+from gateway.nbd.exports import ExportInfo
 from store.blocks.bell import Bell
 from store.blocks.catalogue import Catalogue, check_size, grown
 from store.blocks.disk import Disk, OwnerReplacedError
 from store.blocks.opening import open_snapshot, open_volume
 from store.blocks.owned_head import load_head
+from store.blocks.snapshots import Snapshots
 from store.blocks.table import Table
 from store.blocks.volume import Volume
 from store.core.beside import beside
@@ -154,6 +156,16 @@ class Volumes:
                 served.leave(client)
         if client.cancelled_caught:
             raise OwnerReplacedError(f"volume {name} is not served here any more")
+
+    async def look(self, name: str) -> ExportInfo:
+        """As `Exports` has it."""
+        volume, at, snapshot = name.partition("@")
+        table = Table(self._store, await self._catalogue.find(volume))
+        if at:
+            return ExportInfo((await Snapshots(table).find(snapshot)).size, read_only=True)
+        if table.container.name in self._deleting:
+            raise NotFoundError(f"volume {name} is being deleted")
+        return ExportInfo((await load_head(table)).size, read_only=False)
 
     async def names(self) -> Sequence[str]:
         found: list[str] = []

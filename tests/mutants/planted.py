@@ -715,6 +715,18 @@ FENCES: Final = [
 
 NBD: Final = [
     planted(
+        "an export opened for who only asks about it",
+        "gateway/nbd/negotiation.py",
+        "OpenExport(self._name) if self._option == Option.GO else",
+        "OpenExport(self._name) if self._option else",
+    ),
+    planted(
+        "a volume opened for who only looks at it",
+        "drystone/volumes.py",
+        "        return ExportInfo((await load_head(table)).size, read_only=False)",
+        "        async with self.open_volume(name) as opened:\n            return ExportInfo(opened.size, read_only=False)",
+    ),
+    planted(
         "FUA answered before it lasts",
         "gateway/nbd/transmission.py",
         "return bool(self.flags & CommandFlag.FUA)",

@@ -130,6 +130,25 @@ async def test_clients_of_one_that_was_taken_over_are_cut_off(autojump_clock: Mo
             assert await page_of(disk) == b"b" * PAGE
 
 
+async def test_who_only_looks_at_a_volume_does_not_take_it_over(autojump_clock: MockClock) -> None:
+    """Not here, and not from another; what is told is what the head says now."""
+    async with node_of(media()) as node, served(node) as volumes, served(node) as others:
+        await volumes.create("v", MIB, "")
+        assert await others.look("v") == (MIB, False)
+        assert await epoch(volumes) == 0
+        async with volumes.open("v") as disk:
+            await volumes.snapshot("v", "s")
+            await volumes.resize("v", 2 * MIB)
+            assert await others.look("v") == (2 * MIB, False)
+            assert await others.look("v@s") == (MIB, True)
+            await disk.write(0, b"a" * PAGE)  # it is still ours
+        assert await epoch(volumes) == 1
+        assert await connections(others) is None
+        for name in ("w", "w@s", "v@t"):
+            with pytest.raises(NotFoundError):
+                await others.look(name)
+
+
 async def test_a_writer_hears_why_before_it_is_cut_off(autojump_clock: MockClock) -> None:
     async with node_of(media()) as node, served(node) as volumes, served(node) as others:
         await volumes.create("v", MIB, "")
