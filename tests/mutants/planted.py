@@ -724,7 +724,8 @@ NBD: Final = [
         "a volume opened for who only looks at it",
         "drystone/volumes.py",
         "        return ExportInfo((await load_head(table)).size, read_only=False)",
-        "        async with self.open_volume(name) as opened:\n            return ExportInfo(opened.size, read_only=False)",
+        "        async with self.open_volume(name) as opened:\n"
+        "            return ExportInfo(opened.size, read_only=False)",
     ),
     planted(
         "FUA answered before it lasts",
