@@ -833,6 +833,25 @@ NBD: Final = [
 
 VOLUMES: Final = [
     planted(
+        "a volume taken from another node without a question",
+        "drystone/volumes.py",
+        'if take_over or node in ("", self._holder) or self._is_away(node):',
+        "if not node or self._is_away(node) or self._holder:",
+    ),
+    planted(
+        "what this node left behind asked about",
+        "drystone/volumes.py",
+        'node in ("", self._holder)',
+        'node in ("",)',
+    ),
+    planted(
+        "a node taken for one that is away before its grace is over",
+        "drystone/lives.py",
+        " and name not in (missed for missed, _since in self._missed.values())",
+        "",
+        "tests/membership/test_lives.py",
+    ),
+    planted(
         "a volume that is closed behind each client",
         "drystone/volumes.py",
         "unused_since + LINGER_SECONDS",
