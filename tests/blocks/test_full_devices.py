@@ -51,14 +51,13 @@ async def test_a_volume_that_cannot_be_opened_is_left_as_it_was(autojump_clock: 
 
 async def test_what_is_open_and_what_is_kept_can_be_read(autojump_clock: MockClock) -> None:
     """A snapshot is opened without writing anything: also where the volume itself cannot be."""
-    async with node_of(media(3)) as node:
-        async with volume_of(node) as opened:
-            await opened.write(0, b"a" * PAGE)
-            await opened.snapshot("s")
-            await opened.write(0, b"b" * PAGE, durable=True)
-            await fill(node, full=True)
-            assert b"".join(map(bytes, await opened.read(0, PAGE))) == b"b" * PAGE
-            container = await catalogue_of(node).find("v")
-            async with open_snapshot(node.store, container, "s") as kept:
-                assert b"".join(map(bytes, await kept.read(0, PAGE))) == b"a" * PAGE
-            await fill(node, full=False)
+    async with node_of(media(3)) as node, volume_of(node) as opened:
+        await opened.write(0, b"a" * PAGE)
+        await opened.snapshot("s")
+        await opened.write(0, b"b" * PAGE, durable=True)
+        await fill(node, full=True)
+        assert b"".join(map(bytes, await opened.read(0, PAGE))) == b"b" * PAGE
+        container = await catalogue_of(node).find("v")
+        async with open_snapshot(node.store, container, "s") as kept:
+            assert b"".join(map(bytes, await kept.read(0, PAGE))) == b"a" * PAGE
+        await fill(node, full=False)

@@ -943,6 +943,20 @@ VOLUMES: Final = [
 
 BLOCKS: Final = [
     planted(
+        "a frame's header with a length of the other end",
+        "store/blocks/frame.py",
+        '_HEAD = struct.Struct("<4sI")',
+        '_HEAD = struct.Struct(">4sI")',
+        "tests/formats/test_volume_samples.py",
+    ),
+    planted(
+        "another half of the sum in a checkpoint",
+        "store/blocks/checkpoint.py",
+        "return xxh3_64_intdigest(packed) & 0xFFFFFFFF",
+        "return xxh3_64_intdigest(packed) >> 32",
+        "tests/formats/test_volume_samples.py",
+    ),
+    planted(
         "a frame that counts with one home",
         "store/blocks/open_object.py",
         "len(self.frames[self.written].have) >= self.needed",
