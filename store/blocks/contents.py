@@ -3,10 +3,10 @@ Sans-I/O.
 
 It is the payload of the object's row, so that a volume is opened, taken back to a time, and cleaned without its data:
 
-    msgpack [1, [frame, ...]]
-    frame   [sequence, time_us, header pages, [entry, ...]]      entries as in the frame (store.blocks.frame)
+    msgpack [2, [frame, ...]]
+    frame   [sequence, time_us, bytes of its header, [entry, ...]]      entries as in the frame (store.blocks.frame)
 
-Frame n is block n of the object's data.
+Frame n is block n of the object's data. Version 1 has the pages of the header, 4 KiB each, in the place of its bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from store.blocks.place import BLOCK_BYTES
 from store.core.codec import unknown_version
 from store.core.errors import DamageError
 
-VERSION: Final = 1
+VERSION: Final = 2
+PAGES_VERSION: Final = 1
 
 
 class Listed(NamedTuple):
@@ -31,7 +32,7 @@ class Listed(NamedTuple):
 
     sequence: int
     time_us: int
-    header_pages: int
+    header_bytes: int
     entries: Sequence[Entry]
 
     @property
@@ -56,10 +57,10 @@ class Contents:
         self.frames = list(frames)
         self._ends = list(accumulate(frame.pages for frame in frames))
 
-    def append(self, frame: Frame, header_pages: int) -> int:
-        """Another frame, with so many pages before its data; which page these begin with."""
+    def append(self, frame: Frame, header_bytes: int) -> int:
+        """Another frame, with so many bytes before its data; which page these begin with."""
         first = self.pages + 1
-        self.frames.append(Listed(frame.sequence, frame.time_us, header_pages, frame.entries))
+        self.frames.append(Listed(frame.sequence, frame.time_us, header_bytes, frame.entries))
         self._ends.append(self.pages + frame.pages)
         return first
 
@@ -70,8 +71,8 @@ class Contents:
 
     @property
     def stored_pages(self) -> int:
-        """With headers: what a replica takes."""
-        return self.pages + sum(frame.header_pages for frame in self.frames)
+        """With headers: about what a replica takes."""
+        return self.pages + len(self.frames)
 
     def spot(self, page: int) -> Spot:
         """Where a page is. Raises DamageError where there is none of this number."""
@@ -80,7 +81,7 @@ class Contents:
         number = bisect_right(self._ends, page - 1)
         left = self._ends[number] - page + 1
         frame = self.frames[number]
-        return Spot(number, (frame.header_pages + frame.pages - left) * BLOCK_BYTES, left)
+        return Spot(number, frame.header_bytes + (frame.pages - left) * BLOCK_BYTES, left)
 
     def entries(self) -> Iterator[tuple[Entry, int]]:
         """Every entry in its order, and the page that its data begin with."""
@@ -99,11 +100,15 @@ class Contents:
         """Raises DamageError where that is none, NewerError where a newer program wrote it."""
         try:
             fields = msgpack.unpackb(packed)
-            if fields[0] != VERSION:
-                raise unknown_version("contents of a log object", fields[0], (VERSION,))
-            _, frames = fields
+            if fields[0] not in (VERSION, PAGES_VERSION):
+                raise unknown_version("contents of a log object", fields[0], (PAGES_VERSION, VERSION))
+            version, frames = fields
+            unit = 1 if version == VERSION else BLOCK_BYTES
             return cls(
-                [Listed(sequence, time, pages, unpack_entries(listed)) for sequence, time, pages, listed in frames]
+                [
+                    Listed(sequence, time, header * unit, unpack_entries(listed))
+                    for sequence, time, header, listed in frames
+                ]
             )
         except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
             raise DamageError(f"the contents of a log object are not of a known form: {error}") from error

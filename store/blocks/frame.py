@@ -1,12 +1,15 @@
 """Frames: what was written to a volume at one time. Sans-I/O.
 
-A frame is a header and the data of its entries behind it, one after the other, both whole pages of 4 KiB:
+A frame is a header and the data of its entries behind it, one after the other, whole pages of 4 KiB:
 
     offset  size  field
-         0     4  magic "DRYF"
+         0     4  magic: "DRYF", or "DRYV"
          4     4  bytes of what follows (u32, little-endian)
-         8        msgpack [1, epoch, sequence, time_us, [entry, ...]], then zeros up to a whole page
+         8        msgpack [1, epoch, sequence, time_us, [entry, ...]], then zeros up to a whole page where the magic is
+                  "DRYF", up to a multiple of 512 bytes where it is "DRYV"
     entry         [kind, first block, blocks], of a move also the place of the first of them
+
+"DRYV" is for small frames: the header has room in the first page of the record that a device keeps the frame in.
 
 The entries of a frame count in their order, so that a later one wins where two are of the same block. Sums are those of
 the record that a device keeps a frame in (store.device.record).
@@ -25,7 +28,9 @@ from store.blocks.place import BLOCK_BYTES
 from store.core.codec import unknown_version
 from store.core.errors import DamageError
 
-MAGIC: Final = b"DRYF"
+HEADER_ALIGN: Final = 512
+_MAGICS: Final = {BLOCK_BYTES: b"DRYF", HEADER_ALIGN: b"DRYV"}
+_ALIGNS: Final = {magic: align for align, magic in _MAGICS.items()}
 VERSION: Final = 1
 _HEAD = struct.Struct("<4sI")
 
@@ -90,20 +95,21 @@ def unpack_entries(packed: Sequence[Any]) -> list[Entry]:
     return entries
 
 
-def encode_header(frame: Frame) -> bytes:
-    """The header, whole pages of it."""
+def encode_header(frame: Frame, align: int = BLOCK_BYTES) -> bytes:
+    """The header, a multiple of `align`: BLOCK_BYTES or HEADER_ALIGN."""
     packed = msgpack.packb((VERSION, frame.epoch, frame.sequence, frame.time_us, pack_entries(frame.entries)))
-    header: bytes = _HEAD.pack(MAGIC, len(packed)) + packed
-    return header + bytes(-len(header) % BLOCK_BYTES)
+    header: bytes = _HEAD.pack(_MAGICS[align], len(packed)) + packed
+    return header + bytes(-len(header) % align)
 
 
-def header_bytes(first_page: bytes | memoryview) -> int:
-    """How long the header is, from its first page. Raises DamageError where that is none."""
-    if len(first_page) < _HEAD.size or first_page[: len(MAGIC)] != MAGIC:
+def header_bytes(begins: bytes | memoryview) -> int:
+    """How long the header is, from its first bytes. Raises DamageError where these are none."""
+    align = _ALIGNS.get(bytes(begins[:4]))
+    if len(begins) < _HEAD.size or align is None:
         raise DamageError("no frame of a volume")
-    _, size = _HEAD.unpack_from(first_page)
+    _, size = _HEAD.unpack_from(begins)
     whole: int = _HEAD.size + size
-    return whole + -whole % BLOCK_BYTES
+    return whole + -whole % align
 
 
 def decode_header(header: bytes | memoryview) -> Frame:

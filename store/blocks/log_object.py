@@ -1,8 +1,8 @@
 """Log objects as rows: up to 8 MiB of a volume's writes each, numbered from 1 without gaps.
 
 The row of number n is `l`, n in 8 hexadecimal digits. Its data are under a data id that is drawn when it is opened, on
-its **homes**; frame n of it is block n of these data, and its location says the length of each in pages of 4 KiB
-(store.objects.rowcodec: `lengths`).
+its **homes**; frame n of it is block n of these data, and its location says the length of each in units of 512 bytes,
+or of 4 KiB in older rows (store.objects.rowcodec: `lengths`).
 
     open     lengths (); size 0; payload msgpack [1, epoch, [home, ...]], homes by their device ids
     sealed   a length for each frame, header and data; payload is the table of contents (store.blocks.contents)
@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 import msgpack
 
 from store.blocks.contents import Contents
+from store.blocks.frame import HEADER_ALIGN
 from store.blocks.place import BLOCK_BYTES
 from store.blocks.table import Table
 from store.core.codec import unknown_version
@@ -48,7 +49,7 @@ def row_name(number: int) -> str:
 def open_row(table: Table, number: int, data_id: bytes, homes: tuple[int, ...], epoch: int) -> Row:
     """The row of an object that is to be written under an epoch."""
     payload: bytes = msgpack.packb((VERSION, epoch, homes))
-    location = DataLocation(BLOCK_BYTES, 0, 0, "", homes, ())
+    location = DataLocation(HEADER_ALIGN, 0, 0, "", homes, ())
     return table.row(row_name(number), payload, data_id=data_id, location=location, size=0)
 
 
@@ -56,9 +57,9 @@ def sealed_row(table: Table, number: int, data_id: bytes, homes: tuple[int, ...]
     """The row of an object that never changes again."""
     if not contents.frames:
         return table.row(row_name(number), contents.encode(), size=0)
-    lengths = tuple(frame.header_pages + frame.pages for frame in contents.frames)
-    location = DataLocation(BLOCK_BYTES, 0, 0, "", homes, lengths)
-    size = contents.stored_pages * BLOCK_BYTES
+    lengths = tuple((frame.header_bytes + frame.pages * BLOCK_BYTES) // HEADER_ALIGN for frame in contents.frames)
+    location = DataLocation(HEADER_ALIGN, 0, 0, "", homes, lengths)
+    size = sum(lengths) * HEADER_ALIGN
     return table.row(row_name(number), contents.encode(), data_id=data_id, location=location, size=size)
 
 

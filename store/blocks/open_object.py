@@ -13,7 +13,7 @@ from functools import partial
 import trio
 
 from store.blocks.contents import Contents
-from store.blocks.log_frame import HEADER_PAGES, LogFrame
+from store.blocks.log_frame import LogFrame
 from store.blocks.log_object import OBJECT_PAGES
 from store.core.errors import BusyError, DeviceError, DrystoneError, FencedError, FullError
 from store.device.block import BlockKey, encode_meta
@@ -157,7 +157,7 @@ class OpenObject:
         assert not self.closing
         block = len(self.frames)
         frame.object, frame.block, frame.have = self.number, block, set()
-        frame.first_page = self.contents.append(frame.frame, HEADER_PAGES)
+        frame.first_page = self.contents.append(frame.frame, frame.header_bytes)
         self.frames.append(frame)
         key = BlockKey(self.data_id, block, 0)
         sealed = seal(Kind.BLOCK, encode_meta(key, self._key), frame.payload)

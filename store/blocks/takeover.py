@@ -90,7 +90,7 @@ async def _decide(rows: ObjectRows, found: LogObject, last: int | None) -> LogOb
     key = rows.table.key(row_name(found.number))
     contents = Contents()
     for frame, header in frames:
-        contents.append(frame, header // BLOCK_BYTES)
+        contents.append(frame, header)
     placed = _Placed(found.homes, ())
     if frames:
         placed = await _bring(rows, found, key, history, len(frames), asked)

@@ -20,8 +20,9 @@ A record is understood alone: it says what it is, where it lies, and how to veri
 
 `sums` is an XXH3-64 (8 bytes, little-endian) for each 64 KiB of payload, the last one for what is left, so a range is
 verified by reading just the pieces that it touches. `meta` is msgpack, its layout given by the kind. In the log a
-record is aligned to 8 bytes and its payload follows directly; in bulk segments both record and payload are aligned to
-4,096, so that the payload's space can be given back by punching a hole.
+record is aligned to 8 bytes and its payload follows directly; in bulk segments a record is aligned to 4,096, so that
+its space can be given back by punching a hole. There a payload begins with a page, too; or ends with one, where it is
+small, and its first bytes have room behind meta: so a small record takes a page less.
 """
 
 from __future__ import annotations
@@ -118,6 +119,9 @@ def lay_out(
     kind, body, meta_bytes, payload, payload_bytes = sealed
     body_end = HEADER_BYTES + len(body)
     payload_at = body_end if align == LOG_ALIGN else -(-body_end // align) * align
+    begun = payload_bytes % align
+    if align != LOG_ALIGN and body_end + begun <= payload_at and payload_bytes <= CHECK_BYTES:
+        payload_at -= begun
     head = _HEAD.pack(MAGIC, FORMAT, kind, 0, seq, durable, segment, offset, meta_bytes, payload_bytes, payload_at)
     front = head + _SUM.pack(xxh3_64_intdigest(head + body)) + body
     if payload_at != body_end:

@@ -193,7 +193,7 @@ class Log:
                 having = [home for home in self.homes.values() if (object_.data_id, block) in home.blocks]
                 assert len(having) >= 2
                 for home in having:
-                    page = home.blocks[object_.data_id, block][BLOCK_BYTES:][:BLOCK_BYTES]
+                    page = home.blocks[object_.data_id, block][frame.header_bytes :][:BLOCK_BYTES]
                     assert not page or page == data_of(frame.entries[0].first, 1)
 
 

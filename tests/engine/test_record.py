@@ -47,6 +47,28 @@ def test_a_record_elsewhere_is_none(segment: int, offset: int) -> None:
     assert parse_header(data, segment=segment, offset=offset) is None
 
 
+@pytest.mark.parametrize(
+    ("payload", "pages", "payload_at"),
+    [
+        (0, 1, 4096),
+        (512, 1, 3584),
+        (4096 - 100, 1, 100),
+        (4096 - 99, 2, 4096),
+        (4096, 2, 4096),
+        (5 * 4096 + 512, 6, 3584),
+        (CHECK_BYTES, 17, 4096),
+        (CHECK_BYTES + 512, 18, 4096),
+    ],
+)
+def test_the_payload_of_a_small_record_ends_with_a_page_where_its_first_bytes_have_room(
+    payload: int, pages: int, payload_at: int
+) -> None:
+    meta = bytes(100 - 56 - 8)
+    data, at = _bytes(meta, bytes(payload), BULK_ALIGN)
+    assert (len(data), at) == (pages * 4096, payload_at)
+    assert len(read_record(data, segment=SEGMENT, offset=OFFSET)[2]) == payload
+
+
 @given(st.integers(0, 60))
 def test_a_record_cut_short_is_none(length: int) -> None:
     data, _ = _bytes(b"meta", b"payload", LOG_ALIGN)

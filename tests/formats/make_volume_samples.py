@@ -14,7 +14,7 @@ import msgpack
 from store.blocks.block_map import BlockMap
 from store.blocks.checkpoint import encode as encode_checkpoint
 from store.blocks.contents import Contents
-from store.blocks.frame import Entry, Frame, Kind, encode_header
+from store.blocks.frame import HEADER_ALIGN, Entry, Frame, Kind, encode_header
 from store.blocks.head import ROW_NAME, Head, Past, Root
 from store.blocks.log_object import open_row, row_name, sealed_row
 from store.blocks.place import BLOCK_BYTES, ZERO, pack
@@ -55,8 +55,8 @@ def frame_data() -> bytes:
 def contents() -> Contents:
     """`frame`, behind one that has a block and a header of two pages."""
     made = Contents()
-    made.append(Frame(9, 1000, NOON, [Entry(Kind.DATA, 0, 1)]), 2)
-    made.append(frame(), 1)
+    made.append(Frame(9, 1000, NOON, [Entry(Kind.DATA, 0, 1)]), 2 * BLOCK_BYTES)
+    made.append(frame(), HEADER_ALIGN)
     return made
 
 
@@ -112,8 +112,8 @@ def rows_segment() -> bytes:
     return segment(SegmentKind.LOG, 11, sealed)[0]
 
 
-def frame_block() -> bytes:
-    return encode_header(frame()) + frame_data()
+def frame_block(align: int = BLOCK_BYTES) -> bytes:
+    return encode_header(frame(), align) + frame_data()
 
 
 def checkpoint() -> bytes:
@@ -130,8 +130,9 @@ def checkpoint() -> bytes:
 
 
 def main() -> None:
-    (SAMPLES / "volume-rows-1.bin").write_bytes(rows_segment())
+    (SAMPLES / "volume-rows-2.bin").write_bytes(rows_segment())
     (SAMPLES / "volume-frame-1.bin").write_bytes(frame_block())
+    (SAMPLES / "volume-frame-2.bin").write_bytes(frame_block(HEADER_ALIGN))
     (SAMPLES / "volume-checkpoint-1.bin").write_bytes(checkpoint())
 
 

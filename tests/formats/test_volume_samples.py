@@ -14,7 +14,7 @@ from store.blocks import checkpoint
 from store.blocks.block_map import BlockMap, Run
 from store.blocks.catalogue import _decode as decode_name
 from store.blocks.contents import Contents, Listed, Spot
-from store.blocks.frame import Entry, Frame, Kind, decode_header, header_bytes
+from store.blocks.frame import HEADER_ALIGN, Entry, Frame, Kind, decode_header, header_bytes
 from store.blocks.head import Head, Past, Root
 from store.blocks.log_object import parse_row
 from store.blocks.place import BLOCK_BYTES, Place, unpack
@@ -37,14 +37,15 @@ def sample(name: str) -> bytes:
     return (SAMPLES / f"volume-{name}.bin").read_bytes()
 
 
-def rows() -> list[Row]:
-    _, *found = records("volume-rows-1.bin", 11, LOG_ALIGN)
+def rows(version: int = 1) -> list[Row]:
+    _, *found = records(f"volume-rows-{version}.bin", 11, LOG_ALIGN)
     return [decode_meta(record.meta, bytes(record.payload)) for record in found]
 
 
 def test_volumes_are_still_written_as_they_were() -> None:
-    assert sample("rows-1") == samples.rows_segment()
+    assert sample("rows-2") == samples.rows_segment()
     assert sample("frame-1") == samples.frame_block()
+    assert sample("frame-2") == samples.frame_block(HEADER_ALIGN)
     assert sample("checkpoint-1") == samples.checkpoint()
 
 
@@ -114,15 +115,30 @@ def test_log_objects_version_1() -> None:
     contents = object_.contents
     assert contents is not None
     assert (object_.number, object_.data_id, object_.homes) == (255, DATA_ID, (3, 1, 4))
-    assert contents.frames[0] == Listed(1000, NOON, 2, [Entry(Kind.DATA, 0, 1)])
+    assert contents.frames[0] == Listed(1000, NOON, 8192, [Entry(Kind.DATA, 0, 1)])
     assert [contents.spot(page) for page in (1, 2, 4)] == [Spot(0, 8192, 1), Spot(1, 4096, 3), Spot(1, 12_288, 1)]
     assert [page for _, page in contents.entries()] == [1, 2, 4, 4, 4]
-    assert contents.encode() == sealed.payload
     assert msgpack.unpackb(void.payload) == [1, []]
     emptied = parse_row(256, void)
     assert (emptied.data_id, emptied.homes) == (b"", ())
     assert emptied.contents is not None
     assert emptied.contents.frames == []
+
+
+def test_log_objects_version_2() -> None:
+    """Headers of frames have so many bytes, and lengths are in units of 512."""
+    opened, sealed, void = rows(2)[3:6]
+    assert parse_row(255, opened) == (255, DATA_ID, (3, 1, 4), 9, None)
+    location = decode_object(sealed.summary, sealed.stamp).data_location
+    assert location is not None
+    assert (location.block_bytes, location.lengths, sealed.size) == (512, (24, 25), 49 * 512)
+    version, frames = msgpack.unpackb(sealed.payload)
+    assert (version, [frame[2] for frame in frames]) == (2, [8192, 512])
+    contents = parse_row(255, sealed).contents
+    assert contents is not None
+    assert [contents.spot(page) for page in (1, 2, 4)] == [Spot(0, 8192, 1), Spot(1, 512, 3), Spot(1, 8704, 1)]
+    assert contents.encode() == sealed.payload
+    assert msgpack.unpackb(void.payload) == [2, []]
 
 
 def test_snapshots_version_1() -> None:
@@ -150,6 +166,16 @@ def test_a_frame_version_1() -> None:
     assert unpack(frame.entries[3].origin) == Place(1, 2, 3)
     assert [stored[at] for at in range(BLOCK_BYTES, len(stored), BLOCK_BYTES)] == list(b"abm")
     assert len(stored) == BLOCK_BYTES * (1 + frame.pages)
+
+
+def test_a_small_frame() -> None:
+    """Its header is a multiple of 512 bytes, and all else as in others."""
+    small, large = sample("frame-2"), sample("frame-1")
+    assert small[:4] == b"DRYV"
+    assert small[4:512] == large[4:512]
+    assert small[512:] == large[BLOCK_BYTES:]
+    assert header_bytes(small) == 512
+    assert decode_header(small) == decode_header(large)
 
 
 def test_a_checkpoint_version_1() -> None:
@@ -207,6 +233,6 @@ def test_a_checkpoint_version_1() -> None:
 def test_what_a_newer_program_stored_is_said_to_be_newer(decode: object) -> None:
     assert callable(decode)
     with pytest.raises(NewerError):
-        decode(msgpack.packb([2, b"", 0]))
+        decode(msgpack.packb([3, b"", 0]))
     with pytest.raises(DamageError):
         decode(b"\xc1")
