@@ -58,7 +58,8 @@ class DiskReader:
     async def read(self, first: int, count: int) -> list[Buffer]:
         """Blocks, verified."""
         for attempt in range(READ_TRIES):
-            await self._map.ensure([(first, count)])
+            if self._map.map.missing(first, count):
+                await self._map.ensure([(first, count)])
             plan: list[Buffer | Run] = []
             for part in self._overlay.look(first, count):
                 if part.data is not None:
@@ -87,6 +88,14 @@ class DiskReader:
         if len(plan) == 1 and isinstance(plan[0], Run):
             return await self._reader.read(plan[0].place, plan[0].blocks)
         read: dict[int, list[Buffer]] = {}
+        missing: list[tuple[int, Run]] = []
+        for at, each in enumerate(plan):
+            if isinstance(each, Run):
+                at_hand = self._reader.read_now(each.place, each.blocks)
+                if at_hand is None:
+                    missing.append((at, each))
+                else:
+                    read[at] = at_hand
         failures: list[DrystoneError] = []
 
         async def one(at: int, run: Run) -> None:
@@ -95,10 +104,9 @@ class DiskReader:
             except DrystoneError as error:
                 failures.append(error)
 
-        runs = [(at, each) for at, each in enumerate(plan) if isinstance(each, Run)]
-        if runs:
+        if missing:
             async with trio.open_nursery() as nursery:
-                for at, run in runs:
+                for at, run in missing:
                     nursery.start_soon(one, at, run)
         if failures:
             raise failures[0]

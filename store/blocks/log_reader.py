@@ -11,7 +11,7 @@ from store.blocks.log_object import LogObject, parse_row, row_name
 from store.blocks.open_object import OpenObject
 from store.blocks.place import BLOCK_BYTES, OBJECT_SHIFT, pack, unpack
 from store.blocks.table import Table
-from store.core.errors import NotFoundError
+from store.core.errors import DamageError, NotFoundError
 from store.device.record import Buffer
 from store.objects.reading import DataReader
 from store.objects.rowcodec import DataLocation
@@ -40,8 +40,33 @@ class LogReader:
         self._known: OrderedDict[tuple[int, int], _Object] = OrderedDict()
         self._frames = 0
 
+    def read_now(self, place: int, pages: int) -> list[Buffer] | None:
+        """Pages from a place on, verified, where all is at hand; else None."""
+        depth, number, page = unpack(place)
+        object_ = self._known.get((depth, number))
+        if object_ is None:
+            object_ = self._written.get(number) if depth == self._depth else None
+            if object_ is None:
+                return None
+        pieces: list[Buffer] = []
+        while pages:
+            try:
+                frame, start, follow = object_.contents.spot(page)
+            except DamageError:
+                return None
+            count = min(follow, pages)
+            piece = object_.reader.read_now(frame, start, start + count * BLOCK_BYTES)
+            if piece is None:
+                return None
+            pieces.append(piece)
+            page += count
+            pages -= count
+        return pieces
+
     async def read(self, place: int, pages: int) -> list[Buffer]:
-        """Pages from a place on, verified. Raises NotFoundError where the object is gone, DamageError."""
+        """The same, wherever it is. Raises NotFoundError where the object is gone, DamageError."""
+        if (at_hand := self.read_now(place, pages)) is not None:
+            return at_hand
         depth, number, page = unpack(place)
         object_ = await self._object(depth, number)
         pieces: list[Buffer] = []

@@ -27,7 +27,7 @@ class File(Protocol):
         """Up to `length` bytes; fewer only at the end of the file."""
         ...
 
-    def read_cached(self, offset: int, length: int) -> bytes | None:
+    def read_cached(self, offset: int, length: int) -> bytes | bytearray | None:
         """The same without ever waiting for the device; None where that cannot be."""
         ...
 
@@ -104,7 +104,7 @@ class SystemFile:
             got += len(data)
         return b"".join(parts)
 
-    def read_cached(self, offset: int, length: int) -> bytes | None:
+    def read_cached(self, offset: int, length: int) -> bytearray | None:
         if not self._nowait:
             return None
         buffer = bytearray(length)
@@ -117,7 +117,7 @@ class SystemFile:
                 raise
             self._nowait = False
             return None
-        return bytes(buffer) if got == length else None
+        return buffer if got == length else None
 
     def write(self, offset: int, buffers: Sequence[Buffer], *, cached: bool = True) -> None:
         if not cached and self._may_direct:

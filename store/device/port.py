@@ -460,6 +460,11 @@ class DevicePort(Protocol):
         """Wait until all blocks submitted before are durable."""
         ...
 
+    def read_now(self, key: BlockKey, start: int, stop: int) -> memoryview | None:
+        """Bytes [start, stop) of a block's payload, verified, where the device has them at hand and nothing has to be
+        waited for; else None, for whatever reason: `submit_read` finds out."""
+        ...
+
     def submit_read(self, key: BlockKey, start: int, stop: int | None, reply: ReadReply) -> None:
         """The same as `read_block`, for who can do with another copy, or other fragments, as well."""
         ...

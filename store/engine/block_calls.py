@@ -89,6 +89,17 @@ class BlockCalls(Parts):
         """Bytes [start, stop) of a block's payload, verified. Raises DamageError where it is missing or bad."""
         return await self._answer_of(partial(self.submit_read, key, start, stop))
 
+    def read_now(self, key: BlockKey, start: int, stop: int) -> memoryview | None:
+        """Bytes [start, stop) of a block's payload, verified, where index and page cache have them; else None, for
+        whatever reason: `submit_read` finds out."""
+        if self.health.failed is not None or not self._lookups.in_memory:
+            return None
+        try:
+            entry = self.blocks.find(key)
+        except DrystoneError:
+            return None
+        return None if entry is None else self.reads.block_at_hand(entry, start, stop)
+
     def submit_read(self, key: BlockKey, start: int, stop: int | None, reply: ReadReply) -> None:
         """The same: at once where index and page cache have it."""
         self.health.check()

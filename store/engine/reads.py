@@ -24,13 +24,17 @@ from store.engine.segment import Segments
 WORKERS = 2
 ANSWER_SECONDS = 10.0
 """A disk that takes longer for a read hangs, as far as whoever asks is concerned: there are other replicas."""
+WHOLE_BYTES = CHECK_BYTES + 8192
+"""A record that is no longer is read whole: to verify any part of it takes nearly all."""
+SUMS_MAX = 4096
+"""Of so many records that are longer the sums are remembered, which were verified: then one read does."""
 FRONT_BYTES = 1024
 """Read first when only a record's front is wanted; nearly all fit."""
 
 T = TypeVar("T")
 
 
-_Steps = Generator[Location, bytes, T]
+_Steps = Generator[Location, Buffer, T]
 """Yields places of bytes, which need not be whole records."""
 
 
@@ -43,6 +47,8 @@ class Reads:
         self._segments = segments
         self._workers = [worker(f"read-{number}") for number in range(WORKERS)]
         self._count = 0
+        self._sums: dict[tuple[int, int], bytes] = {}
+        """By segment and offset: no other record ever lies there."""
 
     @property
     def background(self) -> WatchedWorker:
@@ -74,7 +80,45 @@ class Reads:
     ) -> None:
         """Read bytes [start, stop) of a block's payload. Of a small part only the pieces with their checksums are
         read."""
-        self._follow(_block(entry, start, stop), done, None)
+        self._follow(self._block(entry, start, stop), done, None)
+
+    def block_at_hand(self, entry: IndexBlock, start: int, stop: int) -> memoryview | None:
+        """The same, where it can be had at once and is whole."""
+        segment, offset, length = entry.location
+        try:
+            file = self._segments.open_file(segment)
+            if file is None:
+                return None
+            if length <= WHOLE_BYTES:
+                data = file.read_cached(offset, length)
+                return None if data is None else read_record(data, segment=segment, offset=offset)[2][start:stop]
+            sums = self._sums.get((segment, offset))
+            if sums is None:
+                return None
+            low, high = _pieces(entry, start, stop)
+            data = file.read_cached(offset + entry.payload_at + low, high - low)
+            if data is None:
+                return None
+            verify_payload(sums, data, start // CHECK_BYTES)
+            return memoryview(data)[start - low : stop - low]
+        except (OSError, DamageError):
+            return None
+
+    def _block(self, entry: IndexBlock, start: int, stop: int) -> _Steps[memoryview]:
+        segment, offset, length = entry.location
+        stop = min(stop, entry.payload_bytes)
+        if length <= WHOLE_BYTES or stop - start > entry.payload_bytes // 2:
+            data = yield entry.location
+            _, _, payload = read_record(data, segment=segment, offset=offset)
+            return payload[start:stop]
+        sums, _ = yield from _front(entry.location, entry.payload_at)
+        if len(self._sums) >= SUMS_MAX:
+            del self._sums[next(iter(self._sums))]
+        self._sums[segment, offset] = bytes(sums)
+        low, high = _pieces(entry, start, stop)
+        piece = yield Location(segment, offset + entry.payload_at + low, high - low)
+        verify_payload(sums, piece, start // CHECK_BYTES)
+        return memoryview(piece)[start - low : stop - low]
 
     async def meta(self, location: Location) -> memoryview:
         """A record's meta."""
@@ -85,7 +129,7 @@ class Reads:
         return await run_in(self.background, lambda: read_some(self._segments.file(segment), segment, offset, length))
 
     async def _await(self, steps: _Steps[T]) -> T:
-        data: bytes | None = None
+        data: Buffer | None = None
         while True:
             try:
                 place = next(steps) if data is None else steps.send(data)
@@ -100,7 +144,7 @@ class Reads:
                 raise _unreadable(place, error) from error
 
     def _follow(
-        self, steps: _Steps[T], done: Callable[[T | None, DrystoneError | None], None], data: bytes | None
+        self, steps: _Steps[T], done: Callable[[T | None, DrystoneError | None], None], data: Buffer | None
     ) -> None:
         """Go on as far as the page cache has what is wanted, then by way of a worker."""
         while True:
@@ -142,7 +186,7 @@ class Reads:
         self._count += 1
         return self._workers[self._count % WORKERS]
 
-    def _cached(self, place: Location) -> bytes | None:
+    def _cached(self, place: Location) -> Buffer | None:
         file = self._segments.open_file(place.segment)
         return file.read_cached(place.offset, place.length) if file is not None else None
 
@@ -158,20 +202,10 @@ def _row(location: Location, *, payload: bool) -> _Steps[Row]:
     return decode_meta(meta, body)
 
 
-def _block(entry: IndexBlock, start: int, stop: int) -> _Steps[memoryview]:
-    segment, offset, _ = entry.location
-    stop = min(stop, entry.payload_bytes)
-    if stop - start > entry.payload_bytes // 2:
-        data = yield entry.location
-        _, _, payload = read_record(data, segment=segment, offset=offset)
-        return payload[start:stop]
-    sums, _ = yield from _front(entry.location, entry.payload_at)
-    first = start // CHECK_BYTES
-    low = first * CHECK_BYTES
-    high = min(-(-stop // CHECK_BYTES) * CHECK_BYTES, entry.payload_bytes)
-    piece = yield Location(segment, offset + entry.payload_at + low, high - low)
-    verify_payload(sums, piece, first)
-    return memoryview(piece)[start - low : stop - low]
+def _pieces(entry: IndexBlock, start: int, stop: int) -> tuple[int, int]:
+    """The bytes [low, high) of a payload that have sums of their own, and [start, stop) in them."""
+    low = start // CHECK_BYTES * CHECK_BYTES
+    return low, min(-(-stop // CHECK_BYTES) * CHECK_BYTES, entry.payload_bytes)
 
 
 def _front(location: Location, size: int = FRONT_BYTES) -> _Steps[tuple[memoryview, memoryview]]:

@@ -359,6 +359,9 @@ class RemoteDevice:
         if errors[0] is not None:
             raise errors[0]
 
+    def read_now(self, key: BlockKey, start: int, stop: int) -> memoryview | None:
+        return None
+
     def submit_read(self, key: BlockKey, start: int, stop: int | None, reply: ReadReply) -> None:
         self._submit(self._data, methods.READ, (key, start, stop), _piece, partial(reply, self._number))
 

@@ -30,6 +30,9 @@ class Blocks:
         self.id = number
         self._blocks = blocks
 
+    def read_now(self, key: BlockKey, start: int, stop: int) -> memoryview | None:
+        return None
+
     def submit_read(self, key: BlockKey, start: int, stop: int | None, reply: ReadReply) -> None:
         assert key == BlockKey(ID, key.block, 0)
         assert stop is None or start < stop
