@@ -18,6 +18,7 @@ import trio
 from store.blocks.bell import Bell
 from store.blocks.catalogue import Catalogue, check_size, grown
 from store.blocks.disk import Disk, OwnerReplacedError
+from store.blocks.lineage import volume_table
 from store.blocks.opening import open_snapshot, open_volume
 from store.blocks.owned_head import load_head
 from store.blocks.table import Table
@@ -73,6 +74,17 @@ class SnapshotRow(NamedTuple):
     size: int
     created_us: int
     clones: int
+
+
+class TrashRow(NamedTuple):
+    """What is told of a volume in the trash: as `Trashed`, and its size and what its log takes in each copy."""
+
+    id: str
+    name: str
+    deleted_us: int
+    goes_us: int
+    size: int
+    stored_bytes: int
 
 
 class _Served:
@@ -377,9 +389,9 @@ class Volumes:
         async with self.open_volume(name) as volume:
             await volume.flatten()
 
-    async def delete(self, name: str, *, force: bool) -> None:
-        """Delete a volume and all that is in it. Raises NotFoundError; ConflictError where clients have it open here,
-        unless by `force`: then they are cut off."""
+    async def delete(self, name: str, *, force: bool, keep_us: int = 0) -> None:
+        """Delete a volume and all that is in it; or move it to the trash, to be kept for so long. Raises NotFoundError;
+        ConflictError where clients have it open here, unless by `force`: then they are cut off."""
         volume = (await self._catalogue.find(name)).name
         served = self._served.get(volume)
         if volume in self._deleting:
@@ -391,9 +403,33 @@ class Volumes:
             if served is not None:
                 served.go()
                 await served.gone.wait()
-            await self._catalogue.delete(name)
+            if keep_us:
+                await self._catalogue.move_to_trash(name, self._clock.wall_us(), keep_us)
+            else:
+                await self._catalogue.delete(name)
         finally:
             self._deleting.discard(volume)
+
+    async def trash(self) -> list[TrashRow]:
+        """Of the volumes in the trash, those that were deleted last first."""
+        rows: list[TrashRow] = []
+        for volume, kept in (await self._catalogue.in_trash()).items():
+            with suppress(NotFoundError):  # it was removed meanwhile
+                table = await volume_table(self._store, volume)
+                head = await load_head(table)
+                usage = await self._store.container_usage(table.container)
+                rows.append(TrashRow(volume.hex(), *kept, head.size, usage.bytes))
+        return sorted(rows, key=lambda row: row.deleted_us, reverse=True)
+
+    async def restore(self, volume: bytes, name: str = "") -> str:
+        """Bring a volume back from the trash, under another name or its own: which. Raises as `Catalogue.restore`."""
+        if name:
+            check_name(name)
+        return await self._catalogue.restore(volume, name)
+
+    async def purge(self, volume: bytes) -> None:
+        """Remove a volume that is in the trash for good. Raises NotFoundError."""
+        await self._catalogue.purge(volume)
 
     # -- as long as the process serves ---------------------------------------------------------------------------
 
@@ -409,7 +445,7 @@ class Volumes:
         self._stopped.set()
 
     async def _reap(self) -> None:
-        """Remove what was made or deleted in part, once in a while, for ever."""
+        """Remove what was made or deleted in part, and what was long enough in the trash, once in a while, for ever."""
         while True:
             await trio.sleep(REAP_SECONDS)
             try:
@@ -419,6 +455,13 @@ class Volumes:
             else:
                 if reaped:
                     log.info("volumes that have no name were removed", volumes=reaped)
+            try:
+                purged = await self._catalogue.purge_due(self._clock.wall_us())
+            except DrystoneError as error:
+                log.info("not all volumes in the trash whose time has come can be removed now", why=str(error))
+            else:
+                if purged:
+                    log.info("volumes in the trash whose time had come were removed", volumes=purged)
 
     async def close(self) -> None:
         """Close all volumes, and open none any more."""
