@@ -389,9 +389,16 @@ class Volumes:
         async with self.open_volume(name) as volume:
             await volume.flatten()
 
-    async def delete(self, name: str, *, force: bool, keep_us: int = 0) -> None:
-        """Delete a volume and all that is in it; or move it to the trash, to be kept for so long. Raises NotFoundError;
-        ConflictError where clients have it open here, unless by `force`: then they are cut off."""
+    async def flush(self, name: str) -> int:
+        """Have durable all that a volume's writes were answered. The epoch that it is open under: where that is still
+        the one that they were written under, nobody has had the volume since. Raises NotFoundError."""
+        async with self.open_volume(name) as volume:
+            await volume.flush()
+            return volume.head.epoch
+
+    async def delete(self, name: str, *, force: bool, keep_us: int = 0) -> bytes:
+        """Delete a volume and all that is in it; or move it to the trash, to be kept for so long. Its id. Raises
+        NotFoundError; ConflictError where clients have it open here, unless by `force`: then they are cut off."""
         volume = (await self._catalogue.find(name)).name
         served = self._served.get(volume)
         if volume in self._deleting:
@@ -409,6 +416,7 @@ class Volumes:
                 await self._catalogue.delete(name)
         finally:
             self._deleting.discard(volume)
+        return bytes.fromhex(volume)
 
     async def trash(self) -> list[TrashRow]:
         """Of the volumes in the trash, those that were deleted last first."""
