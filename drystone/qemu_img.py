@@ -7,17 +7,14 @@ outlives who started it.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, Final, NamedTuple
 
 from store.core.errors import InvalidError, NotFoundError, RetryableError
@@ -30,9 +27,10 @@ COPY_MEMORY_BYTES: Final = 8 << 30
 INSPECT_SECONDS: Final = 60
 """Of computing, for an image that is only looked at."""
 SAID_MAX: Final = 2000
-_PR_SET_PDEATHSIG: Final = 1
-_LIBC: Final = ctypes.CDLL(None)
 _PROGRESS: Final = re.compile(r"\(\s*([0-9]+(?:\.[0-9]+)?)/100%\)")
+
+_ENDS_WITH_PARENT: Final = ("setpriv", "--pdeathsig", "KILL")
+"""Of util-linux, as prlimit is."""
 
 Node = Mapping[str, Any]
 """What QEMU is to open, as its `blockdev-add` has it."""
@@ -61,7 +59,7 @@ def inspect(path: str, format_: str, descriptor: int) -> ImageInfo:
     """What QEMU makes of the image that is open at `descriptor`; `path` is what it is called. Raises InvalidError where
     it needs other files or a key, or is none of this format; NotFoundError where there is no qemu-img."""
     command = ["info", "--output=json", _said(file_node(f"/proc/self/fd/{descriptor}", format_))]
-    limits = partial(_limit, cpu_seconds=INSPECT_SECONDS, writes_files=False)
+    limits = _limits(cpu_seconds=INSPECT_SECONDS, writes_files=False)
     with _started(command, limits, (descriptor,)) as process:
         said, _ = process.communicate()
     if process.returncode:
@@ -87,7 +85,7 @@ def image_to_disk(path: str, format_: str, descriptor: int, folder: str, disk: N
     to `folder`. What was written is not flushed. Raises RetryableError, NotFoundError where there is no qemu-img."""
     source = _said(file_node(f"/proc/self/fd/{descriptor}", format_))
     command = ["convert", "-p", "-n", "--target-is-zero", "-W", "-O", "raw", source, _said(disk)]
-    limits = partial(_limit, memory_bytes=COPY_MEMORY_BYTES, writes_files=False)
+    limits = _limits(memory_bytes=COPY_MEMORY_BYTES, writes_files=False)
     with _started(command, limits, (descriptor,), folder) as process:
         _copied(process, progress, lambda said: _why(said, descriptor, path))
 
@@ -98,7 +96,7 @@ def disk_to_image(folder: str, disk: Node, path: str, format_: str, progress: Pr
     if not os.path.isabs(path):
         raise ValueError("a relative path may be taken for a protocol")
     command = ["convert", "-p", "-W", "-O", format_, _said(disk), path]
-    with _started(command, partial(_limit, memory_bytes=COPY_MEMORY_BYTES), (), folder) as process:
+    with _started(command, _limits(memory_bytes=COPY_MEMORY_BYTES), (), folder) as process:
         _copied(process, progress, lambda said: said)
 
 
@@ -132,14 +130,14 @@ def _ended(code: int) -> str:
 
 @contextmanager
 def _started(
-    arguments: list[str], limits: Callable[[], None], descriptors: tuple[int, ...], folder: str | None = None
+    arguments: list[str], limits: list[str], descriptors: tuple[int, ...], folder: str | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """It is gone when this ends."""
     program = shutil.which(PROGRAM)
     if program is None:
         raise NotFoundError("qemu-img is not installed, which reads and writes disk images: apt-get install qemu-utils")
     process = subprocess.Popen(
-        [program, *arguments],
+        [*_ENDS_WITH_PARENT, "prlimit", *limits, program, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -147,7 +145,6 @@ def _started(
         cwd=folder,
         env={**os.environ, "LC_ALL": "C"},
         start_new_session=True,  # Ctrl-C in a terminal is for us, who end it
-        preexec_fn=limits,
     )
     assert process.stdout is not None
     try:
@@ -158,12 +155,13 @@ def _started(
         process.stdout.close()
 
 
-def _limit(*, memory_bytes: int = MEMORY_BYTES, cpu_seconds: int | None = None, writes_files: bool = True) -> None:
-    """In the child, before qemu-img is."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+def _limits(
+    *, memory_bytes: int = MEMORY_BYTES, cpu_seconds: int | None = None, writes_files: bool = True
+) -> list[str]:
+    """How prlimit is told what the child may have: no core dump, which would have parts of the disk in it."""
+    limits = [f"--as={memory_bytes}", "--core=0"]
     if cpu_seconds is not None:
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+        limits.append(f"--cpu={cpu_seconds}")
     if not writes_files:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        limits.append("--fsize=0")
+    return limits

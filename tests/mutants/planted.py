@@ -820,6 +820,78 @@ NBD: Final = [
 
 VOLUMES: Final = [
     planted(
+        "a volume in the trash opened by who had found it before",
+        "store/blocks/owned_head.py",
+        "        if head.trashed:\n            raise",
+        "        if head.deleted:\n            raise",
+        "tests/blocks/test_trash.py",
+    ),
+    planted(
+        "a volume in the trash taken for one without a name",
+        "store/blocks/catalogue.py",
+        "named | {volume.hex() for volume in await self.in_trash()}",
+        "named",
+        "tests/blocks/test_trash.py",
+    ),
+    planted(
+        "names read once, for a volume that is moved meanwhile",
+        "store/blocks/catalogue.py",
+        "            named = await self._named()\n        reaped",
+        "            named = named | set()\n        reaped",
+        "tests/blocks/test_trash.py",
+    ),
+    planted(
+        "a volume that is used removed with a row in the trash",
+        "store/blocks/catalogue.py",
+        "    if not head.trashed and not head.deleted:",
+        "    if head.deleted:",
+        "tests/blocks/test_trash.py",
+    ),
+    planted(
+        "a volume restored while it is removed",
+        "store/blocks/catalogue.py",
+        '        raise NotFoundError("the volume is being removed from the trash already")',
+        "        return head._replace(trashed=False, deleted=False)",
+        "tests/blocks/test_trash.py",
+    ),
+    planted(
+        "a name that a removed volume leaves",
+        "store/blocks/catalogue.py",
+        "        await self._forget(await self._own_table(NAMES), kept.name, volume)  #",
+        "        #",
+        "tests/blocks/test_trash.py",
+    ),
+    planted(
+        "an image with its data in another file let through",
+        "drystone/disk_images.py",
+        "if version == 3 and features & _QCOW2_DATA_FILE:",
+        "if version == 2 and features & _QCOW2_DATA_FILE:",
+    ),
+    planted(
+        "a VMDK that names other files in its header let through",
+        "drystone/disk_images.py",
+        '    if magic != b"KDMV" or not capacity:',
+        '    if magic != b"KDMV":',
+    ),
+    planted(
+        "an imported volume named though it was opened anew",
+        "drystone/volume_transfer.py",
+        '            if done["epoch"] != 1:',
+        '            if done["epoch"] < 1:',
+    ),
+    planted(
+        "a volume that may have its name already removed",
+        "drystone/volume_transfer.py",
+        "    except ConflictError:\n        _remove(",
+        "    except DrystoneError:\n        _remove(",
+    ),
+    planted(
+        "an export in the place of a file that came meanwhile",
+        "drystone/volume_transfer.py",
+        "            _check_target(path, force)  # it may have come meanwhile\n",
+        "",
+    ),
+    planted(
         "a volume that is closed behind each client",
         "drystone/volumes.py",
         "unused_since + LINGER_SECONDS",

@@ -185,7 +185,7 @@ class Slow:
         real = run("sh", "-c", "command -v qemu-img").strip()
         script = self.folder / "qemu-img"
         script.write_text(
-            f'#!/bin/sh\n[ "$1" = convert ] || exec {real} "$@"\necho $$ >{self._began}\nexec sleep 1000\n'
+            f'#!/bin/sh\n[ "$1" = convert ] || exec {real} "$@"\necho $$ $(ulimit -f) $(ulimit -c) >{self._began}\nexec sleep 1000\n'
         )
         script.chmod(0o755)
 
@@ -194,9 +194,10 @@ class Slow:
         environment = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}"}
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    def child(self) -> int:
-        """Its process, once it copies."""
-        return int(self._began.read_text())
+    def child(self) -> tuple[int, str]:
+        """Its process, once it copies, and how large files and core dumps may be that it writes."""
+        pid, _, limits = self._began.read_text().strip().partition(" ")
+        return int(pid), limits
 
 
 def gone(pid: int) -> bool:
@@ -211,7 +212,8 @@ def test_one_that_is_ended_leaves_nothing(program: Program, tmp_path: Path, numb
     slow = Slow(tmp_path)
     (tmp_path / "image").write_bytes(bytes(MIB))
     process = slow.start(program, "import", str(tmp_path / "image"), "web")
-    child = slow.child()
+    child, limits = slow.child()
+    assert limits == "0 0"
     assert [name.rpartition("-")[0] for name in names(program)] == ["web-importing"]
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
@@ -223,7 +225,8 @@ def test_one_that_is_ended_leaves_nothing(program: Program, tmp_path: Path, numb
 
     typed(program, "create", "web", "--size", "1M")
     process = slow.start(program, "export", "web", str(tmp_path / "out"))
-    child = slow.child()
+    child, limits = slow.child()
+    assert limits == "unlimited 0"
     assert len(json.loads(typed(program, "snapshots", "web", "--json"))) == 1
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
@@ -239,7 +242,7 @@ def test_one_that_is_killed_leaves_the_volume_that_it_was_filling(program: Progr
     slow = Slow(tmp_path)
     (tmp_path / "image").write_bytes(bytes(MIB))
     process = slow.start(program, "import", str(tmp_path / "image"), "web")
-    child = os.pidfd_open(slow.child())
+    child = os.pidfd_open(slow.child()[0])
     process.kill()
     process.communicate(timeout=60)
     (left,) = names(program)
