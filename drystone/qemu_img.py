@@ -15,7 +15,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from store.core.errors import InvalidError, NotFoundError, RetryableError
 
@@ -27,21 +27,15 @@ COPY_MEMORY_BYTES: Final = 8 << 30
 INSPECT_SECONDS: Final = 60
 """Of computing, for an image that is only looked at."""
 SAID_MAX: Final = 2000
-_PROGRESS: Final = re.compile(r"\(\s*([0-9]+(?:\.[0-9]+)?)/100%\)")
+_PROGRESS: Final = re.compile(rb"\(\s*([0-9]+(?:\.[0-9]+)?)/100%\)")
 
-_ENDS_WITH_PARENT: Final = ("setpriv", "--pdeathsig", "KILL")
+_ENDS_WITH_PARENT: Final = ("setpriv", "--pdeathsig", "KILL", "--")
 """Of util-linux, as prlimit is."""
 
 Node = Mapping[str, Any]
 """What QEMU is to open, as its `blockdev-add` has it."""
 Progress = Callable[[float], None]
 """Is told how much is done, of 1."""
-
-
-class ImageInfo(NamedTuple):
-    """What QEMU says of an image: `size` is that of the disk, in bytes."""
-
-    size: int
 
 
 def nbd_node(socket: str, export: str) -> Node:
@@ -55,19 +49,20 @@ def file_node(path: str, format_: str) -> Node:
     return {**node, "backing": None} if format_ == "qcow2" else node
 
 
-def inspect(path: str, format_: str, descriptor: int) -> ImageInfo:
-    """What QEMU makes of the image that is open at `descriptor`; `path` is what it is called. Raises InvalidError where
-    it needs other files or a key, or is none of this format; NotFoundError where there is no qemu-img."""
+def inspect(path: str, format_: str, descriptor: int) -> int:
+    """How many bytes the disk has whose image is open at `descriptor`, as QEMU has it; `path` is what the image is
+    called. Raises InvalidError where it needs other files or a key, or is none of this format; NotFoundError where
+    there is no qemu-img."""
     command = ["info", "--output=json", _said(file_node(f"/proc/self/fd/{descriptor}", format_))]
     limits = _limits(cpu_seconds=INSPECT_SECONDS, writes_files=False)
-    with _started(command, limits, (descriptor,)) as process:
-        said, _ = process.communicate()
+    with _started(command, limits, (descriptor,), errors=subprocess.PIPE) as process:
+        said, error = process.communicate()
     if process.returncode:
-        why = _why(said.decode(errors="replace"), descriptor, path)
-        raise InvalidError(f"{path} is not read as {format_}: {why or _ended(process.returncode)}")
+        why = _why(error, process.returncode).replace(f"/proc/self/fd/{descriptor}", path)
+        raise InvalidError(f"{path} is not read as {format_}: {why}")
     info = json.loads(said)
     _check_alone(info)
-    return ImageInfo(int(info["virtual-size"]))
+    return int(info["virtual-size"])
 
 
 def _check_alone(info: Mapping[str, Any]) -> None:
@@ -87,7 +82,7 @@ def image_to_disk(path: str, format_: str, descriptor: int, folder: str, disk: N
     command = ["convert", "-p", "-n", "--target-is-zero", "-W", "-O", "raw", source, _said(disk)]
     limits = _limits(memory_bytes=COPY_MEMORY_BYTES, writes_files=False)
     with _started(command, limits, (descriptor,), folder) as process:
-        _copied(process, progress, lambda said: _why(said, descriptor, path))
+        _wait(process, path, progress)
 
 
 def disk_to_image(folder: str, disk: Node, path: str, format_: str, progress: Progress) -> None:
@@ -97,20 +92,19 @@ def disk_to_image(folder: str, disk: Node, path: str, format_: str, progress: Pr
         raise ValueError("a relative path may be taken for a protocol")
     command = ["convert", "-p", "-W", "-O", format_, _said(disk), path]
     with _started(command, _limits(memory_bytes=COPY_MEMORY_BYTES), (), folder) as process:
-        _copied(process, progress, lambda said: said)
+        _wait(process, path, progress)
 
 
-def _copied(process: subprocess.Popen[bytes], progress: Progress, why: Callable[[str], str]) -> None:
-    """Read what it says until it ends."""
+def _wait(process: subprocess.Popen[bytes], path: str, progress: Progress) -> None:
+    """Until all is copied from or to a file. Raises RetryableError."""
     assert process.stdout is not None
     said = b""
     while part := os.read(process.stdout.fileno(), 1 << 16):
         said = (said + part)[-SAID_MAX:]
-        if found := _PROGRESS.findall(said.decode(errors="replace")):
+        if found := _PROGRESS.findall(said):
             progress(float(found[-1]) / 100)
     if process.wait():
-        text = _PROGRESS.sub("", said.decode(errors="replace")).strip()
-        raise RetryableError(f"it could not be copied: {why(text) or _ended(process.returncode)}")
+        raise RetryableError(f"{path} is not copied: {_why(said, process.returncode)}")
 
 
 def _said(node: Node) -> str:
@@ -118,19 +112,22 @@ def _said(node: Node) -> str:
     return f"json:{json.dumps(node)}"
 
 
-def _why(said: str, descriptor: int, path: str) -> str:
-    """With the name that the image has for who typed it, and without that of the node."""
-    last = said.strip().splitlines()[-1:] or [""]
-    return re.sub(r"json:\{.*\}: |qemu-img: ", "", last[0]).replace(f"/proc/self/fd/{descriptor}", path).strip("': ")
-
-
-def _ended(code: int) -> str:
-    return f"qemu-img was ended by {signal.Signals(-code).name}" if code < 0 else f"qemu-img ended with {code}"
+def _why(said: bytes, code: int) -> str:
+    """The last line that it said, without what we said to it."""
+    if code < 0:
+        return f"qemu-img was ended by {signal.Signals(-code).name}"
+    lines = _PROGRESS.sub(b"", said).decode(errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), f"it ended with {code}")
+    return re.sub(r"json:\{.*\}'?: ", "", last)
 
 
 @contextmanager
 def _started(
-    arguments: list[str], limits: list[str], descriptors: tuple[int, ...], folder: str | None = None
+    arguments: list[str],
+    limits: list[str],
+    descriptors: tuple[int, ...],
+    folder: str | None = None,
+    errors: int = subprocess.STDOUT,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """It is gone when this ends."""
     program = shutil.which(PROGRAM)
@@ -140,19 +137,17 @@ def _started(
         [*_ENDS_WITH_PARENT, "prlimit", *limits, program, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=errors,
         pass_fds=descriptors,
         cwd=folder,
         env={**os.environ, "LC_ALL": "C"},
         start_new_session=True,  # Ctrl-C in a terminal is for us, who end it
     )
-    assert process.stdout is not None
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _limits(

@@ -73,7 +73,7 @@ def import_image(
             head = os.pread(descriptor, HEAD_BYTES, 0)
             found = format_of(head) if format_ == "auto" else format_
             check_alone(head, found)
-            wanted = _size(inspect(file, found, descriptor).size, size)
+            wanted = _size(inspect(file, found, descriptor), size)
             _check_free(folder, name)
             made = {"size": wanted, "policy": policy, "window_us": _window_us(window)}
             with _volume_being_made(folder, name, made) as temporary, _shown(f"Importing {name}") as progress:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import random
 import select
 import signal
@@ -174,8 +175,8 @@ def test_without_qemu_img(program: Program, tmp_path: Path) -> None:
 
 
 class Slow:
-    """A `qemu-img` that says what it is when it is about to copy, and then waits: for one that is to be ended in the
-    midst of it."""
+    """A `qemu-img` that warns of something when it looks, and when it is to copy says that it is there, and waits: for
+    one that is to be ended in the midst of it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "bin"
@@ -185,7 +186,10 @@ class Slow:
         real = run("sh", "-c", "command -v qemu-img").strip()
         script = self.folder / "qemu-img"
         script.write_text(
-            f'#!/bin/sh\n[ "$1" = convert ] || exec {real} "$@"\necho $$ $(ulimit -f) $(ulimit -c) >{self._began}\nexec sleep 1000\n'
+            "#!/bin/sh\n"
+            f'[ "$1" = convert ] || {{ echo qemu-img: warning: odd >&2; exec {real} "$@"; }}\n'
+            f"echo $$ $(ulimit -f) $(ulimit -c) >{self._began}\n"
+            "exec sleep 1000\n"
         )
         script.chmod(0o755)
 
@@ -198,6 +202,36 @@ class Slow:
         """Its process, once it copies, and how large files and core dumps may be that it writes."""
         pid, _, limits = self._began.read_text().strip().partition(" ")
         return int(pid), limits
+
+
+def test_progress_is_for_terminals(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "image").write_bytes(b"a" * MIB)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "drystone", "--data", str(program.folder), "volume", "import"]
+    done = subprocess.run([*command, str(tmp_path / "image"), "web"], stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    assert done.returncode == 0
+    assert b"%" not in done.stdout
+    shown = os.read(ours, 1 << 16)
+    os.close(ours)
+    assert b"Importing web" in shown
+    assert b"100%" in shown
+    typed(program, "delete", "web", "--now")
+
+
+def test_a_failure_of_qemu_img_is_told_and_leaves_nothing(program: Program, tmp_path: Path) -> None:
+    typed(program, "create", "web", "--size", "64M")
+    with Disk(program.folder, "web") as disk:
+        disk.write(0, b"a" * 64 * PAGE)
+    command = [sys.executable, "-m", "drystone", "--data", str(program.folder), "volume", "export", "web"]
+    small = ["prlimit", f"--fsize={16 * PAGE}", *command, str(tmp_path / "out")]  # as on a disk that is full
+    done = subprocess.run(small, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "is not copied: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert json.loads(typed(program, "snapshots", "web", "--json")) == []
+    typed(program, "delete", "web", "--now")
 
 
 def gone(pid: int) -> bool:
