@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from gateway.nbd.exports import ExportInfo
 from gateway.nbd.server import open_unix_listener, serve
 from store.blocks.disk import Disk, Extent, ExtentKind
 from store.device.record import Buffer
@@ -51,6 +52,9 @@ class OneExport:
     @asynccontextmanager
     async def open(self, name: str) -> AsyncIterator[Disk]:
         yield self._disk
+
+    async def look(self, name: str) -> ExportInfo:
+        return ExportInfo(self._disk.size, self._disk.read_only)
 
     async def names(self) -> Sequence[str]:
         return ["disk"]

@@ -113,6 +113,13 @@ class Lives:
         self._over.setdefault(life, self._ring.epoch)
         return True
 
+    def is_away(self, name: str) -> bool:
+        """Whether no process of a node lives. While nothing is known of those who lived before this process began, of
+        none that is said."""
+        if self._ring is None or not self._is_settled or name == self._name:
+            return False
+        return name not in self._living.values() and name not in (missed for missed, _since in self._missed.values())
+
     def is_silent(self, life: bytes) -> bool:
         """Whether all devices of the ring refuse whatever a life that is over may ask by the rings that it knew."""
         if not self.is_over(life) or self._ring is None:

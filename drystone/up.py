@@ -301,7 +301,12 @@ async def _serve(
     inside = await control.listen(node.folder)
     # Its clients are gone before volumes are closed, and these before devices are.
     name = platform.node() if node.together is None else node.together.identity.name
-    async with serving_volumes(node.store, node.clock, PooledRandom(), name) as volumes, trio.open_nursery() as nursery:
+    # A machine alone has no others that could have a volume, whatever its name was when it opened one.
+    is_away = node.together.lives.is_away if node.together is not None else lambda _: True
+    async with (
+        serving_volumes(node.store, node.clock, PooledRandom(), name, is_away) as volumes,
+        trio.open_nursery() as nursery,
+    ):
         await nursery.start(identity.run)
         nursery.start_soon(app.run, node.progress.loop("remove owned segments"))
         await nursery.start(partial(serve, front, listeners, tls=tls, shutdown=stop))

@@ -63,6 +63,9 @@ def volume() -> None:
     """
 
 
+take_over_option = click.option(
+    "--take-over", is_flag=True, help="Even if the volume is open on another node: its clients there are cut off."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs. Sizes are bytes.")
 
 
@@ -121,7 +124,8 @@ def list_volumes(access: Access, as_json: bool) -> None:
 def show(access: Access, name: str, as_json: bool) -> None:
     """What is known of volume NAME.
 
-    It is open on the node that is named, or was when that was killed. To take it over, connect to it on another.
+    It is open on the node that is named, or was when that was killed. To take it over, connect to it on another, or
+    type 'drystone volume take-over' there.
     """
 
     def work(folder: DataFolder) -> Row:
@@ -192,20 +196,21 @@ def resize(access: Access, name: str, size: str) -> None:
 
 @volume.command()
 @click.argument("name")
-@click.option("--force", is_flag=True, help="Even if clients have it open: they are cut off.")
+@click.option("--force", is_flag=True, help="Even if clients have it open here: they are cut off.")
+@take_over_option
 @click.option("--keep", default="24h", show_default=True, metavar="TIME", help="How long it can be brought back.")
 @click.option("--now", is_flag=True, help="For good, at once: its space comes back now.")
 @data_option
 @click.pass_obj
-def delete(access: Access, name: str, force: bool, keep: str, now: bool) -> None:
+def delete(access: Access, name: str, force: bool, take_over: bool, keep: str, now: bool) -> None:
     """Delete volume NAME, and all that is in it. It is kept in the trash for a while: see 'drystone volume trash'.
 
-    If clients have it open here that is refused. One that is open on another node is cut off there.
+    If clients have it open that is refused.
     """
 
     def work(folder: DataFolder) -> str:
         keep_us = 0 if now else parse_duration(keep)
-        path = f"{_path(name)}?keep_us={keep_us}" + ("&force=1" if force else "")
+        path = f"{_path(name)}?keep_us={keep_us}&{'force=1&' if force else ''}{_taking(take_over)}"
         done = json.loads(exchange(folder, "DELETE", path, None, timeout=None))  # a large volume has many objects
         if not keep_us:
             return f"Volume {name} is deleted."
@@ -236,20 +241,22 @@ def rename(access: Access, name: str, new: str) -> None:
 @click.argument("name")
 @click.argument("snapshot")
 @click.option("--at", metavar="TIME", help="Not now, but at this time: '2026-11-29 16:05:30' (UTC), or '5m ago'.")
+@take_over_option
 @data_option
 @click.pass_obj
-def snapshot(access: Access, name: str, snapshot: str, at: str | None) -> None:
+def snapshot(access: Access, name: str, snapshot: str, at: str | None, take_over: bool) -> None:
     """Keep what volume NAME is now, as SNAPSHOT. No data are copied, and clients go on meanwhile.
 
     It is as after a loss of power: all is in it that a client was answered. It can be read (drystone volume uri
     NAME@SNAPSHOT), and other volumes made of it (drystone volume clone).
 
-    A volume that is open on another node is taken over by this one.
+    Type it on the node that has the volume open.
     """
 
     def work(folder: DataFolder) -> str:
         body = json.dumps({"name": snapshot, "time_us": None if at is None else parse_time(at, _now_us())})
-        exchange(folder, "POST", f"{_path(name)}/snapshots", body.encode(), timeout=None)
+        path = f"{_path(name)}/snapshots?{_taking(take_over)}"
+        exchange(folder, "POST", path, body.encode(), timeout=None)
         return f"Volume {name} has the snapshot {snapshot}.  {_uri(folder, f'{name}@{snapshot}')}"
 
     click.echo(_asked(access, work))
@@ -312,9 +319,10 @@ def clone(access: Access, of: str, new: str, size: str | None) -> None:
 @volume.command()
 @click.argument("name")
 @click.option("--at", required=True, metavar="TIME", help="'2026-11-29 16:05:30' (UTC), or '5m ago'.")
+@take_over_option
 @data_option
 @click.pass_obj
-def rewind(access: Access, name: str, at: str) -> None:
+def rewind(access: Access, name: str, at: str, take_over: bool) -> None:
     """Have volume NAME be what it was at a time, within what it was made with (create --rewind).
 
     Nothing is lost: what it was until now is a volume of its own afterwards, which it is a clone of. It must not be in
@@ -323,7 +331,8 @@ def rewind(access: Access, name: str, at: str) -> None:
 
     def work(folder: DataFolder) -> str:
         body = json.dumps({"time_us": parse_time(at, _now_us())}).encode()
-        done = json.loads(exchange(folder, "POST", f"{_path(name)}/rewind", body, timeout=None))
+        path = f"{_path(name)}/rewind?{_taking(take_over)}"
+        done = json.loads(exchange(folder, "POST", path, body, timeout=None))
         return (
             f"Volume {name} is what it was. What it was until now is volume {done['before']}: delete that when it is "
             "not needed."
@@ -334,17 +343,37 @@ def rewind(access: Access, name: str, at: str) -> None:
 
 @volume.command()
 @click.argument("name")
+@take_over_option
 @data_option
 @click.pass_obj
-def flatten(access: Access, name: str) -> None:
+def flatten(access: Access, name: str, take_over: bool) -> None:
     """Copy what volume NAME has of those that it is a clone of: it needs them no more, and their space can come back.
 
     It may be in use meanwhile. It must have no snapshots.
     """
 
     def work(folder: DataFolder) -> str:
-        exchange(folder, "POST", f"{_path(name)}/flatten", None, timeout=None)
+        exchange(folder, "POST", f"{_path(name)}/flatten?{_taking(take_over)}", None, timeout=None)
         return f"Volume {name} is no clone any more."
+
+    click.echo(_asked(access, work))
+
+
+@volume.command("take-over")
+@click.argument("name")
+@data_option
+@click.pass_obj
+def take_over(access: Access, name: str) -> None:
+    """Have volume NAME open on this node, whichever had it: clients there are cut off, and can change nothing any more.
+
+    It is closed again when nobody connects to it here within seconds: then no node has it.
+    """
+
+    def work(folder: DataFolder) -> str:
+        had = json.loads(exchange(folder, "POST", f"{_path(name)}/take-over", None, timeout=None))
+        if not had["node"]:
+            return f"Volume {name} is open here. No other node had it."
+        return f"Volume {name} is open here. It was open on node {had['node']} since {show_time(had['since_us'])}."
 
     click.echo(_asked(access, work))
 
@@ -373,6 +402,10 @@ def _all_rows(folder: DataFolder) -> list[Row]:
 def _snapshots(folder: DataFolder, name: str) -> list[Row]:
     rows: list[Row] = json.loads(exchange(folder, "GET", f"{_path(name)}/snapshots", None))
     return rows
+
+
+def _taking(take_over: bool) -> str:
+    return "take_over=1" if take_over else ""
 
 
 def _path(name: str) -> str:

@@ -7,6 +7,7 @@
     POST   /volumes/NAME/name             {"name"}: give it another name
     DELETE /volumes/NAME?force=1          delete it; with keep_us=N it is in the trash for so many microseconds: {"id"}
     POST   /volumes/NAME/flush            have durable what was written: {"epoch"} that it is open under
+    POST   /volumes/NAME/take-over        open it here: {"node", "since_us"}, of who had it; "" is nobody
     GET    /volumes/NAME/snapshots        rows of its snapshots, in the order of their names
     POST   /volumes/NAME/snapshots        {"name", "time_us" or null}: make one, of now or of that time
     POST   /volumes/NAME/rewind           {"time_us"}: have it be what it was
@@ -18,6 +19,7 @@
     DELETE /trash/ID                      remove one for good
     POST   /close-volumes                 close all, and open none any more: the process is to end
 
+With `take_over=1`, what needs a volume that another node has open takes it over from there; without, that is refused.
 Sizes are bytes. Errors are 400, 404, 409 and 503, with their reason as text.
 """
 
@@ -62,7 +64,10 @@ def volume_routes(volumes: Volumes) -> Sequence[Route]:
     async def delete(request: Request) -> Response:
         keep_us = int(request.query_params.get("keep_us", 0))
         volume = await volumes.delete(
-            request.path_params["name"], force="force" in request.query_params, keep_us=keep_us
+            request.path_params["name"],
+            force="force" in request.query_params,
+            take_over=_takes_over(request),
+            keep_us=keep_us,
         )
         return JSONResponse({"id": volume.hex()})
 
@@ -90,11 +95,15 @@ def volume_routes(volumes: Volumes) -> Sequence[Route]:
     async def snapshot(request: Request) -> Response:
         wanted = await _body(request)
         time_us = None if wanted["time_us"] is None else int(wanted["time_us"])
-        await volumes.snapshot(request.path_params["name"], str(wanted["name"]), time_us)
+        await volumes.snapshot(
+            request.path_params["name"], str(wanted["name"]), time_us, take_over=_takes_over(request)
+        )
         return JSONResponse({})
 
     async def rewind(request: Request) -> Response:
-        snapshot, before = await volumes.rewind(request.path_params["name"], int((await _body(request))["time_us"]))
+        time_us = int((await _body(request))["time_us"])
+        name = request.path_params["name"]
+        snapshot, before = await volumes.rewind(name, time_us, take_over=_takes_over(request))
         return JSONResponse({"snapshot": snapshot, "before": before})
 
     async def delete_snapshot(request: Request) -> Response:
@@ -108,8 +117,11 @@ def volume_routes(volumes: Volumes) -> Sequence[Route]:
         return JSONResponse({})
 
     async def flatten(request: Request) -> Response:
-        await volumes.flatten(request.path_params["name"])
+        await volumes.flatten(request.path_params["name"], take_over=_takes_over(request))
         return JSONResponse({})
+
+    async def take_over(request: Request) -> Response:
+        return JSONResponse((await volumes.take_over(request.path_params["name"]))._asdict())
 
     async def close(_: Request) -> Response:
         await volumes.close()
@@ -130,10 +142,15 @@ def volume_routes(volumes: Volumes) -> Sequence[Route]:
         Route("/volumes/{name}/rewind", _told(rewind), methods=["POST"]),
         Route("/volumes/{name}/clones", _told(clone), methods=["POST"]),
         Route("/volumes/{name}/flatten", _told(flatten), methods=["POST"]),
+        Route("/volumes/{name}/take-over", _told(take_over), methods=["POST"]),
         Route("/trash", _told(trash), methods=["GET"]),
         Route("/trash/{id}", _told(restore), methods=["POST"]),
         Route("/trash/{id}", _told(purge), methods=["DELETE"]),
     ]
+
+
+def _takes_over(request: Request) -> bool:
+    return "take_over" in request.query_params
 
 
 def _id(request: Request) -> bytes:

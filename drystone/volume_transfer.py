@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import secrets
 import signal
 import stat
@@ -20,7 +19,7 @@ from drystone.control_client import exchange
 from drystone.disk_images import FORMATS, HEAD_BYTES, check_alone, format_of
 from drystone.folder import NBD_SOCKET, DataFolder, sync_folder
 from drystone.qemu_img import Progress, disk_to_image, image_to_disk, inspect, nbd_node
-from drystone.volume_commands import _asked, _path, _row, _snapshots, _uri
+from drystone.volume_commands import _asked, _path, _row, _snapshots, _taking, _uri, take_over_option
 from drystone.volume_sizes import parse_size, show_size
 from drystone.volume_times import WINDOW_MAX_US, parse_duration
 from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFoundError, RetryableError
@@ -89,9 +88,10 @@ def import_image(
 @click.argument("file", type=click.Path(dir_okay=False))
 @click.option("--format", "format_", type=click.Choice(["raw", "qcow2"]), default="raw", show_default=True)
 @click.option("--force", is_flag=True, help="Replace FILE where there is one.")
+@take_over_option
 @data_option
 @click.pass_obj
-def export_image(access: Access, of: str, file: str, format_: str, force: bool) -> None:
+def export_image(access: Access, of: str, file: str, format_: str, force: bool, take_over: bool) -> None:
     """Write volume NAME, or a snapshot of it, to FILE as a disk image. FILE is there when all of it is, and durable.
 
     The volume may be in use: a snapshot is made for this and deleted afterwards, so the image is as after a loss of
@@ -102,15 +102,14 @@ def export_image(access: Access, of: str, file: str, format_: str, force: bool) 
         name, _, snapshot = of.partition("@")
         path = os.path.abspath(file)
         _check_target(path, force)
-        row = _row(folder, name)
+        _row(folder, name)
         if snapshot and snapshot not in [each["name"] for each in _snapshots(folder, name)]:
             raise NotFoundError(f"there is no snapshot {snapshot} of volume {name}")
         with _replaced(path, force) as partial:
             if snapshot:
                 _export(folder, of, partial, format_)
             else:
-                _check_here(access, name, row["connections"], row["holder"])
-                with _snapshot_for(folder, name) as made:
+                with _snapshot_for(folder, name, take_over) as made:
                     _export(folder, f"{name}@{made}", partial, format_)
         return f"{file} is {of}, as {format_}."
 
@@ -182,7 +181,7 @@ def _volume_being_made(folder: DataFolder, name: str, wanted: dict[str, object])
             if done["epoch"] != 1:  # what was answered before may be lost with the power that failed
                 raise RetryableError("the volume was opened anew while it was written: import it again")
         except BaseException:
-            _remove(folder, _path(temporary) + "?force=1", f"volume {temporary}")
+            _remove(folder, _path(temporary) + "?force=1&take_over=1", f"volume {temporary}")
             raise
         _give_name(folder, temporary, name)
 
@@ -192,7 +191,7 @@ def _give_name(folder: DataFolder, temporary: str, name: str) -> None:
     try:
         exchange(folder, "POST", f"{_path(temporary)}/name", json.dumps({"name": name}).encode())
     except ConflictError:
-        _remove(folder, _path(temporary) + "?force=1", f"volume {temporary}")
+        _remove(folder, _path(temporary) + "?force=1&take_over=1", f"volume {temporary}")
         raise
     except BaseException:
         click.echo(
@@ -202,23 +201,14 @@ def _give_name(folder: DataFolder, temporary: str, name: str) -> None:
         raise
 
 
-def _check_here(access: Access, name: str, connections: int | None, holder: str) -> None:
-    """Raises ConflictError where a snapshot would take the volume from clients on another node."""
-    if connections is None and holder and holder != (access.node or platform.node()):
-        raise ConflictError(
-            f"volume {name} is open on {holder}: export it there, or a snapshot of it. (Where that node is gone, "
-            "'drystone volume snapshot' takes the volume over.)"
-        )
-
-
 @contextmanager
-def _snapshot_for(folder: DataFolder, name: str) -> Iterator[str]:
+def _snapshot_for(folder: DataFolder, name: str, take_over: bool) -> Iterator[str]:
     """A snapshot of a volume, for so long."""
     snapshot = f"export-{secrets.token_hex(4)}"
     with _ended_by_signals():
         try:
             body = json.dumps({"name": snapshot, "time_us": None}).encode()
-            exchange(folder, "POST", f"{_path(name)}/snapshots", body, timeout=None)
+            exchange(folder, "POST", f"{_path(name)}/snapshots?{_taking(take_over)}", body, timeout=None)
             yield snapshot
         finally:
             _remove(folder, f"{_path(name)}/snapshots/{snapshot}", f"snapshot {snapshot} of volume {name}")

@@ -2,25 +2,30 @@
 closed some time after the last has gone.
 
 To open a volume takes it over from whoever had it open, on any node: so a volume is served by one process at a time,
-the one that was asked last. Clients of the one before are cut off.
+the one that was asked last. Clients of the one before are cut off. For clients of NBD that is done without a question:
+so a virtual machine goes from node to node. What operators ask for is refused where it would do that to another node,
+unless that is known to be away, or they say that they mean it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final, NamedTuple
 
 import structlog
 import trio
 
+from drystone.volume_times import show_time
+from gateway.nbd.exports import ExportInfo
 from store.blocks.bell import Bell
 from store.blocks.catalogue import Catalogue, check_size, grown
 from store.blocks.disk import Disk, OwnerReplacedError
 from store.blocks.lineage import volume_table
 from store.blocks.opening import open_snapshot, open_volume
 from store.blocks.owned_head import load_head
+from store.blocks.snapshots import Snapshots
 from store.blocks.table import Table
 from store.blocks.volume import Volume
 from store.core.beside import beside
@@ -87,6 +92,13 @@ class TrashRow(NamedTuple):
     stored_bytes: int
 
 
+class Holder(NamedTuple):
+    """Who has a volume open, or did not close it in good order, since a time. `node` is empty where nobody has."""
+
+    node: str
+    since_us: int
+
+
 class _Served:
     """A volume from when its first client asks for it until it is closed."""
 
@@ -124,10 +136,14 @@ class _Served:
 class Volumes:
     """Those of one process; `Exports` of the NBD server. Made by `serving_volumes`."""
 
-    def __init__(self, store: DeviceStore, clock: Clock, random: Random, holder: str) -> None:
-        """`holder` names this node, to those who ask who serves a volume."""
+    def __init__(
+        self, store: DeviceStore, clock: Clock, random: Random, holder: str, is_away: Callable[[str], bool]
+    ) -> None:
+        """`holder` names this node, to those who ask who serves a volume. `is_away` says of another whether it is known
+        to have no process that could."""
         self._store = store
         self._holder = holder
+        self._is_away = is_away
         self._catalogue = Catalogue(store, random)
         self._clock = clock
         self._random = random
@@ -166,6 +182,16 @@ class Volumes:
                 served.leave(client)
         if client.cancelled_caught:
             raise OwnerReplacedError(f"volume {name} is not served here any more")
+
+    async def look(self, name: str) -> ExportInfo:
+        """As `Exports` has it."""
+        volume, at, snapshot = name.partition("@")
+        table = Table(self._store, await self._catalogue.find(volume))
+        if at:
+            return ExportInfo((await Snapshots(table).find(snapshot)).size, read_only=True)
+        if table.container.name in self._deleting:
+            raise NotFoundError(f"volume {name} is being deleted")
+        return ExportInfo((await load_head(table)).size, read_only=False)
 
     async def names(self) -> Sequence[str]:
         found: list[str] = []
@@ -322,6 +348,28 @@ class Volumes:
             name, head.size, policy, usage.bytes, head.epoch, here, head.window_us, head.holder, head.since_us
         )
 
+    async def take_over(self, name: str) -> Holder:
+        """Open a volume here, whoever has it open: who had it. It is closed again when nobody uses it here. Raises
+        NotFoundError."""
+        found = await self._holder_of(name)
+        async with self.open_volume(name):
+            return found
+
+    async def _holder_of(self, name: str) -> Holder:
+        head = await self._catalogue.head(name)
+        return Holder(head.holder, head.since_us)
+
+    async def _check_holder(self, name: str, *, take_over: bool) -> None:
+        """Raises ConflictError where another node has a volume open, for all that is known, and it is not to be taken
+        over."""
+        node, since_us = await self._holder_of(name)
+        if take_over or node in ("", self._holder) or self._is_away(node):
+            return
+        raise ConflictError(
+            f"volume {name} is open on node {node} since {show_time(since_us)}; take it over with --take-over, its "
+            "clients there are cut off"
+        )
+
     async def resize(self, name: str, size: int) -> None:
         """Have a volume larger, while it is served, too. Raises NotFoundError, InvalidError where it were smaller."""
         served = self._served.get((await self._catalogue.find(name)).name)
@@ -345,26 +393,28 @@ class Volumes:
         found = await self._catalogue.snapshots(name)
         return [SnapshotRow(key, each.size, each.created_us, len(each.clones)) for key, each in sorted(found.items())]
 
-    async def snapshot(self, name: str, snapshot: str, time_us: int | None = None) -> None:
+    async def snapshot(self, name: str, snapshot: str, time_us: int | None = None, *, take_over: bool = False) -> None:
         """Keep what a volume is now, or was at a time of its window. It is opened for that where it is not open here.
-        Raises NotFoundError, InvalidError, and ConflictError where there is one of this name."""
+        Raises NotFoundError, InvalidError, and ConflictError where there is one of this name, or another node has the
+        volume, unless it is to be taken over."""
         check_name(snapshot)
+        await self._check_holder(name, take_over=take_over)
         async with self.open_volume(name) as volume:
             if time_us is None:
                 await volume.snapshot(snapshot)
             else:
                 await volume.snapshot_at(snapshot, time_us)
 
-    async def rewind(self, name: str, time_us: int) -> tuple[str, str]:
+    async def rewind(self, name: str, time_us: int, *, take_over: bool = False) -> tuple[str, str]:
         """Have a volume be what it was at a time of its window: a clone of that takes its name. (The snapshot, what the
         volume is called from now on that it was until now.) Raises NotFoundError, InvalidError, and ConflictError where
-        it is in use here."""
+        it is in use here, or another node has it, unless it is to be taken over."""
         served = self._served.get((await self._catalogue.find(name)).name)
         if served is not None and served.clients:
             raise ConflictError(f"volume {name} is in use: {len(served.clients)} connections here")
         stamp = f"{self._clock.wall_us() // 1_000_000}"
         snapshot, before, new = f"rewind-{stamp}", f"{name}-before-{stamp}", f"{name}-rewound-{stamp}"
-        await self.snapshot(name, snapshot, time_us)
+        await self.snapshot(name, snapshot, time_us, take_over=take_over)
         await self._catalogue.clone(name, snapshot, new)
         await self.rename(name, before)
         await self.rename(new, name)
@@ -383,9 +433,11 @@ class Volumes:
         check_name(new)
         await self._catalogue.clone(name, snapshot, new, size)
 
-    async def flatten(self, name: str) -> None:
+    async def flatten(self, name: str, *, take_over: bool = False) -> None:
         """Have a clone need nothing any more of what it was made of. It is opened for that where it is not open here.
-        Raises NotFoundError, and ConflictError where it has snapshots."""
+        Raises NotFoundError, and ConflictError where it has snapshots, or another node has it, unless it is to be
+        taken over."""
+        await self._check_holder(name, take_over=take_over)
         async with self.open_volume(name) as volume:
             await volume.flatten()
 
@@ -396,9 +448,11 @@ class Volumes:
             await volume.flush()
             return volume.head.epoch
 
-    async def delete(self, name: str, *, force: bool, keep_us: int = 0) -> bytes:
+    async def delete(self, name: str, *, force: bool, take_over: bool = False, keep_us: int = 0) -> bytes:
         """Delete a volume and all that is in it; or move it to the trash, to be kept for so long. Its id. Raises
-        NotFoundError; ConflictError where clients have it open here, unless by `force`: then they are cut off."""
+        NotFoundError; ConflictError where clients have it open here, unless by `force`, or another node has it, unless
+        it is to be taken over: then they are cut off."""
+        await self._check_holder(name, take_over=take_over)
         volume = (await self._catalogue.find(name)).name
         served = self._served.get(volume)
         if volume in self._deleting:
@@ -485,9 +539,15 @@ class Volumes:
 
 
 @asynccontextmanager
-async def serving_volumes(store: DeviceStore, clock: Clock, random: Random, holder: str) -> AsyncIterator[Volumes]:
+async def serving_volumes(
+    store: DeviceStore,
+    clock: Clock,
+    random: Random,
+    holder: str,
+    is_away: Callable[[str], bool] = lambda _: False,
+) -> AsyncIterator[Volumes]:
     """The volumes of a store, served by this node as long as this lasts; closed before it ends."""
-    volumes = Volumes(store, clock, random, holder)
+    volumes = Volumes(store, clock, random, holder, is_away)
     async with trio.open_nursery() as nursery:
         await nursery.start(volumes.run)
         try:

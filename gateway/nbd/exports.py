@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from store.blocks.disk import Disk
+
+
+class ExportInfo(NamedTuple):
+    """What is told of an export before it is opened. `size` is in bytes."""
+
+    size: int
+    read_only: bool
 
 
 class Exports(Protocol):
@@ -23,6 +30,10 @@ class Exports(Protocol):
         several connections (CAN_MULTI_CONN). To count who uses a disk, and to close it behind the last, is the
         business of whoever implements this.
         """
+        ...
+
+    async def look(self, name: str) -> ExportInfo:
+        """What the disk of that name is, without opening it: whoever has it open keeps it. Raises as `open` does."""
         ...
 
     async def names(self) -> Sequence[str]:

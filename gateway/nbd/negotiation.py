@@ -4,8 +4,8 @@
     negotiation.feed(data)          what has come
     negotiation.next_action()       what is to be done now, or None: more has to come
 
-`OpenExport` and `ListExports` ask whoever drives it, and are answered by `opened`, `not_opened` or `listed`, which
-give what is to be sent. A client says one thing and waits, so there is never more than one question.
+`OpenExport`, `LookAtExport` and `ListExports` ask whoever drives it, and are answered by `opened`, `not_opened` or
+`listed`, which give what is to be sent. A client says one thing and waits, so there is never more than one question.
 
 What a client may make us keep: one option of `Bounds.option_bytes`.
 """
@@ -97,14 +97,18 @@ class ListExports(NamedTuple):
 
 
 class OpenExport(NamedTuple):
-    """To be answered by `opened` or `not_opened`. `final`: if it opens, transmission begins; else the client only wants
-    to know about it."""
+    """To be answered by `opened` or `not_opened`. If it opens, transmission begins."""
 
     name: str
-    final: bool
 
 
-Action = Reply | StartTls | Abort | ListExports | OpenExport
+class LookAtExport(NamedTuple):
+    """The same, of a client that only wants to know about it: it is not to be opened."""
+
+    name: str
+
+
+Action = Reply | StartTls | Abort | ListExports | OpenExport | LookAtExport
 
 
 class Agreement(NamedTuple):
@@ -270,7 +274,7 @@ class Negotiation:
         match self._option:
             case Option.EXPORT_NAME:
                 self._name = _string(data)
-                return OpenExport(self._name, final=True)
+                return OpenExport(self._name)
             case Option.ABORT:  # whatever is in it
                 return Abort(self._reply(OptionReply.ACK))
             case Option.LIST:
@@ -284,7 +288,7 @@ class Negotiation:
                 wanted = [fields.number16() for _ in range(fields.number16())]
                 fields.end()
                 self._wants_name = Info.NAME in wanted
-                return OpenExport(self._name, final=self._option == Option.GO)
+                return OpenExport(self._name) if self._option == Option.GO else LookAtExport(self._name)
             case Option.STRUCTURED_REPLY:
                 fields.end()
                 self._structured = True

@@ -18,6 +18,7 @@ from gateway.nbd.negotiation import (
     Abort,
     Action,
     ListExports,
+    LookAtExport,
     Negotiation,
     OpenExport,
     Reply,
@@ -96,6 +97,8 @@ class Session:
                     await self._start_tls()
                 case ListExports():
                     await self._send(self._negotiation.listed(await self._exports.names()))
+                case LookAtExport():
+                    await self._send(await self._told(action.name))
                 case OpenExport():
                     if await self._open(action):
                         return True
@@ -110,6 +113,14 @@ class Session:
             self._negotiation.feed(data)
         return action
 
+    async def _told(self, name: str) -> bytes:
+        """What a client hears that only wants to know about an export."""
+        try:
+            found = await self._exports.look(name)
+        except DrystoneError as error:
+            return self._negotiation.not_opened(*_refusal(error))
+        return self._negotiation.opened(found.size, read_only=found.read_only)
+
     async def _open(self, action: OpenExport) -> bool:
         """Has there been a transmission?"""
         answered = False
@@ -117,8 +128,6 @@ class Session:
             async with self._exports.open(action.name) as disk:
                 answered = True
                 await self._send(self._negotiation.opened(disk.size, read_only=disk.read_only))
-                if not action.final:
-                    return False
                 agreement = self._negotiation.agreement()
                 commands = Commands(disk, structured=agreement.structured, allocation=agreement.allocation)
                 self._connection = Connection(self._transport, commands, self._limits, agreement.rest)
@@ -126,10 +135,8 @@ class Session:
                     self._connection.end_input()
                 await self._connection.run()
                 return True
-        except NotFoundError as error:
-            refusal = OptionReply.ERR_UNKNOWN, str(error)
         except DrystoneError as error:
-            refusal = OptionReply.ERR_POLICY, str(error)
+            refusal = _refusal(error)
         if answered:
             logger.warning("export %r was not closed in good order: %s", action.name, refusal[1])
             return True
@@ -165,3 +172,8 @@ class Session:
         self._left -= trio.current_time() - began
         if scope.cancelled_caught:
             raise ConnectionError("the server stops" if self._stopped else "the handshake is too slow")
+
+
+def _refusal(error: DrystoneError) -> tuple[OptionReply, str]:
+    """What a client hears whose export cannot be had."""
+    return OptionReply.ERR_UNKNOWN if isinstance(error, NotFoundError) else OptionReply.ERR_POLICY, str(error)

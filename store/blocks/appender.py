@@ -53,14 +53,16 @@ class Appender:
     def __init__(
         self,
         objects: ObjectRows,
-        first: OpenObject,
+        first: OpenObject | FullError,
+        number: int,
         sequence: int,
         clock: Clock,
         on_durable: Callable[[LogFrame], None],
         on_sealed: Callable[[LogObject], None],
         on_opened: Callable[[OpenObject], None],
     ) -> None:
-        """`on_durable` is called with each frame, in their order: where it lies does not change from then on.
+        """`first` is the object of that number, which is open, or why there is no room for it yet. `on_durable` is
+        called with each frame, in their order: where it lies does not change from then on.
         `on_sealed` with each object that is sealed, and `on_opened` with each but the first that is opened, in their
         order."""
         self._objects = objects
@@ -68,8 +70,9 @@ class Appender:
         self._on_durable = on_durable
         self._on_sealed = on_sealed
         self._on_opened = on_opened
-        self._open = [first]
-        first.on_news = self._news
+        self._open = [first] if isinstance(first, OpenObject) else []
+        for object_ in self._open:
+            object_.on_news = self._news
         self._filling = LogFrame(sequence)
         self._full: deque[LogFrame] = deque()
         """Closed for more, and not sent."""
@@ -83,7 +86,7 @@ class Appender:
         self._changed = Bell()
         self._placed_by = objects.placed_by
         """A ring that is not newer than that by which the first object was placed."""
-        self._last = first.number
+        self._last = number if self._open else number - 1
         """The number of the object that was opened last."""
         self._mending = False
         self._broken_at: float | None = None
@@ -92,7 +95,7 @@ class Appender:
         """Why nothing can be appended any more."""
         self.on_failed: Callable[[], None] | None = None
         """Called when it has `failed`."""
-        self.no_room: FullError | None = None
+        self.no_room: FullError | None = None if isinstance(first, OpenObject) else first
         """Why the next object could not be opened: devices are full."""
 
     # -- what is appended ----------------------------------------------------------------------------------------
@@ -103,7 +106,7 @@ class Appender:
         if self.failed is not None:
             raise self.failed
         assert entry.pages <= FRAME_PAGES
-        if not self._filling.has_room(entry.pages):
+        if not self._filling.has_room(entry):
             self._full.append(self._filling)
             self._filling = LogFrame(self._filling.sequence + 1)
         view = self._filling.add(entry, data)

@@ -4,6 +4,9 @@ Three levels: leaves with the places of 512 blocks each, directories with the pl
 of the directories. Leaves and directories are stored as pages of checkpoints; of those that have not changed since, as
 many are in memory as whoever has the map lets there be (`evict`).
 
+What the log says of leaves that are not in memory can be kept beside these (`put_later`, `move_later`), and goes into
+each when it is there: so a volume is opened without them.
+
 Beside it is counted how many pages of each log object the map needs, and how many pages of each checkpoint.
 """
 
@@ -39,6 +42,16 @@ class Run(NamedTuple):
     place: int
 
 
+class _Later(NamedTuple):
+    """What is to be done with a part of a leaf: blocks `start` up to `stop` of it are put at `place`, those alone that
+    lie at `origin` and behind it where that is not None."""
+
+    start: int
+    stop: int
+    origin: int | None
+    place: int
+
+
 class Frozen(NamedTuple):
     """A map as it was at one moment, to be stored as a checkpoint: page number n (from 1) of it is `pages[n - 1]`.
     `objects` and `checkpoints` say how many pages are needed of which (`place >> OBJECT_SHIFT`)."""
@@ -61,6 +74,8 @@ class BlockMap:
         """Empty, or as a checkpoint says."""
         self._leaves = PageTable()
         self._directories = PageTable()
+        self._later: dict[int, list[_Later]] = {}
+        """Of leaves, by their numbers, in order. It counts before all that is put there otherwise."""
         self._top = array("Q") if top is None else top[:]
         self.objects: Counter[int] = Counter(objects)
         self.checkpoints: Counter[int] = Counter(checkpoints)
@@ -77,11 +92,17 @@ class BlockMap:
             for number in directories
             if number < len(self._top) and self._top[number] and not self._directories.has(number)
         ]
-        return lacking or [
+        if lacking:
+            return lacking
+        lacking = [
             Missing(False, number, place)
             for number in leaves
             if not self._leaves.has(number) and (place := self._leaf_place(number))
         ]
+        if self._later and not lacking:
+            for number in leaves:
+                self._catch_up(number)
+        return lacking
 
     def _leaf_place(self, number: int) -> int:
         directory = self._directories.get(number >> PAGE_SHIFT)
@@ -106,13 +127,24 @@ class BlockMap:
 
     @property
     def dirty_leaves(self) -> int:
-        """How many have changed since the map was last frozen: at most LEAVES_DIRTY_MAX."""
-        return self._leaves.dirty
+        """How many have changed since the map was last frozen."""
+        return self._leaves.dirty + len(self._later)
+
+    @property
+    def unstored_leaves(self) -> int:
+        """How many have changed since the last checkpoint that is stored, or may have: at most LEAVES_DIRTY_MAX, so
+        that whoever opens the volume has no more of them."""
+        return self.dirty_leaves + self._leaves.frozen
 
     def evict(self, keep: int) -> None:
         """Have about so many clean pages in memory, and not more."""
         self._leaves.evict(max(0, keep - self._directories.clean))
         self._directories.evict(keep)
+
+    @property
+    def behind(self) -> list[int]:
+        """The leaves, by their numbers, that something is kept for which they do not have."""
+        return list(self._later)
 
     # -- looking -------------------------------------------------------------------------------------------------
 
@@ -158,6 +190,28 @@ class BlockMap:
             origin += size
             place += size
         return moved
+
+    def put_later(self, first: int, count: int, place: int) -> None:
+        """As `put`, whatever is missing."""
+        for number, start, stop in _pieces(first, count):
+            self._later.setdefault(number, []).append(_Later(start, stop, None, place))
+            place += stop - start if is_stored(place) else 0
+
+    def move_later(self, first: int, count: int, origin: int, place: int) -> None:
+        """As `move`, whatever is missing."""
+        for number, start, stop in _pieces(first, count):
+            self._later.setdefault(number, []).append(_Later(start, stop, origin, place))
+            origin += stop - start
+            place += stop - start
+
+    def _catch_up(self, number: int) -> None:
+        """Have in a leaf what was kept for it: it is in memory, if it is stored at all."""
+        for start, stop, origin, place in self._later.pop(number, ()):
+            first, count = (number << PAGE_SHIFT) + start, stop - start
+            if origin is None:
+                self.put(first, count, place)
+            else:
+                self.move(first, count, origin, place)
 
     def _replace(self, number: int, start: int, stop: int, new: array[int]) -> None:
         self._directories.writable(number >> PAGE_SHIFT)  # it will have to name the leaf, and must not leave memory
@@ -207,6 +261,7 @@ class BlockMap:
     def freeze(self, depth: int, number: int) -> Frozen:
         """The map as it is now, to be stored as checkpoint `number` of a volume of this depth. It may be changed while
         that is done. Not before the last one is `stored`."""
+        assert not self._later, "what is kept for leaves that are not in memory would be left out"
         assert self.dirty_leaves <= LEAVES_DIRTY_MAX, "more than a checkpoint has room for"
         leaves = self._leaves.freeze()
         pages: list[array[int]] = []

@@ -228,7 +228,7 @@ class Catalogue:
         out of the trash."""
         trash, kept = await self._load_trashed(volume)
         try:
-            await change_head(await volume_table(self._store, volume), _condemned)
+            await change_head(await volume_table(self._store, volume), _condemned, reserve=True)
         except ConflictError:
             await self._forget_trashed(trash, volume, kept)
             return
@@ -328,7 +328,7 @@ async def _usable_head(table: Table, name: str) -> Head:
 def _trashed(head: Head) -> Head:
     if head.deleted:
         raise NotFoundError("the volume was deleted: it is kept for its clones alone")
-    return head._replace(trashed=True, epoch=head.epoch + 1)
+    return head._replace(trashed=True, epoch=head.epoch + 1, holder="")
 
 
 def _restored(head: Head) -> Head:

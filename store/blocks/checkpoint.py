@@ -9,8 +9,10 @@ A page is 512 places of 8 bytes, little-endian (store.blocks.page_table). The ta
     [1, top, [[key, pages needed], ...] of log objects, the same of checkpoints,
      [[number, pages], ...] of the volume's own log objects that it still has, the same of checkpoints]
 
-`top` has the places of the directories, as a page has. A key is a place without its page (store.blocks.place). The
-last two lists say how large these are. The footer is 16 bytes, little-endian:
+A page is a leaf or a directory of the map: that is not said here, but by what names it. `top` (bin) has the places of
+the directories, as a page has those of leaves, and a leaf those of blocks. A key is a place without its page
+(store.blocks.place), and only those are listed of which pages are needed. The last two lists say how large these are,
+this checkpoint not among them. The footer is 16 bytes, little-endian:
 magic "DRYC", pages u32, bytes of the table u32, the low half of the XXH3-64 of the table u32.
 """
 

@@ -106,6 +106,7 @@ class Checkpointer:
             number = await self.draw_number()
             depth = head.head.depth
             await self._renew(depth)
+            await self._stored_map.catch_up()
             root = self._volume.root._replace(depth=depth, checkpoint=number)
             self._wanted = False
             logged, self._volume.applied_bytes = self._volume.applied_bytes, 0

@@ -14,6 +14,8 @@
     trashed  the volume is in the trash (`store/blocks/trash.py`): nobody opens it, and all of it is kept; left out
              where it is not
 
+A head that ends before the holder is of an older program, and says nothing of who has it open.
+
 `size` is in bytes. `epoch` is that of the last who opened the volume to write it. A root is a map as it was behind one
 frame: checkpoint 0 says that it was empty; frames up to `sequence` are in it, and those behind are in the log from
 `object` on. The depth of a root says whose checkpoint that is: the volume's own, or an ancestor's.

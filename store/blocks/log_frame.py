@@ -15,6 +15,8 @@ from store.device.record import Buffer
 
 FRAME_PAGES: Final = 256
 """Of data, at most."""
+FRAME_BLOCKS: Final = 1 << 18
+"""That its entries are about, at most, those without data included: 1 GiB."""
 ENTRIES_MAX: Final = 120
 """With so many its header is one page, whatever they are."""
 HEADER_PAGES: Final = 1
@@ -25,7 +27,7 @@ class LogFrame:
     """One frame. `object`, `block` and `first_page` say where it was sent last: it may be sent again elsewhere."""
 
     __slots__ = (
-        "_buffer", "_used", "block", "durable", "entries", "failed", "first_page", "frame", "have", "object",
+        "_blocks", "_buffer", "_used", "block", "durable", "entries", "failed", "first_page", "frame", "have", "object",
         "payload", "sequence", "views", "written",
     )  # fmt: skip
 
@@ -36,6 +38,7 @@ class LogFrame:
         """The data of each entry: empty where it has none."""
         self._buffer: mmap.mmap | None = None
         self._used = BLOCK_BYTES * HEADER_PAGES
+        self._blocks = 0
         self.frame: Frame | None = None
         """Set when nothing goes into it any more."""
         self.payload: Buffer = b""
@@ -52,8 +55,12 @@ class LogFrame:
         """Of data."""
         return self._used // BLOCK_BYTES - HEADER_PAGES
 
-    def has_room(self, pages: int) -> bool:
-        return len(self.entries) < ENTRIES_MAX and self.pages + pages <= FRAME_PAGES
+    def has_room(self, entry: Entry) -> bool:
+        return (
+            len(self.entries) < ENTRIES_MAX
+            and self.pages + entry.pages <= FRAME_PAGES
+            and self._blocks + entry.blocks <= FRAME_BLOCKS
+        )
 
     def add(self, entry: Entry, data: Buffer = b"") -> memoryview:
         """Another entry. Its data, `entry.pages` of them, are copied: the copy."""
@@ -66,6 +73,7 @@ class LogFrame:
             view = memoryview(self._buffer)[self._used : self._used + size]
             view[:] = data
             self._used += size
+        self._blocks += entry.blocks
         self.entries.append(entry)
         self.views.append(view)
         return view

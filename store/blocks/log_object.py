@@ -4,9 +4,9 @@ The row of number n is `l`, n in 8 hexadecimal digits. Its data are under a data
 its **homes**; frame n of it is block n of these data, and its location says the length of each in pages of 4 KiB
 (store.objects.rowcodec: `lengths`).
 
-    open     lengths (); payload msgpack [1, epoch, [home, ...]]
-    sealed   a length for each frame; payload is the table of contents (store.blocks.contents)
-    void     no data; payload is an empty table of contents: nothing in it counts
+    open     lengths (); size 0; payload msgpack [1, epoch, [home, ...]], homes by their device ids
+    sealed   a length for each frame, header and data; payload is the table of contents (store.blocks.contents)
+    void     no data, and no location; payload is an empty table of contents: nothing in it counts
 
 An object is open until it is sealed, once. Frames that are sealed never change.
 """

@@ -115,7 +115,7 @@ class ObjectRows:
             found = None
             return sealed_row(self.table, number, data_id, homes, contents)
 
-        await self.table.change(row_name(number), edit)
+        await self.table.change(row_name(number), edit, reserve=True)
         if lacking and contents.frames:
             key = self.table.key(row_name(number))
             store = self.table.store.rows

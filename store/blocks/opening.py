@@ -21,6 +21,7 @@ from store.blocks.log_object import LogObject
 from store.blocks.log_reader import LogReader
 from store.blocks.needs import Needs
 from store.blocks.object_rows import ObjectRows
+from store.blocks.open_object import OpenObject
 from store.blocks.overlay import Overlay
 from store.blocks.owned_head import load_head, take_head
 from store.blocks.past import PastMaps
@@ -81,7 +82,8 @@ async def open_volume(
                 assert object_.contents is not None
                 sizes[object_.number] = object_.contents.stored_pages
                 applied, _ = await replay(stored_map, lineage.depth, applied, object_.number, object_.contents)
-        reader.opened(taken.opened)
+        if isinstance(taken.opened, OpenObject):
+            reader.opened(taken.opened)
         volume: Volume
 
         def sealed(object_: LogObject) -> None:
@@ -92,7 +94,7 @@ async def open_volume(
         def durable(frame: LogFrame) -> None:
             volume.became_durable(frame)
 
-        appender = Appender(rows, taken.opened, taken.sequence, clock, durable, sealed, reader.opened)
+        appender = Appender(rows, taken.opened, taken.number, taken.sequence, clock, durable, sealed, reader.opened)
         overlay = Overlay()
         disk = DiskReader(stored_map, overlay, reader)
         volume = Volume(head, stored_map, overlay, disk, appender, applied)
@@ -117,7 +119,7 @@ async def open_volume(
             if closing.cancelled_caught:
                 raise BusyError(f"what was written last is not durable after {CLOSE_SECONDS:.0f} s")
             with trio.move_on_after(CLOSE_SECONDS, shield=True), suppress(DrystoneError):
-                await head.change(lambda now: now._replace(holder=""))
+                await head.change(lambda now: now._replace(holder=""), reserve=True)
     finally:
         with trio.CancelScope(shield=True):
             await checkpoints.close()

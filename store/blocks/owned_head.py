@@ -21,9 +21,10 @@ async def load_head(table: Table) -> Head:
     return Head.decode(row.payload)
 
 
-async def change_head(table: Table, edit: Callable[[Head], Head]) -> Head:
-    """Change the head of a volume: as it is then. `edit` may be called again, and may raise. Raises NotFoundError where
-    there is none; RetryableErrors where nobody can tell what became of it."""
+async def change_head(table: Table, edit: Callable[[Head], Head], *, reserve: bool = False) -> Head:
+    """Change the head of a volume: as it is then. `edit` may be called again, and may raise. `reserve` as of
+    `Table.change`. Raises NotFoundError where there is none; RetryableErrors where nobody can tell what became of it.
+    """
     made: Head | None = None
 
     def edited(row: Row | None) -> Row:
@@ -33,7 +34,7 @@ async def change_head(table: Table, edit: Callable[[Head], Head]) -> Head:
         made = edit(Head.decode(row.payload))
         return table.row(ROW_NAME, made.encode())
 
-    await table.change(ROW_NAME, edited)
+    await table.change(ROW_NAME, edited, reserve=reserve)
     assert made is not None
     return made
 
@@ -51,7 +52,7 @@ class OwnedHead:
     def epoch(self) -> int:
         return self.head.epoch
 
-    async def change(self, edit: Callable[[Head], Head]) -> Head:
+    async def change(self, edit: Callable[[Head], Head], *, reserve: bool = False) -> Head:
         """As `change_head`. Raises OwnerReplacedError where somebody else has opened the volume since."""
 
         def checked(head: Head) -> Head:
@@ -60,7 +61,7 @@ class OwnedHead:
             return edit(head)
 
         async with self._lock:
-            self.head = await change_head(self._table, checked)
+            self.head = await change_head(self._table, checked, reserve=reserve)
             return self.head
 
 
@@ -75,4 +76,4 @@ async def take_head(table: Table, holder: str, now_us: int) -> OwnedHead:
             raise NotFoundError("the volume is in the trash")
         return head._replace(epoch=head.epoch + 1, holder=holder, since_us=now_us)
 
-    return OwnedHead(table, await change_head(table, edit))
+    return OwnedHead(table, await change_head(table, edit, reserve=True))

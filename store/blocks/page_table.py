@@ -56,6 +56,11 @@ class PageTable:
         """How many have changed since they were last frozen."""
         return len(self._dirty)
 
+    @property
+    def frozen(self) -> int:
+        """How many are frozen."""
+        return len(self._frozen)
+
     def freeze(self) -> dict[int, array[int]]:
         """What has changed, to be stored as it is now. Not before the last that were frozen are stored."""
         assert not self._frozen, "frozen twice"

@@ -83,18 +83,23 @@ class PastMaps:
             stored = await self._checkpoints.table(root.depth, root.checkpoint)
             map_ = BlockMap(stored.top, stored.objects, stored.checkpoints)
         stored_map = StoredMap(map_, self._checkpoints, MAP_PAGES)
+
+        async def make_room() -> None:
+            if map_.dirty_leaves >= LEAVES_DIRTY_MAX // 2:  # as much as a checkpoint has room for
+                await self._write(stored_map, depth)
+
         for number in range(root.object, self._volume.sealed_to):
             contents = await self._reader.contents(number)
-            root, more = await replay(stored_map, depth, root, number, contents, time_us)
+            root, more = await replay(stored_map, depth, root, number, contents, until_us=time_us, make_room=make_room)
             if not more:
                 break
-            if map_.dirty_leaves >= LEAVES_DIRTY_MAX // 2:  # as much as a checkpoint has room for
-                await self._write(map_, depth)
-        return Root(depth, await self._write(map_, depth), root.object, root.sequence)
+        return Root(depth, await self._write(stored_map, depth), root.object, root.sequence)
 
-    async def _write(self, map_: BlockMap, depth: int) -> int:
+    async def _write(self, stored_map: StoredMap, depth: int) -> int:
         """A checkpoint of a map: its number."""
         number = await self._checkpointer.draw_number()
+        await stored_map.catch_up()
+        map_ = stored_map.map
         frozen = map_.freeze(depth, number)
         await self._checkpoints.write(number, frozen, {}, {})
         map_.stored()

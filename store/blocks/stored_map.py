@@ -15,6 +15,9 @@ from store.core.errors import DrystoneError
 LOADS_MAX: Final = 16
 """Pages that are loaded at one time."""
 
+CATCH_UP_LEAVES: Final = 1024
+"""That are loaded at one time, and then changed: as clean pages they do not count long."""
+
 
 class StoredMap:
     """`map`, of which about `keep` clean pages stay in memory."""
@@ -44,6 +47,13 @@ class StoredMap:
                 raise failures[0]
             if not self._loading:
                 await self._checkpoints.close_unused()
+
+    async def catch_up(self) -> None:
+        """Have in every leaf what was kept for it: nothing is when this returns, until more is."""
+        while behind := self.map.behind:
+            for start in range(0, len(behind), CATCH_UP_LEAVES):
+                some = behind[start : start + CATCH_UP_LEAVES]
+                await self.ensure([(number << PAGE_SHIFT, 1) for number in some])
 
     async def touch(self, is_old: Callable[[int], bool], most: int) -> int:
         """Have up to `most` leaves, and their directories, stored by the next checkpoint that are stored in one that

@@ -51,10 +51,11 @@ class Table:
                 return await self.store.rows.load(key, packed, found)
         raise RetryableError(f"row {name} changes faster than it can be read")
 
-    async def change(self, name: str, edit: Edit) -> Row | None:
+    async def change(self, name: str, edit: Edit, *, reserve: bool = False) -> Row | None:
         """Write what `edit` makes of the newest version in the place of just that one; None where it makes nothing of
-        it. Raises QuorumError or RetryableError where nobody can tell what became of it, NotFoundError where the
-        volume is gone."""
+        it. What takes a volume over, or ends what was begun, may use the `reserve` of devices that are full. Raises
+        QuorumError or RetryableError where nobody can tell what became of it, NotFoundError where the volume is gone.
+        """
         key = self.key(name)
         packed = index_key(key)
 
@@ -63,7 +64,7 @@ class Table:
             return edit(await self.store.rows.load(key, packed, found) if found is not None and there else None)
 
         with await self.store.tables.begin_writing(self.container):
-            done = await self.store.rows.change_by_lock(key, packed, edited)
+            done = await self.store.rows.change_by_lock(key, packed, edited, reserve=reserve)
             if done is not None and not self.store.rows.alone:
                 await self.store.tables.check_container(self.container)
         if done is None:

@@ -21,7 +21,7 @@ from store.blocks.object_rows import ObjectRows, TakenError
 from store.blocks.open_object import OpenObject
 from store.blocks.place import BLOCK_BYTES
 from store.core.deadline import within
-from store.core.errors import BusyError, DamageError, DrystoneError, RetryableError
+from store.core.errors import BusyError, DamageError, DrystoneError, FullError, RetryableError
 from store.core.wait_group import WaitGroup
 from store.device.block import BlockKey, encode_meta
 from store.device.port import DURABLE_SECONDS, DevicePort
@@ -33,11 +33,12 @@ log = structlog.get_logger()
 
 
 class Taken(NamedTuple):
-    """What a takeover has come to: the sealed objects behind the root, in their order; the object that is open now, and
-    the sequence number of its first frame."""
+    """What a takeover has come to: the sealed objects behind the root, in their order; the next object, which is open
+    now, or why there is no room for it; its number, and the sequence number of its first frame."""
 
     objects: list[LogObject]
-    opened: OpenObject
+    opened: OpenObject | FullError
+    number: int
     sequence: int
 
 
@@ -52,13 +53,17 @@ async def take_over(rows: ObjectRows, first: int, sequence: int) -> Taken:
         row = await rows.table.load(row_name(number))
         if row is None:
             try:
-                opened = await rows.open(number)
+                opened: OpenObject | FullError = await rows.open(number)
             except TakenError:
                 continue  # by the one who wrote before, or by another who takes over: that is fenced, too
+            except FullError as error:
+                # What counts is decided. Who opens this one with a lower epoch learns from the head that it may not.
+                await rows.check_owner()
+                opened = error
             last = sequence if last is None else last
             if last < sequence:
                 raise DamageError(f"the log ends before frame {sequence}, which the map has")
-            return Taken(objects, opened, last + 1)
+            return Taken(objects, opened, number, last + 1)
         found = parse_row(number, row)
         if found.contents is None:
             found = await _decide(rows, found, last)
@@ -151,7 +156,10 @@ async def _bring(
     """Have the first `count` frames at enough devices, durably. Where too few homes can be written, others stand in for
     them."""
     losses = {home: asked.losses[home] for home in asked.fenced}
-    wanted = rows.choose(found.data_id)[0]
+    try:
+        wanted = rows.choose(found.data_id)[0]
+    except FullError:
+        wanted = found.homes  # nobody has room to stand in for them, and perhaps nobody has to
     spare = [home for home in wanted if home not in losses and home not in found.homes]
     failures: dict[int, BaseException] = dict(asked.failures)
     good: list[int] = []

@@ -25,9 +25,10 @@ from store.blocks.disk_reader import DiskReader, Span
 from store.blocks.flatten import Flattener
 from store.blocks.frame import Entry, Kind
 from store.blocks.head import Root
-from store.blocks.log_frame import FRAME_PAGES, LogFrame
+from store.blocks.log_frame import ENTRIES_MAX, FRAME_BLOCKS, FRAME_PAGES, LogFrame
 from store.blocks.overlay import Overlay
 from store.blocks.owned_head import OwnedHead
+from store.blocks.page_table import PAGE_SHIFT
 from store.blocks.past import PastMaps
 from store.blocks.place import BLOCK_BYTES
 from store.blocks.replay import apply_entry
@@ -42,10 +43,8 @@ HELD_BYTES_MAX: Final = 32 << 20
 """Writers wait while so much is in memory that is not in the map."""
 ENTRY_BYTES: Final = BLOCK_BYTES
 """What an entry without data counts for."""
-ZEROS_MAX: Final = 1 << 18
-"""Blocks of one entry without data: 1 GiB."""
-LEAVES_AN_ENTRY: Final = (ZEROS_MAX >> 9) + 2
-"""An entry changes no more leaves of the map."""
+LEAVES_A_FRAME: Final = (FRAME_BLOCKS >> PAGE_SHIFT) + 2 * ENTRIES_MAX
+"""A frame changes no more leaves of the map."""
 PAUSE_SECONDS: Final = 1.0
 
 
@@ -137,7 +136,7 @@ class Volume:
     async def _append(self, kind: Kind, first: int, count: int, data: Buffer, *, durable: bool) -> None:
         """Append entries for these blocks, and wait for the last."""
         view = memoryview(data)
-        most = FRAME_PAGES if kind is Kind.DATA else ZEROS_MAX
+        most = FRAME_PAGES if kind is Kind.DATA else FRAME_BLOCKS
         frame: LogFrame | None = None
         for start in range(0, count, most):
             blocks = min(most, count - start)
@@ -258,12 +257,12 @@ class Volume:
 
     async def _apply(self, frame: LogFrame) -> None:
         """May be done again where it was not done to the end."""
+        while self._map.map.unstored_leaves >= LEAVES_DIRTY_MAX - LEAVES_A_FRAME:
+            self.on_applied.ring()
+            await self._to_apply.wait(PAUSE_SECONDS)
+        await self._map.ensure([(entry.first, entry.blocks) for entry in frame.entries])
         page = frame.first_page
         for entry in frame.entries:
-            while self._map.map.dirty_leaves >= LEAVES_DIRTY_MAX - LEAVES_AN_ENTRY:
-                self.on_applied.ring()
-                await self._to_apply.wait(PAUSE_SECONDS)
-            await self._map.ensure([(entry.first, entry.blocks)])
             apply_entry(self._map.map, self.head.head.depth, frame.object, entry, page)
             page += entry.pages
 

@@ -230,7 +230,7 @@ class DevicePort(Protocol):
         """Append a row to the log. It takes effect where no guard, no newer version and no promise keeps it out. Raises
         DeviceError; StaleEpochError; BusyError where too much is queued, or the device is `crowded`; FullError where
         there is no room, but for tombstones and abort records. Who brings to a quorum what a replica has already may
-        use the `reserve`: neither is asked for then."""
+        use the `reserve`, and who takes a volume over or seals its log: neither is asked for then."""
         ...
 
     def submit_promise(self, promise: PromiseWrite, reply: SeenReply, *, reserve: bool = False) -> None:

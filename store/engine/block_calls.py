@@ -16,7 +16,7 @@ from store.device.block import BlockKey, IndexBlock, data_prefix, encode_referen
 from store.device.block import decode_meta as decode_block
 from store.device.block import index_key as block_key
 from store.device.port import Done, ReadReply
-from store.device.record import Kind, Sealed, seal
+from store.device.record import BULK_ALIGN, Kind, Sealed, seal
 from store.device.row import RowKey
 from store.engine.bulk import Reflink
 from store.engine.parts import Parts
@@ -43,7 +43,7 @@ class BlockCalls(Parts):
             raise self.health.failed
         if epoch is not None:
             self.data_fences.check(key.data_id, epoch)
-        self.room.check()
+        self.room.check_for(sealed.payload_bytes)
         self._bulk.submit(key, sealed, done, cached=cached)
 
     def submit_reference(self, key: BlockKey, source: BlockKey, owner: RowKey, done: Done, lost: Done) -> None:
@@ -52,7 +52,7 @@ class BlockCalls(Parts):
         called before the sync is answered. Raises DamageError where the source is not here."""
         if self.health.failed is not None:
             raise self.health.failed
-        self.room.check()
+        self.room.check_for(BULK_ALIGN)
         entry = self._block(source)
         self.blocks.references(entry.location)  # where that is damaged, no reference would be taken
         sealed = seal(Kind.REFERENCE, encode_reference(key, owner, entry))

@@ -14,8 +14,8 @@ ROOM_BYTES_MIN = 64 * 1024 * 1024
 
 @dataclass
 class Options:
-    """What tests and small disks change. `reserve_bytes` is kept free for deletes, compaction, and rows that some
-    replicas have and others not."""
+    """What tests and small disks change. `reserve_bytes` is kept free for deletes, compaction, rows that some
+    replicas have and others not, and the rows by which a volume is taken over and its log sealed."""
 
     log_bytes: int = LOG_SEGMENT_BYTES
     reserve_bytes: int = 128 * 1024 * 1024

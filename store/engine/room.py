@@ -11,6 +11,8 @@ from store.engine.options import Options
 
 LOOK_EVERY = 32
 """The file system is asked whether there is room once in so many times that somebody wants to know."""
+LOOKS_A_RESERVE = 128
+"""And when so many parts of what is reserved have been written since: before that can be used up."""
 
 
 class Room:
@@ -26,6 +28,16 @@ class Room:
         self._on_failed = on_failed
         self._full = False
         self._checked = 0
+        self._written = 0
+        """Bytes, since the file system was asked."""
+
+    def check_for(self, size: int) -> None:
+        """Before so many bytes of data are written: raises FullError as `check`. Each small write that asks the file
+        system would pay for it: the interpreter is handed over to other threads meanwhile."""
+        self._written += size
+        if (self._full or self._written * LOOKS_A_RESERVE >= self._options.reserve_bytes) and not self.look():
+            self._health.check()
+            raise FullError(f"device {self._number} is full")
 
     def check(self, every: int = 1) -> None:
         """Raises FullError where free space is down to the reserve; asks the file system now and then."""
@@ -45,7 +57,7 @@ class Room:
     def look(self) -> bool:
         """Ask the file system whether there is room above the reserve. A device whose folder has vanished is out, and
         has none."""
-        self._checked = 0
+        self._checked = self._written = 0
         self._full = self.free_bytes() < self._options.reserve_bytes
         return not self._full
 

@@ -87,7 +87,9 @@ class Coordinator:
         self._replicas = replicas
         self._random = Random(replicas.stamps.writer)  # noqa: S311  # it spreads load
 
-    async def put(self, row: Row, packed: bytes, questions: Questions | None = None) -> tuple[Row, Applied]:
+    async def put(
+        self, row: Row, packed: bytes, questions: Questions | None = None, *, reserve: bool = False
+    ) -> tuple[Row, Applied]:
         """Write a row whatever is there: the row as it was written, and what became of it. Its stamp is chosen here.
         `questions` are awaited before anything is written, and may raise. Raises QuorumError or RetryableError where
         nobody can tell what became of it, ConflictError where a guard refused it."""
@@ -97,29 +99,30 @@ class Coordinator:
                 await questions()
             row = row._replace(stamp=self._replicas.stamps.next(max(seen, row.stamp)))
             try:
-                applied = await self._replicas.place(row, packed, ring, reserve=not row_needs_room(row))
+                applied = await self._replicas.place(row, packed, ring, reserve=reserve or not row_needs_room(row))
             except StaleEpochError:
                 await self._replicas.newer_ring(ring)
                 continue
             if applied is not None:
                 return row, applied
-            return await self._finish(row, packed, ring)
+            return await self._finish(row, packed, ring, reserve=reserve)
 
     async def replace(
-        self, row: Row, packed: bytes, before: IndexRow | None, *, shown: bytes = b""
+        self, row: Row, packed: bytes, before: IndexRow | None, *, shown: bytes = b"", reserve: bool = False
     ) -> tuple[Row, Applied]:
         """Write a row in the place of just this version (None: of no version). `shown` is what clients are to see as
         the time of the change, packed, if that is not now. Raises ReplacedError where another version is there, and
         nothing was done; else as `put`."""
         base = NEVER if before is None else before.stamp
-        promised = await self._promise(row.key, packed, Stamp.unpack(base), reserve=not row_needs_room(row))
+        reserve = reserve or not row_needs_room(row)
+        promised = await self._promise(row.key, packed, Stamp.unpack(base), reserve=reserve)
         if promised.version != base:
             raise ReplacedError(f"row {row.key.name!r} is another one now")
         root = NEVER if before is None else before.root
         origin = Origin(root, base, shown or promised.stamp.pack())
         row = row._replace(stamp=promised.stamp, origin=origin)
         try:
-            applied = await self._replicas.place(row, packed, promised.ring, reserve=not row_needs_room(row))
+            applied = await self._replicas.place(row, packed, promised.ring, reserve=reserve)
         except StaleEpochError as error:
             await self._replicas.newer_ring(promised.ring)
             raise ReplacedError(f"row {row.key.name!r} was not written: the ring is another one now") from error
@@ -194,14 +197,14 @@ class Coordinator:
             await self._replicas.newer_ring(promised.ring)
             return None
 
-    async def _finish(self, row: Row, packed: bytes, begun: Ring) -> tuple[Row, Applied]:
+    async def _finish(self, row: Row, packed: bytes, begun: Ring, *, reserve: bool) -> tuple[Row, Applied]:
         """Finish a plain write that not all have taken who should. If what a quorum has as it promises a stamp above
         comes of it or of a newer plain write, it has taken effect; else it never will, and is written anew."""
         first = row.stamp.pack()
         seen = row.stamp
         for attempt in range(TRIES):
             await self.pause(attempt)
-            promised = await self._promise(row.key, packed, seen, reserve=not row_needs_room(row))
+            promised = await self._promise(row.key, packed, seen, reserve=reserve or not row_needs_room(row))
             seen = promised.stamp
             self._check_age(row, begun, promised.ring)
             if promised.found is not None and promised.found.row.root >= first:
@@ -213,7 +216,7 @@ class Coordinator:
                     return row, applied
                 continue
             anew = row._replace(stamp=promised.stamp)
-            applied = await self._place_under(promised, anew, packed, reserve=not row_needs_room(row))
+            applied = await self._place_under(promised, anew, packed, reserve=reserve or not row_needs_room(row))
             if applied is not None:
                 return anew, applied
         raise _unknown(row)

@@ -346,7 +346,9 @@ class Rows:
 
     # -- writing -------------------------------------------------------------------------------------------------
 
-    async def put(self, row: Row, packed: bytes, questions: Questions | None = None) -> tuple[Row, Applied]:
+    async def put(
+        self, row: Row, packed: bytes, questions: Questions | None = None, *, reserve: bool = False
+    ) -> tuple[Row, Applied]:
         """Write a row whatever is there: the row as it was written, and what became of it. Its stamp is chosen here.
         Raises QuorumError or RetryableError (it may still take effect), and ConflictError where a guard refused it.
 
@@ -356,11 +358,11 @@ class Rows:
         """
         if self.alone:
             row = row._replace(stamp=self.stamps.next(row.stamp))
-            applied = await self.place(row, packed, self.ring)
+            applied = await self.place(row, packed, self.ring, reserve=reserve)
             if applied is not None and applied.stamp == row.stamp.pack():
                 return row, applied
             # Our clock is behind the version that is there: step over it.
-        return await self._coordinator.put(row, packed, questions)
+        return await self._coordinator.put(row, packed, questions, reserve=reserve)
 
     async def put_new(self, row: Row, packed: bytes) -> Row:
         """Write a row under a key that nobody else knows yet; the row as it was written. Raises as `put`."""
@@ -376,7 +378,7 @@ class Rows:
                 return row
 
     async def change(
-        self, key: RowKey, packed: bytes, edit: Edit, *, keep_shown: bool = False
+        self, key: RowKey, packed: bytes, edit: Edit, *, keep_shown: bool = False, reserve: bool = False
     ) -> tuple[Row, Applied] | None:
         """Write what `edit` makes of the newest version in the place of just that one: the row as it was written, and
         what became of it; None where it makes nothing of it. Where another version comes between, `edit` is called
@@ -388,22 +390,26 @@ class Rows:
             shown = before.shown if before is not None and keep_shown else b""
             with suppress(ReplacedError):
                 row = await edit(found)
-                return None if row is None else await self._coordinator.replace(row, packed, before, shown=shown)
+                if row is None:
+                    return None
+                return await self._coordinator.replace(row, packed, before, shown=shown, reserve=reserve)
             await self._coordinator.pause(attempt)
         raise RetryableError(f"row {key.name!r} changes faster than it can be changed")
 
-    async def change_by_lock(self, key: RowKey, packed: bytes, edit: Edit) -> tuple[Row, Applied] | None:
+    async def change_by_lock(
+        self, key: RowKey, packed: bytes, edit: Edit, *, reserve: bool = False
+    ) -> tuple[Row, Applied] | None:
         """The same, and takes the lock. Where this process is alone, that decides, and no promise is asked for: all
         that can come between is a write of unknown outcome."""
         async with self.lock(packed):
             if not self.alone:
-                return await self.change(key, packed, edit)
+                return await self.change(key, packed, edit, reserve=reserve)
             found = await self.read(key, packed)
             row = await edit(found)
             if row is None:
                 return None
             seen = ZERO if found is None else Stamp.unpack(found.row.stamp)
-            return await self.put(row._replace(stamp=seen), packed)
+            return await self.put(row._replace(stamp=seen), packed, reserve=reserve)
 
     async def place(self, row: Row, packed: bytes, ring: Ring, *, reserve: bool = False) -> Applied | None:
         """Write one version to a quorum of its replicas in every live layout, if so many have room. Where that is not

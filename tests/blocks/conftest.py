@@ -41,11 +41,11 @@ def catalogue_of(node: SimNode) -> Catalogue:
 
 
 @asynccontextmanager
-async def volume_of(node: SimNode, name: str = "v", size: int = 16 * MIB) -> AsyncIterator[Volume]:
+async def volume_of(node: SimNode, name: str = "v", size: int = 16 * MIB, holder: str = "") -> AsyncIterator[Volume]:
     """A volume, made if there is none, and open."""
     catalogue = catalogue_of(node)
     if name not in await catalogue.names():
         await catalogue.create(name, size)
     container = await catalogue.find(name)
-    async with open_volume(node.store, container, SimClock(), SeededRandom(node.media.random)) as volume:
+    async with open_volume(node.store, container, SimClock(), SeededRandom(node.media.random), holder) as volume:
         yield volume

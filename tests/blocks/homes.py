@@ -161,6 +161,7 @@ class Log:
             cast(ObjectRows, self.rows),
             first,
             1,
+            1,
             SimClock(),
             self.durable.append,
             lambda sealed: self.sealed.append(sealed.number),

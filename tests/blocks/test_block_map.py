@@ -59,6 +59,28 @@ class MapMachine(RuleBasedStateMachine):
         self.map.put(first, count, place)
         self.model |= dict.fromkeys(range(first, first + count), place)
 
+    @precondition(lambda self: self.frozen is None)
+    @rule(first=starts, count=counts, kind=st.sampled_from([None, HOLE, ZERO]))
+    def write_later(self, first: int, count: int, kind: int | None) -> None:
+        place = self.new_place() if kind is None else kind
+        self.map.put_later(first, count, place)
+        self.model |= {first + at: place + at if kind is None else place for at in range(count)}
+
+    @precondition(lambda self: self.frozen is None)
+    @rule(first=starts, count=counts, aside=st.integers(0, 1))
+    def move_later(self, first: int, count: int, aside: int) -> None:
+        origin, place = self.model.get(first, HOLE) + aside, self.new_place()
+        if origin <= ZERO + aside:
+            return
+        self.map.move_later(first, count, origin, place)
+        self.model |= {first + at: place + at for at in range(count) if self.model.get(first + at) == origin + at}
+
+    @rule()
+    def catch_up(self) -> None:
+        for number in self.map.behind:
+            self.load(number * PAGE_ENTRIES, 1)
+        assert not self.map.behind
+
     @rule(first=starts, count=counts, data=st.data())
     def move(self, first: int, count: int, data: st.DataObject) -> None:
         """From where the first of them lies, or from somewhere else."""
@@ -84,6 +106,7 @@ class MapMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.frozen is None and self.map.dirty_leaves)
     @rule()
     def freeze(self) -> None:
+        self.catch_up()
         number = len(self.checkpoints) + 1
         frozen = self.map.freeze(DEPTH, number)
         copied = [page[:] for page in frozen.pages]
@@ -112,6 +135,7 @@ class MapMachine(RuleBasedStateMachine):
         self.map = BlockMap(frozen.top, frozen.objects, frozen.checkpoints)
         self.model, self.frozen = dict(model), None
 
+    @precondition(lambda self: not self.map.behind)
     @invariant()
     def what_is_needed_is_counted(self) -> None:
         assert self.map.objects == Counter(place >> OBJECT_SHIFT for place in self.model.values() if place > ZERO)

@@ -16,11 +16,10 @@ from store.blocks.block_map import BlockMap, Frozen
 from store.blocks.contents import Contents, Listed
 from store.blocks.frame import Entry, Kind
 from store.blocks.head import Head, Past, Root, new_head
-from store.blocks.log_frame import ENTRIES_MAX, FRAME_PAGES, HEADER_PAGES, LogFrame
+from store.blocks.log_frame import ENTRIES_MAX, FRAME_BLOCKS, FRAME_PAGES, HEADER_PAGES, LogFrame
 from store.blocks.log_object import OBJECT_PAGES, open_row, parse_row, sealed_row
 from store.blocks.place import BLOCK_BYTES, pack
 from store.blocks.table import Table
-from store.blocks.volume import ZEROS_MAX
 from store.core.errors import DamageError, NewerError
 from store.core.limits import RECORD_BYTES_MAX
 from store.device.row import Row
@@ -114,7 +113,7 @@ LARGEST = {
 @pytest.mark.parametrize("kind", LARGEST)
 def test_the_header_of_a_frame_is_one_page_whatever_is_in_it(kind: Kind) -> None:
     frame = LogFrame(2**63)
-    while frame.has_room(0):
+    while frame.has_room(Entry(Kind.DISCARD, 0, 1)):
         frame.entries.append(LARGEST[kind])
     assert len(frame.entries) == ENTRIES_MAX
     frame.close(2**63, 2**63)
@@ -123,7 +122,7 @@ def test_the_header_of_a_frame_is_one_page_whatever_is_in_it(kind: Kind) -> None
 
 def test_what_is_in_an_object_fits_into_a_record_whatever_that_is() -> None:
     """Frames of nothing but zeros, as many as an object may have: its row has room for them."""
-    entries = [Entry(Kind.DISCARD, 2**34 - 1, ZEROS_MAX)] * ENTRIES_MAX
+    entries = [Entry(Kind.DISCARD, 2**34 - 1, FRAME_BLOCKS)] * ENTRIES_MAX
     contents = Contents([Listed(2**63, 2**63, HEADER_PAGES, entries)] * OBJECT_PAGES)
     assert len(contents.encode()) < RECORD_BYTES_MAX - 64 * 1024
 
@@ -131,11 +130,11 @@ def test_what_is_in_an_object_fits_into_a_record_whatever_that_is() -> None:
 def test_a_frame_has_room_for_so_many_pages() -> None:
     frame = LogFrame(1)
     first = frame.add(Entry(Kind.DATA, 0, FRAME_PAGES - 1), b"a" * (FRAME_PAGES - 1) * BLOCK_BYTES)
-    assert frame.has_room(1)
-    assert not frame.has_room(2)
+    assert frame.has_room(Entry(Kind.DATA, 0, 1))
+    assert not frame.has_room(Entry(Kind.MOVE, 0, 2, 99))
     last = frame.add(Entry(Kind.DATA, 9, 1), b"b" * BLOCK_BYTES)
-    assert frame.has_room(0)
-    assert not frame.has_room(1)
+    assert frame.has_room(Entry(Kind.ZERO, 0, 2))
+    assert not frame.has_room(Entry(Kind.DATA, 0, 1))
     frame.close(1, 1)
     assert bytes(frame.payload[BLOCK_BYTES:]) == bytes(first) + bytes(last)
     assert (bytes(first[:1]), bytes(last)) == (b"a", b"b" * BLOCK_BYTES)
@@ -200,3 +199,11 @@ def test_a_checkpoint_of_a_newer_program_or_of_no_known_form() -> None:
 
 def test_places_are_little_endian() -> None:
     assert checkpoint.unpack_places(b"\x01" + bytes(7) + b"\x02\x01" + bytes(6)) == array("Q", [1, 258])
+
+
+def test_a_frame_is_about_so_many_blocks_and_no_more_whatever_it_says_of_them() -> None:
+    """What one frame changes of the map has room in a checkpoint."""
+    frame = LogFrame(1)
+    frame.add(Entry(Kind.ZERO, 0, FRAME_BLOCKS - 1))
+    assert frame.has_room(Entry(Kind.DISCARD, 0, 1))
+    assert not frame.has_room(Entry(Kind.DISCARD, 0, 2))

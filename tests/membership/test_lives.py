@@ -46,6 +46,7 @@ class Known:
 async def test_a_life_is_over_with_its_lease(autojump_clock: MockClock) -> None:
     known = Known(SimClock())
     assert not known.lives.is_over(b"anybody"), "nothing is known yet"
+    assert not known.lives.is_away("n2"), "nothing is known yet"
     async with trio.open_nursery() as nursery:
         nursery.start_soon(cast(Any, known.registry).run)
         await nursery.start(stay_live, known.registry, "n1", OWN)
@@ -61,17 +62,21 @@ async def test_a_life_is_over_with_its_lease(autojump_clock: MockClock) -> None:
         nursery.start_soon(known.lives.run)
         assert not known.lives.is_over(OTHER.id)
         assert not known.lives.is_over(b"somebody before"), "it may say so yet"
+        assert not known.lives.is_away("n3"), "it may say so yet"
         await trio.sleep(GRACE_SECONDS + 1)
         assert known.lives.is_over(b"somebody before")
         assert known.ended == 1, "for all who lived before"
+        assert [known.lives.is_away(name) for name in ("n1", "n2", "n3")] == [False, False, True]
         assert list(await known.lives.others()) == [PINS]
         scope.cancel()
         await trio.sleep(LEASE_SECONDS)
         assert not known.lives.is_over(OTHER.id)
+        assert not known.lives.is_away("n2"), "it may be cut off from the registry alone"
         assert list(await known.lives.others()) == [PINS], "it may need data yet"
         await trio.sleep(2 * GRACE_SECONDS)
         assert known.ended == 2
         assert known.lives.is_over(OTHER.id)
+        assert [known.lives.is_away(name) for name in ("n1", "n2")] == [False, True]
         assert not known.lives.is_over(OWN.id)
         assert list(await known.lives.others()) == []
         nursery.cancel_scope.cancel()

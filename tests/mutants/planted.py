@@ -715,6 +715,19 @@ FENCES: Final = [
 
 NBD: Final = [
     planted(
+        "an export opened for who only asks about it",
+        "gateway/nbd/negotiation.py",
+        "OpenExport(self._name) if self._option == Option.GO else",
+        "OpenExport(self._name) if self._option else",
+    ),
+    planted(
+        "a volume opened for who only looks at it",
+        "drystone/volumes.py",
+        "        return ExportInfo((await load_head(table)).size, read_only=False)",
+        "        async with self.open_volume(name) as opened:\n"
+        "            return ExportInfo(opened.size, read_only=False)",
+    ),
+    planted(
         "FUA answered before it lasts",
         "gateway/nbd/transmission.py",
         "return bool(self.flags & CommandFlag.FUA)",
@@ -892,6 +905,25 @@ VOLUMES: Final = [
         "",
     ),
     planted(
+        "a volume taken from another node without a question",
+        "drystone/volumes.py",
+        'if take_over or node in ("", self._holder) or self._is_away(node):',
+        "if not node or self._is_away(node) or self._holder:",
+    ),
+    planted(
+        "what this node left behind asked about",
+        "drystone/volumes.py",
+        'node in ("", self._holder)',
+        'node in ("",)',
+    ),
+    planted(
+        "a node taken for one that is away before its grace is over",
+        "drystone/lives.py",
+        " and name not in (missed for missed, _since in self._missed.values())",
+        "",
+        "tests/membership/test_lives.py",
+    ),
+    planted(
         "a volume that is closed behind each client",
         "drystone/volumes.py",
         "unused_since + LINGER_SECONDS",
@@ -982,6 +1014,20 @@ VOLUMES: Final = [
 ]
 
 BLOCKS: Final = [
+    planted(
+        "a frame's header with a length of the other end",
+        "store/blocks/frame.py",
+        '_HEAD = struct.Struct("<4sI")',
+        '_HEAD = struct.Struct(">4sI")',
+        "tests/formats/test_volume_samples.py",
+    ),
+    planted(
+        "another half of the sum in a checkpoint",
+        "store/blocks/checkpoint.py",
+        "return xxh3_64_intdigest(packed) & 0xFFFFFFFF",
+        "return xxh3_64_intdigest(packed) >> 32",
+        "tests/formats/test_volume_samples.py",
+    ),
     planted(
         "a frame that counts with one home",
         "store/blocks/open_object.py",

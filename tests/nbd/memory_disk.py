@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from gateway.nbd.exports import ExportInfo
 from store.blocks.disk import Disk, Extent, ExtentKind, ReadOnlyError
 from store.core.errors import NotFoundError
 from store.device.record import Buffer
@@ -139,6 +140,8 @@ class MemoryExports:
     def __init__(self, **disks: Disk) -> None:
         self.disks = disks
         self.open_now = 0
+        self.opened: list[str] = []
+        self.looked_at: list[str] = []
         self.delay = 0.0
         """Seconds until one is open."""
 
@@ -148,10 +151,17 @@ class MemoryExports:
             raise NotFoundError(f"there is no volume {name!r}")
         await trio.sleep(self.delay)
         self.open_now += 1
+        self.opened.append(name)
         try:
             yield self.disks[name]
         finally:
             self.open_now -= 1
+
+    async def look(self, name: str) -> ExportInfo:
+        if name not in self.disks:
+            raise NotFoundError(f"there is no volume {name!r}")
+        self.looked_at.append(name)
+        return ExportInfo(self.disks[name].size, self.disks[name].read_only)
 
     async def names(self) -> Sequence[str]:
         return sorted(self.disks)

@@ -15,6 +15,7 @@ from gateway.nbd.negotiation import (
     Action,
     Bounds,
     ListExports,
+    LookAtExport,
     Negotiation,
     OpenExport,
     Reply,
@@ -57,10 +58,10 @@ class Driver:
                     self.sent += data
                 case ListExports():
                     self.sent += self.negotiation.listed(["disk", "ärger"])
-                case OpenExport("disk", final):
+                case OpenExport("disk") | LookAtExport("disk"):
                     self.sent += self.negotiation.opened(SIZE, read_only=self.read_only)
-                    self.final = final
-                case OpenExport(name):
+                    self.final = isinstance(action, OpenExport)
+                case OpenExport(name) | LookAtExport(name):
                     self.sent += self.negotiation.not_opened(OptionReply.ERR_UNKNOWN, f"no {name}")
 
     @property
@@ -99,7 +100,8 @@ def test_go_tells_size_flags_and_block_sizes() -> None:
 def test_info_does_not_begin_transmission_and_tells_the_name_where_it_is_wanted() -> None:
     driver = said(option(Option.INFO, go_data("disk", Info.NAME)))
     assert (Option.INFO, OptionReply.INFO, b"\0\1disk") in driver.answers
-    assert driver.actions == [OpenExport("disk", final=False)]
+    assert driver.actions == [LookAtExport("disk")]
+    assert not driver.final
 
 
 def test_a_read_only_export_says_so_and_offers_no_changes() -> None:
@@ -268,7 +270,7 @@ def test_before_tls_everything_is_refused_where_it_is_required(number: int, data
     driver = said(option(number, data), tls=Tls.REQUIRED, listing=True)
     assert [answer[:2] for answer in driver.answers] == [(number, OptionReply.ERR_TLS_REQD)]
     assert not driver.final
-    assert not any(isinstance(action, OpenExport | ListExports) for action in driver.actions)
+    assert not any(isinstance(action, OpenExport | LookAtExport | ListExports) for action in driver.actions)
 
 
 def test_before_tls_one_may_leave() -> None:

@@ -10,8 +10,9 @@ import pytest
 import trio
 import trio.testing
 
+from gateway.nbd import protocol
 from gateway.nbd.limits import Limits
-from gateway.nbd.protocol import Command, CommandFlag, Error, Option, OptionReply
+from gateway.nbd.protocol import Command, CommandFlag, Error, Option, OptionReply, TransmissionFlag
 from gateway.nbd.server import open_unix_listener
 from store.blocks.disk import OwnerReplacedError, ReadOnlyError
 from store.core.errors import BusyError, DamageError, DrystoneError, FullError
@@ -205,6 +206,25 @@ async def test_exports_that_cannot_be_opened(tmp_path: Path) -> None:
         assert (await client.ask(Option.INFO, go_data("disk")))[-1].kind == OptionReply.ACK
         assert (await client.ask(Option.GO, go_data("disk")))[-1].kind == OptionReply.ACK
         assert (await client.do(Command.FLUSH)).error == 0
+
+
+async def test_who_only_asks_about_an_export_does_not_open_it(tmp_path: Path) -> None:
+    """INFO has the answer of GO, and GO behind it opens it; what cannot be told is refused as it is there."""
+    exports = MemoryExports(disk=MemoryDisk(SIZE), locked=MemoryDisk(4096, read_only=True))
+    async with serving(tmp_path, exports) as server:
+        client = await server.connect()
+        await client.greet()
+        locked = await client.ask(Option.INFO, go_data("locked"))
+        assert protocol.INFO_EXPORT.unpack(locked[0].data)[1] == 4096
+        assert protocol.INFO_EXPORT.unpack(locked[0].data)[2] & TransmissionFlag.READ_ONLY
+        (refused,) = await client.ask(Option.INFO, go_data("nix"))
+        assert refused == (Option.INFO, OptionReply.ERR_UNKNOWN, b"there is no volume 'nix'")
+        told = await client.ask(Option.INFO, go_data("disk"))
+        assert exports.opened == []
+        opened = await client.ask(Option.GO, go_data("disk"))
+        assert [answer[1:] for answer in opened] == [answer[1:] for answer in told]
+        assert exports.opened == ["disk"]
+        assert exports.looked_at == ["locked", "disk"]
 
 
 async def test_a_listener_may_tell_the_names(tmp_path: Path) -> None:

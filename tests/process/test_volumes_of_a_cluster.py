@@ -91,6 +91,15 @@ def test_another_node_takes_a_volume_over(tmp_path: Path) -> None:
                 os.kill(third.pid, signal.SIGCONT)
         with opened(third) as disk:
             assert has(disk, known)
-        first.typed("volume", "delete", "v")
+            for asked in (["snapshot", "v", "s"], ["flatten", "v"], ["rewind", "v", "--at", "1s ago"], ["delete", "v"]):
+                said = first.refused("volume", *asked)
+                assert f"volume v is open on node {third.folder.name} since 2" in said
+                assert "--take-over" in said
+            assert has(disk, known)
+            first.typed("volume", "snapshot", "v", "s", "--take-over")
+            assert is_cut_off(disk)
+            said = third.typed("volume", "take-over", "v")
+            assert f"Volume v is open here. It was open on node {first.folder.name} since 2" in said
+        first.typed("volume", "delete", "v", "--take-over")
         with pytest.raises(RefusedError, match="there is no volume"):
             Disk(second.folder, "v")

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from drystone import volume_transfer
-from drystone.access import Access
 from drystone.folder import DataFolder
 from store.core.errors import ConflictError, DrystoneError, NotFoundError, RetryableError
 
@@ -83,17 +82,9 @@ def test_what_may_have_its_name_already_is_not_removed(
 
 def test_a_snapshot_for_an_export_is_deleted_also_where_it_may_not_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = process(monkeypatch, snapshots=RetryableError("nobody can tell"))
-    with pytest.raises(RetryableError), volume_transfer._snapshot_for(FOLDER, "web"):
+    with pytest.raises(RetryableError), volume_transfer._snapshot_for(FOLDER, "web", take_over=False):
         pass
     assert asked.asked == ["snapshots", "DELETE"]
-
-
-def test_a_volume_that_another_node_has_is_not_taken_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Access, "node", property(lambda _: "n1"))
-    for connections, holder in ((None, ""), (None, "n1"), (0, "n1"), (1, "n2")):
-        volume_transfer._check_here(Access(FOLDER), "web", connections, holder)
-    with pytest.raises(ConflictError, match="is open on n2"):
-        volume_transfer._check_here(Access(FOLDER), "web", None, "n2")
 
 
 def test_a_file_that_came_meanwhile_is_not_replaced(tmp_path: Path) -> None:

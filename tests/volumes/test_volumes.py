@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from unittest import mock
@@ -33,9 +33,10 @@ def _quiet() -> None:
 
 
 @asynccontextmanager
-async def served(node: SimNode) -> AsyncIterator[Volumes]:
-    """One process of the node's."""
-    async with serving_volumes(node.store, SimClock(), SeededRandom(node.media.random), "n1") as volumes:
+async def served(node: SimNode, holder: str = "n1", away: Collection[str] = ()) -> AsyncIterator[Volumes]:
+    """One process of the node's. It is called so, and knows that others are away."""
+    random = SeededRandom(node.media.random)
+    async with serving_volumes(node.store, SimClock(), random, holder, away.__contains__) as volumes:
         yield volumes
 
 
@@ -128,6 +129,98 @@ async def test_clients_of_one_that_was_taken_over_are_cut_off(autojump_clock: Mo
             await use(volumes, idle)
         async with volumes.open("v") as disk:
             assert await page_of(disk) == b"b" * PAGE
+
+
+async def test_who_only_looks_at_a_volume_does_not_take_it_over(autojump_clock: MockClock) -> None:
+    """Not here, and not from another; what is told is what the head says now."""
+    async with node_of(media()) as node, served(node) as volumes, served(node) as others:
+        await volumes.create("v", MIB, "")
+        assert await others.look("v") == (MIB, False)
+        assert await epoch(volumes) == 0
+        async with volumes.open("v") as disk:
+            await volumes.snapshot("v", "s")
+            await volumes.resize("v", 2 * MIB)
+            assert await others.look("v") == (2 * MIB, False)
+            assert await others.look("v@s") == (MIB, True)
+            await disk.write(0, b"a" * PAGE)  # it is still ours
+        assert await epoch(volumes) == 1
+        assert await connections(others) is None
+        for name in ("w", "w@s", "v@t"):
+            with pytest.raises(NotFoundError):
+                await others.look(name)
+
+
+async def test_what_another_node_has_is_not_taken_from_it_without_a_word(autojump_clock: MockClock) -> None:
+    """Whatever an operator asks for that would: it says who has it, and the one who has it notices nothing."""
+    async with node_of(media()) as node, served(node) as volumes, served(node, "n2") as others:
+        await volumes.create("v", MIB, "", 3600_000_000)
+        for ask in (
+            partial(others.snapshot, "v", "s"),
+            partial(others.flatten, "v"),
+            partial(others.rewind, "v", 0),
+            partial(others.delete, "v", force=True),
+        ):
+            async with volumes.open("v") as disk:
+                with pytest.raises(ConflictError, match=r"v is open on node n1 since .* UTC; .* --take-over"):
+                    await ask()
+                await disk.write(0, b"a" * PAGE)
+        assert await epoch(volumes) == 1
+        assert await connections(others) is None
+        assert await others.snapshots("v") == []
+        async with others.open("v") as disk:  # a client is not asked
+            assert await page_of(disk) == b"a" * PAGE
+        assert await epoch(volumes) == 2
+
+
+async def test_what_another_node_has_is_taken_over_on_demand(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes, served(node, "n2") as others:
+        await volumes.create("v", MIB, "", 3600_000_000)
+        for ask in (
+            partial(others.snapshot, "v", "s", take_over=True),
+            partial(others.take_over, "v"),
+            partial(others.delete, "v", force=False, take_over=True),
+        ):
+
+            async def work(disk: Disk, ask: Callable[[], Awaitable[object]] = ask) -> None:
+                await ask()
+                with trio.fail_after(OWNER_SECONDS + 2 * LAST_WORD_SECONDS + 1):
+                    await trio.sleep_forever()
+
+            with pytest.raises(OwnerReplacedError, match="not served here"):
+                await use(volumes, work)
+        with pytest.raises(NotFoundError):
+            await volumes.row("v")
+
+
+async def test_who_takes_a_volume_over_hears_who_had_it(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes, served(node, "n2") as others:
+        await volumes.create("v", MIB, "")
+        assert (await others.take_over("v")).node == ""
+        assert await connections(others) == 0  # it is open, for who comes now
+        row = await volumes.row("v")
+        assert await volumes.take_over("v") == (row.holder, row.since_us)
+        assert (row.holder, (await volumes.row("v")).holder) == ("n2", "n1")
+        await trio.sleep(2 * LINGER_SECONDS)
+        assert (await others.take_over("v")).node == ""
+
+
+async def test_what_was_left_behind_is_nobodys(autojump_clock: MockClock) -> None:
+    """By this node, before it was killed, and by one that is known to be away."""
+    async with node_of(media()) as node:
+        async with served(node) as volumes:
+            await volumes.create("v", MIB, "")
+        for life in range(3):
+            with trio.CancelScope() as killed:
+                async with volume_of(node, "v", holder="n1" if life < 2 else "n3"):
+                    killed.cancel()
+                    await trio.sleep(0)
+            async with served(node, "n1" if life < 1 else "n2", away=["n1"]) as volumes:
+                assert (await volumes.row("v")).holder == ("n1" if life < 2 else "n3")
+                if life < 2:
+                    await volumes.snapshot("v", f"s{life}")
+                else:
+                    with pytest.raises(ConflictError, match="node n3"):
+                        await volumes.snapshot("v", "s")
 
 
 async def test_a_writer_hears_why_before_it_is_cut_off(autojump_clock: MockClock) -> None:
