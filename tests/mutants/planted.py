@@ -833,6 +833,13 @@ NBD: Final = [
 
 VOLUMES: Final = [
     planted(
+        "a volume that cannot be deleted where there is no room",
+        "store/blocks/removal.py",
+        "epoch=head.epoch + 1), reserve=True",
+        "epoch=head.epoch + 1), reserve=False",
+        "tests/blocks/test_full_devices.py",
+    ),
+    planted(
         "a volume in the trash opened by who had found it before",
         "store/blocks/owned_head.py",
         "        if head.trashed:\n            raise",
