@@ -24,6 +24,10 @@ from store.device.row import RowKey
 LATE_SECONDS = 3.0
 """A home that takes longer for a frame or a sync is left, where there are enough others."""
 
+CACHED_BYTES = 128 << 10
+"""A frame that is no larger is left in the page cache of all homes: to copy it there costs less than to wait for the
+disk before each. Of larger ones that copy is left which reads ask for first."""
+
 
 class _Home:
     """What one home has of an object."""
@@ -158,13 +162,16 @@ class OpenObject:
         key = BlockKey(self.data_id, block, 0)
         sealed = seal(Kind.BLOCK, encode_meta(key, self._key), frame.payload)
         now = trio.current_time()
-        for number, home in self._homes.items():
+        small = len(frame.payload) <= CACHED_BYTES
+        read_first = block % len(self._homes)
+        for place, (number, home) in enumerate(self._homes.items()):
             if not home.live:
                 continue
             home.unanswered[block] = now
             try:
                 device = self._device(number)
-                device.submit_block(key, sealed, partial(self._taken, number, frame), epoch=self.epoch)
+                taken = partial(self._taken, number, frame)
+                device.submit_block(key, sealed, taken, cached=small or place == read_first, epoch=self.epoch)
                 home.sent += 1
             except DrystoneError as error:
                 self._taken(number, frame, error)
