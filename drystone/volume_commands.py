@@ -12,6 +12,7 @@ import click
 from drystone.access import Access, data_option
 from drystone.control_client import exchange, need_process
 from drystone.folder import DataFolder
+from drystone.lazy_group import Lazy, LazyGroup
 from drystone.volume_sizes import parse_size, show_size
 from drystone.volume_times import WINDOW_MAX_US, parse_duration, parse_time, show_time
 from drystone.words import table
@@ -19,14 +20,24 @@ from store.core.clock import SystemClock
 from store.core.errors import DrystoneError, InvalidError, NotFoundError
 
 PAGE: Final = 500
+ID_SHOWN: Final = 8
+"""Of the id of a volume in the trash, so many digits are shown."""
 SOCKET_PATH_MAX: Final = 107
 """Bytes of a path at which a Unix socket can be reached (sun_path)."""
 
 Row = dict[str, Any]
 T = TypeVar("T")
 
+ELSEWHERE: Final = {
+    "import": Lazy("drystone.volume_transfer:import_image", "Make a volume of a disk image."),
+    "export": Lazy("drystone.volume_transfer:export_image", "Write a volume, or a snapshot, as a disk image."),
+    "trash": Lazy("drystone.volume_trash:trash", "The volumes that were deleted, and can be brought back."),
+    "restore": Lazy("drystone.volume_trash:restore", "Bring a volume back from the trash."),
+    "purge": Lazy("drystone.volume_trash:purge", "Remove volumes in the trash for good."),
+}
 
-@click.group()
+
+@click.group(cls=LazyGroup, lazy=ELSEWHERE)
 def volume() -> None:
     """Virtual disks, kept in copies like objects, and served by NBD.
 
@@ -41,6 +52,9 @@ def volume() -> None:
         drystone volume clone web@monday web2
     Take it back to what it was before something went wrong:
         drystone volume rewind web --at '5m ago'
+    Make one of a disk image, and write one as such:
+        drystone volume import debian.qcow2 web
+        drystone volume export web web.qcow2 --format qcow2
 
     What a client was answered to a flush is durable. A volume has one server: whoever connects, on any node of a
     cluster, takes it over there, and clients on another node are cut off. So do not attach one to two machines.
@@ -184,18 +198,26 @@ def resize(access: Access, name: str, size: str) -> None:
 @click.argument("name")
 @click.option("--force", is_flag=True, help="Even if clients have it open here: they are cut off.")
 @take_over_option
+@click.option("--keep", default="24h", show_default=True, metavar="TIME", help="How long it can be brought back.")
+@click.option("--now", is_flag=True, help="For good, at once: its space comes back now.")
 @data_option
 @click.pass_obj
-def delete(access: Access, name: str, force: bool, take_over: bool) -> None:
-    """Delete volume NAME, and all that is in it, for good.
+def delete(access: Access, name: str, force: bool, take_over: bool, keep: str, now: bool) -> None:
+    """Delete volume NAME, and all that is in it. It is kept in the trash for a while: see 'drystone volume trash'.
 
     If clients have it open that is refused.
     """
 
     def work(folder: DataFolder) -> str:
-        path = f"{_path(name)}?{'force=1&' if force else ''}{_taking(take_over)}"
-        exchange(folder, "DELETE", path, None, timeout=None)  # a large volume has many objects
-        return f"Volume {name} is deleted."
+        keep_us = 0 if now else parse_duration(keep)
+        path = f"{_path(name)}?keep_us={keep_us}&{'force=1&' if force else ''}{_taking(take_over)}"
+        done = json.loads(exchange(folder, "DELETE", path, None, timeout=None))  # a large volume has many objects
+        if not keep_us:
+            return f"Volume {name} is deleted."
+        return (
+            f"Volume {name} is in the trash, and goes for good in {keep}. To bring it back: "
+            f"drystone volume restore {done['id'][:ID_SHOWN]}"
+        )
 
     click.echo(_asked(access, work))
 

@@ -5,7 +5,8 @@
     GET    /volumes/NAME                  its row
     POST   /volumes/NAME/size             {"size"}: have it larger
     POST   /volumes/NAME/name             {"name"}: give it another name
-    DELETE /volumes/NAME?force=1          delete it
+    DELETE /volumes/NAME?force=1          delete it; with keep_us=N it is in the trash for so many microseconds: {"id"}
+    POST   /volumes/NAME/flush            have durable what was written: {"epoch"} that it is open under
     POST   /volumes/NAME/take-over        open it here: {"node", "since_us"}, of who had it; "" is nobody
     GET    /volumes/NAME/snapshots        rows of its snapshots, in the order of their names
     POST   /volumes/NAME/snapshots        {"name", "time_us" or null}: make one, of now or of that time
@@ -13,6 +14,9 @@
     DELETE /volumes/NAME/snapshots/OTHER  delete one
     POST   /volumes/NAME/clones           {"snapshot", "name", "size" or null}: make a volume of one
     POST   /volumes/NAME/flatten          have it need nothing of what it is a clone of
+    GET    /trash                         rows of the volumes in the trash
+    POST   /trash/ID                      {"name"}: bring one back, under this name or, empty, its own: {"name"}
+    DELETE /trash/ID                      remove one for good
     POST   /close-volumes                 close all, and open none any more: the process is to end
 
 With `take_over=1`, what needs a volume that another node has open takes it over from there; without, that is refused.
@@ -58,8 +62,27 @@ def volume_routes(volumes: Volumes) -> Sequence[Route]:
         return JSONResponse({})
 
     async def delete(request: Request) -> Response:
-        asked = request.query_params
-        await volumes.delete(request.path_params["name"], force="force" in asked, take_over=_takes_over(request))
+        keep_us = int(request.query_params.get("keep_us", 0))
+        volume = await volumes.delete(
+            request.path_params["name"],
+            force="force" in request.query_params,
+            take_over=_takes_over(request),
+            keep_us=keep_us,
+        )
+        return JSONResponse({"id": volume.hex()})
+
+    async def flush(request: Request) -> Response:
+        return JSONResponse({"epoch": await volumes.flush(request.path_params["name"])})
+
+    async def trash(_: Request) -> Response:
+        return JSONResponse([row._asdict() for row in await volumes.trash()])
+
+    async def restore(request: Request) -> Response:
+        name = await volumes.restore(_id(request), str((await _body(request))["name"]))
+        return JSONResponse({"name": name})
+
+    async def purge(request: Request) -> Response:
+        await volumes.purge(_id(request))
         return JSONResponse({})
 
     async def rename(request: Request) -> Response:
@@ -110,6 +133,7 @@ def volume_routes(volumes: Volumes) -> Sequence[Route]:
         Route("/volumes", _told(create), methods=["POST"]),
         Route("/volumes/{name}", _told(show), methods=["GET"]),
         Route("/volumes/{name}", _told(delete), methods=["DELETE"]),
+        Route("/volumes/{name}/flush", _told(flush), methods=["POST"]),
         Route("/volumes/{name}/size", _told(resize), methods=["POST"]),
         Route("/volumes/{name}/name", _told(rename), methods=["POST"]),
         Route("/volumes/{name}/snapshots", _told(snapshots), methods=["GET"]),
@@ -119,11 +143,22 @@ def volume_routes(volumes: Volumes) -> Sequence[Route]:
         Route("/volumes/{name}/clones", _told(clone), methods=["POST"]),
         Route("/volumes/{name}/flatten", _told(flatten), methods=["POST"]),
         Route("/volumes/{name}/take-over", _told(take_over), methods=["POST"]),
+        Route("/trash", _told(trash), methods=["GET"]),
+        Route("/trash/{id}", _told(restore), methods=["POST"]),
+        Route("/trash/{id}", _told(purge), methods=["DELETE"]),
     ]
 
 
 def _takes_over(request: Request) -> bool:
     return "take_over" in request.query_params
+
+
+def _id(request: Request) -> bytes:
+    said: str = request.path_params["id"]
+    try:
+        return bytes.fromhex(said)
+    except ValueError as error:
+        raise InvalidError(f"{said!r} is no id of a volume") from error
 
 
 async def _body(request: Request) -> dict[str, Any]:

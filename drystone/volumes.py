@@ -22,6 +22,7 @@ from gateway.nbd.exports import ExportInfo
 from store.blocks.bell import Bell
 from store.blocks.catalogue import Catalogue, check_size, grown
 from store.blocks.disk import Disk, OwnerReplacedError
+from store.blocks.lineage import volume_table
 from store.blocks.opening import open_snapshot, open_volume
 from store.blocks.owned_head import load_head
 from store.blocks.snapshots import Snapshots
@@ -78,6 +79,17 @@ class SnapshotRow(NamedTuple):
     size: int
     created_us: int
     clones: int
+
+
+class TrashRow(NamedTuple):
+    """What is told of a volume in the trash: as `Trashed`, and its size and what its log takes in each copy."""
+
+    id: str
+    name: str
+    deleted_us: int
+    goes_us: int
+    size: int
+    stored_bytes: int
 
 
 class Holder(NamedTuple):
@@ -429,9 +441,17 @@ class Volumes:
         async with self.open_volume(name) as volume:
             await volume.flatten()
 
-    async def delete(self, name: str, *, force: bool, take_over: bool = False) -> None:
-        """Delete a volume and all that is in it. Raises NotFoundError; ConflictError where clients have it open here,
-        unless by `force`, or another node has it, unless it is to be taken over: then they are cut off."""
+    async def flush(self, name: str) -> int:
+        """Have durable all that a volume's writes were answered. The epoch that it is open under: where that is still
+        the one that they were written under, nobody has had the volume since. Raises NotFoundError."""
+        async with self.open_volume(name) as volume:
+            await volume.flush()
+            return volume.head.epoch
+
+    async def delete(self, name: str, *, force: bool, take_over: bool = False, keep_us: int = 0) -> bytes:
+        """Delete a volume and all that is in it; or move it to the trash, to be kept for so long. Its id. Raises
+        NotFoundError; ConflictError where clients have it open here, unless by `force`, or another node has it, unless
+        it is to be taken over: then they are cut off."""
         await self._check_holder(name, take_over=take_over)
         volume = (await self._catalogue.find(name)).name
         served = self._served.get(volume)
@@ -444,9 +464,34 @@ class Volumes:
             if served is not None:
                 served.go()
                 await served.gone.wait()
-            await self._catalogue.delete(name)
+            if keep_us:
+                await self._catalogue.move_to_trash(name, self._clock.wall_us(), keep_us)
+            else:
+                await self._catalogue.delete(name)
         finally:
             self._deleting.discard(volume)
+        return bytes.fromhex(volume)
+
+    async def trash(self) -> list[TrashRow]:
+        """Of the volumes in the trash, those that were deleted last first."""
+        rows: list[TrashRow] = []
+        for volume, kept in (await self._catalogue.in_trash()).items():
+            with suppress(NotFoundError):  # it was removed meanwhile
+                table = await volume_table(self._store, volume)
+                head = await load_head(table)
+                usage = await self._store.container_usage(table.container)
+                rows.append(TrashRow(volume.hex(), *kept, head.size, usage.bytes))
+        return sorted(rows, key=lambda row: row.deleted_us, reverse=True)
+
+    async def restore(self, volume: bytes, name: str = "") -> str:
+        """Bring a volume back from the trash, under another name or its own: which. Raises as `Catalogue.restore`."""
+        if name:
+            check_name(name)
+        return await self._catalogue.restore(volume, name)
+
+    async def purge(self, volume: bytes) -> None:
+        """Remove a volume that is in the trash for good. Raises NotFoundError."""
+        await self._catalogue.purge(volume)
 
     # -- as long as the process serves ---------------------------------------------------------------------------
 
@@ -462,7 +507,7 @@ class Volumes:
         self._stopped.set()
 
     async def _reap(self) -> None:
-        """Remove what was made or deleted in part, once in a while, for ever."""
+        """Remove what was made or deleted in part, and what was long enough in the trash, once in a while, for ever."""
         while True:
             await trio.sleep(REAP_SECONDS)
             try:
@@ -472,6 +517,13 @@ class Volumes:
             else:
                 if reaped:
                     log.info("volumes that have no name were removed", volumes=reaped)
+            try:
+                purged = await self._catalogue.purge_due(self._clock.wall_us())
+            except DrystoneError as error:
+                log.info("not all volumes in the trash whose time has come can be removed now", why=str(error))
+            else:
+                if purged:
+                    log.info("volumes in the trash whose time had come were removed", volumes=purged)
 
     async def close(self) -> None:
         """Close all volumes, and open none any more."""

@@ -1,7 +1,8 @@
 """The volumes of a store, by name.
 
 Each volume is a container of the account `.volumes`, by its id in hexadecimal; the container `names` has a row for each
-name: msgpack [1, id]. So a volume is renamed, and deleted, whatever it has in it.
+name: msgpack [1, id]. So a volume is renamed, and deleted, whatever it has in it. The container `trash` has a row for
+each volume that was deleted and can be brought back (`trash.py`).
 """
 
 from __future__ import annotations
@@ -18,9 +19,17 @@ from store.blocks.place import BLOCK_BYTES, DEPTH_MAX
 from store.blocks.removal import remove
 from store.blocks.snapshots import Snapshot, Snapshots
 from store.blocks.table import Table
+from store.blocks.trash import TRASH, Trashed
 from store.core.codec import unknown_version
 from store.core.entropy import Random
-from store.core.errors import CallerError, ConflictError, DamageError, InvalidError, NotFoundError
+from store.core.errors import (
+    CallerError,
+    ConflictError,
+    DamageError,
+    DrystoneError,
+    InvalidError,
+    NotFoundError,
+)
 from store.core.limits import NAME_BYTES_MAX
 from store.device.row import Row
 from store.objects.model import Container, ListingQuery, Subdir
@@ -94,7 +103,7 @@ class Catalogue:
         and ConflictError."""
         parent = await self._look(name)
         table = Table(self._store, parent.container)
-        of, head = await Snapshots(table).find(snapshot), await load_head(table)
+        of, head = await Snapshots(table).find(snapshot), await _usable_head(table, name)
         assert of.root is not None
         wanted = of.size if size is None else size
         check_size(wanted)
@@ -108,7 +117,7 @@ class Catalogue:
 
     async def _make(self, name: str, policy: int | None, head: Head) -> Container:
         check_name(name)
-        names = await self._names_table()
+        names = await self._own_table(NAMES)
         if await names.load(name) is not None:
             raise ConflictError(f"there is a volume {name} already")
         volume = self._random.bytes(ID_BYTES)
@@ -135,9 +144,10 @@ class Catalogue:
 
         await names.change(name, edit)
 
-    async def _names_table(self) -> Table:
+    async def _own_table(self, name: str) -> Table:
+        """Of names, or of the trash."""
         await self._store.put_account(ACCOUNT, {})
-        container, _ = await self._store.put_container(ACCOUNT, NAMES, {})
+        container, _ = await self._store.put_container(ACCOUNT, name, {})
         return Table(self._store, container)
 
     async def rename(self, name: str, new: str) -> None:
@@ -145,7 +155,8 @@ class Catalogue:
         there is one of the new name. A crash may leave it under both."""
         check_name(new)
         found = await self._look(name)
-        names = await self._names_table()
+        await _usable_head(Table(self._store, found.container), name)
+        names = await self._own_table(NAMES)
         await self._name(names, new, found.id)
         await self._forget(names, name, found.id)
 
@@ -165,40 +176,172 @@ class Catalogue:
         """Delete a volume and its snapshots. What clones of these need stays until they are deleted, too. Raises
         NotFoundError."""
         found = await self._look(name)
-        await self._forget(await self._names_table(), name, found.id)
+        await self._forget(await self._own_table(NAMES), name, found.id)
         await remove(self._store, found.id)
 
+    # -- the trash -----------------------------------------------------------------------------------------------
+
+    async def move_to_trash(self, name: str, now_us: int, keep_us: int) -> bytes:
+        """Have a volume be found, and opened, by nobody any more, and keep all of it for so long. Who has it open has
+        it no more. Its id. Raises NotFoundError. One whose move was not done to the end is moved by another."""
+        found = await self._look(name)
+        trash = await self._own_table(TRASH)
+        row = trash.row(found.id.hex(), Trashed(name, now_us, now_us + keep_us).encode())
+        await trash.change(found.id.hex(), lambda _: row)
+        await change_head(Table(self._store, found.container), _trashed)
+        await self._forget(await self._own_table(NAMES), name, found.id)
+        return found.id
+
+    async def in_trash(self) -> dict[bytes, Trashed]:
+        """The volumes in the trash, by their ids."""
+        try:
+            table = Table(self._store, await self._store.container(ACCOUNT, TRASH))
+        except NotFoundError:
+            return {}
+        found: dict[bytes, Trashed] = {}
+        after = ""
+        while names := await table.names("", after):
+            after = names[-1]
+            for name in names:
+                if (row := await table.load(name)) is not None:
+                    found[bytes.fromhex(name)] = Trashed.decode(row.payload)
+        return found
+
+    async def restore(self, volume: bytes, name: str = "") -> str:
+        """Bring a volume back from the trash, under a name or the one that it had: which. Raises NotFoundError,
+        InvalidError, and ConflictError where there is another of that name."""
+        trash, kept = await self._load_trashed(volume)
+        name = name or kept.name
+        check_name(name)
+        names = await self._own_table(NAMES)
+        there = await names.load(name)
+        if there is not None and _decode(there.payload) != volume:
+            raise ConflictError(f"there is a volume {name} already: restore it under another name")
+        # In this order: who finds it half done finds it in the trash, and not one of that name that cannot be opened.
+        await change_head(await volume_table(self._store, volume), _restored)
+        await self._name(names, name, volume)
+        await self._forget_trashed(trash, volume, kept)
+        return name
+
+    async def purge(self, volume: bytes) -> None:
+        """Remove a volume that is in the trash for good. Raises NotFoundError. One that is being restored is only taken
+        out of the trash."""
+        trash, kept = await self._load_trashed(volume)
+        try:
+            await change_head(await volume_table(self._store, volume), _condemned, reserve=True)
+        except ConflictError:
+            await self._forget_trashed(trash, volume, kept)
+            return
+        except NotFoundError:
+            pass  # its rows are gone, or all but some
+        await self._forget(await self._own_table(NAMES), kept.name, volume)  # where its move was not done to the end
+        await remove(self._store, volume)
+        await self._forget_trashed(trash, volume, kept)
+
+    async def purge_due(self, now_us: int) -> int:
+        """Remove what has been in the trash for its time. How many. Where that fails for some, the others go all the
+        same, and the first error is raised."""
+        due = [volume for volume, kept in (await self.in_trash()).items() if kept.goes_us <= now_us]
+        failures: list[DrystoneError] = []
+        for volume in due:
+            try:
+                await self.purge(volume)
+            except NotFoundError:
+                continue  # somebody else was faster
+            except DrystoneError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        return len(due)
+
+    async def _load_trashed(self, volume: bytes) -> tuple[Table, Trashed]:
+        trash = await self._own_table(TRASH)
+        row = await trash.load(volume.hex())
+        if row is None:
+            raise NotFoundError(f"there is no volume {volume.hex()} in the trash")
+        return trash, Trashed.decode(row.payload)
+
+    async def _forget_trashed(self, trash: Table, volume: bytes, kept: Trashed) -> None:
+        """Unless it was moved there again since."""
+
+        def edit(row: Row | None) -> Row | None:
+            if row is None or Trashed.decode(row.payload) != kept:
+                return None
+            return tombstone(trash.key(volume.hex()), trash.container.policy)
+
+        await trash.change(volume.hex(), edit)
+
+    # -- what was not done to the end ----------------------------------------------------------------------------
+
     async def reap(self, before_us: int) -> int:
-        """Remove what was made before a time, in microseconds, and has no name: volumes whose making, or whose removal,
-        was not done to the end. How many. What is kept for clones stays."""
+        """Remove what was made before a time, in microseconds, has no name and is not in the trash: volumes whose
+        making, or whose removal, was not done to the end. How many. What is kept for clones stays."""
         try:
             account = await self._store.account(ACCOUNT)
         except NotFoundError:
             return 0
+        named = await self._named()
+        nameless: list[str] = []
+        after = ""
+        while page := await self._store.list_containers(account, ListingQuery(PAGE, marker=after)):
+            after = page[-1].name
+            for entry in page:
+                if isinstance(entry, Subdir) or entry.name in (NAMES, TRASH) or entry.name in named:
+                    continue
+                with suppress(NotFoundError):
+                    container = await self._store.container(ACCOUNT, entry.name)
+                    if container.created.time_us < before_us:
+                        nameless.append(entry.name)
+        if nameless:  # one that was renamed, deleted or restored while names were read may have been passed by
+            named = await self._named()
+        reaped = 0
+        for name in nameless:
+            if name not in named:
+                await remove(self._store, bytes.fromhex(name))
+                reaped += 1
+        return reaped
+
+    async def _named(self) -> set[str]:
+        """The containers of volumes that have a name, or are in the trash."""
         named: set[str] = set()
         names: list[str] = []
         while names := await self.names(names[-1] if names else ""):
             for name in names:
                 with suppress(NotFoundError):
                     named.add((await self._look(name)).container.name)
-        reaped = 0
-        after = ""
-        while page := await self._store.list_containers(account, ListingQuery(PAGE, marker=after)):
-            after = page[-1].name
-            for entry in page:
-                if isinstance(entry, Subdir) or entry.name == NAMES or entry.name in named:
-                    continue
-                with suppress(NotFoundError):
-                    container = await self._store.container(ACCOUNT, entry.name)
-                    if container.created.time_us < before_us:
-                        await remove(self._store, bytes.fromhex(entry.name))
-                        reaped += 1
-        return reaped
+        return named | {volume.hex() for volume in await self.in_trash()}
 
     async def delete_snapshot(self, name: str, snapshot: str) -> None:
         """Delete a snapshot. Its space comes back with the next checkpoint of whoever has the volume open. Raises
         NotFoundError."""
         await Snapshots(Table(self._store, await self.find(name))).delete(snapshot)
+
+
+async def _usable_head(table: Table, name: str) -> Head:
+    """Raises NotFoundError where a volume is in the trash, although it has its name still."""
+    head = await load_head(table)
+    if head.trashed:
+        raise NotFoundError(f"volume {name} is in the trash")
+    return head
+
+
+def _trashed(head: Head) -> Head:
+    if head.deleted:
+        raise NotFoundError("the volume was deleted: it is kept for its clones alone")
+    return head._replace(trashed=True, epoch=head.epoch + 1, holder="")
+
+
+def _restored(head: Head) -> Head:
+    if head.deleted:
+        raise NotFoundError("the volume is being removed from the trash already")
+    return head._replace(trashed=False)
+
+
+def _condemned(head: Head) -> Head:
+    """From here on it cannot be restored."""
+    if not head.trashed and not head.deleted:
+        raise ConflictError("the volume was restored, or was not moved to the end")
+    return head._replace(deleted=True)
 
 
 def grown(head: Head, size: int) -> Head:

@@ -1,7 +1,7 @@
 """The head of a volume: row `h`, changed by compare-and-set alone. Who writes the volume, and where its map begins.
 
     payload  msgpack [1, size, epoch, root, next checkpoint, lineage, origin, deleted, window, history, holder,
-              since]
+              since, trashed]
     root     [depth, checkpoint, object, sequence]
     lineage  [id of the first ancestor, ...]: of a volume that is a clone, one for each depth below its own
     origin   of a volume that is a clone, the name of the snapshot of its parent that it was made of; else empty
@@ -11,6 +11,8 @@
 
     holder   who has the volume open to write it, in words, since a time in microseconds; empty where it was closed in
              good order
+    trashed  the volume is in the trash (`store/blocks/trash.py`): nobody opens it, and all of it is kept; left out
+             where it is not
 
 A head that ends before the holder is of an older program, and says nothing of who has it open.
 
@@ -67,6 +69,7 @@ class Head(NamedTuple):
     history: tuple[Past, ...] = ()
     holder: str = ""
     since_us: int = 0
+    trashed: bool = False
 
     def with_root(self, root: Root, now_us: int) -> Head:
         """With a newer root."""
@@ -93,7 +96,7 @@ class Head(NamedTuple):
         return len(self.lineage)
 
     def encode(self) -> bytes:
-        packed: bytes = msgpack.packb((VERSION, *self))
+        packed: bytes = msgpack.packb((VERSION, *(self if self.trashed else self[:-1])))
         return packed
 
     @classmethod

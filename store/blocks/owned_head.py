@@ -72,6 +72,8 @@ async def take_head(table: Table, holder: str, now_us: int) -> OwnedHead:
     def edit(head: Head) -> Head:
         if head.deleted:
             raise NotFoundError("the volume was deleted: it is kept for its clones alone")
+        if head.trashed:
+            raise NotFoundError("the volume is in the trash")
         return head._replace(epoch=head.epoch + 1, holder=holder, since_us=now_us)
 
     return OwnedHead(table, await change_head(table, edit, reserve=True))

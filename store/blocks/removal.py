@@ -1,7 +1,8 @@
 """Removing volumes that have no name any more, with all that nobody needs of them.
 
 A volume whose snapshots have clones is kept, deleted, with what these need; it goes with the last of them. Each step
-may be done again: whoever finds a volume without a name, and nobody who makes it, ends what was begun.
+may be done again: whoever finds a volume without a name, and nobody who makes it, ends what was begun. All of this may
+use the reserve of devices that are full: it gives space.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ async def _remove_one(store: DeviceStore, volume: bytes) -> bytes | None:
     except NotFoundError:
         return None
     try:
-        head = await change_head(table, lambda head: head._replace(deleted=True, epoch=head.epoch + 1))
+        head = await change_head(table, lambda head: head._replace(deleted=True, epoch=head.epoch + 1), reserve=True)
     except NotFoundError:
         head = None
     if head is not None and await _is_kept(table, head):

@@ -124,7 +124,7 @@ class Snapshots:
                 return None
             return tombstone(self._table.key(PREFIX + name), self._table.container.policy)
 
-        await self._table.change(PREFIX + name, edit)
+        await self._table.change(PREFIX + name, edit, reserve=True)
 
     async def delete(self, name: str) -> None:
         """Delete one: what clones of it need stays. Raises NotFoundError."""
@@ -137,7 +137,7 @@ class Snapshots:
                 return self._row(name, there._replace(deleted=True))
             return tombstone(self._table.key(PREFIX + name), self._table.container.policy)
 
-        await self._table.change(PREFIX + name, edit)
+        await self._table.change(PREFIX + name, edit, reserve=True)
 
     async def add_clone(self, name: str, clone: bytes) -> None:
         """Note that a volume is made of one. Raises NotFoundError where there is none any more."""
@@ -164,7 +164,7 @@ class Snapshots:
                 return tombstone(self._table.key(PREFIX + name), self._table.container.policy)
             return self._row(name, left)
 
-        await self._table.change(PREFIX + name, edit)
+        await self._table.change(PREFIX + name, edit, reserve=True)
 
     def _row(self, name: str, snapshot: Snapshot) -> Row:
         return self._table.row(PREFIX + name, snapshot.encode())

@@ -306,15 +306,16 @@ class Tables:
             table = decode_table(row.summary, row.shown)
             return _changed(row, table._replace(closing=False)) if table.closing else None
 
-        changed = await self._change(key, packed, edited)
+        changed = await self._change(key, packed, edited, reserve=True)
         assert row is not None
         return changed or row
 
-    async def _change(self, key: RowKey, packed: bytes, edit: Edit) -> Row | None:
-        """Write a version that nobody may be shown the one before of, once this has begun. The caller has its turn."""
+    async def _change(self, key: RowKey, packed: bytes, edit: Edit, *, reserve: bool = False) -> Row | None:
+        """Write a version that nobody may be shown the one before of, once this has begun. The caller has its turn.
+        What ends a table, or takes that back, may use the `reserve` of devices that are full."""
         self._drop(packed)
         try:
-            done = await self._rows.change(key, packed, edit)
+            done = await self._rows.change(key, packed, edit, reserve=reserve)
         finally:
             self._drop(packed)
         return None if done is None else done[0]
@@ -380,7 +381,7 @@ class Tables:
                 raise NotFoundError(f"{what} was deleted, and made anew")
             return _changed(row, summary._replace(closing=True))
 
-        intent = await self._change(key, packed, closing)
+        intent = await self._change(key, packed, closing, reserve=True)
         assert intent is not None
 
         async def buried(found: ReadRow | None) -> Row:
@@ -391,7 +392,7 @@ class Tables:
         try:
             if not self._rows.alone:
                 await self._check_empty(table, shards, what)  # of what others wrote before it was closing
-            await self._change(key, packed, buried)
+            await self._change(key, packed, buried, reserve=True)
         except DrystoneError:
             with suppress(NotFoundError):
                 await self._reopened(key, packed, what)

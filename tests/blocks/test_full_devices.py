@@ -89,3 +89,28 @@ async def test_what_is_open_and_what_is_kept_can_be_read(autojump_clock: MockClo
         async with open_snapshot(node.store, container, "s") as kept:
             assert b"".join(map(bytes, await kept.read(0, PAGE))) == b"a" * PAGE
         await fill(node, full=False)
+
+
+async def test_what_gives_space_is_done(autojump_clock: MockClock) -> None:
+    """Volumes go, from the trash or at once, also those that are kept for clones. What moves them to the trash, or
+    back, is refused before anything is changed."""
+    async with node_of(media(3)) as node:
+        catalogue = catalogue_of(node)
+        for name in ("v", "w", "x", "y"):
+            async with volume_of(node, name) as opened:
+                await opened.write(0, b"a" * PAGE)
+                await opened.snapshot("s")
+        await catalogue.clone("v", "s", "c")
+        v, x = [await catalogue.move_to_trash(name, 0, 1) for name in ("v", "x")]
+        await fill(node, full=True)
+        await catalogue.purge(v)
+        await catalogue.delete("w")
+        await catalogue.delete_snapshot("y", "s")
+        with pytest.raises(FullError):
+            await catalogue.restore(x)
+        with pytest.raises(FullError):
+            await catalogue.move_to_trash("y", 0, 1)
+        assert await catalogue.names() == ["c", "y"]
+        assert set(await catalogue.in_trash()) == {x}
+        async with volume_of(node, "y") as opened:
+            assert b"".join(map(bytes, await opened.read(0, PAGE))) == b"a" * PAGE

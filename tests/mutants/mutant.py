@@ -13,6 +13,9 @@ PACKAGES: Final = ("authn", "store")
 _COVERS: Final = (
     ("authn/", ("tests/authn",), ()),
     ("compute_plugin/", ("tests/guests",), ()),
+    ("drystone/disk_images.py", ("tests/volumes",), ()),
+    ("drystone/qemu_img.py", ("tests/process/test_volume_images.py",), ()),
+    ("drystone/volume_transfer.py", ("tests/volumes",), ("tests/process/test_volume_images.py",)),
     ("drystone/volumes.py", ("tests/volumes",), ()),
     ("gateway/nbd/", ("tests/nbd",), ()),
     ("store/core/", ("tests/core", "tests/engine"), ("tests/objects", "tests/replicator")),

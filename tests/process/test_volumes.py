@@ -78,6 +78,46 @@ def test_made_used_grown_and_deleted(program: Program) -> None:
     typed(program, "delete", "web")
 
 
+def test_deleted_and_brought_back(program: Program) -> None:
+    typed(program, "purge", "--all")  # of other tests
+    assert "no volumes in the trash" in typed(program, "trash")
+    for content in (b"a", b"b"):
+        typed(program, "create", "web", "--size", "1M")
+        with Disk(program.folder, "web") as disk:
+            disk.write(0, content * PAGE)
+            assert "is in use" in refused(program, "delete", "web")
+        said = typed(program, "delete", "web", "--keep", "2h")
+        assert "goes for good in 2h" in said
+    assert json.loads(typed(program, "list", "--json")) == []
+    second, first = json.loads(typed(program, "trash", "--json"))
+    for row in (first, second):
+        assert (row["name"], row["size"], row["goes_us"] - row["deleted_us"]) == ("web", MIB, 7_200_000_000)
+        assert row["stored_bytes"] >= PAGE
+        assert row["id"][:8] in typed(program, "trash")
+        for name in (row["id"], f"trash/{row['id']}", "web"):
+            with pytest.raises(RefusedError):
+                Disk(program.folder, name)
+    assert second["id"][:8] in said
+    assert f"({second['id'][:8]}, {first['id'][:8]})" in refused(program, "restore", "web")
+    typed(program, "create", "web", "--size", "1M")
+    assert "under another name" in refused(program, "restore", first["id"])
+    assert "letters, digits" in refused(program, "restore", first["id"], "--as", "a/b")
+    assert "Volume old is back" in typed(program, "restore", first["id"][:8], "--as", "old")
+    with Disk(program.folder, "old") as disk:
+        assert disk.read(0, PAGE) == b"a" * PAGE
+    assert typed(program, "purge", "web") == "Volume web is removed for good.\n"
+    assert "no volume web in the trash" in refused(program, "purge", "web")
+    assert "no volume ../volumes in the trash" in refused(program, "restore", "../volumes")
+    typed(program, "delete", "web")
+    typed(program, "delete", "old")
+    assert typed(program, "purge", "--all") == "2 volumes removed for good.\n"
+    typed(program, "create", "web", "--size", "1M")
+    assert typed(program, "delete", "web", "--now") == "Volume web is deleted.\n"
+    assert json.loads(typed(program, "trash", "--json")) == []
+    for arguments in ((), ("web", "--all")):
+        assert program.command("volume", "purge", *arguments).returncode == 2
+
+
 def test_snapshots_and_clones(program: Program) -> None:
     typed(program, "create", "web", "--size", "8M")
     assert "has no snapshots" in typed(program, "snapshots", "web")

@@ -435,3 +435,65 @@ async def test_who_has_a_volume_is_known(autojump_clock: MockClock) -> None:
         assert (await volumes.row("v")).holder == ""
         async with volume_of(node), volumes.open("v"):
             assert (await volumes.row("v")).holder == "n1"
+
+
+async def test_what_is_in_the_trash_is_told_and_goes_when_its_time_has_come(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(volumes_module, "REAP_SECONDS", 10.0)
+    async with node_of(media()) as node, served(node) as volumes:
+        now = SimClock().wall_us
+        for name, seconds in (("a", 100), ("b", 25), ("c", 15)):
+            await volumes.create(name, MIB, "")
+            await trio.sleep(0.5)
+            deleted = now()
+            volume = await volumes.delete(name, force=False, keep_us=seconds * 1_000_000)
+            row = (await volumes.trash())[0]
+            assert (row.id, row.name, row.size) == (volume.hex(), name, MIB)
+            assert (row.deleted_us, row.goes_us) == (deleted, deleted + seconds * 1_000_000)
+        assert await volumes.names() == []
+        for seconds, left in ((10, "cba"), (10, "cba"), (10, "ba"), (10, "a")):
+            assert "".join(row.name for row in await volumes.trash()) == left
+            await trio.sleep(seconds)
+        (kept,) = await volumes.trash()
+        with pytest.raises(InvalidError, match="letters, digits"):
+            await volumes.restore(bytes.fromhex(kept.id), "@a")
+        assert await volumes.restore(bytes.fromhex(kept.id)) == "a"
+        assert [row.name for row in await volumes.rows("", 9)] == ["a"]
+
+
+async def test_what_is_used_goes_to_the_trash_by_force_alone(autojump_clock: MockClock) -> None:
+    """Its last writes are in it: it is closed in good order."""
+    async with node_of(media()) as node, served(node) as volumes:
+        await volumes.create("v", MIB, "")
+
+        async def write(disk: Disk) -> None:
+            with pytest.raises(ConflictError, match="1 connections"):
+                await volumes.delete("v", force=False, keep_us=1)
+            await disk.write(0, b"a" * PAGE)
+            nursery.start_soon(partial(volumes.delete, "v", force=True, keep_us=1))
+            await trio.sleep_forever()
+
+        async with trio.open_nursery() as nursery:
+            with pytest.raises(OwnerReplacedError):
+                await use(volumes, write)
+        (row,) = await volumes.trash()
+        with pytest.raises(NotFoundError):
+            await use(volumes, hold_on)
+        await volumes.restore(bytes.fromhex(row.id))
+        assert (await volumes.row("v")).holder == ""
+        async with volumes.open("v") as disk:
+            assert await page_of(disk) == b"a" * PAGE
+
+
+async def test_a_flush_says_under_which_epoch(autojump_clock: MockClock) -> None:
+    """So who wrote before knows whether anybody has had the volume since."""
+    these = media()
+    async with node_of(these) as node, served(node) as volumes, served(node) as others:
+        await volumes.create("v", MIB, "")
+        async with volumes.open("v") as disk:
+            await disk.write(0, b"a" * PAGE)
+        assert await volumes.flush("v") == 1
+        assert await others.flush("v") == 2
+        with pytest.raises(NotFoundError):
+            await volumes.flush("w")
