@@ -354,7 +354,11 @@ class _Check:
         """Count what nobody needs: the sweep will drop it."""
         own = self._lineage.depth
         objects = await _numbers(self._table, "l", log)
-        checkpoints = await _numbers(self._table, "c", head.root.checkpoint)
+        past = head.oldest
+        if past is not None and past.depth != own:
+            checkpoints = []  # all are kept for the past
+        else:
+            checkpoints = await _numbers(self._table, "c", (past or head.root).checkpoint)
         unneeded = sum(own << 32 | number not in self._most for number in objects)
         stored = sum(own << 32 | number not in self._stored for number in checkpoints)
         if unneeded or stored:
