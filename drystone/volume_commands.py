@@ -12,6 +12,7 @@ import click
 from drystone.access import Access, data_option
 from drystone.control_client import exchange, need_process
 from drystone.folder import DataFolder
+from drystone.volume_reports import check, stats
 from drystone.volume_sizes import parse_size, show_size
 from drystone.volume_times import WINDOW_MAX_US, parse_duration, parse_time, show_time
 from drystone.words import table
@@ -48,6 +49,9 @@ def volume() -> None:
     Sizes are in powers of 1024: 512M, 10G, 1T.
     """
 
+
+volume.add_command(check)
+volume.add_command(stats)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs. Sizes are bytes.")
 

@@ -37,12 +37,15 @@ class Checkpoints:
         self._store = lineage.own.store
         self._lineage = lineage
         self._open: OrderedDict[tuple[int, int], OpenRow] = OrderedDict()
+        self.written_bytes = 0
+        """Of checkpoints, in each copy, since this was made."""
 
     async def write(self, number: int, frozen: Frozen, sizes: Mapping[int, int], stored: Mapping[int, int]) -> None:
         """Store a checkpoint of the volume itself, durably. One of this number that was begun is replaced."""
         async with self._store.upload(self._lineage.own.container, checkpoint_name(number)) as upload:
             for piece in encode(frozen, sizes, stored):
                 await upload.write(piece)
+                self.written_bytes += len(piece)
             await upload.commit(ObjectHead("application/x-drystone-checkpoint"))
 
     async def table(self, depth: int, number: int) -> CheckpointTable:
