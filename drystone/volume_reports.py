@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any, Final, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import click
 
@@ -40,9 +40,7 @@ def check(access: Access, of: str, data_too: bool) -> None:
     to, which goes through all devices by itself (drystone scrub).
     """
     name, _, snapshot = of.partition("@")
-    query = "&".join(
-        [*([f"snapshot={quote(snapshot, safe='')}"] if snapshot else []), *(["data=1"] if data_too else [])]
-    )
+    query = urlencode({**({"snapshot": snapshot} if snapshot else {}), **({"data": "1"} if data_too else {})})
     path = f"{_path(name)}/check?{query}"
 
     def work(folder: DataFolder) -> Row | None:
@@ -142,8 +140,6 @@ def _one(row: Row) -> str:
         )
     kinds = [
         [kind, str(each["count"]), show_size(each["bytes"]), str(each["errors"]), *_times(each)]
-        for kind, each in stats["requests"].items()
-    ]
         for kind, each in stats["requests"].items()
     ]
     by = stats["written_bytes"]
