@@ -28,19 +28,19 @@ SHOWN: Final = ("read", "write", "flush", "discard")
 
 @click.command()
 @click.argument("of", metavar="NAME[@SNAPSHOT]")
-@click.option("--data", "data_too", is_flag=True, help="Read and verify all blocks, too.")
+@click.option("--read", is_flag=True, help="Read and verify all blocks, too.")
 @data_option
 @click.pass_obj
-def check(access: Access, of: str, data_too: bool) -> None:
+def check(access: Access, of: str, read: bool) -> None:
     """Check whether volume NAME, with its snapshots and its past, or one SNAPSHOT alone, is whole.
 
     It reads alone, so the volume may be in use, here or elsewhere. Exit status 1: something is wrong, and is said.
 
-    With --data each block is read from one device that has a copy. That all copies are well is for the scrubber to see
+    With --read each block is read from one device that has a copy. That all copies are well is for the scrubber to see
     to, which goes through all devices by itself (drystone scrub).
     """
     name, _, snapshot = of.partition("@")
-    query = urlencode({**({"snapshot": snapshot} if snapshot else {}), **({"data": "1"} if data_too else {})})
+    query = urlencode({**({"snapshot": snapshot} if snapshot else {}), **({"data": "1"} if read else {})})
     path = f"{_path(name)}/check?{query}"
 
     def work(folder: DataFolder) -> Row | None:
@@ -57,7 +57,7 @@ def check(access: Access, of: str, data_too: bool) -> None:
     summary = _asked(access, work)
     if summary is None:
         raise click.ClickException("the running process has ended before the check did")
-    click.echo(_conclusion(of, summary, data_too=data_too))
+    click.echo(_conclusion(of, summary, read=read))
     if summary["problems"]:
         sys.exit(1)
 
@@ -75,12 +75,12 @@ def _say(row: Row) -> None:
         click.echo("\r\x1b[K", nl=False, err=True)
 
 
-def _conclusion(of: str, summary: Row, *, data_too: bool) -> str:
+def _conclusion(of: str, summary: Row, *, read: bool) -> str:
     found = f"{summary['problems']} problems" if summary["problems"] else "nothing is wrong"
-    read = f"; {show_size(summary['read_bytes'])} were read and verified" if data_too else ""
+    data = f"; {show_size(summary['read_bytes'])} were read and verified" if read else ""
     return (
         f"Volume {of}: {found}. Maps: {summary['maps']}, with {summary['blocks']} blocks in {summary['objects']} log "
-        f"objects{read}."
+        f"objects{data}."
     )
 
 
