@@ -44,7 +44,7 @@ def report_routes(volumes: Volumes, stopping: Callable[[], bool]) -> Sequence[Ro
         snapshot = query.get("snapshot")
         if snapshot not in (None, *(row.name for row in await volumes.snapshots(name))):
             raise NotFoundError(f"there is no snapshot {snapshot} of volume {name}")
-        return _Lines(lambda tell: volumes.check(name, snapshot, tell, data="data" in query), stopping)
+        return Lines(lambda tell: volumes.check(name, snapshot, tell, data="data" in query), stopping)
 
     return [
         Route("/volumes/{name}/stats", told(stats), methods=["GET"]),
@@ -70,7 +70,7 @@ def stats_row(disk: CountedDisk) -> dict[str, Any]:
     }
 
 
-class _Lines(Response):
+class Lines(Response):
     """A check, as it goes."""
 
     def __init__(self, check: Check, stopping: Callable[[], bool]) -> None:
