@@ -17,24 +17,26 @@ import trio
 from store.blocks.checkpoint import CheckpointTable
 from store.blocks.checkpoints import Checkpoints
 from store.blocks.contents import Contents
-from store.blocks.head import Head, Root
+from store.blocks.head import SIZE_MAX, Head, Root
 from store.blocks.lineage import Lineage
 from store.blocks.log_check import check_log, log_start
 from store.blocks.log_object import LogObject, parse_row, row_name
 from store.blocks.log_reader import LogReader
 from store.blocks.map_walk import MapWalk
 from store.blocks.owned_head import load_head
+from store.blocks.page_table import PAGE_SHIFT
 from store.blocks.place import BLOCK_BYTES, OBJECTS_MAX, unpack
-from store.blocks.place_check import Batch, Placed, page_ranges, wrong
+from store.blocks.place_check import Batch, OnPage, page_ranges, wrong
 from store.blocks.report import Progress, Report, Reported, Summary
 from store.blocks.snapshots import Snapshots
 from store.blocks.table import Table
-from store.core.errors import DrystoneError, NotFoundError
+from store.core.errors import DamageError, DrystoneError, NotFoundError
 from store.objects.model import Container
 from store.objects.store import DeviceStore
 
 READ_PAGES: Final = 256
 """Pages of data that are read at one time."""
+DIRECTORIES_MAX: Final = SIZE_MAX // BLOCK_BYTES >> 2 * PAGE_SHIFT
 TRIES: Final = 8
 """What the rows name may have been replaced before it was held: then it is looked at again, so often."""
 
@@ -166,6 +168,8 @@ class _Check:
 
     async def _hold_one(self, root: Root) -> None:
         table = await self._checkpoints.table(root.depth, root.checkpoint)
+        if len(table.top) > DIRECTORIES_MAX:
+            raise DamageError(f"checkpoint {root.checkpoint} has more blocks than a volume")
         self._map_pages = max(self._map_pages, sum(table.checkpoints.values()))
         missing: list[str] = []
         for key in table.checkpoints:
@@ -272,7 +276,7 @@ class _Check:
 
     # -- log objects ---------------------------------------------------------------------------------------------
 
-    async def _check_object(self, key: int, placed: list[Placed]) -> None:
+    async def _check_object(self, key: int, placed: list[OnPage]) -> None:
         depth, number = key >> 32, key & OBJECTS_MAX
         what = f"log object {number}{self._whose(depth)}"
         blocks = sum(run.blocks for run in placed)
@@ -303,12 +307,12 @@ class _Check:
 
     async def _read_log(self, number: int, contents: Contents) -> None:
         """Read what is behind the map."""
-        placed = [Placed(page, entry.blocks, entry.first) for entry, page in contents.entries() if entry.pages]
+        placed = [OnPage(page, entry.blocks, entry.first) for entry, page in contents.entries() if entry.pages]
         key = self._lineage.depth << 32 | number
         self._whole.add(key)
         await self._read(key, f"log object {number}", contents, placed)
 
-    async def _read(self, key: int, what: str, contents: Contents, placed: list[Placed]) -> None:
+    async def _read(self, key: int, what: str, contents: Contents, placed: list[OnPage]) -> None:
         for first, pages in page_ranges(placed):
             while pages:
                 count = min(pages, contents.spot(first).pages, READ_PAGES)

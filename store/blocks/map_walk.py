@@ -13,14 +13,15 @@ from typing import Final
 
 import trio
 
-from store.blocks.block_map import Run
 from store.blocks.checkpoints import Checkpoints
 from store.blocks.page_table import PAGE_ENTRIES, PAGE_SHIFT
-from store.blocks.place import OBJECT_SHIFT, is_stored, unpack
+from store.blocks.place import OBJECT_SHIFT, ZERO, is_stored, unpack
 from store.core.errors import DamageError, DrystoneError
 
 READ_PAGES: Final = 64
 """Pages that lie one behind another are read together, so many at most."""
+Placed = tuple[int, int, int]
+"""(place, blocks, first block): so many blocks lie at this place and behind it."""
 _EMPTY: Final = array("Q", bytes(8 * PAGE_ENTRIES))
 
 
@@ -40,8 +41,10 @@ class MapWalk:
         self.read = 0
         """So many pages were read."""
 
-    async def to(self, top: array[int], on_run: Callable[[Run], None], on_turn: Callable[[], Awaitable[None]]) -> None:
-        """Go on to the map with this top. `on_run` is told of blocks that lie elsewhere than before; `on_turn` is
+    async def to(
+        self, top: array[int], on_runs: Callable[[list[Placed]], None], on_turn: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Go on to the map with this top. `on_runs` is told of blocks that lie elsewhere than before; `on_turn` is
         called now and then. What cannot be read is `bad`."""
         for number in range(max(len(top), len(self._top))):
             old, new = _at(self._top, number), _at(top, number)
@@ -56,8 +59,7 @@ class MapWalk:
                 for at in some:
                     first = (number << PAGE_SHIFT | at) << PAGE_SHIFT
                     self._note_pages(before[at], after[at])
-                    for run in self._changes(first, leaves[before[at]], leaves[after[at]]):
-                        on_run(run)
+                    on_runs(self._changes(first, leaves[before[at]], leaves[after[at]]))
                 await on_turn()
                 await trio.lowlevel.checkpoint()
             self._note_pages(old, new)
@@ -67,26 +69,31 @@ class MapWalk:
         _add(self.checkpoints, old, -1)
         _add(self.checkpoints, new, 1)
 
-    def _changes(self, first: int, old: array[int], new: array[int]) -> Iterator[Run]:
+    def _changes(self, first: int, old: array[int], new: array[int]) -> list[Placed]:
         """Blocks of a leaf that lie elsewhere, in runs; they are counted."""
-        for place in (place for place, now in zip(old, new, strict=True) if place != now):
-            _add(self.objects, place, -1)
+        gone = [place >> OBJECT_SHIFT for place, now in zip(old, new, strict=True) if place != now and place > ZERO]
+        self.objects.subtract(gone)
+        if is_stored(new[0]) and old is _EMPTY and new == array("Q", range(new[0], new[0] + PAGE_ENTRIES)):
+            self.objects[new[0] >> OBJECT_SHIFT] += PAGE_ENTRIES  # what was written in one go
+            return [(new[0], PAGE_ENTRIES, first)]
+        self.objects.update(
+            [place >> OBJECT_SHIFT for before, place in zip(old, new, strict=True) if place != before and place > ZERO]
+        )
+        runs: list[Placed] = []
         start = length = expected = 0
-        for at, (before, place) in enumerate(zip(old, new, strict=True)):
-            if length and place == expected and before != place:
-                length, expected = length + 1, expected + 1
+        for at, place in enumerate(new):
+            if place == expected and length and old[at] != place:
+                length += 1
+                expected += 1
                 continue
             if length:
-                yield self._counted(Run(first + start, length, new[start]))
+                runs.append((expected - length, length, first + start))
                 length = 0
-            if before != place and is_stored(place):
+            if place > ZERO and old[at] != place:
                 start, length, expected = at, 1, place + 1
         if length:
-            yield self._counted(Run(first + start, length, new[start]))
-
-    def _counted(self, run: Run) -> Run:
-        _add(self.objects, run.place, run.blocks)
-        return run
+            runs.append((expected - length, length, first + start))
+        return runs
 
     async def _directory(self, place: int) -> array[int]:
         return (await self._load([place]))[place]

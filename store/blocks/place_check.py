@@ -11,17 +11,23 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from store.blocks.block_map import Run
 from store.blocks.contents import Contents
-from store.blocks.place import OBJECT_SHIFT, PAGES_MAX
+from store.blocks.head import SIZE_MAX
+from store.blocks.page_table import PAGE_SHIFT
+from store.blocks.place import BLOCK_BYTES, OBJECT_SHIFT, PAGES_MAX
 
-NUMBERS_MAX: Final = 6_000_000
-"""Of places that are in memory: three for each run of them, 8 bytes each."""
+RUNS_MAX: Final = 12_000_000
+"""Runs of places that are in memory: 8 bytes each."""
 KEPT_SHARE: Final = 0.75
 """When there are more, so much of that is kept."""
+_BLOCKS_SHIFT: Final = (SIZE_MAX // BLOCK_BYTES - 1).bit_length()
+_PAGE_SHIFT: Final = _BLOCKS_SHIFT + PAGE_SHIFT + 1
+_BLOCKS: Final = (1 << PAGE_SHIFT + 1) - 1
+_FIRST: Final = (1 << _BLOCKS_SHIFT) - 1
+"""A run is a number: page, blocks (no more than a leaf has), first block."""
 
 
-class Placed(NamedTuple):
+class OnPage(NamedTuple):
     """So many blocks lie at this page of a log object, and behind it."""
 
     page: int
@@ -37,36 +43,41 @@ class Batch:
         self.high: int | None = None
         """From this key on there was no room: the next batch begins with it."""
         self._runs: dict[int, array[int]] = {}
-        self._numbers = 0
+        self._count = 0
 
-    def add(self, run: Run) -> None:
-        key = run.place >> OBJECT_SHIFT
-        if key < self._low or (self.high is not None and key >= self.high):
-            return
-        if (runs := self._runs.get(key)) is None:
-            runs = self._runs[key] = array("Q")
-        runs.extend((run.place & PAGES_MAX, run.blocks, run.first))
-        self._numbers += 3
-        if self._numbers > NUMBERS_MAX:
+    def add(self, placed: list[tuple[int, int, int]]) -> None:
+        """(place, blocks, first block): so many blocks, of one leaf, lie at this place and behind it."""
+        low, high = self._low, self.high if self.high is not None else 1 << 48
+        by_key, count = self._runs, self._count
+        for place, blocks, first in placed:
+            key = place >> OBJECT_SHIFT
+            if low <= key < high:
+                if key not in by_key:
+                    by_key[key] = array("Q")
+                by_key[key].append((place & PAGES_MAX) << _PAGE_SHIFT | blocks << _BLOCKS_SHIFT | first)
+                count += 1
+        self._count = count
+        if count > RUNS_MAX:
             self._shrink()
 
     def _shrink(self) -> None:
         keys = sorted(self._runs)
-        while self._numbers > NUMBERS_MAX * KEPT_SHARE and len(keys) > 1:
+        while self._count > RUNS_MAX * KEPT_SHARE and len(keys) > 1:
             self.high = keys.pop()
-            self._numbers -= len(self._runs.pop(self.high))
+            self._count -= len(self._runs.pop(self.high))
 
     @property
     def keys(self) -> list[int]:
         return sorted(self._runs)
 
-    def placed(self, key: int) -> list[Placed]:
+    def placed(self, key: int) -> list[OnPage]:
         """What lies in a log object, in the order of pages."""
-        runs = self._runs[key]
-        return sorted(Placed(*runs[at : at + 3]) for at in range(0, len(runs), 3))
+        return [
+            OnPage(run >> _PAGE_SHIFT, run >> _BLOCKS_SHIFT & _BLOCKS, run & _FIRST) for run in sorted(self._runs[key])
+        ]
 
 
-def wrong(contents: Contents, placed: list[Placed]) -> Iterator[str]:
+def wrong(contents: Contents, placed: list[OnPage]) -> Iterator[str]:
     """What is wrong with what lies in a log object, in words."""
     entries = [(page, entry) for entry, page in contents.entries() if entry.pages]
     starts = [page for page, _ in entries]
@@ -86,7 +97,7 @@ def wrong(contents: Contents, placed: list[Placed]) -> Iterator[str]:
             page, block, left = page + some, block + some, left - some
 
 
-def page_ranges(placed: list[Placed]) -> Iterator[tuple[int, int]]:
+def page_ranges(placed: list[OnPage]) -> Iterator[tuple[int, int]]:
     """(first page, pages) of what lies there, each page once."""
     begin = end = 0
     for run in placed:

@@ -15,7 +15,7 @@ import trio
 from trio.testing import MockClock
 
 from store.blocks import checkpointer, place_check
-from store.blocks.block_map import Frozen, Run
+from store.blocks.block_map import Frozen
 from store.blocks.check import check_volume
 from store.blocks.checkpoint import checkpoint_name
 from store.blocks.checkpoints import Checkpoints
@@ -377,14 +377,14 @@ def walked(said: Said) -> int:
 
 
 def test_of_places_there_are_never_more_in_memory_than_that() -> None:
-    with mock.patch.object(place_check, "NUMBERS_MAX", 30):
+    with mock.patch.object(place_check, "RUNS_MAX", 10):
         low: int | None = 0
         seen: list[int] = []
         while low is not None:
             batch = place_check.Batch(low)
             for number in Random(1).sample(range(1, 41), 40):
-                batch.add(Run(number, 1, pack(0, number, 7)))
-                assert 3 * sum(len(batch.placed(key)) for key in batch.keys) <= 30
+                batch.add([(pack(0, number, 7), 1, number)])
+                assert sum(len(batch.placed(key)) for key in batch.keys) <= 10
             seen += batch.keys
             low = batch.high
         assert seen == list(range(1, 41))
@@ -396,12 +396,12 @@ async def test_a_large_map_is_gone_through_in_parts(autojump_clock: MockClock) -
         await no_log_object(node, table)
         damaged = await check(node)
         assert damaged.problems
-        with mock.patch.object(place_check, "NUMBERS_MAX", 30):
+        with mock.patch.object(place_check, "RUNS_MAX", 10):
             parts = await check(node)
             assert parts.problems == damaged.problems
             assert walked(parts) > walked(damaged)
         async with written() as (other, _):
-            with mock.patch.object(place_check, "NUMBERS_MAX", 30):
+            with mock.patch.object(place_check, "RUNS_MAX", 10):
                 parts = await check(other, data=True)
             assert (parts.summary, parts.problems) == (whole.summary, [])
 
@@ -430,6 +430,13 @@ async def test_one_that_was_not_closed_and_one_that_is_empty(autojump_clock: Moc
             assert any("is open" in each for each in said.notes)
 
 
+def test_places_come_back_as_they_were_up_to_the_largest() -> None:
+    batch = place_check.Batch()
+    batch.add([(pack(65535, 2**32 - 1, 65535 - 511), 512, 2**34 - 512), (pack(65535, 2**32 - 1, 1), 1, 0)])
+    [key] = batch.keys
+    assert batch.placed(key) == [(1, 1, 0), (65535 - 511, 512, 2**34 - 512)]
+
+
 def test_where_a_block_is_said_to_be() -> None:
     """Over the edges of entries; zeros between them take no page."""
     contents = Contents(
@@ -438,7 +445,7 @@ def test_where_a_block_is_said_to_be() -> None:
             Listed(2, 0, 1, [Entry(Kind.DATA, 13, 3)]),
         ]
     )
-    placed = place_check.Placed
+    placed = place_check.OnPage
     assert not list(place_check.wrong(contents, [placed(1, 6, 10), placed(4, 2, 13)]))
     assert list(place_check.wrong(contents, [placed(1, 7, 10)])) == ["block 16 is at page 7 of it, and it has 6"]
     assert list(place_check.wrong(contents, [placed(3, 2, 13)])) == ["block 13 is at page 3 of it, where block 12 is"]
