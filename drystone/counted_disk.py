@@ -31,11 +31,6 @@ class Requests:
         self.errors = 0
         self.durations = Durations(BOUNDS)
 
-    def note(self, length: int, took: float) -> None:
-        """One was done."""
-        self.bytes += length
-        self.durations.note(took)
-
     def add(self, others: Requests) -> None:
         self.bytes += others.bytes
         self.errors += others.errors
@@ -56,6 +51,8 @@ class Requests:
 class CountedDisk:
     """Keeps the contract of `Disk`."""
 
+    read_only = False
+
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
         self.opened = trio.current_time()
@@ -67,28 +64,26 @@ class CountedDisk:
     def size(self) -> int:
         return self._volume.size
 
-    @property
-    def read_only(self) -> bool:
-        return self._volume.read_only
-
     async def read(self, offset: int, length: int) -> Sequence[Buffer]:
-        began = perf_counter()
+        began, counts = perf_counter(), self._reads
         try:
             pieces = await self._volume.read(offset, length)
         except DrystoneError:
-            self._reads.errors += 1
+            counts.errors += 1
             raise
-        self._reads.note(length, perf_counter() - began)
+        counts.bytes += length
+        counts.durations.note(perf_counter() - began)
         return pieces
 
     async def write(self, offset: int, data: Buffer, *, durable: bool = False) -> None:
-        began = perf_counter()
+        began, counts = perf_counter(), self._writes
         try:
             await self._volume.write(offset, data, durable=durable)
         except DrystoneError:
-            self._writes.errors += 1
+            counts.errors += 1
             raise
-        self._writes.note(len(data), perf_counter() - began)
+        counts.bytes += len(data)
+        counts.durations.note(perf_counter() - began)
 
     async def zero(self, offset: int, length: int, *, keep: bool = False, durable: bool = False) -> None:
         began, counts = perf_counter(), self.requests["zero"]
@@ -97,7 +92,8 @@ class CountedDisk:
         except DrystoneError:
             counts.errors += 1
             raise
-        counts.note(length, perf_counter() - began)
+        counts.bytes += length
+        counts.durations.note(perf_counter() - began)
 
     async def discard(self, offset: int, length: int, *, durable: bool = False) -> None:
         began, counts = perf_counter(), self.requests["discard"]
@@ -106,7 +102,8 @@ class CountedDisk:
         except DrystoneError:
             counts.errors += 1
             raise
-        counts.note(length, perf_counter() - began)
+        counts.bytes += length
+        counts.durations.note(perf_counter() - began)
 
     async def flush(self) -> None:
         began, counts = perf_counter(), self.requests["flush"]
@@ -115,7 +112,7 @@ class CountedDisk:
         except DrystoneError:
             counts.errors += 1
             raise
-        counts.note(0, perf_counter() - began)
+        counts.durations.note(perf_counter() - began)
 
     async def extents(self, offset: int, length: int, limit: int) -> list[Extent]:
         return await self._volume.extents(offset, length, limit)

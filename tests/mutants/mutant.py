@@ -14,6 +14,9 @@ _COVERS: Final = (
     ("authn/", ("tests/authn",), ()),
     ("compute_plugin/", ("tests/guests",), ()),
     ("drystone/volumes.py", ("tests/volumes",), ()),
+    ("drystone/volume_metrics.py", ("tests/volumes",), ()),
+    ("drystone/volume_report_routes.py", ("tests/volumes",), ()),
+    ("drystone/counted_disk.py", ("tests/volumes",), ()),
     ("gateway/nbd/", ("tests/nbd",), ()),
     ("store/core/", ("tests/core", "tests/engine"), ("tests/objects", "tests/replicator")),
     (

@@ -820,6 +820,24 @@ NBD: Final = [
 
 VOLUMES: Final = [
     planted(
+        "counts that are forgotten when a volume is closed",
+        "drystone/volume_metrics.py",
+        "        sums.count(tally.requests, tally.written)\n",
+        "        pass\n",
+    ),
+    planted(
+        "a request that failed counted as done",
+        "drystone/counted_disk.py",
+        "read(offset, length)\n        except DrystoneError:\n            counts.errors += 1\n",
+        "read(offset, length)\n        except DrystoneError:\n            counts.durations.note(0.0)\n",
+    ),
+    planted(
+        "a check that outlives its process",
+        "drystone/volume_report_routes.py",
+        "            if self._stopping():",
+        "            if told_at < -TELL_SECONDS:",
+    ),
+    planted(
         "a volume that is closed behind each client",
         "drystone/volumes.py",
         "unused_since + LINGER_SECONDS",
@@ -910,6 +928,62 @@ VOLUMES: Final = [
 ]
 
 BLOCKS: Final = [
+    planted(
+        "a check that takes what was dropped meanwhile for lost",
+        "store/blocks/check.py",
+        "            dropped = self._gone.keys() - needed\n",
+        "            needed = set(self._gone)\n            dropped = self._gone.keys() - needed\n",
+        "tests/blocks/test_check.py",
+    ),
+    planted(
+        "a check that takes all that is gone for dropped",
+        "store/blocks/check.py",
+        "                needed.update(self._gone)\n",
+        "                pass\n",
+        "tests/blocks/test_check.py",
+    ),
+    planted(
+        "a check that does not look whose page it is",
+        "store/blocks/place_check.py",
+        "            if there != block:",
+        "            if there < 0:",
+        "tests/blocks/test_check.py",
+    ),
+    planted(
+        "a check that counts a page of the map that is shared for each root",
+        "store/blocks/map_walk.py",
+        "        self.objects.subtract(gone)\n",
+        "        pass\n",
+        "tests/blocks/test_check.py",
+    ),
+    planted(
+        "a check that reads the table of a checkpoint for a page",
+        "store/blocks/map_walk.py",
+        "        if not 1 <= page <= self._pages[key]:",
+        "        if not 1 <= page:",
+        "tests/blocks/test_check.py",
+    ),
+    planted(
+        "a check that leaves out what had no room",
+        "store/blocks/check.py",
+        "            low = batch.high\n",
+        "            low = None\n",
+        "tests/blocks/test_check.py",
+    ),
+    planted(
+        "a check that takes a gap for the end of the log",
+        "store/blocks/log_check.py",
+        "            if not behind:\n                break",
+        "            break",
+        "tests/blocks/test_check.py",
+    ),
+    planted(
+        "a check that does not miss a frame",
+        "store/blocks/log_check.py",
+        "self.sequence, self.exact, self.unknown = sequence, True, False",
+        "self.sequence, self.exact, self.unknown = sequence, True, True",
+        "tests/blocks/test_check.py",
+    ),
     planted(
         "a frame that counts with one home",
         "store/blocks/open_object.py",
