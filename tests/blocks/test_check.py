@@ -186,8 +186,8 @@ Edit = Callable[..., None]
 Damage = Callable[[SimNode, Table], Awaitable[None]]
 
 
-async def rewrite(table: Table, edit: Edit) -> None:
-    """Store the checkpoint of the head with other things in it."""
+async def rewrite(table: Table, edit: Edit, padding: int = 0) -> None:
+    """Store the checkpoint of the head with other things in it, and so many more entries in its table."""
     head = await load_head(table)
     number = head.root.checkpoint
     checkpoints = Checkpoints(Lineage(table, head.lineage))
@@ -195,7 +195,8 @@ async def rewrite(table: Table, edit: Edit) -> None:
     together = await checkpoints.pages(pack(0, number, 1), was.pages)
     pages = [together[at * 512 : (at + 1) * 512] for at in range(was.pages)]
     edit(pages, was.top, was.objects, was.checkpoints)
-    await checkpoints.write(number, Frozen(pages, was.top, was.objects, was.checkpoints), was.sizes, was.stored)
+    sizes = was.sizes | {1_000_000 + number: 0 for number in range(padding)}
+    await checkpoints.write(number, Frozen(pages, was.top, was.objects, was.checkpoints), sizes, was.stored)
     await checkpoints.close()
 
 
@@ -222,7 +223,7 @@ async def too_few_pages(_: SimNode, table: Table) -> None:
     def edit(pages: list[array[int]], top: array[int], *_: Counter[int]) -> None:
         pages.pop()  # a directory
 
-    await rewrite(table, edit)
+    await rewrite(table, edit, padding=3000)  # what lies behind the pages is as long as one
 
 
 async def an_object_that_never_was(_: SimNode, table: Table) -> None:
@@ -280,6 +281,18 @@ async def no_log_object(node: SimNode, table: Table) -> None:
     await table.delete(row_name(key))
 
 
+async def dropped_by_a_wrong_usage(node: SimNode, table: Table) -> None:
+    """The head's map alone needs it, and the usage does not say so; nor is it behind the map."""
+    key = max(await used(table, "v", node))
+    await change_head(table, lambda head: head._replace(history=(), root=head.root._replace(object=key + 1)))
+
+    def edit(pages: list[array[int]], top: array[int], objects: Counter[int], _: Counter[int]) -> None:
+        del objects[key]
+
+    await rewrite(table, edit)
+    await table.delete(row_name(key))
+
+
 async def not_sealed(_: SimNode, table: Table) -> None:
     snapshot = await Snapshots(table).find("monday")
     assert snapshot.root is not None
@@ -329,6 +342,7 @@ DAMAGES: dict[Damage, str] = {
     no_usage: "says that 0 blocks of log object",
     usage_of_checkpoints: "pages of checkpoint",
     no_log_object: "is gone, and",
+    dropped_by_a_wrong_usage: " blocks are in it",
     not_sealed: "is not sealed, and a snapshot needs it",
     a_gap: "is there behind it",
     frames_missing: "goes on with frame",
