@@ -97,6 +97,8 @@ class _Check:
         """The keys of checkpoints that are needed."""
         self._gone: dict[int, str] = {}
         """Of log objects that are not there, by their keys: what should be."""
+        self._held: set[int] = set()
+        """The keys of checkpoints that are open."""
         self._map_pages = 0
         """Of maps, about so many are to be read."""
         self._read_bytes = 0
@@ -172,10 +174,12 @@ class _Check:
             raise DamageError(f"checkpoint {root.checkpoint} has more blocks than a volume")
         self._map_pages = max(self._map_pages, sum(table.checkpoints.values()))
         missing: list[str] = []
-        for key in table.checkpoints:
+        for key in table.checkpoints.keys() - self._held:
             depth, number, _ = unpack(key << 16)
             try:
                 await self._checkpoints.footer(depth, number)
+                self._held.add(key)
+                await self._said.progress(Progress("checkpoints opened", len(self._held), 0))
             except NotFoundError:
                 missing.append(f"{number}")
         if missing:
