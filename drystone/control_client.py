@@ -9,7 +9,7 @@ import http.client
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 from drystone.folder import DataFolder
@@ -66,6 +66,20 @@ def exchange(
     if response.status != 200:
         raise RetryableError(f"the running process answered {response.status}")
     return content
+
+
+def lines(folder: DataFolder, path: str) -> Generator[bytes, None, None]:
+    """What the running process answers a GET line by line, for as long as that takes. Raises as `exchange`."""
+    connection = _UnixConnection(folder, None)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        if response.status != 200:
+            raise _ERRORS.get(response.status, RetryableError)(response.read().decode())
+        while line := response.readline():
+            yield line
+    finally:
+        connection.close()
 
 
 def serving(folder: DataFolder) -> bool:

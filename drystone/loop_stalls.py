@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Final
 
 import trio
@@ -24,12 +25,14 @@ SAMPLED: Final = 32
 class Durations:
     """A histogram of seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: Sequence[float] = BOUNDS) -> None:
+        """`bounds` are the upper bounds of the buckets."""
+        self.bounds = bounds
         self.forget()
 
     def forget(self) -> None:
         """Begin anew."""
-        self.buckets = [0] * (len(BOUNDS) + 1)
+        self.buckets = [0] * (len(self.bounds) + 1)
         self.seconds = 0.0
         self.worst = 0.0
 
@@ -38,7 +41,13 @@ class Durations:
         self.seconds += took
         if took > self.worst:
             self.worst = took
-        self.buckets[bisect_left(BOUNDS, took)] += 1
+        self.buckets[bisect_left(self.bounds, took)] += 1
+
+    def add(self, others: Durations) -> None:
+        """Count what others have counted, by the same bounds."""
+        self.seconds += others.seconds
+        self.worst = max(self.worst, others.worst)
+        self.buckets = [mine + more for mine, more in zip(self.buckets, others.buckets, strict=True)]
 
     @property
     def total(self) -> int:
@@ -49,7 +58,7 @@ class Durations:
         """The bound below which so large a share lies; of the last bucket the worst."""
         wanted = share * self.total
         running = 0
-        for bound, count in zip(BOUNDS, self.buckets, strict=False):
+        for bound, count in zip(self.bounds, self.buckets, strict=False):
             running += count
             if running >= wanted:
                 return min(bound, self.worst)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from drystone import slow_requests
 from drystone.loop_stalls import BOUNDS, Durations, LoopStalls
@@ -74,6 +75,10 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
+    def add(self, more: Collector) -> None:
+        """Show what this collects, too."""
+        self._registry.register(more)
+
     def text(self) -> bytes:
         return generate_latest(self._registry)
 
@@ -84,7 +89,7 @@ class Metrics:
             requests.add_metric((method, str(status)), count)
         yield requests
         about = "From head to the last byte of the answer."
-        yield _histogram("drystone_request_seconds", about, BUCKETS, self._requests.buckets, self._requests.seconds)
+        yield histogram("drystone_request_seconds", about, BUCKETS, self._requests.buckets, self._requests.seconds)
         yield _slow_histogram(self._slow)
         yield from _durations(
             "stall", "piece of work, of a sample of them: nothing else runs within one", self._stalls.pieces
@@ -106,11 +111,12 @@ class Metrics:
             yield GaugeMetricFamily("drystone_registry_snapshot_age_seconds", about, age_s)
 
 
-def _histogram(
+def histogram(
     name: str, about: str, bounds: Sequence[float], counts: Sequence[int], total: float
 ) -> HistogramMetricFamily:
+    """Of how many there were up to each of the bounds, and above the last; `total` is the sum of all."""
     family = HistogramMetricFamily(name, about)
-    family.add_metric((), _buckets(bounds, counts), total)
+    family.add_metric((), buckets(bounds, counts), total)
     return family
 
 
@@ -118,22 +124,23 @@ def _slow_histogram(slow: SlowRequests) -> HistogramMetricFamily:
     about = "What requests that were slow waited for, each part by itself."
     family = HistogramMetricFamily("drystone_slow_request_seconds", about, labels=("part",))
     for part, counts in slow.buckets.items():
-        family.add_metric((part,), _buckets(slow_requests.BUCKETS, counts), slow.seconds[part])
+        family.add_metric((part,), buckets(slow_requests.BUCKETS, counts), slow.seconds[part])
     return family
 
 
-def _buckets(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
+def buckets(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
+    """As the library has them: running sums."""
     running = 0
-    buckets = []
+    sums = []
     for bound, count in zip((*map(str, bounds), "+Inf"), counts, strict=True):
         running += count
-        buckets.append((bound, float(running)))
-    return buckets
+        sums.append((bound, float(running)))
+    return sums
 
 
 def _durations(name: str, what: str, durations: Durations) -> Iterator[Metric]:
     about = f"How long the event loop took for a {what}."
-    yield _histogram(f"drystone_loop_{name}_seconds", about, BOUNDS, durations.buckets, durations.seconds)
+    yield histogram(f"drystone_loop_{name}_seconds", about, BOUNDS, durations.buckets, durations.seconds)
     worst = GaugeMetricFamily(f"drystone_loop_{name}_worst_seconds", f"The longest {name} since the start.")
     worst.add_metric((), durations.worst)
     yield worst

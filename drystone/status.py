@@ -23,6 +23,7 @@ def describe(status: Status) -> str:
         + ("" if len(status["live_layouts"]) == 1 else f"; the change from layout {status['live_layouts'][0]} goes on"),
         _nodes(status),
         f"Registry: {_registry(status['registry_trouble'])}; {_snapshot(status['snapshot_age_s'])}.",
+        _volumes(status["volumes"]),
         _devices(status),
         _redundancy(status),
         _work(status),
@@ -39,6 +40,11 @@ def _snapshot(age_s: float | None) -> str:
     if age_s is None:
         return "no snapshot of it is on the devices of this process yet"
     return f"the newest snapshot on devices of this process is {duration(age_s)} old"
+
+
+def _volumes(row: dict[str, int]) -> str:
+    lost = f"; {row['lost']} were taken over by others since the start" if row["lost"] else ""
+    return f"Volumes: {row['open']} open here, {row['connections']} connections{lost}." if any(row.values()) else ""
 
 
 def _nodes(status: Status) -> str:

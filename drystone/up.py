@@ -40,6 +40,8 @@ from drystone.shared_port import bind_shared, listen_shared
 from drystone.slow_requests import SlowRequests
 from drystone.supervisor import supervise
 from drystone.volume_control import volume_routes
+from drystone.volume_metrics import VolumeMetrics, status_row
+from drystone.volume_report_routes import report_routes
 from drystone.volumes import serving_volumes
 from drystone.worker_places import PROCESSES_MAX, folder_of_process, forget_workers, known_count, worker_places
 from gateway.http import serve, server_context
@@ -283,7 +285,8 @@ async def _serve(
         front = DomainRemap(front, swift)
 
     async def status() -> dict[str, Any]:
-        return {**await cluster_status(node, url), "loop_stalls": stalls.row()}
+        found = await cluster_status(node, url)
+        return {**found, "loop_stalls": stalls.row(), "volumes": status_row(volumes)}
 
     def retry(number: int) -> None:
         if number not in node.ring.devices:
@@ -307,15 +310,15 @@ async def _serve(
         serving_volumes(node.store, node.clock, PooledRandom(), name, is_away) as volumes,
         trio.open_nursery() as nursery,
     ):
+        metrics.add(VolumeMetrics(volumes))
+        routes = [*volume_routes(volumes), *report_routes(volumes, stop.is_set)]
         await nursery.start(identity.run)
         nursery.start_soon(app.run, node.progress.loop("remove owned segments"))
         await nursery.start(partial(serve, front, listeners, tls=tls, shutdown=stop))
         await nursery.start(
             partial(
                 serve,
-                control.control_app(
-                    node.registry, status, node.replicator.scrubber.want, retry, token, volume_routes(volumes)
-                ),
+                control.control_app(node.registry, status, node.replicator.scrubber.want, retry, token, routes),
                 [inside],
                 shutdown=stop,
             )

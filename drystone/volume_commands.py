@@ -13,6 +13,7 @@ from drystone.access import Access, data_option
 from drystone.control_client import exchange, need_process
 from drystone.folder import DataFolder
 from drystone.lazy_group import Lazy, LazyGroup
+from drystone.volume_reports import check, stats
 from drystone.volume_sizes import parse_size, show_size
 from drystone.volume_times import WINDOW_MAX_US, parse_duration, parse_time, show_time
 from drystone.words import table
@@ -66,6 +67,10 @@ def volume() -> None:
 take_over_option = click.option(
     "--take-over", is_flag=True, help="Even if the volume is open on another node: its clients there are cut off."
 )
+
+volume.add_command(check)
+volume.add_command(stats)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs. Sizes are bytes.")
 
 

@@ -129,23 +129,23 @@ def volume_routes(volumes: Volumes) -> Sequence[Route]:
 
     return [
         Route("/close-volumes", close, methods=["POST"]),
-        Route("/volumes", _told(rows), methods=["GET"]),
-        Route("/volumes", _told(create), methods=["POST"]),
-        Route("/volumes/{name}", _told(show), methods=["GET"]),
-        Route("/volumes/{name}", _told(delete), methods=["DELETE"]),
-        Route("/volumes/{name}/flush", _told(flush), methods=["POST"]),
-        Route("/volumes/{name}/size", _told(resize), methods=["POST"]),
-        Route("/volumes/{name}/name", _told(rename), methods=["POST"]),
-        Route("/volumes/{name}/snapshots", _told(snapshots), methods=["GET"]),
-        Route("/volumes/{name}/snapshots", _told(snapshot), methods=["POST"]),
-        Route("/volumes/{name}/snapshots/{snapshot}", _told(delete_snapshot), methods=["DELETE"]),
-        Route("/volumes/{name}/rewind", _told(rewind), methods=["POST"]),
-        Route("/volumes/{name}/clones", _told(clone), methods=["POST"]),
-        Route("/volumes/{name}/flatten", _told(flatten), methods=["POST"]),
-        Route("/volumes/{name}/take-over", _told(take_over), methods=["POST"]),
-        Route("/trash", _told(trash), methods=["GET"]),
-        Route("/trash/{id}", _told(restore), methods=["POST"]),
-        Route("/trash/{id}", _told(purge), methods=["DELETE"]),
+        Route("/volumes", told(rows), methods=["GET"]),
+        Route("/volumes", told(create), methods=["POST"]),
+        Route("/volumes/{name}", told(show), methods=["GET"]),
+        Route("/volumes/{name}", told(delete), methods=["DELETE"]),
+        Route("/volumes/{name}/flush", told(flush), methods=["POST"]),
+        Route("/volumes/{name}/size", told(resize), methods=["POST"]),
+        Route("/volumes/{name}/name", told(rename), methods=["POST"]),
+        Route("/volumes/{name}/snapshots", told(snapshots), methods=["GET"]),
+        Route("/volumes/{name}/snapshots", told(snapshot), methods=["POST"]),
+        Route("/volumes/{name}/snapshots/{snapshot}", told(delete_snapshot), methods=["DELETE"]),
+        Route("/volumes/{name}/rewind", told(rewind), methods=["POST"]),
+        Route("/volumes/{name}/clones", told(clone), methods=["POST"]),
+        Route("/volumes/{name}/flatten", told(flatten), methods=["POST"]),
+        Route("/volumes/{name}/take-over", told(take_over), methods=["POST"]),
+        Route("/trash", told(trash), methods=["GET"]),
+        Route("/trash/{id}", told(restore), methods=["POST"]),
+        Route("/trash/{id}", told(purge), methods=["DELETE"]),
     ]
 
 
@@ -166,8 +166,8 @@ async def _body(request: Request) -> dict[str, Any]:
     return found
 
 
-def _told(endpoint: Endpoint) -> Endpoint:
-    """Errors become answers."""
+def told(endpoint: Endpoint) -> Endpoint:
+    """An endpoint whose errors become answers."""
 
     async def answer(request: Request) -> Response:
         try:

@@ -10,21 +10,24 @@ unless that is known to be away, or they say that they mean it.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final, NamedTuple
 
 import structlog
 import trio
 
+from drystone.counted_disk import CountedDisk, Tally
 from drystone.volume_times import show_time
 from gateway.nbd.exports import ExportInfo
 from store.blocks.bell import Bell
 from store.blocks.catalogue import Catalogue, check_size, grown
+from store.blocks.check import check_volume
 from store.blocks.disk import Disk, OwnerReplacedError
 from store.blocks.lineage import volume_table
 from store.blocks.opening import open_snapshot, open_volume
 from store.blocks.owned_head import load_head
+from store.blocks.report import Report, Summary
 from store.blocks.snapshots import Snapshots
 from store.blocks.table import Table
 from store.blocks.volume import Volume
@@ -106,11 +109,15 @@ class _Served:
         self.name = name
         self.container = container
         self.volume: Volume | None = None
+        self.disk: CountedDisk | None = None
+        """The volume as its clients have it."""
         self.error: DrystoneError | None = None
         """Why it could not be opened."""
         self.opened = trio.Event()
         """It is open, or could not be opened."""
         self.gone = trio.Event()
+        self.lost = False
+        """Somebody else has taken it over."""
         self.going = False
         """It is to be closed, and takes no more clients."""
         self.scope = trio.CancelScope()
@@ -149,6 +156,7 @@ class Volumes:
         self._random = random
         self._served: dict[str, _Served] = {}
         """By the names of their containers, which are their ids: a volume may be renamed while it is served."""
+        self.tally = Tally()
         self._deleting: set[str] = set()
         """By the same."""
         self._stopping = trio.Event()
@@ -162,22 +170,37 @@ class Volumes:
     async def open(self, name: str) -> AsyncIterator[Disk]:
         """As `Exports` has it; VOLUME@SNAPSHOT is a snapshot, to be read. Whoever is in here when the volume has to go
         is cancelled soon, and OwnerReplacedError says so."""
+        self.tally.connections += 1
+        try:
+            async with self._opened(name) as disk:
+                yield disk
+        finally:
+            self.tally.connections -= 1
+
+    @asynccontextmanager
+    async def _opened(self, name: str) -> AsyncIterator[Disk]:
         volume, at, snapshot = name.partition("@")
         if at:
             async with open_snapshot(self._store, await self._catalogue.find(volume), snapshot) as disk:
                 yield disk
         else:
-            async with self.open_volume(name) as opened:
-                yield opened
+            async with self._client(name) as served:
+                assert served.disk is not None
+                yield served.disk
 
     @asynccontextmanager
     async def open_volume(self, name: str) -> AsyncIterator[Volume]:
         """The same, of a volume."""
+        async with self._client(name) as served:
+            assert served.volume is not None
+            yield served.volume
+
+    @asynccontextmanager
+    async def _client(self, name: str) -> AsyncIterator[_Served]:
         with trio.CancelScope() as client:
             served = await self._join(name, client)
             try:
-                assert served.volume is not None
-                yield served.volume
+                yield served
             finally:
                 served.leave(client)
         if client.cancelled_caught:
@@ -239,6 +262,7 @@ class Volumes:
                 ) as volume:
                     log.info("a volume is open", volume=served.name, epoch=volume.head.epoch)
                     served.volume = volume
+                    served.disk = CountedDisk(volume)
                     served.opened.set()
                     await self._until_unused(served, volume)
                     served.go()
@@ -258,7 +282,8 @@ class Volumes:
             del self._served[served.container.name]
             served.opened.set()
             served.gone.set()
-            if served.volume is not None:
+            if served.volume is not None and served.disk is not None:
+                self.tally.closed(served.disk, lost=served.lost or isinstance(served.volume.failed, OwnerReplacedError))
                 log.info("a volume is closed", volume=served.name)
 
     async def _until_unused(self, served: _Served, volume: Volume) -> None:
@@ -296,9 +321,26 @@ class Volumes:
                 await owned.change(lambda now: now)
         except (OwnerReplacedError, NotFoundError) as error:
             log.warning("a volume is not ours any more", volume=served.name, why=str(error))
+            served.lost = isinstance(error, OwnerReplacedError)
             served.go()
         except DrystoneError as error:
             log.info("the head of a volume cannot be read now", volume=served.name, why=str(error))
+
+    def open_disks(self) -> list[CountedDisk]:
+        """Those that are open here."""
+        return [served.disk for served in self._served.values() if served.disk is not None]
+
+    async def disk(self, name: str) -> CountedDisk | None:
+        """A volume as its clients have it, where it is open here. Raises NotFoundError."""
+        served = self._served.get((await self._catalogue.find(name)).name)
+        return None if served is None else served.disk
+
+    async def check(
+        self, name: str, snapshot: str | None, tell: Callable[[Report], Awaitable[None]], *, data: bool
+    ) -> Summary:
+        """Whether a volume, or one of its snapshots, is whole (store.blocks.check). Raises NotFoundError."""
+        container = await self._catalogue.find(name)
+        return await check_volume(self._store, container, tell, snapshot=snapshot, data=data)
 
     # -- for operators -------------------------------------------------------------------------------------------
 

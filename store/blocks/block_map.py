@@ -126,6 +126,11 @@ class BlockMap:
         return self._leaves.clean + self._directories.clean
 
     @property
+    def pages(self) -> int:
+        """In memory, in all."""
+        return self._leaves.pages + self._directories.pages
+
+    @property
     def dirty_leaves(self) -> int:
         """How many have changed since the map was last frozen."""
         return self._leaves.dirty + len(self._later)

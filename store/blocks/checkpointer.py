@@ -127,6 +127,16 @@ class Checkpointer:
                 log.warning("what is not needed cannot be dropped now", error=str(error))
             return root
 
+    @property
+    def written_bytes(self) -> int:
+        """Of checkpoints, since the volume was opened."""
+        return self._checkpoints.written_bytes
+
+    def log_pages(self) -> tuple[int, int]:
+        """What the volume's own sealed log objects take, and what the map needs of them."""
+        depth, needed = self._volume.head.head.depth, self._map.objects
+        return sum(self._sizes.values()), sum(needed[needed_key(depth, number)] for number in self._sizes)
+
     async def draw_number(self) -> int:
         """The number of a checkpoint that is to be written: nobody else ever has it."""
         head = await self._volume.head.change(lambda now: now._replace(next_checkpoint=now.next_checkpoint + 1))

@@ -3,6 +3,7 @@ data stay while they are, whatever is deleted meanwhile."""
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Final
@@ -11,6 +12,7 @@ from store.blocks.block_map import Frozen, Missing
 from store.blocks.checkpoint import (
     FOOTER_BYTES,
     CheckpointTable,
+    Footer,
     checkpoint_name,
     decode_footer,
     decode_table,
@@ -35,32 +37,45 @@ class Checkpoints:
         self._store = lineage.own.store
         self._lineage = lineage
         self._open: OrderedDict[tuple[int, int], OpenRow] = OrderedDict()
+        self.written_bytes = 0
+        """Of checkpoints, in each copy, since this was made."""
 
     async def write(self, number: int, frozen: Frozen, sizes: Mapping[int, int], stored: Mapping[int, int]) -> None:
         """Store a checkpoint of the volume itself, durably. One of this number that was begun is replaced."""
         async with self._store.upload(self._lineage.own.container, checkpoint_name(number)) as upload:
             for piece in encode(frozen, sizes, stored):
                 await upload.write(piece)
+                self.written_bytes += len(piece)
             await upload.commit(ObjectHead("application/x-drystone-checkpoint"))
 
     async def table(self, depth: int, number: int) -> CheckpointTable:
         """What a checkpoint says beside its pages."""
         opened = await self._opened(depth, number)
         size = opened.info.size
-        footer = decode_footer(await joined(opened.read(size - FOOTER_BYTES, size)))
+        footer = await self.footer(depth, number)
         start = footer.pages * BLOCK_BYTES
         if size != start + footer.table_bytes + FOOTER_BYTES:
             raise DamageError(f"checkpoint {number} has another size than it says")
         return decode_table(await joined(opened.read(start, start + footer.table_bytes)), footer)
 
+    async def footer(self, depth: int, number: int) -> Footer:
+        """How much a checkpoint has."""
+        opened = await self._opened(depth, number)
+        size = opened.info.size
+        return decode_footer(await joined(opened.read(max(0, size - FOOTER_BYTES), size)))
+
     async def page(self, missing: Missing) -> bytes:
         """A page of the map."""
-        depth, number, page = unpack(missing.place)
+        return (await self.pages(missing.place, 1)).tobytes()
+
+    async def pages(self, place: int, count: int) -> array[int]:
+        """Pages of a map that are stored one behind another, as one."""
+        depth, number, page = unpack(place)
         opened = await self._opened(depth, number)
-        packed = await joined(opened.read(*page_range(page)))
-        if len(packed) != BLOCK_BYTES:
-            raise DamageError(f"checkpoint {number} has no page {page}")
-        return unpack_places(packed).tobytes()
+        packed = await joined(opened.read(page_range(page)[0], page_range(page + count - 1)[1]))
+        if len(packed) != count * BLOCK_BYTES:
+            raise DamageError(f"checkpoint {number} has no page {page + len(packed) // BLOCK_BYTES}")
+        return unpack_places(packed)
 
     async def _opened(self, depth: int, number: int) -> OpenRow:
         if (opened := self._open.get((depth, number))) is not None:

@@ -75,6 +75,11 @@ class PageTable:
         self._frozen = {}
 
     @property
+    def pages(self) -> int:
+        """How many are in memory."""
+        return len(self._dirty) + len(self._frozen) + len(self._clean)
+
+    @property
     def clean(self) -> int:
         """How many could leave memory."""
         return len(self._clean)

@@ -22,6 +22,7 @@ from store.blocks.block_map import LEAVES_DIRTY_MAX
 from store.blocks.checkpointer import Checkpointer
 from store.blocks.disk import Extent
 from store.blocks.disk_reader import DiskReader, Span
+from store.blocks.figures import Figures, LogCounts
 from store.blocks.flatten import Flattener
 from store.blocks.frame import Entry, Kind
 from store.blocks.head import Root
@@ -76,6 +77,7 @@ class Volume:
         self._orders: dict[int, list[int]] = {}
         """Of each frame that is not in the map, by its number: what the overlay has of its entries."""
         self._held = 0
+        self._counts = LogCounts()
         self._partial: list[tuple[int, int, trio.Event]] = []
         """(first block, the one behind the last) of writes of parts of blocks, which read first: others wait."""
         self.applied = applied
@@ -229,6 +231,7 @@ class Volume:
     def became_durable(self, frame: LogFrame) -> None:
         """A frame is to go into the map."""
         self._durable.append(frame)
+        self._counts.note(frame)
         self._to_apply.ring()
 
     async def apply_all(self) -> None:
@@ -308,6 +311,20 @@ class Volume:
         must not be left out."""
         oldest = self._appender.oldest
         return self.applied._replace(object=min(self.applied.object, oldest) if self._durable else oldest)
+
+    def figures(self) -> Figures:
+        """What it can say of itself in numbers."""
+        log_pages, live_pages = self.checkpointer.log_pages()
+        return Figures(
+            self._counts.logged,
+            self._counts.moved,
+            self.checkpointer.written_bytes,
+            log_pages * BLOCK_BYTES,
+            live_pages * BLOCK_BYTES,
+            sum(self._map.map.objects.values()),
+            self._map.map.pages * BLOCK_BYTES,
+            self._held,
+        )
 
     @property
     def failed(self) -> Exception | None:

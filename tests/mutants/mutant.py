@@ -17,6 +17,9 @@ _COVERS: Final = (
     ("drystone/qemu_img.py", ("tests/process/test_volume_images.py",), ()),
     ("drystone/volume_transfer.py", ("tests/volumes",), ("tests/process/test_volume_images.py",)),
     ("drystone/volumes.py", ("tests/volumes",), ()),
+    ("drystone/volume_metrics.py", ("tests/volumes",), ()),
+    ("drystone/volume_report_routes.py", ("tests/volumes",), ()),
+    ("drystone/counted_disk.py", ("tests/volumes",), ()),
     ("gateway/nbd/", ("tests/nbd",), ()),
     ("store/core/", ("tests/core", "tests/engine"), ("tests/objects", "tests/replicator")),
     (

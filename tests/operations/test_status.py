@@ -49,7 +49,7 @@ def status() -> dict[str, Any]:
         "devices": [device(number, f"n{number // 2 + 1}") for number in range(6)],
         "redundancy": [kept("names", 3, whole=1), kept("standard", 2, whole=1)],
         "loops": [loop("repair"), loop("scrub")], "hints": {}, "others": {"n2": other(), "n3": other()},
-        "registry_trouble": "", "snapshot_age_s": 3600.0,
+        "registry_trouble": "", "snapshot_age_s": 3600.0, "volumes": {"open": 0, "connections": 0, "lost": 0},
     }  # fmt: skip
 
 
@@ -59,6 +59,14 @@ def test_a_registry_that_does_not_answer_and_a_snapshot_that_is_not_there(status
     [advice] = advise(status)
     assert advice.cause == "the registry does not answer: no majority"
     assert "Registry: does not answer; no snapshot of it is on the devices of this process yet." in describe(status)
+
+
+def test_volumes_are_a_line_where_there_are_any(status: dict[str, Any]) -> None:
+    assert "Volumes" not in describe(status)
+    status["volumes"] |= {"open": 2, "connections": 3}
+    assert "\nVolumes: 2 open here, 3 connections.\n" in describe(status)
+    status["volumes"] |= {"open": 0, "connections": 0, "lost": 1}
+    assert "0 connections; 1 were taken over by others since the start." in describe(status)
 
 
 def test_where_all_is_well_nothing_is_advised(status: dict[str, Any]) -> None:
