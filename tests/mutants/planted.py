@@ -171,6 +171,13 @@ ENGINE: Final = [
         "tests/engine/test_kinds.py",
     ),
     planted(
+        "a range at hand not verified",
+        "store/engine/reads.py",
+        "            verify_payload(sums, data, start // CHECK_BYTES)\n",
+        "",
+        "tests/engine/test_block_ranges.py",
+    ),
+    planted(
         "a row's payload not verified",
         "store/device/record.py",
         "    verify_payload(sums, payload)\n    return header",
