@@ -35,5 +35,5 @@ class LogCounts:
 
     def note(self, frame: LogFrame) -> None:
         """One more frame."""
-        self.logged += len(frame.payload)
+        self.logged += (1 + frame.pages) * BLOCK_BYTES  # with a page of headers
         self.moved += BLOCK_BYTES * sum(entry.blocks for entry in frame.entries if entry.kind is Kind.MOVE)
