@@ -88,6 +88,7 @@ class Appender:
         """A ring that is not newer than that by which the first object was placed."""
         self._last = number if self._open else number - 1
         """The number of the object that was opened last."""
+        self._next_wanted = False
         self._mending = False
         self._broken_at: float | None = None
         self._ending = False
@@ -150,9 +151,21 @@ class Appender:
             await self._manage()
             nursery.cancel_scope.cancel()
 
+    @property
+    def durable_to(self) -> int:
+        """The sequence number of the last frame that is durable, and so all before it."""
+        first = self._undurable or self._full
+        return (first[0] if first else self._filling).sequence - 1
+
     async def roll(self) -> None:
         """Have all sealed that was appended before. Raises what has `failed`."""
         await self.flush()
+        while len(self._open) == 1 and self._open[0].frames and not self._open[0].closing:
+            if self.failed is not None or self.no_room is not None:
+                break
+            self._next_wanted = True  # so that writes have where to go on
+            self._changed.ring()
+            await self._changed.wait(TICK_SECONDS)
         last = max((object_.number for object_ in self._open if object_.frames), default=0)
         for object_ in self._open:
             if object_.number <= last:
@@ -324,13 +337,17 @@ class Appender:
     def _wants_next(self) -> bool:
         if self._ending:
             return False
-        return not self._open or (len(self._open) == 1 and (self._open[0].half_full or self._open[0].closing))
+        if not self._open:
+            return True
+        first = self._open[0]
+        return len(self._open) == 1 and (self._next_wanted or first.half_full or first.closing)
 
     async def _open_next(self) -> None:
         rows = self._objects.table.store.rows
         ring = rows.ring
         opened = await self._objects.open(self._last + 1)
         self.no_room = None
+        self._next_wanted = False
         opened.on_news = self._news
         self._last = opened.number
         self._on_opened(opened)

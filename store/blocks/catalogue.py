@@ -111,7 +111,7 @@ class Catalogue:
             raise InvalidError(f"the snapshot has {of.size} bytes: a clone has no fewer")
         if head.depth >= DEPTH_MAX:
             raise InvalidError(f"a chain of clones has at most {DEPTH_MAX} of them: flatten the volume first")
-        root = Root(of.root.depth, of.root.checkpoint, 1, 0)
+        root = Root(of.root.depth, of.root.checkpoint, 1, 0, of.root.behind)
         made = Head(wanted, 0, root, 1, (*head.lineage, parent.id), snapshot, window_us=head.window_us)
         return await self._make(new, parent.container.policy, made)
 

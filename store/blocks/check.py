@@ -21,7 +21,7 @@ from store.blocks.head import SIZE_MAX, Head, Root
 from store.blocks.lineage import Lineage
 from store.blocks.log_check import check_log, log_start
 from store.blocks.log_object import LogObject, parse_row, row_name
-from store.blocks.log_reader import LogReader
+from store.blocks.log_reader import LogReader, needed_key
 from store.blocks.map_walk import MapWalk
 from store.blocks.owned_head import load_head
 from store.blocks.page_table import PAGE_SHIFT
@@ -97,6 +97,8 @@ class _Check:
         """The keys of checkpoints that are needed."""
         self._gone: dict[int, str] = {}
         """Of log objects that are not there, by their keys: what should be."""
+        self._behind: dict[Root, str] = {}
+        """Roots that count in some of a log, and what names them."""
         self._held: set[int] = set()
         """The keys of checkpoints that are open."""
         self._map_pages = 0
@@ -115,6 +117,7 @@ class _Check:
         if self._snapshot is None:
             log = await check_log(self._table, head, self._said, self._read_log if self._data else None)
         await self._check_places()
+        await self._check_behind()
         await self._decide_gone()
         await self._check_ancestors(head)
         if log is not None and not self._incomplete:
@@ -162,6 +165,8 @@ class _Check:
                 await self._said.problem(text)
             seen: set[tuple[int, int]] = set()
             for each in named:
+                if each.root.behind is not None:
+                    self._behind[each.root] = each.by
                 if each.root not in failures and (key := each.root[:2]) not in seen:
                     seen.add(key)
                     self._roots.append(each)
@@ -278,6 +283,25 @@ class _Check:
             return f" of depth {depth}"
         return f" of volume {self._lineage.ancestors[depth].hex()}"
 
+    async def _check_behind(self) -> None:
+        """Whether the log objects are there, and sealed, that roots count in behind their checkpoints."""
+        for root, by in self._behind.items():
+            for key in behind_keys(root):
+                depth, number = key >> 32, key & OBJECTS_MAX
+                what = f"log object {number}{self._whose(depth)}"
+                self._most[key] = max(self._most[key], 1)
+                try:
+                    found = await self._load(depth, number)
+                except DrystoneError as error:
+                    await self._said.problem(f"{what}, which {by} needs, cannot be read: {error}")
+                    continue
+                if found is None:
+                    self._gone[key] = f"{what} is gone, which {by} needs"
+                elif found.contents is None:
+                    await self._said.problem(f"{what} is not sealed, and {by} needs it")
+                elif self._data and key not in self._whole:
+                    await self._read_whole(key, what, found.contents)
+
     # -- log objects ---------------------------------------------------------------------------------------------
 
     async def _check_object(self, key: int, placed: list[OnPage]) -> None:
@@ -311,10 +335,12 @@ class _Check:
 
     async def _read_log(self, number: int, contents: Contents) -> None:
         """Read what is behind the map."""
+        await self._read_whole(self._lineage.depth << 32 | number, f"log object {number}", contents)
+
+    async def _read_whole(self, key: int, what: str, contents: Contents) -> None:
         placed = [OnPage(page, entry.blocks, entry.first) for entry, page in contents.entries() if entry.pages]
-        key = self._lineage.depth << 32 | number
         self._whole.add(key)
-        await self._read(key, f"log object {number}", contents, placed)
+        await self._read(key, what, contents, placed)
 
     async def _read(self, key: int, what: str, contents: Contents, placed: list[OnPage]) -> None:
         for first, pages in page_ranges(placed):
@@ -345,6 +371,7 @@ class _Check:
             try:
                 for each in named:
                     needed.update(self._gone.keys() & (await self._table_of(each.root)).objects.keys())
+                    needed.update(self._gone.keys() & set(behind_keys(each.root)))
             except NotFoundError:
                 continue  # replaced meanwhile
             dropped = self._gone.keys() - needed
@@ -374,6 +401,13 @@ class _Check:
                 f"{unneeded} log objects and {stored} checkpoints are needed by nobody: they are dropped when the "
                 "volume is written again"
             )
+
+
+def behind_keys(root: Root) -> list[int]:
+    """The keys of the log objects that a root counts in behind its checkpoint."""
+    if root.behind is None:
+        return []
+    return [needed_key(root.depth, number) for number in range(root.behind.first, root.behind.last + 1)]
 
 
 _EMPTY: Final = CheckpointTable(array("Q"), Counter(), Counter(), {}, {}, 0)

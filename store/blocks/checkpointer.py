@@ -13,7 +13,7 @@ import trio
 from store.blocks.block_map import LEAVES_DIRTY_MAX, Frozen
 from store.blocks.checkpoints import Checkpoints
 from store.blocks.disk import OwnerReplacedError
-from store.blocks.head import Head, Root
+from store.blocks.head import Behind, Head, Root
 from store.blocks.log_reader import needed_key
 from store.blocks.needs import Needs
 from store.blocks.place import BLOCK_BYTES
@@ -33,6 +33,8 @@ LOG_PER_PAGE: Final = 8
 """A checkpoint is due when so many times the bytes of the pages that changed were logged, and LOG_BYTES_MIN."""
 MAP_PAGES_DEAD: Final = 4096
 """Checkpoints may have so many pages that are not needed, or as many as are."""
+SNAPSHOT_LEAVES: Final = 1024
+"""A snapshot stores no more of them."""
 RENEW_PAGES: Final = 4096
 """So many at most are stored anew by one checkpoint."""
 PAUSE_SECONDS: Final = 1.0
@@ -180,9 +182,7 @@ class Checkpointer:
         await self._snapshots.begin(name, begun)
         try:
             await self._volume.flush()
-            await self._volume.all_applied()
-            root = await self.store()
-            await self._volume.roll()
+            root = await self._root_of_now()
             return await self._snapshots.finish(name, begun, root)
         except OwnerReplacedError as error:
             self._volume.replaced(error)
@@ -191,6 +191,22 @@ class Checkpointer:
             with suppress(DrystoneError):  # else the next who opens the volume does
                 await self._snapshots.give_up(name, epoch + 1)
             raise
+
+    async def _root_of_now(self) -> Root:
+        """A root with all that is durable, and nothing in it that is not sealed. What has changed since the map was
+        last stored is stored where that is little; else the log that says it is counted in, so that a snapshot of
+        whatever takes no longer. Nothing is dropped meanwhile: what no root needs that was there before, this one does
+        not either."""
+        root = self._volume.head.head.root
+        stored_here = root.depth == self._volume.head.head.depth and root.behind is None
+        if stored_here and (self._lock.locked() or self._map.dirty_leaves > SNAPSHOT_LEAVES):
+            until = self._volume.durable_to
+            await self._volume.roll()
+            return root._replace(behind=Behind(root.object, root.sequence, self._volume.sealed_to - 1, until))
+        await self._volume.all_applied()
+        root = await self.store()
+        await self._volume.roll()
+        return root
 
     async def _write(self, number: int, frozen: Frozen, sizes: dict[int, int], stored: dict[int, int]) -> None:
         """Until it is done: what was frozen cannot be taken back."""

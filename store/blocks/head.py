@@ -2,7 +2,8 @@
 
     payload  msgpack [1, size, epoch, root, next checkpoint, lineage, origin, deleted, window, history, holder,
               since, trashed]
-    root     [depth, checkpoint, object, sequence]
+    root     [depth, checkpoint, object, sequence], of a snapshot or a clone perhaps with [object, sequence, last
+             object, last sequence] behind these
     lineage  [id of the first ancestor, ...]: of a volume that is a clone, one for each depth below its own
     origin   of a volume that is a clone, the name of the snapshot of its parent that it was made of; else empty
 
@@ -18,14 +19,17 @@ A head that ends before the holder is of an older program, and says nothing of w
 
 `size` is in bytes. `epoch` is that of the last who opened the volume to write it. A root is a map as it was behind one
 frame: checkpoint 0 says that it was empty; frames up to `sequence` are in it, and those behind are in the log from
-`object` on. The depth of a root says whose checkpoint that is: the volume's own, or an ancestor's.
+`object` on. The depth of a root says whose checkpoint that is: the volume's own, or an ancestor's. What a root has
+behind it is in its map, too: the frames above that sequence up to the last one, in the log of the volume whose
+checkpoint it is, in its objects from the first to the last, all sealed.
 
 A volume that is deleted while there are clones of it is kept for what these need: nobody opens it any more.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 import msgpack
 
@@ -39,13 +43,25 @@ PAST_US: Final = 10_000_000
 """Roots of the past are kept about so far apart."""
 
 
+class Behind(NamedTuple):
+    """Frames of a log behind a checkpoint: those above `sequence`, up to `until`, in its objects `first` to `last`,
+    which are all sealed."""
+
+    first: int
+    sequence: int
+    last: int
+    until: int
+
+
 class Root(NamedTuple):
-    """A map as it was behind the frame `sequence`. What is not in it begins in the volume's log object `object`."""
+    """A map as it was behind the frame `sequence`. What is not in it begins in the volume's log object `object`. The
+    map is a checkpoint, and what is `behind` that in the log of the volume of this depth."""
 
     depth: int
     checkpoint: int
     object: int
     sequence: int
+    behind: Behind | None = None
 
 
 class Past(NamedTuple):
@@ -96,7 +112,10 @@ class Head(NamedTuple):
         return len(self.lineage)
 
     def encode(self) -> bytes:
-        packed: bytes = msgpack.packb((VERSION, *(self if self.trashed else self[:-1])))
+        history = [(past.time_us, encode_root(past.root)) for past in self.history]
+        before = self.size, self.epoch, encode_root(self.root), self.next_checkpoint, self.lineage, self.origin
+        after = self.deleted, self.window_us, history, self.holder, self.since_us
+        packed: bytes = msgpack.packb((VERSION, *before, *after, *((True,) if self.trashed else ())))
         return packed
 
     @classmethod
@@ -107,12 +126,23 @@ class Head(NamedTuple):
             if fields[0] != VERSION:
                 raise unknown_version("head of a volume", fields[0], (VERSION,))
             _, size, epoch, root, next_checkpoint, lineage, origin, deleted, window_us, history, *held = fields
-            past = tuple(Past(time_us, Root(*each)) for time_us, each in history)
+            past = tuple(Past(time_us, decode_root(each)) for time_us, each in history)
             return cls(
-                size, epoch, Root(*root), next_checkpoint, tuple(lineage), origin, deleted, window_us, past, *held
+                size, epoch, decode_root(root), next_checkpoint, tuple(lineage), origin, deleted, window_us, past, *held
             )
         except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
             raise DamageError(f"the head of a volume is not of a known form: {error}") from error
+
+
+def encode_root(root: Root) -> Sequence[Any]:
+    """For msgpack."""
+    return root[:4] if root.behind is None else root
+
+
+def decode_root(stored: Sequence[Any]) -> Root:
+    """Raises TypeError where that is none."""
+    depth, checkpoint, object_, sequence, *behind = stored
+    return Root(depth, checkpoint, object_, sequence, Behind(*behind[0]) if behind else None)
 
 
 def new_head(size: int, window_us: int = 0) -> Head:

@@ -80,9 +80,9 @@ class LogReader:
                 pages -= count
         return pieces
 
-    async def contents(self, number: int) -> Contents:
-        """What is in an object of the volume itself."""
-        return (await self._object(self._depth, number)).contents
+    async def contents(self, number: int, depth: int | None = None) -> Contents:
+        """What is in an object of the volume itself, or of its ancestor of a depth."""
+        return (await self._object(self._depth if depth is None else depth, number)).contents
 
     def opened(self, object_: OpenObject) -> None:
         """An object of the volume itself is written from now on: what it has is in memory."""

@@ -23,7 +23,7 @@ class Needs:
         self._snapshots = Snapshots(table)
         self._checkpoints = checkpoints
         self._depth = depth
-        self._known: dict[str, _Needed] = {}
+        self._known: dict[Root, _Needed] = {}
         self._objects: frozenset[int] = frozenset()
         self._checkpoints_needed: frozenset[int] = frozenset()
         self._past: Root | None = None
@@ -44,28 +44,31 @@ class Needs:
         """See what there is now; `past` is the oldest root that the head remembers. Snapshots that writers of epochs
         below have begun to make, and cannot finish, are given up."""
         self.unknown = True
-        known: dict[str, _Needed] = {}
+        known: dict[Root, _Needed] = {}
         making = False
         for name, snapshot in (await self._snapshots.all()).items():
             if snapshot.root is None:
                 await self._snapshots.give_up(name, epoch)
                 making = making or snapshot.epoch >= epoch
                 continue
-            key = f"{snapshot.root.checkpoint} {name}"
-            known[key] = self._known.get(key) or await self._needed(snapshot.root.depth, snapshot.root.checkpoint)
-        if past is not None and past.checkpoint:
-            key = f"{past.checkpoint}"
-            known[key] = self._known.get(key) or await self._needed(past.depth, past.checkpoint)
+            known[snapshot.root] = self._known.get(snapshot.root) or await self._needed(snapshot.root)
+        if past is not None and (past.checkpoint or past.behind):
+            known[past] = self._known.get(past) or await self._needed(past)
         self._known = known
         self._past = past
         self._objects = frozenset().union(*(needed.objects for needed in known.values()))
         self._checkpoints_needed = frozenset().union(*(needed.checkpoints for needed in known.values()))
         self.unknown = making
 
-    async def _needed(self, depth: int, number: int) -> _Needed:
-        table = await self._checkpoints.table(depth, number)
-        own = {number} if depth == self._depth else set()
-        return _Needed(
-            frozenset(key & OBJECTS_MAX for key in table.objects if key >> 32 == self._depth),
-            frozenset(own | {key & OBJECTS_MAX for key in table.checkpoints if key >> 32 == self._depth}),
-        )
+    async def _needed(self, root: Root) -> _Needed:
+        objects: set[int] = set()
+        checkpoints: set[int] = set()
+        if root.checkpoint:
+            table = await self._checkpoints.table(root.depth, root.checkpoint)
+            objects.update(key & OBJECTS_MAX for key in table.objects if key >> 32 == self._depth)
+            checkpoints.update(key & OBJECTS_MAX for key in table.checkpoints if key >> 32 == self._depth)
+        if root.depth == self._depth:
+            checkpoints.add(root.checkpoint)
+            if root.behind is not None:
+                objects.update(range(root.behind.first, root.behind.last + 1))
+        return _Needed(frozenset(objects), frozenset(checkpoints))

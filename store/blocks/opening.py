@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Final
 
 import trio
 
 from store.blocks.appender import Appender
-from store.blocks.block_map import BlockMap
+from store.blocks.block_map import LEAVES_DIRTY_MAX
 from store.blocks.checkpointer import Checkpointer
 from store.blocks.checkpoints import Checkpoints
 from store.blocks.cleaner import Cleaner
@@ -27,13 +28,14 @@ from store.blocks.owned_head import load_head, take_head
 from store.blocks.past import PastMaps
 from store.blocks.place import BLOCK_BYTES
 from store.blocks.replay import replay
+from store.blocks.rooted_map import load_map
 from store.blocks.snapshot_disk import SnapshotDisk
 from store.blocks.snapshots import Snapshots
 from store.blocks.stored_map import StoredMap
 from store.blocks.sweep import Sweep
 from store.blocks.table import Table
 from store.blocks.takeover import take_over
-from store.blocks.volume import Volume
+from store.blocks.volume import LEAVES_A_FRAME, Volume
 from store.core.beside import beside
 from store.core.clock import Clock
 from store.core.entropy import Random
@@ -63,25 +65,37 @@ async def open_volume(
     checkpoints = Checkpoints(lineage)
     try:
         sizes: dict[int, int] = {}
+        parts: dict[int, int] = {}
         stored_pages: dict[int, int] = {}
-        map_ = BlockMap()
         root = head.head.root
-        if root.checkpoint:
-            async with _there(rows):
-                stored = await checkpoints.table(root.depth, root.checkpoint)
-            map_ = BlockMap(stored.top, stored.objects, stored.checkpoints)
-            if root.depth == lineage.depth:
-                sizes, stored_pages = stored.sizes, stored.stored
-                stored_pages[root.checkpoint] = stored.pages
-        taken = await take_over(rows, root.object, root.sequence)
-        stored_map = StoredMap(map_, checkpoints, MAP_PAGES)
+
+        async def make_room(map_: StoredMap) -> None:
+            if map_.map.dirty_leaves >= LEAVES_DIRTY_MAX - LEAVES_A_FRAME:
+                drawn = await head.change(lambda now: now._replace(next_checkpoint=now.next_checkpoint + 1))
+                number = drawn.next_checkpoint - 1
+                parts[number] = await map_.store_part(lineage.depth, number)
+
         reader = LogReader(lineage)
         async with _there(rows):
-            applied = root
+            stored_map, stored = await load_map(root, checkpoints, reader, MAP_PAGES, make_room)
+        if stored is not None and root.depth == lineage.depth:
+            sizes, stored_pages = stored.sizes, stored.stored
+            stored_pages[root.checkpoint] = stored.pages
+        taken = await take_over(rows, root.object, root.sequence)
+        async with _there(rows):
+            applied = root._replace(behind=None)
             for object_ in taken.objects:
                 assert object_.contents is not None
                 sizes[object_.number] = object_.contents.stored_pages
-                applied, _ = await replay(stored_map, lineage.depth, applied, object_.number, object_.contents)
+                applied, _ = await replay(
+                    stored_map,
+                    lineage.depth,
+                    applied,
+                    object_.number,
+                    object_.contents,
+                    make_room=partial(make_room, stored_map),
+                )
+        stored_pages |= parts
         if isinstance(taken.opened, OpenObject):
             reader.opened(taken.opened)
         volume: Volume
@@ -145,9 +159,9 @@ async def open_snapshot(store: DeviceStore, container: Container, name: str) -> 
     lineage = Lineage(table, (await load_head(table)).lineage)
     checkpoints = Checkpoints(lineage)
     try:
-        stored = await checkpoints.table(snapshot.root.depth, snapshot.root.checkpoint)
-        map_ = StoredMap(BlockMap(stored.top, stored.objects, stored.checkpoints), checkpoints, MAP_PAGES)
-        yield SnapshotDisk(snapshot.size, DiskReader(map_, Overlay(), LogReader(lineage)))
+        reader = LogReader(lineage)
+        map_, _ = await load_map(snapshot.root, checkpoints, reader, MAP_PAGES)
+        yield SnapshotDisk(snapshot.size, DiskReader(map_, Overlay(), reader))
     finally:
         with trio.CancelScope(shield=True):
             await checkpoints.close()

@@ -8,14 +8,17 @@ as it was written by then.
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from store.blocks.block_map import LEAVES_DIRTY_MAX, BlockMap
+from store.blocks.block_map import LEAVES_DIRTY_MAX
 from store.blocks.checkpointer import Checkpointer
 from store.blocks.checkpoints import Checkpoints
+from store.blocks.disk import OwnerReplacedError
 from store.blocks.head import Past, Root
 from store.blocks.log_reader import LogReader
 from store.blocks.replay import replay
+from store.blocks.rooted_map import load_map
 from store.blocks.snapshots import Snapshot, Snapshots
 from store.blocks.stored_map import StoredMap
 from store.core.clock import Clock
@@ -57,6 +60,9 @@ class PastMaps:
             await self._snapshots.begin(name, begun)
             try:
                 return await self._snapshots.finish(name, begun, await self._store(past, time_us))
+            except OwnerReplacedError as error:
+                self._volume.replaced(error)
+                raise
             except DrystoneError:
                 with suppress(DrystoneError):  # else the next who opens the volume does
                     await self._snapshots.give_up(name, epoch + 1)
@@ -78,19 +84,17 @@ class PastMaps:
         """A checkpoint of what the volume was."""
         await self._volume.roll()
         root, depth = past.root, self._volume.head.head.depth
-        map_ = BlockMap()
-        if root.checkpoint:
-            stored = await self._checkpoints.table(root.depth, root.checkpoint)
-            map_ = BlockMap(stored.top, stored.objects, stored.checkpoints)
-        stored_map = StoredMap(map_, self._checkpoints, MAP_PAGES)
 
-        async def make_room() -> None:
-            if map_.dirty_leaves >= LEAVES_DIRTY_MAX // 2:  # as much as a checkpoint has room for
+        async def make_room(stored_map: StoredMap) -> None:
+            if stored_map.map.dirty_leaves >= LEAVES_DIRTY_MAX // 2:  # as much as a checkpoint has room for
                 await self._write(stored_map, depth)
 
+        stored_map, _ = await load_map(root, self._checkpoints, self._reader, MAP_PAGES, make_room)
         for number in range(root.object, self._volume.sealed_to):
             contents = await self._reader.contents(number)
-            root, more = await replay(stored_map, depth, root, number, contents, until_us=time_us, make_room=make_room)
+            root, more = await replay(
+                stored_map, depth, root, number, contents, until_us=time_us, make_room=partial(make_room, stored_map)
+            )
             if not more:
                 break
         return Root(depth, await self._write(stored_map, depth), root.object, root.sequence)
@@ -98,10 +102,5 @@ class PastMaps:
     async def _write(self, stored_map: StoredMap, depth: int) -> int:
         """A checkpoint of a map: its number."""
         number = await self._checkpointer.draw_number()
-        await stored_map.catch_up()
-        map_ = stored_map.map
-        frozen = map_.freeze(depth, number)
-        await self._checkpoints.write(number, frozen, {}, {})
-        map_.stored()
-        self._checkpointer.made(number, len(frozen.pages))
+        self._checkpointer.made(number, await stored_map.store_part(depth, number))
         return number

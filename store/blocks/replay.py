@@ -33,16 +33,19 @@ async def replay(
     number: int,
     contents: Contents,
     *,
+    until: int | None = None,
     until_us: int | None = None,
     make_room: Callable[[], Awaitable[None]] | None = None,
 ) -> tuple[Root, bool]:
     """Have in the map what an object says that is not in the root; leaves that are not in memory are left there until
-    they are asked for. (Which root that is, whether all was taken in): from the first frame on that was written after
-    `until_us` nothing is. `make_room` is awaited before each frame that is taken in."""
+    they are asked for. (Which root that is, whether all was taken in): from the first frame on that is above
+    `until`, or was written after `until_us`, nothing is. `make_room` is awaited before each frame that is taken in."""
     page = 1
     for frame in contents.frames:
         if frame.sequence > root.sequence:
             if until_us is not None and frame.time_us > until_us:
+                return root, False
+            if until is not None and frame.sequence > until:
                 return root, False
             if make_room is not None:
                 await make_room()

@@ -5,8 +5,9 @@ The row is `s` and the snapshot's name:
     payload  msgpack [1, epoch, size, root or nil, created (microseconds), [id of a clone, ...], deleted]
 
 It is written first without a root, by the writer of that `epoch`: while it has none, nobody drops anything of the
-volume. Then the map is stored, and the row says its root. One that has none and is of an older epoch was left by a
-writer that was replaced: the next removes it. One that is `deleted` stays, unseen, as long as there are clones of it.
+volume. Then the map is stored, or what the log has behind the last that was stored is counted in, and the row says the
+root. One that has none and is of an older epoch was left by a writer that was replaced: the next removes it. One that
+is `deleted` stays, unseen, as long as there are clones of it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import msgpack
 
 from store.blocks.disk import OwnerReplacedError
-from store.blocks.head import Root
+from store.blocks.head import Root, decode_root, encode_root
 from store.blocks.table import Table
 from store.core.codec import unknown_version
 from store.core.errors import ConflictError, DamageError, InvalidError, NotFoundError
@@ -39,7 +40,10 @@ class Snapshot(NamedTuple):
     deleted: bool = False
 
     def encode(self) -> bytes:
-        packed: bytes = msgpack.packb((VERSION, *self))
+        root = None if self.root is None else encode_root(self.root)
+        packed: bytes = msgpack.packb(
+            (VERSION, self.epoch, self.size, root, self.created_us, self.clones, self.deleted)
+        )
         return packed
 
     @classmethod
@@ -50,7 +54,7 @@ class Snapshot(NamedTuple):
             if fields[0] != VERSION:
                 raise unknown_version("snapshot of a volume", fields[0], (VERSION,))
             _, epoch, size, root, created_us, clones, deleted = fields
-            return cls(epoch, size, Root(*root) if root else None, created_us, tuple(clones), deleted)
+            return cls(epoch, size, decode_root(root) if root else None, created_us, tuple(clones), deleted)
         except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
             raise DamageError(f"a snapshot is not of a known form: {error}") from error
 

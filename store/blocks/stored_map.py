@@ -55,6 +55,15 @@ class StoredMap:
                 some = behind[start : start + CATCH_UP_LEAVES]
                 await self.ensure([(number << PAGE_SHIFT, 1) for number in some])
 
+    async def store_part(self, depth: int, number: int) -> int:
+        """Have what has changed stored, as a checkpoint that no head names: so many pages. More of the map may change
+        behind it than one checkpoint has room for."""
+        await self.catch_up()
+        frozen = self.map.freeze(depth, number)
+        await self._checkpoints.write(number, frozen, {}, {})
+        self.map.stored()
+        return len(frozen.pages)
+
     async def touch(self, is_old: Callable[[int], bool], most: int) -> int:
         """Have up to `most` leaves, and their directories, stored by the next checkpoint that are stored in one that
         `is_old`, by its key: how many these were."""

@@ -275,6 +275,11 @@ class Volume:
         await self._appender.roll()
 
     @property
+    def durable_to(self) -> int:
+        """The sequence number of the last frame that is durable."""
+        return self._appender.durable_to
+
+    @property
     def sealed_to(self) -> int:
         """All objects of lower numbers are sealed."""
         return self._appender.oldest

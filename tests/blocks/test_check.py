@@ -466,3 +466,25 @@ def test_where_a_block_is_said_to_be() -> None:
     assert list(place_check.wrong(contents, [placed(0, 1, 9)])) == ["block 9 is at page 0 of it, and it has 6"]
     runs = [placed(1, 2, 0), placed(2, 3, 0), placed(5, 1, 0), placed(9, 1, 0)]
     assert list(place_check.page_ranges(runs)) == [(1, 5), (9, 1)]
+
+
+async def test_what_a_snapshot_counts_in_of_the_log_is_checked(autojump_clock: MockClock) -> None:
+    with mock.patch.object(checkpointer, "SNAPSHOT_LEAVES", -1):
+        async with node_of(media(3)) as node:
+            async with volume_of(node) as volume:
+                await volume.write(0, b"a" * PAGE)
+                made = await volume.snapshot("s")
+                assert made.root is not None
+                assert made.root.behind is not None
+                await volume.write(0, b"b" * PAGE)
+                await checkpoint(volume)
+            for snapshot in (None, "s"):
+                said = await check(node, snapshot=snapshot, data=True)
+                assert (said.problems, said.notes) == ([], [])
+                assert said.summary is not None
+                assert said.summary.read_bytes >= PAGE
+            table = Table(node.store, await catalogue_of(node).find("v"))
+            await table.delete(row_name(made.root.behind.first))
+            for snapshot in (None, "s"):
+                said = await check(node, snapshot=snapshot)
+                assert said.problems == [f"log object {made.root.behind.first} is gone, which snapshot s needs"]

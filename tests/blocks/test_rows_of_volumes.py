@@ -15,7 +15,7 @@ from store.blocks import checkpoint
 from store.blocks.block_map import BlockMap, Frozen
 from store.blocks.contents import Contents, Listed
 from store.blocks.frame import Entry, Kind
-from store.blocks.head import Head, Past, Root, new_head
+from store.blocks.head import Behind, Head, Past, Root, new_head
 from store.blocks.log_frame import ENTRIES_MAX, FRAME_BLOCKS, FRAME_PAGES, LogFrame
 from store.blocks.log_object import OBJECT_PAGES, open_row, parse_row, sealed_row
 from store.blocks.place import BLOCK_BYTES, pack
@@ -28,7 +28,8 @@ from store.device.row import Row
 from tests.blocks.conftest import MIB, catalogue_of, media, node_of
 
 numbers = st.integers(0, 2**32 - 1)
-roots = st.builds(Root, st.integers(0, 65535), numbers, numbers, st.integers(0, 2**63))
+behinds = st.none() | st.builds(Behind, numbers, numbers, numbers, st.integers(0, 2**63))
+roots = st.builds(Root, st.integers(0, 65535), numbers, numbers, st.integers(0, 2**63), behinds)
 times = st.integers(0, 2**62)
 heads = st.builds(
     Head,

@@ -34,10 +34,10 @@ class KilledError(Exception):
 
 
 @asynccontextmanager
-async def killed(node: SimNode) -> AsyncIterator[Volume]:
+async def killed(node: SimNode, name: str = "v") -> AsyncIterator[Volume]:
     """A volume whose writer is killed at the end."""
     with suppress(KilledError):
-        async with volume_of(node) as volume:
+        async with volume_of(node, name) as volume:
             yield volume
             raise KilledError
 

@@ -48,6 +48,7 @@ def small_volume_limits() -> Iterator[None]:
             (open_object, "OBJECT_PAGES", 24),
             (checkpointer, "LOG_BYTES_MIN", 48 * PAGE),
             (checkpointer, "LOG_PER_PAGE", 0),
+            (checkpointer, "SNAPSHOT_LEAVES", 3),
             (cleaner, "DEAD_PAGES_MIN", 24),
             (opening, "MAP_PAGES", 1),
             (volume, "HELD_BYTES_MAX", 40 * PAGE),
