@@ -35,7 +35,8 @@ from store.device.record import Buffer
 log = structlog.get_logger()
 
 FRAMES_UNDER_WAY: Final = 3
-"""Sent and not written: what comes meanwhile goes into one frame."""
+"""Sent and not written, of those that are full. One that is not waits until all before it are written: what comes
+meanwhile goes into it, so that there are few small ones (Nagle, RFC 896)."""
 GRACE_SECONDS: Final = 2.0
 """So long a home that has not synced all of an object is waited for before that is sealed, once enough have."""
 SETTLE_SECONDS: Final = 3.0
@@ -216,6 +217,8 @@ class Appender:
             return None
         if self._full:
             return self._full.popleft()
+        if self._unwritten and not self._filling.full:
+            return None
         frame, self._filling = self._filling, LogFrame(self._filling.sequence + 1)
         return frame
 

@@ -24,6 +24,8 @@ ENTRIES_MAX: Final = 120
 """With so many its header is a page at most, whatever they are."""
 _PRIVATE: Final = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
+_BLOCK: Final = Entry(Kind.DATA, 0, 1)
+
 
 class LogFrame:
     """One frame. `object`, `block` and `first_page` say where it was sent last: it may be sent again elsewhere."""
@@ -65,6 +67,11 @@ class LogFrame:
             and self.pages + entry.pages <= FRAME_PAGES
             and self._blocks + entry.blocks <= FRAME_BLOCKS
         )
+
+    @property
+    def full(self) -> bool:
+        """Whether it has no room for one more block."""
+        return not self.has_room(_BLOCK)
 
     def add(self, entry: Entry, data: Buffer = b"") -> memoryview:
         """Another entry. Its data, `entry.pages` of them, are copied: the copy."""

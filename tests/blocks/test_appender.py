@@ -10,6 +10,7 @@ from trio.testing import MockClock
 
 from store.blocks.contents import Contents
 from store.blocks.disk import OwnerReplacedError
+from store.blocks.log_frame import FRAME_PAGES
 from store.blocks.open_object import LATE_SECONDS
 from store.core.errors import BusyError, DeviceError, FencedError, FullError
 from tests.blocks.homes import Log, running, settle
@@ -65,12 +66,14 @@ async def test_frames_are_written_in_their_order_whoever_has_them(autojump_clock
     """The second is at two homes, but the first at one alone."""
     async with running(Log()) as log:
         log.homes[1].hangs = log.homes[2].hangs = True
-        first = log.write(1)
+        first = log.write(1, FRAME_PAGES)
         await settle()
         log.homes[1].hangs = False
-        second = log.write(2)
+        second = log.write(2, FRAME_PAGES)
+        third = log.write(3)  # is not full: more may come into it
         await settle()
-        assert second is not first
+        assert len({first, second, third}) == 3
+        assert (second.object, third.object) == (1, 0), "only what is full is sent meanwhile"
         assert not second.written.is_set()
         log.homes[1].wake()
         assert first.written.is_set()
@@ -105,10 +108,26 @@ async def test_only_so_many_frames_are_under_way(autojump_clock: MockClock) -> N
         for home in log.homes.values():
             home.hangs = True
         frames = []
+        for block in range(5):
+            frames.append(log.write(block * FRAME_PAGES, FRAME_PAGES))
+            await settle()
+        assert [frame.object for frame in frames] == [1, 1, 1, 0, 0]
+        for home in log.homes.values():
+            home.hangs = False
+            home.wake()
+        await settle()
+        assert frames[-1].written.is_set()
+
+
+async def test_small_writes_that_come_while_a_frame_is_under_way_share_the_next(autojump_clock: MockClock) -> None:
+    async with running(Log()) as log:
+        for home in log.homes.values():
+            home.hangs = True
+        frames = []
         for block in range(8):
             frames.append(log.write(block))
             await settle()
-        assert [frame.sequence for frame in frames] == [1, 2, 3, 4, 4, 4, 4, 4]
+        assert [frame.sequence for frame in frames] == [1, 2, 2, 2, 2, 2, 2, 2]
         for home in log.homes.values():
             home.hangs = False
             home.wake()

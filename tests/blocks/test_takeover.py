@@ -11,6 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from store.blocks.disk import OwnerReplacedError
+from store.blocks.log_frame import FRAME_PAGES
 from store.blocks.log_object import parse_row, row_name
 from store.blocks.object_rows import ObjectRows
 from store.blocks.open_object import OpenObject
@@ -98,8 +99,9 @@ async def test_nothing_behind_a_gap_counts(autojump_clock: MockClock) -> None:
             first, *others = (node.devices[home] for home in object_.homes)
             deafs = [deaf(each, object_.data_id) for each in others]
             with deaf(first, object_.data_id, lambda block: block == 1), deafs[0], deafs[1]:
-                await start(node, volume, 1, b"b", nursery)
-                await start(node, volume, 2, b"c", nursery)
+                # As many as fill a frame: a small one would wait for the one before.
+                await start(node, volume, 1, b"b" * FRAME_PAGES, nursery)
+                await start(node, volume, 1 + FRAME_PAGES, b"c" * FRAME_PAGES, nursery)
             assert len(object_.frames) == 3
             nursery.cancel_scope.cancel()
         async with volume_of(node) as volume:
