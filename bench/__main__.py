@@ -1,12 +1,27 @@
 """`python -m bench` (or `make bench`): measures Drystone, and a peer beside it. `pairs` compares commits, `path` counts
 what one request passes through, `durability` says how likely data are lost, `cluster` has three nodes beside one,
-`growth` adds a device under load, `nbd` has the NBD server beside qemu-nbd, `volumes` a volume beside a raw file."""
+`growth` adds a device under load, `nbd` has the NBD server beside qemu-nbd, `volumes` a volume beside a raw file.
+`volume-map` opens one of a terabyte, `volume-cleaning` overwrites one, `volume-snapshots` makes snapshots and clones."""
 
 from __future__ import annotations
 
 import click
 
-from bench import cluster, disk, growth, load, nbd, pairs, path, processes, report, volumes
+from bench import (
+    cluster,
+    disk,
+    growth,
+    load,
+    nbd,
+    pairs,
+    path,
+    processes,
+    report,
+    volume_cleaning,
+    volume_map,
+    volume_snapshots,
+    volumes,
+)
 from bench.durability import command as durability
 from bench.targets import Target, drystone, peer
 
@@ -91,6 +106,9 @@ main.add_command(growth.main, "growth")
 main.add_command(processes.main, "processes")
 main.add_command(nbd.main, "nbd")
 main.add_command(volumes.main, "volumes")
+main.add_command(volume_map.main, "volume-map")
+main.add_command(volume_cleaning.main, "volume-cleaning")
+main.add_command(volume_snapshots.main, "volume-snapshots")
 
 if __name__ == "__main__":
     main()

@@ -76,12 +76,12 @@ class Contents:
 
     def spot(self, page: int) -> Spot:
         """Where a page is. Raises DamageError where there is none of this number."""
-        if not 1 <= page <= self.pages:
+        ends = self._ends
+        number = bisect_right(ends, page - 1)
+        if page < 1 or number == len(ends):
             raise DamageError(f"page {page} of a log object that has {self.pages}")
-        number = bisect_right(self._ends, page - 1)
-        left = self._ends[number] - page + 1
-        frame = self.frames[number]
-        return Spot(number, frame.header_bytes + (frame.pages - left) * BLOCK_BYTES, left)
+        before = page - 1 - (ends[number - 1] if number else 0)
+        return Spot(number, self.frames[number].header_bytes + before * BLOCK_BYTES, ends[number] - page + 1)
 
     def entries(self) -> Iterator[tuple[Entry, int]]:
         """Every entry in its order, and the page that its data begin with."""
