@@ -1,7 +1,8 @@
 """`python -m bench` (or `make bench`): measures Drystone, and a peer beside it. `pairs` compares commits, `path` counts
 what one request passes through, `durability` says how likely data are lost, `cluster` has three nodes beside one,
 `growth` adds a device under load, `nbd` has the NBD server beside qemu-nbd, `volumes` a volume beside a raw file.
-`volume-map` opens one of a terabyte, `volume-cleaning` overwrites one, `volume-snapshots` makes snapshots and clones."""
+`volume-map` opens one of a terabyte, `volume-cleaning` overwrites one, `volume-snapshots` makes snapshots and clones.
+"""
 
 from __future__ import annotations
 
