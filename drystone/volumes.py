@@ -251,17 +251,17 @@ class Volumes:
         volume.on_failed = served.go
         if volume.failed is not None:
             served.go()
-        unused_since: float | None = None
+        close_at: float | None = None
         while not served.going:
-            now = trio.current_time()
             if served.clients:
-                unused_since = None
+                close_at = None
                 await served.changed.wait()
                 continue
-            unused_since = now if unused_since is None else unused_since
-            if now >= unused_since + LINGER_SECONDS:
+            now = trio.current_time()
+            close_at = now + LINGER_SECONDS if close_at is None else close_at
+            if now >= close_at:
                 return
-            await served.changed.wait(unused_since + LINGER_SECONDS - now)
+            await served.changed.wait(close_at - now)
         if volume.failed is not None:
             log.warning("a volume is of no use here any more", volume=served.name, why=str(volume.failed))
 

@@ -854,14 +854,14 @@ VOLUMES: Final = [
     planted(
         "a volume that is closed behind each client",
         "drystone/volumes.py",
-        "unused_since + LINGER_SECONDS",
-        "unused_since",
+        "close_at = now + LINGER_SECONDS if",
+        "close_at = now if",
     ),
     planted(
         "a volume that is closed although it is used",
         "drystone/volumes.py",
-        "            if served.clients:\n                unused_since = None",
-        "            if not served.clients:\n                unused_since = None",
+        "            if served.clients:\n                close_at = None",
+        "            if not served.clients:\n                close_at = None",
     ),
     planted(
         "a volume that is only read, and was taken over, served for ever",

@@ -228,15 +228,38 @@ async def test_a_look_is_made_beside_reads_that_do_not_wait_for_it(autojump_cloc
             await page_of(disk)
             with mock.patch.object(owner_watch, "load_head", slow):
                 await trio.sleep(LOOK_SECONDS + 0.5)
-                await page_of(disk)
-                await looking.wait()
-                await page_of(disk)
+                with trio.fail_after(0.5):
+                    await page_of(disk)
+                    await looking.wait()
+                    await page_of(disk)
                 await trio.sleep(OWNER_SECONDS - LOOK_SECONDS)
                 with trio.move_on_after(1) as waiting:
                     await page_of(disk)
                 assert waiting.cancelled_caught
                 look_on.set()
                 assert await page_of(disk) == b"a" * PAGE
+
+
+async def test_a_look_counts_from_when_it_began(autojump_clock: MockClock) -> None:
+    """What it found may be as old."""
+    async with node_of(media()) as node, served(node) as volumes:
+        await volumes.create("v", MIB, "")
+        looks = 0
+
+        async def slow(table: Table) -> Head:
+            nonlocal looks
+            looks += 1
+            head = await load_head(table)
+            await trio.sleep(OWNER_SECONDS + 1)
+            return head
+
+        async with volumes.open("v") as disk:
+            await trio.sleep(60)
+            with mock.patch.object(owner_watch, "load_head", slow):
+                await page_of(disk)
+                assert looks == 1
+                await page_of(disk)
+                assert looks == 2
 
 
 async def test_where_nobody_can_tell_whose_it_is_reads_wait_and_then_fail(autojump_clock: MockClock) -> None:
