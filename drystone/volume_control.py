@@ -13,6 +13,7 @@
     DELETE /volumes/NAME/snapshots/OTHER  delete one
     POST   /volumes/NAME/clones           {"snapshot", "name", "size" or null}: make a volume of one
     POST   /volumes/NAME/flatten          have it need nothing of what it is a clone of
+    GET    /nbd-port                      {"port"}: where other machines connect; null: nowhere
     POST   /close-volumes                 close all, and open none any more: the process is to end
 
 With `take_over=1`, what needs a volume that another node has open takes it over from there; without, that is refused.
@@ -37,8 +38,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 PAGE_MAX = 1000
 
 
-def volume_routes(volumes: Volumes) -> Sequence[Route]:
-    """For `control_app`."""
+def volume_routes(volumes: Volumes, nbd_port: int | None) -> Sequence[Route]:
+    """For `control_app`. `nbd_port` is where volumes are served to other machines."""
 
     async def rows(request: Request) -> Response:
         limit = min(int(request.query_params.get("limit", PAGE_MAX)), PAGE_MAX)
@@ -100,12 +101,16 @@ def volume_routes(volumes: Volumes) -> Sequence[Route]:
     async def take_over(request: Request) -> Response:
         return JSONResponse((await volumes.take_over(request.path_params["name"]))._asdict())
 
+    async def port(_: Request) -> Response:
+        return JSONResponse({"port": nbd_port})
+
     async def close(_: Request) -> Response:
         await volumes.close()
         return JSONResponse({})
 
     return [
         Route("/close-volumes", close, methods=["POST"]),
+        Route("/nbd-port", port, methods=["GET"]),
         Route("/volumes", _told(rows), methods=["GET"]),
         Route("/volumes", _told(create), methods=["POST"]),
         Route("/volumes/{name}", _told(show), methods=["GET"]),

@@ -715,6 +715,36 @@ FENCES: Final = [
 
 NBD: Final = [
     planted(
+        "names of volumes told to other machines",
+        "drystone/up.py",
+        "tls=nbd_tls, shutdown=stop",
+        "tls=nbd_tls, listing=True, shutdown=stop",
+        "tests/process/test_volumes_over_tls.py",
+    ),
+    planted(
+        "volumes served over TCP by each process of several",
+        "drystone/up.py",
+        "nbd_tcp is not None and number < 2:",
+        "nbd_tcp is not None and number < 9:",
+        "tests/process/test_volumes_over_tls.py",
+    ),
+    planted(
+        "clients of the server's own authority let in",
+        "drystone/nbd_over_tcp.py",
+        "            return server_context(self.certificate, self.key, self.client_ca)\n",
+        "            context = server_context(self.certificate, self.key, self.client_ca)\n"
+        "            context.load_verify_locations(self.certificate)\n"
+        "            return context\n",
+        "tests/process/test_volumes_over_tls.py",
+    ),
+    planted(
+        "volumes served over TCP where half of TLS was named",
+        "drystone/nbd_over_tcp.py",
+        "if not certificate or not client_ca:",
+        "if not certificate:",
+        "tests/process/test_volumes_over_tls.py",
+    ),
+    planted(
         "an export opened for who only asks about it",
         "gateway/nbd/negotiation.py",
         "OpenExport(self._name) if self._option == Option.GO else",
