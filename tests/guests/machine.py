@@ -101,6 +101,11 @@ class Console:
         """Type a command, and do not wait for its end."""
         await self._stream.send_all(command.encode() + b"\n")
 
+    async def start(self, command: str) -> None:
+        """Have a command run in the background. It is no child of the shell that reads what is typed: where one of
+        those ends while a line comes, what came of that is lost, and the rest is taken for a command."""
+        await self.begin(f"( ( {command} ) & )")
+
     async def run(self, command: str, patience: float = PATIENCE) -> str:
         """What a command printed. It is to succeed."""
         self._count += 1
