@@ -10,7 +10,7 @@ import trio
 from compute_plugin.connection import HypervisorError, call, events
 from compute_plugin.disk_xml import VolumeDisk, disk_xml
 from compute_plugin.domain_disks import find_disk
-from compute_plugin.nbd_nodes import HOLD_SECONDS, drop_spare, renew
+from compute_plugin.nbd_nodes import HOLD_SECONDS, check_server, drop_spare, renew
 from store.core.errors import DrystoneError, RetryableError
 
 DETACH_SECONDS: Final = 60.0
@@ -19,7 +19,9 @@ DETACH_SECONDS: Final = 60.0
 
 async def attach(connection: Any, domain: Any, disk: VolumeDisk, hold_seconds: int = HOLD_SECONDS) -> None:
     """Give a guest that runs one more disk, whose requests wait while its server is away. Where it is defined, too, the
-    disk is also in its definition. Raises ConflictError, InvalidError, HypervisorError; then it has no such disk."""
+    disk is also in its definition. Raises RetryableError where no server answers, ConflictError, InvalidError,
+    HypervisorError; then it has no such disk."""
+    await check_server(disk.socket)  # while QEMU connects for libvirt, which sets no limit, the guest stands still
     flags = await _flags(domain)
     await call(domain.attachDeviceFlags, disk_xml(disk), flags)
     try:

@@ -17,12 +17,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import trio
+
 from compute_plugin.domain_disks import DomainDisk, find_disk
 from compute_plugin.monitor import MonitorError, execute
-from store.core.errors import ConflictError
+from store.core.errors import ConflictError, RetryableError
 
 HOLD_SECONDS: Final = 20
 """Longer than a server takes to start again; less than the 30 s after which a guest's SCSI layer gives a request up."""
+OPEN_SECONDS: Final = 10
+"""While QEMU connects the whole guest stands still: for no longer than this. Where it may try so long, it also tries
+again so long where nobody listens; so that is looked at first."""
 
 
 async def renew(domain: Any, target: str, hold_seconds: int = HOLD_SECONDS) -> None:
@@ -30,7 +35,8 @@ async def renew(domain: Any, target: str, hold_seconds: int = HOLD_SECONDS) -> N
     requests wait for so many seconds until it is there again; then they fail. 0: they fail at once, as by libvirt.
 
     To be done again after the guest was started, migrated, or the disk attached: libvirt makes nodes as it knows them.
-    Raises MonitorError where there is no server now (all is as before), NotFoundError, ConflictError.
+    Raises RetryableError where no server answers now, MonitorError where it has no such volume (all is as before),
+    NotFoundError, ConflictError.
     """
     disk = await find_disk(domain, target)
     nodes = await _node_names(domain)
@@ -39,6 +45,7 @@ async def renew(domain: Any, target: str, hold_seconds: int = HOLD_SECONDS) -> N
         raise ConflictError(
             f"QEMU has no node {format_}: the domain does not run, or this libvirt names nodes otherwise"
         )
+    await check_server(disk.socket)
     if spare in nodes:  # somebody was stopped in the midst of this
         nodes -= await _dropped(domain, spare)
     if spare not in nodes:
@@ -49,6 +56,19 @@ async def renew(domain: Any, target: str, hold_seconds: int = HOLD_SECONDS) -> N
     await execute(domain, "blockdev-add", **_client(disk, storage, hold_seconds))
     await _put_below(domain, disk, format_, storage)
     await execute(domain, "blockdev-del", node_name=spare)
+
+
+async def check_server(path: str) -> None:
+    """Raises RetryableError where nobody listens at this socket, or who does says nothing: it hangs, or was stopped."""
+    greeting = b""
+    try:
+        with trio.move_on_after(OPEN_SECONDS):
+            async with await trio.open_unix_socket(path) as stream:
+                greeting = await stream.receive_some(1)
+    except (OSError, trio.BrokenResourceError) as error:
+        raise RetryableError(f"no server of volumes is at {path}: {error}") from error
+    if not greeting:
+        raise RetryableError(f"the server of volumes at {path} does not answer")
 
 
 async def drop_spare(domain: Any, disk: DomainDisk) -> None:
@@ -81,6 +101,7 @@ def _client(disk: DomainDisk, node: str, hold_seconds: int) -> dict[str, Any]:
         "server": {"type": "unix", "path": disk.socket},
         "export": disk.volume,
         "reconnect_delay": hold_seconds,
+        "open_timeout": OPEN_SECONDS,
         "read_only": disk.read_only,
         **_caching(disk),
     }

@@ -31,6 +31,7 @@ from drystone.founding import plan as plan_founding
 from drystone.front import Front
 from drystone.loop_stalls import LoopStalls
 from drystone.metrics import Metrics, Requests
+from drystone.nbd_over_tcp import NbdOverTcp, nbd_over_tcp, port_of
 from drystone.node import Node, open_node
 from drystone.node_identity import find_identity
 from drystone.node_status import cluster_status, device_rows, own_status
@@ -106,6 +107,25 @@ often until all are: a listing of 10,000 makes many at once, and looking through
 @click.option("--tls-certificate", type=click.Path(exists=True, dir_okay=False), help="Serve https with this chain.")
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="Its key, if it is in another file.")
 @click.option(
+    "--nbd-listen",
+    default=None,
+    metavar="ADDR:PORT",
+    help="Serve volumes to other machines, too, by NBD in TLS; the usual port is 10809. Clients have to show a "
+    "certificate, and who has one may use every volume. Without this they are served at nbd.sock in the data folder "
+    "alone.",
+)
+@click.option(
+    "--nbd-tls-certificate",
+    type=click.Path(exists=True, dir_okay=False),
+    help="The certificate chain for --nbd-listen, of the name by which clients call this machine.",
+)
+@click.option("--nbd-tls-key", type=click.Path(exists=True, dir_okay=False), help="Its key, if it is in another file.")
+@click.option(
+    "--nbd-tls-client-ca",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Certificates of the authorities that sign those of clients. Not one that signs for others, too.",
+)
+@click.option(
     "--processes",
     "count",
     default=None,
@@ -129,7 +149,9 @@ def up(access: Access, /, **options: Any) -> None:
     log_format, log_level = options.pop("log_format"), options.pop("log_level")
     logs.configure(log_format, log_level)
     count, number = options.pop("count"), options.pop("number")
+    tcp = [options.pop(f"nbd_{name}") for name in ("listen", "tls_certificate", "tls_key", "tls_client_ca")]
     try:
+        options["nbd_tcp"] = nbd_over_tcp(*tcp)
         if count is None:
             count = known_count(access.folder)
         if count > 1 and not number:
@@ -162,10 +184,13 @@ async def run_several(
     storage_domains: tuple[str, ...],
     tls_certificate: str | None,
     tls_key: str | None,
+    nbd_tcp: NbdOverTcp | None,
 ) -> None:
     """Have so many processes serve, until a signal comes. Raises as `run`."""
     tls = server_context(tls_certificate, tls_key) if tls_certificate else None
     host, port = _address(listen)
+    if nbd_tcp is not None:
+        nbd_tcp.context()  # of what is wrong there the first process would say it when the folder is made
     wish = Wish(devices, paths, replicas, policies)
     made = is_new(folder)
     plan = plan_founding(folder, wish) if made else None
@@ -181,7 +206,7 @@ async def run_several(
         if identity is None:
             identity = await first_of_one_machine(folder, count)
             await init_cluster(folder, identity, SystemClock())
-        options = ["--listen", f"{_shown(host)}:{port}", *said]
+        options = ["--listen", f"{_shown(host)}:{port}", *said, *(nbd_tcp.options if nbd_tcp is not None else ())]
         for domain in storage_domains:
             options += ["--storage-domain", domain]
         for name, path in (("--tls-certificate", tls_certificate), ("--tls-key", tls_key)):
@@ -221,6 +246,7 @@ async def run(
     storage_domains: tuple[str, ...],
     tls_certificate: str | None,
     tls_key: str | None,
+    nbd_tcp: NbdOverTcp | None,
 ) -> None:
     """Serve until a signal comes, as process `number` of `count` (0: alone). Raises InvalidError for options that do
     not fit, ConflictError if already served.
@@ -232,8 +258,12 @@ async def run(
     wish = Wish(devices, paths, replicas, policies)
     made = is_new(folder)
     plan = plan_founding(folder, wish) if made else None
+    nbd_tls = nbd_tcp.context() if nbd_tcp is not None else None
     listeners = await (listen_shared(host, port) if number else _listen(host, port))
+    disks: list[trio.SocketListener] = []
     try:
+        if nbd_tcp is not None and number < 2:  # as for the socket: one process of several serves volumes
+            disks = await nbd_tcp.listen()
         url = _url(host, listeners[0].socket.getsockname()[1], tls)
         if plan is not None:
             await found(folder, *plan, url)
@@ -251,9 +281,9 @@ async def run(
                 clients.update_url(folder, url)
             swift = Config(storage_domains=storage_domains)
             identity = IdentityService(node.registry)
-            await _serve(node, identity, listeners, tls, url, swift, made=made, number=number)
+            await _serve(node, identity, listeners, tls, url, swift, disks, nbd_tls, made=made, number=number)
     finally:
-        for listener in listeners:
+        for listener in (*listeners, *disks):
             listener.socket.close()
     log.info("stopped", folder=folder.path)
 
@@ -265,6 +295,8 @@ async def _serve(
     tls: ssl.SSLContext | None,
     url: str,
     swift: Config,
+    disks: list[trio.SocketListener],
+    nbd_tls: ssl.SSLContext | None,
     *,
     made: bool,
     number: int,
@@ -311,7 +343,7 @@ async def _serve(
         trio.open_nursery() as nursery,
     ):
         metrics.add(VolumeMetrics(volumes))
-        routes = [*volume_routes(volumes), *report_routes(volumes, stop.is_set)]
+        routes = [*volume_routes(volumes, port_of(disks)), *report_routes(volumes, stop.is_set)]
         await nursery.start(identity.run)
         nursery.start_soon(app.run, node.progress.loop("remove owned segments"))
         await nursery.start(partial(serve, front, listeners, tls=tls, shutdown=stop))
@@ -325,8 +357,11 @@ async def _serve(
         )
         if number < 2:  # one process of several is enough, and the socket is in its folder
             with short_path(node.folder, NBD_SOCKET) as path:
-                disks = nbd.open_unix_listener(path)
-            await nursery.start(partial(nbd.serve, volumes, disks, shutdown=stop))
+                local = nbd.open_unix_listener(path)
+            await nursery.start(partial(nbd.serve, volumes, local, shutdown=stop))
+        for disk in disks:
+            log.info("volumes are served in TLS", address=disk.socket.getsockname()[0], port=port_of([disk]))
+            await nursery.start(partial(nbd.serve, volumes, disk, tls=nbd_tls, shutdown=stop))
         _spare_the_collector()
         _share_the_interpreter()
         stalls.forget()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from drystone.access import Access, data_option
 from drystone.control_client import exchange, need_process
 from drystone.folder import DataFolder
 from drystone.lazy_group import Lazy, LazyGroup
+from drystone.nbd_over_tcp import PORT as NBD_PORT
 from drystone.volume_reports import check, stats
 from drystone.volume_sizes import parse_size, show_size
 from drystone.volume_times import WINDOW_MAX_US, parse_duration, parse_time, show_time
@@ -25,6 +27,8 @@ ID_SHOWN: Final = 8
 """Of the id of a volume in the trash, so many digits are shown."""
 SOCKET_PATH_MAX: Final = 107
 """Bytes of a path at which a Unix socket can be reached (sun_path)."""
+
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+:[0-9A-Fa-f:.]*")
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -154,13 +158,17 @@ def show(access: Access, name: str, as_json: bool) -> None:
 
 @volume.command()
 @click.argument("name")
+@click.option("--host", metavar="HOST", help="For clients on other machines, which call this one so.")
 @data_option
 @click.pass_obj
-def uri(access: Access, name: str) -> None:
+def uri(access: Access, name: str, host: str | None) -> None:
     """Print where volume NAME is served, as QEMU, nbdcopy and other clients of NBD take it.
 
     NAME@SNAPSHOT is a snapshot, which can only be read.
     The socket is for the user that Drystone runs as, and for root.
+
+    For other machines volumes are served where 'drystone up' has --nbd-listen. HOST has to be in the certificate there,
+    and clients need one of their own: libnbd finds it with '?tls-certificates=FOLDER' behind the URI.
     """
 
     def work(folder: DataFolder) -> str:
@@ -168,10 +176,10 @@ def uri(access: Access, name: str) -> None:
         if snapshot and snapshot not in [row["name"] for row in _snapshots(folder, volume)]:
             raise NotFoundError(f"there is no snapshot {snapshot} of volume {volume}")
         _row(folder, volume)
-        return _uri(folder, name)
+        return _uri(folder, name) if host is None else _uri_of_host(folder, name, host)
 
     click.echo(_asked(access, work))
-    if len(access.folder.nbd.encode()) > SOCKET_PATH_MAX:
+    if host is None and len(access.folder.nbd.encode()) > SOCKET_PATH_MAX:
         click.echo(
             f"(Clients cannot reach a socket whose path is longer than {SOCKET_PATH_MAX} bytes: make a symbolic link "
             "to the data folder, and give them a path through it.)",
@@ -428,6 +436,18 @@ def _row(folder: DataFolder, name: str) -> Row:
 
 def _uri(folder: DataFolder, name: str) -> str:
     return f"nbd+unix:///{quote(name, safe='@')}?socket={quote(folder.nbd)}"
+
+
+def _uri_of_host(folder: DataFolder, name: str, host: str) -> str:
+    """Raises InvalidError."""
+    port: int | None = json.loads(exchange(folder, "GET", "/nbd-port", None))["port"]
+    if port is None:
+        raise InvalidError("volumes are served to this machine alone: start 'drystone up' with --nbd-listen")
+    bare = host.strip("[]")
+    if not _HOST.fullmatch(bare):
+        raise InvalidError(f"{host!r} is no name or address of a machine; the port is known")
+    place = f"[{bare}]" if ":" in bare else bare
+    return f"nbds://{place}{'' if port == NBD_PORT else f':{port}'}/{quote(name, safe='@')}"
 
 
 def _use(row: Row) -> str:

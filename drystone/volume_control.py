@@ -17,6 +17,7 @@
     GET    /trash                         rows of the volumes in the trash
     POST   /trash/ID                      {"name"}: bring one back, under this name or, empty, its own: {"name"}
     DELETE /trash/ID                      remove one for good
+    GET    /nbd-port                      {"port"}: where other machines connect; null: nowhere
     POST   /close-volumes                 close all, and open none any more: the process is to end
 
 With `take_over=1`, what needs a volume that another node has open takes it over from there; without, that is refused.
@@ -41,8 +42,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 PAGE_MAX = 1000
 
 
-def volume_routes(volumes: Volumes) -> Sequence[Route]:
-    """For `control_app`."""
+def volume_routes(volumes: Volumes, nbd_port: int | None) -> Sequence[Route]:
+    """For `control_app`. `nbd_port` is where volumes are served to other machines."""
 
     async def rows(request: Request) -> Response:
         limit = min(int(request.query_params.get("limit", PAGE_MAX)), PAGE_MAX)
@@ -123,12 +124,16 @@ def volume_routes(volumes: Volumes) -> Sequence[Route]:
     async def take_over(request: Request) -> Response:
         return JSONResponse((await volumes.take_over(request.path_params["name"]))._asdict())
 
+    async def port(_: Request) -> Response:
+        return JSONResponse({"port": nbd_port})
+
     async def close(_: Request) -> Response:
         await volumes.close()
         return JSONResponse({})
 
     return [
         Route("/close-volumes", close, methods=["POST"]),
+        Route("/nbd-port", port, methods=["GET"]),
         Route("/volumes", told(rows), methods=["GET"]),
         Route("/volumes", told(create), methods=["POST"]),
         Route("/volumes/{name}", told(show), methods=["GET"]),

@@ -42,10 +42,6 @@ log = structlog.get_logger()
 
 LINGER_SECONDS: Final = 5.0
 """After its last client has gone a volume stays open for so long: one that connects again finds it open."""
-LOOK_SECONDS: Final = 1.0
-"""Whether a volume has failed is looked for so often."""
-OWNER_SECONDS: Final = 10.0
-"""Whether another has taken it over, so often: one that is only read would not notice."""
 LAST_WORD_SECONDS: Final = 1.0
 """Clients of a volume that has to go have so long to be told why, before they are cut off."""
 STOP_SECONDS: Final = 45.0
@@ -116,8 +112,6 @@ class _Served:
         self.opened = trio.Event()
         """It is open, or could not be opened."""
         self.gone = trio.Event()
-        self.lost = False
-        """Somebody else has taken it over."""
         self.going = False
         """It is to be closed, and takes no more clients."""
         self.scope = trio.CancelScope()
@@ -235,7 +229,8 @@ class Volumes:
                 served = self._served[container.name] = _Served(name, container)
                 self._tasks.start_soon(self._serve, served)
             elif not served.going and served.volume is not None:
-                await self._look_at_head(served)
+                with suppress(DrystoneError):  # it goes, or reads ask for it again
+                    await served.volume.owner.look()
             if served.going:
                 await served.gone.wait()
                 continue
@@ -283,48 +278,27 @@ class Volumes:
             served.opened.set()
             served.gone.set()
             if served.volume is not None and served.disk is not None:
-                self.tally.closed(served.disk, lost=served.lost or isinstance(served.volume.failed, OwnerReplacedError))
+                self.tally.closed(served.disk, lost=isinstance(served.volume.failed, OwnerReplacedError))
                 log.info("a volume is closed", volume=served.name)
 
     async def _until_unused(self, served: _Served, volume: Volume) -> None:
-        """Return when it is to be closed."""
-        looked = trio.current_time()
-        unused_since: float | None = None
-        while not served.going:
-            if volume.failed is not None:
-                log.warning("a volume has failed", volume=served.name, why=str(volume.failed))
-                return
-            now = trio.current_time()
-            if served.clients:
-                unused_since = None
-            elif unused_since is None:
-                unused_since = now
-            elif now >= unused_since + LINGER_SECONDS:
-                return
-            if now >= looked + OWNER_SECONDS:
-                await self._look_at_head(served)
-                looked = trio.current_time()
-                continue
-            await served.changed.wait(LOOK_SECONDS)
-
-    async def _look_at_head(self, served: _Served) -> None:
-        """Have a volume go that was taken over, or deleted; have its new size where it was made larger elsewhere."""
-        assert served.volume is not None
-        owned = served.volume.head
-        try:
-            head = await load_head(Table(self._store, served.container))
-            if head.deleted:
-                raise NotFoundError("it was deleted")
-            if head.epoch != owned.epoch:
-                raise OwnerReplacedError("somebody else has opened the volume since")
-            if head.size != owned.head.size:
-                await owned.change(lambda now: now)
-        except (OwnerReplacedError, NotFoundError) as error:
-            log.warning("a volume is not ours any more", volume=served.name, why=str(error))
-            served.lost = isinstance(error, OwnerReplacedError)
+        """Return when it is to be closed. Nothing is done until then unless something happens."""
+        volume.on_failed = served.go
+        if volume.failed is not None:
             served.go()
-        except DrystoneError as error:
-            log.info("the head of a volume cannot be read now", volume=served.name, why=str(error))
+        close_at: float | None = None
+        while not served.going:
+            if served.clients:
+                close_at = None
+                await served.changed.wait()
+                continue
+            now = trio.current_time()
+            close_at = now + LINGER_SECONDS if close_at is None else close_at
+            if now >= close_at:
+                return
+            await served.changed.wait(close_at - now)
+        if volume.failed is not None:
+            log.warning("a volume is of no use here any more", volume=served.name, why=str(volume.failed))
 
     def open_disks(self) -> list[CountedDisk]:
         """Those that are open here."""
@@ -385,7 +359,10 @@ class Volumes:
         usage = await self._store.container_usage(container)
         policy = next(each.name for each in self._store.policies if each.index == container.policy)
         served = self._served.get(container.name)
-        here = len(served.clients) if served is not None and served.volume is not None else None
+        if served is not None and served.volume is not None and head.epoch > served.volume.head.epoch:
+            with suppress(DrystoneError):
+                await served.volume.owner.look()  # it was taken over, and nobody here has noticed
+        here = len(served.clients) if served is not None and served.volume is not None and not served.going else None
         return VolumeRow(
             name, head.size, policy, usage.bytes, head.epoch, here, head.window_us, head.holder, head.since_us
         )

@@ -25,6 +25,7 @@ from store.blocks.object_rows import ObjectRows
 from store.blocks.open_object import OpenObject
 from store.blocks.overlay import Overlay
 from store.blocks.owned_head import load_head, take_head
+from store.blocks.owner_watch import OwnerWatch
 from store.blocks.past import PastMaps
 from store.blocks.place import BLOCK_BYTES
 from store.blocks.replay import replay
@@ -59,6 +60,7 @@ async def open_volume(
     is until this is closed; what is left then is durable. Raises NotFoundError, OwnerReplacedError where another opens
     it at the same time, DamageError; RetryableErrors where too few devices answer."""
     table = Table(store, container)
+    since = trio.current_time()
     head = await take_head(table, holder, clock.wall_us())
     rows = ObjectRows(table, head.epoch, random)
     lineage = Lineage(table, head.head.lineage)
@@ -121,12 +123,19 @@ async def open_volume(
             volume, stored_map, checkpoints, sizes, stored_pages, needs, sweep, Snapshots(table), clock
         )
         volume.checkpointer = checkpointer
+        volume.owner = OwnerWatch(table, head, since, volume.replaced)
         if len(taken.objects) > OBJECTS_BEHIND:
             checkpointer.want()
         volume.past = PastMaps(volume, reader, checkpoints, checkpointer, Snapshots(table), clock)
         volume.flattener = Flattener(volume, stored_map, reader, lineage)
         cleaner = Cleaner(volume, stored_map, reader, sizes, needs, checkpointer.want)
-        async with beside(appender.run), beside(volume.apply_all), beside(checkpointer.run), beside(cleaner.run):
+        async with (
+            beside(appender.run),
+            beside(volume.apply_all),
+            beside(checkpointer.run),
+            beside(cleaner.run),
+            beside(volume.owner.run),
+        ):
             yield volume
             with trio.move_on_after(CLOSE_SECONDS, shield=True) as closing:
                 await appender.end()

@@ -10,7 +10,7 @@ checkpoint, sweep, clean: see the modules of these names
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -29,6 +29,7 @@ from store.blocks.head import Root
 from store.blocks.log_frame import ENTRIES_MAX, FRAME_BLOCKS, FRAME_PAGES, LogFrame
 from store.blocks.overlay import Overlay
 from store.blocks.owned_head import OwnedHead
+from store.blocks.owner_watch import OwnerWatch
 from store.blocks.page_table import PAGE_SHIFT
 from store.blocks.past import PastMaps
 from store.blocks.place import BLOCK_BYTES
@@ -57,7 +58,8 @@ class Volume:
     checkpointer: Checkpointer
     flattener: Flattener
     past: PastMaps
-    """Set by whoever opens it, all three."""
+    owner: OwnerWatch
+    """Set by whoever opens it, all four."""
 
     def __init__(
         self,
@@ -87,6 +89,8 @@ class Volume:
         self._to_apply = Bell()
         self._room = Bell()
         self.on_applied: Bell = Bell()
+        self.on_failed: Callable[[], None] | None = None
+        """Called when it has `failed`."""
         appender.on_failed = self._wake_all
 
     @property
@@ -97,10 +101,14 @@ class Volume:
 
     async def read(self, offset: int, length: int) -> Sequence[Buffer]:
         self._check()
+        if trio.current_time() >= self.owner.ask_at:
+            await self.owner.may_read()
         return await self._disk.read_bytes(Span(offset, length, self.size))
 
     async def extents(self, offset: int, length: int, limit: int) -> list[Extent]:
         self._check()
+        if trio.current_time() >= self.owner.ask_at:
+            await self.owner.may_read()
         return await self._disk.extents(Span(offset, length, self.size), limit)
 
     # -- writing -------------------------------------------------------------------------------------------------
@@ -305,6 +313,8 @@ class Volume:
         """Nothing is waited for any more."""
         self._room.ring()
         self.on_applied.ring()
+        if self.on_failed is not None:
+            self.on_failed()
 
     def _check(self) -> None:
         if self._appender.failed is not None:

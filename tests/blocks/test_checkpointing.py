@@ -59,14 +59,13 @@ async def test_a_volume_is_the_same_after_many_checkpoints(autojump_clock: MockC
                     last = root.checkpoint
             async with volume_of(node) as volume:
                 assert await read(volume) == model.data
-                while True:
-                    await checkpoint(volume)
-                    kept = await names(volume, "c")
-                    if volume.applied.sequence == volume.head.head.root.sequence:
-                        break  # else the cleaner has emptied something since, which goes with the next
-                assert set(kept) == {key & 0xFFFFFFFF for key in volume._map.map.checkpoints} | {kept[-1]}
-                sealed = [number for number in await names(volume, "l") if number < volume.head.head.root.object]
-                assert set(sealed) <= {key & 0xFFFFFFFF for key in volume._map.map.objects}
+                await checkpoint(volume)
+                kept = await names(volume, "c")
+                root = volume.head.head.root
+                stored = await volume.checkpointer._checkpoints.table(root.depth, root.checkpoint)
+                assert set(kept) == {key & 0xFFFFFFFF for key in stored.checkpoints} | {kept[-1]}
+                sealed = [number for number in await names(volume, "l") if number < root.object]
+                assert set(sealed) <= {key & 0xFFFFFFFF for key in stored.objects}  # the map may have more moves by now
 
 
 async def test_what_was_discarded_is_not_there_after_a_checkpoint(autojump_clock: MockClock) -> None:

@@ -23,8 +23,12 @@ grep -q probe /proc/cmdline && poweroff -f
 exec < /dev/ttyS0 > /dev/ttyS0 2>&1
 stty -echo -onlcr -icanon min 1 time 0
 echo "{READY}"
-while IFS= read -r line; do eval "$line" < /dev/null; done
+sh -c 'while IFS= read -r line; do eval "$line" < /dev/null; done' < /dev/ttyS0 &
+wait
+poweroff -f
 """
+"""The shell of the console is not the first process, which gets the children of those that end: busybox's `read`
+forgets what it has read of a line when a child ends meanwhile."""
 
 
 def make(folder: Path) -> Path:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
 import libvirt
+import libvirt_qemu
 import trio
 
 from compute_plugin.connection import call
+from store.blocks.bell import Bell
+from store.core.beside import beside
 from tests.guests.initrd import READY
 
+SILENCE_SECONDS = 10.0
 PATIENCE = 90.0
 """Seconds for one step of a guest under emulation on a busy machine: far more than it needs."""
 
@@ -45,30 +50,61 @@ def kvm_works(kernel: Path, initrd: Path) -> bool:
 
 
 class Console:
-    """The serial console of one guest, and all that it has said."""
+    """The serial console of one guest, and all that it has said. `read` has to run."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.SocketStream, explain: Callable[[], Awaitable[str]]) -> None:
+        """`explain` says what is known of a guest that says nothing."""
         self._stream = stream
+        self._explain = explain
         self._count = 0
+        self._said = Bell()
+        self._gone = False
         self.text = ""
         self.place = 0
         """What is before has been waited for already."""
+
+    async def read(self) -> None:
+        """Take what the guest says as it comes, for ever. What nobody takes holds it up: QEMU sends each byte by
+        itself, and some 280 of them fill the socket; then whoever writes to the console in the guest waits."""
+        with suppress(trio.BrokenResourceError):
+            while part := await self._stream.receive_some():
+                self.text += part.decode(errors="replace")
+                self._said.ring()
+        self._gone = True
+        self._said.ring()
 
     async def wait(self, pattern: str, patience: float = PATIENCE) -> re.Match[str]:
         """Until the guest says this, in what has not been waited for yet."""
         found = None
         with trio.move_on_after(patience):
             while (found := re.compile(pattern).search(self.text, self.place)) is None:
-                part = await self._stream.receive_some()
-                assert part, f"the guest is gone; it said:\n{self.text[-3000:]}"
-                self.text += part.decode(errors="replace")
-        assert found is not None, f"the guest does not say {pattern!r}; it said:\n{self.text[-3000:]}"
+                assert not self._gone, f"the guest is gone; it said:\n{self.text[-3000:]}"
+                await self._said.wait()
+        if found is None:
+            raise AssertionError(
+                f"the guest does not say {pattern!r}; it said:\n{self.text[-3000:]}\n{await self._silence()}"
+            )
         self.place = found.end()
         return found
+
+    async def _silence(self) -> str:
+        """What is known of it: an interrupt wakes a console whose last one was lost, and QEMU says what it does."""
+        before = len(self.text)
+        await self.begin("")
+        with trio.move_on_after(SILENCE_SECONDS):
+            while len(self.text) == before and not self._gone:
+                await self._said.wait()
+        woken = self.text[before:]
+        return f"then a line was typed, and it said {woken[:200]!r}\n{await self._explain()}"
 
     async def begin(self, command: str) -> None:
         """Type a command, and do not wait for its end."""
         await self._stream.send_all(command.encode() + b"\n")
+
+    async def start(self, command: str) -> None:
+        """Have a command run in the background. It is no child of the shell that reads what is typed: where one of
+        those ends while a line comes, what came of that is lost, and the rest is taken for a command."""
+        await self.begin(f"( ( {command} ) & )")
 
     async def run(self, command: str, patience: float = PATIENCE) -> str:
         """What a command printed. It is to succeed."""
@@ -124,6 +160,20 @@ class Guest:
         await self.ready()
 
 
+async def _doing(domain: Any) -> str:
+    """What QEMU says of a guest; also where it does not answer."""
+    said: list[str] = []
+    for command in ("info status", "info registers", "info block", "info blockstats", "info pci"):
+        ask = partial(
+            libvirt_qemu.qemuMonitorCommand, domain, command, libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
+        )
+        with trio.move_on_after(SILENCE_SECONDS) as waiting:
+            said.append(f"{command}:\n{await trio.to_thread.run_sync(ask, abandon_on_cancel=True)}")
+        if waiting.cancelled_caught:
+            return "\n".join([*said, f"{command}: QEMU does not answer"])
+    return "\n".join(said)
+
+
 @asynccontextmanager
 async def guest(connection: Any, system: System, folder: Path, name: str, *disks: str) -> AsyncIterator[Guest]:
     """A guest that is paused before its first instruction; destroyed at the end."""
@@ -131,7 +181,9 @@ async def guest(connection: Any, system: System, folder: Path, name: str, *disks
     domain = await call(connection.createXML, domain_xml(system, name, folder, *disks), flags)
     try:
         async with await trio.open_unix_socket(f"{folder / name}.tty") as stream:
-            yield Guest(domain, Console(stream))
+            console = Console(stream, partial(_doing, domain))
+            async with beside(console.read):
+                yield Guest(domain, console)
     finally:
         with trio.CancelScope(shield=True):
             await call(domain.destroy)

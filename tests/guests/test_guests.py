@@ -97,6 +97,17 @@ async def test_its_data_are_there_after_a_reset(connection: Any, system: System,
         assert fixed.read(0, 10) == b"as it was\n"
 
 
+async def test_what_is_typed_while_something_ends_is_whole(connection: Any, system: System, root: Path) -> None:
+    """It ends within some of these lines, wherever: the shell must not forget what it has read of them then."""
+    async with guest(connection, system, root, "typed") as machine:
+        await call(machine.domain.resume)
+        await machine.ready()
+        word = "x" * 1000
+        for number in range(60):
+            await machine.console.start(f"usleep {1000 * number}")
+            assert await machine.console.run(f"echo {word} {number}") == f"{word} {number}"
+
+
 async def test_a_killed_server_is_waited_for(connection: Any, system: System, root: Path) -> None:
     """The guest notices nothing: it is not even paused."""
     with running(root / "waits", "--devices", "3") as program:

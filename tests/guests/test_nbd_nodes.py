@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import socket
+from pathlib import Path
 from typing import Any
 
 import libvirt_qemu
 import pytest
+import trio
+from trio.testing import MockClock
 
+from compute_plugin import nbd_nodes
 from compute_plugin.monitor import MonitorError
-from compute_plugin.nbd_nodes import renew
-from store.core.errors import ConflictError, NotFoundError
+from compute_plugin.nbd_nodes import OPEN_SECONDS, check_server, renew
+from store.core.errors import ConflictError, NotFoundError, RetryableError
 
 XML = """<domain><devices><disk type='network' device='disk'>
   <driver name='qemu' type='raw' cache='none' discard='unmap' detect_zeroes='unmap'/>
@@ -76,9 +81,15 @@ def monitor(domain: Qemu, command: str, _: int) -> str:
         return json.dumps({"error": {"desc": str(error)}})
 
 
+async def there(path: str) -> None:
+    """The server of the model."""
+    assert path == "/s"
+
+
 @pytest.fixture
 def qemu(monkeypatch: pytest.MonkeyPatch) -> Qemu:
     monkeypatch.setattr(libvirt_qemu, "qemuMonitorCommand", monitor)
+    monkeypatch.setattr(nbd_nodes, "check_server", there)
     return Qemu()
 
 
@@ -98,6 +109,7 @@ def check(qemu: Qemu, hold_seconds: int) -> None:
         "server": {"type": "unix", "path": "/s"},
         "export": "v",
         "reconnect-delay": hold_seconds,
+        "open-timeout": OPEN_SECONDS,
         "read-only": False,
         "cache": cache,
         "discard": "unmap",
@@ -141,3 +153,46 @@ async def test_no_such_disk_or_node(qemu: Qemu) -> None:
     with pytest.raises(ConflictError):
         await renew(qemu, "vda")
     assert qemu.changes == 0
+
+
+async def test_qemu_is_not_asked_where_no_server_answers(qemu: Qemu, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it connected the guest would stand still."""
+
+    async def away(path: str) -> None:
+        raise RetryableError("nobody")
+
+    monkeypatch.setattr(nbd_nodes, "check_server", away)
+    with pytest.raises(RetryableError, match="nobody"):
+        await renew(qemu, "vda")
+    assert qemu.changes == 0
+
+
+async def test_a_server_that_answers_is_told_from_one_that_does_not(tmp_path: Path, autojump_clock: MockClock) -> None:
+    path = tmp_path / "s"
+    with pytest.raises(RetryableError, match="no server of volumes is at"):
+        await check_server(str(path))
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        began = trio.current_time()
+        with pytest.raises(RetryableError, match="does not answer"):  # it is stopped
+            await check_server(str(path))
+        assert trio.current_time() - began == pytest.approx(OPEN_SECONDS)
+    path.unlink()
+
+    async def says(stream: trio.SocketStream) -> None:
+        await stream.send_all(said)
+
+    async with trio.open_nursery() as nursery:
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.setblocking(False)
+            listening.bind(str(path))
+            listening.listen()
+            listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
+            nursery.start_soon(trio.serve_listeners, says, [listener])
+            said = b"NBDMAGIC"
+            await check_server(str(path))
+            said = b""
+            with pytest.raises(RetryableError, match="does not answer"):
+                await check_server(str(path))
+            nursery.cancel_scope.cancel()

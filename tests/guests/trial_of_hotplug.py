@@ -1,5 +1,5 @@
-"""Attach, grow and detach while a guest writes: `make trial-of-hotplug`. Not in the suite: once in some fifty runs the
-guest said nothing any more for 90 s, on a busy machine, and why is not known (docs/guests.md)."""
+"""Attach, grow and detach while a guest writes: `make trial-of-hotplug`. Not in the suite yet: it hung once in some
+fifty runs, for a reason that was found since (docs/guests.md), and has to show that it does no more."""
 
 from __future__ import annotations
 

@@ -13,12 +13,11 @@ LINE = "page "
 
 async def begin(guest: Guest, device: str, first: int = 1) -> None:
     """Write pages one after another, each with its number and synced, until `end`. What fails says `failed`."""
-    loop = (
-        f'rm -f /end; (echo writer begins; i={first}; while [ ! -e /end ]; do echo "{LINE}$i" | '
+    await guest.console.start(
+        f'rm -f /end; echo writer begins; i={first}; while [ ! -e /end ]; do echo "{LINE}$i" | '
         f'dd of=/dev/{device} bs={PAGE} seek=$i count=1 conv=sync,fsync,notrunc 2>/dev/null && echo "w$i." || '
-        "echo failed; i=$((i+1)); done; echo writer ended) &"
+        "echo failed; i=$((i+1)); done; echo writer ended"
     )
-    await guest.console.begin(loop)
 
 
 async def some(guest: Guest, count: int = 5) -> None:

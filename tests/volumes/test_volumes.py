@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
+from itertools import pairwise
 from unittest import mock
 
 import pytest
@@ -12,12 +13,18 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from drystone import volumes as volumes_module
-from drystone.volumes import LAST_WORD_SECONDS, LINGER_SECONDS, OWNER_SECONDS, STOP_SECONDS, Volumes, serving_volumes
+from drystone.volumes import LAST_WORD_SECONDS, LINGER_SECONDS, STOP_SECONDS, Volumes, serving_volumes
+from store.blocks import owner_watch
+from store.blocks.bell import Bell
 from store.blocks.catalogue import Catalogue
 from store.blocks.disk import Disk, OwnerReplacedError
+from store.blocks.head import Head
 from store.blocks.lineage import ACCOUNT
 from store.blocks.log_object import parse_row, row_name
+from store.blocks.owned_head import load_head
+from store.blocks.owner_watch import LOOK_SECONDS, OWNER_SECONDS, WAIT_SECONDS
 from store.blocks.table import Table
+from store.blocks.volume import Volume
 from store.core.errors import BusyError, ConflictError, InvalidError, NotFoundError, RetryableError
 from store.objects.model import ListingQuery
 from tests.blocks.conftest import MIB, media, node_of, volume_of
@@ -112,23 +119,231 @@ async def test_who_asks_while_it_is_closed_waits_and_has_it_anew(autojump_clock:
         assert await epoch(volumes) > 1
 
 
-async def test_clients_of_one_that_was_taken_over_are_cut_off(autojump_clock: MockClock) -> None:
-    """Also those who only read, and those who ask for nothing; who comes then has it anew."""
+@contextmanager
+def looks_counted() -> Iterator[list[float]]:
+    """When the heads of volumes that are open are looked at."""
+    times: list[float] = []
+
+    async def counted(table: Table) -> Head:
+        times.append(trio.current_time())
+        return await load_head(table)
+
+    with mock.patch.object(owner_watch, "load_head", counted):
+        yield times
+
+
+async def taken_by(others: Volumes) -> None:
+    """Another node writes b where there was an a."""
+    async with others.open("v") as other:
+        await other.write(0, b"b" * PAGE)
+        await other.flush()
+
+
+async def test_an_idle_volume_is_looked_at_by_nobody(autojump_clock: MockClock) -> None:
+    """Its head is not, and no task of this process wakes for it."""
+    async with node_of(media()) as node, served(node) as volumes:
+        await volumes.create("v", MIB, "")
+        async with volumes.open("v") as disk:
+            await disk.write(0, b"a" * PAGE)
+            await disk.flush()
+            await trio.sleep(60)
+            watched = mock.Mock(wraps=Bell.wait)
+
+            async def wait(bell: Bell, seconds: float = float("inf")) -> None:
+                await watched(bell, seconds)
+
+            with looks_counted() as looks, mock.patch.object(Bell, "wait", wait):
+                await trio.sleep(3600)
+                assert (looks, watched.call_count) == ([], 0)
+                assert await page_of(disk) == b"a" * PAGE
+                assert len(looks) == 1
+
+
+@pytest.mark.parametrize("ask", [page_of, lambda disk: disk.extents(0, PAGE, 1)])
+async def test_the_first_read_after_an_idle_hour_is_of_the_owner(
+    autojump_clock: MockClock, ask: Callable[[Disk], Awaitable[object]]
+) -> None:
     async with node_of(media()) as node, served(node) as volumes, served(node) as others:
         await volumes.create("v", MIB, "")
+        refusals: list[OwnerReplacedError] = []
 
-        async def idle(disk: Disk) -> None:
+        async def look_again(disk: Disk) -> None:
             await disk.write(0, b"a" * PAGE)
-            async with others.open("v") as other:
-                await other.write(0, b"b" * PAGE)
-                await other.flush()
-            with trio.fail_after(OWNER_SECONDS + 2 * LAST_WORD_SECONDS + 1):
+            await trio.sleep(3600)
+            await taken_by(others)
+            with pytest.raises(OwnerReplacedError, match="somebody else has opened the volume") as refused:
+                await ask(disk)
+            refusals.append(refused.value)
+            with trio.fail_after(LAST_WORD_SECONDS + 1):
+                await trio.sleep_forever()
+
+        with pytest.raises(OwnerReplacedError, match="not served here"):
+            await use(volumes, look_again)
+        assert len(refusals) == 1
+        async with volumes.open("v") as disk:
+            assert await page_of(disk) == b"b" * PAGE
+
+
+async def test_who_reads_all_the_time_never_waits_and_is_told_in_ten_seconds(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes, served(node) as others:
+        await volumes.create("v", MIB, "")
+        stale: list[float] = []
+
+        async def read_on(disk: Disk) -> None:
+            await disk.write(0, b"a" * PAGE)
+            began = trio.current_time()
+            with looks_counted() as looks:
+                while trio.current_time() < began + 100:
+                    assert await page_of(disk) == b"a" * PAGE
+                    await trio.sleep(0.25)
+            assert len(looks) == 12
+            assert {round(after - before, 1) for before, after in pairwise(looks)} <= {8.0, 8.1, 8.2, 8.3}
+            await taken_by(others)
+            taken = trio.current_time()
+            with suppress(OwnerReplacedError):
+                while True:
+                    await disk.read(0, PAGE)
+                    stale.append(trio.current_time() - taken)
+                    await trio.sleep(0.25)
+            await trio.sleep_forever()
+
+        with pytest.raises(OwnerReplacedError, match="not served here"):
+            await use(volumes, read_on)
+        assert 0 < stale[-1] <= OWNER_SECONDS
+
+
+async def test_a_look_is_made_beside_reads_that_do_not_wait_for_it(autojump_clock: MockClock) -> None:
+    """Until the one before it is too long ago: then they do."""
+    async with node_of(media()) as node, served(node) as volumes:
+        await volumes.create("v", MIB, "")
+        looking, look_on = trio.Event(), trio.Event()
+
+        async def slow(table: Table) -> Head:
+            looking.set()
+            await look_on.wait()
+            return await load_head(table)
+
+        async with volumes.open("v") as disk:
+            await disk.write(0, b"a" * PAGE)
+            await page_of(disk)
+            with mock.patch.object(owner_watch, "load_head", slow):
+                await trio.sleep(LOOK_SECONDS + 0.5)
+                with trio.fail_after(0.5):
+                    await page_of(disk)
+                    await looking.wait()
+                    await page_of(disk)
+                await trio.sleep(OWNER_SECONDS - LOOK_SECONDS)
+                with trio.move_on_after(1) as waiting:
+                    await page_of(disk)
+                assert waiting.cancelled_caught
+                look_on.set()
+                assert await page_of(disk) == b"a" * PAGE
+
+
+async def test_a_look_counts_from_when_it_began(autojump_clock: MockClock) -> None:
+    """What it found may be as old."""
+    async with node_of(media()) as node, served(node) as volumes:
+        await volumes.create("v", MIB, "")
+        looks = 0
+
+        async def slow(table: Table) -> Head:
+            nonlocal looks
+            looks += 1
+            head = await load_head(table)
+            await trio.sleep(OWNER_SECONDS + 1)
+            return head
+
+        async with volumes.open("v") as disk:
+            await trio.sleep(60)
+            with mock.patch.object(owner_watch, "load_head", slow):
+                await page_of(disk)
+                assert looks == 1
+                await page_of(disk)
+                assert looks == 2
+
+
+async def test_where_nobody_can_tell_whose_it_is_reads_wait_and_then_fail(autojump_clock: MockClock) -> None:
+    async with node_of(media(3)) as node, served(node) as volumes:
+        await volumes.create("v", MIB, "")
+        async with volumes.open("v") as disk:
+            await disk.write(0, b"a" * PAGE)
+            await disk.flush()
+
+            async def away(table: Table) -> Head:
+                raise BusyError("too few devices answer")
+
+            async def back_after(seconds: float) -> None:
+                with mock.patch.object(owner_watch, "load_head", away):
+                    await trio.sleep(seconds)
+
+            await trio.sleep(60)
+            async with trio.open_nursery() as nursery:  # it comes back while they wait
+                nursery.start_soon(back_after, WAIT_SECONDS / 2)
+                await wait_all_tasks_blocked()
+                assert await page_of(disk) == b"a" * PAGE
+            await trio.sleep(60)
+            with mock.patch.object(owner_watch, "load_head", away):
+                began = trio.current_time()
+                with pytest.raises(BusyError, match="cannot be found out now: too few devices answer"):
+                    await page_of(disk)
+                assert trio.current_time() - began == pytest.approx(WAIT_SECONDS)
+            assert await page_of(disk) == b"a" * PAGE  # and it is open still
+        assert await epoch(volumes) == 1
+
+
+async def test_looks_that_fail_are_made_again_while_reads_go_on(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes:
+        await volumes.create("v", MIB, "")
+        async with volumes.open("v") as disk:
+            await disk.write(0, b"a" * PAGE)
+            failures = [BusyError("not now")]
+
+            async def once(table: Table) -> Head:
+                if failures:
+                    raise failures.pop()
+                return await load_head(table)
+
+            with mock.patch.object(owner_watch, "load_head", once):
+                began = trio.current_time()
+                while trio.current_time() < began + 2 * OWNER_SECONDS:
+                    with trio.fail_after(0.2):  # none of them waits
+                        await page_of(disk)
+                    await trio.sleep(0.25)
+            assert not failures
+
+
+async def test_a_volume_that_fails_is_closed_at_once(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes:
+        await volumes.create("v", MIB, "")
+        ended: list[float] = []
+
+        async def fail(disk: Disk) -> None:
+            assert isinstance(disk, Volume)
+            await trio.sleep(60)
+            ended.append(trio.current_time())
+            disk.replaced(OwnerReplacedError("somebody has it"))
+            await trio.sleep_forever()
+
+        with pytest.raises(OwnerReplacedError, match="not served here"):
+            await use(volumes, fail)
+        assert trio.current_time() - ended[0] == pytest.approx(LAST_WORD_SECONDS, abs=0.1)
+        assert await connections(volumes) is None
+
+
+async def test_who_asks_for_nothing_is_told_of_when_volumes_are_listed(autojump_clock: MockClock) -> None:
+    """The list says who has it, and so that it is not open here any more."""
+    async with node_of(media()) as node, served(node) as volumes, served(node, "n2") as others:
+        await volumes.create("v", MIB, "")
+
+        async def idle(_: Disk) -> None:
+            await taken_by(others)
+            row = await volumes.row("v")
+            assert (row.holder, row.connections) == ("n2", None)
+            with trio.fail_after(LAST_WORD_SECONDS + 1):
                 await trio.sleep_forever()
 
         with pytest.raises(OwnerReplacedError, match="not served here"):
             await use(volumes, idle)
-        async with volumes.open("v") as disk:
-            assert await page_of(disk) == b"b" * PAGE
 
 
 async def test_who_only_looks_at_a_volume_does_not_take_it_over(autojump_clock: MockClock) -> None:
@@ -184,7 +399,10 @@ async def test_what_another_node_has_is_taken_over_on_demand(autojump_clock: Moc
             async def work(disk: Disk, ask: Callable[[], Awaitable[object]] = ask) -> None:
                 await ask()
                 with trio.fail_after(OWNER_SECONDS + 2 * LAST_WORD_SECONDS + 1):
-                    await trio.sleep_forever()
+                    while True:
+                        with suppress(OwnerReplacedError, NotFoundError):
+                            await disk.read(0, PAGE)
+                        await trio.sleep(0.25)
 
             with pytest.raises(OwnerReplacedError, match="not served here"):
                 await use(volumes, work)
