@@ -174,6 +174,11 @@ def test_without_qemu_img(program: Program, tmp_path: Path) -> None:
     assert names(program) == []
 
 
+def _hear_interrupts() -> None:
+    """Also where whoever runs the tests ignores them, as `nohup` in a script does."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Slow:
     """A `qemu-img` that warns of something when it looks, and when it is to copy says that it is there, and waits: for
     one that is to be ended in the midst of it."""
@@ -196,7 +201,14 @@ class Slow:
     def start(self, program: Program, *arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "drystone", "--data", str(program.folder), "volume", *arguments]
         environment = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}"}
-        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=_hear_interrupts,
+        )
 
     def child(self) -> tuple[int, str]:
         """Its process, once it copies, and how large files and core dumps may be that it writes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -18,17 +19,14 @@ PAGES = 32
 
 def opened(node: Node) -> Disk:
     """The volume, taken over: where too few devices are known to be there yet, it is asked for again."""
-    found: list[Disk] = []
-
-    def is_open() -> bool:
+    deadline = time.monotonic() + PATIENCE
+    while True:
         try:
-            found.append(Disk(node.folder, "v"))
+            return Disk(node.folder, "v")
         except RefusedError:
-            return False
-        return True
-
-    until(is_open, PATIENCE)
-    return found[0]
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def in_order(node: Node) -> bool:

@@ -71,10 +71,10 @@ async def test_a_write_that_reached_one_replica_is_decided_before_anyone_asks(
     put = Rows.put
 
     async def reach_one(
-        self: Rows, row: Row, packed: bytes, _questions: Questions | None = None
+        self: Rows, row: Row, packed: bytes, _questions: Questions | None = None, *, reserve: bool = False
     ) -> tuple[Row, Applied]:
         if row.key.name[:1] == SYSTEM:
-            return await put(self, row, packed)
+            return await put(self, row, packed, reserve=reserve)
         row = row._replace(stamp=self.stamps.next(row.stamp))
         written = WaitGroup()
         written.add()

@@ -88,6 +88,7 @@ async def test_one_device_in_trouble_does_not_keep_others_from_repair(autojump_c
                     await trio.sleep(1)
                 else:
                     ill._options.reserve_bytes = 1 << 50
+                    ill.room.look()
                 with pytest.raises(FullError) if trouble == "full" else nullcontext():
                     await node.replicator.restorer.whole(key)
                 assert len(await other.has_blocks(data_id)) == 3
@@ -109,6 +110,7 @@ async def test_what_cannot_be_repaired_is_tried_again_after_longer_and_longer(au
             for packed, entry in full.blocks.of(upload._data.data_id):
                 full.blocks.drop(packed, entry)
             full._options.reserve_bytes = 1 << 50
+            full.room.look()
             begun = trio.current_time()
             while trio.current_time() < begun + 20 * RETRY_SECONDS:
                 async with node.store.open(container, "o") as opened:
