@@ -200,6 +200,9 @@ class Checkpointer:
         root = self._volume.head.head.root
         stored_here = root.depth == self._volume.head.head.depth and root.behind is None
         if stored_here and (self._lock.locked() or self._map.dirty_leaves > SNAPSHOT_LEAVES):
+            # Nothing has to be written for it that a fence or the head would refuse. Who takes over from now on finds
+            # that it is being made, before anything is dropped.
+            await self._volume.owner.look()
             until = self._volume.durable_to
             await self._volume.roll()
             return root._replace(behind=Behind(root.object, root.sequence, self._volume.sealed_to - 1, until))

@@ -3,14 +3,17 @@ counted in. What is made of it is right all the same, and what it needs is kept.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from random import Random
 from unittest import mock
 
+import pytest
 import trio
 from trio.testing import MockClock
 
 from store.blocks import checkpointer, opening
 from store.blocks.checkpoints import Checkpoints
+from store.blocks.disk import OwnerReplacedError
 from store.blocks.page_table import PAGE_ENTRIES
 from store.blocks.volume import LEAVES_A_FRAME, Volume
 from tests.blocks.conftest import MIB, catalogue_of, media, node_of, volume_of
@@ -82,6 +85,26 @@ async def test_a_snapshot_does_not_wait_for_a_checkpoint(autojump_clock: MockClo
             await checkpoint(volume)
             assert await snapshot_bytes(node, "v", "s") == at_snapshot
             assert await read(volume) == model.data
+
+
+async def test_who_was_replaced_makes_none_though_nothing_has_to_be_written_for_it(autojump_clock: MockClock) -> None:
+    """All is sealed, and in the log behind a checkpoint that is not the head's any more."""
+    with mock.patch.object(checkpointer, "SNAPSHOT_LEAVES", 0):
+        async with node_of(media()) as node:
+            model = ModelDisk(SIZE)
+            with suppress(OwnerReplacedError):
+                async with volume_of(node, size=SIZE) as old:
+                    await touch_leaves(old, model, 3, 1)
+                    await old.roll()
+                    async with volume_of(node) as new:
+                        await touch_leaves(new, model, 3, 4)
+                        await checkpoint(new)
+                        with pytest.raises(OwnerReplacedError):
+                            await old.snapshot("s")
+                        assert old.failed is not None
+                        assert await catalogue_of(node).snapshots("v") == {}
+                        await new.snapshot("s")
+                        assert await snapshot_bytes(node, "v", "s") == model.data
 
 
 async def test_a_clone_of_it_lasts_whatever_becomes_of_the_log(autojump_clock: MockClock) -> None:
