@@ -96,7 +96,7 @@ class Catalogue:
         """An empty volume of `size` bytes, which can be seen as it was at any time of a window, in microseconds. Raises
         InvalidError, and ConflictError where there is one of this name."""
         check_size(size)
-        return await self._make(name, policy, new_head(size, window_us))
+        return await self._make(name, policy, new_head(size, window_us), None)
 
     async def clone(self, name: str, snapshot: str, new: str, size: int | None = None) -> Container:
         """A volume that begins as a snapshot of another, of the same size or larger. Raises NotFoundError, InvalidError
@@ -113,9 +113,10 @@ class Catalogue:
             raise InvalidError(f"a chain of clones has at most {DEPTH_MAX} of them: flatten the volume first")
         root = Root(of.root.depth, of.root.checkpoint, 1, 0, of.root.behind)
         made = Head(wanted, 0, root, 1, (*head.lineage, parent.id), snapshot, window_us=head.window_us)
-        return await self._make(new, parent.container.policy, made)
+        return await self._make(new, parent.container.policy, made, of.root)
 
-    async def _make(self, name: str, policy: int | None, head: Head) -> Container:
+    async def _make(self, name: str, policy: int | None, head: Head, of: Root | None) -> Container:
+        """Of a clone, `of` is the root of its snapshot."""
         check_name(name)
         names = await self._own_table(NAMES)
         if await names.load(name) is not None:
@@ -127,9 +128,9 @@ class Catalogue:
             if table.policy.erasure:
                 raise InvalidError(f"policy {table.policy.name} codes what it keeps: volumes are kept in copies")
             await table.change(ROW_NAME, lambda row: row or table.row(ROW_NAME, first_head(head).encode()))
-            if head.lineage:
+            if of is not None:
                 parent = await volume_table(self._store, head.lineage[-1])
-                await Snapshots(parent).add_clone(head.origin, volume)
+                await Snapshots(parent).add_clone(head.origin, of, volume)
             await self._name(names, name, volume)
         except CallerError:  # where nobody can tell whether it was made, it may be there
             await remove(self._store, volume)

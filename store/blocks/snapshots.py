@@ -143,13 +143,14 @@ class Snapshots:
 
         await self._table.change(PREFIX + name, edit, reserve=True)
 
-    async def add_clone(self, name: str, clone: bytes) -> None:
-        """Note that a volume is made of one. Raises NotFoundError where there is none any more."""
+    async def add_clone(self, name: str, root: Root, clone: bytes) -> None:
+        """Note that a volume is made of one that has this root. Raises NotFoundError where there is none any more, or
+        another has its name."""
 
         def edit(row: Row | None) -> Row | None:
             there = None if row is None else Snapshot.decode(row.payload)
-            if there is None or there.deleted or there.root is None:
-                raise NotFoundError(f"there is no snapshot {name}")
+            if there is None or there.deleted or there.root != root:
+                raise NotFoundError(f"there is no snapshot {name} any more")
             if clone in there.clones:
                 return None
             return self._row(name, there._replace(clones=(*there.clones, clone)))

@@ -11,13 +11,16 @@ import trio
 from trio.testing import MockClock
 
 from store.blocks import catalogue as catalogue_module
+from store.blocks import flatten as flatten_module
 from store.blocks.disk import OwnerReplacedError, ReadOnlyError
 from store.blocks.lineage import ACCOUNT
 from store.blocks.opening import open_snapshot
+from store.blocks.snapshots import Snapshots
 from store.core.errors import BusyError, ConflictError, InvalidError, NotFoundError
 from store.objects.model import ListingQuery
 from tests.blocks.conftest import MIB, catalogue_of, media, node_of, volume_of
 from tests.blocks.model_disk import PAGE, ModelDisk, read, request
+from tests.blocks.test_takeover import KilledError, killed
 from tests.simulation.node import SimNode
 from tests.simulation.object_checks import check_nothing_left
 from tests.simulation.volume_workload import small_volume_limits
@@ -244,6 +247,56 @@ async def test_a_flattened_clone_needs_nobody(autojump_clock: MockClock, kept: b
             async with volume_of(node, "d") as clone:
                 assert await read(clone) == model.data
             await _leaves_nothing(node, ["c", "d"])
+
+
+async def test_a_clone_that_is_killed_once_it_has_let_its_parent_go_is_opened_anew(autojump_clock: MockClock) -> None:
+    """Its past began as the parent's snapshot."""
+    async with node_of(media()) as node:
+        catalogue = catalogue_of(node)
+        await catalogue.create("v", MIB, window_us=3600 * 1_000_000)
+        async with volume_of(node) as volume:
+            await volume.write(0, b"a" * PAGE)
+            await volume.snapshot("s")
+        await catalogue.clone("v", "s", "c")
+        await catalogue.delete("v")
+        releasing = flatten_module.release
+
+        async def release(*arguments: object) -> None:
+            parent = await releasing(*arguments)  # type: ignore[arg-type]
+            assert parent is not None
+            await flatten_module.remove(node.store, parent)
+            raise KilledError
+
+        with mock.patch.object(flatten_module, "release", release):
+            async with killed(node, "c") as clone:
+                await clone.flatten()
+        async with volume_of(node, "c") as clone:
+            assert await read(clone, 0, PAGE) == b"a" * PAGE
+            await clone.flatten()
+            assert clone.head.head.origin == ""
+        await _leaves_nothing(node, ["c"])
+
+
+async def test_no_clone_is_made_of_a_snapshot_that_took_the_name_of_another_meanwhile(
+    autojump_clock: MockClock,
+) -> None:
+    """The clone begins with the map of the first, which is kept for nobody."""
+    async with node_of(media()) as node, volume_of(node, size=MIB) as volume:
+        catalogue = catalogue_of(node)
+        await volume.write(0, b"a" * PAGE)
+        await volume.snapshot("s")
+        adding = Snapshots.add_clone
+
+        async def add_clone(*arguments: object) -> None:
+            await catalogue.delete_snapshot("v", "s")
+            await volume.write(0, b"b" * PAGE)
+            await volume.snapshot("s")
+            await adding(*arguments)  # type: ignore[arg-type]
+
+        with mock.patch.object(Snapshots, "add_clone", add_clone), pytest.raises(NotFoundError):
+            await catalogue.clone("v", "s", "c")
+        assert await catalogue.names() == ["v"]
+        assert (await catalogue.snapshots("v"))["s"].clones == ()
 
 
 async def test_a_clone_with_snapshots_is_not_flattened(autojump_clock: MockClock) -> None:
