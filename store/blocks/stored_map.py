@@ -19,7 +19,7 @@ CATCH_UP_LEAVES: Final = 1024
 """That are loaded at one time, and then changed: as clean pages they do not count long."""
 
 TOUCHED_MAX: Final = LEAVES_DIRTY_MAX * 3 // 4
-"""Nothing is touched where so much has changed already: what is written meanwhile has to have room in the checkpoint."""
+"""Nothing is touched where so much has changed already: what is written meanwhile has to have room, too."""
 
 
 class StoredMap:
@@ -68,8 +68,8 @@ class StoredMap:
         return len(frozen.pages)
 
     async def touch(self, is_old: Callable[[int], bool], most: int) -> int:
-        """Have up to `most` pages stored by the next checkpoint that are stored in one that `is_old`, by its key, as far
-        as it has room for them; and the directories of those that are leaves. How many these were."""
+        """Have up to `most` pages stored by the next checkpoint that are stored in one that `is_old`, by its key, with
+        the directories of those that are leaves, as far as there is room for them. How many these were."""
         touched = 0
 
         def full() -> bool:

@@ -12,6 +12,7 @@ from trio.testing import MockClock
 
 from store.blocks import catalogue as catalogue_module
 from store.blocks import flatten as flatten_module
+from store.blocks import removal
 from store.blocks.disk import OwnerReplacedError, ReadOnlyError
 from store.blocks.lineage import ACCOUNT
 from store.blocks.opening import open_snapshot
@@ -259,12 +260,11 @@ async def test_a_clone_that_is_killed_once_it_has_let_its_parent_go_is_opened_an
             await volume.snapshot("s")
         await catalogue.clone("v", "s", "c")
         await catalogue.delete("v")
-        releasing = flatten_module.release
 
         async def release(*arguments: object) -> None:
-            parent = await releasing(*arguments)  # type: ignore[arg-type]
+            parent = await removal.release(*arguments)  # type: ignore[arg-type]
             assert parent is not None
-            await flatten_module.remove(node.store, parent)
+            await removal.remove(node.store, parent)
             raise KilledError
 
         with mock.patch.object(flatten_module, "release", release):
