@@ -70,7 +70,7 @@ def test_no_range_is_given_out_unverified(bad: int) -> None:
 
 @pytest.mark.parametrize("size", [5 * 4096 + 512, len(DATA)])
 def test_what_is_at_hand_is_what_was_written_or_nothing(size: int) -> None:
-    """The page cache has it about every other time here. Of a large record the sums are to be known, from a read before."""
+    """The page cache has it every other time or so. Of a large record the sums are to be known, from a read before."""
     medium = SimMedium(Random(1))
 
     async def use(device: Device) -> None:

@@ -1506,14 +1506,14 @@ BLOCKS: Final = [
         "store/blocks/block_map.py",
         "        if self._later and not lacking:",
         "        if False:",
-        "tests/blocks/test_checkpointing.py",
+        "tests/blocks/test_block_map.py",
     ),
     planted(
         "a move that is replayed whatever was written since",
         "store/blocks/replay.py",
         "map_.move_later(entry.first, entry.blocks, entry.origin, place)",
         "map_.put_later(entry.first, entry.blocks, place)",
-        "tests/blocks/test_cleaning.py",
+        "tests/blocks/test_checkpointing.py",
     ),
     planted(
         "a move over two leaves that are not in memory",
