@@ -132,9 +132,8 @@ class BlockMap:
 
     @property
     def dirty_leaves(self) -> int:
-        """How many have changed since the map was last frozen; or how many directories, where these are more: a
-        checkpoint has as much room for them."""
-        return max(self._leaves.dirty + len(self._later), self._directories.dirty)
+        """How many have changed since the map was last frozen."""
+        return self._leaves.dirty + len(self._later)
 
     @property
     def unstored_leaves(self) -> int:

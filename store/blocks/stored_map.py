@@ -68,8 +68,8 @@ class StoredMap:
         return len(frozen.pages)
 
     async def touch(self, is_old: Callable[[int], bool], most: int) -> int:
-        """Have up to `most` pages stored by the next checkpoint that are stored in one that `is_old`, by its key, with
-        the directories of those that are leaves, as far as there is room for them. How many these were."""
+        """Have up to `most` leaves, and their directories, stored by the next checkpoint that are stored in one that
+        `is_old`, by its key, as far as there is room for them: how many these were."""
         touched = 0
 
         def full() -> bool:
@@ -84,7 +84,6 @@ class StoredMap:
                 return touched
             if is_old(self.map.directory_key(number)):
                 self.map.touch(number, directory=True)
-                touched += 1
             for leaf, key in list(self.map.leaf_keys(number)):
                 if full():
                     return touched

@@ -19,6 +19,7 @@ from store.blocks.opening import open_snapshot
 from store.blocks.snapshots import Snapshots
 from store.core.errors import BusyError, ConflictError, InvalidError, NotFoundError
 from store.objects.model import ListingQuery
+from store.objects.reading import DataReader
 from tests.blocks.conftest import MIB, catalogue_of, media, node_of, volume_of
 from tests.blocks.model_disk import PAGE, ModelDisk, read, request
 from tests.blocks.test_takeover import KilledError, killed
@@ -102,6 +103,25 @@ async def test_a_clone_begins_as_the_snapshot_and_goes_its_own_way(autojump_cloc
                 assert await read(clone) == child.data
             async with volume_of(node, "c") as clone:
                 assert await read(clone) == child.data
+
+
+async def test_pages_of_a_parent_are_not_looked_for_in_what_the_clone_writes(autojump_clock: MockClock) -> None:
+    """Their log objects have the same numbers."""
+    async with node_of(media()) as node:
+        async with volume_of(node, size=MIB) as volume:
+            await volume.write(0, b"a" * PAGE)
+            await volume.snapshot("s")
+        await catalogue_of(node).clone("v", "s", "c")
+        async with volume_of(node, "c") as clone:
+            await clone.write(PAGE, b"b" * PAGE, durable=True)
+            await clone.all_applied()
+            (inherited,) = clone._map.map.look(0, 1)
+            (own,) = clone._map.map.look(1, 1)
+            reader = clone._disk._reader
+            with mock.patch.object(DataReader, "read_now", lambda *_: memoryview(bytes(PAGE))):
+                assert reader.read_now(inherited.place, 1) is None
+                assert reader.read_now(own.place, 1) is not None
+            assert await read(clone, 0, 2 * PAGE) == b"a" * PAGE + b"b" * PAGE
 
 
 async def test_a_clone_is_no_smaller_and_of_what_there_is(autojump_clock: MockClock) -> None:

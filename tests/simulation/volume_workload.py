@@ -79,6 +79,8 @@ class VolumeRun:
         """Whether what was answered and not flushed may be gone."""
         self.clone: VolumeModel | None = None
         """Of a clone of one of the snapshots, if there may be one."""
+        self.clone_made = False
+        """Whether there is, for all that is known."""
         self.clone_lost = False
         """The same of it."""
         self.spare = False
@@ -278,7 +280,7 @@ class VolumeRun:
         """Perhaps make a clone of a snapshot, and use it, beside its parent, which is written, cleaned and swept."""
         catalogue = Catalogue(node.store, SeededRandom(node.media.random))
         try:
-            if self.clone is None and self.snapshots and self.random.random() < 0.5:
+            if self.clone is None and self.snapshots and self.random.random() < 0.4:
                 name = self.random.choice(sorted(self.snapshots))
                 self.clone = VolumeModel(BLOCKS, self.snapshots[name])
                 self.digest.add(f"clones {name}")
@@ -287,7 +289,7 @@ class VolumeRun:
                 except NotFoundError:  # it was deleted meanwhile
                     self.look_alive()
                     self.clone = None
-            if self.clone is not None and self.random.random() < 0.5:
+            if self.clone is not None and self.random.random() < 0.4:
                 await self._use_clone(node, catalogue)
         except RetryableError:
             self.look_alive()
@@ -299,10 +301,12 @@ class VolumeRun:
         model = self.clone
         if CLONE not in await catalogue.names():
             self.look_alive()
-            if model.entries or not self.troubled:
+            if self.clone_made:
                 raise WrongError("a clone is gone")
             return
         container = await catalogue.find(CLONE)
+        self.look_alive()
+        self.clone_made = True
         with suppress(_KilledError):
             async with open_volume(node.store, container, SimClock(), SeededRandom(self.media.random)) as opened:
                 found = parse_all(b"".join(bytes(piece) for piece in await opened.read(0, opened.size)))
