@@ -118,7 +118,7 @@ async def test_pages_of_a_parent_are_not_looked_for_in_what_the_clone_writes(aut
             (inherited,) = clone._map.map.look(0, 1)
             (own,) = clone._map.map.look(1, 1)
             reader = clone._disk._reader
-            with mock.patch.object(DataReader, "read_now", lambda *_: memoryview(bytes(PAGE))):
+            with mock.patch.object(DataReader, "read_now", return_value=memoryview(bytes(PAGE))):
                 assert reader.read_now(inherited.place, 1) is None
                 assert reader.read_now(own.place, 1) is not None
             assert await read(clone, 0, 2 * PAGE) == b"a" * PAGE + b"b" * PAGE
