@@ -14,9 +14,11 @@ from store.blocks import catalogue as catalogue_module
 from store.blocks import flatten as flatten_module
 from store.blocks import removal
 from store.blocks.disk import OwnerReplacedError, ReadOnlyError
+from store.blocks.head import Root
 from store.blocks.lineage import ACCOUNT
 from store.blocks.opening import open_snapshot
-from store.blocks.snapshots import Snapshots
+from store.blocks.snapshots import Snapshot, Snapshots
+from store.blocks.table import Table
 from store.core.errors import BusyError, ConflictError, InvalidError, NotFoundError
 from store.objects.model import ListingQuery
 from store.objects.reading import DataReader
@@ -80,6 +82,44 @@ async def test_names_of_snapshots(autojump_clock: MockClock) -> None:
             await snapshot_bytes(node, "v", "s")
         with pytest.raises(NotFoundError):
             await catalogue_of(node).delete_snapshot("v", "s")
+
+
+@pytest.mark.parametrize("past", [False, True])
+async def test_of_two_snapshots_of_one_name_one_is_made_and_the_volume_goes_on(
+    autojump_clock: MockClock, past: bool
+) -> None:
+    async with node_of(media()) as node:
+        await catalogue_of(node).create("v", MIB, window_us=3600 * 1_000_000)
+        async with volume_of(node) as volume:
+            await volume.write(0, b"a" * PAGE)
+            made: list[str] = []
+
+            async def make(which: str) -> None:
+                with suppress(ConflictError):
+                    if past:
+                        await volume.snapshot_at("s", SimClock().wall_us())
+                    else:
+                        await volume.snapshot("s")
+                    made.append(which)
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(make, "one")
+                await trio.sleep(0.001)
+                nursery.start_soon(make, "other")
+            assert len(made) == 1
+            await volume.write(0, b"b" * PAGE, durable=True)
+        assert (await snapshot_bytes(node, "v", "s"))[:PAGE] == b"a" * PAGE
+
+
+async def test_who_was_replaced_takes_no_name_from_a_snapshot_that_is_being_made(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node:
+        snapshots = Snapshots(Table(node.store, await catalogue_of(node).create("v", MIB)))
+        newer = Snapshot(2, MIB, None, 7)
+        await snapshots.begin("s", Snapshot(1, MIB, None, 5))  # of who was replaced
+        await snapshots.begin("s", newer)
+        with pytest.raises(OwnerReplacedError):
+            await snapshots.begin("s", Snapshot(1, MIB, None, 9))
+        await snapshots.finish("s", newer, Root(0, 0, 1, 0))
 
 
 async def test_a_clone_begins_as_the_snapshot_and_goes_its_own_way(autojump_clock: MockClock) -> None:
