@@ -24,6 +24,7 @@ from store.objects.model import ListingQuery
 from store.objects.reading import DataReader
 from tests.blocks.conftest import MIB, catalogue_of, media, node_of, volume_of
 from tests.blocks.model_disk import PAGE, ModelDisk, read, request
+from tests.blocks.test_checkpointing import checkpoint
 from tests.blocks.test_takeover import KilledError, killed
 from tests.simulation.node import SimNode
 from tests.simulation.object_checks import check_nothing_left
@@ -120,6 +121,44 @@ async def test_who_was_replaced_takes_no_name_from_a_snapshot_that_is_being_made
         with pytest.raises(OwnerReplacedError):
             await snapshots.begin("s", Snapshot(1, MIB, None, 9))
         await snapshots.finish("s", newer, Root(0, 0, 1, 0))
+
+
+async def test_one_that_whoever_asked_for_it_gave_up_holds_nothing_back(autojump_clock: MockClock) -> None:
+    """And one that is still being made does, whatever the sweep finds of others."""
+    async with node_of(media()) as node, volume_of(node, size=MIB) as volume:
+        snapshots = volume.checkpointer._snapshots
+        with mock.patch.object(volume.checkpointer, "_root_of_now", trio.sleep_forever):
+            with trio.move_on_after(1):
+                await volume.snapshot("left")
+            assert set(await snapshots.all()) == {"left"}
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(volume.snapshot, "made")
+                await trio.sleep(1)
+                await checkpoint(volume)
+                assert set(await snapshots.all()) == {"left", "made"}
+                nursery.cancel_scope.cancel()
+        await checkpoint(volume)
+        assert await snapshots.all() == {}
+        assert not volume.checkpointer._needs.unknown
+
+
+async def test_one_that_is_made_while_the_sweep_looks_is_not_overlooked(autojump_clock: MockClock) -> None:
+    """It was seen as one that is being made, and is not when the sweep would give it up."""
+    async with node_of(media()) as node, volume_of(node, size=MIB) as volume:
+        snapshots, needs = volume.checkpointer._snapshots, volume.checkpointer._needs
+        begun = Snapshot(volume.head.epoch, MIB, None, 5)
+        await snapshots.begin("s", begun)
+        looking = snapshots.all
+
+        async def look() -> dict[str, Snapshot]:
+            found = await looking()
+            await snapshots.finish("s", begun, volume.head.head.root)
+            return found
+
+        with mock.patch.object(snapshots, "all", look):
+            await needs.refresh(volume.head.epoch, None)
+        assert needs.unknown
+        assert (await snapshots.find("s")).root == volume.head.head.root
 
 
 async def test_a_clone_begins_as_the_snapshot_and_goes_its_own_way(autojump_clock: MockClock) -> None:
