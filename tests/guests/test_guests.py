@@ -17,7 +17,6 @@ from compute_plugin.monitor import execute
 from compute_plugin.nbd_nodes import renew
 from compute_plugin.resuming import keep_running
 from drystone.volumes import serving_volumes
-from store.blocks.volume import Volume
 from tests.blocks.conftest import catalogue_of, media, node_of
 from tests.guests import writer
 from tests.guests.machine import PATIENCE, Guest, System, guest
@@ -70,7 +69,13 @@ async def until_paused(guest: Guest, connection: Any, work: Any) -> None:
 
 
 async def test_its_data_are_there_after_a_reset(connection: Any, system: System, root: Path, program: Program) -> None:
-    typed(program, "create", "system", "--size", "64M")
+    """On a clone of an image."""
+    image = root / "image.qcow2"
+    qemu = ["qemu-img", "create", "-q", "-f", "qcow2", str(image), "64M"]
+    for command in (qemu, ["qemu-io", "-f", "qcow2", "-c", "write -P 65 63M 4k", str(image)]):
+        await trio.run_process(command, capture_stdout=True)
+    for words in (["import", str(image), "image"], ["snapshot", "image", "base"], ["clone", "image@base", "system"]):
+        typed(program, *words)
     typed(program, "create", "fixed", "--size", "4M")
     with Disk(program.folder, "fixed") as fixed:
         fixed.write(0, b"as it was\n", durable=True)
@@ -85,6 +90,7 @@ async def test_its_data_are_there_after_a_reset(connection: Any, system: System,
         await machine.ready()
         run = machine.console.run
         assert await run("cat /sys/block/vda/serial /sys/block/vda/size") == f"system-1{64 * 2048}"
+        assert await run("dd if=/dev/vda bs=4k skip=16128 count=1 2>/dev/null | tr -d A | wc -c") == "0"
         await run("mke2fs -F /dev/vda && mount -t ext4 /dev/vda /mnt")
         summed = await run("dd if=/dev/urandom of=/mnt/file bs=64k count=40 2>/dev/null; sync; sha256sum < /mnt/file")
         await run("echo lost > /mnt/unsynced")
@@ -205,8 +211,7 @@ async def test_a_guest_on_a_clone_of_a_running_ones_disk(connection: Any, system
             await parent.console.run("mke2fs -F /dev/vda && mount -t ext4 /dev/vda /mnt")
             await parent.console.run("for i in 1 2 3 4 5 6 7 8; do echo $i > /mnt/$i; done; sync")
             await parent.console.run("while [ ! -e /end ]; do date > /mnt/clock; sync; done & true")
-            async with volumes.open("v") as volume:
-                assert isinstance(volume, Volume)
+            async with volumes.open_volume("v") as volume:
                 await volume.snapshot("s")
             await parent.console.run("rm /mnt/1; echo later > /mnt/later; sync")
             await catalogue_of(node).clone("v", "s", "w")

@@ -16,8 +16,9 @@ from drystone.metrics import Metrics, Requests
 from drystone.slow_requests import SlowRequests
 from drystone.volume_metrics import VolumeMetrics, status_row
 from drystone.volume_report_routes import stats_row
-from drystone.volumes import LINGER_SECONDS, OWNER_SECONDS
+from drystone.volumes import LINGER_SECONDS
 from store.blocks.disk import OwnerReplacedError
+from store.blocks.owner_watch import OWNER_SECONDS
 from store.blocks.volume import Volume
 from store.core.clock import SystemClock
 from store.core.errors import BusyError
@@ -109,6 +110,7 @@ async def test_one_that_was_taken_over_is_counted_there_and_not_here(autojump_cl
                 async with others.open("v") as other:
                     await other.write(0, b"b" * PAGE)
                     await trio.sleep(2 * OWNER_SECONDS)
+                    await disk.read(0, PAGE)
         await trio.sleep(2 * LINGER_SECONDS)
         assert (volumes.tally.lost, others.tally.lost) == (1, 0)
         assert shown(VolumeMetrics(volumes))["drystone_volumes_lost_total"] == 1

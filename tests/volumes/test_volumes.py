@@ -13,6 +13,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from drystone import volumes as volumes_module
+from drystone.counted_disk import CountedDisk
 from drystone.volumes import LAST_WORD_SECONDS, LINGER_SECONDS, STOP_SECONDS, Volumes, serving_volumes
 from store.blocks import owner_watch
 from store.blocks.bell import Bell
@@ -24,7 +25,6 @@ from store.blocks.log_object import parse_row, row_name
 from store.blocks.owned_head import load_head
 from store.blocks.owner_watch import LOOK_SECONDS, OWNER_SECONDS, WAIT_SECONDS
 from store.blocks.table import Table
-from store.blocks.volume import Volume
 from store.core.errors import BusyError, ConflictError, InvalidError, NotFoundError, RetryableError
 from store.objects.model import ListingQuery
 from tests.blocks.conftest import MIB, media, node_of, volume_of
@@ -318,10 +318,10 @@ async def test_a_volume_that_fails_is_closed_at_once(autojump_clock: MockClock) 
         ended: list[float] = []
 
         async def fail(disk: Disk) -> None:
-            assert isinstance(disk, Volume)
+            assert isinstance(disk, CountedDisk)
             await trio.sleep(60)
             ended.append(trio.current_time())
-            disk.replaced(OwnerReplacedError("somebody has it"))
+            disk._volume.replaced(OwnerReplacedError("somebody has it"))
             await trio.sleep_forever()
 
         with pytest.raises(OwnerReplacedError, match="not served here"):
