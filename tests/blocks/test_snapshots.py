@@ -20,6 +20,7 @@ from store.blocks.opening import open_snapshot
 from store.blocks.snapshots import Snapshot, Snapshots
 from store.blocks.table import Table
 from store.core.errors import BusyError, ConflictError, InvalidError, NotFoundError
+from store.device.row import Row
 from store.objects.model import ListingQuery
 from store.objects.reading import DataReader
 from tests.blocks.conftest import MIB, catalogue_of, media, node_of, volume_of
@@ -201,6 +202,30 @@ async def test_pages_of_a_parent_are_not_looked_for_in_what_the_clone_writes(aut
                 assert reader.read_now(inherited.place, 1) is None
                 assert reader.read_now(own.place, 1) is not None
             assert await read(clone, 0, 2 * PAGE) == b"a" * PAGE + b"b" * PAGE
+
+
+async def test_an_object_of_a_parent_that_two_ask_for_at_once_counts_once(autojump_clock: MockClock) -> None:
+    """Else ever fewer are remembered."""
+    async with node_of(media()) as node:
+        async with volume_of(node, size=MIB) as volume:
+            for block in range(3):
+                await volume.write(block * PAGE, b"a" * PAGE)
+            await volume.snapshot("s")
+        await catalogue_of(node).clone("v", "s", "c")
+        async with volume_of(node, "c") as clone:
+            load = Table.load
+
+            async def slowly(table: Table, name: str) -> Row | None:
+                row = await load(table, name)
+                await trio.sleep(1)
+                return row
+
+            with mock.patch.object(Table, "load", slowly):
+                async with trio.open_nursery() as nursery:
+                    for block in range(3):
+                        nursery.start_soon(clone.read, block * PAGE, PAGE)
+            reader = clone._disk._reader
+            assert reader._frames == sum(len(each.contents.frames) for each in reader._known.values())
 
 
 async def test_a_clone_is_no_smaller_and_of_what_there_is(autojump_clock: MockClock) -> None:

@@ -1677,6 +1677,13 @@ BLOCKS: Final = [
         "tests/blocks/test_snapshots.py",
     ),
     planted(
+        "an object of a parent counted each time that it is asked for",
+        "store/blocks/log_reader.py",
+        "        self._forget(depth, found.number)  #",
+        "        if depth == self._depth:\n            self._forget(depth, found.number)  #",
+        "tests/blocks/test_snapshots.py",
+    ),
+    planted(
         "a small frame's header taken for a page",
         "store/blocks/contents.py",
         "self.frames[number].header_bytes + before * BLOCK_BYTES",
