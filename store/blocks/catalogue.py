@@ -8,6 +8,7 @@ each volume that was deleted and can be brought back (`trash.py`).
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import Final, NamedTuple
 
 import msgpack
@@ -96,7 +97,7 @@ class Catalogue:
         """An empty volume of `size` bytes, which can be seen as it was at any time of a window, in microseconds. Raises
         InvalidError, and ConflictError where there is one of this name."""
         check_size(size)
-        return await self._make(name, policy, new_head(size, window_us))
+        return await self._make(name, policy, new_head(size, window_us), None)
 
     async def clone(self, name: str, snapshot: str, new: str, size: int | None = None) -> Container:
         """A volume that begins as a snapshot of another, of the same size or larger. Raises NotFoundError, InvalidError
@@ -113,9 +114,10 @@ class Catalogue:
             raise InvalidError(f"a chain of clones has at most {DEPTH_MAX} of them: flatten the volume first")
         root = Root(of.root.depth, of.root.checkpoint, 1, 0, of.root.behind)
         made = Head(wanted, 0, root, 1, (*head.lineage, parent.id), snapshot, window_us=head.window_us)
-        return await self._make(new, parent.container.policy, made)
+        return await self._make(new, parent.container.policy, made, of.root)
 
-    async def _make(self, name: str, policy: int | None, head: Head) -> Container:
+    async def _make(self, name: str, policy: int | None, head: Head, of: Root | None) -> Container:
+        """Of a clone, `of` is the root of its snapshot."""
         check_name(name)
         names = await self._own_table(NAMES)
         if await names.load(name) is not None:
@@ -127,9 +129,9 @@ class Catalogue:
             if table.policy.erasure:
                 raise InvalidError(f"policy {table.policy.name} codes what it keeps: volumes are kept in copies")
             await table.change(ROW_NAME, lambda row: row or table.row(ROW_NAME, first_head(head).encode()))
-            if head.lineage:
+            if of is not None:
                 parent = await volume_table(self._store, head.lineage[-1])
-                await Snapshots(parent).add_clone(head.origin, volume)
+                await Snapshots(parent).add_clone(head.origin, of, volume)
             await self._name(names, name, volume)
         except CallerError:  # where nobody can tell whether it was made, it may be there
             await remove(self._store, volume)
@@ -226,33 +228,56 @@ class Catalogue:
     async def purge(self, volume: bytes) -> None:
         """Remove a volume that is in the trash for good. Raises NotFoundError. One that is being restored is only taken
         out of the trash."""
-        trash, kept = await self._load_trashed(volume)
-        try:
-            await change_head(await volume_table(self._store, volume), _condemned, reserve=True)
-        except ConflictError:
-            await self._forget_trashed(trash, volume, kept)
-            return
-        except NotFoundError:
-            pass  # its rows are gone, or all but some
-        await self._forget(await self._own_table(NAMES), kept.name, volume)  # where its move was not done to the end
-        await remove(self._store, volume)
-        await self._forget_trashed(trash, volume, kept)
+        await self._purge(volume, None)
 
     async def purge_due(self, now_us: int) -> int:
         """Remove what has been in the trash for its time. How many. Where that fails for some, the others go all the
         same, and the first error is raised."""
         due = [volume for volume, kept in (await self.in_trash()).items() if kept.goes_us <= now_us]
         failures: list[DrystoneError] = []
+        gone = 0
         for volume in due:
             try:
-                await self.purge(volume)
+                gone += await self._purge(volume, now_us)
             except NotFoundError:
                 continue  # somebody else was faster
             except DrystoneError as error:
                 failures.append(error)
         if failures:
             raise failures[0]
-        return len(due)
+        return gone
+
+    async def _purge(self, volume: bytes, now_us: int | None) -> bool:
+        """Whether it is in the trash no more; with a time only what is still due then is removed: it may have been
+        restored, and deleted again, while a row of the time before was left. Each move to the trash writes its row
+        first, and draws an epoch: so what is removed is what the row is about."""
+        condemned = False
+        while not condemned:
+            table, epoch = await self._epoch(volume)
+            trash, kept = await self._load_trashed(volume)
+            if now_us is not None and kept.goes_us > now_us:
+                return False
+            if table is None:
+                break
+            try:
+                condemned = (await change_head(table, partial(_condemned, epoch), reserve=True)).deleted
+            except ConflictError:
+                await self._forget_trashed(trash, volume, kept)
+                return True
+            except NotFoundError:
+                break
+        await self._forget(await self._own_table(NAMES), kept.name, volume)  # where its move was not done to the end
+        await remove(self._store, volume)
+        await self._forget_trashed(trash, volume, kept)
+        return True
+
+    async def _epoch(self, volume: bytes) -> tuple[Table | None, int]:
+        """Of a volume; no table where its rows are gone, or all but some."""
+        try:
+            table = await volume_table(self._store, volume)
+            return table, (await load_head(table)).epoch
+        except NotFoundError:
+            return None, 0
 
     async def _load_trashed(self, volume: bytes) -> tuple[Table, Trashed]:
         trash = await self._own_table(TRASH)
@@ -337,11 +362,11 @@ def _restored(head: Head) -> Head:
     return head._replace(trashed=False)
 
 
-def _condemned(head: Head) -> Head:
-    """From here on it cannot be restored."""
+def _condemned(epoch: int, head: Head) -> Head:
+    """From here on it cannot be restored. Not where it has had another epoch since."""
     if not head.trashed and not head.deleted:
         raise ConflictError("the volume was restored, or was not moved to the end")
-    return head._replace(deleted=True)
+    return head if head.epoch != epoch else head._replace(deleted=True)
 
 
 def grown(head: Head, size: int) -> Head:

@@ -177,10 +177,14 @@ class Checkpointer:
 
     async def snapshot(self, name: str) -> Snapshot:
         """Make a snapshot of what the volume is now (store.blocks.snapshots)."""
+        with self._snapshots.making(name):
+            return await self._make(name)
+
+    async def _make(self, name: str) -> Snapshot:
         epoch = self._volume.head.epoch
         begun = Snapshot(epoch, self._volume.size, None, self._clock.wall_us())
-        await self._snapshots.begin(name, begun)
         try:
+            await self._snapshots.begin(name, begun)
             await self._volume.flush()
             root = await self._root_of_now()
             return await self._snapshots.finish(name, begun, root)
@@ -188,7 +192,7 @@ class Checkpointer:
             self._volume.replaced(error)
             raise
         except DrystoneError:
-            with suppress(DrystoneError):  # else the next who opens the volume does
+            with suppress(DrystoneError):  # else the sweep does
                 await self._snapshots.give_up(name, epoch + 1)
             raise
 
@@ -200,6 +204,9 @@ class Checkpointer:
         root = self._volume.head.head.root
         stored_here = root.depth == self._volume.head.head.depth and root.behind is None
         if stored_here and (self._lock.locked() or self._map.dirty_leaves > SNAPSHOT_LEAVES):
+            # Nothing has to be written for it that a fence or the head would refuse. Who takes over from now on finds
+            # that it is being made, before anything is dropped.
+            await self._volume.owner.look()
             until = self._volume.durable_to
             await self._volume.roll()
             return root._replace(behind=Behind(root.object, root.sequence, self._volume.sealed_to - 1, until))

@@ -47,11 +47,13 @@ class Flattener:
                 break
             await self._map.touch(lambda key: key >> 32 != depth, PAGES_AT_ONCE)
         await self._check_snapshots()
+        # Before the parent is let go: who opens the volume then reads what its past needs.
+        await self._volume.head.change(lambda now: now._replace(history=now.history[-1:]))
         store, own = self._lineage.own.store, bytes.fromhex(self._lineage.own.container.name)
         parent = await release(store, head.lineage[-1], head.origin, own)
         if parent is not None:  # it was kept for this clone alone
             await remove(store, parent)
-        await self._volume.head.change(lambda now: now._replace(origin="", history=now.history[-1:]))
+        await self._volume.head.change(lambda now: now._replace(origin=""))
 
     async def _check_snapshots(self) -> None:
         if await Snapshots(self._lineage.own).all():

@@ -97,7 +97,10 @@ class LogReader:
 
     def forget(self, number: int) -> None:
         """An object of the volume itself is gone."""
-        if (known := self._known.pop((self._depth, number), None)) is not None:
+        self._forget(self._depth, number)
+
+    def _forget(self, depth: int, number: int) -> None:
+        if (known := self._known.pop((depth, number), None)) is not None:
             self._frames -= len(known.contents.frames)
 
     async def _object(self, depth: int, number: int) -> _Object:
@@ -115,8 +118,7 @@ class LogReader:
 
     def _remember(self, depth: int, table: Table, found: LogObject) -> _Object:
         assert found.contents is not None
-        if depth == self._depth:
-            self.forget(found.number)
+        self._forget(depth, found.number)  # it may have been asked for twice at the same time
         object_ = self._make(table, found.number, found.data_id, found.homes, found.contents)
         self._known[depth, found.number] = object_
         self._frames = self._frames + len(found.contents.frames)

@@ -8,7 +8,6 @@ from store.blocks.checkpoints import Checkpoints
 from store.blocks.head import Root
 from store.blocks.place import OBJECTS_MAX
 from store.blocks.snapshots import Snapshots
-from store.blocks.table import Table
 
 
 class _Needed(NamedTuple):
@@ -19,8 +18,8 @@ class _Needed(NamedTuple):
 class Needs:
     """Kept up by `refresh`. Only what is the volume's own counts: what lies in ancestors is theirs to keep."""
 
-    def __init__(self, table: Table, checkpoints: Checkpoints, depth: int) -> None:
-        self._snapshots = Snapshots(table)
+    def __init__(self, snapshots: Snapshots, checkpoints: Checkpoints, depth: int) -> None:
+        self._snapshots = snapshots
         self._checkpoints = checkpoints
         self._depth = depth
         self._known: dict[Root, _Needed] = {}
@@ -42,14 +41,17 @@ class Needs:
 
     async def refresh(self, epoch: int, past: Root | None) -> None:
         """See what there is now; `past` is the oldest root that the head remembers. Snapshots that writers of epochs
-        below have begun to make, and cannot finish, are given up."""
+        below have begun to make, and cannot finish, are given up; and those of this one that nobody makes any more."""
         self.unknown = True
         known: dict[Root, _Needed] = {}
         making = False
-        for name, snapshot in (await self._snapshots.all()).items():
+        begun = self._snapshots.begun
+        found = await self._snapshots.all()
+        left = epoch if self._snapshots.made_since(begun) else epoch + 1
+        for name, snapshot in found.items():
             if snapshot.root is None:
-                await self._snapshots.give_up(name, epoch)
-                making = making or snapshot.epoch >= epoch
+                gone = await self._snapshots.give_up(name, left, snapshot)
+                making = making or not gone
                 continue
             known[snapshot.root] = self._known.get(snapshot.root) or await self._needed(snapshot.root)
         if past is not None and (past.checkpoint or past.behind):

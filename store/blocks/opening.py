@@ -115,18 +115,19 @@ async def open_volume(
         disk = DiskReader(stored_map, overlay, reader)
         volume = Volume(head, stored_map, overlay, disk, appender, applied)
         volume.applied_bytes = BLOCK_BYTES * sum(sizes[object_.number] for object_ in taken.objects)
-        needs = Needs(table, checkpoints, lineage.depth)
+        snapshots = Snapshots(table)
+        needs = Needs(snapshots, checkpoints, lineage.depth)
         async with _there(rows):
             await needs.refresh(head.epoch, head.head.oldest)
         sweep = Sweep(table, sizes, stored_pages, reader, needs)
         checkpointer = Checkpointer(
-            volume, stored_map, checkpoints, sizes, stored_pages, needs, sweep, Snapshots(table), clock
+            volume, stored_map, checkpoints, sizes, stored_pages, needs, sweep, snapshots, clock
         )
         volume.checkpointer = checkpointer
         volume.owner = OwnerWatch(table, head, since, volume.replaced)
         if len(taken.objects) > OBJECTS_BEHIND:
             checkpointer.want()
-        volume.past = PastMaps(volume, reader, checkpoints, checkpointer, Snapshots(table), clock)
+        volume.past = PastMaps(volume, reader, checkpoints, checkpointer, snapshots, clock)
         volume.flattener = Flattener(volume, stored_map, reader, lineage)
         cleaner = Cleaner(volume, stored_map, reader, sizes, needs, checkpointer.want)
         async with (

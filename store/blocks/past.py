@@ -53,20 +53,23 @@ class PastMaps:
     async def snapshot(self, name: str, time_us: int) -> Snapshot:
         """Make a snapshot of what the volume was at a time. Raises InvalidError where that is not known, ConflictError
         where there is one of this name."""
-        epoch = self._volume.head.epoch
-        async with self._checkpointer.nothing_dropped():
-            past = self._before(time_us)
-            begun = Snapshot(epoch, self._volume.size, None, time_us)
+        with self._snapshots.making(name):
+            async with self._checkpointer.nothing_dropped():
+                past = self._before(time_us)
+                begun = Snapshot(self._volume.head.epoch, self._volume.size, None, time_us)
+                return await self._make(name, begun, past)
+
+    async def _make(self, name: str, begun: Snapshot, past: Past) -> Snapshot:
+        try:
             await self._snapshots.begin(name, begun)
-            try:
-                return await self._snapshots.finish(name, begun, await self._store(past, time_us))
-            except OwnerReplacedError as error:
-                self._volume.replaced(error)
-                raise
-            except DrystoneError:
-                with suppress(DrystoneError):  # else the next who opens the volume does
-                    await self._snapshots.give_up(name, epoch + 1)
-                raise
+            return await self._snapshots.finish(name, begun, await self._store(past, begun.created_us))
+        except OwnerReplacedError as error:
+            self._volume.replaced(error)
+            raise
+        except DrystoneError:
+            with suppress(DrystoneError):  # else the sweep does
+                await self._snapshots.give_up(name, begun.epoch + 1)
+            raise
 
     def _before(self, time_us: int) -> Past:
         """The last root that is remembered of before a time."""

@@ -72,7 +72,7 @@ async def drop_unneeded(table: Table, head: Head) -> None:
     """Drop what no snapshot of a volume needs that is deleted."""
     checkpoints = Checkpoints(Lineage(table, head.lineage))
     try:
-        needs = Needs(table, checkpoints, head.depth)
+        needs = Needs(Snapshots(table), checkpoints, head.depth)
         await needs.refresh(head.epoch, None)
         if not needs.unknown:
             objects = [name for name in await _all(table, "l") if not needs.object(int(name[1:], 16))]

@@ -12,6 +12,8 @@ is `deleted` stays, unseen, as long as there are clones of it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 import msgpack
@@ -66,10 +68,13 @@ def check_name(name: str) -> None:
 
 
 class Snapshots:
-    """The snapshots of one volume, whoever has it."""
+    """The snapshots of one volume, whoever has it. Who makes some does that by one of these alone."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._making: set[str] = set()
+        self.begun = 0
+        """How many were begun here."""
 
     async def all(self) -> dict[str, Snapshot]:
         """Every one, by name: also those that are being made, or are deleted."""
@@ -90,9 +95,27 @@ class Snapshots:
             raise NotFoundError(f"there is no snapshot {name}")
         return snapshot
 
-    async def begin(self, name: str, snapshot: Snapshot) -> None:
-        """Say that one is being made. Raises ConflictError where there is one of this name."""
+    @contextmanager
+    def making(self, name: str) -> Iterator[None]:
+        """While one is made here. Raises InvalidError where none can have this name, ConflictError where another of it
+        is being made."""
         check_name(name)
+        if name in self._making:
+            raise ConflictError(f"a snapshot {name} is being made already")
+        self._making.add(name)
+        self.begun += 1
+        try:
+            yield
+        finally:
+            self._making.discard(name)
+
+    def made_since(self, begun: int) -> bool:
+        """Whether one is being made here, or was at some time since so many were `begun`."""
+        return bool(self._making) or self.begun > begun
+
+    async def begin(self, name: str, snapshot: Snapshot) -> None:
+        """Say that one is being made. Raises ConflictError where there is one of this name, OwnerReplacedError where a
+        newer writer makes one."""
 
         def edit(row: Row | None) -> Row | None:
             if row is None:
@@ -100,6 +123,8 @@ class Snapshots:
             there = Snapshot.decode(row.payload)
             if there.root is not None:
                 raise ConflictError(f"there is a snapshot {name} already")
+            if there.epoch > snapshot.epoch:
+                raise OwnerReplacedError(f"a snapshot {name} is being made by somebody who has opened the volume since")
             return None if there == snapshot else self._row(name, snapshot)
 
         await self._table.change(PREFIX + name, edit)
@@ -119,16 +144,21 @@ class Snapshots:
         await self._table.change(PREFIX + name, edit)
         return made
 
-    async def give_up(self, name: str, below: int) -> None:
-        """Remove one that is not made, of a writer of a lower epoch."""
+    async def give_up(self, name: str, below: int, only: Snapshot | None = None) -> bool:
+        """Remove one that is not made, of a writer of a lower epoch; `only` this. Whether it is gone."""
+        gone = True
 
         def edit(row: Row | None) -> Row | None:
+            nonlocal gone
             there = None if row is None else Snapshot.decode(row.payload)
-            if there is None or there.root is not None or there.epoch >= below:
+            gone = there is None
+            if there is None or there.root is not None or there.epoch >= below or (only or there) != there:
                 return None
+            gone = True
             return tombstone(self._table.key(PREFIX + name), self._table.container.policy)
 
         await self._table.change(PREFIX + name, edit, reserve=True)
+        return gone
 
     async def delete(self, name: str) -> None:
         """Delete one: what clones of it need stays. Raises NotFoundError."""
@@ -143,13 +173,14 @@ class Snapshots:
 
         await self._table.change(PREFIX + name, edit, reserve=True)
 
-    async def add_clone(self, name: str, clone: bytes) -> None:
-        """Note that a volume is made of one. Raises NotFoundError where there is none any more."""
+    async def add_clone(self, name: str, root: Root, clone: bytes) -> None:
+        """Note that a volume is made of one that has this root. Raises NotFoundError where there is none any more, or
+        another has its name."""
 
         def edit(row: Row | None) -> Row | None:
             there = None if row is None else Snapshot.decode(row.payload)
-            if there is None or there.deleted or there.root is None:
-                raise NotFoundError(f"there is no snapshot {name}")
+            if there is None or there.deleted or there.root != root:
+                raise NotFoundError(f"there is no snapshot {name} any more")
             if clone in there.clones:
                 return None
             return self._row(name, there._replace(clones=(*there.clones, clone)))

@@ -7,7 +7,7 @@ from typing import Final
 
 import trio
 
-from store.blocks.block_map import BlockMap, Missing
+from store.blocks.block_map import LEAVES_DIRTY_MAX, BlockMap, Missing
 from store.blocks.checkpoints import Checkpoints
 from store.blocks.page_table import PAGE_SHIFT
 from store.core.errors import DrystoneError
@@ -17,6 +17,9 @@ LOADS_MAX: Final = 16
 
 CATCH_UP_LEAVES: Final = 1024
 """That are loaded at one time, and then changed: as clean pages they do not count long."""
+
+TOUCHED_MAX: Final = LEAVES_DIRTY_MAX * 3 // 4
+"""Nothing is touched where so much has changed already: what is written meanwhile has to have room, too."""
 
 
 class StoredMap:
@@ -66,17 +69,23 @@ class StoredMap:
 
     async def touch(self, is_old: Callable[[int], bool], most: int) -> int:
         """Have up to `most` leaves, and their directories, stored by the next checkpoint that are stored in one that
-        `is_old`, by its key: how many these were."""
+        `is_old`, by its key, as far as there is room for them: how many these were."""
         touched = 0
+
+        def full() -> bool:
+            return touched >= most or self.map.unstored_leaves >= TOUCHED_MAX
+
         for number in range(self.map.directories):
             if not self.map.directory_key(number):
                 continue
             first = number << 2 * PAGE_SHIFT
             await self.ensure_directory(first)
+            if full():
+                return touched
             if is_old(self.map.directory_key(number)):
                 self.map.touch(number, directory=True)
             for leaf, key in list(self.map.leaf_keys(number)):
-                if touched >= most:
+                if full():
                     return touched
                 if is_old(key):
                     await self.ensure([(leaf << PAGE_SHIFT, 1)])

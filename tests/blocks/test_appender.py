@@ -53,6 +53,35 @@ async def test_it_is_durable_when_two_homes_have_synced_it_and_not_before(autoju
         assert log.durable == [frame]
 
 
+async def test_it_says_what_is_durable(autojump_clock: MockClock) -> None:
+    """What is sent is not, nor what waits to be."""
+    async with running(Log()) as log:
+        assert log.appender.durable_to == 0
+        first = await log.written(1)
+        assert log.appender.durable_to == first.sequence - 1
+        await log.appender.flush()
+        assert log.appender.durable_to == first.sequence
+        for home in log.homes.values():
+            home.hangs = True
+        for block in range(8):
+            log.write(block, FRAME_PAGES)
+        await settle()
+        assert log.appender.durable_to == first.sequence
+
+
+async def test_writes_go_on_while_an_object_is_to_be_closed_and_there_is_no_other(autojump_clock: MockClock) -> None:
+    async with running(Log()) as log, trio.open_nursery() as nursery:
+        await log.written(1)
+        log.rows.open_failures = [BusyError("not now")] * 3
+        nursery.start_soon(log.appender.roll)
+        await settle()
+        assert len(log.rows.opened) == 1
+        with trio.fail_after(0.01):
+            await log.written(2)
+    assert len(log.rows.opened) == 2
+    log.check()
+
+
 async def test_nothing_is_synced_that_nobody_wants_durable(autojump_clock: MockClock) -> None:
     async with running(Log()) as log:
         await log.written(1)

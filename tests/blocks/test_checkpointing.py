@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from store.blocks import checkpointer, cleaner, opening
+from store.blocks import checkpointer, cleaner, opening, stored_map
 from store.blocks.block_map import BlockMap, Missing
 from store.blocks.checkpoint import CheckpointTable, checkpoint_name
 from store.blocks.checkpoints import Checkpoints
@@ -18,7 +18,7 @@ from store.blocks.disk import OwnerReplacedError
 from store.blocks.frame import Entry, Kind
 from store.blocks.log_object import row_name
 from store.blocks.log_reader import LogReader
-from store.blocks.place import pack
+from store.blocks.place import HOLE, pack
 from store.blocks.stored_map import StoredMap
 from store.blocks.volume import Volume
 from store.core.errors import BusyError, DamageError, NotFoundError
@@ -319,6 +319,30 @@ async def _load_late(*, gone: bool) -> None:
                 map_.loaded(missing, pages[missing.place])
         late.set()
     assert found == [[pack(0, 9, 1)]]
+
+
+@pytest.mark.parametrize("apart", [512, 512 * 512])
+async def test_no_more_is_stored_anew_than_a_checkpoint_has_room_for(autojump_clock: MockClock, apart: int) -> None:
+    """Leaves of one directory, or one of each."""
+    map_ = BlockMap()
+    for leaf in range(6):
+        map_.put(leaf * apart, 1, pack(0, 7, 1 + leaf))
+    stored = StoredMap(map_, None, 100)  # type: ignore[arg-type]  # all is in memory
+    map_.freeze(0, 1)
+    with mock.patch.object(stored_map, "TOUCHED_MAX", 5):
+        assert map_.unstored_leaves == 6
+        assert await stored.touch(lambda key: True, 100) == 0
+        map_.stored()
+        map_.put(0, 1, HOLE)
+        await stored.touch(lambda key: True, 100)
+        assert map_.unstored_leaves == 5
+        map_.freeze(0, 2)
+        map_.stored()
+        while await stored.touch(lambda key: key == 1, 2):
+            assert map_.unstored_leaves <= 2
+            map_.freeze(0, 3)
+            map_.stored()
+    assert 1 not in map_.checkpoints
 
 
 async def test_a_replaced_writer_names_no_checkpoint(autojump_clock: MockClock) -> None:

@@ -3,19 +3,23 @@ counted in. What is made of it is right all the same, and what it needs is kept.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from random import Random
 from unittest import mock
 
+import pytest
 import trio
 from trio.testing import MockClock
 
 from store.blocks import checkpointer, opening
+from store.blocks import volume as volume_module
 from store.blocks.checkpoints import Checkpoints
+from store.blocks.disk import OwnerReplacedError
 from store.blocks.page_table import PAGE_ENTRIES
 from store.blocks.volume import LEAVES_A_FRAME, Volume
 from tests.blocks.conftest import MIB, catalogue_of, media, node_of, volume_of
 from tests.blocks.model_disk import PAGE, ModelDisk, read, request
-from tests.blocks.test_checkpointing import checkpoint
+from tests.blocks.test_checkpointing import checkpoint, names
 from tests.blocks.test_snapshots import snapshot_bytes
 from tests.blocks.test_takeover import killed
 from tests.simulation.volume_workload import small_volume_limits
@@ -84,6 +88,26 @@ async def test_a_snapshot_does_not_wait_for_a_checkpoint(autojump_clock: MockClo
             assert await read(volume) == model.data
 
 
+async def test_who_was_replaced_makes_none_though_nothing_has_to_be_written_for_it(autojump_clock: MockClock) -> None:
+    """All is sealed, and in the log behind a checkpoint that is not the head's any more."""
+    with mock.patch.object(checkpointer, "SNAPSHOT_LEAVES", 0):
+        async with node_of(media()) as node:
+            model = ModelDisk(SIZE)
+            with suppress(OwnerReplacedError):
+                async with volume_of(node, size=SIZE) as old:
+                    await touch_leaves(old, model, 3, 1)
+                    await old.roll()
+                    async with volume_of(node) as new:
+                        await touch_leaves(new, model, 3, 4)
+                        await checkpoint(new)
+                        with pytest.raises(OwnerReplacedError):
+                            await old.snapshot("s")
+                        assert old.failed is not None
+                        assert await catalogue_of(node).snapshots("v") == {}
+                        await new.snapshot("s")
+                        assert await snapshot_bytes(node, "v", "s") == model.data
+
+
 async def test_a_clone_of_it_lasts_whatever_becomes_of_the_log(autojump_clock: MockClock) -> None:
     """The volume is overwritten, cleaned and swept; the clone is killed before it has stored anything, and opened anew,
     and cloned itself."""
@@ -119,6 +143,72 @@ async def test_a_clone_of_it_lasts_whatever_becomes_of_the_log(autojump_clock: M
                 await catalogue_of(node).delete(name)
             async with volume_of(node, "d") as last:
                 assert await read(last) == child.data
+
+
+async def test_what_is_written_while_it_is_made_is_not_in_it(autojump_clock: MockClock) -> None:
+    """Though it is in an object that it names."""
+    with mock.patch.object(checkpointer, "SNAPSHOT_LEAVES", 0):
+        async with node_of(media()) as node, volume_of(node, size=SIZE) as volume:
+            model = ModelDisk(SIZE)
+            await touch_leaves(volume, model, 2, 1)
+            roll = volume.roll
+
+            async def slowly() -> None:
+                await volume.write(0, b"meanwhile".ljust(PAGE), durable=True)
+                await roll()
+
+            with mock.patch.object(volume, "roll", slowly):
+                await volume.snapshot("s")
+            assert await snapshot_bytes(node, "v", "s") == model.data
+
+
+async def test_no_more_leaves_change_than_whoever_opens_the_volume_has_room_for(autojump_clock: MockClock) -> None:
+    """While a checkpoint cannot be stored: those that it has count, too."""
+    async with node_of(media()) as node:
+        model = ModelDisk(SIZE)
+        with (
+            mock.patch.object(volume_module, "LEAVES_DIRTY_MAX", LEAVES_A_FRAME + 3),
+            mock.patch.object(checkpointer, "LEAVES_DIRTY_MAX", 6),
+        ):
+            async with volume_of(node, size=SIZE) as volume, trio.open_nursery() as nursery:
+                await touch_leaves(volume, model, 2, 1)
+                go_on, write = trio.Event(), Checkpoints.write
+
+                async def slow(*arguments: object) -> None:
+                    await go_on.wait()
+                    await write(*arguments)  # type: ignore[arg-type]
+
+                with mock.patch.object(Checkpoints, "write", slow):
+                    nursery.start_soon(volume.checkpointer.store)
+                    await trio.testing.wait_all_tasks_blocked()
+                    for leaf in range(2, LEAVES):
+                        await volume.write(leaf * LEAF, b"late".ljust(PAGE), durable=True)
+                        model.write(leaf * LEAF, b"late".ljust(PAGE))
+                    await trio.sleep(10)
+                    assert volume._map.map.dirty_leaves == 1
+                    assert await read(volume) == model.data
+                    go_on.set()
+                    await volume.all_applied()
+            async with volume_of(node) as volume:
+                assert await read(volume) == model.data
+
+
+async def test_more_leaves_behind_a_snapshot_than_a_checkpoint_has_room_for(autojump_clock: MockClock) -> None:
+    """A clone of it stores them in parts, and counts these."""
+    async with node_of(media()) as node:
+        model = ModelDisk(SIZE)
+        with mock.patch.object(checkpointer, "SNAPSHOT_LEAVES", 0):
+            async with volume_of(node, size=SIZE) as volume:
+                await touch_leaves(volume, model, LEAVES, 1)
+                await volume.snapshot("s")
+        await catalogue_of(node).clone("v", "s", "c")
+        with mock.patch.object(opening, "LEAVES_DIRTY_MAX", LEAVES_A_FRAME + 3):
+            async with volume_of(node, "c") as clone:
+                assert clone._map.map.dirty_leaves <= 3
+                parts = await names(clone, "c")
+                assert len(parts) == 2
+                assert set(clone.checkpointer._stored) == set(parts)
+                assert await read(clone) == model.data
 
 
 async def test_more_leaves_behind_the_map_than_a_checkpoint_has_room_for(autojump_clock: MockClock) -> None:

@@ -129,6 +129,30 @@ async def test_it_goes_when_its_time_has_come_and_not_before(autojump_clock: Moc
         assert await first_page(node, "b") == b"a"
 
 
+@pytest.mark.parametrize("behind", ["in_trash", "_load_trashed"])
+async def test_what_comes_to_the_trash_anew_stays_there_for_its_time(autojump_clock: MockClock, behind: str) -> None:
+    """A row of the last time was left there, and its time has come just when the volume is deleted again."""
+    async with node_of(media()) as node:
+        catalogue = catalogue_of(node)
+        await made(node)
+        volume_id = await catalogue.move_to_trash("v", 0, HOUR)
+        with mock.patch.object(Catalogue, "_forget_trashed", side_effect=STOPS), pytest.raises(BusyError):
+            await catalogue.restore(volume_id)
+        step = getattr(Catalogue, behind)
+
+        async def meanwhile(*arguments: object) -> object:
+            found = await step(*arguments)
+            with mock.patch.object(Catalogue, behind, step):
+                await catalogue_of(node).move_to_trash("v", 2 * HOUR, HOUR)
+            return found
+
+        with mock.patch.object(Catalogue, behind, meanwhile):
+            assert await catalogue.purge_due(2 * HOUR) == 0
+        assert await catalogue.in_trash() == {volume_id: Trashed("v", 2 * HOUR, 3 * HOUR)}
+        assert await catalogue.restore(volume_id) == "v"
+        assert await first_page(node) == b"a"
+
+
 async def test_one_that_cannot_be_removed_keeps_no_other(autojump_clock: MockClock) -> None:
     async with node_of(media()) as node:
         catalogue = catalogue_of(node)

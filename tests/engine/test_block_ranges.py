@@ -70,7 +70,7 @@ def test_no_range_is_given_out_unverified(bad: int) -> None:
 
 @pytest.mark.parametrize("size", [5 * 4096 + 512, len(DATA)])
 def test_what_is_at_hand_is_what_was_written_or_nothing(size: int) -> None:
-    """The page cache has it every other time here. Of a large record the sums are to be known, from a read before."""
+    """The page cache has it every other time or so. Of a large record the sums are to be known, from a read before."""
     medium = SimMedium(Random(1))
 
     async def use(device: Device) -> None:
@@ -92,5 +92,26 @@ def test_what_is_at_hand_is_what_was_written_or_nothing(size: int) -> None:
         assert [device.read_now(BLOCK, 4096, 8192) for _ in range(20)] == [None] * 20
         device._lookups.in_memory = False
         assert device.read_now(BLOCK, size - 10, size) is None
+
+    on_device(medium, IndexMedium(), use)
+
+
+def test_what_is_at_hand_is_verified_by_the_sums_of_its_own_record() -> None:
+    """Each of them has others."""
+    medium = SimMedium(Random(1))
+    keys = [BlockKey(b"d" * 16, number, 0) for number in range(3)]
+
+    async def use(device: Device) -> None:
+        losses = device.data_losses
+        for key in keys:
+            meta = encode_meta(key, RowKey(1, TABLE, 0, b"o"))
+            device.submit_block(key, seal(Kind.BLOCK, meta, bytes([key.block]) * len(DATA)), lambda _error: None)
+        await device.sync_data(losses)
+        for key in keys:
+            await device.read_block(key, 0, 10)
+        device._lookups.in_memory = True
+        for key in keys:
+            pieces = [device.read_now(key, CHECK_BYTES, CHECK_BYTES + 10) for _ in range(20)]
+            assert {bytes(piece) for piece in pieces if piece is not None} == {bytes([key.block]) * 10}
 
     on_device(medium, IndexMedium(), use)

@@ -26,12 +26,13 @@ NO_WORKER = cast(Worker, None)
 class Blocks:
     """A device that has some blocks, and gives of them what there is."""
 
-    def __init__(self, number: int, blocks: Mapping[int, bytes]) -> None:
+    def __init__(self, number: int, blocks: Mapping[int, bytes], *, at_hand: bool = False) -> None:
         self.id = number
         self._blocks = blocks
+        self._at_hand = at_hand
 
     def read_now(self, key: BlockKey, start: int, stop: int) -> memoryview | None:
-        return None
+        return memoryview(self._blocks[key.block][start:stop]) if self._at_hand and key.block in self._blocks else None
 
     def submit_read(self, key: BlockKey, start: int, stop: int | None, reply: ReadReply) -> None:
         assert key == BlockKey(ID, key.block, 0)
@@ -43,9 +44,13 @@ class Blocks:
 
 
 def reader_of(
-    lengths: tuple[int, ...], devices: Mapping[int, Mapping[int, bytes]], damages: list[None] | None = None
+    lengths: tuple[int, ...],
+    devices: Mapping[int, Mapping[int, bytes]],
+    damages: list[None] | None = None,
+    *,
+    at_hand: bool = False,
 ) -> DataReader:
-    ports = {number: cast(DevicePort, Blocks(number, blocks)) for number, blocks in devices.items()}
+    ports = {number: cast(DevicePort, Blocks(number, blocks, at_hand=at_hand)) for number, blocks in devices.items()}
     found = [] if damages is None else damages
     location = DataLocation(UNIT, 0, 0, "", tuple(devices), lengths)
     return DataReader(ports, NO_WORKER, ID, UNIT * sum(lengths), location, lambda: found.append(None))
@@ -71,23 +76,25 @@ def test_any_range_is_that_of_the_bytes(lengths: tuple[int, ...], draw: st.DataO
     assert trio.run(read) == data[start:stop]
 
 
-async def test_a_copy_that_is_shorter_than_its_row_says_is_passed_over_and_repaired() -> None:
+@pytest.mark.parametrize("at_hand", [False, True])
+async def test_a_copy_that_is_shorter_than_its_row_says_is_passed_over_and_repaired(at_hand: bool) -> None:
     lengths, data = (2, 3), Random(1).randbytes(5 * UNIT)
     blocks = cut(data, lengths)
     damages: list[None] = []
-    reader = reader_of(lengths, {1: {**blocks, 0: blocks[0][:-1]}, 2: blocks}, damages)
+    reader = reader_of(lengths, {1: {**blocks, 0: blocks[0][:-1]}, 2: blocks}, damages, at_hand=at_hand)
     assert b"".join([bytes(piece) async for piece in reader.read(0, len(data))]) == data
     assert damages
-    alone = reader_of(lengths, {1: {**blocks, 1: blocks[1][:UNIT]}})
+    alone = reader_of(lengths, {1: {**blocks, 1: blocks[1][:UNIT]}}, at_hand=at_hand)
     with pytest.raises(DamageError, match="too short"):
         [piece async for piece in alone.read(0, len(data))]
 
 
-async def test_a_copy_that_is_known_to_be_bad_is_not_what_others_are_mended_from() -> None:
+@pytest.mark.parametrize("at_hand", [False, True])
+async def test_a_copy_that_is_known_to_be_bad_is_not_what_others_are_mended_from(at_hand: bool) -> None:
     lengths, data = (2, 3), Random(1).randbytes(5 * UNIT)
     blocks = cut(data, lengths)
     longer = {number: b"?" * UNIT + block for number, block in blocks.items()}
-    reader = reader_of(lengths, {1: longer, 2: blocks})
+    reader = reader_of(lengths, {1: longer, 2: blocks}, at_hand=at_hand)
     for number, block in blocks.items():
         assert [bytes(piece) for piece in await reader.fragments(number, {1})] == [block]
     with pytest.raises(DamageError, match="known to be bad"):

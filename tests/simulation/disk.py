@@ -183,12 +183,12 @@ class SimFile:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
         return bytes(memoryview(self._inode.now)[offset : offset + length])
 
-    def read_cached(self, offset: int, length: int) -> bytes | None:
+    def read_cached(self, offset: int, length: int) -> bytearray | None:
         disk = self._disk
         if disk.crash_point.dead or disk.medium.broken or disk.gone or disk.medium.random.random() < 0.5:
             return None
         data = self._bytes(offset, length)
-        return data if len(data) == length else None
+        return bytearray(data) if len(data) == length else None
 
     def write(self, offset: int, buffers: Sequence[Buffer], *, cached: bool = True) -> None:
         data = b"".join(buffers)

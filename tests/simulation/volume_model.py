@@ -26,8 +26,8 @@ class Written(NamedTuple):
 class VolumeModel:
     """All entries that were appended, in their order."""
 
-    def __init__(self, blocks: int) -> None:
-        self._before: list[Page] = [NOTHING] * blocks
+    def __init__(self, blocks: int, before: list[Page] | None = None) -> None:
+        self._before: list[Page] = [NOTHING] * blocks if before is None else before
         """As all was before the first of `entries`."""
         self.entries: list[Written] = []
         self.flushed = 0

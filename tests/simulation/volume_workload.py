@@ -17,7 +17,7 @@ from store.blocks.frame import Entry
 from store.blocks.log_frame import LogFrame
 from store.blocks.opening import open_snapshot, open_volume
 from store.blocks.volume import Volume
-from store.core.errors import DrystoneError, RetryableError
+from store.core.errors import DrystoneError, NotFoundError, RetryableError
 from store.device.record import Buffer
 from store.objects.model import Policy
 from tests.simulation.crash_point import CrashPoint, PowerLoss
@@ -31,6 +31,7 @@ from tests.simulation.world import Digest, SeededRandom, SimClock, run
 
 BLOCKS = 2048
 NAME = "v"
+CLONE = "c"
 OPEN_TRIES = 30
 
 
@@ -48,13 +49,17 @@ def small_volume_limits() -> Iterator[None]:
             (open_object, "OBJECT_PAGES", 24),
             (checkpointer, "LOG_BYTES_MIN", 48 * PAGE),
             (checkpointer, "LOG_PER_PAGE", 0),
-            (checkpointer, "SNAPSHOT_LEAVES", 3),
+            (checkpointer, "SNAPSHOT_LEAVES", 1),
             (cleaner, "DEAD_PAGES_MIN", 24),
             (opening, "MAP_PAGES", 1),
             (volume, "HELD_BYTES_MAX", 40 * PAGE),
         ):
             stack.enter_context(mock.patch.object(module, name, value))
         yield
+
+
+class _KilledError(Exception):
+    """The process that wrote the clone is no more."""
 
 
 class VolumeRun:
@@ -72,6 +77,12 @@ class VolumeRun:
         self.window_us = self.random.choice([0, 0, 2_000_000, 60_000_000])
         self.lost = False
         """Whether what was answered and not flushed may be gone."""
+        self.clone: VolumeModel | None = None
+        """Of a clone of one of the snapshots, if there may be one."""
+        self.clone_made = False
+        """Whether there is, for all that is known."""
+        self.clone_lost = False
+        """The same of it."""
         self.spare = False
         """Whether all devices had all that they should when this life began, and none was gone since: so that one may
         be lost now, and nothing that was flushed with it."""
@@ -82,6 +93,11 @@ class VolumeRun:
         self.node: SimNode | None = None
         self.current: Volume | None = None
         """The volume whose appended entries are the model's."""
+        self.current_clone: Volume | None = None
+
+    def may_lose(self) -> None:
+        """From now on what was answered and not flushed may be gone."""
+        self.lost = self.clone_lost = True
 
     def explore(self) -> str:
         """Live some lives; the event digest. Raises WrongError where a promise is broken."""
@@ -103,6 +119,8 @@ class VolumeRun:
             frame = append(self_, entry, data)
             if self_ is self.current:
                 self.model.append(entry, memoryview(data))
+            elif self_ is self.current_clone and self.clone is not None:
+                self.clone.append(entry, memoryview(data))
             return frame
 
         return recorded
@@ -110,7 +128,7 @@ class VolumeRun:
     def _live(self, cut_at: int | None, steps: int) -> None:
         self.crash_point = CrashPoint(cut_at)
         self.crash_point.on_step = self._step
-        self.current = None
+        self.current = self.current_clone = None
         self.spare = self.hung = False
         try:
             run(lambda: self._life(steps, cut_at is None), self.random, self.time)
@@ -122,12 +140,12 @@ class VolumeRun:
         self.digest.add(f"life over, reboot {reboot}")
         if reboot:
             self.media.lose_power()
-            self.lost = True
+            self.may_lose()
         if self.spare and self.random.random() < 0.3:
             number = self.random.choice(sorted(self.media.disks))
             self.digest.add(f"wiped {number}")
             self.media.wipe(number)
-            self.lost = True
+            self.may_lose()
 
     def _step(self, what: str) -> None:
         self.digest.add(what)
@@ -158,6 +176,8 @@ class VolumeRun:
             for at in range(times):
                 await self._serve(node, steps // times, at)
                 await self._check_snapshots(node)
+            if last:
+                await self._end_clone(node)
             await node.run_daemons()
             self.look_alive()
             if last and node.whole:
@@ -223,6 +243,7 @@ class VolumeRun:
                             nursery.start_soon(Client(self, opened).work, steps)
                         if self.random.random() < 0.4:
                             nursery.start_soon(self._disturb, node)
+                        nursery.start_soon(self._clone, node)
                         if again:
                             await trio.sleep(self.random.random() * 0.3)
                             nursery.start_soon(self._replace, node, opened)
@@ -255,6 +276,77 @@ class VolumeRun:
                     await old.write(0, content(1, 1), durable=True)
                     raise WrongError("who was replaced had a write answered")
 
+    async def _clone(self, node: SimNode) -> None:
+        """Perhaps make a clone of a snapshot, and use it, beside its parent, which is written, cleaned and swept."""
+        catalogue = Catalogue(node.store, SeededRandom(node.media.random))
+        try:
+            if self.clone is None and self.snapshots and self.random.random() < 0.4:
+                name = self.random.choice(sorted(self.snapshots))
+                self.clone = VolumeModel(BLOCKS, self.snapshots[name])
+                self.digest.add(f"clones {name}")
+                try:
+                    await catalogue.clone(NAME, name, CLONE)
+                except NotFoundError:  # it was deleted meanwhile
+                    self.look_alive()
+                    self.clone = None
+            if self.clone is not None and self.random.random() < 0.4:
+                await self._use_clone(node, catalogue)
+        except RetryableError:
+            self.look_alive()
+            if not self.troubled:
+                raise
+
+    async def _use_clone(self, node: SimNode, catalogue: Catalogue) -> None:
+        assert self.clone is not None
+        model = self.clone
+        if CLONE not in await catalogue.names():
+            self.look_alive()
+            if self.clone_made:
+                raise WrongError("a clone is gone")
+            return
+        container = await catalogue.find(CLONE)
+        self.look_alive()
+        self.clone_made = True
+        with suppress(_KilledError):
+            async with open_volume(node.store, container, SimClock(), SeededRandom(self.media.random)) as opened:
+                found = parse_all(b"".join(bytes(piece) for piece in await opened.read(0, opened.size)))
+                self.look_alive()
+                model.recover(found, lost=self.clone_lost)
+                self.clone_lost = False
+                self.current_clone = opened
+                for _ in range(self.random.randint(0, 8)):
+                    await self._write_clone(opened, model)
+                if self.random.random() < 0.2:
+                    await opened.flatten()
+                self.look_alive()
+                if self.random.random() < 0.5:
+                    raise _KilledError
+            model.answered = len(model.entries)
+        self.digest.add("used the clone")
+
+    async def _write_clone(self, opened: Volume, model: VolumeModel) -> None:
+        blocks = self.random.choice([1, 2, 7, 20])
+        self.writes += 1
+        write = self.writes
+        await opened.write(self.random.randrange(BLOCKS - blocks) * PAGE, content(write, blocks))
+        self.look_alive()
+        model.answered = max((at for at, each in enumerate(model.entries, 1) if each.write == write), default=0)
+        if self.random.random() < 0.4:
+            await opened.flush()
+            self.look_alive()
+            model.flushed = max(model.flushed, model.answered)
+
+    async def _end_clone(self, node: SimNode) -> None:
+        """It is what it was; and then it goes."""
+        if self.clone is None:
+            return
+        catalogue = Catalogue(node.store, SeededRandom(node.media.random))
+        if CLONE in await catalogue.names():
+            await self._use_clone(node, catalogue)
+            await catalogue.delete(CLONE)
+        self.look_alive()
+        self.clone = None
+
     async def _recover(self, opened: Volume) -> None:
         found = parse_all(b"".join(bytes(piece) for piece in await opened.read(0, opened.size)))
         self.look_alive()
@@ -284,7 +376,8 @@ class VolumeRun:
             await self._hang(node, number)
             return
         self.digest.add(f"gone {number}")
-        self.lost, self.spare = True, False
+        self.may_lose()
+        self.spare = False
         node.take_away(number)
         await trio.sleep(self.random.choice([0.01, 0.5, 5.0]))
         await node.bring_back(number)
