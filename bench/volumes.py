@@ -2,8 +2,9 @@
 same client (fio over NBD), in turns, in one run; and beside an image of Ceph RBD that somebody else serves.
 
 What counts are the ratios. Drystone writes each byte once for each copy, and headers with small writes; qemu-nbd has
-one copy, and its writes lie in the page cache until they are flushed. RBD's writes are durable when they are answered:
-compare them with the rows that flush each. The client shares the processors with the server, whose own time is counted
+one copy, and its writes lie in the page cache until they are flushed. RBD's writes are durable when they are answered,
+as long as its client has no cache (`rbd cache = false`): compare them with the rows that flush each. One client of it
+has all of them under way, since several would take the image from each other. The client shares the processors with the server, whose own time is counted
 apart.
 """
 
@@ -82,8 +83,9 @@ class Server:
     def measure(self, workload: Workload, size: str, seconds: int) -> None:
         before = 0.0 if self.pid is None else processor_s(self.pid)
         command = ["fio", "--name=v", *self.engine, f"--size={size}", "--output-format=json", "--group_reporting"]
-        command += [f"--rw={workload.verb}", f"--bs={workload.block}", f"--iodepth={workload.depth}"]
-        command += ["--time_based", f"--runtime={seconds}", "--randrepeat=0", f"--numjobs={workload.jobs}"]
+        jobs, depth = (1, workload.jobs * workload.depth) if self.durable else (workload.jobs, workload.depth)
+        command += [f"--rw={workload.verb}", f"--bs={workload.block}", f"--iodepth={depth}", f"--numjobs={jobs}"]
+        command += ["--time_based", f"--runtime={seconds}", "--randrepeat=0"]
         if workload.fsync and not self.durable:
             command += [f"--fsync={workload.fsync}"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -127,7 +129,7 @@ def _theirs(where: str, size: str) -> Iterator[Server]:
 @click.option("--seconds", default=8, show_default=True, help="Of each workload.")
 @click.option("--size", default="512M", show_default=True, help="Of the volume, and of the file.")
 @click.option("--where", default=".", type=click.Path(file_okay=False, exists=True), help="Folder for bench data.")
-@click.option("--rbd", metavar="POOL/IMAGE", help="Of Ceph, found by CEPH_CONF: another peer, which is overwritten.")
+@click.option("--rbd", metavar="POOL/IMAGE", help="Of Ceph, found by CEPH_CONF, without a cache: a peer. Overwritten.")
 def main(rounds: int, seconds: int, size: str, where: str, rbd: str | None) -> None:
     """A volume in three copies beside qemu-nbd on a raw file, and beside RBD."""
     for program in ("qemu-nbd", "fio"):
