@@ -4,8 +4,8 @@ same client (fio over NBD), in turns, in one run; and beside an image of Ceph RB
 What counts are the ratios. Drystone writes each byte once for each copy, and headers with small writes; qemu-nbd has
 one copy, and its writes lie in the page cache until they are flushed. RBD's writes are durable when they are answered,
 as long as its client has no cache (`rbd cache = false`): compare them with the rows that flush each. One client of it
-has all of them under way, since several would take the image from each other. The client shares the processors with the server, whose own time is counted
-apart.
+has all of them under way, since several would take the image from each other. The client shares the processors with the
+server, whose own time is counted apart.
 """
 
 from __future__ import annotations
