@@ -311,6 +311,7 @@ class Appender:
                     if oldest.durable_everywhere or trio.current_time() >= durable_since + GRACE_SECONDS:
                         await self._seal(oldest, oldest.contents)
                         self._open.remove(oldest)
+                        self._changed.ring()
                         durable_since = None
                     elif self._wants_next:
                         await self._open_next()

@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from store.blocks import checkpointer, opening
+from store.blocks import appender, checkpointer, opening
 from store.blocks import volume as volume_module
 from store.blocks.checkpoints import Checkpoints
 from store.blocks.disk import OwnerReplacedError
@@ -229,3 +229,15 @@ async def test_more_leaves_behind_the_map_than_a_checkpoint_has_room_for(autojum
         async with volume_of(node) as volume:
             assert volume.head.head.root.checkpoint == root
             assert await read(volume) == model.data
+
+
+async def test_nothing_is_waited_for_but_what_has_to_happen(autojump_clock: MockClock) -> None:
+    """No timer: of a volume that nobody writes, either."""
+    with mock.patch.object(checkpointer, "SNAPSHOT_LEAVES", -1), mock.patch.object(appender, "TICK_SECONDS", 100.0):
+        async with node_of(media()) as node:
+            began = trio.current_time()
+            async with volume_of(node, size=SIZE) as volume:
+                for number in range(3):
+                    await volume.write(0, bytes([number + 1]) * PAGE)
+                    await volume.snapshot(f"s{number}")
+            assert trio.current_time() - began < 50
