@@ -24,6 +24,7 @@ import click
 
 from bench import disk, load, report
 from bench.client import Client
+from bench.process_figures import written
 from bench.targets import Target, drystone, drystone_status
 
 DEVICES, REPLICAS = 4, 3
@@ -125,7 +126,7 @@ def _grow(target: Target) -> Move:
     path = os.path.join(target.folder, "devices", str(NEW))
     os.mkdir(path)
     _typed(target, "device", "add", path)
-    written = _written(target)
+    before_bytes = written(target.pid)
     status = drystone_status(target.folder)
     layout, before = status["layout"], _loop(status)["bytes"]
     _typed(target, "ring", "apply")
@@ -144,7 +145,7 @@ def _grow(target: Target) -> Move:
     given = next(row["live_bytes"] for row in status["devices"] if row["device"] == NEW)
     # Between the first and the last look that saw it grow.
     (began, first), (ended, last) = seen[0], seen[-1]
-    return Move(given, moved, _written(target) - written, (last - first) / 1e6 / (ended - began))
+    return Move(given, moved, written(target.pid) - before_bytes, (last - first) / 1e6 / (ended - began))
 
 
 def _typed(target: Target, *words: str) -> None:
@@ -153,12 +154,6 @@ def _typed(target: Target, *words: str) -> None:
 
 def _loop(status: dict[str, Any]) -> dict[str, Any]:
     return next(loop for loop in status["loops"] if loop["loop"] == "rebalance data")
-
-
-def _written(target: Target) -> int:
-    """Bytes that the process had the disk write."""
-    with open(f"/proc/{target.pid}/io", encoding="ascii") as file:
-        return int(next(line for line in file if line.startswith("write_bytes")).split()[1])
 
 
 @contextmanager

@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Final
 from urllib.parse import quote
 
 import click
 
 from drystone.access import Access, data_option
-from drystone.control_client import exchange, need_process
+from drystone.control_client import exchange
 from drystone.folder import DataFolder
 from drystone.lazy_group import Lazy, LazyGroup
 from drystone.nbd_over_tcp import PORT as NBD_PORT
+from drystone.volume_asking import Row, asked, snapshot_rows, taking, volume_path, volume_row, volume_rows, volume_uri
 from drystone.volume_reports import check, stats
 from drystone.volume_sizes import parse_size, show_size
 from drystone.volume_times import WINDOW_MAX_US, parse_duration, parse_time, show_time
 from drystone.words import table
 from store.core.clock import SystemClock
-from store.core.errors import DrystoneError, InvalidError, NotFoundError
+from store.core.errors import InvalidError, NotFoundError
 
-PAGE: Final = 500
 ID_SHOWN: Final = 8
 """Of the id of a volume in the trash, so many digits are shown."""
 SOCKET_PATH_MAX: Final = 107
 """Bytes of a path at which a Unix socket can be reached (sun_path)."""
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+:[0-9A-Fa-f:.]*")
-
-Row = dict[str, Any]
-T = TypeVar("T")
 
 ELSEWHERE: Final = {
     "import": Lazy("drystone.volume_transfer:import_image", "Make a volume of a disk image."),
@@ -101,9 +97,9 @@ def create(access: Access, name: str, size: str, policy: str, window: str) -> No
             raise InvalidError("a volume is kept as it was for 30 days at most: make snapshots")
         wanted = {"name": name, "size": parse_size(size), "policy": policy, "window_us": window_us}
         exchange(folder, "POST", "/volumes", json.dumps(wanted).encode())
-        return f"Volume {name} has {show_size(parse_size(size))}.  {_uri(folder, name)}"
+        return f"Volume {name} has {show_size(parse_size(size))}.  {volume_uri(folder, name)}"
 
-    click.echo(_asked(access, work))
+    click.echo(asked(access, work))
 
 
 @volume.command("list")
@@ -112,7 +108,7 @@ def create(access: Access, name: str, size: str, policy: str, window: str) -> No
 @click.pass_obj
 def list_volumes(access: Access, as_json: bool) -> None:
     """All volumes: size, what they take in each copy, and which are open where."""
-    rows = _asked(access, _all_rows)
+    rows = asked(access, volume_rows)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif not rows:
@@ -138,9 +134,9 @@ def show(access: Access, name: str, as_json: bool) -> None:
     """
 
     def work(folder: DataFolder) -> Row:
-        return {**_row(folder, name), "uri": _uri(folder, name)}
+        return {**volume_row(folder, name), "uri": volume_uri(folder, name)}
 
-    row = _asked(access, work)
+    row = asked(access, work)
     if as_json:
         click.echo(json.dumps(row, indent=2))
         return
@@ -173,12 +169,12 @@ def uri(access: Access, name: str, host: str | None) -> None:
 
     def work(folder: DataFolder) -> str:
         volume, _, snapshot = name.partition("@")
-        if snapshot and snapshot not in [row["name"] for row in _snapshots(folder, volume)]:
+        if snapshot and snapshot not in [row["name"] for row in snapshot_rows(folder, volume)]:
             raise NotFoundError(f"there is no snapshot {snapshot} of volume {volume}")
-        _row(folder, volume)
-        return _uri(folder, name) if host is None else _uri_of_host(folder, name, host)
+        volume_row(folder, volume)
+        return volume_uri(folder, name) if host is None else _uri_of_host(folder, name, host)
 
-    click.echo(_asked(access, work))
+    click.echo(asked(access, work))
     if host is None and len(access.folder.nbd.encode()) > SOCKET_PATH_MAX:
         click.echo(
             f"(Clients cannot reach a socket whose path is longer than {SOCKET_PATH_MAX} bytes: make a symbolic link "
@@ -201,10 +197,10 @@ def resize(access: Access, name: str, size: str) -> None:
 
     def work(folder: DataFolder) -> str:
         body = json.dumps({"size": parse_size(size)}).encode()
-        exchange(folder, "POST", f"{_path(name)}/size", body)
+        exchange(folder, "POST", f"{volume_path(name)}/size", body)
         return f"Volume {name} has {show_size(parse_size(size))}."
 
-    click.echo(_asked(access, work))
+    click.echo(asked(access, work))
 
 
 @volume.command()
@@ -223,7 +219,7 @@ def delete(access: Access, name: str, force: bool, take_over: bool, keep: str, n
 
     def work(folder: DataFolder) -> str:
         keep_us = 0 if now else parse_duration(keep)
-        path = f"{_path(name)}?keep_us={keep_us}&{'force=1&' if force else ''}{_taking(take_over)}"
+        path = f"{volume_path(name)}?keep_us={keep_us}&{'force=1&' if force else ''}{taking(take_over)}"
         done = json.loads(exchange(folder, "DELETE", path, None, timeout=None))  # a large volume has many objects
         if not keep_us:
             return f"Volume {name} is deleted."
@@ -232,7 +228,7 @@ def delete(access: Access, name: str, force: bool, take_over: bool, keep: str, n
             f"drystone volume restore {done['id'][:ID_SHOWN]}"
         )
 
-    click.echo(_asked(access, work))
+    click.echo(asked(access, work))
 
 
 @volume.command()
@@ -244,10 +240,10 @@ def rename(access: Access, name: str, new: str) -> None:
     """Give volume NAME the name NEW. Clients that have it open go on; others find it by the new name."""
 
     def work(folder: DataFolder) -> str:
-        exchange(folder, "POST", f"{_path(name)}/name", json.dumps({"name": new}).encode())
+        exchange(folder, "POST", f"{volume_path(name)}/name", json.dumps({"name": new}).encode())
         return f"Volume {name} is {new} now."
 
-    click.echo(_asked(access, work))
+    click.echo(asked(access, work))
 
 
 @volume.command()
@@ -268,11 +264,11 @@ def snapshot(access: Access, name: str, snapshot: str, at: str | None, take_over
 
     def work(folder: DataFolder) -> str:
         body = json.dumps({"name": snapshot, "time_us": None if at is None else parse_time(at, _now_us())})
-        path = f"{_path(name)}/snapshots?{_taking(take_over)}"
+        path = f"{volume_path(name)}/snapshots?{taking(take_over)}"
         exchange(folder, "POST", path, body.encode(), timeout=None)
-        return f"Volume {name} has the snapshot {snapshot}.  {_uri(folder, f'{name}@{snapshot}')}"
+        return f"Volume {name} has the snapshot {snapshot}.  {volume_uri(folder, f'{name}@{snapshot}')}"
 
-    click.echo(_asked(access, work))
+    click.echo(asked(access, work))
 
 
 @volume.command()
@@ -282,7 +278,7 @@ def snapshot(access: Access, name: str, snapshot: str, at: str | None, take_over
 @click.pass_obj
 def snapshots(access: Access, name: str, as_json: bool) -> None:
     """The snapshots of volume NAME."""
-    rows = _asked(access, lambda folder: _snapshots(folder, name))
+    rows = asked(access, lambda folder: snapshot_rows(folder, name))
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif not rows:
@@ -303,10 +299,10 @@ def delete_snapshot(access: Access, name: str, snapshot: str) -> None:
     """Delete SNAPSHOT of volume NAME. Clones of it stay as they are: what they need of it is kept for them."""
 
     def work(folder: DataFolder) -> str:
-        exchange(folder, "DELETE", f"{_path(name)}/snapshots/{quote(snapshot, safe='')}", None)
+        exchange(folder, "DELETE", f"{volume_path(name)}/snapshots/{quote(snapshot, safe='')}", None)
         return f"Snapshot {snapshot} of volume {name} is deleted."
 
-    click.echo(_asked(access, work))
+    click.echo(asked(access, work))
 
 
 @volume.command()
@@ -321,12 +317,12 @@ def clone(access: Access, of: str, new: str, size: str | None) -> None:
     def work(folder: DataFolder) -> str:
         name, _, snapshot = of.partition("@")
         wanted = {"snapshot": snapshot, "name": new, "size": None if size is None else parse_size(size)}
-        exchange(folder, "POST", f"{_path(name)}/clones", json.dumps(wanted).encode())
-        return f"Volume {new} is a clone of {of}.  {_uri(folder, new)}"
+        exchange(folder, "POST", f"{volume_path(name)}/clones", json.dumps(wanted).encode())
+        return f"Volume {new} is a clone of {of}.  {volume_uri(folder, new)}"
 
     if not all(of.partition("@")):
         raise click.UsageError("name the snapshot as NAME@SNAPSHOT")
-    click.echo(_asked(access, work))
+    click.echo(asked(access, work))
 
 
 @volume.command()
@@ -344,14 +340,14 @@ def rewind(access: Access, name: str, at: str, take_over: bool) -> None:
 
     def work(folder: DataFolder) -> str:
         body = json.dumps({"time_us": parse_time(at, _now_us())}).encode()
-        path = f"{_path(name)}/rewind?{_taking(take_over)}"
+        path = f"{volume_path(name)}/rewind?{taking(take_over)}"
         done = json.loads(exchange(folder, "POST", path, body, timeout=None))
         return (
             f"Volume {name} is what it was. What it was until now is volume {done['before']}: delete that when it is "
             "not needed."
         )
 
-    click.echo(_asked(access, work))
+    click.echo(asked(access, work))
 
 
 @volume.command()
@@ -366,10 +362,10 @@ def flatten(access: Access, name: str, take_over: bool) -> None:
     """
 
     def work(folder: DataFolder) -> str:
-        exchange(folder, "POST", f"{_path(name)}/flatten?{_taking(take_over)}", None, timeout=None)
+        exchange(folder, "POST", f"{volume_path(name)}/flatten?{taking(take_over)}", None, timeout=None)
         return f"Volume {name} is no clone any more."
 
-    click.echo(_asked(access, work))
+    click.echo(asked(access, work))
 
 
 @volume.command("take-over")
@@ -383,59 +379,16 @@ def take_over(access: Access, name: str) -> None:
     """
 
     def work(folder: DataFolder) -> str:
-        had = json.loads(exchange(folder, "POST", f"{_path(name)}/take-over", None, timeout=None))
+        had = json.loads(exchange(folder, "POST", f"{volume_path(name)}/take-over", None, timeout=None))
         if not had["node"]:
             return f"Volume {name} is open here. No other node had it."
         return f"Volume {name} is open here. It was open on node {had['node']} since {show_time(had['since_us'])}."
 
-    click.echo(_asked(access, work))
-
-
-def _asked(access: Access, work: Callable[[DataFolder], T]) -> T:
-    """What the running process answers. Raises ClickException."""
-    try:
-        need_process(access.folder)
-        return work(access.folder)
-    except DrystoneError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"the running process does not answer: {error}") from error
-
-
-def _all_rows(folder: DataFolder) -> list[Row]:
-    rows: list[Row] = []
-    while True:
-        after = quote(rows[-1]["name"], safe="") if rows else ""
-        page: list[Row] = json.loads(exchange(folder, "GET", f"/volumes?limit={PAGE}&after={after}", None))
-        if not page:
-            return rows
-        rows += page
-
-
-def _snapshots(folder: DataFolder, name: str) -> list[Row]:
-    rows: list[Row] = json.loads(exchange(folder, "GET", f"{_path(name)}/snapshots", None))
-    return rows
-
-
-def _taking(take_over: bool) -> str:
-    return "take_over=1" if take_over else ""
-
-
-def _path(name: str) -> str:
-    return f"/volumes/{quote(name, safe='')}"
+    click.echo(asked(access, work))
 
 
 def _now_us() -> int:
     return SystemClock().wall_us()
-
-
-def _row(folder: DataFolder, name: str) -> Row:
-    row: Row = json.loads(exchange(folder, "GET", _path(name), None))
-    return row
-
-
-def _uri(folder: DataFolder, name: str) -> str:
-    return f"nbd+unix:///{quote(name, safe='@')}?socket={quote(folder.nbd)}"
 
 
 def _uri_of_host(folder: DataFolder, name: str, host: str) -> str:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any, Final, TypeVar
-from urllib.parse import quote, urlencode
+from typing import Final
+from urllib.parse import urlencode
 
 import click
 
 from drystone.access import Access, data_option
-from drystone.control_client import exchange, lines, need_process
+from drystone.control_client import lines
 from drystone.folder import DataFolder
+from drystone.volume_asking import Row, answer, asked, volume_path, volume_rows
 from drystone.volume_sizes import show_size
 from drystone.volume_times import show_time
 from drystone.words import duration, table
-from store.core.errors import DrystoneError, RetryableError
-
-Row = dict[str, Any]
-T = TypeVar("T")
+from store.core.errors import RetryableError
 
 SHOWN: Final = ("read", "write", "flush", "discard")
 """Kinds of requests that have a column."""
@@ -41,7 +38,7 @@ def check(access: Access, of: str, read: bool) -> None:
     """
     name, _, snapshot = of.partition("@")
     query = urlencode({**({"snapshot": snapshot} if snapshot else {}), **({"data": "1"} if read else {})})
-    path = f"{_path(name)}/check?{query}"
+    path = f"{volume_path(name)}/check?{query}"
 
     def work(folder: DataFolder) -> Row | None:
         summary: Row | None = None
@@ -54,7 +51,7 @@ def check(access: Access, of: str, read: bool) -> None:
                 _say(row)
         return summary
 
-    summary = _asked(access, work)
+    summary = asked(access, work)
     if summary is None:
         raise click.ClickException("the running process has ended before the check did")
     click.echo(_conclusion(of, summary, read=read))
@@ -97,13 +94,16 @@ def stats(access: Access, name: str | None, as_json: bool) -> None:
     """
 
     def work(folder: DataFolder) -> list[Row]:
-        rows = [_get(folder, _path(name))] if name is not None else list(_all_rows(folder))
+        rows = [answer(folder, volume_path(name))] if name is not None else volume_rows(folder)
         return [
-            {**row, "stats": None if row["connections"] is None else _get(folder, f"{_path(row['name'])}/stats")}
+            {
+                **row,
+                "stats": None if row["connections"] is None else answer(folder, f"{volume_path(row['name'])}/stats"),
+            }
             for row in rows
         ]
 
-    rows = _asked(access, work)
+    rows = asked(access, work)
     if as_json:
         click.echo(json.dumps(rows if name is None else rows[0], indent=2))
     elif name is not None:
@@ -169,29 +169,3 @@ def _times(asked: Row) -> list[str]:
 
 def _time(seconds: float) -> str:
     return f"{1000 * seconds:.2f} ms" if seconds else ""
-
-
-def _asked(access: Access, work: Callable[[DataFolder], T]) -> T:
-    """What the running process answers. Raises ClickException."""
-    try:
-        need_process(access.folder)
-        return work(access.folder)
-    except DrystoneError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"the running process does not answer: {error}") from error
-
-
-def _get(folder: DataFolder, path: str) -> Any:
-    return json.loads(exchange(folder, "GET", path, None))
-
-
-def _all_rows(folder: DataFolder) -> Iterator[Row]:
-    after = ""
-    while page := _get(folder, f"/volumes?after={quote(after, safe='')}"):
-        yield from page
-        after = page[-1]["name"]
-
-
-def _path(name: str) -> str:
-    return f"/volumes/{quote(name, safe='')}"

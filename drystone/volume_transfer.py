@@ -19,7 +19,8 @@ from drystone.control_client import exchange
 from drystone.disk_images import FORMATS, HEAD_BYTES, check_alone, format_of
 from drystone.folder import NBD_SOCKET, DataFolder, sync_folder
 from drystone.qemu_img import Progress, disk_to_image, image_to_disk, inspect, nbd_node
-from drystone.volume_commands import _asked, _path, _row, _snapshots, _taking, _uri, take_over_option
+from drystone.volume_asking import asked, snapshot_rows, taking, volume_path, volume_row, volume_uri
+from drystone.volume_commands import take_over_option
 from drystone.volume_sizes import parse_size, show_size
 from drystone.volume_times import WINDOW_MAX_US, parse_duration
 from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFoundError, RetryableError
@@ -78,9 +79,9 @@ def import_image(
             with _volume_being_made(folder, name, made) as temporary, _shown(f"Importing {name}") as progress:
                 disk = nbd_node(NBD_SOCKET, temporary)
                 image_to_disk(file, found, descriptor, folder.path, disk, progress)
-        return f"Volume {name} has {show_size(wanted)}, of {file} ({found}).  {_uri(folder, name)}"
+        return f"Volume {name} has {show_size(wanted)}, of {file} ({found}).  {volume_uri(folder, name)}"
 
-    click.echo(_asked(access, work))
+    click.echo(asked(access, work))
 
 
 @click.command("export")
@@ -102,8 +103,8 @@ def export_image(access: Access, of: str, file: str, format_: str, force: bool, 
         name, _, snapshot = of.partition("@")
         path = os.path.abspath(file)
         _check_target(path, force)
-        _row(folder, name)
-        if snapshot and snapshot not in [each["name"] for each in _snapshots(folder, name)]:
+        volume_row(folder, name)
+        if snapshot and snapshot not in [each["name"] for each in snapshot_rows(folder, name)]:
             raise NotFoundError(f"there is no snapshot {snapshot} of volume {name}")
         with _replaced(path, force) as partial:
             if snapshot:
@@ -113,7 +114,7 @@ def export_image(access: Access, of: str, file: str, format_: str, force: bool, 
                     _export(folder, f"{name}@{made}", partial, format_)
         return f"{file} is {of}, as {format_}."
 
-    click.echo(_asked(access, work))
+    click.echo(asked(access, work))
 
 
 def _export(folder: DataFolder, export: str, path: str, format_: str) -> None:
@@ -162,7 +163,7 @@ def _window_us(typed: str) -> int:
 def _check_free(folder: DataFolder, name: str) -> None:
     """Before much is copied: whether that is so counts when it is named."""
     try:
-        _row(folder, name)
+        volume_row(folder, name)
     except NotFoundError:
         return
     raise ConflictError(f"there is a volume {name} already")
@@ -177,11 +178,11 @@ def _volume_being_made(folder: DataFolder, name: str, wanted: dict[str, object])
         try:
             exchange(folder, "POST", "/volumes", json.dumps({**wanted, "name": temporary}).encode())
             yield temporary
-            done = json.loads(exchange(folder, "POST", f"{_path(temporary)}/flush", None, timeout=None))
+            done = json.loads(exchange(folder, "POST", f"{volume_path(temporary)}/flush", None, timeout=None))
             if done["epoch"] != 1:  # what was answered before may be lost with the power that failed
                 raise RetryableError("the volume was opened anew while it was written: import it again")
         except BaseException:
-            _remove(folder, _path(temporary) + "?force=1&take_over=1", f"volume {temporary}")
+            _remove(folder, volume_path(temporary) + "?force=1&take_over=1", f"volume {temporary}")
             raise
         _give_name(folder, temporary, name)
 
@@ -189,9 +190,9 @@ def _volume_being_made(folder: DataFolder, name: str, wanted: dict[str, object])
 def _give_name(folder: DataFolder, temporary: str, name: str) -> None:
     """Where nobody can tell whether it has its name it is left: it is whole, and may be there under both."""
     try:
-        exchange(folder, "POST", f"{_path(temporary)}/name", json.dumps({"name": name}).encode())
+        exchange(folder, "POST", f"{volume_path(temporary)}/name", json.dumps({"name": name}).encode())
     except ConflictError:
-        _remove(folder, _path(temporary) + "?force=1&take_over=1", f"volume {temporary}")
+        _remove(folder, volume_path(temporary) + "?force=1&take_over=1", f"volume {temporary}")
         raise
     except BaseException:
         click.echo(
@@ -208,10 +209,10 @@ def _snapshot_for(folder: DataFolder, name: str, take_over: bool) -> Iterator[st
     with _ended_by_signals():
         try:
             body = json.dumps({"name": snapshot, "time_us": None}).encode()
-            exchange(folder, "POST", f"{_path(name)}/snapshots?{_taking(take_over)}", body, timeout=None)
+            exchange(folder, "POST", f"{volume_path(name)}/snapshots?{taking(take_over)}", body, timeout=None)
             yield snapshot
         finally:
-            _remove(folder, f"{_path(name)}/snapshots/{snapshot}", f"snapshot {snapshot} of volume {name}")
+            _remove(folder, f"{volume_path(name)}/snapshots/{snapshot}", f"snapshot {snapshot} of volume {name}")
 
 
 def _remove(folder: DataFolder, path: str, what: str) -> None:

@@ -9,7 +9,8 @@ import click
 from drystone.access import Access, data_option
 from drystone.control_client import exchange
 from drystone.folder import DataFolder
-from drystone.volume_commands import ID_SHOWN, Row, _asked, _uri, json_option
+from drystone.volume_asking import Row, asked, volume_uri
+from drystone.volume_commands import ID_SHOWN, json_option
 from drystone.volume_sizes import show_size
 from drystone.volume_times import show_time
 from drystone.words import table
@@ -25,7 +26,7 @@ def trash(access: Access, as_json: bool) -> None:
 
     They take what is stored until they go, or are purged.
     """
-    rows = _asked(access, _rows)
+    rows = asked(access, _rows)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif not rows:
@@ -56,9 +57,9 @@ def restore(access: Access, of: str, new: str) -> None:
     def work(folder: DataFolder) -> str:
         found = _the_one(_rows(folder), of)
         done = json.loads(exchange(folder, "POST", f"/trash/{found['id']}", json.dumps({"name": new}).encode()))
-        return f"Volume {done['name']} is back.  {_uri(folder, done['name'])}"
+        return f"Volume {done['name']} is back.  {volume_uri(folder, done['name'])}"
 
-    click.echo(_asked(access, work))
+    click.echo(asked(access, work))
 
 
 @click.command()
@@ -79,7 +80,7 @@ def purge(access: Access, of: str | None, all_: bool) -> None:
             return f"{len(rows)} volume{'' if len(rows) == 1 else 's'} removed for good."
         return f"Volume {rows[0]['name']} is removed for good."
 
-    click.echo(_asked(access, work))
+    click.echo(asked(access, work))
 
 
 def _rows(folder: DataFolder) -> list[Row]:

@@ -563,11 +563,19 @@ async def test_what_nobody_uses_any_more_is_deleted_and_what_is_being_deleted_no
         await volumes.create("v", MIB, "")
         async with volumes.open("v") as disk:
             await disk.write(0, b"a" * PAGE)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(partial(volumes.delete, "v", force=False))
-            await wait_all_tasks_blocked()
-            with pytest.raises(NotFoundError, match="is being deleted"):
-                await use(volumes, hold_on)
+        go_on, delete = trio.Event(), Catalogue.delete
+
+        async def slow(catalogue: Catalogue, name: str) -> None:
+            await go_on.wait()
+            await delete(catalogue, name)
+
+        with mock.patch.object(Catalogue, "delete", slow):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(partial(volumes.delete, "v", force=False))
+                await wait_all_tasks_blocked()
+                with pytest.raises(NotFoundError, match="is being deleted"):
+                    await use(volumes, hold_on)
+                go_on.set()
         assert await volumes.names() == []
         account = await node.store.account(ACCOUNT)
         containers = await node.store.list_containers(account, ListingQuery(limit=9))
