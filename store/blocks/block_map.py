@@ -147,6 +147,11 @@ class BlockMap:
         self._directories.evict(keep)
 
     @property
+    def counted(self) -> bool:
+        """Whether `objects` says what is needed: nothing is kept for leaves that do not have it."""
+        return not self._later
+
+    @property
     def behind(self) -> list[int]:
         """The leaves, by their numbers, that something is kept for which they do not have."""
         return list(self._later)

@@ -86,6 +86,8 @@ class Cleaner:
     def plan(self) -> list[int]:
         """The objects that are to be cleaned, in this order: as many as leave no more than a share of what is needed
         dead."""
+        if not self._map.map.counted:  # behind an opening: the next checkpoint counts, and is due soon enough
+            return []
         depth = self._volume.head.head.depth
         needed = self._map.map.objects
         oldest = self._volume.root.object

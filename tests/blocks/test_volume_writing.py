@@ -17,6 +17,7 @@ from store.device.record import Buffer
 from store.engine.device import Device
 from tests.blocks.conftest import media, node_of, volume_of
 from tests.blocks.model_disk import PAGE, ModelDisk, read
+from tests.blocks.test_takeover import killed
 from tests.simulation.disk import SimDisk
 from tests.simulation.node import SimNode
 from tests.simulation.volume_workload import small_volume_limits
@@ -204,6 +205,21 @@ async def test_the_log_behind_a_checkpoint_counts_over_openings(autojump_clock: 
                         await opened.on_applied.wait(1.0)
                 assert opened.head.head.root.checkpoint > 0
                 assert await read(opened, 0, 128 * PAGE) == b"".join(f"{life:04}".encode() * 16384 for life in range(8))
+
+
+async def test_what_an_opening_has_not_counted_yet_is_not_taken_for_dead(autojump_clock: MockClock) -> None:
+    """Else each would store a checkpoint, and copy what is needed."""
+    with small_volume_limits(), mock.patch.object(checkpointer, "LOG_BYTES_MIN", 1 << 30):
+        async with node_of(media()) as node:
+            async with killed(node) as volume:
+                await volume.write(0, b"a" * 100 * PAGE)
+                await volume.flush()
+            async with volume_of(node) as volume:
+                await trio.sleep(5)
+                await volume.write(200 * PAGE, b"b" * PAGE, durable=True)
+                await trio.sleep(5)
+                assert volume.head.head.root.checkpoint == 0
+                assert await read(volume, 0, 100 * PAGE) == b"a" * 100 * PAGE
 
 
 @pytest.mark.parametrize("lives", [3])

@@ -1159,6 +1159,13 @@ VOLUMES: Final = [
 
 BLOCKS: Final = [
     planted(
+        "what an opening has not counted taken for dead",
+        "store/blocks/cleaner.py",
+        "        if not self._map.map.counted:",
+        "        if False:",
+        "tests/blocks/test_volume_writing.py",
+    ),
+    planted(
         "a frame's header with a length of the other end",
         "store/blocks/frame.py",
         '_HEAD = struct.Struct("<4sI")',
