@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from authn import keys
+from authn import ending, keys
 from authn.directory import Directory, Step
 from authn.hashing import PasswordHasher, check_password
-from authn.keys import Assignment
-from authn.records import PROJECT, USER, Kind, Project, R, User, new_id
-from authn.snapshot import ASSIGNMENT_CODEC, IdentitySnapshot, Table
+from authn.keys import DOMAIN_TARGET, PROJECT_TARGET, USER_ACTOR, Assignment, Link
+from authn.records import DOMAIN, GROUP, PROJECT, ROLE, USER, Kind, Project, R, Role, User, new_id
+from authn.snapshot import ASSIGNMENT_CODEC, LINK_CODEC, IdentitySnapshot
+from authn.table import Table
 from store.core.entropy import Random
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 from store.registry import Compare, Delete, Put
@@ -59,9 +60,8 @@ class Administration:
         return await self.update(PROJECT, lambda snapshot: snapshot.projects, id_, with_epoch)
 
     async def delete_project(self, id_: str) -> None:
-        """It, and all roles held in it."""
-        held = list(self.snapshot.assignments(project_id=id_))
-        await self.delete(PROJECT, lambda snapshot: snapshot.projects, id_, map(keys.assignment, held))
+        """It, all roles held in it, and what lets somebody act in it."""
+        await self.delete(PROJECT, lambda snapshot: snapshot.projects, id_, ending.with_project(self.snapshot, id_))
 
     # -- users ---------------------------------------------------------------------------------------------------
 
@@ -95,21 +95,28 @@ class Administration:
         return await self.update(USER, lambda snapshot: snapshot.users, id_, with_epoch)
 
     async def delete_user(self, id_: str) -> None:
-        """It, and all roles that it holds."""
-        held = list(self.snapshot.assignments(user_id=id_))
-        await self.delete(USER, lambda snapshot: snapshot.users, id_, map(keys.assignment, held))
+        """It, all roles that it holds, its places in groups, and what lets anybody act as it."""
+        await self.delete(USER, lambda snapshot: snapshot.users, id_, ending.with_user(self.snapshot, id_))
+
+    # -- groups and roles ----------------------------------------------------------------------------------------
+
+    async def delete_group(self, id_: str) -> None:
+        """It, all roles that it holds, and its members' places in it."""
+        await self.delete(GROUP, lambda snapshot: snapshot.groups, id_, ending.with_group(self.snapshot, id_))
+
+    async def delete_role(self, id_: str) -> None:
+        """It, wherever it is held or implied."""
+        for role in [role for role in self.snapshot.roles if id_ in role.implies]:
+            await self.update(ROLE, lambda snapshot: snapshot.roles, role.id, lambda before: _without(before, id_))
+        await self.delete(ROLE, lambda snapshot: snapshot.roles, id_, ending.with_role(self.snapshot, id_))
 
     # -- roles held ----------------------------------------------------------------------------------------------
 
     async def assign(self, held: Assignment) -> None:
-        """The user holds the role in the project. Does nothing where that is so already."""
+        """The actor holds the role in the target. Does nothing where that is so already."""
 
         def step(snapshot: IdentitySnapshot) -> Step | None:
-            needed = [
-                keys.record(snapshot.users.kind, snapshot.users.require(held.user_id).id),
-                keys.record(snapshot.projects.kind, snapshot.projects.require(held.project_id).id),
-                keys.record(snapshot.roles.kind, snapshot.roles.require(held.role_id).id),
-            ]
+            needed = _named(snapshot, held)
             key = keys.assignment(held)
             if snapshot.revision(key):
                 return None
@@ -118,18 +125,37 @@ class Administration:
         await self._directory.change(step)
 
     async def unassign(self, held: Assignment) -> None:
-        """The user no longer holds the role in the project. Raises NotFoundError where that was not so."""
+        """The actor no longer holds the role in the target. Raises NotFoundError where that was not so."""
 
         def step(snapshot: IdentitySnapshot) -> Step:
-            for table, id_ in (
-                (snapshot.users, held.user_id),
-                (snapshot.projects, held.project_id),
-                (snapshot.roles, held.role_id),
-            ):
-                table.require(id_)
+            _named(snapshot, held)
             key = keys.assignment(held)
             if not snapshot.revision(key):
                 raise NotFoundError(f"Could not find role assignment with role: {held.role_id}.")
+            return Step([Compare.exists(key)], [Delete(key)])
+
+        await self._directory.change(step)
+
+    # -- what belongs together -----------------------------------------------------------------------------------
+
+    async def link(self, held: Link, one: bytes, other: bytes) -> None:
+        """The two records, whose keys are `one` and `other`, belong together. Does nothing where that is so already."""
+
+        def step(snapshot: IdentitySnapshot) -> Step | None:
+            key = keys.link(held)
+            if snapshot.revision(key):
+                return None
+            return Step([Compare.exists(one), Compare.exists(other)], [Put(key, LINK_CODEC.encode(None))])
+
+        await self._directory.change(step)
+
+    async def unlink(self, held: Link, missing: str) -> None:
+        """They no longer belong together. Raises NotFoundError, saying `missing`, where they did not."""
+
+        def step(snapshot: IdentitySnapshot) -> Step:
+            key = keys.link(held)
+            if not snapshot.revision(key):
+                raise NotFoundError(missing)
             return Step([Compare.exists(key)], [Delete(key)])
 
         await self._directory.change(step)
@@ -202,6 +228,22 @@ class Administration:
 
     async def _delete_keys(self, gone: Sequence[bytes]) -> None:
         await self._directory.change(lambda _: Step((), [Delete(key) for key in gone]))
+
+
+def _without(role: Role, implied: str) -> Role:
+    return replace(role, implies=tuple(id_ for id_ in role.implies if id_ != implied))
+
+
+def _named(snapshot: IdentitySnapshot, held: Assignment) -> list[bytes]:
+    """The keys of the records that an assignment names. Raises NotFoundError where one does not exist."""
+    actor = snapshot.users if held.actor == USER_ACTOR else snapshot.groups
+    needed = [keys.record(actor.kind, actor.require(held.actor_id).id)]
+    if held.target == PROJECT_TARGET:
+        needed.append(keys.record(PROJECT, snapshot.projects.require(held.target_id).id))
+    elif held.target == DOMAIN_TARGET:
+        needed.append(keys.record(DOMAIN, snapshot.domains.require(held.target_id).id))
+    needed.append(keys.record(ROLE, snapshot.roles.require(held.role_id).id))
+    return needed
 
 
 def _taken(kind: Kind[R], unique_name: tuple[str, str]) -> ConflictError:

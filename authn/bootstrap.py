@@ -13,22 +13,25 @@ from authn.administration import Administration
 from authn.directory import Directory
 from authn.errors import UnreadableError
 from authn.hashing import PasswordHasher
-from authn.keys import Assignment
+from authn.keys import SYSTEM_ID, SYSTEM_TARGET, USER_ACTOR, Assignment
 from authn.records import (
     DEFAULT_DOMAIN,
     DOMAIN,
     ENDPOINT,
+    REGION,
     ROLE,
     SERVICE,
     Domain,
     Endpoint,
     Project,
     R,
+    Region,
     Role,
     Service,
     User,
 )
-from authn.snapshot import IdentitySnapshot, Table
+from authn.snapshot import IdentitySnapshot
+from authn.table import Table
 from store.core.entropy import Random, SystemRandom
 from store.core.errors import ConflictError
 from store.registry import Registry
@@ -124,6 +127,9 @@ class _Making:
         user_id = await self.user(user_name, password)
         with suppress(UnreadableError):  # which has been said; what there is stays as it is
             await self.administration.assign(Assignment(user_id, project_id, role_ids["admin"]))
+            await self.administration.assign(
+                Assignment(user_id, SYSTEM_ID, role_ids["admin"], USER_ACTOR, SYSTEM_TARGET)
+            )
         return Bootstrapped(project_id, user_id, role_ids, self.password, tuple(self.created))
 
     @property
@@ -165,6 +171,10 @@ class _Making:
         return role.id
 
     async def catalogue(self, base_url: str, region: str) -> None:
+        for name in {region, *(endpoint.region for endpoint in self.snapshot.endpoints)}:
+            if not self.snapshot.revision(keys.record(REGION, name)):
+                await self.administration.create(REGION, lambda snapshot: snapshot.regions, Region(name))
+                self.created.append(f"region {name}")
         for type_, name, path in CATALOGUE:
             service = next((known for known in self.snapshot.services if known.type == type_), None)
             if service is None:

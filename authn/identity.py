@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.rest.policy import Credentials
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A user, the project that the token is scoped to (empty strings: unscoped), and the roles held there.
+    """A user, what the token is for (a project, a domain, the system; empty strings: not that), and the roles there.
 
     `expires_at` is when the token ends, in seconds since the epoch.
     """
@@ -19,6 +21,26 @@ class Identity:
     project_name: str
     roles: frozenset[str]
     expires_at: float
+    user_domain_id: str = ""
+    project_domain_id: str = ""
+    domain_id: str = ""
+    system: bool = False
+
+    @property
+    def credentials(self) -> Credentials:
+        """What policy knows of the caller, by the names of oslo.policy."""
+        return {
+            "user_id": self.user_id,
+            "user_domain_id": self.user_domain_id or None,
+            "project_id": self.project_id or None,
+            "tenant_id": self.project_id or None,
+            "project_domain_id": self.project_domain_id or None,
+            "token.project.domain.id": self.project_domain_id or None,
+            "domain_id": self.domain_id or None,
+            "token.domain.id": self.domain_id or None,
+            "system_scope": "all" if self.system else None,
+            "roles": self.roles,
+        }
 
 
 class Authenticator(Protocol):

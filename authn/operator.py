@@ -9,7 +9,7 @@ from authn.administration import Administration
 from authn.bootstrap import generated_password
 from authn.directory import Directory
 from authn.hashing import HashCost, PasswordHasher
-from authn.keys import Assignment
+from authn.keys import DOMAIN_TARGET, PROJECT_TARGET, USER_ACTOR, Assignment
 from authn.records import DEFAULT_DOMAIN, DOMAIN, Project, Role, User
 from authn.snapshot import IdentitySnapshot
 from store.core.entropy import SystemRandom
@@ -55,8 +55,9 @@ class Operator:
         lines = []
         for user in sorted(snapshot.users, key=lambda user: user.name):
             held = [
-                f"{snapshot.roles.require(one.role_id).name} in {snapshot.projects.require(one.project_id).name}"
-                for one in snapshot.assignments(user_id=user.id)
+                f"{role.name} in {_target(snapshot, one)}"
+                for one in snapshot.held.of_actor(USER_ACTOR, user.id)
+                if (role := snapshot.roles.get(one.role_id)) is not None
             ]
             lines.append(UserLine(user.name, user.id, user.enabled, tuple(sorted(held))))
         return lines
@@ -96,7 +97,13 @@ class Operator:
                 project.name,
                 project.id,
                 project.enabled,
-                len({held.user_id for held in self._snapshot.assignments(project_id=project.id)}),
+                len(
+                    {
+                        held.actor_id
+                        for held in self._snapshot.held.in_target(PROJECT_TARGET, project.id)
+                        if held.actor == USER_ACTOR and self._snapshot.users.get(held.actor_id) is not None
+                    }
+                ),
             )
             for project in sorted(self._snapshot.projects, key=lambda project: project.name)
         ]
@@ -133,6 +140,17 @@ class Operator:
             known = ", ".join(sorted(role.name for role in self._snapshot.roles))
             raise NotFoundError(f"there is no role {name}; there are {known}")
         return found
+
+
+def _target(snapshot: IdentitySnapshot, held: Assignment) -> str:
+    """What a role is held in, as people call it."""
+    if held.target == PROJECT_TARGET:
+        project = snapshot.projects.get(held.target_id)
+        return project.name if project else held.target_id
+    if held.target == DOMAIN_TARGET:
+        domain = snapshot.domains.get(held.target_id)
+        return f"domain {domain.name if domain else held.target_id}"
+    return "system"
 
 
 async def open_operator(registry: Registry, hash_cost: HashCost | None = None) -> Operator:

@@ -11,8 +11,10 @@ from authn.directory import Directory
 from authn.hashing import HashCost, PasswordHasher
 from authn.identity import Identity
 from authn.login import Login
+from authn.policy import identity_policy
 from authn.snapshot import IdentitySnapshot
 from authn.tokens import Tokens
+from gateway.rest.policy import Policy
 from store.core.clock import Clock, SystemClock
 from store.core.entropy import Random, SystemRandom
 from store.registry import Registry
@@ -25,6 +27,8 @@ class IdentityConfig:
     token_seconds: int = 3600
     cached_tokens: int = 20_000
     hash_cost: HashCost = field(default_factory=HashCost)
+    policy: Policy = field(default_factory=identity_policy)
+    """Who may do what."""
 
 
 class IdentityService:
@@ -41,6 +45,7 @@ class IdentityService:
         config = config or IdentityConfig()
         self.clock = clock or SystemClock()
         self.random = random or SystemRandom()
+        self.policy = config.policy
         self.directory = Directory(registry)
         hasher = PasswordHasher(config.hash_cost)
         self.administration = Administration(self.directory, hasher, self.random)

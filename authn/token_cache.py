@@ -30,7 +30,7 @@ class TokenCache:
     def put(self, sealed: str, token: Token, identity: Identity) -> None:
         """Remember that `sealed` is `token` and stands for `identity`."""
         self.drop(sealed)
-        concerned = (token.user_id, token.project_id, token.audit_ids[0])
+        concerned = token.concerned
         self._entries[sealed] = identity, concerned
         for id_ in concerned:
             self._concerned.setdefault(id_, set()).add(sealed)

@@ -1,25 +1,54 @@
 """What a token holds and how it is sealed. Pure.
 
-A token is a Fernet message without the `=` at its end, so it begins with `gAAAA`. Sealed in it is msgpack
-`[1, user, project, methods, expires, user epoch, project epoch, audit ids]`: ids are 16 bytes, the project's none where
-there is no scope; methods are bits; `expires` is in whole seconds. When it was issued stands in Fernet's own timestamp.
+A token is a Fernet message without the `=` at its end, so it begins with `gAAAA`. Sealed in it is msgpack. Version 2:
+`[2, user, scope, scope's id, methods, expires, user epoch, scope epoch, audit ids, details]`: ids are 16 bytes, or text
+where they are not the digits of a UUID; scope is 0 none, 1 project, 2 domain, 3 system; methods are bits; `expires` is
+in whole seconds; details are by number (DETAILS). Version 1 is `[1, user, project, methods, expires, user epoch,
+project epoch, audit ids]`, the project's id none where there is no scope. When it was issued stands in Fernet's own
+timestamp.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgpack
 from cryptography.fernet import InvalidToken, MultiFernet
 
-METHODS: Final = {"password": 1, "token": 2}
+from authn.keys import DOMAIN_TARGET, PROJECT_TARGET, SYSTEM_TARGET
+from authn.rights import UNSCOPED, Scope
+
+METHODS: Final = {
+    "password": 1,
+    "token": 2,
+    "application_credential": 4,
+    "totp": 8,
+    "mapped": 16,
+    "openid": 32,
+    "x509": 64,
+    "oauth1": 128,
+    "saml2": 256,
+}
 """The bit of each way to authenticate. Bits are never given out again."""
 
-TOKEN_CHARACTERS_MAX: Final = 255
-VERSION: Final = 1
+TOKEN_CHARACTERS_MAX: Final = 8192
+VERSION: Final = 2
+
+_SCOPES: Final = ("", PROJECT_TARGET, DOMAIN_TARGET, SYSTEM_TARGET)
+_UUID: Final = re.compile("[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Federated:
+    """Who said who this is, and the ids of the groups here that they put them into for the token's life."""
+
+    provider_id: str
+    protocol_id: str
+    group_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,28 +56,54 @@ class Token:
     """What a token says. Whether that holds is not for the token to say."""
 
     user_id: str
-    project_id: str
+    scope: Scope
     methods: frozenset[str]
     issued_s: int
     expires_s: int
     user_epoch: int
-    project_epoch: int
+    scope_epoch: int
     audit_ids: tuple[str, ...]
     """Its own, and where it was made from a token, that one's first."""
+    application_credential_id: str = ""
+    trust_id: str = ""
+    access_token_id: str = ""
+    federated: Federated | None = None
+
+    @property
+    def concerned(self) -> tuple[str, ...]:
+        """The ids of all that it depends on."""
+        ids = (
+            self.user_id,
+            self.scope.id,
+            self.audit_ids[0],
+            self.application_credential_id,
+            self.trust_id,
+            self.access_token_id,
+        )
+        return tuple(id_ for id_ in ids if id_)
 
 
 def seal(token: Token, sealer: MultiFernet) -> str:
     """The token as clients carry it."""
+    federated = token.federated
+    details = {
+        1: _packed_id(token.application_credential_id),
+        2: _packed_id(token.trust_id),
+        3: _packed_id(token.access_token_id),
+        4: [federated.provider_id, federated.protocol_id, *map(_packed_id, federated.group_ids)] if federated else b"",
+    }
     payload = msgpack.packb(
         [
             VERSION,
-            bytes.fromhex(token.user_id),
-            bytes.fromhex(token.project_id),
+            _packed_id(token.user_id),
+            _SCOPES.index(token.scope.target),
+            _packed_id(token.scope.id),
             sum(METHODS[method] for method in token.methods),
             token.expires_s,
             token.user_epoch,
-            token.project_epoch,
+            token.scope_epoch,
             [base64.urlsafe_b64decode(audit_id + "==") for audit_id in token.audit_ids],
+            {number: value for number, value in details.items() if value},
         ]
     )
     return sealer.encrypt_at_time(payload, token.issued_s).decode().rstrip("=")
@@ -64,24 +119,42 @@ def unseal(sealed: str, sealer: MultiFernet) -> Token | None:
         head = base64.urlsafe_b64decode(padded[:12])
     except (InvalidToken, binascii.Error, ValueError):
         return None
-    version, *fields = msgpack.unpackb(payload)
-    if version != VERSION:
+    version, *fields = msgpack.unpackb(payload, strict_map_key=False)
+    if version == 1:
+        user, project, methods, *rest = fields
+        fields = [user, 1 if project else 0, project, methods, *rest, {}]
+    elif version != VERSION:
         return None  # a newer program sealed it; this one cannot say what it allows
-    user, project, methods, expires_s, user_epoch, project_epoch, audits = fields
-    if methods & ~sum(METHODS.values()):
-        return None  # the same: a way to authenticate may come with limits that are not known here
+    user, scope, scope_id, methods, expires_s, user_epoch, scope_epoch, audits, details = fields
+    if methods & ~sum(METHODS.values()) or scope >= len(_SCOPES) or details.keys() - {1, 2, 3, 4}:
+        return None  # the same: what is not known here may come with limits
+    federated = details.get(4)
     return Token(
-        user_id=user.hex(),
-        project_id=project.hex(),
+        user_id=_read_id(user),
+        scope=Scope(_SCOPES[scope], _read_id(scope_id)) if scope else UNSCOPED,
         methods=frozenset(method for method, bit in METHODS.items() if methods & bit),
         issued_s=int.from_bytes(head[1:9], "big"),
         expires_s=expires_s,
         user_epoch=user_epoch,
-        project_epoch=project_epoch,
+        scope_epoch=scope_epoch,
         audit_ids=tuple(audit_id(raw) for raw in audits),
+        application_credential_id=_read_id(details.get(1, b"")),
+        trust_id=_read_id(details.get(2, b"")),
+        access_token_id=_read_id(details.get(3, b"")),
+        federated=Federated(federated[0], federated[1], tuple(map(_read_id, federated[2:]))) if federated else None,
     )
 
 
 def audit_id(raw: bytes) -> str:
     """An audit id as clients see it: 22 characters for 16 bytes."""
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _packed_id(id_: str) -> bytes | str:
+    if not id_:
+        return b""
+    return bytes.fromhex(id_) if _UUID.fullmatch(id_) else id_
+
+
+def _read_id(packed: Any) -> str:
+    return packed.hex() if isinstance(packed, bytes) else str(packed)

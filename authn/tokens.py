@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,10 +12,21 @@ from authn import keys
 from authn.directory import Directory, Step
 from authn.errors import UnauthorizedError, UnreadableError
 from authn.identity import Identity
-from authn.records import PROJECT, USER, Project, Role, User
+from authn.keys import DOMAIN_TARGET, PROJECT_TARGET, SYSTEM_TARGET, USER_ACTOR
+from authn.records import DOMAIN, PROJECT, USER, Domain, Project, Role, User
+from authn.records.credentials import (
+    ACCESS_TOKEN,
+    APPLICATION_CREDENTIAL,
+    TRUST,
+    AccessToken,
+    ApplicationCredential,
+    Trust,
+)
+from authn.rights import UNSCOPED, Rights, Scope
 from authn.snapshot import REVOKED_CODEC, Change, IdentitySnapshot
 from authn.token_cache import TokenCache
-from authn.token_format import Token, audit_id, seal, unseal
+from authn.token_format import Federated, Token, audit_id, seal, unseal
+from gateway.rest.policy import Credentials
 from store.core.clock import Clock
 from store.core.entropy import Random
 from store.core.errors import ConflictError
@@ -28,13 +40,36 @@ SKEW_SECONDS: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """What somebody has shown of who they are, and what that narrows their token to."""
+
+    user: User
+    methods: frozenset[str]
+    parent: Token | None = None
+    """The token that was shown; the new one ends no later."""
+    application_credential: ApplicationCredential | None = None
+    trust: Trust | None = None
+    access_token: AccessToken | None = None
+    federated: Federated | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """A token that holds now: what it says, and whom and what that means."""
 
     token: Token
     user: User
     project: Project | None
+    domain: Domain | None
+    """What the token is for, where that is a domain."""
     roles: tuple[Role, ...]
+    trust: Trust | None = None
+    application_credential: ApplicationCredential | None = None
+
+    @property
+    def system(self) -> bool:
+        """Whether the token is for the system."""
+        return self.token.scope.target == SYSTEM_TARGET
 
     @property
     def identity(self) -> Identity:
@@ -45,7 +80,16 @@ class Held:
             project_name=self.project.name if self.project else "",
             roles=frozenset(role.name for role in self.roles),
             expires_at=float(self.token.expires_s),
+            user_domain_id=self.user.domain_id,
+            project_domain_id=self.project.domain_id if self.project else "",
+            domain_id=self.domain.id if self.domain else "",
+            system=self.system,
         )
+
+    @property
+    def credentials(self) -> Credentials:
+        """What policy knows of whoever holds it."""
+        return self.identity.credentials
 
 
 class Tokens:
@@ -62,44 +106,49 @@ class Tokens:
         self._sealer: MultiFernet | None = None
         directory.listen(self._on_change)
 
-    def issue(self, user: User, project: Project | None, method: str, parent: Token | None = None) -> tuple[str, Held]:
-        """A new token, sealed, for a user who has just proved who they are. With `parent`: it ends no later than that.
+    def issue(self, proof: Proof, scope: Scope = UNSCOPED, *, expires_s: int = 0) -> tuple[str, Held]:
+        """A new token, sealed, for a user who has just proved who they are. `expires_s`: it ends no later
+        than that, where it is not 0.
 
-        Raises UnauthorizedError where the user has no role in the project.
+        Raises UnauthorizedError where the user has no role in the scope.
         """
         now_s = self._now_us() // 1_000_000
+        parent = proof.parent
         own = audit_id(self._random.bytes(16))
+        ends_s = parent.expires_s if parent else now_s + self._lifetime_s
         token = Token(
-            user_id=user.id,
-            project_id=project.id if project else "",
-            methods=frozenset({method}) | (parent.methods if parent else frozenset()),
+            user_id=proof.user.id,
+            scope=scope,
+            methods=proof.methods | (parent.methods if parent else frozenset()),
             issued_s=now_s,
-            expires_s=parent.expires_s if parent else now_s + self._lifetime_s,
-            user_epoch=user.epoch,
-            project_epoch=project.epoch if project else 0,
+            expires_s=min(ends_s, expires_s) if expires_s else ends_s,
+            user_epoch=proof.user.epoch,
+            scope_epoch=_epoch(self._directory.snapshot, scope),
             audit_ids=(own, parent.audit_ids[-1]) if parent else (own,),
+            application_credential_id=proof.application_credential.id if proof.application_credential else "",
+            trust_id=proof.trust.id if proof.trust else "",
+            access_token_id=proof.access_token.id if proof.access_token else "",
+            federated=proof.federated,
         )
         held = self._resolve(token)
         if held is None:
             raise UnauthorizedError
         return seal(token, self._need_sealer()), held
 
-    async def read(self, sealed: str) -> Held | None:
-        """What the token stands for now; None where it stands for nothing."""
+    async def read(self, sealed: str, *, expired_s: int = 0) -> Held | None:
+        """What the token stands for now; None where it stands for nothing. `expired_s`: how long ago it may have
+        ended."""
         if not self._directory.snapshot.revision(keys.TOKEN_KEYS):
             return None  # nothing was ever sealed
         token = unseal(sealed, self._need_sealer())
-        if token is None or not self._live(token):
+        if token is None or not self._live(token, expired_s):
             return None
         held = self._resolve(token)
         if held is None:
             # It was ours: what it needs may have been written by another process a moment ago. Nobody can make
             # us look who does not have such a token.
-            needed = [keys.record(USER, token.user_id), keys.revoked(token.audit_ids[0])]
-            if token.project_id:
-                needed.append(keys.record(PROJECT, token.project_id))
-            await self._directory.refresh(needed, [keys.assignments(token.project_id, token.user_id)])
-            held = self._resolve(token) if self._live(token) else None
+            await self._refresh(token)
+            held = self._resolve(token) if self._live(token, expired_s) else None
         return held
 
     def known(self, token: str) -> Identity | None:
@@ -133,30 +182,83 @@ class Tokens:
 
         await self._directory.change(step)
 
-    def _live(self, token: Token) -> bool:
-        now_us = self._now_us()
+    def _live(self, token: Token, expired_s: int = 0) -> bool:
+        now_us = self._now_us() - expired_s * 1_000_000
         return token.expires_s * 1_000_000 > now_us and token.audit_ids[0] not in self._directory.snapshot.revoked
 
-    def _resolve(self, token: Token) -> Held | None:
-        """Whom and what the token means, where user, project and roles are still such that it could be issued."""
-        snapshot = self._directory.snapshot
-        user = snapshot.users.get(token.user_id)
-        if (
-            user is None
-            or not user.enabled
-            or user.epoch != token.user_epoch
-            or not snapshot.domain_enabled(user.domain_id)
+    async def _refresh(self, token: Token) -> None:
+        """Look again at all that the token needs."""
+        needed = [keys.record(USER, token.user_id), keys.revoked(token.audit_ids[0])]
+        for kind, id_ in (
+            (PROJECT, token.scope.id if token.scope.target == PROJECT_TARGET else ""),
+            (DOMAIN, token.scope.id if token.scope.target == DOMAIN_TARGET else ""),
+            (APPLICATION_CREDENTIAL, token.application_credential_id),
+            (TRUST, token.trust_id),
+            (ACCESS_TOKEN, token.access_token_id),
         ):
+            if id_:
+                needed.append(keys.record(kind, id_))
+        spans = []
+        if token.scope != UNSCOPED:
+            spans.append(keys.assignments(*token.scope, USER_ACTOR, token.user_id))
+        await self._directory.refresh(needed, spans)
+
+    def _resolve(self, token: Token) -> Held | None:
+        """Whom and what the token means, where all that it names is still such that it could be issued."""
+        snapshot = self._directory.snapshot
+        user = _usable_user(snapshot, token.user_id)
+        if user is None or user.epoch != token.user_epoch or _epoch(snapshot, token.scope) != token.scope_epoch:
             return None
-        if not token.project_id:
-            return Held(token, user, None, ())
-        project = snapshot.projects.get(token.project_id)
-        if project is None or not project.enabled or project.epoch != token.project_epoch:
+        if token.scope == UNSCOPED:
+            return Held(token, user, None, None, ())
+        target, id_ = token.scope
+        project = snapshot.projects.get(id_) if target == PROJECT_TARGET else None
+        domain = snapshot.domains.get(id_) if target == DOMAIN_TARGET else None
+        if project is not None and not (project.enabled and snapshot.domain_enabled(project.domain_id)):
             return None
-        roles = tuple(snapshot.roles_of(user.id, project.id))
-        if not roles or not snapshot.domain_enabled(project.domain_id):
+        if domain is not None and not domain.enabled:
             return None
-        return Held(token, user, project, roles)
+        if project is None and domain is None and target != SYSTEM_TARGET:
+            return None
+        roles = self._roles(token)
+        if not roles:
+            return None
+        return Held(
+            token,
+            user,
+            project,
+            domain,
+            tuple(roles),
+            snapshot.trusts.get(token.trust_id),
+            snapshot.application_credentials.get(token.application_credential_id),
+        )
+
+    def _roles(self, token: Token) -> list[Role]:
+        """The roles that the token has now; none where what it was made from is gone."""
+        snapshot, rights = self._directory.snapshot, Rights(self._directory.snapshot)
+        groups = token.federated.group_ids if token.federated else ()
+        if token.trust_id:
+            trust = snapshot.trusts.get(token.trust_id)
+            if trust is None or not self._counts(trust.expires_s) or trust.deleted_s:
+                return []
+            if not (_usable_user(snapshot, trust.trustor_user_id) and _usable_user(snapshot, trust.trustee_user_id)):
+                return []
+            return _both(rights, trust.role_ids, rights.roles(trust.trustor_user_id, token.scope))
+        held = rights.roles(token.user_id, token.scope, groups)
+        if token.application_credential_id:
+            credential = snapshot.application_credentials.get(token.application_credential_id)
+            if credential is None or not self._counts(credential.expires_s):
+                return []
+            return _both(rights, credential.role_ids, held)
+        if token.access_token_id:
+            access = snapshot.access_tokens.get(token.access_token_id)
+            if access is None or not self._counts(access.expires_s):
+                return []
+            return _both(rights, access.role_ids, held)
+        return held
+
+    def _counts(self, expires_s: int) -> bool:
+        return not expires_s or expires_s * 1_000_000 > self._now_us()
 
     def _need_sealer(self) -> MultiFernet:
         if self._sealer is None:
@@ -176,3 +278,24 @@ class Tokens:
 
     def _now_us(self) -> int:
         return self._clock.wall_us()
+
+
+def _usable_user(snapshot: IdentitySnapshot, user_id: str) -> User | None:
+    user = snapshot.users.get(user_id)
+    return user if user is not None and user.enabled and snapshot.domain_enabled(user.domain_id) else None
+
+
+def _epoch(snapshot: IdentitySnapshot, scope: Scope) -> int:
+    """How often tokens for the scope were ended; -1 where there is none."""
+    if scope.target == PROJECT_TARGET:
+        project = snapshot.projects.get(scope.id)
+        return project.epoch if project else -1
+    if scope.target == DOMAIN_TARGET:
+        domain = snapshot.domains.get(scope.id)
+        return domain.epoch if domain else -1
+    return 0
+
+
+def _both(rights: Rights, role_ids: Iterable[str], held: list[Role]) -> list[Role]:
+    given = {role.id for role in rights.expanded(role_ids)}
+    return [role for role in held if role.id in given]

@@ -13,9 +13,12 @@ from urllib.parse import quote
 import structlog
 
 from authn.errors import UnauthorizedError
-from authn.origin import address, origin
+from authn.keys import PROJECT_TARGET
 from authn.records import DEFAULT_DOMAIN
+from authn.rights import Scope as TokenScope
 from authn.service import IdentityService
+from authn.tokens import Proof
+from gateway.rest.origin import address, origin
 from store.core.errors import CallerError, RetryableError
 
 Scope = MutableMapping[str, Any]
@@ -128,6 +131,8 @@ class V1AuthApp:
         project = self._service.snapshot.projects.named((DEFAULT_DOMAIN, project_name))
         if project is None:
             raise UnauthorizedError
-        sealed, _ = self._service.tokens.issue(user, project, "password")
+        sealed, _ = self._service.tokens.issue(
+            Proof(user, frozenset({"password"})), TokenScope(PROJECT_TARGET, project.id)
+        )
         self._remembered.put(entry, sealed)
         return sealed

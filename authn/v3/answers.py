@@ -9,12 +9,11 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from authn.errors import ForbiddenError, UnauthorizedError, UnreadableError
+from authn.errors import UnreadableError
+from authn.v3.call import Call
+from gateway.rest.errors import ForbiddenError, TooLargeError, UnauthorizedError
+from gateway.rest.listing import Page, Row, here
 from store.core.errors import ConflictError, InvalidError, NotFoundError, RetryableError
-
-
-class TooLargeError(InvalidError):
-    """The body is over the limit."""
 
 
 def answer(content: Any, status: int = 200) -> Response:
@@ -27,12 +26,18 @@ def nothing() -> Response:
     return Response(status_code=204)
 
 
-def refusal(error: Exception, origin: str) -> Response | None:
+def listed(call: Call, noun: str, found: Page | list[Row]) -> Response:
+    """A list: one page of it, or all rows in their order."""
+    rows, follows = (found.rows, found.follows) if isinstance(found, Page) else (found, None)
+    return answer({noun: rows, "links": {"next": follows, "self": here(call), "previous": None}})
+
+
+def refusal(error: Exception, call: Call) -> Response | None:
     """The answer to an error that somebody foresaw; None for any other."""
     match error:
         case UnauthorizedError():
             response = _error(401, str(error) or "The request you have made requires authentication.")
-            response.headers["WWW-Authenticate"] = f'Keystone uri="{origin}/identity"'
+            response.headers["WWW-Authenticate"] = f'Keystone uri="{call.origin}/identity"'
             return response
         case ForbiddenError():
             return _error(403, f"You are not authorized to perform the requested action: {error}.")

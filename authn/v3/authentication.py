@@ -2,138 +2,148 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from starlette.responses import Response
 
-from authn.errors import ForbiddenError, UnauthorizedError
-from authn.records import Domain, Project, User
+from authn.rights import Rights
 from authn.snapshot import IdentitySnapshot
-from authn.token_format import METHODS
-from authn.tokens import Held
-from authn.v3.answers import answer, nothing
-from authn.v3.call import Call
+from authn.tokens import Held, Proof
+from authn.v3.answers import answer, listed, nothing
+from authn.v3.call import SERVICE_GRACE_S, Call
 from authn.v3.catalog import catalog
-from authn.v3.fields import Fields
-from authn.v3.listing import whole
+from authn.v3.domains import domain_row
+from authn.v3.methods import METHODS
 from authn.v3.projects import project_row
-from store.core.errors import InvalidError, NotFoundError
+from authn.v3.scoping import asked_scope
+from gateway.rest.app import Routes
+from gateway.rest.errors import ForbiddenError, UnauthorizedError
+from gateway.rest.fields import Fields
+from gateway.rest.listing import switched_on
+from store.core.errors import NotFoundError
 
 
 async def create_token(call: Call) -> Response:
     """Proof of who asks, and what for, in; a token out."""
     auth = (await call.body()).object("auth")
-    identity = auth.object("identity")
-    methods = identity.texts("methods")
-    if not methods or not METHODS.keys() >= set(methods):
-        raise UnauthorizedError("Attempted to authenticate with an unsupported method.")
-    users, parent = [], None
-    if "token" in methods:
-        parent = await _by_token(call, identity.object("token"))
-        users.append(parent.user)
-    if "password" in methods:
-        users.append(await _by_password(call, identity.object("password").object("user")))
-    user = users[-1]
-    if any(other.id != user.id for other in users):
-        raise UnauthorizedError
-    project = _scope(call.snapshot, auth, user)
-    method = "password" if "password" in methods else "token"
-    sealed, held = call.service.tokens.issue(user, project, method, parent.token if parent else None)
+    proof = await _proof(call, auth.object("identity"))
+    sealed, held = call.service.tokens.issue(proof, asked_scope(call.snapshot, auth, proof))
     response = answer({"token": _document(call, held)}, 201)
     response.headers["X-Subject-Token"] = sealed
     return response
 
 
 async def show_token(call: Call) -> Response:
-    """What a token stands for: to itself, its user, administrators and services."""
-    subject, sealed = await _subject(call, "validate_token", service=True)
+    """What a token stands for: to itself, its user, administrators, readers of the system and services."""
+    subject, sealed = await _subject(call, "validate_token")
     response = answer({"token": _document(call, subject)})
     response.headers["X-Subject-Token"] = sealed
     return response
 
 
+async def check_token(call: Call) -> Response:
+    """200 or 404."""
+    _, sealed = await _subject(call, "check_token")
+    return Response(headers={"X-Subject-Token": sealed})
+
+
 async def delete_token(call: Call) -> Response:
     """The token is given back: it stands for nothing from now on."""
-    subject, _ = await _subject(call, "revoke_token", service=False)
+    subject, _ = await _subject(call, "revoke_token")
     await call.service.tokens.revoke(subject.token)
     return nothing()
 
 
 async def show_catalog(call: Call) -> Response:
-    """The catalogue of the project that the token is for."""
+    """The catalogue of the scope that the token is for."""
     held = await call.caller()
-    if held.project is None:
+    await call.allow("identity:get_auth_catalog")
+    if not held.roles:
         raise ForbiddenError("identity:get_auth_catalog")
-    rows = catalog(call.snapshot, call.origin, held.project.id)
+    rows = catalog(call.snapshot, call.origin, held.project.id if held.project else "")
     return answer({"catalog": rows, "links": {"self": f"{call.base}/auth/catalog"}})
 
 
 async def list_own_projects(call: Call) -> Response:
     """The projects that the caller can have a token for."""
     held = await call.caller()
-    projects = sorted(call.snapshot.projects_of(held.user.id), key=lambda project: project.name)
-    return whole(call, "projects", [project_row(call, project) for project in projects])
+    await call.allow("identity:get_auth_projects")
+    projects = Rights(call.snapshot).projects(held.user.id, _groups(held))
+    return listed(call, "projects", [project_row(call, project) for project in projects])
 
 
-async def _subject(call: Call, action: str, *, service: bool) -> tuple[Held, str]:
+async def list_own_domains(call: Call) -> Response:
+    """The domains that the caller can have a token for."""
+    held = await call.caller()
+    await call.allow("identity:get_auth_domains")
+    domains = Rights(call.snapshot).domains(held.user.id, _groups(held))
+    return listed(call, "domains", [domain_row(call, domain) for domain in domains])
+
+
+async def show_own_system(call: Call) -> Response:
+    """Whether the caller can have a token for the system."""
+    held = await call.caller()
+    await call.allow("identity:get_auth_system")
+    holds = bool(Rights(call.snapshot).system_roles(held.user.id, _groups(held)))
+    return answer({"system": [{"all": True}] if holds else [], "links": {"self": f"{call.base}/auth/system"}})
+
+
+ROUTES: Final[Routes[Call]] = {
+    "/v3/auth/tokens": {"POST": create_token, "GET": show_token, "HEAD": check_token, "DELETE": delete_token},
+    "/v3/auth/catalog": {"GET": show_catalog},
+    "/v3/auth/projects": {"GET": list_own_projects},
+    "/v3/auth/domains": {"GET": list_own_domains},
+    "/v3/auth/system": {"GET": show_own_system},
+}
+
+
+async def _proof(call: Call, identity: Fields) -> Proof:
+    """What all the methods that are named show together. Raises UnauthorizedError where that is not one user."""
+    methods = list(dict.fromkeys(identity.texts("methods")))
+    if not methods or not METHODS.keys() >= set(methods):
+        raise UnauthorizedError("Attempted to authenticate with an unsupported method.")
+    proofs = [await METHODS[method](call, identity.object(method)) for method in methods]
+    first = proofs[0]
+    if any(proof.user.id != first.user.id for proof in proofs):
+        raise UnauthorizedError
+    _require_rules(first, {method for proof in proofs for method in proof.methods})
+    return Proof(
+        first.user,
+        frozenset().union(*(proof.methods for proof in proofs)),
+        parent=next((proof.parent for proof in proofs if proof.parent), None),
+        application_credential=next((one.application_credential for one in proofs if one.application_credential), None),
+        access_token=next((proof.access_token for proof in proofs if proof.access_token), None),
+        federated=next((proof.federated for proof in proofs if proof.federated), None),
+    )
+
+
+def _require_rules(proof: Proof, methods: set[str]) -> None:
+    """Raises UnauthorizedError where the user's own rules ask for more methods than were shown."""
+    options = json.loads(proof.user.options)
+    rules = options.get("multi_factor_auth_rules") or []
+    if not options.get("multi_factor_auth_enabled", True) or not rules or methods & {"token", "application_credential"}:
+        return
+    if not any(methods >= set(rule) for rule in rules):
+        raise UnauthorizedError("More ways to authenticate are asked for from this user.")
+
+
+async def _subject(call: Call, operation: str) -> tuple[Held, str]:
+    """The token that the request is about. Who may not look at any learns nothing of one that does not hold."""
     sealed = call.request.headers.get("x-subject-token", "")
     await call.caller()
-    subject = await call.service.tokens.read(sealed)
-    # Who may not look learns nothing: a stranger to a token that holds is refused before one that does not.
-    await call.allow(action, user_id=subject.user.id if subject else "", service=service)
+    grace_s = SERVICE_GRACE_S if switched_on(call, "allow_expired") else 0
+    subject = await call.service.tokens.read(sealed, expired_s=grace_s)
     if subject is None:
+        # To whoever may look at some token it is not there; all may look at their own.
         raise NotFoundError("Could not find token.")
+    await call.allow(f"identity:{operation}", {"target.token.user_id": subject.user.id})
     return subject, sealed
 
 
-async def _by_token(call: Call, token: Fields) -> Held:
-    held = await call.service.tokens.read(token.text("id"))
-    if held is None:
-        raise UnauthorizedError
-    return held
-
-
-async def _by_password(call: Call, user: Fields) -> User:
-    password = user.text("password")
-    if "id" in user:
-        return await call.service.login.by_id(user.text("id"), password, address=call.address)
-    domain = _domain(call.snapshot, user.object("domain"))
-    name, domain_id = user.text("name"), domain.id if domain else ""
-    return await call.service.login.by_name(name, password, domain_id, address=call.address)
-
-
-def _scope(snapshot: IdentitySnapshot, auth: Fields, user: User) -> Project | None:
-    """The project that is asked for; None for no scope. Raises UnauthorizedError where it cannot be had."""
-    if auth.value("scope") == "unscoped" or (
-        isinstance(auth.value("scope"), dict) and "unscoped" in auth.value("scope")
-    ):
-        return None
-    if "scope" not in auth:
-        # The user's own default, if they may have it: clients that name no project mean it.
-        project = snapshot.projects.get(user.default_project_id)
-        return project if project in snapshot.projects_of(user.id) else None
-    scope = auth.object("scope")
-    kinds = [kind for kind in ("project", "domain", "system", "OS-TRUST:trust") if kind in scope]
-    if len(kinds) != 1:
-        raise InvalidError("auth.scope: exactly one of project, domain, system, OS-TRUST:trust")
-    if kinds != ["project"]:
-        raise UnauthorizedError  # roles are held in projects only
-    wanted = scope.object("project")
-    if "id" in wanted:
-        project = snapshot.projects.get(wanted.text("id"))
-    else:
-        name, domain = wanted.text("name"), _domain(snapshot, wanted.object("domain"))
-        project = snapshot.projects.named((domain.id, name)) if domain else None
-    if project is None or not project.enabled:
-        raise UnauthorizedError
-    return project
-
-
-def _domain(snapshot: IdentitySnapshot, domain: Fields) -> Domain | None:
-    return (
-        snapshot.domains.get(domain.text("id")) if "id" in domain else snapshot.domains.named(("", domain.text("name")))
-    )
+def _groups(held: Held) -> tuple[str, ...]:
+    return held.token.federated.group_ids if held.token.federated else ()
 
 
 def _document(call: Call, held: Held) -> dict[str, Any]:
@@ -150,6 +160,32 @@ def _document(call: Call, held: Held) -> dict[str, Any]:
         "issued_at": _time(token.issued_s),
         "expires_at": _time(token.expires_s),
     }
+    if token.federated is not None:
+        document["user"]["OS-FEDERATION"] = {
+            "identity_provider": {"id": token.federated.provider_id},
+            "protocol": {"id": token.federated.protocol_id},
+            "groups": [{"id": id_} for id_ in token.federated.group_ids],
+        }
+    if held.trust is not None:
+        document["OS-TRUST:trust"] = {
+            "id": held.trust.id,
+            "impersonation": held.trust.impersonation,
+            "trustor_user": {"id": held.trust.trustor_user_id},
+            "trustee_user": {"id": held.trust.trustee_user_id},
+        }
+    if held.application_credential is not None:
+        document["application_credential"] = {
+            "id": held.application_credential.id,
+            "name": held.application_credential.name,
+            "restricted": not held.application_credential.unrestricted,
+        }
+        if held.application_credential.access_rule_ids:
+            rules = (snapshot.access_rules.get(id_) for id_ in held.application_credential.access_rule_ids)
+            document["application_credential"]["access_rules"] = [
+                {"id": rule.id, "service": rule.service, "method": rule.method, "path": rule.path}
+                for rule in rules
+                if rule is not None
+            ]
     if held.project is not None:
         document["project"] = {
             "id": held.project.id,
@@ -157,9 +193,14 @@ def _document(call: Call, held: Held) -> dict[str, Any]:
             "domain": _domain_reference(snapshot, held.project.domain_id),
         }
         document["is_domain"] = False
+    if held.domain is not None:
+        document["domain"] = _domain_reference(snapshot, held.domain.id)
+    if held.system:
+        document["system"] = {"all": True}
+    if held.roles:
         document["roles"] = [{"id": role.id, "name": role.name} for role in held.roles]
-        if "nocatalog" not in call.request.query_params:
-            document["catalog"] = catalog(snapshot, call.origin, held.project.id)
+        if "nocatalog" not in call.query:
+            document["catalog"] = catalog(snapshot, call.origin, held.project.id if held.project else "")
     return document
 
 

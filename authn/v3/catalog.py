@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from authn.records import Endpoint
 from authn.snapshot import IdentitySnapshot
+
+_PROJECT: Final = re.compile(r"[%$]\((?:project|tenant)_id\)s")
 
 
 def url_of(endpoint: Endpoint, origin: str) -> str:
@@ -14,10 +17,16 @@ def url_of(endpoint: Endpoint, origin: str) -> str:
 
 
 def catalog(snapshot: IdentitySnapshot, origin: str, project_id: str) -> list[dict[str, Any]]:
-    """What a project's users are told."""
+    """What a project's users are told; with "" what others are, without what stands for one project."""
     rows = []
     for service in sorted(snapshot.services, key=lambda service: service.type):
-        endpoints = [e for e in snapshot.endpoints if e.service_id == service.id and e.enabled]
+        endpoints = [
+            endpoint
+            for endpoint in snapshot.endpoints
+            if endpoint.service_id == service.id
+            and endpoint.enabled
+            and (project_id or not _PROJECT.search(endpoint.url))
+        ]
         if service.enabled and endpoints:
             rows.append(
                 {

@@ -1,123 +1,261 @@
-"""`/v3/projects`."""
+"""`/v3/projects`: nested ones, and domains seen as projects."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from starlette.responses import Response
 
-from authn.records import DEFAULT_DOMAIN, Project
-from authn.v3.answers import answer, nothing
+from authn.records import DOMAIN, Domain, Project
+from authn.rights import Rights
+from authn.snapshot import IdentitySnapshot
+from authn.table import Table
+from authn.v3.answers import answer, listed
 from authn.v3.call import Call
-from authn.v3.fields import Fields, merged
-from authn.v3.listing import page
+from authn.v3.options import IMMUTABLE, changed_options, refuse_immutable
+from authn.v3.resource import Resource
+from authn.v3.tags import TAG_FILTERS, read_tags
+from gateway.rest.app import Routes
+from gateway.rest.errors import ForbiddenError
+from gateway.rest.fields import Fields, merged
+from gateway.rest.listing import Filter, Row, is_true, page
+from gateway.rest.policy import Target
 from store.core.errors import InvalidError
 
 FILTERS: Final = ("name", "enabled", "domain_id", "parent_id", "is_domain")
 
+DEPTH_MAX: Final = 5
+"""Projects above each other, the domain not counted: stock keystone's bound."""
+
 _KNOWN: Final = frozenset(
-    {"id", "name", "domain_id", "description", "enabled", "parent_id", "is_domain", "links", "options"}
+    {"id", "name", "domain_id", "description", "enabled", "parent_id", "is_domain", "links", "options", "tags"}
 )
 
 
-def project_row(call: Call, project: Project) -> dict[str, Any]:
+def project_row(call: Call, project: Project) -> Row:
     """A project as clients see it."""
     return {
-        "tags": [],
         **json.loads(project.extra),
         "id": project.id,
         "name": project.name,
         "domain_id": project.domain_id,
         "description": project.description,
         "enabled": project.enabled,
-        "parent_id": project.domain_id,
+        "parent_id": project.parent_id or project.domain_id,
         "is_domain": False,
-        "options": {},
+        "options": json.loads(project.options),
+        "tags": list(project.tags),
         "links": {"self": f"{call.base}/projects/{project.id}"},
     }
 
 
-async def list_projects(call: Call) -> Response:
-    """All projects, for administrators."""
-    await call.allow("list_projects")
-    return page(call, "projects", (project_row(call, project) for project in call.snapshot.projects), FILTERS)
+def domain_as_project(call: Call, domain: Domain) -> Row:
+    """A domain as those see it who look for projects."""
+    return {
+        **json.loads(domain.extra),
+        "id": domain.id,
+        "name": domain.name,
+        "domain_id": None,
+        "description": domain.description,
+        "enabled": domain.enabled,
+        "parent_id": None,
+        "is_domain": True,
+        "options": json.loads(domain.options),
+        "tags": list(domain.tags),
+        "links": {"self": f"{call.base}/projects/{domain.id}"},
+    }
 
 
-async def list_projects_of(call: Call) -> Response:
-    """The projects that a user has a role in."""
-    user_id = call.path("user_id")
-    await call.allow("list_user_projects", user_id=user_id)
-    call.snapshot.users.require(user_id)
-    rows = (project_row(call, project) for project in call.snapshot.projects_of(user_id))
-    return page(call, "projects", rows, FILTERS)
+class Projects(Resource[Project]):
+    """What owns things."""
+
+    noun: ClassVar[str] = "project"
+    plural: ClassVar[str] = "projects"
+    path: ClassVar[str] = "projects"
+    filters: ClassVar[tuple[str, ...]] = FILTERS
+    special: ClassVar[Mapping[str, Filter]] = TAG_FILTERS
+
+    def table(self, snapshot: IdentitySnapshot) -> Table[Project]:
+        return snapshot.projects
+
+    def row(self, call: Call, record: Project) -> Row:
+        return project_row(call, record)
+
+    def target(self, record: Project) -> Target:
+        return {"target.project.id": record.id, "target.project.domain_id": record.domain_id}
+
+    def asked_target(self, call: Call, asked: Fields) -> Target:
+        if asked.value("is_domain") is True:
+            return {"target.project.domain_id": None}
+        return {"target.project.domain_id": _place(call, asked)[0]}
+
+    def routes(self) -> Routes[Call]:
+        return {**super().routes(), "/v3/users/{user_id}/projects": {"GET": self.list_of_user}}
+
+    def candidates(self, call: Call) -> Iterable[Project]:
+        name, domain_id = call.query.get("name"), call.query.get("domain_id")
+        if name is None or domain_id is None:
+            return call.snapshot.projects
+        found = call.snapshot.projects.named((domain_id, name))
+        return [] if found is None else [found]
+
+    async def list(self, call: Call) -> Response:
+        """All projects that the caller may see; domains with `is_domain`, and only then."""
+        if not is_true(call.query.get("is_domain", "false")):
+            return await super().list(call)
+        may_see = await call.chosen("identity:list_projects")
+        rows = (
+            domain_as_project(call, domain)
+            for domain in call.snapshot.domains
+            if may_see({"target.project.id": domain.id, "target.project.domain_id": domain.id})
+        )
+        return listed(call, self.plural, page(call, rows, self.filters, self.special))
+
+    async def list_of_user(self, call: Call) -> Response:
+        """The projects that a user has a role in."""
+        user = call.snapshot.users.get(call.path("user_id"))
+        known = {"target.user.id": user.id, "target.user.domain_id": user.domain_id} if user else {}
+        await call.allow("identity:list_user_projects", known)
+        user = call.snapshot.users.require(call.path("user_id"))
+        rows = (project_row(call, project) for project in Rights(call.snapshot).projects(user.id))
+        return listed(call, self.plural, page(call, rows, self.filters, self.special))
+
+    async def show(self, call: Call) -> Response:
+        """One project, with what is above or below it where that is asked for."""
+        domain = call.snapshot.domains.get(call.path("id"))
+        if domain is not None:
+            await call.allow(
+                "identity:get_project", {"target.project.id": domain.id, "target.project.domain_id": domain.id}
+            )
+            return answer({"project": domain_as_project(call, domain) | self._around(call, domain.id, None)})
+        await call.allow("identity:get_project", self._target(call, call.path("id")))
+        project = call.snapshot.projects.require(call.path("id"))
+        return answer({"project": project_row(call, project) | self._around(call, project.id, project)})
+
+    def _around(self, call: Call, id_: str, project: Project | None) -> dict[str, Any]:
+        query, rights, found = call.query, Rights(call.snapshot), dict[str, Any]()
+        for what in ("parents", "subtree"):
+            if f"{what}_as_list" in query and f"{what}_as_ids" in query:
+                raise InvalidError(f"{what}_as_list and {what}_as_ids: not both")
+        parents = list(rights.parents(project)) if project else []
+        if "parents_as_list" in query:
+            found["parents"] = [{"project": project_row(call, one)} for one in parents]
+        if "parents_as_ids" in query:
+            above: dict[str, Any] | None = {project.domain_id: None} if project else None
+            for one in reversed(parents):
+                above = {one.id: above}
+            found["parents"] = above
+        if "subtree_as_list" in query:
+            found["subtree"] = [{"project": project_row(call, one)} for one in rights.subtree(id_)]
+        if "subtree_as_ids" in query:
+            below: dict[str, dict[str, Any] | None] = {id_: None}
+            nodes = {id_: below}
+            for one in rights.subtree(id_):
+                parent = one.parent_id or one.domain_id
+                within = nodes[parent][parent]
+                if within is None:
+                    within = nodes[parent][parent] = {}
+                within[one.id] = None
+                nodes[one.id] = within
+            found["subtree"] = below[id_]
+        return found
+
+    async def create(self, call: Call) -> Response:
+        """A new project, or with `is_domain` a new domain."""
+        await call.caller()
+        asked = (await call.body()).object("project")
+        await call.allow("identity:create_project", self.asked_target(call, asked))
+        if asked.flag_or("is_domain", False):
+            return answer({"project": domain_as_project(call, await _make_domain(call, asked))}, 201)
+        return answer({"project": project_row(call, await self.made(call, asked))}, 201)
+
+    async def made(self, call: Call, asked: Fields) -> Project:
+        domain_id, parent_id = _place(call, asked)
+        call.snapshot.domains.require(domain_id)
+        if parent_id:
+            parent = call.snapshot.projects.require(parent_id)
+            above = [parent, *Rights(call.snapshot).parents(parent)]
+            if not all(one.enabled for one in above):
+                raise ForbiddenError("cannot create a project below one that is disabled")
+            if len(above) >= DEPTH_MAX:
+                raise ForbiddenError(f"a project is at most {DEPTH_MAX} deep")
+        administration = call.service.administration
+        return await administration.create_project(
+            Project(
+                id=administration.new_id(),
+                name=asked.text("name"),
+                domain_id=domain_id,
+                description=asked.text_or("description", ""),
+                enabled=asked.flag_or("enabled", True),
+                extra=merged("{}", asked.others(_KNOWN)),
+                parent_id=parent_id,
+                options=changed_options("{}", asked, IMMUTABLE),
+                tags=read_tags(asked) if "tags" in asked else (),
+            )
+        )
+
+    async def changed(self, call: Call, id_: str, asked: Fields) -> Project:
+        present = call.snapshot.projects.require(id_)
+        if asked.text_or("domain_id", present.domain_id) != present.domain_id:
+            raise InvalidError("project.domain_id: a project stays in its domain")
+        if asked.text_or("parent_id", present.parent_id or present.domain_id) != (
+            present.parent_id or present.domain_id
+        ):
+            raise ForbiddenError("a project stays where it is: its parent cannot be changed")
+        if asked.flag_or("is_domain", False):
+            raise InvalidError("project.is_domain: a project does not become a domain")
+        if not asked.flag_or("enabled", True) and any(one.enabled for one in Rights(call.snapshot).subtree(id_)):
+            raise ForbiddenError("cannot disable a project while one below it is enabled")
+
+        def edit(before: Project) -> Project:
+            refuse_immutable("project", before.options, asked)
+            return replace(
+                before,
+                name=asked.text_or("name", before.name),
+                description=asked.text_or("description", "") if "description" in asked else before.description,
+                enabled=asked.flag_or("enabled", before.enabled),
+                extra=merged(before.extra, asked.others(_KNOWN)),
+                options=changed_options(before.options, asked, IMMUTABLE),
+                tags=read_tags(asked) if "tags" in asked else before.tags,
+            )
+
+        return await call.service.administration.update_project(id_, edit)
+
+    async def gone(self, call: Call, id_: str) -> None:
+        """What it owns in other services stays."""
+        refuse_immutable("project", call.snapshot.projects.require(id_).options)
+        if Rights(call.snapshot).subtree(id_):
+            raise ForbiddenError("cannot delete a project while there are others below it")
+        await call.service.administration.delete_project(id_)
 
 
-async def show_project(call: Call) -> Response:
-    """One project, also for those whose token is for it."""
-    project_id = call.path("project_id")
-    await call.allow("get_project", project_id=project_id)
-    return answer({"project": project_row(call, call.snapshot.projects.require(project_id))})
+def _place(call: Call, asked: Fields) -> tuple[str, str]:
+    """The domain and the parent ("" for the domain itself) of a project that is to be made. Raises InvalidError."""
+    parent_id = asked.text_or("parent_id", "")
+    parent = call.snapshot.projects.get(parent_id)
+    domain_id = asked.text_or("domain_id", "")
+    if not domain_id:
+        domain_id = parent.domain_id if parent else parent_id or call.default_domain()
+    if parent is not None and parent.domain_id != domain_id:
+        raise InvalidError("project.domain_id: not the domain of its parent")
+    return domain_id, "" if parent_id == domain_id else parent_id
 
 
-async def create_project(call: Call) -> Response:
-    """A new project."""
-    await call.allow("create_project")
-    asked = (await call.body()).object("project")
-    domain_id = asked.text_or("domain_id", DEFAULT_DOMAIN)
-    _check_place(asked, domain_id)
+async def _make_domain(call: Call, asked: Fields) -> Domain:
+    if asked.value("parent_id") is not None or asked.value("domain_id") is not None:
+        raise InvalidError("project.parent_id, project.domain_id: a domain is in no other")
     administration = call.service.administration
-    project = await administration.create_project(
-        Project(
-            id=administration.new_id(),
-            name=asked.text("name"),
-            domain_id=domain_id,
-            description=asked.text_or("description", ""),
-            enabled=asked.flag_or("enabled", True),
-            extra=merged("{}", _extra(asked)),
-        )
+    domain = Domain(
+        id=administration.new_id(),
+        name=asked.named("name", 64),
+        description=asked.text_or("description", ""),
+        enabled=asked.flag_or("enabled", True),
+        options=changed_options("{}", asked, IMMUTABLE),
+        tags=read_tags(asked) if "tags" in asked else (),
+        extra=merged("{}", asked.others(_KNOWN)),
     )
-    return answer({"project": project_row(call, project)}, 201)
-
-
-async def update_project(call: Call) -> Response:
-    """Other attributes for a project."""
-    await call.allow("update_project")
-    asked = (await call.body()).object("project")
-    project_id = call.path("project_id")
-    _check_place(asked, call.snapshot.projects.require(project_id).domain_id)
-
-    def edit(before: Project) -> Project:
-        return replace(
-            before,
-            name=asked.text_or("name", before.name),
-            description=asked.text_or("description", "") if "description" in asked else before.description,
-            enabled=asked.flag_or("enabled", before.enabled),
-            extra=merged(before.extra, _extra(asked)),
-        )
-
-    project = await call.service.administration.update_project(project_id, edit)
-    return answer({"project": project_row(call, project)})
-
-
-async def delete_project(call: Call) -> Response:
-    """The project is gone, and with it the roles held in it. What it owns in other services stays."""
-    await call.allow("delete_project")
-    await call.service.administration.delete_project(call.path("project_id"))
-    return nothing()
-
-
-def _extra(asked: Fields) -> dict[str, Any]:
-    if "tags" in asked:
-        asked.texts("tags")
-    return asked.others(_KNOWN)
-
-
-def _check_place(asked: Fields, domain_id: str) -> None:
-    if asked.text_or("domain_id", domain_id) != domain_id or asked.text_or("parent_id", domain_id) != domain_id:
-        raise InvalidError("project: a project is directly in its domain, and stays there")
-    if asked.flag_or("is_domain", False):
-        raise InvalidError("project.is_domain: a project is no domain here")
-    if asked.value("options"):
-        raise InvalidError("project.options: none are known here")
+    await administration.create(DOMAIN, lambda snapshot: snapshot.domains, domain)
+    return domain

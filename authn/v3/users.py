@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from starlette.responses import Response
 
-from authn.records import DEFAULT_DOMAIN, User
-from authn.v3.answers import answer, nothing
+from authn.keys import MEMBER
+from authn.records import User
+from authn.snapshot import IdentitySnapshot
+from authn.table import Table
+from authn.v3.answers import listed, nothing
 from authn.v3.call import Call
-from authn.v3.fields import merged
-from authn.v3.listing import page
+from authn.v3.options import USER_OPTIONS, changed_options
+from authn.v3.resource import Resource
+from gateway.rest.app import Routes
+from gateway.rest.errors import ForbiddenError
+from gateway.rest.fields import Fields, merged
+from gateway.rest.listing import Row, page
+from gateway.rest.policy import Target
 from store.core.errors import InvalidError
-
-FILTERS: Final = ("name", "enabled", "domain_id")
 
 _KNOWN: Final = frozenset(
     {
@@ -30,102 +37,166 @@ _KNOWN: Final = frozenset(
         "password_expires_at",
         "links",
         "options",
+        "federated",
     }
 )
 
 
-def user_row(call: Call, user: User) -> dict[str, Any]:
+def user_row(call: Call, user: User) -> Row:
     """A user as clients see it: nothing of the password."""
     row = {
         **json.loads(user.extra),
         "id": user.id,
         "name": user.name,
         "domain_id": user.domain_id,
-        "description": user.description,
         "enabled": user.enabled,
         "password_expires_at": None,
-        "options": {},
+        "options": json.loads(user.options),
         "links": {"self": f"{call.base}/users/{user.id}"},
     }
+    if user.description:
+        row["description"] = user.description
     if user.default_project_id:
         row["default_project_id"] = user.default_project_id
+    if user.federated:
+        row["federated"] = _federated_row(user)
     return row
 
 
-async def list_users(call: Call) -> Response:
-    """All users, for administrators."""
-    await call.allow("list_users")
-    return page(call, "users", (user_row(call, user) for user in call.snapshot.users), FILTERS)
+class Users(Resource[User]):
+    """Who asks."""
 
-
-async def show_user(call: Call) -> Response:
-    """One user, also for themselves."""
-    user_id = call.path("user_id")
-    await call.allow("get_user", user_id=user_id)
-    return answer({"user": user_row(call, call.snapshot.users.require(user_id))})
-
-
-async def create_user(call: Call) -> Response:
-    """A new user; without a password until one is set."""
-    await call.allow("create_user")
-    asked = (await call.body()).object("user")
-    if asked.value("options"):
-        raise InvalidError("user.options: none are known here")
-    administration = call.service.administration
-    user = await administration.create_user(
-        User(
-            id=administration.new_id(),
-            name=asked.text("name"),
-            domain_id=asked.text_or("domain_id", DEFAULT_DOMAIN),
-            description=asked.text_or("description", ""),
-            enabled=asked.flag_or("enabled", True),
-            default_project_id=asked.text_or("default_project_id", ""),
-            extra=merged("{}", asked.others(_KNOWN)),
-        ),
-        None if asked.value("password") is None else asked.text("password"),
+    noun: ClassVar[str] = "user"
+    plural: ClassVar[str] = "users"
+    path: ClassVar[str] = "users"
+    filters: ClassVar[tuple[str, ...]] = (
+        "name",
+        "enabled",
+        "domain_id",
+        "default_project_id",
+        "description",
+        "email",
+        "password_expires_at",
     )
-    return answer({"user": user_row(call, user)}, 201)
 
+    def table(self, snapshot: IdentitySnapshot) -> Table[User]:
+        return snapshot.users
 
-async def update_user(call: Call) -> Response:
-    """Other attributes for a user; a new password ends the user's tokens."""
-    await call.allow("update_user")
-    asked = (await call.body()).object("user")
-    user_id = call.path("user_id")
-    if asked.text_or("domain_id", DEFAULT_DOMAIN) != call.snapshot.users.require(user_id).domain_id:
-        raise InvalidError("user.domain_id: a user stays in its domain")
-    if asked.value("options"):
-        raise InvalidError("user.options: none are known here")
+    def row(self, call: Call, record: User) -> Row:
+        return user_row(call, record)
 
-    def edit(before: User) -> User:
-        return replace(
-            before,
-            name=asked.text_or("name", before.name),
-            description=asked.text_or("description", "") if "description" in asked else before.description,
-            enabled=asked.flag_or("enabled", before.enabled),
-            default_project_id=(
-                asked.text_or("default_project_id", "") if "default_project_id" in asked else before.default_project_id
+    def target(self, record: User) -> Target:
+        return user_target(record)
+
+    def asked_target(self, call: Call, asked: Fields) -> Target:
+        return {"target.user.domain_id": asked.text_or("domain_id", "") or call.default_domain()}
+
+    def routes(self) -> Routes[Call]:
+        return {
+            **super().routes(),
+            "/v3/users/{id}/password": {"POST": self.change_password},
+            "/v3/groups/{group_id}/users": {"GET": self.list_of_group},
+        }
+
+    def candidates(self, call: Call) -> Iterable[User]:
+        name, domain_id = call.query.get("name"), call.query.get("domain_id")
+        if name is None or domain_id is None:
+            return call.snapshot.users
+        found = call.snapshot.users.named((domain_id, name))
+        return [] if found is None else [found]
+
+    async def list_of_group(self, call: Call) -> Response:
+        """The users who are in a group."""
+        group = call.snapshot.groups.get(call.path("group_id"))
+        known = {"target.group.id": group.id, "target.group.domain_id": group.domain_id} if group else {}
+        await call.allow("identity:list_users_in_group", known)
+        group = call.snapshot.groups.require(call.path("group_id"))
+        members = (call.snapshot.users.get(id_) for id_ in call.snapshot.links.others(MEMBER, group.id))
+        rows = (user_row(call, user) for user in members if user is not None)
+        return listed(call, self.plural, page(call, rows, self.filters))
+
+    async def made(self, call: Call, asked: Fields) -> User:
+        domain_id = asked.text_or("domain_id", "") or call.default_domain()
+        default_project_id = _default_project(call, asked)
+        administration = call.service.administration
+        return await administration.create_user(
+            User(
+                id=administration.new_id(),
+                name=asked.text("name"),
+                domain_id=domain_id,
+                description=asked.text_or("description", ""),
+                enabled=asked.flag_or("enabled", True),
+                default_project_id=default_project_id,
+                extra=merged("{}", asked.others(_KNOWN)),
+                options=changed_options("{}", asked, USER_OPTIONS),
+                federated=_federated(asked),
             ),
-            extra=merged(before.extra, asked.others(_KNOWN)),
+            None if asked.value("password") is None else asked.text("password"),
         )
 
-    edit(call.snapshot.users.require(user_id))  # what is malformed is refused before a hash is worked out
-    password = None if asked.value("password") is None else asked.text("password")
-    user = await call.service.administration.update_user(user_id, edit, password=password)
-    return answer({"user": user_row(call, user)})
+    async def changed(self, call: Call, id_: str, asked: Fields) -> User:
+        """A new password or `enabled: false` ends the user's tokens."""
+        present = call.snapshot.users.require(id_)
+        if asked.text_or("domain_id", present.domain_id) != present.domain_id:
+            raise InvalidError("user.domain_id: a user stays in its domain")
+
+        def edit(before: User) -> User:
+            return replace(
+                before,
+                name=asked.text_or("name", before.name),
+                description=asked.text_or("description", "") if "description" in asked else before.description,
+                enabled=asked.flag_or("enabled", before.enabled),
+                default_project_id=(
+                    _default_project(call, asked) if "default_project_id" in asked else before.default_project_id
+                ),
+                extra=merged(before.extra, asked.others(_KNOWN)),
+                options=changed_options(before.options, asked, USER_OPTIONS),
+                federated=_federated(asked) if "federated" in asked else before.federated,
+            )
+
+        edit(present)  # what is malformed is refused before a hash is worked out
+        password = None if asked.value("password") is None else asked.text("password")
+        return await call.service.administration.update_user(id_, edit, password=password)
+
+    async def gone(self, call: Call, id_: str) -> None:
+        await call.service.administration.delete_user(id_)
+
+    async def change_password(self, call: Call) -> Response:
+        """A new password for whoever knows the old one; that is the proof, so no token is asked for."""
+        asked = (await call.body()).object("user")
+        original, password = asked.text("original_password"), asked.text("password")
+        user = await call.service.login.by_id(call.path("id"), original, address=call.address)
+        if json.loads(user.options).get("lock_password"):
+            raise ForbiddenError("this user's password is locked")
+        await call.service.administration.update_user(user.id, password=password)
+        return nothing()
 
 
-async def delete_user(call: Call) -> Response:
-    """The user is gone, and with them the roles that they held."""
-    await call.allow("delete_user")
-    await call.service.administration.delete_user(call.path("user_id"))
-    return nothing()
+def user_target(user: User) -> Target:
+    """What policy may ask about a user."""
+    return {"target.user.id": user.id, "target.user.domain_id": user.domain_id, "user_id": user.id}
 
 
-async def change_password(call: Call) -> Response:
-    """A new password for whoever knows the old one; that is the proof, so no token is asked for."""
-    asked = (await call.body()).object("user")
-    original, password = asked.text("original_password"), asked.text("password")
-    user = await call.service.login.by_id(call.path("user_id"), original, address=call.address)
-    await call.service.administration.update_user(user.id, password=password)
-    return nothing()
+def _default_project(call: Call, asked: Fields) -> str:
+    """Raises InvalidError for a domain, which is none."""
+    id_ = asked.text_or("default_project_id", "")
+    if call.snapshot.domains.get(id_) is not None:
+        raise InvalidError("user.default_project_id: a domain is no project")
+    return id_
+
+
+def _federated(asked: Fields) -> tuple[tuple[str, str, str], ...]:
+    if asked.value("federated") is None:
+        return ()
+    return tuple(
+        (provider.text("idp_id"), protocol.text("protocol_id"), protocol.text("unique_id"))
+        for provider in asked.objects("federated")
+        for protocol in provider.objects("protocols")
+    )
+
+
+def _federated_row(user: User) -> list[dict[str, Any]]:
+    providers: dict[str, list[dict[str, str]]] = {}
+    for provider_id, protocol_id, unique_id in user.federated:
+        providers.setdefault(provider_id, []).append({"protocol_id": protocol_id, "unique_id": unique_id})
+    return [{"idp_id": id_, "protocols": protocols} for id_, protocols in providers.items()]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from starlette.responses import Response
 
 from authn.v3.answers import answer
 from authn.v3.call import Call
+from gateway.rest.app import Routes
 
 
 async def show_versions(call: Call) -> Response:
@@ -30,3 +31,6 @@ def _version(call: Call) -> dict[str, Any]:
         "links": [{"rel": "self", "href": f"{call.base}/"}],
         "media-types": [{"base": "application/json", "type": "application/vnd.openstack.identity-v3+json"}],
     }
+
+
+ROUTES: Final[Routes[Call]] = {"/": {"GET": show_versions}, "/v3": {"GET": show_version}}

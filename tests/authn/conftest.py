@@ -9,9 +9,11 @@ import trio
 
 from authn.bootstrap import Bootstrapped, bootstrap
 from authn.hashing import CHEAP, PasswordHasher
-from authn.keys import Assignment
+from authn.keys import PROJECT_TARGET, Assignment
 from authn.records import Project, User
+from authn.rights import UNSCOPED, Scope
 from authn.service import IdentityConfig, IdentityService
+from authn.tokens import Proof
 from store.registry import Registry, memory_registry
 from tests.twins.clock import ManualClock
 
@@ -41,7 +43,7 @@ class Cloud:
 
     async def token(self, name: str, project: Project | None = None) -> str:
         user = await self.service.login.by_name(name, PASSWORD)
-        return self.service.tokens.issue(user, project, "password")[0]
+        return issued(self.service, user, project)
 
     async def admin_token(self) -> str:
         return await self.token("admin", self.service.snapshot.projects.require(self.made.project_id))
@@ -51,6 +53,12 @@ class Cloud:
         other = IdentityService(self.registry, IdentityConfig(LIFETIME_S, hash_cost=CHEAP), clock=self.clock)
         await nursery.start(lambda task_status: other.run(task_status=task_status))
         return other
+
+
+def issued(service: IdentityService, user: User, project: Project | None = None) -> str:
+    """A token for a user who has shown a password."""
+    scope = UNSCOPED if project is None else Scope(PROJECT_TARGET, project.id)
+    return service.tokens.issue(Proof(user, frozenset({"password"})), scope)[0]
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from authn.administration import Administration
 from authn.errors import UnauthorizedError
 from authn.hashing import CHEAP, HashCost, PasswordHasher
 from authn.login import Login
-from authn.origin import address
 from authn.throttle import (
     FREE_FAILURES,
     FREE_FAILURES_EVERYWHERE,
@@ -22,6 +21,7 @@ from authn.throttle import (
     LoginSource,
     Throttle,
 )
+from gateway.rest.origin import address
 from store.core.errors import BusyError, InvalidError, NotFoundError
 from tests.authn.conftest import PASSWORD, Cloud
 from tests.twins.clock import ManualClock

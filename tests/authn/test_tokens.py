@@ -19,7 +19,7 @@ from authn.tokens import SKEW_SECONDS
 from store.core.entropy import SystemRandom
 from store.core.errors import ConflictError
 from store.registry import Delete, Put, memory_registry
-from tests.authn.conftest import LIFETIME_S, PASSWORD, Cloud
+from tests.authn.conftest import LIFETIME_S, PASSWORD, Cloud, issued
 
 
 async def test_a_scoped_token_looks_like_the_stock_one_and_says_who_asks(cloud: Cloud) -> None:
@@ -151,12 +151,12 @@ async def test_a_domain_that_is_disabled_ends_tokens_and_gives_none(cloud: Cloud
     await administration.create_project(project)
     user = await administration.create_user(user, PASSWORD)
     await administration.assign(Assignment(user.id, project.id, cloud.made.role_ids["member"]))
-    token, _ = cloud.service.tokens.issue(user, project, "password")
+    token = issued(cloud.service, user, project)
     assert await cloud.service.identify(token)
     await put_domain(cloud, replace(elsewhere, enabled=False))
     assert await cloud.service.identify(token) is None
     with pytest.raises(UnauthorizedError):
-        cloud.service.tokens.issue(user, project, "password")
+        issued(cloud.service, user, project)
 
 
 async def put_domain(cloud: Cloud, domain: Domain) -> None:

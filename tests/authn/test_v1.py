@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from authn.origin import origin
 from authn.throttle import FREE_FAILURES
 from authn.v1 import FRESH_SECONDS, V1AuthApp
+from gateway.rest.origin import origin
 from tests.authn.conftest import LIFETIME_S, PASSWORD, Cloud
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from store.core.errors import InvalidError
@@ -35,6 +36,48 @@ class Fields:
     def flag_or(self, name: str, default: bool) -> bool:
         found: bool = default if name not in self._held else self._take(name, bool)
         return found
+
+    def number(self, name: str, least: int, most: int) -> int:
+        """A whole number in a range that takes in both ends."""
+        found = self._held.get(name)
+        if name not in self._held:
+            raise InvalidError(f"{self._path or 'the body'}: '{name}' is a required property")
+        if isinstance(found, bool) or not isinstance(found, int):
+            raise InvalidError(f"{self._at(name)}: not of type 'integer'")
+        if not least <= found <= most:
+            raise InvalidError(f"{self._at(name)}: a whole number from {least} to {most}")
+        return found
+
+    def one_of(self, name: str, choices: Sequence[str]) -> str:
+        found = self.text(name)
+        if found not in choices:
+            raise InvalidError(f"{self._at(name)}: one of {', '.join(choices)}")
+        return found
+
+    def named(self, name: str, characters_max: int = 255) -> str:
+        """A text that is not empty, not only blanks, and printable."""
+        found = self.text(name)
+        if not found.strip() or len(found) > characters_max:
+            raise InvalidError(f"{self._at(name)}: 1 to {characters_max} characters, and not only blanks")
+        if any(ord(character) < 0x20 or 0xD800 <= ord(character) < 0xE000 for character in found):
+            raise InvalidError(f"{self._at(name)}: printable text")
+        return found
+
+    def objects(self, name: str) -> list[Fields]:
+        """An array of objects."""
+        found: list[Any] = self._take(name, list)
+        if not all(isinstance(one, dict) for one in found):
+            raise InvalidError(f"{self._at(name)}: not all of it is of type 'object'")
+        return [Fields(one, f"{self._at(name)}[{number}]") for number, one in enumerate(found)]
+
+    def names(self) -> list[str]:
+        """What is there."""
+        return list(self._held)
+
+    def refuse_others(self, known: Iterable[str]) -> None:
+        """Raises InvalidError where there is a field besides those that are `known`."""
+        for name in self._held.keys() - set(known):
+            raise InvalidError(f"{self._at(name)}: not known here")
 
     def texts(self, name: str) -> list[str]:
         found: list[Any] = self._take(name, list)

@@ -1,0 +1,131 @@
+"""`Resource`: what the API does with a kind of record; each kind says what is its own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, Generic
+
+from starlette.responses import Response
+
+from authn.records import R
+from authn.snapshot import IdentitySnapshot
+from authn.table import Table
+from authn.v3.answers import answer, listed, nothing
+from authn.v3.call import Call
+from gateway.rest.app import Routes
+from gateway.rest.fields import Fields
+from gateway.rest.listing import Filter, Row, page
+from gateway.rest.policy import Target
+
+
+class Resource(ABC, Generic[R]):
+    """List, show, create, update and delete one kind of record.
+
+    Whether something exists is told only to who might see it: the target of what does not exist is empty, and policy
+    lets pass only those who may see any.
+    """
+
+    noun: ClassVar[str]
+    """Its word in bodies and operations: `identity:create_<noun>`."""
+    plural: ClassVar[str]
+    path: ClassVar[str]
+    """Below `/v3`."""
+    filters: ClassVar[tuple[str, ...]] = ()
+    """Attributes that lists are filtered by."""
+    special: ClassVar[Mapping[str, Filter]] = {}
+    """Filters with a meaning of their own."""
+
+    # -- what each kind says -------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def table(self, snapshot: IdentitySnapshot) -> Table[R]:
+        """Where the records are."""
+
+    @abstractmethod
+    def row(self, call: Call, record: R) -> Row:
+        """The record as clients see it."""
+
+    @abstractmethod
+    async def made(self, call: Call, asked: Fields) -> R:
+        """A new record of what a client asks for, stored. Raises InvalidError and so on."""
+
+    @abstractmethod
+    async def changed(self, call: Call, id_: str, asked: Fields) -> R:
+        """The record after what a client asks for, stored."""
+
+    async def gone(self, call: Call, id_: str) -> None:
+        """Delete the record and what has no meaning without it."""
+        snapshot = call.snapshot
+        along = self.along(snapshot, self.table(snapshot).require(id_))
+        await call.service.administration.delete(self.table(snapshot).kind, self.table, id_, along)
+
+    def along(self, snapshot: IdentitySnapshot, record: R) -> Iterable[bytes]:
+        """The keys that go with the record."""
+        return ()
+
+    def target(self, record: R) -> Target:
+        """What policy may ask about the record."""
+        return {}
+
+    def asked_target(self, call: Call, asked: Fields) -> Target:
+        """What policy may ask about a record that is to be made."""
+        return {}
+
+    def visible(self, call: Call, record: R) -> bool:
+        """Whether it is among the rows of a list, for whoever may see it."""
+        return True
+
+    # -- handlers ------------------------------------------------------------------------------------------------
+
+    def routes(self) -> Routes[Call]:
+        """The usual five."""
+        return {
+            f"/v3/{self.path}": {"GET": self.list, "POST": self.create},
+            f"/v3/{self.path}/{{id}}": {"GET": self.show, "PATCH": self.update, "DELETE": self.delete},
+        }
+
+    async def list(self, call: Call) -> Response:
+        """The records that the caller may see and the query asks for."""
+        may_see = await call.chosen(f"identity:list_{self.plural}")
+        rows = (
+            self.row(call, record)
+            for record in self.candidates(call)
+            if self.visible(call, record) and may_see(self.target(record))
+        )
+        return listed(call, self.plural, page(call, rows, self.filters, self.special))
+
+    def candidates(self, call: Call) -> Iterable[R]:
+        """The records to look through: all, or fewer where the query names what can be looked up."""
+        return self.table(call.snapshot)
+
+    async def show(self, call: Call) -> Response:
+        """One record."""
+        await call.allow(f"identity:get_{self.noun}", self._target(call, call.path("id")))
+        return answer({self.noun: self.row(call, self.table(call.snapshot).require(call.path("id")))})
+
+    async def create(self, call: Call) -> Response:
+        """A new record."""
+        await call.caller()  # a stranger is not told what is wrong with a body
+        asked = (await call.body()).object(self.noun)
+        await call.allow(f"identity:create_{self.noun}", self.asked_target(call, asked))
+        return answer({self.noun: self.row(call, await self.made(call, asked))}, 201)
+
+    async def update(self, call: Call) -> Response:
+        """Other attributes for a record."""
+        id_ = call.path("id")
+        await call.allow(f"identity:update_{self.noun}", self._target(call, id_))
+        self.table(call.snapshot).require(id_)
+        asked = (await call.body()).object(self.noun)
+        return answer({self.noun: self.row(call, await self.changed(call, id_, asked))})
+
+    async def delete(self, call: Call) -> Response:
+        """The record is gone."""
+        id_ = call.path("id")
+        await call.allow(f"identity:delete_{self.noun}", self._target(call, id_))
+        await self.gone(call, id_)
+        return nothing()
+
+    def _target(self, call: Call, id_: str) -> Target:
+        record = self.table(call.snapshot).get(id_)
+        return {} if record is None else self.target(record)

@@ -1,0 +1,32 @@
+"""Every path of the Identity API, and who answers it."""
+
+from __future__ import annotations
+
+from authn.v3 import authentication, grants, role_assignments, tags, versions
+from authn.v3.call import Call
+from authn.v3.domains import Domains
+from authn.v3.groups import Groups
+from authn.v3.projects import Projects
+from authn.v3.roles import Roles
+from authn.v3.services import Endpoints, Regions, Services
+from authn.v3.users import Users
+from gateway.rest.app import Routes
+
+
+def routes() -> Routes[Call]:
+    """All of it."""
+    return {
+        **versions.ROUTES,
+        **authentication.ROUTES,
+        **Domains().routes(),
+        **Projects().routes(),
+        **tags.ROUTES,
+        **Users().routes(),
+        **Groups().routes(),
+        **Roles().routes(),
+        **grants.routes(),
+        "/v3/role_assignments": {"GET": role_assignments.list_assignments},
+        **Regions().routes(),
+        **Services().routes(),
+        **Endpoints().routes(),
+    }

@@ -1,0 +1,81 @@
+"""`ServiceApp`: which request goes where, and the outermost layer where every error becomes an answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final, Generic, TypeVar
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from gateway.rest.call import Call, Receive, Scope
+from gateway.rest.routing import Router
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+C = TypeVar("C", bound=Call)
+Handler = Callable[[C], Awaitable[Response]]
+Routes = Mapping[str, Mapping[str, Handler[C]]]
+"""By path, handlers by method; HEAD goes to GET's where it has none of its own."""
+
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+
+_log = structlog.get_logger(__name__)
+
+
+class ServiceApp(Generic[C]):
+    """Serves everything at its prefix and below."""
+
+    def __init__(
+        self,
+        prefix: str,
+        routes: Routes[C],
+        *,
+        call: Callable[[Scope, Receive], C],
+        refusal: Callable[[Exception, C], Response | None],
+        failure: Callable[[], Response],
+        request_id: Callable[[], str],
+    ) -> None:
+        """`refusal`: the answer to an error that somebody foresaw, in the service's own form, None for any other;
+        `failure`: to those."""
+        self._prefix = prefix
+        self._router = Router(routes)
+        self._call = call
+        self._refusal = refusal
+        self._failure = failure
+        self._request_id = request_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"not served here: {scope['type']}")
+        request_id = self._request_id()
+        call = self._call(scope, receive)
+        try:
+            response = await self._handler(call)(call)
+        except ClientDisconnect:
+            response = self._failure()
+        except Exception as error:
+            known = self._refusal(error, call)
+            if known is None:
+                _log.exception("request failed", request_id=request_id, path=ascii(scope["path"]))
+            response = known or self._failure()
+        response.headers["x-openstack-request-id"] = request_id
+        response.headers["Vary"] = "X-Auth-Token"
+        await response(scope, receive, send)
+
+    def _handler(self, call: C) -> Handler[C]:
+        """Whoever answers the request; the parts of its path are left in the call."""
+        scope = call.request.scope
+        path, method = scope["path"].removeprefix(self._prefix), scope["method"]
+        # What is no UTF-8 names nothing, and no key could hold it.
+        found = None if _SURROGATES.search(path) else self._router.find(path)
+        if found is None:
+            raise HTTPException(404)
+        handler = found.handlers.get(method) or (found.handlers.get("GET") if method == "HEAD" else None)
+        if handler is None:
+            raise HTTPException(405, headers={"Allow": ", ".join(found.handlers)})
+        call.parts = found.parts
+        return handler
