@@ -10,8 +10,9 @@ COUNT ?= 40
 SEED ?= 1
 OPERATIONS ?= 20000
 UP ?=
+SUITES ?=
 
-.PHONY: up test check bench explore explore-mutations fuzz mutants soak trial trial-of-hotplug conformance consistency format clean
+.PHONY: up test check bench explore explore-mutations fuzz mutants soak trial trial-of-hotplug conformance conformance-openstack consistency format clean
 
 up: $(VENV)/.installed ## set up everything and start the whole cloud on 127.0.0.1
 	@exec $(BIN)/drystone up $(UP)
@@ -57,7 +58,10 @@ trial-of-hotplug: $(VENV)/.installed-dev ## a disk attached to a guest that writ
 	$(BIN)/python -m pytest -n0 tests/guests/trial_of_hotplug.py
 
 conformance: $(VENV)/.installed-dev ## Swift's own functional suite, installed into .venv-conformance, against a fresh Drystone
-	$(BIN)/python -m tests.conformance
+	$(BIN)/python -m tests.conformance.swift
+
+conformance-openstack: $(VENV)/.installed-dev ## tempest's and openstackclient's tests of identity: make conformance-openstack SUITES="--rbac"
+	$(BIN)/python -m tests.conformance.openstack $(SUITES)
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
@@ -82,4 +86,4 @@ $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-conformance .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .venv-conformance .venv-conformance-openstack .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

@@ -1,1 +1,1 @@
-"""Swift's own functional suite against a fresh Drystone: `make conformance`."""
+"""Suites of others against a fresh Drystone: Swift's own, and those of OpenStack's identity."""

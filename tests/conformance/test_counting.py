@@ -1,9 +1,8 @@
-"""How the runner counts; it runs without Swift."""
+"""How runners count; this runs without the suites."""
 
 from __future__ import annotations
 
-from tests.conformance.__main__ import report
-from tests.conformance.suite import Outcome, read
+from tests.conformance.outcomes import Outcome, read, report
 
 REPORT = """<testsuites><testsuite>
 <testcase classname="test.functional.tests.TestFile" name="testCopy" time="0.5" />

@@ -1,18 +1,18 @@
-"""`python -m tests.conformance [FILE ...] [-k EXPRESSION]`: run the suite, say what did not pass, and count."""
+"""`python -m tests.conformance.swift [FILE ...] [-k EXPRESSION]`: run the suite, say what did not pass, and count."""
 
 from __future__ import annotations
 
 import argparse
 import tempfile
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from tests.conformance.cloud import fresh, settings
-from tests.conformance.library import Library
-from tests.conformance.suite import FILES, Outcome, run
+from tests.conformance.outcomes import Outcome, counts, passed, report
+from tests.conformance.swift.accounts import cloud, settings
+from tests.conformance.swift.library import Library
+from tests.conformance.swift.suite import FILES, run
 
 TOTAL, REFERENCE = 866, 847
 """Tests in the suite, and how many stock Swift passes with every middleware on."""
@@ -33,8 +33,7 @@ def main() -> None:
     outcomes = run_all(library, tuple(chosen.files), chosen.lanes, chosen.logs.absolute(), options)
     print(report(outcomes))
     print(f"swift {library.release}, {time.monotonic() - began:.0f} s")
-    passed = sum(outcome.result == "passed" for outcome in outcomes)
-    print(f"swift functional: {passed} passed of {TOTAL} (reference {REFERENCE})")
+    print(f"swift functional: {passed(outcomes)} passed of {TOTAL} (reference {REFERENCE})")
 
 
 def run_all(
@@ -48,14 +47,14 @@ def run_all(
     def lane(number: int) -> list[Outcome]:
         outcomes: list[Outcome] = []
         with tempfile.TemporaryDirectory(prefix="drystone-conformance-") as folder:
-            with fresh(Path(folder) / "data") as program:
+            with cloud(Path(folder) / "data") as program:
                 while True:
                     try:
                         file = waiting.get_nowait()
                     except Empty:
                         break
                     found = run(library, file, settings(program), logs, options)
-                    print(f"{file}: {_counts(found)}", flush=True)
+                    print(f"{file}: {counts(found)}", flush=True)
                     outcomes += found
             logs.mkdir(parents=True, exist_ok=True)
             (logs / f"drystone-{number}.log").write_text(program.log())
@@ -63,18 +62,6 @@ def run_all(
 
     with ThreadPoolExecutor(lanes) as pool:
         return [outcome for found in pool.map(lane, range(min(lanes, len(files)))) for outcome in found]
-
-
-def _counts(outcomes: list[Outcome]) -> str:
-    counts = Counter(outcome.result for outcome in outcomes)
-    return ", ".join(f"{counts[result]} {result}" for result in ("passed", "failed", "skipped") if counts[result])
-
-
-def report(outcomes: list[Outcome]) -> str:
-    """Every test that did not pass, and why."""
-    missed = [outcome for outcome in outcomes if outcome.result != "passed"]
-    missed.sort(key=lambda outcome: (outcome.result, outcome.file, outcome.name))
-    return "\n".join(f"{each.result:8} {each.file} {each.name}: {each.reason[:160]}" for each in missed)
 
 
 if __name__ == "__main__":

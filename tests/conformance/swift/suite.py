@@ -1,14 +1,13 @@
-"""Running files of the suite and counting what came of their tests."""
+"""Running files of the suite."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
-from tests.conformance.library import Library
+from tests.conformance.outcomes import Outcome, read
+from tests.conformance.swift.library import Library
 
 TEST_SECONDS = 300
 """No test takes as long unless it hangs."""
@@ -32,17 +31,6 @@ FILES = (  # the longest first, so that lanes end together
 """All of test/functional but s3api."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one test: `passed`, `skipped` or `failed`, and why."""
-
-    file: str
-    name: str
-    result: str
-    reason: str = ""
-    seconds: float = 0.0
-
-
 def run(library: Library, file: str, config: str, folder: Path, options: tuple[str, ...] = ()) -> list[Outcome]:
     """Run one file's tests; `config` is the text of the suite's configuration, `folder` keeps the logs."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,17 +48,3 @@ def run(library: Library, file: str, config: str, folder: Path, options: tuple[s
     if not report.exists():
         raise RuntimeError(f"pytest ended with {done.returncode}; see {folder / file}.log")
     return read(file, report.read_text())
-
-
-def read(file: str, report: str) -> list[Outcome]:
-    """The outcomes that a JUnit report tells of; a test that fails and cannot clean up behind it counts once."""
-    found: dict[str, Outcome] = {}
-    for case in ElementTree.fromstring(report).iter("testcase"):
-        name = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"
-        result, reason = "passed", ""
-        for kind, meaning in (("skipped", "skipped"), ("failure", "failed"), ("error", "failed")):
-            for child in case.findall(kind):
-                result, reason = meaning, (child.get("message") or "").strip().partition("\n")[0]
-        if name not in found or found[name].result == "passed":
-            found[name] = Outcome(file, name, result, reason, float(case.get("time") or 0))
-    return list(found.values())

@@ -1,0 +1,1 @@
+"""Tempest's and openstackclient's own tests of identity against a fresh Drystone: `make conformance-openstack`."""

@@ -1,0 +1,107 @@
+"""Run the tests that OpenStack has of its identity against Drystone, say what did not pass and why, and count.
+
+They come from the package index and run in a virtual environment of their own. A fresh Drystone is started, unless
+--url names one that runs. With more than one of --api, --rbac and --client the suites run one after the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.conformance.cloud import fresh
+from tests.conformance.openstack.run import run
+from tests.conformance.openstack.settings import Cloud, of_program
+from tests.conformance.openstack.suites import API, SUITES, prepared
+from tests.conformance.outcomes import counts, passed, report
+
+EXAMPLES = """\
+examples:
+  python -m tests.conformance.openstack                              the 176 of tempest and its plugin, fresh Drystone
+  python -m tests.conformance.openstack -k "groups or roles"         some of them, as pytest takes it
+  python -m tests.conformance.openstack --rbac -k "test_domain and SystemReader"
+  python -m tests.conformance.openstack --client -k RoleTests --lanes 1
+  OS_PASSWORD=... python -m tests.conformance.openstack --url http://127.0.0.1:8080    one that runs already
+
+Each test that did not pass has a line: module, class::test, the last request that was refused, and what was raised.
+All logs, each request of a failed test among them, are in the folder --logs, one folder a suite: report.xml has them
+by test. A test that fails "in setup" has not begun: what its class makes for it could not be made. Tests leave users,
+projects and domains behind where they fail, so do not point --url at a cloud that somebody uses.
+"""
+
+
+def main() -> None:
+    chosen = _arguments()
+    suites = [suite for suite in SUITES if getattr(chosen, suite.option)] or [API]
+    environment = prepared(chosen.venv.absolute())
+    options = ("-k", chosen.expression) if chosen.expression else ()
+    lines = []
+    for suite in suites:
+        began = time.monotonic()
+        logs = chosen.logs.absolute() / suite.option
+        with _cloud(chosen, logs) as cloud:
+            outcomes = run(
+                environment,
+                suite,
+                cloud,
+                logs,
+                lanes=chosen.lanes,
+                system=chosen.admin_scope == "system",
+                options=options,
+            )
+        print(report(outcomes))
+        print(f"{suite.title}: {counts(outcomes)} in {time.monotonic() - began:.0f} s, logs in {logs}", flush=True)
+        lines.append(suite.summary(passed(outcomes), len(outcomes), whole=not options))
+    print("\n".join(lines))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.conformance.openstack",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for suite in SUITES:
+        parser.add_argument(f"--{suite.option}", action="store_true", help=suite.help)
+    parser.add_argument("-k", dest="expression", help="only tests that match, as pytest takes it")
+    parser.add_argument("--url", help="a running cloud, without a path: http://127.0.0.1:8080")
+    parser.add_argument("--user", default="admin", help="its administrator (%(default)s)")
+    parser.add_argument("--project", default="admin", help="the administrator's project (%(default)s)")
+    parser.add_argument(
+        "--password", default=os.environ.get("OS_PASSWORD"), help="the administrator's; $OS_PASSWORD if not given"
+    )
+    parser.add_argument(
+        "--admin-scope",
+        choices=("project", "system"),
+        default="project",
+        help="what tempest's administrator is administrator of; devstack has %(default)s",
+    )
+    parser.add_argument("--lanes", type=int, default=2, help="classes of tests side by side (%(default)s)")
+    parser.add_argument("--venv", type=Path, default=Path(".venv-conformance-openstack"), help="where it is installed")
+    parser.add_argument("--logs", type=Path, default=Path("build/conformance-openstack"), help="where logs go")
+    chosen = parser.parse_args()
+    if chosen.url and not chosen.password:
+        parser.error("--url wants the administrator's password: --password, or OS_PASSWORD (see admin-openrc)")
+    return chosen
+
+
+@contextmanager
+def _cloud(chosen: argparse.Namespace, logs: Path) -> Iterator[Cloud]:
+    """The one that was named, or a fresh one, whose log is kept."""
+    if chosen.url:
+        yield Cloud(chosen.url, chosen.password, chosen.user, chosen.project)
+        return
+    with tempfile.TemporaryDirectory(prefix="drystone-conformance-") as folder, fresh(Path(folder) / "data") as program:
+        yield of_program(program)
+        logs.mkdir(parents=True, exist_ok=True)
+        (logs / "drystone.log").write_text(program.log())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""The suites' configuration files: what they are told of the cloud that they test."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from tests.process.program import Program
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A running cloud and its administrator, who is `admin` in the project and in the system."""
+
+    url: str
+    password: str
+    username: str = "admin"
+    project: str = "admin"
+    region: str = "RegionOne"
+
+    @property
+    def identity(self) -> str:
+        """Where Keystone's API is, without a version."""
+        return f"{self.url.rstrip('/')}/identity"
+
+
+def of_program(program: Program) -> Cloud:
+    """A Drystone of this machine, as its `admin-openrc` describes it."""
+    exported = program.settings()
+    return Cloud(
+        program.url,
+        exported["OS_PASSWORD"],
+        exported["OS_USERNAME"],
+        exported["OS_PROJECT_NAME"],
+        exported["OS_REGION_NAME"],
+    )
+
+
+def tempest_conf(cloud: Cloud, folder: str, *, system: bool = False) -> str:
+    """The text of tempest.conf, as for a stock devstack that has identity and objects alone.
+
+    `folder` is for logs and locks. `system`: tempest makes its users as administrator of the system, not of a project.
+    """
+    auth = {
+        "use_dynamic_credentials": "true",  # each class of tests makes users, projects and domains of its own
+        "admin_username": cloud.username,
+        "admin_password": cloud.password.replace("$", "$$"),  # $ refers to another option
+        "admin_project_name": cloud.project,
+        "admin_domain_name": "Default",
+    }
+    sections: dict[str, dict[str, str]] = {
+        "DEFAULT": {"log_dir": folder, "log_file": "tempest.log", "use_stderr": "false"},
+        "oslo_concurrency": {"lock_path": f"{folder}/locks"},
+        "auth": {**auth, "admin_system": "all"} if system else auth,
+        "identity": {
+            "uri_v3": f"{cloud.identity}/v3",
+            "auth_version": "v3",
+            "region": cloud.region,
+            "v3_endpoint_type": "public",
+        },
+        "identity-feature-enabled": {
+            "api_v2": "false",
+            "api_v3": "true",
+            "trust": "true",
+            "application_credentials": "true",
+            "access_rules": "true",
+            "project_tags": "true",
+            "domain_specific_drivers": "false",
+            "security_compliance": "false",  # rules for passwords, which are off by default in stock Keystone
+            "federation": "false",  # a cloud beside this one
+            "external_idp": "false",
+        },
+        "enforce_scope": {"keystone": "true"},
+        "service_available": {
+            "swift": "true",
+            **dict.fromkeys(("cinder", "glance", "horizon", "neutron", "nova"), "false"),
+        },
+    }
+    lines = []
+    for section, options in sections.items():
+        lines += [f"[{section}]", *(f"{name} = {value}" for name, value in options.items()), ""]
+    return "\n".join(lines)
+
+
+def clouds_yaml(cloud: Cloud) -> str:
+    """The text of clouds.yaml, with the names that devstack uses. JSON is YAML."""
+    administrator = {
+        "auth_url": cloud.identity,
+        "username": cloud.username,
+        "password": cloud.password,
+        "user_domain_id": "default",
+    }
+    project = {"project_name": cloud.project, "project_domain_id": "default"}
+    common = {"region_name": cloud.region, "identity_api_version": "3"}
+    clouds = {
+        "devstack-admin": {**common, "auth": {**administrator, **project}},
+        "devstack-system-admin": {**common, "auth": {**administrator, "system_scope": "all"}},
+    }
+    return json.dumps({"clouds": clouds}, indent=2) + "\n"

@@ -1,0 +1,72 @@
+"""The suites that can be run, and what has to be installed for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conformance.environment import Environment
+
+PACKAGES = (
+    "tempest==47.*",
+    "keystone-tempest-plugin==0.22.*",
+    "python-openstackclient==10.5.*",  # its functional tests are in its wheel
+    "pytest>=8,<9",
+    "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
+)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Tests that are counted together. `reference`: how many of `total` stock Keystone passes."""
+
+    option: str
+    title: str
+    modules: tuple[str, ...]
+    total: int
+    reference: int
+    help: str
+
+    def summary(self, passed: int, ran: int, whole: bool) -> str:
+        """The line that a run ends with."""
+        if not whole:
+            return f"{self.title}: {passed} passed of {ran} chosen ones"
+        return f"{self.title}: {passed} passed of {ran} (reference {self.reference} of {self.total})"
+
+
+API = Suite(
+    "api",
+    "tempest identity",
+    ("tempest.api.identity", "keystone_tempest_plugin.tests.api.identity"),
+    176,
+    172,
+    "tempest's tests of the identity API, and those of Keystone's plugin: federation, OAuth (default)",
+)
+RBAC = Suite(
+    "rbac",
+    "tempest rbac",
+    ("keystone_tempest_plugin.tests.rbac",),
+    1936,
+    1936,
+    "the plugin's tests of who may do what: each operation as 11 personas, from system admin to project reader",
+)
+CLIENT = Suite(
+    "client",
+    "openstackclient functional",
+    ("openstackclient.tests.functional.identity", "openstackclient.tests.functional.object"),
+    177,
+    138,
+    "openstackclient's own tests of its identity and object commands, each run as typed",
+)
+SUITES = (API, RBAC, CLIENT)
+
+
+def prepared(folder: Path) -> Environment:
+    """The virtual environment with all of PACKAGES in it."""
+    environment = Environment(folder, PACKAGES)
+    if not environment.is_ready:
+        environment.make()
+        environment.pip("install", *PACKAGES)
+        environment.finish()
+    return environment

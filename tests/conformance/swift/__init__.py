@@ -1,0 +1,1 @@
+"""Swift's own functional suite against a fresh Drystone: `make conformance`."""
