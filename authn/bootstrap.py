@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
-from authn import keys, token_keys
+from authn import keys, token_keys, vault
 from authn.administration import Administration
 from authn.directory import Directory
 from authn.errors import UnreadableError
@@ -92,6 +92,8 @@ async def bootstrap(
     making = _Making(registry, Administration(directory, hasher, random), hasher, created=[])
     if await token_keys.ensure(registry, random):
         making.created.append("token keys")
+    if await vault.ensure(registry, random):
+        making.created.append("credential keys")
     for attempt in range(ATTEMPTS):
         await directory.load()
         try:

@@ -14,6 +14,7 @@ from authn.login import Login
 from authn.policy import identity_policy
 from authn.snapshot import IdentitySnapshot
 from authn.tokens import Tokens
+from authn.vault import Vault
 from gateway.rest.policy import Policy
 from store.core.clock import Clock, SystemClock
 from store.core.entropy import Random, SystemRandom
@@ -49,6 +50,7 @@ class IdentityService:
         self.directory = Directory(registry)
         hasher = PasswordHasher(config.hash_cost)
         self.administration = Administration(self.directory, hasher, self.random)
+        self.vault = Vault(self.directory)
         self.login = Login(self.directory, hasher, self.clock)
         self.tokens = Tokens(
             self.directory, self.clock, self.random, lifetime_s=config.token_seconds, cached=config.cached_tokens

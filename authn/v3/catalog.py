@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from authn.catalogue import endpoints_of
 from authn.records import Endpoint
 from authn.snapshot import IdentitySnapshot
 
@@ -19,10 +20,11 @@ def url_of(endpoint: Endpoint, origin: str) -> str:
 def catalog(snapshot: IdentitySnapshot, origin: str, project_id: str) -> list[dict[str, Any]]:
     """What a project's users are told; with "" what others are, without what stands for one project."""
     rows = []
+    told = list(endpoints_of(snapshot, project_id))
     for service in sorted(snapshot.services, key=lambda service: service.type):
         endpoints = [
             endpoint
-            for endpoint in snapshot.endpoints
+            for endpoint in told
             if endpoint.service_id == service.id
             and endpoint.enabled
             and (project_id or not _PROJECT.search(endpoint.url))
