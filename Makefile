@@ -77,7 +77,7 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	./setup-system test
-	$(BIN)/pip install --quiet --editable .[isal,bench,dev,clients,guests]
+	$(BIN)/pip install --quiet --editable .[isal,bench,dev,clients,guests,ldap]
 	tests/guests/get-kernel $(abspath $(VENV))/guest-kernel
 	@touch $@ $(VENV)/.installed
 
