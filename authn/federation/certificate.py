@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from authn.errors import UnauthorizedError
@@ -31,6 +30,16 @@ _PARTS: Final = {
     NameOID.EMAIL_ADDRESS: "Email",
 }
 
+_WHOLE: Final = {
+    NameOID.EMAIL_ADDRESS: "emailAddress",
+    NameOID.SERIAL_NUMBER: "serialNumber",
+    NameOID.SURNAME: "SN",
+    NameOID.GIVEN_NAME: "GN",
+    NameOID.TITLE: "title",
+    NameOID.INITIALS: "initials",
+}
+"""What OpenSSL writes where RFC 4514 has no names."""
+
 
 def assertion_of_certificate(der: bytes) -> Assertion:
     """What a certificate in DER says: the names of its subject and issuer as a whole (RFC 4514, as `openssl x509
@@ -47,7 +56,6 @@ def assertion_of_certificate(der: bytes) -> Assertion:
             **_of_name("SSL_CLIENT_S_DN", certificate.subject),
             **_of_name(ISSUER, certificate.issuer),
             **{name: (value,) for name, value in _other_names(certificate)},
-            "SSL_CLIENT_CERT": (certificate.public_bytes(Encoding.PEM).decode(),),
         }
     except (ValueError, x509.UnsupportedGeneralNameType, x509.DuplicateExtension) as error:
         raise UnauthorizedError("The certificate cannot be read.") from error
@@ -65,7 +73,7 @@ def identity_provider_id(assertion: Assertion) -> str:
 
 
 def _of_name(prefix: str, name: x509.Name) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {prefix: (name.rfc4514_string(),)}
+    found: dict[str, tuple[str, ...]] = {prefix: (name.rfc4514_string(_WHOLE),)}
     for attribute in name:
         part = _PARTS.get(attribute.oid)
         if part is not None and isinstance(attribute.value, str):

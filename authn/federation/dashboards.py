@@ -45,8 +45,8 @@ class Dashboards:
 
 
 def handover(origin: str, token: str) -> Page:
-    """A page that at once posts the token to a dashboard, as its form field `token`. Only that one form can be sent from
-    it, nothing but its own script runs, and nobody keeps it."""
+    """A page that at once posts the token to a dashboard, as its form field `token`. Only to there can a form be sent
+    from it, nothing but its own script runs, and nobody keeps it."""
     action = urlsplit(origin)
     policy = (
         f"default-src 'none'; script-src 'sha256-{_SCRIPT_HASH}'; form-action {action.scheme}://{action.netloc}; "

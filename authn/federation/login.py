@@ -1,10 +1,10 @@
-"""Federated logins as Keystone's clients and dashboards go through them: what comes in already read, answers as values.
+"""Federated logins as Keystone's clients and dashboards go through them: input is read already, answers are values.
 
-A client brings an access token of the provider to `/v3/OS-FEDERATION/identity_providers/{idp}/protocols/{protocol}/auth`
-(keystoneauth's v3oidcpassword, v3oidcclientcredentials, v3oidcauthcode and v3oidcaccesstoken all end there), and its
-assertion is what an unscoped token is made of. A browser comes to
-`/v3/auth/OS-FEDERATION/websso/{protocol}?origin=<dashboard>`, is sent to the provider, comes back to the same address
-with `code` and `state`, and is handed to the dashboard with a token.
+A client brings an access token of the provider to
+`/v3/OS-FEDERATION/identity_providers/{idp}/protocols/{protocol}/auth` (keystoneauth's v3oidcpassword,
+v3oidcclientcredentials, v3oidcauthcode and v3oidcaccesstoken all end there), and an unscoped token is made of what it
+asserts. A browser comes to `/v3/auth/OS-FEDERATION/websso/{protocol}?origin=<dashboard>`, is sent to the provider,
+comes back to the same address with `code` and `state`, and is handed to the dashboard with a token.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class SendAway:
 
 
 async def bring_token(party: RelyingParty, authorization: str | None) -> Asserted:
-    """Whose the access token in a header `Authorization: Bearer ...` is. Raises UnauthorizedError, ProviderAwayError."""
+    """Whose the access token of a header `Authorization: Bearer ...` is. Raises UnauthorizedError,
+    ProviderAwayError."""
     if authorization is None or authorization[: len(_BEARER)].lower() != _BEARER:
         raise UnauthorizedError("The request brings no access token.")
     claims = await party.claims_of_bearer(authorization[len(_BEARER) :].strip())
@@ -76,7 +77,8 @@ class WebLogin:
         return SendAway(await party.login_url(login), cookie_name(login.state), sealed)
 
     async def finish(self, party: RelyingParty, query: Mapping[str, str], cookies: Mapping[str, str]) -> Asserted:
-        """Who has come back. The cookie is to be deleted whatever happens. Raises UnauthorizedError, ProviderAwayError."""
+        """Who has come back. The cookie is to be deleted whatever happens. Raises UnauthorizedError,
+        ProviderAwayError."""
         answer = ProviderAnswer.of(query)
         login = self._seal.open(cookies.get(cookie_name(answer.state), ""), self._now())
         provider = party.provider

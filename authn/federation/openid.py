@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,16 +17,12 @@ from authn.federation.login_state import LoginState
 from authn.federation.provider import OpenIDProvider
 from authn.federation.provider_http import Answer, ProviderAwayError, ProviderHttp
 from authn.federation.remembered import Remembered
-from authn.federation.signing_keys import (
-    TOKEN_CHARACTERS_MAX,
-    Header,
-    SigningKeys,
-    parse_header,
-    parse_keys,
-)
+from authn.federation.signing_keys import TOKEN_CHARACTERS_MAX, Header, SigningKeys, parse_header, parse_keys
 from authn.federation.token_checks import Claims, check_access_token, check_id_token, check_introspection
 from store.core.clock import Clock
 
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+"""RFC 6750, section 2.1."""
 _CODE_CHARACTERS_MAX: Final = 4096
 
 
@@ -56,7 +53,7 @@ class RelyingParty:
     async def claims_of_bearer(self, token: str) -> Claims:
         """What a token that somebody brought says of them. One that is signed counts until it ends; the provider is
         asked about any other, each time, and whose it is."""
-        if not token or len(token) > TOKEN_CHARACTERS_MAX or not token.isascii() or not token.isprintable():
+        if len(token) > TOKEN_CHARACTERS_MAX or not _TOKEN.fullmatch(token):
             raise UnauthorizedError("This is no access token.")
         header = parse_header(token)
         if header is not None:

@@ -87,10 +87,14 @@ class ProviderHttp:
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise self._away("a packed answer that was not asked for")
         content = bytearray()
-        async for chunk in response.aiter_raw():
-            content += chunk
-            if len(content) > ANSWER_BYTES_MAX:
-                raise self._away(f"an answer of more than {ANSWER_BYTES_MAX} bytes")
+        # Left by a cancellation, an answer that is too long has its generators unwound from their innermost.
+        with trio.CancelScope() as scope:
+            async for chunk in response.aiter_bytes():
+                content += chunk
+                if len(content) > ANSWER_BYTES_MAX:
+                    scope.cancel()
+        if len(content) > ANSWER_BYTES_MAX:
+            raise self._away(f"an answer of more than {ANSWER_BYTES_MAX} bytes")
         return bytes(content)
 
     def _object(self, content: bytes, needed: bool) -> dict[str, Any]:

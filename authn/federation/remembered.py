@@ -40,25 +40,24 @@ class Remembered(Generic[T]):
 
     async def get(self) -> T:
         """The value, asked for anew where it is old. Raises ProviderAwayError where there is none that is usable."""
+        if (fresh := self._within(FRESH_SECONDS)) is not None:
+            return fresh.value
         async with self._lock:
-            held = self._held
-            if held is not None and self._age(held) < FRESH_SECONDS:
-                return held.value
+            if (fresh := self._within(FRESH_SECONDS)) is not None:
+                return fresh.value
             try:
                 return await self._renewed()
             except ProviderAwayError:
-                if held is None or self._age(held) > USABLE_SECONDS:
+                if (usable := self._within(USABLE_SECONDS)) is None:
                     raise
-                return held.value
+                return usable.value
 
     async def newer(self) -> T:
         """The value, asked for anew unless that was done a moment ago: for who misses something in it. Raises
         ProviderAwayError."""
         async with self._lock:
-            held = self._held
-            if held is not None and self._age(held) < BETWEEN_SECONDS:
-                return held.value
-            return await self._renewed()
+            recent = self._within(BETWEEN_SECONDS)
+            return recent.value if recent is not None else await self._renewed()
 
     async def _renewed(self) -> T:
         failed = self._failed
@@ -71,6 +70,9 @@ class Remembered(Generic[T]):
             raise
         self._held, self._failed = _Held(value, self._clock.monotonic()), None
         return value
+
+    def _within(self, seconds: float) -> _Held[T] | None:
+        return self._held if self._held is not None and self._age(self._held) < seconds else None
 
     def _age(self, held: _Held[T] | _Held[ProviderAwayError]) -> float:
         return self._clock.monotonic() - held.at

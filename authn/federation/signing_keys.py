@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -100,17 +101,22 @@ def _parse_key(entry: Any) -> SigningKey | None:
     if not isinstance(entry, dict) or entry.get("use", "sig") != "sig" or "d" in entry:
         return None
     try:
+        if entry.get("kty") == "RSA" and _bits(entry["n"]) < RSA_BITS_MIN:
+            return None
         key = JWKRegistry.import_key(entry)
     except (JoseError, ValueError, TypeError, KeyError, AttributeError):
         return None
     if not isinstance(key, RSAKey | ECKey | OKPKey):
         return None
-    if isinstance(key, RSAKey) and key.raw_value.key_size < RSA_BITS_MIN:
-        return None
     key_id, algorithm = entry.get("kid", ""), entry.get("alg", "")
     if not isinstance(key_id, str) or not isinstance(algorithm, str):
         return None
     return SigningKey(key_id, "Ed25519" if algorithm == "EdDSA" else algorithm, key)
+
+
+def _bits(encoded: str) -> int:
+    """Of a number as JWK writes it. Raises ValueError or TypeError."""
+    return int.from_bytes(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)), "big").bit_length()
 
 
 def _verified(token: str, algorithm: str, key: SigningKey) -> bytes | None:
