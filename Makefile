@@ -79,6 +79,7 @@ $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	./setup-system test
 	$(BIN)/pip install --quiet --editable .[isal,bench,dev,clients,guests,ldap]
 	tests/guests/get-kernel $(abspath $(VENV))/guest-kernel
+	tests/federation/get-provider $(abspath $(VENV))/openid-provider
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-bench: $(VENV)/.installed-dev

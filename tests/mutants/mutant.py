@@ -11,6 +11,7 @@ PACKAGES: Final = ("authn", "store")
 """What drawn mutants are made of."""
 
 _COVERS: Final = (
+    ("authn/federation/", ("tests/federation",), ()),
     ("authn/", ("tests/authn",), ()),
     ("compute_plugin/", ("tests/guests",), ()),
     ("drystone/disk_images.py", ("tests/volumes",), ()),

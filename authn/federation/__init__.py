@@ -1,0 +1,1 @@
+"""Logins by others' word: identity providers, and what their assertions mean here."""

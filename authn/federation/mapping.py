@@ -1,0 +1,163 @@
+"""Keystone's mapping engine: rules that turn a provider's assertion into a user, groups and projects here.
+
+Every rule whose conditions all hold adds what it makes. Of users the first counts, of lists of projects the last,
+groups add up. A condition on an attribute that is not in the assertion does not hold, not even `not_any_of`. Numbers in
+braces count the conditions that carry values over: those without a list, with `whitelist` and with `blacklist`.
+
+Two things follow Keystone's documentation where its code falls short of it: a group's name that is nothing but a number
+in braces names as many groups as there are values. And two are stricter: a text that is a list by accident is not taken
+for one, and groups told as JSON, which say their own domain, count only where the rule names no domain.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from authn.federation.assertion import Assertion, is_text, values_by_name
+from authn.federation.local import EPHEMERAL, LOCAL, Local, LocalDomain, LocalGroup, LocalProject, LocalUser
+from authn.federation.mapped import DomainReference, MappedGroup, MappedIdentity, MappedProject, MappedUser
+from authn.federation.rules import DEFAULT_VERSION, VERSION_2, MappingRules, Rule, parse_rules
+from authn.federation.template import Carried, Template
+
+_REMOTE_USER: Final = "REMOTE_USER"
+"""Who the web server says it is, for mappings that name no user."""
+_JSON: Final = "JSON:"
+"""Begins a group with its domain, as other clouds' Keystone tells them."""
+
+_NOBODY: Final = LocalUser(None, None, None, None, EPHEMERAL)
+
+
+def validate(rules: Any, schema_version: Any = DEFAULT_VERSION) -> None:
+    """Raise InvalidError that names the field where these are no rules of a mapping."""
+    parse_rules(rules, schema_version)
+
+
+def apply(rules: MappingRules, assertion: Assertion) -> MappedIdentity | None:
+    """Who it is; None where no rule applies, or those that do name nobody. Raises InvalidError for an assertion that is
+    over a limit."""
+    values = values_by_name(assertion)
+    entries = [(local, carried) for rule in rules.rules for local, carried in _applied(rule, values)]
+    if not entries:
+        return None
+    honours_domain = rules.schema_version == VERSION_2
+    remote_user = (values.get(_REMOTE_USER) or ("",))[0]
+    user = _user(entries, remote_user, honours_domain)
+    if user is None:
+        return None
+    return MappedIdentity(
+        user,
+        tuple(dict.fromkeys(one for entry in entries for one in _group_ids(*entry))),
+        tuple(dict.fromkeys(one for entry in entries for one in _groups(*entry))),
+        _projects(entries, honours_domain),
+    )
+
+
+_Entries = list[tuple[Local, Carried]]
+
+
+def _applied(rule: Rule, values: dict[str, tuple[str, ...]]) -> Iterator[tuple[Local, Carried]]:
+    carried = []
+    for condition in rule.remote:
+        found = values.get(condition.attribute)
+        kept = condition.carry(found) if found else None
+        if kept is None:
+            return
+        if condition.kind.carries:
+            carried.append(kept)
+    yield from ((local, carried) for local in rule.local)
+
+
+def _user(entries: _Entries, remote_user: str, honours_domain: bool) -> MappedUser | None:
+    named, carried = _first_user(entries)
+    domain = _domain(named.domain, carried)
+    if domain is None and honours_domain:
+        last, of_last = entries[-1]
+        domain = _domain(last.domain, of_last)
+    user_id, name = _text(named.id, carried), _text(named.name, carried)
+    if named.type == LOCAL:
+        known = bool(user_id or (name and domain))
+    else:
+        name = name or remote_user
+        known = bool(user_id or name)
+    return MappedUser(user_id, name, _text(named.email, carried), domain, named.type) if known else None
+
+
+def _first_user(entries: _Entries) -> tuple[LocalUser, Carried]:
+    for local, carried in entries:
+        if local.user is not None and local.user != _NOBODY:
+            return local.user, carried
+    return _NOBODY, ()
+
+
+def _group_ids(local: Local, carried: Carried) -> Iterator[str]:
+    if local.group is not None and local.group.id is not None:
+        yield from local.group.id.texts(carried)
+    yield from _several(local.group_ids, carried)
+
+
+def _groups(local: Local, carried: Carried) -> Iterator[MappedGroup]:
+    if local.group is not None and local.group.name is not None:
+        yield from _named(local.group, local.group.name, carried)
+    domain = _domain(local.domain, carried)
+    for name in _several(local.groups, carried):
+        if domain is not None:
+            yield MappedGroup(name, domain)
+        elif local.domain is None and (told := _told(name)) is not None:
+            yield told
+
+
+def _named(group: LocalGroup, name: Template, carried: Carried) -> Iterator[MappedGroup]:
+    domain = _domain(group.domain, carried)
+    if domain is not None:
+        yield from (MappedGroup(one, domain) for one in name.texts(carried))
+
+
+def _told(text: str) -> MappedGroup | None:
+    """A group that says its own domain; None for what does not."""
+    if not text.startswith(_JSON):
+        return None
+    try:
+        told = json.loads(text.removeprefix(_JSON))
+    except (ValueError, RecursionError):
+        return None
+    match told:
+        case {"name": str(name), "domain": {"id": str(domain_id)}}:
+            group = MappedGroup(name, DomainReference(domain_id))
+        case {"name": str(name), "domain": {"name": str(domain_name)}}:
+            group = MappedGroup(name, DomainReference("", domain_name))
+        case _:
+            return None
+    return group if is_text(group.name) and is_text(group.domain.id + group.domain.name) else None
+
+
+def _projects(entries: _Entries, honours_domain: bool) -> tuple[MappedProject, ...]:
+    for local, carried in reversed(entries):
+        if local.projects is not None:
+            default = _domain(local.domain, carried) if honours_domain else None
+            return tuple(_project(project, carried, default) for project in local.projects)
+    return ()
+
+
+def _project(project: LocalProject, carried: Carried, default: DomainReference | None) -> MappedProject:
+    roles = tuple(role.text(carried) for role in project.roles)
+    return MappedProject(project.name.text(carried), roles, _domain(project.domain, carried) or default)
+
+
+def _domain(domain: LocalDomain | None, carried: Carried) -> DomainReference | None:
+    """None also where what names it came out empty."""
+    if domain is None:
+        return None
+    found = DomainReference(_text(domain.id, carried), _text(domain.name, carried))
+    return found if found.id or found.name else None
+
+
+def _several(template: Template | tuple[str, ...] | None, carried: Carried) -> tuple[str, ...]:
+    if template is None or isinstance(template, tuple):
+        return template or ()
+    return template.texts(carried)
+
+
+def _text(template: Template | None, carried: Carried) -> str:
+    return template.text(carried) if template else ""
