@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from authn.v3 import authentication, grants, role_assignments, tags, versions
+from authn.v3 import authentication, domain_config, federation, grants, role_assignments, tags, versions
 from authn.v3.call import Call
 from authn.v3.domains import Domains
+from authn.v3.endpoint_filter import EndpointGroups
 from authn.v3.groups import Groups
+from authn.v3.limits import Limits, RegisteredLimits
+from authn.v3.policies import Policies
 from authn.v3.projects import Projects
 from authn.v3.roles import Roles
 from authn.v3.services import Endpoints, Regions, Services
@@ -29,4 +32,10 @@ def routes() -> Routes[Call]:
         **Regions().routes(),
         **Services().routes(),
         **Endpoints().routes(),
+        **EndpointGroups().routes(),
+        **Policies().routes(),
+        **RegisteredLimits().routes(),
+        **Limits().routes(),
+        **domain_config.ROUTES,
+        **federation.routes(),
     }
