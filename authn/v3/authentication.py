@@ -199,6 +199,12 @@ def _document(call: Call, held: Held) -> dict[str, Any]:
         document["system"] = {"all": True}
     if held.roles:
         document["roles"] = [{"id": role.id, "name": role.name} for role in held.roles]
+        providers = [provider for provider in snapshot.service_providers if provider.enabled]
+        if providers:
+            document["service_providers"] = [
+                {"id": one.id, "auth_url": one.auth_url, "sp_url": one.sp_url}
+                for one in sorted(providers, key=lambda one: one.id)
+            ]
         if "nocatalog" not in call.query:
             document["catalog"] = catalog(snapshot, call.origin, held.project.id if held.project else "")
     return document

@@ -19,9 +19,23 @@ from gateway.rest.fields import Fields, merged
 from gateway.rest.listing import Row
 from gateway.rest.policy import Target
 
-NAME_CHARACTERS_MAX: Final = 255
+NAME_CHARACTERS_MAX: Final = 64
 
-_KNOWN: Final = frozenset({"id", "name", "description", "enabled", "links", "options", "tags", "explicit_domain_id"})
+_KNOWN: Final = frozenset(
+    {
+        "id",
+        "name",
+        "description",
+        "enabled",
+        "links",
+        "options",
+        "tags",
+        "explicit_domain_id",
+        "is_domain",
+        "domain_id",
+        "parent_id",
+    }
+)
 
 
 def domain_row(call: Call, domain: Domain) -> Row:
@@ -94,6 +108,7 @@ class Domains(Resource[Domain]):
         return await call.service.administration.update(DOMAIN, self.table, id_, edit)
 
     async def gone(self, call: Call, id_: str) -> None:
+        """With everything in it."""
         domain = call.snapshot.domains.require(id_)
         refuse_immutable("domain", domain.options)
         refuse_enabled(domain)

@@ -109,8 +109,11 @@ async def list_endpoints_of_project(call: Call) -> Response:
     await call.allow("identity:list_endpoints_for_project")
     project = call.snapshot.projects.require(call.path("project_id"))
     snapshot = call.snapshot
-    chosen = {id_: endpoint for id_ in snapshot.links.others(ENDPOINT_OF_PROJECT, project.id)
-              if (endpoint := snapshot.endpoints.get(id_)) is not None}
+    chosen = {
+        id_: endpoint
+        for id_ in snapshot.links.others(ENDPOINT_OF_PROJECT, project.id)
+        if (endpoint := snapshot.endpoints.get(id_)) is not None
+    }
     for id_ in snapshot.links.others(ENDPOINT_GROUP_OF_PROJECT, project.id):
         group = snapshot.endpoint_groups.get(id_)
         if group is not None:

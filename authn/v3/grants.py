@@ -17,7 +17,7 @@ from authn.keys import (
     Assignment,
 )
 from authn.records import Role
-from authn.v3.answers import answer, listed, nothing
+from authn.v3.answers import listed, nothing
 from authn.v3.call import Call
 from authn.v3.roles import role_row
 from gateway.rest.app import Handler, Routes
@@ -89,14 +89,14 @@ async def _list(call: Call, place: Place) -> Response:
 
 
 async def _check(call: Call, place: Place) -> Response:
-    """204 or 404; a role in the system is shown."""
+    """204 or 404."""
     await _allow(call, place, "check")
     held = place.held(call, call.path("role_id"))
     _require(call, held)
-    role = call.snapshot.roles.require(held.role_id)
+    call.snapshot.roles.require(held.role_id)
     if held not in call.snapshot.held:
         raise NotFoundError(f"Could not find role assignment with role: {held.role_id}.")
-    return answer({"role": role_row(call, role)}) if place.target == SYSTEM_TARGET else nothing()
+    return nothing()
 
 
 async def _add(call: Call, place: Place) -> Response:

@@ -174,12 +174,11 @@ class Limits(_Several[Limit]):
     def routes(self) -> Routes[Call]:
         return {**super().routes(), "/v3/limits/model": {"GET": show_model}}
 
-    async def list(self, call: Call) -> Response:
-        """The limits that concern the caller."""
-        return await super().list(call)
-
     def target(self, record: Limit) -> Target:
-        return {"target.limit.project_id": record.project_id or None, "target.limit.domain.id": record.domain_id or None}
+        return {
+            "target.limit.project_id": record.project_id or None,
+            "target.limit.domain.id": record.domain_id or None,
+        }
 
     def one(self, call: Call, asked: Fields) -> Limit:
         asked.refuse_others(

@@ -13,8 +13,9 @@ from authn.records import DOMAIN, Domain, Project
 from authn.rights import Rights
 from authn.snapshot import IdentitySnapshot
 from authn.table import Table
-from authn.v3.answers import answer, listed
+from authn.v3.answers import answer, listed, nothing
 from authn.v3.call import Call
+from authn.v3.domains import Domains
 from authn.v3.options import IMMUTABLE, changed_options, refuse_immutable
 from authn.v3.resource import Resource
 from authn.v3.tags import TAG_FILTERS, read_tags
@@ -171,6 +172,26 @@ class Projects(Resource[Project]):
         if asked.flag_or("is_domain", False):
             return answer({"project": domain_as_project(call, await _make_domain(call, asked))}, 201)
         return answer({"project": project_row(call, await self.made(call, asked))}, 201)
+
+    async def update(self, call: Call) -> Response:
+        """Other attributes for a project, or for a domain seen as one."""
+        domain = call.snapshot.domains.get(call.path("id"))
+        if domain is None:
+            return await super().update(call)
+        await call.allow("identity:update_domain", {"target.domain.id": domain.id})
+        asked = (await call.body()).object("project")
+        if not asked.flag_or("is_domain", True):
+            raise InvalidError("project.is_domain: a domain does not become a project")
+        return answer({"project": domain_as_project(call, await Domains().changed(call, domain.id, asked))})
+
+    async def delete(self, call: Call) -> Response:
+        """The project is gone, or the domain seen as one."""
+        domain = call.snapshot.domains.get(call.path("id"))
+        if domain is None:
+            return await super().delete(call)
+        await call.allow("identity:delete_domain", {"target.domain.id": domain.id})
+        await Domains().gone(call, domain.id)
+        return nothing()
 
     async def made(self, call: Call, asked: Fields) -> Project:
         domain_id, parent_id = _place(call, asked)

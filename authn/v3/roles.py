@@ -197,8 +197,8 @@ class Roles(Resource[Role]):
         prior, implied = self._named(call)
         if implied.name.casefold() in NEVER_IMPLIED:
             raise ForbiddenError(f"the role {implied.name} is never implied")
-        if implied.domain_id and implied.domain_id != prior.domain_id:
-            raise ForbiddenError("a role of a domain is implied only by roles of that domain")
+        if implied.domain_id and not prior.domain_id:
+            raise ForbiddenError("a role for everywhere implies no role of a domain")
 
         def edit(before: Role) -> Role:
             if prior.id in {role.id for role in Rights(call.snapshot).expanded([implied.id])}:
