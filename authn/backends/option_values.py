@@ -23,6 +23,11 @@ def text(name: str, value: object) -> str:
     return value
 
 
+def word(name: str, value: object) -> str:
+    """Text that JSON may hold as a truth value or a whole number."""
+    return str(value) if isinstance(value, bool | int) else text(name, value)
+
+
 def boolean(name: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
