@@ -37,6 +37,7 @@ def _entries() -> Iterator[str]:
     yield _user("deep", "deep").replace(",ou=Users", ",ou=Deep,ou=Users", 1)
     yield _user("stranger", "stranger").replace("ou=Users", "ou=Elsewhere", 1)
     yield _user("passwordless", "passwordless").replace(f"\nuserPassword: {PASSWORD}", "")
+    yield f"dn: cn=ref,ou=Users,{SUFFIX}\nobjectClass: referral\nobjectClass: extensibleObject\ncn: ref\nref: ldap://127.0.0.1:1/ou=x"
     for number in range(TALL):
         yield _user(f"tall{number:02}", f"tall {number:02}", "title: tall")
     yield _group("g1", "readers", "description: They read", "member: cn=u1,ou=Users", "member: CN=U2, ou=users")

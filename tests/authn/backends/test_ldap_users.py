@@ -143,7 +143,9 @@ async def test_a_listing_is_cut_where_it_was_asked_for(opened: Opened, page_size
     listed = await backend.users(limit=limit)
     assert len(listed.records) == limit
     assert listed.cut
-    assert await backend.user("tall00") is not None, "the connection can be used on"
+    if page_size == 0:
+        assert backend._connections._kept == [], "there may be more under way on it"
+    assert await backend.user("tall00") is not None
 
 
 async def test_as_many_as_were_asked_for_is_all(opened: Opened) -> None:
