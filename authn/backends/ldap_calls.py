@@ -120,7 +120,7 @@ def page(connection: Connection, search: Search, size: int, cookie: bytes, most:
     while True:
         try:
             kind, found, _, answered = connection.result3(asked, all=0)
-        except ldap.NO_SUCH_OBJECT:
+        except (ldap.NO_SUCH_OBJECT, ldap.REFERRAL):  # nothing is there, or it is in another directory
             return Page()
         except ldap.SIZELIMIT_EXCEEDED:
             return Page(entries, cut=True)

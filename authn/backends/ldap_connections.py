@@ -41,7 +41,8 @@ class _Bound:
 
 
 class LdapConnections:
-    """At most `pool_size` connections and as many threads, opened when needed and kept for the next (`use_pool`).
+    """At most `pool_size` calls at a time, each with a connection and a thread. Those of searches are kept for the next
+    (`use_pool`), so there are at most twice as many connections.
 
     Every step (opening a connection, a page of a search, judging a password) has `timeout_s`. Everything raises
     DirectoryAwayError.

@@ -68,7 +68,8 @@ async def open_line(options: LdapOptions, url: str, limiter: trio.CapacityLimite
     certificate is refused, too), ldap.LDAPError."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    context = _context(options) if parts.scheme == "ldaps" else None
+    # In a thread: the machine's certificates are many. Each time: they change.
+    context = await trio.to_thread.run_sync(_context, options, limiter=limiter) if parts.scheme == "ldaps" else None
     wire: trio.abc.Stream = await trio.open_tcp_stream(host, parts.port or _PORTS[parts.scheme])
     try:
         if context is not None:

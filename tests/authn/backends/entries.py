@@ -50,7 +50,7 @@ def _entries() -> Iterator[str]:
         "member: cn=stranger,ou=Elsewhere",
         "member: cn=deep,ou=Deep,ou=Users",
     )
-    yield _group("g3", "nobody", "member: cn=gone,ou=Users")
+    yield _group("g3", "nobody", "member: cn=gone,ou=Users", "member: cn=ref,ou=Users")
     members = "\n".join(f"memberUid: {name}" for name in ("u1", "u3", "gone"))
     yield (
         f"dn: cn=posix,ou=UserGroups,{SUFFIX}\nobjectClass: posixGroup\ncn: posix\ngidNumber: 7\n"
