@@ -49,7 +49,7 @@ access to * by dn.exact="{reader}" read by * auth
 
 @dataclass
 class OpenLdap:
-    """A directory that runs, and what it has said of its calls."""
+    """A directory that runs, and what it says."""
 
     folder: Path
     port: int
@@ -68,10 +68,6 @@ class OpenLdap:
     @property
     def listening(self) -> str:
         return f"{self.url}/ {self.tls_url}/"
-
-    def connections(self) -> int:
-        """How many were opened so far."""
-        return sum(" ACCEPT " in line for line in self.log)
 
 
 @contextmanager

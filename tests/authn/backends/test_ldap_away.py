@@ -56,6 +56,18 @@ async def test_one_that_says_nothing(
     await backend._connections._threads.acquire()
 
 
+@pytest.mark.parametrize(("scheme", "start_tls"), [("ldap", False), ("ldap", True), ("ldaps", False)])
+async def test_who_asks_goes_away(opened: Opened, silent: int, scheme: str, start_tls: bool) -> None:
+    backend = opened(url=f"{scheme}://127.0.0.1:{silent}", use_tls=start_tls, pool_size=1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(backend.user, "u1")
+        await trio.testing.wait_all_tasks_blocked()
+        assert backend._connections._places.value == 0
+        nursery.cancel_scope.cancel()
+    assert backend._connections._places.value == 1
+    await backend._connections._threads.acquire()
+
+
 async def test_threads_that_hang_are_bounded(opened: Opened, silent: int, autojump_clock: MockClock) -> None:
     backend = opened(url=f"ldap://127.0.0.1:{silent}", connection_timeout=1, pool_size=2)
 
@@ -110,16 +122,21 @@ async def test_an_account_that_the_directory_refuses_is_not_a_wrong_password(ope
     assert "not it" not in repr(backend._options)
 
 
-async def test_connections_are_kept_and_closed(opened: Opened, directory: OpenLdap) -> None:
+async def test_connections_are_kept_and_closed(opened: Opened) -> None:
     backend = opened()
     await backend.user("u1")
-    before = directory.connections()
+    first = backend._connections._kept[0].line
     for _ in range(3):
         await backend.user("u1")
-    assert directory.connections() == before
+    assert [kept.line for kept in backend._connections._kept] == [first]
     await backend.aclose()
+    assert backend._connections._kept == []
+    with pytest.raises(trio.ClosedResourceError):
+        await first._wire.receive_some()
     assert await backend.user("u1") is not None
-    await opened(use_pool=False).user("u1")
+    unpooled = opened(use_pool=False)
+    await unpooled.user("u1")
+    assert unpooled._connections._kept == []
 
 
 async def test_a_kept_connection_that_the_directory_has_closed(opened: Opened) -> None:

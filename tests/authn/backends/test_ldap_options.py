@@ -80,6 +80,7 @@ def test_values_as_configuration_files_and_json_have_them() -> None:
         ("user_filter", "x"),
         ("suffix", 7),
         ("password", "a\0b"),
+        ("password", "\ud800"),
         ("user_enabled_emulation", True),
         ("chase_referrals", True),
         ("user_additional_attribute_mapping", ["a:b"]),
