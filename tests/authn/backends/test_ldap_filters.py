@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 
 from authn.backends.ldap import LdapBackend
@@ -65,3 +67,26 @@ async def test_groups_in_groups_are_followed_by_active_directory(monkeypatch: py
     assert [user.id for user in (await backend.members_of("a")).records] == ["a"]
     assert asked[-1].base == "ou=Users,dc=x"
     assert asked[-1].filter == "(&(memberOf:1.2.840.113556.1.4.1941:=cn=a\\281\\29,dc=x)(objectClass=inetOrgPerson))"
+
+
+async def test_large_groups_of_active_directory_are_told_in_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = LdapBackend("d1", LdapOptions.parse({"suffix": "dc=x", "group_members_are_ids": True}))
+    ranges: dict[str, Mapping[str, Sequence[bytes]]] = {
+        "member": {"member": [], "member;range=0-1": [b"a", b"b"]},
+        "member;range=2-*": {"member;range=2-3": [b"c", b"d"]},
+        "member;range=4-*": {"member;range=4-*": [b"e"]},
+    }
+
+    async def answer(search: Search, limit: int) -> Found:
+        if search.attributes[0] in ranges:
+            return Found([Entry(search.base, ranges[search.attributes[0]])], cut=False)
+        named = search.filter.partition("cn=")[2].partition(")")[0].encode()
+        return Found([Entry("cn=x,dc=x", {"cn": [named], "sn": [b"s"], "ou": [b"o"]})], cut=False)
+
+    monkeypatch.setattr(backend._connections, "search", answer)
+    assert [user.id for user in (await backend.members_of("g")).records] == ["a", "b", "c", "d", "e"]
+    # One that says the same again and again is not asked for ever.
+    ranges["member;range=2-*"] = {"member;range=0-1": [b"a", b"b"]}
+    assert [user.id for user in (await backend.members_of("g")).records] == ["a", "b", "a", "b"]
+    ranges["member;range=2-*"] = {"member;range=0-1": []}
+    assert [user.id for user in (await backend.members_of("g")).records] == ["a", "b"]
