@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.conformance.openstack.reasons import reason
+from tests.conformance.openstack.reasons import causes, reason, with_shared_reasons
 from tests.conformance.outcomes import Outcome, read
 
 LOG = """\
@@ -81,4 +81,30 @@ def test_tests_of_one_name_in_two_modules_are_two() -> None:
     assert read("", text, reason) == [
         Outcome("v3.test_domain", "SystemAdminTests::test_get", "passed", "", 0.5),
         Outcome("v3.test_user", "SystemAdminTests::test_get", "skipped", "off", 1),
+    ]
+
+
+def test_the_request_that_failed_in_setup_is_told_of_every_test_of_the_class_and_of_no_other() -> None:
+    def told(file: str, name: str, why: str) -> Outcome:
+        return Outcome(file, name, "failed", why)
+
+    outcomes = [
+        told("roles", "Roles::test_a", "[404 PUT /roles/*] in setup: NotFound"),
+        told("roles", "Roles::test_b", "in setup: NotFound"),
+        told("roles", "Roles::test_c", "in setup: Conflict"),
+        told("roles", "Others::test_a", "in setup: NotFound"),
+        told("users", "Roles::test_a", "in setup: NotFound"),
+        told("roles", "Roles::test_d", "[403 GET /roles] Forbidden"),
+        told("roles", "Roles::test_e", "Forbidden"),
+    ]
+    shared = with_shared_reasons(outcomes)
+    assert causes(shared) == [("404 PUT /roles/*", 2), ("403 GET /roles", 1)]
+    assert [each.reason for each in shared] == [
+        "[404 PUT /roles/*] in setup: NotFound",
+        "[404 PUT /roles/*] in setup: NotFound",
+        "in setup: Conflict",
+        "in setup: NotFound",
+        "in setup: NotFound",
+        "[403 GET /roles] Forbidden",
+        "Forbidden",
     ]
