@@ -105,9 +105,9 @@ async def _add(call: Call, place: Place) -> Response:
     held = place.held(call, call.path("role_id"))
     _require(call, held)
     role = call.snapshot.roles.require(held.role_id)
-    if held.target == PROJECT_TARGET and role.domain_id:
-        if call.snapshot.projects.require(held.target_id).domain_id != role.domain_id:
-            raise ForbiddenError("a role of a domain is held only in that domain's projects")
+    home = call.snapshot.projects.require(held.target_id).domain_id if held.target == PROJECT_TARGET else ""
+    if role.domain_id and home and home != role.domain_id:
+        raise ForbiddenError("a role of a domain is held only in that domain's projects")
     await call.service.administration.assign(held)
     return nothing()
 

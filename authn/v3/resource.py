@@ -76,8 +76,8 @@ class Resource(ABC, Generic[R]):
         return {}
 
     def visible(self, call: Call, record: R) -> bool:
-        """Whether it is among the rows of a list, for whoever may see it. Who acts for a domain, be it as administrator,
-        is shown what is in that domain, as in stock keystone."""
+        """Whether it is among the rows of a list, for whoever may see it. Who acts for a domain, as administrator
+        too, is shown what is in that domain, as in stock keystone."""
         home = self.home(record)
         return home is None or call.domain is None or home == call.domain
 
