@@ -16,8 +16,10 @@ from authn.federation.claims import assertion_of
 from authn.federation.dashboards import Dashboards, handover
 from authn.federation.login import Asserted, SendAway, WebLogin, bring_token, is_return
 from authn.federation.login_state import LOGIN_SECONDS, LoginState, StateSeal, cookie_name
+from authn.federation.mapping import apply
 from authn.federation.openid import RelyingParty
 from authn.federation.provider_http import ProviderAwayError
+from authn.federation.rules import parse_rules
 from store.core.errors import InvalidError
 from tests.federation.fake_provider import ISSUER, NOW, PROVIDER, RSA_KEY, FakeProvider, claims, query_of, signed
 from tests.twins.clock import ManualClock
@@ -34,6 +36,17 @@ async def test_a_token_that_is_brought_is_an_assertion_by_the_usual_names() -> N
     assert found.assertion["HTTP_OIDC_ISS"] == (ISSUER,)
     assert found.assertion["OIDC-email"] == found.assertion["HTTP_OIDC_EMAIL"] == ("jane@example.com",)
     assert found.assertion["OIDC-groups"] == ("a", "b;c")
+
+
+async def test_what_is_asserted_becomes_somebody_by_a_mapping() -> None:
+    token = signed(claims(email="jane@example.com", groups=["dev", "ops;admin"]))
+    asserted = await bring_token(FakeProvider().party(ManualClock()), f"Bearer {token}")
+    remote = [{"type": "HTTP_OIDC_EMAIL"}, {"type": "OIDC-groups", "blacklist": ["ops"]}]
+    local = [{"user": {"name": "{0}"}}, {"groups": "{1}", "domain": {"id": "d"}}]
+    found = apply(parse_rules([{"local": local, "remote": remote}]), asserted.assertion)
+    assert found is not None
+    assert found.user.name == "jane@example.com"
+    assert [group.name for group in found.groups] == ["dev", "ops;admin"]
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic eDp5", "Bearer a b"])
