@@ -238,7 +238,7 @@ def test_what_is_sealed_cannot_be_read() -> None:
     sealed = StateSeal(b"k" * 32).seal(login, NOW)
     assert StateSeal(b"k" * 32).open(sealed, NOW) == login
     assert login.verifier.encode() not in base64.urlsafe_b64decode(sealed)
-    for broken in ("", "ü", sealed[:-8], sealed + sealed * 9, "A" + sealed[1:]):
+    for broken in ("", "ü", "\ud800", sealed[:-8], sealed + sealed * 9, "A" + sealed[1:]):
         with pytest.raises(UnauthorizedError):
             StateSeal(b"k" * 32).open(broken, NOW)
     with pytest.raises(ValueError, match="32"):
@@ -259,6 +259,15 @@ async def test_a_client_without_a_secret_says_its_name_and_one_may_have_to_say_i
         form = browser.fake.form(request)
         assert {name: form[name] for name in form if name.startswith("client")} == expected
         assert ("Authorization" in request.headers) is not bool(expected)
+
+
+async def test_a_code_that_our_client_may_not_redeem_is_our_fault() -> None:
+    for error in ("invalid_client", "unauthorized_client"):
+        browser = Browser()
+        asked = await browser.begin()
+        browser.fake.reply("/token", 400, {"error": error})
+        with pytest.raises(ProviderAwayError, match="does not take this client"):
+            await browser.finish(code="right", state=asked["state"])
 
 
 async def test_a_provider_without_logins_for_browsers_is_of_no_use() -> None:
