@@ -99,9 +99,12 @@ class RelyingParty:
 
     async def _signed_claims(self, token: str, header: Header) -> Claims:
         keys = await self._keys.get()
-        if not keys.knows(header):
-            keys = await self._keys.newer()
-        return keys.claims(token, header)
+        try:
+            return keys.claims(token, header)
+        except UnauthorizedError:
+            if keys.knows(header):
+                raise
+        return (await self._keys.newer()).claims(token, header)
 
     async def _redeem(self, metadata: Metadata, login: LoginState, code: str) -> dict[str, Any]:
         form = {

@@ -306,7 +306,17 @@ def test_a_dashboards_host_is_written_in_any_case() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "dashboard", "javascript:alert(1)", "https://", "https://a@b/", "https://a/;x", 'https://a/"', "https://a/#b"],
+    [
+        "",
+        "dashboard",
+        "javascript:alert(1)",
+        "https://",
+        "https://a@b/",
+        "https://a/;x",
+        'https://a/"',
+        "https://a/#b",
+        f"https://a/{'b' * 512}",
+    ],
 )
 def test_what_is_no_dashboard_is_refused(url: str) -> None:
     with pytest.raises(InvalidError):
