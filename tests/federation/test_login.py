@@ -262,12 +262,23 @@ async def test_a_client_without_a_secret_says_its_name_and_one_may_have_to_say_i
 
 
 async def test_a_code_that_our_client_may_not_redeem_is_our_fault() -> None:
-    for error in ("invalid_client", "unauthorized_client"):
+    answers: list[tuple[int, Any]] = [
+        (400, {"error": "invalid_client"}),
+        (400, {"error": "unauthorized_client"}),
+        (401, None),
+    ]
+    for status, body in answers:
         browser = Browser()
         asked = await browser.begin()
-        browser.fake.reply("/token", 400, {"error": error})
+        browser.fake.reply("/token", status, body)
         with pytest.raises(ProviderAwayError, match="does not take this client"):
             await browser.finish(code="right", state=asked["state"])
+
+
+async def test_nobody_is_sent_to_a_host_that_is_not_the_providers() -> None:
+    browser = Browser(FakeProvider(metadata={"authorization_endpoint": "https://evil.example.com/auth"}))
+    with pytest.raises(ProviderAwayError, match="authorization_endpoint at a host"):
+        await browser.begin()
 
 
 async def test_a_provider_without_logins_for_browsers_is_of_no_use() -> None:
@@ -321,6 +332,11 @@ def test_a_dashboards_host_is_written_in_any_case() -> None:
 def test_what_is_no_dashboard_is_refused(url: str) -> None:
     with pytest.raises(InvalidError):
         Dashboards([url])
+
+
+def test_a_dashboards_url_fits_into_a_cookie() -> None:
+    with pytest.raises(InvalidError):
+        Dashboards([f"https://a/{'b' * 512}"])
 
 
 def test_the_page_posts_the_token_to_there_and_nothing_else() -> None:

@@ -150,6 +150,8 @@ def test_a_domain_of_an_entry_is_its_users_and_projects_from_version_2_on() -> N
     theirs, own = DomainReference("", "theirs"), DomainReference("", "own")
     assert found.user.domain == theirs
     assert [project.domain for project in found.projects] == [theirs, own]
+    with_own = [rule(of("A"), {"user": {"name": "{0}", "domain": {"name": "own"}}, "domain": {"name": "theirs"}})]
+    assert mapped(with_own, {"A": "x"}, "2.0").user.domain == own
     with pytest.raises(InvalidError, match=r"projects\[1\]"):
         parse_rules(rules, "1.0")
     del projects[1]
