@@ -11,6 +11,7 @@ from authn.directory import Directory
 from authn.hashing import HashCost, PasswordHasher
 from authn.identity import Identity
 from authn.login import Login
+from authn.oauth1 import SignatureChecks
 from authn.policy import identity_policy
 from authn.snapshot import IdentitySnapshot
 from authn.tokens import Tokens
@@ -50,6 +51,7 @@ class IdentityService:
         self.directory = Directory(registry)
         hasher = PasswordHasher(config.hash_cost)
         self.administration = Administration(self.directory, hasher, self.random)
+        self.signatures = SignatureChecks(self.clock)
         self.vault = Vault(self.directory)
         self.login = Login(self.directory, hasher, self.clock)
         self.tokens = Tokens(

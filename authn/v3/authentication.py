@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -17,7 +16,9 @@ from authn.v3.catalog import catalog
 from authn.v3.domains import domain_row
 from authn.v3.methods import METHODS
 from authn.v3.projects import project_row
-from authn.v3.scoping import asked_scope
+from authn.v3.scoping import asked_scope, asked_trust
+from authn.v3.trusts import act_by_trust
+from gateway.rest import times
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError, UnauthorizedError
 from gateway.rest.fields import Fields
@@ -29,7 +30,12 @@ async def create_token(call: Call) -> Response:
     """Proof of who asks, and what for, in; a token out."""
     auth = (await call.body()).object("auth")
     proof = await _proof(call, auth.object("identity"))
-    sealed, held = call.service.tokens.issue(proof, asked_scope(call.snapshot, auth, proof))
+    trust_id = asked_trust(auth)
+    if trust_id:
+        proof, scope, expires_s = await act_by_trust(call, trust_id, proof)
+    else:
+        scope, expires_s = asked_scope(call.snapshot, auth, proof), proof.expires_s
+    sealed, held = call.service.tokens.issue(proof, scope, expires_s=expires_s)
     response = answer({"token": _document(call, held)}, 201)
     response.headers["X-Subject-Token"] = sealed
     return response
@@ -157,8 +163,8 @@ def _document(call: Call, held: Held) -> dict[str, Any]:
             "password_expires_at": None,
         },
         "audit_ids": list(token.audit_ids),
-        "issued_at": _time(token.issued_s),
-        "expires_at": _time(token.expires_s),
+        "issued_at": times.shown(token.issued_s),
+        "expires_at": times.shown(token.expires_s),
     }
     if token.federated is not None:
         document["user"]["OS-FEDERATION"] = {
@@ -173,6 +179,9 @@ def _document(call: Call, held: Held) -> dict[str, Any]:
             "trustor_user": {"id": held.trust.trustor_user_id},
             "trustee_user": {"id": held.trust.trustee_user_id},
         }
+    if token.access_token_id:
+        access = snapshot.access_tokens.require(token.access_token_id)
+        document["OS-OAUTH1"] = {"access_token_id": access.id, "consumer_id": access.consumer_id}
     if held.application_credential is not None:
         document["application_credential"] = {
             "id": held.application_credential.id,
@@ -212,7 +221,3 @@ def _document(call: Call, held: Held) -> dict[str, Any]:
 
 def _domain_reference(snapshot: IdentitySnapshot, domain_id: str) -> dict[str, str]:
     return {"id": domain_id, "name": snapshot.domains.require(domain_id).name}
-
-
-def _time(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
