@@ -107,25 +107,28 @@ class Tokens:
         directory.listen(self._on_change)
 
     def issue(self, proof: Proof, scope: Scope = UNSCOPED, *, expires_s: int = 0) -> tuple[str, Held]:
-        """A new token, sealed, for a user who has just proved who they are. `expires_s`: it ends no later
-        than that, where it is not 0.
+        """A new token, sealed, for a user who has just proved who they are. It ends no later than the application
+        credential that was shown, and than `expires_s`, where that is not 0.
 
         Raises UnauthorizedError where the user has no role in the scope.
         """
         now_s = self._now_us() // 1_000_000
         parent = proof.parent
         own = audit_id(self._random.bytes(16))
+        lent = proof.application_credential
         ends_s = parent.expires_s if parent else now_s + self._lifetime_s
+        for bound_s in (expires_s, lent.expires_s if lent else 0):
+            ends_s = min(ends_s, bound_s or ends_s)
         token = Token(
             user_id=proof.user.id,
             scope=scope,
             methods=proof.methods | (parent.methods if parent else frozenset()),
             issued_s=now_s,
-            expires_s=min(ends_s, expires_s) if expires_s else ends_s,
+            expires_s=ends_s,
             user_epoch=proof.user.epoch,
             scope_epoch=_epoch(self._directory.snapshot, scope),
             audit_ids=(own, parent.audit_ids[-1]) if parent else (own,),
-            application_credential_id=proof.application_credential.id if proof.application_credential else "",
+            application_credential_id=lent.id if lent else "",
             trust_id=proof.trust.id if proof.trust else "",
             access_token_id=proof.access_token.id if proof.access_token else "",
             federated=proof.federated,

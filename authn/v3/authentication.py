@@ -30,7 +30,7 @@ async def create_token(call: Call) -> Response:
     auth = (await call.body()).object("auth")
     proof = await _proof(call, auth.object("identity"))
     sealed, held = call.service.tokens.issue(proof, asked_scope(call.snapshot, auth, proof))
-    response = answer({"token": _document(call, held)}, 201)
+    response = answer({"token": token_document(call, held)}, 201)
     response.headers["X-Subject-Token"] = sealed
     return response
 
@@ -38,7 +38,7 @@ async def create_token(call: Call) -> Response:
 async def show_token(call: Call) -> Response:
     """What a token stands for: to itself, its user, administrators, readers of the system and services."""
     subject, sealed = await _subject(call, "validate_token")
-    response = answer({"token": _document(call, subject)})
+    response = answer({"token": token_document(call, subject)})
     response.headers["X-Subject-Token"] = sealed
     return response
 
@@ -146,7 +146,8 @@ def _groups(held: Held) -> tuple[str, ...]:
     return held.token.federated.group_ids if held.token.federated else ()
 
 
-def _document(call: Call, held: Held) -> dict[str, Any]:
+def token_document(call: Call, held: Held) -> dict[str, Any]:
+    """What a token says, as clients see it."""
     token, snapshot = held.token, call.snapshot
     document: dict[str, Any] = {
         "methods": sorted(token.methods),

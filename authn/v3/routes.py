@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from authn.v3 import authentication, domain_config, federation, grants, role_assignments, tags, versions
+from authn.v3 import (
+    authentication,
+    domain_config,
+    ec2_credentials,
+    ec2_tokens,
+    federation,
+    grants,
+    role_assignments,
+    tags,
+    versions,
+)
 from authn.v3.call import Call
+from authn.v3.credentials import Credentials
 from authn.v3.domains import Domains
 from authn.v3.endpoint_filter import EndpointGroups
 from authn.v3.groups import Groups
@@ -38,4 +49,7 @@ def routes() -> Routes[Call]:
         **Limits().routes(),
         **domain_config.ROUTES,
         **federation.routes(),
+        **Credentials().routes(),
+        **ec2_credentials.ROUTES,
+        **ec2_tokens.ROUTES,
     }
