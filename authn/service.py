@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import trio
 
 from authn.administration import Administration
+from authn.application_credentials import ApplicationCredentials
 from authn.directory import Directory
 from authn.hashing import HashCost, PasswordHasher
 from authn.identity import Identity
@@ -50,6 +51,7 @@ class IdentityService:
         self.directory = Directory(registry)
         hasher = PasswordHasher(config.hash_cost)
         self.administration = Administration(self.directory, hasher, self.random)
+        self.application_credentials = ApplicationCredentials(self.directory, self.administration, hasher)
         self.vault = Vault(self.directory)
         self.login = Login(self.directory, hasher, self.clock)
         self.tokens = Tokens(

@@ -9,12 +9,14 @@ from typing import Final
 from cryptography.fernet import MultiFernet
 
 from authn import keys
+from authn.access_rules import AllowedRequests
 from authn.directory import Directory, Step
 from authn.errors import UnauthorizedError, UnreadableError
 from authn.identity import Identity
 from authn.keys import DOMAIN_TARGET, PROJECT_TARGET, SYSTEM_TARGET, USER_ACTOR
 from authn.records import DOMAIN, PROJECT, USER, Domain, Project, Role, User
 from authn.records.credentials import (
+    ACCESS_RULE,
     ACCESS_TOKEN,
     APPLICATION_CREDENTIAL,
     TRUST,
@@ -65,6 +67,8 @@ class Held:
     roles: tuple[Role, ...]
     trust: Trust | None = None
     application_credential: ApplicationCredential | None = None
+    allowed: AllowedRequests | None = None
+    """The requests that it may make; None for all."""
 
     @property
     def system(self) -> bool:
@@ -84,6 +88,7 @@ class Held:
             project_domain_id=self.project.domain_id if self.project else "",
             domain_id=self.domain.id if self.domain else "",
             system=self.system,
+            allowed=self.allowed,
         )
 
     @property
@@ -205,6 +210,9 @@ class Tokens:
         if token.scope != UNSCOPED:
             spans.append(keys.assignments(*token.scope, USER_ACTOR, token.user_id))
         await self._directory.refresh(needed, spans)
+        lent = self._directory.snapshot.application_credentials.get(token.application_credential_id)
+        if lent is not None and lent.access_rule_ids:
+            await self._directory.refresh([keys.record(ACCESS_RULE, id_) for id_ in lent.access_rule_ids])
 
     def _resolve(self, token: Token) -> Held | None:
         """Whom and what the token means, where all that it names is still such that it could be issued."""
@@ -234,6 +242,7 @@ class Tokens:
             tuple(roles),
             snapshot.trusts.get(token.trust_id),
             snapshot.application_credentials.get(token.application_credential_id),
+            _allowed(snapshot, token),
         )
 
     def _roles(self, token: Token) -> list[Role]:
@@ -251,6 +260,8 @@ class Tokens:
         if token.application_credential_id:
             credential = snapshot.application_credentials.get(token.application_credential_id)
             if credential is None or not self._counts(credential.expires_s):
+                return []
+            if any(snapshot.access_rules.get(id_) is None for id_ in credential.access_rule_ids):
                 return []
             return _both(rights, credential.role_ids, held)
         if token.access_token_id:
@@ -297,6 +308,14 @@ def _epoch(snapshot: IdentitySnapshot, scope: Scope) -> int:
         domain = snapshot.domains.get(scope.id)
         return domain.epoch if domain else -1
     return 0
+
+
+def _allowed(snapshot: IdentitySnapshot, token: Token) -> AllowedRequests | None:
+    credential = snapshot.application_credentials.get(token.application_credential_id)
+    if credential is None or not credential.access_rule_ids:
+        return None
+    rules = (snapshot.access_rules.get(id_) for id_ in credential.access_rule_ids)
+    return AllowedRequests(tuple(rule for rule in rules if rule is not None))
 
 
 def _both(rights: Rights, role_ids: Iterable[str], held: list[Role]) -> list[Role]:

@@ -37,7 +37,8 @@ class ApplicationCredential:
     project_id: str
     secret_hash: str
     role_ids: tuple[str, ...]
-    expires_s: int = 0
+    expires_us: int = 0
+    """In microseconds: clients are told what they asked for."""
     unrestricted: bool = False
     description: str = ""
     access_rule_ids: tuple[str, ...] = ()
@@ -45,6 +46,10 @@ class ApplicationCredential:
     @property
     def unique_name(self) -> tuple[str, str]:
         return self.user_id, self.name
+
+    @property
+    def expires_s(self) -> int:
+        return self.expires_us // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from authn.v3 import (
+    access_rules,
+    application_credentials,
     authentication,
     domain_config,
     ec2_credentials,
@@ -51,5 +53,7 @@ def routes() -> Routes[Call]:
         **federation.routes(),
         **Credentials().routes(),
         **ec2_credentials.ROUTES,
+        **application_credentials.ROUTES,
+        **access_rules.ROUTES,
         **ec2_tokens.ROUTES,
     }

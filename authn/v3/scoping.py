@@ -20,6 +20,10 @@ def asked_scope(snapshot: IdentitySnapshot, auth: Fields, proof: Proof) -> Scope
     A trust says itself what it is for and is looked at before (`OS-TRUST:trust`).
     """
     scope = auth.value("scope")
+    if proof.application_credential is not None:
+        if scope is not None:
+            raise UnauthorizedError("An application credential says itself what it is for.")
+        return Scope(PROJECT_TARGET, proof.application_credential.project_id)
     if scope == "unscoped" or (isinstance(scope, dict) and "unscoped" in scope):
         return UNSCOPED
     if scope is None:

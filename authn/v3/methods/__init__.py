@@ -7,6 +7,7 @@ from typing import Final
 
 from authn.tokens import Proof
 from authn.v3.call import Call
+from authn.v3.methods.application_credential import by_application_credential
 from authn.v3.methods.password import by_password
 from authn.v3.methods.token import by_token
 from gateway.rest.fields import Fields
@@ -14,4 +15,8 @@ from gateway.rest.fields import Fields
 Method = Callable[[Call, Fields], Awaitable[Proof]]
 """What is under the method's name in `auth.identity`, in; what that shows, out. Raises UnauthorizedError."""
 
-METHODS: Final[Mapping[str, Method]] = {"password": by_password, "token": by_token}
+METHODS: Final[Mapping[str, Method]] = {
+    "password": by_password,
+    "token": by_token,
+    "application_credential": by_application_credential,
+}
