@@ -13,8 +13,10 @@ from authn.hashing import HashCost, PasswordHasher
 from authn.identity import Identity
 from authn.login import Login
 from authn.policy import identity_policy
+from authn.receipts import Receipts
 from authn.snapshot import IdentitySnapshot
 from authn.tokens import Tokens
+from authn.totp import Passcodes
 from authn.vault import Vault
 from gateway.rest.policy import Policy
 from store.core.clock import Clock, SystemClock
@@ -57,6 +59,8 @@ class IdentityService:
         self.tokens = Tokens(
             self.directory, self.clock, self.random, lifetime_s=config.token_seconds, cached=config.cached_tokens
         )
+        self.receipts = Receipts(self.tokens.sealer, self.clock)
+        self.passcodes = Passcodes(self.administration, self.vault, self.clock, self.login.throttle)
 
         self.known = self.tokens.known
 

@@ -54,6 +54,11 @@ class Proof:
     access_token: AccessToken | None = None
     federated: Federated | None = None
 
+    @property
+    def shown(self) -> frozenset[str]:
+        """All the ways in which the user has authenticated, also for the token that was shown."""
+        return self.methods | (self.parent.methods if self.parent else frozenset())
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -127,7 +132,7 @@ class Tokens:
         token = Token(
             user_id=proof.user.id,
             scope=scope,
-            methods=proof.methods | (parent.methods if parent else frozenset()),
+            methods=proof.shown,
             issued_s=now_s,
             expires_s=ends_s,
             user_epoch=proof.user.epoch,
@@ -141,14 +146,14 @@ class Tokens:
         held = self._resolve(token)
         if held is None:
             raise UnauthorizedError
-        return seal(token, self._need_sealer()), held
+        return seal(token, self.sealer()), held
 
     async def read(self, sealed: str, *, expired_s: int = 0) -> Held | None:
         """What the token stands for now; None where it stands for nothing. `expired_s`: how long ago it may have
         ended."""
         if not self._directory.snapshot.revision(keys.TOKEN_KEYS):
             return None  # nothing was ever sealed
-        token = unseal(sealed, self._need_sealer())
+        token = unseal(sealed, self.sealer())
         if token is None or not self._live(token, expired_s):
             return None
         held = self._resolve(token)
@@ -274,7 +279,8 @@ class Tokens:
     def _counts(self, expires_s: int) -> bool:
         return not expires_s or expires_s * 1_000_000 > self._now_us()
 
-    def _need_sealer(self) -> MultiFernet:
+    def sealer(self) -> MultiFernet:
+        """Seals and opens with the present keys. Raises UnreadableError, ConflictError."""
         if self._sealer is None:
             snapshot = self._directory.snapshot
             held = snapshot.token_keys

@@ -21,6 +21,8 @@ class Credential:
     sealed: bytes
     project_id: str = ""
     extra: str = "{}"
+    used_step: int = 0
+    """Of type `totp`: the 30 s since the epoch that the last passcode accepted was for; none up to it is any more."""
 
     @property
     def unique_name(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from authn.errors import UnreadableError
+from authn.snapshot import IdentitySnapshot
 from authn.v3.call import Call
 from gateway.rest.errors import ForbiddenError, TooLargeError, UnauthorizedError
 from gateway.rest.listing import Page, Row, here
@@ -30,6 +32,16 @@ def listed(call: Call, noun: str, found: Page | list[Row]) -> Response:
     """A list: one page of it, or all rows in their order."""
     rows, follows = (found.rows, found.follows) if isinstance(found, Page) else (found, None)
     return answer({noun: rows, "links": {"next": follows, "self": here(call), "previous": None}})
+
+
+def domain_reference(snapshot: IdentitySnapshot, domain_id: str) -> dict[str, str]:
+    """How tokens and receipts name a domain."""
+    return {"id": domain_id, "name": snapshot.domains.require(domain_id).name}
+
+
+def clock_time(seconds: int) -> str:
+    """A time as tokens and receipts state it."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
 
 
 def refusal(error: Exception, call: Call) -> Response | None:

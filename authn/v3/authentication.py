@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from starlette.responses import Response
 
+from authn.factors import unmet_rules
 from authn.rights import Rights
-from authn.snapshot import IdentitySnapshot
 from authn.tokens import Held, Proof
-from authn.v3.answers import answer, listed, nothing
+from authn.v3.answers import answer, clock_time, domain_reference, listed, nothing
 from authn.v3.call import SERVICE_GRACE_S, Call
 from authn.v3.catalog import catalog
 from authn.v3.domains import domain_row
 from authn.v3.methods import METHODS
 from authn.v3.projects import project_row
+from authn.v3.receipts import receipt_answer, with_receipt
 from authn.v3.scoping import asked_scope
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError, UnauthorizedError
@@ -28,7 +27,10 @@ from store.core.errors import NotFoundError
 async def create_token(call: Call) -> Response:
     """Proof of who asks, and what for, in; a token out."""
     auth = (await call.body()).object("auth")
-    proof = await _proof(call, auth.object("identity"))
+    proof = with_receipt(call, await _proof(call, auth.object("identity")))
+    required = unmet_rules(proof.user, proof.shown)
+    if required is not None:
+        return receipt_answer(call, proof, required)
     sealed, held = call.service.tokens.issue(proof, asked_scope(call.snapshot, auth, proof))
     response = answer({"token": token_document(call, held)}, 201)
     response.headers["X-Subject-Token"] = sealed
@@ -108,7 +110,6 @@ async def _proof(call: Call, identity: Fields) -> Proof:
     first = proofs[0]
     if any(proof.user.id != first.user.id for proof in proofs):
         raise UnauthorizedError
-    _require_rules(first, {method for proof in proofs for method in proof.methods})
     return Proof(
         first.user,
         frozenset().union(*(proof.methods for proof in proofs)),
@@ -117,16 +118,6 @@ async def _proof(call: Call, identity: Fields) -> Proof:
         access_token=next((proof.access_token for proof in proofs if proof.access_token), None),
         federated=next((proof.federated for proof in proofs if proof.federated), None),
     )
-
-
-def _require_rules(proof: Proof, methods: set[str]) -> None:
-    """Raises UnauthorizedError where the user's own rules ask for more methods than were shown."""
-    options = json.loads(proof.user.options)
-    rules = options.get("multi_factor_auth_rules") or []
-    if not options.get("multi_factor_auth_enabled", True) or not rules or methods & {"token", "application_credential"}:
-        return
-    if not any(methods >= set(rule) for rule in rules):
-        raise UnauthorizedError("More ways to authenticate are asked for from this user.")
 
 
 async def _subject(call: Call, operation: str) -> tuple[Held, str]:
@@ -162,12 +153,12 @@ def token_document(call: Call, held: Held) -> dict[str, Any]:
         "user": {
             "id": held.user.id,
             "name": held.user.name,
-            "domain": _domain_reference(snapshot, held.user.domain_id),
+            "domain": domain_reference(snapshot, held.user.domain_id),
             "password_expires_at": None,
         },
         "audit_ids": list(token.audit_ids),
-        "issued_at": _time(token.issued_s),
-        "expires_at": _time(token.expires_s),
+        "issued_at": clock_time(token.issued_s),
+        "expires_at": clock_time(token.expires_s),
     }
     if token.federated is not None:
         document["user"]["OS-FEDERATION"] = {
@@ -199,11 +190,11 @@ def token_document(call: Call, held: Held) -> dict[str, Any]:
         document["project"] = {
             "id": held.project.id,
             "name": held.project.name,
-            "domain": _domain_reference(snapshot, held.project.domain_id),
+            "domain": domain_reference(snapshot, held.project.domain_id),
         }
         document["is_domain"] = False
     if held.domain is not None:
-        document["domain"] = _domain_reference(snapshot, held.domain.id)
+        document["domain"] = domain_reference(snapshot, held.domain.id)
     if held.system:
         document["system"] = {"all": True}
     if held.roles:
@@ -217,11 +208,3 @@ def token_document(call: Call, held: Held) -> dict[str, Any]:
         if "nocatalog" not in call.query:
             document["catalog"] = catalog(snapshot, call.origin, held.project.id if held.project else "")
     return document
-
-
-def _domain_reference(snapshot: IdentitySnapshot, domain_id: str) -> dict[str, str]:
-    return {"id": domain_id, "name": snapshot.domains.require(domain_id).name}
-
-
-def _time(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000000Z")

@@ -10,6 +10,7 @@ from authn.v3.call import Call
 from authn.v3.methods.application_credential import by_application_credential
 from authn.v3.methods.password import by_password
 from authn.v3.methods.token import by_token
+from authn.v3.methods.totp import by_totp
 from gateway.rest.fields import Fields
 
 Method = Callable[[Call, Fields], Awaitable[Proof]]
@@ -18,5 +19,6 @@ Method = Callable[[Call, Fields], Awaitable[Proof]]
 METHODS: Final[Mapping[str, Method]] = {
     "password": by_password,
     "token": by_token,
+    "totp": by_totp,
     "application_credential": by_application_credential,
 }
