@@ -96,8 +96,8 @@ RECORDS = [
     (
         CREDENTIAL,
         Credential(
-            id="0123456789abcdef0123456789abcdef",
-            user_id="ffffffffffffffffffffffffffffffff",
+            id=ID,
+            user_id=OTHER,
             type="totp",
             sealed=b"gAAAA",
             project_id="",
@@ -111,16 +111,16 @@ RECORDS = [
     (
         APPLICATION_CREDENTIAL,
         ApplicationCredential(
-            id="0123456789abcdef0123456789abcdef",
+            id=ID,
             name="backup",
-            user_id="ffffffffffffffffffffffffffffffff",
-            project_id="0123456789abcdef0123456789abcdef",
+            user_id=OTHER,
+            project_id=ID,
             secret_hash="$argon2id$x",
-            role_ids=("ffffffffffffffffffffffffffffffff",),
+            role_ids=(OTHER,),
             expires_us=1700000000123456,
             unrestricted=True,
             description="nightly",
-            access_rule_ids=("0123456789abcdef0123456789abcdef",),
+            access_rule_ids=(ID,),
         ),
         "9b01d9203031323334353637383961626364656630313233343536373839616263646566a66261636b7570d9"
         "206666666666666666666666666666666666666666666666666666666666666666d920303132333435363738"
@@ -131,8 +131,8 @@ RECORDS = [
     (
         ACCESS_RULE,
         AccessRule(
-            id="0123456789abcdef0123456789abcdef",
-            user_id="ffffffffffffffffffffffffffffffff",
+            id=ID,
+            user_id=OTHER,
             service="object-store",
             method="GET",
             path="/v1/*/c/**",
