@@ -150,7 +150,8 @@ CHECKS: Final[Mapping[str, str]] = {
     "list_roles": f"{_READ} or (role:manager and not domain_id:None)",
     "list_role_assignments": f"{_READ} or (role:reader and domain_id:%(target.domain_id)s)",
     "list_role_assignments_for_tree": f"{_READ} or (role:reader and domain_id:%(target.domain_id)s)",
-    **dict.fromkeys(("check_grant", "list_grants"), f"{_READ} or (role:reader and ({_GRANT_PLACES}))"),
+    "check_grant": f"{_READ} or (role:reader and ({_GRANT_PLACES}) and {_ROLE_HERE})",
+    "list_grants": f"{_READ} or (role:reader and ({_GRANT_PLACES}))",
     **dict.fromkeys(
         ("create_grant", "revoke_grant"),
         f"{_WRITE} or (role:admin and ({_GRANT_PLACES}) and {_ROLE_HERE})"

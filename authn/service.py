@@ -12,6 +12,7 @@ from authn.directory import Directory
 from authn.hashing import HashCost, PasswordHasher
 from authn.identity import Identity
 from authn.login import Login
+from authn.oauth1 import SignatureChecks
 from authn.policy import identity_policy
 from authn.receipts import Receipts
 from authn.snapshot import IdentitySnapshot
@@ -54,6 +55,7 @@ class IdentityService:
         hasher = PasswordHasher(config.hash_cost)
         self.administration = Administration(self.directory, hasher, self.random)
         self.application_credentials = ApplicationCredentials(self.directory, self.administration, hasher)
+        self.signatures = SignatureChecks(self.clock)
         self.vault = Vault(self.directory)
         self.login = Login(self.directory, hasher, self.clock)
         self.tokens = Tokens(

@@ -28,6 +28,7 @@ from authn.rights import UNSCOPED, Rights, Scope
 from authn.snapshot import REVOKED_CODEC, Change, IdentitySnapshot
 from authn.token_cache import TokenCache
 from authn.token_format import Federated, Token, audit_id, seal, unseal
+from authn.trusts import pedigree
 from gateway.rest.policy import Credentials
 from store.core.clock import Clock
 from store.core.entropy import Random
@@ -53,6 +54,8 @@ class Proof:
     trust: Trust | None = None
     access_token: AccessToken | None = None
     federated: Federated | None = None
+    expires_s: int = 0
+    """When a token of this proof ends at the latest; 0: the usual lifetime."""
 
     @property
     def shown(self) -> frozenset[str]:
@@ -226,7 +229,10 @@ class Tokens:
         if user is None or user.epoch != token.user_epoch or _epoch(snapshot, token.scope) != token.scope_epoch:
             return None
         if token.scope == UNSCOPED:
-            return Held(token, user, None, None, ())
+            trust = snapshot.trusts.get(token.trust_id)
+            if token.trust_id and not self._trust_holds(trust):
+                return None
+            return Held(token, user, None, None, (), trust)
         target, id_ = token.scope
         project = snapshot.projects.get(id_) if target == PROJECT_TARGET else None
         domain = snapshot.domains.get(id_) if target == DOMAIN_TARGET else None
@@ -256,11 +262,10 @@ class Tokens:
         groups = token.federated.group_ids if token.federated else ()
         if token.trust_id:
             trust = snapshot.trusts.get(token.trust_id)
-            if trust is None or not self._counts(trust.expires_s) or trust.deleted_s:
+            chain = self._trust_holds(trust)
+            if trust is None or not chain:
                 return []
-            if not (_usable_user(snapshot, trust.trustor_user_id) and _usable_user(snapshot, trust.trustee_user_id)):
-                return []
-            return _both(rights, trust.role_ids, rights.roles(trust.trustor_user_id, token.scope))
+            return _both(rights, trust.role_ids, rights.roles(chain[-1].trustor_user_id, token.scope))
         held = rights.roles(token.user_id, token.scope, groups)
         if token.application_credential_id:
             credential = snapshot.application_credentials.get(token.application_credential_id)
@@ -275,6 +280,16 @@ class Tokens:
                 return []
             return _both(rights, access.role_ids, held)
         return held
+
+    def _trust_holds(self, trust: Trust | None) -> list[Trust]:
+        """The trust and those that it was made from, where all of them hold; nothing where one does not."""
+        snapshot = self._directory.snapshot
+        chain = pedigree(snapshot, trust) if trust is not None else None
+        for one in chain or ():
+            users = _usable_user(snapshot, one.trustor_user_id), _usable_user(snapshot, one.trustee_user_id)
+            if not self._counts(one.expires_s) or not all(users):
+                return []
+        return chain or []
 
     def _counts(self, expires_s: int) -> bool:
         return not expires_s or expires_s * 1_000_000 > self._now_us()

@@ -10,7 +10,7 @@ import structlog
 from authn.backends.backend import LISTED, DirectoryGroup, DirectoryUser, Listed
 from authn.backends.ldap_calls import BASE, ONE, SUBTREE, Entry, Search
 from authn.backends.ldap_connections import LdapConnections
-from authn.backends.ldap_entries import group_attributes, group_of, user_attributes, user_of
+from authn.backends.ldap_entries import group_attributes, group_of, members, user_attributes, user_of
 from authn.backends.ldap_filters import IN_CHAIN, equals, has, is_under, is_utf8
 from authn.backends.ldap_options import LdapOptions
 
@@ -100,9 +100,17 @@ class LdapBackend:
         await self._connections.aclose()
 
     async def _members(self, group_dn: str) -> Sequence[bytes]:
-        attribute = self._options.group_member_attribute
-        found = await self._connections.search(Search(group_dn, BASE, "(objectClass=*)", [attribute]), 1)
-        return found.entries[0].values.get(attribute.lower(), ()) if found.entries else ()
+        attribute = asked = self._options.group_member_attribute
+        told: list[bytes] = []
+        while True:
+            found = await self._connections.search(Search(group_dn, BASE, "(objectClass=*)", [asked]), 1)
+            if not found.entries:
+                return told
+            values, following = members(found.entries[0], attribute)
+            told += values
+            if not values or following != len(told):
+                return told  # the last, or no progress
+            asked = f"{attribute};range={following}-*"
 
     async def _member(self, member: bytes) -> DirectoryUser | None:
         """None where it is none of this domain's users."""

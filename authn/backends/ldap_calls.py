@@ -1,5 +1,5 @@
-"""What is said to a directory: blocking calls of libldap for worker threads. Each ends by itself when no answer comes.
-They raise ldap.LDAPError."""
+"""What is said to a directory: blocking calls of libldap for worker threads. They raise ldap.LDAPError, and end when
+the other side of their socket is closed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ldap.controls import SimplePagedResultsControl
 from authn.backends.ldap_options import LdapOptions
 
 Connection = Any
-"""One of libldap's, bound. Used by one thread at a time; it closes when nobody holds it any more."""
+"""One of libldap's. Used by one thread at a time; it closes when nobody holds it any more."""
 
 BASE: Final[int] = ldap.SCOPE_BASE
 ONE: Final[int] = ldap.SCOPE_ONELEVEL
@@ -60,49 +60,67 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of what was found. `cookie` asks for the next page (empty: there is none); `cut`: the directory tells no
-    more, though there is."""
+    """Some of what was found. `cookie` asks for the next page (empty: there is none); `cut`: there was more, which is
+    not told."""
 
     entries: Sequence[Entry] = field(default_factory=tuple)
     cookie: bytes = b""
     cut: bool = False
 
 
-def open_bound(options: LdapOptions, url: str) -> Connection:
-    """A connection as the account of the configuration, or as nobody where there is none."""
-    connection = _connect(options, url)
-    connection.simple_bind_s(options.user, options.password)
+def wrap(options: LdapOptions, url: str, descriptor: int) -> Connection:
+    """Give libldap a connected socket, which becomes its own. Nothing is said yet.
+
+    It speaks as it is asked to, never TLS by itself: `url` has the name that a certificate for `start_tls` is to be
+    for. What ldaps:// asks for is to be around the socket.
+    """
+    connection = ldap.initialize(url, fileno=descriptor)
+    connection.set_option(ldap.OPT_REFERRALS, ldap.OPT_OFF)
+    if options.alias_dereferencing in _DEREFERENCING:
+        connection.set_option(ldap.OPT_DEREF, _DEREFERENCING[options.alias_dereferencing])
     return connection
 
 
-def judge(options: LdapOptions, url: str, dn: str, password: str) -> bool:
+def start_tls(connection: Connection, options: LdapOptions) -> None:
+    """StartTLS (RFC 4511, 4.14)."""
+    connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, _CERTIFICATES[options.tls_req_cert])
+    if options.tls_cacertfile:
+        connection.set_option(ldap.OPT_X_TLS_CACERTFILE, options.tls_cacertfile)
+    elif options.tls_cacertdir:
+        connection.set_option(ldap.OPT_X_TLS_CACERTDIR, options.tls_cacertdir)
+    connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)  # now, and with what was set above
+    connection.start_tls_s()
+
+
+def bind(connection: Connection, dn: str, password: str) -> None:
+    """Become who the DN says; without one, nobody."""
+    connection.simple_bind_s(dn, password)
+
+
+def judge(connection: Connection, dn: str, password: str) -> bool:
     """Whether the password is that entry's."""
     if not dn or not password:
         return False  # such a bind "succeeds": as nobody (RFC 4513, 5.1.2)
-    connection = _connect(options, url)
     try:
         connection.simple_bind_s(dn, password)
     except _REFUSALS:
         return False
-    else:
-        return True
-    finally:
-        connection.unbind_s()
+    return True
 
 
-def close(connection: Connection) -> None:
-    connection.unbind_s()
+def page(connection: Connection, search: Search, size: int, cookie: bytes, most: int) -> Page:
+    """The first page, or that of the cookie. `size` 0: all at once.
 
-
-def page(connection: Connection, search: Search, size: int, cookie: bytes, most: int, timeout_s: int) -> Page:
-    """The first page, or that of the cookie. `size` 0: all at once. Not much more than `most` entries are taken in."""
+    Not much more than `most` entries are taken in: a page that is `cut` may leave more under way, and the connection is
+    of no more use.
+    """
     controls = [SimplePagedResultsControl(True, size=size, cookie=cookie)] if size else []
     asked = connection.search_ext(search.base, search.scope, search.filter, search.attributes, serverctrls=controls)
     entries: list[Entry] = []
     while True:
         try:
-            kind, found, _, answered = connection.result3(asked, all=0, timeout=timeout_s)
-        except ldap.NO_SUCH_OBJECT:
+            kind, found, _, answered = connection.result3(asked, all=0)
+        except (ldap.NO_SUCH_OBJECT, ldap.REFERRAL):  # nothing is there, or it is in another directory
             return Page()
         except ldap.SIZELIMIT_EXCEEDED:
             return Page(entries, cut=True)
@@ -111,29 +129,9 @@ def page(connection: Connection, search: Search, size: int, cookie: bytes, most:
         # An entry, or a reference to another directory, which has no DN and is not followed.
         entries += [Entry(dn, {name.lower(): values for name, values in told.items()}) for dn, told in found if dn]
         if len(entries) > most:
-            connection.abandon(asked)
             return Page(entries, cut=True)
 
 
 def _next_cookie(controls: Sequence[Any]) -> bytes:
     cookies = [each.cookie for each in controls if each.controlType == SimplePagedResultsControl.controlType]
     return cookies[0] or b"" if cookies else b""
-
-
-def _connect(options: LdapOptions, url: str) -> Connection:
-    connection = ldap.initialize(url)
-    # Whatever the machine's ldap.conf says: it is the configuration of the domain that counts.
-    connection.set_option(ldap.OPT_REFERRALS, ldap.OPT_OFF)
-    connection.set_option(ldap.OPT_NETWORK_TIMEOUT, options.timeout_s)
-    connection.set_option(ldap.OPT_TIMEOUT, options.timeout_s)
-    if options.alias_dereferencing in _DEREFERENCING:
-        connection.set_option(ldap.OPT_DEREF, _DEREFERENCING[options.alias_dereferencing])
-    connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, _CERTIFICATES[options.tls_req_cert])
-    if options.tls_cacertfile:
-        connection.set_option(ldap.OPT_X_TLS_CACERTFILE, options.tls_cacertfile)
-    elif options.tls_cacertdir:
-        connection.set_option(ldap.OPT_X_TLS_CACERTDIR, options.tls_cacertdir)
-    connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)  # now, and with what was set above
-    if options.use_tls:
-        connection.start_tls_s()
-    return connection

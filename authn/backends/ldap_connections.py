@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,7 +12,8 @@ import trio
 
 from authn.backends import ldap_calls
 from authn.backends.backend import DirectoryAwayError
-from authn.backends.ldap_calls import Connection, Entry, Page, Search
+from authn.backends.ldap_calls import Entry, Page, Search
+from authn.backends.ldap_line import Line, open_line
 from authn.backends.ldap_options import LdapOptions
 
 T = TypeVar("T")
@@ -31,86 +32,102 @@ class _LostError(DirectoryAwayError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    connection: Connection
+class _Bound:
+    """A line as the account of the configuration, and since when (trio's clock)."""
+
+    line: Line
     url: str
     born: float
 
 
 class LdapConnections:
-    """At most `pool_size` connections and as many threads, opened when needed and kept for the next (`use_pool`).
+    """At most `pool_size` calls at a time, each with a connection and a thread. Those of searches are kept for the next
+    (`use_pool`), so there are at most twice as many connections.
 
-    Every step (opening a connection, a page of a search, judging a password) has `timeout_s`; then it is given up, and
-    its thread ends by itself soon after. Threads that have not ended count: a directory that swallows everything holds
-    up itself and nobody else. Everything raises DirectoryAwayError.
+    Every step (opening a connection, a page of a search, judging a password) has `timeout_s`. Everything raises
+    DirectoryAwayError.
     """
 
     def __init__(self, options: LdapOptions) -> None:
         self._options = options
         self._places = trio.Semaphore(options.pool_size)
         self._threads = trio.CapacityLimiter(options.pool_size)
-        self._kept: list[_Kept] = []
+        self._kept: list[_Bound] = []
 
     async def search(self, search: Search, limit: int) -> Found:
         """At most `limit` entries."""
         async with self._place():
-            kept = self._take()
+            kept = await self._take()
             if kept is not None:
                 try:
                     return await self._search_on(kept, search, limit)
                 except _LostError:
-                    self._kept.clear()  # the directory closed it meanwhile, and so the others
-            return await self._search_on(await self._open(), search, limit)
+                    await self.aclose()  # the directory closed it meanwhile, and so the others
+            return await self._search_on(await self._at_first(self._open), search, limit)
 
     async def judge(self, dn: str, password: str) -> bool:
         """Whether the password is that entry's: asked over a connection of its own, which is closed again."""
+
+        async def ask(url: str) -> bool:
+            line = await open_line(self._options, url, self._threads)
+            right = await line.call(self._threads, ldap_calls.judge, dn, password)
+            await line.aclose()
+            return right
+
         async with self._place():
-            return (await self._at_first(ldap_calls.judge, dn, password))[1]
+            return await self._at_first(ask)
 
     async def aclose(self) -> None:
         """Close what is kept."""
         kept, self._kept = self._kept, []
         for each in kept:
-            await self._step(each.url, ldap_calls.close, each.connection)
+            await each.line.aclose()
 
-    async def _search_on(self, kept: _Kept, search: Search, limit: int) -> Found:
+    async def _search_on(self, bound: _Bound, search: Search, limit: int) -> Found:
         entries: list[Entry] = []
         cookie = b""
         while True:
+            most = limit - len(entries)
             page: Page = await self._step(
-                kept.url,
+                bound.url,
+                bound.line.call,
+                self._threads,
                 ldap_calls.page,
-                kept.connection,
                 search,
                 self._options.page_size,
                 cookie,
-                limit - len(entries),
-                self._options.timeout_s,
+                most,
             )
             entries += page.entries
             cookie = page.cookie
             if not cookie or page.cut or len(entries) > limit:
                 break
-        if self._options.use_pool:
-            self._kept.append(kept)
+        if self._options.use_pool and not page.cut:
+            self._kept.append(bound)
+        else:
+            await bound.line.aclose()
         return Found(entries[:limit], page.cut or len(entries) > limit)
 
-    def _take(self) -> _Kept | None:
+    async def _take(self) -> _Bound | None:
         """The one used last, so those that are not needed grow old."""
         oldest = trio.current_time() - self._options.pool_connection_lifetime
-        self._kept = [kept for kept in self._kept if kept.born > oldest]
+        old = [bound for bound in self._kept if bound.born <= oldest]
+        self._kept = [bound for bound in self._kept if bound.born > oldest]
+        for each in old:
+            await each.line.aclose()
         return self._kept.pop() if self._kept else None
 
-    async def _open(self) -> _Kept:
-        url, connection = await self._at_first(ldap_calls.open_bound)
-        return _Kept(connection, url, trio.current_time())
+    async def _open(self, url: str) -> _Bound:
+        line = await open_line(self._options, url, self._threads)
+        await line.call(self._threads, ldap_calls.bind, self._options.user, self._options.password)
+        return _Bound(line, url, trio.current_time())
 
-    async def _at_first(self, call: Callable[..., T], *args: object) -> tuple[str, T]:
-        """What the first directory says that answers at all, and which it is."""
+    async def _at_first(self, ask: Callable[[str], Awaitable[T]]) -> T:
+        """What the first directory says that answers at all."""
         reasons = []
         for url in self._options.urls:
             try:
-                return url, await self._step(url, call, self._options, url, *args)
+                return await self._step(url, ask, url)
             except DirectoryAwayError as error:
                 reasons.append(str(error))
         raise DirectoryAwayError("; ".join(reasons))
@@ -126,16 +143,28 @@ class LdapConnections:
         finally:
             self._places.release()
 
-    async def _step(self, url: str, call: Callable[..., T], *args: object) -> T:
+    async def _step(self, url: str, ask: Callable[..., Awaitable[T]], *args: object) -> T:
         try:
             with trio.fail_after(self._options.timeout_s):
-                return await trio.to_thread.run_sync(call, *args, abandon_on_cancel=True, limiter=self._threads)
+                return await ask(*args)
         except trio.TooSlowError:
             raise DirectoryAwayError(f"{url} has not answered for {self._options.timeout_s} s") from None
         except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR) as error:
             raise _LostError(f"{url}: {_reason(error)}") from error
         except ldap.LDAPError as error:
             raise DirectoryAwayError(f"{url}: {_reason(error)}") from error
+        except trio.BrokenResourceError as error:  # TLS says why in the cause
+            raise DirectoryAwayError(f"{url}: {error.__cause__ or 'the connection broke'}") from error
+        except OSError as error:
+            raise DirectoryAwayError(f"{url}: {_system_reason(error)}") from error
+
+
+def _system_reason(error: OSError) -> str:
+    """What each address of a name answered, where that is known."""
+    cause = error.__cause__
+    if isinstance(cause, BaseExceptionGroup):
+        return "; ".join(str(each) for each in cause.exceptions)
+    return str(cause or error)
 
 
 def _reason(error: ldap.LDAPError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -58,6 +59,17 @@ def group_of(entry: Entry, options: LdapOptions, domain_id: str) -> DirectoryGro
     return DirectoryGroup(
         local, public_id(domain_id, "group", local), name, _first(entry, options.group_desc_attribute)
     )
+
+
+def members(entry: Entry, attribute: str) -> tuple[Sequence[bytes], int]:
+    """Values of an attribute that has many, and where the next ones begin; 0: these are the last. Active Directory
+    tells some 1,500 at a time, under a name like `member;range=0-1499` (at the end: `member;range=1500-*`)."""
+    for name, values in entry.values.items():
+        plain, _, span = name.partition(";range=")
+        last = span.partition("-")[2]
+        if plain == attribute.lower() and last:
+            return values, int(last) + 1 if last.isascii() and last.isdecimal() else 0
+    return entry.values.get(attribute.lower(), ()), 0
 
 
 def _asked(*names: str) -> list[str]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from authn.backends.option_values import (
     Reader,
@@ -17,6 +18,7 @@ from authn.backends.option_values import (
     optional_attribute,
     search_filter,
     text,
+    word,
 )
 from store.core.errors import InvalidError
 
@@ -50,7 +52,7 @@ class LdapOptions:
     user_enabled_attribute: str = _option(optional_attribute, "enabled")
     user_enabled_invert: bool = _option(boolean, False)
     user_enabled_mask: int = _option(integer(0, 2**31 - 1), 0)
-    user_enabled_default: str = _option(text, "True")
+    user_enabled_default: str = _option(word, "True")
 
     group_tree_dn: str = _option(text, "")
     group_filter: str = _option(search_filter, "")
@@ -90,7 +92,7 @@ class LdapOptions:
 
     def _require_coherent(self) -> None:
         for url in self.urls:
-            if not re.fullmatch(r"ldaps?://[^\s/?#@]+/?", url):
+            if not _is_address(url):
                 raise InvalidError("url is to be one or more of ldap://host:port and ldaps://host:port, with commas")
         if not self.urls:
             raise InvalidError("url is missing")
@@ -119,6 +121,14 @@ class LdapOptions:
     def timeout_s(self) -> int:
         """How long an answer is waited for."""
         return DEFAULT_TIMEOUT_S if self.connection_timeout < 1 else self.connection_timeout
+
+
+def _is_address(url: str) -> bool:
+    try:
+        urlsplit(url).port  # noqa: B018 - raises for what is no port
+    except ValueError:
+        return False
+    return re.fullmatch(r"ldaps?://[^\s/?#@]+/?", url) is not None
 
 
 _WITHOUT_MEANING: Final = frozenset(

@@ -18,9 +18,14 @@ _ATTRIBUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]*|[0-9]+(\.[0-9]+)+")
 
 
 def text(name: str, value: object) -> str:
-    if not isinstance(value, str) or "\0" in value:
+    if not isinstance(value, str) or "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
         raise InvalidError(f"{name} is to be text")
     return value
+
+
+def word(name: str, value: object) -> str:
+    """Text that JSON may hold as a truth value or a whole number."""
+    return str(value) if isinstance(value, bool | int) else text(name, value)
 
 
 def boolean(name: str, value: object) -> bool:

@@ -15,6 +15,7 @@ EPHEMERAL: Final = "ephemeral"
 LOCAL: Final = "local"
 """A user who is here before."""
 
+_ALLOWED: Final = ("user", "group", "groups", "group_ids", "domain", "projects")
 _PROJECTS_MAX: Final = 256
 _ROLES_MAX: Final = 64
 
@@ -62,17 +63,19 @@ class Local:
     group_ids: Template | tuple[str, ...] | None
     domain: LocalDomain | None
     projects: tuple[LocalProject, ...] | None
+    projects_json: Template | None
 
 
 class LocalParser:
     """Reads entries of one rule, whose conditions carry `carried` values. Raises InvalidError that names the field."""
 
-    def __init__(self, carried: int, *, project_domains: bool) -> None:
+    def __init__(self, carried: int, *, project_domains: bool, told_projects: bool) -> None:
         self._carried = carried
         self._project_domains = project_domains
+        self._allowed = (*_ALLOWED, "projects_json") if told_projects else _ALLOWED
 
     def parse(self, value: Any, where: str) -> Local:
-        held = an_object(value, where, allowed=("user", "group", "groups", "group_ids", "domain", "projects"))
+        held = an_object(value, where, allowed=self._allowed)
         groups = self._several(held, "groups", where)
         domain = self._domain(held, where)
         if isinstance(groups, tuple) and domain is None:
@@ -84,6 +87,7 @@ class LocalParser:
             group_ids=self._several(held, "group_ids", where),
             domain=domain,
             projects=self._projects(held["projects"], f"{where}.projects") if "projects" in held else None,
+            projects_json=self._number(held, "projects_json", where),
         )
 
     def _user(self, value: Any, where: str) -> LocalUser:
@@ -134,6 +138,12 @@ class LocalParser:
         if template is None or template.numbers:
             return template
         return _written_list(template.text(()))
+
+    def _number(self, held: dict[str, Any], name: str, where: str) -> Template | None:
+        template = self._optional(held, name, where)
+        if template is not None and not (len(template.parts) == len(template.numbers) == 1):
+            raise InvalidError(f"{where}.{name}: is not one number in braces")
+        return template
 
     def _optional(self, held: dict[str, Any], name: str, where: str) -> Template | None:
         return self._text(held[name], f"{where}.{name}") if name in held else None

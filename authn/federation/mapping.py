@@ -11,20 +11,19 @@ for one, and groups told as JSON, which say their own domain, count only where t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
-from authn.federation.assertion import Assertion, is_text, values_by_name
+from authn.federation.assertion import Assertion, values_by_name
 from authn.federation.local import EPHEMERAL, LOCAL, Local, LocalDomain, LocalGroup, LocalProject, LocalUser
 from authn.federation.mapped import DomainReference, MappedGroup, MappedIdentity, MappedProject, MappedUser
-from authn.federation.rules import DEFAULT_VERSION, VERSION_2, MappingRules, Rule, parse_rules
+from authn.federation.rules import DEFAULT_VERSION, VERSION_1, MappingRules, Rule, parse_rules
 from authn.federation.template import Carried, Template
+from authn.federation.told import told_group, told_projects
 
 _REMOTE_USER: Final = "REMOTE_USER"
 """Who the web server says it is, for mappings that name no user."""
-_JSON: Final = "JSON:"
-"""Begins a group with its domain, as other clouds' Keystone tells them."""
 
 _NOBODY: Final = LocalUser(None, None, None, None, EPHEMERAL)
 
@@ -36,12 +35,12 @@ def validate(rules: Any, schema_version: Any = DEFAULT_VERSION) -> None:
 
 def apply(rules: MappingRules, assertion: Assertion) -> MappedIdentity | None:
     """Who it is; None where no rule applies, or those that do name nobody. Raises InvalidError for an assertion that is
-    over a limit."""
+    over a limit, UnauthorizedError where groups have no domain or what it tells as JSON is none."""
     values = values_by_name(assertion)
     entries = [(local, carried) for rule in rules.rules for local, carried in _applied(rule, values)]
     if not entries:
         return None
-    honours_domain = rules.schema_version == VERSION_2
+    honours_domain = rules.schema_version != VERSION_1
     remote_user = (values.get(_REMOTE_USER) or ("",))[0]
     user = _user(entries, remote_user, honours_domain)
     if user is None:
@@ -104,8 +103,8 @@ def _groups(local: Local, carried: Carried) -> Iterator[MappedGroup]:
     for name in _several(local.groups, carried):
         if domain is not None:
             yield MappedGroup(name, domain)
-        elif local.domain is None and (told := _told(name)) is not None:
-            yield told
+        elif local.domain is None:
+            yield told_group(name)
 
 
 def _named(group: LocalGroup, name: Template, carried: Carried) -> Iterator[MappedGroup]:
@@ -114,35 +113,19 @@ def _named(group: LocalGroup, name: Template, carried: Carried) -> Iterator[Mapp
         yield from (MappedGroup(one, domain) for one in name.texts(carried))
 
 
-def _told(text: str) -> MappedGroup | None:
-    """A group that says its own domain; None for what does not."""
-    if not text.startswith(_JSON):
-        return None
-    try:
-        told = json.loads(text.removeprefix(_JSON))
-    except (ValueError, RecursionError):
-        return None
-    match told:
-        case {"name": str(name), "domain": {"id": str(domain_id)}}:
-            group = MappedGroup(name, DomainReference(domain_id))
-        case {"name": str(name), "domain": {"name": str(domain_name)}}:
-            group = MappedGroup(name, DomainReference("", domain_name))
-        case _:
-            return None
-    return group if is_text(group.name) and is_text(group.domain.id + group.domain.name) else None
-
-
 def _projects(entries: _Entries, honours_domain: bool) -> tuple[MappedProject, ...]:
     for local, carried in reversed(entries):
-        if local.projects is not None:
+        if local.projects is not None or local.projects_json is not None:
             default = _domain(local.domain, carried) if honours_domain else None
-            return tuple(_project(project, carried, default) for project in local.projects)
+            written = (_project(project, carried) for project in local.projects or ())
+            told = told_projects(local.projects_json.text(carried)) if local.projects_json else ()
+            return tuple(replace(project, domain=project.domain or default) for project in (*written, *told))
     return ()
 
 
-def _project(project: LocalProject, carried: Carried, default: DomainReference | None) -> MappedProject:
+def _project(project: LocalProject, carried: Carried) -> MappedProject:
     roles = tuple(role.text(carried) for role in project.roles)
-    return MappedProject(project.name.text(carried), roles, _domain(project.domain, carried) or default)
+    return MappedProject(project.name.text(carried), roles, _domain(project.domain, carried))
 
 
 def _domain(domain: LocalDomain | None, carried: Carried) -> DomainReference | None:

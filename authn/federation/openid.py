@@ -23,7 +23,6 @@ from store.core.clock import Clock
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 """RFC 6750, section 2.1."""
-_CODE_CHARACTERS_MAX: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ class RelyingParty:
             raise UnauthorizedError("The answer is to another login.")
         if answer.issuer not in ({self.provider.issuer} if metadata.names_itself else {"", self.provider.issuer}):
             raise UnauthorizedError("The answer is of another provider.")
-        if answer.error or not answer.code or len(answer.code) > _CODE_CHARACTERS_MAX:
+        if answer.error or not answer.code:
             raise UnauthorizedError("The identity provider let nobody in.")
         tokens = await self._redeem(metadata, login, answer.code)
         id_token, access_token = tokens.get("id_token"), tokens.get("access_token")
@@ -99,9 +98,12 @@ class RelyingParty:
 
     async def _signed_claims(self, token: str, header: Header) -> Claims:
         keys = await self._keys.get()
-        if not keys.knows(header):
-            keys = await self._keys.newer()
-        return keys.claims(token, header)
+        try:
+            return keys.claims(token, header)
+        except UnauthorizedError:
+            if keys.knows(header):
+                raise
+        return (await self._keys.newer()).claims(token, header)
 
     async def _redeem(self, metadata: Metadata, login: LoginState, code: str) -> dict[str, Any]:
         form = {

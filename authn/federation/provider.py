@@ -86,7 +86,7 @@ def _issuer(value: Any, where: str) -> str:
         host, _ = _host(url)
     except ValueError as error:
         raise wrong from error
-    if url.query or url.fragment or "?" in text or "#" in text or url.username is not None:
+    if "?" in text or "#" in text or url.username is not None:
         raise wrong
     if not host or not (url.scheme == "https" or (url.scheme == "http" and _is_loopback(host))):
         raise wrong

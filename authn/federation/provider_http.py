@@ -78,7 +78,7 @@ class ProviderHttp:
         except trio.TooSlowError as error:
             raise self._away(f"no answer within {ANSWER_SECONDS:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self._away(str(error) or type(error).__name__) from error
+            raise self._away(_said(error)) from error
         if response.status_code >= 500 or response.status_code in (404, 408, 429) or response.has_redirect_location:
             raise self._away(f"answered with status {response.status_code}")
         return Answer(response.status_code, self._object(content, response.is_success))
@@ -110,3 +110,11 @@ class ProviderHttp:
 
     def _away(self, why: str) -> ProviderAwayError:
         return ProviderAwayError(f"the identity provider {self._provider.identity_provider} is of no use now: {why}")
+
+
+def _said(error: BaseException) -> str:
+    """What it says, or the first of those behind it that says anything."""
+    found: BaseException | None = error
+    while found is not None and not str(found):
+        found = found.__cause__ or found.__context__
+    return str(found) if found is not None else type(error).__name__

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -37,11 +36,6 @@ def listed(call: Call, noun: str, found: Page | list[Row]) -> Response:
 def domain_reference(snapshot: IdentitySnapshot, domain_id: str) -> dict[str, str]:
     """How tokens and receipts name a domain."""
     return {"id": domain_id, "name": snapshot.domains.require(domain_id).name}
-
-
-def clock_time(seconds: int) -> str:
-    """A time as tokens and receipts state it."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
 
 
 def refusal(error: Exception, call: Call) -> Response | None:

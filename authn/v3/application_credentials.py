@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from starlette.responses import Response
@@ -17,6 +16,7 @@ from authn.v3.access_rules import access_rule_row, asked_rules
 from authn.v3.answers import answer, listed, nothing
 from authn.v3.call import Call
 from authn.v3.delegation import refuse_trusts, require_unrestricted
+from gateway.rest import times
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from gateway.rest.fields import Fields
@@ -25,8 +25,6 @@ from store.core.errors import InvalidError, NotFoundError
 
 SECRET_BYTES: Final = 64
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST_US: Final = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 _KNOWN: Final = frozenset(
     {
         "id",
@@ -141,13 +139,9 @@ def _asked_end(call: Call, asked: Fields) -> int:
     """When it ends, in microseconds since the epoch; 0 for never. Raises InvalidError."""
     if asked.value("expires_at") is None:
         return 0
-    try:
-        at = datetime.fromisoformat(asked.text("expires_at"))
-    except ValueError as error:
-        raise InvalidError("application_credential.expires_at: a time such as 2030-01-31T12:00:00.000000") from error
-    ends_us = ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // timedelta(microseconds=1)
-    if not call.service.clock.wall_us() < ends_us < _LATEST_US:
-        raise InvalidError("application_credential.expires_at: later than now, and not after the year 9998")
+    ends_us = times.read_us("application_credential.expires_at", asked.text("expires_at"))
+    if ends_us <= call.service.clock.wall_us():
+        raise InvalidError("application_credential.expires_at: this is over")
     return ends_us
 
 
@@ -157,7 +151,6 @@ def _new_secret(call: Call) -> str:
 
 def _row(call: Call, record: ApplicationCredential) -> Row:
     snapshot = call.snapshot
-    ends = _EPOCH + timedelta(microseconds=record.expires_us)
     row: Row = {
         "id": record.id,
         "name": record.name,
@@ -165,7 +158,7 @@ def _row(call: Call, record: ApplicationCredential) -> Row:
         "user_id": record.user_id,
         "project_id": record.project_id,
         "system": None,
-        "expires_at": ends.strftime("%Y-%m-%dT%H:%M:%S.%f") if record.expires_us else None,
+        "expires_at": times.shown_us(record.expires_us) if record.expires_us else None,
         "unrestricted": record.unrestricted,
         "roles": [
             {

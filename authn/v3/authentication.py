@@ -9,14 +9,16 @@ from starlette.responses import Response
 from authn.factors import unmet_rules
 from authn.rights import Rights
 from authn.tokens import Held, Proof
-from authn.v3.answers import answer, clock_time, domain_reference, listed, nothing
+from authn.v3.answers import answer, domain_reference, listed, nothing
 from authn.v3.call import SERVICE_GRACE_S, Call
 from authn.v3.catalog import catalog
 from authn.v3.domains import domain_row
 from authn.v3.methods import METHODS
 from authn.v3.projects import project_row
 from authn.v3.receipts import receipt_answer, with_receipt
-from authn.v3.scoping import asked_scope
+from authn.v3.scoping import asked_scope, asked_trust
+from authn.v3.trusts import act_by_trust
+from gateway.rest import times
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError, UnauthorizedError
 from gateway.rest.fields import Fields
@@ -31,7 +33,12 @@ async def create_token(call: Call) -> Response:
     required = unmet_rules(proof.user, proof.shown)
     if required is not None:
         return receipt_answer(call, proof, required)
-    sealed, held = call.service.tokens.issue(proof, asked_scope(call.snapshot, auth, proof))
+    trust_id = asked_trust(auth)
+    if trust_id and proof.application_credential is None and proof.access_token is None:
+        proof, scope, expires_s = await act_by_trust(call, trust_id, proof)
+    else:
+        scope, expires_s = asked_scope(call.snapshot, auth, proof), proof.expires_s
+    sealed, held = call.service.tokens.issue(proof, scope, expires_s=expires_s)
     response = answer({"token": token_document(call, held)}, 201)
     response.headers["X-Subject-Token"] = sealed
     return response
@@ -157,8 +164,8 @@ def token_document(call: Call, held: Held) -> dict[str, Any]:
             "password_expires_at": None,
         },
         "audit_ids": list(token.audit_ids),
-        "issued_at": clock_time(token.issued_s),
-        "expires_at": clock_time(token.expires_s),
+        "issued_at": times.shown(token.issued_s),
+        "expires_at": times.shown(token.expires_s),
     }
     if token.federated is not None:
         document["user"]["OS-FEDERATION"] = {
@@ -173,6 +180,9 @@ def token_document(call: Call, held: Held) -> dict[str, Any]:
             "trustor_user": {"id": held.trust.trustor_user_id},
             "trustee_user": {"id": held.trust.trustee_user_id},
         }
+    if token.access_token_id:
+        access = snapshot.access_tokens.require(token.access_token_id)
+        document["OS-OAUTH1"] = {"access_token_id": access.id, "consumer_id": access.consumer_id}
     if held.application_credential is not None:
         document["application_credential"] = {
             "id": held.application_credential.id,

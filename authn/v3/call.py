@@ -45,6 +45,11 @@ class Call(RestCall):
             return True
         return any(held.allowed.allows(IDENTITY, method, one) for one in (path, path.removeprefix("/identity")))
 
+    @property
+    def domain(self) -> str | None:
+        """The domain that the caller acts for, who has been identified; None where the token is for something else."""
+        return self._held.domain.id if self._held is not None and self._held.domain is not None else None
+
     def default_domain(self) -> str:
         """The domain that is meant where none is named: the token's, its project's, or the first. For a caller who has
         been identified."""

@@ -48,7 +48,7 @@ class Credentials(Resource[Credential]):
             "links": {"self": f"{call.base}/credentials/{record.id}"},
         }
 
-    def target(self, record: Credential) -> Target:
+    def target(self, call: Call, record: Credential) -> Target:
         return {"target.credential.user_id": record.user_id, "target.credential.project_id": record.project_id or None}
 
     def asked_target(self, call: Call, asked: Fields) -> Target:
@@ -60,7 +60,7 @@ class Credentials(Resource[Credential]):
         rows = (
             self.row(call, record)
             for record in self.candidates(call)
-            if is_within(held, record.project_id) and may_see(self.target(record))
+            if is_within(held, record.project_id) and may_see(self.target(call, record))
         )
         return listed(call, self.plural, page(call, rows, self.filters))
 

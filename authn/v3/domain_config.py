@@ -18,6 +18,9 @@ from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from store.core.errors import InvalidError, NotFoundError
 
+PASSWORD_RULES: Final[Mapping[str, str | None]] = {"password_regex": None, "password_regex_description": None}
+"""What is told to everybody of how passwords must look: nothing but that there is no such rule."""
+
 Options = dict[str, dict[str, Any]]
 """Options by group."""
 
@@ -51,7 +54,9 @@ async def show_config(call: Call) -> Response:
     if group == "security_compliance":
         await call.allow("identity:get_security_compliance_domain_config")
         call.snapshot.domains.require(call.path("id"))
-        raise NotFoundError("No password rules are told of this domain.")
+        if option and option not in PASSWORD_RULES:
+            raise ForbiddenError(f"the option {option} of {group} is not told")
+        return answer({"config": {option: PASSWORD_RULES[option]} if option else {group: PASSWORD_RULES}})
     await call.allow("identity:get_domain_config")
     domain_id = call.snapshot.domains.require(call.path("id")).id
     _check_names(group, option)

@@ -66,7 +66,12 @@ class Domains(Resource[Domain]):
     def row(self, call: Call, record: Domain) -> Row:
         return domain_row(call, record)
 
-    def target(self, record: Domain) -> Target:
+    told: ClassVar[frozenset[str]] = frozenset({"update"})
+
+    def home(self, record: Domain) -> str | None:
+        return record.id
+
+    def target(self, call: Call, record: Domain) -> Target:
         return {"target.domain.id": record.id}
 
     def candidates(self, call: Call) -> Iterable[Domain]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 from starlette.responses import Response
@@ -17,6 +16,7 @@ from authn.tokens import Held, Proof
 from authn.v3.answers import answer
 from authn.v3.authentication import token_document
 from authn.v3.call import Call
+from gateway.rest import times
 from gateway.rest.app import Routes
 from gateway.rest.errors import UnauthorizedError
 from gateway.rest.fields import Fields
@@ -65,7 +65,10 @@ async def _authenticated(call: Call, operation: str, verify: Verify) -> tuple[st
     held = ec2.read(call.service.vault.open(record.sealed).decode())
     if not held.secret or not verify(sent, held.secret) or not _is_timely(call, sent):
         raise UnauthorizedError
-    return call.service.tokens.issue(_proof(call, record, held), Scope(PROJECT_TARGET, record.project_id))
+    proof = _proof(call, record, held)
+    lent = proof.trust or proof.access_token
+    scope = Scope(PROJECT_TARGET, record.project_id)
+    return call.service.tokens.issue(proof, scope, expires_s=lent.expires_s if lent else 0)
 
 
 def _proof(call: Call, record: Credential, held: ec2.Ec2Secret) -> Proof:
@@ -119,11 +122,10 @@ def _is_timely(call: Call, sent: Fields) -> bool:
     if not stated:
         return True
     try:
-        at = datetime.fromisoformat(stated)
-    except ValueError:
+        signed_us = times.read_us("Timestamp", stated)
+    except InvalidError:
         return False
-    signed_s = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    return abs(signed_s - call.service.clock.wall_us() / 1_000_000) <= SIGNED_SECONDS_MAX
+    return abs(signed_us - call.service.clock.wall_us()) <= SIGNED_SECONDS_MAX * 1_000_000
 
 
 def _texts(sent: Fields, name: str) -> Mapping[str, str]:

@@ -105,8 +105,9 @@ async def _add(call: Call, place: Place) -> Response:
     held = place.held(call, call.path("role_id"))
     _require(call, held)
     role = call.snapshot.roles.require(held.role_id)
-    if role.domain_id and role.domain_id != _domain_of(call, held):
-        raise ForbiddenError("a role of a domain is held only there")
+    home = call.snapshot.projects.require(held.target_id).domain_id if held.target == PROJECT_TARGET else ""
+    if role.domain_id and home and home != role.domain_id:
+        raise ForbiddenError("a role of a domain is held only in that domain's projects")
     await call.service.administration.assign(held)
     return nothing()
 
@@ -148,9 +149,3 @@ def _require(call: Call, held: Assignment) -> None:
         snapshot.projects.require(held.target_id)
     elif held.target == DOMAIN_TARGET:
         snapshot.domains.require(held.target_id)
-
-
-def _domain_of(call: Call, held: Assignment) -> str:
-    if held.target == PROJECT_TARGET:
-        return call.snapshot.projects.require(held.target_id).domain_id
-    return held.target_id if held.target == DOMAIN_TARGET else ""

@@ -55,7 +55,12 @@ class Groups(Resource[Group]):
             "links": {"self": f"{call.base}/groups/{record.id}"},
         }
 
-    def target(self, record: Group) -> Target:
+    told: ClassVar[frozenset[str]] = frozenset({"delete"})
+
+    def home(self, record: Group) -> str | None:
+        return record.domain_id
+
+    def target(self, call: Call, record: Group) -> Target:
         return group_target(record)
 
     def asked_target(self, call: Call, asked: Fields) -> Target:
@@ -84,7 +89,8 @@ class Groups(Resource[Group]):
         user = call.snapshot.users.get(call.path("user_id"))
         await call.allow("identity:list_groups_for_user", user_target(user) if user else {})
         user = call.snapshot.users.require(call.path("user_id"))
-        rows = (self.row(call, call.snapshot.groups.require(id_)) for id_ in call.snapshot.groups_of(user.id))
+        found = (call.snapshot.groups.require(id_) for id_ in call.snapshot.groups_of(user.id))
+        rows = (self.row(call, group) for group in found if self.visible(call, group))
         return listed(call, self.plural, page(call, rows, self.filters))
 
     async def made(self, call: Call, asked: Fields) -> Group:

@@ -174,10 +174,12 @@ class Limits(_Several[Limit]):
     def routes(self) -> Routes[Call]:
         return {**super().routes(), "/v3/limits/model": {"GET": show_model}}
 
-    def target(self, record: Limit) -> Target:
+    def target(self, call: Call, record: Limit) -> Target:
+        project = call.snapshot.projects.get(record.project_id)
         return {
             "target.limit.project_id": record.project_id or None,
             "target.limit.domain.id": record.domain_id or None,
+            "target.limit.project.domain_id": project.domain_id if project else None,
         }
 
     def one(self, call: Call, asked: Fields) -> Limit:

@@ -85,7 +85,10 @@ class Projects(Resource[Project]):
     def row(self, call: Call, record: Project) -> Row:
         return project_row(call, record)
 
-    def target(self, record: Project) -> Target:
+    def home(self, record: Project) -> str | None:
+        return record.domain_id
+
+    def target(self, call: Call, record: Project) -> Target:
         return {"target.project.id": record.id, "target.project.domain_id": record.domain_id}
 
     def asked_target(self, call: Call, asked: Fields) -> Target:

@@ -8,8 +8,9 @@ from typing import Final
 from starlette.responses import Response
 
 from authn.tokens import Proof
-from authn.v3.answers import answer, clock_time, domain_reference
+from authn.v3.answers import answer, domain_reference
 from authn.v3.call import Call
+from gateway.rest import times
 from gateway.rest.errors import UnauthorizedError
 
 HEADER: Final = "Openstack-Auth-Receipt"
@@ -40,8 +41,8 @@ def receipt_answer(call: Call, proof: Proof, required: list[list[str]]) -> Respo
                     "name": user.name,
                     "domain": domain_reference(call.snapshot, user.domain_id),
                 },
-                "expires_at": clock_time(receipt.expires_s),
-                "issued_at": clock_time(receipt.issued_s),
+                "expires_at": times.shown(receipt.expires_s),
+                "issued_at": times.shown(receipt.issued_s),
             },
             "required_auth_methods": required,
         },

@@ -33,6 +33,9 @@ class Resource(ABC, Generic[R]):
     """Below `/v3`."""
     filters: ClassVar[tuple[str, ...]] = ()
     """Attributes that lists are filtered by."""
+    told: ClassVar[frozenset[str]] = frozenset()
+    """Of update and delete, those where it is told to everybody with a token that there is no such record: as in stock
+    keystone, where ids are random and tell nothing."""
     special: ClassVar[Mapping[str, Filter]] = {}
     """Filters with a meaning of their own."""
 
@@ -64,7 +67,7 @@ class Resource(ABC, Generic[R]):
         """The keys that go with the record."""
         return ()
 
-    def target(self, record: R) -> Target:
+    def target(self, call: Call, record: R) -> Target:
         """What policy may ask about the record."""
         return {}
 
@@ -73,8 +76,14 @@ class Resource(ABC, Generic[R]):
         return {}
 
     def visible(self, call: Call, record: R) -> bool:
-        """Whether it is among the rows of a list, for whoever may see it."""
-        return True
+        """Whether it is among the rows of a list, for whoever may see it. Who acts for a domain, as administrator
+        too, is shown what is in that domain, as in stock keystone."""
+        home = self.home(record)
+        return home is None or call.domain is None or home == call.domain
+
+    def home(self, record: R) -> str | None:
+        """The domain that the record is in; None where it is in no one's."""
+        return None
 
     # -- handlers ------------------------------------------------------------------------------------------------
 
@@ -91,7 +100,7 @@ class Resource(ABC, Generic[R]):
         rows = (
             self.row(call, record)
             for record in self.candidates(call)
-            if self.visible(call, record) and may_see(self.target(record))
+            if self.visible(call, record) and may_see(self.target(call, record))
         )
         return listed(call, self.plural, page(call, rows, self.filters, self.special))
 
@@ -114,6 +123,7 @@ class Resource(ABC, Generic[R]):
     async def update(self, call: Call) -> Response:
         """Other attributes for a record."""
         id_ = call.path("id")
+        await self._tell_missing(call, "update")
         await call.allow(f"identity:update_{self.noun}", self._target(call, id_))
         self.table(call.snapshot).require(id_)
         asked = (await call.body()).object(self.noun)
@@ -122,10 +132,16 @@ class Resource(ABC, Generic[R]):
     async def delete(self, call: Call) -> Response:
         """The record is gone."""
         id_ = call.path("id")
+        await self._tell_missing(call, "delete")
         await call.allow(f"identity:delete_{self.noun}", self._target(call, id_))
         await self.gone(call, id_)
         return nothing()
 
+    async def _tell_missing(self, call: Call, verb: str) -> None:
+        if verb in self.told:
+            await call.caller()
+            self.table(call.snapshot).require(call.path("id"))
+
     def _target(self, call: Call, id_: str) -> Target:
         record = self.table(call.snapshot).get(id_)
-        return {} if record is None else self.target(record)
+        return {} if record is None else self.target(call, record)

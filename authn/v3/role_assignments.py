@@ -72,11 +72,20 @@ async def list_assignments(call: Call) -> Response:
     question = _question(call)
     effective, names = switched_on(call, "effective"), switched_on(call, "include_names")
     operation = "identity:list_role_assignments_for_tree" if question.subtree else "identity:list_role_assignments"
-    may_see = await call.chosen(operation)
+    target: dict[str, object] = {}
+    if question.subtree:
+        project = call.snapshot.projects.get(question.target_id)
+        target = {"target.domain_id": project.domain_id} if project else {}
+        await call.allow(operation, target)
+    may_see = await call.chosen(operation, target)
     snapshot = call.snapshot
     found = _effective(snapshot, question) if effective else _stored(snapshot, question)
     rows = [
-        _row(call, one, names) for one in found if _exists(snapshot, one.held) and may_see(_target(snapshot, one.held))
+        _row(call, one, names)
+        for one in found
+        if _exists(snapshot, one.held)
+        and may_see(_target(snapshot, one.held))
+        and call.domain in (None, _target(snapshot, one.held)["target.domain_id"])
     ]
     return listed(call, "role_assignments", rows)
 

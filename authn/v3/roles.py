@@ -51,9 +51,9 @@ def role_reference(call: Call, role: Role) -> dict[str, Any]:
     )
 
 
-def _noun(role: Role | None) -> str:
+def _noun(role: Role) -> str:
     """Roles of a domain have operations of their own."""
-    return "domain_role" if role is not None and role.domain_id else "role"
+    return "domain_role" if role.domain_id else "role"
 
 
 class Roles(Resource[Role]):
@@ -70,7 +70,7 @@ class Roles(Resource[Role]):
     def row(self, call: Call, record: Role) -> Row:
         return role_row(call, record)
 
-    def target(self, record: Role) -> Target:
+    def target(self, call: Call, record: Role) -> Target:
         return {"target.role.name": record.name, "target.role.domain_id": record.domain_id or None}
 
     def routes(self) -> Routes[Call]:
@@ -95,9 +95,10 @@ class Roles(Resource[Role]):
 
     async def show(self, call: Call) -> Response:
         """One role."""
-        role = call.snapshot.roles.get(call.path("id"))
+        await call.caller()
+        role = call.snapshot.roles.require(call.path("id"))  # which is told to everybody, as in stock keystone
         await call.allow(f"identity:get_{_noun(role)}", self._target(call, call.path("id")))
-        return answer({"role": role_row(call, call.snapshot.roles.require(call.path("id")))})
+        return answer({"role": role_row(call, role)})
 
     async def create(self, call: Call) -> Response:
         """A new role, with `domain_id` one of that domain."""
@@ -109,17 +110,18 @@ class Roles(Resource[Role]):
 
     async def update(self, call: Call) -> Response:
         """Other attributes."""
-        role = call.snapshot.roles.get(call.path("id"))
+        await call.caller()
+        role = call.snapshot.roles.require(call.path("id"))  # which is told to everybody, as in stock keystone
         await call.allow(f"identity:update_{_noun(role)}")
-        call.snapshot.roles.require(call.path("id"))
         asked = (await call.body()).object("role")
         return answer({"role": role_row(call, await self.changed(call, call.path("id"), asked))})
 
     async def delete(self, call: Call) -> Response:
         """The role is gone, wherever it was held."""
-        role = call.snapshot.roles.get(call.path("id"))
+        await call.caller()
+        role = call.snapshot.roles.require(call.path("id"))  # which is told to everybody, as in stock keystone
         await call.allow(f"identity:delete_{_noun(role)}")
-        refuse_immutable("role", call.snapshot.roles.require(call.path("id")).options)
+        refuse_immutable("role", role.options)
         await call.service.administration.delete_role(call.path("id"))
         return nothing()
 

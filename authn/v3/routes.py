@@ -11,8 +11,10 @@ from authn.v3 import (
     ec2_tokens,
     federation,
     grants,
+    oauth1,
     role_assignments,
     tags,
+    trusts,
     versions,
 )
 from authn.v3.call import Call
@@ -56,4 +58,6 @@ def routes() -> Routes[Call]:
         **application_credentials.ROUTES,
         **access_rules.ROUTES,
         **ec2_tokens.ROUTES,
+        **trusts.ROUTES,
+        **oauth1.routes(),
     }

@@ -19,6 +19,10 @@ def asked_scope(snapshot: IdentitySnapshot, auth: Fields, proof: Proof) -> Scope
 
     A trust says itself what it is for and is looked at before (`OS-TRUST:trust`).
     """
+    if proof.access_token is not None:
+        if auth.value("scope") is not None:
+            raise UnauthorizedError("What a program may act in is not asked for: its key says it.")
+        return Scope(PROJECT_TARGET, proof.access_token.project_id)
     scope = auth.value("scope")
     if proof.application_credential is not None:
         if scope is not None:
@@ -45,6 +49,16 @@ def asked_scope(snapshot: IdentitySnapshot, auth: Fields, proof: Proof) -> Scope
                 raise InvalidError('auth.scope.system: {"all": true} is the only scope of the system')
             return SYSTEM
     raise UnauthorizedError
+
+
+def asked_trust(auth: Fields) -> str:
+    """The id of the trust that a token is asked by; "" for none. Raises InvalidError."""
+    scope = auth.value("scope")
+    if not isinstance(scope, dict) or "OS-TRUST:trust" not in scope:
+        return ""
+    if len([kind for kind in KINDS if kind in scope]) != 1:
+        raise InvalidError(f"auth.scope: exactly one of {', '.join(KINDS)}")
+    return auth.object("scope").object("OS-TRUST:trust").text("id")
 
 
 def named_domain(snapshot: IdentitySnapshot, domain: Fields) -> Domain | None:

@@ -180,14 +180,15 @@ def _equal(kind: str, match: str) -> _Check:
         if quoted:
             left = literal
         elif kind in held:
+            if held[kind] is None and reference is not None:
+                return False  # somebody without the attribute is equal to nobody, not even to those without it
             left = str(held[kind])
         else:
             return False
         if reference is None:
             return left == match
         if reference[1] not in target:
-            # Somebody without the attribute can never be equal to anything.
-            return None if quoted or held.get(kind) is not None else False
+            return None
         return left == str(target[reference[1]])
 
     return check

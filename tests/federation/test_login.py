@@ -16,8 +16,10 @@ from authn.federation.claims import assertion_of
 from authn.federation.dashboards import Dashboards, handover
 from authn.federation.login import Asserted, SendAway, WebLogin, bring_token, is_return
 from authn.federation.login_state import LOGIN_SECONDS, LoginState, StateSeal, cookie_name
+from authn.federation.mapping import apply
 from authn.federation.openid import RelyingParty
 from authn.federation.provider_http import ProviderAwayError
+from authn.federation.rules import parse_rules
 from store.core.errors import InvalidError
 from tests.federation.fake_provider import ISSUER, NOW, PROVIDER, RSA_KEY, FakeProvider, claims, query_of, signed
 from tests.twins.clock import ManualClock
@@ -34,6 +36,17 @@ async def test_a_token_that_is_brought_is_an_assertion_by_the_usual_names() -> N
     assert found.assertion["HTTP_OIDC_ISS"] == (ISSUER,)
     assert found.assertion["OIDC-email"] == found.assertion["HTTP_OIDC_EMAIL"] == ("jane@example.com",)
     assert found.assertion["OIDC-groups"] == ("a", "b;c")
+
+
+async def test_what_is_asserted_becomes_somebody_by_a_mapping() -> None:
+    token = signed(claims(email="jane@example.com", groups=["dev", "ops;admin"]))
+    asserted = await bring_token(FakeProvider().party(ManualClock()), f"Bearer {token}")
+    remote = [{"type": "HTTP_OIDC_EMAIL"}, {"type": "OIDC-groups", "blacklist": ["ops"]}]
+    local = [{"user": {"name": "{0}"}}, {"groups": "{1}", "domain": {"id": "d"}}]
+    found = apply(parse_rules([{"local": local, "remote": remote}]), asserted.assertion)
+    assert found is not None
+    assert found.user.name == "jane@example.com"
+    assert [group.name for group in found.groups] == ["dev", "ops;admin"]
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic eDp5", "Bearer a b"])
@@ -225,7 +238,7 @@ def test_what_is_sealed_cannot_be_read() -> None:
     sealed = StateSeal(b"k" * 32).seal(login, NOW)
     assert StateSeal(b"k" * 32).open(sealed, NOW) == login
     assert login.verifier.encode() not in base64.urlsafe_b64decode(sealed)
-    for broken in ("", "ü", sealed[:-8], sealed + sealed * 9, "A" + sealed[1:]):
+    for broken in ("", "ü", "\ud800", sealed[:-8], sealed + sealed * 9, "A" + sealed[1:]):
         with pytest.raises(UnauthorizedError):
             StateSeal(b"k" * 32).open(broken, NOW)
     with pytest.raises(ValueError, match="32"):
@@ -246,6 +259,26 @@ async def test_a_client_without_a_secret_says_its_name_and_one_may_have_to_say_i
         form = browser.fake.form(request)
         assert {name: form[name] for name in form if name.startswith("client")} == expected
         assert ("Authorization" in request.headers) is not bool(expected)
+
+
+async def test_a_code_that_our_client_may_not_redeem_is_our_fault() -> None:
+    answers: list[tuple[int, Any]] = [
+        (400, {"error": "invalid_client"}),
+        (400, {"error": "unauthorized_client"}),
+        (401, None),
+    ]
+    for status, body in answers:
+        browser = Browser()
+        asked = await browser.begin()
+        browser.fake.reply("/token", status, body)
+        with pytest.raises(ProviderAwayError, match="does not take this client"):
+            await browser.finish(code="right", state=asked["state"])
+
+
+async def test_nobody_is_sent_to_a_host_that_is_not_the_providers() -> None:
+    browser = Browser(FakeProvider(metadata={"authorization_endpoint": "https://evil.example.com/auth"}))
+    with pytest.raises(ProviderAwayError, match="authorization_endpoint at a host"):
+        await browser.begin()
 
 
 async def test_a_provider_without_logins_for_browsers_is_of_no_use() -> None:
@@ -284,11 +317,26 @@ def test_a_dashboards_host_is_written_in_any_case() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "dashboard", "javascript:alert(1)", "https://", "https://a@b/", "https://a/;x", 'https://a/"', "https://a/#b"],
+    [
+        "",
+        "dashboard",
+        "javascript:alert(1)",
+        "https://",
+        "https://a@b/",
+        "https://a/;x",
+        'https://a/"',
+        "https://a/#b",
+        f"https://a/{'b' * 512}",
+    ],
 )
 def test_what_is_no_dashboard_is_refused(url: str) -> None:
     with pytest.raises(InvalidError):
         Dashboards([url])
+
+
+def test_a_dashboards_url_fits_into_a_cookie() -> None:
+    with pytest.raises(InvalidError):
+        Dashboards([f"https://a/{'b' * 512}"])
 
 
 def test_the_page_posts_the_token_to_there_and_nothing_else() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from authn.errors import UnauthorizedError
 from authn.federation.mapped import DomainReference, MappedGroup, MappedIdentity, MappedProject
 from authn.federation.mapping import apply
 from authn.federation.rules import parse_rules
@@ -149,6 +150,8 @@ def test_a_domain_of_an_entry_is_its_users_and_projects_from_version_2_on() -> N
     theirs, own = DomainReference("", "theirs"), DomainReference("", "own")
     assert found.user.domain == theirs
     assert [project.domain for project in found.projects] == [theirs, own]
+    with_own = [rule(of("A"), {"user": {"name": "{0}", "domain": {"name": "own"}}, "domain": {"name": "theirs"}})]
+    assert mapped(with_own, {"A": "x"}, "2.0").user.domain == own
     with pytest.raises(InvalidError, match=r"projects\[1\]"):
         parse_rules(rules, "1.0")
     del projects[1]
@@ -197,8 +200,11 @@ def test_ids_of_groups_come_one_by_one_and_once() -> None:
 def test_groups_of_another_cloud_say_their_domain() -> None:
     told = 'JSON:{"name":"group1","domain":{"name":"Default"}};JSON:{"name":"group2","domain":{"id":"d"}}'
     rules = [rule(of("openstack_user", "openstack_groups"), USER, {"groups": "{1}"})]
-    found = mapped(rules, {"openstack_user": "u", "openstack_groups": told + ";plain;JSON:{;JSON:[1]"})
+    found = mapped(rules, {"openstack_user": "u", "openstack_groups": told})
     assert found.groups == (MappedGroup("group1", DomainReference("", "Default")), group("group2", "d"))
+    for none in ("plain", "JSON:{", "JSON:[1]", 'JSON:{"name":"g"}', 'JSON:{"name":"\\ud800","domain":{"id":"d"}}'):
+        with pytest.raises(UnauthorizedError):
+            mapped(rules, {"openstack_user": "u", "openstack_groups": [told.split(";")[0], none]})
 
 
 @pytest.mark.parametrize("domain", [{"id": "here"}, {"id": "{2}"}])
@@ -222,3 +228,26 @@ def test_values_are_never_templates() -> None:
 
 def test_a_name_of_many_values_is_written_as_a_list() -> None:
     assert mapped([rule(of("A"), USER)], {"A": "x;y"}).user.name == "['x', 'y']"
+
+
+def test_an_attribute_tells_projects_from_version_3_on() -> None:
+    written = [{"name": "written", "roles": []}]
+    local = {**USER, "projects": written, "projects_json": "{1}", "domain": {"id": "d"}}
+    rules = [rule(of("A", "B"), local)]
+    told = '[{"name": "p;q", "roles": [{"name": "r"}]}, {"name": "o", "roles": [], "domain": {"name": "own"}}]'
+    d = DomainReference("d")
+    assert mapped(rules, {"A": "x", "B": [told]}, "3.0").projects == (
+        MappedProject("written", (), d),
+        MappedProject("p;q", ("r",), d),
+        MappedProject("o", (), DomainReference("", "own")),
+    )
+    assert parse_rules(rules, "3.0").takes_roles
+    assert not parse_rules([rule(of("A"), USER)], "2.0").takes_roles
+    for none in ("", "{}", "[1]", '[{"name": "p"}]', '[{"name": "p", "roles": ["r"]}]', "[" * 9999):
+        with pytest.raises(UnauthorizedError):
+            mapped(rules, {"A": "x", "B": [none]}, "3.0")
+    with pytest.raises(InvalidError, match="'projects_json' was unexpected"):
+        parse_rules(rules, "2.0")
+    for text in ("{0}{1}", "x{0}", "x", ""):
+        with pytest.raises(InvalidError, match="projects_json: is not one number"):
+            parse_rules([rule(of("A", "B"), {"projects_json": text})], "3.0")

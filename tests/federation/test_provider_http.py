@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import gzip
+import json
+import ssl
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import httpx
 import pytest
 import trio
+import trustme
 
+from authn.federation.discovery import discover
 from authn.federation.openid import RelyingParty
 from authn.federation.provider import OpenIDProvider, parse_provider
-from authn.federation.provider_http import ANSWER_SECONDS, ProviderAwayError, ProviderHttp
+from authn.federation.provider_http import ANSWER_SECONDS, ProviderAwayError, ProviderHttp, provider_connections
 from store.core.errors import InvalidError, RetryableError
 from tests.federation.fake_provider import ISSUER, PROVIDER, Endless, FakeProvider, claims, signed
 from tests.twins.clock import ManualClock
@@ -89,6 +96,7 @@ def test_plain_http_is_for_loopback_only() -> None:
         ("https://keys.example.com/set", False),
         ("https://login.example.com:8443/token", False),
         ("http://login.example.com/token", False),
+        ("http://login.example.com:443/token", False),
         ("https://login.example.com.evil.com/token", False),
         ("https://login.example.com@evil.com/token", False),
         ("https://u@login.example.com/token", False),
@@ -177,3 +185,50 @@ async def test_many_who_wait_ask_but_once(autojump_clock: trio.testing.MockClock
         for _ in range(20):
             nursery.start_soon(party.claims_of_bearer, signed(claims()))
     assert fake.asked == {"/.well-known/openid-configuration": 1, "/keys": 1}
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls_issuer(authority: trustme.CA) -> Iterator[str]:
+    """A server with a certificate of the authority, that describes itself."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"issuer": issuer}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Says nothing."""
+
+    class Quiet(HTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Who does not believe its certificate hangs up."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with Quiet(("127.0.0.1", 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        issuer = f"https://localhost:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield issuer
+        server.shutdown()
+        thread.join()
+
+
+async def test_a_provider_must_show_a_certificate_that_is_believed(tls_issuer: str, authority: trustme.CA) -> None:
+    provider = parse_provider({**GOOD, "issuer": tls_issuer})
+    async with provider_connections() as http:
+        with pytest.raises(ProviderAwayError, match="certificate verify failed"):
+            await discover(provider, ProviderHttp(provider, http))
+    believing = ssl.create_default_context()
+    authority.configure_trust(believing)
+    async with provider_connections(believing) as http:
+        assert await discover(provider, ProviderHttp(provider, http))

@@ -95,6 +95,10 @@ def confused(algorithm: str, secret: bytes) -> str:
         unsigned({"alg": "none"}, claims()),
         unsigned({"alg": "None", "kid": "rsa"}, claims()),
         unsigned({"alg": "RS256", "kid": "rsa"}, claims()),
+        unsigned({"alg": ["RS256"], "kid": "rsa"}, claims()),
+        unsigned({"alg": "RS256", "kid": ["rsa"]}, claims()),
+        unsigned({"kid": "rsa"}, claims()),
+        unsigned(["RS256"], claims()),
         unsigned({"alg": "RS256", "kid": "rsa"}, claims(), b"x" * 256),
         unsigned({"alg": "HS256", "kid": "rsa"}, claims(), b"x" * 32),
         unsigned({"alg": "RS256", "kid": "rsa", "crit": ["mine"], "mine": 1}, claims(), b"x" * 256),
@@ -215,14 +219,28 @@ async def test_a_short_key_is_none() -> None:
         await fake.party(ManualClock()).claims_of_bearer(token)
 
 
-async def test_a_key_without_a_name_is_tried_for_tokens_without_one() -> None:
-    unnamed = RSAKey.generate_key(2048)
-    told = unnamed.as_dict(private=False)
-    told.pop("kid", None)
-    fake = FakeProvider()
-    fake.reply("/keys", body={"keys": [told]})
-    token = jws.serialize_compact({"alg": "RS256"}, json.dumps(claims()), unnamed, ["RS256"])
-    assert await fake.party(ManualClock()).claims_of_bearer(token)
+def unnamed(key: RSAKey) -> tuple[dict[str, Any], str]:
+    """A key as a provider tells it without a name, and a token that names none."""
+    told = {name: value for name, value in key.as_dict(private=False).items() if name != "kid"}
+    token = jws.serialize_compact({"alg": "RS256"}, json.dumps(claims(exp=NOW + 9000)), key, ["RS256"])
+    return told, token
+
+
+async def test_keys_and_tokens_may_have_no_names() -> None:
+    fake, clock = FakeProvider(), ManualClock()
+    party = fake.party(clock)
+    first, old = unnamed(RSAKey.generate_key(2048))
+    second, new = unnamed(RSAKey.generate_key(2048))
+    fake.reply("/keys", body={"keys": [first]})
+    for _ in range(2):
+        assert await party.claims_of_bearer(old)
+        clock.advance(31)
+    assert fake.asked["/keys"] == 1
+    fake.reply("/keys", body={"keys": [second]})
+    assert await party.claims_of_bearer(new)
+    fake.away = True
+    clock.advance(31)
+    assert await party.claims_of_bearer(new)
 
 
 INTROSPECTED = {"active": True, "sub": "jane", "client_id": "drystone", "exp": NOW + 9, "iss": ISSUER}

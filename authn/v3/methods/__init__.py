@@ -8,6 +8,7 @@ from typing import Final
 from authn.tokens import Proof
 from authn.v3.call import Call
 from authn.v3.methods.application_credential import by_application_credential
+from authn.v3.methods.oauth1 import by_oauth1
 from authn.v3.methods.password import by_password
 from authn.v3.methods.token import by_token
 from authn.v3.methods.totp import by_totp
@@ -21,4 +22,5 @@ METHODS: Final[Mapping[str, Method]] = {
     "token": by_token,
     "totp": by_totp,
     "application_credential": by_application_credential,
+    "oauth1": by_oauth1,
 }

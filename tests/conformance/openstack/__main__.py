@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.conformance.cloud import fresh
+from tests.conformance.openstack.reasons import causes
 from tests.conformance.openstack.run import run
 from tests.conformance.openstack.settings import Cloud, of_program
 from tests.conformance.openstack.suites import API, SUITES, prepared
@@ -28,10 +29,10 @@ examples:
   python -m tests.conformance.openstack --client -k RoleTests --lanes 1
   OS_PASSWORD=... python -m tests.conformance.openstack --url http://127.0.0.1:8080    one that runs already
 
-Each test that did not pass has a line: module, class::test, the last request that was refused, and what was raised.
-All logs, each request of a failed test among them, are in the folder --logs, one folder a suite: report.xml has them
-by test. A test that fails "in setup" has not begun: what its class makes for it could not be made. Tests leave users,
-projects and domains behind where they fail, so do not point --url at a cloud that somebody uses.
+Each test that did not pass has a line: module, class::test, the last request that was refused, and what was raised;
+below, what was refused most. All logs are in the folder --logs, one folder a suite: report.xml has every request of
+every test. A test that fails "in setup" has not begun: what its class makes for it could not be made. Tests leave
+users, projects and domains behind where they fail, so do not point --url at a cloud that somebody uses.
 """
 
 
@@ -55,6 +56,8 @@ def main() -> None:
                 options=options,
             )
         print(report(outcomes))
+        for request, times in causes(outcomes):
+            print(f"{times:4} tests: {request}")
         print(f"{suite.title}: {counts(outcomes)} in {time.monotonic() - began:.0f} s, logs in {logs}", flush=True)
         lines.append(suite.summary(passed(outcomes), len(outcomes), whole=not options))
     print("\n".join(lines))

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
+from dataclasses import replace
 from xml.etree import ElementTree
+
+from tests.conformance.outcomes import Outcome
 
 TRACEBACK = "Traceback (most recent call last):"
 
@@ -25,6 +29,27 @@ def reason(case: ElementTree.Element, message: str) -> str:
     """What was raised, after the last request that was refused before, where the log has one."""
     raised, request = _raised(message), _refused(case)
     return f"[{request}] {raised}" if request else raised
+
+
+def with_shared_reasons(outcomes: list[Outcome]) -> list[Outcome]:
+    """The request that a class failed with in setup is logged with its first test: tell it of the others, too."""
+    known: dict[tuple[str, str, str], str] = {}
+    for outcome in outcomes:
+        if outcome.reason.startswith("["):
+            known.setdefault(_setup(outcome, outcome.reason.partition("] ")[2]), outcome.reason)
+    return [replace(each, reason=known.get(_setup(each, each.reason), each.reason)) for each in outcomes]
+
+
+def causes(outcomes: list[Outcome]) -> list[tuple[str, int]]:
+    """The requests that were refused last before tests failed, each with the number of tests, the largest first."""
+    refused = [each.reason[1:].partition("] ")[0] for each in outcomes if each.reason.startswith("[")]
+    return Counter(refused).most_common()
+
+
+def _setup(outcome: Outcome, raised: str) -> tuple[str, str, str]:
+    """Module, class and what was raised where that was in setup; what is of one test alone is like no other's."""
+    group = outcome.name.partition("::")[0] if raised.startswith("in setup: ") else outcome.name
+    return outcome.file, group, raised
 
 
 def _raised(message: str) -> str:

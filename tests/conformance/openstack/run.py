@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from tests.conformance.environment import Environment
-from tests.conformance.openstack.reasons import reason
+from tests.conformance.openstack.reasons import reason, with_shared_reasons
 from tests.conformance.openstack.settings import Cloud, clouds_yaml, tempest_conf
 from tests.conformance.openstack.suites import Suite
 from tests.conformance.outcomes import Outcome, read
@@ -18,7 +18,6 @@ TEST_SECONDS = 300
 PYTEST = """\
 [pytest]
 junit_logging = all
-junit_log_passing_tests = false
 log_level = INFO
 """
 """With a file of its own pytest does not find this project's. Tempest logs each request, which tells why tests fail."""
@@ -57,7 +56,7 @@ def run(
         )
     if not report.exists():
         raise RuntimeError(f"pytest ended with {done.returncode}; see {log_file}")
-    return read("", report.read_text(), reason)
+    return with_shared_reasons(read("", report.read_text(), reason))
 
 
 def _environment(environment: Environment, folder: Path) -> dict[str, str]:

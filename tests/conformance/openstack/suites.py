@@ -19,20 +19,22 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Suite:
-    """Tests that are counted together. `reference`: how many of `total` stock Keystone passes."""
+    """Tests that are counted together. `reference`: how many of `total` stock Keystone passes, where that is known."""
 
     option: str
     title: str
     modules: tuple[str, ...]
     total: int
-    reference: int
+    reference: int | None
     help: str
 
     def summary(self, passed: int, ran: int, whole: bool) -> str:
-        """The line that a run ends with."""
+        """The line that a run ends with; `whole`: nothing was left out."""
+        line = f"{self.title}: {passed} passed of {ran}"
         if not whole:
-            return f"{self.title}: {passed} passed of {ran} chosen ones"
-        return f"{self.title}: {passed} passed of {ran} (reference {self.reference} of {self.total})"
+            return f"{line} chosen ones"
+        missing = f", {self.total} expected" if ran != self.total else ""
+        return f"{line}{missing}" + (f" (reference {self.reference})" if self.reference else "")
 
 
 API = Suite(
@@ -48,7 +50,7 @@ RBAC = Suite(
     "tempest rbac",
     ("keystone_tempest_plugin.tests.rbac",),
     1936,
-    1936,
+    None,
     "the plugin's tests of who may do what: each operation as 11 personas, from system admin to project reader",
 )
 CLIENT = Suite(
@@ -56,7 +58,7 @@ CLIENT = Suite(
     "openstackclient functional",
     ("openstackclient.tests.functional.identity", "openstackclient.tests.functional.object"),
     177,
-    138,
+    None,
     "openstackclient's own tests of its identity and object commands, each run as typed",
 )
 SUITES = (API, RBAC, CLIENT)

@@ -1,0 +1,48 @@
+"""What the suites are told, and how they are counted; it runs without them."""
+
+from __future__ import annotations
+
+import json
+from configparser import ConfigParser
+
+from tests.conformance.openstack.settings import Cloud, clouds_yaml, tempest_conf
+from tests.conformance.openstack.suites import API, CLIENT, RBAC
+
+CLOUD = Cloud("http://127.0.0.1:8080/", "pa$$ %word", region="North")
+
+
+def _read(text: str) -> ConfigParser:
+    parser = ConfigParser(interpolation=None)
+    parser.read_string(text)
+    return parser
+
+
+def test_tempest_is_told_where_identity_is_and_who_administers_it() -> None:
+    read = _read(tempest_conf(CLOUD, "/logs"))
+    assert read["identity"]["uri_v3"] == "http://127.0.0.1:8080/identity/v3"
+    assert read["identity"]["region"] == "North"
+    assert read["auth"]["admin_password"] == "pa$$$$ %word", "oslo.config takes $ for a reference, and $$ for $"
+    assert "admin_system" not in read["auth"]
+    assert read["oslo_concurrency"]["lock_path"].startswith("/logs/")
+
+
+def test_the_administrator_may_be_that_of_the_system() -> None:
+    assert _read(tempest_conf(CLOUD, "/logs", system=True))["auth"]["admin_system"] == "all"
+
+
+def test_openstackclient_has_a_cloud_in_the_project_and_one_in_the_system() -> None:
+    clouds = json.loads(clouds_yaml(CLOUD))["clouds"]
+    project, system = clouds["devstack-admin"]["auth"], clouds["devstack-system-admin"]["auth"]
+    assert project.keys() - system.keys() == {"project_name", "project_domain_id"}
+    assert project["project_name"] == "admin"
+    assert system["system_scope"] == "all"
+    assert "system_scope" not in project
+    assert {project["auth_url"], system["auth_url"]} == {"http://127.0.0.1:8080/identity"}
+    assert {project["password"], system["password"]} == {"pa$$ %word"}
+
+
+def test_a_part_of_a_suite_is_not_held_against_the_reference_and_a_test_that_is_missing_shows() -> None:
+    assert API.summary(18, 176, whole=True) == "tempest identity: 18 passed of 176 (reference 172)"
+    assert API.summary(18, 100, whole=True) == "tempest identity: 18 passed of 100, 176 expected (reference 172)"
+    assert RBAC.summary(3, 1936, whole=True) == "tempest rbac: 3 passed of 1936"
+    assert CLIENT.summary(3, 4, whole=False) == "openstackclient functional: 3 passed of 4 chosen ones"
