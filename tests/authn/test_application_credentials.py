@@ -300,6 +300,23 @@ async def test_a_trust_makes_none(cloud: Cloud) -> None:
     assert (await ask(cloud, "GET", f"/v3/users/{ann.user.id}/access_rules", token=token)).status == 403
 
 
+async def test_it_is_no_way_to_a_trust(cloud: Cloud) -> None:
+    ann = await ann_of(cloud)
+    bob = await cloud.user("bob", ann.project)
+    trust = Trust(
+        id=cloud.service.administration.new_id(),
+        trustor_user_id=bob.id,
+        trustee_user_id=ann.user.id,
+        project_id=ann.project.id,
+        role_ids=(cloud.made.role_ids["member"],),
+        impersonation=True,
+    )
+    await cloud.service.administration.create(TRUST, lambda snapshot: snapshot.trusts, trust)
+    scope = {"OS-TRUST:trust": {"id": trust.id}}
+    assert (await ask(cloud, "POST", "/v3/auth/tokens", password_auth("ann", scope=scope))).status == 201
+    assert (await ann.login(await ann.make(name="backup"), scope)).status == 401
+
+
 async def test_guesses_are_slowed_down_where_they_are_made(cloud: Cloud) -> None:
     ann = await ann_of(cloud)
     held = (await ann.make(name="backup")).json["application_credential"]

@@ -12,6 +12,7 @@ from typing import Any
 from authn.keys import Assignment
 from authn.records import Project, User
 from authn.records.credentials import APPLICATION_CREDENTIAL, CREDENTIAL, TRUST, Credential, Trust
+from gateway.rest import times
 from tests.authn.conftest import Cloud
 from tests.authn.test_credentials import lent
 from tests.authn.test_v3 import Answer, ask
@@ -173,6 +174,7 @@ async def test_a_blob_that_names_anothers_delegation_is_nobody(cloud: Cloud) -> 
             project_id=ann.project.id,
             role_ids=(cloud.made.role_ids["member"],),
             impersonation=impersonation,
+            expires_s=cloud.clock.wall_us() // 1_000_000 + 60,
         )
         await administration.create(TRUST, lambda snapshot: snapshot.trusts, trust)
         access = f"key {trust.id}"
@@ -185,4 +187,7 @@ async def test_a_blob_that_names_anothers_delegation_is_nobody(cloud: Cloud) -> 
             project_id=ann.project.id,
         )
         await administration.create(CREDENTIAL, lambda snapshot: snapshot.credentials, credential)
-        assert (await ann.ask({"credentials": s3(access, "s")}, "s3tokens")).status == status
+        answer = await ann.ask({"credentials": s3(access, "s")}, "s3tokens")
+        assert answer.status == status
+        if status == 200:
+            assert answer.json["token"]["expires_at"] == times.shown(trust.expires_s)
