@@ -21,6 +21,7 @@ USER_NAME_CHARACTERS_MAX: Final = 255
 PROJECT_NAME_CHARACTERS_MAX: Final = 64
 RECORD_BYTES_MAX: Final = 64 * 1024
 
+_NO_MORE: Final = Step()
 _BATCH: Final = 100
 """Keys that one transaction deletes, well below what one may hold."""
 
@@ -162,15 +163,17 @@ class Administration:
 
     # -- any kind of record --------------------------------------------------------------------------------------
 
-    async def create(self, kind: Kind[R], table: Callable[[IdentitySnapshot], Table[R]], record: R) -> None:
-        """Stores a new record under an id and a name that nobody has."""
+    async def create(
+        self, kind: Kind[R], table: Callable[[IdentitySnapshot], Table[R]], record: R, also: Step = _NO_MORE
+    ) -> None:
+        """Stores a new record under an id and a name that nobody has; `also`: what else is asked and done at once."""
         key, packed = keys.record(kind, record.id), _packed(kind, record)
         unique = record.unique_name
 
         def step(snapshot: IdentitySnapshot) -> Step:
             if snapshot.revision(key):
                 raise ConflictError(f"Conflict occurred attempting to store {kind.name} - Duplicate ID {record.id}.")
-            compares, puts = [Compare.absent(key)], [Put(key, packed)]
+            compares, puts = [Compare.absent(key), *also.compares], [Put(key, packed), *also.operations]
             if unique is not None:
                 name_key = keys.name(kind, unique)
                 if snapshot.revision(name_key):

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 import trio
 
 from authn.administration import Administration
+from authn.application_credentials import ApplicationCredentials
 from authn.directory import Directory
 from authn.hashing import HashCost, PasswordHasher
 from authn.identity import Identity
 from authn.login import Login
 from authn.oauth1 import SignatureChecks
 from authn.policy import identity_policy
+from authn.receipts import Receipts
 from authn.snapshot import IdentitySnapshot
 from authn.tokens import Tokens
+from authn.totp import Passcodes
 from authn.vault import Vault
 from gateway.rest.policy import Policy
 from store.core.clock import Clock, SystemClock
@@ -51,12 +54,15 @@ class IdentityService:
         self.directory = Directory(registry)
         hasher = PasswordHasher(config.hash_cost)
         self.administration = Administration(self.directory, hasher, self.random)
+        self.application_credentials = ApplicationCredentials(self.directory, self.administration, hasher)
         self.signatures = SignatureChecks(self.clock)
         self.vault = Vault(self.directory)
         self.login = Login(self.directory, hasher, self.clock)
         self.tokens = Tokens(
             self.directory, self.clock, self.random, lifetime_s=config.token_seconds, cached=config.cached_tokens
         )
+        self.receipts = Receipts(self.tokens.sealer, self.clock)
+        self.passcodes = Passcodes(self.administration, self.vault, self.clock, self.login.throttle)
 
         self.known = self.tokens.known
 

@@ -32,6 +32,7 @@ METHODS: Final = {
     "x509": 64,
     "oauth1": 128,
     "saml2": 256,
+    "ec2credential": 512,
 }
 """The bit of each way to authenticate. Bits are never given out again."""
 

@@ -9,12 +9,14 @@ from typing import Final
 from cryptography.fernet import MultiFernet
 
 from authn import keys
+from authn.access_rules import AllowedRequests
 from authn.directory import Directory, Step
 from authn.errors import UnauthorizedError, UnreadableError
 from authn.identity import Identity
 from authn.keys import DOMAIN_TARGET, PROJECT_TARGET, SYSTEM_TARGET, USER_ACTOR
 from authn.records import DOMAIN, PROJECT, USER, Domain, Project, Role, User
 from authn.records.credentials import (
+    ACCESS_RULE,
     ACCESS_TOKEN,
     APPLICATION_CREDENTIAL,
     TRUST,
@@ -55,6 +57,11 @@ class Proof:
     expires_s: int = 0
     """When a token of this proof ends at the latest; 0: the usual lifetime."""
 
+    @property
+    def shown(self) -> frozenset[str]:
+        """All the ways in which the user has authenticated, also for the token that was shown."""
+        return self.methods | (self.parent.methods if self.parent else frozenset())
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -68,6 +75,8 @@ class Held:
     roles: tuple[Role, ...]
     trust: Trust | None = None
     application_credential: ApplicationCredential | None = None
+    allowed: AllowedRequests | None = None
+    """The requests that it may make; None for all."""
 
     @property
     def system(self) -> bool:
@@ -87,6 +96,7 @@ class Held:
             project_domain_id=self.project.domain_id if self.project else "",
             domain_id=self.domain.id if self.domain else "",
             system=self.system,
+            allowed=self.allowed,
         )
 
     @property
@@ -110,25 +120,28 @@ class Tokens:
         directory.listen(self._on_change)
 
     def issue(self, proof: Proof, scope: Scope = UNSCOPED, *, expires_s: int = 0) -> tuple[str, Held]:
-        """A new token, sealed, for a user who has just proved who they are. `expires_s`: it ends no later
-        than that, where it is not 0.
+        """A new token, sealed, for a user who has just proved who they are. It ends no later than the application
+        credential that was shown, and than `expires_s`, where that is not 0.
 
         Raises UnauthorizedError where the user has no role in the scope.
         """
         now_s = self._now_us() // 1_000_000
         parent = proof.parent
         own = audit_id(self._random.bytes(16))
+        lent = proof.application_credential
         ends_s = parent.expires_s if parent else now_s + self._lifetime_s
+        for bound_s in (expires_s, lent.expires_s if lent else 0):
+            ends_s = min(ends_s, bound_s or ends_s)
         token = Token(
             user_id=proof.user.id,
             scope=scope,
-            methods=proof.methods | (parent.methods if parent else frozenset()),
+            methods=proof.shown,
             issued_s=now_s,
-            expires_s=min(ends_s, expires_s) if expires_s else ends_s,
+            expires_s=ends_s,
             user_epoch=proof.user.epoch,
             scope_epoch=_epoch(self._directory.snapshot, scope),
             audit_ids=(own, parent.audit_ids[-1]) if parent else (own,),
-            application_credential_id=proof.application_credential.id if proof.application_credential else "",
+            application_credential_id=lent.id if lent else "",
             trust_id=proof.trust.id if proof.trust else "",
             access_token_id=proof.access_token.id if proof.access_token else "",
             federated=proof.federated,
@@ -136,14 +149,14 @@ class Tokens:
         held = self._resolve(token)
         if held is None:
             raise UnauthorizedError
-        return seal(token, self._need_sealer()), held
+        return seal(token, self.sealer()), held
 
     async def read(self, sealed: str, *, expired_s: int = 0) -> Held | None:
         """What the token stands for now; None where it stands for nothing. `expired_s`: how long ago it may have
         ended."""
         if not self._directory.snapshot.revision(keys.TOKEN_KEYS):
             return None  # nothing was ever sealed
-        token = unseal(sealed, self._need_sealer())
+        token = unseal(sealed, self.sealer())
         if token is None or not self._live(token, expired_s):
             return None
         held = self._resolve(token)
@@ -205,6 +218,9 @@ class Tokens:
         if token.scope != UNSCOPED:
             spans.append(keys.assignments(*token.scope, USER_ACTOR, token.user_id))
         await self._directory.refresh(needed, spans)
+        lent = self._directory.snapshot.application_credentials.get(token.application_credential_id)
+        if lent is not None and lent.access_rule_ids:
+            await self._directory.refresh([keys.record(ACCESS_RULE, id_) for id_ in lent.access_rule_ids])
 
     def _resolve(self, token: Token) -> Held | None:
         """Whom and what the token means, where all that it names is still such that it could be issued."""
@@ -237,6 +253,7 @@ class Tokens:
             tuple(roles),
             snapshot.trusts.get(token.trust_id),
             snapshot.application_credentials.get(token.application_credential_id),
+            _allowed(snapshot, token),
         )
 
     def _roles(self, token: Token) -> list[Role]:
@@ -253,6 +270,8 @@ class Tokens:
         if token.application_credential_id:
             credential = snapshot.application_credentials.get(token.application_credential_id)
             if credential is None or not self._counts(credential.expires_s):
+                return []
+            if any(snapshot.access_rules.get(id_) is None for id_ in credential.access_rule_ids):
                 return []
             return _both(rights, credential.role_ids, held)
         if token.access_token_id:
@@ -275,7 +294,8 @@ class Tokens:
     def _counts(self, expires_s: int) -> bool:
         return not expires_s or expires_s * 1_000_000 > self._now_us()
 
-    def _need_sealer(self) -> MultiFernet:
+    def sealer(self) -> MultiFernet:
+        """Seals and opens with the present keys. Raises UnreadableError, ConflictError."""
         if self._sealer is None:
             snapshot = self._directory.snapshot
             held = snapshot.token_keys
@@ -309,6 +329,14 @@ def _epoch(snapshot: IdentitySnapshot, scope: Scope) -> int:
         domain = snapshot.domains.get(scope.id)
         return domain.epoch if domain else -1
     return 0
+
+
+def _allowed(snapshot: IdentitySnapshot, token: Token) -> AllowedRequests | None:
+    credential = snapshot.application_credentials.get(token.application_credential_id)
+    if credential is None or not credential.access_rule_ids:
+        return None
+    rules = (snapshot.access_rules.get(id_) for id_ in credential.access_rule_ids)
+    return AllowedRequests(tuple(rule for rule in rules if rule is not None))
 
 
 def _both(rights: Rights, role_ids: Iterable[str], held: list[Role]) -> list[Role]:

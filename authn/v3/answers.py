@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from authn.errors import UnreadableError
+from authn.snapshot import IdentitySnapshot
 from authn.v3.call import Call
 from gateway.rest.errors import ForbiddenError, TooLargeError, UnauthorizedError
 from gateway.rest.listing import Page, Row, here
@@ -30,6 +31,11 @@ def listed(call: Call, noun: str, found: Page | list[Row]) -> Response:
     """A list: one page of it, or all rows in their order."""
     rows, follows = (found.rows, found.follows) if isinstance(found, Page) else (found, None)
     return answer({noun: rows, "links": {"next": follows, "self": here(call), "previous": None}})
+
+
+def domain_reference(snapshot: IdentitySnapshot, domain_id: str) -> dict[str, str]:
+    """How tokens and receipts name a domain."""
+    return {"id": domain_id, "name": snapshot.domains.require(domain_id).name}
 
 
 def refusal(error: Exception, call: Call) -> Response | None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 from starlette.responses import Response
 
+from authn.factors import unmet_rules
 from authn.rights import Rights
-from authn.snapshot import IdentitySnapshot
 from authn.tokens import Held, Proof
-from authn.v3.answers import answer, listed, nothing
+from authn.v3.answers import answer, domain_reference, listed, nothing
 from authn.v3.call import SERVICE_GRACE_S, Call
 from authn.v3.catalog import catalog
 from authn.v3.domains import domain_row
 from authn.v3.methods import METHODS
 from authn.v3.projects import project_row
+from authn.v3.receipts import receipt_answer, with_receipt
 from authn.v3.scoping import asked_scope, asked_trust
 from authn.v3.trusts import act_by_trust
 from gateway.rest import times
@@ -29,14 +29,17 @@ from store.core.errors import NotFoundError
 async def create_token(call: Call) -> Response:
     """Proof of who asks, and what for, in; a token out."""
     auth = (await call.body()).object("auth")
-    proof = await _proof(call, auth.object("identity"))
+    proof = with_receipt(call, await _proof(call, auth.object("identity")))
+    required = unmet_rules(proof.user, proof.shown)
+    if required is not None:
+        return receipt_answer(call, proof, required)
     trust_id = asked_trust(auth)
-    if trust_id:
+    if trust_id and proof.application_credential is None and proof.access_token is None:
         proof, scope, expires_s = await act_by_trust(call, trust_id, proof)
     else:
         scope, expires_s = asked_scope(call.snapshot, auth, proof), proof.expires_s
     sealed, held = call.service.tokens.issue(proof, scope, expires_s=expires_s)
-    response = answer({"token": _document(call, held)}, 201)
+    response = answer({"token": token_document(call, held)}, 201)
     response.headers["X-Subject-Token"] = sealed
     return response
 
@@ -44,7 +47,7 @@ async def create_token(call: Call) -> Response:
 async def show_token(call: Call) -> Response:
     """What a token stands for: to itself, its user, administrators, readers of the system and services."""
     subject, sealed = await _subject(call, "validate_token")
-    response = answer({"token": _document(call, subject)})
+    response = answer({"token": token_document(call, subject)})
     response.headers["X-Subject-Token"] = sealed
     return response
 
@@ -114,7 +117,6 @@ async def _proof(call: Call, identity: Fields) -> Proof:
     first = proofs[0]
     if any(proof.user.id != first.user.id for proof in proofs):
         raise UnauthorizedError
-    _require_rules(first, {method for proof in proofs for method in proof.methods})
     return Proof(
         first.user,
         frozenset().union(*(proof.methods for proof in proofs)),
@@ -125,41 +127,40 @@ async def _proof(call: Call, identity: Fields) -> Proof:
     )
 
 
-def _require_rules(proof: Proof, methods: set[str]) -> None:
-    """Raises UnauthorizedError where the user's own rules ask for more methods than were shown."""
-    options = json.loads(proof.user.options)
-    rules = options.get("multi_factor_auth_rules") or []
-    if not options.get("multi_factor_auth_enabled", True) or not rules or methods & {"token", "application_credential"}:
-        return
-    if not any(methods >= set(rule) for rule in rules):
-        raise UnauthorizedError("More ways to authenticate are asked for from this user.")
-
-
 async def _subject(call: Call, operation: str) -> tuple[Held, str]:
     """The token that the request is about. Who may not look at any learns nothing of one that does not hold."""
     sealed = call.request.headers.get("x-subject-token", "")
     await call.caller()
     grace_s = SERVICE_GRACE_S if switched_on(call, "allow_expired") else 0
     subject = await call.service.tokens.read(sealed, expired_s=grace_s)
-    if subject is None:
+    if subject is None or not (subject.allowed is None or _minds_rules(call)):
         # To whoever may look at some token it is not there; all may look at their own.
         raise NotFoundError("Could not find token.")
     await call.allow(f"identity:{operation}", {"target.token.user_id": subject.user.id})
     return subject, sealed
 
 
+def _minds_rules(call: Call) -> bool:
+    """Whether whoever asks keeps to access rules. To others a token that has some would look like one that may all."""
+    try:
+        return float(call.request.headers.get("openstack-identity-access-rules", "0")) >= 1
+    except ValueError:
+        return False
+
+
 def _groups(held: Held) -> tuple[str, ...]:
     return held.token.federated.group_ids if held.token.federated else ()
 
 
-def _document(call: Call, held: Held) -> dict[str, Any]:
+def token_document(call: Call, held: Held) -> dict[str, Any]:
+    """What a token says, as clients see it."""
     token, snapshot = held.token, call.snapshot
     document: dict[str, Any] = {
         "methods": sorted(token.methods),
         "user": {
             "id": held.user.id,
             "name": held.user.name,
-            "domain": _domain_reference(snapshot, held.user.domain_id),
+            "domain": domain_reference(snapshot, held.user.domain_id),
             "password_expires_at": None,
         },
         "audit_ids": list(token.audit_ids),
@@ -199,11 +200,11 @@ def _document(call: Call, held: Held) -> dict[str, Any]:
         document["project"] = {
             "id": held.project.id,
             "name": held.project.name,
-            "domain": _domain_reference(snapshot, held.project.domain_id),
+            "domain": domain_reference(snapshot, held.project.domain_id),
         }
         document["is_domain"] = False
     if held.domain is not None:
-        document["domain"] = _domain_reference(snapshot, held.domain.id)
+        document["domain"] = domain_reference(snapshot, held.domain.id)
     if held.system:
         document["system"] = {"all": True}
     if held.roles:
@@ -217,7 +218,3 @@ def _document(call: Call, held: Held) -> dict[str, Any]:
         if "nocatalog" not in call.query:
             document["catalog"] = catalog(snapshot, call.origin, held.project.id if held.project else "")
     return document
-
-
-def _domain_reference(snapshot: IdentitySnapshot, domain_id: str) -> dict[str, str]:
-    return {"id": domain_id, "name": snapshot.domains.require(domain_id).name}

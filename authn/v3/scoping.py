@@ -24,6 +24,10 @@ def asked_scope(snapshot: IdentitySnapshot, auth: Fields, proof: Proof) -> Scope
             raise UnauthorizedError("What a program may act in is not asked for: its key says it.")
         return Scope(PROJECT_TARGET, proof.access_token.project_id)
     scope = auth.value("scope")
+    if proof.application_credential is not None:
+        if scope is not None:
+            raise UnauthorizedError("An application credential says itself what it is for.")
+        return Scope(PROJECT_TARGET, proof.application_credential.project_id)
     if scope == "unscoped" or (isinstance(scope, dict) and "unscoped" in scope):
         return UNSCOPED
     if scope is None:

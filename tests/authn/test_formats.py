@@ -24,6 +24,14 @@ from authn.records import (
     Service,
     User,
 )
+from authn.records.credentials import (
+    ACCESS_RULE,
+    APPLICATION_CREDENTIAL,
+    CREDENTIAL,
+    AccessRule,
+    ApplicationCredential,
+    Credential,
+)
 from authn.rights import Scope
 from authn.snapshot import ASSIGNMENT_CODEC, REVOKED_CODEC
 from authn.token_format import Token, seal, unseal
@@ -84,6 +92,54 @@ RECORDS = [
         "9701d9203031323334353637383961626364656630313233343536373839616263646566d920666666666666"
         "6666666666666666666666666666666666666666666666666666a67075626c6963b72f76312f415554485f25"
         "2870726f6a6563745f69642973a9526567696f6e4f6e65c3",
+    ),
+    (
+        CREDENTIAL,
+        Credential(
+            id=ID,
+            user_id=OTHER,
+            type="totp",
+            sealed=b"gAAAA",
+            project_id="",
+            extra="{}",
+            used_step=56666666,
+        ),
+        "9801d9203031323334353637383961626364656630313233343536373839616263646566d920666666666666"
+        "6666666666666666666666666666666666666666666666666666a4746f7470c4056741414141a0a27b7dce03"
+        "60aa2a",
+    ),
+    (
+        APPLICATION_CREDENTIAL,
+        ApplicationCredential(
+            id=ID,
+            name="backup",
+            user_id=OTHER,
+            project_id=ID,
+            secret_hash="$argon2id$x",
+            role_ids=(OTHER,),
+            expires_us=1700000000123456,
+            unrestricted=True,
+            description="nightly",
+            access_rule_ids=(ID,),
+        ),
+        "9b01d9203031323334353637383961626364656630313233343536373839616263646566a66261636b7570d9"
+        "206666666666666666666666666666666666666666666666666666666666666666d920303132333435363738"
+        "3961626364656630313233343536373839616263646566ab246172676f6e326964247891d920666666666666"
+        "6666666666666666666666666666666666666666666666666666cf00060a2418202240c3a76e696768746c79"
+        "91d9203031323334353637383961626364656630313233343536373839616263646566",
+    ),
+    (
+        ACCESS_RULE,
+        AccessRule(
+            id=ID,
+            user_id=OTHER,
+            service="object-store",
+            method="GET",
+            path="/v1/*/c/**",
+        ),
+        "9601d9203031323334353637383961626364656630313233343536373839616263646566d920666666666666"
+        "6666666666666666666666666666666666666666666666666666ac6f626a6563742d73746f7265a3474554aa"
+        "2f76312f2a2f632f2a2a",
     ),
 ]
 
