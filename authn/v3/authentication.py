@@ -29,7 +29,11 @@ async def create_token(call: Call) -> Response:
     """Proof of who asks, and what for, in; a token out."""
     auth = (await call.body()).object("auth")
     proof = await _proof(call, auth.object("identity"))
-    sealed, held = call.service.tokens.issue(proof, asked_scope(call.snapshot, auth, proof))
+    return token_answer(call, *call.service.tokens.issue(proof, asked_scope(call.snapshot, auth, proof)))
+
+
+def token_answer(call: Call, sealed: str, held: Held) -> Response:
+    """The answer to whoever a token was just issued to."""
     response = answer({"token": _document(call, held)}, 201)
     response.headers["X-Subject-Token"] = sealed
     return response
@@ -96,6 +100,8 @@ ROUTES: Final[Routes[Call]] = {
     "/v3/auth/projects": {"GET": list_own_projects},
     "/v3/auth/domains": {"GET": list_own_domains},
     "/v3/auth/system": {"GET": show_own_system},
+    "/v3/OS-FEDERATION/projects": {"GET": list_own_projects},
+    "/v3/OS-FEDERATION/domains": {"GET": list_own_domains},
 }
 
 
@@ -108,7 +114,7 @@ async def _proof(call: Call, identity: Fields) -> Proof:
     first = proofs[0]
     if any(proof.user.id != first.user.id for proof in proofs):
         raise UnauthorizedError
-    _require_rules(first, {method for proof in proofs for method in proof.methods})
+    require_rules(first, {method for proof in proofs for method in proof.methods})
     return Proof(
         first.user,
         frozenset().union(*(proof.methods for proof in proofs)),
@@ -119,7 +125,7 @@ async def _proof(call: Call, identity: Fields) -> Proof:
     )
 
 
-def _require_rules(proof: Proof, methods: set[str]) -> None:
+def require_rules(proof: Proof, methods: set[str]) -> None:
     """Raises UnauthorizedError where the user's own rules ask for more methods than were shown."""
     options = json.loads(proof.user.options)
     rules = options.get("multi_factor_auth_rules") or []

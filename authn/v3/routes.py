@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from authn.v3 import authentication, domain_config, federation, grants, role_assignments, tags, versions
+from authn.v3 import authentication, domain_config, federated_auth, federation, grants, role_assignments, tags, versions
 from authn.v3.call import Call
 from authn.v3.domains import Domains
 from authn.v3.endpoint_filter import EndpointGroups
@@ -38,4 +38,5 @@ def routes() -> Routes[Call]:
         **Limits().routes(),
         **domain_config.ROUTES,
         **federation.routes(),
+        **federated_auth.ROUTES,
     }

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+from authn import federated_login
 from authn.tokens import Proof
 from authn.v3.call import Call
+from authn.v3.methods.mapped import by_assertion
 from authn.v3.methods.password import by_password
 from authn.v3.methods.token import by_token
 from gateway.rest.fields import Fields
@@ -14,4 +16,8 @@ from gateway.rest.fields import Fields
 Method = Callable[[Call, Fields], Awaitable[Proof]]
 """What is under the method's name in `auth.identity`, in; what that shows, out. Raises UnauthorizedError."""
 
-METHODS: Final[Mapping[str, Method]] = {"password": by_password, "token": by_token}
+METHODS: Final[Mapping[str, Method]] = {
+    "password": by_password,
+    "token": by_token,
+    **dict.fromkeys(federated_login.METHODS, by_assertion),
+}
