@@ -223,6 +223,34 @@ def test_a_wrong_password_at_the_provider_opens_nothing(cloud: Federated) -> Non
     assert "token" not in page.text
 
 
+def test_a_provider_is_tried_step_by_step(cloud: Federated, tmp_path: Path) -> None:
+    config = ("--identity-config", str(cloud.program.folder.parent / "identity.toml"))
+    (tmp_path / "claims").write_text('{"preferred_username": "jane", "email": "j@example.com", "groups": ["dev", "x"]}')
+    done = cloud.program.command("auth", "test", "acme", *config, "--claims", str(tmp_path / "claims"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [line.split(":")[0].split()[:2] for line in done.stdout.splitlines()] == [
+        ["ok", "discovery"],
+        ["ok", "keys"],
+        ["ok", "client"],
+        ["ok", "records"],
+        ["ok", "mapping"],
+        ["ok", "group"],
+        ["-", "group"],
+        ["ok", "project"],
+        ["-", "browsers"],
+    ]
+    assert f"{PUBLIC}/v3/auth/OS-FEDERATION/websso/openid" in done.stdout
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text((cloud.program.folder.parent / "identity.toml").read_text().replace(SECRET, "wrong"))
+    done = cloud.program.command("auth", "test", "acme", "--identity-config", str(wrong))
+    assert done.returncode == 1
+    assert "FAIL  client credentials" in done.stdout
+    assert "next: compare client_id and client_secret" in done.stdout
+    done = cloud.program.command("auth", "test", "other", *config)
+    assert done.returncode == 1
+    assert "acme (openid)" in done.stderr
+
+
 def test_a_certificate_logs_in_over_tls(tmp_path: Path) -> None:
     authority, clients = trustme.CA(), trustme.CA(organization_name="Cards", organization_unit_name="Desk")
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
