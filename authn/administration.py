@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -70,7 +70,7 @@ class Administration:
         """Without a password nobody can log in as the user. Raises ConflictError where the name is taken."""
         _check_name("user", user.name, USER_NAME_CHARACTERS_MAX)
         self.snapshot.domains.require(user.domain_id)
-        if self.snapshot.users.named(user.unique_name) is None and password is not None:
+        if self.snapshot.users.named((user.domain_id, user.name)) is None and password is not None:
             user = replace(user, password_hash=await self._hasher.hash(password))
         await self.create(USER, lambda snapshot: snapshot.users, user)
         return user
@@ -168,19 +168,16 @@ class Administration:
     ) -> None:
         """Stores a new record under an id and a name that nobody has; `also`: what else is asked and done at once."""
         key, packed = keys.record(kind, record.id), _packed(kind, record)
-        unique = record.unique_name
 
         def step(snapshot: IdentitySnapshot) -> Step:
             if snapshot.revision(key):
                 raise ConflictError(f"Conflict occurred attempting to store {kind.name} - Duplicate ID {record.id}.")
-            compares, puts = [Compare.absent(key), *also.compares], [Put(key, packed), *also.operations]
-            if unique is not None:
-                name_key = keys.name(kind, unique)
-                if snapshot.revision(name_key):
-                    raise _taken(kind, unique)
-                compares.append(Compare.absent(name_key))
-                puts.append(Put(name_key, record.id.encode()))
-            return Step(compares, puts)
+            names = _names(kind, record)
+            _refuse_taken(snapshot, kind, names)
+            return Step(
+                [Compare.absent(key), *map(Compare.absent, names), *also.compares],
+                [Put(key, packed), *(Put(name, record.id.encode()) for name in names), *also.operations],
+            )
 
         await self._directory.change(step)
 
@@ -197,15 +194,17 @@ class Administration:
             made = after = edit(before)
             if after == before:
                 return None
-            compares = [Compare.unchanged(key, snapshot.revision(key))]
-            operations: list[Put | Delete] = [Put(key, _packed(kind, after))]
-            if after.unique_name != before.unique_name and after.unique_name and before.unique_name:
-                name_key = keys.name(kind, after.unique_name)
-                if snapshot.revision(name_key):
-                    raise _taken(kind, after.unique_name)
-                compares.append(Compare.absent(name_key))
-                operations += [Put(name_key, id_.encode()), Delete(keys.name(kind, before.unique_name))]
-            return Step(compares, operations)
+            former, names = _names(kind, before), _names(kind, after)
+            new = {name: said for name, said in names.items() if name not in former}
+            _refuse_taken(snapshot, kind, new)
+            return Step(
+                [Compare.unchanged(key, snapshot.revision(key)), *map(Compare.absent, new)],
+                [
+                    Put(key, _packed(kind, after)),
+                    *(Put(name, id_.encode()) for name in new),
+                    *(Delete(name) for name in former if name not in names),
+                ],
+            )
 
         await self._directory.change(step)
         assert made is not None
@@ -221,9 +220,8 @@ class Administration:
 
         def step(snapshot: IdentitySnapshot) -> Step:
             record = table(snapshot).require(id_)
-            names = [keys.name(kind, record.unique_name)] if record.unique_name else []
             compares = [Compare.unchanged(key, snapshot.revision(key))]
-            return Step(compares, [Delete(gone) for gone in (key, *names, *first)])
+            return Step(compares, [Delete(gone) for gone in (key, *_names(kind, record), *first)])
 
         await self._directory.change(step)
         for start in range(0, len(rest), _BATCH):
@@ -249,12 +247,24 @@ def _named(snapshot: IdentitySnapshot, held: Assignment) -> list[bytes]:
     return needed
 
 
-def _taken(kind: Kind[R], unique_name: tuple[str, str]) -> ConflictError:
-    domain, name = unique_name
-    where = f" at domain ID {domain}" if domain else ""
-    return ConflictError(
-        f"Conflict occurred attempting to store {kind.name} - Duplicate entry found with name {name}{where}."
-    )
+def _names(kind: Kind[R], record: R) -> dict[bytes, str]:
+    """The keys that no other record may have, and how each is told."""
+    found: dict[bytes, str] = {}
+    if record.unique_name is not None:
+        domain, name = record.unique_name
+        found[keys.name(kind, record.unique_name)] = f"name {name}" + (f" at domain ID {domain}" if domain else "")
+    if isinstance(record, User):
+        found |= {keys.federated(held): f"federated identity {'/'.join(held)}" for held in record.federated}
+    return found
+
+
+def _refuse_taken(snapshot: IdentitySnapshot, kind: Kind[R], names: Mapping[bytes, str]) -> None:
+    """Raises ConflictError where a record has one of them."""
+    for name, said in names.items():
+        if snapshot.revision(name):
+            raise ConflictError(
+                f"Conflict occurred attempting to store {kind.name} - Duplicate entry found with {said}."
+            )
 
 
 def _check_name(noun: str, name: str, characters_max: int) -> None:

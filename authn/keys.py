@@ -2,6 +2,7 @@
 
 identity/<kind>/<id>                                                     a record
 identity/name/<kind>/<hash of realm and name>                            the id of the record that has the name
+identity/name/federated/<hash of provider, protocol and id there>        the id of the user who is meant
 identity/assignment/<target>/<id>/<actor>/<id>/<role id>[/inherited]     an actor holds a role in a target
 identity/link/<kind>/<id>/<id>                                           two records belong together
 identity/revoked/<audit id>                                              a token given back, and its end
@@ -15,6 +16,7 @@ them, percent-encoded: some are chosen by clients.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -62,8 +64,12 @@ def record(kind: Kind[Any], id_: str) -> bytes:
 
 def name(kind: Kind[Any], unique_name: tuple[str, str]) -> bytes:
     """Hashed, since names may be longer than keys."""
-    digest = hashlib.blake2b("\0".join(unique_name).encode(), digest_size=32).hexdigest()
-    return f"identity/name/{kind.name}/{digest}".encode()
+    return f"identity/name/{kind.name}/{_hashed(unique_name)}".encode()
+
+
+def federated(held: tuple[str, str, str]) -> bytes:
+    """Of an identity provider, a protocol, and the id there."""
+    return f"identity/name/federated/{_hashed(held)}".encode()
 
 
 def assignment(held: Assignment) -> bytes:
@@ -89,3 +95,7 @@ def links(kind: str, one: str) -> Span:
 
 def revoked(audit_id: str) -> bytes:
     return f"identity/revoked/{audit_id}".encode()
+
+
+def _hashed(names: Iterable[str]) -> str:
+    return hashlib.blake2b("\0".join(names).encode(), digest_size=32).hexdigest()

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import trio
 
 from authn.administration import Administration
 from authn.application_credentials import ApplicationCredentials
 from authn.directory import Directory
+from authn.federated_login import FederatedLogin
+from authn.federation.config import FederationConfig
+from authn.federation.identity_providers import RelyingParties
+from authn.federation.login import WebLogin
+from authn.federation.login_state import StateSeal
+from authn.federation.openid import RelyingParty
+from authn.federation.provider_http import provider_connections
 from authn.hashing import HashCost, PasswordHasher
 from authn.identity import Identity
 from authn.login import Login
@@ -24,6 +32,8 @@ from store.core.clock import Clock, SystemClock
 from store.core.entropy import Random, SystemRandom
 from store.registry import Registry
 
+_LOGIN_STATE: Final = b"drystone: state of a login at an OpenID provider"
+
 
 @dataclass(frozen=True, slots=True)
 class IdentityConfig:
@@ -34,6 +44,8 @@ class IdentityConfig:
     hash_cost: HashCost = field(default_factory=HashCost)
     policy: Policy = field(default_factory=identity_policy)
     """Who may do what."""
+    federation: FederationConfig = field(default_factory=FederationConfig)
+    """Whose word counts for who somebody is."""
 
 
 class IdentityService:
@@ -51,12 +63,16 @@ class IdentityService:
         self.clock = clock or SystemClock()
         self.random = random or SystemRandom()
         self.policy = config.policy
+        self.federation = config.federation
+        self.parties = RelyingParties()
+        """We, towards those who vouch for users; there while it runs."""
         self.directory = Directory(registry)
         hasher = PasswordHasher(config.hash_cost)
         self.administration = Administration(self.directory, hasher, self.random)
         self.application_credentials = ApplicationCredentials(self.directory, self.administration, hasher)
         self.signatures = SignatureChecks(self.clock)
         self.vault = Vault(self.directory)
+        self.federated_login = FederatedLogin(self.directory, self.administration)
         self.login = Login(self.directory, hasher, self.clock)
         self.tokens = Tokens(
             self.directory, self.clock, self.random, lifetime_s=config.token_seconds, cached=config.cached_tokens
@@ -77,7 +93,17 @@ class IdentityService:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Follow the registry until cancelled."""
-        await self.directory.run(task_status=task_status)
+        if not self.federation.providers:
+            await self.directory.run(task_status=task_status)
+            return
+        async with provider_connections() as http:
+            providers = self.federation.providers
+            self.parties = RelyingParties(RelyingParty(provider, http, self.clock) for provider in providers)
+            await self.directory.run(task_status=task_status)
+
+    def web_login(self) -> WebLogin:
+        """Logins of browsers; what one process begins another may finish."""
+        return WebLogin(self.federation.dashboards, StateSeal(self.vault.derive(_LOGIN_STATE)), self.clock)
 
     async def identify(self, token: str) -> Identity | None:
         """See Authenticator."""

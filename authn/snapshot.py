@@ -94,6 +94,8 @@ class IdentitySnapshot:
         self.policy_blobs = self._table(Table(POLICY_BLOB))
         self.held = Assignments()
         self.links = Links()
+        self.federated: dict[bytes, str] = {}
+        """Users' ids, by what others know them by (`keys.federated`)."""
         self.token_keys: TokenKeys | None = None
         self.credential_keys: TokenKeys | None = None
         self.revoked: dict[str, int] = {}
@@ -119,6 +121,12 @@ class IdentitySnapshot:
         match key.decode().split("/")[1:]:
             case [kind, id_] if kind in self._tables:
                 return self._store(self._tables[kind], unquote(id_), key, value)
+            case ["name", "federated", _]:
+                if value is None:
+                    self.federated.pop(key, None)
+                else:
+                    self.federated[key] = value.decode(errors="replace")
+                return None
             case ["name", _, _]:
                 return None  # only transactions look at these
             case ["assignment", target, target_id, actor, actor_id, role_id, *rest] if rest in ([], ["inherited"]):

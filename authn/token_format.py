@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -50,6 +51,7 @@ class Federated:
     provider_id: str
     protocol_id: str
     group_ids: tuple[str, ...] = ()
+    provider_epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def seal(token: Token, sealer: MultiFernet) -> str:
         2: _packed_id(token.trust_id),
         3: _packed_id(token.access_token_id),
         4: [federated.provider_id, federated.protocol_id, *map(_packed_id, federated.group_ids)] if federated else b"",
+        5: federated.provider_epoch if federated else 0,
     }
     payload = msgpack.packb(
         [
@@ -127,9 +130,8 @@ def unseal(sealed: str, sealer: MultiFernet) -> Token | None:
     elif version != VERSION:
         return None  # a newer program sealed it; this one cannot say what it allows
     user, scope, scope_id, methods, expires_s, user_epoch, scope_epoch, audits, details = fields
-    if methods & ~sum(METHODS.values()) or scope >= len(_SCOPES) or details.keys() - {1, 2, 3, 4}:
+    if methods & ~sum(METHODS.values()) or scope >= len(_SCOPES) or details.keys() - {1, 2, 3, 4, 5}:
         return None  # the same: what is not known here may come with limits
-    federated = details.get(4)
     return Token(
         user_id=_read_id(user),
         scope=Scope(_SCOPES[scope], _read_id(scope_id)) if scope else UNSCOPED,
@@ -142,13 +144,20 @@ def unseal(sealed: str, sealer: MultiFernet) -> Token | None:
         application_credential_id=_read_id(details.get(1, b"")),
         trust_id=_read_id(details.get(2, b"")),
         access_token_id=_read_id(details.get(3, b"")),
-        federated=Federated(federated[0], federated[1], tuple(map(_read_id, federated[2:]))) if federated else None,
+        federated=_read_federated(details),
     )
 
 
 def audit_id(raw: bytes) -> str:
     """An audit id as clients see it: 22 characters for 16 bytes."""
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _read_federated(details: Mapping[int, Any]) -> Federated | None:
+    if 4 not in details:
+        return None
+    provider_id, protocol_id, *groups = details[4]
+    return Federated(provider_id, protocol_id, tuple(map(_read_id, groups)), details.get(5, 0))
 
 
 def _packed_id(id_: str) -> bytes | str:

@@ -13,8 +13,8 @@ from authn.access_rules import AllowedRequests
 from authn.directory import Directory, Step
 from authn.errors import UnauthorizedError, UnreadableError
 from authn.identity import Identity
-from authn.keys import DOMAIN_TARGET, PROJECT_TARGET, SYSTEM_TARGET, USER_ACTOR
-from authn.records import DOMAIN, PROJECT, USER, Domain, Project, Role, User
+from authn.keys import DOMAIN_TARGET, GROUP_ACTOR, PROJECT_TARGET, SYSTEM_TARGET, USER_ACTOR
+from authn.records import DOMAIN, GROUP, PROJECT, USER, Domain, Project, Role, User
 from authn.records.credentials import (
     ACCESS_RULE,
     ACCESS_TOKEN,
@@ -24,6 +24,7 @@ from authn.records.credentials import (
     ApplicationCredential,
     Trust,
 )
+from authn.records.federation import FEDERATION_PROTOCOL, IDENTITY_PROVIDER
 from authn.rights import UNSCOPED, Rights, Scope
 from authn.snapshot import REVOKED_CODEC, Change, IdentitySnapshot
 from authn.token_cache import TokenCache
@@ -214,9 +215,14 @@ class Tokens:
         ):
             if id_:
                 needed.append(keys.record(kind, id_))
-        spans = []
-        if token.scope != UNSCOPED:
-            spans.append(keys.assignments(*token.scope, USER_ACTOR, token.user_id))
+        actors = [(USER_ACTOR, token.user_id)]
+        if token.federated is not None:
+            provider_id, protocol_id = token.federated.provider_id, token.federated.protocol_id
+            needed.append(keys.record(IDENTITY_PROVIDER, provider_id))
+            needed.append(keys.record(FEDERATION_PROTOCOL, f"{provider_id}/{protocol_id}"))
+            needed += [keys.record(GROUP, id_) for id_ in token.federated.group_ids]
+            actors += [(GROUP_ACTOR, id_) for id_ in token.federated.group_ids]
+        spans = [keys.assignments(*token.scope, *actor) for actor in actors] if token.scope != UNSCOPED else []
         await self._directory.refresh(needed, spans)
         lent = self._directory.snapshot.application_credentials.get(token.application_credential_id)
         if lent is not None and lent.access_rule_ids:
@@ -227,6 +233,8 @@ class Tokens:
         snapshot = self._directory.snapshot
         user = _usable_user(snapshot, token.user_id)
         if user is None or user.epoch != token.user_epoch or _epoch(snapshot, token.scope) != token.scope_epoch:
+            return None
+        if token.federated is not None and not _vouched_for(snapshot, token.federated):
             return None
         if token.scope == UNSCOPED:
             trust = snapshot.trusts.get(token.trust_id)
@@ -318,6 +326,15 @@ class Tokens:
 def _usable_user(snapshot: IdentitySnapshot, user_id: str) -> User | None:
     user = snapshot.users.get(user_id)
     return user if user is not None and user.enabled and snapshot.domain_enabled(user.domain_id) else None
+
+
+def _vouched_for(snapshot: IdentitySnapshot, federated: Federated) -> bool:
+    """Whether the word that the token was given out for still counts."""
+    provider = snapshot.identity_providers.get(federated.provider_id)
+    protocol = snapshot.protocols.get(f"{federated.provider_id}/{federated.protocol_id}")
+    if provider is None or protocol is None:
+        return False
+    return provider.enabled and provider.epoch == federated.provider_epoch
 
 
 def _epoch(snapshot: IdentitySnapshot, scope: Scope) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from cryptography.fernet import InvalidToken, MultiFernet
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from authn import keys
 from authn.directory import Directory
@@ -32,13 +34,23 @@ class Vault:
         except InvalidToken as error:
             raise UnreadableError("A stored secret cannot be opened: its key is gone.") from error
 
+    def derive(self, purpose: bytes) -> bytes:
+        """A key of 32 bytes for a purpose, the same in every process; another when the credential keys are rotated."""
+        held = self._need_keys()
+        newest = held.by_number[max(held.by_number)]
+        return HKDF(hashes.SHA256(), 32, salt=None, info=purpose).derive(newest)
+
     def _need_sealer(self) -> MultiFernet:
-        held = self._directory.snapshot.credential_keys
-        if held is None:
-            raise ConflictError("there are no credential keys: bootstrap identity first")
+        held = self._need_keys()
         if self._sealer is None or held is not self._keys:
             self._keys, self._sealer = held, held.sealer()
         return self._sealer
+
+    def _need_keys(self) -> TokenKeys:
+        held = self._directory.snapshot.credential_keys
+        if held is None:
+            raise ConflictError("there are no credential keys: bootstrap identity first")
+        return held
 
 
 async def ensure(registry: Registry, random: Random) -> bool:

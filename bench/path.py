@@ -147,8 +147,8 @@ async def _serve_and_follow(folder: str) -> dict[str, list[list[str]]]:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(
             partial(
-                up.run, DataFolder(folder), listen="127.0.0.1:0", paths=nothing, policies=nothing,
-                storage_domains=nothing, devices=None, replicas=None, tls_certificate=None, tls_key=None,
+                up.run, DataFolder(folder), 1, 0, listen="127.0.0.1:0", paths=nothing, policies=nothing,
+                storage_domains=nothing, devices=None, replicas=None, https=None, identity_config=None, nbd_tcp=None,
             )
         )  # fmt: skip
         while not os.path.exists(os.path.join(folder, "admin-openrc")):

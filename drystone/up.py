@@ -17,7 +17,8 @@ import structlog
 import trio
 
 from authn.bootstrap import bootstrap
-from authn.service import IdentityService
+from authn.federation.config import FederationConfig
+from authn.service import IdentityConfig, IdentityService
 from authn.v1 import V1AuthApp
 from authn.v3.app import IdentityApp
 from drystone import clients, control, logs
@@ -29,6 +30,8 @@ from drystone.folder import NBD_SOCKET, DataFolder
 from drystone.founding import ADMIN, DEVICES_DEFAULT, REPLICAS_DEFAULT, Wish, found, is_new
 from drystone.founding import plan as plan_founding
 from drystone.front import Front
+from drystone.http_tls import HttpTls, http_tls
+from drystone.identity_file import read_identity_file
 from drystone.loop_stalls import LoopStalls
 from drystone.metrics import Metrics, Requests
 from drystone.nbd_over_tcp import NbdOverTcp, nbd_over_tcp, port_of
@@ -45,7 +48,7 @@ from drystone.volume_metrics import VolumeMetrics, status_row
 from drystone.volume_report_routes import report_routes
 from drystone.volumes import serving_volumes
 from drystone.worker_places import PROCESSES_MAX, folder_of_process, forget_workers, known_count, worker_places
-from gateway.http import serve, server_context
+from gateway.http import serve
 from gateway.http.asgi import App
 from gateway.nbd import server as nbd
 from gateway.swift.access.domain_remap import DomainRemap
@@ -107,6 +110,16 @@ often until all are: a listing of 10,000 makes many at once, and looking through
 @click.option("--tls-certificate", type=click.Path(exists=True, dir_okay=False), help="Serve https with this chain.")
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="Its key, if it is in another file.")
 @click.option(
+    "--tls-client-ca",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Certificates of the authorities whose clients may log in with a certificate of their own (x509).",
+)
+@click.option(
+    "--identity-config",
+    type=click.Path(exists=True, dir_okay=False),
+    help="A file (TOML) with the OpenID providers and dashboards that are trusted; see docs/identity.md.",
+)
+@click.option(
     "--nbd-listen",
     default=None,
     metavar="ADDR:PORT",
@@ -149,9 +162,10 @@ def up(access: Access, /, **options: Any) -> None:
     log_format, log_level = options.pop("log_format"), options.pop("log_level")
     logs.configure(log_format, log_level)
     count, number = options.pop("count"), options.pop("number")
+    https = [options.pop(f"tls_{name}") for name in ("certificate", "key", "client_ca")]
     tcp = [options.pop(f"nbd_{name}") for name in ("listen", "tls_certificate", "tls_key", "tls_client_ca")]
     try:
-        options["nbd_tcp"] = nbd_over_tcp(*tcp)
+        options["https"], options["nbd_tcp"] = http_tls(*https), nbd_over_tcp(*tcp)
         if count is None:
             count = known_count(access.folder)
         if count > 1 and not number:
@@ -182,12 +196,14 @@ async def run_several(
     replicas: int | None,
     policies: tuple[str, ...],
     storage_domains: tuple[str, ...],
-    tls_certificate: str | None,
-    tls_key: str | None,
+    https: HttpTls | None,
+    identity_config: str | None,
     nbd_tcp: NbdOverTcp | None,
 ) -> None:
     """Have so many processes serve, until a signal comes. Raises as `run`."""
-    tls = server_context(tls_certificate, tls_key) if tls_certificate else None
+    tls = https.context() if https is not None else None
+    if identity_config is not None:
+        read_identity_file(identity_config)  # as for volumes
     host, port = _address(listen)
     if nbd_tcp is not None:
         nbd_tcp.context()  # of what is wrong there the first process would say it when the folder is made
@@ -206,11 +222,12 @@ async def run_several(
         if identity is None:
             identity = await first_of_one_machine(folder, count)
             await init_cluster(folder, identity, SystemClock())
-        options = ["--listen", f"{_shown(host)}:{port}", *said, *(nbd_tcp.options if nbd_tcp is not None else ())]
+        options = ["--listen", f"{_shown(host)}:{port}", *said]
+        options += https.options if https is not None else []
+        options += nbd_tcp.options if nbd_tcp is not None else []
+        options += ["--identity-config", identity_config] if identity_config is not None else []
         for domain in storage_domains:
             options += ["--storage-domain", domain]
-        for name, path in (("--tls-certificate", tls_certificate), ("--tls-key", tls_key)):
-            options += [name, path] if path else []
         if not made:
             for policy in policies:
                 options += ["--policy", policy]
@@ -244,8 +261,8 @@ async def run(
     replicas: int | None,
     policies: tuple[str, ...],
     storage_domains: tuple[str, ...],
-    tls_certificate: str | None,
-    tls_key: str | None,
+    https: HttpTls | None,
+    identity_config: str | None,
     nbd_tcp: NbdOverTcp | None,
 ) -> None:
     """Serve until a signal comes, as process `number` of `count` (0: alone). Raises InvalidError for options that do
@@ -253,7 +270,8 @@ async def run(
 
     All of that is found out before anything is written; a first start that fails leaves nothing behind.
     """
-    tls = server_context(tls_certificate, tls_key) if tls_certificate else None
+    tls = https.context() if https is not None else None
+    federation = read_identity_file(identity_config) if identity_config is not None else FederationConfig()
     host, port = _address(listen)
     wish = Wish(devices, paths, replicas, policies)
     made = is_new(folder)
@@ -280,7 +298,7 @@ async def run(
             else:
                 clients.update_url(folder, url)
             swift = Config(storage_domains=storage_domains)
-            identity = IdentityService(node.registry)
+            identity = IdentityService(node.registry, IdentityConfig(federation=federation))
             await _serve(node, identity, listeners, tls, url, swift, disks, nbd_tls, made=made, number=number)
     finally:
         for listener in (*listeners, *disks):

@@ -12,6 +12,8 @@ from cryptography.x509.oid import NameOID
 from authn.errors import UnauthorizedError
 from authn.federation.assertion import Assertion, is_text
 
+PROTOCOL: Final = "x509"
+"""Of those who log in with a certificate."""
 ISSUER: Final = "SSL_CLIENT_I_DN"
 
 _PARTS: Final = {
@@ -60,6 +62,16 @@ def assertion_of_certificate(der: bytes) -> Assertion:
     except (ValueError, x509.UnsupportedGeneralNameType, x509.DuplicateExtension) as error:
         raise UnauthorizedError("The certificate cannot be read.") from error
     return {name: those for name, those in values.items() if all(map(is_text, those))}
+
+
+def require_valid(der: bytes, now: float) -> None:
+    """Raise UnauthorizedError where a certificate in DER has ended, or is not good yet. `now` is in seconds."""
+    try:
+        held = x509.load_der_x509_certificate(der)
+    except ValueError as error:
+        raise UnauthorizedError("The certificate cannot be read.") from error
+    if not held.not_valid_before_utc.timestamp() <= now <= held.not_valid_after_utc.timestamp():
+        raise UnauthorizedError("The certificate has ended, or is not good yet.")
 
 
 def identity_provider_id(assertion: Assertion) -> str:

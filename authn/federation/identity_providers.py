@@ -4,27 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-import httpx
-
 from authn.errors import ForbiddenError, UnauthorizedError
 from authn.federation.assertion import Assertion
 from authn.federation.openid import RelyingParty
-from authn.federation.provider import OpenIDProvider
-from store.core.clock import Clock
 from store.core.errors import InvalidError, NotFoundError
 
 
 class RelyingParties:
     """We, towards each provider."""
 
-    def __init__(self, providers: Iterable[OpenIDProvider], http: httpx.AsyncClient, clock: Clock) -> None:
-        """Raises InvalidError where two have the same names."""
-        self._parties: dict[tuple[str, str], RelyingParty] = {}
-        for provider in providers:
-            key = provider.identity_provider, provider.protocol
-            if key in self._parties:
-                raise InvalidError(f"The identity provider {key[0]} is there twice for the protocol {key[1]}.")
-            self._parties[key] = RelyingParty(provider, http, clock)
+    def __init__(self, parties: Iterable[RelyingParty] = ()) -> None:
+        self._parties = {(party.provider.identity_provider, party.provider.protocol): party for party in parties}
 
     def at(self, identity_provider: str, protocol: str) -> RelyingParty:
         """Raises NotFoundError."""

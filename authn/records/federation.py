@@ -20,6 +20,8 @@ class IdentityProvider:
     authorization_ttl: int | None = None
     """For how many minutes a group membership that it states holds after a login; None: for the token only."""
     extra: str = "{}"
+    epoch: int = 0
+    """Drawn at random, anew whenever the tokens of those it vouched for must end."""
 
     @property
     def unique_name(self) -> None:
@@ -79,12 +81,12 @@ class ServiceProvider:
 IDENTITY_PROVIDER: Final[Kind[IdentityProvider]] = Kind(
     "identity-provider",
     "identity provider",
-    record_codec("identity provider", IdentityProvider),
+    record_codec("identity provider", IdentityProvider, 2),
     Concerns.EVERYBODY,
 )
 MAPPING: Final[Kind[Mapping]] = Kind("mapping", "mapping", record_codec("mapping", Mapping))
 FEDERATION_PROTOCOL: Final[Kind[FederationProtocol]] = Kind(
-    "protocol", "federated protocol", record_codec("federated protocol", FederationProtocol)
+    "protocol", "federated protocol", record_codec("federated protocol", FederationProtocol), Concerns.EVERYBODY
 )
 SERVICE_PROVIDER: Final[Kind[ServiceProvider]] = Kind(
     "service-provider", "service provider", record_codec("service provider", ServiceProvider)

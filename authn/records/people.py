@@ -74,11 +74,13 @@ class User:
     former_hashes: tuple[str, ...] = ()
     """Of the passwords before, the latest first."""
     federated: tuple[tuple[str, str, str], ...] = ()
-    """Identity provider, protocol, and the id there."""
+    """Identity provider, protocol, and the id there; nobody else has the same three."""
 
     @property
-    def unique_name(self) -> tuple[str, str]:
-        return self.domain_id, self.name
+    def unique_name(self) -> tuple[str, str] | None:
+        # Who has no password is never looked up by name, and others choose the names of those they vouch for: with one
+        # that is taken they must not be kept out, nor keep anybody out.
+        return None if self.federated and not self.password_hash else (self.domain_id, self.name)
 
 
 @dataclass(frozen=True, slots=True)

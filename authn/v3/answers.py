@@ -6,15 +6,19 @@ import json
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from authn.errors import UnreadableError
+from authn.federation.provider_http import ProviderAwayError
 from authn.snapshot import IdentitySnapshot
 from authn.v3.call import Call
 from gateway.rest.errors import ForbiddenError, TooLargeError, UnauthorizedError
 from gateway.rest.listing import Page, Row, here
 from store.core.errors import ConflictError, InvalidError, NotFoundError, RetryableError
+
+_log = structlog.get_logger(__name__)
 
 
 def answer(content: Any, status: int = 200) -> Response:
@@ -56,6 +60,9 @@ def refusal(error: Exception, call: Call) -> Response | None:
         case InvalidError():
             return _error(400, str(error))
         case UnreadableError():
+            return _error(503, str(error))
+        case ProviderAwayError():
+            _log.warning("a login at an identity provider failed", reason=str(error))
             return _error(503, str(error))
         case RetryableError():
             response = _error(503, "The service cannot do this now; try again.")

@@ -38,7 +38,11 @@ async def create_token(call: Call) -> Response:
         proof, scope, expires_s = await act_by_trust(call, trust_id, proof)
     else:
         scope, expires_s = asked_scope(call.snapshot, auth, proof), proof.expires_s
-    sealed, held = call.service.tokens.issue(proof, scope, expires_s=expires_s)
+    return token_answer(call, *call.service.tokens.issue(proof, scope, expires_s=expires_s))
+
+
+def token_answer(call: Call, sealed: str, held: Held) -> Response:
+    """The answer to whoever a token was just issued to."""
     response = answer({"token": token_document(call, held)}, 201)
     response.headers["X-Subject-Token"] = sealed
     return response
@@ -105,6 +109,8 @@ ROUTES: Final[Routes[Call]] = {
     "/v3/auth/projects": {"GET": list_own_projects},
     "/v3/auth/domains": {"GET": list_own_domains},
     "/v3/auth/system": {"GET": show_own_system},
+    "/v3/OS-FEDERATION/projects": {"GET": list_own_projects},
+    "/v3/OS-FEDERATION/domains": {"GET": list_own_domains},
 }
 
 

@@ -72,6 +72,7 @@ class IdentityProviders(NamedResource[IdentityProvider]):
             _text_or_null(asked, "description", None),
             remote_ids,
             _ttl(asked, None),
+            epoch=_drawn_epoch(call),
         )
         if provider.domain_id:
             if call.snapshot.domains.get(provider.domain_id) is None:
@@ -87,12 +88,16 @@ class IdentityProviders(NamedResource[IdentityProvider]):
         return provider
 
     async def changed(self, call: Call, id_: str, asked: Fields) -> IdentityProvider:
+        """Disabling ends the tokens of those it vouched for, for good."""
         asked.refuse_others([name for name in _PROVIDER if name not in ("id", "domain_id")])
+        drawn = _drawn_epoch(call)
 
         def edit(before: IdentityProvider) -> IdentityProvider:
+            enabled = asked.flag_or("enabled", before.enabled)
             return replace(
                 before,
-                enabled=asked.flag_or("enabled", before.enabled),
+                enabled=enabled,
+                epoch=drawn if before.enabled and not enabled else before.epoch,
                 description=_text_or_null(asked, "description", before.description),
                 remote_ids=_remote_ids(call, id_, asked) if "remote_ids" in asked else before.remote_ids,
                 authorization_ttl=_ttl(asked, before.authorization_ttl),
@@ -296,6 +301,11 @@ def _rules(asked: Fields, schema_version: str) -> tuple[str, str]:
     rules: Any = asked.value("rules")
     validate(rules, version)
     return json.dumps(rules), version
+
+
+def _drawn_epoch(call: Call) -> int:
+    # No count: a provider that is deleted and made anew must not have the epoch of the one before.
+    return int.from_bytes(call.service.random.bytes(6), "big")
 
 
 def _remote_ids(call: Call, id_: str, asked: Fields) -> tuple[str, ...]:

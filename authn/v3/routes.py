@@ -9,6 +9,7 @@ from authn.v3 import (
     domain_config,
     ec2_credentials,
     ec2_tokens,
+    federated_auth,
     federation,
     grants,
     oauth1,
@@ -60,4 +61,5 @@ def routes() -> Routes[Call]:
         **ec2_tokens.ROUTES,
         **trusts.ROUTES,
         **oauth1.routes(),
+        **federated_auth.ROUTES,
     }

@@ -31,7 +31,7 @@ def asked_scope(snapshot: IdentitySnapshot, auth: Fields, proof: Proof) -> Scope
     if scope == "unscoped" or (isinstance(scope, dict) and "unscoped" in scope):
         return UNSCOPED
     if scope is None:
-        return _own(snapshot, proof)
+        return own_scope(snapshot, proof)
     wanted = auth.object("scope")
     kinds = [kind for kind in KINDS if kind in wanted]
     if len(kinds) != 1:
@@ -68,8 +68,10 @@ def named_domain(snapshot: IdentitySnapshot, domain: Fields) -> Domain | None:
     return snapshot.domains.named(("", domain.text("name")))
 
 
-def _own(snapshot: IdentitySnapshot, proof: Proof) -> Scope:
+def own_scope(snapshot: IdentitySnapshot, proof: Proof) -> Scope:
     """The user's default project, if they may have it: clients that name no project mean it."""
+    if proof.federated is not None:
+        return UNSCOPED  # they choose their scope afterwards, as in stock keystone
     project = snapshot.projects.get(proof.user.default_project_id)
     if project is None or not project.enabled or not snapshot.domain_enabled(project.domain_id):
         return UNSCOPED

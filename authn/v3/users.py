@@ -106,8 +106,8 @@ class Users(Resource[User]):
         name, domain_id = call.query.get("name"), call.query.get("domain_id")
         if name is None or domain_id is None:
             return call.snapshot.users
-        found = call.snapshot.users.named((domain_id, name))
-        return [] if found is None else [found]
+        # Of those who have no password (`User.unique_name`) several may have a name.
+        return (user for user in call.snapshot.users if (user.domain_id, user.name) == (domain_id, name))
 
     async def list_of_group(self, call: Call) -> Response:
         """The users who are in a group."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -30,6 +31,7 @@ class Connection:
     __slots__ = (
         "_app",
         "_draining",
+        "_extensions",
         "_limits",
         "_reader",
         "_retired",
@@ -52,7 +54,9 @@ class Connection:
         scheme: str = "http",
         client: Address | None = None,
         server: Address | None = None,
+        extensions: Mapping[str, Any] | None = None,
     ) -> None:
+        """`extensions` are those of ASGI that the whole connection has."""
         self._app = app
         self._transport = transport
         self._ticker = ticker
@@ -60,6 +64,7 @@ class Connection:
         self._draining = draining
         self._reader = RequestReader(limits)
         self._retired = False
+        self._extensions = extensions or {}
         self._scope: dict[str, Any] = {
             "type": "http",
             "asgi": _ASGI,
@@ -172,7 +177,7 @@ class Connection:
             "raw_path": raw_path,
             "query_string": head.query,
             "headers": head.headers,
-            "extensions": {},
+            "extensions": {**self._extensions},
         }
         try:
             await self._app(scope, exchange.receive, exchange.send)

@@ -8,7 +8,7 @@ import os
 import socket
 import ssl
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import trio
 
@@ -17,6 +17,7 @@ from gateway.http.connection import Address, Connection
 from gateway.http.exchange import Draining
 from gateway.http.limits import Limits
 from gateway.http.ticker import Ticker
+from gateway.http.tls import tls_extension
 from gateway.http.transport import SocketTransport, StreamTransport, Transport
 
 logger = logging.getLogger(__name__)
@@ -170,18 +171,19 @@ class _Server:
         try:
             if sock.family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            transport = await self._open(sock)
-            if transport is not None:
-                await self._run(transport, client, server)
+            opened = await self._open(sock)
+            if opened is not None:
+                await self._run(*opened, client, server)
         except OSError as error:
             logger.debug("a connection was lost: %s", error)
             sock.close()
         finally:
             self._places.release()
 
-    async def _open(self, sock: socket.socket) -> Transport | None:
+    async def _open(self, sock: socket.socket) -> tuple[Transport, dict[str, Any]] | None:
+        """The way to the client, and the extensions of ASGI that it has; None where TLS fails."""
         if self._tls is None:
-            return SocketTransport(sock, self._ticker)
+            return SocketTransport(sock, self._ticker), {}
         stream = trio.SSLStream(trio.SocketStream(trio.socket.from_stdlib_socket(sock)), self._tls, server_side=True)
         handshake = _Handshake(trio.current_time())
         self._silent[handshake] = None
@@ -200,9 +202,11 @@ class _Server:
         if handshake.scope.cancelled_caught:
             await trio.aclose_forcefully(stream)
             return None
-        return StreamTransport(stream, self._ticker)
+        return StreamTransport(stream, self._ticker), {"tls": tls_extension(stream)}
 
-    async def _run(self, transport: Transport, client: Address | None, server: Address | None) -> None:
+    async def _run(
+        self, transport: Transport, extensions: dict[str, Any], client: Address | None, server: Address | None
+    ) -> None:
         scheme = "http" if self._tls is None else "https"
         connection = Connection(
             self._app,
@@ -213,6 +217,7 @@ class _Server:
             scheme=scheme,
             client=client,
             server=server,
+            extensions=extensions,
         )
         self._connections[connection] = self._silent[connection] = None
         try:

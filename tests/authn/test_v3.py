@@ -36,6 +36,7 @@ async def ask(
     headers: Mapping[str, str] | None = None,
     raw: bytes | None = None,
     client: str = "192.0.2.7",
+    extensions: Mapping[str, Any] | None = None,
 ) -> Answer:
     app = IdentityApp(cloud.service)
     data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
@@ -49,6 +50,7 @@ async def ask(
         "path": "/identity" + path,
         "raw_path": ("/identity" + path).encode("utf-8", "surrogatepass"),
         "query_string": query.encode(),
+        "extensions": extensions or {},
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items()],
     }
     sent: list[Any] = []

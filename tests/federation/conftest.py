@@ -13,6 +13,10 @@ from typing import Any
 
 import pytest
 
+from tests.authn.conftest import cloud
+
+__all__ = ["cloud"]
+
 FOLDER = Path(sys.prefix) / "openid-provider"
 PROGRAM = Path(__file__).parent / "provider" / "provider.mjs"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -127,3 +129,79 @@ async def test_handshakes_that_do_not_begin_make_room(
                 assert b"/x" in await read_all(stream)
             assert trio.current_time() - begun < 10
             assert await read_all(first) == b""
+
+
+@pytest.fixture(scope="module")
+def clients_authority() -> trustme.CA:
+    return trustme.CA(organization_name="Clients")
+
+
+@pytest.fixture(scope="module")
+def asking(
+    authority: trustme.CA, clients_authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory
+) -> ssl.SSLContext:
+    """A context that lets clients show a certificate."""
+    folder = tmp_path_factory.mktemp("asking")
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+    clients_authority.cert_pem.write_to_path(str(folder / "clients.pem"))
+    return server_context(folder / "server.pem", client_ca=folder / "clients.pem")
+
+
+def showing(authority: trustme.CA, shown: trustme.LeafCert | None) -> ssl.SSLContext:
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    if shown is not None:
+        shown.configure_cert(trust)
+    return trust
+
+
+async def told(server: Running, trust: ssl.SSLContext, app: Recorder) -> Any:
+    """What the application is told of a connection's TLS."""
+    async with trio.SSLStream(await server.connect(), trust, server_hostname="127.0.0.1") as stream:
+        await stream.send_all(get("/x", "Connection: close"))
+        await read_all(stream)
+    return app.scopes[-1]["extensions"]["tls"]
+
+
+async def test_an_application_is_told_the_clients_certificate(
+    authority: trustme.CA, clients_authority: trustme.CA, asking: ssl.SSLContext
+) -> None:
+    app, shown = Recorder(), clients_authority.issue_cert("jane@example.com")
+    async with running(app, tls=asking) as server:
+        found = await told(server, showing(authority, shown), app)
+        assert [ssl.PEM_cert_to_DER_cert(one) for one in found["client_cert_chain"]] == [
+            ssl.PEM_cert_to_DER_cert(shown.cert_chain_pems[0].bytes().decode())
+        ]
+        assert found["client_cert_error"] is None
+        assert found["tls_version"] == 0x0304
+        assert (await told(server, showing(authority, None), app))["client_cert_chain"] == []
+
+
+async def test_a_certificate_of_another_authority_ends_the_connection(
+    authority: trustme.CA, asking: ssl.SSLContext
+) -> None:
+    app, trust = Recorder(), showing(authority, authority.issue_cert("jane@example.com"))
+    async with running(app, tls=asking) as server:
+        stream = trio.SSLStream(await server.connect(), trust, server_hostname="127.0.0.1")
+        # In TLS 1.3 a client is done before the server has looked at its certificate.
+        with contextlib.suppress(trio.BrokenResourceError):
+            await stream.send_all(get("/x", "Connection: close"))
+            assert await read_all(stream) == b""
+        await trio.aclose_forcefully(stream)
+    assert not app.scopes
+
+
+async def test_a_server_that_asks_for_none_is_shown_none(
+    authority: trustme.CA, clients_authority: trustme.CA, context: ssl.SSLContext
+) -> None:
+    app = Recorder()
+    async with running(app, tls=context) as server:
+        trust = showing(authority, clients_authority.issue_cert("jane@example.com"))
+        assert (await told(server, trust, app))["client_cert_chain"] == []
+
+
+async def test_without_tls_there_is_nothing_to_tell() -> None:
+    app = Recorder()
+    async with running(app) as server:
+        await server.ask(get("/x", "Connection: close"))
+    assert app.scopes[0]["extensions"] == {}

@@ -12,6 +12,11 @@ PACKAGES: Final = ("authn", "store")
 
 _COVERS: Final = (
     ("authn/federation/", ("tests/federation",), ()),
+    ("authn/federated_login.py", ("tests/federation",), ()),
+    ("authn/mapped_places.py", ("tests/federation",), ()),
+    ("authn/shadow_users.py", ("tests/federation",), ()),
+    ("authn/v3/federated_auth.py", ("tests/federation",), ()),
+    ("authn/v3/methods/mapped.py", ("tests/federation",), ()),
     ("authn/", ("tests/authn",), ()),
     ("compute_plugin/", ("tests/guests",), ()),
     ("drystone/disk_images.py", ("tests/volumes",), ()),

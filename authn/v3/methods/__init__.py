@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+from authn import federated_login
 from authn.tokens import Proof
 from authn.v3.call import Call
 from authn.v3.methods.application_credential import by_application_credential
+from authn.v3.methods.mapped import by_assertion
 from authn.v3.methods.oauth1 import by_oauth1
 from authn.v3.methods.password import by_password
 from authn.v3.methods.token import by_token
@@ -23,4 +25,5 @@ METHODS: Final[Mapping[str, Method]] = {
     "totp": by_totp,
     "application_credential": by_application_credential,
     "oauth1": by_oauth1,
+    **dict.fromkeys(federated_login.METHODS, by_assertion),
 }

@@ -1,0 +1,84 @@
+"""Users whom identity providers vouch for, as records here: found again at each login, made at the first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from authn import keys
+from authn.administration import Administration
+from authn.directory import Directory
+from authn.errors import UnauthorizedError
+from authn.federation.mapped import DomainReference, MappedUser
+from authn.records import USER, Domain, User
+from authn.snapshot import IdentitySnapshot
+from gateway.rest.fields import merged
+from store.core.errors import ConflictError, InvalidError
+
+_ATTEMPTS: Final = 8
+_ID_CHARACTERS_MAX: Final = 1024
+"""Of an id there, written as in a URL."""
+
+
+class ShadowUsers:
+    """Of two logins at the same time, in any two processes, both get the same user."""
+
+    def __init__(self, directory: Directory, administration: Administration) -> None:
+        self._directory = directory
+        self._administration = administration
+
+    async def ephemeral(self, provider_id: str, protocol_id: str, mapped: MappedUser, domain: Domain) -> User:
+        """The user, by the name and with the address that the mapping says now; a new one is made in the domain. Raises
+        UnauthorizedError where no user can have such a name."""
+        held = provider_id, protocol_id, mapped.unique_id
+        if len(mapped.unique_id) > _ID_CHARACTERS_MAX:
+            raise UnauthorizedError(f"The user's id has more than {_ID_CHARACTERS_MAX} characters.")
+        try:
+            return await self._found_or_made(held, mapped, domain)
+        except InvalidError as error:
+            raise UnauthorizedError(f"The mapping makes no user of this: {error}") from error
+
+    def local(self, mapped: MappedUser) -> User:
+        """One who was here before, by id or by name and domain. Raises UnauthorizedError."""
+        snapshot = self._directory.snapshot
+        if mapped.id:
+            user = snapshot.users.get(mapped.id)
+        else:
+            domain = referred_domain(snapshot, mapped.domain) if mapped.domain else None
+            user = snapshot.users.named((domain.id, mapped.name)) if domain else None
+        if user is None or not user.enabled or not snapshot.domain_enabled(user.domain_id):
+            raise UnauthorizedError
+        return user
+
+    async def _found_or_made(self, held: tuple[str, str, str], mapped: MappedUser, domain: Domain) -> User:
+        key = keys.federated(held)
+        email = {"email": mapped.email} if mapped.email else {}
+
+        def edit(before: User) -> User:
+            # Who has been given a password is called by the name that goes with it.
+            name = before.name if before.password_hash else mapped.display_name
+            return replace(before, name=name, extra=merged(before.extra, email) if email else before.extra)
+
+        for _ in range(_ATTEMPTS):
+            known = self._directory.snapshot.federated.get(key)
+            if known is not None:
+                if self._directory.snapshot.users.get(known) is None:  # made elsewhere a moment ago
+                    await self._directory.refresh([keys.record(USER, known)])
+                return await self._administration.update_user(known, edit)
+            new = User(
+                self._administration.new_id(),
+                mapped.display_name,
+                domain.id,
+                extra=merged("{}", email),
+                federated=(held,),
+            )
+            try:
+                return await self._administration.create_user(new, None)
+            except ConflictError:
+                await self._directory.refresh([key])
+        raise ConflictError("Others keep changing the same; try again.")
+
+
+def referred_domain(snapshot: IdentitySnapshot, reference: DomainReference) -> Domain | None:
+    """The domain that a mapping means."""
+    return snapshot.domains.get(reference.id) if reference.id else snapshot.domains.named(("", reference.name))
