@@ -69,7 +69,7 @@ class Administration:
         """Without a password nobody can log in as the user. Raises ConflictError where the name is taken."""
         _check_name("user", user.name, USER_NAME_CHARACTERS_MAX)
         self.snapshot.domains.require(user.domain_id)
-        if self.snapshot.users.named(user.unique_name) is None and password is not None:
+        if self.snapshot.users.named((user.domain_id, user.name)) is None and password is not None:
             user = replace(user, password_hash=await self._hasher.hash(password))
         await self.create(USER, lambda snapshot: snapshot.users, user)
         return user
