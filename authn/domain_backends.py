@@ -3,6 +3,7 @@ domain's configuration is another."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 
 import trio
@@ -43,7 +44,7 @@ class DomainBackends:
             return False
         known = self._drivers.get(domain_id)
         if known is None or known[0] is not config:
-            known = config, driver_of(opened(self._vault, config)) == LDAP
+            known = config, driver_of(json.loads(config.options)) == LDAP
             self._drivers[domain_id] = known
         return known[1]
 

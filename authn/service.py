@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 import trio
 
 from authn.administration import Administration
+from authn.backends.opening import open_backend
 from authn.directory import Directory
+from authn.directory_watch import DirectoryWatch
+from authn.domain_backends import DomainBackends, Opener
 from authn.hashing import HashCost, PasswordHasher
 from authn.identity import Identity
 from authn.login import Login
 from authn.policy import identity_policy
+from authn.shadows import Shadows
 from authn.snapshot import IdentitySnapshot
 from authn.tokens import Tokens
 from authn.vault import Vault
@@ -42,7 +46,9 @@ class IdentityService:
         *,
         clock: Clock | None = None,
         random: Random | None = None,
+        opener: Opener = open_backend,
     ) -> None:
+        """`opener` makes the back end of a domain whose users are in a directory."""
         config = config or IdentityConfig()
         self.clock = clock or SystemClock()
         self.random = random or SystemRandom()
@@ -51,10 +57,14 @@ class IdentityService:
         hasher = PasswordHasher(config.hash_cost)
         self.administration = Administration(self.directory, hasher, self.random)
         self.vault = Vault(self.directory)
-        self.login = Login(self.directory, hasher, self.clock)
+        self.backends = DomainBackends(self.directory, self.vault, opener)
+        self.shadows = Shadows(self.administration, self.backends)
+        self.login = Login(self.directory, hasher, self.clock, self.shadows)
         self.tokens = Tokens(
             self.directory, self.clock, self.random, lifetime_s=config.token_seconds, cached=config.cached_tokens
         )
+        self._watch = DirectoryWatch(self.administration, self.shadows, self.clock)
+        self.tokens.tell(self._watch.saw)
 
         self.known = self.tokens.known
 
@@ -68,8 +78,12 @@ class IdentityService:
         return len(self.directory.snapshot.unreadable)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Follow the registry until cancelled."""
-        await self.directory.run(task_status=task_status)
+        """Follow the registry, and those directories whose users have tokens, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(lambda task_status: self.directory.run(task_status=task_status))
+            nursery.start_soon(self.backends.run)
+            nursery.start_soon(self._watch.run)
+            task_status.started()
 
     async def identify(self, token: str) -> Identity | None:
         """See Authenticator."""

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from authn.backends.backend import DirectoryAwayError
 from authn.errors import UnreadableError
 from authn.v3.call import Call
 from gateway.rest.errors import ForbiddenError, TooLargeError, UnauthorizedError
@@ -51,6 +52,10 @@ def refusal(error: Exception, call: Call) -> Response | None:
             return _error(400, str(error))
         case UnreadableError():
             return _error(503, str(error))
+        case DirectoryAwayError():
+            response = _error(503, f"The domain's directory cannot be asked now: {error}")
+            response.headers["Retry-After"] = "1"
+            return response
         case RetryableError():
             response = _error(503, "The service cannot do this now; try again.")
             response.headers["Retry-After"] = "1"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import structlog
 from starlette.responses import Response
 
+from authn.backends.backend import DirectoryAwayError
 from authn.rights import Rights
 from authn.snapshot import IdentitySnapshot
 from authn.tokens import Held, Proof
@@ -22,13 +25,15 @@ from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError, UnauthorizedError
 from gateway.rest.fields import Fields
 from gateway.rest.listing import switched_on
-from store.core.errors import NotFoundError
+from store.core.errors import NotFoundError, RetryableError
+
+_log: Final = structlog.get_logger(__name__)
 
 
 async def create_token(call: Call) -> Response:
     """Proof of who asks, and what for, in; a token out."""
     auth = (await call.body()).object("auth")
-    proof = await _proof(call, auth.object("identity"))
+    proof = await _vouched(call, await _proof(call, auth.object("identity")))
     sealed, held = call.service.tokens.issue(proof, asked_scope(call.snapshot, auth, proof))
     response = answer({"token": _document(call, held)}, 201)
     response.headers["X-Subject-Token"] = sealed
@@ -70,7 +75,7 @@ async def list_own_projects(call: Call) -> Response:
     """The projects that the caller can have a token for."""
     held = await call.caller()
     await call.allow("identity:get_auth_projects")
-    projects = Rights(call.snapshot).projects(held.user.id, _groups(held))
+    projects = Rights(call.snapshot).projects(held.user.id, held.token.groups)
     return listed(call, "projects", [project_row(call, project) for project in projects])
 
 
@@ -78,7 +83,7 @@ async def list_own_domains(call: Call) -> Response:
     """The domains that the caller can have a token for."""
     held = await call.caller()
     await call.allow("identity:get_auth_domains")
-    domains = Rights(call.snapshot).domains(held.user.id, _groups(held))
+    domains = Rights(call.snapshot).domains(held.user.id, held.token.groups)
     return listed(call, "domains", [domain_row(call, domain) for domain in domains])
 
 
@@ -86,7 +91,7 @@ async def show_own_system(call: Call) -> Response:
     """Whether the caller can have a token for the system."""
     held = await call.caller()
     await call.allow("identity:get_auth_system")
-    holds = bool(Rights(call.snapshot).system_roles(held.user.id, _groups(held)))
+    holds = bool(Rights(call.snapshot).system_roles(held.user.id, held.token.groups))
     return answer({"system": [{"all": True}] if holds else [], "links": {"self": f"{call.base}/auth/system"}})
 
 
@@ -116,7 +121,21 @@ async def _proof(call: Call, identity: Fields) -> Proof:
         application_credential=next((one.application_credential for one in proofs if one.application_credential), None),
         access_token=next((proof.access_token for proof in proofs if proof.access_token), None),
         federated=next((proof.federated for proof in proofs if proof.federated), None),
+        directory_groups=next((proof.directory_groups for proof in proofs if proof.directory_groups), ()),
     )
+
+
+async def _vouched(call: Call, proof: Proof) -> Proof:
+    """With the groups that the user's directory says they are in, whatever they have shown. A token that was shown
+    says itself. Raises UnauthorizedError where the directory no longer lets them in, RetryableError where it is
+    away: strangers ask here, and are not told which."""
+    if not proof.user.directory_id or proof.parent is not None:
+        return proof
+    try:
+        return replace(proof, directory_groups=await call.service.shadows.vouch(proof.user))
+    except DirectoryAwayError as error:
+        _log.warning("a login waits for a directory that is away", user_id=proof.user.id, error=str(error))
+        raise RetryableError("the domain's directory is away") from error
 
 
 def _require_rules(proof: Proof, methods: set[str]) -> None:
@@ -140,10 +159,6 @@ async def _subject(call: Call, operation: str) -> tuple[Held, str]:
         raise NotFoundError("Could not find token.")
     await call.allow(f"identity:{operation}", {"target.token.user_id": subject.user.id})
     return subject, sealed
-
-
-def _groups(held: Held) -> tuple[str, ...]:
-    return held.token.federated.group_ids if held.token.federated else ()
 
 
 def _document(call: Call, held: Held) -> dict[str, Any]:
