@@ -27,10 +27,11 @@ def nothing() -> Response:
     return Response(status_code=204)
 
 
-def listed(call: Call, noun: str, found: Page | list[Row]) -> Response:
-    """A list: one page of it, or all rows in their order."""
+def listed(call: Call, noun: str, found: Page | list[Row], *, truncated: bool = False) -> Response:
+    """A list: one page of it, or all rows in their order. `truncated`: there is more, which cannot be told."""
     rows, follows = (found.rows, found.follows) if isinstance(found, Page) else (found, None)
-    return answer({noun: rows, "links": {"next": follows, "self": here(call), "previous": None}})
+    document = {noun: rows, "links": {"next": follows, "self": here(call), "previous": None}}
+    return answer(document | ({"truncated": True} if truncated else {}))
 
 
 def refusal(error: Exception, call: Call) -> Response | None:

@@ -21,6 +21,7 @@ from authn.rights import Rights, Scope
 from authn.snapshot import IdentitySnapshot
 from authn.v3.answers import listed
 from authn.v3.call import Call
+from authn.v3.directory_members import DirectoryMembers, members_for
 from gateway.rest.listing import PAGING, switched_on
 from store.core.errors import InvalidError
 
@@ -78,12 +79,13 @@ async def list_assignments(call: Call) -> Response:
         target = {"target.domain_id": project.domain_id} if project else {}
         await call.allow(operation, target)
     may_see = await call.chosen(operation, target)
+    members = await _members(call, question) if effective else DirectoryMembers()
     snapshot = call.snapshot
-    found = _effective(snapshot, question) if effective else _stored(snapshot, question)
+    found = _effective(snapshot, question, members) if effective else _stored(snapshot, question)
     rows = [
-        _row(call, one, names)
+        _row(call, one, names, members)
         for one in found
-        if _exists(snapshot, one.held)
+        if _exists(snapshot, one.held, members)
         and may_see(_target(snapshot, one.held))
         and call.domain in (None, _target(snapshot, one.held)["target.domain_id"])
     ]
@@ -127,6 +129,10 @@ def _question(call: Call) -> Question:
     )
 
 
+async def _members(call: Call, question: Question) -> DirectoryMembers:
+    return await members_for(call, question.user_id, _reaching(call.snapshot, question, DirectoryMembers()))
+
+
 def _stored(snapshot: IdentitySnapshot, question: Question) -> Iterator[Worked]:
     places = question.places(snapshot)
     for held in sorted(question.candidates(snapshot)):
@@ -140,22 +146,22 @@ def _stored(snapshot: IdentitySnapshot, question: Question) -> Iterator[Worked]:
             yield Worked(held, held)
 
 
-def _effective(snapshot: IdentitySnapshot, question: Question) -> Iterator[Worked]:
+def _effective(snapshot: IdentitySnapshot, question: Question, members: DirectoryMembers) -> Iterator[Worked]:
     places, seen = question.places(snapshot), set[Worked]()
-    for stored in sorted(_reaching(snapshot, question)):
+    for stored in sorted(_reaching(snapshot, question, members)):
         if question.inherited and not stored.inherited:
             continue
-        for one in _worked(snapshot, stored, question, places):
+        for one in _worked(snapshot, stored, question, places, members):
             if (not question.role_id or one.held.role_id == question.role_id) and one not in seen:
                 seen.add(one)
                 yield one
 
 
-def _reaching(snapshot: IdentitySnapshot, question: Question) -> Iterable[Assignment]:
+def _reaching(snapshot: IdentitySnapshot, question: Question, members: DirectoryMembers) -> Iterable[Assignment]:
     """Those stored that may work out to what is asked for."""
     if question.user_id:
         found = set(snapshot.held.of_actor(USER_ACTOR, question.user_id))
-        for group_id in snapshot.groups_of(question.user_id):
+        for group_id in (*snapshot.groups_of(question.user_id), *members.groups_of(question.user_id)):
             found |= snapshot.held.of_actor(GROUP_ACTOR, group_id)
         return found
     if not question.target or question.subtree:
@@ -168,10 +174,16 @@ def _reaching(snapshot: IdentitySnapshot, question: Question) -> Iterable[Assign
 
 
 def _worked(
-    snapshot: IdentitySnapshot, stored: Assignment, question: Question, places: frozenset[tuple[str, str]]
+    snapshot: IdentitySnapshot,
+    stored: Assignment,
+    question: Question,
+    places: frozenset[tuple[str, str]],
+    members: DirectoryMembers,
 ) -> Iterator[Worked]:
     """What one stored assignment comes to: for each user, in each place, with each role."""
-    users = [stored.actor_id] if stored.actor == USER_ACTOR else snapshot.links.others(MEMBER, stored.actor_id)
+    users = frozenset({stored.actor_id})
+    if stored.actor == GROUP_ACTOR:
+        users = snapshot.links.others(MEMBER, stored.actor_id) | members.groups.get(stored.actor_id, set())
     targets = [(stored.target, stored.target_id)]
     if stored.inherited:
         targets = [(PROJECT_TARGET, project.id) for project in Rights(snapshot).subtree(stored.target_id)]
@@ -199,9 +211,9 @@ def _implied(snapshot: IdentitySnapshot, role_id: str) -> Iterator[tuple[str, st
             waiting += [(implied, one) for implied in role.implies]
 
 
-def _exists(snapshot: IdentitySnapshot, held: Assignment) -> bool:
+def _exists(snapshot: IdentitySnapshot, held: Assignment, members: DirectoryMembers) -> bool:
     """What names a record that is gone is not told: ids never come back."""
-    actor = snapshot.users.get(held.actor_id) if held.actor == USER_ACTOR else snapshot.groups.get(held.actor_id)
+    actor = members.user(snapshot, held.actor_id) if held.actor == USER_ACTOR else snapshot.groups.get(held.actor_id)
     target = held.target == SYSTEM_TARGET or (
         snapshot.projects.get(held.target_id) if held.target == PROJECT_TARGET else snapshot.domains.get(held.target_id)
     )
@@ -214,7 +226,7 @@ def _target(snapshot: IdentitySnapshot, held: Assignment) -> dict[str, object]:
     return {"target.domain_id": held.target_id if held.target == DOMAIN_TARGET else None}
 
 
-def _row(call: Call, one: Worked, names: bool) -> dict[str, Any]:
+def _row(call: Call, one: Worked, names: bool, members: DirectoryMembers) -> dict[str, Any]:
     snapshot, held, stored = call.snapshot, one.held, one.stored
     role: dict[str, Any] = {"id": held.role_id}
     actor: dict[str, Any] = {"id": held.actor_id}
@@ -225,7 +237,8 @@ def _row(call: Call, one: Worked, names: bool) -> dict[str, Any]:
     row = {"role": role, held.actor: actor, "scope": scope, "links": _links(call, one)}
     if not names:
         return row
-    who = snapshot.users.require(held.actor_id) if held.actor == USER_ACTOR else snapshot.groups.require(held.actor_id)
+    who = members.user(snapshot, held.actor_id) if held.actor == USER_ACTOR else snapshot.groups.get(held.actor_id)
+    assert who is not None
     actor |= {"name": who.name, "domain": _domain(snapshot, who.domain_id)}
     held_role = snapshot.roles.require(held.role_id)
     role["name"] = held_role.name
