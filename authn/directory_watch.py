@@ -52,6 +52,7 @@ class DirectoryWatch:
         self._shadows = shadows
         self._clock = clock
         self._entries: dict[_Seen, _Entry] = {}
+        self._some = trio.Event()
 
     def saw(self, token: Token, user: User) -> None:
         """The token holds now."""
@@ -63,12 +64,16 @@ class DirectoryWatch:
             age_s = max(0.0, self._clock.wall_us() / 1_000_000 - token.issued_s)
             due = trio.current_time() + max(0.0, LOOK_SECONDS - age_s)
             self._entries[seen] = _Entry(due, token.expires_s)
+            self._some.set()
         else:
             entry.ends_s = max(entry.ends_s, token.expires_s)
 
     async def run(self) -> None:
         """Look at who is due, again and again; each directory by itself, so that one that is away holds up no other."""
         while True:
+            if not self._entries:
+                self._some = trio.Event()
+                await self._some.wait()
             await trio.sleep(ROUND_SECONDS)
             by_domain: dict[str, list[_Seen]] = {}
             for seen, user in self._due():
