@@ -78,9 +78,7 @@ class Shadows:
         """The record of a public id, stored now if it was not. Where nobody knows the id, those domains are looked
         through."""
         if self._snapshot.users.get(id_) is None and _PUBLIC_ID.fullmatch(id_):
-            place = self._ids.known("user", id_)
-            for domain_id in domain_ids:
-                place = place or await self._ids.scan(domain_id, "user", id_)
+            place = await self._ids.find("user", id_, domain_ids)
             told = await self.backends.of(place.domain_id).user(place.local_id) if place is not None else None
             if place is not None and told is not None and told.public_id == id_:
                 return await self.keep_user(place.domain_id, told)
@@ -89,9 +87,7 @@ class Shadows:
     async def find_group(self, id_: str, domain_ids: Iterable[str]) -> Group | None:
         """As `find_user`."""
         if self._snapshot.groups.get(id_) is None and _PUBLIC_ID.fullmatch(id_):
-            place = self._ids.known("group", id_)
-            for domain_id in domain_ids:
-                place = place or await self._ids.scan(domain_id, "group", id_)
+            place = await self._ids.find("group", id_, domain_ids)
             told = await self.backends.of(place.domain_id).group(place.local_id) if place is not None else None
             if place is not None and told is not None and told.public_id == id_:
                 return await self.keep_group(place.domain_id, told)
