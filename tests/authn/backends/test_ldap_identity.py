@@ -40,9 +40,9 @@ async def test_from_the_configuration_to_a_token(cloud: Cloud, directory: OpenLd
     async def request(method: str, path: str, body: Any = None, token: str = admin) -> Answer:
         return await ask(cloud, method, path, body, token=token)
 
-    async def login(name: str, password: str = THEIRS, **scope: Any) -> Answer:
+    async def login(name: str, password: str = THEIRS, scope: Any = None) -> Answer:
         user = {"name": name, "domain": {"name": "staff"}, "password": password}
-        auth: dict[str, Any] = {"identity": {"methods": ["password"], "password": {"user": user}}, **scope}
+        auth: dict[str, Any] = {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}
         return await ask(cloud, "POST", "/v3/auth/tokens", {"auth": auth})
 
     assert (await login("alice")).status == 401
@@ -51,17 +51,15 @@ async def test_from_the_configuration_to_a_token(cloud: Cloud, directory: OpenLd
     assert {user["id"]: user["enabled"] for user in listed if user["id"] in (alice, bob)} == {alice: True, bob: False}
     assert len([user for user in listed if user["name"].startswith("tall")]) == TALL
     assert (await request("GET", f"/v3/users/{alice}")).json["user"]["email"] == "alice@example.org"
-    assert [one["name"] for one in (await request("GET", f"/v3/users/{alice}/groups")).json["groups"]] == [
-        "readers",
-        "writers",
-    ]
+    groups = (await request("GET", f"/v3/users/{alice}/groups")).json["groups"]
+    assert {group["name"] for group in groups} == {"readers", "writers"}
     members = (await request("GET", f"/v3/groups/{readers}/users")).json["users"]
     assert {member["id"] for member in members} == {alice, bob}
 
     role = cloud.made.role_ids["member"]
     assert (await request("PUT", f"/v3/projects/{project.id}/groups/{readers}/roles/{role}")).status == 204
-    scope = {"scope": {"project": {"id": project.id}}}
-    answer = await login("ALICE", **scope)
+    scope = {"project": {"id": project.id}}
+    answer = await login("ALICE", scope=scope)
     assert answer.status == 201
     assert answer.json["token"]["user"]["id"] == alice
     token = answer.headers["x-subject-token"]
@@ -69,7 +67,7 @@ async def test_from_the_configuration_to_a_token(cloud: Cloud, directory: OpenLd
     assert identity is not None
     assert identity.roles == {"member", "reader"}
     for name, password in (("alice", "wrong"), ("alice", ""), ("bob", THEIRS), ("*", THEIRS), ("stranger", THEIRS)):
-        assert (await login(name, password, **scope)).status == 401
+        assert (await login(name, password, scope)).status == 401
 
     # Another suffix, where nobody is; and a directory that is not there.
     elsewhere = {"config": {"ldap": {"suffix": "dc=elsewhere"}}}
