@@ -66,7 +66,14 @@ async def test_from_the_configuration_to_a_token(cloud: Cloud, directory: OpenLd
     identity = await cloud.service.identify(token)
     assert identity is not None
     assert identity.roles == {"member", "reader"}
-    for name, password in (("alice", "wrong"), ("alice", ""), ("bob", THEIRS), ("*", THEIRS), ("stranger", THEIRS)):
+    for name, password in (
+        ("alice", "wrong"),
+        ("alice", ""),
+        ("bob", THEIRS),
+        ("*", THEIRS),
+        ("stranger", THEIRS),
+        ("\ud800", THEIRS),
+    ):
         assert (await login(name, password, scope)).status == 401
 
     # Another suffix, where nobody is; and a directory that is not there.
