@@ -6,11 +6,13 @@ from dataclasses import replace
 
 from authn import keys
 from authn.directory import Directory, Step
+from authn.directory_login import DirectoryLogin
 from authn.errors import UnauthorizedError
 from authn.fair_line import Caller
 from authn.hashing import PasswordHasher
 from authn.records import DEFAULT_DOMAIN, USER, User
 from authn.records.credentials import ApplicationCredential
+from authn.shadows import Shadows
 from authn.snapshot import IdentitySnapshot
 from authn.throttle import LoginSource, Throttle
 from store.core.clock import Clock
@@ -24,25 +26,34 @@ _NAME_CHARACTERS = 300
 class Login:
     """Verifies passwords. Refusals are all alike, and take as long."""
 
-    def __init__(self, directory: Directory, hasher: PasswordHasher, clock: Clock) -> None:
+    def __init__(
+        self, directory: Directory, hasher: PasswordHasher, clock: Clock, shadows: Shadows | None = None
+    ) -> None:
         self._directory = directory
         self._hasher = hasher
         self.throttle = Throttle(clock)
+        self._elsewhere = DirectoryLogin(shadows, self.throttle) if shadows else None
 
     def require_admitted(self, name: str, *, address: str, domain_id: str = DEFAULT_DOMAIN) -> None:
         """Raise UnauthorizedError where the name may not be tried from there now: asked before a password is compared
         with anything, or what is remembered of right ones would be a faster way to guess."""
         user = self._directory.snapshot.users.named((domain_id, name))
-        self._require_admitted(_source(user.id if user else f"{domain_id}/{name}", address))
+        unknown = self._elsewhere.counted_as(domain_id, name) if self._elsewhere else f"{domain_id}/{name}"
+        self._require_admitted(_source(user.id if user else unknown, address))
 
     async def by_name(self, name: str, password: str, domain_id: str = DEFAULT_DOMAIN, *, address: str = "") -> User:
         """The user. `address` is where they ask from. Raises UnauthorizedError, BusyError."""
         user = self._directory.snapshot.users.named((domain_id, name))
+        if user is None and self._elsewhere and self._elsewhere.serves(domain_id):
+            return await self._elsewhere.by_name(domain_id, name, password, address)
         return await self._verify(user, user.id if user else f"{domain_id}/{name}", password, address)
 
     async def by_id(self, user_id: str, password: str, *, address: str = "") -> User:
         """The user. Raises UnauthorizedError, BusyError."""
-        return await self._verify(self._directory.snapshot.users.get(user_id), user_id, password, address)
+        user = self._directory.snapshot.users.get(user_id)
+        if user is not None and user.directory_id and self._elsewhere:
+            return await self._elsewhere.by_record(user, password, address)
+        return await self._verify(user, user_id, password, address)
 
     async def _verify(self, user: User | None, name: str, password: str, address: str) -> User:
         source = _source(name, address)

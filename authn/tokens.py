@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,6 +63,14 @@ class Proof:
         """All the ways in which the user has authenticated, also for the token that was shown."""
         return self.methods | (self.parent.methods if self.parent else frozenset())
 
+    directory_groups: tuple[str, ...] = ()
+    """See Token."""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """See Token."""
+        return (*(self.federated.group_ids if self.federated else ()), *self.directory_groups)
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -118,7 +126,13 @@ class Tokens:
         self._lifetime_s = lifetime_s
         self._cache = TokenCache(cached)
         self._sealer: MultiFernet | None = None
+        self._watchers: list[Callable[[Token, User], None]] = []
         directory.listen(self._on_change)
+
+    def tell(self, watcher: Callable[[Token, User], None]) -> None:
+        """Have `watcher` called with each token that is issued here or found to hold, but for those that are remembered
+        from before."""
+        self._watchers.append(watcher)
 
     def issue(self, proof: Proof, scope: Scope = UNSCOPED, *, expires_s: int = 0) -> tuple[str, Held]:
         """A new token, sealed, for a user who has just proved who they are. It ends no later than the application
@@ -146,10 +160,12 @@ class Tokens:
             trust_id=proof.trust.id if proof.trust else "",
             access_token_id=proof.access_token.id if proof.access_token else "",
             federated=proof.federated,
+            directory_groups=proof.directory_groups,
         )
         held = self._resolve(token)
         if held is None:
             raise UnauthorizedError
+        self._tell(held)
         return seal(token, self.sealer()), held
 
     async def read(self, sealed: str, *, expired_s: int = 0) -> Held | None:
@@ -166,6 +182,8 @@ class Tokens:
             # us look who does not have such a token.
             await self._refresh(token)
             held = self._resolve(token) if self._live(token, expired_s) else None
+        if held is not None:
+            self._tell(held)
         return held
 
     def known(self, token: str) -> Identity | None:
@@ -198,6 +216,10 @@ class Tokens:
             return Step((), [put, *(Delete(keys.revoked(key)) for key in ended)])
 
         await self._directory.change(step)
+
+    def _tell(self, held: Held) -> None:
+        for watcher in self._watchers:
+            watcher(held.token, held.user)
 
     def _live(self, token: Token, expired_s: int = 0) -> bool:
         now_us = self._now_us() - expired_s * 1_000_000
@@ -267,14 +289,13 @@ class Tokens:
     def _roles(self, token: Token) -> list[Role]:
         """The roles that the token has now; none where what it was made from is gone."""
         snapshot, rights = self._directory.snapshot, Rights(self._directory.snapshot)
-        groups = token.federated.group_ids if token.federated else ()
         if token.trust_id:
             trust = snapshot.trusts.get(token.trust_id)
             chain = self._trust_holds(trust)
             if trust is None or not chain:
                 return []
             return _both(rights, trust.role_ids, rights.roles(chain[-1].trustor_user_id, token.scope))
-        held = rights.roles(token.user_id, token.scope, groups)
+        held = rights.roles(token.user_id, token.scope, token.groups)
         if token.application_credential_id:
             credential = snapshot.application_credentials.get(token.application_credential_id)
             if credential is None or not self._counts(credential.expires_s):

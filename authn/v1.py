@@ -134,8 +134,7 @@ class V1AuthApp:
         project = self._service.snapshot.projects.named((DEFAULT_DOMAIN, project_name))
         if project is None:
             raise UnauthorizedError
-        sealed, _ = self._service.tokens.issue(
-            Proof(user, frozenset({"password"})), TokenScope(PROJECT_TARGET, project.id)
-        )
+        proof = Proof(user, frozenset({"password"}), directory_groups=await self._service.shadows.vouch(user))
+        sealed, _ = self._service.tokens.issue(proof, TokenScope(PROJECT_TARGET, project.id))
         self._remembered.put(entry, sealed)
         return sealed

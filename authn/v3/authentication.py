@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
+import structlog
 from starlette.responses import Response
 
+from authn.backends.backend import DirectoryAwayError
 from authn.factors import unmet_rules
 from authn.rights import Rights
 from authn.tokens import Held, Proof
@@ -23,13 +26,15 @@ from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError, UnauthorizedError
 from gateway.rest.fields import Fields
 from gateway.rest.listing import switched_on
-from store.core.errors import NotFoundError
+from store.core.errors import NotFoundError, RetryableError
+
+_log: Final = structlog.get_logger(__name__)
 
 
 async def create_token(call: Call) -> Response:
     """Proof of who asks, and what for, in; a token out."""
     auth = (await call.body()).object("auth")
-    proof = with_receipt(call, await _proof(call, auth.object("identity")))
+    proof = await _vouched(call, with_receipt(call, await _proof(call, auth.object("identity"))))
     required = unmet_rules(proof.user, proof.shown)
     if required is not None:
         return receipt_answer(call, proof, required)
@@ -83,7 +88,7 @@ async def list_own_projects(call: Call) -> Response:
     """The projects that the caller can have a token for."""
     held = await call.caller()
     await call.allow("identity:get_auth_projects")
-    projects = Rights(call.snapshot).projects(held.user.id, _groups(held))
+    projects = Rights(call.snapshot).projects(held.user.id, held.token.groups)
     return listed(call, "projects", [project_row(call, project) for project in projects])
 
 
@@ -91,7 +96,7 @@ async def list_own_domains(call: Call) -> Response:
     """The domains that the caller can have a token for."""
     held = await call.caller()
     await call.allow("identity:get_auth_domains")
-    domains = Rights(call.snapshot).domains(held.user.id, _groups(held))
+    domains = Rights(call.snapshot).domains(held.user.id, held.token.groups)
     return listed(call, "domains", [domain_row(call, domain) for domain in domains])
 
 
@@ -99,7 +104,7 @@ async def show_own_system(call: Call) -> Response:
     """Whether the caller can have a token for the system."""
     held = await call.caller()
     await call.allow("identity:get_auth_system")
-    holds = bool(Rights(call.snapshot).system_roles(held.user.id, _groups(held)))
+    holds = bool(Rights(call.snapshot).system_roles(held.user.id, held.token.groups))
     return answer({"system": [{"all": True}] if holds else [], "links": {"self": f"{call.base}/auth/system"}})
 
 
@@ -130,7 +135,21 @@ async def _proof(call: Call, identity: Fields) -> Proof:
         application_credential=next((one.application_credential for one in proofs if one.application_credential), None),
         access_token=next((proof.access_token for proof in proofs if proof.access_token), None),
         federated=next((proof.federated for proof in proofs if proof.federated), None),
+        directory_groups=next((proof.directory_groups for proof in proofs if proof.directory_groups), ()),
     )
+
+
+async def _vouched(call: Call, proof: Proof) -> Proof:
+    """With the groups that the user's directory says they are in, whatever they have shown. A token that was shown
+    says itself. Raises UnauthorizedError where the directory no longer lets them in, RetryableError where it is
+    away: strangers ask here, and are not told which."""
+    if not proof.user.directory_id or proof.parent is not None:
+        return proof
+    try:
+        return replace(proof, directory_groups=await call.service.shadows.vouch(proof.user))
+    except DirectoryAwayError as error:
+        _log.warning("a login waits for a directory that is away", user_id=proof.user.id, error=str(error))
+        raise RetryableError("the domain's directory is away") from error
 
 
 async def _subject(call: Call, operation: str) -> tuple[Held, str]:
@@ -152,10 +171,6 @@ def _minds_rules(call: Call) -> bool:
         return float(call.request.headers.get("openstack-identity-access-rules", "0")) >= 1
     except ValueError:
         return False
-
-
-def _groups(held: Held) -> tuple[str, ...]:
-    return held.token.federated.group_ids if held.token.federated else ()
 
 
 def token_document(call: Call, held: Held) -> dict[str, Any]:

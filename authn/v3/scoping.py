@@ -76,7 +76,7 @@ def own_scope(snapshot: IdentitySnapshot, proof: Proof) -> Scope:
     if project is None or not project.enabled or not snapshot.domain_enabled(project.domain_id):
         return UNSCOPED
     scope = Scope(PROJECT_TARGET, project.id)
-    return scope if Rights(snapshot).roles(proof.user.id, scope) else UNSCOPED
+    return scope if Rights(snapshot).roles(proof.user.id, scope, proof.groups) else UNSCOPED
 
 
 def _project(snapshot: IdentitySnapshot, wanted: Fields) -> Scope:

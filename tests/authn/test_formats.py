@@ -12,12 +12,14 @@ from authn.keys import PROJECT_TARGET
 from authn.records import (
     DOMAIN,
     ENDPOINT,
+    GROUP,
     PROJECT,
     ROLE,
     SERVICE,
     USER,
     Domain,
     Endpoint,
+    Group,
     Kind,
     Project,
     Role,
@@ -33,12 +35,15 @@ from authn.records.credentials import (
     Credential,
 )
 from authn.rights import Scope
+from authn.shadows import TOKEN_GROUPS_MAX
 from authn.snapshot import ASSIGNMENT_CODEC, REVOKED_CODEC
 from authn.token_format import Token, seal, unseal
 from authn.token_keys import TokenKeys
 
 ID = "0123456789abcdef0123456789abcdef"
 OTHER = "f" * 32
+LONG = "0123456789abcdef" * 4
+"""The id of a user or group of a directory."""
 KEYS = TokenKeys({0: bytes(range(100, 132)), 1: bytes(range(32))})
 
 RECORDS = [
@@ -148,6 +153,51 @@ SEALED = (
     "17o69Jev8G5HRl9v4L8aVNfYkd6IwVYVa8hXhZjlqxarGuiYLVmvvae-Is1wV9hCPgjz_cnb02tC35uswOgdoDls"
     "MfJtFpE"
 )
+
+
+@pytest.mark.parametrize(
+    ("kind", "record", "stored"),
+    [
+        (
+            USER,
+            User(id=LONG, name="ann", domain_id="default", directory_id="cn=ann", enabled=True),
+            (
+                "9f03d94030313233343536373839616263646566303132333435363738396162636465663031323334353637"
+                "383961626364656630313233343536373839616263646566a3616e6ea764656661756c74a0a0c300a0a27b7d"
+                "a27b7d009090a6636e3d616e6e"
+            ),
+        ),
+        (
+            GROUP,
+            Group(id=LONG, name="masons", domain_id="default", directory_id="cn=masons"),
+            (
+                "9702d94030313233343536373839616263646566303132333435363738396162636465663031323334353637"
+                "383961626364656630313233343536373839616263646566a66d61736f6e73a764656661756c74a0a27b7da9"
+                "636e3d6d61736f6e73"
+            ),
+        ),
+    ],
+)
+def test_records_of_directories(kind: Kind[Any], record: Any, stored: str) -> None:
+    assert kind.codec.encode(record).hex() == stored
+    assert kind.codec.decode(bytes.fromhex(stored)) == record
+
+
+def test_a_token_with_groups_of_a_directory() -> None:
+    token = Token(
+        user_id=LONG,
+        scope=Scope(PROJECT_TARGET, OTHER),
+        methods=frozenset({"password"}),
+        issued_s=1_700_000_000,
+        expires_s=1_700_003_600,
+        user_epoch=2,
+        scope_epoch=1,
+        audit_ids=("AAECAwQFBgcICQoLDA0ODw",),
+        directory_groups=tuple(f"{number:064x}" for number in range(TOKEN_GROUPS_MAX)),
+    )
+    sealed = seal(token, KEYS.sealer())
+    assert unseal(sealed, KEYS.sealer()) == token
+    assert len(sealed) < 5000  # every web server takes a header of that length
 
 
 @pytest.mark.parametrize(("kind", "record", "stored"), RECORDS)
