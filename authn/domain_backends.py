@@ -29,7 +29,7 @@ class DomainBackends:
         self._vault = vault
         self._opener = opener
         self._open: dict[str, tuple[DomainConfig, IdentityBackend]] = {}
-        self._drivers: dict[str, tuple[DomainConfig, bool]] = {}
+        self._served: dict[str, bool] = {}
         self._stale: list[IdentityBackend] = []
         self._work = trio.Event()
         directory.listen(self._on_change)
@@ -42,11 +42,9 @@ class DomainBackends:
         config = configs.get(domain_id)
         if config is None:
             return False
-        known = self._drivers.get(domain_id)
-        if known is None or known[0] is not config:
-            known = config, driver_of(json.loads(config.options)) == LDAP
-            self._drivers[domain_id] = known
-        return known[1]
+        if domain_id not in self._served:
+            self._served[domain_id] = driver_of(json.loads(config.options)) == LDAP
+        return self._served[domain_id]
 
     def domains(self) -> list[str]:
         """The ids of the domains whose users are in a directory, but for those whose configuration cannot be read."""
@@ -57,10 +55,9 @@ class DomainBackends:
         """The domain's directory. Raises DirectoryAwayError where there is none, or none can be opened."""
         if not self.serves(domain_id):
             raise DirectoryAwayError(f"the domain {domain_id} has no directory")
+        if domain_id in self._open:
+            return self._open[domain_id][1]
         config = self._directory.snapshot.domain_configs.require(domain_id)
-        known = self._open.get(domain_id)
-        if known is not None and known[0] == config:
-            return known[1]
         try:
             backend = self._opener(domain_id, LDAP, opened(self._vault, config).get("ldap", {}))
         except InvalidError as error:
@@ -91,7 +88,7 @@ class DomainBackends:
         if change.concerns is not None:
             return
         configs = self._directory.snapshot.domain_configs
-        self._drivers = {id_: known for id_, known in self._drivers.items() if configs.get(id_) is known[0]}
+        self._served.clear()
         for domain_id, (config, backend) in list(self._open.items()):
             if configs.get(domain_id) != config:
                 del self._open[domain_id]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import trio
+import trio.testing
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
+from authn.backends.backend import LISTED, DirectoryUser, Listed
 from authn.backends.public_id import public_id
 from authn.keys import DOMAIN_TARGET, Assignment
 from tests.authn.conftest import PASSWORD
@@ -64,10 +67,29 @@ async def test_an_id_that_was_never_told_here_is_looked_for(mine: Mine) -> None:
     bob, readers = mine.directory.users["u2"], mine.directory.groups["g1"]
     assert (await mine.ask("GET", f"/v3/users/{bob.public_id}")).json["user"]["name"] == "Bob"
     assert (await mine.ask("GET", f"/v3/groups/{readers.public_id}")).json["group"]["name"] == "readers"
+    groups = (await mine.ask("GET", "/v3/groups")).json["groups"]
+    assert [group["id"] for group in groups] == [readers.public_id]  # though it is stored now, too
     asked = mine.directory.asked["users"]
     for missing in ("0" * 64, "Bob", "0" * 32):
         assert (await mine.ask("GET", f"/v3/users/{missing}")).status == 404
     assert mine.directory.asked["users"] == asked + 1  # only for what could be an id of a directory
+
+
+async def test_many_who_look_for_an_id_make_one_search(mine: Mine, monkeypatch: pytest.MonkeyPatch) -> None:
+    bob = mine.directory.users["u2"].public_id
+    backend = mine.service.backends.of(mine.staff.id)
+    users = backend.users
+
+    async def slowly(name: str | None = None, *, limit: int = LISTED) -> Listed[DirectoryUser]:
+        await trio.testing.wait_all_tasks_blocked()
+        return await users(name, limit=limit)
+
+    monkeypatch.setattr(backend, "users", slowly)
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(mine.ask, "GET", f"/v3/users/{bob}")
+    assert mine.directory.asked["users"] == 1
+    assert mine.service.snapshot.users.get(bob) is not None
 
 
 async def test_who_may_not_see_a_user_makes_nobody_ask(mine: Mine, autojump_clock: MockClock) -> None:

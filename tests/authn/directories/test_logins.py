@@ -65,8 +65,35 @@ async def test_who_is_disabled_here_or_whose_domain_is_stays_out(mine: Mine, aut
     await _disable_here(mine.service.administration, alice.public_id)
     assert (await mine.login("alice")).status == 401
     assert (await mine.login("bob")).status == 201
+    listed = (await mine.ask("GET", f"/v3/users?domain_id={mine.staff.id}")).json["users"]
+    assert {user["name"]: user["enabled"] for user in listed} == {"Alice": False, "Bob": True}
     assert (await mine.ask("PATCH", f"/v3/domains/{mine.staff.id}", {"domain": {"enabled": False}})).status == 200
     assert (await mine.login("bob")).status == 401
+
+
+async def test_a_name_that_is_another_users_now(mine: Mine) -> None:
+    alice, bob = mine.directory.users["u1"], mine.directory.users["u2"]
+    assert (await mine.login("alice")).json["token"]["user"]["id"] == alice.public_id
+    mine.directory.users["u1"] = replace(alice, name="Alicia")
+    mine.directory.users["u2"] = replace(bob, name="Alice")
+    assert (await mine.login("alice")).json["token"]["user"]["id"] == bob.public_id
+    assert (await mine.login(id_=alice.public_id)).json["token"]["user"]["name"] == "Alicia"
+
+
+async def test_an_id_that_leads_to_somebody_else_opens_nothing(mine: Mine, autojump_clock: MockClock) -> None:
+    """Directories compare ids as they like."""
+    alice = mine.directory.users["u1"]
+    await mine.login("alice")
+    mine.directory.users["u1"] = replace(mine.directory.add("U1", "somebody", PASSWORD))
+    assert (await mine.login(id_=alice.public_id)).status == 401
+    assert (await mine.ask("GET", f"/v3/users/{alice.public_id}")).status == 404
+
+
+async def test_whoever_gets_in_begins_to_count_anew(mine: Mine, autojump_clock: MockClock) -> None:
+    for _ in range(2):
+        for _ in range(FREE_FAILURES - 1):
+            assert (await mine.login("alice", "guess")).status == 401
+        assert (await mine.login("alice")).status == 201
 
 
 async def test_guesses_count_for_the_user_however_the_name_is_spelled(mine: Mine, autojump_clock: MockClock) -> None:
