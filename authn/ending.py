@@ -8,6 +8,7 @@ from authn import keys
 from authn.keys import GROUP_ACTOR, MEMBER, PROJECT_TARGET, USER_ACTOR, Link
 from authn.records import Kind, R
 from authn.records.credentials import ACCESS_RULE, ACCESS_TOKEN, APPLICATION_CREDENTIAL, CREDENTIAL, TRUST
+from authn.records.federation import FEDERATION_PROTOCOL
 from authn.records.settings import LIMIT
 from authn.snapshot import IdentitySnapshot
 
@@ -41,6 +42,11 @@ def with_project(snapshot: IdentitySnapshot, id_: str) -> Iterator[bytes]:
     yield from _records(LIMIT, (one for one in snapshot.limits if one.project_id == id_))
     for kind in (keys.ENDPOINT_OF_PROJECT, keys.ENDPOINT_GROUP_OF_PROJECT):
         yield from (keys.link(Link(kind, id_, other)) for other in snapshot.links.others(kind, id_))
+
+
+def with_identity_provider(snapshot: IdentitySnapshot, id_: str) -> Iterator[bytes]:
+    """Its protocols. The users it vouched for, and their domain, stay."""
+    yield from _records(FEDERATION_PROTOCOL, (one for one in snapshot.protocols if one.provider_id == id_))
 
 
 def with_role(snapshot: IdentitySnapshot, id_: str) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from authn.federation.mapped import DomainReference, MappedUser
 from authn.records import USER, Domain, User
 from authn.snapshot import IdentitySnapshot
 from gateway.rest.fields import merged
-from store.core.errors import ConflictError, InvalidError
+from store.core.errors import ConflictError, InvalidError, NotFoundError
 
 _ATTEMPTS: Final = 8
 _ID_CHARACTERS_MAX: Final = 1024
@@ -61,20 +61,15 @@ class ShadowUsers:
 
         for _ in range(_ATTEMPTS):
             known = self._directory.snapshot.federated.get(key)
-            if known is not None:
-                if self._directory.snapshot.users.get(known) is None:  # made elsewhere a moment ago
-                    await self._directory.refresh([keys.record(USER, known)])
-                return await self._administration.update_user(known, edit)
-            new = User(
-                self._administration.new_id(),
-                mapped.display_name,
-                domain.id,
-                extra=merged("{}", email),
-                federated=(held,),
-            )
             try:
+                if known is not None:
+                    if self._directory.snapshot.users.get(known) is None:  # made elsewhere a moment ago
+                        await self._directory.refresh([keys.record(USER, known)])
+                    return await self._administration.update_user(known, edit)
+                id_, extra = self._administration.new_id(), merged("{}", email)
+                new = User(id_, mapped.display_name, domain.id, extra=extra, federated=(held,))
                 return await self._administration.create_user(new, None)
-            except ConflictError:
+            except (ConflictError, NotFoundError):  # made, or deleted, elsewhere a moment ago
                 await self._directory.refresh([key])
         raise ConflictError("Others keep changing the same; try again.")
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 from starlette.responses import Response
 
-from authn import keys
+from authn import ending
 from authn.federation.mapping import validate
 from authn.records import DOMAIN, Domain
 from authn.records.federation import (
@@ -106,10 +106,7 @@ class IdentityProviders(NamedResource[IdentityProvider]):
         return await call.service.administration.update(IDENTITY_PROVIDER, self.table, id_, edit)
 
     def along(self, snapshot: IdentitySnapshot, record: IdentityProvider) -> Iterable[bytes]:
-        """Its protocols. Its users and their domain stay."""
-        for protocol in snapshot.protocols:
-            if protocol.provider_id == record.id:
-                yield keys.record(FEDERATION_PROTOCOL, protocol.id)
+        return ending.with_identity_provider(snapshot, record.id)
 
 
 class Mappings(NamedResource[Mapping]):

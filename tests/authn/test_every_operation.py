@@ -20,6 +20,7 @@ from authn.records import DEFAULT_DOMAIN, User
 from authn.rights import SYSTEM, Scope
 from authn.snapshot import IdentitySnapshot
 from authn.tokens import Proof
+from authn.v3 import federated_auth
 from authn.v3.routes import routes
 from gateway.rest.policy import Credentials, Policy, Target, Verdict
 from store.core.errors import ConflictError
@@ -37,6 +38,7 @@ OPEN: Final = {
     ("POST", "/v3/users/{id}/password"),
     ("POST", "/v3/OS-OAUTH1/request_token"),
     ("POST", "/v3/OS-OAUTH1/access_token"),
+    *product(("GET", "POST"), federated_auth.ROUTES),
 }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgpack
 import pytest
 
-from authn import token_keys
+from authn import keys, token_keys
 from authn.keys import PROJECT_TARGET
 from authn.records import (
     DOMAIN,
@@ -34,10 +35,11 @@ from authn.records.credentials import (
     ApplicationCredential,
     Credential,
 )
-from authn.rights import Scope
+from authn.records.federation import IDENTITY_PROVIDER, IdentityProvider
+from authn.rights import UNSCOPED, Scope
 from authn.shadows import TOKEN_GROUPS_MAX
 from authn.snapshot import ASSIGNMENT_CODEC, REVOKED_CODEC
-from authn.token_format import Token, seal, unseal
+from authn.token_format import Federated, Token, seal, unseal
 from authn.token_keys import TokenKeys
 
 ID = "0123456789abcdef0123456789abcdef"
@@ -231,6 +233,34 @@ def test_a_token() -> None:
     assert unseal(SEALED, KEYS.sealer()) == token
     assert unseal(seal(token, KEYS.sealer()), KEYS.sealer()) == token
     assert unseal(SEALED, TokenKeys({0: bytes(32), 1: bytes(32)}).sealer()) is None
+
+
+def test_who_vouches_for_whom() -> None:
+    digest = "fc9f6dffa7b910a987e8daefab9d0eac07e0bbda5feba0a2973237028385a7d0"
+    assert keys.federated(("acme", "openid", "jane")) == f"identity/name/federated/{digest}".encode()
+    record = IdentityProvider("acme", "default", True, "who", ("https://x",), 60)
+    first = "9801a461636d65a764656661756c74c3a377686f91a968747470733a2f2f783ca27b7d"
+    second = "9902a461636d65a764656661756c74c3a377686f91a968747470733a2f2f783ca27b7d07"
+    assert IDENTITY_PROVIDER.codec.decode(bytes.fromhex(first)) == record
+    assert IDENTITY_PROVIDER.codec.encode(replace(record, epoch=7)).hex() == second
+    assert IDENTITY_PROVIDER.codec.decode(bytes.fromhex(second)) == replace(record, epoch=7)
+
+
+def test_a_federated_token() -> None:
+    token = Token(
+        user_id=ID,
+        scope=UNSCOPED,
+        methods=frozenset({"openid"}),
+        issued_s=1_700_000_000,
+        expires_s=1_700_003_600,
+        user_epoch=2,
+        scope_epoch=0,
+        audit_ids=("AAECAwQFBgcICQoLDA0ODw",),
+        federated=Federated("acme", "openid", (OTHER, "of-a-directory"), 7),
+    )
+    payload = msgpack.unpackb(KEYS.sealer().decrypt(seal(token, KEYS.sealer()) + "=="), strict_map_key=False)
+    assert payload[-1] == {4: ["acme", "openid", bytes.fromhex(OTHER), "of-a-directory"], 5: 7}
+    assert unseal(seal(token, KEYS.sealer()), KEYS.sealer()) == token
 
 
 @pytest.mark.parametrize("field", [(0, 3), (3, 1 << 12)])

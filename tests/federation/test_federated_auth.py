@@ -156,6 +156,18 @@ async def test_two_logins_at_once_make_one_user(cloud: Cloud, nursery: trio.Nurs
     assert len(found) == 3
 
 
+async def test_who_was_deleted_elsewhere_a_moment_ago_is_made_anew(cloud: Cloud, nursery: trio.Nursery) -> None:
+    way = await open_way(cloud)
+    id_ = (await way.log_in()).json["token"]["user"]["id"]
+    elsewhere = await cloud.another(nursery)
+    elsewhere.directory._follow = lambda key, value, revision: None  # type: ignore[method-assign]
+    assert (await way.ask("DELETE", f"/v3/users/{id_}")).status == 204
+    domain = cloud.service.snapshot.domains.require("default")
+    users = ShadowUsers(elsewhere.directory, elsewhere.administration)
+    found = await users.ephemeral("acme", "openid", MappedUser("jane", "june", "", None, "ephemeral"), domain)
+    assert (found.id != id_, found.name) == (True, "june")
+
+
 async def test_who_is_disabled_is_not_let_in(way: WayIn) -> None:
     answer = await way.log_in()
     path = f"/v3/users/{answer.json['token']['user']['id']}"
@@ -171,6 +183,17 @@ async def test_a_disabled_domain_lets_nobody_in_and_gets_no_users(way: WayIn) ->
     await way.ask("PATCH", f"/v3/domains/{await way.domain()}", {"domain": {"enabled": False}})
     assert (await way.log_in()).status == 401
     assert len(way.cloud.service.snapshot.users) == users
+
+
+async def test_a_provider_goes_with_its_domain(way: WayIn) -> None:
+    id_ = await way.domain()
+    token = (await way.log_in()).headers["x-subject-token"]
+    await way.ask("PATCH", f"/v3/domains/{id_}", {"domain": {"enabled": False}})
+    assert (await way.ask("DELETE", f"/v3/domains/{id_}")).status == 204
+    assert (await way.ask("GET", PROVIDER_PATH)).status == 404
+    assert not list(way.cloud.service.snapshot.protocols)
+    assert not await lives(way, token)
+    assert (await way.log_in()).status == 404
 
 
 async def test_a_domain_that_the_mapping_makes_up_is_nobodys(way: WayIn) -> None:
