@@ -108,6 +108,7 @@ async def test_what_is_not_signed(cloud: Cloud) -> None:
         assert (await ann.ask({"credentials": 5}, path)).status == 400
         assert (await ann.ask({"credentials": {"access": 5}}, path)).status == 400
         assert (await ann.ask({"credentials": {}}, path)).status == 401
+        assert (await ann.ask({"credentials": {"access": None}}, path)).status == 401
         assert (await ann.ask({"credentials": {"access": ann.access}}, path)).status == 401
         assert (await ann.ask({"credentials": {**good, "access": "none"}}, path)).status == 404
     wrong: dict[str, Any]
