@@ -118,6 +118,19 @@ async def test_what_is_not_signed(cloud: Cloud) -> None:
         assert (await ann.ask({"credentials": {**good_s3, **wrong}}, "s3tokens")).status == 401
 
 
+async def test_a_credential_of_another_type_signs_nothing(cloud: Cloud) -> None:
+    ann = await signer(cloud)
+    fields = {
+        "type": "EC2",
+        "blob": '{"access": "key", "secret": "s"}',
+        "user_id": ann.user.id,
+        "project_id": ann.project.id,
+    }
+    admin = await cloud.admin_token()
+    assert (await ask(cloud, "POST", "/v3/credentials", {"credential": fields}, token=admin)).status == 201
+    assert (await ann.ask({"credentials": s3("key", "s")}, "s3tokens")).status == 404
+
+
 async def test_a_request_is_signed_about_now(cloud: Cloud) -> None:
     ann = await signer(cloud)
     now_s = cloud.clock.wall_us() // 1_000_000
