@@ -108,6 +108,7 @@ async def test_what_is_not_signed(cloud: Cloud) -> None:
         assert (await ann.ask({"credentials": 5}, path)).status == 400
         assert (await ann.ask({"credentials": {"access": 5}}, path)).status == 400
         assert (await ann.ask({"credentials": {}}, path)).status == 401
+        assert (await ann.ask({"credentials": {"access": None}}, path)).status == 401
         assert (await ann.ask({"credentials": {"access": ann.access}}, path)).status == 401
         assert (await ann.ask({"credentials": {**good, "access": "none"}}, path)).status == 404
     wrong: dict[str, Any]
@@ -115,6 +116,19 @@ async def test_what_is_not_signed(cloud: Cloud) -> None:
         assert (await ann.ask({"credentials": {**good, **wrong}})).status == 401
     for wrong in ({"signature": "x"}, {"token": "x"}, {"token": ""}, {"token": None}):
         assert (await ann.ask({"credentials": {**good_s3, **wrong}}, "s3tokens")).status == 401
+
+
+async def test_a_credential_of_another_type_signs_nothing(cloud: Cloud) -> None:
+    ann = await signer(cloud)
+    fields = {
+        "type": "EC2",
+        "blob": '{"access": "key", "secret": "s"}',
+        "user_id": ann.user.id,
+        "project_id": ann.project.id,
+    }
+    admin = await cloud.admin_token()
+    assert (await ask(cloud, "POST", "/v3/credentials", {"credential": fields}, token=admin)).status == 201
+    assert (await ann.ask({"credentials": s3("key", "s")}, "s3tokens")).status == 404
 
 
 async def test_a_request_is_signed_about_now(cloud: Cloud) -> None:

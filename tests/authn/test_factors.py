@@ -148,10 +148,23 @@ async def test_a_credential_of_another_type_is_no_secret(cloud: Cloud) -> None:
     assert (await login(cloud, totp_auth(passcode(now(cloud))))).status == 401
 
 
-async def test_a_disabled_user_is_nobody(cloud: Cloud) -> None:
-    ann = await ann_with(cloud)
+@pytest.mark.parametrize("rules", [[], [["password", "totp"]]])
+async def test_a_disabled_user_is_nobody(cloud: Cloud, rules: Any) -> None:
+    """And is given no receipt."""
+    ann = await ann_with(cloud, rules=rules)
     body = {"user": {"enabled": False}}
     await ask(cloud, "PATCH", f"/v3/users/{ann.id}", body, token=await cloud.admin_token())
+    answer = await login(cloud, totp_auth(passcode(now(cloud))))
+    assert answer.status == 401
+    assert RECEIPT not in answer.headers
+
+
+async def test_a_passcode_that_is_used_up_is_a_guess(cloud: Cloud) -> None:
+    await ann_with(cloud)
+    used = passcode(now(cloud) - 30)
+    assert (await login(cloud, totp_auth(used))).status == 201
+    for _ in range(FREE_FAILURES):
+        assert (await login(cloud, totp_auth(used))).status == 401
     assert (await login(cloud, totp_auth(passcode(now(cloud))))).status == 401
 
 
