@@ -58,7 +58,8 @@ class DirectoryWatch:
         """The token holds now."""
         if not user.directory_id:
             return
-        seen = _Seen(token.user_id, token.user_epoch, token.directory_groups)
+        # The groups of a trust's token are its trustor's: they say nothing of the user whose tokens are ended.
+        seen = _Seen(token.user_id, token.user_epoch, () if token.trust_id else token.directory_groups)
         entry = self._entries.get(seen)
         if entry is None:
             age_s = max(0.0, self._clock.wall_us() / 1_000_000 - token.issued_s)

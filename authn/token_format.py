@@ -74,7 +74,7 @@ class Token:
     access_token_id: str = ""
     federated: Federated | None = None
     directory_groups: tuple[str, ...] = ()
-    """Ids of the groups of a directory that the user was in when they logged in."""
+    """Ids of the groups of a directory that the user was in when they logged in; of a trust, those of the trustor."""
 
     @property
     def groups(self) -> tuple[str, ...]:

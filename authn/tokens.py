@@ -242,8 +242,8 @@ class Tokens:
             provider_id, protocol_id = token.federated.provider_id, token.federated.protocol_id
             needed.append(keys.record(IDENTITY_PROVIDER, provider_id))
             needed.append(keys.record(FEDERATION_PROTOCOL, f"{provider_id}/{protocol_id}"))
-            needed += [keys.record(GROUP, id_) for id_ in token.federated.group_ids]
-            actors += [(GROUP_ACTOR, id_) for id_ in token.federated.group_ids]
+        needed += [keys.record(GROUP, id_) for id_ in token.groups]
+        actors += [(GROUP_ACTOR, id_) for id_ in token.groups]
         spans = [keys.assignments(*token.scope, *actor) for actor in actors] if token.scope != UNSCOPED else []
         await self._directory.refresh(needed, spans)
         lent = self._directory.snapshot.application_credentials.get(token.application_credential_id)
@@ -294,7 +294,9 @@ class Tokens:
             chain = self._trust_holds(trust)
             if trust is None or not chain:
                 return []
-            return _both(rights, trust.role_ids, rights.roles(chain[-1].trustor_user_id, token.scope))
+            return _both(
+                rights, trust.role_ids, rights.roles(chain[-1].trustor_user_id, token.scope, token.directory_groups)
+            )
         held = rights.roles(token.user_id, token.scope, token.groups)
         if token.application_credential_id:
             credential = snapshot.application_credentials.get(token.application_credential_id)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-import structlog
 from starlette.responses import Response
 
-from authn.backends.backend import DirectoryAwayError
 from authn.factors import unmet_rules
 from authn.rights import Rights
 from authn.tokens import Held, Proof
@@ -16,6 +14,7 @@ from authn.v3.answers import answer, domain_reference, listed, nothing
 from authn.v3.call import SERVICE_GRACE_S, Call
 from authn.v3.catalog import catalog
 from authn.v3.domains import domain_row
+from authn.v3.elsewhere import vouched
 from authn.v3.methods import METHODS
 from authn.v3.projects import project_row
 from authn.v3.receipts import receipt_answer, with_receipt
@@ -26,9 +25,7 @@ from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError, UnauthorizedError
 from gateway.rest.fields import Fields
 from gateway.rest.listing import switched_on
-from store.core.errors import NotFoundError, RetryableError
-
-_log: Final = structlog.get_logger(__name__)
+from store.core.errors import NotFoundError
 
 
 async def create_token(call: Call) -> Response:
@@ -141,15 +138,8 @@ async def _proof(call: Call, identity: Fields) -> Proof:
 
 async def _vouched(call: Call, proof: Proof) -> Proof:
     """With the groups that the user's directory says they are in, whatever they have shown. A token that was shown
-    says itself. Raises UnauthorizedError where the directory no longer lets them in, RetryableError where it is
-    away: strangers ask here, and are not told which."""
-    if not proof.user.directory_id or proof.parent is not None:
-        return proof
-    try:
-        return replace(proof, directory_groups=await call.service.shadows.vouch(proof.user))
-    except DirectoryAwayError as error:
-        _log.warning("a login waits for a directory that is away", user_id=proof.user.id, error=str(error))
-        raise RetryableError("the domain's directory is away") from error
+    says itself."""
+    return proof if proof.parent is not None else replace(proof, directory_groups=await vouched(call, proof.user))
 
 
 async def _subject(call: Call, operation: str) -> tuple[Held, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from starlette.responses import Response
@@ -13,9 +14,12 @@ from authn.records.credentials import Credential
 from authn.rights import Scope
 from authn.signatures import SignedRequest, decode_text, is_signed, is_signed_text
 from authn.tokens import Held, Proof
+from authn.trusts import pedigree
 from authn.v3.answers import answer
 from authn.v3.authentication import token_document
 from authn.v3.call import Call
+from authn.v3.elsewhere import vouched
+from authn.v3.trusts import groups_lent
 from gateway.rest import times
 from gateway.rest.app import Routes
 from gateway.rest.errors import UnauthorizedError
@@ -65,7 +69,7 @@ async def _authenticated(call: Call, operation: str, verify: Verify) -> tuple[st
     held = ec2.read(call.service.vault.open(record.sealed).decode())
     if not held.secret or not verify(sent, held.secret) or not _is_timely(call, sent):
         raise UnauthorizedError
-    proof = _proof(call, record, held)
+    proof = await _vouched(call, _proof(call, record, held))
     lent = proof.trust or proof.access_token
     scope = Scope(PROJECT_TARGET, record.project_id)
     return call.service.tokens.issue(proof, scope, expires_s=lent.expires_s if lent else 0)
@@ -95,6 +99,14 @@ def _proof(call: Call, record: Credential, held: ec2.Ec2Secret) -> Proof:
     if any(one != user.id for one in whose):
         raise UnauthorizedError
     return Proof(user, frozenset({"ec2credential"}), trust=trust, application_credential=lent, access_token=access)
+
+
+async def _vouched(call: Call, proof: Proof) -> Proof:
+    """With what directories say now of the owner, and of who lends them roles."""
+    groups = await vouched(call, proof.user)
+    if proof.trust is not None:
+        groups = await groups_lent(call, pedigree(call.snapshot, proof.trust) or [proof.trust])
+    return replace(proof, directory_groups=groups)
 
 
 def _is_signed_ec2(sent: Fields, secret: str) -> bool:

@@ -15,6 +15,7 @@ from authn.shadows import Told
 from authn.v3.call import Call
 from gateway.rest.errors import ForbiddenError
 from gateway.rest.policy import Target
+from store.core.errors import RetryableError
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -61,6 +62,16 @@ async def listed_elsewhere(call: Call, ask: Ask[R]) -> Told[R]:
             nursery.start_soon(one, domain_id)
     records = [record for domain_id in domain_ids if domain_id in found for record in found[domain_id].records]
     return Told(tuple(records), any(told.cut for told in found.values()))
+
+
+async def vouched(call: Call, user: User) -> tuple[str, ...]:
+    """See Shadows.vouch. Where the directory is away that is a RetryableError which says nothing of it: strangers
+    ask."""
+    try:
+        return await call.service.shadows.vouch(user)
+    except DirectoryAwayError as error:
+        _log.warning("a login waits for a directory that is away", user_id=user.id, error=str(error))
+        raise RetryableError("the domain's directory is away") from error
 
 
 def refuse_directory(record: User | Group | None) -> None:

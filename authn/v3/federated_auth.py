@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from authn.tokens import Held
 from authn.v3.answers import refusal
 from authn.v3.authentication import token_answer
 from authn.v3.call import Call
+from authn.v3.elsewhere import vouched
 from authn.v3.scoping import own_scope
 from gateway.rest.app import Routes
 from store.core.errors import CallerError, RetryableError
@@ -69,6 +71,7 @@ async def _issued(call: Call, asserted: Asserted) -> tuple[str, Held]:
     proof = await call.service.federated_login.proof(asserted)
     if unmet_rules(proof.user, proof.shown) is not None:
         raise UnauthorizedError("More ways to authenticate are asked for from this user.")
+    proof = replace(proof, directory_groups=await vouched(call, proof.user))
     return call.service.tokens.issue(proof, own_scope(call.snapshot, proof))
 
 

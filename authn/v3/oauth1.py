@@ -138,7 +138,9 @@ async def authorize(call: Call) -> Response:
     roles = (await call.body()).objects("roles")
     role_ids = tuple(dict.fromkeys(role.text("id") for role in roles))
     scope = Scope(PROJECT_TARGET, request.requested_project_id)
-    if not role_ids or not set(role_ids) <= {role.id for role in Rights(call.snapshot).roles(held.user.id, scope)}:
+    if not role_ids or not set(role_ids) <= {
+        role.id for role in Rights(call.snapshot).roles(held.user.id, scope, held.token.directory_groups)
+    }:
         raise UnauthorizedError("authorizing user does not have role required")
 
     def edit(before: RequestToken) -> RequestToken:

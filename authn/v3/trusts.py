@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from authn.tokens import Held, Proof
 from authn.trusts import REDELEGATIONS_MAX, made_from, pedigree
 from authn.v3.answers import answer, listed, nothing
 from authn.v3.call import Call
+from authn.v3.elsewhere import vouched
 from authn.v3.roles import role_row
 from gateway.rest import times
 from gateway.rest.app import Routes
@@ -117,10 +119,12 @@ async def act_by_trust(call: Call, trust_id: str, proof: Proof) -> tuple[Proof, 
     Raises UnauthorizedError, or ForbiddenError for who is not the trustee.
     """
     trust = call.snapshot.trusts.get(trust_id)
-    if trust is None or pedigree(call.snapshot, trust) is None:
+    chain = pedigree(call.snapshot, trust) if trust is not None else None
+    if trust is None or chain is None:
         raise UnauthorizedError
     if proof.user.id != trust.trustee_user_id or (proof.parent is not None and proof.parent.trust_id):
         raise ForbiddenError("this trust is for somebody else")
+    groups = await groups_lent(call, chain)
     if trust.remaining_uses >= 0:
 
         def use(before: Trust) -> Trust:
@@ -133,7 +137,19 @@ async def act_by_trust(call: Call, trust_id: str, proof: Proof) -> tuple[Proof, 
     if user is None:
         raise UnauthorizedError
     scope = Scope(PROJECT_TARGET, trust.project_id) if trust.project_id else UNSCOPED
-    return replace(proof, user=user, trust=trust), scope, trust.expires_s
+    return replace(proof, user=user, trust=trust, directory_groups=groups), scope, trust.expires_s
+
+
+async def groups_lent(call: Call, chain: Sequence[Trust]) -> tuple[str, ...]:
+    """The directory's groups of whoever gives their roles by a trust, the last of its chain. Raises UnauthorizedError
+    where a directory lets a trustor in no more, RetryableError where it is away."""
+    groups: tuple[str, ...] = ()
+    for trust in chain:
+        trustor = call.snapshot.users.get(trust.trustor_user_id)
+        if trustor is None:
+            raise UnauthorizedError
+        groups = await vouched(call, trustor)
+    return groups
 
 
 def _table(snapshot: IdentitySnapshot) -> Table[Trust]:
@@ -173,7 +189,12 @@ def _asked_trust(call: Call, asked: Fields, held: Held) -> Trust:
     if project_id:
         call.snapshot.projects.require(project_id)
         trustor_id = origin.trustor_user_id if origin else held.user.id
-        has = {role.id for role in Rights(call.snapshot).roles(trustor_id, Scope(PROJECT_TARGET, project_id))}
+        has = {
+            role.id
+            for role in Rights(call.snapshot).roles(
+                trustor_id, Scope(PROJECT_TARGET, project_id), held.token.directory_groups
+            )
+        }
         for role_id in role_ids:
             if role_id not in has:
                 raise NotFoundError(f"Could not find role: {role_id}.")

@@ -118,10 +118,9 @@ async def test_whoever_looks_after_the_domain_sees_its_people_and_no_others(mine
     assert Assignment(alice.public_id, mine.staff.id, role, target=DOMAIN_TARGET) in mine.service.snapshot.held
     scoped = await mine.login("alice", scope={"domain": {"id": mine.staff.id}})
     token = scoped.headers["x-subject-token"]
-    assert {user["name"] for user in (await mine.ask("GET", "/v3/users", token=token)).json["users"]} == {
-        "Alice",
-        "Bob",
-    }
+    mine.directories[other.id].asked.clear()  # the administrator may have had it looked through, too
+    listed = await mine.ask("GET", "/v3/users", token=token)
+    assert {user["name"] for user in listed.json["users"]} == {"Alice", "Bob"}
     assert mine.directories[other.id].asked["users"] == 0
     assert (await mine.ask("GET", f"/v3/users/{bob.public_id}", token=token)).status == 200
     assert (await mine.ask("GET", f"/v3/users/{dora.public_id}", token=token)).status == 403
