@@ -104,7 +104,7 @@ class Groups(Resource[Group]):
         await call.allow("identity:list_groups_for_user", user_target(user) if user else {})
         user = call.snapshot.users.require(call.path("user_id"))
         found = [call.snapshot.groups.require(id_) for id_ in call.snapshot.groups_of(user.id)]
-        told = await call.service.shadows.groups_of(user) if user.directory_id else Told[Group]()
+        told: Told[Group] = await call.service.shadows.groups_of(user) if user.directory_id else Told()
         rows = (self.row(call, group) for group in (*found, *told.records) if self.visible(call, group))
         return listed(call, self.plural, page(call, rows, self.filters), truncated=told.cut)
 

@@ -133,7 +133,7 @@ class Users(Resource[User]):
         await call.allow("identity:list_users_in_group", known)
         group = call.snapshot.groups.require(call.path("group_id"))
         members = [call.snapshot.users.get(id_) for id_ in call.snapshot.links.others(MEMBER, group.id)]
-        told = await call.service.shadows.members_of(group) if group.directory_id else Told[User]()
+        told: Told[User] = await call.service.shadows.members_of(group) if group.directory_id else Told()
         rows = (user_row(call, user) for user in (*members, *told.records) if user and self.visible(call, user))
         return listed(call, self.plural, page(call, rows, self.filters), truncated=told.cut)
 

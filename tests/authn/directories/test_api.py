@@ -13,6 +13,7 @@ from trio.testing import MockClock
 from authn.backends.backend import LISTED, DirectoryUser, Listed
 from authn.backends.public_id import public_id
 from authn.keys import DOMAIN_TARGET, Assignment
+from authn.records import GROUP, Group
 from tests.authn.conftest import PASSWORD
 from tests.authn.directories.conftest import Mine
 from tests.authn.directories.fake import ADDRESS
@@ -157,6 +158,17 @@ async def test_who_is_in_which_group(mine: Mine) -> None:
     assert (await mine.ask("GET", f"/v3/users/{bob}/groups")).json["groups"] == []
     users = (await mine.ask("GET", f"/v3/groups/{readers}/users")).json["users"]
     assert [user["name"] for user in users] == ["Alice"]
+    # And of those who are here.
+    local = Group("1" * 32, "locals")
+    administration = mine.service.administration
+    await administration.create(GROUP, lambda snapshot: snapshot.groups, local)
+    admin = mine.cloud.made.user_id
+    assert (await mine.ask("PUT", f"/v3/groups/{local.id}/users/{admin}")).status == 204
+    assert (await mine.ask("HEAD", f"/v3/groups/{local.id}/users/{admin}")).status == 204
+    groups = (await mine.ask("GET", f"/v3/users/{admin}/groups")).json["groups"]
+    assert [group["id"] for group in groups] == [local.id]
+    users = (await mine.ask("GET", f"/v3/groups/{local.id}/users")).json["users"]
+    assert [user["id"] for user in users] == [admin]
     assert (await mine.ask("HEAD", f"/v3/groups/{readers}/users/{alice}")).status == 204
     assert (await mine.ask("HEAD", f"/v3/groups/{readers}/users/{bob}")).status == 404
     assert (await mine.ask("HEAD", f"/v3/groups/{readers}/users/{mine.cloud.made.user_id}")).status == 403
