@@ -194,13 +194,14 @@ class Administration:
             made = after = edit(before)
             if after == before:
                 return None
+            packed = _packed(kind, after)
             former, names = _names(kind, before), _names(kind, after)
             new = {name: said for name, said in names.items() if name not in former}
             _refuse_taken(snapshot, kind, new)
             return Step(
                 [Compare.unchanged(key, snapshot.revision(key)), *map(Compare.absent, new)],
                 [
-                    Put(key, _packed(kind, after)),
+                    Put(key, packed),
                     *(Put(name, id_.encode()) for name in new),
                     *(Delete(name) for name in former if name not in names),
                 ],

@@ -36,7 +36,7 @@ _log: Final = structlog.get_logger(__name__)
 R = TypeVar("R", User, Group)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: a generic one with them cannot be made by its name with a type (before Python 3.12)
 class Told(Generic[R]):
     """Records as a directory tells them now, most of them not stored. `cut`: there are more."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
@@ -22,7 +22,7 @@ from authn.v3.resource import Resource
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from gateway.rest.fields import Fields, merged
-from gateway.rest.listing import Row, page
+from gateway.rest.listing import Filter, Row, page
 from gateway.rest.policy import Target
 from store.core.errors import InvalidError
 
@@ -42,6 +42,13 @@ _KNOWN: Final = frozenset(
         "federated",
     }
 )
+
+
+def _linked(named: Callable[[Row, Row], Any]) -> Filter:
+    """Whether a link to a provider has what is asked for. `named` picks that of the link and one of its protocols."""
+    return lambda row, asked: any(
+        named(link, protocol) == asked for link in row.get("federated", ()) for protocol in link["protocols"]
+    )
 
 
 def user_row(call: Call, user: User) -> Row:
@@ -80,6 +87,11 @@ class Users(Resource[User]):
         "email",
         "password_expires_at",
     )
+    special: ClassVar[Mapping[str, Filter]] = {
+        "idp_id": _linked(lambda link, _: link["idp_id"]),
+        "protocol_id": _linked(lambda _, protocol: protocol["protocol_id"]),
+        "unique_id": _linked(lambda _, protocol: protocol["unique_id"]),
+    }
 
     def table(self, snapshot: IdentitySnapshot) -> Table[User]:
         return snapshot.users

@@ -9,9 +9,19 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from authn.keys import Assignment
 from authn.records import Project, User
-from authn.records.credentials import APPLICATION_CREDENTIAL, CREDENTIAL, TRUST, Credential, Trust
+from authn.records.credentials import (
+    ACCESS_TOKEN,
+    APPLICATION_CREDENTIAL,
+    CREDENTIAL,
+    TRUST,
+    AccessToken,
+    Credential,
+    Trust,
+)
 from gateway.rest import times
 from tests.authn.conftest import Cloud
 from tests.authn.test_credentials import lent
@@ -118,17 +128,29 @@ async def test_what_is_not_signed(cloud: Cloud) -> None:
         assert (await ann.ask({"credentials": {**good_s3, **wrong}}, "s3tokens")).status == 401
 
 
-async def test_a_credential_of_another_type_signs_nothing(cloud: Cloud) -> None:
+@pytest.mark.parametrize(
+    ("changes", "secret", "status"),
+    [
+        ({}, "s", 200),
+        ({"type": "EC2"}, "s", 404),
+        ({"blob": '{"access": "key"}'}, "", 401),
+        ({"blob": '{"access": "key", "secret": ""}'}, "", 401),
+        ({"user_id": "nobody"}, "s", 401),
+        ({"project_id": "none"}, "s", 401),
+    ],
+)
+async def test_credentials_that_sign_nothing(cloud: Cloud, changes: Any, secret: str, status: int) -> None:
     ann = await signer(cloud)
     fields = {
-        "type": "EC2",
+        "type": "ec2",
         "blob": '{"access": "key", "secret": "s"}',
         "user_id": ann.user.id,
         "project_id": ann.project.id,
+        **changes,
     }
     admin = await cloud.admin_token()
     assert (await ask(cloud, "POST", "/v3/credentials", {"credential": fields}, token=admin)).status == 201
-    assert (await ann.ask({"credentials": s3("key", "s")}, "s3tokens")).status == 404
+    assert (await ann.ask({"credentials": s3("key", secret)}, "s3tokens")).status == status
 
 
 async def test_a_request_is_signed_about_now(cloud: Cloud) -> None:
@@ -205,3 +227,30 @@ async def test_a_blob_that_names_anothers_delegation_is_nobody(cloud: Cloud) -> 
         assert answer.status == status
         if status == 200:
             assert answer.json["token"]["expires_at"] == times.shown(trust.expires_s)
+
+
+async def test_a_credential_of_an_oauth_key_ends_with_it(cloud: Cloud) -> None:
+    ann = await signer(cloud)
+    administration = cloud.service.administration
+    key = AccessToken(
+        id=administration.new_id(),
+        sealed_secret=b"",
+        consumer_id="c",
+        authorizing_user_id=ann.user.id,
+        project_id=ann.project.id,
+        role_ids=(cloud.made.role_ids["reader"],),
+        expires_s=cloud.clock.wall_us() // 1_000_000 + 60,
+    )
+    await administration.create(ACCESS_TOKEN, lambda snapshot: snapshot.access_tokens, key)
+    blob = json.dumps({"access": "key", "secret": "s", "access_token_id": key.id}).encode()
+    credential = Credential(
+        id=hashlib.sha256(b"key").hexdigest(),
+        user_id=ann.user.id,
+        type="ec2",
+        sealed=cloud.service.vault.seal(blob),
+        project_id=ann.project.id,
+    )
+    await administration.create(CREDENTIAL, lambda snapshot: snapshot.credentials, credential)
+    token = (await ann.ask({"credentials": s3("key", "s")}, "s3tokens")).json["token"]
+    assert token["expires_at"] == times.shown(key.expires_s)
+    assert [role["name"] for role in token["roles"]] == ["reader"]

@@ -42,6 +42,10 @@ OPEN: Final = {
 }
 
 
+NOT_SERVED: Final = {"identity:list_revoke_events"}
+"""Operations of the table that no path leads to."""
+
+
 @dataclass
 class Watching(Policy):
     """The policy, and what it was asked."""
@@ -153,3 +157,40 @@ async def test_who_shows_nothing_gets_nothing(cloud: Cloud, watching: Watching) 
         answer = await ask(cloud, method, filled(cloud, path, "none"), body_for(method))
         assert answer.status == 401, f"{method} {path}: {answer.status}"
         assert not watching.asked
+
+
+async def test_every_operation_of_the_table_is_asked_somewhere(
+    cloud: Cloud, watching: Watching, sealed: Callable[[], None]
+) -> None:
+    admin = await cloud.admin_token()
+    target = await cloud.user("target")
+    sealed()
+    for method, path in every_path():
+        for asked in (path, path + "?trustor_user_id=x", path + "?trustee_user_id=x", path + "?domain_id=default"):
+            await ask(cloud, method, filled(cloud, asked, target.id), body_for(method), token=admin)
+    everything = {name for name, _ in watching.asked}
+    missing = {operation.name for operation in operations()} - everything - NOT_SERVED
+    assert not missing - BY_RECORD, " ".join(sorted(missing - BY_RECORD))
+
+
+BY_RECORD: Final = {
+    # these are asked when the body or a record says which operation it is, or whose; each has a test of its own
+    "identity:create_credential",
+    "identity:create_trust",
+    "identity:delete_group",
+    "identity:delete_trust",
+    "identity:ec2_delete_credential",
+    "identity:ec2_get_credential",
+    "identity:get_role_for_trust",
+    "identity:get_security_compliance_domain_config",
+    "identity:get_trust",
+    "identity:list_roles_for_trust",
+    "identity:create_domain_role",
+    "identity:get_domain_role",
+    "identity:update_domain_role",
+    "identity:delete_domain_role",
+    "identity:list_role_assignments_for_tree",
+    "identity:validate_token",
+    "identity:check_token",
+    "identity:revoke_token",
+}

@@ -181,6 +181,16 @@ async def test_guesses_are_slowed_down(cloud: Cloud) -> None:
     assert (await login(cloud, totp_auth(code))).status == 201
 
 
+async def test_the_right_passcode_ends_the_counting(cloud: Cloud) -> None:
+    await ann_with(cloud)
+    for _ in range(3):
+        code = passcode(now(cloud))
+        for _ in range(FREE_FAILURES - 1):
+            assert (await login(cloud, totp_auth("x"))).status == 401
+        assert (await login(cloud, totp_auth(code))).status == 201
+        cloud.clock.advance(30)
+
+
 # -- rules ---------------------------------------------------------------------------------------------------------
 
 

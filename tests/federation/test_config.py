@@ -64,6 +64,7 @@ def test_nothing_trusts_nobody() -> None:
                 "https://cloud.example.com:port/",
                 "https://[::1/identity",
                 "https://cloud.example.com/a b",
+                "https://cloud.example.com/a\x7fb",
                 "https://cloud.exämple.com/",
                 "https://cloud.example.com/a;b",
             )

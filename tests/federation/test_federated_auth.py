@@ -132,6 +132,24 @@ async def test_an_administrator_may_say_beforehand_who_somebody_is(way: WayIn) -
     assert (await way.log_in()).json["token"]["user"]["id"] != known["id"]
 
 
+async def test_users_are_listed_by_what_others_know_them_by(way: WayIn) -> None:
+    id_ = (await way.log_in()).json["token"]["user"]["id"]
+    await way.log_in(preferred_username="june")
+    for query in ("idp_id=acme&protocol_id=openid&unique_id=jane", "unique_id=jane"):
+        assert [user["id"] for user in (await way.ask("GET", f"/v3/users?{query}")).json["users"]] == [id_]
+    assert len((await way.ask("GET", "/v3/users?idp_id=acme")).json["users"]) == 2
+    for query in ("idp_id=other", "protocol_id=saml2"):
+        assert (await way.ask("GET", f"/v3/users?{query}")).json["users"] == []
+
+
+async def test_a_link_that_is_no_text_is_refused(way: WayIn) -> None:
+    id_ = (await way.log_in()).json["token"]["user"]["id"]
+    link = [{"idp_id": "acme", "protocols": [{"protocol_id": "openid", "unique_id": "\ud800"}]}]
+    assert (await way.ask("PATCH", f"/v3/users/{id_}", {"user": {"federated": link}})).status == 400
+    body = {"user": {"name": "x", "domain_id": "default", "federated": link}}
+    assert (await way.ask("POST", "/v3/users", body)).status == 400
+
+
 async def test_who_is_deleted_comes_back_as_somebody_new(way: WayIn) -> None:
     answer = await way.log_in()
     id_ = answer.json["token"]["user"]["id"]
@@ -151,6 +169,7 @@ async def test_two_logins_at_once_make_one_user(cloud: Cloud, nursery: trio.Nurs
 
     async with trio.open_nursery() as both:
         for service in (cloud.service, await cloud.another(nursery), await cloud.another(nursery)):
+            service.directory._follow = lambda key, value, revision: None  # type: ignore[method-assign]
             both.start_soon(log_in, service)
     assert len({user.id for user in found}) == 1
     assert len(found) == 3
@@ -245,8 +264,11 @@ async def test_what_does_not_exist_is_not_found_and_what_is_disabled_forbidden(c
         assert (await way.log_in(f"/v3/OS-FEDERATION/identity_providers/{path}/auth")).status == 404
     await way.made("PUT", f"{PROVIDER_PATH}/protocols/saml2", {"protocol": {"mapping_id": "people"}})
     assert (await way.log_in(f"{PROVIDER_PATH}/protocols/saml2/auth")).status == 404
+    assert (await ask(cloud, "GET", "/v3/OS-FEDERATION/identity_providers/acme/protocols/unknown/auth")).status == 404
     await way.ask("PATCH", PROVIDER_PATH, {"identity_provider": {"enabled": False}})
     assert (await way.log_in()).status == 403
+    assert (await ask(cloud, "GET", AUTH)).status == 403
+    assert not way.provider.requests
 
 
 @pytest.mark.parametrize("header", [None, "Bearer nonsense", "Basic YTpi"])
