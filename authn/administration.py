@@ -21,6 +21,7 @@ USER_NAME_CHARACTERS_MAX: Final = 255
 PROJECT_NAME_CHARACTERS_MAX: Final = 64
 RECORD_BYTES_MAX: Final = 64 * 1024
 
+_NO_MORE: Final = Step()
 _BATCH: Final = 100
 """Keys that one transaction deletes, well below what one may hold."""
 
@@ -162,8 +163,10 @@ class Administration:
 
     # -- any kind of record --------------------------------------------------------------------------------------
 
-    async def create(self, kind: Kind[R], table: Callable[[IdentitySnapshot], Table[R]], record: R) -> None:
-        """Stores a new record under an id and a name that nobody has."""
+    async def create(
+        self, kind: Kind[R], table: Callable[[IdentitySnapshot], Table[R]], record: R, also: Step = _NO_MORE
+    ) -> None:
+        """Stores a new record under an id and a name that nobody has; `also`: what else is asked and done at once."""
         key, packed = keys.record(kind, record.id), _packed(kind, record)
 
         def step(snapshot: IdentitySnapshot) -> Step:
@@ -172,8 +175,8 @@ class Administration:
             names = _names(kind, record)
             _refuse_taken(snapshot, kind, names)
             return Step(
-                [Compare.absent(key), *map(Compare.absent, names)],
-                [Put(key, packed), *(Put(name, record.id.encode()) for name in names)],
+                [Compare.absent(key), *map(Compare.absent, names), *also.compares],
+                [Put(key, packed), *(Put(name, record.id.encode()) for name in names), *also.operations],
             )
 
         await self._directory.change(step)

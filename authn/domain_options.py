@@ -44,6 +44,7 @@ DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "group_name_attribute": "ou",
         "group_members_are_ids": False,
         "group_member_attribute": "member",
+        "group_ad_nesting": False,
         "group_desc_attribute": "description",
         "group_attribute_ignore": [],
         "group_additional_attribute_mapping": [],
@@ -60,5 +61,6 @@ DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "use_auth_pool": True,
         "auth_pool_size": 100,
         "auth_pool_connection_lifetime": 60,
+        "connection_timeout": -1,
     },
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from authn.access_rules import AllowedRequests
 from gateway.rest.policy import Credentials
 
 
@@ -25,6 +26,8 @@ class Identity:
     project_domain_id: str = ""
     domain_id: str = ""
     system: bool = False
+    allowed: AllowedRequests | None = None
+    """The requests that the token may make; None for all."""
 
     @property
     def credentials(self) -> Credentials:

@@ -6,10 +6,13 @@ from dataclasses import replace
 
 from authn import keys
 from authn.directory import Directory, Step
+from authn.directory_login import DirectoryLogin
 from authn.errors import UnauthorizedError
 from authn.fair_line import Caller
 from authn.hashing import PasswordHasher
 from authn.records import DEFAULT_DOMAIN, USER, User
+from authn.records.credentials import ApplicationCredential
+from authn.shadows import Shadows
 from authn.snapshot import IdentitySnapshot
 from authn.throttle import LoginSource, Throttle
 from store.core.clock import Clock
@@ -23,48 +26,78 @@ _NAME_CHARACTERS = 300
 class Login:
     """Verifies passwords. Refusals are all alike, and take as long."""
 
-    def __init__(self, directory: Directory, hasher: PasswordHasher, clock: Clock) -> None:
+    def __init__(
+        self, directory: Directory, hasher: PasswordHasher, clock: Clock, shadows: Shadows | None = None
+    ) -> None:
         self._directory = directory
         self._hasher = hasher
-        self._throttle = Throttle(clock)
+        self.throttle = Throttle(clock)
+        self._elsewhere = DirectoryLogin(shadows, self.throttle) if shadows else None
 
     def require_admitted(self, name: str, *, address: str, domain_id: str = DEFAULT_DOMAIN) -> None:
         """Raise UnauthorizedError where the name may not be tried from there now: asked before a password is compared
         with anything, or what is remembered of right ones would be a faster way to guess."""
         user = self._directory.snapshot.users.named((domain_id, name))
-        self._require_admitted(_source(user.id if user else f"{domain_id}/{name}", address))
+        unknown = self._elsewhere.counted_as(domain_id, name) if self._elsewhere else f"{domain_id}/{name}"
+        self._require_admitted(_source(user.id if user else unknown, address))
 
     async def by_name(self, name: str, password: str, domain_id: str = DEFAULT_DOMAIN, *, address: str = "") -> User:
         """The user. `address` is where they ask from. Raises UnauthorizedError, BusyError."""
         user = self._directory.snapshot.users.named((domain_id, name))
+        if user is None and self._elsewhere and self._elsewhere.serves(domain_id):
+            return await self._elsewhere.by_name(domain_id, name, password, address)
         return await self._verify(user, user.id if user else f"{domain_id}/{name}", password, address)
 
     async def by_id(self, user_id: str, password: str, *, address: str = "") -> User:
         """The user. Raises UnauthorizedError, BusyError."""
-        return await self._verify(self._directory.snapshot.users.get(user_id), user_id, password, address)
+        user = self._directory.snapshot.users.get(user_id)
+        if user is not None and user.directory_id and self._elsewhere:
+            return await self._elsewhere.by_record(user, password, address)
+        return await self._verify(user, user_id, password, address)
 
     async def _verify(self, user: User | None, name: str, password: str, address: str) -> User:
         source = _source(name, address)
-        caller = Caller(*source, familiar=self._throttle.is_familiar(source))
-        self._require_admitted(source)
-        async with self._hasher.line.turn(caller):
-            self._require_admitted(source)  # others have failed meanwhile
-            hashed = user.password_hash if user else ""
-            same = await self._hasher.verify(hashed, password)
+        hashed = user.password_hash if user else ""
+        same = await self._is_same(source, hashed, password)
         # Much may have happened while the hash was worked out.
         present = self._directory.snapshot.users.get(user.id) if user else None
         if not same or present is None or present.password_hash != hashed:
-            self._throttle.failed(source)
+            self.throttle.failed(source)
             raise UnauthorizedError
         if not present.enabled or not self._directory.snapshot.domain_enabled(present.domain_id):
             raise UnauthorizedError
-        self._throttle.succeeded(source)
+        self.throttle.succeeded(source)
         if self._hasher.is_outdated(hashed):
             await self._rehash(present, password)
         return present
 
+    async def by_application_credential(
+        self, credential: ApplicationCredential | None, name: str, secret: str, *, address: str = ""
+    ) -> tuple[User, ApplicationCredential]:
+        """The user whose credential it is, and the credential. `name` is what it was asked for by, where there is none.
+        Raises UnauthorizedError, BusyError."""
+        source = _source(f"application credential {credential.id if credential else name}", address)
+        same = await self._is_same(source, credential.secret_hash if credential else "", secret)
+        snapshot = self._directory.snapshot
+        present = snapshot.application_credentials.get(credential.id) if credential else None
+        if not same or present is None or present != credential:
+            self.throttle.failed(source)
+            raise UnauthorizedError
+        user = snapshot.users.get(present.user_id)
+        if user is None or not user.enabled or not snapshot.domain_enabled(user.domain_id):
+            raise UnauthorizedError
+        self.throttle.succeeded(source)
+        return user, present
+
+    async def _is_same(self, source: LoginSource, hashed: str, secret: str) -> bool:
+        caller = Caller(*source, familiar=self.throttle.is_familiar(source))
+        self._require_admitted(source)
+        async with self._hasher.line.turn(caller):
+            self._require_admitted(source)  # others have failed meanwhile
+            return await self._hasher.verify(hashed, secret)
+
     def _require_admitted(self, source: LoginSource) -> None:
-        if not self._throttle.admits(source):
+        if not self.throttle.admits(source):
             raise UnauthorizedError
 
     async def _rehash(self, user: User, password: str) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
 import trio
 
 from authn.administration import Administration
+from authn.application_credentials import ApplicationCredentials
+from authn.backends.opening import open_backend
 from authn.directory import Directory
+from authn.directory_watch import DirectoryWatch
+from authn.domain_backends import DomainBackends, Opener
 from authn.federated_login import FederatedLogin
 from authn.federation.config import FederationConfig
 from authn.federation.identity_providers import RelyingParties
@@ -19,9 +24,13 @@ from authn.federation.provider_http import provider_connections
 from authn.hashing import HashCost, PasswordHasher
 from authn.identity import Identity
 from authn.login import Login
+from authn.oauth1 import SignatureChecks
 from authn.policy import identity_policy
+from authn.receipts import Receipts
+from authn.shadows import Shadows
 from authn.snapshot import IdentitySnapshot
 from authn.tokens import Tokens
+from authn.totp import Passcodes
 from authn.vault import Vault
 from gateway.rest.policy import Policy
 from store.core.clock import Clock, SystemClock
@@ -54,7 +63,9 @@ class IdentityService:
         *,
         clock: Clock | None = None,
         random: Random | None = None,
+        opener: Opener = open_backend,
     ) -> None:
+        """`opener` makes the back end of a domain whose users are in a directory."""
         config = config or IdentityConfig()
         self.clock = clock or SystemClock()
         self.random = random or SystemRandom()
@@ -65,12 +76,20 @@ class IdentityService:
         self.directory = Directory(registry)
         hasher = PasswordHasher(config.hash_cost)
         self.administration = Administration(self.directory, hasher, self.random)
+        self.application_credentials = ApplicationCredentials(self.directory, self.administration, hasher)
+        self.signatures = SignatureChecks(self.clock)
         self.vault = Vault(self.directory)
         self.federated_login = FederatedLogin(self.directory, self.administration)
-        self.login = Login(self.directory, hasher, self.clock)
+        self.backends = DomainBackends(self.directory, self.vault, opener)
+        self.shadows = Shadows(self.administration, self.backends)
+        self.login = Login(self.directory, hasher, self.clock, self.shadows)
         self.tokens = Tokens(
             self.directory, self.clock, self.random, lifetime_s=config.token_seconds, cached=config.cached_tokens
         )
+        self.receipts = Receipts(self.tokens.sealer, self.clock)
+        self.passcodes = Passcodes(self.administration, self.vault, self.clock, self.login.throttle)
+        self._watch = DirectoryWatch(self.administration, self.shadows, self.clock)
+        self.tokens.tell(self._watch.saw)
 
         self.known = self.tokens.known
 
@@ -84,14 +103,17 @@ class IdentityService:
         return len(self.directory.snapshot.unreadable)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Follow the registry until cancelled."""
-        if not self.federation.providers:
-            await self.directory.run(task_status=task_status)
-            return
-        async with provider_connections() as http:
-            providers = self.federation.providers
-            self.parties = RelyingParties(RelyingParty(provider, http, self.clock) for provider in providers)
-            await self.directory.run(task_status=task_status)
+        """Follow the registry, and those directories whose users have tokens, until cancelled."""
+        async with AsyncExitStack() as stack:
+            if self.federation.providers:
+                http = await stack.enter_async_context(provider_connections())
+                providers = self.federation.providers
+                self.parties = RelyingParties(RelyingParty(provider, http, self.clock) for provider in providers)
+            nursery = await stack.enter_async_context(trio.open_nursery())
+            await nursery.start(lambda task_status: self.directory.run(task_status=task_status))
+            nursery.start_soon(self.backends.run)
+            nursery.start_soon(self._watch.run)
+            task_status.started()
 
     def web_login(self) -> WebLogin:
         """Logins of browsers; what one process begins another may finish."""

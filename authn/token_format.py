@@ -1,11 +1,12 @@
 """What a token holds and how it is sealed. Pure.
 
 A token is a Fernet message without the `=` at its end, so it begins with `gAAAA`. Sealed in it is msgpack. Version 2:
-`[2, user, scope, scope's id, methods, expires, user epoch, scope epoch, audit ids, details]`: ids are 16 bytes, or text
-where they are not the digits of a UUID; scope is 0 none, 1 project, 2 domain, 3 system; methods are bits; `expires` is
-in whole seconds; details are by number (DETAILS). Version 1 is `[1, user, project, methods, expires, user epoch,
-project epoch, audit ids]`, the project's id none where there is no scope. When it was issued stands in Fernet's own
-timestamp.
+`[2, user, scope, scope's id, methods, expires, user epoch, scope epoch, audit ids, details]`: ids are 16 bytes (of a
+directory's users and groups 32), or text where they are no such digits; scope is 0 none, 1 project, 2 domain, 3 system;
+methods are bits; `expires` is in whole seconds; details are by number: 1 application credential, 2 trust, 3 access
+token, 4 identity provider, protocol and groups, 5 groups of a directory. Version 1 is `[1, user, project, methods,
+expires, user epoch, project epoch, audit ids]`, the project's id none where there is no scope. When it was issued
+stands in Fernet's own timestamp.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ METHODS: Final = {
     "x509": 64,
     "oauth1": 128,
     "saml2": 256,
+    "ec2credential": 512,
 }
 """The bit of each way to authenticate. Bits are never given out again."""
 
@@ -40,7 +42,8 @@ TOKEN_CHARACTERS_MAX: Final = 8192
 VERSION: Final = 2
 
 _SCOPES: Final = ("", PROJECT_TARGET, DOMAIN_TARGET, SYSTEM_TARGET)
-_UUID: Final = re.compile("[0-9a-f]{32}")
+_UUID: Final = re.compile("(?:[0-9a-f]{32}){1,2}")
+"""Of a user or group of a directory: twice as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,13 @@ class Token:
     trust_id: str = ""
     access_token_id: str = ""
     federated: Federated | None = None
+    directory_groups: tuple[str, ...] = ()
+    """Ids of the groups of a directory that the user was in when they logged in."""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Ids of the groups that count beside those that are known here to have the user in them."""
+        return (*(self.federated.group_ids if self.federated else ()), *self.directory_groups)
 
     @property
     def concerned(self) -> tuple[str, ...]:
@@ -94,6 +104,7 @@ def seal(token: Token, sealer: MultiFernet) -> str:
         3: _packed_id(token.access_token_id),
         4: [federated.provider_id, federated.protocol_id, *map(_packed_id, federated.group_ids)] if federated else b"",
         5: federated.provider_epoch if federated else 0,
+        6: [_packed_id(id_) for id_ in token.directory_groups],
     }
     payload = msgpack.packb(
         [
@@ -129,7 +140,7 @@ def unseal(sealed: str, sealer: MultiFernet) -> Token | None:
     elif version != VERSION:
         return None  # a newer program sealed it; this one cannot say what it allows
     user, scope, scope_id, methods, expires_s, user_epoch, scope_epoch, audits, details = fields
-    if methods & ~sum(METHODS.values()) or scope >= len(_SCOPES) or details.keys() - {1, 2, 3, 4, 5}:
+    if methods & ~sum(METHODS.values()) or scope >= len(_SCOPES) or details.keys() - {1, 2, 3, 4, 5, 6}:
         return None  # the same: what is not known here may come with limits
     return Token(
         user_id=_read_id(user),
@@ -144,6 +155,7 @@ def unseal(sealed: str, sealer: MultiFernet) -> Token | None:
         trust_id=_read_id(details.get(2, b"")),
         access_token_id=_read_id(details.get(3, b"")),
         federated=_read_federated(details),
+        directory_groups=tuple(map(_read_id, details.get(6, ()))),
     )
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from cryptography.fernet import MultiFernet
 
 from authn import keys
+from authn.access_rules import AllowedRequests
 from authn.directory import Directory, Step
 from authn.errors import UnauthorizedError, UnreadableError
 from authn.identity import Identity
 from authn.keys import DOMAIN_TARGET, GROUP_ACTOR, PROJECT_TARGET, SYSTEM_TARGET, USER_ACTOR
 from authn.records import DOMAIN, GROUP, PROJECT, USER, Domain, Project, Role, User
 from authn.records.credentials import (
+    ACCESS_RULE,
     ACCESS_TOKEN,
     APPLICATION_CREDENTIAL,
     TRUST,
@@ -27,6 +29,7 @@ from authn.rights import UNSCOPED, Rights, Scope
 from authn.snapshot import REVOKED_CODEC, Change, IdentitySnapshot
 from authn.token_cache import TokenCache
 from authn.token_format import Federated, Token, audit_id, seal, unseal
+from authn.trusts import pedigree
 from gateway.rest.policy import Credentials
 from store.core.clock import Clock
 from store.core.entropy import Random
@@ -52,6 +55,21 @@ class Proof:
     trust: Trust | None = None
     access_token: AccessToken | None = None
     federated: Federated | None = None
+    expires_s: int = 0
+    """When a token of this proof ends at the latest; 0: the usual lifetime."""
+
+    @property
+    def shown(self) -> frozenset[str]:
+        """All the ways in which the user has authenticated, also for the token that was shown."""
+        return self.methods | (self.parent.methods if self.parent else frozenset())
+
+    directory_groups: tuple[str, ...] = ()
+    """See Token."""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """See Token."""
+        return (*(self.federated.group_ids if self.federated else ()), *self.directory_groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +84,8 @@ class Held:
     roles: tuple[Role, ...]
     trust: Trust | None = None
     application_credential: ApplicationCredential | None = None
+    allowed: AllowedRequests | None = None
+    """The requests that it may make; None for all."""
 
     @property
     def system(self) -> bool:
@@ -85,6 +105,7 @@ class Held:
             project_domain_id=self.project.domain_id if self.project else "",
             domain_id=self.domain.id if self.domain else "",
             system=self.system,
+            allowed=self.allowed,
         )
 
     @property
@@ -105,43 +126,54 @@ class Tokens:
         self._lifetime_s = lifetime_s
         self._cache = TokenCache(cached)
         self._sealer: MultiFernet | None = None
+        self._watchers: list[Callable[[Token, User], None]] = []
         directory.listen(self._on_change)
 
+    def tell(self, watcher: Callable[[Token, User], None]) -> None:
+        """Have `watcher` called with each token that is issued here or found to hold, but for those that are remembered
+        from before."""
+        self._watchers.append(watcher)
+
     def issue(self, proof: Proof, scope: Scope = UNSCOPED, *, expires_s: int = 0) -> tuple[str, Held]:
-        """A new token, sealed, for a user who has just proved who they are. `expires_s`: it ends no later
-        than that, where it is not 0.
+        """A new token, sealed, for a user who has just proved who they are. It ends no later than the application
+        credential that was shown, and than `expires_s`, where that is not 0.
 
         Raises UnauthorizedError where the user has no role in the scope.
         """
         now_s = self._now_us() // 1_000_000
         parent = proof.parent
         own = audit_id(self._random.bytes(16))
+        lent = proof.application_credential
         ends_s = parent.expires_s if parent else now_s + self._lifetime_s
+        for bound_s in (expires_s, lent.expires_s if lent else 0):
+            ends_s = min(ends_s, bound_s or ends_s)
         token = Token(
             user_id=proof.user.id,
             scope=scope,
-            methods=proof.methods | (parent.methods if parent else frozenset()),
+            methods=proof.shown,
             issued_s=now_s,
-            expires_s=min(ends_s, expires_s) if expires_s else ends_s,
+            expires_s=ends_s,
             user_epoch=proof.user.epoch,
             scope_epoch=_epoch(self._directory.snapshot, scope),
             audit_ids=(own, parent.audit_ids[-1]) if parent else (own,),
-            application_credential_id=proof.application_credential.id if proof.application_credential else "",
+            application_credential_id=lent.id if lent else "",
             trust_id=proof.trust.id if proof.trust else "",
             access_token_id=proof.access_token.id if proof.access_token else "",
             federated=proof.federated,
+            directory_groups=proof.directory_groups,
         )
         held = self._resolve(token)
         if held is None:
             raise UnauthorizedError
-        return seal(token, self._need_sealer()), held
+        self._tell(held)
+        return seal(token, self.sealer()), held
 
     async def read(self, sealed: str, *, expired_s: int = 0) -> Held | None:
         """What the token stands for now; None where it stands for nothing. `expired_s`: how long ago it may have
         ended."""
         if not self._directory.snapshot.revision(keys.TOKEN_KEYS):
             return None  # nothing was ever sealed
-        token = unseal(sealed, self._need_sealer())
+        token = unseal(sealed, self.sealer())
         if token is None or not self._live(token, expired_s):
             return None
         held = self._resolve(token)
@@ -150,6 +182,8 @@ class Tokens:
             # us look who does not have such a token.
             await self._refresh(token)
             held = self._resolve(token) if self._live(token, expired_s) else None
+        if held is not None:
+            self._tell(held)
         return held
 
     def known(self, token: str) -> Identity | None:
@@ -183,6 +217,10 @@ class Tokens:
 
         await self._directory.change(step)
 
+    def _tell(self, held: Held) -> None:
+        for watcher in self._watchers:
+            watcher(held.token, held.user)
+
     def _live(self, token: Token, expired_s: int = 0) -> bool:
         now_us = self._now_us() - expired_s * 1_000_000
         return token.expires_s * 1_000_000 > now_us and token.audit_ids[0] not in self._directory.snapshot.revoked
@@ -208,6 +246,9 @@ class Tokens:
             actors += [(GROUP_ACTOR, id_) for id_ in token.federated.group_ids]
         spans = [keys.assignments(*token.scope, *actor) for actor in actors] if token.scope != UNSCOPED else []
         await self._directory.refresh(needed, spans)
+        lent = self._directory.snapshot.application_credentials.get(token.application_credential_id)
+        if lent is not None and lent.access_rule_ids:
+            await self._directory.refresh([keys.record(ACCESS_RULE, id_) for id_ in lent.access_rule_ids])
 
     def _resolve(self, token: Token) -> Held | None:
         """Whom and what the token means, where all that it names is still such that it could be issued."""
@@ -218,7 +259,10 @@ class Tokens:
         if token.federated is not None and not _vouched_for(snapshot, token.federated):
             return None
         if token.scope == UNSCOPED:
-            return Held(token, user, None, None, ())
+            trust = snapshot.trusts.get(token.trust_id)
+            if token.trust_id and not self._trust_holds(trust):
+                return None
+            return Held(token, user, None, None, (), trust)
         target, id_ = token.scope
         project = snapshot.projects.get(id_) if target == PROJECT_TARGET else None
         domain = snapshot.domains.get(id_) if target == DOMAIN_TARGET else None
@@ -239,23 +283,24 @@ class Tokens:
             tuple(roles),
             snapshot.trusts.get(token.trust_id),
             snapshot.application_credentials.get(token.application_credential_id),
+            _allowed(snapshot, token),
         )
 
     def _roles(self, token: Token) -> list[Role]:
         """The roles that the token has now; none where what it was made from is gone."""
         snapshot, rights = self._directory.snapshot, Rights(self._directory.snapshot)
-        groups = token.federated.group_ids if token.federated else ()
         if token.trust_id:
             trust = snapshot.trusts.get(token.trust_id)
-            if trust is None or not self._counts(trust.expires_s) or trust.deleted_s:
+            chain = self._trust_holds(trust)
+            if trust is None or not chain:
                 return []
-            if not (_usable_user(snapshot, trust.trustor_user_id) and _usable_user(snapshot, trust.trustee_user_id)):
-                return []
-            return _both(rights, trust.role_ids, rights.roles(trust.trustor_user_id, token.scope))
-        held = rights.roles(token.user_id, token.scope, groups)
+            return _both(rights, trust.role_ids, rights.roles(chain[-1].trustor_user_id, token.scope))
+        held = rights.roles(token.user_id, token.scope, token.groups)
         if token.application_credential_id:
             credential = snapshot.application_credentials.get(token.application_credential_id)
             if credential is None or not self._counts(credential.expires_s):
+                return []
+            if any(snapshot.access_rules.get(id_) is None for id_ in credential.access_rule_ids):
                 return []
             return _both(rights, credential.role_ids, held)
         if token.access_token_id:
@@ -265,10 +310,21 @@ class Tokens:
             return _both(rights, access.role_ids, held)
         return held
 
+    def _trust_holds(self, trust: Trust | None) -> list[Trust]:
+        """The trust and those that it was made from, where all of them hold; nothing where one does not."""
+        snapshot = self._directory.snapshot
+        chain = pedigree(snapshot, trust) if trust is not None else None
+        for one in chain or ():
+            users = _usable_user(snapshot, one.trustor_user_id), _usable_user(snapshot, one.trustee_user_id)
+            if not self._counts(one.expires_s) or not all(users):
+                return []
+        return chain or []
+
     def _counts(self, expires_s: int) -> bool:
         return not expires_s or expires_s * 1_000_000 > self._now_us()
 
-    def _need_sealer(self) -> MultiFernet:
+    def sealer(self) -> MultiFernet:
+        """Seals and opens with the present keys. Raises UnreadableError, ConflictError."""
         if self._sealer is None:
             snapshot = self._directory.snapshot
             held = snapshot.token_keys
@@ -311,6 +367,14 @@ def _epoch(snapshot: IdentitySnapshot, scope: Scope) -> int:
         domain = snapshot.domains.get(scope.id)
         return domain.epoch if domain else -1
     return 0
+
+
+def _allowed(snapshot: IdentitySnapshot, token: Token) -> AllowedRequests | None:
+    credential = snapshot.application_credentials.get(token.application_credential_id)
+    if credential is None or not credential.access_rule_ids:
+        return None
+    rules = (snapshot.access_rules.get(id_) for id_ in credential.access_rule_ids)
+    return AllowedRequests(tuple(rule for rule in rules if rule is not None))
 
 
 def _both(rights: Rights, role_ids: Iterable[str], held: list[Role]) -> list[Role]:

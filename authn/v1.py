@@ -13,6 +13,7 @@ from urllib.parse import quote
 import structlog
 
 from authn.errors import UnauthorizedError
+from authn.factors import unmet_rules
 from authn.keys import PROJECT_TARGET
 from authn.records import DEFAULT_DOMAIN
 from authn.rights import Scope as TokenScope
@@ -128,11 +129,12 @@ class V1AuthApp:
                 return known
             self._remembered.drop(entry)
         user = await self._service.login.by_name(user_name, key, address=where)
+        if unmet_rules(user, {"password"}) is not None:
+            raise UnauthorizedError  # there is no way here to show more
         project = self._service.snapshot.projects.named((DEFAULT_DOMAIN, project_name))
         if project is None:
             raise UnauthorizedError
-        sealed, _ = self._service.tokens.issue(
-            Proof(user, frozenset({"password"})), TokenScope(PROJECT_TARGET, project.id)
-        )
+        proof = Proof(user, frozenset({"password"}), directory_groups=await self._service.shadows.vouch(user))
+        sealed, _ = self._service.tokens.issue(proof, TokenScope(PROJECT_TARGET, project.id))
         self._remembered.put(entry, sealed)
         return sealed

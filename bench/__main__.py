@@ -1,6 +1,7 @@
 """`python -m bench` (or `make bench`): measures Drystone, and a peer beside it. `pairs` compares commits, `path` counts
 what one request passes through, `durability` says how likely data are lost, `cluster` has three nodes beside one,
 `growth` adds a device under load, `nbd` has the NBD server beside qemu-nbd, `volumes` a volume beside a raw file.
+`identity` has tokens beside Keystone, `identity-growth` has them with ever more users.
 `volume-map` opens one of a terabyte, `volume-cleaning` overwrites one, `volume-snapshots` makes snapshots and clones.
 """
 
@@ -12,6 +13,7 @@ from bench import (
     cluster,
     disk,
     growth,
+    identity,
     load,
     nbd,
     pairs,
@@ -109,6 +111,8 @@ main.add_command(nbd.main, "nbd")
 main.add_command(volumes.main, "volumes")
 main.add_command(volume_map.main, "volume-map")
 main.add_command(volume_cleaning.main, "volume-cleaning")
+main.add_command(identity.main, "identity")
+main.add_command(identity.growth, "identity-growth")
 main.add_command(volume_snapshots.main, "volume-snapshots")
 
 if __name__ == "__main__":

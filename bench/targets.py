@@ -94,12 +94,7 @@ def _wait_until_it_serves(process: subprocess.Popen[str]) -> None:
 
 def sign_in(folder: str) -> tuple[str, str]:
     """The account's URL and a token, as the administrator of the Drystone that serves the data folder."""
-    settings = {}
-    with open(os.path.join(folder, "admin-openrc"), encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("export "):
-                name, _, value = line.removeprefix("export ").strip().partition("=")
-                settings[name] = value
+    settings = administrator(folder)
     request = urllib.request.Request(
         settings["OS_AUTH_URL"].replace("/identity/v3", "/auth/v1.0"),
         headers={
@@ -109,6 +104,17 @@ def sign_in(folder: str) -> tuple[str, str]:
     )
     with urllib.request.urlopen(request) as response:
         return response.headers["X-Storage-Url"], response.headers["X-Auth-Token"]
+
+
+def administrator(folder: str) -> dict[str, str]:
+    """What `admin-openrc` exports, by name."""
+    settings = {}
+    with open(os.path.join(folder, "admin-openrc"), encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("export "):
+                name, _, value = line.removeprefix("export ").strip().partition("=")
+                settings[name] = value
+    return settings
 
 
 def peer(command: str) -> Target:

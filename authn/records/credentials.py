@@ -21,6 +21,8 @@ class Credential:
     sealed: bytes
     project_id: str = ""
     extra: str = "{}"
+    used_step: int = 0
+    """Of type `totp`: the 30 s since the epoch that the last passcode accepted was for; none up to it is any more."""
 
     @property
     def unique_name(self) -> None:
@@ -37,7 +39,8 @@ class ApplicationCredential:
     project_id: str
     secret_hash: str
     role_ids: tuple[str, ...]
-    expires_s: int = 0
+    expires_us: int = 0
+    """In microseconds: clients are told what they asked for."""
     unrestricted: bool = False
     description: str = ""
     access_rule_ids: tuple[str, ...] = ()
@@ -45,6 +48,10 @@ class ApplicationCredential:
     @property
     def unique_name(self) -> tuple[str, str]:
         return self.user_id, self.name
+
+    @property
+    def expires_s(self) -> int:
+        return self.expires_us // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

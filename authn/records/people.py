@@ -75,12 +75,17 @@ class User:
     """Of the passwords before, the latest first."""
     federated: tuple[tuple[str, str, str], ...] = ()
     """Identity provider, protocol, and the id there; nobody else has the same three."""
+    directory_id: str = ""
+    """Of a user who is in the domain's directory: the id there. Then this is what is kept of them here."""
 
     @property
     def unique_name(self) -> tuple[str, str] | None:
-        # Who has no password is never looked up by name, and others choose the names of those they vouch for: with one
-        # that is taken they must not be kept out, nor keep anybody out.
-        return None if self.federated and not self.password_hash else (self.domain_id, self.name)
+        # The directory says whose a name is now; what is remembered here may be a name of yesterday. Who has no
+        # password is never looked up by name, and others choose the names of those they vouch for: with one that is
+        # taken they must not be kept out, nor keep anybody out.
+        if self.directory_id or (self.federated and not self.password_hash):
+            return None
+        return self.domain_id, self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +97,12 @@ class Group:
     domain_id: str = DEFAULT_DOMAIN
     description: str = ""
     extra: str = "{}"
+    directory_id: str = ""
+    """Of a group of the domain's directory: the id there."""
 
     @property
-    def unique_name(self) -> tuple[str, str]:
-        return self.domain_id, self.name
+    def unique_name(self) -> tuple[str, str] | None:
+        return None if self.directory_id else (self.domain_id, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +126,6 @@ class Role:
 
 DOMAIN: Final[Kind[Domain]] = Kind("domain", "domain", record_codec("domain", Domain, 2), Concerns.EVERYBODY)
 PROJECT: Final[Kind[Project]] = Kind("project", "project", record_codec("project", Project, 2), Concerns.ITSELF)
-USER: Final[Kind[User]] = Kind("user", "user", record_codec("user", User, 2), Concerns.ITSELF)
-GROUP: Final[Kind[Group]] = Kind("group", "group", record_codec("group", Group), Concerns.EVERYBODY)
+USER: Final[Kind[User]] = Kind("user", "user", record_codec("user", User, 3), Concerns.ITSELF)
+GROUP: Final[Kind[Group]] = Kind("group", "group", record_codec("group", Group, 2), Concerns.EVERYBODY)
 ROLE: Final[Kind[Role]] = Kind("role", "role", record_codec("role", Role, 2), Concerns.EVERYBODY)

@@ -10,8 +10,10 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from authn.backends.backend import DirectoryAwayError
 from authn.errors import UnreadableError
 from authn.federation.provider_http import ProviderAwayError
+from authn.snapshot import IdentitySnapshot
 from authn.v3.call import Call
 from gateway.rest.errors import ForbiddenError, TooLargeError, UnauthorizedError
 from gateway.rest.listing import Page, Row, here
@@ -30,10 +32,16 @@ def nothing() -> Response:
     return Response(status_code=204)
 
 
-def listed(call: Call, noun: str, found: Page | list[Row]) -> Response:
-    """A list: one page of it, or all rows in their order."""
+def listed(call: Call, noun: str, found: Page | list[Row], *, truncated: bool = False) -> Response:
+    """A list: one page of it, or all rows in their order. `truncated`: there is more, which cannot be told."""
     rows, follows = (found.rows, found.follows) if isinstance(found, Page) else (found, None)
-    return answer({noun: rows, "links": {"next": follows, "self": here(call), "previous": None}})
+    document = {noun: rows, "links": {"next": follows, "self": here(call), "previous": None}}
+    return answer(document | ({"truncated": True} if truncated else {}))
+
+
+def domain_reference(snapshot: IdentitySnapshot, domain_id: str) -> dict[str, str]:
+    """How tokens and receipts name a domain."""
+    return {"id": domain_id, "name": snapshot.domains.require(domain_id).name}
 
 
 def refusal(error: Exception, call: Call) -> Response | None:
@@ -58,6 +66,10 @@ def refusal(error: Exception, call: Call) -> Response | None:
         case ProviderAwayError():
             _log.warning("a login at an identity provider failed", reason=str(error))
             return _error(503, str(error))
+        case DirectoryAwayError():
+            response = _error(503, f"The domain's directory cannot be asked now: {error}")
+            response.headers["Retry-After"] = "1"
+            return response
         case RetryableError():
             response = _error(503, "The service cannot do this now; try again.")
             response.headers["Retry-After"] = "1"

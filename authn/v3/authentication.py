@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any, Final
 
+import structlog
 from starlette.responses import Response
 
+from authn.backends.backend import DirectoryAwayError
+from authn.factors import unmet_rules
 from authn.rights import Rights
-from authn.snapshot import IdentitySnapshot
 from authn.tokens import Held, Proof
-from authn.v3.answers import answer, listed, nothing
+from authn.v3.answers import answer, domain_reference, listed, nothing
 from authn.v3.call import SERVICE_GRACE_S, Call
 from authn.v3.catalog import catalog
 from authn.v3.domains import domain_row
 from authn.v3.methods import METHODS
 from authn.v3.projects import project_row
-from authn.v3.scoping import asked_scope
+from authn.v3.receipts import receipt_answer, with_receipt
+from authn.v3.scoping import asked_scope, asked_trust
+from authn.v3.trusts import act_by_trust
+from gateway.rest import times
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError, UnauthorizedError
 from gateway.rest.fields import Fields
 from gateway.rest.listing import switched_on
-from store.core.errors import NotFoundError
+from store.core.errors import NotFoundError, RetryableError
+
+_log: Final = structlog.get_logger(__name__)
 
 
 async def create_token(call: Call) -> Response:
     """Proof of who asks, and what for, in; a token out."""
     auth = (await call.body()).object("auth")
-    proof = await _proof(call, auth.object("identity"))
-    return token_answer(call, *call.service.tokens.issue(proof, asked_scope(call.snapshot, auth, proof)))
+    proof = await _vouched(call, with_receipt(call, await _proof(call, auth.object("identity"))))
+    required = unmet_rules(proof.user, proof.shown)
+    if required is not None:
+        return receipt_answer(call, proof, required)
+    trust_id = asked_trust(auth)
+    if trust_id and proof.application_credential is None and proof.access_token is None:
+        proof, scope, expires_s = await act_by_trust(call, trust_id, proof)
+    else:
+        scope, expires_s = asked_scope(call.snapshot, auth, proof), proof.expires_s
+    return token_answer(call, *call.service.tokens.issue(proof, scope, expires_s=expires_s))
 
 
 def token_answer(call: Call, sealed: str, held: Held) -> Response:
     """The answer to whoever a token was just issued to."""
-    response = answer({"token": _document(call, held)}, 201)
+    response = answer({"token": token_document(call, held)}, 201)
     response.headers["X-Subject-Token"] = sealed
     return response
 
@@ -42,7 +56,7 @@ def token_answer(call: Call, sealed: str, held: Held) -> Response:
 async def show_token(call: Call) -> Response:
     """What a token stands for: to itself, its user, administrators, readers of the system and services."""
     subject, sealed = await _subject(call, "validate_token")
-    response = answer({"token": _document(call, subject)})
+    response = answer({"token": token_document(call, subject)})
     response.headers["X-Subject-Token"] = sealed
     return response
 
@@ -74,7 +88,7 @@ async def list_own_projects(call: Call) -> Response:
     """The projects that the caller can have a token for."""
     held = await call.caller()
     await call.allow("identity:get_auth_projects")
-    projects = Rights(call.snapshot).projects(held.user.id, _groups(held))
+    projects = Rights(call.snapshot).projects(held.user.id, held.token.groups)
     return listed(call, "projects", [project_row(call, project) for project in projects])
 
 
@@ -82,7 +96,7 @@ async def list_own_domains(call: Call) -> Response:
     """The domains that the caller can have a token for."""
     held = await call.caller()
     await call.allow("identity:get_auth_domains")
-    domains = Rights(call.snapshot).domains(held.user.id, _groups(held))
+    domains = Rights(call.snapshot).domains(held.user.id, held.token.groups)
     return listed(call, "domains", [domain_row(call, domain) for domain in domains])
 
 
@@ -90,7 +104,7 @@ async def show_own_system(call: Call) -> Response:
     """Whether the caller can have a token for the system."""
     held = await call.caller()
     await call.allow("identity:get_auth_system")
-    holds = bool(Rights(call.snapshot).system_roles(held.user.id, _groups(held)))
+    holds = bool(Rights(call.snapshot).system_roles(held.user.id, held.token.groups))
     return answer({"system": [{"all": True}] if holds else [], "links": {"self": f"{call.base}/auth/system"}})
 
 
@@ -114,7 +128,6 @@ async def _proof(call: Call, identity: Fields) -> Proof:
     first = proofs[0]
     if any(proof.user.id != first.user.id for proof in proofs):
         raise UnauthorizedError
-    require_rules(first, {method for proof in proofs for method in proof.methods})
     return Proof(
         first.user,
         frozenset().union(*(proof.methods for proof in proofs)),
@@ -122,17 +135,21 @@ async def _proof(call: Call, identity: Fields) -> Proof:
         application_credential=next((one.application_credential for one in proofs if one.application_credential), None),
         access_token=next((proof.access_token for proof in proofs if proof.access_token), None),
         federated=next((proof.federated for proof in proofs if proof.federated), None),
+        directory_groups=next((proof.directory_groups for proof in proofs if proof.directory_groups), ()),
     )
 
 
-def require_rules(proof: Proof, methods: set[str]) -> None:
-    """Raises UnauthorizedError where the user's own rules ask for more methods than were shown."""
-    options = json.loads(proof.user.options)
-    rules = options.get("multi_factor_auth_rules") or []
-    if not options.get("multi_factor_auth_enabled", True) or not rules or methods & {"token", "application_credential"}:
-        return
-    if not any(methods >= set(rule) for rule in rules):
-        raise UnauthorizedError("More ways to authenticate are asked for from this user.")
+async def _vouched(call: Call, proof: Proof) -> Proof:
+    """With the groups that the user's directory says they are in, whatever they have shown. A token that was shown
+    says itself. Raises UnauthorizedError where the directory no longer lets them in, RetryableError where it is
+    away: strangers ask here, and are not told which."""
+    if not proof.user.directory_id or proof.parent is not None:
+        return proof
+    try:
+        return replace(proof, directory_groups=await call.service.shadows.vouch(proof.user))
+    except DirectoryAwayError as error:
+        _log.warning("a login waits for a directory that is away", user_id=proof.user.id, error=str(error))
+        raise RetryableError("the domain's directory is away") from error
 
 
 async def _subject(call: Call, operation: str) -> tuple[Held, str]:
@@ -141,30 +158,35 @@ async def _subject(call: Call, operation: str) -> tuple[Held, str]:
     await call.caller()
     grace_s = SERVICE_GRACE_S if switched_on(call, "allow_expired") else 0
     subject = await call.service.tokens.read(sealed, expired_s=grace_s)
-    if subject is None:
+    if subject is None or not (subject.allowed is None or _minds_rules(call)):
         # To whoever may look at some token it is not there; all may look at their own.
         raise NotFoundError("Could not find token.")
     await call.allow(f"identity:{operation}", {"target.token.user_id": subject.user.id})
     return subject, sealed
 
 
-def _groups(held: Held) -> tuple[str, ...]:
-    return held.token.federated.group_ids if held.token.federated else ()
+def _minds_rules(call: Call) -> bool:
+    """Whether whoever asks keeps to access rules. To others a token that has some would look like one that may all."""
+    try:
+        return float(call.request.headers.get("openstack-identity-access-rules", "0")) >= 1
+    except ValueError:
+        return False
 
 
-def _document(call: Call, held: Held) -> dict[str, Any]:
+def token_document(call: Call, held: Held) -> dict[str, Any]:
+    """What a token says, as clients see it."""
     token, snapshot = held.token, call.snapshot
     document: dict[str, Any] = {
         "methods": sorted(token.methods),
         "user": {
             "id": held.user.id,
             "name": held.user.name,
-            "domain": _domain_reference(snapshot, held.user.domain_id),
+            "domain": domain_reference(snapshot, held.user.domain_id),
             "password_expires_at": None,
         },
         "audit_ids": list(token.audit_ids),
-        "issued_at": _time(token.issued_s),
-        "expires_at": _time(token.expires_s),
+        "issued_at": times.shown(token.issued_s),
+        "expires_at": times.shown(token.expires_s),
     }
     if token.federated is not None:
         document["user"]["OS-FEDERATION"] = {
@@ -179,6 +201,9 @@ def _document(call: Call, held: Held) -> dict[str, Any]:
             "trustor_user": {"id": held.trust.trustor_user_id},
             "trustee_user": {"id": held.trust.trustee_user_id},
         }
+    if token.access_token_id:
+        access = snapshot.access_tokens.require(token.access_token_id)
+        document["OS-OAUTH1"] = {"access_token_id": access.id, "consumer_id": access.consumer_id}
     if held.application_credential is not None:
         document["application_credential"] = {
             "id": held.application_credential.id,
@@ -196,11 +221,11 @@ def _document(call: Call, held: Held) -> dict[str, Any]:
         document["project"] = {
             "id": held.project.id,
             "name": held.project.name,
-            "domain": _domain_reference(snapshot, held.project.domain_id),
+            "domain": domain_reference(snapshot, held.project.domain_id),
         }
         document["is_domain"] = False
     if held.domain is not None:
-        document["domain"] = _domain_reference(snapshot, held.domain.id)
+        document["domain"] = domain_reference(snapshot, held.domain.id)
     if held.system:
         document["system"] = {"all": True}
     if held.roles:
@@ -214,11 +239,3 @@ def _document(call: Call, held: Held) -> dict[str, Any]:
         if "nocatalog" not in call.query:
             document["catalog"] = catalog(snapshot, call.origin, held.project.id if held.project else "")
     return document
-
-
-def _domain_reference(snapshot: IdentitySnapshot, domain_id: str) -> dict[str, str]:
-    return {"id": domain_id, "name": snapshot.domains.require(domain_id).name}
-
-
-def _time(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000000Z")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from authn.access_rules import IDENTITY
 from authn.records import DEFAULT_DOMAIN
 from authn.service import IdentityService
 from authn.snapshot import IdentitySnapshot
@@ -32,8 +33,17 @@ class Call(RestCall):
     async def identify(self, token: str) -> Held | None:
         """See Call. The token is opened once a request."""
         if self._held is None:
-            self._held = await self.service.tokens.read(token)
+            held = await self.service.tokens.read(token)
+            self._held = held if held is not None and self._opens(held) else None
         return self._held
+
+    def _opens(self, held: Held) -> bool:
+        """Whether the token's access rules open the request: by its path here, or as clients see it. What the token
+        means may always be asked."""
+        method, path = self.request.method, self.request.scope["path"]
+        if held.allowed is None or (method == "GET" and path == "/identity/v3/auth/tokens"):
+            return True
+        return any(held.allowed.allows(IDENTITY, method, one) for one in (path, path.removeprefix("/identity")))
 
     @property
     def domain(self) -> str | None:

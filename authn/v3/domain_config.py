@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from authn.domain_configuration import Options, opened, require_sensible
 from authn.domain_options import DEFAULTS, SENSITIVE
 from authn.records.settings import DOMAIN_CONFIG, DomainConfig
 from authn.snapshot import IdentitySnapshot
@@ -20,9 +21,6 @@ from store.core.errors import InvalidError, NotFoundError
 
 PASSWORD_RULES: Final[Mapping[str, str | None]] = {"password_regex": None, "password_regex_description": None}
 """What is told to everybody of how passwords must look: nothing but that there is no such rule."""
-
-Options = dict[str, dict[str, Any]]
-"""Options by group."""
 
 
 async def show_defaults(call: Call) -> Response:
@@ -150,16 +148,7 @@ def _asked(body: Any) -> Options:
 def _stored(call: Call, domain_id: str) -> Options:
     """What the domain says, secrets among it; nothing where it says nothing."""
     config = call.snapshot.domain_configs.get(domain_id)
-    return {} if config is None else opened(call, config)
-
-
-def opened(call: Call, config: DomainConfig) -> Options:
-    """All options of a configuration, secrets among them."""
-    options: Options = json.loads(config.options)
-    if config.sealed_options:
-        for group, secrets in json.loads(call.service.vault.open(config.sealed_options)).items():
-            options.setdefault(group, {}).update(secrets)
-    return options
+    return {} if config is None else opened(call.service.vault, config)
 
 
 def _told(options: Options) -> Options:
@@ -194,7 +183,7 @@ async def _store(call: Call, domain_id: str, edit: Callable[[Options], Options])
 
     def changed(before: DomainConfig) -> DomainConfig:
         made.clear()
-        made.update(edit(opened(call, before)))
+        made.update(edit(opened(call.service.vault, before)))
         return _packed(call, domain_id, made)
 
     await administration.update(DOMAIN_CONFIG, _table, domain_id, changed)
@@ -208,6 +197,7 @@ def _table(snapshot: IdentitySnapshot) -> Table[DomainConfig]:
 
 
 def _packed(call: Call, domain_id: str, options: Options) -> DomainConfig:
+    require_sensible(options)
     secrets = {
         group: {name: value for name, value in held.items() if name in SENSITIVE.get(group, ())}
         for group, held in options.items()

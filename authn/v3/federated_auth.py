@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 
 from authn.errors import UnauthorizedError
+from authn.factors import unmet_rules
 from authn.federated_login import way_in
 from authn.federation import certificate
 from authn.federation.assertion import Assertion
@@ -18,7 +19,7 @@ from authn.federation.login_state import cookie_name
 from authn.federation.openid import RelyingParty
 from authn.tokens import Held
 from authn.v3.answers import refusal
-from authn.v3.authentication import require_rules, token_answer
+from authn.v3.authentication import token_answer
 from authn.v3.call import Call
 from authn.v3.scoping import own_scope
 from gateway.rest.app import Routes
@@ -66,7 +67,8 @@ ROUTES: Final[Routes[Call]] = {
 
 async def _issued(call: Call, asserted: Asserted) -> tuple[str, Held]:
     proof = await call.service.federated_login.proof(asserted)
-    require_rules(proof, set(proof.methods))
+    if unmet_rules(proof.user, proof.shown) is not None:
+        raise UnauthorizedError("More ways to authenticate are asked for from this user.")
     return call.service.tokens.issue(proof, own_scope(call.snapshot, proof))
 
 

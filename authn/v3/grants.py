@@ -19,6 +19,7 @@ from authn.keys import (
 from authn.records import Role
 from authn.v3.answers import listed, nothing
 from authn.v3.call import Call
+from authn.v3.elsewhere import bring_in
 from authn.v3.roles import role_row
 from gateway.rest.app import Handler, Routes
 from gateway.rest.errors import ForbiddenError
@@ -121,11 +122,6 @@ async def _remove(call: Call, place: Place) -> Response:
 
 async def _allow(call: Call, place: Place, verb: str) -> None:
     snapshot, known = call.snapshot, dict[str, object]()
-    actor_id = call.path("actor_id")
-    actor = snapshot.users.get(actor_id) if place.actor == USER_ACTOR else snapshot.groups.get(actor_id)
-    if actor is not None:
-        known[f"target.{place.actor}.domain_id"] = actor.domain_id
-        known[f"target.{place.actor}.id"] = actor.id
     if place.target == PROJECT_TARGET:
         project = snapshot.projects.get(call.path("target_id"))
         if project is not None:
@@ -135,7 +131,12 @@ async def _allow(call: Call, place: Place, verb: str) -> None:
     role: Role | None = snapshot.roles.get(call.parts.get("role_id", ""))
     if role is not None:
         known |= {"target.role.name": role.name, "target.role.domain_id": role.domain_id or None}
-    await call.allow(place.operation(verb), known)
+    operation = place.operation(verb)
+    actor = await bring_in(call, place.actor, call.path("actor_id"), operation, known)
+    if actor is not None:
+        known[f"target.{place.actor}.domain_id"] = actor.domain_id
+        known[f"target.{place.actor}.id"] = actor.id
+    await call.allow(operation, known)
 
 
 def _require(call: Call, held: Assignment) -> None:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import ClassVar, Final
 
 from starlette.responses import Response
 
 from authn import keys
-from authn.keys import MEMBER, Link
-from authn.records import GROUP, USER, Group
+from authn.keys import GROUP_ACTOR, MEMBER, USER_ACTOR, Link
+from authn.records import GROUP, USER, Group, User
+from authn.shadows import Told
 from authn.snapshot import IdentitySnapshot
 from authn.table import Table
 from authn.v3.answers import listed, nothing
 from authn.v3.call import Call
+from authn.v3.elsewhere import bring_in, listed_elsewhere, refuse_directory, refuse_in_directory
 from authn.v3.resource import Resource
 from authn.v3.users import user_target
 from gateway.rest.app import Routes
+from gateway.rest.errors import ForbiddenError
 from gateway.rest.fields import Fields, merged
 from gateway.rest.listing import Row, page
 from gateway.rest.policy import Target
@@ -80,22 +83,35 @@ class Groups(Resource[Group]):
     def candidates(self, call: Call) -> Iterable[Group]:
         name, domain_id = call.query.get("name"), call.query.get("domain_id")
         if name is None or domain_id is None:
-            return call.snapshot.groups
+            return (group for group in call.snapshot.groups if not group.directory_id)
         found = call.snapshot.groups.named((domain_id, name))
         return [] if found is None else [found]
 
+    async def elsewhere(self, call: Call) -> tuple[Sequence[Group], bool]:
+        told = await listed_elsewhere(call, call.service.shadows.groups)
+        return told.records, told.cut
+
+    async def bring_in(self, call: Call, operation: str) -> None:
+        await bring_in(call, GROUP_ACTOR, call.path("id"), operation)
+
+    async def now(self, call: Call, record: Group) -> Group:
+        return await call.service.shadows.group(record) if record.directory_id else record
+
     async def list_of_user(self, call: Call) -> Response:
         """The groups that a user is in."""
+        await bring_in(call, USER_ACTOR, call.path("user_id"), "identity:list_groups_for_user")
         user = call.snapshot.users.get(call.path("user_id"))
         await call.allow("identity:list_groups_for_user", user_target(user) if user else {})
         user = call.snapshot.users.require(call.path("user_id"))
-        found = (call.snapshot.groups.require(id_) for id_ in call.snapshot.groups_of(user.id))
-        rows = (self.row(call, group) for group in found if self.visible(call, group))
-        return listed(call, self.plural, page(call, rows, self.filters))
+        found = [call.snapshot.groups.require(id_) for id_ in call.snapshot.groups_of(user.id)]
+        told = await call.service.shadows.groups_of(user) if user.directory_id else Told[Group]()
+        rows = (self.row(call, group) for group in (*found, *told.records) if self.visible(call, group))
+        return listed(call, self.plural, page(call, rows, self.filters), truncated=told.cut)
 
     async def made(self, call: Call, asked: Fields) -> Group:
         domain_id = asked.text_or("domain_id", "") or call.default_domain()
         call.snapshot.domains.require(domain_id)
+        refuse_in_directory(call, domain_id)
         administration = call.service.administration
         group = Group(
             id=administration.new_id(),
@@ -109,6 +125,7 @@ class Groups(Resource[Group]):
 
     async def changed(self, call: Call, id_: str, asked: Fields) -> Group:
         present = call.snapshot.groups.require(id_)
+        refuse_directory(present)
         if asked.text_or("domain_id", present.domain_id) != present.domain_id:
             raise InvalidError("group.domain_id: a group stays in its domain")
 
@@ -123,34 +140,51 @@ class Groups(Resource[Group]):
         return await call.service.administration.update(GROUP, self.table, id_, edit)
 
     async def gone(self, call: Call, id_: str) -> None:
+        refuse_directory(call.snapshot.groups.get(id_))
         await call.service.administration.delete_group(id_)
 
     async def add_member(self, call: Call) -> Response:
         """The user is in the group."""
-        link = await self._member(call, "add_user_to_group")
+        group, user = await self._named(call, "add_user_to_group")
+        refuse_directory(group)
+        link = Link(MEMBER, group.id, user.id)
         await call.service.administration.link(link, keys.record(GROUP, link.one), keys.record(USER, link.other))
         return nothing()
 
     async def check_member(self, call: Call) -> Response:
         """204 or 404."""
-        link = await self._member(call, "check_user_in_group")
-        if link not in call.snapshot.links:
+        group, user = await self._named(call, "check_user_in_group")
+        link = Link(MEMBER, group.id, user.id)
+        if user.directory_id:
+            found = any(one.id == group.id for one in (await call.service.shadows.groups_of(user)).records)
+        else:
+            found = link in call.snapshot.links
+        if not found:
             raise NotFoundError(_missing(link))
         return nothing()
 
     async def remove_member(self, call: Call) -> Response:
         """The user is no longer in the group; tokens lose at once what it gave them."""
-        link = await self._member(call, "remove_user_from_group")
+        group, user = await self._named(call, "remove_user_from_group")
+        refuse_directory(group)
+        link = Link(MEMBER, group.id, user.id)
         await call.service.administration.unlink(link, _missing(link))
         return nothing()
 
-    async def _member(self, call: Call, operation: str) -> Link:
-        snapshot = call.snapshot
-        group, user = snapshot.groups.get(call.path("group_id")), snapshot.users.get(call.path("user_id"))
-        known = {**(group_target(group) if group else {}), **(user_target(user) if user else {})}
-        await call.allow(f"identity:{operation}", known)
-        group, user = snapshot.groups.require(call.path("group_id")), snapshot.users.require(call.path("user_id"))
-        return Link(MEMBER, group.id, user.id)
+    async def _named(self, call: Call, operation: str) -> tuple[Group, User]:
+        """Raises ForbiddenError, as stock keystone does, unless both are here or both in one directory."""
+        operation = f"identity:{operation}"
+        found = await bring_in(call, GROUP_ACTOR, call.path("group_id"), operation)
+        known = group_target(found) if isinstance(found, Group) else {}
+        await bring_in(call, USER_ACTOR, call.path("user_id"), operation, known)
+        user = call.snapshot.users.get(call.path("user_id"))
+        await call.allow(operation, {**known, **(user_target(user) if user else {})})
+        group = call.snapshot.groups.require(call.path("group_id"))
+        user = call.snapshot.users.require(call.path("user_id"))
+        homes = [one.domain_id if one.directory_id else None for one in (group, user)]
+        if homes[0] != homes[1]:
+            raise ForbiddenError("group membership across backend boundaries is not allowed")
+        return group, user
 
 
 def _missing(link: Link) -> str:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 
 from starlette.responses import Response
 
+from authn.keys import USER_ACTOR
 from authn.records import DOMAIN, Domain, Project
 from authn.rights import Rights
 from authn.snapshot import IdentitySnapshot
@@ -16,6 +17,7 @@ from authn.table import Table
 from authn.v3.answers import answer, listed, nothing
 from authn.v3.call import Call
 from authn.v3.domains import Domains
+from authn.v3.elsewhere import bring_in
 from authn.v3.options import IMMUTABLE, changed_options, refuse_immutable
 from authn.v3.resource import Resource
 from authn.v3.tags import TAG_FILTERS, read_tags
@@ -120,11 +122,14 @@ class Projects(Resource[Project]):
 
     async def list_of_user(self, call: Call) -> Response:
         """The projects that a user has a role in."""
+        await bring_in(call, USER_ACTOR, call.path("user_id"), "identity:list_user_projects")
         user = call.snapshot.users.get(call.path("user_id"))
         known = {"target.user.id": user.id, "target.user.domain_id": user.domain_id} if user else {}
         await call.allow("identity:list_user_projects", known)
         user = call.snapshot.users.require(call.path("user_id"))
-        rows = (project_row(call, project) for project in Rights(call.snapshot).projects(user.id))
+        groups = (await call.service.shadows.groups_of(user)).records if user.directory_id else ()
+        projects = Rights(call.snapshot).projects(user.id, [group.id for group in groups])
+        rows = (project_row(call, project) for project in projects)
         return listed(call, self.plural, page(call, rows, self.filters, self.special))
 
     async def show(self, call: Call) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Generic
 
 from starlette.responses import Response
@@ -85,6 +85,20 @@ class Resource(ABC, Generic[R]):
         """The domain that the record is in; None where it is in no one's."""
         return None
 
+    # -- what is kept elsewhere ----------------------------------------------------------------------------------
+
+    async def elsewhere(self, call: Call) -> tuple[Sequence[R], bool]:
+        """Records for a list that are not in the table, and whether there are more of them than can be told."""
+        return (), False
+
+    async def bring_in(self, call: Call, operation: str) -> None:
+        """Have the record that the path names in the table, if there is one elsewhere."""
+        return
+
+    async def now(self, call: Call, record: R) -> R:
+        """The record with what is said of it elsewhere."""
+        return record
+
     # -- handlers ------------------------------------------------------------------------------------------------
 
     def routes(self) -> Routes[Call]:
@@ -97,12 +111,13 @@ class Resource(ABC, Generic[R]):
     async def list(self, call: Call) -> Response:
         """The records that the caller may see and the query asks for."""
         may_see = await call.chosen(f"identity:list_{self.plural}")
+        elsewhere, truncated = await self.elsewhere(call)
         rows = (
             self.row(call, record)
-            for record in self.candidates(call)
+            for record in (*self.candidates(call), *elsewhere)
             if self.visible(call, record) and may_see(self.target(call, record))
         )
-        return listed(call, self.plural, page(call, rows, self.filters, self.special))
+        return listed(call, self.plural, page(call, rows, self.filters, self.special), truncated=truncated)
 
     def candidates(self, call: Call) -> Iterable[R]:
         """The records to look through: all, or fewer where the query names what can be looked up."""
@@ -110,8 +125,10 @@ class Resource(ABC, Generic[R]):
 
     async def show(self, call: Call) -> Response:
         """One record."""
+        await self.bring_in(call, f"identity:get_{self.noun}")
         await call.allow(f"identity:get_{self.noun}", self._target(call, call.path("id")))
-        return answer({self.noun: self.row(call, self.table(call.snapshot).require(call.path("id")))})
+        record = await self.now(call, self.table(call.snapshot).require(call.path("id")))
+        return answer({self.noun: self.row(call, record)})
 
     async def create(self, call: Call) -> Response:
         """A new record."""
@@ -123,6 +140,7 @@ class Resource(ABC, Generic[R]):
     async def update(self, call: Call) -> Response:
         """Other attributes for a record."""
         id_ = call.path("id")
+        await self.bring_in(call, f"identity:update_{self.noun}")
         await self._tell_missing(call, "update")
         await call.allow(f"identity:update_{self.noun}", self._target(call, id_))
         self.table(call.snapshot).require(id_)
@@ -132,6 +150,7 @@ class Resource(ABC, Generic[R]):
     async def delete(self, call: Call) -> Response:
         """The record is gone."""
         id_ = call.path("id")
+        await self.bring_in(call, f"identity:delete_{self.noun}")
         await self._tell_missing(call, "delete")
         await call.allow(f"identity:delete_{self.noun}", self._target(call, id_))
         await self.gone(call, id_)

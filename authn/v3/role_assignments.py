@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.responses import Response
 
@@ -20,21 +19,11 @@ from authn.keys import (
 from authn.rights import Rights, Scope
 from authn.snapshot import IdentitySnapshot
 from authn.v3.answers import listed
+from authn.v3.assignment_rows import Worked, assignment_row
 from authn.v3.call import Call
+from authn.v3.directory_members import DirectoryMembers, members_for
 from gateway.rest.listing import PAGING, switched_on
 from store.core.errors import InvalidError
-
-_PLURAL = {PROJECT_TARGET: "projects", DOMAIN_TARGET: "domains", USER_ACTOR: "users", GROUP_ACTOR: "groups"}
-
-
-@dataclass(frozen=True, slots=True)
-class Worked:
-    """An assignment as it works out: who holds what where, and what is stored that makes it so."""
-
-    held: Assignment
-    stored: Assignment
-    prior_role_id: str = ""
-    """The role that implies this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +67,13 @@ async def list_assignments(call: Call) -> Response:
         target = {"target.domain_id": project.domain_id} if project else {}
         await call.allow(operation, target)
     may_see = await call.chosen(operation, target)
+    members = await _members(call, question) if effective else DirectoryMembers()
     snapshot = call.snapshot
-    found = _effective(snapshot, question) if effective else _stored(snapshot, question)
+    found = _effective(snapshot, question, members) if effective else _stored(snapshot, question)
     rows = [
-        _row(call, one, names)
+        assignment_row(call, one, names, members)
         for one in found
-        if _exists(snapshot, one.held)
+        if _exists(snapshot, one.held, members)
         and may_see(_target(snapshot, one.held))
         and call.domain in (None, _target(snapshot, one.held)["target.domain_id"])
     ]
@@ -127,6 +117,10 @@ def _question(call: Call) -> Question:
     )
 
 
+async def _members(call: Call, question: Question) -> DirectoryMembers:
+    return await members_for(call, question.user_id, _reaching(call.snapshot, question, DirectoryMembers()))
+
+
 def _stored(snapshot: IdentitySnapshot, question: Question) -> Iterator[Worked]:
     places = question.places(snapshot)
     for held in sorted(question.candidates(snapshot)):
@@ -140,22 +134,22 @@ def _stored(snapshot: IdentitySnapshot, question: Question) -> Iterator[Worked]:
             yield Worked(held, held)
 
 
-def _effective(snapshot: IdentitySnapshot, question: Question) -> Iterator[Worked]:
+def _effective(snapshot: IdentitySnapshot, question: Question, members: DirectoryMembers) -> Iterator[Worked]:
     places, seen = question.places(snapshot), set[Worked]()
-    for stored in sorted(_reaching(snapshot, question)):
+    for stored in sorted(_reaching(snapshot, question, members)):
         if question.inherited and not stored.inherited:
             continue
-        for one in _worked(snapshot, stored, question, places):
+        for one in _worked(snapshot, stored, question, places, members):
             if (not question.role_id or one.held.role_id == question.role_id) and one not in seen:
                 seen.add(one)
                 yield one
 
 
-def _reaching(snapshot: IdentitySnapshot, question: Question) -> Iterable[Assignment]:
+def _reaching(snapshot: IdentitySnapshot, question: Question, members: DirectoryMembers) -> Iterable[Assignment]:
     """Those stored that may work out to what is asked for."""
     if question.user_id:
         found = set(snapshot.held.of_actor(USER_ACTOR, question.user_id))
-        for group_id in snapshot.groups_of(question.user_id):
+        for group_id in (*snapshot.groups_of(question.user_id), *members.groups_of(question.user_id)):
             found |= snapshot.held.of_actor(GROUP_ACTOR, group_id)
         return found
     if not question.target or question.subtree:
@@ -168,10 +162,16 @@ def _reaching(snapshot: IdentitySnapshot, question: Question) -> Iterable[Assign
 
 
 def _worked(
-    snapshot: IdentitySnapshot, stored: Assignment, question: Question, places: frozenset[tuple[str, str]]
+    snapshot: IdentitySnapshot,
+    stored: Assignment,
+    question: Question,
+    places: frozenset[tuple[str, str]],
+    members: DirectoryMembers,
 ) -> Iterator[Worked]:
     """What one stored assignment comes to: for each user, in each place, with each role."""
-    users = [stored.actor_id] if stored.actor == USER_ACTOR else snapshot.links.others(MEMBER, stored.actor_id)
+    users = frozenset({stored.actor_id})
+    if stored.actor == GROUP_ACTOR:
+        users = snapshot.links.others(MEMBER, stored.actor_id) | members.groups.get(stored.actor_id, set())
     targets = [(stored.target, stored.target_id)]
     if stored.inherited:
         targets = [(PROJECT_TARGET, project.id) for project in Rights(snapshot).subtree(stored.target_id)]
@@ -199,9 +199,9 @@ def _implied(snapshot: IdentitySnapshot, role_id: str) -> Iterator[tuple[str, st
             waiting += [(implied, one) for implied in role.implies]
 
 
-def _exists(snapshot: IdentitySnapshot, held: Assignment) -> bool:
+def _exists(snapshot: IdentitySnapshot, held: Assignment, members: DirectoryMembers) -> bool:
     """What names a record that is gone is not told: ids never come back."""
-    actor = snapshot.users.get(held.actor_id) if held.actor == USER_ACTOR else snapshot.groups.get(held.actor_id)
+    actor = members.user(snapshot, held.actor_id) if held.actor == USER_ACTOR else snapshot.groups.get(held.actor_id)
     target = held.target == SYSTEM_TARGET or (
         snapshot.projects.get(held.target_id) if held.target == PROJECT_TARGET else snapshot.domains.get(held.target_id)
     )
@@ -212,46 +212,3 @@ def _target(snapshot: IdentitySnapshot, held: Assignment) -> dict[str, object]:
     if held.target == PROJECT_TARGET:
         return {"target.domain_id": snapshot.projects.require(held.target_id).domain_id}
     return {"target.domain_id": held.target_id if held.target == DOMAIN_TARGET else None}
-
-
-def _row(call: Call, one: Worked, names: bool) -> dict[str, Any]:
-    snapshot, held, stored = call.snapshot, one.held, one.stored
-    role: dict[str, Any] = {"id": held.role_id}
-    actor: dict[str, Any] = {"id": held.actor_id}
-    place: dict[str, Any] = {"id": held.target_id}
-    scope: dict[str, Any] = {"system": {"all": True}} if held.target == SYSTEM_TARGET else {held.target: place}
-    if one.held.inherited or stored.inherited:
-        scope["OS-INHERIT:inherited_to"] = "projects"
-    row = {"role": role, held.actor: actor, "scope": scope, "links": _links(call, one)}
-    if not names:
-        return row
-    who = snapshot.users.require(held.actor_id) if held.actor == USER_ACTOR else snapshot.groups.require(held.actor_id)
-    actor |= {"name": who.name, "domain": _domain(snapshot, who.domain_id)}
-    held_role = snapshot.roles.require(held.role_id)
-    role["name"] = held_role.name
-    if held_role.domain_id:
-        role["domain"] = _domain(snapshot, held_role.domain_id)
-    if held.target == PROJECT_TARGET:
-        project = snapshot.projects.require(held.target_id)
-        place |= {"name": project.name, "domain": _domain(snapshot, project.domain_id)}
-    elif held.target == DOMAIN_TARGET:
-        place["name"] = snapshot.domains.require(held.target_id).name
-    return row
-
-
-def _links(call: Call, one: Worked) -> dict[str, str]:
-    stored = one.stored
-    where = "system" if stored.target == SYSTEM_TARGET else f"{_PLURAL[stored.target]}/{stored.target_id}"
-    path = f"{where}/{_PLURAL[stored.actor]}/{stored.actor_id}/roles/{stored.role_id}"
-    if stored.inherited:
-        path = f"OS-INHERIT/{path}/inherited_to_projects"
-    links = {"assignment": f"{call.base}/{path}"}
-    if stored.actor == GROUP_ACTOR and one.held.actor == USER_ACTOR:
-        links["membership"] = f"{call.base}/groups/{stored.actor_id}/users/{one.held.actor_id}"
-    if one.prior_role_id:
-        links["prior_role"] = f"{call.base}/roles/{one.prior_role_id}"
-    return links
-
-
-def _domain(snapshot: IdentitySnapshot, domain_id: str) -> dict[str, str]:
-    return {"id": domain_id, "name": snapshot.domains.require(domain_id).name}

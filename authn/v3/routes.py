@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-from authn.v3 import authentication, domain_config, federated_auth, federation, grants, role_assignments, tags, versions
+from authn.v3 import (
+    access_rules,
+    application_credentials,
+    authentication,
+    domain_config,
+    ec2_credentials,
+    ec2_tokens,
+    federated_auth,
+    federation,
+    grants,
+    oauth1,
+    role_assignments,
+    tags,
+    trusts,
+    versions,
+)
 from authn.v3.call import Call
+from authn.v3.credentials import Credentials
 from authn.v3.domains import Domains
 from authn.v3.endpoint_filter import EndpointGroups
 from authn.v3.groups import Groups
@@ -38,5 +54,12 @@ def routes() -> Routes[Call]:
         **Limits().routes(),
         **domain_config.ROUTES,
         **federation.routes(),
+        **Credentials().routes(),
+        **ec2_credentials.ROUTES,
+        **application_credentials.ROUTES,
+        **access_rules.ROUTES,
+        **ec2_tokens.ROUTES,
+        **trusts.ROUTES,
+        **oauth1.routes(),
         **federated_auth.ROUTES,
     }

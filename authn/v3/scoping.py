@@ -19,7 +19,15 @@ def asked_scope(snapshot: IdentitySnapshot, auth: Fields, proof: Proof) -> Scope
 
     A trust says itself what it is for and is looked at before (`OS-TRUST:trust`).
     """
+    if proof.access_token is not None:
+        if auth.value("scope") is not None:
+            raise UnauthorizedError("What a program may act in is not asked for: its key says it.")
+        return Scope(PROJECT_TARGET, proof.access_token.project_id)
     scope = auth.value("scope")
+    if proof.application_credential is not None:
+        if scope is not None:
+            raise UnauthorizedError("An application credential says itself what it is for.")
+        return Scope(PROJECT_TARGET, proof.application_credential.project_id)
     if scope == "unscoped" or (isinstance(scope, dict) and "unscoped" in scope):
         return UNSCOPED
     if scope is None:
@@ -43,6 +51,16 @@ def asked_scope(snapshot: IdentitySnapshot, auth: Fields, proof: Proof) -> Scope
     raise UnauthorizedError
 
 
+def asked_trust(auth: Fields) -> str:
+    """The id of the trust that a token is asked by; "" for none. Raises InvalidError."""
+    scope = auth.value("scope")
+    if not isinstance(scope, dict) or "OS-TRUST:trust" not in scope:
+        return ""
+    if len([kind for kind in KINDS if kind in scope]) != 1:
+        raise InvalidError(f"auth.scope: exactly one of {', '.join(KINDS)}")
+    return auth.object("scope").object("OS-TRUST:trust").text("id")
+
+
 def named_domain(snapshot: IdentitySnapshot, domain: Fields) -> Domain | None:
     """The domain that `{"id": ...}` or `{"name": ...}` means."""
     if "id" in domain:
@@ -58,7 +76,7 @@ def own_scope(snapshot: IdentitySnapshot, proof: Proof) -> Scope:
     if project is None or not project.enabled or not snapshot.domain_enabled(project.domain_id):
         return UNSCOPED
     scope = Scope(PROJECT_TARGET, project.id)
-    return scope if Rights(snapshot).roles(proof.user.id, scope) else UNSCOPED
+    return scope if Rights(snapshot).roles(proof.user.id, scope, proof.groups) else UNSCOPED
 
 
 def _project(snapshot: IdentitySnapshot, wanted: Fields) -> Scope:

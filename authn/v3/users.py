@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from starlette.responses import Response
 
-from authn.keys import MEMBER
+from authn.keys import GROUP_ACTOR, MEMBER, USER_ACTOR
 from authn.records import User
+from authn.shadows import Told
 from authn.snapshot import IdentitySnapshot
 from authn.table import Table
 from authn.v3.answers import listed, nothing
 from authn.v3.call import Call
+from authn.v3.elsewhere import bring_in, listed_elsewhere, refuse_directory, refuse_in_directory
 from authn.v3.options import USER_OPTIONS, changed_options
 from authn.v3.resource import Resource
 from gateway.rest.app import Routes
@@ -117,22 +119,39 @@ class Users(Resource[User]):
     def candidates(self, call: Call) -> Iterable[User]:
         name, domain_id = call.query.get("name"), call.query.get("domain_id")
         if name is None or domain_id is None:
-            return call.snapshot.users
+            return (user for user in call.snapshot.users if not user.directory_id)
         # Of those who have no password (`User.unique_name`) several may have a name.
-        return (user for user in call.snapshot.users if (user.domain_id, user.name) == (domain_id, name))
+        return (
+            user
+            for user in call.snapshot.users
+            if (user.domain_id, user.name) == (domain_id, name) and not user.directory_id
+        )
+
+    async def elsewhere(self, call: Call) -> tuple[Sequence[User], bool]:
+        told = await listed_elsewhere(call, call.service.shadows.users)
+        return told.records, told.cut
+
+    async def bring_in(self, call: Call, operation: str) -> None:
+        await bring_in(call, USER_ACTOR, call.path("id"), operation)
+
+    async def now(self, call: Call, record: User) -> User:
+        return await call.service.shadows.user(record) if record.directory_id else record
 
     async def list_of_group(self, call: Call) -> Response:
         """The users who are in a group."""
+        await bring_in(call, GROUP_ACTOR, call.path("group_id"), "identity:list_users_in_group")
         group = call.snapshot.groups.get(call.path("group_id"))
         known = {"target.group.id": group.id, "target.group.domain_id": group.domain_id} if group else {}
         await call.allow("identity:list_users_in_group", known)
         group = call.snapshot.groups.require(call.path("group_id"))
-        members = (call.snapshot.users.get(id_) for id_ in call.snapshot.links.others(MEMBER, group.id))
-        rows = (user_row(call, user) for user in members if user is not None and self.visible(call, user))
-        return listed(call, self.plural, page(call, rows, self.filters))
+        members = [call.snapshot.users.get(id_) for id_ in call.snapshot.links.others(MEMBER, group.id)]
+        told = await call.service.shadows.members_of(group) if group.directory_id else Told[User]()
+        rows = (user_row(call, user) for user in (*members, *told.records) if user and self.visible(call, user))
+        return listed(call, self.plural, page(call, rows, self.filters), truncated=told.cut)
 
     async def made(self, call: Call, asked: Fields) -> User:
         domain_id = asked.text_or("domain_id", "") or call.default_domain()
+        refuse_in_directory(call, domain_id)
         default_project_id = _default_project(call, asked)
         administration = call.service.administration
         return await administration.create_user(
@@ -153,6 +172,7 @@ class Users(Resource[User]):
     async def changed(self, call: Call, id_: str, asked: Fields) -> User:
         """A new password or `enabled: false` ends the user's tokens."""
         present = call.snapshot.users.require(id_)
+        refuse_directory(present)
         if asked.text_or("domain_id", present.domain_id) != present.domain_id:
             raise InvalidError("user.domain_id: a user stays in its domain")
 
@@ -175,6 +195,7 @@ class Users(Resource[User]):
         return await call.service.administration.update_user(id_, edit, password=password)
 
     async def gone(self, call: Call, id_: str) -> None:
+        refuse_directory(call.snapshot.users.get(id_))
         await call.service.administration.delete_user(id_)
 
     async def change_password(self, call: Call) -> Response:
@@ -182,6 +203,7 @@ class Users(Resource[User]):
         asked = (await call.body()).object("user")
         original, password = asked.text("original_password"), asked.text("password")
         user = await call.service.login.by_id(call.path("id"), original, address=call.address)
+        refuse_directory(user)
         if json.loads(user.options).get("lock_password"):
             raise ForbiddenError("this user's password is locked")
         await call.service.administration.update_user(user.id, password=password)

@@ -15,6 +15,7 @@ import trio
 from gateway.objects.access.caller import Caller
 from gateway.objects.errors import SignatureError
 from gateway.swift.access.tempurl import Signed
+from gateway.swift.access.tokens import Restricted
 from gateway.swift.protocol.errors import REASONS, RefusedError
 from gateway.swift.protocol.refusals import cause, refusal
 from gateway.swift.protocol.request import Message, Receive, Request, Send
@@ -112,6 +113,8 @@ async def ask(
     try:
         if isinstance(request.principal, Signed) and not request.principal.allows(method):
             raise SignatureError
+        if isinstance(request.principal, Restricted):
+            request.principal = request.principal.within(method, request.path)
         await dispatch(service, request)(service, request)
     except Exception as error:
         if feeder.failed:

@@ -13,26 +13,39 @@ from authn.keys import PROJECT_TARGET
 from authn.records import (
     DOMAIN,
     ENDPOINT,
+    GROUP,
     PROJECT,
     ROLE,
     SERVICE,
     USER,
     Domain,
     Endpoint,
+    Group,
     Kind,
     Project,
     Role,
     Service,
     User,
 )
+from authn.records.credentials import (
+    ACCESS_RULE,
+    APPLICATION_CREDENTIAL,
+    CREDENTIAL,
+    AccessRule,
+    ApplicationCredential,
+    Credential,
+)
 from authn.records.federation import IDENTITY_PROVIDER, IdentityProvider
 from authn.rights import UNSCOPED, Scope
+from authn.shadows import TOKEN_GROUPS_MAX
 from authn.snapshot import ASSIGNMENT_CODEC, REVOKED_CODEC
 from authn.token_format import Federated, Token, seal, unseal
 from authn.token_keys import TokenKeys
 
 ID = "0123456789abcdef0123456789abcdef"
 OTHER = "f" * 32
+LONG = "0123456789abcdef" * 4
+"""The id of a user or group of a directory."""
 KEYS = TokenKeys({0: bytes(range(100, 132)), 1: bytes(range(32))})
 
 RECORDS = [
@@ -87,6 +100,54 @@ RECORDS = [
         "6666666666666666666666666666666666666666666666666666a67075626c6963b72f76312f415554485f25"
         "2870726f6a6563745f69642973a9526567696f6e4f6e65c3",
     ),
+    (
+        CREDENTIAL,
+        Credential(
+            id=ID,
+            user_id=OTHER,
+            type="totp",
+            sealed=b"gAAAA",
+            project_id="",
+            extra="{}",
+            used_step=56666666,
+        ),
+        "9801d9203031323334353637383961626364656630313233343536373839616263646566d920666666666666"
+        "6666666666666666666666666666666666666666666666666666a4746f7470c4056741414141a0a27b7dce03"
+        "60aa2a",
+    ),
+    (
+        APPLICATION_CREDENTIAL,
+        ApplicationCredential(
+            id=ID,
+            name="backup",
+            user_id=OTHER,
+            project_id=ID,
+            secret_hash="$argon2id$x",
+            role_ids=(OTHER,),
+            expires_us=1700000000123456,
+            unrestricted=True,
+            description="nightly",
+            access_rule_ids=(ID,),
+        ),
+        "9b01d9203031323334353637383961626364656630313233343536373839616263646566a66261636b7570d9"
+        "206666666666666666666666666666666666666666666666666666666666666666d920303132333435363738"
+        "3961626364656630313233343536373839616263646566ab246172676f6e326964247891d920666666666666"
+        "6666666666666666666666666666666666666666666666666666cf00060a2418202240c3a76e696768746c79"
+        "91d9203031323334353637383961626364656630313233343536373839616263646566",
+    ),
+    (
+        ACCESS_RULE,
+        AccessRule(
+            id=ID,
+            user_id=OTHER,
+            service="object-store",
+            method="GET",
+            path="/v1/*/c/**",
+        ),
+        "9601d9203031323334353637383961626364656630313233343536373839616263646566d920666666666666"
+        "6666666666666666666666666666666666666666666666666666ac6f626a6563742d73746f7265a3474554aa"
+        "2f76312f2a2f632f2a2a",
+    ),
 ]
 
 SEALED = (
@@ -94,6 +155,51 @@ SEALED = (
     "17o69Jev8G5HRl9v4L8aVNfYkd6IwVYVa8hXhZjlqxarGuiYLVmvvae-Is1wV9hCPgjz_cnb02tC35uswOgdoDls"
     "MfJtFpE"
 )
+
+
+@pytest.mark.parametrize(
+    ("kind", "record", "stored"),
+    [
+        (
+            USER,
+            User(id=LONG, name="ann", domain_id="default", directory_id="cn=ann", enabled=True),
+            (
+                "9f03d94030313233343536373839616263646566303132333435363738396162636465663031323334353637"
+                "383961626364656630313233343536373839616263646566a3616e6ea764656661756c74a0a0c300a0a27b7d"
+                "a27b7d009090a6636e3d616e6e"
+            ),
+        ),
+        (
+            GROUP,
+            Group(id=LONG, name="masons", domain_id="default", directory_id="cn=masons"),
+            (
+                "9702d94030313233343536373839616263646566303132333435363738396162636465663031323334353637"
+                "383961626364656630313233343536373839616263646566a66d61736f6e73a764656661756c74a0a27b7da9"
+                "636e3d6d61736f6e73"
+            ),
+        ),
+    ],
+)
+def test_records_of_directories(kind: Kind[Any], record: Any, stored: str) -> None:
+    assert kind.codec.encode(record).hex() == stored
+    assert kind.codec.decode(bytes.fromhex(stored)) == record
+
+
+def test_a_token_with_groups_of_a_directory() -> None:
+    token = Token(
+        user_id=LONG,
+        scope=Scope(PROJECT_TARGET, OTHER),
+        methods=frozenset({"password"}),
+        issued_s=1_700_000_000,
+        expires_s=1_700_003_600,
+        user_epoch=2,
+        scope_epoch=1,
+        audit_ids=("AAECAwQFBgcICQoLDA0ODw",),
+        directory_groups=tuple(f"{number:064x}" for number in range(TOKEN_GROUPS_MAX)),
+    )
+    sealed = seal(token, KEYS.sealer())
+    assert unseal(sealed, KEYS.sealer()) == token
+    assert len(sealed) < 5000  # every web server takes a header of that length
 
 
 @pytest.mark.parametrize(("kind", "record", "stored"), RECORDS)

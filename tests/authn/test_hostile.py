@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from authn.bootstrap import bootstrap
+from authn.ec2 import id_of
 from authn.hashing import CHEAP, PasswordHasher
 from authn.rights import Rights
 from authn.service import IdentityConfig, IdentityService
@@ -45,6 +46,51 @@ RECORD = {
 }
 LOGIN = password_auth("admin", scope=ADMIN_SCOPE)
 LOGIN["auth"]["identity"]["token"] = {"id": "gAAAA"}
+TOTP = {"auth": {"identity": {"methods": ["totp"], "totp": {"user": {"id": "ann", "passcode": "123456"}}}}}
+LENT = {
+    "auth": {
+        "identity": {
+            "methods": ["application_credential"],
+            "application_credential": {
+                "name": "n",
+                "secret": "s",
+                "user": {"name": "ann", "domain": {"id": "default"}},
+            },
+        }
+    }
+}
+CREDENTIAL = {
+    "credential": {
+        "type": "ec2",
+        "blob": '{"access": "key", "secret": "hush"}',
+        "user_id": "ann",
+        "project_id": "quarry",
+    }
+}
+EC2 = {
+    "credentials": {
+        "access": "key",
+        "signature": "x",
+        "host": "h:1",
+        "verb": "GET",
+        "path": "/",
+        "params": {"SignatureVersion": "2", "Timestamp": "2026-01-01T00:00:00Z", "a": 1},
+        "headers": {"Authorization": "AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=host", "X-Amz-Date": "b"},
+        "body_hash": "x",
+        "token": "QVdTNC1ITUFDLVNIQTI1Ng==",
+    }
+}
+EC2_4 = {"credentials": {**EC2["credentials"], "params": {}}}
+APPLICATION_CREDENTIAL = {
+    "application_credential": {
+        "name": "backup",
+        "secret": "s",
+        "expires_at": "2040-01-01T00:00:00",
+        "unrestricted": True,
+        "roles": [{"name": "member"}],
+        "access_rules": [{"service": "identity", "method": "GET", "path": "/v3/*"}],
+    }
+}
 PROJECT, USER = {"project": RECORD}, {"user": RECORD}
 GONE = object()
 SEALER = TokenKeys({0: bytes(32), 1: bytes(range(32))}).sealer()
@@ -89,6 +135,18 @@ AIMED = [
     ("PUT", "/v3/projects/{project}/users/{user}/roles/{text}", {}),
     ("DELETE", "/v3/projects/{project}/users/{user}/roles/{text}", {}),
     ("DELETE", "/v3/users/{user}", {}),
+    ("POST", "/v3/auth/tokens", TOTP),
+    ("POST", "/v3/auth/tokens", LENT),
+    ("POST", "/v3/credentials", CREDENTIAL),
+    ("PATCH", f"/v3/credentials/{id_of('key')}", CREDENTIAL),
+    ("GET", "/v3/credentials", {}),
+    ("POST", "/v3/users/{user}/credentials/OS-EC2", {"tenant_id": "x"}),
+    ("GET", "/v3/users/{user}/credentials/OS-EC2/{text}", {}),
+    ("POST", "/v3/ec2tokens", EC2),
+    ("POST", "/v3/ec2tokens", EC2_4),
+    ("POST", "/v3/s3tokens", EC2),
+    ("POST", "/v3/users/{admin}/application_credentials", APPLICATION_CREDENTIAL),
+    ("GET", "/v3/users/{admin}/application_credentials", {}),
 ]
 METHODS = ["POST", "PATCH", "PUT", "GET", "HEAD", "DELETE", "OPTIONS"]
 targets = st.sampled_from(AIMED) | st.tuples(
@@ -115,12 +173,14 @@ def test_every_request_has_an_answer_below_500(sequence: list[Any]) -> None:
         cloud = Cloud(registry, clock, service, made)
         login = await ask(cloud, "POST", "/v3/auth/tokens", password_auth("admin", scope=ADMIN_SCOPE))
         token = login.headers["x-subject-token"]
+        body = {"credential": {**CREDENTIAL["credential"], "user_id": made.user_id, "project_id": made.project_id}}
+        assert (await ask(cloud, "POST", "/v3/credentials", body, token=token)).status == 201
         victim = await cloud.user("ann", await cloud.project("quarry"))
         project = Rights(service.snapshot).projects(victim.id)[0]
         for (method, template, right), changed, raw, query, word in sequence:
-            body = json.dumps(spoilt(right, changed)).encode() if raw is None else raw
-            path = template.format(project=project.id, user=victim.id, text=word.replace("?", ""))
-            answer = await ask(cloud, method, f"{path}?{query}", token=token, raw=body)
+            sent = json.dumps(spoilt(right, changed)).encode() if raw is None else raw
+            path = template.format(admin=made.user_id, project=project.id, user=victim.id, text=word.replace("?", ""))
+            answer = await ask(cloud, method, f"{path}?{query}", token=token, raw=sent)
             assert answer.status < 500
 
     trio.run(main)

@@ -65,7 +65,7 @@ async def ask(
     fields = {name.decode(): value.decode("latin-1") for name, value in sent[0]["headers"]}
     assert re.fullmatch(r"req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", fields["x-openstack-request-id"])
     answer = Answer(sent[0]["status"], fields, b"".join(message["body"] for message in sent[1:]))
-    if answer.status >= 400:
+    if answer.status >= 400 and "openstack-auth-receipt" not in fields:
         error = answer.json["error"]
         assert error["code"] == answer.status
         assert error["message"]
@@ -137,7 +137,7 @@ async def test_unscoped_then_rescoped_keeps_the_end_and_the_chain(cloud: Cloud) 
         password_auth("admin", scope={"project": {"name": "admin", "domain": {"id": "elsewhere"}}}),
         password_auth("admin", scope={"domain": {"id": "default"}}),
         password_auth("service", scope={"system": {"all": True}}),
-        {"auth": {"identity": {"methods": ["totp"], "totp": {}}}},
+        {"auth": {"identity": {"methods": ["palm"], "palm": {}}}},
         {"auth": {"identity": {"methods": []}}},
         {"auth": {"identity": {"methods": ["token"], "token": {"id": "gAAAA"}}}},
     ],

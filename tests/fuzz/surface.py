@@ -15,11 +15,13 @@ import structlog
 import trio
 import trio.testing
 
+from authn.application_credentials import ApplicationCredentials
 from authn.bootstrap import bootstrap
 from authn.hashing import CHEAP, PasswordHasher
 from authn.identity import Identity
 from authn.login import Login
 from authn.service import IdentityConfig, IdentityService
+from authn.totp import Passcodes
 from authn.v1 import V1AuthApp
 from authn.v3 import IdentityApp
 from drystone.front import Front
@@ -240,6 +242,8 @@ async def open_surface(store: ObjectStore, clock: Clock, held: Held) -> AsyncIte
     identity = IdentityService(registry, IdentityConfig(hash_cost=CHEAP), clock=clock, random=random)
     identity.login = Login(identity.directory, hasher, clock)
     identity.administration = type(identity.administration)(identity.directory, hasher, random)
+    identity.application_credentials = ApplicationCredentials(identity.directory, identity.administration, hasher)
+    identity.passcodes = Passcodes(identity.administration, identity.vault, clock, identity.login.throttle)
     doors = _doors(identity)
     config = Config(storage_domains=(CAST.domain,), open_expired=True)
     swift = SwiftApp(store, doors, config, clock=clock, random=random)

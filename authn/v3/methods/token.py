@@ -16,4 +16,10 @@ async def by_token(call: Call, asked: Fields) -> Proof:
     token = held.token
     if token.trust_id or token.access_token_id or token.application_credential_id:
         raise ForbiddenError("a token of a trust, an application credential or OAuth cannot be rescoped")
-    return Proof(held.user, frozenset({"token"}), parent=token, federated=token.federated)
+    return Proof(
+        held.user,
+        frozenset({"token"}),
+        parent=token,
+        federated=token.federated,
+        directory_groups=token.directory_groups,
+    )

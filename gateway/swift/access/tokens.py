@@ -3,6 +3,7 @@ public."""
 
 from __future__ import annotations
 
+from authn.access_rules import OBJECT_STORE, AllowedRequests
 from authn.identity import Authenticator, Identity
 from gateway.objects.access.caller import AccessRules, Anonymous, Caller, Rights, User, rights_of
 from gateway.swift.config import Config
@@ -28,6 +29,20 @@ def referrer(request: Request) -> str:
     return request.headers.get(b"referer", b"").decode("latin-1")
 
 
+class Restricted(User):
+    """Somebody whose token opens some requests only; to any other they are nobody."""
+
+    __slots__ = ("_allowed", "_nobody")
+
+    def __init__(self, rights: Rights, allowed: AllowedRequests, nobody: Anonymous, referrer: str) -> None:
+        super().__init__(rights, referrer)
+        self._allowed, self._nobody = allowed, nobody
+
+    def within(self, method: str, path: str) -> Caller:
+        """Who they are to a request; `path` is decoded."""
+        return self if self._allowed.allows(OBJECT_STORE, method, path) else self._nobody
+
+
 class Tokens:
     """Who stands behind which token. What roles give is worked out once for an identity."""
 
@@ -48,8 +63,14 @@ class Tokens:
         if identity is None:
             return Anonymous(self._rules, referrer(request))
         if b"x-service-token" in headers:
+            # A service that acts for somebody makes requests of its own.
             service = await self._is_service(headers[b"x-service-token"].decode("latin-1"))
-            return User(rights_of(identity, self._rules, service=service), referrer(request))
+            if service or identity.allowed is None:
+                return User(rights_of(identity, self._rules, service=service), referrer(request))
+        if identity.allowed is not None:
+            nobody = Anonymous(self._rules, referrer(request))
+            rights = rights_of(identity, self._rules)
+            return Restricted(rights, identity.allowed, nobody, referrer(request)).within(request.method, request.path)
         seen = self._seen.get(stated)
         if seen is None or seen[0] is not identity:
             if len(self._seen) >= SEEN_MAX:

@@ -1,0 +1,227 @@
+"""`python -m bench identity`: tokens issued and validated, beside a Keystone that somebody else runs.
+
+Of each: a token is validated by another's (`GET /v3/auth/tokens`), a token is issued for a token (no password is worked
+out, so that the service itself is measured), and one is issued for a password (each at the cost of its own default:
+Keystone's bcrypt of 12 rounds, Drystone's argon2id). Several connections ask at once, as services do.
+
+`python -m bench identity-growth`: the same with ever more users, projects and assignments.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+import trio
+
+from authn.administration import Administration
+from authn.bootstrap import bootstrap
+from authn.directory import Directory
+from authn.hashing import CHEAP, PasswordHasher
+from authn.keys import PROJECT_TARGET, Assignment
+from authn.records import PROJECT, USER, Project, User
+from authn.rights import Scope
+from authn.service import IdentityConfig, IdentityService
+from authn.tokens import Proof
+from bench.process_figures import memory
+from bench.targets import administrator, drystone
+from store.core.clock import SystemClock
+from store.core.entropy import SystemRandom
+from store.registry import memory_registry
+
+CONNECTIONS = 8
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """An identity service and who administers it. `url` ends with /v3."""
+
+    name: str
+    url: str
+    user: str
+    password: str
+    project: str
+
+
+class Caller:
+    """One connection, kept."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        parts = urlsplit(cloud.url)
+        self._path = parts.path
+        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80)
+        self._cloud = cloud
+
+    def issue(self, scope: dict[str, Any] | None, token: str = "") -> str:
+        """A token, for a password or for another token."""
+        cloud = self._cloud
+        identity: dict[str, Any] = {"methods": ["token"], "token": {"id": token}}
+        if not token:
+            user = {"name": cloud.user, "domain": {"id": "default"}, "password": cloud.password}
+            identity = {"methods": ["password"], "password": {"user": user}}
+        auth: dict[str, Any] = {"identity": identity, "scope": scope or "unscoped"}
+        body = json.dumps({"auth": auth})
+        headers = {"Content-Type": "application/json"}
+        self._connection.request("POST", f"{self._path}/auth/tokens", body, headers)
+        answer = self._connection.getresponse()
+        text = answer.read()
+        if answer.status != 201:
+            raise OSError(f"{cloud.name} answers {answer.status}: {text[:200]!r}")
+        return answer.headers["X-Subject-Token"]
+
+    def scoped(self, token: str = "") -> str:
+        """A token for the administrator's project."""
+        return self.issue({"project": {"name": self._cloud.project, "domain": {"id": "default"}}}, token)
+
+    def validate(self, token: str, subject: str) -> None:
+        """Have one token shown to the holder of another."""
+        headers = {"X-Auth-Token": token, "X-Subject-Token": subject}
+        self._connection.request("GET", f"{self._path}/auth/tokens", headers=headers)
+        answer = self._connection.getresponse()
+        answer.read()
+        if answer.status != 200:
+            raise OSError(f"{self._cloud.name} answers {answer.status}")
+
+
+def rate(cloud: Cloud, seconds: float, work: Callable[[Caller], None]) -> float:
+    """How often a second all connections together do the work."""
+    counts, errors = [0] * CONNECTIONS, list[BaseException]()
+    until = time.monotonic() + seconds
+
+    def run(number: int) -> None:
+        caller = Caller(cloud)
+        try:
+            while time.monotonic() < until:
+                work(caller)
+                counts[number] += 1
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return sum(counts) / seconds
+
+
+def measure(cloud: Cloud, seconds: float) -> dict[str, float]:
+    """What the module's text says, a second."""
+    first = Caller(cloud)
+    token, subject, unscoped = first.scoped(), first.scoped(), first.issue(None)
+    return {
+        "validate": rate(cloud, seconds, lambda caller: caller.validate(token, subject)),
+        "issue for a token": rate(cloud, seconds, lambda caller: _ignored(caller.scoped(unscoped))),
+        "issue for a password": rate(cloud, seconds, lambda caller: _ignored(caller.scoped())),
+    }
+
+
+def _ignored(_: str) -> None:
+    return None
+
+
+@click.command()
+@click.option("--seconds", default=10.0, show_default=True, help="Of each kind of request.")
+@click.option("--keystone", metavar="URL", help="A Keystone, such as http://127.0.0.1:5000/v3.")
+@click.option("--keystone-user", default="admin", show_default=True)
+@click.option("--keystone-password", default="secret", show_default=True)
+@click.option("--keystone-project", default="admin", show_default=True)
+@click.option("--where", default=".", type=click.Path(file_okay=False, exists=True), help="Folder for bench data.")
+def main(
+    seconds: float,
+    keystone: str | None,
+    keystone_user: str,
+    keystone_password: str,
+    keystone_project: str,
+    where: str,
+) -> None:
+    """Tokens issued and validated, beside Keystone."""
+    with drystone("drystone", where) as target:
+        click.echo(f"drystone at rest: {memory(target.pid) / 2**20:.0f} MiB of its own")
+        settings = administrator(target.folder)
+        cloud = Cloud(
+            "drystone",
+            settings["OS_AUTH_URL"],
+            settings["OS_USERNAME"],
+            settings["OS_PASSWORD"],
+            settings["OS_PROJECT_NAME"],
+        )
+        own = measure(cloud, seconds)
+        peer = Cloud("keystone", keystone or "", keystone_user, keystone_password, keystone_project)
+        other = measure(peer, seconds) if keystone else {}
+    for what, count in own.items():
+        beside = f", keystone {other[what]:,.0f}/s: {count / other[what]:.1f} times" if other else ""
+        click.echo(f"{what}: drystone {count:,.0f}/s{beside}")
+
+
+@click.command()
+@click.option("--counts", default="1000,10000,100000", show_default=True, help="Users, projects and assignments each.")
+@click.option("--seconds", default=2.0, show_default=True, help="Of each kind of question.")
+def growth(counts: str, seconds: float) -> None:
+    """Tokens, lists and a start with ever more users, projects and assignments; in one process, without HTTP."""
+    click.echo("each    issue/s  validate/s  one by name/s  start s  memory MiB")
+    for count in map(int, counts.split(",")):
+        trio.run(_grown, count, seconds)
+
+
+async def _grown(count: int, seconds: float) -> None:
+    registry = memory_registry(SystemClock())
+    made = await bootstrap(registry, password="x", hasher=PasswordHasher(CHEAP))
+    directory = Directory(registry)
+    await directory.load()
+    administration = Administration(directory, PasswordHasher(CHEAP), SystemRandom())
+    for number in range(count):
+        user = User(administration.new_id(), f"user{number}")
+        project = Project(administration.new_id(), f"project{number}")
+        await administration.create(USER, lambda snapshot: snapshot.users, user)
+        await administration.create(PROJECT, lambda snapshot: snapshot.projects, project)
+        await administration.assign(Assignment(user.id, project.id, made.role_ids["member"]))
+    service = IdentityService(registry, IdentityConfig(hash_cost=CHEAP))
+    began = time.perf_counter()
+    await service.directory.load()
+    start = time.perf_counter() - began
+    users = list(service.snapshot.users)[1:]
+    places = {held.actor_id: held.target_id for held in service.snapshot.held if held.target == PROJECT_TARGET}
+
+    def issue(number: int) -> str:
+        user = users[number * 7919 % len(users)]
+        proof = Proof(user, frozenset({"password"}))
+        return service.tokens.issue(proof, Scope(PROJECT_TARGET, places[user.id]))[0]
+
+    tokens = [issue(number) for number in range(1000)]
+    issued = _paced(seconds, lambda number: _ignored(issue(number)))
+    validated = 0
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        assert await service.tokens.read(tokens[validated % len(tokens)]) is not None
+        validated += 1
+
+    def named(number: int) -> None:
+        assert service.snapshot.users.named(("default", f"user{number % count}")) is not None
+
+    click.echo(
+        f"{count:<7,} {issued:>7,.0f} {validated / seconds:>11,.0f} {_paced(seconds, named):>14,.0f}"
+        f" {start:>8.2f} {_own_memory():>11,.0f}"
+    )
+
+
+def _paced(seconds: float, work: Callable[[int], None]) -> float:
+    done, until = 0, time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        work(done)
+        done += 1
+    return done / seconds
+
+
+def _own_memory() -> float:
+    return memory(os.getpid()) / 2**20
