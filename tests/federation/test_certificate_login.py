@@ -63,6 +63,11 @@ async def test_an_authority_may_be_named(cloud: Cloud) -> None:
     assert (await log_in(cloud, "cards", [shown()])).status == 201
 
 
+async def test_a_protocol_may_look_at_another_attribute(cloud: Cloud) -> None:
+    await open_certificates(cloud, "cards", remote_ids=["Acme"], remote_id_attribute="SSL_CLIENT_S_DN_O")
+    assert (await log_in(cloud, "cards", [shown()])).status == 201
+
+
 @pytest.mark.parametrize("protocol", [{}, {"remote_id_attribute": "SSL_CLIENT_I_DN"}])
 @pytest.mark.parametrize("remote_ids", [[], ["CN=Other"]])
 async def test_another_authoritys_certificate_is_refused(cloud: Cloud, protocol: Any, remote_ids: Any) -> None:

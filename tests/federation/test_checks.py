@@ -179,8 +179,10 @@ async def test_places_that_are_here_and_those_that_are_not(way: WayIn) -> None:
     )
     assert [check.good for check in places] == [True, False, True, None, None, True, False]
     assert "lord" in places[-1].next_step
-    _, mapping = await _mapped(way, {"user": {"name": "{0}", "domain": {"id": "nowhere"}}})
-    assert mapping.good is False
+    for domain in ({"id": "nowhere"}, {"name": "nowhere"}):
+        _, mapping = await _mapped(way, {"user": {"name": "{0}", "domain": domain}})
+        assert mapping.good is False
+        assert "domain nowhere does not exist" in mapping.said
 
 
 # -- the command -----------------------------------------------------------------------------------------------------

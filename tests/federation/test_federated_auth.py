@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import trio
 
-from authn.federation.mapped import MappedUser
+from authn.federation.mapped import MappedProject, MappedUser
 from authn.keys import DOMAIN_TARGET, GROUP_ACTOR, PROJECT_TARGET, USER_ACTOR, Assignment
+from authn.mapped_places import MappedProjects
 from authn.records import User
+from authn.service import IdentityService
 from authn.shadow_users import ShadowUsers
 from tests.authn.conftest import Cloud
 from tests.authn.test_v3 import ask, password_auth
@@ -408,6 +410,26 @@ async def test_projects_are_made_and_roles_given(way: WayIn) -> None:
     assert here.id in {one["id"] for one in found}
     await way.log_in()
     assert len([one for one in way.cloud.service.snapshot.projects if one.name == "jane's own"]) == 1
+
+
+async def test_two_logins_at_once_make_one_project(cloud: Cloud, nursery: trio.Nursery) -> None:
+    """In processes that have not heard of each other's writes."""
+    users = [await cloud.user("jane"), await cloud.user("june")]
+    domain = cloud.service.snapshot.domains.require("default")
+    mapped = [MappedProject("quarry", ("member",), None)]
+
+    async def give(service: IdentityService, user: User) -> None:
+        projects = MappedProjects(service.directory, service.administration)
+        await projects.give(user, mapped, domain, take_others=False)
+
+    async with trio.open_nursery() as both:
+        for user in users:
+            service = await cloud.another(nursery)
+            service.directory._follow = lambda key, value, revision: None  # type: ignore[method-assign]
+            both.start_soon(give, service, user)
+    late = (await cloud.another(nursery)).snapshot
+    (project,) = (one for one in late.projects if one.name == "quarry")
+    assert {held.actor_id for held in late.held.in_target(PROJECT_TARGET, project.id)} == {user.id for user in users}
 
 
 @pytest.mark.parametrize(
