@@ -29,7 +29,7 @@ def catalog(snapshot: IdentitySnapshot, origin: str, project_id: str) -> list[di
             and endpoint.enabled
             and (project_id or not _PROJECT.search(endpoint.url))
         ]
-        if service.enabled and endpoints:
+        if service.enabled:
             rows.append(
                 {
                     "id": service.id,

@@ -23,13 +23,13 @@ from authn.v3.services import INTERFACES, endpoint_row
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from gateway.rest.listing import Row
-from store.core.errors import InvalidError, NotFoundError
+from store.core.errors import NotFoundError
 
 FILTERS: Final = ("service_id", "interface", "region_id", "enabled")
 
 
 class EndpointGroups(Resource[EndpointGroup]):
-    """Endpoints chosen by what they have in common."""
+    """Endpoints chosen by what they have in common; without filters all of them."""
 
     noun: ClassVar[str] = "endpoint_group"
     plural: ClassVar[str] = "endpoint_groups"
@@ -194,8 +194,6 @@ async def remove_group(call: Call) -> Response:
 def _filters(asked: Fields) -> str:
     filters = asked.object("filters")
     filters.refuse_others(FILTERS)
-    if not filters.names():
-        raise InvalidError(f"endpoint_group.filters: some of {', '.join(FILTERS)}")
     if "interface" in filters:
         filters.one_of("interface", INTERFACES)
     for name in ("service_id", "region_id"):
