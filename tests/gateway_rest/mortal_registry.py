@@ -28,41 +28,67 @@ class MortalRegistry:
         return await self._registry.revision()
 
     async def get(self, key: bytes) -> Item | None:
-        self._check()
+        self.check()
         return await self._registry.get(key)
 
     async def range(self, span: Span, *, limit: int | None = None, reverse: bool = False) -> list[Item]:
-        self._check()
+        self.check()
         return await self._registry.range(span, limit=limit, reverse=reverse)
 
     async def lease(self, ttl_s: int) -> Lease:
-        self._check()
-        return await self._registry.lease(ttl_s)
+        self.check()
+        return MortalLease(await self._registry.lease(ttl_s), self)
 
     async def transact(
         self, compares: Sequence[Compare], on_success: Sequence[Operation], on_failure: Sequence[Operation] = ()
     ) -> TransactionResult:
-        self._check()
+        self.check()
         # Others run between a look and the write after it.
         await trio.lowlevel.checkpoint()
         if not any(isinstance(operation, Put | Delete) for operation in on_success) or self.writes_left is None:
             return await self._registry.transact(compares, on_success, on_failure)
         if self.writes_left == 0 and self._answered:
-            self._die()
+            self.die()
         dies = self.writes_left == 0
         result = await self._registry.transact(compares, on_success, on_failure)
         if dies:
-            self._die()
+            self.die()
         self.writes_left -= 1
         return result
 
     def watch(self, span: Span, from_revision: int = 0) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
         return self._registry.watch(span, from_revision)
 
-    def _die(self) -> None:
+    def die(self) -> None:
+        """Now."""
         self.writes_left = -1
         raise DeadError
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raises DeadError of a dead process."""
         if self.writes_left == -1:
             raise DeadError
+
+
+class MortalLease:
+    """Dies with its process: nobody keeps it alive then, and nobody gives it back."""
+
+    def __init__(self, lease: Lease, process: MortalRegistry) -> None:
+        self._lease = lease
+        self._process = process
+
+    @property
+    def id(self) -> int:
+        return self._lease.id
+
+    @property
+    def ttl_s(self) -> int:
+        return self._lease.ttl_s
+
+    async def keep_alive(self) -> None:
+        self._process.check()
+        await self._lease.keep_alive()
+
+    async def revoke(self) -> None:
+        self._process.check()
+        await self._lease.revoke()
