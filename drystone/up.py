@@ -117,7 +117,7 @@ often until all are: a listing of 10,000 makes many at once, and looking through
 @click.option(
     "--identity-config",
     type=click.Path(exists=True, dir_okay=False),
-    help="A file (TOML) with the OpenID providers and dashboards that are trusted; see docs/identity.md.",
+    help="A file (TOML) with the OpenID providers and dashboards that are trusted; see docs/identity-openid.md.",
 )
 @click.option(
     "--nbd-listen",
