@@ -313,6 +313,22 @@ async def test_a_member_administers_nothing(cloud: Cloud, path: str) -> None:
     assert [service["type"] for service in catalog.json["catalog"]] == ["identity", "object-store"]
 
 
+async def test_a_service_without_endpoints_is_in_the_catalogue_unless_endpoints_are_chosen(cloud: Cloud) -> None:
+    admin = await cloud.admin_token()
+    await ask(cloud, "POST", "/v3/services", {"service": {"type": "dns", "name": "names"}}, token=admin)
+
+    async def told() -> dict[str, int]:
+        catalog = await ask(cloud, "GET", "/v3/auth/catalog", token=admin)
+        return {service["name"]: len(service["endpoints"]) for service in catalog.json["catalog"]}
+
+    assert await told() == {"names": 0, "keystone": 3, "swift": 3}
+    endpoints = (await ask(cloud, "GET", "/v3/endpoints?interface=public", token=admin)).json["endpoints"]
+    swift = next(one["id"] for one in endpoints if "AUTH_" in one["url"])
+    project = (await ask(cloud, "GET", "/v3/auth/projects", token=admin)).json["projects"][0]["id"]
+    await ask(cloud, "PUT", f"/v3/OS-EP-FILTER/projects/{project}/endpoints/{swift}", token=admin)
+    assert await told() == {"swift": 1}
+
+
 async def test_own_projects(cloud: Cloud) -> None:
     project = await cloud.project("quarry")
     await cloud.project("other")
