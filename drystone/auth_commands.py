@@ -55,7 +55,7 @@ def try_provider(
     records here, and whom its mapping makes of claims. Changes nothing."""
 
     async def main() -> bool:
-        config = read_identity_file(path)
+        config = read_identity_file(path).federation
         found = _found(config, provider, protocol, path)
         claims = _claims(claims_path) if claims_path is not None else None
         good = True

@@ -1,16 +1,32 @@
-"""The file of `drystone up --identity-config`: which identity providers and dashboards the cloud trusts."""
+"""The file of `drystone up --identity-config`: which identity providers and dashboards the cloud trusts, and what its
+policy says otherwise than the default."""
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from authn.federation.config import FederationConfig, parse_federation
+from authn.policy import identity_policy
+from gateway.rest.policy import Policy
 from store.core.errors import InvalidError
 
 
-def read_identity_file(path: str) -> FederationConfig:
-    """Raises InvalidError that says what is wrong, and where."""
+class IdentityFile(NamedTuple):
+    """What it says."""
+
+    federation: FederationConfig
+    policy: Policy
+    changed: tuple[str, ...]
+    """The operations and rules whose check is the operator's own."""
+
+
+def read_identity_file(path: str | None) -> IdentityFile:
+    """None: nothing is said. Raises InvalidError that says what is wrong, and where."""
+    if path is None:
+        return IdentityFile(FederationConfig(), identity_policy(), ())
     try:
         value = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -18,6 +34,17 @@ def read_identity_file(path: str) -> FederationConfig:
     except tomllib.TOMLDecodeError as error:
         raise InvalidError(f"{path}: is no TOML: {error}") from error
     try:
-        return parse_federation(value)
+        overrides = _overrides(value.pop("policy", {}))
+        return IdentityFile(parse_federation(value), identity_policy(overrides), tuple(sorted(overrides)))
     except InvalidError as error:
         raise InvalidError(f"{path}: {error}") from error
+
+
+def _overrides(value: Any) -> Mapping[str, str]:
+    """The table `policy`: checks by the name of an operation or rule."""
+    if not isinstance(value, dict):
+        raise InvalidError('policy: a table of checks, such as "identity:list_users" = "role:admin"')
+    for name, check in value.items():
+        if not isinstance(check, str):
+            raise InvalidError(f'policy.{name}: a check is a text, such as "role:admin"')
+    return value

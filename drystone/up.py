@@ -17,7 +17,6 @@ import structlog
 import trio
 
 from authn.bootstrap import bootstrap
-from authn.federation.config import FederationConfig
 from authn.service import IdentityConfig, IdentityService
 from authn.v1 import V1AuthApp
 from authn.v3.app import IdentityApp
@@ -117,7 +116,8 @@ often until all are: a listing of 10,000 makes many at once, and looking through
 @click.option(
     "--identity-config",
     type=click.Path(exists=True, dir_okay=False),
-    help="A file (TOML) with the OpenID providers and dashboards that are trusted; see docs/identity-openid.md.",
+    help="A file (TOML) with the OpenID providers and dashboards that are trusted, and changes of policy; see "
+    "docs/identity.md.",
 )
 @click.option(
     "--nbd-listen",
@@ -271,7 +271,7 @@ async def run(
     All of that is found out before anything is written; a first start that fails leaves nothing behind.
     """
     tls = https.context() if https is not None else None
-    federation = read_identity_file(identity_config) if identity_config is not None else FederationConfig()
+    said = read_identity_file(identity_config)
     host, port = _address(listen)
     wish = Wish(devices, paths, replicas, policies)
     made = is_new(folder)
@@ -298,7 +298,7 @@ async def run(
             else:
                 clients.update_url(folder, url)
             swift = Config(storage_domains=storage_domains)
-            identity = IdentityService(node.registry, IdentityConfig(federation=federation))
+            identity = IdentityService(node.registry, IdentityConfig(policy=said.policy, federation=said.federation))
             await _serve(node, identity, listeners, tls, url, swift, disks, nbd_tls, made=made, number=number)
     finally:
         for listener in (*listeners, *disks):

@@ -54,10 +54,16 @@ class Policy:
         unknown = overrides.keys() - self.operations.keys() - rules.keys()
         if unknown:
             raise InvalidError(f"policy: no such operation or rule: {', '.join(sorted(unknown))}")
+        self._rules = tuple(rules)
         self._texts = {**rules, **{one.name: one.check for one in self.operations.values()}, **overrides}
         self._checks: dict[str, _Check] = {}
         for name in self._texts:
             self._compiled(name, ())
+
+    @property
+    def rules(self) -> dict[str, str]:
+        """The rules, by name, as they hold now."""
+        return {name: self._texts[name] for name in self._rules}
 
     def text(self, name: str) -> str:
         """The check of an operation or rule, as it holds now."""

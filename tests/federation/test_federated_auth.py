@@ -422,9 +422,9 @@ async def test_two_logins_at_once_make_one_project(cloud: Cloud, nursery: trio.N
         projects = MappedProjects(service.directory, service.administration)
         await projects.give(user, mapped, domain, take_others=False)
 
+    services = [await cloud.another(nursery) for _ in users]
     async with trio.open_nursery() as both:
-        for user in users:
-            service = await cloud.another(nursery)
+        for service, user in zip(services, users, strict=True):
             service.directory._follow = lambda key, value, revision: None  # type: ignore[method-assign]
             both.start_soon(give, service, user)
     late = (await cloud.another(nursery)).snapshot
@@ -470,9 +470,15 @@ async def test_only_version_3_takes_roles(way: WayIn) -> None:
     await way.map(fewer, "3.0")
     await way.log_in()
     assert held() == {("a", "reader")}
+    others = {
+        Assignment(id_, "default", way.cloud.made.role_ids["reader"], target=DOMAIN_TARGET),
+        Assignment(id_, way.cloud.made.project_id, way.cloud.made.role_ids["reader"], inherited=True),
+    }
+    for other in others:
+        await way.cloud.service.administration.assign(other)
     await way.map(with_local(), "3.0")
-    await way.log_in()
-    assert held() == set()
+    assert (await way.log_in()).status == 201
+    assert way.cloud.service.snapshot.held.of_actor(USER_ACTOR, id_) == others
 
 
 async def test_a_role_of_a_domain_is_for_its_own_users(way: WayIn) -> None:

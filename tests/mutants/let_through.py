@@ -24,15 +24,15 @@ LET_THROUGH_ONCE: Final = [
     planted(
         "project epoch ignored",
         "authn/tokens.py",
-        " or project.epoch != token.project_epoch",
+        " or _epoch(snapshot, token.scope) != token.scope_epoch",
         "",
         "tests/authn/test_tokens.py",
     ),
     planted(
         "a project's disabled domain admitted",
         "authn/tokens.py",
-        " or not snapshot.domain_enabled(project.domain_id)",
-        "",
+        "project.enabled and snapshot.domain_enabled(project.domain_id)",
+        "project.enabled",
         "tests/authn/test_tokens.py",
     ),
     planted(

@@ -9,15 +9,19 @@ from tests.mutants.let_through import LET_THROUGH_ONCE
 from tests.mutants.mutant import planted
 
 IDENTITY: Final = [
-    planted("user epoch ignored", "authn/tokens.py", "            or user.epoch != token.user_epoch\n", ""),
-    planted("a disabled user admitted", "authn/tokens.py", "            or not user.enabled\n", ""),
+    planted("user epoch ignored", "authn/tokens.py", " or user.epoch != token.user_epoch", ""),
+    planted(
+        "a disabled user admitted", "authn/tokens.py", "user is not None and user.enabled and", "user is not None and"
+    ),
     planted(
         "a user's disabled domain admitted",
         "authn/tokens.py",
-        "            or not snapshot.domain_enabled(user.domain_id)\n",
-        "",
+        " and snapshot.domain_enabled(user.domain_id) else None",
+        " else None",
     ),
-    planted("a token without roles admitted", "authn/tokens.py", "if not roles or not snapshot", "if not snapshot"),
+    planted(
+        "a token without roles admitted", "authn/tokens.py", "        if not roles:\n            return None\n", ""
+    ),
     planted(
         "a token read in the second of its end",
         "authn/tokens.py",
@@ -33,15 +37,15 @@ IDENTITY: Final = [
     planted(
         "a token that outlives the one it was made from",
         "authn/tokens.py",
-        "expires_s=parent.expires_s if parent else now_s + self._lifetime_s",
-        "expires_s=now_s + self._lifetime_s",
+        "parent.expires_s if parent else now_s + self._lifetime_s",
+        "now_s + self._lifetime_s",
     ),
     planted("changes not told to the token cache", "authn/tokens.py", "        self._cache.on_change(change)\n", ""),
     planted(
         "a token cached under its user and project alone",
-        "authn/token_cache.py",
-        "token.user_id, token.project_id, token.audit_ids[0])",
-        "token.user_id, token.project_id)",
+        "authn/token_format.py",
+        "            self.audit_ids[0],\n",
+        "",
     ),
     planted(
         "a password changed while it was verified",
