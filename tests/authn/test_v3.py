@@ -329,6 +329,21 @@ async def test_a_service_without_endpoints_is_in_the_catalogue_unless_endpoints_
     assert await told() == {"swift": 1}
 
 
+async def test_a_group_of_endpoints_begins_with_filters_and_may_lose_them(cloud: Cloud) -> None:
+    admin = await cloud.admin_token()
+    stem = "/v3/OS-EP-FILTER/endpoint_groups"
+
+    def group(filters: dict[str, str]) -> dict[str, object]:
+        return {"endpoint_group": {"name": "chosen", "filters": filters}}
+
+    assert (await ask(cloud, "POST", stem, group({}), token=admin)).status == 400
+    made = (await ask(cloud, "POST", stem, group({"interface": "public"}), token=admin)).json["endpoint_group"]
+    assert len((await ask(cloud, "GET", f"{stem}/{made['id']}/endpoints", token=admin)).json["endpoints"]) == 2
+    changed = await ask(cloud, "PATCH", f"{stem}/{made['id']}", group({}), token=admin)
+    assert (changed.status, changed.json["endpoint_group"]["filters"]) == (200, {})
+    assert len((await ask(cloud, "GET", f"{stem}/{made['id']}/endpoints", token=admin)).json["endpoints"]) == 6
+
+
 async def test_own_projects(cloud: Cloud) -> None:
     project = await cloud.project("quarry")
     await cloud.project("other")
