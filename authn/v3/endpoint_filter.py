@@ -23,7 +23,7 @@ from authn.v3.services import INTERFACES, endpoint_row
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from gateway.rest.listing import Row
-from store.core.errors import NotFoundError
+from store.core.errors import InvalidError, NotFoundError
 
 FILTERS: Final = ("service_id", "interface", "region_id", "enabled")
 
@@ -50,6 +50,8 @@ class EndpointGroups(Resource[EndpointGroup]):
 
     async def made(self, call: Call, asked: Fields) -> EndpointGroup:
         asked.refuse_others({"name", "description", "filters", "links", "id"})
+        if not asked.object("filters").names():  # a later change may make it a group of all, as in stock keystone
+            raise InvalidError(f"endpoint_group.filters: some of {', '.join(FILTERS)}")
         administration = call.service.administration
         group = EndpointGroup(
             administration.new_id(), asked.named("name"), _filters(asked), asked.text_or("description", "")

@@ -313,6 +313,37 @@ async def test_a_member_administers_nothing(cloud: Cloud, path: str) -> None:
     assert [service["type"] for service in catalog.json["catalog"]] == ["identity", "object-store"]
 
 
+async def test_a_service_without_endpoints_is_in_the_catalogue_unless_endpoints_are_chosen(cloud: Cloud) -> None:
+    admin = await cloud.admin_token()
+    await ask(cloud, "POST", "/v3/services", {"service": {"type": "dns", "name": "names"}}, token=admin)
+
+    async def told() -> dict[str, int]:
+        catalog = await ask(cloud, "GET", "/v3/auth/catalog", token=admin)
+        return {service["name"]: len(service["endpoints"]) for service in catalog.json["catalog"]}
+
+    assert await told() == {"names": 0, "keystone": 3, "swift": 3}
+    endpoints = (await ask(cloud, "GET", "/v3/endpoints?interface=public", token=admin)).json["endpoints"]
+    swift = next(one["id"] for one in endpoints if "AUTH_" in one["url"])
+    project = (await ask(cloud, "GET", "/v3/auth/projects", token=admin)).json["projects"][0]["id"]
+    await ask(cloud, "PUT", f"/v3/OS-EP-FILTER/projects/{project}/endpoints/{swift}", token=admin)
+    assert await told() == {"swift": 1}
+
+
+async def test_a_group_of_endpoints_begins_with_filters_and_may_lose_them(cloud: Cloud) -> None:
+    admin = await cloud.admin_token()
+    stem = "/v3/OS-EP-FILTER/endpoint_groups"
+
+    def group(filters: dict[str, str]) -> dict[str, object]:
+        return {"endpoint_group": {"name": "chosen", "filters": filters}}
+
+    assert (await ask(cloud, "POST", stem, group({}), token=admin)).status == 400
+    made = (await ask(cloud, "POST", stem, group({"interface": "public"}), token=admin)).json["endpoint_group"]
+    assert len((await ask(cloud, "GET", f"{stem}/{made['id']}/endpoints", token=admin)).json["endpoints"]) == 2
+    changed = await ask(cloud, "PATCH", f"{stem}/{made['id']}", group({}), token=admin)
+    assert (changed.status, changed.json["endpoint_group"]["filters"]) == (200, {})
+    assert len((await ask(cloud, "GET", f"{stem}/{made['id']}/endpoints", token=admin)).json["endpoints"]) == 6
+
+
 async def test_own_projects(cloud: Cloud) -> None:
     project = await cloud.project("quarry")
     await cloud.project("other")
