@@ -87,6 +87,16 @@ async def test_a_start_whose_condition_does_not_hold(registry: Registry, autojum
     assert (await book.every(), await registry.get(b"image")) == ([], None)
 
 
+async def test_a_task_has_the_id_that_was_drawn_for_it(registry: Registry, autojump_clock: MockClock) -> None:
+    book = await entered(registry)
+    id_ = book.new_id()
+    task = await book.start("import", {}, id_=id_)
+    assert task.id == id_ != book.new_id()
+    with pytest.raises(ConflictError):
+        await book.start("another", {}, id_=id_)
+    assert await book.get(id_) == task
+
+
 async def test_services_do_not_see_each_others_tasks(registry: Registry, autojump_clock: MockClock) -> None:
     await (await entered(registry)).start("import", {})
     await trio.sleep(LEASE_S)
