@@ -326,6 +326,34 @@ async def test_work_that_cannot_now_is_tried_again_from_where_it_stood(
     assert (first, second, again - began) == ("", "second", RETRY_S)
 
 
+async def test_work_may_end_its_task_itself(registry: Registry, autojump_clock: MockClock) -> None:
+    async def undo(book: Tasks, task: Task) -> None:
+        await book.fail(task, "undone")
+
+    async def show(book: Tasks, task: Task) -> None:
+        await book.finish(task, "shown", [Put(b"image", b"active")])
+
+    book = tasks(registry)
+    async with trio.open_nursery() as nursery:
+        runner = TaskRunner(book, {"undo": undo, "show": show})
+        await nursery.start(runner.run)
+        begun = [await runner.start(kind, {}) for kind in ("undo", "show")]
+        await trio.sleep(1)
+        ended = [await book.get(task.id) for task in begun]
+        nursery.cancel_scope.cancel()
+    assert [(task.state, task.message) for task in ended] == [(State.FAILED, "undone"), (State.FINISHED, "shown")]
+
+
+async def test_a_runner_forgets_what_ended_long_ago(registry: Registry, autojump_clock: MockClock) -> None:
+    book = await entered(registry)
+    await book.finish(await book.start("import", {}))
+    await trio.sleep(KEPT_S)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(TaskRunner(tasks(registry), {}).run)
+        nursery.cancel_scope.cancel()
+    assert await tasks(registry).every() == []
+
+
 async def test_kinds_that_are_not_known_here_are_left_alone(registry: Registry, autojump_clock: MockClock) -> None:
     other = await entered(registry)
     task = await other.start("newer", {})
