@@ -298,7 +298,8 @@ async def run(
             else:
                 clients.update_url(folder, url)
             swift = Config(storage_domains=storage_domains)
-            identity = IdentityService(node.registry, IdentityConfig(policy=said.policy, federation=said.federation))
+            choices = IdentityConfig(policy=said.policy, federation=said.federation, password_rules=said.password_rules)
+            identity = IdentityService(node.registry, choices)
             await _serve(node, identity, listeners, tls, url, swift, disks, nbd_tls, made=made, number=number)
     finally:
         for listener in (*listeners, *disks):

@@ -19,8 +19,8 @@ from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from store.core.errors import InvalidError, NotFoundError
 
-PASSWORD_RULES: Final[Mapping[str, str | None]] = {"password_regex": None, "password_regex_description": None}
-"""What is told to everybody of how passwords must look: nothing but that there is no such rule."""
+_TOLD_RULES: Final = ("password_regex", "password_regex_description")
+"""What is told to everybody of how passwords must look."""
 
 
 async def show_defaults(call: Call) -> Response:
@@ -52,9 +52,10 @@ async def show_config(call: Call) -> Response:
     if group == "security_compliance":
         await call.allow("identity:get_security_compliance_domain_config")
         call.snapshot.domains.require(call.path("id"))
-        if option and option not in PASSWORD_RULES:
+        if option and option not in _TOLD_RULES:
             raise ForbiddenError(f"the option {option} of {group} is not told")
-        return answer({"config": {option: PASSWORD_RULES[option]} if option else {group: PASSWORD_RULES}})
+        rules = {name: getattr(call.service.password_rules, name) for name in _TOLD_RULES}
+        return answer({"config": {option: rules[option]} if option else {group: rules}})
     await call.allow("identity:get_domain_config")
     domain_id = call.snapshot.domains.require(call.path("id")).id
     _check_names(group, option)

@@ -80,7 +80,7 @@ def test_a_file(tmp_path: Path) -> None:
     path = tmp_path / "identity.toml"
     lines = [f'{name} = "{value}"' for name, value in BLOCK.items()]
     path.write_text("\n".join(["[[openid_provider]]", *lines]))
-    assert read_identity_file(str(path)).providers[0].issuer == BLOCK["issuer"]
+    assert read_identity_file(str(path)).federation.providers[0].issuer == BLOCK["issuer"]
     for text, said in (("[[openid", "no TOML"), ("a = 1", "'a' was unexpected"), ("\udcff", "cannot be read")):
         path.write_bytes(text.encode(errors="surrogateescape"))
         with pytest.raises(InvalidError, match=said) as caught:
