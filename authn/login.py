@@ -84,8 +84,8 @@ class Login:
             if present is not None:
                 await self._store(present, lambda before: with_failure(before, self._rules, self._clock.wall_us()))
             raise UnauthorizedError
-        # That it is locked is found no sooner than that the password is wrong, not told, and counted alike: a right guess
-        # must not show, nor that there is such a user.
+        # That it is locked is found no sooner than that the password is wrong, is not told, and counts alike: a right
+        # guess must not show, nor that there is such a user.
         if is_locked(present, self._rules, self._clock.wall_us()):
             self.throttle.failed(source)
             raise UnauthorizedError
