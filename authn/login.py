@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from authn import keys
 from authn.directory import Directory, Step
@@ -19,10 +20,13 @@ from authn.snapshot import IdentitySnapshot
 from authn.throttle import LoginSource, Throttle
 from store.core.clock import Clock
 from store.core.errors import ConflictError
-from store.registry import Compare, Put
+from store.registry import Compare, Delete, Put
 
 _NAME_CHARACTERS = 300
 """Of a name that is remembered; no user's is as long."""
+
+_NOBODY: Final = keys.record(USER, "")
+"""The key of a record that there never is."""
 
 
 class Login:
@@ -80,14 +84,12 @@ class Login:
         # Much may have happened while the hash was worked out.
         present = self._directory.snapshot.users.get(user.id) if user else None
         if not same or present is None or present.password_hash != hashed:
-            self.throttle.failed(source)
-            if present is not None:
-                await self._store(present, lambda before: with_failure(before, self._rules, self._clock.wall_us()))
+            await self._failed(source, present)
             raise UnauthorizedError
         # That it is locked is found no sooner than that the password is wrong, is not told, and counts alike: a right
         # guess must not show, nor that there is such a user.
         if is_locked(present, self._rules, self._clock.wall_us()):
-            self.throttle.failed(source)
+            await self._failed(source, present)
             raise UnauthorizedError
         if not present.enabled or not self._directory.snapshot.domain_enabled(present.domain_id):
             raise UnauthorizedError
@@ -99,6 +101,18 @@ class Login:
         if self._hasher.is_outdated(hashed):
             present = await self._rehash(present, password)
         return present
+
+    async def _failed(self, source: LoginSource, user: User | None) -> None:
+        """It was tried in vain. Where that locks users out, what is counted for nobody takes a write as well: or the time
+        of the answer would tell who there is."""
+        self.throttle.failed(source)
+        if self._rules.lockout_failure_attempts is None:
+            return
+        if user is not None:
+            counted = await self._store(user, lambda before: with_failure(before, self._rules, self._clock.wall_us()))
+            if counted != user:
+                return
+        await self._directory.registry.transact((), [Delete(_NOBODY)])
 
     async def by_application_credential(
         self, credential: ApplicationCredential | None, name: str, secret: str, *, address: str = ""

@@ -15,10 +15,13 @@ from authn.password_pattern import parse_pattern
 from authn.password_rules import DAY_S, PasswordRules, parse_password_rules
 from authn.records import User
 from authn.service import IdentityConfig, IdentityService
+from authn.v1 import V1AuthApp
 from drystone.identity_file import read_identity_file
 from store.core.errors import InvalidError
 from store.registry import memory_registry
 from tests.authn.conftest import LIFETIME_S, PASSWORD, Cloud
+from tests.authn.test_v1 import ask as ask_v1
+from tests.authn.test_v1 import credentials
 from tests.authn.test_v3 import ADMIN_SCOPE, Answer, ask, password_auth
 from tests.twins.clock import DAWN_US, ManualClock
 
@@ -317,6 +320,39 @@ async def test_who_is_not_locked_out(nursery: trio.Nursery) -> None:
     cloud, user = await locked(nursery, options={"ignore_lockout_failure_attempts": True})
     assert user.failures == 0
     assert (await log_in(cloud)).status == 201
+
+
+async def test_what_is_counted_takes_as_long_for_everybody(nursery: trio.Nursery, monkeypatch: Any) -> None:
+    cloud = await started(nursery, lockout_failure_attempts=2)
+    await add(cloud)
+    writes, transact = [], cloud.registry.transact
+
+    async def counted(*asked: Any) -> Any:
+        writes.append(asked)
+        return await transact(*asked)
+
+    monkeypatch.setattr(cloud.registry, "transact", counted)
+    for name, password in (
+        ("ann", "wrong"),
+        ("nobody", "wrong"),
+        ("ann", "wrong"),
+        ("ann", "wrong"),
+        ("ann", PASSWORD),
+    ):
+        writes.clear()
+        assert (await log_in(cloud, password, name)).status == 401
+        assert len(writes) == 1, (name, password)
+
+
+async def test_what_v1_remembers_is_no_way_in_for_the_locked_out(nursery: trio.Nursery) -> None:
+    cloud = await started(nursery, lockout_failure_attempts=1, lockout_duration=60)
+    await cloud.user("ann", await cloud.project("quarry"))
+    app = V1AuthApp(cloud.service)
+    assert (await ask_v1(app, credentials()))[0] == 200
+    assert (await ask_v1(app, credentials(key="wrong")))[0] == 401
+    assert (await ask_v1(app, credentials()))[0] == 401
+    cloud.clock.advance(60)
+    assert (await ask_v1(app, credentials()))[0] == 200
 
 
 async def test_failures_end_no_token(nursery: trio.Nursery) -> None:
