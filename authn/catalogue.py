@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 from authn.keys import ENDPOINT_GROUP_OF_PROJECT, ENDPOINT_OF_PROJECT
 from authn.records import Endpoint, EndpointGroup
@@ -29,9 +28,9 @@ def members(snapshot: IdentitySnapshot, group: EndpointGroup) -> list[Endpoint]:
     ]
 
 
-def endpoints_of(snapshot: IdentitySnapshot, project_id: str) -> Iterator[Endpoint]:
-    """The endpoints that a project is told of: those chosen for it, or all where none are (as stock keystone's
-    `return_all_endpoints_if_no_filter` has it)."""
+def chosen_endpoints(snapshot: IdentitySnapshot, project_id: str) -> set[str] | None:
+    """The ids of the endpoints that were chosen for a project; None where none were: then it is told of all (as stock
+    keystone's `return_all_endpoints_if_no_filter` has it)."""
     chosen = set(snapshot.links.others(ENDPOINT_OF_PROJECT, project_id))
     filtered = bool(chosen)
     for id_ in snapshot.links.others(ENDPOINT_GROUP_OF_PROJECT, project_id):
@@ -39,4 +38,4 @@ def endpoints_of(snapshot: IdentitySnapshot, project_id: str) -> Iterator[Endpoi
         if group is not None:
             filtered = True
             chosen |= {endpoint.id for endpoint in members(snapshot, group)}
-    return (endpoint for endpoint in snapshot.endpoints if not filtered or endpoint.id in chosen)
+    return chosen if filtered else None

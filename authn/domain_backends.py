@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 import trio
 
 from authn.backends.backend import DirectoryAwayError, IdentityBackend
-from authn.backends.opening import LDAP, open_backend
+from authn.backends.opening import open_backend
 from authn.directory import Directory
-from authn.domain_configuration import driver_of, opened
+from authn.domain_configuration import SQL, driver_of, opened
 from authn.records.settings import DomainConfig
 from authn.snapshot import Change
 from authn.vault import Vault
@@ -43,7 +43,7 @@ class DomainBackends:
         if config is None:
             return False
         if domain_id not in self._served:
-            self._served[domain_id] = driver_of(json.loads(config.options)) == LDAP
+            self._served[domain_id] = driver_of(json.loads(config.options)) != SQL
         return self._served[domain_id]
 
     def domains(self) -> list[str]:
@@ -59,7 +59,9 @@ class DomainBackends:
             return self._open[domain_id][1]
         config = self._directory.snapshot.domain_configs.require(domain_id)
         try:
-            backend = self._opener(domain_id, LDAP, opened(self._vault, config).get("ldap", {}))
+            options = opened(self._vault, config)
+            driver = str(driver_of(options))
+            backend = self._opener(domain_id, driver, options.get(driver, {}))
         except InvalidError as error:
             raise DirectoryAwayError(f"the directory of the domain {domain_id} cannot be used: {error}") from error
         self._open[domain_id] = config, backend

@@ -36,12 +36,12 @@ def driver_of(options: Mapping[str, Mapping[str, Any]]) -> object:
 def require_sensible(options: Mapping[str, Mapping[str, Any]]) -> None:
     """Raises InvalidError, which names the option, for a configuration that could never work.
 
-    One thing passes that cannot work: a URL that is none of a directory. Stock keystone's own test suite stores one;
-    such a directory is away until it has another.
+    Two things pass that cannot work: a driver that is not known here, and a URL that is none of a directory. Stock
+    keystone's own test suite stores both; such a directory is away until it has others.
     """
     driver = driver_of(options)
-    if driver not in (SQL, LDAP):
-        raise InvalidError(f"config.identity.driver: one of {LDAP}, {SQL}")
+    if not isinstance(driver, str):
+        raise InvalidError(f"config.identity.driver: a text, such as {LDAP} or {SQL}")
     if driver == LDAP:
         given = dict(options.get("ldap", {}))
         url = given.get("url")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from authn.catalogue import endpoints_of
+from authn.catalogue import chosen_endpoints
 from authn.records import Endpoint
 from authn.snapshot import IdentitySnapshot
 
@@ -18,18 +18,20 @@ def url_of(endpoint: Endpoint, origin: str) -> str:
 
 
 def catalog(snapshot: IdentitySnapshot, origin: str, project_id: str) -> list[dict[str, Any]]:
-    """What a project's users are told; with "" what others are, without what stands for one project."""
+    """What a project's users are told; with "" what others are, without what stands for one project. As in stock
+    keystone a service without endpoints is in it, unless endpoints were chosen for the project."""
     rows = []
-    told = list(endpoints_of(snapshot, project_id))
+    chosen = chosen_endpoints(snapshot, project_id)
     for service in sorted(snapshot.services, key=lambda service: service.type):
         endpoints = [
             endpoint
-            for endpoint in told
+            for endpoint in snapshot.endpoints
             if endpoint.service_id == service.id
+            and (chosen is None or endpoint.id in chosen)
             and endpoint.enabled
             and (project_id or not _PROJECT.search(endpoint.url))
         ]
-        if service.enabled and endpoints:
+        if service.enabled and (endpoints or chosen is None):
             rows.append(
                 {
                     "id": service.id,

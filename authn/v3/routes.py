@@ -13,6 +13,7 @@ from authn.v3 import (
     federation,
     grants,
     oauth1,
+    oauth2,
     role_assignments,
     tags,
     trusts,
@@ -61,5 +62,6 @@ def routes() -> Routes[Call]:
         **ec2_tokens.ROUTES,
         **trusts.ROUTES,
         **oauth1.routes(),
+        **oauth2.ROUTES,
         **federated_auth.ROUTES,
     }

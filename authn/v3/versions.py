@@ -9,6 +9,15 @@ from starlette.responses import Response
 from authn.v3.answers import answer
 from authn.v3.call import Call
 from gateway.rest.app import Routes
+from gateway.rest.versions import Version
+
+_V3: Final = Version(
+    id="v3.14",
+    path="/v3",
+    status="stable",
+    updated="2020-04-07T00:00:00Z",
+    media_type="application/vnd.openstack.identity-v3+json",
+)
 
 
 async def show_versions(call: Call) -> Response:
@@ -24,13 +33,7 @@ async def show_version(call: Call) -> Response:
 
 
 def _version(call: Call) -> dict[str, Any]:
-    return {
-        "id": "v3.14",
-        "status": "stable",
-        "updated": "2020-04-07T00:00:00Z",
-        "links": [{"rel": "self", "href": f"{call.base}/"}],
-        "media-types": [{"base": "application/json", "type": "application/vnd.openstack.identity-v3+json"}],
-    }
+    return _V3.document(call.base.removesuffix(_V3.path))
 
 
-ROUTES: Final[Routes[Call]] = {"/": {"GET": show_versions}, "/v3": {"GET": show_version}}
+ROUTES: Final[Routes[Call]] = {"/": {"GET": show_versions}, _V3.path: {"GET": show_version}}

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from gateway.rest.call import Call, Receive, Scope
+from gateway.rest.microversions import Microversions
 from gateway.rest.routing import Router
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -37,11 +38,16 @@ class ServiceApp(Generic[C]):
         refusal: Callable[[Exception, C], Response | None],
         failure: Callable[[], Response],
         request_id: Callable[[], str],
+        documents: Routes[C] | None = None,
+        microversions: Microversions | None = None,
     ) -> None:
         """`refusal`: the answer to an error that somebody foresaw, in the service's own form, None for any other;
-        `failure`: to those."""
+        `failure`: to those. `documents`: routes that are answered whatever microversion is asked for, so that a client
+        can learn which there are."""
         self._prefix = prefix
         self._router = Router(routes)
+        self._documents = Router(documents or {})
+        self._microversions = microversions
         self._call = call
         self._refusal = refusal
         self._failure = failure
@@ -63,7 +69,11 @@ class ServiceApp(Generic[C]):
                 _log.exception("request failed", request_id=request_id, path=ascii(scope["path"]))
             response = known or self._failure()
         response.headers["x-openstack-request-id"] = request_id
-        response.headers["Vary"] = "X-Auth-Token"
+        vary = ["X-Auth-Token"]
+        if self._microversions is not None:
+            response.headers.update(self._microversions.told(call.version or self._microversions.least))
+            vary += self._microversions.vary()
+        response.headers["Vary"] = ", ".join(vary)
         await response(scope, receive, send)
 
     def _handler(self, call: C) -> Handler[C]:
@@ -71,7 +81,12 @@ class ServiceApp(Generic[C]):
         scope = call.request.scope
         path, method = scope["path"].removeprefix(self._prefix), scope["method"]
         # What is no UTF-8 names nothing, and no key could hold it.
-        found = None if _SURROGATES.search(path) else self._router.find(path)
+        readable = _SURROGATES.search(path) is None
+        found = self._documents.find(path) if readable else None
+        if found is None:
+            if self._microversions is not None:
+                call.version = self._microversions.chosen(call.request.headers)
+            found = self._router.find(path) if readable else None
         if found is None:
             raise HTTPException(404)
         handler = found.handlers.get(method) or (found.handlers.get("GET") if method == "HEAD" else None)

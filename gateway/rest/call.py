@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from gateway.rest.errors import TooLargeError, UnauthorizedError
 from gateway.rest.fields import Fields, parse
+from gateway.rest.microversions import Microversion
 from gateway.rest.origin import address, origin
 from gateway.rest.policy import Credentials, Policy, Target
 
@@ -37,6 +38,8 @@ class Call:
         self.origin = origin(scope)
         self.address = address(scope)
         self.parts: Mapping[str, str] = {}
+        self.version: Microversion | None = None
+        """That the client means; None in services without microversions."""
 
     @property
     def query(self) -> QueryParams:

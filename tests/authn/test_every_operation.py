@@ -38,6 +38,7 @@ OPEN: Final = {
     ("POST", "/v3/users/{id}/password"),
     ("POST", "/v3/OS-OAUTH1/request_token"),
     ("POST", "/v3/OS-OAUTH1/access_token"),
+    ("POST", "/v3/OS-OAUTH2/token"),
     *product(("GET", "POST"), federated_auth.ROUTES),
 }
 

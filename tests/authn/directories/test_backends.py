@@ -96,10 +96,13 @@ async def test_what_cannot_work_is_refused_by_name_and_not_stored(
     assert mine.service.snapshot.domain_configs.require(mine.staff.id) == before
 
 
-async def test_a_driver_that_is_not_there_is_refused(mine: Mine) -> None:
-    answer = await mine.ask("PUT", "/v3/domains/default/config", {"config": {"identity": {"driver": "x500"}}})
+async def test_a_driver_that_is_not_there_is_a_directory_that_is_away(mine: Mine) -> None:
+    answer = await mine.ask("PUT", "/v3/domains/default/config", {"config": {"identity": {"driver": 500}}})
     assert answer.status == 400
     assert "driver" in answer.json["error"]["message"]
+    answer = await mine.ask("PUT", "/v3/domains/default/config", {"config": {"identity": {"driver": "x500"}}})
+    assert answer.status == 201
+    assert mine.service.backends.serves("default")
     for driver in ("sql", None):
         body = {"config": {"identity": {"driver": driver}, "ldap": {"page_size": "many"}}}
         assert (await mine.ask("PUT", "/v3/domains/default/config", body)).status in (200, 201)
