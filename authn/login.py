@@ -103,7 +103,7 @@ class Login:
         return present
 
     async def _failed(self, source: LoginSource, user: User | None) -> None:
-        """It was tried in vain. Where that locks users out, what is counted for nobody takes a write as well: or the time
+        """It was tried in vain. Where that locks users out, it takes a write also where nothing is counted: or the time
         of the answer would tell who there is."""
         self.throttle.failed(source)
         if self._rules.lockout_failure_attempts is None:

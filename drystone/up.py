@@ -116,8 +116,8 @@ often until all are: a listing of 10,000 makes many at once, and looking through
 @click.option(
     "--identity-config",
     type=click.Path(exists=True, dir_okay=False),
-    help="A file (TOML) with the OpenID providers and dashboards that are trusted, and changes of policy; see "
-    "docs/identity.md.",
+    help="A file (TOML) with the OpenID providers and dashboards that are trusted, changes of policy, and rules for "
+    "passwords; see docs/identity.md.",
 )
 @click.option(
     "--nbd-listen",

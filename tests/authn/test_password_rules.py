@@ -336,7 +336,7 @@ async def test_what_is_counted_takes_as_long_for_everybody(nursery: trio.Nursery
         ("ann", "wrong"),
         ("nobody", "wrong"),
         ("ann", "wrong"),
-        ("ann", "wrong"),
+        ("ann", "wrong while locked"),
         ("ann", PASSWORD),
     ):
         writes.clear()
