@@ -19,9 +19,6 @@ from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from store.core.errors import InvalidError, NotFoundError
 
-_TOLD_RULES: Final = ("password_regex", "password_regex_description")
-"""What is told to everybody of how passwords must look."""
-
 
 async def show_defaults(call: Call) -> Response:
     """What holds where a domain says nothing."""
@@ -52,9 +49,13 @@ async def show_config(call: Call) -> Response:
     if group == "security_compliance":
         await call.allow("identity:get_security_compliance_domain_config")
         call.snapshot.domains.require(call.path("id"))
-        if option and option not in _TOLD_RULES:
+        told = call.service.password_rules
+        rules = {
+            "password_regex": told.password_regex,
+            "password_regex_description": told.password_regex_description,
+        }
+        if option and option not in rules:
             raise ForbiddenError(f"the option {option} of {group} is not told")
-        rules = {name: getattr(call.service.password_rules, name) for name in _TOLD_RULES}
         return answer({"config": {option: rules[option]} if option else {group: rules}})
     await call.allow("identity:get_domain_config")
     domain_id = call.snapshot.domains.require(call.path("id")).id

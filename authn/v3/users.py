@@ -148,7 +148,7 @@ class Users(Resource[User]):
         members = [call.snapshot.users.get(id_) for id_ in call.snapshot.links.others(MEMBER, group.id)]
         told: Told[User] = await call.service.shadows.members_of(group) if group.directory_id else Told()
         rows = (user_row(call, user) for user in (*members, *told.records) if user and self.visible(call, user))
-        return listed(call, self.plural, page(call, rows, self.filters), truncated=told.cut)
+        return listed(call, self.plural, page(call, rows, self.filters, self.special), truncated=told.cut)
 
     async def made(self, call: Call, asked: Fields) -> User:
         domain_id = asked.text_or("domain_id", "") or call.default_domain()

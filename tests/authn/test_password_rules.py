@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from authn.bootstrap import bootstrap
 from authn.errors import UnauthorizedError
 from authn.hashing import CHEAP, PasswordHasher
+from authn.operator import open_operator
 from authn.password_pattern import parse_pattern
 from authn.password_rules import DAY_S, PasswordRules, parse_password_rules
 from authn.records import User
@@ -192,6 +194,14 @@ async def test_users_are_found_by_when_their_passwords_expire(nursery: trio.Nurs
         assert await found(asked) == ["ann"], asked
     for asked in (f"lt:{at}", f"gt:{at}", f"neq:{at}"):
         assert await found(asked) == [], asked
+    group = await ask(cloud, "POST", "/v3/groups", {"group": {"name": "masons"}}, token=token)
+    members = f"/v3/groups/{group.json['group']['id']}/users"
+    for name in ("ann", "admin"):
+        user = cloud.service.snapshot.users.named(("default", name))
+        assert user is not None
+        assert (await ask(cloud, "PUT", f"{members}/{user.id}", token=token)).status == 204
+    listed = await ask(cloud, "GET", f"{members}?password_expires_at=lte:{at}", token=token)
+    assert [user["name"] for user in listed.json["users"]] == ["ann"]
     for asked in (f"before:{at}", "lt:soon"):
         assert (await ask(cloud, "GET", f"/v3/users?password_expires_at={asked}", token=token)).status == 400
 
@@ -353,6 +363,14 @@ async def test_what_v1_remembers_is_no_way_in_for_the_locked_out(nursery: trio.N
     assert (await ask_v1(app, credentials()))[0] == 401
     cloud.clock.advance(60)
     assert (await ask_v1(app, credentials()))[0] == 200
+
+
+async def test_the_command_line_lets_the_locked_out_in_again(nursery: trio.Nursery) -> None:
+    cloud, _ = await locked(nursery)
+    operator = await open_operator(cloud.registry, CHEAP)
+    await operator.set_password("ann", PASSWORD)
+    await trio.testing.wait_all_tasks_blocked()  # the service's watch has told it
+    assert (await log_in(cloud)).status == 201
 
 
 async def test_failures_end_no_token(nursery: trio.Nursery) -> None:
