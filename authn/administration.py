@@ -10,9 +10,11 @@ from authn import ending, keys
 from authn.directory import Directory, Step
 from authn.hashing import PasswordHasher, check_password
 from authn.keys import DOMAIN_TARGET, PROJECT_TARGET, USER_ACTOR, Assignment, Link
+from authn.password_rules import PasswordRules, with_password
 from authn.records import DOMAIN, GROUP, PROJECT, ROLE, USER, Kind, Project, R, Role, User, new_id
 from authn.snapshot import ASSIGNMENT_CODEC, LINK_CODEC, IdentitySnapshot
 from authn.table import Table
+from store.core.clock import Clock, SystemClock
 from store.core.entropy import Random
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 from store.registry import Compare, Delete, Put
@@ -29,10 +31,21 @@ _BATCH: Final = 100
 class Administration:
     """Each method does all of it or nothing, and what it did is so when it returns."""
 
-    def __init__(self, directory: Directory, hasher: PasswordHasher, random: Random) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        hasher: PasswordHasher,
+        random: Random,
+        *,
+        clock: Clock | None = None,
+        rules: PasswordRules | None = None,
+    ) -> None:
+        """Passwords are free of rules where none are given: those of the first start, and of the command line."""
         self._directory = directory
         self._hasher = hasher
         self._random = random
+        self._clock = clock or SystemClock()
+        self._rules = rules or PasswordRules()
 
     @property
     def snapshot(self) -> IdentitySnapshot:
@@ -67,29 +80,42 @@ class Administration:
     # -- users ---------------------------------------------------------------------------------------------------
 
     async def create_user(self, user: User, password: str | None) -> User:
-        """Without a password nobody can log in as the user. Raises ConflictError where the name is taken."""
+        """Without a password nobody can log in as the user. Raises ConflictError where the name is taken, InvalidError
+        for a password that is against the rules."""
         _check_name("user", user.name, USER_NAME_CHARACTERS_MAX)
         self.snapshot.domains.require(user.domain_id)
+        if password is not None:
+            self._rules.require_fit(password)
         if self.snapshot.users.named((user.domain_id, user.name)) is None and password is not None:
-            user = replace(user, password_hash=await self._hasher.hash(password))
+            hashed = await self._hasher.hash(password)
+            user = with_password(user, hashed, self._rules, self._clock.wall_us(), own=False)
         await self.create(USER, lambda snapshot: snapshot.users, user)
         return user
 
     async def update_user(
-        self, id_: str, edit: Callable[[User], User] = lambda user: user, *, password: str | None = None
+        self,
+        id_: str,
+        edit: Callable[[User], User] = lambda user: user,
+        *,
+        password: str | None = None,
+        own: bool = False,
     ) -> User:
-        """Replaces it by what `edit` makes of it. Disabling, and a new password, end all its tokens, for good."""
+        """Replaces it by what `edit` makes of it. Disabling, and a new password, end all its tokens, for good.
+
+        `own`: the user has set the password. Raises InvalidError for one that is against the rules.
+        """
         self.snapshot.users.require(id_)
         hashed = None
         if password is not None:
             check_password(password)
+            self._rules.require_fit(password)
             hashed = await self._hasher.hash(password)
 
         def with_epoch(before: User) -> User:
             after = edit(before)
             _check_name("user", after.name, USER_NAME_CHARACTERS_MAX)
             if hashed is not None:
-                after = replace(after, password_hash=hashed)
+                after = with_password(after, hashed, self._rules, self._clock.wall_us(), own=own)
             ends = hashed is not None or (before.enabled and not after.enabled)
             return replace(after, epoch=before.epoch + 1) if ends else after
 

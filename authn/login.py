@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from authn import keys
 from authn.directory import Directory, Step
@@ -10,6 +12,7 @@ from authn.directory_login import DirectoryLogin
 from authn.errors import UnauthorizedError
 from authn.fair_line import Caller
 from authn.hashing import PasswordHasher
+from authn.password_rules import PasswordRules, is_expired, is_locked, with_failure, without_failures
 from authn.records import DEFAULT_DOMAIN, USER, User
 from authn.records.credentials import ApplicationCredential
 from authn.shadows import Shadows
@@ -17,20 +20,31 @@ from authn.snapshot import IdentitySnapshot
 from authn.throttle import LoginSource, Throttle
 from store.core.clock import Clock
 from store.core.errors import ConflictError
-from store.registry import Compare, Put
+from store.registry import Compare, Delete, Put
 
 _NAME_CHARACTERS = 300
 """Of a name that is remembered; no user's is as long."""
+
+_NOBODY: Final = keys.record(USER, "")
+"""The key of a record that there never is."""
 
 
 class Login:
     """Verifies passwords. Refusals are all alike, and take as long."""
 
     def __init__(
-        self, directory: Directory, hasher: PasswordHasher, clock: Clock, shadows: Shadows | None = None
+        self,
+        directory: Directory,
+        hasher: PasswordHasher,
+        clock: Clock,
+        shadows: Shadows | None = None,
+        *,
+        rules: PasswordRules | None = None,
     ) -> None:
         self._directory = directory
         self._hasher = hasher
+        self._clock = clock
+        self._rules = rules or PasswordRules()
         self.throttle = Throttle(clock)
         self._elsewhere = DirectoryLogin(shadows, self.throttle) if shadows else None
 
@@ -48,28 +62,57 @@ class Login:
             return await self._elsewhere.by_name(domain_id, name, password, address)
         return await self._verify(user, user.id if user else f"{domain_id}/{name}", password, address)
 
-    async def by_id(self, user_id: str, password: str, *, address: str = "") -> User:
-        """The user. Raises UnauthorizedError, BusyError."""
+    def is_locked(self, name: str, domain_id: str = DEFAULT_DOMAIN) -> bool:
+        """Whether even the right password is refused, after too many wrong ones."""
+        user = self._directory.snapshot.users.named((domain_id, name))
+        return user is not None and is_locked(user, self._rules, self._clock.wall_us())
+
+    async def by_id(self, user_id: str, password: str, *, address: str = "", to_change: bool = False) -> User:
+        """The user. `to_change`: the password may have expired, since it is to be changed. Raises UnauthorizedError,
+        BusyError."""
         user = self._directory.snapshot.users.get(user_id)
         if user is not None and user.directory_id and self._elsewhere:
             return await self._elsewhere.by_record(user, password, address)
-        return await self._verify(user, user_id, password, address)
+        return await self._verify(user, user_id, password, address, to_change=to_change)
 
-    async def _verify(self, user: User | None, name: str, password: str, address: str) -> User:
+    async def _verify(
+        self, user: User | None, name: str, password: str, address: str, *, to_change: bool = False
+    ) -> User:
         source = _source(name, address)
         hashed = user.password_hash if user else ""
         same = await self._is_same(source, hashed, password)
         # Much may have happened while the hash was worked out.
         present = self._directory.snapshot.users.get(user.id) if user else None
         if not same or present is None or present.password_hash != hashed:
-            self.throttle.failed(source)
+            await self._failed(source, present)
+            raise UnauthorizedError
+        # That it is locked is found no sooner than that the password is wrong, is not told, and counts alike: a right
+        # guess must not show, nor that there is such a user.
+        if is_locked(present, self._rules, self._clock.wall_us()):
+            await self._failed(source, present)
             raise UnauthorizedError
         if not present.enabled or not self._directory.snapshot.domain_enabled(present.domain_id):
             raise UnauthorizedError
+        if is_expired(present, self._clock.wall_us()) and not to_change:
+            raise UnauthorizedError(f"The password is expired and needs to be changed for user: {present.id}.")
         self.throttle.succeeded(source)
+        if present.failures:
+            present = await self._store(present, without_failures)
         if self._hasher.is_outdated(hashed):
-            await self._rehash(present, password)
+            present = await self._rehash(present, password)
         return present
+
+    async def _failed(self, source: LoginSource, user: User | None) -> None:
+        """It was tried in vain. Where that locks users out, it takes a write also where nothing is counted: or the time
+        of the answer would tell who there is."""
+        self.throttle.failed(source)
+        if self._rules.lockout_failure_attempts is None:
+            return
+        if user is not None:
+            counted = await self._store(user, lambda before: with_failure(before, self._rules, self._clock.wall_us()))
+            if counted != user:
+                return
+        await self._directory.registry.transact((), [Delete(_NOBODY)])
 
     async def by_application_credential(
         self, credential: ApplicationCredential | None, name: str, secret: str, *, address: str = ""
@@ -100,21 +143,31 @@ class Login:
         if not self.throttle.admits(source):
             raise UnauthorizedError
 
-    async def _rehash(self, user: User, password: str) -> None:
+    async def _rehash(self, user: User, password: str) -> User:
         """Store the password at today's cost; tokens stay good, since the password is the same."""
         rehashed = await self._hasher.hash(password)
+        try:
+            return await self._store(user, lambda before: replace(before, password_hash=rehashed))
+        except ConflictError:
+            return user  # the next login will do it
+
+    async def _store(self, user: User, edit: Callable[[User], User]) -> User:
+        """What `edit` makes of the record, stored; as it is where the password is another meanwhile."""
         key = keys.record(USER, user.id)
+        made = user
 
         def step(snapshot: IdentitySnapshot) -> Step | None:
-            if snapshot.users.get(user.id) != user:
-                return None  # changed meanwhile; the next login will do it
-            stored = USER.codec.encode(replace(user, password_hash=rehashed))
-            return Step([Compare.unchanged(key, snapshot.revision(key))], [Put(key, stored)])
+            nonlocal made
+            before = snapshot.users.get(user.id)
+            if before is None or before.password_hash != user.password_hash:
+                return None
+            made = edit(before)
+            if made == before:
+                return None
+            return Step([Compare.unchanged(key, snapshot.revision(key))], [Put(key, USER.codec.encode(made))])
 
-        try:
-            await self._directory.change(step)
-        except ConflictError:
-            return
+        await self._directory.change(step)
+        return made
 
 
 def _source(name: str, address: str) -> LoginSource:

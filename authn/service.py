@@ -25,6 +25,8 @@ from authn.hashing import HashCost, PasswordHasher
 from authn.identity import Identity
 from authn.login import Login
 from authn.oauth1 import SignatureChecks
+from authn.own_password import OwnPassword
+from authn.password_rules import PasswordRules
 from authn.policy import identity_policy
 from authn.receipts import Receipts
 from authn.shadows import Shadows
@@ -51,6 +53,8 @@ class IdentityConfig:
     """Who may do what."""
     federation: FederationConfig = field(default_factory=FederationConfig)
     """Whose word counts for who somebody is."""
+    password_rules: PasswordRules = field(default_factory=PasswordRules)
+    """Of the users that are kept here; those of directories have the directory's."""
 
 
 class IdentityService:
@@ -71,18 +75,20 @@ class IdentityService:
         self.random = random or SystemRandom()
         self.policy = config.policy
         self.federation = config.federation
+        self.password_rules = rules = config.password_rules
         self.parties = RelyingParties()
         """We, towards those who vouch for users; there while it runs."""
         self.directory = Directory(registry)
         hasher = PasswordHasher(config.hash_cost)
-        self.administration = Administration(self.directory, hasher, self.random)
+        self.administration = Administration(self.directory, hasher, self.random, clock=self.clock, rules=rules)
         self.application_credentials = ApplicationCredentials(self.directory, self.administration, hasher)
         self.signatures = SignatureChecks(self.clock)
         self.vault = Vault(self.directory)
         self.federated_login = FederatedLogin(self.directory, self.administration)
         self.backends = DomainBackends(self.directory, self.vault, opener)
         self.shadows = Shadows(self.administration, self.backends)
-        self.login = Login(self.directory, hasher, self.clock, self.shadows)
+        self.login = Login(self.directory, hasher, self.clock, self.shadows, rules=rules)
+        self.own_password = OwnPassword(self.administration, hasher, self.clock, rules)
         self.tokens = Tokens(
             self.directory, self.clock, self.random, lifetime_s=config.token_seconds, cached=config.cached_tokens
         )

@@ -1,5 +1,5 @@
 """The file of `drystone up --identity-config`: which identity providers and dashboards the cloud trusts, and what its
-policy says otherwise than the default."""
+policy says otherwise than the default, and what it wants of passwords."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from authn.federation.config import FederationConfig, parse_federation
+from authn.password_rules import PasswordRules, parse_password_rules
 from authn.policy import identity_policy
 from gateway.rest.policy import Policy
 from store.core.errors import InvalidError
@@ -21,12 +22,13 @@ class IdentityFile(NamedTuple):
     policy: Policy
     changed: tuple[str, ...]
     """The operations and rules whose check is the operator's own."""
+    password_rules: PasswordRules
 
 
 def read_identity_file(path: str | None) -> IdentityFile:
     """None: nothing is said. Raises InvalidError that says what is wrong, and where."""
     if path is None:
-        return IdentityFile(FederationConfig(), identity_policy(), ())
+        return IdentityFile(FederationConfig(), identity_policy(), (), PasswordRules())
     try:
         value = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -35,7 +37,8 @@ def read_identity_file(path: str | None) -> IdentityFile:
         raise InvalidError(f"{path}: is no TOML: {error}") from error
     try:
         overrides = _overrides(value.pop("policy", {}))
-        return IdentityFile(parse_federation(value), identity_policy(overrides), tuple(sorted(overrides)))
+        rules = parse_password_rules(value.pop("security_compliance", {}))
+        return IdentityFile(parse_federation(value), identity_policy(overrides), tuple(sorted(overrides)), rules)
     except InvalidError as error:
         raise InvalidError(f"{path}: {error}") from error
 

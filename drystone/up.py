@@ -116,8 +116,8 @@ often until all are: a listing of 10,000 makes many at once, and looking through
 @click.option(
     "--identity-config",
     type=click.Path(exists=True, dir_okay=False),
-    help="A file (TOML) with the OpenID providers and dashboards that are trusted, and changes of policy; see "
-    "docs/identity.md.",
+    help="A file (TOML) with the OpenID providers and dashboards that are trusted, changes of policy, and rules for "
+    "passwords; see docs/identity.md.",
 )
 @click.option(
     "--nbd-listen",
@@ -298,7 +298,8 @@ async def run(
             else:
                 clients.update_url(folder, url)
             swift = Config(storage_domains=storage_domains)
-            identity = IdentityService(node.registry, IdentityConfig(policy=said.policy, federation=said.federation))
+            choices = IdentityConfig(policy=said.policy, federation=said.federation, password_rules=said.password_rules)
+            identity = IdentityService(node.registry, choices)
             await _serve(node, identity, listeners, tls, url, swift, disks, nbd_tls, made=made, number=number)
     finally:
         for listener in (*listeners, *disks):

@@ -77,6 +77,14 @@ class User:
     """Identity provider, protocol, and the id there; nobody else has the same three."""
     directory_id: str = ""
     """Of a user who is in the domain's directory: the id there. Then this is what is kept of them here."""
+    password_expires_s: int = 0
+    """When the password lets nobody in any more, in seconds; 0: never."""
+    password_own: bool = False
+    """Whether the user has set the password, and not an administrator."""
+    failures: int = 0
+    """Wrong passwords in a row, where they are counted."""
+    failed_us: int = 0
+    """When the last of them came, in microseconds."""
 
     @property
     def unique_name(self) -> tuple[str, str] | None:
@@ -126,6 +134,6 @@ class Role:
 
 DOMAIN: Final[Kind[Domain]] = Kind("domain", "domain", record_codec("domain", Domain, 2), Concerns.EVERYBODY)
 PROJECT: Final[Kind[Project]] = Kind("project", "project", record_codec("project", Project, 2), Concerns.ITSELF)
-USER: Final[Kind[User]] = Kind("user", "user", record_codec("user", User, 3), Concerns.ITSELF)
+USER: Final[Kind[User]] = Kind("user", "user", record_codec("user", User, 4), Concerns.ITSELF)
 GROUP: Final[Kind[Group]] = Kind("group", "group", record_codec("group", Group, 2), Concerns.EVERYBODY)
 ROLE: Final[Kind[Role]] = Kind("role", "role", record_codec("role", Role, 2), Concerns.EVERYBODY)

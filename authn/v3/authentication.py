@@ -16,6 +16,7 @@ from authn.v3.catalog import catalog
 from authn.v3.domains import domain_row
 from authn.v3.elsewhere import vouched
 from authn.v3.methods import METHODS
+from authn.v3.passwords import expiry_shown
 from authn.v3.projects import project_row
 from authn.v3.receipts import receipt_answer, with_receipt
 from authn.v3.scoping import asked_scope, asked_trust
@@ -172,7 +173,7 @@ def token_document(call: Call, held: Held) -> dict[str, Any]:
             "id": held.user.id,
             "name": held.user.name,
             "domain": domain_reference(snapshot, held.user.domain_id),
-            "password_expires_at": None,
+            "password_expires_at": expiry_shown(held.user),
         },
         "audit_ids": list(token.audit_ids),
         "issued_at": times.shown(token.issued_s),

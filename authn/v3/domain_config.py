@@ -19,9 +19,6 @@ from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from store.core.errors import InvalidError, NotFoundError
 
-PASSWORD_RULES: Final[Mapping[str, str | None]] = {"password_regex": None, "password_regex_description": None}
-"""What is told to everybody of how passwords must look: nothing but that there is no such rule."""
-
 
 async def show_defaults(call: Call) -> Response:
     """What holds where a domain says nothing."""
@@ -52,9 +49,14 @@ async def show_config(call: Call) -> Response:
     if group == "security_compliance":
         await call.allow("identity:get_security_compliance_domain_config")
         call.snapshot.domains.require(call.path("id"))
-        if option and option not in PASSWORD_RULES:
+        told = call.service.password_rules
+        rules = {
+            "password_regex": told.password_regex,
+            "password_regex_description": told.password_regex_description,
+        }
+        if option and option not in rules:
             raise ForbiddenError(f"the option {option} of {group} is not told")
-        return answer({"config": {option: PASSWORD_RULES[option]} if option else {group: PASSWORD_RULES}})
+        return answer({"config": {option: rules[option]} if option else {group: rules}})
     await call.allow("identity:get_domain_config")
     domain_id = call.snapshot.domains.require(call.path("id")).id
     _check_names(group, option)

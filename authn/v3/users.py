@@ -10,17 +10,18 @@ from typing import Any, ClassVar, Final
 from starlette.responses import Response
 
 from authn.keys import GROUP_ACTOR, MEMBER, USER_ACTOR
+from authn.password_rules import without_failures
 from authn.records import User
 from authn.shadows import Told
 from authn.snapshot import IdentitySnapshot
 from authn.table import Table
-from authn.v3.answers import listed, nothing
+from authn.v3.answers import listed
 from authn.v3.call import Call
 from authn.v3.elsewhere import bring_in, listed_elsewhere, refuse_directory, refuse_in_directory
 from authn.v3.options import USER_OPTIONS, changed_options
+from authn.v3.passwords import change_password, expires, expiry_shown
 from authn.v3.resource import Resource
 from gateway.rest.app import Routes
-from gateway.rest.errors import ForbiddenError
 from gateway.rest.fields import Fields, merged
 from gateway.rest.listing import Filter, Row, page
 from gateway.rest.policy import Target
@@ -59,7 +60,7 @@ def user_row(call: Call, user: User) -> Row:
         "name": user.name,
         "domain_id": user.domain_id,
         "enabled": user.enabled,
-        "password_expires_at": None,
+        "password_expires_at": expiry_shown(user),
         "options": json.loads(user.options),
         "links": {"self": f"{call.base}/users/{user.id}"},
     }
@@ -85,9 +86,9 @@ class Users(Resource[User]):
         "default_project_id",
         "description",
         "email",
-        "password_expires_at",
     )
     special: ClassVar[Mapping[str, Filter]] = {
+        "password_expires_at": expires,
         "idp_id": _linked(lambda link, _: link["idp_id"]),
         "protocol_id": _linked(lambda _, protocol: protocol["protocol_id"]),
         "unique_id": _linked(lambda _, protocol: protocol["unique_id"]),
@@ -112,7 +113,7 @@ class Users(Resource[User]):
     def routes(self) -> Routes[Call]:
         return {
             **super().routes(),
-            "/v3/users/{id}/password": {"POST": self.change_password},
+            "/v3/users/{id}/password": {"POST": change_password},
             "/v3/groups/{group_id}/users": {"GET": self.list_of_group},
         }
 
@@ -147,7 +148,7 @@ class Users(Resource[User]):
         members = [call.snapshot.users.get(id_) for id_ in call.snapshot.links.others(MEMBER, group.id)]
         told: Told[User] = await call.service.shadows.members_of(group) if group.directory_id else Told()
         rows = (user_row(call, user) for user in (*members, *told.records) if user and self.visible(call, user))
-        return listed(call, self.plural, page(call, rows, self.filters), truncated=told.cut)
+        return listed(call, self.plural, page(call, rows, self.filters, self.special), truncated=told.cut)
 
     async def made(self, call: Call, asked: Fields) -> User:
         domain_id = asked.text_or("domain_id", "") or call.default_domain()
@@ -170,7 +171,7 @@ class Users(Resource[User]):
         )
 
     async def changed(self, call: Call, id_: str, asked: Fields) -> User:
-        """A new password or `enabled: false` ends the user's tokens."""
+        """A new password or `enabled: false` ends the user's tokens; a new password or `enabled: true` unlocks."""
         present = call.snapshot.users.require(id_)
         refuse_directory(present)
         if asked.text_or("domain_id", present.domain_id) != present.domain_id:
@@ -178,7 +179,7 @@ class Users(Resource[User]):
 
         def edit(before: User) -> User:
             return replace(
-                before,
+                without_failures(before) if asked.value("enabled") is True else before,
                 name=asked.text_or("name", before.name),
                 description=asked.text_or("description", "") if "description" in asked else before.description,
                 enabled=asked.flag_or("enabled", before.enabled),
@@ -197,17 +198,6 @@ class Users(Resource[User]):
     async def gone(self, call: Call, id_: str) -> None:
         refuse_directory(call.snapshot.users.get(id_))
         await call.service.administration.delete_user(id_)
-
-    async def change_password(self, call: Call) -> Response:
-        """A new password for whoever knows the old one; that is the proof, so no token is asked for."""
-        asked = (await call.body()).object("user")
-        original, password = asked.text("original_password"), asked.text("password")
-        user = await call.service.login.by_id(call.path("id"), original, address=call.address)
-        refuse_directory(user)
-        if json.loads(user.options).get("lock_password"):
-            raise ForbiddenError("this user's password is locked")
-        await call.service.administration.update_user(user.id, password=password)
-        return nothing()
 
 
 def user_target(user: User) -> Target:

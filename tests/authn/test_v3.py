@@ -140,13 +140,21 @@ async def test_unscoped_then_rescoped_keeps_the_end_and_the_chain(cloud: Cloud) 
         password_auth("service", scope={"system": {"all": True}}),
         {"auth": {"identity": {"methods": ["palm"], "palm": {}}}},
         {"auth": {"identity": {"methods": []}}},
-        {"auth": {"identity": {"methods": ["token"], "token": {"id": "gAAAA"}}}},
     ],
 )
 async def test_who_is_not_known_is_401(cloud: Cloud, body: Any) -> None:
     answer = await ask(cloud, "POST", "/v3/auth/tokens", body)
     assert answer.status == 401
     assert answer.headers["www-authenticate"] == 'Keystone uri="http://cloud:8080/identity"'
+
+
+async def test_a_token_that_does_not_hold_is_not_found_where_it_is_to_be_rescoped(cloud: Cloud) -> None:
+    made = await ask(cloud, "POST", "/v3/auth/tokens", password_auth("admin"))
+    ended = made.headers["x-subject-token"]
+    await ask(cloud, "DELETE", "/v3/auth/tokens", token=ended, headers={"x-subject-token": ended})
+    for token in (ended, "gAAAA"):
+        body = {"auth": {"identity": {"methods": ["token"], "token": {"id": token}}}}
+        assert (await ask(cloud, "POST", "/v3/auth/tokens", body)).status == 404
 
 
 @pytest.mark.parametrize(

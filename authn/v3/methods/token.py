@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from authn.tokens import Proof
 from authn.v3.call import Call
-from gateway.rest.errors import ForbiddenError, UnauthorizedError
+from gateway.rest.errors import ForbiddenError
 from gateway.rest.fields import Fields
+from store.core.errors import NotFoundError
 
 
 async def by_token(call: Call, asked: Fields) -> Proof:
     """See Method. A token that stands for a part of its user's rights opens nothing else."""
     held = await call.service.tokens.read(asked.text("id"))
     if held is None:
-        raise UnauthorizedError
+        raise NotFoundError("Could not find token.")  # as stock keystone answers, and tempest wants it
     token = held.token
     if token.trust_id or token.access_token_id or token.application_credential_id:
         raise ForbiddenError("a token of a trust, an application credential or OAuth cannot be rescoped")

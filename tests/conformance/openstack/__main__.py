@@ -17,8 +17,8 @@ from pathlib import Path
 from tests.conformance.cloud import fresh
 from tests.conformance.openstack.reasons import causes
 from tests.conformance.openstack.run import run
-from tests.conformance.openstack.settings import Cloud, of_program
-from tests.conformance.openstack.suites import API, SUITES, prepared
+from tests.conformance.openstack.settings import Cloud, identity_config, of_program
+from tests.conformance.openstack.suites import API, SUITES, Suite, prepared
 from tests.conformance.outcomes import counts, passed, report
 
 EXAMPLES = """\
@@ -45,7 +45,7 @@ def main() -> None:
     for suite in suites:
         began = time.monotonic()
         logs = chosen.logs.absolute() / suite.option
-        with _cloud(chosen, logs) as cloud:
+        with _cloud(chosen, suite, logs) as cloud:
             outcomes = run(
                 environment,
                 suite,
@@ -95,14 +95,19 @@ def _arguments() -> argparse.Namespace:
 
 
 @contextmanager
-def _cloud(chosen: argparse.Namespace, logs: Path) -> Iterator[Cloud]:
-    """The one that was named, or a fresh one, whose log is kept."""
+def _cloud(chosen: argparse.Namespace, suite: Suite, logs: Path) -> Iterator[Cloud]:
+    """The one that was named, or a fresh one with the suite's rules for passwords, whose log is kept."""
     if chosen.url:
         yield Cloud(chosen.url, chosen.password, chosen.user, chosen.project)
         return
-    with tempfile.TemporaryDirectory(prefix="drystone-conformance-") as folder, fresh(Path(folder) / "data") as program:
-        yield of_program(program)
-        logs.mkdir(parents=True, exist_ok=True)
+    logs.mkdir(parents=True, exist_ok=True)
+    config = logs / "identity.toml"
+    config.write_text(identity_config(suite.password_rules))
+    with (
+        tempfile.TemporaryDirectory(prefix="drystone-conformance-") as folder,
+        fresh(Path(folder) / "data", "--identity-config", str(config)) as program,
+    ):
+        yield of_program(program, suite.password_rules)
         (logs / "drystone.log").write_text(program.log())
 
 

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
 from tests.process.program import Program
+
+PASSWORD_RULES: Final[Mapping[str, int]] = {
+    "unique_last_password_count": 2,
+    "lockout_failure_attempts": 2,
+    "lockout_duration": 5,
+}
+"""Of a cloud whose rules for passwords are tested: what tempest takes for granted where it tests them."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +26,8 @@ class Cloud:
     username: str = "admin"
     project: str = "admin"
     region: str = "RegionOne"
+    password_rules: Mapping[str, int] = field(default_factory=dict)
+    """Some of `security_compliance`; none where they are off, as by default in stock Keystone."""
 
     @property
     def identity(self) -> str:
@@ -24,7 +35,12 @@ class Cloud:
         return f"{self.url.rstrip('/')}/identity"
 
 
-def of_program(program: Program) -> Cloud:
+def identity_config(password_rules: Mapping[str, int]) -> str:
+    """The text of the file for `drystone up --identity-config`."""
+    return "\n".join(["[security_compliance]", *(f"{name} = {value}" for name, value in password_rules.items()), ""])
+
+
+def of_program(program: Program, password_rules: Mapping[str, int]) -> Cloud:
     """A Drystone of this machine, as its `admin-openrc` describes it."""
     exported = program.settings()
     return Cloud(
@@ -33,6 +49,7 @@ def of_program(program: Program) -> Cloud:
         exported["OS_USERNAME"],
         exported["OS_PROJECT_NAME"],
         exported["OS_REGION_NAME"],
+        password_rules,
     )
 
 
@@ -57,6 +74,7 @@ def tempest_conf(cloud: Cloud, folder: str, *, system: bool = False) -> str:
             "auth_version": "v3",
             "region": cloud.region,
             "v3_endpoint_type": "public",
+            **{f"user_{name}": str(value) for name, value in cloud.password_rules.items()},
         },
         "identity-feature-enabled": {
             "api_v2": "false",
@@ -66,7 +84,7 @@ def tempest_conf(cloud: Cloud, folder: str, *, system: bool = False) -> str:
             "access_rules": "true",
             "project_tags": "true",
             "domain_specific_drivers": "false",
-            "security_compliance": "false",  # rules for passwords, which are off by default in stock Keystone
+            "security_compliance": str(bool(cloud.password_rules)).lower(),
             "federation": "false",  # a cloud beside this one
             "external_idp": "false",
         },

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.conformance.environment import Environment
+from tests.conformance.openstack.settings import PASSWORD_RULES
 
 PACKAGES = (
     "tempest==47.*",
@@ -27,6 +29,8 @@ class Suite:
     total: int
     reference: int | None
     help: str
+    password_rules: Mapping[str, int] = field(default_factory=dict)
+    """Of the fresh cloud that it runs against."""
 
     def summary(self, passed: int, ran: int, whole: bool) -> str:
         """The line that a run ends with; `whole`: nothing was left out."""
@@ -44,6 +48,7 @@ API = Suite(
     176,
     172,
     "tempest's tests of the identity API, and those of Keystone's plugin: federation, OAuth (default)",
+    PASSWORD_RULES,
 )
 RBAC = Suite(
     "rbac",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from configparser import ConfigParser
+from dataclasses import replace
 
-from tests.conformance.openstack.settings import Cloud, clouds_yaml, tempest_conf
+from authn.password_rules import parse_password_rules
+from tests.conformance.openstack.settings import Cloud, clouds_yaml, identity_config, tempest_conf
 from tests.conformance.openstack.suites import API, CLIENT, RBAC
 
 CLOUD = Cloud("http://127.0.0.1:8080/", "pa$$ %word", region="North")
@@ -28,6 +31,16 @@ def test_tempest_is_told_where_identity_is_and_who_administers_it() -> None:
 
 def test_the_administrator_may_be_that_of_the_system() -> None:
     assert _read(tempest_conf(CLOUD, "/logs", system=True))["auth"]["admin_system"] == "all"
+
+
+def test_rules_for_passwords_are_tested_where_the_cloud_has_some() -> None:
+    assert _read(tempest_conf(CLOUD, "/logs"))["identity-feature-enabled"]["security_compliance"] == "false"
+    read = _read(tempest_conf(replace(CLOUD, password_rules=API.password_rules), "/logs"))
+    assert read["identity-feature-enabled"]["security_compliance"] == "true"
+    told = parse_password_rules(tomllib.loads(identity_config(API.password_rules))["security_compliance"])
+    assert read["identity"]["user_unique_last_password_count"] == str(told.unique_last_password_count) == "2"
+    assert read["identity"]["user_lockout_failure_attempts"] == str(told.lockout_failure_attempts) == "2"
+    assert read["identity"]["user_lockout_duration"] == str(told.lockout_duration) == "5"
 
 
 def test_openstackclient_has_a_cloud_in_the_project_and_one_in_the_system() -> None:
