@@ -166,6 +166,7 @@ async def test_what_a_dead_owner_reserved_is_taken_back(held: Quotas, clock: Man
     await held.reserve("quarry", {"volumes": 1})
 
     async def long_goes_on(task: str) -> bool:
+        assert task, "only of tasks it is asked whether they go on"
         return task == "long"
 
     assert await held.sweep(long_goes_on) == 1

@@ -32,8 +32,9 @@ class OwnCall(Call):
     async def identify(self, token: str) -> Caller | None:
         if token == "away":
             raise UnavailableError("the registry is away")
-        held = {"user_id": "ann", "project_id": "quarry", "roles": frozenset({token})}
-        return Ann(held) if token in ("admin", "member") else None
+        project = None if token == "unscoped" else "quarry"
+        held = {"user_id": "ann", "project_id": project, "roles": frozenset({token})}
+        return Ann(held) if token in ("admin", "member", "unscoped") else None
 
 
 POLICY = Policy([Operation("stone:move", "role:admin"), Operation("stone:look", "")], {})
@@ -120,6 +121,12 @@ async def test_what_is_told(method: str, path: str, token: str, event: str, user
     assert line is not None
     assert (line["event"], line["user"]) == (event, user)
     assert token not in line.values() or not token
+
+
+async def test_who_acts_for_no_project_is_told_so() -> None:
+    line = await audited("POST", "/stone/stones/1", "unscoped")
+    assert line is not None
+    assert (line["user"], line["project"]) == ("ann", "")
 
 
 @pytest.mark.parametrize(
