@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, unquote_plus
 
 from starlette.responses import Response
 
+from authn.factors import unmet_rules
 from authn.tokens import Proof
 from authn.v3.answers import answer
 from authn.v3.call import Call
@@ -57,6 +58,8 @@ async def _proof(call: Call, client_id: str, secret: str) -> Proof:
     )
     groups = await vouched(call, owner)
     methods = frozenset({"application_credential"})
+    if unmet_rules(owner, methods) is not None:
+        raise UnauthorizedError  # this way there is nothing more to show
     return Proof(owner, methods, application_credential=credential, directory_groups=groups)
 
 

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from gateway.rest.audit import audit
 from gateway.rest.call import Call, Receive, Scope
 from gateway.rest.microversions import Microversions
 from gateway.rest.routing import Router
@@ -74,6 +75,7 @@ class ServiceApp(Generic[C]):
             response.headers.update(self._microversions.told(call.version or self._microversions.least))
             vary += self._microversions.vary()
         response.headers["Vary"] = ", ".join(vary)
+        await audit(call, response.status_code, request_id)
         await response(scope, receive, send)
 
     def _handler(self, call: C) -> Handler[C]:

@@ -38,6 +38,8 @@ class Call:
         self.origin = origin(scope)
         self.address = address(scope)
         self.parts: Mapping[str, str] = {}
+        self.operation = ""
+        """The line of policy that was asked last; "" as long as none was."""
         self.version: Microversion | None = None
         """That the client means; None in services without microversions."""
 
@@ -89,8 +91,10 @@ class Call:
 
     async def allow(self, operation: str, target: Target | None = None) -> None:
         """Raises UnauthorizedError, or ForbiddenError unless the caller may. The default is no."""
+        self.operation = operation
         self.policy.require(operation, await self.credentials(), target or {})
 
     async def chosen(self, operation: str, target: Target | None = None) -> Callable[[Target], bool]:
         """Which rows of a list the caller may see. Raises UnauthorizedError, or ForbiddenError for none at all."""
+        self.operation = operation
         return self.policy.chosen(operation, await self.credentials(), target or {})

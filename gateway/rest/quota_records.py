@@ -9,6 +9,8 @@ from typing import Final
 from store.core.codec import Codec
 from store.core.errors import CallerError
 
+NO_LIMIT: Final = -1
+
 Amounts = dict[str, int]
 """By the name of the resource."""
 
@@ -25,6 +27,16 @@ class OverQuotaError(CallerError):
         self.in_use = in_use
         self.reserved = reserved
         self.asked = asked
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Of one resource in one project."""
+
+    limit: int
+    """NO_LIMIT for none."""
+    in_use: int
+    reserved: int
 
 
 @dataclass(frozen=True, slots=True)

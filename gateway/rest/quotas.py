@@ -14,16 +14,17 @@ task that it is for goes on.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
 from gateway.rest.quota_records import (
     AMOUNTS_CODEC,
+    NO_LIMIT,
     RESERVATION_CODEC,
     USAGE_CODEC,
     OverQuotaError,
     Reservation,
+    Standing,
     Usage,
     moved,
 )
@@ -32,7 +33,6 @@ from store.core.entropy import Random
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 from store.registry import Compare, Delete, Get, Item, Put, Registry, Span
 
-NO_LIMIT: Final = -1
 LIMIT_MAX: Final = 2**31 - 1
 RESERVED_S: Final = 3600
 """How long a reservation without a task is kept for an owner that says nothing more."""
@@ -40,16 +40,6 @@ ATTEMPTS: Final = 64
 """How often a change is tried while others change the same project: each that fails means that another succeeded."""
 
 Step = Callable[[Mapping[bytes, Item | None]], Sequence[Put | Delete]]
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Of one resource in one project."""
-
-    limit: int
-    """NO_LIMIT for none."""
-    in_use: int
-    reserved: int
 
 
 class Quotas:
@@ -118,6 +108,13 @@ class Quotas:
 
         await self._change([self._defaults_key, limits_key, usage_key], step)
         return reservation
+
+    async def reservation(self, id_: str) -> Reservation:
+        """For who knows its id alone, as a task that was taken over. Raises NotFoundError where it has ended."""
+        item = await self._registry.get(self._reservation_key(id_))
+        if item is None:
+            raise NotFoundError("The reservation has ended.")
+        return RESERVATION_CODEC.decode(item.value)
 
     async def commit(
         self, reservation: Reservation, operations: Sequence[Put | Delete] = (), compares: Sequence[Compare] = ()

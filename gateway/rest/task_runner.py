@@ -40,6 +40,7 @@ class TaskRunner:
         arguments: Mapping[str, Any],
         operations: Sequence[Put | Delete] = (),
         compares: Sequence[Compare] = (),
+        id_: str | None = None,
     ) -> Task:
         """Begin a task, see Tasks.start; it is recorded when this returns. Raises BusyError where `run` does not run
         at the moment."""
@@ -48,7 +49,7 @@ class TaskRunner:
             raise BusyError("Tasks are not begun now; try again.")
         if kind not in self._kinds:
             raise ValueError(f"nothing is known of tasks of the kind {kind}")
-        task = await self._tasks.start(kind, arguments, operations, compares)
+        task = await self._tasks.start(kind, arguments, operations, compares, id_)
         nursery.start_soon(self._do, task)
         return task
 

@@ -62,6 +62,10 @@ class Tasks:
         if self._lease is not None:
             await self._lease.revoke()
 
+    def new_id(self) -> str:
+        """Of a task that is yet to be started."""
+        return self._random.bytes(16).hex()
+
     # -- work ----------------------------------------------------------------------------------------------------
 
     async def start(
@@ -70,14 +74,16 @@ class Tasks:
         arguments: Mapping[str, Any],
         operations: Sequence[Put | Delete] = (),
         compares: Sequence[Compare] = (),
+        id_: str | None = None,
     ) -> Task:
-        """A new task of this owner; in the same moment `operations` are done, where `compares` hold. Raises
-        ConflictError where they do not, LostTaskError where this owner is none any more."""
+        """A new task of this owner; in the same moment `operations` are done, where `compares` hold. `id_`: from
+        new_id, where something had to know it before. Raises ConflictError where they do not, LostTaskError where this
+        owner is none any more."""
         now = self._clock.wall_us()
-        task = Task(self._random.bytes(16).hex(), kind, dict(arguments), self._owner, now, now)
+        task = Task(id_ or self.new_id(), kind, dict(arguments), self._owner, now, now)
         alive = Compare.exists(self._owner_key(self._owner))
         put = Put(self._key(task.id), TASK_CODEC.encode(task))
-        result = await self._registry.transact([alive, *compares], [put, *operations])
+        result = await self._registry.transact([alive, Compare.absent(put.key), *compares], [put, *operations])
         if not result.succeeded:
             await self._require_alive()
             raise ConflictError("What the task is about has changed meanwhile.")

@@ -67,3 +67,14 @@ async def test_who_is_not_known_is_an_invalid_client(
 async def test_what_is_no_such_request_is_refused(cloud: Cloud, raw: bytes, error: str) -> None:
     answer = await asked(cloud, raw)
     assert (answer.status, answer.json["error"]) == (400, error)
+
+
+@pytest.mark.parametrize(("rule", "status"), [(["password", "totp"], 401), (["application_credential"], 200)])
+async def test_who_has_to_show_more_gets_no_token_this_way(
+    cloud: Cloud, credential: dict[str, Any], rule: list[str], status: int
+) -> None:
+    admin = await cloud.admin_token()
+    options = {"user": {"options": {"multi_factor_auth_rules": [rule]}}}
+    await ask(cloud, "PATCH", f"/v3/users/{cloud.made.user_id}", options, token=admin)
+    answer = await asked(cloud, headers=basic(credential["id"], "hush%3A%2B+hush"))
+    assert answer.status == status

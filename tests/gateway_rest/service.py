@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
 
-from gateway.rest.app import ServiceApp
 from gateway.rest.call import Call
 from gateway.rest.errors import ForbiddenError, NotAcceptableError, UnauthorizedError
 from store.core.errors import InvalidError, RetryableError
@@ -50,7 +50,7 @@ class Answer:
 
 
 async def ask(
-    app: ServiceApp[Any], method: str, path: str, headers: Mapping[str, str] = NO_HEADERS, body: Any = None
+    app: ASGIApp, method: str, path: str, headers: Mapping[str, str] = NO_HEADERS, body: Any = None
 ) -> Answer:
     """`path` may have a query."""
     started: list[MutableMapping[str, Any]] = []

@@ -9,8 +9,8 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.rest.quota_records import OverQuotaError, Reservation
-from gateway.rest.quotas import LIMIT_MAX, NO_LIMIT, RESERVED_S, Quotas, Standing
+from gateway.rest.quota_records import NO_LIMIT, OverQuotaError, Reservation, Standing
+from gateway.rest.quotas import LIMIT_MAX, RESERVED_S, Quotas
 from store.core.entropy import SystemRandom
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 from store.registry import Compare, Put, Registry, memory_registry
@@ -55,6 +55,13 @@ async def test_what_is_reserved_counts_until_it_is_taken_back(held: Quotas) -> N
     assert await held.show("quarry") == {"volumes": Standing(3, 0, 0), "gigabytes": Standing(100, 0, 0)}
     with pytest.raises(NotFoundError):
         await held.commit(reservation)
+    with pytest.raises(NotFoundError):
+        await held.reservation(reservation.id)
+
+
+async def test_a_reservation_is_found_by_its_id(held: Quotas) -> None:
+    reservation = await held.reserve("quarry", {"volumes": 2}, task="long")
+    assert await held.reservation(reservation.id) == reservation
 
 
 async def test_nothing_is_reserved_where_one_resource_is_short(held: Quotas) -> None:

@@ -87,6 +87,16 @@ async def test_a_start_whose_condition_does_not_hold(registry: Registry, autojum
     assert (await book.every(), await registry.get(b"image")) == ([], None)
 
 
+async def test_a_task_has_the_id_that_was_drawn_for_it(registry: Registry, autojump_clock: MockClock) -> None:
+    book = await entered(registry)
+    id_ = book.new_id()
+    task = await book.start("import", {}, id_=id_)
+    assert task.id == id_ != book.new_id()
+    with pytest.raises(ConflictError):
+        await book.start("another", {}, id_=id_)
+    assert await book.get(id_) == task
+
+
 async def test_services_do_not_see_each_others_tasks(registry: Registry, autojump_clock: MockClock) -> None:
     await (await entered(registry)).start("import", {})
     await trio.sleep(LEASE_S)
@@ -314,6 +324,34 @@ async def test_work_that_cannot_now_is_tried_again_from_where_it_stood(
         nursery.cancel_scope.cancel()
     (first, began), (second, again) = seen
     assert (first, second, again - began) == ("", "second", RETRY_S)
+
+
+async def test_work_may_end_its_task_itself(registry: Registry, autojump_clock: MockClock) -> None:
+    async def undo(book: Tasks, task: Task) -> None:
+        await book.fail(task, "undone")
+
+    async def show(book: Tasks, task: Task) -> None:
+        await book.finish(task, "shown", [Put(b"image", b"active")])
+
+    book = tasks(registry)
+    async with trio.open_nursery() as nursery:
+        runner = TaskRunner(book, {"undo": undo, "show": show})
+        await nursery.start(runner.run)
+        begun = [await runner.start(kind, {}) for kind in ("undo", "show")]
+        await trio.sleep(1)
+        ended = [await book.get(task.id) for task in begun]
+        nursery.cancel_scope.cancel()
+    assert [(task.state, task.message) for task in ended] == [(State.FAILED, "undone"), (State.FINISHED, "shown")]
+
+
+async def test_a_runner_forgets_what_ended_long_ago(registry: Registry, autojump_clock: MockClock) -> None:
+    book = await entered(registry)
+    await book.finish(await book.start("import", {}))
+    await trio.sleep(KEPT_S)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(TaskRunner(tasks(registry), {}).run)
+        nursery.cancel_scope.cancel()
+    assert await tasks(registry).every() == []
 
 
 async def test_kinds_that_are_not_known_here_are_left_alone(registry: Registry, autojump_clock: MockClock) -> None:

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -101,6 +102,7 @@ def running(folder: Path, entries: str) -> Iterator[OpenLdap]:
         reader = threading.Thread(target=directory.log.extend, args=[process.stderr])
         reader.start()
         try:
+            _wait_until_it_listens(directory, process)
             yield directory
         finally:
             process.terminate()
@@ -109,6 +111,18 @@ def running(folder: Path, entries: str) -> Iterator[OpenLdap]:
             process.stderr.close()
         return
     raise AssertionError("".join(directory.log))
+
+
+def _wait_until_it_listens(directory: OpenLdap, process: subprocess.Popen[str]) -> None:
+    """It says that it starts a moment before it listens."""
+    for port in (directory.port, directory.tls_port):
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except ConnectionRefusedError:
+                assert process.poll() is None, "".join(directory.log)
+                time.sleep(0.02)
 
 
 def _certify(folder: Path) -> None:
