@@ -80,6 +80,22 @@ async def test_a_password_is_hashed_anew_at_todays_cost_and_tokens_stay(cloud: C
     assert await cloud.service.identify(token)
 
 
+async def test_a_new_password_outlasts_the_new_hash_of_the_old_one(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = await cloud.user("ann")
+    hasher = PasswordHasher(HashCost(memory_kib=16, passes=2))
+    login, hashed = Login(cloud.service.directory, hasher, cloud.clock), hasher.hash
+
+    async def overtaken(password: str) -> str:
+        await cloud.service.administration.update_user(user.id, password="new")
+        return await hashed(password)
+
+    monkeypatch.setattr(hasher, "hash", overtaken)
+    await login.by_name("ann", PASSWORD)
+    assert await cloud.service.login.by_name("ann", "new")
+
+
 async def test_guessing_is_slowed_and_the_owner_gets_in_again(cloud: Cloud) -> None:
     await cloud.user("ann")
     login = cloud.service.login

@@ -111,6 +111,7 @@ def test_the_file_has_them_in_a_table(tmp_path: Path) -> None:
         (r"(?=.*[^]x)])y", ("ya",), ()),
         (r"^(?!.*(?:pass|word)).{4,}", ("quarry",), ("a password", "abc")),
         (r"(?=(a|b))(?:a|b)\(", ("a(", "b(c"), ("c(", "a")),
+        (r"(?=.*\))(?=.*\()a", ("a()",), ("a)", "a(")),
         ("a|b", ("b",), ("c", "xb")),
         (r"[a-z]{3}", ("abc", "abcd"), ("1abc", "ab")),
     ],
@@ -298,6 +299,13 @@ async def test_after_a_lock_as_many_wrong_ones_are_borne_again(nursery: trio.Nur
     cloud.clock.advance(60)
     assert (await log_in(cloud, "wrong")).status == 401
     assert (await log_in(cloud)).status == 201
+
+
+async def test_after_a_lock_no_more_wrong_ones_are_borne_than_before(nursery: trio.Nursery) -> None:
+    cloud, _ = await locked(nursery)
+    cloud.clock.advance(60)
+    for password in ("wrong", "wrong", PASSWORD):
+        assert (await log_in(cloud, password)).status == 401
 
 
 async def test_the_right_password_ends_the_count(nursery: trio.Nursery) -> None:
