@@ -55,6 +55,8 @@ class IdentityConfig:
     """Whose word counts for who somebody is."""
     password_rules: PasswordRules = field(default_factory=PasswordRules)
     """Of the users that are kept here; those of directories have the directory's."""
+    cors_origins: tuple[str, ...] = ()
+    """Web pages of other hosts that may use the API from a browser; `*` is all."""
 
 
 class IdentityService:
@@ -74,6 +76,7 @@ class IdentityService:
         self.clock = clock or SystemClock()
         self.random = random or SystemRandom()
         self.policy = config.policy
+        self.cors_origins = config.cors_origins
         self.federation = config.federation
         self.password_rules = rules = config.password_rules
         self.parties = RelyingParties()

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from authn.federation.config import FederationConfig, parse_federation
 from authn.password_rules import PasswordRules, parse_password_rules
 from authn.policy import identity_policy
+from gateway.rest.cors import require_origins
 from gateway.rest.policy import Policy
 from store.core.errors import InvalidError
 
@@ -23,6 +24,8 @@ class IdentityFile(NamedTuple):
     changed: tuple[str, ...]
     """The operations and rules whose check is the operator's own."""
     password_rules: PasswordRules
+    cors_origins: tuple[str, ...] = ()
+    """Web pages of other hosts that may use the API from a browser."""
 
 
 def read_identity_file(path: str | None) -> IdentityFile:
@@ -38,9 +41,18 @@ def read_identity_file(path: str | None) -> IdentityFile:
     try:
         overrides = _overrides(value.pop("policy", {}))
         rules = parse_password_rules(value.pop("security_compliance", {}))
-        return IdentityFile(parse_federation(value), identity_policy(overrides), tuple(sorted(overrides)), rules)
+        origins = _origins(value.pop("cors_origins", []))
+        policy = identity_policy(overrides)
+        return IdentityFile(parse_federation(value), policy, tuple(sorted(overrides)), rules, origins)
     except InvalidError as error:
         raise InvalidError(f"{path}: {error}") from error
+
+
+def _origins(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(origin, str) for origin in value):
+        raise InvalidError('cors_origins: an array of origins, such as ["https://console.example"]')
+    require_origins(value)
+    return tuple(value)
 
 
 def _overrides(value: Any) -> Mapping[str, str]:

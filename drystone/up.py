@@ -50,6 +50,7 @@ from drystone.worker_places import PROCESSES_MAX, folder_of_process, forget_work
 from gateway.http import serve
 from gateway.http.asgi import App
 from gateway.nbd import server as nbd
+from gateway.rest.cors import with_cors
 from gateway.swift.access.domain_remap import DomainRemap
 from gateway.swift.app import SwiftApp
 from gateway.swift.config import Config
@@ -298,7 +299,12 @@ async def run(
             else:
                 clients.update_url(folder, url)
             swift = Config(storage_domains=storage_domains)
-            choices = IdentityConfig(policy=said.policy, federation=said.federation, password_rules=said.password_rules)
+            choices = IdentityConfig(
+                policy=said.policy,
+                federation=said.federation,
+                password_rules=said.password_rules,
+                cors_origins=said.cors_origins,
+            )
             identity = IdentityService(node.registry, choices)
             await _serve(node, identity, listeners, tls, url, swift, disks, nbd_tls, made=made, number=number)
     finally:
@@ -327,7 +333,10 @@ async def _serve(
         requests, slow, stalls, partial(device_rows, node), node.progress.rows,
         identity.unreadable, node.snapshots.age_s, lambda: node.health.trouble,
     )  # fmt: skip
-    others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}
+    others: dict[bytes, App] = {
+        b"/auth": V1AuthApp(identity),
+        b"/identity": with_cors(IdentityApp(identity), identity.cors_origins),
+    }
     app = SwiftApp(node.store, identity, swift)
     readiness = Readiness(partial(reached, node.store), node.clock)
     felt = node.replicator.throttle.note

@@ -11,6 +11,7 @@ from authn.v3.answers import failure, refusal
 from authn.v3.call import Call
 from authn.v3.routes import routes
 from gateway.rest.app import ServiceApp
+from gateway.rest.healthcheck import healthcheck_routes
 
 PREFIX: Final = "/identity"
 
@@ -25,5 +26,6 @@ class IdentityApp(ServiceApp[Call]):
             call=lambda scope, receive: Call(service, scope, receive),
             refusal=refusal,
             failure=failure,
+            documents=healthcheck_routes(service.directory.registry),
             request_id=lambda: f"req-{UUID(new_id(service.random))}",
         )

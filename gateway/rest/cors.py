@@ -22,9 +22,14 @@ _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]
 def with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     """`app` for pages of these `origins`, too, such as `https://console.example`; `*` is all. Pages never have a
     browser's cookies or passwords sent along: tokens are in a header. Raises InvalidError for what is no origin."""
-    for origin in origins:
-        if origin != "*" and not _ORIGIN.fullmatch(origin):
-            raise InvalidError(f"{origin}: an origin is such as https://console.example:8443, in lower case, or *")
+    require_origins(origins)
     if not origins:
         return app
     return CORSMiddleware(app, origins, allow_methods=_METHODS, allow_headers=_ASKED, expose_headers=_TOLD)
+
+
+def require_origins(origins: Sequence[str]) -> None:
+    """Raises InvalidError for what is no origin."""
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise InvalidError(f"{origin}: an origin is such as https://console.example:8443, in lower case, or *")

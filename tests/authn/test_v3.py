@@ -92,6 +92,11 @@ async def test_the_versions_are_told_with_the_host_that_was_asked(cloud: Cloud, 
     assert (await ask(cloud, "GET", "/v3" + path)).json["version"] == version
 
 
+async def test_whether_it_can_work_is_told_to_everybody(cloud: Cloud) -> None:
+    answer = await ask(cloud, "GET", "/healthcheck")
+    assert (answer.status, answer.text) == (200, b"OK")
+
+
 async def test_a_host_that_is_no_host_is_not_repeated(cloud: Cloud) -> None:
     answer = await ask(cloud, "GET", "/", headers={"host": 'a"><script>'})
     assert b"script" not in answer.text

@@ -44,6 +44,8 @@ def test_what_an_operator_changed_is_marked(tmp_path: Path) -> None:
         ('[policy]\n"identity:list_users" = "role:admin or"\n', "ends too early"),
         ('[policy]\n"identity:list_users" = 1\n', "a check is a text"),
         ("policy = 1\n", "a table of checks"),
+        ('cors_origins = "https://a"\n', "an array of origins"),
+        ('cors_origins = ["https://A/"]\n', "an origin is such as"),
     ],
 )
 def test_what_is_not_understood_is_said(tmp_path: Path, text: str, why: str) -> None:
