@@ -243,6 +243,9 @@ def _parent(call: Call, held: Held) -> Trust | None:
 
 def _within(trust: Trust, parent: Trust) -> Trust:
     """The trust, where its parent allows as much. Raises ForbiddenError."""
+    if trust.project_id != parent.project_id:
+        # The first trustor may hold the same roles elsewhere, too, but has lent them in that project only.
+        raise ForbiddenError("the trust that is handed on is for another project")
     if trust.remaining_uses >= 0:
         raise ForbiddenError("remaining_uses cannot be set where a trust is handed on")
     if not set(trust.role_ids) <= set(parent.role_ids):

@@ -1,0 +1,59 @@
+"""Whoever acts for somebody gets what was lent, and nothing beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from authn.keys import PROJECT_TARGET, Assignment
+from authn.records import Project, User
+from authn.records.credentials import TRUST, Trust
+from authn.rights import Scope
+from authn.tokens import Proof
+from tests.authn.conftest import Cloud
+from tests.authn.test_v3 import Answer, ask
+
+
+async def trust(cloud: Cloud, trustor: User, trustee: User, project: Project, **fields: Any) -> Trust:
+    """A trust of the role `member`."""
+    made = Trust(
+        cloud.service.administration.new_id(),
+        trustor.id,
+        trustee.id,
+        project.id,
+        (cloud.made.role_ids["member"],),
+        **{"impersonation": False, **fields},
+    )
+    await cloud.service.administration.create(TRUST, lambda snapshot: snapshot.trusts, made)
+    return made
+
+
+def by_trust(cloud: Cloud, lent: Trust) -> str:
+    """A trustee's token."""
+    users = cloud.service.snapshot.users
+    proof = Proof(
+        users.require(lent.trustor_user_id if lent.impersonation else lent.trustee_user_id),
+        frozenset({"password"}),
+        trust=lent,
+    )
+    return cloud.service.tokens.issue(proof, Scope(PROJECT_TARGET, lent.project_id))[0]
+
+
+async def hand_on(cloud: Cloud, token: str, user: User, project_id: str | None) -> Answer:
+    asked = {
+        "trustor_user_id": user.id,
+        "trustee_user_id": user.id,
+        "project_id": project_id,
+        "impersonation": False,
+        "roles": [{"name": "member"}] if project_id else [],
+    }
+    return await ask(cloud, "POST", "/v3/OS-TRUST/trusts", {"trust": asked}, token=token)
+
+
+async def test_a_trust_is_handed_on_for_its_own_project_only(cloud: Cloud) -> None:
+    project, other = await cloud.project("quarry"), await cloud.project("other")
+    ann, bob = await cloud.user("ann", project), await cloud.user("bob")
+    await cloud.service.administration.assign(Assignment(ann.id, other.id, cloud.made.role_ids["member"]))
+    token = by_trust(cloud, await trust(cloud, ann, bob, project, allow_redelegation=True, redelegation_count=2))
+    assert (await hand_on(cloud, token, bob, project.id)).status == 201
+    for elsewhere in (other.id, None):
+        assert (await hand_on(cloud, token, bob, elsewhere)).status == 403
