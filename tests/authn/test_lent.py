@@ -10,6 +10,7 @@ from authn.records.credentials import TRUST, Trust
 from authn.rights import Scope
 from authn.tokens import Proof
 from tests.authn.conftest import Cloud
+from tests.authn.test_credentials import lent, make
 from tests.authn.test_v3 import Answer, ask
 
 
@@ -27,15 +28,15 @@ async def trust(cloud: Cloud, trustor: User, trustee: User, project: Project, **
     return made
 
 
-def by_trust(cloud: Cloud, lent: Trust) -> str:
+def by_trust(cloud: Cloud, given: Trust) -> str:
     """A trustee's token."""
     users = cloud.service.snapshot.users
     proof = Proof(
-        users.require(lent.trustor_user_id if lent.impersonation else lent.trustee_user_id),
+        users.require(given.trustor_user_id if given.impersonation else given.trustee_user_id),
         frozenset({"password"}),
-        trust=lent,
+        trust=given,
     )
-    return cloud.service.tokens.issue(proof, Scope(PROJECT_TARGET, lent.project_id))[0]
+    return cloud.service.tokens.issue(proof, Scope(PROJECT_TARGET, given.project_id))[0]
 
 
 async def hand_on(cloud: Cloud, token: str, user: User, project_id: str | None) -> Answer:
@@ -57,3 +58,32 @@ async def test_a_trust_is_handed_on_for_its_own_project_only(cloud: Cloud) -> No
     assert (await hand_on(cloud, token, bob, project.id)).status == 201
     for elsewhere in (other.id, None):
         assert (await hand_on(cloud, token, bob, elsewhere)).status == 403
+
+
+async def test_a_delegated_token_makes_itself_no_second_factor(cloud: Cloud) -> None:
+    project = await cloud.project("quarry")
+    ann = await cloud.user("ann", project)
+    factor = {"type": "totp", "blob": "GEZDGNBVGY3TQOJQGEZDGNBVGY", "user_id": ann.id, "project_id": project.id}
+    token = await lent(cloud, ann, project, unrestricted=True)
+    assert (await make(cloud, token, **factor)).status == 403
+    made = (await make(cloud, await cloud.token("ann", project), **factor)).json["credential"]
+    path = f"/v3/credentials/{made['id']}"
+    assert (await ask(cloud, "GET", "/v3/credentials", token=token)).json["credentials"] == []
+    for method in ("GET", "PATCH", "DELETE"):
+        assert (await ask(cloud, method, path, {"credential": {"blob": "x"}}, token=token)).status == 403
+
+
+async def test_a_delegated_token_sees_no_keys_that_open_more(cloud: Cloud) -> None:
+    project = await cloud.project("quarry")
+    ann = await cloud.user("ann", project)
+    whole = {"type": "ec2", "blob": '{"access": "whole", "secret": "s"}', "user_id": ann.id, "project_id": project.id}
+    made = (await make(cloud, await cloud.token("ann", project), **whole)).json["credential"]
+    token = await lent(cloud, ann, project, unrestricted=True, role="reader")
+    own = (await make(cloud, token, **{**whole, "blob": '{"access": "part", "secret": "s"}'})).json["credential"]
+    rows = (await ask(cloud, "GET", "/v3/credentials", token=token)).json["credentials"]
+    assert [row["id"] for row in rows] == [own["id"]]
+    for credential, status in ((made, 403), (own, 200)):
+        path = f"/v3/credentials/{credential['id']}"
+        change = {"credential": {"blob": credential["blob"].replace('"s"', '"t"')}}
+        assert (await ask(cloud, "GET", path, token=token)).status == status
+        assert (await ask(cloud, "PATCH", path, change, token=token)).status == status
