@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from authn.keys import PROJECT_TARGET, Assignment
 from authn.records import Project, User
-from authn.records.credentials import TRUST, Trust
+from authn.records.credentials import ACCESS_TOKEN, TRUST, AccessToken, Trust
 from authn.rights import Scope
 from authn.tokens import Proof
 from tests.authn.conftest import Cloud
@@ -87,3 +90,37 @@ async def test_a_delegated_token_sees_no_keys_that_open_more(cloud: Cloud) -> No
         change = {"credential": {"blob": credential["blob"].replace('"s"', '"t"')}}
         assert (await ask(cloud, "GET", path, token=token)).status == status
         assert (await ask(cloud, "PATCH", path, change, token=token)).status == status
+
+
+@pytest.mark.parametrize("impersonation", [False, True])
+async def test_what_ends_with_a_lender_or_a_borrower_ends_at_once(cloud: Cloud, impersonation: bool) -> None:
+    project, administration = await cloud.project("quarry"), cloud.service.administration
+    ann, bob = await cloud.user("ann", project), await cloud.user("bob")
+    given = await trust(cloud, ann, bob, project, impersonation=impersonation)
+    token = by_trust(cloud, given)
+    held = Assignment(ann.id, project.id, cloud.made.role_ids["member"])
+    assert await cloud.service.identify(token)
+    await administration.unassign(held)
+    assert await cloud.service.identify(token) is None
+    await administration.assign(held)
+    for user in (ann, bob):
+        token = by_trust(cloud, given)
+        assert await cloud.service.identify(token)
+        await administration.update_user(user.id, lambda before: replace(before, enabled=False))
+        assert await cloud.service.identify(token) is None
+        await administration.update_user(user.id, lambda before: replace(before, enabled=True))
+        assert await cloud.service.identify(token) is None
+    assert await cloud.service.identify(by_trust(cloud, given))
+
+
+async def test_a_token_ends_no_later_than_its_oauth_key(cloud: Cloud) -> None:
+    project = await cloud.project("quarry")
+    ann = await cloud.user("ann", project)
+    ends_s = cloud.clock.wall_us() // 1_000_000 + 60
+    key = AccessToken("a" * 32, b"", "c" * 32, ann.id, project.id, (cloud.made.role_ids["member"],), ends_s)
+    await cloud.service.administration.create(ACCESS_TOKEN, lambda snapshot: snapshot.access_tokens, key)
+    proof = Proof(ann, frozenset({"oauth1"}), access_token=key)
+    token = cloud.service.tokens.issue(proof, Scope(PROJECT_TARGET, project.id))[0]
+    assert await cloud.service.identify(token)
+    cloud.clock.advance(60)
+    assert await cloud.service.identify(token) is None
