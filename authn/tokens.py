@@ -303,16 +303,16 @@ class Tokens:
         held = rights.roles(token.user_id, token.scope, token.groups)
         if token.application_credential_id:
             credential = snapshot.application_credentials.get(token.application_credential_id)
-            if credential is None or not self._counts(credential.expires_s):
+            if credential is None or not self._lends(credential, token.scope):
                 return []
             if any(snapshot.access_rules.get(id_) is None for id_ in credential.access_rule_ids):
                 return []
-            return _both(rights, credential.role_ids, held)
+            held = _both(rights, credential.role_ids, held)
         if token.access_token_id:
             access = snapshot.access_tokens.get(token.access_token_id)
-            if access is None or not self._counts(access.expires_s):
+            if access is None or not self._lends(access, token.scope):
                 return []
-            return _both(rights, access.role_ids, held)
+            held = _both(rights, access.role_ids, held)
         return held
 
     def _trust_holds(self, trust: Trust | None) -> list[Trust]:
@@ -324,6 +324,10 @@ class Tokens:
             if not self._counts(one.expires_s) or not all(users):
                 return []
         return chain or []
+
+    def _lends(self, lent: ApplicationCredential | AccessToken, scope: Scope) -> bool:
+        """Whether it still does, and there."""
+        return self._counts(lent.expires_s) and scope == Scope(PROJECT_TARGET, lent.project_id)
 
     def _counts(self, expires_s: int) -> bool:
         return not expires_s or expires_s * 1_000_000 > self._now_us()

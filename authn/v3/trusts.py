@@ -231,10 +231,11 @@ def _asked_trust(call: Call, asked: Fields, held: Held) -> Trust:
 
 def _parent(call: Call, held: Held) -> Trust | None:
     """The trust that the caller acts by and hands on. Raises ForbiddenError for other delegations."""
-    if held.token.access_token_id:
-        raise ForbiddenError("only a trust can be handed on")
-    if not held.token.trust_id:
+    token = held.token
+    if not token.is_lent:
         return None
+    if not token.trust_id or "ec2credential" in token.methods:
+        raise ForbiddenError("only a trust can be handed on")
     parent = call.snapshot.trusts.require(held.token.trust_id)
     if not 0 < parent.redelegation_count <= REDELEGATIONS_MAX:
         raise ForbiddenError("this trust cannot be handed on")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from authn.errors import UnauthorizedError
 from authn.keys import PROJECT_TARGET, Assignment
 from authn.records import Project, User
 from authn.records.credentials import ACCESS_TOKEN, TRUST, AccessToken, Trust
@@ -124,3 +125,35 @@ async def test_a_token_ends_no_later_than_its_oauth_key(cloud: Cloud) -> None:
     assert await cloud.service.identify(token)
     cloud.clock.advance(60)
     assert await cloud.service.identify(token) is None
+
+
+async def test_two_delegations_together_give_what_both_do(cloud: Cloud) -> None:
+    project, other = await cloud.project("quarry"), await cloud.project("other")
+    ann = await cloud.user("ann", project)
+    await cloud.service.administration.assign(Assignment(ann.id, other.id, cloud.made.role_ids["member"]))
+    await lent(cloud, ann, project, unrestricted=False)
+    (credential,) = cloud.service.snapshot.application_credentials
+
+    async def both(place: Project) -> str:
+        ends_s = cloud.clock.wall_us() // 1_000_000 + 60
+        id_ = cloud.service.administration.new_id()
+        key = AccessToken(id_, b"", "c" * 32, ann.id, place.id, (cloud.made.role_ids["reader"],), ends_s)
+        await cloud.service.administration.create(ACCESS_TOKEN, lambda snapshot: snapshot.access_tokens, key)
+        proof = Proof(ann, frozenset({"oauth1"}), application_credential=credential, access_token=key)
+        return cloud.service.tokens.issue(proof, Scope(PROJECT_TARGET, place.id))[0]
+
+    identity = await cloud.service.identify(await both(project))
+    assert identity is not None
+    assert identity.roles == {"reader"}
+    with pytest.raises(UnauthorizedError):
+        await both(other)
+
+
+async def test_what_an_ec2_credential_gives_makes_nothing_else(cloud: Cloud) -> None:
+    project = await cloud.project("quarry")
+    ann = await cloud.user("ann", project)
+    proof = Proof(ann, frozenset({"ec2credential"}))
+    token = cloud.service.tokens.issue(proof, Scope(PROJECT_TARGET, project.id))[0]
+    again = {"auth": {"identity": {"methods": ["token"], "token": {"id": token}}}}
+    assert (await ask(cloud, "POST", "/v3/auth/tokens", again)).status == 403
+    assert (await hand_on(cloud, token, ann, project.id)).status == 403
