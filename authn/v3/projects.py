@@ -238,6 +238,8 @@ class Projects(Resource[Project]):
             raise InvalidError("project.is_domain: a project does not become a domain")
         if not asked.flag_or("enabled", True) and any(one.enabled for one in Rights(call.snapshot).subtree(id_)):
             raise ForbiddenError("cannot disable a project while one below it is enabled")
+        if asked.flag_or("enabled", False) and not all(one.enabled for one in Rights(call.snapshot).parents(present)):
+            raise ForbiddenError("cannot enable a project below one that is disabled")
 
         def edit(before: Project) -> Project:
             refuse_immutable("project", before.options, asked)
