@@ -125,19 +125,25 @@ async def act_by_trust(call: Call, trust_id: str, proof: Proof) -> tuple[Proof, 
     if proof.user.id != trust.trustee_user_id or (proof.parent is not None and proof.parent.trust_id):
         raise ForbiddenError("this trust is for somebody else")
     groups = await groups_lent(call, chain)
-    if trust.remaining_uses >= 0:
-
-        def use(before: Trust) -> Trust:
-            if before.remaining_uses == 0:
-                raise UnauthorizedError
-            return replace(before, remaining_uses=before.remaining_uses - 1)
-
-        trust = await call.service.administration.update(TRUST, _table, trust.id, use)
+    trust = await used(call, trust)
     user = call.snapshot.users.get(trust.trustor_user_id if trust.impersonation else trust.trustee_user_id)
     if user is None:
         raise UnauthorizedError
     scope = Scope(PROJECT_TARGET, trust.project_id) if trust.project_id else UNSCOPED
     return replace(proof, user=user, trust=trust, directory_groups=groups), scope, trust.expires_s
+
+
+async def used(call: Call, trust: Trust) -> Trust:
+    """The trust after one more use. Raises UnauthorizedError where there is none left."""
+    if trust.remaining_uses < 0:
+        return trust
+
+    def use(before: Trust) -> Trust:
+        if before.remaining_uses == 0:
+            raise UnauthorizedError
+        return replace(before, remaining_uses=before.remaining_uses - 1)
+
+    return await call.service.administration.update(TRUST, _table, trust.id, use)
 
 
 async def groups_lent(call: Call, chain: Sequence[Trust]) -> tuple[str, ...]:
