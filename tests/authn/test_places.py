@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from authn.keys import DOMAIN_TARGET, Assignment
+from authn.rights import Scope
+from authn.tokens import Proof
 from tests.authn.conftest import Cloud
 from tests.authn.test_v3 import ask
 
@@ -39,3 +42,45 @@ async def test_nothing_is_enabled_below_what_is_disabled(cloud: Cloud) -> None:
 
     assert [await enable(below, False), await enable(top, False), await enable(below, True)] == [200, 200, 403]
     assert [await enable(top, True), await enable(below, True)] == [200, 200]
+
+
+@pytest.mark.parametrize("sees", [False, True])
+async def test_around_a_project_is_shown_what_the_caller_may_see(cloud: Cloud, sees: bool) -> None:
+    top = await made(cloud, "project", name="top")
+    middle = await made(cloud, "project", name="middle", parent_id=top)
+    below = await made(cloud, "project", name="below", parent_id=middle)
+    own = cloud.service.snapshot.projects.require(middle)
+    ann = await cloud.user("ann", own, "reader")
+    if sees:
+        for id_ in (top, below):
+            await cloud.service.administration.assign(Assignment(ann.id, id_, cloud.made.role_ids["reader"]))
+    token = await cloud.token("ann", own)
+
+    async def around(token: str) -> list[Any]:
+        path = f"/v3/projects/{middle}?parents_as_list&subtree_as_list"
+        project = (await ask(cloud, "GET", path, token=token)).json["project"]
+        return [[one["project"]["id"] for one in project[what]] for what in ("parents", "subtree")]
+
+    assert await around(token) == ([[top], [below]] if sees else [[], []])
+    assert await around(await cloud.admin_token()) == [[top], [below]]
+
+
+async def test_a_domains_reader_is_told_of_that_domain_only(cloud: Cloud) -> None:
+    ann, bob = await cloud.user("ann"), await cloud.user("bob")
+    there = await made(cloud, "domain", name="there")
+    inside = await made(cloud, "project", name="inside")
+    outside = await made(cloud, "project", name="outside", domain_id=there)
+    for user, role in ((ann, "reader"), (bob, "member")):
+        for id_ in (inside, outside):
+            await cloud.service.administration.assign(Assignment(user.id, id_, cloud.made.role_ids[role]))
+    own = Assignment(ann.id, "default", cloud.made.role_ids["admin"], target=DOMAIN_TARGET)
+    await cloud.service.administration.assign(own)
+    scope = Scope(DOMAIN_TARGET, "default")
+    token = cloud.service.tokens.issue(Proof(ann, frozenset({"password"})), scope)[0]
+
+    async def listed(path: str) -> set[str]:
+        return {row["id"] for row in (await ask(cloud, "GET", path, token=token)).json["projects"]}
+
+    assert await listed(f"/v3/users/{bob.id}/projects") == {inside}
+    assert await listed(f"/v3/users/{ann.id}/projects") == {inside, outside}
+    assert await listed("/v3/projects?is_domain=true") == {"default"}
