@@ -16,7 +16,7 @@ from authn.bootstrap import bootstrap
 from authn.errors import UnauthorizedError, UnreadableError
 from authn.hashing import CHEAP, PasswordHasher
 from authn.keys import Assignment
-from authn.records import Project, User
+from authn.records import GROUP, USER, Group, Project, User
 from authn.service import IdentityConfig, IdentityService
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 from store.registry import Compare, Delete, Item, Operation, Put, Registry, Span, memory_registry
@@ -276,3 +276,26 @@ async def test_an_answer_that_is_late_brings_nothing_back(cloud: Cloud, nursery:
         await late.administration.assign(held)
     assert held not in cloud.service.snapshot.held
     assert held not in late.snapshot.held
+
+
+async def test_what_was_so_already_is_acknowledged_only_if_it_still_is(cloud: Cloud) -> None:
+    project = await cloud.project("quarry")
+    ann = await cloud.user("ann", project)
+    held = Assignment(ann.id, project.id, cloud.made.role_ids["member"])
+    here, link = cloud.service.administration, keys.Link(keys.MEMBER, "g" * 32, ann.id)
+    await here.create(GROUP, lambda snapshot: snapshot.groups, Group(link.one, "crew"))
+    ends = keys.record(GROUP, link.one), keys.record(USER, ann.id)
+    await here.link(link, *ends)
+    await here.update_user(ann.id, lambda before: replace(before, enabled=False))
+    behind = IdentityService(cloud.registry, IdentityConfig(hash_cost=CHEAP), clock=cloud.clock)
+    await behind.directory.load()
+    await here.unassign(held)
+    await here.unlink(link, "")
+    await here.update_user(ann.id, lambda before: replace(before, enabled=True))
+    await behind.administration.assign(held)
+    await behind.administration.link(link, *ends)
+    await behind.administration.update_user(ann.id, lambda before: replace(before, enabled=False))
+    await wait_all_tasks_blocked()
+    assert held in cloud.service.snapshot.held
+    assert link in cloud.service.snapshot.links
+    assert not cloud.service.snapshot.users.require(ann.id).enabled

@@ -84,3 +84,15 @@ async def test_a_domains_reader_is_told_of_that_domain_only(cloud: Cloud) -> Non
     assert await listed(f"/v3/users/{bob.id}/projects") == {inside}
     assert await listed(f"/v3/users/{ann.id}/projects") == {inside, outside}
     assert await listed("/v3/projects?is_domain=true") == {"default"}
+
+
+async def test_with_a_domain_go_its_limits(cloud: Cloud) -> None:
+    admin, there = await cloud.admin_token(), await made(cloud, "domain", name="there")
+    limited = {"service_id": next(iter(cloud.service.snapshot.services)).id, "resource_name": "stones"}
+    for noun, fields in (("registered_limits", {"default_limit": 1}), ("limits", {"resource_limit": 1})):
+        owner = {"domain_id": there} if noun == "limits" else {}
+        answer = await ask(cloud, "POST", f"/v3/{noun}", {noun: [{**limited, **fields, **owner}]}, token=admin)
+        assert answer.status == 201
+    await ask(cloud, "PATCH", f"/v3/domains/{there}", {"domain": {"enabled": False}}, token=admin)
+    assert (await ask(cloud, "DELETE", f"/v3/domains/{there}", token=admin)).status == 204
+    assert (await ask(cloud, "GET", "/v3/limits", token=admin)).json["limits"] == []
