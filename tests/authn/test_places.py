@@ -96,3 +96,27 @@ async def test_with_a_domain_go_its_limits(cloud: Cloud) -> None:
     await ask(cloud, "PATCH", f"/v3/domains/{there}", {"domain": {"enabled": False}}, token=admin)
     assert (await ask(cloud, "DELETE", f"/v3/domains/{there}", token=admin)).status == 204
     assert (await ask(cloud, "GET", "/v3/limits", token=admin)).json["limits"] == []
+
+
+async def test_who_looks_after_a_domain_links_users_to_its_providers_only(cloud: Cloud) -> None:
+    admin, ann = await cloud.admin_token(), await cloud.user("ann")
+    here = await made(cloud, "domain", name="here")
+    for name, domain in (("ours", here), ("theirs", "default")):
+        path, body = f"/v3/OS-FEDERATION/identity_providers/{name}", {"identity_provider": {"domain_id": domain}}
+        assert (await ask(cloud, "PUT", path, body, token=admin)).status == 201
+    own = Assignment(ann.id, here, cloud.made.role_ids["manager"], target=DOMAIN_TARGET)
+    await cloud.service.administration.assign(own)
+    scope = Scope(DOMAIN_TARGET, here)
+    token = cloud.service.tokens.issue(Proof(ann, frozenset({"password"})), scope)[0]
+
+    async def write(method: str, path: str, provider: str, token: str, **fields: str) -> Any:
+        links = [{"idp_id": provider, "protocols": [{"protocol_id": "openid", "unique_id": "boss"}]}]
+        return await ask(cloud, method, path, {"user": {**fields, "federated": links}}, token=token)
+
+    for provider in ("theirs", "none"):
+        assert (await write("POST", "/v3/users", provider, token, name="bob", domain_id=here)).status == 403
+    bob = (await write("POST", "/v3/users", "ours", token, name="bob", domain_id=here)).json["user"]
+    path = f"/v3/users/{bob['id']}"
+    assert (await write("PATCH", path, "theirs", token)).status == 403
+    assert (await write("PATCH", path, "theirs", admin)).status == 200
+    assert (await write("PATCH", path, "theirs", token, description="repeats what is so")).status == 200
