@@ -157,3 +157,23 @@ async def test_what_an_ec2_credential_gives_makes_nothing_else(cloud: Cloud) -> 
     again = {"auth": {"identity": {"methods": ["token"], "token": {"id": token}}}}
     assert (await ask(cloud, "POST", "/v3/auth/tokens", again)).status == 403
     assert (await hand_on(cloud, token, ann, project.id)).status == 403
+
+
+async def test_access_rules_are_handed_down(cloud: Cloud) -> None:
+    project, administration = await cloud.project("quarry"), cloud.service.administration
+    ann = await cloud.user("ann", project)
+    path = f"/v3/users/{ann.id}/application_credentials"
+    rules = [{"service": "identity", "method": method, "path": path} for method in ("POST", "GET")]
+
+    async def made(token: str, rules: list[Any], **fields: Any) -> Answer:
+        fields |= {"name": administration.new_id(), "access_rules": rules, "unrestricted": True}
+        return await ask(cloud, "POST", path, {"application_credential": fields}, token=token)
+
+    first = (await made(await cloud.token("ann", project), rules)).json["application_credential"]
+    secret = {"id": first["id"], "secret": first["secret"]}
+    shown = {"methods": ["application_credential"], "application_credential": secret}
+    login = await ask(cloud, "POST", "/v3/auth/tokens", {"auth": {"identity": shown}})
+    token = login.headers["x-subject-token"]
+    more = {"service": "object-store", "method": "GET", "path": "/**"}
+    for asked, status in ((rules, 201), (rules[:1], 201), ([], 403), ([*rules, more], 403)):
+        assert (await made(token, asked)).status == status
