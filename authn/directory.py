@@ -109,10 +109,11 @@ class Directory:
 
     async def refresh(self, key_list: Sequence[bytes], spans: Sequence[Span] = ()) -> None:
         """Look again at some keys, for a question whose answer may have been written elsewhere a moment ago."""
-        result = await self.registry.transact((), [Get(key) for key in key_list])
-        for key, answer in zip(key_list, result.answers, strict=True):
-            assert not isinstance(answer, int)
-            self._absorb_item(key, answer, result.revision)
+        if key_list:
+            result = await self.registry.transact((), [Get(key) for key in key_list])
+            for key, answer in zip(key_list, result.answers, strict=True):
+                assert not isinstance(answer, int)
+                self._absorb_item(key, answer, result.revision)
         for span in spans:
             for item in await self.registry.range(span):
                 self._absorb_item(item.key, item, item.mod_revision)

@@ -34,7 +34,7 @@ from gateway.rest.policy import Credentials
 from store.core.clock import Clock
 from store.core.entropy import Random
 from store.core.errors import ConflictError
-from store.registry import Delete, Put
+from store.registry import Delete, Put, Span
 
 SWEEP_MAX: Final = 100
 """Ended revocations that one more revocation clears away."""
@@ -247,9 +247,31 @@ class Tokens:
         actors += [(GROUP_ACTOR, id_) for id_ in token.groups]
         spans = [keys.assignments(*token.scope, *actor) for actor in actors] if token.scope != UNSCOPED else []
         await self._directory.refresh(needed, spans)
-        lent = self._directory.snapshot.application_credentials.get(token.application_credential_id)
-        if lent is not None and lent.access_rule_ids:
-            await self._directory.refresh([keys.record(ACCESS_RULE, id_) for id_ in lent.access_rule_ids])
+        await self._directory.refresh(*self._named(token))
+        await self._directory.refresh([keys.record(DOMAIN, id_) for id_ in sorted(self._domain_ids(token))])
+
+    def _named(self, token: Token) -> tuple[list[bytes], list[Span]]:
+        """What is named in turn by what the token names."""
+        snapshot = self._directory.snapshot
+        lent, trust = (
+            snapshot.application_credentials.get(token.application_credential_id),
+            snapshot.trusts.get(token.trust_id),
+        )
+        needed = [keys.record(ACCESS_RULE, id_) for id_ in lent.access_rule_ids] if lent else []
+        chain = (pedigree(snapshot, trust) if trust else None) or []
+        for one in chain:
+            needed += [keys.record(USER, one.trustor_user_id), keys.record(USER, one.trustee_user_id)]
+        lenders = [one.trustor_user_id for one in chain[-1:] if token.scope != UNSCOPED]
+        return needed, [keys.assignments(*token.scope, USER_ACTOR, id_) for id_ in lenders]
+
+    def _domain_ids(self, token: Token) -> set[str]:
+        """Of the domains that have to be enabled."""
+        snapshot = self._directory.snapshot
+        trust = snapshot.trusts.get(token.trust_id)
+        parties = concerned(pedigree(snapshot, trust) or ()) if trust else ()
+        users = (snapshot.users.get(id_) for id_ in (token.user_id, *parties))
+        project = snapshot.projects.get(token.scope.id)
+        return {one.domain_id for one in (*users, project) if one is not None}
 
     def _resolve(self, token: Token) -> Held | None:
         """Whom and what the token means, where all that it names is still such that it could be issued."""

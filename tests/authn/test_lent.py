@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from authn.errors import UnauthorizedError
+from authn.hashing import CHEAP
 from authn.keys import PROJECT_TARGET, Assignment
-from authn.records import Project, User
+from authn.records import DOMAIN, Domain, Project, User
 from authn.records.credentials import ACCESS_TOKEN, TRUST, AccessToken, Trust
 from authn.rights import Scope
+from authn.service import IdentityConfig, IdentityService
 from authn.tokens import Proof
 from tests.authn.conftest import Cloud
 from tests.authn.test_credentials import lent, make
@@ -177,3 +179,18 @@ async def test_access_rules_are_handed_down(cloud: Cloud) -> None:
     more = {"service": "object-store", "method": "GET", "path": "/**"}
     for asked, status in ((rules, 201), (rules[:1], 201), ([], 403), ([*rules, more], 403)):
         assert (await made(token, asked)).status == status
+
+
+async def test_a_process_that_is_behind_knows_what_was_lent_a_moment_ago(cloud: Cloud) -> None:
+    project, administration = await cloud.project("quarry"), cloud.service.administration
+    await administration.create(DOMAIN, lambda snapshot: snapshot.domains, Domain("d" * 32, "there"))
+    ann = await administration.create_user(User(administration.new_id(), "ann", "d" * 32), None)
+    bob = await cloud.user("bob")
+    behind = IdentityService(cloud.registry, IdentityConfig(hash_cost=CHEAP), clock=cloud.clock)
+    await behind.directory.load()
+    await administration.assign(Assignment(ann.id, project.id, cloud.made.role_ids["member"]))
+    await administration.update_user(ann.id, lambda before: replace(before, epoch=1))
+    await administration.update(
+        DOMAIN, lambda snapshot: snapshot.domains, "d" * 32, lambda before: replace(before, epoch=1)
+    )
+    assert await behind.identify(by_trust(cloud, await trust(cloud, ann, bob, project)))
