@@ -142,11 +142,11 @@ class Administration:
     async def assign(self, held: Assignment) -> None:
         """The actor holds the role in the target. Does nothing where that is so already."""
 
-        def step(snapshot: IdentitySnapshot) -> Step | None:
+        def step(snapshot: IdentitySnapshot) -> Step:
             needed = _named(snapshot, held)
             key = keys.assignment(held)
             if snapshot.revision(key):
-                return None
+                return Step([Compare.exists(key)])  # others may have taken it away a moment ago
             return Step([Compare.exists(one) for one in needed], [Put(key, ASSIGNMENT_CODEC.encode(None))])
 
         await self._directory.change(step)
@@ -168,10 +168,10 @@ class Administration:
     async def link(self, held: Link, one: bytes, other: bytes) -> None:
         """The two records, whose keys are `one` and `other`, belong together. Does nothing where that is so already."""
 
-        def step(snapshot: IdentitySnapshot) -> Step | None:
+        def step(snapshot: IdentitySnapshot) -> Step:
             key = keys.link(held)
             if snapshot.revision(key):
-                return None
+                return Step([Compare.exists(key)])
             return Step([Compare.exists(one), Compare.exists(other)], [Put(key, LINK_CODEC.encode(None))])
 
         await self._directory.change(step)
@@ -214,12 +214,12 @@ class Administration:
         key = keys.record(kind, table(self.snapshot).require(id_).id)
         made: R | None = None
 
-        def step(snapshot: IdentitySnapshot) -> Step | None:
+        def step(snapshot: IdentitySnapshot) -> Step:
             nonlocal made
             before = table(snapshot).require(id_)
             made = after = edit(before)
             if after == before:
-                return None
+                return Step([Compare.unchanged(key, snapshot.revision(key))])  # it is acknowledged, so it must be so
             packed = _packed(kind, after)
             former, names = _names(kind, before), _names(kind, after)
             new = {name: said for name, said in names.items() if name not in former}

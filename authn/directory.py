@@ -42,6 +42,8 @@ class Directory:
         self._listeners: list[Callable[[Change], None]] = []
         # What was written or read here and the watch has not come to yet: its events up to then are old news.
         self._ahead: dict[bytes, tuple[int, bytes | None]] = {}
+        # All up to this revision has been taken in: an answer that is late and says less is old news.
+        self._followed = 0
         self._silent = silent
         self._warned: dict[bytes, str] = {}
 
@@ -61,6 +63,7 @@ class Directory:
             if ahead > revision and ahead > snapshot.revision(key):
                 snapshot.apply(key, value, ahead)
         self.snapshot = snapshot
+        self._followed = revision
         self._warn()
         self._tell(Change(None))
         return revision
@@ -106,10 +109,11 @@ class Directory:
 
     async def refresh(self, key_list: Sequence[bytes], spans: Sequence[Span] = ()) -> None:
         """Look again at some keys, for a question whose answer may have been written elsewhere a moment ago."""
-        result = await self.registry.transact((), [Get(key) for key in key_list])
-        for key, answer in zip(key_list, result.answers, strict=True):
-            assert not isinstance(answer, int)
-            self._absorb_item(key, answer, result.revision)
+        if key_list:
+            result = await self.registry.transact((), [Get(key) for key in key_list])
+            for key, answer in zip(key_list, result.answers, strict=True):
+                assert not isinstance(answer, int)
+                self._absorb_item(key, answer, result.revision)
         for span in spans:
             for item in await self.registry.range(span):
                 self._absorb_item(item.key, item, item.mod_revision)
@@ -122,13 +126,16 @@ class Directory:
 
     def _absorb(self, key: bytes, value: bytes | None, revision: int) -> None:
         """Take in what is so as of `revision`, unless something newer is known."""
-        if self._ahead.get(key, (0, None))[0] > revision or self.snapshot.revision(key) > revision:
+        if revision <= self._followed or self._ahead.get(key, (0, None))[0] > revision:
+            return
+        if self.snapshot.revision(key) > revision:
             return
         self._ahead[key] = revision, value
         self._apply(key, value, revision)
 
     def _follow(self, key: bytes, value: bytes | None, revision: int) -> None:
         """Take in an event. They come in order: what is ahead of the watch by less than this one is so no more."""
+        self._followed = max(self._followed, revision - 1)  # there may be more of the same revision
         if self._ahead:
             known = self._ahead.get(key, (0, None))[0]
             self._ahead = {held: entry for held, entry in self._ahead.items() if entry[0] > revision}

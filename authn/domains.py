@@ -36,6 +36,7 @@ async def delete_domain(administration: Administration, id_: str) -> None:
     for role in [role for role in snapshot.roles if role.domain_id == id_]:
         await administration.delete_role(role.id)
     rest = [keys.assignment(held) for held in snapshot.held.in_target(DOMAIN_TARGET, id_)]
+    rest += ending.limits_of_domain(snapshot, id_)
     if snapshot.domain_configs.get(id_) is not None:
         rest.append(keys.record(DOMAIN_CONFIG, id_))
     await administration.delete(DOMAIN, lambda snapshot: snapshot.domains, id_, rest)

@@ -44,6 +44,11 @@ def with_project(snapshot: IdentitySnapshot, id_: str) -> Iterator[bytes]:
         yield from (keys.link(Link(kind, id_, other)) for other in snapshot.links.others(kind, id_))
 
 
+def limits_of_domain(snapshot: IdentitySnapshot, id_: str) -> Iterator[bytes]:
+    """The limits of the domain itself."""
+    yield from _records(LIMIT, (one for one in snapshot.limits if one.domain_id == id_))
+
+
 def with_identity_provider(snapshot: IdentitySnapshot, id_: str) -> Iterator[bytes]:
     """Its protocols. The users it vouched for, and their domain, stay."""
     yield from _records(FEDERATION_PROTOCOL, (one for one in snapshot.protocols if one.provider_id == id_))

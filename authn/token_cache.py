@@ -6,7 +6,6 @@ from collections import OrderedDict
 
 from authn.identity import Identity
 from authn.snapshot import Change
-from authn.token_format import Token
 
 
 class TokenCache:
@@ -14,7 +13,7 @@ class TokenCache:
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._entries: OrderedDict[str, tuple[Identity, tuple[str, ...]]] = OrderedDict()
+        self._entries: OrderedDict[str, tuple[Identity, frozenset[str]]] = OrderedDict()
         self._concerned: dict[str, set[str]] = {}
 
     def __len__(self) -> int:
@@ -27,10 +26,9 @@ class TokenCache:
         self._entries.move_to_end(sealed)
         return entry[0]
 
-    def put(self, sealed: str, token: Token, identity: Identity) -> None:
-        """Remember that `sealed` is `token` and stands for `identity`."""
+    def put(self, sealed: str, concerned: frozenset[str], identity: Identity) -> None:
+        """Remember that `sealed` stands for `identity`, as long as nothing changes of what has one of these ids."""
         self.drop(sealed)
-        concerned = token.concerned
         self._entries[sealed] = identity, concerned
         for id_ in concerned:
             self._concerned.setdefault(id_, set()).add(sealed)

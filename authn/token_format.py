@@ -82,6 +82,12 @@ class Token:
         return (*(self.federated.group_ids if self.federated else ()), *self.directory_groups)
 
     @property
+    def is_lent(self) -> bool:
+        """Whether it stands for a part of its user's rights: nothing else is made of it."""
+        by = self.application_credential_id or self.trust_id or self.access_token_id
+        return bool(by) or "ec2credential" in self.methods
+
+    @property
     def concerned(self) -> tuple[str, ...]:
         """The ids of all that it depends on."""
         ids = (

@@ -29,12 +29,12 @@ from authn.rights import UNSCOPED, Rights, Scope
 from authn.snapshot import REVOKED_CODEC, Change, IdentitySnapshot
 from authn.token_cache import TokenCache
 from authn.token_format import Federated, Token, audit_id, seal, unseal
-from authn.trusts import pedigree
+from authn.trusts import concerned, pedigree
 from gateway.rest.policy import Credentials
 from store.core.clock import Clock
 from store.core.entropy import Random
 from store.core.errors import ConflictError
-from store.registry import Delete, Put
+from store.registry import Delete, Put, Span
 
 SWEEP_MAX: Final = 100
 """Ended revocations that one more revocation clears away."""
@@ -136,16 +136,16 @@ class Tokens:
 
     def issue(self, proof: Proof, scope: Scope = UNSCOPED, *, expires_s: int = 0) -> tuple[str, Held]:
         """A new token, sealed, for a user who has just proved who they are. It ends no later than the application
-        credential that was shown, and than `expires_s`, where that is not 0.
+        credential or OAuth key that was shown, and than `expires_s`, where that is not 0.
 
         Raises UnauthorizedError where the user has no role in the scope.
         """
         now_s = self._now_us() // 1_000_000
         parent = proof.parent
         own = audit_id(self._random.bytes(16))
-        lent = proof.application_credential
+        lent, access = proof.application_credential, proof.access_token
         ends_s = parent.expires_s if parent else now_s + self._lifetime_s
-        for bound_s in (expires_s, lent.expires_s if lent else 0):
+        for bound_s in (expires_s, lent.expires_s if lent else 0, access.expires_s if access else 0):
             ends_s = min(ends_s, bound_s or ends_s)
         token = Token(
             user_id=proof.user.id,
@@ -154,7 +154,7 @@ class Tokens:
             issued_s=now_s,
             expires_s=ends_s,
             user_epoch=proof.user.epoch,
-            scope_epoch=_epoch(self._directory.snapshot, scope),
+            scope_epoch=_epoch(self._directory.snapshot, scope, proof.user, proof.trust),
             audit_ids=(own, parent.audit_ids[-1]) if parent else (own,),
             application_credential_id=lent.id if lent else "",
             trust_id=proof.trust.id if proof.trust else "",
@@ -201,7 +201,8 @@ class Tokens:
         if held is None:
             return None
         identity = held.identity
-        self._cache.put(token, held.token, identity)
+        lenders = pedigree(self._directory.snapshot, held.trust) or () if held.trust else ()
+        self._cache.put(token, frozenset((*held.token.concerned, *concerned(lenders))), identity)
         return identity
 
     async def revoke(self, token: Token) -> None:
@@ -246,15 +247,39 @@ class Tokens:
         actors += [(GROUP_ACTOR, id_) for id_ in token.groups]
         spans = [keys.assignments(*token.scope, *actor) for actor in actors] if token.scope != UNSCOPED else []
         await self._directory.refresh(needed, spans)
-        lent = self._directory.snapshot.application_credentials.get(token.application_credential_id)
-        if lent is not None and lent.access_rule_ids:
-            await self._directory.refresh([keys.record(ACCESS_RULE, id_) for id_ in lent.access_rule_ids])
+        await self._directory.refresh(*self._named(token))
+        await self._directory.refresh([keys.record(DOMAIN, id_) for id_ in sorted(self._domain_ids(token))])
+
+    def _named(self, token: Token) -> tuple[list[bytes], list[Span]]:
+        """What is named in turn by what the token names."""
+        snapshot = self._directory.snapshot
+        lent, trust = (
+            snapshot.application_credentials.get(token.application_credential_id),
+            snapshot.trusts.get(token.trust_id),
+        )
+        needed = [keys.record(ACCESS_RULE, id_) for id_ in lent.access_rule_ids] if lent else []
+        chain = (pedigree(snapshot, trust) if trust else None) or []
+        for one in chain:
+            needed += [keys.record(USER, one.trustor_user_id), keys.record(USER, one.trustee_user_id)]
+        lenders = [one.trustor_user_id for one in chain[-1:] if token.scope != UNSCOPED]
+        return needed, [keys.assignments(*token.scope, USER_ACTOR, id_) for id_ in lenders]
+
+    def _domain_ids(self, token: Token) -> set[str]:
+        """Of the domains that have to be enabled."""
+        snapshot = self._directory.snapshot
+        trust = snapshot.trusts.get(token.trust_id)
+        parties = concerned(pedigree(snapshot, trust) or ()) if trust else ()
+        users = (snapshot.users.get(id_) for id_ in (token.user_id, *parties))
+        project = snapshot.projects.get(token.scope.id)
+        return {one.domain_id for one in (*users, project) if one is not None}
 
     def _resolve(self, token: Token) -> Held | None:
         """Whom and what the token means, where all that it names is still such that it could be issued."""
         snapshot = self._directory.snapshot
         user = _usable_user(snapshot, token.user_id)
-        if user is None or user.epoch != token.user_epoch or _epoch(snapshot, token.scope) != token.scope_epoch:
+        if user is None or user.epoch != token.user_epoch:
+            return None
+        if _epoch(snapshot, token.scope, user, snapshot.trusts.get(token.trust_id)) != token.scope_epoch:
             return None
         if token.federated is not None and not _vouched_for(snapshot, token.federated):
             return None
@@ -300,16 +325,16 @@ class Tokens:
         held = rights.roles(token.user_id, token.scope, token.groups)
         if token.application_credential_id:
             credential = snapshot.application_credentials.get(token.application_credential_id)
-            if credential is None or not self._counts(credential.expires_s):
+            if credential is None or not self._lends(credential, token.scope):
                 return []
             if any(snapshot.access_rules.get(id_) is None for id_ in credential.access_rule_ids):
                 return []
-            return _both(rights, credential.role_ids, held)
+            held = _both(rights, credential.role_ids, held)
         if token.access_token_id:
             access = snapshot.access_tokens.get(token.access_token_id)
-            if access is None or not self._counts(access.expires_s):
+            if access is None or not self._lends(access, token.scope):
                 return []
-            return _both(rights, access.role_ids, held)
+            held = _both(rights, access.role_ids, held)
         return held
 
     def _trust_holds(self, trust: Trust | None) -> list[Trust]:
@@ -321,6 +346,10 @@ class Tokens:
             if not self._counts(one.expires_s) or not all(users):
                 return []
         return chain or []
+
+    def _lends(self, lent: ApplicationCredential | AccessToken, scope: Scope) -> bool:
+        """Whether it still does, and there."""
+        return self._counts(lent.expires_s) and scope == Scope(PROJECT_TARGET, lent.project_id)
 
     def _counts(self, expires_s: int) -> bool:
         return not expires_s or expires_s * 1_000_000 > self._now_us()
@@ -360,15 +389,28 @@ def _vouched_for(snapshot: IdentitySnapshot, federated: Federated) -> bool:
     return provider.enabled and provider.epoch == federated.provider_epoch
 
 
-def _epoch(snapshot: IdentitySnapshot, scope: Scope) -> int:
-    """How often tokens for the scope were ended; -1 where there is none."""
+def _epoch(snapshot: IdentitySnapshot, scope: Scope, user: User, trust: Trust | None) -> int:
+    """How often what such tokens need was ended, the user apart: their scope, its domain and the user's, and who lends
+    by the trust. It is a sum of numbers that only grow, so none is overlooked. -1 where there is no such scope."""
+    domain_ids, epoch = [user.domain_id], 0
     if scope.target == PROJECT_TARGET:
         project = snapshot.projects.get(scope.id)
-        return project.epoch if project else -1
-    if scope.target == DOMAIN_TARGET:
-        domain = snapshot.domains.get(scope.id)
-        return domain.epoch if domain else -1
-    return 0
+        if project is None:
+            return -1
+        domain_ids.append(project.domain_id)
+        epoch += project.epoch
+    elif scope.target == DOMAIN_TARGET:
+        if snapshot.domains.get(scope.id) is None:
+            return -1
+        domain_ids.append(scope.id)
+    for one in (pedigree(snapshot, trust) or ()) if trust else ():
+        for id_ in (one.trustor_user_id, one.trustee_user_id):
+            party = snapshot.users.get(id_)
+            if party is not None:
+                domain_ids.append(party.domain_id)
+                epoch += party.epoch
+    domains = (snapshot.domains.get(id_) for id_ in domain_ids)
+    return epoch + sum(domain.epoch for domain in domains if domain is not None)
 
 
 def _allowed(snapshot: IdentitySnapshot, token: Token) -> AllowedRequests | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from authn.records.credentials import Trust
@@ -21,6 +21,12 @@ def pedigree(snapshot: IdentitySnapshot, trust: Trust) -> list[Trust] | None:
             return None
         chain.append(parent)
     return chain
+
+
+def concerned(chain: Iterable[Trust]) -> Iterator[str]:
+    """The ids of all that what a chain of trusts allows depends on."""
+    for trust in chain:
+        yield from (trust.id, trust.trustor_user_id, trust.trustee_user_id)
 
 
 def made_from(snapshot: IdentitySnapshot, id_: str) -> Iterator[Trust]:

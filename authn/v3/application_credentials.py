@@ -62,6 +62,10 @@ async def create_credential(call: Call) -> Response:
     asked = (await call.body()).object("application_credential")
     asked.refuse_others(_KNOWN)
     secret = asked.text_or("secret", "") or _new_secret(call)
+    rules = asked_rules(call, asked, user_id)
+    own = held.application_credential.access_rule_ids if held.application_credential else ()
+    if own and not (rules and {rule.id for rule in rules} <= set(own)):
+        raise ForbiddenError("an application credential with access rules makes only such as have some of them")
     made = await call.service.application_credentials.create(
         ApplicationCredential(
             id=call.service.administration.new_id(),
@@ -75,7 +79,7 @@ async def create_credential(call: Call) -> Response:
             description=asked.text_or("description", ""),
         ),
         secret,
-        asked_rules(call, asked, user_id),
+        rules,
     )
     return answer({"application_credential": {**_row(call, made), "secret": secret}}, 201)
 

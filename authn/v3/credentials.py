@@ -16,7 +16,7 @@ from authn.table import Table
 from authn.tokens import Held
 from authn.v3.answers import listed
 from authn.v3.call import Call
-from authn.v3.delegation import is_within, require_unrestricted, require_within
+from authn.v3.delegation import delegation, reaches, require_reach, require_unrestricted, require_within
 from authn.v3.resource import Resource
 from gateway.rest.fields import Fields, merged
 from gateway.rest.listing import Row, page
@@ -60,7 +60,7 @@ class Credentials(Resource[Credential]):
         rows = (
             self.row(call, record)
             for record in self.candidates(call)
-            if is_within(held, record.project_id) and may_see(self.target(call, record))
+            if may_see(self.target(call, record)) and reaches(held, record, call.service.vault)
         )
         return listed(call, self.plural, page(call, rows, self.filters))
 
@@ -89,7 +89,7 @@ class Credentials(Resource[Credential]):
             if not project_id:
                 raise InvalidError("credential: 'project_id' is a required property")
             blob = _delegated(held, blob)
-        require_within(held, project_id)
+        require_within(held, project_id, type_)
         record = Credential(
             id=ec2.id_of(ec2.read(blob).access) if is_ec2 else call.service.administration.new_id(),
             user_id=asked.named("user_id"),
@@ -122,14 +122,7 @@ class Credentials(Resource[Credential]):
         held = await call.caller()
         record = call.snapshot.credentials.get(call.path("id"))
         if record is not None:
-            require_within(held, record.project_id)
-
-
-def delegation(held: Held) -> dict[str, str]:
-    """What the blob of an EC2 credential says of the delegated token that it was made with."""
-    token = held.token
-    ids = (token.trust_id, token.application_credential_id, token.access_token_id)
-    return {name: id_ for name, id_ in zip(ec2.DELEGATIONS, ids, strict=True) if id_}
+            require_reach(held, record, call.service.vault)
 
 
 def _delegated(held: Held, blob: str) -> str:

@@ -12,8 +12,7 @@ from authn.records import new_id
 from authn.records.credentials import CREDENTIAL, Credential
 from authn.v3.answers import answer, listed, nothing
 from authn.v3.call import Call
-from authn.v3.credentials import delegation
-from authn.v3.delegation import is_within, require_unrestricted, require_within
+from authn.v3.delegation import delegation, reaches, require_reach, require_unrestricted, require_within
 from gateway.rest.app import Routes
 from gateway.rest.listing import Row
 from store.core.errors import NotFoundError
@@ -29,7 +28,7 @@ async def list_credentials(call: Call) -> Response:
         (one for one in call.snapshot.credentials if one.user_id == user_id and one.type == ec2.EC2),
         key=lambda one: one.id,
     )
-    return listed(call, "credentials", [_row(call, one) for one in mine if is_within(held, one.project_id)])
+    return listed(call, "credentials", [_row(call, one) for one in mine if reaches(held, one, call.service.vault)])
 
 
 async def create_credential(call: Call) -> Response:
@@ -41,7 +40,7 @@ async def create_credential(call: Call) -> Response:
     call.snapshot.users.require(user_id)
     project_id = (await call.body()).text_or("tenant_id", "")
     call.snapshot.projects.require(project_id)
-    require_within(held, project_id)
+    require_within(held, project_id, ec2.EC2)
     random = call.service.random
     blob = {"access": new_id(random), "secret": random.bytes(16).hex(), "trust_id": None, **delegation(held)}
     record = Credential(
@@ -83,7 +82,7 @@ async def _allowed(call: Call, operation: str) -> Credential:
         raise NotFoundError(f"Could not find credential: {id_}.")
     # Whose it is counts, not whose the path says it is.
     await call.allow(f"identity:{operation}", {"target.credential.user_id": record.user_id})
-    require_within(held, record.project_id)
+    require_reach(held, record, call.service.vault)
     return record
 
 

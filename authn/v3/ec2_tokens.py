@@ -19,7 +19,7 @@ from authn.v3.answers import answer
 from authn.v3.authentication import token_document
 from authn.v3.call import Call
 from authn.v3.elsewhere import vouched
-from authn.v3.trusts import groups_lent
+from authn.v3.trusts import groups_lent, used
 from gateway.rest import times
 from gateway.rest.app import Routes
 from gateway.rest.errors import UnauthorizedError
@@ -102,11 +102,12 @@ def _proof(call: Call, record: Credential, held: ec2.Ec2Secret) -> Proof:
 
 
 async def _vouched(call: Call, proof: Proof) -> Proof:
-    """With what directories say now of the owner, and of who lends them roles."""
-    groups = await vouched(call, proof.user)
-    if proof.trust is not None:
-        groups = await groups_lent(call, pedigree(call.snapshot, proof.trust) or [proof.trust])
-    return replace(proof, directory_groups=groups)
+    """With what directories say now of the owner, and of who lends them roles by a trust, which is used once more."""
+    groups, trust = await vouched(call, proof.user), proof.trust
+    if trust is not None:
+        groups = await groups_lent(call, pedigree(call.snapshot, trust) or [trust])
+        trust = await used(call, trust)
+    return replace(proof, trust=trust, directory_groups=groups)
 
 
 def _is_signed_ec2(sent: Fields, secret: str) -> bool:

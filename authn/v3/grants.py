@@ -23,7 +23,7 @@ from authn.v3.elsewhere import bring_in
 from authn.v3.roles import role_row
 from gateway.rest.app import Handler, Routes
 from gateway.rest.errors import ForbiddenError
-from store.core.errors import NotFoundError
+from store.core.errors import InvalidError, NotFoundError
 
 _ACTORS: Final = {USER_ACTOR: "users", GROUP_ACTOR: "groups"}
 
@@ -106,9 +106,11 @@ async def _add(call: Call, place: Place) -> Response:
     held = place.held(call, call.path("role_id"))
     _require(call, held)
     role = call.snapshot.roles.require(held.role_id)
-    home = call.snapshot.projects.require(held.target_id).domain_id if held.target == PROJECT_TARGET else ""
-    if role.domain_id and home and home != role.domain_id:
-        raise ForbiddenError("a role of a domain is held only in that domain's projects")
+    home = call.snapshot.projects.require(held.target_id).domain_id if held.target == PROJECT_TARGET else held.target_id
+    if role.domain_id and held.target == SYSTEM_TARGET:
+        raise InvalidError("a role of a domain is not held in the system")
+    if role.domain_id and home != role.domain_id:
+        raise ForbiddenError("a role of a domain is held only there and in that domain's projects")
     await call.service.administration.assign(held)
     return nothing()
 

@@ -130,8 +130,7 @@ async def authorize(call: Call) -> Response:
     """A user says yes: the program may act with these roles."""
     await call.allow("identity:authorize_request_token")
     held = await call.caller()
-    token = held.token
-    if token.trust_id or token.access_token_id or token.application_credential_id:
+    if held.token.is_lent:
         raise ForbiddenError("who acts by delegation cannot delegate")
     id_ = call.path("id")
     request = _unexpired(call, call.snapshot.request_tokens.require(id_))

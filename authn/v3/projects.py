@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
@@ -116,7 +116,8 @@ class Projects(Resource[Project]):
         rows = (
             domain_as_project(call, domain)
             for domain in call.snapshot.domains
-            if may_see({"target.project.id": domain.id, "target.project.domain_id": domain.id})
+            if call.domain in (None, domain.id)
+            and may_see({"target.project.id": domain.id, "target.project.domain_id": domain.id})
         )
         return listed(call, self.plural, page(call, rows, self.filters, self.special))
 
@@ -129,7 +130,8 @@ class Projects(Resource[Project]):
         user = call.snapshot.users.require(call.path("user_id"))
         groups = (await call.service.shadows.groups_of(user)).records if user.directory_id else ()
         projects = Rights(call.snapshot).projects(user.id, [group.id for group in groups])
-        rows = (project_row(call, project) for project in projects)
+        mine = (await call.caller()).user.id == user.id
+        rows = (project_row(call, project) for project in projects if mine or self.visible(call, project))
         return listed(call, self.plural, page(call, rows, self.filters, self.special))
 
     async def show(self, call: Call) -> Response:
@@ -139,26 +141,34 @@ class Projects(Resource[Project]):
             await call.allow(
                 "identity:get_project", {"target.project.id": domain.id, "target.project.domain_id": domain.id}
             )
-            return answer({"project": domain_as_project(call, domain) | self._around(call, domain.id, None)})
+            return answer({"project": domain_as_project(call, domain) | await self._around(call, domain.id, None)})
         await call.allow("identity:get_project", self._target(call, call.path("id")))
         project = call.snapshot.projects.require(call.path("id"))
-        return answer({"project": project_row(call, project) | self._around(call, project.id, project)})
+        return answer({"project": project_row(call, project) | await self._around(call, project.id, project)})
 
-    def _around(self, call: Call, id_: str, project: Project | None) -> dict[str, Any]:
+    async def _shown(self, call: Call) -> Callable[[Project], bool]:
+        """Which projects around another are shown whole: those that the caller may see or can have a token for."""
+        held, may_see = await call.caller(), await call.chosen("identity:get_project")
+        user_id, groups = held.user.id, held.token.groups
+        own = set() if held.token.is_lent else {one.id for one in Rights(call.snapshot).projects(user_id, groups)}
+        return lambda project: project.id in own or may_see(self.target(call, project))
+
+    async def _around(self, call: Call, id_: str, project: Project | None) -> dict[str, Any]:
         query, rights, found = call.query, Rights(call.snapshot), dict[str, Any]()
         for what in ("parents", "subtree"):
             if f"{what}_as_list" in query and f"{what}_as_ids" in query:
                 raise InvalidError(f"{what}_as_list and {what}_as_ids: not both")
         parents = list(rights.parents(project)) if project else []
+        shown = await self._shown(call)
         if "parents_as_list" in query:
-            found["parents"] = [{"project": project_row(call, one)} for one in parents]
+            found["parents"] = [{"project": project_row(call, one)} for one in parents if shown(one)]
         if "parents_as_ids" in query:
             above: dict[str, Any] | None = {project.domain_id: None} if project else None
             for one in reversed(parents):
                 above = {one.id: above}
             found["parents"] = above
         if "subtree_as_list" in query:
-            found["subtree"] = [{"project": project_row(call, one)} for one in rights.subtree(id_)]
+            found["subtree"] = [{"project": project_row(call, one)} for one in rights.subtree(id_) if shown(one)]
         if "subtree_as_ids" in query:
             below: dict[str, dict[str, Any] | None] = {id_: None}
             nodes = {id_: below}
@@ -238,6 +248,8 @@ class Projects(Resource[Project]):
             raise InvalidError("project.is_domain: a project does not become a domain")
         if not asked.flag_or("enabled", True) and any(one.enabled for one in Rights(call.snapshot).subtree(id_)):
             raise ForbiddenError("cannot disable a project while one below it is enabled")
+        if asked.flag_or("enabled", False) and not all(one.enabled for one in Rights(call.snapshot).parents(present)):
+            raise ForbiddenError("cannot enable a project below one that is disabled")
 
         def edit(before: Project) -> Project:
             refuse_immutable("project", before.options, asked)

@@ -125,19 +125,25 @@ async def act_by_trust(call: Call, trust_id: str, proof: Proof) -> tuple[Proof, 
     if proof.user.id != trust.trustee_user_id or (proof.parent is not None and proof.parent.trust_id):
         raise ForbiddenError("this trust is for somebody else")
     groups = await groups_lent(call, chain)
-    if trust.remaining_uses >= 0:
-
-        def use(before: Trust) -> Trust:
-            if before.remaining_uses == 0:
-                raise UnauthorizedError
-            return replace(before, remaining_uses=before.remaining_uses - 1)
-
-        trust = await call.service.administration.update(TRUST, _table, trust.id, use)
+    trust = await used(call, trust)
     user = call.snapshot.users.get(trust.trustor_user_id if trust.impersonation else trust.trustee_user_id)
     if user is None:
         raise UnauthorizedError
     scope = Scope(PROJECT_TARGET, trust.project_id) if trust.project_id else UNSCOPED
     return replace(proof, user=user, trust=trust, directory_groups=groups), scope, trust.expires_s
+
+
+async def used(call: Call, trust: Trust) -> Trust:
+    """The trust after one more use. Raises UnauthorizedError where there is none left."""
+    if trust.remaining_uses < 0:
+        return trust
+
+    def use(before: Trust) -> Trust:
+        if before.remaining_uses == 0:
+            raise UnauthorizedError
+        return replace(before, remaining_uses=before.remaining_uses - 1)
+
+    return await call.service.administration.update(TRUST, _table, trust.id, use)
 
 
 async def groups_lent(call: Call, chain: Sequence[Trust]) -> tuple[str, ...]:
@@ -231,10 +237,11 @@ def _asked_trust(call: Call, asked: Fields, held: Held) -> Trust:
 
 def _parent(call: Call, held: Held) -> Trust | None:
     """The trust that the caller acts by and hands on. Raises ForbiddenError for other delegations."""
-    if held.token.access_token_id:
-        raise ForbiddenError("only a trust can be handed on")
-    if not held.token.trust_id:
+    token = held.token
+    if not token.is_lent:
         return None
+    if not token.trust_id or "ec2credential" in token.methods:
+        raise ForbiddenError("only a trust can be handed on")
     parent = call.snapshot.trusts.require(held.token.trust_id)
     if not 0 < parent.redelegation_count <= REDELEGATIONS_MAX:
         raise ForbiddenError("this trust cannot be handed on")
@@ -243,6 +250,9 @@ def _parent(call: Call, held: Held) -> Trust | None:
 
 def _within(trust: Trust, parent: Trust) -> Trust:
     """The trust, where its parent allows as much. Raises ForbiddenError."""
+    if trust.project_id != parent.project_id:
+        # The first trustor may hold the same roles elsewhere, too, but has lent them in that project only.
+        raise ForbiddenError("the trust that is handed on is for another project")
     if trust.remaining_uses >= 0:
         raise ForbiddenError("remaining_uses cannot be set where a trust is handed on")
     if not set(trust.role_ids) <= set(parent.role_ids):

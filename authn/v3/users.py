@@ -22,6 +22,7 @@ from authn.v3.options import USER_OPTIONS, changed_options
 from authn.v3.passwords import change_password, expires, expiry_shown
 from authn.v3.resource import Resource
 from gateway.rest.app import Routes
+from gateway.rest.errors import ForbiddenError
 from gateway.rest.fields import Fields, merged
 from gateway.rest.listing import Filter, Row, page
 from gateway.rest.policy import Target
@@ -154,6 +155,7 @@ class Users(Resource[User]):
         domain_id = asked.text_or("domain_id", "") or call.default_domain()
         refuse_in_directory(call, domain_id)
         default_project_id = _default_project(call, asked)
+        await _require_own_providers(call, domain_id, _federated(asked))
         administration = call.service.administration
         return await administration.create_user(
             User(
@@ -191,7 +193,8 @@ class Users(Resource[User]):
                 federated=_federated(asked) if "federated" in asked else before.federated,
             )
 
-        edit(present)  # what is malformed is refused before a hash is worked out
+        linked = edit(present).federated  # what is malformed is refused before a hash is worked out
+        await _require_own_providers(call, present.domain_id, set(linked) - set(present.federated))
         password = None if asked.value("password") is None else asked.text("password")
         return await call.service.administration.update_user(id_, edit, password=password)
 
@@ -221,6 +224,17 @@ def _federated(asked: Fields) -> tuple[tuple[str, str, str], ...]:
         for provider in asked.objects("federated")
         for protocol in provider.objects("protocols")
     )
+
+
+async def _require_own_providers(call: Call, domain_id: str, links: Iterable[tuple[str, str, str]]) -> None:
+    """Raises ForbiddenError where whoever looks after one domain links a user to another one's provider: what it gives
+    to somebody else would be that user's."""
+    if call.policy.decide("identity:update_user", await call.credentials(), {}):
+        return
+    for provider_id, _, _ in links:
+        provider = call.snapshot.identity_providers.get(provider_id)
+        if provider is None or provider.domain_id != domain_id:
+            raise ForbiddenError("a user is linked to providers of the same domain")
 
 
 def _federated_row(user: User) -> list[dict[str, Any]]:

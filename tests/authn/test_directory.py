@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import msgpack
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from authn import keys
 from authn.bootstrap import bootstrap
 from authn.errors import UnauthorizedError, UnreadableError
 from authn.hashing import CHEAP, PasswordHasher
 from authn.keys import Assignment
-from authn.records import Project, User
+from authn.records import GROUP, USER, Group, Project, User
 from authn.service import IdentityConfig, IdentityService
 from store.core.errors import ConflictError, InvalidError, NotFoundError
-from store.registry import Put, Span, memory_registry
+from store.registry import Compare, Delete, Item, Operation, Put, Registry, Span, memory_registry
 from tests.authn.conftest import PASSWORD, Cloud, issued
 from tests.twins.clock import ManualClock
 
@@ -226,3 +229,73 @@ async def test_machines_that_start_together_make_one_identity() -> None:
     service = IdentityService(registry)
     await service.directory.load()
     assert [len(list(table)) for table in (service.snapshot.services, service.snapshot.endpoints)] == [2, 6]
+
+
+@dataclass
+class LateAnswers:
+    """A registry whose answers to transactions arrive after the watch has told what came of it meanwhile."""
+
+    registry: Registry
+    meanwhile: list[Delete]
+
+    async def revision(self) -> int:
+        return await self.registry.revision()
+
+    async def range(self, span: Span, *, limit: int | None = None, reverse: bool = False) -> list[Item]:
+        return await self.registry.range(span, limit=limit, reverse=reverse)
+
+    async def transact(
+        self,
+        compares: Sequence[Compare],
+        then: Sequence[Operation],
+        otherwise: Sequence[Operation] = (),
+    ) -> Any:
+        result = await self.registry.transact(compares, then, otherwise)
+        if self.meanwhile:
+            await self.registry.transact((), [self.meanwhile.pop()])
+            await wait_all_tasks_blocked()
+        return result
+
+    def watch(self, span: Span, from_revision: int = 0) -> Any:
+        return self.registry.watch(span, from_revision)
+
+
+@pytest.mark.parametrize("how", ["written", "read"])
+async def test_an_answer_that_is_late_brings_nothing_back(cloud: Cloud, nursery: trio.Nursery, how: str) -> None:
+    project, ann = await cloud.project("quarry"), await cloud.user("ann")
+    held = Assignment(ann.id, project.id, cloud.made.role_ids["member"])
+    if how == "read":
+        await cloud.service.administration.assign(held)
+    registry: Any = LateAnswers(cloud.registry, [])
+    late = IdentityService(registry, IdentityConfig(hash_cost=CHEAP), clock=cloud.clock)
+    await nursery.start(lambda task_status: late.run(task_status=task_status))
+    registry.meanwhile.append(Delete(keys.assignment(held)))
+    if how == "read":
+        await late.directory.refresh([keys.assignment(held)])
+    else:
+        await late.administration.assign(held)
+    assert held not in cloud.service.snapshot.held
+    assert held not in late.snapshot.held
+
+
+async def test_what_was_so_already_is_acknowledged_only_if_it_still_is(cloud: Cloud) -> None:
+    project = await cloud.project("quarry")
+    ann = await cloud.user("ann", project)
+    held = Assignment(ann.id, project.id, cloud.made.role_ids["member"])
+    here, link = cloud.service.administration, keys.Link(keys.MEMBER, "g" * 32, ann.id)
+    await here.create(GROUP, lambda snapshot: snapshot.groups, Group(link.one, "crew"))
+    ends = keys.record(GROUP, link.one), keys.record(USER, ann.id)
+    await here.link(link, *ends)
+    await here.update_user(ann.id, lambda before: replace(before, enabled=False))
+    behind = IdentityService(cloud.registry, IdentityConfig(hash_cost=CHEAP), clock=cloud.clock)
+    await behind.directory.load()
+    await here.unassign(held)
+    await here.unlink(link, "")
+    await here.update_user(ann.id, lambda before: replace(before, enabled=True))
+    await behind.administration.assign(held)
+    await behind.administration.link(link, *ends)
+    await behind.administration.update_user(ann.id, lambda before: replace(before, enabled=False))
+    await wait_all_tasks_blocked()
+    assert held in cloud.service.snapshot.held
+    assert link in cloud.service.snapshot.links
+    assert not cloud.service.snapshot.users.require(ann.id).enabled

@@ -211,6 +211,7 @@ async def test_a_blob_that_names_anothers_delegation_is_nobody(cloud: Cloud) -> 
             role_ids=(cloud.made.role_ids["member"],),
             impersonation=impersonation,
             expires_s=cloud.clock.wall_us() // 1_000_000 + 60,
+            remaining_uses=1,
         )
         await administration.create(TRUST, lambda snapshot: snapshot.trusts, trust)
         access = f"key {trust.id}"
@@ -227,6 +228,7 @@ async def test_a_blob_that_names_anothers_delegation_is_nobody(cloud: Cloud) -> 
         assert answer.status == status
         if status == 200:
             assert answer.json["token"]["expires_at"] == times.shown(trust.expires_s)
+            assert (await ann.ask({"credentials": s3(access, "s")}, "s3tokens")).status == 401  # it is used up
 
 
 async def test_a_credential_of_an_oauth_key_ends_with_it(cloud: Cloud) -> None:

@@ -20,6 +20,7 @@ from store.core.entropy import SystemRandom
 from store.core.errors import ConflictError
 from store.registry import Delete, Put, memory_registry
 from tests.authn.conftest import LIFETIME_S, PASSWORD, Cloud, issued
+from tests.authn.test_v3 import ask
 
 
 async def test_a_scoped_token_looks_like_the_stock_one_and_says_who_asks(cloud: Cloud) -> None:
@@ -153,10 +154,14 @@ async def test_a_domain_that_is_disabled_ends_tokens_and_gives_none(cloud: Cloud
     await administration.assign(Assignment(user.id, project.id, cloud.made.role_ids["member"]))
     token = issued(cloud.service, user, project)
     assert await cloud.service.identify(token)
-    await put_domain(cloud, replace(elsewhere, enabled=False))
+    path, admin = f"/v3/domains/{elsewhere.id}", await cloud.admin_token()
+    await ask(cloud, "PATCH", path, {"domain": {"enabled": False}}, token=admin)
     assert await cloud.service.identify(token) is None
     with pytest.raises(UnauthorizedError):
         issued(cloud.service, user, project)
+    await ask(cloud, "PATCH", path, {"domain": {"enabled": True}}, token=admin)
+    assert await cloud.service.identify(token) is None
+    assert await cloud.service.identify(issued(cloud.service, user, project))
 
 
 async def put_domain(cloud: Cloud, domain: Domain) -> None:
