@@ -86,12 +86,11 @@ class Login:
         if not same or present is None or present.password_hash != hashed:
             await self._failed(source, present)
             raise UnauthorizedError
-        # That it is locked is found no sooner than that the password is wrong, is not told, and counts alike: a right
-        # guess must not show, nor that there is such a user.
-        if is_locked(present, self._rules, self._clock.wall_us()):
+        # That it is locked or disabled is found no sooner than that the password is wrong, is not told, and counts
+        # alike: a right guess must not show, nor that there is such a user.
+        usable = present.enabled and self._directory.snapshot.domain_enabled(present.domain_id)
+        if not usable or is_locked(present, self._rules, self._clock.wall_us()):
             await self._failed(source, present)
-            raise UnauthorizedError
-        if not present.enabled or not self._directory.snapshot.domain_enabled(present.domain_id):
             raise UnauthorizedError
         if is_expired(present, self._clock.wall_us()) and not to_change:
             raise UnauthorizedError(f"The password is expired and needs to be changed for user: {present.id}.")

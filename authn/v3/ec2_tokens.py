@@ -127,8 +127,8 @@ def _is_signed_s3(sent: Fields, secret: str) -> bool:
 
 
 def _is_timely(call: Call, sent: Fields) -> bool:
-    """Whether the request was signed about now, where it says when. Looked for is only what its signature covers: one of
-    version 4 covers no parameter `Timestamp` of a POST, so anybody could write one for an old request."""
+    """Whether the request was signed about now, where it says when. Looked at is only what its signature covers: one of
+    version 4 covers no parameter of a POST, so anybody could write a `Timestamp` to an old one."""
     params = _texts(sent, "params")
     if "SignatureVersion" in params:
         stated = params.get("Timestamp")

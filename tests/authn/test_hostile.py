@@ -197,6 +197,8 @@ def test_no_text_is_a_token(sealed: str) -> None:
 
 @pytest.mark.parametrize("value", [b"1e999", b"[" * 900 + b"]" * 900], ids=["infinite", "deep"])
 async def test_nothing_is_stored_that_cannot_be_told_again(cloud: Cloud, value: bytes) -> None:
-    token = await cloud.admin_token()
-    raw = b'{"credential": {"type": "note", "blob": "b", "foo": %s}}' % value
-    assert (await ask(cloud, "POST", "/v3/credentials", raw=raw, token=token)).status == 400
+    ann = await cloud.user("ann", await cloud.project("quarry"))
+    token = await cloud.token("ann", cloud.service.snapshot.projects.named(("default", "quarry")))
+    for told, status in ((b"1", 201), (value, 400)):
+        raw = b'{"credential": {"user_id": "%s", "type": "note", "blob": "b", "foo": %s}}' % (ann.id.encode(), told)
+        assert (await ask(cloud, "POST", "/v3/credentials", raw=raw, token=token)).status == status
