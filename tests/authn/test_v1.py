@@ -149,6 +149,8 @@ async def test_nothing_else_is_served(app: V1AuthApp) -> None:
         (b"a b", "http://127.0.0.1:99"),
         (b"a/b", "http://127.0.0.1:99"),
         (b"user@host", "http://127.0.0.1:99"),
+        (b"cloud:65536", "http://127.0.0.1:99"),
+        (b"[1.2]:80", "http://127.0.0.1:99"),
         (b"", "http://127.0.0.1:99"),
     ],
 )
