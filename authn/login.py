@@ -46,7 +46,7 @@ class Login:
         self._clock = clock
         self._rules = rules or PasswordRules()
         self.throttle = Throttle(clock)
-        self._elsewhere = DirectoryLogin(shadows, self.throttle) if shadows else None
+        self._elsewhere = DirectoryLogin(shadows, self.throttle, Throttle(clock)) if shadows else None
 
     def require_admitted(self, name: str, *, address: str, domain_id: str = DEFAULT_DOMAIN) -> None:
         """Raise UnauthorizedError where the name may not be tried from there now: asked before a password is compared
