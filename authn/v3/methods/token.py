@@ -15,8 +15,9 @@ async def by_token(call: Call, asked: Fields) -> Proof:
     if held is None:
         raise NotFoundError("Could not find token.")  # as stock keystone answers, and tempest wants it
     token = held.token
-    if token.trust_id or token.access_token_id or token.application_credential_id:
-        raise ForbiddenError("a token of a trust, an application credential or OAuth cannot be rescoped")
+    lent = token.trust_id or token.access_token_id or token.application_credential_id
+    if lent or "ec2credential" in token.methods:
+        raise ForbiddenError("a token of a trust, an application credential, OAuth or EC2 cannot be rescoped")
     return Proof(
         held.user,
         frozenset({"token"}),
