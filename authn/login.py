@@ -10,6 +10,7 @@ from authn import keys
 from authn.directory import Directory, Step
 from authn.directory_login import DirectoryLogin
 from authn.errors import UnauthorizedError
+from authn.factors import unmet_rules
 from authn.fair_line import Caller
 from authn.hashing import PasswordHasher
 from authn.password_rules import PasswordRules, is_expired, is_locked, with_failure, without_failures
@@ -62,10 +63,15 @@ class Login:
             return await self._elsewhere.by_name(domain_id, name, password, address)
         return await self._verify(user, user.id if user else f"{domain_id}/{name}", password, address)
 
-    def is_locked(self, name: str, domain_id: str = DEFAULT_DOMAIN) -> bool:
-        """Whether even the right password is refused, after too many wrong ones."""
+    def is_refused(self, name: str, domain_id: str = DEFAULT_DOMAIN) -> bool:
+        """Whether even the right password is refused, or is not enough: after too many wrong ones, when it has expired,
+        or where the user's rules ask for more."""
         user = self._directory.snapshot.users.named((domain_id, name))
-        return user is not None and is_locked(user, self._rules, self._clock.wall_us())
+        if user is None:
+            return False
+        now_us = self._clock.wall_us()
+        unmet = unmet_rules(user, {"password"}) is not None
+        return unmet or is_expired(user, now_us) or is_locked(user, self._rules, now_us)
 
     async def by_id(self, user_id: str, password: str, *, address: str = "", to_change: bool = False) -> User:
         """The user. `to_change`: the password may have expired, since it is to be changed. Raises UnauthorizedError,
