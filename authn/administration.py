@@ -109,7 +109,7 @@ class Administration:
         if password is not None:
             check_password(password)
             self._rules.require_fit(password)
-            hashed = await self._hasher.hash(password)
+            hashed = await self._hasher.hash(password, whose=id_ if own else "")
 
         def with_epoch(before: User) -> User:
             after = edit(before)

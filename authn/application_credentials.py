@@ -33,7 +33,7 @@ class ApplicationCredentials:
         snapshot = self._directory.snapshot
         credential = replace(
             credential,
-            secret_hash=await self._hasher.hash(secret),
+            secret_hash=await self._hasher.hash(secret, whose=credential.user_id),
             access_rule_ids=tuple(rule.id for rule in rules),
         )
         # Rules that are there are written again, so that whoever takes one away at the same time looks again.

@@ -41,9 +41,12 @@ class DirectoryLogin:
     """Asks directories. Refusals are all alike; one that is away is a RetryableError which says nothing of it, since
     strangers ask here."""
 
-    def __init__(self, shadows: Shadows, throttle: Throttle) -> None:
+    def __init__(self, shadows: Shadows, throttle: Throttle, unknown: Throttle) -> None:
+        """`unknown` counts names that directories do not have. A look-up costs little, so many are soon tried, and must
+        not make forgotten what `throttle` counts."""
         self._shadows = shadows
         self._throttle = throttle
+        self._unknown = unknown
         self._lines: dict[str, FairLine] = {}
         self._names: OrderedDict[tuple[str, str], str] = OrderedDict()
 
@@ -95,11 +98,13 @@ class DirectoryLogin:
         line = self._lines.setdefault(domain_id, FairLine(AT_ONCE, WAITING_MAX))
         async with line.turn(Caller(*source, familiar=self._throttle.is_familiar(source))):
             backend = backends.of(domain_id)
-            told = await find(backend)
-            if told is not None:
-                source = LoginSource(source.address, told.public_id)
+            found = await find(backend)
+            if found is None:
+                self._unknown.failed(source)
+                raise UnauthorizedError
+            source = LoginSource(source.address, found.public_id)
             self._require_admitted(source)  # others have failed meanwhile, and whose name it is is known only now
-            told = await backend.authenticate(told.id, password) if told is not None else None
+            told = await backend.authenticate(found.id, password)
         if told is None:
             self._throttle.failed(source)
             raise UnauthorizedError
@@ -110,7 +115,7 @@ class DirectoryLogin:
         return user
 
     def _require_admitted(self, source: LoginSource) -> None:
-        if not self._throttle.admits(source):
+        if not (self._throttle.admits(source) and self._unknown.admits(source)):
             raise UnauthorizedError
 
     def _remember(self, domain_id: str, name: str, public_id: str) -> None:

@@ -17,8 +17,11 @@ WAITING_MAX: Final = 64
 """Strangers in line for a hash, and familiar ones in theirs; at the usual cost and two at once, the last of a line has
 waited under two seconds, with both lines full under seven."""
 
-OURSELVES: Final = Caller("", "", familiar=True)
-"""Who has shown who they are before, and is to have a new hash."""
+
+def known_caller(name: str = "") -> Caller:
+    """Somebody who has shown who they are before, and is to have a new hash. `name`: whose share it is, so that no user
+    who has many made keeps out administrators, or other users."""
+    return Caller("", name, familiar=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +51,11 @@ class PasswordHasher:
         # Verified in place of a user's who does not exist or has no password, so that the answer takes as long.
         self._nobody = self._argon2.hash("nobody")
 
-    async def hash(self, password: str) -> str:
-        """The hash to store, with its parameters and salt in it. Raises InvalidError for what is no password, BusyError
-        where many wait."""
+    async def hash(self, password: str, *, whose: str = "") -> str:
+        """The hash to store, with its parameters and salt in it. `whose`: the user at whose wish, "" for others. Raises
+        InvalidError for what is no password, BusyError where many wait."""
         check_password(password)
-        async with self.line.turn(OURSELVES):
+        async with self.line.turn(known_caller(whose)):
             return await trio.to_thread.run_sync(self._argon2.hash, password, limiter=self._limiter)
 
     async def verify(self, hashed: str, password: str) -> bool:

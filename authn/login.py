@@ -10,6 +10,7 @@ from authn import keys
 from authn.directory import Directory, Step
 from authn.directory_login import DirectoryLogin
 from authn.errors import UnauthorizedError
+from authn.factors import unmet_rules
 from authn.fair_line import Caller
 from authn.hashing import PasswordHasher
 from authn.password_rules import PasswordRules, is_expired, is_locked, with_failure, without_failures
@@ -46,7 +47,7 @@ class Login:
         self._clock = clock
         self._rules = rules or PasswordRules()
         self.throttle = Throttle(clock)
-        self._elsewhere = DirectoryLogin(shadows, self.throttle) if shadows else None
+        self._elsewhere = DirectoryLogin(shadows, self.throttle, Throttle(clock)) if shadows else None
 
     def require_admitted(self, name: str, *, address: str, domain_id: str = DEFAULT_DOMAIN) -> None:
         """Raise UnauthorizedError where the name may not be tried from there now: asked before a password is compared
@@ -62,10 +63,15 @@ class Login:
             return await self._elsewhere.by_name(domain_id, name, password, address)
         return await self._verify(user, user.id if user else f"{domain_id}/{name}", password, address)
 
-    def is_locked(self, name: str, domain_id: str = DEFAULT_DOMAIN) -> bool:
-        """Whether even the right password is refused, after too many wrong ones."""
+    def is_refused(self, name: str, domain_id: str = DEFAULT_DOMAIN) -> bool:
+        """Whether even the right password is refused, or is not enough: after too many wrong ones, when it has expired,
+        or where the user's rules ask for more."""
         user = self._directory.snapshot.users.named((domain_id, name))
-        return user is not None and is_locked(user, self._rules, self._clock.wall_us())
+        if user is None:
+            return False
+        now_us = self._clock.wall_us()
+        unmet = unmet_rules(user, {"password"}) is not None
+        return unmet or is_expired(user, now_us) or is_locked(user, self._rules, now_us)
 
     async def by_id(self, user_id: str, password: str, *, address: str = "", to_change: bool = False) -> User:
         """The user. `to_change`: the password may have expired, since it is to be changed. Raises UnauthorizedError,
@@ -86,12 +92,11 @@ class Login:
         if not same or present is None or present.password_hash != hashed:
             await self._failed(source, present)
             raise UnauthorizedError
-        # That it is locked is found no sooner than that the password is wrong, is not told, and counts alike: a right
-        # guess must not show, nor that there is such a user.
-        if is_locked(present, self._rules, self._clock.wall_us()):
+        # That it is locked or disabled is found no sooner than that the password is wrong, is not told, and counts
+        # alike: a right guess must not show, nor that there is such a user.
+        usable = present.enabled and self._directory.snapshot.domain_enabled(present.domain_id)
+        if not usable or is_locked(present, self._rules, self._clock.wall_us()):
             await self._failed(source, present)
-            raise UnauthorizedError
-        if not present.enabled or not self._directory.snapshot.domain_enabled(present.domain_id):
             raise UnauthorizedError
         if is_expired(present, self._clock.wall_us()) and not to_change:
             raise UnauthorizedError(f"The password is expired and needs to be changed for user: {present.id}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from authn.administration import Administration
 from authn.errors import UnauthorizedError
-from authn.hashing import OURSELVES, PasswordHasher
+from authn.hashing import PasswordHasher, known_caller
 from authn.password_rules import PasswordRules, has_option, remembered, require_old_enough
 from authn.records import User
 from store.core.clock import Clock
@@ -29,7 +29,7 @@ class OwnPassword:
             raise InvalidError("The operator does not let this user change the password: ask an administrator.")
         require_old_enough(user, self._rules, self._clock.wall_us())
         for hashed in remembered(user, self._rules):
-            async with self._hasher.line.turn(OURSELVES):
+            async with self._hasher.line.turn(known_caller(user.id)):
                 same = await self._hasher.verify(hashed, password)
             if same:
                 raise InvalidError(

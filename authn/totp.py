@@ -45,9 +45,13 @@ class Passcodes:
         source = LoginSource(address, f"{TYPE} {user.id if user else name}"[:_NAME_CHARACTERS])
         if not self._throttle.admits(source):
             raise UnauthorizedError
-        found = self._found(user, passcode) if user else None
+        credentials = self._credentials(user.id if user else "")
+        found = self._found(credentials, passcode)
         if found is None:
-            self._throttle.failed(source)
+            # A guess costs us next to nothing. Those at whom nobody can guess right are not counted: so many could be
+            # made that whatever else is counted would be forgotten, wrong passwords among it.
+            if credentials:
+                self._throttle.failed(source)
             raise UnauthorizedError
         try:
             await self._use(*found)
@@ -61,14 +65,18 @@ class Passcodes:
         self._throttle.succeeded(source)
         return present
 
-    def _found(self, user: User, passcode: str) -> tuple[Credential, int] | None:
+    def _credentials(self, user_id: str) -> list[Credential]:
+        """Those of a user that make passcodes."""
+        credentials = self._administration.snapshot.credentials
+        return [one for one in credentials if one.user_id == user_id and one.type == TYPE]
+
+    def _found(self, credentials: list[Credential], passcode: str) -> tuple[Credential, int] | None:
         """The credential that made the passcode, and in which step."""
         now = self._clock.wall_us() // 1_000_000 // STEP_SECONDS
-        for credential in self._administration.snapshot.credentials:
-            if credential.user_id == user.id and credential.type == TYPE:
-                for step in range(now, now - STEPS_BACK - 1, -1):
-                    if _same(self._made(credential, step), passcode):
-                        return credential, step
+        for credential in credentials:
+            for step in range(now, now - STEPS_BACK - 1, -1):
+                if _same(self._made(credential, step), passcode):
+                    return credential, step
         return None
 
     def _made(self, credential: Credential, step: int) -> bytes | None:

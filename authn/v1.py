@@ -120,8 +120,8 @@ class V1AuthApp:
         """A token, the one given out before where it is still good. Raises UnauthorizedError."""
         self._service.login.require_admitted(user_name, address=where)
         entry = self._remembered.entry(f"{project_name}:{user_name}", key)
-        # While it is locked a right guess must look as a wrong one does.
-        known = None if self._service.login.is_locked(user_name) else self._remembered.get(entry)
+        # Where the right password is refused a token that it made before is no way in.
+        known = None if self._service.login.is_refused(user_name) else self._remembered.get(entry)
         if known is not None:
             # A changed password, a disabled user and a lost role all end the token, and what is remembered with it.
             identity = await self._service.identify(known)

@@ -153,6 +153,8 @@ class LdapConnections:
             raise _LostError(f"{url}: {_reason(error)}") from error
         except ldap.LDAPError as error:
             raise DirectoryAwayError(f"{url}: {_reason(error)}") from error
+        except ValueError as error:  # a DN that is no UTF-8, or that has a NUL and so cannot be asked about
+            raise DirectoryAwayError(f"{url} says what cannot be read: {error}") from error
         except trio.BrokenResourceError as error:  # TLS says why in the cause
             raise DirectoryAwayError(f"{url}: {error.__cause__ or 'the connection broke'}") from error
         except OSError as error:

@@ -126,6 +126,9 @@ async def _proof(call: Call, identity: Fields) -> Proof:
     first = proofs[0]
     if any(proof.user.id != first.user.id for proof in proofs):
         raise UnauthorizedError
+    if sum(bool(proof.application_credential or proof.access_token) for proof in proofs) > 1:
+        # Each lends some roles in one project: together they would lend the one's roles in the other's.
+        raise UnauthorizedError
     return Proof(
         first.user,
         frozenset().union(*(proof.methods for proof in proofs)),

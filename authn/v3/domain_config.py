@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from authn import keys
+from authn.directory import Step
 from authn.domain_configuration import Options, opened, require_sensible
 from authn.domain_options import DEFAULTS, SENSITIVE
 from authn.records.settings import DOMAIN_CONFIG, DomainConfig
@@ -18,6 +20,7 @@ from authn.v3.call import Call
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from store.core.errors import InvalidError, NotFoundError
+from store.registry import Compare, Delete
 
 
 async def show_defaults(call: Call) -> Response:
@@ -181,6 +184,8 @@ async def _store(call: Call, domain_id: str, edit: Callable[[Options], Options])
         options = edit({})
         await administration.create(DOMAIN_CONFIG, _table, _packed(call, domain_id, options))
         return options
+    if await _emptied(call, domain_id, edit):
+        return {}
     made: Options = {}
 
     def changed(before: DomainConfig) -> DomainConfig:
@@ -189,9 +194,21 @@ async def _store(call: Call, domain_id: str, edit: Callable[[Options], Options])
         return _packed(call, domain_id, made)
 
     await administration.update(DOMAIN_CONFIG, _table, domain_id, changed)
-    if not made:
-        await administration.delete(DOMAIN_CONFIG, _table, domain_id)
     return made
+
+
+async def _emptied(call: Call, domain_id: str, edit: Callable[[Options], Options]) -> bool:
+    """Delete the record where the change leaves nothing in it: that very record, not what others store meanwhile."""
+    key = keys.record(DOMAIN_CONFIG, domain_id)
+    emptied = False
+
+    def step(snapshot: IdentitySnapshot) -> Step | None:
+        nonlocal emptied
+        emptied = not edit(opened(call.service.vault, _table(snapshot).require(domain_id)))
+        return Step([Compare.unchanged(key, snapshot.revision(key))], [Delete(key)]) if emptied else None
+
+    await call.service.directory.change(step)
+    return emptied
 
 
 def _table(snapshot: IdentitySnapshot) -> Table[DomainConfig]:

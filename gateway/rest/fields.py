@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from store.core.errors import InvalidError
 
 _NAMES: Final[dict[type, str]] = {str: "string", bool: "boolean", dict: "object", list: "array"}
+
+NESTED_MAX: Final = 64
+"""Objects and arrays within each other. What is stored of a body is read again where the stack is deeper, so what could
+just be read once might never be again."""
 
 
 class Fields:
@@ -107,11 +112,13 @@ class Fields:
 def parse(body: bytes) -> Fields:
     """The body as a JSON object. Raises InvalidError."""
     try:
-        held = json.loads(body, parse_constant=_refuse_constant)
+        held = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise InvalidError("The body is no valid JSON.") from error
     if not isinstance(held, dict):
         raise InvalidError("The body is no JSON object.")
+    if _is_nested_more(held, NESTED_MAX):
+        raise InvalidError(f"The body has more than {NESTED_MAX} objects and arrays within each other.")
     return Fields(held)
 
 
@@ -122,3 +129,19 @@ def merged(extra: str, changes: dict[str, Any]) -> str:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+def _finite(text: str) -> float:
+    """1e999 would be read as an infinity, which no JSON can tell again."""
+    found = float(text)
+    if not math.isfinite(found):
+        raise ValueError(f"{text} is too large")
+    return found
+
+
+def _is_nested_more(held: Any, most: int) -> bool:
+    level = [held]
+    for _ in range(most):
+        inner = (one for outer in level for one in (outer.values() if isinstance(outer, dict) else outer))
+        level = [one for one in inner if isinstance(one, dict | list)]
+    return bool(level)

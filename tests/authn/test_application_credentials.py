@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
 
+from authn.fair_line import Caller
+from authn.hashing import CHEAP, WAITING_MAX
 from authn.keys import PROJECT_TARGET, Assignment
 from authn.records import Project, User
 from authn.records.credentials import TRUST, Trust
@@ -328,3 +333,21 @@ async def test_guesses_are_slowed_down_where_they_are_made(cloud: Cloud) -> None
     assert (await login(cloud, right, client="192.0.2.66")).status == 401
     assert (await login(cloud, right)).status == 201
     assert (await ask(cloud, "POST", "/v3/auth/tokens", password_auth("ann"), client="192.0.2.66")).status == 201
+
+
+async def test_who_has_many_made_keeps_nobody_from_a_password(cloud: Cloud, nursery: trio.Nursery) -> None:
+    ann, line = await ann_of(cloud), cloud.service.application_credentials._hasher.line
+    answers: list[int] = []
+
+    async def make(number: int) -> None:
+        answers.append((await ann.make(name=f"n{number}")).status)
+
+    async with AsyncExitStack() as stack:
+        for number in range(CHEAP.at_once):
+            await stack.enter_async_context(line.turn(Caller("192.0.2.7", f"somebody {number}")))
+        for number in range(WAITING_MAX):
+            nursery.start_soon(make, number)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(cloud.user, "bob")
+        await wait_all_tasks_blocked()
+        assert answers == [503]

@@ -58,6 +58,28 @@ def s3(access: str, secret: str) -> dict[str, Any]:
     }
 
 
+def version_4(access: str, secret: str, date: str, **params: str) -> dict[str, Any]:
+    """A POST as a service hands it on, whose parameters its signature does not cover."""
+    scope = (date[:8], "here", "ec2", "aws4_request")
+    canonical = f"POST\n/\n\nx-amz-date:{date}\n\nx-amz-date\n{'0' * 64}"
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    key = b"AWS4" + secret.encode()
+    for part in scope:
+        key = hmac.digest(key, part.encode(), "sha256")
+    signed = hmac.new(key, f"AWS4-HMAC-SHA256\n{date}\n{'/'.join(scope)}\n{digest}".encode(), hashlib.sha256)
+    credential = f"Credential={access}/{'/'.join(scope)}"
+    return {
+        "access": access,
+        "signature": signed.hexdigest(),
+        "host": HOST,
+        "verb": "POST",
+        "path": "/",
+        "params": params,
+        "headers": {"X-Amz-Date": date, "Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=x-amz-date"},
+        "body_hash": "0" * 64,
+    }
+
+
 class Signer:
     """A user with an EC2 credential, and a service that asks about it."""
 
@@ -164,6 +186,16 @@ async def test_a_request_is_signed_about_now(cloud: Cloud) -> None:
         assert (await ann.ask({"credentials": sent}, "s3tokens")).status == status
     sent = version_2(ann.access, ann.secret, Timestamp="yesterday")
     assert (await ann.ask({"credentials": sent})).status == 401
+
+
+async def test_no_time_counts_that_the_signature_does_not_cover(cloud: Cloud) -> None:
+    ann = await signer(cloud)
+    now_s = cloud.clock.wall_us() // 1_000_000
+    for offset_s, status in ((0, 200), (-910, 401)):
+        signed, now = (datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ") for at in (now_s + offset_s, now_s))
+        for params in ({}, {"Timestamp": now}, {"X-Amz-Date": now}):
+            sent = version_4(ann.access, ann.secret, signed, **params)
+            assert (await ann.ask({"credentials": sent})).status == status
 
 
 async def test_who_may_no_longer_is_nobody(cloud: Cloud) -> None:

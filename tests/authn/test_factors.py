@@ -181,6 +181,21 @@ async def test_guesses_are_slowed_down(cloud: Cloud) -> None:
     assert (await login(cloud, totp_auth(code))).status == 201
 
 
+async def test_guesses_at_nobodys_passcode_make_no_other_forgotten(cloud: Cloud, monkeypatch: Any) -> None:
+    monkeypatch.setattr("authn.throttle.PLACES_MAX", 3)
+    await ann_with(cloud)
+    await cloud.user("bob")  # who has no secret that makes any
+    code = passcode(now(cloud))
+    for _ in range(FREE_FAILURES):
+        assert (await login(cloud, totp_auth("x"))).status == 401
+        assert (await login(cloud, password_auth("admin", "wrong"))).status == 401
+    for name in ("bob", "n1", "n2", "n3", "n4"):
+        named = {"name": name, "domain": {"id": "default"}}
+        assert (await login(cloud, totp_auth("x", named))).status == 401
+    assert (await login(cloud, totp_auth(code))).status == 401
+    assert (await login(cloud, password_auth("admin"))).status == 401
+
+
 async def test_the_right_passcode_ends_the_counting(cloud: Cloud) -> None:
     await ann_with(cloud)
     for _ in range(3):

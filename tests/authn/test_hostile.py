@@ -6,6 +6,7 @@ import copy
 import json
 from typing import Any
 
+import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -192,3 +193,12 @@ def test_every_request_has_an_answer_below_500(sequence: list[Any]) -> None:
 @settings(max_examples=200, deadline=None)
 def test_no_text_is_a_token(sealed: str) -> None:
     assert unseal(sealed, SEALER) is None
+
+
+@pytest.mark.parametrize("value", [b"1e999", b"[" * 900 + b"]" * 900], ids=["infinite", "deep"])
+async def test_nothing_is_stored_that_cannot_be_told_again(cloud: Cloud, value: bytes) -> None:
+    ann = await cloud.user("ann", await cloud.project("quarry"))
+    token = await cloud.token("ann", cloud.service.snapshot.projects.named(("default", "quarry")))
+    for told, status in ((b"1", 201), (value, 400)):
+        raw = b'{"credential": {"user_id": "%s", "type": "note", "blob": "b", "foo": %s}}' % (ann.id.encode(), told)
+        assert (await ask(cloud, "POST", "/v3/credentials", raw=raw, token=token)).status == status

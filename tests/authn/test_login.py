@@ -246,7 +246,7 @@ async def test_no_password_is_hashed_for_a_user_that_does_not_exist(cloud: Cloud
     hashed: list[str] = []
 
     class Watched(PasswordHasher):
-        async def hash(self, password: str) -> str:
+        async def hash(self, password: str, *, whose: str = "") -> str:
             hashed.append(password)
             return await super().hash(password)
 

@@ -362,6 +362,22 @@ async def test_what_is_counted_takes_as_long_for_everybody(nursery: trio.Nursery
         assert len(writes) == 1, (name, password)
 
 
+async def test_a_right_guess_at_somebody_disabled_takes_as_long(nursery: trio.Nursery, monkeypatch: Any) -> None:
+    cloud = await started(nursery, lockout_failure_attempts=5)
+    await add(cloud, enabled=False)
+    writes, transact = [], cloud.registry.transact
+
+    async def counted(*asked: Any) -> Any:
+        writes.append(asked)
+        return await transact(*asked)
+
+    monkeypatch.setattr(cloud.registry, "transact", counted)
+    for password in ("wrong", PASSWORD):
+        writes.clear()
+        assert (await log_in(cloud, password, "ann")).status == 401
+        assert len(writes) == 1, password
+
+
 async def test_what_v1_remembers_is_no_way_in_for_the_locked_out(nursery: trio.Nursery) -> None:
     cloud = await started(nursery, lockout_failure_attempts=1, lockout_duration=60)
     await cloud.user("ann", await cloud.project("quarry"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -149,6 +150,8 @@ async def test_nothing_else_is_served(app: V1AuthApp) -> None:
         (b"a b", "http://127.0.0.1:99"),
         (b"a/b", "http://127.0.0.1:99"),
         (b"user@host", "http://127.0.0.1:99"),
+        (b"cloud:65536", "http://127.0.0.1:99"),
+        (b"[1.2]:80", "http://127.0.0.1:99"),
         (b"", "http://127.0.0.1:99"),
     ],
 )
@@ -162,4 +165,20 @@ async def test_a_right_guess_at_a_name_that_waits_is_refused(app: V1AuthApp) -> 
     assert (await ask(app, credentials()))[0] == 200
     for _ in range(FREE_FAILURES):
         assert (await ask(app, credentials(key="guess")))[0] == 401
+    assert (await ask(app, credentials()))[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("asked", "expires_s"), [({"multi_factor_auth_rules": [["password", "totp"]]}, 0), ({}, 1)], ids=["rules", "expiry"]
+)
+async def test_what_is_remembered_is_no_way_in_where_the_password_is_none_any_more(
+    cloud: Cloud, app: V1AuthApp, asked: dict[str, Any], expires_s: int
+) -> None:
+    assert (await ask(app, credentials()))[0] == 200
+    ann = cloud.service.snapshot.users.named(("default", "ann"))
+    assert ann is not None
+    options = json.dumps(asked)
+    await cloud.service.administration.update_user(
+        ann.id, lambda before: replace(before, options=options, password_expires_s=expires_s)
+    )
     assert (await ask(app, credentials()))[0] == 401

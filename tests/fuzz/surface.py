@@ -69,7 +69,7 @@ Held = Callable[[], dict[str, int]]
 class InlineHasher(PasswordHasher):
     """Without threads, which simulated time would not wait for."""
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, *, whose: str = "") -> str:
         return self._argon2.hash(password)
 
     async def verify(self, hashed: str, password: str) -> bool:

@@ -81,3 +81,23 @@ async def test_a_service_that_acts_for_somebody_is_not_held_to_their_rules(clien
     client.people.add("service", "swift", "services", ("service",))
     for token, status in (("service", 200), ("stranger", 401), ("", 401)):
         assert (await client("GET", "c/a", {"X-Service-Token": token}, token="ruled")).status == status
+
+
+async def test_nothing_is_written_that_stands_for_what_no_rule_lets_read(client: Client) -> None:
+    """Or it would be read there."""
+    await client.fill("c", ["a", "old"], b"mine")
+    await client.fill("other", ["a", "b/c"], b"theirs")
+    restrict(client, ("GET", "/c/**"), ("PUT", "/c/**"), ("POST", "/c/**"), ("GET", "/other/a"))
+    manifest = {"multipart-manifest": "put"}
+    for path, status in (("c/a", 201), ("other/a", 201), ("other/b/c", 401)):
+        for headers in ({"X-Copy-From": path}, {"X-Copy-From": f"/{path.replace('/', '%2F')}"}):
+            assert (await client("PUT", "c/new", headers, token="ruled")).status == status
+        assert (await client("PUT", "c/new", {"X-Symlink-Target": path}, token="ruled")).status == status
+        body = b'[{"path": "/%s"}]' % path.encode()
+        assert (await client("PUT", "c/new", {}, body, token="ruled", query=manifest)).status == status
+    for prefix, refused in (("c/a", False), ("other/a", True), ("other/b/", True)):
+        for method in ("PUT", "POST"):
+            answer = await client(method, "c/old", {"X-Object-Manifest": prefix}, token="ruled")
+            assert (answer.status == 401) == refused
+    elsewhere = {"X-Copy-From": "c/a", "X-Copy-From-Account": "AUTH_elsewhere"}
+    assert (await client("PUT", "c/new", elsewhere, token="ruled")).status == 401

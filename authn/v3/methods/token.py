@@ -16,7 +16,7 @@ async def by_token(call: Call, asked: Fields) -> Proof:
         raise NotFoundError("Could not find token.")  # as stock keystone answers, and tempest wants it
     token = held.token
     if token.is_lent:
-        raise ForbiddenError("a token of a trust, a credential or OAuth cannot be rescoped")
+        raise ForbiddenError("a token of a trust, an application credential, OAuth or EC2 cannot be rescoped")
     return Proof(
         held.user,
         frozenset({"token"}),

@@ -3,11 +3,19 @@ public."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from authn.access_rules import OBJECT_STORE, AllowedRequests
 from authn.identity import Authenticator, Identity
 from gateway.objects.access.caller import AccessRules, Anonymous, Caller, Rights, User, rights_of
+from gateway.objects.errors import AccessError
 from gateway.swift.config import Config
+from gateway.swift.protocol.paths import account_header, path_header
 from gateway.swift.protocol.request import Request
+
+_READING = frozenset({"GET", "HEAD"})
+_WHATEVER = "-/-"
+"""Stands for all names that begin as a prefix says: a rule that opens it ends in `**`."""
 
 SEEN_MAX = 10_000
 """Tokens that are kept with what they give."""
@@ -29,6 +37,20 @@ def referrer(request: Request) -> str:
     return request.headers.get(b"referer", b"").decode("latin-1")
 
 
+def _stood_for(request: Request) -> Iterator[tuple[str, str]]:
+    """The objects that what a request writes is to stand for, as its headers say: by account, and container/object."""
+    for header, elsewhere in (
+        (b"x-copy-from", b"x-copy-from-account"),
+        (b"x-symlink-target", b"x-symlink-target-account"),
+    ):
+        if request.headers.get(header):
+            container, name = path_header(request, header, header.decode().title())
+            yield account_header(request, elsewhere) or request.account, f"{container}/{name}"
+    if request.headers.get(b"x-object-manifest"):
+        container, prefix = path_header(request, b"x-object-manifest", "X-Object-Manifest")
+        yield request.account, f"{container}/{prefix}{_WHATEVER}"
+
+
 class Restricted(User):
     """Somebody whose token opens some requests only; to any other they are nobody."""
 
@@ -41,6 +63,13 @@ class Restricted(User):
     def within(self, method: str, path: str) -> Caller:
         """Who they are to a request; `path` is decoded."""
         return self if self._allowed.allows(OBJECT_STORE, method, path) else self._nobody
+
+    def require_read(self, account: str, names: Iterable[str]) -> None:
+        """Raise AccessError unless they may read each of these objects (container/object), which something that they
+        write is to stand for: or whoever may write anywhere could have all of the account read to them there."""
+        for name in names:
+            if not self._allowed.allows(OBJECT_STORE, "GET", f"/v1/{account}/{name}"):
+                raise AccessError(known=False)
 
 
 class Tokens:
@@ -70,7 +99,11 @@ class Tokens:
         if identity.allowed is not None:
             nobody = Anonymous(self._rules, referrer(request))
             rights = rights_of(identity, self._rules)
-            return Restricted(rights, identity.allowed, nobody, referrer(request)).within(request.method, request.path)
+            restricted = Restricted(rights, identity.allowed, nobody, referrer(request))
+            if request.method not in _READING:
+                for account, name in _stood_for(request):
+                    restricted.require_read(account, [name])
+            return restricted.within(request.method, request.path)
         seen = self._seen.get(stated)
         if seen is None or seen[0] is not identity:
             if len(self._seen) >= SEEN_MAX:

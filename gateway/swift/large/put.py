@@ -7,6 +7,7 @@ from typing import Any
 from gateway.objects import quotas
 from gateway.objects.conditions import settled
 from gateway.objects.large.checking import Looked, SegmentTrouble, Trouble, keep, look
+from gateway.swift.access.tokens import Restricted
 from gateway.swift.protocol import conditions, manifests, report
 from gateway.swift.protocol.description import body_size, content_type, created, describe, wanted_etag
 from gateway.swift.protocol.errors import RefusedError, bad_request, status_line
@@ -63,6 +64,8 @@ async def put_manifest(
         raise bad_request(str(error)) from error
     if sum(segment.data is None for segment in wanted) > limits.max_manifest_segments:
         raise RefusedError(413, f"Number of object-backed segments must be <= {limits.max_manifest_segments}")
+    if isinstance(caller, Restricted):
+        caller.require_read(request.account, (one.path.lstrip("/") for one in wanted if one.data is None))
     owning = _owning(request)
     digest = wanted_etag(request)
     kind = report.accepted(request) or "text/plain"

@@ -179,3 +179,24 @@ async def test_tls(opened: Opened, directory: OpenLdap, way: str, tmp_path: Path
     assert await careless.user("u1") is not None
     with pytest.raises(DirectoryAwayError):
         await opened(**options, tls_cacertfile=str(stranger)).user("u1")
+
+
+async def test_one_that_says_what_cannot_be_read(opened: Opened, nursery: trio.Nursery) -> None:
+    """A DN that is no UTF-8."""
+    success = bytes.fromhex("0a0100 0400 0400")
+
+    def told(number: int, kind: int, said: bytes) -> bytes:
+        return bytes([0x30, len(said) + 5, 2, 1, number, kind, len(said)]) + said
+
+    async def serve(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        await stream.send_all(told(1, 0x61, success))
+        await stream.receive_some()
+        await stream.send_all(told(2, 0x64, b"\x04\x01\xff\x30\x00") + told(2, 0x65, success))
+
+    listeners = await nursery.start(
+        lambda task_status: trio.serve_tcp(serve, 0, host="127.0.0.1", task_status=task_status)
+    )
+    backend = opened(url=f"ldap://127.0.0.1:{listeners[0].socket.getsockname()[1]}")
+    with pytest.raises(DirectoryAwayError, match="utf-8"):
+        await backend.user("u1")

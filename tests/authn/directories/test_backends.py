@@ -121,3 +121,20 @@ async def test_what_cannot_be_opened_is_away_and_says_why(mine: Mine, monkeypatc
     await service.directory.load()
     with pytest.raises(DirectoryAwayError, match="page_size"):
         await service.shadows.users(mine.staff.id)
+
+
+async def test_what_is_stored_while_a_configuration_is_deleted_stays(
+    mine: Mine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, change = f"/v3/domains/{mine.staff.id}/config", mine.service.directory.change
+    statuses = []
+
+    async def then_another(make: Any) -> None:
+        await change(make)
+        monkeypatch.undo()
+        statuses.append((await mine.ask("PUT", path, {"config": {"identity": {"driver": "sql"}}})).status)
+
+    monkeypatch.setattr(mine.service.directory, "change", then_another)
+    assert (await mine.ask("DELETE", path)).status == 204
+    assert statuses == [201]
+    assert (await mine.ask("GET", path)).json == {"config": {"identity": {"driver": "sql"}}}

@@ -108,6 +108,24 @@ async def test_guesses_count_for_the_user_however_the_name_is_spelled(mine: Mine
     assert (await mine.login("Alice")).status == 201
 
 
+async def test_names_that_nobody_has_make_no_guess_forgotten(
+    mine: Mine, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("authn.throttle.PLACES_MAX", 3)
+    for number in range(FREE_FAILURES):
+        assert (await mine.login("Alice", f"guess {number}")).status == 401
+    for number in range(4):
+        assert (await mine.login(f"nobody {number}", "guess")).status == 401
+    assert (await mine.login("Alice")).status == 401
+
+
+async def test_a_name_that_nobody_has_is_soon_not_asked_for(mine: Mine, autojump_clock: MockClock) -> None:
+    for number in range(FREE_FAILURES):
+        assert (await mine.login("nobody", f"guess {number}")).status == 401
+    mine.directory.away = True
+    assert (await mine.login("nobody")).status == 401
+
+
 async def test_a_spelling_that_was_used_before_is_counted_with_the_user(mine: Mine, autojump_clock: MockClock) -> None:
     """What remembers right passwords asks so, before it compares."""
     assert (await mine.login("Alice")).status == 201
