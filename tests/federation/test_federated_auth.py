@@ -510,7 +510,7 @@ async def test_a_disabled_provider_ends_its_tokens_for_good(way: WayIn) -> None:
     await way.ask("PATCH", PROVIDER_PATH, {"identity_provider": {"enabled": False}})
     for token in tokens:
         assert await way.cloud.service.identify(token) is None
-    assert (await ask(way.cloud, "POST", "/v3/auth/tokens", rescoped(tokens[0], "unscoped"))).status == 401
+    assert (await ask(way.cloud, "POST", "/v3/auth/tokens", rescoped(tokens[0], "unscoped"))).status == 404
     await way.ask("PATCH", PROVIDER_PATH, {"identity_provider": {"enabled": True}})
     for token in tokens:
         assert await way.cloud.service.identify(token) is None
