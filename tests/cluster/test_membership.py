@@ -13,17 +13,23 @@ from tests.cluster.node import PATIENCE, SERVE, Node
 from tests.cluster.waiting import until
 
 ASK = """
-import http.client, json, sys
+import http.client, json, sys, time
 address, user, key, container, *asked = sys.argv[1:]
 connection = http.client.HTTPConnection(address, timeout=60)
 def ask(method, path, body=None, **headers):
-    connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
-    answer = connection.getresponse()
-    return answer.status, answer.read(), answer.headers
+    for _ in range(30):
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        answer = connection.getresponse()
+        found = answer.status, answer.read(), answer.headers
+        if answer.status != 503:  # try again, it says; on a busy machine a quorum may take longer than one request
+            break
+        time.sleep(1)
+    return found
 status, _, headers = ask("GET", "/auth/v1.0", X_Auth_User=user, X_Auth_Key=key)
 assert status == 200, status
 token, path = headers["X-Auth-Token"], "/v1/" + headers["X-Storage-Url"].split("/v1/")[1] + "/" + container
-assert ask("PUT", path, X_Auth_Token=token)[0] in (201, 202)
+status, body, _ = ask("PUT", path, X_Auth_Token=token)
+assert status in (201, 202), ("PUT", path, status, body)
 for word in asked:
     method, name, size = word.split(",")
     content = (name * int(size)).encode()
