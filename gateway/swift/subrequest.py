@@ -14,8 +14,8 @@ import trio
 
 from gateway.objects.access.caller import Caller
 from gateway.objects.errors import SignatureError
+from gateway.swift.access.restricted import Restricted
 from gateway.swift.access.tempurl import Signed
-from gateway.swift.access.tokens import Restricted
 from gateway.swift.protocol.errors import REASONS, RefusedError
 from gateway.swift.protocol.refusals import cause, refusal
 from gateway.swift.protocol.request import Message, Receive, Request, Send

@@ -3,12 +3,11 @@ public."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from authn.access_rules import OBJECT_STORE, AllowedRequests
 from authn.identity import Authenticator, Identity
 from gateway.objects.access.caller import AccessRules, Anonymous, Caller, Rights, User, rights_of
-from gateway.objects.errors import AccessError
+from gateway.swift.access.restricted import Restricted
 from gateway.swift.config import Config
 from gateway.swift.protocol.paths import account_header, path_header
 from gateway.swift.protocol.request import Request
@@ -49,27 +48,6 @@ def _stood_for(request: Request) -> Iterator[tuple[str, str]]:
     if request.headers.get(b"x-object-manifest"):
         container, prefix = path_header(request, b"x-object-manifest", "X-Object-Manifest")
         yield request.account, f"{container}/{prefix}{_WHATEVER}"
-
-
-class Restricted(User):
-    """Somebody whose token opens some requests only; to any other they are nobody."""
-
-    __slots__ = ("_allowed", "_nobody")
-
-    def __init__(self, rights: Rights, allowed: AllowedRequests, nobody: Anonymous, referrer: str) -> None:
-        super().__init__(rights, referrer)
-        self._allowed, self._nobody = allowed, nobody
-
-    def within(self, method: str, path: str) -> Caller:
-        """Who they are to a request; `path` is decoded."""
-        return self if self._allowed.allows(OBJECT_STORE, method, path) else self._nobody
-
-    def require_read(self, account: str, names: Iterable[str]) -> None:
-        """Raise AccessError unless they may read each of these objects (container/object), which something that they
-        write is to stand for: or whoever may write anywhere could have all of the account read to them there."""
-        for name in names:
-            if not self._allowed.allows(OBJECT_STORE, "GET", f"/v1/{account}/{name}"):
-                raise AccessError(known=False)
 
 
 class Tokens:

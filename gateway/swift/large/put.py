@@ -7,7 +7,7 @@ from typing import Any
 from gateway.objects import quotas
 from gateway.objects.conditions import settled
 from gateway.objects.large.checking import Looked, SegmentTrouble, Trouble, keep, look
-from gateway.swift.access.tokens import Restricted
+from gateway.swift.access.restricted import Restricted
 from gateway.swift.protocol import conditions, manifests, report
 from gateway.swift.protocol.description import body_size, content_type, created, describe, wanted_etag
 from gateway.swift.protocol.errors import RefusedError, bad_request, status_line
