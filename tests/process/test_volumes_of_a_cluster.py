@@ -29,6 +29,18 @@ def opened(node: Node) -> Disk:
             time.sleep(0.1)
 
 
+def spread_evenly(nodes: list[Node]) -> None:
+    """Three devices for each of three nodes: where one has less than its share, others have two copies of some things,
+    and of what has two on the node that is away too few are left."""
+    for node in nodes[1:]:
+        node.add_device(f"{node.folder.name}-c")
+    for _ in range(3):  # a partition gives up one copy at a time
+        nodes[-1].typed("ring", "apply")
+        until(lambda: not nodes[0].moving, PATIENCE)
+    crowded = nodes[0].typed("ring", "show").splitlines()[-1]
+    assert crowded.split()[-2:] == ["0.00", "%"], crowded
+
+
 def in_order(node: Node) -> bool:
     """Whether a node sees all devices, each with all that it should have."""
     return set(node.states().values()) == {"ok"}
@@ -60,6 +72,7 @@ def test_another_node_takes_a_volume_over(tmp_path: Path) -> None:
     known: dict[int, bytes] = {}
     with cluster(tmp_path, 3, replicas=3) as nodes:
         first, second, third = nodes
+        spread_evenly(nodes)
         first.typed("volume", "create", "v", "--size", "1M")
         with opened(second) as disk:
             fill(disk, known, b"a")
