@@ -6,7 +6,6 @@ whoever looks for it, and refused in plain words to whoever needs it. Everything
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote
@@ -188,9 +187,3 @@ class IdentitySnapshot:
     def groups_of(self, user_id: str) -> list[str]:
         """The ids of the groups that the user is in."""
         return [id_ for id_ in self.links.ones(MEMBER, user_id) if self.groups.get(id_) is not None]
-
-    def children(self, project_id: str) -> Iterator[str]:
-        """The ids of the projects right below a project, or below a domain where it is one's id."""
-        for project in self.projects:
-            if (project.parent_id or project.domain_id) == project_id:
-                yield project.id

@@ -85,7 +85,6 @@ class Trust:
     allow_redelegation: bool = False
     redelegation_count: int = 0
     redelegated_trust_id: str = ""
-    deleted_s: int = 0
     extra: str = "{}"
 
     @property

@@ -17,7 +17,7 @@ from authn.tokens import Held
 from authn.v3.answers import listed
 from authn.v3.call import Call
 from authn.v3.delegation import delegation, reaches, require_reach, require_unrestricted, require_within
-from authn.v3.resource import Resource
+from authn.v3.resource import PostedResource
 from gateway.rest.fields import Fields, merged
 from gateway.rest.listing import Row, page
 from gateway.rest.policy import Target
@@ -26,7 +26,7 @@ from store.core.errors import InvalidError
 _KNOWN: Final = frozenset({"id", "user_id", "project_id", "type", "blob", "links"})
 
 
-class Credentials(Resource[Credential]):
+class Credentials(PostedResource[Credential]):
     """Whoever may see one sees its secret: it is there to be read again."""
 
     noun: ClassVar[str] = "credential"

@@ -13,7 +13,7 @@ from authn.snapshot import IdentitySnapshot
 from authn.table import Table
 from authn.v3.call import Call
 from authn.v3.options import IMMUTABLE, changed_options, refuse_immutable
-from authn.v3.resource import Resource
+from authn.v3.resource import PostedResource
 from authn.v3.tags import read_tags
 from gateway.rest.fields import Fields, merged
 from gateway.rest.listing import Row
@@ -52,7 +52,7 @@ def domain_row(call: Call, domain: Domain) -> Row:
     }
 
 
-class Domains(Resource[Domain]):
+class Domains(PostedResource[Domain]):
     """Realms of names."""
 
     noun: ClassVar[str] = "domain"

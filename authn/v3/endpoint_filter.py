@@ -18,7 +18,7 @@ from authn.table import Table
 from authn.v3.answers import answer, listed, nothing
 from authn.v3.call import Call
 from authn.v3.projects import project_row
-from authn.v3.resource import Resource
+from authn.v3.resource import PostedResource
 from authn.v3.services import INTERFACES, endpoint_row
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
@@ -28,7 +28,7 @@ from store.core.errors import InvalidError, NotFoundError
 FILTERS: Final = ("service_id", "interface", "region_id", "enabled")
 
 
-class EndpointGroups(Resource[EndpointGroup]):
+class EndpointGroups(PostedResource[EndpointGroup]):
     """Endpoints chosen by what they have in common; without filters all of them."""
 
     noun: ClassVar[str] = "endpoint_group"

@@ -18,7 +18,7 @@ from authn.table import Table
 from authn.v3.answers import listed, nothing
 from authn.v3.call import Call
 from authn.v3.elsewhere import bring_in, listed_elsewhere, refuse_directory, refuse_in_directory
-from authn.v3.resource import Resource
+from authn.v3.resource import PostedResource
 from authn.v3.users import user_target
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
@@ -37,7 +37,7 @@ def group_target(group: Group) -> Target:
     return {"target.group.id": group.id, "target.group.domain_id": group.domain_id}
 
 
-class Groups(Resource[Group]):
+class Groups(PostedResource[Group]):
     """Users who are given roles together."""
 
     noun: ClassVar[str] = "group"

@@ -5,6 +5,7 @@ The model is `flat`: each project's limit stands by itself.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, ClassVar, Final, TypeVar
@@ -63,9 +64,9 @@ class _Several(Resource[R]):
 
     kind: Kind[R]
 
+    @abstractmethod
     def one(self, call: Call, asked: Fields) -> R:
         """A new record of what a client asks for. Raises InvalidError."""
-        raise NotImplementedError
 
     async def create(self, call: Call) -> Response:
         """New records, in one body; the answer tells all of this kind that were made."""
@@ -79,9 +80,6 @@ class _Several(Resource[R]):
 
         made = await _each(asked, lambda one: self.one(call, one), store)
         return answer({self.plural: [self.row(call, record) for record in made]}, 201)
-
-    async def made(self, call: Call, asked: Fields) -> R:
-        raise NotImplementedError("made several at a time")
 
 
 class RegisteredLimits(_Several[RegisteredLimit]):

@@ -53,6 +53,3 @@ class NamedResource(Resource[R]):
     @abstractmethod
     async def made_as(self, call: Call, id_: str, asked: Fields) -> R:
         """A new record with the id, stored."""
-
-    async def made(self, call: Call, asked: Fields) -> R:
-        return await self.made_as(call, checked_id(asked.text("id")), asked)

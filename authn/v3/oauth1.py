@@ -75,9 +75,6 @@ class Consumers(Resource[Consumer]):
         await call.service.administration.create(CONSUMER, self.table, consumer)
         return answer({"consumer": {**self.row(call, consumer), "secret": secret}}, 201)
 
-    async def made(self, call: Call, asked: Fields) -> Consumer:
-        raise NotImplementedError("made with a secret, which is told once")
-
     async def changed(self, call: Call, id_: str, asked: Fields) -> Consumer:
         if "secret" in asked:
             raise InvalidError("consumer.secret: it stays")

@@ -10,14 +10,14 @@ from authn.records.settings import POLICY_BLOB, PolicyBlob
 from authn.snapshot import IdentitySnapshot
 from authn.table import Table
 from authn.v3.call import Call
-from authn.v3.resource import Resource
+from authn.v3.resource import PostedResource
 from gateway.rest.fields import Fields, merged
 from gateway.rest.listing import Row
 
 _KNOWN: Final = frozenset({"id", "blob", "type", "links"})
 
 
-class Policies(Resource[PolicyBlob]):
+class Policies(PostedResource[PolicyBlob]):
     """Policy files."""
 
     noun: ClassVar[str] = "policy"

@@ -19,7 +19,7 @@ from authn.v3.call import Call
 from authn.v3.domains import Domains
 from authn.v3.elsewhere import bring_in
 from authn.v3.options import IMMUTABLE, changed_options, refuse_immutable
-from authn.v3.resource import Resource
+from authn.v3.resource import PostedResource
 from authn.v3.tags import TAG_FILTERS, read_tags
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
@@ -72,7 +72,7 @@ def domain_as_project(call: Call, domain: Domain) -> Row:
     }
 
 
-class Projects(Resource[Project]):
+class Projects(PostedResource[Project]):
     """What owns things."""
 
     noun: ClassVar[str] = "project"

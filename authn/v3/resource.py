@@ -50,10 +50,6 @@ class Resource(ABC, Generic[R]):
         """The record as clients see it."""
 
     @abstractmethod
-    async def made(self, call: Call, asked: Fields) -> R:
-        """A new record of what a client asks for, stored. Raises InvalidError and so on."""
-
-    @abstractmethod
     async def changed(self, call: Call, id_: str, asked: Fields) -> R:
         """The record after what a client asks for, stored."""
 
@@ -69,10 +65,6 @@ class Resource(ABC, Generic[R]):
 
     def target(self, call: Call, record: R) -> Target:
         """What policy may ask about the record."""
-        return {}
-
-    def asked_target(self, call: Call, asked: Fields) -> Target:
-        """What policy may ask about a record that is to be made."""
         return {}
 
     def visible(self, call: Call, record: R) -> bool:
@@ -130,12 +122,9 @@ class Resource(ABC, Generic[R]):
         record = await self.now(call, self.table(call.snapshot).require(call.path("id")))
         return answer({self.noun: self.row(call, record)})
 
+    @abstractmethod
     async def create(self, call: Call) -> Response:
-        """A new record."""
-        await call.caller()  # a stranger is not told what is wrong with a body
-        asked = (await call.body()).object(self.noun)
-        await call.allow(f"identity:create_{self.noun}", self.asked_target(call, asked))
-        return answer({self.noun: self.row(call, await self.made(call, asked))}, 201)
+        """A new record, or several."""
 
     async def update(self, call: Call) -> Response:
         """Other attributes for a record."""
@@ -164,3 +153,22 @@ class Resource(ABC, Generic[R]):
     def _target(self, call: Call, id_: str) -> Target:
         record = self.table(call.snapshot).get(id_)
         return {} if record is None else self.target(call, record)
+
+
+class PostedResource(Resource[R]):
+    """A kind whose records are made one at a time by POST of what they are to be."""
+
+    @abstractmethod
+    async def made(self, call: Call, asked: Fields) -> R:
+        """A new record of what a client asks for, stored. Raises InvalidError and so on."""
+
+    def asked_target(self, call: Call, asked: Fields) -> Target:
+        """What policy may ask about a record that is to be made."""
+        return {}
+
+    async def create(self, call: Call) -> Response:
+        """A new record."""
+        await call.caller()  # a stranger is not told what is wrong with a body
+        asked = (await call.body()).object(self.noun)
+        await call.allow(f"identity:create_{self.noun}", self.asked_target(call, asked))
+        return answer({self.noun: self.row(call, await self.made(call, asked))}, 201)

@@ -15,7 +15,7 @@ from authn.table import Table
 from authn.v3.answers import answer, listed, nothing
 from authn.v3.call import Call
 from authn.v3.options import IMMUTABLE, changed_options, refuse_immutable
-from authn.v3.resource import Resource
+from authn.v3.resource import PostedResource
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from gateway.rest.fields import Fields, merged
@@ -56,7 +56,7 @@ def _noun(role: Role) -> str:
     return "domain_role" if role.domain_id else "role"
 
 
-class Roles(Resource[Role]):
+class Roles(PostedResource[Role]):
     """What somebody may be."""
 
     noun: ClassVar[str] = "role"

@@ -17,7 +17,7 @@ from authn.table import Table
 from authn.v3.answers import answer
 from authn.v3.call import Call
 from authn.v3.catalog import url_of
-from authn.v3.resource import Resource
+from authn.v3.resource import PostedResource
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from gateway.rest.fields import Fields, merged
@@ -33,7 +33,7 @@ _ENDPOINT: Final = frozenset(
 )
 
 
-class Regions(Resource[Region]):
+class Regions(PostedResource[Region]):
     """Parts of the cloud, nested as one likes."""
 
     noun: ClassVar[str] = "region"
@@ -112,7 +112,7 @@ class Regions(Resource[Region]):
         await super().gone(call, id_)
 
 
-class Services(Resource[Service]):
+class Services(PostedResource[Service]):
     """Lines of the catalogue."""
 
     noun: ClassVar[str] = "service"
@@ -168,7 +168,7 @@ class Services(Resource[Service]):
                 yield from _links_of(snapshot, endpoint.id)
 
 
-class Endpoints(Resource[Endpoint]):
+class Endpoints(PostedResource[Endpoint]):
     """Where services are."""
 
     noun: ClassVar[str] = "endpoint"

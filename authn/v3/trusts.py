@@ -229,7 +229,6 @@ def _asked_trust(call: Call, asked: Fields, held: Held) -> Trust:
         redelegates,
         count,
         parent.id if parent else "",
-        0,
         merged("{}", asked.others(_KNOWN)),
     )
     return trust if parent is None else _within(trust, parent)

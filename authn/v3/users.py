@@ -20,7 +20,7 @@ from authn.v3.call import Call
 from authn.v3.elsewhere import bring_in, listed_elsewhere, refuse_directory, refuse_in_directory
 from authn.v3.options import USER_OPTIONS, changed_options
 from authn.v3.passwords import change_password, expires, expiry_shown
-from authn.v3.resource import Resource
+from authn.v3.resource import PostedResource
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from gateway.rest.fields import Fields, merged
@@ -74,7 +74,7 @@ def user_row(call: Call, user: User) -> Row:
     return row
 
 
-class Users(Resource[User]):
+class Users(PostedResource[User]):
     """Who asks."""
 
     noun: ClassVar[str] = "user"

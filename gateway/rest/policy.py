@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.rest.errors import ForbiddenError
-from store.core.errors import InvalidError, NotFoundError
+from store.core.errors import InvalidError
 
 Credentials = Mapping[str, object]
 """What is known of the caller: `user_id`, `project_id`, `domain_id`, `system_scope`, `roles` (a set) and so on."""
@@ -220,8 +220,3 @@ def _and(verdicts: Iterable[Verdict]) -> Verdict:
 
 def _not(verdict: Verdict) -> Verdict:
     return None if verdict is None else not verdict
-
-
-def found_or_hidden(verdict: Verdict, name: str, error: NotFoundError) -> Exception:
-    """What to say of something that does not exist: that, to those who may see any; else what strangers are told."""
-    return error if verdict else ForbiddenError(name)
