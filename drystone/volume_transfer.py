@@ -66,7 +66,7 @@ def import_image(
     """
 
     def work(folder: DataFolder) -> str:
-        from drystone.volumes import check_name
+        from store.blocks.interface import check_name
 
         check_name(name)
         with _opened(file) as descriptor:

@@ -9,7 +9,6 @@ unless that is known to be away, or they say that they mean it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final, NamedTuple
@@ -24,6 +23,7 @@ from store.blocks.bell import Bell
 from store.blocks.catalogue import Catalogue, check_size, grown
 from store.blocks.check import check_volume
 from store.blocks.disk import Disk, OwnerReplacedError
+from store.blocks.interface import SnapshotRow, VolumeRow, check_name
 from store.blocks.lineage import volume_table
 from store.blocks.opening import open_snapshot, open_volume
 from store.blocks.owned_head import load_head
@@ -51,33 +51,6 @@ HEADS_AT_ONCE: Final = 16
 REAP_SECONDS: Final = 3600.0
 REAP_AGE_US: Final = 24 * 3600 * 1_000_000
 """What has no name so long after it was made is not being made any more."""
-NAME_MAX: Final = 128
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-class VolumeRow(NamedTuple):
-    """What is told of a volume. `stored_bytes` is what its log takes, in each copy. `connections` are those to this
-    process, None where it is not open here. `epoch` counts how often it was opened. It can be taken back by as much as
-    `window_us`. Of one that is open, or was not closed in good order, `holder` is the node, since a time."""
-
-    name: str
-    size: int
-    policy: str
-    stored_bytes: int
-    epoch: int
-    connections: int | None
-    window_us: int
-    holder: str
-    since_us: int
-
-
-class SnapshotRow(NamedTuple):
-    """What is told of a snapshot: when it was made, in microseconds, and how many clones there are of it."""
-
-    name: str
-    size: int
-    created_us: int
-    clones: int
 
 
 class TrashRow(NamedTuple):
@@ -573,12 +546,3 @@ async def serving_volumes(
             yield volumes
         finally:
             volumes.stop()
-
-
-def check_name(name: str) -> None:
-    """Raises InvalidError for what cannot be the name of a volume: it is part of URIs, and typed in shells."""
-    if len(name) > NAME_MAX or not _NAME.fullmatch(name):
-        raise InvalidError(
-            f"a volume's name has 1 to {NAME_MAX} letters, digits, '.', '_' and '-', and begins with a letter or digit:"
-            f" not {name!r}"
-        )

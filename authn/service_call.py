@@ -1,0 +1,59 @@
+"""A request to one of the services that stand on identity: its token becomes a caller, within the token's bounds."""
+
+from __future__ import annotations
+
+from authn.service import IdentityService
+from authn.tokens import Held
+from gateway.rest.call import Call, Receive, Scope
+from gateway.rest.errors import ForbiddenError
+from gateway.rest.policy import Policy
+
+SERVICE_ROLE = "service"
+GRACE_S = 48 * 3600
+"""How long after its end a user's token is still taken from a service that shows a token of its own: so that work that
+takes hours does not end half done."""
+
+
+class ServiceCall(Call):
+    """A request to a service of the type `service_type`, which is served at `prefix`."""
+
+    def __init__(
+        self,
+        identity: IdentityService,
+        service_type: str,
+        prefix: str,
+        scope: Scope,
+        receive: Receive,
+        policy: Policy,
+    ) -> None:
+        super().__init__(scope, receive, policy)
+        self._identity = identity
+        self._service_type = service_type
+        self._prefix = prefix
+        self._held: Held | None = None
+
+    async def identify(self, token: str) -> Held | None:
+        """See Call. The token is opened once a request. None also where its access rules do not open the request."""
+        if self._held is None:
+            acts_for = await self._is_service(self.request.headers.get("x-service-token", ""))
+            held = await self._identity.tokens.read(token, expired_s=GRACE_S if acts_for else 0)
+            self._held = held if held is not None and (acts_for or self._opens(held)) else None
+        return self._held
+
+    async def _is_service(self, token: str) -> bool:
+        held = await self._identity.tokens.read(token) if token else None
+        return held is not None and any(role.name == SERVICE_ROLE for role in held.roles)
+
+    def _opens(self, held: Held) -> bool:
+        method, path = self.request.method, self.request.scope["path"]
+        if held.allowed is None:
+            return True
+        paths = (path, path.removeprefix(self._prefix))
+        return any(held.allowed.allows(self._service_type, method, one) for one in paths)
+
+    async def project(self) -> str:
+        """The project that the caller acts for. Raises UnauthorizedError, and ForbiddenError where it is none."""
+        project = (await self.credentials()).get("project_id")
+        if not isinstance(project, str):
+            raise ForbiddenError("a token for a project is needed")
+        return project
