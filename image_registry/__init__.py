@@ -1,0 +1,1 @@
+"""Images: what they are, who may have them, and how they become volumes."""
