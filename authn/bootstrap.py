@@ -48,6 +48,7 @@ INTERFACES: Final = ("public", "internal", "admin")
 CATALOGUE: Final = (
     ("identity", "keystone", "/identity"),
     ("object-store", "swift", "/v1/AUTH_%(project_id)s"),
+    ("image", "glance", "/image"),
 )
 """Type, name, and the path of the URL."""
 

@@ -13,6 +13,8 @@ from authn.password_rules import PasswordRules, parse_password_rules
 from authn.policy import identity_policy
 from gateway.rest.cors import require_origins
 from gateway.rest.policy import Policy
+from image_registry.config import parse_image_config
+from image_registry.service import ImageConfig
 from store.core.errors import InvalidError
 
 
@@ -26,6 +28,7 @@ class IdentityFile(NamedTuple):
     password_rules: PasswordRules
     cors_origins: tuple[str, ...] = ()
     """Web pages of other hosts that may use the API from a browser."""
+    images: ImageConfig = ImageConfig()
 
 
 def read_identity_file(path: str | None) -> IdentityFile:
@@ -42,8 +45,8 @@ def read_identity_file(path: str | None) -> IdentityFile:
         overrides = _overrides(value.pop("policy", {}))
         rules = parse_password_rules(value.pop("security_compliance", {}))
         origins = _origins(value.pop("cors_origins", []))
-        policy = identity_policy(overrides)
-        return IdentityFile(parse_federation(value), policy, tuple(sorted(overrides)), rules, origins)
+        policy, images = identity_policy(overrides), parse_image_config(value.pop("image", {}))
+        return IdentityFile(parse_federation(value), policy, tuple(sorted(overrides)), rules, origins, images)
     except InvalidError as error:
         raise InvalidError(f"{path}: {error}") from error
 

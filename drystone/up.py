@@ -18,10 +18,9 @@ import trio
 
 from authn.bootstrap import bootstrap
 from authn.service import IdentityConfig, IdentityService
-from authn.v1 import V1AuthApp
-from authn.v3.app import IdentityApp
 from drystone import clients, control, logs
 from drystone.access import Access, data_option
+from drystone.api_services import ApiServices
 from drystone.cluster import Cluster, read_cluster, with_policies
 from drystone.cluster_init import first_of_one_machine, init_cluster
 from drystone.control_client import read_status, short_path
@@ -50,10 +49,10 @@ from drystone.worker_places import PROCESSES_MAX, folder_of_process, forget_work
 from gateway.http import serve
 from gateway.http.asgi import App
 from gateway.nbd import server as nbd
-from gateway.rest.cors import with_cors
 from gateway.swift.access.domain_remap import DomainRemap
 from gateway.swift.app import SwiftApp
 from gateway.swift.config import Config
+from image_registry.service import ImageConfig
 from store.core.clock import SystemClock
 from store.core.entropy import PooledRandom
 from store.core.errors import DrystoneError, InvalidError, NotFoundError
@@ -306,7 +305,9 @@ async def run(
                 cors_origins=said.cors_origins,
             )
             identity = IdentityService(node.registry, choices)
-            await _serve(node, identity, listeners, tls, url, swift, disks, nbd_tls, made=made, number=number)
+            await _serve(
+                node, identity, said.images, listeners, tls, url, swift, disks, nbd_tls, made=made, number=number
+            )
     finally:
         for listener in (*listeners, *disks):
             listener.socket.close()
@@ -316,6 +317,7 @@ async def run(
 async def _serve(
     node: Node,
     identity: IdentityService,
+    images: ImageConfig,
     listeners: list[trio.SocketListener],
     tls: ssl.SSLContext | None,
     url: str,
@@ -333,16 +335,9 @@ async def _serve(
         requests, slow, stalls, partial(device_rows, node), node.progress.rows,
         identity.unreadable, node.snapshots.age_s, lambda: node.health.trouble,
     )  # fmt: skip
-    others: dict[bytes, App] = {
-        b"/auth": V1AuthApp(identity),
-        b"/identity": with_cors(IdentityApp(identity), identity.cors_origins),
-    }
     app = SwiftApp(node.store, identity, swift)
     readiness = Readiness(partial(reached, node.store), node.clock)
     felt = node.replicator.throttle.note
-    front: App = Front(app, others, requests, metrics, slow, felt, readiness.why_not)
-    if swift.storage_domains:
-        front = DomainRemap(front, swift)
 
     async def status() -> dict[str, Any]:
         found = await cluster_status(node, url)
@@ -371,8 +366,12 @@ async def _serve(
         trio.open_nursery() as nursery,
     ):
         metrics.add(VolumeMetrics(volumes))
+        services = ApiServices(node, identity, volumes, images)
+        front: App = Front(app, services.apps, requests, metrics, slow, felt, readiness.why_not)
+        if swift.storage_domains:
+            front = DomainRemap(front, swift)
         routes = [*volume_routes(volumes, port_of(disks)), *report_routes(volumes, stop.is_set)]
-        await nursery.start(identity.run)
+        await nursery.start(services.run)
         nursery.start_soon(app.run, node.progress.loop("remove owned segments"))
         await nursery.start(partial(serve, front, listeners, tls=tls, shutdown=stop))
         await nursery.start(

@@ -1,1 +1,1 @@
-"""Images: what they are, who may have them, and how they become volumes."""
+"""Glance v2: images and their formats. Records are in the registry, bits in the object store; docs/images.md."""

@@ -60,6 +60,7 @@ class ServiceApp(Generic[C]):
             raise RuntimeError(f"not served here: {scope['type']}")
         request_id = self._request_id()
         call = self._call(scope, receive)
+        call.request_id = request_id
         try:
             response = await self._handler(call)(call)
         except ClientDisconnect:

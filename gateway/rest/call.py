@@ -38,6 +38,8 @@ class Call:
         self.origin = origin(scope)
         self.address = address(scope)
         self.parts: Mapping[str, str] = {}
+        self.request_id = ""
+        """Under which the answer, the log and tasks know the request."""
         self.operation = ""
         """The line of policy that was asked last; "" as long as none was."""
         self.version: Microversion | None = None

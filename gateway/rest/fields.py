@@ -111,15 +111,21 @@ class Fields:
 
 def parse(body: bytes) -> Fields:
     """The body as a JSON object. Raises InvalidError."""
+    held = parse_any(body)
+    if not isinstance(held, dict):
+        raise InvalidError("The body is no JSON object.")
+    return Fields(held)
+
+
+def parse_any(body: bytes) -> Any:
+    """The body as any JSON. Raises InvalidError."""
     try:
         held = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise InvalidError("The body is no valid JSON.") from error
-    if not isinstance(held, dict):
-        raise InvalidError("The body is no JSON object.")
     if _is_nested_more(held, NESTED_MAX):
         raise InvalidError(f"The body has more than {NESTED_MAX} objects and arrays within each other.")
-    return Fields(held)
+    return held
 
 
 def merged(extra: str, changes: dict[str, Any]) -> str:
@@ -140,7 +146,7 @@ def _finite(text: str) -> float:
 
 
 def _is_nested_more(held: Any, most: int) -> bool:
-    level = [held]
+    level = [held] if isinstance(held, dict | list) else []
     for _ in range(most):
         inner = (one for outer in level for one in (outer.values() if isinstance(outer, dict) else outer))
         level = [one for one in inner if isinstance(one, dict | list)]

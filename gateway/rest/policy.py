@@ -76,6 +76,10 @@ class Policy:
             return False
         return self._checks[name](credentials, target)
 
+    def holds(self, rule: str, credentials: Credentials, target: Target) -> Verdict:
+        """Whether a rule holds of the caller, whatever their token is for."""
+        return self._checks[rule](credentials, target)
+
     def require(self, name: str, credentials: Credentials, target: Target) -> None:
         """Raises ForbiddenError unless the caller may."""
         if not self.decide(name, credentials, target):

@@ -46,8 +46,17 @@ class Quotas:
     """Of one service. Every resource that it counts has a default."""
 
     def __init__(
-        self, registry: Registry, service: str, defaults: Mapping[str, int], clock: Clock, random: Random
+        self,
+        registry: Registry,
+        service: str,
+        defaults: Mapping[str, int],
+        clock: Clock,
+        random: Random,
+        elsewhere: Callable[[str], Mapping[str, int]] = lambda _: {},
     ) -> None:
+        """`elsewhere`: limits of a project that are kept somewhere else, as identity's unified limits are; they count
+        more than defaults."""
+        self._elsewhere = elsewhere
         self._registry = registry
         self._prefix = f"quota/{service}/".encode()
         self._built_in = dict(defaults)
@@ -226,7 +235,8 @@ class Quotas:
     # -- keys and values -----------------------------------------------------------------------------------------
 
     def _limits(self, held: Mapping[bytes, Item | None], project: str) -> dict[str, int]:
-        return self._built_in | _amounts(held[self._defaults_key]) | _amounts(held[self._limits_key(project)])
+        defaults, own = _amounts(held[self._defaults_key]), _amounts(held[self._limits_key(project)])
+        return {**self._built_in, **defaults, **self._elsewhere(project), **own}
 
     def _check_amounts(self, amounts: Mapping[str, int]) -> None:
         for name, amount in amounts.items():

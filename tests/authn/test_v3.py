@@ -114,6 +114,7 @@ async def test_a_password_makes_a_scoped_token(cloud: Cloud) -> None:
     assert urls == {
         "identity": "http://cloud:8080/identity",
         "object-store": f"http://cloud:8080/v1/AUTH_{cloud.made.project_id}",
+        "image": "http://cloud:8080/image",
     }
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000000Z", token["expires_at"])
     without = await ask(cloud, "POST", "/v3/auth/tokens?nocatalog", password_auth("admin", scope=ADMIN_SCOPE))
@@ -324,7 +325,7 @@ async def test_a_member_administers_nothing(cloud: Cloud, path: str) -> None:
     assert (await ask(cloud, "GET", path)).status == 401
     assert (await ask(cloud, "GET", f"/v3/projects/{project.id}", token=token)).status == 200
     catalog = await ask(cloud, "GET", "/v3/auth/catalog", token=token)
-    assert [service["type"] for service in catalog.json["catalog"]] == ["identity", "object-store"]
+    assert [service["type"] for service in catalog.json["catalog"]] == ["identity", "object-store", "image"]
 
 
 async def test_a_service_without_endpoints_is_in_the_catalogue_unless_endpoints_are_chosen(cloud: Cloud) -> None:

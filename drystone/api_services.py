@@ -1,0 +1,39 @@
+"""The services besides objects: which application answers which path, and what runs beside requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import trio
+
+from authn.service import IdentityService
+from authn.v1 import V1AuthApp
+from authn.v3.app import IdentityApp
+from drystone.node import Node
+from gateway.http.asgi import App
+from gateway.rest.cors import with_cors
+from image_registry.service import ImageConfig, ImageService
+from image_registry.v2.app import ImageApp
+from store.blocks.interface import VolumeStore
+from store.core.entropy import PooledRandom
+
+
+class ApiServices:
+    """Made once a process. `apps` are by the beginning of the path."""
+
+    def __init__(self, node: Node, identity: IdentityService, volumes: VolumeStore, images: ImageConfig) -> None:
+        self.identity = identity
+        random = PooledRandom()
+        self.images = ImageService(node.registry, identity, node.store, volumes, node.clock, random, images)
+        self.apps: Mapping[bytes, App] = {
+            b"/auth": V1AuthApp(identity),
+            b"/identity": with_cors(IdentityApp(identity), identity.cors_origins),
+            b"/image": with_cors(ImageApp(self.images), identity.cors_origins),
+        }
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(lambda task_status: self.identity.run(task_status=task_status))
+            await nursery.start(lambda task_status: self.images.run(task_status=task_status))
+            task_status.started()

@@ -1,0 +1,146 @@
+"""Imports: tasks that give images their bits. What was staged becomes the image as it is, once it has been looked into;
+what is fetched is received as an upload is; a copy goes into another store.
+
+A task says in `arguments` what it was asked for, as clients are told it. A process that dies leaves it to another,
+which begins the image anew: nothing was seen of what was received before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Final
+
+from gateway.rest.task_records import Task
+from gateway.rest.tasks import Tasks
+from image_registry.bits import BitStore
+from image_registry.images import Found, Images
+from image_registry.receiving import Receiver
+from image_registry.records import Bits, Image, Incoming, Receiving, Status
+from image_registry.uploads import Uploads
+from image_registry.web_source import WebSource
+from store.core.errors import CallerError, ConflictError, NotFoundError
+from store.objects.interface import OpenObject
+
+IMPORT: Final = "api_image_import"
+"""The kind of the task, and its type as clients see it."""
+TOLD_PERCENT: Final = 5
+"""How much has to be done before it is told again."""
+
+
+class Imports:
+    """The work of import tasks."""
+
+    def __init__(self, images: Images, bits: BitStore, receiver: Receiver, uploads: Uploads, web: WebSource) -> None:
+        self._images = images
+        self._bits = bits
+        self._receiver = receiver
+        self._uploads = uploads
+        self._web = web
+
+    async def work(self, tasks: Tasks, task: Task) -> None:
+        """See gateway.rest.task_runner. Whatever is wrong with what was asked for, the image waits again."""
+        method, id_ = task.arguments["import_req"]["method"], task.arguments["image_id"]
+        try:
+            match method["name"]:
+                case "glance-direct":
+                    await self._direct(id_, task)
+                case "web-download":
+                    await self._download(tasks, task, id_, method["uri"])
+                case _:
+                    await self._copy(tasks, task, id_)
+        except CallerError:
+            await self._uploads.give_up(id_, task.id)
+            raise
+
+    async def _own(self, id_: str, task: Task) -> Found:
+        """The image, as long as the task is what is done with it. Raises ConflictError, NotFoundError."""
+        found = await self._images.find(id_)
+        if found.image.task != task.id:
+            raise ConflictError(f"Image {id_} is not imported by this task any more.")
+        return found
+
+    async def _direct(self, id_: str, task: Task) -> None:
+        """What was staged is the image."""
+        found = await self._own(id_, task)
+        if found.image.status is not Status.ACTIVE:
+            if found.image.staged is None:
+                raise NotFoundError(f"Image {id_} has nothing staged.")
+            virtual_size = await self._inspected(found.image, found.image.staged)
+            await self._uploads.activate_staged(id_, task.id, virtual_size)
+        await self._uploads.end_staging(id_, task.id)
+
+    async def _inspected(self, image: Image, bits: Bits) -> int | None:
+        """Only what has to be looked at is read."""
+        inspector = self._uploads.inspector(image)
+        async with await self._bits.open(bits) as opened:
+            while (window := inspector.wanted(bits.size)) is not None:
+                inspector.give(window.offset, await _read(opened, window.offset, window.length))
+        return inspector.finish(bits.size).virtual_size
+
+    async def _download(self, tasks: Tasks, task: Task, id_: str, uri: str) -> None:
+        """Fetched from the URL that was named."""
+        found = await self._images.find(id_)
+        if found.image.task != task.id and found.image.status is Status.ACTIVE:
+            return  # by whoever did this before
+        found = await self._own(id_, task)
+        async with (
+            self._receiving(found, task, task.arguments["backend"][0]) as incoming,
+            self._web.open(uri) as (size, pieces),
+        ):
+            inspector = self._uploads.inspector(found.image)
+            received = await self._receiver.receive(incoming, _told(tasks, task, size, pieces), size, inspector)
+            await self._uploads.activate(id_, received)
+
+    async def _copy(self, tasks: Tasks, task: Task, id_: str) -> None:
+        """From one store into others."""
+        for store in task.arguments["backend"]:
+            found = await self._own(id_, task)
+            bits = found.image.bits
+            if bits is None:
+                raise ConflictError(f"Image {id_} has no data to be copied.")
+            if any(copy.store == store for copy in found.image.copies):
+                continue
+            async with self._receiving(found, task, store) as incoming, await self._bits.open(bits) as opened:
+                pieces = _told(tasks, task, bits.size, _bytes_of(opened))
+                received = await self._receiver.receive(incoming, pieces, bits.size, None)
+                await self._uploads.add_copy(id_, received)
+        await self._images.change(id_, lambda image: replace(image, task="") if image.task == task.id else image)
+
+    @asynccontextmanager
+    async def _receiving(self, found: Found, task: Task, store: str) -> AsyncIterator[Incoming]:
+        """Around receiving, with nothing left of what fails."""
+
+        def check(image: Image) -> None:
+            if image.task != task.id:
+                raise ConflictError(f"Image {image.id} is not imported by this task any more.")
+
+        incoming = await self._receiver.begin(found, Receiving.IMPORTING, store, check)
+        try:
+            yield incoming
+        except BaseException:
+            await self._receiver.drop(found.image.id, incoming)
+            raise
+
+
+async def _told(tasks: Tasks, task: Task, size: int | None, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces, while the task says how far they are."""
+    done, told = 0, 0
+    async for piece in pieces:
+        yield piece
+        done += len(piece)
+        percent = min(done * 100 // size, 99) if size else 0
+        if percent >= told + TOLD_PERCENT:
+            told = percent
+            task = await tasks.progress(task, percent=percent)
+
+
+async def _bytes_of(opened: OpenObject) -> AsyncIterator[bytes]:
+    """Pieces that may be kept: the object's own may be written over."""
+    async for piece in opened.read():
+        yield bytes(piece)
+
+
+async def _read(opened: OpenObject, start: int, length: int) -> bytes:
+    return b"".join([bytes(piece) async for piece in opened.read(start, start + length)])

@@ -1,0 +1,159 @@
+"""Receiving the bytes of an image: they are hashed and looked into on the way, and nothing is seen before all are
+durable.
+
+Before the first byte the registry says that the object is coming, and who receives it; the record of the image then
+takes it over in one transaction. Whatever ends in between leaves an entry that says what is to be deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterable, Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import structlog
+import trio
+
+from image_registry import keys
+from image_registry.bits import HEAD, BitStore
+from image_registry.formats.inspector import Inspector
+from image_registry.images import Found, Images
+from image_registry.process import Process
+from image_registry.records import INCOMING_CODEC, Bits, Image, Incoming, Receiving
+from store.core.entropy import Random
+from store.core.errors import ConflictError, DrystoneError, NotFoundError
+from store.objects.interface import Upload
+from store.registry import Compare, Delete, Put, Registry
+
+PIECE_BYTES: Final = 1 << 20
+"""Taken at once: hashed in one thread while the store takes them."""
+CLEAN_UP_S: Final = 30
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Bits that are durable, and that no image has yet."""
+
+    bits: Bits
+    virtual_size: int | None
+    incoming: Incoming
+
+
+class Receiver:
+    """Takes the bytes of images into the store."""
+
+    def __init__(self, registry: Registry, images: Images, bits: BitStore, process: Process, random: Random) -> None:
+        self._registry = registry
+        self._images = images
+        self._bits = bits
+        self._process = process
+        self._random = random
+
+    async def begin(self, found: Found, kind: Receiving, store: str, check: Callable[[Image], None]) -> Incoming:
+        """Say that bits are coming for an image. Raises ConflictError where others are faster, NotFoundError, and what
+        `check` raises of the image as it is now."""
+        object_ = f"{found.image.id}-{self._random.bytes(8).hex()}"
+        incoming = Incoming(object_, store, self._process.id, kind)
+        while True:
+            check(found.image)
+            after = replace(found.image, receiving=incoming)
+            coming = Put(keys.incoming(object_), INCOMING_CODEC.encode(incoming))
+            if await self._images.write(found, after, [coming], [self._process.alive()]):
+                return incoming
+            found = await self._images.find(found.image.id)
+
+    async def receive(
+        self, incoming: Incoming, pieces: AsyncIterable[bytes], size: int | None, inspector: Inspector | None
+    ) -> Received:
+        """All bytes, durable. `size`: how many there will be, where that is known. Raises what the inspector raises,
+        and what the pieces raise."""
+        sha512 = hashlib.sha512()
+        async with await self._bits.upload(incoming.store, incoming.object, size) as upload:
+            async for piece in _gathered(pieces):
+                if inspector is not None:
+                    inspector.feed(piece)
+                await _take(piece, upload, sha512.update)
+            count, md5 = await upload.digest()
+            verdict = None if inspector is None else inspector.finish(count)
+            await upload.commit(HEAD)
+        bits = Bits(incoming.object, incoming.store, count, md5, sha512.hexdigest())
+        return Received(bits, None if verdict is None else verdict.virtual_size, incoming)
+
+    def taken(self, received: Received) -> tuple[list[Delete], list[Compare]]:
+        """What goes along with the write that gives the bits to an image."""
+        return [Delete(keys.incoming(received.incoming.object))], [self._process.alive()]
+
+    async def drop(self, id_: str, incoming: Incoming) -> None:
+        """Nothing came of it: the image waits again, and there is nothing of the object. Never fails: what it cannot do
+        now is done by the sweep."""
+        with trio.CancelScope(shield=True), trio.move_on_after(CLEAN_UP_S):
+            try:
+                await self._images.change(id_, lambda image: _without(image, incoming))
+            except NotFoundError:
+                pass  # the image was deleted meanwhile
+            except DrystoneError as error:
+                _log.info("an image is told as received until its process ends", image=id_, error=str(error))
+                return
+            try:
+                await self.forget(incoming)
+            except DrystoneError as error:
+                _log.info("bits of an image that nobody needs are left to the sweep", image=id_, error=str(error))
+
+    async def forget(self, incoming: Incoming) -> None:
+        """Delete an object that no image has, and the entry that says so."""
+        await self._bits.delete(incoming.store, incoming.object)
+        await self._registry.transact((), [Delete(keys.incoming(incoming.object))])
+
+    async def sweep(self) -> int:
+        """Delete what nobody receives any more, and what images left behind. How many there were."""
+        items = await self._registry.range(keys.INCOMING)
+        living = await self._process.living()
+        count = 0
+        for item in items:
+            incoming = INCOMING_CODEC.decode(item.value)
+            if incoming.owner in living:
+                continue
+            # Its image, if there is one, is still told as being received by a process that is no more: that means
+            # nothing, and goes with the next change.
+            same = Compare.unchanged(item.key, item.mod_revision)
+            gone = replace(incoming, owner="")
+            if incoming.owner:
+                # From now on its process, should it only have slept, cannot give it to an image any more.
+                result = await self._registry.transact([same], [Put(item.key, INCOMING_CODEC.encode(gone))])
+                if not result.succeeded:
+                    continue
+            await self.forget(gone)
+            count += 1
+        return count
+
+
+def _without(image: Image, incoming: Incoming) -> Image:
+    return replace(image, receiving=None) if image.receiving == incoming else image
+
+
+async def _take(piece: bytes, upload: Upload, hash_: Callable[[bytes], None]) -> None:
+    """Both at once: the hash lets go of the interpreter."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.to_thread.run_sync, hash_, piece)
+        await upload.write(piece)
+
+
+async def _gathered(pieces: AsyncIterable[bytes]) -> AsyncIterable[bytes]:
+    """In pieces of PIECE_BYTES or a little more, so that threads are worth their while."""
+    waiting: list[bytes] = []
+    length = 0
+    async for piece in pieces:
+        waiting.append(piece)
+        length += len(piece)
+        if length >= PIECE_BYTES:
+            yield b"".join(waiting)
+            waiting, length = [], 0
+    if waiting:
+        yield b"".join(waiting)
+
+
+def conflict_of(image: Image, status: str, wanted: str) -> ConflictError:
+    return ConflictError(f"Image {image.id}: status transition from {status} to {wanted} is not allowed")

@@ -1,0 +1,242 @@
+"""`Uploads`: images are made, get their bits and are deleted, each within their owner's quota and in one moment."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+
+import trio
+
+from gateway.rest.quotas import Quotas
+from image_registry import keys
+from image_registry.cleaning import Cleaning
+from image_registry.errors import GoneError
+from image_registry.formats.bounds import Bounds
+from image_registry.formats.inspector import Inspector
+from image_registry.images import Found, Images, doomed
+from image_registry.limits import COUNT, SIZE, STAGE, UPLOADING, mebibytes
+from image_registry.process import Process
+from image_registry.receiving import Received, Receiver, conflict_of
+from image_registry.records import Image, Incoming, Receiving, Status
+from store.core.errors import ConflictError, InvalidError, NotFoundError, RetryableError
+from store.registry import Compare
+
+
+class Uploads:
+    """Of one registry, as one process does them."""
+
+    def __init__(
+        self,
+        images: Images,
+        receiver: Receiver,
+        process: Process,
+        quotas: Quotas,
+        cleaning: Cleaning,
+        bounds: Bounds,
+    ) -> None:
+        """`bounds`: of the disk that an image is."""
+        self._images = images
+        self._receiver = receiver
+        self._process = process
+        self._quotas = quotas
+        self._cleaning = cleaning
+        self._bounds = bounds
+
+    async def status(self, image: Image) -> str:
+        """Of one image, as clients are told it: one that is received is told so as long as whoever receives it
+        lives."""
+        living = await self._process.living() if image.receiving is not None else frozenset()
+        return self.told_status(image, living)
+
+    def told_status(self, image: Image, living: frozenset[str]) -> str:
+        if image.receiving is not None and image.receiving.owner in living:
+            return str(image.receiving.kind)
+        return str(image.status)
+
+    def inspector(self, image: Image) -> Inspector:
+        """Looks into the bits of an image as they come."""
+        assert image.disk_format is not None
+        assert image.container_format is not None
+        return Inspector(image.disk_format, image.container_format, self._bounds)
+
+    async def create(self, image: Image) -> None:
+        """A new image, within its owner's quota. Raises ConflictError where there is one of this id, OverQuotaError."""
+        reservation = await self._quotas.reserve(image.owner, {COUNT: 1})
+        try:
+            await self._quotas.commit(reservation, [self._images.put(image)], [Compare.absent(keys.image(image.id))])
+        except ConflictError as error:
+            await self._quotas.take_back(reservation)
+            raise ConflictError(f"Image ID {image.id} already exists!") from error
+
+    async def delete(self, found: Found) -> None:
+        """An image, and all that it has; whoever reads it goes on. Raises ConflictError where it changes meanwhile."""
+        image = found.image
+        amounts = {COUNT: 1, SIZE: image.counted_mib, STAGE: image.staged_mib}
+        await self._quotas.free(image.owner, amounts, self._images.removal(image), [found.unchanged])
+        self._cleaning.soon()
+
+    async def store_bits(self, found: Found, store: str, pieces: AsyncIterable[bytes], size: int | None) -> Image:
+        """Receive the bits of an image that waits for them: it is active then. Raises ConflictError where it does not
+        wait, GoneError where it was deleted meanwhile, OverQuotaError, ImageRefusedError."""
+        if found.image.disk_format is None or found.image.container_format is None:
+            raise InvalidError("Properties disk_format, container_format must be set prior to saving data.")
+        async with self._receiving(found, Receiving.SAVING, store, SIZE, size) as incoming:
+            received = await self._receiver.receive(incoming, pieces, size, self.inspector(found.image))
+            return await self.activate(found.image.id, received)
+
+    async def stage_bits(self, found: Found, store: str, pieces: AsyncIterable[bytes], size: int | None) -> Image:
+        """Receive bits that are to be imported later. Raises as `store_bits` does."""
+        async with self._receiving(found, Receiving.UPLOADING, store, STAGE, size) as incoming:
+            received = await self._receiver.receive(incoming, pieces, size, None)
+            return await self._give(
+                found.image.id,
+                received,
+                STAGE,
+                lambda image: replace(
+                    image,
+                    status=Status.UPLOADING,
+                    staged=received.bits,
+                    staged_mib=mebibytes(received.bits.size),
+                    receiving=None,
+                ),
+            )
+
+    @asynccontextmanager
+    async def _receiving(
+        self, found: Found, kind: Receiving, store: str, resource: str, size: int | None
+    ) -> AsyncIterator[Incoming]:
+        """Around receiving: within quotas, and with nothing left of what fails."""
+        owner, living = found.image.owner, await self._process.living()
+
+        def check(image: Image) -> None:
+            status = self.told_status(image, living)
+            if status != Status.QUEUED:
+                raise conflict_of(image, status, kind)
+
+        check(found.image)
+        if size is not None:  # what is known to be too much need not come
+            await self._quotas.take_back(await self._quotas.reserve(owner, {resource: mebibytes(size)}))
+        place = await self._quotas.reserve(owner, {UPLOADING: 1})
+        try:
+            incoming = await self._receiver.begin(found, kind, store, check)
+            try:
+                yield incoming
+            except BaseException:
+                await self._receiver.drop(found.image.id, incoming)
+                raise
+        finally:
+            with trio.CancelScope(shield=True), suppress(NotFoundError, RetryableError):
+                await self._quotas.take_back(place)  # where it cannot be now, it is swept
+
+    async def activate(self, id_: str, received: Received) -> Image:
+        """Give received bits to an image, which is active then."""
+        return await self._give(
+            id_,
+            received,
+            SIZE,
+            lambda image: replace(
+                image,
+                status=Status.ACTIVE,
+                copies=(received.bits,),
+                virtual_size=received.virtual_size,
+                receiving=None,
+                counted_mib=mebibytes(received.bits.size),
+                task="",
+            ),
+        )
+
+    async def activate_staged(self, id_: str, task: str, virtual_size: int | None) -> None:
+        """What a task found good of what was staged is the image. What was counted as staged still is, until
+        `end_staging`. Raises OverQuotaError, ConflictError where the image is the task's no more."""
+        while True:
+            found = await self._images.find(id_)
+            staged = found.image.staged
+            if found.image.task != task or staged is None:
+                raise ConflictError(f"Others have changed image {id_} meanwhile.")
+            active = replace(
+                found.image,
+                status=Status.ACTIVE,
+                copies=(staged,),
+                staged=None,
+                virtual_size=virtual_size,
+                counted_mib=mebibytes(staged.size),
+            )
+            reservation = await self._quotas.reserve(active.owner, {SIZE: active.counted_mib})
+            try:
+                await self._quotas.commit(reservation, [self._images.put(active)], [found.unchanged])
+            except ConflictError:
+                await self._quotas.take_back(reservation)
+                continue
+            return
+
+    async def end_staging(self, id_: str, task: str) -> None:
+        """The task has done its part: nothing is counted as staged any more."""
+        await self._free_stage(id_, task, lambda image: replace(image, task="", staged_mib=0))
+
+    async def give_up(self, id_: str, task: str) -> None:
+        """Nothing came of a task: the image waits again, and what was staged is gone. Does nothing where the image is
+        the task's no more."""
+        await self._free_stage(
+            id_,
+            task,
+            lambda image: replace(
+                image,
+                task="",
+                staged=None,
+                staged_mib=0,
+                status=image.status if image.copies else Status.QUEUED,
+            ),
+        )
+
+    async def _free_stage(self, id_: str, task: str, changed: Callable[[Image], Image]) -> None:
+        while True:
+            try:
+                found = await self._images.find(id_)
+            except NotFoundError:
+                return
+            before, after = found.image, changed(found.image)
+            if before.task != task:
+                return
+            gone = [] if before.staged is None or after.staged is not None else [doomed(before.staged)]
+            operations = [self._images.put(after), *gone]
+            try:
+                await self._quotas.free(before.owner, {STAGE: before.staged_mib}, operations, [found.unchanged])
+            except ConflictError:
+                continue
+            self._cleaning.soon()
+            return
+
+    async def add_copy(self, id_: str, received: Received) -> Image:
+        """Give received bits to an image that is active, as another copy. Copies are not counted."""
+        taken, alive = self._receiver.taken(received)
+        while True:
+            found = await self._images.find(id_)
+            if found.image.receiving != received.incoming:
+                raise ConflictError(f"Others have changed image {id_} meanwhile.")
+            after = replace(found.image, copies=(*found.image.copies, received.bits), receiving=None)
+            if await self._images.write(found, after, taken, alive):
+                return after
+
+    async def _give(self, id_: str, received: Received, resource: str, after: Callable[[Image], Image]) -> Image:
+        """In one moment: the image has the bits, its owner's quota counts them, and nobody deletes them."""
+        taken, alive = self._receiver.taken(received)
+        while True:
+            try:
+                found = await self._images.find(id_)
+            except NotFoundError as error:
+                raise GoneError(
+                    f"Image {id_} could not be found after upload. The image may have been deleted during the upload."
+                ) from error
+            if found.image.receiving != received.incoming:
+                raise ConflictError(f"Others have changed image {id_} meanwhile.")
+            image = after(found.image)
+            reservation = await self._quotas.reserve(image.owner, {resource: mebibytes(received.bits.size)})
+            try:
+                await self._quotas.commit(reservation, [self._images.put(image), *taken], [found.unchanged, *alive])
+            except ConflictError:
+                await self._quotas.take_back(reservation)
+                if self._process.id != received.incoming.owner:
+                    raise RetryableError("This process was taken for dead while it received an image.") from None
+                continue
+            return (await self._images.find(id_)).image

@@ -1,0 +1,20 @@
+"""All that the image registry serves."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.rest.app import Routes
+from image_registry.v2 import cache, data, images, importing, info, members, tags, tasks
+from image_registry.v2.call import Call
+
+ROUTES: Final[Routes[Call]] = {
+    **images.ROUTES,
+    **data.ROUTES,
+    **importing.ROUTES,
+    **members.ROUTES,
+    **tags.ROUTES,
+    **tasks.ROUTES,
+    **info.ROUTES,
+    **cache.ROUTES,
+}
