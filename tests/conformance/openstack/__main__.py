@@ -1,4 +1,4 @@
-"""Run the tests that OpenStack has of its identity against Drystone, say what did not pass and why, and count.
+"""Run the tests that OpenStack has of its services against Drystone, say what did not pass and why, and count.
 
 They come from the package index and run in a virtual environment of their own. A fresh Drystone is started, unless
 --url names one that runs. With more than one of --api, --rbac and --client the suites run one after the other.
@@ -19,6 +19,7 @@ from tests.conformance.openstack.reasons import causes
 from tests.conformance.openstack.run import run
 from tests.conformance.openstack.settings import Cloud, identity_config, of_program
 from tests.conformance.openstack.suites import API, SUITES, Suite, prepared
+from tests.conformance.openstack.web import served_images
 from tests.conformance.outcomes import counts, passed, report
 
 EXAMPLES = """\
@@ -105,9 +106,10 @@ def _cloud(chosen: argparse.Namespace, suite: Suite, logs: Path) -> Iterator[Clo
     config.write_text(identity_config(suite.password_rules))
     with (
         tempfile.TemporaryDirectory(prefix="drystone-conformance-") as folder,
+        served_images(Path(folder) / "images") as images,
         fresh(Path(folder) / "data", "--identity-config", str(config)) as program,
     ):
-        yield of_program(program, suite.password_rules)
+        yield of_program(program, suite.password_rules, images)
         (logs / "drystone.log").write_text(program.log())
 
 

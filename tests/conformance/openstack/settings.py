@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests.conformance.openstack.web import QCOW2, RAW
 from tests.process.program import Program
 
 PASSWORD_RULES: Final[Mapping[str, int]] = {
@@ -26,6 +27,8 @@ class Cloud:
     username: str = "admin"
     project: str = "admin"
     region: str = "RegionOne"
+    images: str = ""
+    """The URL of a folder with disk images, from which the cloud may fetch them; "" for none."""
     password_rules: Mapping[str, int] = field(default_factory=dict)
     """Some of `security_compliance`; none where they are off, as by default in stock Keystone."""
 
@@ -37,10 +40,11 @@ class Cloud:
 
 def identity_config(password_rules: Mapping[str, int]) -> str:
     """The text of the file for `drystone up --identity-config`."""
-    return "\n".join(["[security_compliance]", *(f"{name} = {value}" for name, value in password_rules.items()), ""])
+    rules = (f"{name} = {value}" for name, value in password_rules.items())
+    return "\n".join(["[security_compliance]", *rules, "[image]", 'web_download_hosts = ["127.0.0.1"]', ""])
 
 
-def of_program(program: Program, password_rules: Mapping[str, int]) -> Cloud:
+def of_program(program: Program, password_rules: Mapping[str, int], images: str) -> Cloud:
     """A Drystone of this machine, as its `admin-openrc` describes it."""
     exported = program.settings()
     return Cloud(
@@ -49,6 +53,7 @@ def of_program(program: Program, password_rules: Mapping[str, int]) -> Cloud:
         exported["OS_USERNAME"],
         exported["OS_PROJECT_NAME"],
         exported["OS_REGION_NAME"],
+        images,
         password_rules,
     )
 
@@ -90,9 +95,17 @@ def tempest_conf(cloud: Cloud, folder: str, *, system: bool = False) -> str:
         },
         "enforce_scope": {"keystone": "true"},
         "service_available": {
-            "swift": "true",
-            **dict.fromkeys(("cinder", "glance", "horizon", "neutron", "nova"), "false"),
+            **dict.fromkeys(("swift", "glance"), "true"),
+            **dict.fromkeys(("cinder", "horizon", "neutron", "nova"), "false"),
         },
+        "image": {
+            "http_image": f"{cloud.images}/{RAW}",
+            "http_qcow2_image": f"{cloud.images}/{QCOW2}",
+            "disk_formats": "raw,qcow2,ami,ari,aki,vhd,vmdk,vdi,iso,vhdx",
+            "container_formats": "bare,ami,ari,aki,ovf,ova,docker,compressed",
+            "image_caching_enabled": "false",  # there is none to be looked into: the store is the cache
+        },
+        "image-feature-enabled": {"import_image": "true", "os_glance_reserved": "true"},
     }
     lines = []
     for section, options in sections.items():

@@ -12,6 +12,8 @@ from tests.conformance.openstack.settings import PASSWORD_RULES
 PACKAGES = (
     "tempest==47.*",
     "keystone-tempest-plugin==0.22.*",
+    "glance-tempest-plugin>=0.10",
+    "cinder-tempest-plugin>=1.18",
     "python-openstackclient==10.5.*",  # its functional tests are in its wheel
     "pytest>=8,<9",
     "pytest-timeout>=2.3",
@@ -50,6 +52,14 @@ API = Suite(
     "tempest's tests of the identity API, and those of Keystone's plugin: federation, OAuth (default)",
     PASSWORD_RULES,
 )
+IMAGE = Suite(
+    "image",
+    "tempest image",
+    ("tempest.api.image", "glance_tempest_plugin.tests.api"),
+    102,
+    60,
+    "tempest's tests of the image API",
+)
 RBAC = Suite(
     "rbac",
     "tempest rbac",
@@ -66,7 +76,7 @@ CLIENT = Suite(
     None,
     "openstackclient's own tests of its identity and object commands, each run as typed",
 )
-SUITES = (API, RBAC, CLIENT)
+SUITES = (API, IMAGE, RBAC, CLIENT)
 
 
 def prepared(folder: Path) -> Environment:

@@ -1,0 +1,35 @@
+"""Images for tests that have the cloud fetch some: disks of this machine, served over HTTP at a loopback address."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+RAW, QCOW2 = "disk.img", "disk.qcow2"
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+@contextmanager
+def served_images(folder: Path) -> Iterator[str]:
+    """The URL of a folder that has RAW and QCOW2 in it, as long as this lasts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RAW).write_bytes(bytes(1 << 20))
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(folder / QCOW2), "16M"], check=True)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
