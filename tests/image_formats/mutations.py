@@ -40,7 +40,7 @@ _MARKS = (
 _WORDS = (
     b'createType="monolithicFlat"',
     b'createType="monolithicSparse"',
-    b"parentFileNameHint=\"/etc/passwd\"",
+    b'parentFileNameHint="/etc/passwd"',
     b'RW 2048 FLAT "/etc/passwd" 0',
     b'RW 2048 SPARSE "../x"',
     b"\r\n",
