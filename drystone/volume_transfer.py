@@ -16,19 +16,26 @@ import click
 
 from drystone.access import Access, data_option
 from drystone.control_client import exchange
-from drystone.disk_images import FORMATS, HEAD_BYTES, check_alone, format_of
 from drystone.folder import NBD_SOCKET, DataFolder, sync_folder
-from drystone.qemu_img import Progress, disk_to_image, image_to_disk, inspect, nbd_node
 from drystone.volume_asking import asked, snapshot_rows, taking, volume_path, volume_row, volume_uri
 from drystone.volume_commands import take_over_option
 from drystone.volume_sizes import parse_size, show_size
 from drystone.volume_times import WINDOW_MAX_US, parse_duration
+from image_registry.conversion.looking import inspect_file
+from image_registry.conversion.qemu_img import Progress, disk_to_image, image_to_disk, inspect, nbd_node
+from image_registry.formats.bounds import Bounds
+from image_registry.formats.detection import format_of
+from image_registry.formats.plan import HEAD_BYTES
 from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFoundError, RetryableError
 
 BLOCK_BYTES: Final = 4096
 """A volume has whole blocks of so many bytes."""
 NAME_KEPT: Final = 100
 """Of a volume's name, so many letters are in the name that it has while it is imported."""
+FORMATS: Final = ("raw", "qcow2", "vmdk", "vdi", "vhdx", "vpc")
+_IN_QEMU: Final = {"vhd": "vpc", "iso": "raw"}
+_IN_GLANCE: Final = {"vpc": "vhd"}
+"""What other than by the name that QEMU has for a format it is inspected by."""
 STEPS: Final = 1000
 """Of a progress bar."""
 
@@ -70,9 +77,9 @@ def import_image(
 
         check_name(name)
         with _opened(file) as descriptor:
-            head = os.pread(descriptor, HEAD_BYTES, 0)
-            found = format_of(head) if format_ == "auto" else format_
-            check_alone(head, found)
+            found = _format(descriptor) if format_ == "auto" else format_
+            if found != "raw":
+                inspect_file(descriptor, _IN_GLANCE.get(found, found), Bounds(fixed_vhd=True))
             wanted = _size(inspect(file, found, descriptor), size)
             _check_free(folder, name)
             made = {"size": wanted, "policy": policy, "window_us": _window_us(window)}
@@ -138,6 +145,13 @@ def _opened(path: str) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _format(descriptor: int) -> str:
+    """By the mark that the image has. A fixed VHD has none at its beginning, and is raw but for its last sector; an ISO
+    is raw."""
+    found = format_of(os.pread(descriptor, HEAD_BYTES, 0))
+    return _IN_QEMU.get(found, found)
 
 
 def _size(image: int, typed: str | None) -> int:

@@ -15,7 +15,7 @@ CREATE_TYPES: Final = ("monolithicsparse", "streamoptimized")
 _FIELD: Final = re.compile(r"([a-z0-9_.]+)=(.*)|ddb(\.[^=]*)=.*")
 _EXTENT: Final = re.compile(r'(?:rw|rdonly|noaccess)\s+[0-9]+\s+([a-z0-9]+)\s+"([^"]*)"(?:\s+[0-9]+)?')
 _NO_PARENT: Final = ("ffffffff", "0xffffffff")
-_SEPARATORS: Final = frozenset("/\\:")
+_SEPARATORS: Final = frozenset("/\\")
 _OTHER_FILES: Final = "has its content in other files: send a VMDK that is one file"
 
 

@@ -964,15 +964,27 @@ VOLUMES: Final = [
     ),
     planted(
         "an image with its data in another file let through",
-        "drystone/disk_images.py",
-        "if version == 3 and features & _QCOW2_DATA_FILE:",
-        "if version == 2 and features & _QCOW2_DATA_FILE:",
+        "image_registry/formats/qcow2.py",
+        "    if features & _DATA_FILE:",
+        "    if version == 2 and features & _DATA_FILE:",
     ),
     planted(
         "a VMDK that names other files in its header let through",
-        "drystone/disk_images.py",
-        '    if magic != b"KDMV" or not capacity:',
-        '    if magic != b"KDMV":',
+        "image_registry/formats/vmdk.py",
+        "    if not capacity:",
+        "    if capacity < 0:",
+    ),
+    planted(
+        "an image that is two at once let through",
+        "image_registry/formats/inspector.py",
+        "    if len(found) > 1:",
+        "    if len(found) > 2:",
+    ),
+    planted(
+        "an image converted without being inspected again",
+        "image_registry/conversion/seal.py",
+        "    verdict = await inspect_object(source, disk_format, bounds)",
+        "    verdict = await inspect_object(source, disk_format)",
     ),
     planted(
         "an imported volume named though it was opened anew",

@@ -80,6 +80,17 @@ def test_there_and_back(program: Program, tmp_path: Path) -> None:
     typed(program, "delete", "web", "--now")
 
 
+def test_a_fixed_vhd_is_one_where_that_is_said(program: Program, tmp_path: Path) -> None:
+    raw = raw_image(tmp_path)
+    image = tmp_path / "image.vhd"
+    options = "subformat=fixed,force_size=on"
+    run("qemu-img", "convert", "-f", "raw", "-O", "vpc", "-o", options, str(raw), str(image))
+    for format_, size in (("vpc", raw.stat().st_size), ("auto", image.stat().st_size)):
+        typed(program, "import", str(image), "web", "--format", format_)
+        assert json.loads(typed(program, "show", "web", "--json"))["size"] == -(-size // PAGE) * PAGE
+        typed(program, "delete", "web", "--now")
+
+
 def test_a_volume_in_use_and_a_snapshot_of_it(program: Program, tmp_path: Path) -> None:
     typed(program, "create", "web", "--size", "1M")
     image = tmp_path / "image"
@@ -150,14 +161,14 @@ def test_what_is_refused_leaves_nothing(program: Program, tmp_path: Path) -> Non
     assert "multiple of 4096" in refused(program, "import", str(image), "web", "--size", "3000000")
     assert "letters, digits" in refused(program, "import", str(image), "a/b")
     assert "erasure code" in refused(program, "import", str(image), "web", "--policy", "archive")
-    assert "no qcow2" in refused(program, "import", str(image), "web", "--format", "qcow2")
-    assert "not read as vdi" in refused(program, "import", str(image), "web", "--format", "vdi")
+    assert "not qcow2" in refused(program, "import", str(image), "web", "--format", "qcow2")
+    assert "not vdi" in refused(program, "import", str(image), "web", "--format", "vdi")
     (tmp_path / "empty").touch()
     assert "is empty" in refused(program, "import", str(tmp_path / "empty"), "web")
     os.mkfifo(tmp_path / "pipe")
     assert "no regular file" in refused(program, "import", str(tmp_path / "pipe"), "web")
     (tmp_path / "cut").write_bytes(b"QFI\xfb")
-    assert "no qcow2" in refused(program, "import", str(tmp_path / "cut"), "web")
+    assert "cut off" in refused(program, "import", str(tmp_path / "cut"), "web")
     assert names(program) == ["there"]
     typed(program, "import", str(image), "n" * 128)
     typed(program, "delete", "n" * 128, "--now")

@@ -1,0 +1,30 @@
+"""An image that is stored, inspected: only what the inspector wants of it is read."""
+
+from __future__ import annotations
+
+import os
+
+from image_registry.formats.bounds import Bounds
+from image_registry.formats.inspector import Inspector, Verdict
+from store.objects.interface import OpenObject
+
+
+async def inspect_object(source: OpenObject, disk_format: str, bounds: Bounds = Bounds()) -> Verdict:  # noqa: B008 - it is frozen
+    """Raises ImageRefusedError, and what reading raises."""
+    size = source.info.size
+    inspector = Inspector(disk_format, "bare", bounds)
+    while (window := inspector.wanted(size)) is not None:
+        at = window.offset
+        async for piece in source.read(window.offset, window.offset + window.length):
+            inspector.give(at, piece)
+            at += len(piece)
+    return inspector.finish(size)
+
+
+def inspect_file(descriptor: int, disk_format: str, bounds: Bounds = Bounds()) -> Verdict:  # noqa: B008 - it is frozen
+    """Of a regular file. Raises ImageRefusedError, OSError."""
+    size = os.fstat(descriptor).st_size
+    inspector = Inspector(disk_format, "bare", bounds)
+    while (window := inspector.wanted(size)) is not None:
+        inspector.give(window.offset, os.pread(descriptor, window.length, window.offset))
+    return inspector.finish(size)
