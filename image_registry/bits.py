@@ -27,6 +27,12 @@ class BitStore:
         usable = [policy for policy in self._store.policies if not policy.deprecated]
         return [policy.name for policy in sorted(usable, key=lambda policy: (not policy.default, policy.index))]
 
+    @property
+    def volume_policy(self) -> str:
+        """The policy that volumes of images are in: the first that keeps copies, since a volume has to have some."""
+        policies = sorted(self._store.policies, key=lambda policy: (not policy.default, policy.index))
+        return next((policy.name for policy in policies if not policy.erasure and not policy.deprecated), "")
+
     def described(self, store: str) -> str:
         """How a policy keeps what is in it."""
         policy = next(policy for policy in self._store.policies if policy.name == store)

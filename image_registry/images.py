@@ -61,6 +61,10 @@ class Images:
         """Stores an image, as of now."""
         return Put(keys.image(image.id), IMAGE_CODEC.encode(replace(image, updated_us=self._clock.wall_us())))
 
+    def put_as_it_is(self, image: Image) -> Put:
+        """The same for what clients are not told of: it is as old as before."""
+        return Put(keys.image(image.id), IMAGE_CODEC.encode(image))
+
     async def write(
         self, found: Found, after: Image, operations: Sequence[Operation] = (), compares: Sequence[Compare] = ()
     ) -> bool:
@@ -69,13 +73,14 @@ class Images:
         result = await self._registry.transact([found.unchanged, *compares], [self.put(after), *operations])
         return result.succeeded
 
-    async def change(self, id_: str, changed: Callable[[Image], Image]) -> Image:
-        """Has `changed` made of the image, of the newest if others change it meanwhile. Raises NotFoundError, and what
-        `changed` raises."""
+    async def change(self, id_: str, changed: Callable[[Image], Image], *, told: bool = True) -> Image:
+        """Has `changed` made of the image, of the newest if others change it meanwhile. `told`: clients see the change,
+        which makes the image younger. Raises NotFoundError, and what `changed` raises."""
         for _ in range(ATTEMPTS):
             found = await self.find(id_)
             after = changed(found.image)
-            if after == found.image or await self.write(found, after):
+            put = self.put(after) if told else self.put_as_it_is(after)
+            if after == found.image or (await self._registry.transact([found.unchanged], [put])).succeeded:
                 return (await self.find(id_)).image
         raise ConflictError(f"Others keep changing image {id_}; try again.")
 
@@ -84,9 +89,15 @@ class Images:
         operations: list[Operation] = [Delete(keys.image(image.id))]
         stored = [*image.copies, *([image.staged] if image.staged else [])]
         operations += [doomed(bits) for bits in stored]
-        if image.sealed:
-            operations.append(Put(keys.volume(image.sealed), b""))
+        volume = image.sealed or (volume_name(image.id, image.sealing) if image.sealing else "")
+        if volume:
+            operations.append(Put(keys.volume(volume), b""))
         return operations
+
+
+def volume_name(id_: str, task: str) -> str:
+    """Of the volume that a task makes of an image."""
+    return f"image-{id_}-{task[:8]}"
 
 
 def doomed(bits: Bits) -> Put:

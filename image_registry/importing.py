@@ -15,6 +15,7 @@ from typing import Final
 from gateway.rest.task_records import Task
 from gateway.rest.tasks import Tasks
 from image_registry.bits import BitStore
+from image_registry.conversion.looking import look_through
 from image_registry.images import Found, Images
 from image_registry.receiving import Receiver
 from image_registry.records import Bits, Image, Incoming, Receiving, Status
@@ -73,11 +74,8 @@ class Imports:
 
     async def _inspected(self, image: Image, bits: Bits) -> int | None:
         """Only what has to be looked at is read."""
-        inspector = self._uploads.inspector(image)
         async with await self._bits.open(bits) as opened:
-            while (window := inspector.wanted(bits.size)) is not None:
-                inspector.give(window.offset, await _read(opened, window.offset, window.length))
-        return inspector.finish(bits.size).virtual_size
+            return (await look_through(opened, self._uploads.inspector(image))).virtual_size
 
     async def _download(self, tasks: Tasks, task: Task, id_: str, uri: str) -> None:
         """Fetched from the URL that was named."""
@@ -140,7 +138,3 @@ async def _bytes_of(opened: OpenObject) -> AsyncIterator[bytes]:
     """Pieces that may be kept: the object's own may be written over."""
     async for piece in opened.read():
         yield bytes(piece)
-
-
-async def _read(opened: OpenObject, start: int, length: int) -> bytes:
-    return b"".join([bytes(piece) async for piece in opened.read(start, start + length)])

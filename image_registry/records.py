@@ -117,6 +117,10 @@ class Image:
     """Whom it is shared with."""
     staged_mib: int = 0
     """What its owner's quota counts for what is staged."""
+    sealing: str = ""
+    """The task that makes its volume."""
+    seal_error: str = ""
+    """Why no volume can be made of it."""
 
     @property
     def bits(self) -> Bits | None:
@@ -161,6 +165,8 @@ def _image(image: Image) -> list[Any]:
         image.counted_mib,
         [[one.project_id, one.created_us, one.updated_us, one.status] for one in image.members],
         image.staged_mib,
+        image.sealing,
+        image.seal_error,
     ]
 
 
@@ -194,6 +200,8 @@ def _read_image(fields: Any) -> Image:
         fields[21],
         members,
         fields[23],
+        fields[24],
+        fields[25],
     )
 
 

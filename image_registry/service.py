@@ -22,6 +22,7 @@ from image_registry.limits import DEFAULTS, UnifiedLimits
 from image_registry.policy import image_policy
 from image_registry.process import Process
 from image_registry.receiving import Receiver
+from image_registry.sealing import SEAL, Sealing
 from image_registry.uploads import Uploads
 from image_registry.web_source import WebRules, WebSource
 from store.blocks.interface import VolumeStore
@@ -71,9 +72,12 @@ class ImageService:
         self.process = Process(registry, random)
         receiver = Receiver(registry, self.images, self.bits, self.process, random)
         self.cleaning = Cleaning(registry, receiver, volumes)
-        self.uploads = Uploads(self.images, receiver, self.process, self.quotas, self.cleaning, config.bounds)
+        self.sealing = Sealing(self.images, self.bits, volumes, config.bounds)
+        self.uploads = Uploads(
+            self.images, receiver, self.process, self.quotas, self.cleaning, config.bounds, self.sealing.soon
+        )
         self.imports = Imports(self.images, self.bits, receiver, self.uploads, self.web)
-        self.runner = TaskRunner(self.tasks, {IMPORT: self.imports.work})
+        self.runner = TaskRunner(self.tasks, {IMPORT: self.imports.work, SEAL: self.sealing.work})
 
     def new_id(self) -> str:
         """Of an image or a task: a random UUID."""
@@ -88,4 +92,5 @@ class ImageService:
                 lambda task_status: keep_swept(self.quotas, self.tasks.goes_on, task_status=task_status)
             )
             nursery.start_soon(self.cleaning.run)
+            nursery.start_soon(self.sealing.run, self.runner, self.tasks)
             task_status.started()

@@ -34,8 +34,10 @@ class Uploads:
         quotas: Quotas,
         cleaning: Cleaning,
         bounds: Bounds,
+        activated: Callable[[], None],
     ) -> None:
-        """`bounds`: of the disk that an image is."""
+        """`bounds`: of the disk that an image is. `activated` is called when an image has become active."""
+        self._activated = activated
         self._images = images
         self._receiver = receiver
         self._process = process
@@ -131,7 +133,7 @@ class Uploads:
 
     async def activate(self, id_: str, received: Received) -> Image:
         """Give received bits to an image, which is active then."""
-        return await self._give(
+        image = await self._give(
             id_,
             received,
             SIZE,
@@ -145,6 +147,8 @@ class Uploads:
                 task="",
             ),
         )
+        self._activated()
+        return image
 
     async def activate_staged(self, id_: str, task: str, virtual_size: int | None) -> None:
         """What a task found good of what was staged is the image. What was counted as staged still is, until
@@ -168,6 +172,7 @@ class Uploads:
             except ConflictError:
                 await self._quotas.take_back(reservation)
                 continue
+            self._activated()
             return
 
     async def end_staging(self, id_: str, task: str) -> None:

@@ -11,8 +11,12 @@ from store.objects.interface import OpenObject
 
 async def inspect_object(source: OpenObject, disk_format: str, bounds: Bounds = Bounds()) -> Verdict:  # noqa: B008 - it is frozen
     """Raises ImageRefusedError, and what reading raises."""
+    return await look_through(source, Inspector(disk_format, "bare", bounds))
+
+
+async def look_through(source: OpenObject, inspector: Inspector) -> Verdict:
+    """What an inspector that has seen nothing yet says of an object. Raises the same."""
     size = source.info.size
-    inspector = Inspector(disk_format, "bare", bounds)
     while (window := inspector.wanted(size)) is not None:
         at = window.offset
         async for piece in source.read(window.offset, window.offset + window.length):

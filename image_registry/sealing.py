@@ -1,0 +1,170 @@
+"""Sealing: an image that is a disk becomes a volume of which others are cloned, so that booting from it copies nothing.
+
+It is done once for each image, soon after that is active, as a task. The volume's name has the task's id in it: what a
+task left behind is never taken for what another made. When the volume has all, its snapshot is made, and the image's
+record says so.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+import structlog
+import trio
+
+from gateway.rest.task_records import Task
+from gateway.rest.task_runner import TaskRunner
+from gateway.rest.tasks import Tasks
+from image_registry.attributes import AMAZON
+from image_registry.bits import BitStore
+from image_registry.conversion.seal import seal, virtual_size
+from image_registry.formats.bounds import Bounds
+from image_registry.images import Found, Images, volume_name
+from image_registry.records import Image, Status
+from store.blocks.interface import VolumeStore
+from store.core.errors import CallerError, ConflictError, DrystoneError, InvalidError, NotFoundError
+
+SEAL: Final = "seal"
+SNAPSHOT: Final = "image"
+"""Of the volume: what clones are made of."""
+LOOK_S: Final = 60
+TELL_S: Final = 2
+WAIT_S: Final = 0.5
+BLOCK_BYTES: Final = 4096
+
+_log = structlog.get_logger(__name__)
+
+
+class Sealing:
+    """`run` while images are served."""
+
+    def __init__(self, images: Images, bits: BitStore, volumes: VolumeStore, bounds: Bounds) -> None:
+        self._images = images
+        self._bits = bits
+        self._volumes = volumes
+        self._bounds = bounds
+        self._wanted = trio.Event()
+
+    def soon(self) -> None:
+        """There is an image to be sealed."""
+        self._wanted.set()
+
+    async def run(self, runner: TaskRunner, tasks: Tasks) -> None:
+        """Until cancelled: begins what is to be sealed, soon after it is, and now and then."""
+        while True:
+            self._wanted = trio.Event()
+            try:
+                for image in await self._images.all():
+                    if _is_waiting(image):
+                        await self._begin(image.id, runner, tasks)
+            except DrystoneError as error:
+                _log.warning("images are not made volumes now", error=str(error))
+            with trio.move_on_after(LOOK_S):
+                await self._wanted.wait()
+
+    async def _begin(self, id_: str, runner: TaskRunner, tasks: Tasks) -> None:
+        with suppress(ConflictError, NotFoundError):  # another process was faster, or it is gone
+            found = await self._images.find(id_)
+            if _is_waiting(found.image):
+                task = tasks.new_id()
+                after = replace(found.image, sealing=task)
+                await runner.start(SEAL, {"image_id": id_}, [self._images.put_as_it_is(after)], [found.unchanged], task)
+
+    async def wait(self, id_: str) -> Image:
+        """Until an image has its volume. Raises NotFoundError, and InvalidError where it never will."""
+        while True:
+            image = (await self._images.find(id_)).image
+            if image.sealed:
+                return image
+            if image.seal_error or not is_disk(image):
+                raise InvalidError(f"Image {id_} is no disk that volumes can be made of. {image.seal_error}".rstrip())
+            if image.status not in (Status.ACTIVE, Status.DEACTIVATED):
+                raise InvalidError(f"Image {id_} is not active.")
+            self.soon()
+            await trio.sleep(WAIT_S)
+
+    # -- the task ------------------------------------------------------------------------------------------------
+
+    async def work(self, tasks: Tasks, task: Task) -> None:
+        """See gateway.rest.task_runner. Begins anew each time."""
+        id_ = task.arguments["image_id"]
+        name = volume_name(id_, task.id)
+        try:
+            found = await self._own(id_, task)
+        except NotFoundError:
+            await self._forget(name)  # made by whoever did this before, when the image was deleted
+            return
+        if found is None:
+            return
+        try:
+            await self._forget(name)
+            await self._fill(found.image, name, tasks, task)
+        except CallerError as error:
+            why = str(error)
+            await self._forget(name)
+            with suppress(NotFoundError):
+                await self._images.change(id_, lambda image: _ended(image, task.id, "", why), told=False)
+            raise
+        try:
+            await self._images.change(id_, lambda image: _ended(image, task.id, name, ""), told=False)
+        except NotFoundError:
+            await self._forget(name)
+
+    async def _own(self, id_: str, task: Task) -> Found | None:
+        """The image, as long as this task is to seal it; None where it has ended. Raises NotFoundError."""
+        found = await self._images.find(id_)
+        return found if found.image.sealing == task.id else None
+
+    async def _fill(self, image: Image, name: str, tasks: Tasks, task: Task) -> None:
+        bits = image.bits
+        assert bits is not None
+        assert image.disk_format is not None
+        async with await self._bits.open(bits) as opened:
+            size = await virtual_size(opened, image.disk_format, self._bounds)
+            await self._volumes.create(name, max(-(-size // BLOCK_BYTES), 1) * BLOCK_BYTES, self._bits.volume_policy)
+            async with self._volumes.open(name) as disk, trio.open_nursery() as nursery:
+                told = _Told(tasks, task)
+                nursery.start_soon(told.run)
+                await seal(opened, image.disk_format, disk, told.note, bounds=self._bounds)
+                nursery.cancel_scope.cancel()
+        await self._volumes.snapshot(name, SNAPSHOT)
+
+    async def _forget(self, name: str) -> None:
+        with suppress(NotFoundError):
+            await self._volumes.delete(name, force=True, take_over=True)
+
+
+class _Told:
+    """Tells the task how far it is, now and then."""
+
+    def __init__(self, tasks: Tasks, task: Task) -> None:
+        self._tasks = tasks
+        self._task = task
+        self._percent = 0
+
+    def note(self, part: float) -> None:
+        self._percent = int(part * 100)
+
+    async def run(self) -> None:
+        while True:
+            await trio.sleep(TELL_S)
+            if self._percent > self._task.percent:
+                self._task = await self._tasks.progress(self._task, percent=self._percent)
+
+
+def is_disk(image: Image) -> bool:
+    """Whether an image's bits are those of one disk, which can be made a volume."""
+    if image.disk_format in AMAZON:
+        return image.disk_format == "ami"
+    return image.container_format == "bare" and image.disk_format is not None
+
+
+def _is_waiting(image: Image) -> bool:
+    waits = not image.sealed and not image.sealing and not image.seal_error
+    return waits and image.status is Status.ACTIVE and is_disk(image)
+
+
+def _ended(image: Image, task: str, sealed: str, error: str) -> Image:
+    return replace(image, sealing="", sealed=sealed, seal_error=error) if image.sealing == task else image
