@@ -7,8 +7,8 @@ which begins the image anew: nothing was seen of what was received before.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -88,7 +88,7 @@ class Imports:
             self._web.open(uri) as (size, pieces),
         ):
             inspector = self._uploads.inspector(found.image)
-            received = await self._receiver.receive(incoming, _told(tasks, task, size, pieces), size, inspector)
+            received = await self._receiver.receive(incoming, pieces, size, inspector, _Told(tasks, task, size).note)
             await self._uploads.activate(id_, received)
 
     async def _copy(self, tasks: Tasks, task: Task, id_: str) -> None:
@@ -101,10 +101,12 @@ class Imports:
             if any(copy.store == store for copy in found.image.copies):
                 continue
             async with self._receiving(found, task, store) as incoming, await self._bits.open(bits) as opened:
-                pieces = _told(tasks, task, bits.size, _bytes_of(opened))
-                received = await self._receiver.receive(incoming, pieces, bits.size, None)
+                told = _Told(tasks, task, bits.size)
+                received = await self._receiver.receive(incoming, _bytes_of(opened), bits.size, None, told.note)
                 await self._uploads.add_copy(id_, received)
-        await self._images.change(id_, lambda image: replace(image, task="") if image.task == task.id else image)
+        await self._images.change(
+            id_, lambda image: replace(image, task="", importing_to="") if image.task == task.id else image
+        )
 
     @asynccontextmanager
     async def _receiving(self, found: Found, task: Task, store: str) -> AsyncIterator[Incoming]:
@@ -122,19 +124,26 @@ class Imports:
             raise
 
 
-async def _told(tasks: Tasks, task: Task, size: int | None, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The pieces, while the task says how far they are."""
-    done, told = 0, 0
-    async for piece in pieces:
-        yield piece
-        done += len(piece)
-        percent = min(done * 100 // size, 99) if size else 0
-        if percent >= told + TOLD_PERCENT:
-            told = percent
-            task = await tasks.progress(task, percent=percent)
+def _done(image: Image, task: str) -> Image:
+    return replace(image, task="", importing_to="") if image.task == task else image
 
 
-async def _bytes_of(opened: OpenObject) -> AsyncIterator[bytes]:
+class _Told:
+    """Tells the task how far it is."""
+
+    def __init__(self, tasks: Tasks, task: Task, size: int | None) -> None:
+        self._tasks = tasks
+        self._task = task
+        self._size = size
+
+    async def note(self, done: int) -> None:
+        percent = min(done * 100 // self._size, 99) if self._size else 0
+        if percent >= self._task.percent + TOLD_PERCENT:
+            self._task = await self._tasks.progress(self._task, percent=percent)
+
+
+async def _bytes_of(opened: OpenObject) -> AsyncGenerator[bytes, None]:
     """Pieces that may be kept: the object's own may be written over."""
-    async for piece in opened.read():
-        yield bytes(piece)
+    async with aclosing(opened.read()) as pieces:
+        async for piece in pieces:
+            yield bytes(piece)

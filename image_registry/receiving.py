@@ -8,7 +8,8 @@ takes it over in one transaction. Whatever ends in between leaves an entry that 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -29,6 +30,9 @@ from store.registry import Compare, Delete, Put, Registry
 PIECE_BYTES: Final = 1 << 20
 """Taken at once: hashed in one thread while the store takes them."""
 CLEAN_UP_S: Final = 30
+
+Pieces = AsyncGenerator[bytes, None]
+"""Of a body, as they come. Whoever reads them closes them."""
 
 _log = structlog.get_logger(__name__)
 
@@ -66,16 +70,29 @@ class Receiver:
             found = await self._images.find(found.image.id)
 
     async def receive(
-        self, incoming: Incoming, pieces: AsyncIterable[bytes], size: int | None, inspector: Inspector | None
+        self,
+        incoming: Incoming,
+        pieces: Pieces,
+        size: int | None,
+        inspector: Inspector | None,
+        told: Callable[[int], Awaitable[None]] | None = None,
     ) -> Received:
-        """All bytes, durable. `size`: how many there will be, where that is known. Raises what the inspector raises,
-        and what the pieces raise."""
+        """All bytes, durable. `size`: how many there will be, where that is known. `told` is told how many there are.
+        Raises what the inspector raises, and what the pieces raise."""
         sha512 = hashlib.sha512()
-        async with await self._bits.upload(incoming.store, incoming.object, size) as upload:
-            async for piece in _gathered(pieces):
+        async with (
+            await self._bits.upload(incoming.store, incoming.object, size) as upload,
+            aclosing(pieces),
+            aclosing(_gathered(pieces)) as gathered,
+        ):
+            done = 0
+            async for piece in gathered:
                 if inspector is not None:
                     inspector.feed(piece)
                 await _take(piece, upload, sha512.update)
+                done += len(piece)
+                if told is not None:
+                    await told(done)
             count, md5 = await upload.digest()
             verdict = None if inspector is None else inspector.finish(count)
             await upload.commit(HEAD)
@@ -141,7 +158,7 @@ async def _take(piece: bytes, upload: Upload, hash_: Callable[[bytes], None]) ->
         await upload.write(piece)
 
 
-async def _gathered(pieces: AsyncIterable[bytes]) -> AsyncIterable[bytes]:
+async def _gathered(pieces: Pieces) -> Pieces:
     """In pieces of PIECE_BYTES or a little more, so that threads are worth their while."""
     waiting: list[bytes] = []
     length = 0

@@ -121,6 +121,10 @@ class Image:
     """The task that makes its volume."""
     seal_error: str = ""
     """Why no volume can be made of it."""
+    importing_to: str | None = None
+    """The stores that an import has yet to do, comma-separated; None where there never was one."""
+    failed_import: str | None = None
+    """Those that the last import failed for."""
 
     @property
     def bits(self) -> Bits | None:
@@ -167,6 +171,8 @@ def _image(image: Image) -> list[Any]:
         image.staged_mib,
         image.sealing,
         image.seal_error,
+        image.importing_to,
+        image.failed_import,
     ]
 
 
@@ -202,6 +208,8 @@ def _read_image(fields: Any) -> Image:
         fields[23],
         fields[24],
         fields[25],
+        fields[26],
+        fields[27],
     )
 
 

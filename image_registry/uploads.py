@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from image_registry.formats.inspector import Inspector
 from image_registry.images import Found, Images, doomed
 from image_registry.limits import COUNT, SIZE, STAGE, UPLOADING, mebibytes
 from image_registry.process import Process
-from image_registry.receiving import Received, Receiver, conflict_of
+from image_registry.receiving import Pieces, Received, Receiver, conflict_of
 from image_registry.records import Image, Incoming, Receiving, Status
 from store.core.errors import ConflictError, InvalidError, NotFoundError, RetryableError
 from store.registry import Compare
@@ -78,7 +78,7 @@ class Uploads:
         await self._quotas.free(image.owner, amounts, self._images.removal(image), [found.unchanged])
         self._cleaning.soon()
 
-    async def store_bits(self, found: Found, store: str, pieces: AsyncIterable[bytes], size: int | None) -> Image:
+    async def store_bits(self, found: Found, store: str, pieces: Pieces, size: int | None) -> Image:
         """Receive the bits of an image that waits for them: it is active then. Raises ConflictError where it does not
         wait, GoneError where it was deleted meanwhile, OverQuotaError, ImageRefusedError."""
         if found.image.disk_format is None or found.image.container_format is None:
@@ -87,7 +87,7 @@ class Uploads:
             received = await self._receiver.receive(incoming, pieces, size, self.inspector(found.image))
             return await self.activate(found.image.id, received)
 
-    async def stage_bits(self, found: Found, store: str, pieces: AsyncIterable[bytes], size: int | None) -> Image:
+    async def stage_bits(self, found: Found, store: str, pieces: Pieces, size: int | None) -> Image:
         """Receive bits that are to be imported later. Raises as `store_bits` does."""
         async with self._receiving(found, Receiving.UPLOADING, store, STAGE, size) as incoming:
             received = await self._receiver.receive(incoming, pieces, size, None)
@@ -145,6 +145,7 @@ class Uploads:
                 receiving=None,
                 counted_mib=mebibytes(received.bits.size),
                 task="",
+                importing_to=None if image.importing_to is None else "",
             ),
         )
         self._activated()
@@ -177,7 +178,7 @@ class Uploads:
 
     async def end_staging(self, id_: str, task: str) -> None:
         """The task has done its part: nothing is counted as staged any more."""
-        await self._free_stage(id_, task, lambda image: replace(image, task="", staged_mib=0))
+        await self._free_stage(id_, task, lambda image: replace(image, task="", staged_mib=0, importing_to=""))
 
     async def give_up(self, id_: str, task: str) -> None:
         """Nothing came of a task: the image waits again, and what was staged is gone. Does nothing where the image is
@@ -190,6 +191,8 @@ class Uploads:
                 task="",
                 staged=None,
                 staged_mib=0,
+                importing_to="",
+                failed_import=image.importing_to,
                 status=image.status if image.copies else Status.QUEUED,
             ),
         )
@@ -219,7 +222,10 @@ class Uploads:
             found = await self._images.find(id_)
             if found.image.receiving != received.incoming:
                 raise ConflictError(f"Others have changed image {id_} meanwhile.")
-            after = replace(found.image, copies=(*found.image.copies, received.bits), receiving=None)
+            copies = (*found.image.copies, received.bits)
+            there = {bits.store for bits in copies}
+            left = [store for store in (found.image.importing_to or "").split(",") if store and store not in there]
+            after = replace(found.image, copies=copies, receiving=None, importing_to=",".join(left))
             if await self._images.write(found, after, taken, alive):
                 return after
 

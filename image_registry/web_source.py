@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -75,7 +75,7 @@ class WebSource:
         return uri
 
     @asynccontextmanager
-    async def open(self, uri: str) -> AsyncIterator[tuple[int | None, AsyncIterator[bytes]]]:
+    async def open(self, uri: str) -> AsyncIterator[tuple[int | None, AsyncGenerator[bytes, None]]]:
         """How many bytes there are, if that is said, and the bytes. Raises FetchError, also while they come."""
         backend = _Guarded(self._rules.allowed_hosts)
         async with httpcore.AsyncConnectionPool(ssl_context=self._tls, network_backend=backend) as pool:
@@ -89,6 +89,13 @@ class WebSource:
                 except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:
                     raise FetchError(f"{uri} cannot be fetched: {error or type(error).__name__}") from error
             raise FetchError(f"{uri} cannot be fetched: there are more than {REDIRECTS_MAX} redirects")
+
+    async def look(self, uri: object) -> str:
+        """As `check`, and that its host is one that may be asked. Raises FetchError."""
+        checked = self.check(uri)
+        parts = urlsplit(checked)
+        await _allowed_addresses(parts.hostname or "", parts.port or PORTS[parts.scheme], self._rules.allowed_hosts)
+        return checked
 
     @asynccontextmanager
     async def _answered(self, pool: httpcore.AsyncConnectionPool, uri: str) -> AsyncIterator[httpcore.Response]:
@@ -116,15 +123,21 @@ class _Guarded(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        addresses = await _resolved(host, port)
-        if host not in self._allowed_hosts:
-            attached = await trio.to_thread.run_sync(attached_networks)
-            if not all(is_allowed(address, attached) for address in addresses):
-                raise FetchError(f"{host} is not fetched from: it is no host of the open internet")
+        addresses = await _allowed_addresses(host, port, self._allowed_hosts)
         return await self._plain.connect_tcp(str(addresses[0]), port, timeout, local_address, socket_options)
 
     async def sleep(self, seconds: float) -> None:
         await trio.sleep(seconds)
+
+
+async def _allowed_addresses(host: str, port: int, allowed_hosts: Collection[str]) -> list[Address]:
+    """Those that a host has now, all of which may be connected to. Raises FetchError."""
+    addresses = await _resolved(host, port)
+    if host not in allowed_hosts:
+        attached = await trio.to_thread.run_sync(attached_networks)
+        if not all(is_allowed(address, attached) for address in addresses):
+            raise FetchError(f"{host} is not fetched from: it is no host of the open internet")
+    return addresses
 
 
 async def _resolved(host: str, port: int) -> list[Address]:
@@ -194,7 +207,7 @@ def _size(response: httpcore.Response) -> int | None:
     return int(said) if said.isdecimal() and len(said) <= 18 else None
 
 
-async def _pieces(uri: str, response: httpcore.Response) -> AsyncIterator[bytes]:
+async def _pieces(uri: str, response: httpcore.Response) -> AsyncGenerator[bytes, None]:
     try:
         async for piece in response.aiter_stream():
             yield piece

@@ -57,6 +57,9 @@ async def run(
         process.kill()
         with trio.CancelScope(shield=True):
             await ended(process)
+        for pipe in (process.stdout, process.stderr):
+            assert pipe is not None
+            pipe.close()
     if scope.cancelled_caught:
         raise RetryableError(f"{command[0]} took longer than {limits.seconds} seconds")
     return Done(process.returncode, bytes(said), bytes(errors))

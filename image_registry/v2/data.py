@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
 from typing import Final
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from gateway.rest.app import Routes, Send
@@ -86,8 +87,9 @@ class _Bits(Response):
         async with self._stack:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             if scope["method"] != "HEAD" and self._stop > self._start:
-                async for piece in self._opened.read(self._start, self._stop):
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                async with aclosing(self._opened.read(self._start, self._stop)) as pieces:
+                    async for piece in pieces:
+                        await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
 
 
@@ -140,12 +142,17 @@ def _check_size(call: Call, size: int) -> None:
         raise TooLargeError(f"The incoming image is too large: it has more than {most} bytes.")
 
 
-async def _pieces(call: Call) -> AsyncIterator[bytes]:
+async def _pieces(call: Call) -> AsyncGenerator[bytes, None]:
     """The body as it comes. Raises ClientDisconnect where the client vanishes, TooLargeError, and InvalidError where
     it has another length than was said."""
     count = 0
     said = call.request.headers.get("x-openstack-image-size")
-    async for piece in call.request.stream():
+    more = True
+    while more:
+        message = await call.request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        piece, more = message.get("body", b""), message.get("more_body", False)
         if piece:
             count += len(piece)
             _check_size(call, count)

@@ -40,7 +40,17 @@ async def list_images(call: Call) -> Response:
 
 async def create_image(call: Call) -> Response:
     """Which waits for its bits."""
-    said = await object_body(call)
+    image = await made_image(call, await object_body(call))
+    response = answer(await view(call, image), 201)
+    response.headers["Location"] = f"/v2/images/{image.id}"
+    response.headers["OpenStack-image-import-methods"] = ",".join(METHODS)
+    response.headers["OpenStack-image-store-ids"] = ",".join(call.service.bits.stores)
+    return response
+
+
+async def made_image(call: Call, said: dict[str, Any]) -> Image:
+    """A new image of what a client says. Raises InvalidError, AttributeForbiddenError, ForbiddenError, ConflictError,
+    OverQuotaError."""
     for name in said:
         if name in DISALLOWED:
             raise AttributeForbiddenError(f"Attribute '{name}' is read-only.")
@@ -68,11 +78,7 @@ async def create_image(call: Call) -> Response:
     image = with_attributes(image, {name: value for name, value in said.items() if name not in ("id", "owner")})
     await _allow_visibility(call, image, visibility)
     await service.uploads.create(image)
-    response = answer(await view(call, image), 201)
-    response.headers["Location"] = f"/v2/images/{image.id}"
-    response.headers["OpenStack-image-import-methods"] = ",".join(METHODS)
-    response.headers["OpenStack-image-store-ids"] = ",".join(service.bits.stores)
-    return response
+    return image
 
 
 async def show_image(call: Call) -> Response:
@@ -116,7 +122,7 @@ ROUTES: Final[Routes[Call]] = {
 
 async def view(call: Call, image: Image) -> dict[str, Any]:
     status = await call.service.uploads.status(image)
-    return image_view(image, status, several_stores=len(call.service.bits.stores) > 1)
+    return image_view(image, status)
 
 
 async def _allow_visibility(call: Call, image: Image, visibility: Visibility) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from gateway.rest.app import Routes
+from gateway.rest.task_records import Task
 from image_registry.errors import AttributeForbiddenError
 from image_registry.images import Found, doomed
 from image_registry.importing import IMPORT
@@ -31,18 +32,8 @@ async def import_image(call: Call) -> Response:
             call.service.web.check(method.get("uri"))
         if method["name"] == COPY_IMAGE:
             stores = _lacking(found.image, stores, all_=body.get("all_stores", False))
-            if not stores:
-                return _begun()
-        arguments = {
-            "image_id": found.image.id,
-            "import_req": body,
-            "backend": stores,
-            "owner": await call.project(),
-            "user_id": await call.user(),
-            "request_id": call.request_id,
-        }
         try:
-            await _start(call, found, arguments)
+            await started(call, found, await described(call, found.image, body, stores))
         except ConflictError:
             found = await call.found()  # it changed meanwhile: what is said of it now counts
             continue
@@ -79,12 +70,25 @@ def _begun() -> Response:
     return nothing(202)
 
 
-async def _start(call: Call, found: Found, arguments: dict[str, Any]) -> None:
+async def described(call: Call, image: Image, asked: dict[str, Any], stores: list[str]) -> dict[str, Any]:
+    """The arguments of a task that imports an image."""
+    return {
+        "image_id": image.id,
+        "import_req": asked,
+        "backend": stores,
+        "owner": await call.project(),
+        "user_id": await call.user(),
+        "request_id": call.request_id,
+    }
+
+
+async def started(call: Call, found: Found, arguments: dict[str, Any]) -> Task:
     """The task, and the image that is its from now on. Raises ConflictError where the image has changed."""
     service, id_ = call.service, call.service.new_id()
     status = found.image.status if found.image.status is Status.ACTIVE else Status.IMPORTING
-    after = replace(found.image, status=status, task=id_)
-    await service.runner.start(IMPORT, arguments, [service.images.put(after)], [found.unchanged], id_)
+    stores = ",".join(arguments["backend"])
+    after = replace(found.image, status=status, task=id_, importing_to=stores, failed_import="")
+    return await service.runner.start(IMPORT, arguments, [service.images.put(after)], [found.unchanged], id_)
 
 
 def _method(body: dict[str, Any]) -> dict[str, Any]:

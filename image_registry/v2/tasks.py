@@ -12,7 +12,11 @@ from gateway.rest.task_records import State, Task
 from gateway.rest.tasks import KEPT_S
 from image_registry.importing import IMPORT
 from image_registry.v2.answers import answer
+from image_registry.v2.body import object_body
 from image_registry.v2.call import Call
+from image_registry.v2.images import made_image
+from image_registry.v2.import_methods import WEB_DOWNLOAD
+from image_registry.v2.importing import described, started
 from image_registry.v2.view import time_view
 from store.core.errors import InvalidError, NotFoundError
 
@@ -70,6 +74,29 @@ async def list_tasks(call: Call) -> Response:
     return answer(body)
 
 
+async def create_task(call: Call) -> Response:
+    """The older way to import: an image that is fetched from a URL. Its image is made at once."""
+    await call.allow("tasks_api_access")
+    body = await object_body(call)
+    for name in ("type", "input"):
+        if name not in body:
+            raise InvalidError(f"Task '{name}' is required")
+    said = body["input"]
+    if body["type"] != "import" or not isinstance(said, dict):
+        raise InvalidError("Task 'type' is import, and its 'input' an object.")
+    uri = await call.service.web.look(said.get("import_from"))
+    properties = said.get("image_properties")
+    if not isinstance(properties, dict):
+        raise InvalidError("Task 'input' has to have 'image_properties', an object.")
+    image = await made_image(call, properties)
+    method = {"name": WEB_DOWNLOAD, "uri": uri}
+    arguments = {**await described(call, image, {"method": method}, call.service.bits.stores[:1]), "type": "import"}
+    task = await started(call, await call.service.images.find(image.id), arguments)
+    response = answer(_view(task), 201)
+    response.headers["Location"] = f"/v2/tasks/{task.id}"
+    return response
+
+
 async def show_task(call: Call) -> Response:
     await call.allow("tasks_api_access")
     for task in await _imports(call):
@@ -80,7 +107,7 @@ async def show_task(call: Call) -> Response:
 
 ROUTES: Final[Routes[Call]] = {
     "/v2/images/{image_id}/tasks": {"GET": list_of_image},
-    "/v2/tasks": {"GET": list_tasks},
+    "/v2/tasks": {"GET": list_tasks, "POST": create_task},
     "/v2/tasks/{task_id}": {"GET": show_task},
 }
 
@@ -95,7 +122,7 @@ def _view(task: Task) -> Row:
     wanted = {name: arguments[name] for name in ("image_id", "import_req", "backend")}
     return {
         "id": task.id,
-        "type": task.kind,
+        "type": arguments.get("type", task.kind),
         "status": _STATUS[task.state],
         "input": wanted,
         "result": {"image_id": arguments["image_id"]} if task.state is State.FINISHED else None,

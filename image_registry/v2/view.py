@@ -10,7 +10,7 @@ from image_registry.records import Image, Member, Status
 Row = dict[str, Any]
 
 
-def image_view(image: Image, status: str, *, several_stores: bool) -> Row:
+def image_view(image: Image, status: str) -> Row:
     """`status` is what is told of it: see `ImageService.status`."""
     staged = image.staged if image.status in (Status.UPLOADING, Status.IMPORTING) else None
     bits = image.bits
@@ -43,7 +43,10 @@ def image_view(image: Image, status: str, *, several_stores: bool) -> Row:
     }
     if image.task:
         view["os_glance_import_task"] = image.task
-    if several_stores and image.copies:
+    if image.importing_to is not None:
+        view["os_glance_importing_to_stores"] = image.importing_to
+        view["os_glance_failed_import"] = image.failed_import or ""
+    if image.copies:
         view["stores"] = ",".join(copy.store for copy in image.copies)
     return view
 

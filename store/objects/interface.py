@@ -10,7 +10,7 @@ operation that raised RetryableError may or may not have happened; every operati
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -57,7 +57,7 @@ class OpenObject(Protocol):
         """All data, verified, where the object is small enough to live in its row; else None."""
         ...
 
-    def read(self, start: int = 0, stop: int | None = None) -> AsyncIterator[Buffer]:
+    def read(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[Buffer, None]:
         """The bytes [start, stop) in order, in pieces of up to 1 MiB, each verified before it is given out.
 
         A piece may be overwritten once the next is asked for. Raises DamageError when no good copy can be had:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -26,7 +26,7 @@ class Opened:
     info: Any = None
     inline = data = None
 
-    async def read(self, start: int = 0, stop: int | None = None) -> AsyncIterator[Buffer]:
+    async def read(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[Buffer, None]:
         end = SIZE if stop is None else min(stop, SIZE)
         while start < end:
             upto = min(end, (start // BLOCK_BYTES + 1) * BLOCK_BYTES)

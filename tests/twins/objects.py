@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -82,7 +82,7 @@ class _MemoryOpen:
     def inline(self) -> Buffer | None:
         return self._data if len(self._data) <= INLINE_BYTES_MAX else None
 
-    async def read(self, start: int = 0, stop: int | None = None) -> AsyncIterator[Buffer]:
+    async def read(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[Buffer, None]:
         end = len(self._data) if stop is None else min(stop, len(self._data))
         while start < end:
             piece = bytearray(self._data[start : min(start + PIECE_BYTES, end)])

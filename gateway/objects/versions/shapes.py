@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from types import TracebackType
@@ -29,7 +29,7 @@ class Shown:
     def data(self) -> Data | None:
         return self._opened.data
 
-    def read(self, start: int = 0, stop: int | None = None) -> AsyncIterator[Buffer]:
+    def read(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[Buffer, None]:
         return self._opened.read(start, stop)
 
 
