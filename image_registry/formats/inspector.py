@@ -112,6 +112,8 @@ class Inspector:
         if not self._looks:
             return Verdict(None, None, None)
         self._raise_refusal()
+        if not self._tail.covers(size):
+            raise ValueError(f"the end of the image of {size} bytes was not given")
         verdict: list[Verdict] = []
         self._guarded(lambda: verdict.append(self._conclude(size)))
         return verdict[0]
