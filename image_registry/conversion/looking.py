@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from gateway.objects.reading import closing
 from image_registry.formats.bounds import Bounds
 from image_registry.formats.inspector import Inspector, Verdict
 from store.objects.interface import OpenObject
@@ -15,9 +16,10 @@ async def inspect_object(source: OpenObject, disk_format: str, bounds: Bounds = 
     inspector = Inspector(disk_format, "bare", bounds)
     while (window := inspector.wanted(size)) is not None:
         at = window.offset
-        async for piece in source.read(window.offset, window.offset + window.length):
-            inspector.give(at, piece)
-            at += len(piece)
+        async with closing(source.read(window.offset, window.offset + window.length)) as pieces:
+            async for piece in pieces:
+                inspector.give(at, piece)
+                at += len(piece)
     return inspector.finish(size)
 
 
