@@ -136,7 +136,7 @@ async def test_what_the_image_raises_is_told(name: str) -> None:
         target = WatchedDisk(ALIGNED)
         with pytest.raises(DamageError, match="no good copy"):
             await seal(damaged, GOOD[name][0], target)
-    assert ("flush",) not in target.calls
+    assert written(target) < DATA_BYTES
 
 
 async def test_an_image_that_is_broken_where_the_inspector_does_not_look() -> None:
@@ -147,7 +147,7 @@ async def test_an_image_that_is_broken_where_the_inspector_does_not_look() -> No
     async with stored(broken) as source:
         with pytest.raises(InvalidError, match="not read as qcow2"):
             await seal(source, "qcow2", target)
-    assert ("flush",) not in target.calls
+    assert written(target) == 0
 
 
 async def test_one_that_takes_too_much() -> None:

@@ -246,6 +246,13 @@ HOSTILE: Final[dict[str, Callable[[], Hostile]]] = {
     "qcow2, header of 8 bytes": lambda: Hostile(qcow2(100, big(8, "I")), "qcow2", "header of 8 bytes"),
     "qcow2, header longer than a cluster": lambda: Hostile(qcow2(100, big(65544, "I")), "qcow2", "header of 65544"),
     "qcow2, extension without end": lambda: Hostile(extension(0x1234, b"", 0xFFFFFFFF), "qcow2", "first cluster"),
+    "qcow2, extensions without number": lambda: Hostile(
+        qcow2(104, (big(0x1234, "I") + bytes(4)) * 65), "qcow2", "more than 64 extensions"
+    ),
+    "vmdk, lines without number": lambda: Hostile(vmdk_text(b"# Extent", b"\n" * 1000), "vmdk", "1000 lines"),
+    "vdi, cut off where the map is too large to be looked at": lambda: Hostile(
+        changed(created("vdi", "2T"), 0x184, little(1)), "vdi", "behind its end"
+    ),
     "qcow2, unknown feature": lambda: Hostile(qcow2(72, big(1 << 63)), "qcow2", "not known here"),
     "qcow2, extended L2": lambda: Hostile(created("qcow2", "3M", "-o", "extended_l2=on"), "qcow2", "not known here"),
     "qcow2, corrupt": lambda: Hostile(qcow2(72, big(2)), "qcow2", "corrupt"),
