@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from gateway.objects.reading import closing
 from image_registry.formats.bounds import Bounds
 from image_registry.formats.inspector import Inspector, Verdict
@@ -20,13 +18,4 @@ async def inspect_object(source: OpenObject, disk_format: str, bounds: Bounds = 
             async for piece in pieces:
                 inspector.give(at, piece)
                 at += len(piece)
-    return inspector.finish(size)
-
-
-def inspect_file(descriptor: int, disk_format: str, bounds: Bounds = Bounds()) -> Verdict:  # noqa: B008 - it is frozen
-    """Of a regular file. Raises ImageRefusedError, OSError."""
-    size = os.fstat(descriptor).st_size
-    inspector = Inspector(disk_format, "bare", bounds)
-    while (window := inspector.wanted(size)) is not None:
-        inspector.give(window.offset, os.pread(descriptor, window.length, window.offset))
     return inspector.finish(size)

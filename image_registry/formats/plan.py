@@ -11,6 +11,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+Buffer = bytes | bytearray | memoryview
+
 HEAD_BYTES: Final = 34 * 1024
 """What every inspector is given to begin with: up to the end of the first volume descriptor of ISO 9660."""
 TAIL_BYTES: Final = 1536

@@ -150,6 +150,25 @@ async def test_an_image_that_is_broken_where_the_inspector_does_not_look() -> No
     assert written(target) == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "more", "right"),
+    [("vdi", 0, True), ("vdi", 512, False), ("vhd", 16 * 255 * 512, True), ("vhd", 16 * 255 * 512 + 512, False)],
+)
+async def test_qemu_and_the_inspector_agree_on_the_size(
+    monkeypatch: pytest.MonkeyPatch, name: str, more: int, right: bool
+) -> None:
+    size = answer_size(good(name), name)
+    assert size is not None
+    for by_qemu in (size + more, size - more):
+        monkeypatch.setattr("image_registry.conversion.seal.disk_size", lambda _, by_qemu=by_qemu: by_qemu)
+        async with stored(good(name)) as source:
+            if right:
+                assert await virtual_size(source, name) == by_qemu
+            else:
+                with pytest.raises(InvalidError, match="by QEMU"):
+                    await seal(source, name, MemoryDisk(ALIGNED))
+
+
 async def test_one_that_takes_too_much() -> None:
     async with stored(good("qcow2")) as source:
         with pytest.raises((RetryableError, InvalidError)):
