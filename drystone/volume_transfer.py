@@ -21,7 +21,7 @@ from drystone.volume_asking import asked, snapshot_rows, taking, volume_path, vo
 from drystone.volume_commands import take_over_option
 from drystone.volume_sizes import parse_size, show_size
 from drystone.volume_times import WINDOW_MAX_US, parse_duration
-from image_registry.conversion.looking import inspect_file
+from image_registry.conversion.files import inspect_file
 from image_registry.conversion.qemu_img import Progress, disk_to_image, image_to_disk, inspect, nbd_node
 from image_registry.formats.bounds import Bounds
 from image_registry.formats.detection import format_of

@@ -53,7 +53,8 @@ async def serve(
     server = _Server(exports, limits, tls, listing)
     try:
         async with trio.open_nursery() as nursery:
-            sessions = await nursery.start(server.hold)
+            with trio.CancelScope(shield=True):  # a cancellation now would wait for what nobody stops
+                sessions = await nursery.start(server.hold)
             try:
                 async with trio.open_nursery() as accepting:
                     accepting.start_soon(server.accept, listener, sessions)

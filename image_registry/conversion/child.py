@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import trio
 
@@ -33,19 +33,10 @@ async def run(
     descriptors: Sequence[int] = (),
     heard: Callable[[bytes], None] = lambda _: None,
 ) -> Done:
-    """`heard` is given what it said so far, its last part. Raises RetryableError where its time is over."""
+    """`heard` is given what it said so far, its last part. Raises RetryableError where it cannot be started, or its
+    time is over."""
     namespaces = await trio.to_thread.run_sync(without_network)
-    # From this thread, and not from one of a pool: it is killed with the thread that started it.
-    process = subprocess.Popen(  # noqa: ASYNC220 - it takes some milliseconds
-        confined(command, limits, namespaces),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        pass_fds=tuple(descriptors),
-        cwd=folder,
-        env={**os.environ, "LC_ALL": "C"},
-        start_new_session=True,
-    )
+    process = _start(confined(command, limits, namespaces), folder, tuple(descriptors))
     said, errors = bytearray(), bytearray()
     try:
         with trio.move_on_after(limits.seconds) as scope:
@@ -55,7 +46,7 @@ async def run(
             await ended(process)
     finally:
         process.kill()
-        with trio.CancelScope(shield=True):
+        with trio.CancelScope(shield=True), process:
             await ended(process)
         for pipe in (process.stdout, process.stderr):
             assert pipe is not None
@@ -65,8 +56,26 @@ async def run(
     return Done(process.returncode, bytes(said), bytes(errors))
 
 
-async def _read(pipe: object, said: bytearray, heard: Callable[[bytes], None]) -> None:
-    assert hasattr(pipe, "fileno")
+def _start(command: list[str], folder: str, descriptors: tuple[int, ...]) -> subprocess.Popen[bytes]:
+    """From the loop's own thread, though it takes some milliseconds: the child is killed with the thread that started
+    it, and those of a pool come and go."""
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=descriptors,
+            cwd=folder,
+            env={**os.environ, "LC_ALL": "C"},
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise RetryableError(f"{command[0]} cannot be started: {error.strerror}") from error
+
+
+async def _read(pipe: IO[bytes] | None, said: bytearray, heard: Callable[[bytes], None]) -> None:
+    assert pipe is not None
     async with trio.lowlevel.FdStream(os.dup(pipe.fileno())) as stream:
         while data := await stream.receive_some(_READ_BYTES):
             said += data

@@ -7,6 +7,7 @@ from typing import Final
 
 import trio
 
+from gateway.objects.reading import closing
 from store.blocks.disk import Disk
 from store.core.errors import DrystoneError
 from store.objects.interface import Buffer, OpenObject
@@ -29,11 +30,12 @@ async def copy_object(source: OpenObject, target: Disk, progress: Progress) -> N
     done = 0
     async with trio.open_nursery() as nursery:
         try:
-            async for piece in source.read():
-                for start, data in _data_runs(memoryview(piece).cast("B")):
-                    await writes.begin(nursery, done + start, data)
-                done += len(piece)
-                progress(done / size)
+            async with closing(source.read()) as pieces:
+                async for piece in pieces:
+                    for start, data in _data_runs(memoryview(piece).cast("B")):
+                        await writes.begin(nursery, done + start, data)
+                    done += len(piece)
+                    progress(done / size)
         except DrystoneError as error:
             writes.error = writes.error or error
     if writes.error is not None:

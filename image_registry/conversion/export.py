@@ -6,7 +6,9 @@ data are: they are made in a file first, which has no name, so that nothing is l
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
@@ -110,7 +112,7 @@ async def _make(disk: Disk, disk_format: str, descriptor: int, limits: Limits, p
         raise volume.error
     if done.code:
         assert limits.file_bytes is not None
-        if os.fstat(descriptor).st_size >= limits.file_bytes:
+        if done.code == -signal.SIGXFSZ or os.strerror(errno.EFBIG).encode() in done.errors:
             raise FullError(f"the image needs more than the {limits.file_bytes} bytes that it may have here")
         raise RetryableError(f"the image is not made: {why(done.errors, done.code)}")
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from gateway.objects.reading import closing
 from image_registry.formats.bounds import Bounds
 from image_registry.formats.inspector import Inspector, Verdict
 from store.objects.interface import OpenObject
@@ -19,16 +18,8 @@ async def look_through(source: OpenObject, inspector: Inspector) -> Verdict:
     size = source.info.size
     while (window := inspector.wanted(size)) is not None:
         at = window.offset
-        async for piece in source.read(window.offset, window.offset + window.length):
-            inspector.give(at, piece)
-            at += len(piece)
-    return inspector.finish(size)
-
-
-def inspect_file(descriptor: int, disk_format: str, bounds: Bounds = Bounds()) -> Verdict:  # noqa: B008 - it is frozen
-    """Of a regular file. Raises ImageRefusedError, OSError."""
-    size = os.fstat(descriptor).st_size
-    inspector = Inspector(disk_format, "bare", bounds)
-    while (window := inspector.wanted(size)) is not None:
-        inspector.give(window.offset, os.pread(descriptor, window.length, window.offset))
+        async with closing(source.read(window.offset, window.offset + window.length)) as pieces:
+            async for piece in pieces:
+                inspector.give(at, piece)
+                at += len(piece)
     return inspector.finish(size)

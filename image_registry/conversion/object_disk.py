@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.objects.reading import closing
 from store.blocks.disk import Disk, Extent, ExtentKind, ReadOnlyError
 from store.core.errors import DrystoneError
 from store.objects.interface import Buffer, OpenObject
@@ -27,8 +28,8 @@ class ObjectDisk:
         stop = min(offset + length, self._bytes)
         pieces: list[Buffer] = []
         if offset < stop:
-            # Each is overwritten when the next is asked for.
-            pieces = [bytes(piece) async for piece in self._source.read(offset, stop)]
+            async with closing(self._source.read(offset, stop)) as read:
+                pieces = [bytes(piece) async for piece in read]  # each is overwritten when the next is asked for
         if behind := offset + length - max(offset, stop):
             pieces.append(bytes(behind))
         return pieces

@@ -12,7 +12,7 @@ from gateway.nbd.exports import ExportInfo
 from gateway.nbd.server import open_unix_listener, serve
 from store.blocks.disk import Disk
 from store.core.beside import beside
-from store.core.errors import NotFoundError
+from store.core.errors import NotFoundError, RetryableError
 
 SOCKET = "nbd"
 """Its name in the folder: the whole path could be too long for one."""
@@ -42,7 +42,11 @@ class _Disks:
 @asynccontextmanager
 async def served(**disks: Disk) -> AsyncIterator[str]:
     """A folder, for its owner alone, with the socket SOCKET in it that serves the disks by NBD, each by its name."""
-    with tempfile.TemporaryDirectory(prefix="drystone-image-") as folder:
+    try:
+        place = tempfile.TemporaryDirectory(prefix="drystone-image-")
+    except OSError as error:
+        raise RetryableError(f"there is no room for a socket: {error.strerror}") from error
+    with place as folder:
         listener = open_unix_listener(f"{folder}/{SOCKET}")
         async with beside(_serve, _Disks(disks), listener):
             yield folder

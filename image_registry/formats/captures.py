@@ -7,8 +7,7 @@ WINDOW_MAX, and TAIL_BYTES.
 from __future__ import annotations
 
 from image_registry.formats.errors import BackwardsError
-from image_registry.formats.plan import HEAD_BYTES, TAIL_BYTES, WINDOW_MAX, Window
-from store.objects.interface import Buffer
+from image_registry.formats.plan import HEAD_BYTES, TAIL_BYTES, WINDOW_MAX, Buffer, Window
 
 
 class Head:

@@ -17,9 +17,8 @@ from image_registry.formats.captures import Capture, Head, Tail, as_view
 from image_registry.formats.detection import is_text, marks, names_extents
 from image_registry.formats.errors import ImageRefusedError
 from image_registry.formats.master_boot_record import check_partitions
-from image_registry.formats.plan import HEAD_BYTES, TAIL_BYTES, WINDOW_MAX, Finding, Plan, Window
+from image_registry.formats.plan import HEAD_BYTES, TAIL_BYTES, WINDOW_MAX, Buffer, Finding, Plan, Window
 from image_registry.formats.raw import iso_virtual_size
-from store.objects.interface import Buffer
 
 _PLANS: Final[dict[str, Callable[[bytes], Plan]]] = {
     "qcow2": qcow2.inspect,
@@ -112,6 +111,8 @@ class Inspector:
         if not self._looks:
             return Verdict(None, None, None)
         self._raise_refusal()
+        if not self._tail.covers(size):
+            raise ValueError(f"the end of the image of {size} bytes was not given")
         verdict: list[Verdict] = []
         self._guarded(lambda: verdict.append(self._conclude(size)))
         return verdict[0]

@@ -11,15 +11,17 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+Buffer = bytes | bytearray | memoryview
+
 HEAD_BYTES: Final = 34 * 1024
 """What every inspector is given to begin with: up to the end of the first volume descriptor of ISO 9660."""
 TAIL_BYTES: Final = 1536
 """What is kept of the end: footer and end of stream of a VMDK are three sectors."""
 WINDOW_MAX: Final = 1 << 20
 """Of bytes at once, and so of memory."""
-TABLE_LOOKED_AT_MAX: Final = 512 << 10
+TABLE_LOOKED_AT_MAX: Final = 64 << 10
 """Of a table of clusters or blocks whose entries are looked at; of a larger one that it lies in the image. More would
-hold up all else for too long; whatever copies the image meets the rest, confined."""
+hold up all else for too long (this takes up to 10 ms); whatever copies the image meets the rest, confined."""
 
 
 class Window(NamedTuple):

@@ -34,6 +34,8 @@ _OFFSET_BITS: Final = 0x00FF_FFFF_FFFF_FE00
 
 _EXTENSION: Final = struct.Struct(">II")
 _END: Final = 0
+_EXTENSIONS_MAX: Final = 64
+"""Of some ten kinds that there are."""
 _EXTENSIONS_REFUSED: Final = {
     0x44415441: "has its data in another file",
     0x0537BE77: "is encrypted",
@@ -109,13 +111,17 @@ def _check_features(head: bytes, version: int, cluster: int) -> int:
 def _check_extensions(data: bytes) -> None:
     """Of the header, up to the end mark or the end of the first cluster."""
     at = 0
-    while at + _EXTENSION.size <= len(data):
+    for _ in range(_EXTENSIONS_MAX):
+        if at + _EXTENSION.size > len(data):
+            break
         kind, length = _EXTENSION.unpack_from(data, at)
         if kind == _END:
             return
         if kind in _EXTENSIONS_REFUSED:
             raise ImageRefusedError(f"the image {_EXTENSIONS_REFUSED[kind]}, by an extension of its header")
         at += _EXTENSION.size + -(-length // 8) * 8
+    else:
+        raise ImageRefusedError(f"the image's header has more than {_EXTENSIONS_MAX} extensions")
     if at > len(data):
         raise ImageRefusedError("an extension of the image's header is longer than the first cluster")
 

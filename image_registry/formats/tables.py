@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable
-from itertools import pairwise
+from itertools import islice
+from operator import sub
 from typing import Literal
 
 from image_registry.formats.errors import ImageRefusedError
@@ -21,16 +23,16 @@ def numbers(data: bytes, code: Literal["I", "Q"], order: Literal["big", "little"
     return found
 
 
-def check_blocks(what: str, starts: list[int], length: int, parts: Iterable[Part]) -> int:
+def check_blocks(what: str, starts: Iterable[int], length: int, parts: Iterable[Part]) -> int:
     """Blocks of one length each, by where they begin: none is there twice, none within another or within a part.
 
     Returns where the last one ends. Raises ImageRefusedError.
     """
-    starts.sort()
-    for one, other in pairwise(starts):
-        if other - one < length:
-            raise ImageRefusedError(f"two {what} of the image overlap")
+    found = sorted(starts)
+    if min(map(sub, islice(found, 1, None), found), default=length) < length:
+        raise ImageRefusedError(f"two {what} of the image overlap")
     for part in parts:
-        if any(start < part.end and part.offset < start + length for start in starts):
+        after = bisect_left(found, part.end)  # the first that begins behind the part
+        if part.length and after and found[after - 1] + length > part.offset:
             raise ImageRefusedError(f"one of the {what} of the image overlaps with its {part.name}")
-    return starts[-1] + length if starts else 0
+    return found[-1] + length if found else 0

@@ -54,11 +54,10 @@ def inspect(head: bytes) -> Plan:
     if map_at < _HEADER_BYTES or map_at % _SECTOR or data_at % _SECTOR:
         raise ImageRefusedError("the image is a VDI whose map or blocks do not begin with a sector")
     parts = (Part("header", 0, _HEADER_BYTES), Part("map of blocks", map_at, blocks * 4))
-    reach = 0
     if 0 < blocks * 4 <= TABLE_LOOKED_AT_MAX:
         table = yield Window(map_at, blocks * 4)
         entries = [entry for entry in numbers(table, "I", "little") if entry < _NO_PLACE]
         if any(entry >= placed for entry in entries):
             raise ImageRefusedError("a block of the image is beyond those that it says it has")
-        reach = check_blocks("blocks", [data_at + entry * _BLOCK for entry in entries], _BLOCK, parts)
-    return Finding(size, size, parts, reach)
+        check_blocks("blocks", [data_at + entry * _BLOCK for entry in entries], _BLOCK, parts)
+    return Finding(size, size, parts, data_at + placed * _BLOCK if placed else 0)

@@ -15,6 +15,8 @@ CREATE_TYPES: Final = ("monolithicsparse", "streamoptimized")
 _FIELD: Final = re.compile(r"([a-z0-9_.]+)=(.*)|ddb(\.[^=]*)=.*")
 _EXTENT: Final = re.compile(r'(?:rw|rdonly|noaccess)\s+[0-9]+\s+([a-z0-9]+)\s+"([^"]*)"(?:\s+[0-9]+)?')
 _NO_PARENT: Final = ("ffffffff", "0xffffffff")
+_LINES_MAX: Final = 1000
+"""Of some thirty that there are."""
 _SEPARATORS: Final = frozenset("/\\")
 _OTHER_FILES: Final = "has its content in other files: send a VMDK that is one file"
 
@@ -25,6 +27,8 @@ def check_descriptor(data: bytes) -> None:
         text = data.partition(b"\0")[0].decode("ascii").lower()
     except UnicodeDecodeError as error:
         raise ImageRefusedError("the image is a VMDK whose descriptor is no ASCII") from error
+    if text.count("\n") > _LINES_MAX:
+        raise ImageRefusedError(f"the image is a VMDK with a descriptor of more than {_LINES_MAX} lines")
     fields: dict[str, str] = {}
     extents: list[str] = []
     for line in text.split("\n"):

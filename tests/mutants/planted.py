@@ -981,7 +981,7 @@ VOLUMES: Final = [
         "    if len(found) > 2:",
     ),
     planted(
-        "an image converted without being inspected again",
+        "an image sealed whatever its size may be",
         "image_registry/conversion/seal.py",
         "    verdict = await inspect_object(source, disk_format, bounds)",
         "    verdict = await inspect_object(source, disk_format)",

@@ -13,7 +13,7 @@ import trio.testing
 from gateway.nbd import protocol
 from gateway.nbd.limits import Limits
 from gateway.nbd.protocol import Command, CommandFlag, Error, Option, OptionReply, TransmissionFlag
-from gateway.nbd.server import open_unix_listener
+from gateway.nbd.server import open_unix_listener, serve
 from store.blocks.disk import OwnerReplacedError, ReadOnlyError
 from store.core.errors import BusyError, DamageError, DrystoneError, FullError
 from tests.nbd.client import go_data, request
@@ -21,6 +21,13 @@ from tests.nbd.harness import serving, until
 from tests.nbd.memory_disk import MemoryDisk, MemoryExports, WatchedDisk
 
 SIZE = 256 * 1024
+
+
+async def test_one_that_is_cancelled_before_it_serves_ends(tmp_path: Path) -> None:
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await serve(MemoryExports(), open_unix_listener(str(tmp_path / "socket")))
+    assert scope.cancelled_caught
 
 
 async def test_what_was_written_is_read(tmp_path: Path) -> None:
