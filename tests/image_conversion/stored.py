@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 from gateway.objects.reading import closing
@@ -41,7 +41,7 @@ class Damaged:
     def inline(self) -> Buffer | None:
         return None
 
-    async def read(self, start: int = 0, stop: int | None = None) -> AsyncIterator[Buffer]:
+    async def read(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[Buffer, None]:
         async with closing(self._source.read(start, stop)) as pieces:
             async for piece in pieces:
                 if start + len(piece) > self._at:
