@@ -23,6 +23,7 @@ from authn.federation.openid import RelyingParty
 from authn.federation.provider_http import provider_connections
 from authn.hashing import HashCost, PasswordHasher
 from authn.identity import Identity
+from authn.limit_models import FLAT, LimitModel
 from authn.login import Login
 from authn.oauth1 import SignatureChecks
 from authn.own_password import OwnPassword
@@ -55,6 +56,8 @@ class IdentityConfig:
     """Whose word counts for who somebody is."""
     password_rules: PasswordRules = field(default_factory=PasswordRules)
     """Of the users that are kept here; those of directories have the directory's."""
+    limit_model: LimitModel = FLAT
+    """How limits of domains and projects work together."""
     cors_origins: tuple[str, ...] = ()
     """Web pages of other hosts that may use the API from a browser; `*` is all."""
 
@@ -78,6 +81,7 @@ class IdentityService:
         self.policy = config.policy
         self.cors_origins = config.cors_origins
         self.federation = config.federation
+        self.limit_model = config.limit_model
         self.password_rules = rules = config.password_rules
         self.parties = RelyingParties()
         """We, towards those who vouch for users; there while it runs."""

@@ -1,5 +1,5 @@
 """The file of `drystone up --identity-config`: which identity providers and dashboards the cloud trusts, and what its
-policy says otherwise than the default, and what it wants of passwords."""
+policy says otherwise than the default, what it wants of passwords, and how its limits work."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from authn.federation.config import FederationConfig, parse_federation
+from authn.limit_models import FLAT, LimitModel, parse_limit_model
 from authn.password_rules import PasswordRules, parse_password_rules
 from authn.policy import identity_policy
 from gateway.rest.cors import require_origins
@@ -24,6 +25,7 @@ class IdentityFile(NamedTuple):
     changed: tuple[str, ...]
     """The operations and rules whose check is the operator's own."""
     password_rules: PasswordRules
+    limit_model: LimitModel
     cors_origins: tuple[str, ...] = ()
     """Web pages of other hosts that may use the API from a browser."""
 
@@ -31,7 +33,7 @@ class IdentityFile(NamedTuple):
 def read_identity_file(path: str | None) -> IdentityFile:
     """None: nothing is said. Raises InvalidError that says what is wrong, and where."""
     if path is None:
-        return IdentityFile(FederationConfig(), identity_policy(), (), PasswordRules())
+        return IdentityFile(FederationConfig(), identity_policy(), (), PasswordRules(), FLAT)
     try:
         value = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -41,9 +43,10 @@ def read_identity_file(path: str | None) -> IdentityFile:
     try:
         overrides = _overrides(value.pop("policy", {}))
         rules = parse_password_rules(value.pop("security_compliance", {}))
+        model = parse_limit_model(value.pop("unified_limit", {}))
         origins = _origins(value.pop("cors_origins", []))
         policy = identity_policy(overrides)
-        return IdentityFile(parse_federation(value), policy, tuple(sorted(overrides)), rules, origins)
+        return IdentityFile(parse_federation(value), policy, tuple(sorted(overrides)), rules, model, origins)
     except InvalidError as error:
         raise InvalidError(f"{path}: {error}") from error
 
