@@ -9,6 +9,7 @@ from typing import Final
 from authn import ending, keys
 from authn.directory import Directory, Step
 from authn.hashing import PasswordHasher, check_password
+from authn.inactivity import with_activity
 from authn.keys import DOMAIN_TARGET, PROJECT_TARGET, USER_ACTOR, Assignment, Link
 from authn.password_rules import PasswordRules, with_password
 from authn.records import DOMAIN, GROUP, PROJECT, ROLE, USER, Kind, Project, R, Role, User, new_id
@@ -89,6 +90,7 @@ class Administration:
         if self.snapshot.users.named((user.domain_id, user.name)) is None and password is not None:
             hashed = await self._hasher.hash(password)
             user = with_password(user, hashed, self._rules, self._clock.wall_us(), own=False)
+        user = with_activity(user, self._rules, self._clock.wall_us())
         await self.create(USER, lambda snapshot: snapshot.users, user)
         return user
 

@@ -19,12 +19,14 @@ from authn.federation.mapped import MappedIdentity, MappedUser
 from authn.federation.mapping import apply
 from authn.federation.rules import MappingRules, parse_rules
 from authn.mapped_places import MappedProjects, group_ids
+from authn.password_rules import PasswordRules
 from authn.records import Domain
 from authn.records.federation import FederationProtocol, IdentityProvider, Mapping
 from authn.shadow_users import ShadowUsers, referred_domain
 from authn.snapshot import IdentitySnapshot
 from authn.token_format import Federated
 from authn.tokens import Proof
+from store.core.clock import Clock
 from store.core.errors import InvalidError, NotFoundError
 
 METHODS: Final = ("mapped", "openid", "saml2", PROTOCOL)
@@ -79,9 +81,11 @@ def way_in(snapshot: IdentitySnapshot, provider_id: str, protocol_id: str) -> Wa
 class FederatedLogin:
     """Makes proofs of assertions, and the users and projects that they need."""
 
-    def __init__(self, directory: Directory, administration: Administration) -> None:
+    def __init__(
+        self, directory: Directory, administration: Administration, clock: Clock, rules: PasswordRules
+    ) -> None:
         self._directory = directory
-        self._users = ShadowUsers(directory, administration)
+        self._users = ShadowUsers(directory, administration, clock, rules)
         self._projects = MappedProjects(directory, administration)
 
     async def proof(self, asserted: Asserted) -> Proof:

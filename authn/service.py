@@ -8,6 +8,7 @@ from typing import Final
 
 import trio
 
+from authn import inactivity
 from authn.administration import Administration
 from authn.application_credentials import ApplicationCredentials
 from authn.backends.opening import open_backend
@@ -91,13 +92,18 @@ class IdentityService:
         self.application_credentials = ApplicationCredentials(self.directory, self.administration, hasher)
         self.signatures = SignatureChecks(self.clock)
         self.vault = Vault(self.directory)
-        self.federated_login = FederatedLogin(self.directory, self.administration)
+        self.federated_login = FederatedLogin(self.directory, self.administration, self.clock, rules)
         self.backends = DomainBackends(self.directory, self.vault, opener)
         self.shadows = Shadows(self.administration, self.backends)
         self.login = Login(self.directory, hasher, self.clock, self.shadows, rules=rules)
         self.own_password = OwnPassword(self.administration, hasher, self.clock, rules)
         self.tokens = Tokens(
-            self.directory, self.clock, self.random, lifetime_s=config.token_seconds, cached=config.cached_tokens
+            self.directory,
+            self.clock,
+            self.random,
+            lifetime_s=config.token_seconds,
+            cached=config.cached_tokens,
+            rules=rules,
         )
         self.receipts = Receipts(self.tokens.sealer, self.clock)
         self.passcodes = Passcodes(self.administration, self.vault, self.clock, self.login.throttle)
@@ -124,6 +130,7 @@ class IdentityService:
                 self.parties = RelyingParties(RelyingParty(provider, http, self.clock) for provider in providers)
             nursery = await stack.enter_async_context(trio.open_nursery())
             await nursery.start(lambda task_status: self.directory.run(task_status=task_status))
+            nursery.start_soon(inactivity.begin, self.directory, self.password_rules, self.clock)
             nursery.start_soon(self.backends.run)
             nursery.start_soon(self._watch.run)
             task_status.started()

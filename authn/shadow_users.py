@@ -10,9 +10,12 @@ from authn.administration import Administration
 from authn.directory import Directory
 from authn.errors import UnauthorizedError
 from authn.federation.mapped import DomainReference, MappedUser
+from authn.inactivity import is_inactive, with_activity
+from authn.password_rules import PasswordRules
 from authn.records import USER, Domain, User
 from authn.snapshot import IdentitySnapshot
 from gateway.rest.fields import merged
+from store.core.clock import Clock
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 
 _ATTEMPTS: Final = 8
@@ -23,9 +26,13 @@ _ID_CHARACTERS_MAX: Final = 1024
 class ShadowUsers:
     """Of two logins at the same time, in any two processes, both get the same user."""
 
-    def __init__(self, directory: Directory, administration: Administration) -> None:
+    def __init__(
+        self, directory: Directory, administration: Administration, clock: Clock, rules: PasswordRules
+    ) -> None:
         self._directory = directory
         self._administration = administration
+        self._clock = clock
+        self._rules = rules
 
     async def ephemeral(self, provider_id: str, protocol_id: str, mapped: MappedUser, domain: Domain) -> User:
         """The user, by the name and with the address that the mapping says now; a new one is made in the domain. Raises
@@ -50,6 +57,9 @@ class ShadowUsers:
             raise UnauthorizedError
         return user
 
+    def _usable(self, user: User) -> bool:
+        return user.enabled and not is_inactive(user, self._rules, self._clock.wall_us())
+
     async def _found_or_made(self, held: tuple[str, str, str], mapped: MappedUser, domain: Domain) -> User:
         key = keys.federated(held)
         email = {"email": mapped.email} if mapped.email else {}
@@ -57,7 +67,8 @@ class ShadowUsers:
         def edit(before: User) -> User:
             # Who has been given a password is called by the name that goes with it.
             name = before.name if before.password_hash else mapped.display_name
-            return replace(before, name=name, extra=merged(before.extra, email) if email else before.extra)
+            after = replace(before, name=name, extra=merged(before.extra, email) if email else before.extra)
+            return with_activity(after, self._rules, self._clock.wall_us())
 
         for _ in range(_ATTEMPTS):
             known = self._directory.snapshot.federated.get(key)
@@ -65,6 +76,9 @@ class ShadowUsers:
                 if known is not None:
                     if self._directory.snapshot.users.get(known) is None:  # made elsewhere a moment ago
                         await self._directory.refresh([keys.record(USER, known)])
+                    user = self._directory.snapshot.users.require(known)
+                    if not self._usable(user):  # else the login would make them active
+                        raise UnauthorizedError
                     return await self._administration.update_user(known, edit)
                 id_, extra = self._administration.new_id(), merged("{}", email)
                 new = User(id_, mapped.display_name, domain.id, extra=extra, federated=(held,))

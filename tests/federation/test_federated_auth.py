@@ -10,6 +10,7 @@ import trio
 from authn.federation.mapped import MappedProject, MappedUser
 from authn.keys import DOMAIN_TARGET, GROUP_ACTOR, PROJECT_TARGET, USER_ACTOR, Assignment
 from authn.mapped_places import MappedProjects
+from authn.password_rules import PasswordRules
 from authn.records import User
 from authn.service import IdentityService
 from authn.shadow_users import ShadowUsers
@@ -166,7 +167,7 @@ async def test_two_logins_at_once_make_one_user(cloud: Cloud, nursery: trio.Nurs
     found: list[User] = []
 
     async def log_in(service: Any) -> None:
-        users = ShadowUsers(service.directory, service.administration)
+        users = ShadowUsers(service.directory, service.administration, service.clock, PasswordRules())
         found.append(await users.ephemeral("acme", "openid", MappedUser("", "jane", "", None, "ephemeral"), domain))
 
     async with trio.open_nursery() as both:
@@ -184,7 +185,7 @@ async def test_who_was_deleted_elsewhere_a_moment_ago_is_made_anew(cloud: Cloud,
     elsewhere.directory._follow = lambda key, value, revision: None  # type: ignore[method-assign]
     assert (await way.ask("DELETE", f"/v3/users/{id_}")).status == 204
     domain = cloud.service.snapshot.domains.require("default")
-    users = ShadowUsers(elsewhere.directory, elsewhere.administration)
+    users = ShadowUsers(elsewhere.directory, elsewhere.administration, elsewhere.clock, PasswordRules())
     found = await users.ephemeral("acme", "openid", MappedUser("jane", "june", "", None, "ephemeral"), domain)
     assert (found.id != id_, found.name) == (True, "june")
 
