@@ -86,15 +86,15 @@ class IdentityService:
         self.password_rules = rules = config.password_rules
         self.parties = RelyingParties()
         """We, towards those who vouch for users; there while it runs."""
-        self.directory = Directory(registry)
+        self.directory = Directory(registry, clock=self.clock)
         hasher = PasswordHasher(config.hash_cost)
         self.administration = Administration(self.directory, hasher, self.random, clock=self.clock, rules=rules)
         self.application_credentials = ApplicationCredentials(self.directory, self.administration, hasher)
         self.signatures = SignatureChecks(self.clock)
         self.vault = Vault(self.directory)
-        self.federated_login = FederatedLogin(self.directory, self.administration, self.clock, rules)
         self.backends = DomainBackends(self.directory, self.vault, opener)
         self.shadows = Shadows(self.administration, self.backends)
+        self.federated_login = FederatedLogin(self.directory, self.administration, self.shadows, self.clock, rules)
         self.login = Login(self.directory, hasher, self.clock, self.shadows, rules=rules)
         self.own_password = OwnPassword(self.administration, hasher, self.clock, rules)
         self.tokens = Tokens(

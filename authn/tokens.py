@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cryptography.fernet import MultiFernet
@@ -211,8 +211,12 @@ class Tokens:
         if held is None:
             return None
         identity = held.identity
-        lenders = pedigree(self._directory.snapshot, held.trust) or () if held.trust else ()
-        self._cache.put(token, frozenset((*held.token.concerned, *concerned(lenders))), identity)
+        snapshot = self._directory.snapshot
+        lenders = concerned(pedigree(snapshot, held.trust) or ()) if held.trust else ()
+        for id_ in (held.token.user_id, *lenders):  # some of its roles may end before it does
+            ends_s = min(snapshot.stated_groups(id_).values(), default=identity.expires_at)
+            identity = replace(identity, expires_at=min(identity.expires_at, float(ends_s)))
+        self._cache.put(token, frozenset((*held.token.concerned, *lenders)), identity)
         return identity
 
     async def revoke(self, token: Token) -> None:

@@ -20,6 +20,7 @@ from authn.v3.call import Call
 from authn.v3.elsewhere import bring_in, listed_elsewhere, refuse_directory, refuse_in_directory
 from authn.v3.resource import PostedResource
 from authn.v3.users import user_target
+from gateway.rest import times
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from gateway.rest.fields import Fields, merged
@@ -105,7 +106,15 @@ class Groups(PostedResource[Group]):
         user = call.snapshot.users.require(call.path("user_id"))
         found = [call.snapshot.groups.require(id_) for id_ in call.snapshot.groups_of(user.id)]
         told: Told[Group] = await call.service.shadows.groups_of(user) if user.directory_id else Told()
-        rows = (self.row(call, group) for group in (*found, *told.records) if self.visible(call, group))
+        ends = call.snapshot.stated_groups(user.id)
+        for_good = call.snapshot.links.ones(MEMBER, user.id)
+
+        def row(group: Group) -> Row:
+            ends_s = None if group.id in for_good else ends.get(group.id)
+            shown = None if ends_s is None else times.shown(ends_s)
+            return {**self.row(call, group), "membership_expires_at": shown}
+
+        rows = (row(group) for group in (*found, *told.records) if self.visible(call, group))
         return listed(call, self.plural, page(call, rows, self.filters), truncated=told.cut)
 
     async def made(self, call: Call, asked: Fields) -> Group:
@@ -158,7 +167,7 @@ class Groups(PostedResource[Group]):
         if user.directory_id:
             found = any(one.id == group.id for one in (await call.service.shadows.groups_of(user)).records)
         else:
-            found = link in call.snapshot.links
+            found = link in call.snapshot.links or group.id in call.snapshot.stated_groups(user.id)
         if not found:
             raise NotFoundError(_missing(link))
         return nothing()
