@@ -212,7 +212,7 @@ class Tokens:
             return None
         identity = held.identity
         snapshot = self._directory.snapshot
-        lenders = concerned(pedigree(snapshot, held.trust) or ()) if held.trust else ()
+        lenders = tuple(concerned(pedigree(snapshot, held.trust) or ())) if held.trust else ()
         for id_ in (held.token.user_id, *lenders):  # some of its roles may end before it does
             ends_s = min(snapshot.stated_groups(id_).values(), default=identity.expires_at)
             identity = replace(identity, expires_at=min(identity.expires_at, float(ends_s)))
