@@ -31,6 +31,8 @@ from authn.own_password import OwnPassword
 from authn.password_rules import PasswordRules
 from authn.policy import identity_policy
 from authn.receipts import Receipts
+from authn.saml.config import SamlConfig
+from authn.saml.opening import open_saml
 from authn.shadows import Shadows
 from authn.snapshot import IdentitySnapshot
 from authn.tokens import Tokens
@@ -59,6 +61,8 @@ class IdentityConfig:
     """Of the users that are kept here; those of directories have the directory's."""
     limit_model: LimitModel = FLAT
     """How limits of domains and projects work together."""
+    saml: SamlConfig | None = None
+    """How this cloud vouches for its users to others."""
     cors_origins: tuple[str, ...] = ()
     """Web pages of other hosts that may use the API from a browser; `*` is all."""
 
@@ -83,6 +87,8 @@ class IdentityService:
         self.cors_origins = config.cors_origins
         self.federation = config.federation
         self.limit_model = config.limit_model
+        self.saml = open_saml(config.saml, self.clock, self.random)
+        """We, towards those whom we vouch to; None where the operator does not want it."""
         self.password_rules = rules = config.password_rules
         self.parties = RelyingParties()
         """We, towards those who vouch for users; there while it runs."""

@@ -1,5 +1,5 @@
 """The file of `drystone up --identity-config`: which identity providers and dashboards the cloud trusts, and what its
-policy says otherwise than the default, what it wants of passwords, and how its limits work."""
+policy says otherwise than the default, what it wants of passwords, how its limits work, how it vouches for users."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from authn.federation.config import FederationConfig, parse_federation
 from authn.limit_models import FLAT, LimitModel, parse_limit_model
 from authn.password_rules import PasswordRules, parse_password_rules
 from authn.policy import identity_policy
+from authn.saml.config import SamlConfig, parse_saml
+from authn.saml.opening import open_saml
 from gateway.rest.cors import require_origins
 from gateway.rest.policy import Policy
+from store.core.clock import SystemClock
+from store.core.entropy import SystemRandom
 from store.core.errors import InvalidError
 
 
@@ -26,6 +30,7 @@ class IdentityFile(NamedTuple):
     """The operations and rules whose check is the operator's own."""
     password_rules: PasswordRules
     limit_model: LimitModel
+    saml: SamlConfig | None = None
     cors_origins: tuple[str, ...] = ()
     """Web pages of other hosts that may use the API from a browser."""
 
@@ -44,9 +49,11 @@ def read_identity_file(path: str | None) -> IdentityFile:
         overrides = _overrides(value.pop("policy", {}))
         rules = parse_password_rules(value.pop("security_compliance", {}))
         model = parse_limit_model(value.pop("unified_limit", {}))
+        saml = parse_saml(value.pop("saml")) if "saml" in value else None
+        open_saml(saml, SystemClock(), SystemRandom())  # that it can be done is found out before anything is served
         origins = _origins(value.pop("cors_origins", []))
         policy = identity_policy(overrides)
-        return IdentityFile(parse_federation(value), policy, tuple(sorted(overrides)), rules, model, origins)
+        return IdentityFile(parse_federation(value), policy, tuple(sorted(overrides)), rules, model, saml, origins)
     except InvalidError as error:
         raise InvalidError(f"{path}: {error}") from error
 

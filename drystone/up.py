@@ -304,6 +304,7 @@ async def run(
                 federation=said.federation,
                 password_rules=said.password_rules,
                 limit_model=said.limit_model,
+                saml=said.saml,
                 cors_origins=said.cors_origins,
             )
             identity = IdentityService(node.registry, choices)
