@@ -1,5 +1,5 @@
-"""The stock client between two clouds: keystoneauth's Keystone2Keystone, with us where users are, and pysaml2 where they
-want to be."""
+"""The stock client between two clouds: keystoneauth's Keystone2Keystone, with us where users are, and pysaml2 at the
+other one."""
 
 from __future__ import annotations
 
