@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 from starlette.responses import Response
 
+from authn.administration import CREATED_MAX
 from authn.records import Kind, R
 from authn.records.settings import LIMIT, REGISTERED_LIMIT, Limit, RegisteredLimit
 from authn.snapshot import IdentitySnapshot
@@ -41,7 +42,7 @@ def _region(call: Call, asked: Fields) -> str:
 
 
 class _Several(Resource[R]):
-    """Made several at a time: the body of POST holds an array."""
+    """Made several at a time, all or none: the body of POST holds an array."""
 
     kind: Kind[R]
 
@@ -59,10 +60,11 @@ class _Several(Resource[R]):
         asked = (await call.body()).objects(self.plural)
         if not asked:
             raise InvalidError(f"{self.plural}: at least one")
-        made = [self.one(call, one) for one in asked]  # all are looked at before the first is stored
+        if len(asked) > CREATED_MAX:
+            raise InvalidError(f"{self.plural}: {CREATED_MAX} at most")
+        made = [self.one(call, one) for one in asked]
         self.require_together(call, made)
-        for record in made:
-            await call.service.administration.create(self.kind, self.table, record)
+        await call.service.administration.create_all([(self.kind, record) for record in made])
         return answer({self.plural: [self.row(call, record) for record in made]}, 201)
 
 

@@ -155,3 +155,20 @@ def test_the_file_chooses(tmp_path: Path) -> None:
 def test_what_is_wrong_is_named(value: Any, said: str) -> None:
     with pytest.raises(InvalidError, match=said):
         parse_limit_model(value)
+
+
+async def test_several_are_made_all_or_none(nursery: trio.Nursery) -> None:
+    it = await limited(nursery, FLAT)
+    project, other = await made(it.cloud, "project", name="p"), await made(it.cloud, "project", name="q")
+    assert (await it.limit(({"project_id": project}, 1))).status == 201
+    assert (await it.limit(({"project_id": other}, 1), ({"project_id": project}, 2))).status == 409
+    assert (await it.limit(({"project_id": other}, 1), ({"project_id": other}, 2))).status == 409
+    assert len(it.cloud.service.snapshot.limits) == 1
+    assert (await it.limit(*(({"project_id": other}, 1) for _ in range(65)))).status == 400
+
+
+async def test_as_many_as_are_allowed_are_made_at_once(nursery: trio.Nursery) -> None:
+    it = await limited(nursery, FLAT)
+    ids = [await made(it.cloud, "project", name=f"p{number}") for number in range(64)]
+    assert (await it.limit(*(({"project_id": id_}, 1) for id_ in ids))).status == 201
+    assert len(it.cloud.service.snapshot.limits) == 64
