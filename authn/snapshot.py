@@ -72,7 +72,7 @@ class IdentitySnapshot:
         self._tables: dict[str, Table[Any]] = {}
         self.domains = self._table(Table(DOMAIN))
         self.projects = self._table(Table(PROJECT))
-        self.users = self._table(Table(USER))
+        self.users = self._table(Table(USER, lambda user: (user.domain_id, user.name)))
         self.groups = self._table(Table(GROUP))
         self.roles = self._table(Table(ROLE))
         self.regions = self._table(Table(REGION))

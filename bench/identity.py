@@ -6,8 +6,8 @@ services do.
 
 What a password costs is what its hash costs: Drystone's is argon2id, Keystone's what its configuration says, bcrypt by
 default. With `--keystone-scrypt` it is taken to be scrypt of these parameters (`password_hash_algorithm = scrypt`,
-`password_hash_rounds`, `scrypt_block_size`, `scrypt_parallelism`): both hashes are timed alone, and logins are compared
-at equal cost, which is how much hashing each service gets done in a second.
+`scrypt_block_size`, `scrypt_parallelism`; Keystone 30 always takes 16 rounds): both hashes are timed alone, and logins
+are compared at equal cost, which is how much hashing each service gets done in a second.
 
 `python -m bench identity-growth`: the same with ever more users, projects and assignments.
 """
@@ -35,9 +35,10 @@ from authn.directory import Directory
 from authn.hashing import CHEAP, HashCost, PasswordHasher
 from authn.keys import PROJECT_TARGET, Assignment
 from authn.records import PROJECT, USER, Project, User
-from authn.rights import Scope
+from authn.rights import SYSTEM, Scope
 from authn.service import IdentityConfig, IdentityService
 from authn.tokens import Proof
+from authn.v3 import IdentityApp
 from bench.process_figures import memory
 from bench.targets import administrator, drystone
 from store.core.clock import SystemClock
@@ -147,7 +148,7 @@ def _scrypt(_: click.Context, __: click.Parameter, text: str | None) -> Scrypt |
         return None
     parts = text.split(",")
     if len(parts) != 3 or not all(part.isdigit() for part in parts):
-        raise click.BadParameter("three numbers, such as 14,8,1")
+        raise click.BadParameter("three numbers, such as 16,2,1")
     return Scrypt(*map(int, parts))
 
 
@@ -185,7 +186,7 @@ def _ignored(_: str) -> None:
 @click.option("--keystone-user", default="admin", show_default=True)
 @click.option("--keystone-password", default="secret", show_default=True)
 @click.option("--keystone-project", default="admin", show_default=True)
-@click.option("--keystone-scrypt", callback=_scrypt, metavar="N,R,P", help="How it hashes passwords, such as 14,8,1.")
+@click.option("--keystone-scrypt", callback=_scrypt, metavar="N,R,P", help="How it hashes passwords, such as 16,2,1.")
 @click.option("--where", default=".", type=click.Path(file_okay=False, exists=True), help="Folder for bench data.")
 def main(
     seconds: float,
@@ -227,7 +228,7 @@ def main(
 @click.option("--seconds", default=2.0, show_default=True, help="Of each kind of question.")
 def growth(counts: str, seconds: float) -> None:
     """Tokens, lists and a start with ever more users, projects and assignments; in one process, without HTTP."""
-    click.echo("each    issue/s  validate/s  one by name/s  start s  memory MiB")
+    click.echo("each    issue/s  validate/s  one by name/s  page of 100/s  start s  memory MiB")
     for count in map(int, counts.split(",")):
         trio.run(_grown, count, seconds)
 
@@ -244,6 +245,8 @@ async def _grown(count: int, seconds: float) -> None:
         await administration.create(USER, lambda snapshot: snapshot.users, user)
         await administration.create(PROJECT, lambda snapshot: snapshot.projects, project)
         await administration.assign(Assignment(user.id, project.id, made.role_ids["member"]))
+        if not number:
+            await administration.assign(Assignment(user.id, SYSTEM.id, made.role_ids["admin"], target=SYSTEM.target))
     service = IdentityService(registry, IdentityConfig(hash_cost=CHEAP))
     began = time.perf_counter()
     await service.directory.load()
@@ -264,13 +267,39 @@ async def _grown(count: int, seconds: float) -> None:
         assert await service.tokens.read(tokens[validated % len(tokens)]) is not None
         validated += 1
 
-    def named(number: int) -> None:
-        assert service.snapshot.users.named(("default", f"user{number % count}")) is not None
-
+    app, admin = IdentityApp(service), service.tokens.issue(Proof(users[0], frozenset({"password"})), SYSTEM)[0]
+    by_name = await _lists(app, admin, seconds, lambda number: f"name=user{number % count}")
+    pages = await _lists(app, admin, seconds, lambda number: f"limit=100&marker={users[number * 7919 % len(users)].id}")
     click.echo(
-        f"{count:<7,} {issued:>7,.0f} {validated / seconds:>11,.0f} {_paced(seconds, named):>14,.0f}"
+        f"{count:<7,} {issued:>7,.0f} {validated / seconds:>11,.0f} {by_name:>14,.0f} {pages:>14,.0f}"
         f" {start:>8.2f} {_own_memory():>11,.0f}"
     )
+
+
+async def _lists(app: IdentityApp, token: str, seconds: float, query: Callable[[int], str]) -> float:
+    """How many lists of users a second the application answers."""
+    done, until = 0, time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "scheme": "http",
+            "client": ("127.0.0.1", 1),
+            "path": "/identity/v3/users",
+            "query_string": query(done).encode(),
+            "headers": [(b"host", b"bench"), (b"x-auth-token", token.encode())],
+            "extensions": {},
+        }
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            assert message.get("status", 200) == 200
+
+        await app(scope, receive, send)
+        done += 1
+    return done / seconds
 
 
 def _paced(seconds: float, work: Callable[[int], None]) -> float:

@@ -82,11 +82,8 @@ class Groups(PostedResource[Group]):
         }
 
     def candidates(self, call: Call) -> Iterable[Group]:
-        name, domain_id = call.query.get("name"), call.query.get("domain_id")
-        if name is None or domain_id is None:
-            return (group for group in call.snapshot.groups if not group.directory_id)
-        found = call.snapshot.groups.named((domain_id, name))
-        return [] if found is None else [found]
+        called = self.called(call)
+        return (group for group in (self.behind_marker(call) if called is None else called) if not group.directory_id)
 
     async def elsewhere(self, call: Call) -> tuple[Sequence[Group], bool]:
         told = await listed_elsewhere(call, call.service.shadows.groups)

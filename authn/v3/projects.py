@@ -100,11 +100,8 @@ class Projects(PostedResource[Project]):
         return {**super().routes(), "/v3/users/{user_id}/projects": {"GET": self.list_of_user}}
 
     def candidates(self, call: Call) -> Iterable[Project]:
-        name, domain_id = call.query.get("name"), call.query.get("domain_id")
-        if name is None or domain_id is None:
-            return call.snapshot.projects
-        found = call.snapshot.projects.named((domain_id, name))
-        return [] if found is None else [found]
+        called = self.called(call)
+        return self.behind_marker(call) if called is None else called
 
     async def list(self, call: Call) -> Response:
         """All projects that the caller may see; domains with `is_domain`, and only then."""

@@ -120,15 +120,8 @@ class Users(PostedResource[User]):
         }
 
     def candidates(self, call: Call) -> Iterable[User]:
-        name, domain_id = call.query.get("name"), call.query.get("domain_id")
-        if name is None or domain_id is None:
-            return (user for user in call.snapshot.users if not user.directory_id)
-        # Of those who have no password (`User.unique_name`) several may have a name.
-        return (
-            user
-            for user in call.snapshot.users
-            if (user.domain_id, user.name) == (domain_id, name) and not user.directory_id
-        )
+        called = self.called(call)
+        return (user for user in (self.behind_marker(call) if called is None else called) if not user.directory_id)
 
     async def elsewhere(self, call: Call) -> tuple[Sequence[User], bool]:
         told = await listed_elsewhere(call, call.service.shadows.users)
