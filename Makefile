@@ -77,7 +77,7 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	./setup-system test
-	$(BIN)/pip install --quiet --editable .[isal,bench,dev,clients,guests,ldap]
+	$(BIN)/pip install --quiet --editable .[isal,bench,dev,clients,guests,ldap,saml]
 	tests/guests/get-kernel $(abspath $(VENV))/guest-kernel
 	tests/federation/get-provider $(abspath $(VENV))/openid-provider
 	@touch $@ $(VENV)/.installed

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from authn import ending, keys
 from authn.directory import Directory, Step
 from authn.hashing import PasswordHasher, check_password
+from authn.inactivity import with_activity
 from authn.keys import DOMAIN_TARGET, PROJECT_TARGET, USER_ACTOR, Assignment, Link
 from authn.password_rules import PasswordRules, with_password
 from authn.records import DOMAIN, GROUP, PROJECT, ROLE, USER, Kind, Project, R, Role, User, new_id
@@ -24,6 +25,9 @@ PROJECT_NAME_CHARACTERS_MAX: Final = 64
 RECORD_BYTES_MAX: Final = 64 * 1024
 
 _NO_MORE: Final = Step()
+CREATED_MAX: Final = 64
+"""Records that are made at once: with their names, what one transaction may hold."""
+
 _BATCH: Final = 100
 """Keys that one transaction deletes, well below what one may hold."""
 
@@ -89,6 +93,7 @@ class Administration:
         if self.snapshot.users.named((user.domain_id, user.name)) is None and password is not None:
             hashed = await self._hasher.hash(password)
             user = with_password(user, hashed, self._rules, self._clock.wall_us(), own=False)
+        user = with_activity(user, self._rules, self._clock.wall_us())
         await self.create(USER, lambda snapshot: snapshot.users, user)
         return user
 
@@ -132,10 +137,10 @@ class Administration:
         await self.delete(GROUP, lambda snapshot: snapshot.groups, id_, ending.with_group(self.snapshot, id_))
 
     async def delete_role(self, id_: str) -> None:
-        """It, wherever it is held or implied."""
+        """It, wherever it is held or implied: at once, since a role that is gone is passed over where it is named."""
+        await self.delete(ROLE, lambda snapshot: snapshot.roles, id_, ending.with_role(self.snapshot, id_))
         for role in [role for role in self.snapshot.roles if id_ in role.implies]:
             await self.update(ROLE, lambda snapshot: snapshot.roles, role.id, lambda before: _without(before, id_))
-        await self.delete(ROLE, lambda snapshot: snapshot.roles, id_, ending.with_role(self.snapshot, id_))
 
     # -- roles held ----------------------------------------------------------------------------------------------
 
@@ -193,16 +198,24 @@ class Administration:
         self, kind: Kind[R], table: Callable[[IdentitySnapshot], Table[R]], record: R, also: Step = _NO_MORE
     ) -> None:
         """Stores a new record under an id and a name that nobody has; `also`: what else is asked and done at once."""
-        key, packed = keys.record(kind, record.id), _packed(kind, record)
+        await self.create_all([(kind, record)], also)
+
+    async def create_all(self, new: Sequence[tuple[Kind[Any], Any]], also: Step = _NO_MORE) -> None:
+        """Stores new records of any kinds, `CREATED_MAX` at most, all or none. Raises ConflictError."""
+        packed = {keys.record(kind, record.id): _packed(kind, record) for kind, record in new}
 
         def step(snapshot: IdentitySnapshot) -> Step:
-            if snapshot.revision(key):
-                raise ConflictError(f"Conflict occurred attempting to store {kind.name} - Duplicate ID {record.id}.")
-            names = _names(kind, record)
-            _refuse_taken(snapshot, kind, names)
+            puts: dict[bytes, bytes] = {}
+            for kind, record in new:
+                key, names = keys.record(kind, record.id), _names(kind, record)
+                if snapshot.revision(key):
+                    said = f"Duplicate ID {record.id}"
+                    raise ConflictError(f"Conflict occurred attempting to store {kind.name} - {said}.")
+                _refuse_taken(snapshot, kind, names, puts)
+                puts |= {key: packed[key], **dict.fromkeys(names, record.id.encode())}
             return Step(
-                [Compare.absent(key), *map(Compare.absent, names), *also.compares],
-                [Put(key, packed), *(Put(name, record.id.encode()) for name in names), *also.operations],
+                [*map(Compare.absent, puts), *also.compares],
+                [*(Put(key, value) for key, value in puts.items()), *also.operations],
             )
 
         await self._directory.change(step)
@@ -285,10 +298,12 @@ def _names(kind: Kind[R], record: R) -> dict[bytes, str]:
     return found
 
 
-def _refuse_taken(snapshot: IdentitySnapshot, kind: Kind[R], names: Mapping[bytes, str]) -> None:
-    """Raises ConflictError where a record has one of them."""
+def _refuse_taken(
+    snapshot: IdentitySnapshot, kind: Kind[R], names: Mapping[bytes, str], others: Container[bytes] = ()
+) -> None:
+    """Raises ConflictError where a record has one of them, or it is among `others`."""
     for name, said in names.items():
-        if snapshot.revision(name):
+        if snapshot.revision(name) or name in others:
             raise ConflictError(
                 f"Conflict occurred attempting to store {kind.name} - Duplicate entry found with {said}."
             )

@@ -15,6 +15,7 @@ import trio
 
 from authn import keys
 from authn.snapshot import Change, IdentitySnapshot
+from store.core.clock import Clock, SystemClock
 from store.core.errors import ConflictError, RetryableError
 from store.registry import CompactedError, Compare, Delete, Get, Item, Put, Registry, Span
 
@@ -35,10 +36,11 @@ class Step:
 class Directory:
     """What identity knows. Load it once, or keep `run` running."""
 
-    def __init__(self, registry: Registry, *, silent: bool = False) -> None:
+    def __init__(self, registry: Registry, *, clock: Clock | None = None, silent: bool = False) -> None:
         """`silent`: another one in this process says what cannot be read."""
         self.registry = registry
-        self.snapshot = IdentitySnapshot()
+        self._clock = clock or SystemClock()
+        self.snapshot = IdentitySnapshot(self._clock)
         self._listeners: list[Callable[[Change], None]] = []
         # What was written or read here and the watch has not come to yet: its events up to then are old news.
         self._ahead: dict[bytes, tuple[int, bytes | None]] = {}
@@ -55,7 +57,7 @@ class Directory:
         """Read everything anew. The revision that it was read at, or an earlier one."""
         revision = await self.registry.revision()
         items = await self.registry.range(keys.EVERYTHING)
-        snapshot = IdentitySnapshot()
+        snapshot = IdentitySnapshot(self._clock)
         for item in items:
             snapshot.apply(item.key, item.value, item.mod_revision)
         # A write of ours may have overtaken the answer of `range`.

@@ -18,13 +18,16 @@ from authn.federation.login import Asserted
 from authn.federation.mapped import MappedIdentity, MappedUser
 from authn.federation.mapping import apply
 from authn.federation.rules import MappingRules, parse_rules
-from authn.mapped_places import MappedProjects, group_ids
+from authn.mapped_places import MappedGroups, MappedProjects
+from authn.password_rules import PasswordRules
 from authn.records import Domain
 from authn.records.federation import FederationProtocol, IdentityProvider, Mapping
 from authn.shadow_users import ShadowUsers, referred_domain
+from authn.shadows import Shadows
 from authn.snapshot import IdentitySnapshot
 from authn.token_format import Federated
 from authn.tokens import Proof
+from store.core.clock import Clock
 from store.core.errors import InvalidError, NotFoundError
 
 METHODS: Final = ("mapped", "openid", "saml2", PROTOCOL)
@@ -79,9 +82,17 @@ def way_in(snapshot: IdentitySnapshot, provider_id: str, protocol_id: str) -> Wa
 class FederatedLogin:
     """Makes proofs of assertions, and the users and projects that they need."""
 
-    def __init__(self, directory: Directory, administration: Administration) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        administration: Administration,
+        shadows: Shadows,
+        clock: Clock,
+        rules: PasswordRules,
+    ) -> None:
         self._directory = directory
-        self._users = ShadowUsers(directory, administration)
+        self._groups = MappedGroups(directory, shadows)
+        self._users = ShadowUsers(directory, administration, clock, rules)
         self._projects = MappedProjects(directory, administration)
 
     async def proof(self, asserted: Asserted) -> Proof:
@@ -92,10 +103,10 @@ class FederatedLogin:
         method = asserted.protocol if asserted.protocol in METHODS else METHODS[0]
         if identity.user.type == LOCAL:
             return Proof(self._users.local(identity.user), frozenset({method}))
-        groups = group_ids(snapshot, identity)
+        groups = await self._groups.ids(identity)
         own = snapshot.domains.require(way.provider.domain_id)
         domain = _domain(snapshot, identity.user, asserted.domain or own.id)
-        user = await self._users.ephemeral(way.provider.id, asserted.protocol, identity.user, domain)
+        user = await self._users.ephemeral(way.provider, asserted.protocol, identity.user, domain, groups)
         if identity.projects or way.rules.takes_roles:
             await self._projects.give(user, identity.projects, own, take_others=way.rules.takes_roles)
         federated = Federated(way.provider.id, asserted.protocol, groups, way.provider.epoch)

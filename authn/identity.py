@@ -13,7 +13,7 @@ from gateway.rest.policy import Credentials
 class Identity:
     """A user, what the token is for (a project, a domain, the system; empty strings: not that), and the roles there.
 
-    `expires_at` is when the token ends, in seconds since the epoch.
+    `expires_at` is when the token ends, or when it is to be asked about anew, in seconds since the epoch.
     """
 
     user_id: str

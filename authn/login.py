@@ -13,6 +13,7 @@ from authn.errors import UnauthorizedError
 from authn.factors import unmet_rules
 from authn.fair_line import Caller
 from authn.hashing import PasswordHasher
+from authn.inactivity import is_inactive, with_activity
 from authn.password_rules import PasswordRules, is_expired, is_locked, with_failure, without_failures
 from authn.records import DEFAULT_DOMAIN, USER, User
 from authn.records.credentials import ApplicationCredential
@@ -69,9 +70,9 @@ class Login:
         user = self._directory.snapshot.users.named((domain_id, name))
         if user is None:
             return False
-        now_us = self._clock.wall_us()
-        unmet = unmet_rules(user, {"password"}) is not None
-        return unmet or is_expired(user, now_us) or is_locked(user, self._rules, now_us)
+        now_us, rules = self._clock.wall_us(), self._rules
+        unmet = unmet_rules(user, {"password"}) is not None or is_expired(user, now_us)
+        return unmet or is_locked(user, rules, now_us) or is_inactive(user, rules, now_us)
 
     async def by_id(self, user_id: str, password: str, *, address: str = "", to_change: bool = False) -> User:
         """The user. `to_change`: the password may have expired, since it is to be changed. Raises UnauthorizedError,
@@ -94,15 +95,17 @@ class Login:
             raise UnauthorizedError
         # That it is locked or disabled is found no sooner than that the password is wrong, is not told, and counts
         # alike: a right guess must not show, nor that there is such a user.
-        usable = present.enabled and self._directory.snapshot.domain_enabled(present.domain_id)
-        if not usable or is_locked(present, self._rules, self._clock.wall_us()):
+        now_us = self._clock.wall_us()
+        if not self._usable(present) or is_locked(present, self._rules, now_us):
             await self._failed(source, present)
             raise UnauthorizedError
-        if is_expired(present, self._clock.wall_us()) and not to_change:
+        if is_expired(present, now_us) and not to_change:
             raise UnauthorizedError(f"The password is expired and needs to be changed for user: {present.id}.")
         self.throttle.succeeded(source)
-        if present.failures:
-            present = await self._store(present, without_failures)
+        if present.failures or with_activity(present, self._rules, now_us) != present:
+            present = await self._store(
+                present, lambda before: with_activity(without_failures(before), self._rules, now_us)
+            )
         if self._hasher.is_outdated(hashed):
             present = await self._rehash(present, password)
         return present
@@ -132,10 +135,14 @@ class Login:
             self.throttle.failed(source)
             raise UnauthorizedError
         user = snapshot.users.get(present.user_id)
-        if user is None or not user.enabled or not snapshot.domain_enabled(user.domain_id):
+        if user is None or not self._usable(user):
             raise UnauthorizedError
         self.throttle.succeeded(source)
         return user, present
+
+    def _usable(self, user: User) -> bool:
+        inactive = is_inactive(user, self._rules, self._clock.wall_us())
+        return user.enabled and not inactive and self._directory.snapshot.domain_enabled(user.domain_id)
 
     async def _is_same(self, source: LoginSource, hashed: str, secret: str) -> bool:
         caller = Caller(*source, familiar=self.throttle.is_familiar(source))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from authn import keys
 from authn.administration import Administration
@@ -75,9 +75,11 @@ class Operator:
         await self._administration.delete_user(self._user(name).id)
 
     async def set_password(self, name: str, password: str | None = None) -> str:
-        """A new password, made up where none is given; it ends the user's tokens."""
+        """A new password, made up where none is given; it ends the user's tokens. Who was inactive is so no more."""
         password = password or generated_password()
-        await self._administration.update_user(self._user(name).id, password=password)
+        await self._administration.update_user(
+            self._user(name).id, lambda before: replace(before, active_day=0), password=password
+        )
         return password
 
     async def grant(self, name: str, project: str, role: str) -> None:

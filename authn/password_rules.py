@@ -39,6 +39,8 @@ class PasswordRules:
     lockout_failure_attempts: int | None = None
     lockout_duration: int = 1800
     """Seconds."""
+    disable_user_account_days_inactive: int | None = None
+    """See `inactivity.py`."""
     pattern: PasswordPattern | None = None
     """What `password_regex` means."""
 
@@ -55,6 +57,7 @@ _NUMBERS: Final = {
     "minimum_password_age": (0, DAYS_MAX),
     "lockout_failure_attempts": (1, ATTEMPTS_MAX),
     "lockout_duration": (1, SECONDS_MAX),
+    "disable_user_account_days_inactive": (1, DAYS_MAX),
 }
 _OPTIONS: Final = tuple(one.name for one in fields(PasswordRules) if one.name != "pattern")
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import trio
 
+from authn import inactivity
 from authn.administration import Administration
 from authn.application_credentials import ApplicationCredentials
 from authn.backends.opening import open_backend
@@ -23,12 +24,15 @@ from authn.federation.openid import RelyingParty
 from authn.federation.provider_http import provider_connections
 from authn.hashing import HashCost, PasswordHasher
 from authn.identity import Identity
+from authn.limit_models import FLAT, LimitModel
 from authn.login import Login
 from authn.oauth1 import SignatureChecks
 from authn.own_password import OwnPassword
 from authn.password_rules import PasswordRules
 from authn.policy import identity_policy
 from authn.receipts import Receipts
+from authn.saml.config import SamlConfig
+from authn.saml.opening import open_saml
 from authn.shadows import Shadows
 from authn.snapshot import IdentitySnapshot
 from authn.tokens import Tokens
@@ -55,6 +59,10 @@ class IdentityConfig:
     """Whose word counts for who somebody is."""
     password_rules: PasswordRules = field(default_factory=PasswordRules)
     """Of the users that are kept here; those of directories have the directory's."""
+    limit_model: LimitModel = FLAT
+    """How limits of domains and projects work together."""
+    saml: SamlConfig | None = None
+    """How this cloud vouches for its users to others."""
     cors_origins: tuple[str, ...] = ()
     """Web pages of other hosts that may use the API from a browser; `*` is all."""
 
@@ -78,22 +86,30 @@ class IdentityService:
         self.policy = config.policy
         self.cors_origins = config.cors_origins
         self.federation = config.federation
+        self.limit_model = config.limit_model
+        self.saml = open_saml(config.saml, self.clock, self.random)
+        """We, towards those whom we vouch to; None where the operator does not want it."""
         self.password_rules = rules = config.password_rules
         self.parties = RelyingParties()
         """We, towards those who vouch for users; there while it runs."""
-        self.directory = Directory(registry)
+        self.directory = Directory(registry, clock=self.clock)
         hasher = PasswordHasher(config.hash_cost)
         self.administration = Administration(self.directory, hasher, self.random, clock=self.clock, rules=rules)
         self.application_credentials = ApplicationCredentials(self.directory, self.administration, hasher)
         self.signatures = SignatureChecks(self.clock)
         self.vault = Vault(self.directory)
-        self.federated_login = FederatedLogin(self.directory, self.administration)
         self.backends = DomainBackends(self.directory, self.vault, opener)
         self.shadows = Shadows(self.administration, self.backends)
+        self.federated_login = FederatedLogin(self.directory, self.administration, self.shadows, self.clock, rules)
         self.login = Login(self.directory, hasher, self.clock, self.shadows, rules=rules)
         self.own_password = OwnPassword(self.administration, hasher, self.clock, rules)
         self.tokens = Tokens(
-            self.directory, self.clock, self.random, lifetime_s=config.token_seconds, cached=config.cached_tokens
+            self.directory,
+            self.clock,
+            self.random,
+            lifetime_s=config.token_seconds,
+            cached=config.cached_tokens,
+            rules=rules,
         )
         self.receipts = Receipts(self.tokens.sealer, self.clock)
         self.passcodes = Passcodes(self.administration, self.vault, self.clock, self.login.throttle)
@@ -120,6 +136,7 @@ class IdentityService:
                 self.parties = RelyingParties(RelyingParty(provider, http, self.clock) for provider in providers)
             nursery = await stack.enter_async_context(trio.open_nursery())
             await nursery.start(lambda task_status: self.directory.run(task_status=task_status))
+            nursery.start_soon(inactivity.begin, self.directory, self.password_rules, self.clock)
             nursery.start_soon(self.backends.run)
             nursery.start_soon(self._watch.run)
             task_status.started()

@@ -157,6 +157,11 @@ class Shadows:
             await self._administration.update(GROUP, _groups, stored.id, lambda before: replace(before, name=told.name))
         return self._snapshot.groups.require(told.public_id)
 
+    async def kept_groups(self, domain_id: str, name: str) -> list[Group]:
+        """The records of the directory's groups of a name, stored from now on."""
+        listed = await self.backends.of(domain_id).groups(name)
+        return [await self.keep_group(domain_id, told) for told in listed.records]
+
     async def _create_user(self, user: User) -> None:
         try:
             await self._administration.create(USER, _users, user)

@@ -1,4 +1,5 @@
-"""Identity's part of the registry as dictionaries: what every question is answered from. Pure; `directory` feeds it.
+"""Identity's part of the registry as dictionaries: what every question is answered from. Pure, but for the time, by
+which some memberships end; `directory` feeds it.
 
 What is stored in a form that is not known here, by a newer program, gives nobody any right: the record is not there for
 whoever looks for it, and refused in plain words to whoever needs it. Everything else works on.
@@ -39,6 +40,7 @@ from authn.records.settings import DOMAIN_CONFIG, LIMIT, POLICY_BLOB, REGISTERED
 from authn.relations import Assignments, Links
 from authn.table import Table
 from authn.token_keys import TokenKeys
+from store.core.clock import Clock
 from store.core.codec import Codec
 from store.core.errors import DamageError
 
@@ -65,11 +67,12 @@ class Change:
 class IdentitySnapshot:
     """Everything at one revision of the registry, and what was written here since."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._tables: dict[str, Table[Any]] = {}
         self.domains = self._table(Table(DOMAIN))
         self.projects = self._table(Table(PROJECT))
-        self.users = self._table(Table(USER))
+        self.users = self._table(Table(USER, lambda user: (user.domain_id, user.name)))
         self.groups = self._table(Table(GROUP))
         self.roles = self._table(Table(ROLE))
         self.regions = self._table(Table(REGION))
@@ -185,5 +188,18 @@ class IdentitySnapshot:
         return domain is not None and domain.enabled
 
     def groups_of(self, user_id: str) -> list[str]:
-        """The ids of the groups that the user is in."""
-        return [id_ for id_ in self.links.ones(MEMBER, user_id) if self.groups.get(id_) is not None]
+        """The ids of the groups that the user is in, also those that a provider's word still counts for."""
+        ids = {*self.links.ones(MEMBER, user_id), *self.stated_groups(user_id)}
+        return [id_ for id_ in ids if self.groups.get(id_) is not None]
+
+    def stated_groups(self, user_id: str) -> dict[str, int]:
+        """The groups that the user is in for a while, as a provider has said, and when that ends, in seconds."""
+        user, found = self.users.get(user_id), dict[str, int]()
+        for provider_id, epoch, group_id, said_s in user.stated_groups if user is not None else ():
+            provider = self.identity_providers.get(provider_id)
+            if provider is None or provider.epoch != epoch:
+                continue  # disabled since, or another of the same name: its word ended then
+            ends_s = said_s + (provider.authorization_ttl or 0) * 60
+            if ends_s * 1_000_000 > self._clock.wall_us():
+                found[group_id] = max(ends_s, found.get(group_id, 0))
+        return found

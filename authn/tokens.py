@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cryptography.fernet import MultiFernet
@@ -13,7 +13,9 @@ from authn.access_rules import AllowedRequests
 from authn.directory import Directory, Step
 from authn.errors import UnauthorizedError, UnreadableError
 from authn.identity import Identity
+from authn.inactivity import is_inactive
 from authn.keys import DOMAIN_TARGET, GROUP_ACTOR, PROJECT_TARGET, SYSTEM_TARGET, USER_ACTOR
+from authn.password_rules import PasswordRules
 from authn.records import DOMAIN, GROUP, PROJECT, USER, Domain, Project, Role, User
 from authn.records.credentials import (
     ACCESS_RULE,
@@ -118,12 +120,20 @@ class Tokens:
     """Nothing is stored for a token but that it was given back."""
 
     def __init__(
-        self, directory: Directory, clock: Clock, random: Random, *, lifetime_s: int = 3600, cached: int = 20_000
+        self,
+        directory: Directory,
+        clock: Clock,
+        random: Random,
+        *,
+        lifetime_s: int = 3600,
+        cached: int = 20_000,
+        rules: PasswordRules | None = None,
     ) -> None:
         self._directory = directory
         self._clock = clock
         self._random = random
         self._lifetime_s = lifetime_s
+        self._rules = rules or PasswordRules()
         self._cache = TokenCache(cached)
         self._sealer: MultiFernet | None = None
         self._watchers: list[Callable[[Token, User], None]] = []
@@ -201,8 +211,12 @@ class Tokens:
         if held is None:
             return None
         identity = held.identity
-        lenders = pedigree(self._directory.snapshot, held.trust) or () if held.trust else ()
-        self._cache.put(token, frozenset((*held.token.concerned, *concerned(lenders))), identity)
+        snapshot = self._directory.snapshot
+        lenders = tuple(concerned(pedigree(snapshot, held.trust) or ())) if held.trust else ()
+        for id_ in (held.token.user_id, *lenders):  # some of its roles may end before it does
+            ends_s = min(snapshot.stated_groups(id_).values(), default=identity.expires_at)
+            identity = replace(identity, expires_at=min(identity.expires_at, float(ends_s)))
+        self._cache.put(token, frozenset((*held.token.concerned, *lenders)), identity)
         return identity
 
     async def revoke(self, token: Token) -> None:
@@ -276,7 +290,7 @@ class Tokens:
     def _resolve(self, token: Token) -> Held | None:
         """Whom and what the token means, where all that it names is still such that it could be issued."""
         snapshot = self._directory.snapshot
-        user = _usable_user(snapshot, token.user_id)
+        user = self._usable_user(token.user_id)
         if user is None or user.epoch != token.user_epoch:
             return None
         if _epoch(snapshot, token.scope, user, snapshot.trusts.get(token.trust_id)) != token.scope_epoch:
@@ -342,10 +356,17 @@ class Tokens:
         snapshot = self._directory.snapshot
         chain = pedigree(snapshot, trust) if trust is not None else None
         for one in chain or ():
-            users = _usable_user(snapshot, one.trustor_user_id), _usable_user(snapshot, one.trustee_user_id)
+            users = self._usable_user(one.trustor_user_id), self._usable_user(one.trustee_user_id)
             if not self._counts(one.expires_s) or not all(users):
                 return []
         return chain or []
+
+    def _usable_user(self, user_id: str) -> User | None:
+        snapshot = self._directory.snapshot
+        user = snapshot.users.get(user_id)
+        if user is None or not user.enabled or is_inactive(user, self._rules, self._now_us()):
+            return None
+        return user if snapshot.domain_enabled(user.domain_id) else None
 
     def _lends(self, lent: ApplicationCredential | AccessToken, scope: Scope) -> bool:
         """Whether it still does, and there."""
@@ -373,11 +394,6 @@ class Tokens:
 
     def _now_us(self) -> int:
         return self._clock.wall_us()
-
-
-def _usable_user(snapshot: IdentitySnapshot, user_id: str) -> User | None:
-    user = snapshot.users.get(user_id)
-    return user if user is not None and user.enabled and snapshot.domain_enabled(user.domain_id) else None
 
 
 def _vouched_for(snapshot: IdentitySnapshot, federated: Federated) -> bool:

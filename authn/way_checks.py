@@ -92,7 +92,10 @@ def _places(snapshot: IdentitySnapshot, identity: MappedIdentity) -> Iterator[Ch
     for group in identity.groups:
         domain = referred_domain(snapshot, group.domain)
         there = domain is not None and snapshot.groups.named((domain.id, group.name)) is not None
-        yield Check("group", there or None, group.name + ("" if there else ": not here, so it is passed over"))
+        said = ": not here, so it is passed over"
+        if domain is not None and snapshot.domain_configs.get(domain.id) is not None:
+            said = f": not here; if the domain {domain.name} has a directory, that is asked at each login"
+        yield Check("group", there or None, group.name + ("" if there else said))
     for project in identity.projects:
         missing = [name for name in project.roles if not _is_role(snapshot, name)]
         said = f"{', '.join(project.roles)} in {project.name}"

@@ -1,14 +1,20 @@
 """`python -m bench identity`: tokens issued and validated, beside a Keystone that somebody else runs.
 
 Of each: a token is validated by another's (`GET /v3/auth/tokens`), a token is issued for a token (no password is worked
-out, so that the service itself is measured), and one is issued for a password (each at the cost of its own default:
-Keystone's bcrypt of 12 rounds, Drystone's argon2id). Several connections ask at once, as services do.
+out, so that the service itself is measured), and one is issued for a password. Several connections ask at once, as
+services do.
+
+What a password costs is what its hash costs: Drystone's is argon2id, Keystone's what its configuration says, bcrypt by
+default. With `--keystone-scrypt` it is taken to be scrypt of these parameters (`password_hash_algorithm = scrypt`,
+`scrypt_block_size`, `scrypt_parallelism`; Keystone 30 always takes 16 rounds): both hashes are timed alone, and logins
+are compared at equal cost, which is how much hashing each service gets done in a second.
 
 `python -m bench identity-growth`: the same with ever more users, projects and assignments.
 """
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
@@ -16,21 +22,23 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import argon2
 import click
 import trio
 
 from authn.administration import Administration
 from authn.bootstrap import bootstrap
 from authn.directory import Directory
-from authn.hashing import CHEAP, PasswordHasher
+from authn.hashing import CHEAP, HashCost, PasswordHasher
 from authn.keys import PROJECT_TARGET, Assignment
 from authn.records import PROJECT, USER, Project, User
-from authn.rights import Scope
+from authn.rights import SYSTEM, Scope
 from authn.service import IdentityConfig, IdentityService
 from authn.tokens import Proof
+from authn.v3 import IdentityApp
 from bench.process_figures import memory
 from bench.targets import administrator, drystone
 from store.core.clock import SystemClock
@@ -126,6 +134,48 @@ def measure(cloud: Cloud, seconds: float) -> dict[str, float]:
     }
 
 
+class Scrypt(NamedTuple):
+    """How a Keystone hashes passwords."""
+
+    rounds: int
+    """The logarithm of how often."""
+    block_size: int
+    parallelism: int
+
+
+def _scrypt(_: click.Context, __: click.Parameter, text: str | None) -> Scrypt | None:
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.isdigit() for part in parts):
+        raise click.BadParameter("three numbers, such as 16,2,1")
+    return Scrypt(*map(int, parts))
+
+
+def hash_costs(theirs: Scrypt) -> tuple[float, float]:
+    """Seconds that one verification takes a processor here: Drystone's at its usual cost, and theirs. The best of
+    five."""
+    usual = HashCost()
+    ours = argon2.PasswordHasher(time_cost=usual.passes, memory_cost=usual.memory_kib, parallelism=1)
+    hashed = ours.hash("secret")
+    n, r, p = 2**theirs.rounds, theirs.block_size, theirs.parallelism
+    room = 128 * r * (n + p + 2) + 2**20
+
+    def scrypt() -> None:
+        hashlib.scrypt(b"secret", salt=b"salt" * 4, n=n, r=r, p=p, maxmem=room)
+
+    return _best(lambda: ours.verify(hashed, "secret")), _best(scrypt)
+
+
+def _best(work: Callable[[], object]) -> float:
+    found = []
+    for _ in range(5):
+        began = time.process_time()
+        work()
+        found.append(time.process_time() - began)
+    return min(found)
+
+
 def _ignored(_: str) -> None:
     return None
 
@@ -136,6 +186,7 @@ def _ignored(_: str) -> None:
 @click.option("--keystone-user", default="admin", show_default=True)
 @click.option("--keystone-password", default="secret", show_default=True)
 @click.option("--keystone-project", default="admin", show_default=True)
+@click.option("--keystone-scrypt", callback=_scrypt, metavar="N,R,P", help="How it hashes passwords, such as 16,2,1.")
 @click.option("--where", default=".", type=click.Path(file_okay=False, exists=True), help="Folder for bench data.")
 def main(
     seconds: float,
@@ -143,6 +194,7 @@ def main(
     keystone_user: str,
     keystone_password: str,
     keystone_project: str,
+    keystone_scrypt: Scrypt | None,
     where: str,
 ) -> None:
     """Tokens issued and validated, beside Keystone."""
@@ -160,8 +212,15 @@ def main(
         peer = Cloud("keystone", keystone or "", keystone_user, keystone_password, keystone_project)
         other = measure(peer, seconds) if keystone else {}
     for what, count in own.items():
-        beside = f", keystone {other[what]:,.0f}/s: {count / other[what]:.1f} times" if other else ""
-        click.echo(f"{what}: drystone {count:,.0f}/s{beside}")
+        beside = f", keystone {other[what]:,.1f}/s: {count / other[what]:.1f} times" if other else ""
+        click.echo(f"{what}: drystone {count:,.1f}/s{beside}")
+    if other and keystone_scrypt:
+        ours, theirs = hash_costs(keystone_scrypt)
+        done = own["issue for a password"] * ours, other["issue for a password"] * theirs
+        click.echo(
+            f"one hash: argon2id {ours * 1000:.0f} ms, scrypt {theirs * 1000:.0f} ms; hashing in a second of logins: "
+            f"drystone {done[0]:.2f} s, keystone {done[1]:.2f} s: {done[0] / done[1]:.2f} times at equal cost"
+        )
 
 
 @click.command()
@@ -169,7 +228,7 @@ def main(
 @click.option("--seconds", default=2.0, show_default=True, help="Of each kind of question.")
 def growth(counts: str, seconds: float) -> None:
     """Tokens, lists and a start with ever more users, projects and assignments; in one process, without HTTP."""
-    click.echo("each    issue/s  validate/s  one by name/s  start s  memory MiB")
+    click.echo("each    issue/s  validate/s  one by name/s  page of 100/s  start s  memory MiB")
     for count in map(int, counts.split(",")):
         trio.run(_grown, count, seconds)
 
@@ -186,6 +245,8 @@ async def _grown(count: int, seconds: float) -> None:
         await administration.create(USER, lambda snapshot: snapshot.users, user)
         await administration.create(PROJECT, lambda snapshot: snapshot.projects, project)
         await administration.assign(Assignment(user.id, project.id, made.role_ids["member"]))
+        if not number:
+            await administration.assign(Assignment(user.id, SYSTEM.id, made.role_ids["admin"], target=SYSTEM.target))
     service = IdentityService(registry, IdentityConfig(hash_cost=CHEAP))
     began = time.perf_counter()
     await service.directory.load()
@@ -206,13 +267,39 @@ async def _grown(count: int, seconds: float) -> None:
         assert await service.tokens.read(tokens[validated % len(tokens)]) is not None
         validated += 1
 
-    def named(number: int) -> None:
-        assert service.snapshot.users.named(("default", f"user{number % count}")) is not None
-
+    app, admin = IdentityApp(service), service.tokens.issue(Proof(users[0], frozenset({"password"})), SYSTEM)[0]
+    by_name = await _lists(app, admin, seconds, lambda number: f"name=user{number % count}")
+    pages = await _lists(app, admin, seconds, lambda number: f"limit=100&marker={users[number * 7919 % len(users)].id}")
     click.echo(
-        f"{count:<7,} {issued:>7,.0f} {validated / seconds:>11,.0f} {_paced(seconds, named):>14,.0f}"
+        f"{count:<7,} {issued:>7,.0f} {validated / seconds:>11,.0f} {by_name:>14,.0f} {pages:>14,.0f}"
         f" {start:>8.2f} {_own_memory():>11,.0f}"
     )
+
+
+async def _lists(app: IdentityApp, token: str, seconds: float, query: Callable[[int], str]) -> float:
+    """How many lists of users a second the application answers."""
+    done, until = 0, time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "scheme": "http",
+            "client": ("127.0.0.1", 1),
+            "path": "/identity/v3/users",
+            "query_string": query(done).encode(),
+            "headers": [(b"host", b"bench"), (b"x-auth-token", token.encode())],
+            "extensions": {},
+        }
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            assert message.get("status", 200) == 200
+
+        await app(scope, receive, send)
+        done += 1
+    return done / seconds
 
 
 def _paced(seconds: float, work: Callable[[int], None]) -> float:

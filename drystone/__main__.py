@@ -19,6 +19,7 @@ COMMANDS = {
     "ring": Lazy("drystone.ring_commands:ring_group", "Devices, weights, and what lives where."),
     "user": Lazy("drystone.identity_commands:user_group", "Who may log in, and with which roles in which projects."),
     "auth": Lazy("drystone.auth_commands:auth_group", "Logins by others' word: OpenID providers."),
+    "keys": Lazy("drystone.key_commands:key_group", "The keys that tokens, and stored secrets, are sealed with."),
     "policy": Lazy("drystone.policy_commands:policy_group", "Who may do what, and changes of that."),
     "project": Lazy("drystone.identity_commands:project_group", "What owns accounts, volumes and servers."),
     "device": Lazy("drystone.device_commands:device", "Make a device, check it, or look into it."),

@@ -1,5 +1,5 @@
 """The file of `drystone up --identity-config`: which identity providers and dashboards the cloud trusts, and what its
-policy says otherwise than the default, and what it wants of passwords."""
+policy says otherwise than the default, what it wants of passwords, how its limits work, how it vouches for users."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from authn.federation.config import FederationConfig, parse_federation
+from authn.limit_models import FLAT, LimitModel, parse_limit_model
 from authn.password_rules import PasswordRules, parse_password_rules
 from authn.policy import identity_policy
+from authn.saml.config import SamlConfig, parse_saml
+from authn.saml.opening import open_saml
 from gateway.rest.cors import require_origins
 from gateway.rest.policy import Policy
 from image_registry.config import parse_image_config
 from image_registry.service import ImageConfig
+from store.core.clock import SystemClock
+from store.core.entropy import SystemRandom
 from store.core.errors import InvalidError
 
 
@@ -26,6 +31,8 @@ class IdentityFile(NamedTuple):
     changed: tuple[str, ...]
     """The operations and rules whose check is the operator's own."""
     password_rules: PasswordRules
+    limit_model: LimitModel
+    saml: SamlConfig | None = None
     cors_origins: tuple[str, ...] = ()
     """Web pages of other hosts that may use the API from a browser."""
     images: ImageConfig = ImageConfig()
@@ -34,7 +41,7 @@ class IdentityFile(NamedTuple):
 def read_identity_file(path: str | None) -> IdentityFile:
     """None: nothing is said. Raises InvalidError that says what is wrong, and where."""
     if path is None:
-        return IdentityFile(FederationConfig(), identity_policy(), (), PasswordRules())
+        return IdentityFile(FederationConfig(), identity_policy(), (), PasswordRules(), FLAT)
     try:
         value = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -44,9 +51,14 @@ def read_identity_file(path: str | None) -> IdentityFile:
     try:
         overrides = _overrides(value.pop("policy", {}))
         rules = parse_password_rules(value.pop("security_compliance", {}))
+        model = parse_limit_model(value.pop("unified_limit", {}))
+        saml = parse_saml(value.pop("saml")) if "saml" in value else None
+        open_saml(saml, SystemClock(), SystemRandom())  # that it can be done is found out before anything is served
         origins = _origins(value.pop("cors_origins", []))
         policy, images = identity_policy(overrides), parse_image_config(value.pop("image", {}))
-        return IdentityFile(parse_federation(value), policy, tuple(sorted(overrides)), rules, origins, images)
+        return IdentityFile(
+            parse_federation(value), policy, tuple(sorted(overrides)), rules, model, saml, origins, images
+        )
     except InvalidError as error:
         raise InvalidError(f"{path}: {error}") from error
 

@@ -302,6 +302,8 @@ async def run(
                 policy=said.policy,
                 federation=said.federation,
                 password_rules=said.password_rules,
+                limit_model=said.limit_model,
+                saml=said.saml,
                 cors_origins=said.cors_origins,
             )
             identity = IdentityService(node.registry, choices)

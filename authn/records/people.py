@@ -85,6 +85,12 @@ class User:
     """Wrong passwords in a row, where they are counted."""
     failed_us: int = 0
     """When the last of them came, in microseconds."""
+    active_day: int = 0
+    """The day on which the user last logged in by themselves, in days since the epoch (UTC), where that is looked
+    after; 0: not known."""
+    stated_groups: tuple[tuple[str, int, str, int], ...] = ()
+    """Groups here that identity providers have lately put the user into: provider, its epoch, group, when it was said
+    (in seconds). Each holds for the provider's `authorization_ttl`."""
 
     @property
     def unique_name(self) -> tuple[str, str] | None:
@@ -134,6 +140,6 @@ class Role:
 
 DOMAIN: Final[Kind[Domain]] = Kind("domain", "domain", record_codec("domain", Domain, 2), Concerns.EVERYBODY)
 PROJECT: Final[Kind[Project]] = Kind("project", "project", record_codec("project", Project, 2), Concerns.ITSELF)
-USER: Final[Kind[User]] = Kind("user", "user", record_codec("user", User, 4), Concerns.ITSELF)
+USER: Final[Kind[User]] = Kind("user", "user", record_codec("user", User, 5), Concerns.ITSELF)
 GROUP: Final[Kind[Group]] = Kind("group", "group", record_codec("group", Group, 2), Concerns.EVERYBODY)
 ROLE: Final[Kind[Role]] = Kind("role", "role", record_codec("role", Role, 2), Concerns.EVERYBODY)

@@ -34,10 +34,10 @@ class Call(RestCall):
         """See Call. The token is opened once a request."""
         if self._held is None:
             held = await self.service.tokens.read(token)
-            self._held = held if held is not None and self._opens(held) else None
+            self._held = held if held is not None and self.opens(held) else None
         return self._held
 
-    def _opens(self, held: Held) -> bool:
+    def opens(self, held: Held) -> bool:
         """Whether the token's access rules open the request: by its path here, or as clients see it. What the token
         means may always be asked."""
         method, path = self.request.method, self.request.scope["path"]

@@ -77,7 +77,7 @@ class Domains(PostedResource[Domain]):
     def candidates(self, call: Call) -> Iterable[Domain]:
         name = call.query.get("name")
         if name is None:
-            return call.snapshot.domains
+            return self.behind_marker(call)
         found = call.snapshot.domains.named(("", name))
         return [] if found is None else [found]
 

@@ -78,12 +78,11 @@ class IdentityProviders(NamedResource[IdentityProvider]):
             if call.snapshot.domains.get(provider.domain_id) is None:
                 raise InvalidError(f"identity_provider.domain_id: there is no domain {provider.domain_id}")
         else:
-            if call.snapshot.identity_providers.get(id_) is not None:
-                raise ConflictError(f"Conflict occurred attempting to store identity_provider - Duplicate ID {id_}.")
             new = administration.new_id()
             domain = Domain(new, new, f"Auto generated federated domain for Identity Provider: {id_}")
-            await administration.create(DOMAIN, lambda snapshot: snapshot.domains, domain)
             provider = replace(provider, domain_id=domain.id)
+            await administration.create_all([(IDENTITY_PROVIDER, provider), (DOMAIN, domain)])
+            return provider
         await administration.create(IDENTITY_PROVIDER, self.table, provider)
         return provider
 

@@ -20,6 +20,7 @@ from authn.v3.call import Call
 from authn.v3.elsewhere import bring_in, listed_elsewhere, refuse_directory, refuse_in_directory
 from authn.v3.resource import PostedResource
 from authn.v3.users import user_target
+from gateway.rest import times
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from gateway.rest.fields import Fields, merged
@@ -81,11 +82,8 @@ class Groups(PostedResource[Group]):
         }
 
     def candidates(self, call: Call) -> Iterable[Group]:
-        name, domain_id = call.query.get("name"), call.query.get("domain_id")
-        if name is None or domain_id is None:
-            return (group for group in call.snapshot.groups if not group.directory_id)
-        found = call.snapshot.groups.named((domain_id, name))
-        return [] if found is None else [found]
+        called = self.called(call)
+        return (group for group in (self.behind_marker(call) if called is None else called) if not group.directory_id)
 
     async def elsewhere(self, call: Call) -> tuple[Sequence[Group], bool]:
         told = await listed_elsewhere(call, call.service.shadows.groups)
@@ -105,7 +103,15 @@ class Groups(PostedResource[Group]):
         user = call.snapshot.users.require(call.path("user_id"))
         found = [call.snapshot.groups.require(id_) for id_ in call.snapshot.groups_of(user.id)]
         told: Told[Group] = await call.service.shadows.groups_of(user) if user.directory_id else Told()
-        rows = (self.row(call, group) for group in (*found, *told.records) if self.visible(call, group))
+        ends = call.snapshot.stated_groups(user.id)
+        for_good = call.snapshot.links.ones(MEMBER, user.id)
+
+        def row(group: Group) -> Row:
+            ends_s = None if group.id in for_good else ends.get(group.id)
+            shown = None if ends_s is None else times.shown(ends_s)
+            return {**self.row(call, group), "membership_expires_at": shown}
+
+        rows = (row(group) for group in (*found, *told.records) if self.visible(call, group))
         return listed(call, self.plural, page(call, rows, self.filters), truncated=told.cut)
 
     async def made(self, call: Call, asked: Fields) -> Group:
@@ -158,7 +164,7 @@ class Groups(PostedResource[Group]):
         if user.directory_id:
             found = any(one.id == group.id for one in (await call.service.shadows.groups_of(user)).records)
         else:
-            found = link in call.snapshot.links
+            found = link in call.snapshot.links or group.id in call.snapshot.stated_groups(user.id)
         if not found:
             raise NotFoundError(_missing(link))
         return nothing()

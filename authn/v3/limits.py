@@ -1,17 +1,14 @@
-"""`/v3/registered_limits` and `/v3/limits`: how much of what a project or domain may have ("unified limits").
-
-The model is `flat`: each project's limit stands by itself.
-"""
+"""`/v3/registered_limits` and `/v3/limits`: how much of what a project or domain may have ("unified limits")."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, ClassVar, Final, TypeVar
+from typing import ClassVar, Final
 
 from starlette.responses import Response
 
+from authn.administration import CREATED_MAX
 from authn.records import Kind, R
 from authn.records.settings import LIMIT, REGISTERED_LIMIT, Limit, RegisteredLimit
 from authn.snapshot import IdentitySnapshot
@@ -29,21 +26,6 @@ from store.core.errors import InvalidError
 NUMBER_MAX: Final = 2**31 - 1
 RESOURCE_NAME_CHARACTERS_MAX: Final = 255
 
-T = TypeVar("T")
-
-MODEL: Final = {
-    "name": "flat",
-    "description": "Limit enforcement and validation does not take project hierarchy into consideration.",
-}
-
-
-async def _each(asked: list[Fields], make: Callable[[Fields], T], store: Callable[[T], Awaitable[None]]) -> list[T]:
-    """All are looked at before the first is stored."""
-    made = [make(one) for one in asked]
-    for one in made:
-        await store(one)
-    return made
-
 
 def _service(call: Call, asked: Fields) -> str:
     id_ = asked.text("service_id")
@@ -60,7 +42,7 @@ def _region(call: Call, asked: Fields) -> str:
 
 
 class _Several(Resource[R]):
-    """Made several at a time: the body of POST holds an array."""
+    """Made several at a time, all or none: the body of POST holds an array."""
 
     kind: Kind[R]
 
@@ -68,17 +50,21 @@ class _Several(Resource[R]):
     def one(self, call: Call, asked: Fields) -> R:
         """A new record of what a client asks for. Raises InvalidError."""
 
+    def require_together(self, call: Call, made: list[R]) -> None:
+        """Raises ForbiddenError where the new records cannot be beside each other, or beside what there is."""
+        return
+
     async def create(self, call: Call) -> Response:
         """New records, in one body; the answer tells all of this kind that were made."""
         await call.allow(f"identity:create_{self.plural}")
         asked = (await call.body()).objects(self.plural)
         if not asked:
             raise InvalidError(f"{self.plural}: at least one")
-
-        async def store(record: R) -> None:
-            await call.service.administration.create(self.kind, self.table, record)
-
-        made = await _each(asked, lambda one: self.one(call, one), store)
+        if len(asked) > CREATED_MAX:
+            raise InvalidError(f"{self.plural}: {CREATED_MAX} at most")
+        made = [self.one(call, one) for one in asked]
+        self.require_together(call, made)
+        await call.service.administration.create_all([(self.kind, record) for record in made])
         return answer({self.plural: [self.row(call, record) for record in made]}, 201)
 
 
@@ -180,6 +166,9 @@ class Limits(_Several[Limit]):
             "target.limit.project.domain_id": project.domain_id if project else None,
         }
 
+    def require_together(self, call: Call, made: list[Limit]) -> None:
+        _require_model(call, made)
+
     def one(self, call: Call, asked: Fields) -> Limit:
         asked.refuse_others(
             {"project_id", "domain_id", "service_id", "region_id", "resource_name", "resource_limit", "description"}
@@ -187,6 +176,8 @@ class Limits(_Several[Limit]):
         project_id, domain_id = asked.text_or("project_id", ""), asked.text_or("domain_id", "")
         if bool(project_id) == bool(domain_id):
             raise InvalidError("limit: one of project_id and domain_id")
+        if call.snapshot.domains.get(project_id) is not None:  # a domain seen as a project
+            project_id, domain_id = "", project_id
         if project_id and call.snapshot.projects.get(project_id) is None:
             raise InvalidError(f"project_id: there is no project {project_id}")
         if domain_id and call.snapshot.domains.get(domain_id) is None:
@@ -209,7 +200,7 @@ class Limits(_Several[Limit]):
         asked.refuse_others({"resource_limit", "description"})
 
         def edit(before: Limit) -> Limit:
-            return replace(
+            after = replace(
                 before,
                 resource_limit=(
                     asked.number("resource_limit", -1, NUMBER_MAX)
@@ -218,6 +209,8 @@ class Limits(_Several[Limit]):
                 ),
                 description=_description(asked, before.description),
             )
+            _require_model(call, [after])
+            return after
 
         return await call.service.administration.update(LIMIT, self.table, id_, edit)
 
@@ -225,7 +218,19 @@ class Limits(_Several[Limit]):
 async def show_model(call: Call) -> Response:
     """How limits work together."""
     await call.allow("identity:get_limit_model")
-    return answer({"model": dict[str, Any](MODEL)})
+    model = call.service.limit_model
+    return answer({"model": {"name": model.name, "description": model.description}})
+
+
+def _require_model(call: Call, made: list[Limit]) -> None:
+    """Raises ForbiddenError where limits of domains and projects would not go together."""
+    broken = call.service.limit_model.broken_by(call.snapshot, made)
+    if broken is not None:
+        owner = f"project_id: {broken.project_id}" if broken.project_id else f"domain_id: {broken.domain_id}"
+        raise ForbiddenError(
+            f"Invalid resource limit: {broken.resource_name} = {broken.resource_limit} ({owner}, service_id: "
+            f"{broken.service_id}, region_id: {broken.region_id or None}) doesn't satisfy current hierarchy model"
+        )
 
 
 def _same(limit: Limit, registered: RegisteredLimit) -> bool:

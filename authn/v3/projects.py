@@ -18,20 +18,18 @@ from authn.v3.answers import answer, listed, nothing
 from authn.v3.call import Call
 from authn.v3.domains import Domains
 from authn.v3.elsewhere import bring_in
+from authn.v3.limits import Limits
 from authn.v3.options import IMMUTABLE, changed_options, refuse_immutable
 from authn.v3.resource import PostedResource
 from authn.v3.tags import TAG_FILTERS, read_tags
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from gateway.rest.fields import Fields, merged
-from gateway.rest.listing import Filter, Row, is_true, page
+from gateway.rest.listing import Filter, Row, is_true, page, switched_on
 from gateway.rest.policy import Target
 from store.core.errors import InvalidError
 
 FILTERS: Final = ("name", "enabled", "domain_id", "parent_id", "is_domain")
-
-DEPTH_MAX: Final = 5
-"""Projects above each other, the domain not counted: stock keystone's bound."""
 
 _KNOWN: Final = frozenset(
     {"id", "name", "domain_id", "description", "enabled", "parent_id", "is_domain", "links", "options", "tags"}
@@ -102,11 +100,8 @@ class Projects(PostedResource[Project]):
         return {**super().routes(), "/v3/users/{user_id}/projects": {"GET": self.list_of_user}}
 
     def candidates(self, call: Call) -> Iterable[Project]:
-        name, domain_id = call.query.get("name"), call.query.get("domain_id")
-        if name is None or domain_id is None:
-            return call.snapshot.projects
-        found = call.snapshot.projects.named((domain_id, name))
-        return [] if found is None else [found]
+        called = self.called(call)
+        return self.behind_marker(call) if called is None else called
 
     async def list(self, call: Call) -> Response:
         """All projects that the caller may see; domains with `is_domain`, and only then."""
@@ -161,14 +156,14 @@ class Projects(PostedResource[Project]):
         parents = list(rights.parents(project)) if project else []
         shown = await self._shown(call)
         if "parents_as_list" in query:
-            found["parents"] = [{"project": project_row(call, one)} for one in parents if shown(one)]
+            found["parents"] = [{"project": _row_around(call, one)} for one in parents if shown(one)]
         if "parents_as_ids" in query:
             above: dict[str, Any] | None = {project.domain_id: None} if project else None
             for one in reversed(parents):
                 above = {one.id: above}
             found["parents"] = above
         if "subtree_as_list" in query:
-            found["subtree"] = [{"project": project_row(call, one)} for one in rights.subtree(id_) if shown(one)]
+            found["subtree"] = [{"project": _row_around(call, one)} for one in rights.subtree(id_) if shown(one)]
         if "subtree_as_ids" in query:
             below: dict[str, dict[str, Any] | None] = {id_: None}
             nodes = {id_: below}
@@ -219,8 +214,8 @@ class Projects(PostedResource[Project]):
             above = [parent, *Rights(call.snapshot).parents(parent)]
             if not all(one.enabled for one in above):
                 raise ForbiddenError("cannot create a project below one that is disabled")
-            if len(above) >= DEPTH_MAX:
-                raise ForbiddenError(f"a project is at most {DEPTH_MAX} deep")
+            if len(above) >= call.service.limit_model.depth_max:
+                raise ForbiddenError(f"a project is at most {call.service.limit_model.depth_max} deep")
         administration = call.service.administration
         return await administration.create_project(
             Project(
@@ -271,6 +266,14 @@ class Projects(PostedResource[Project]):
         if Rights(call.snapshot).subtree(id_):
             raise ForbiddenError("cannot delete a project while there are others below it")
         await call.service.administration.delete_project(id_)
+
+
+def _row_around(call: Call, project: Project) -> Row:
+    """A project above or below another; with `include_limits` what it may have at most, too."""
+    row = project_row(call, project)
+    if switched_on(call, "include_limits"):
+        row["limits"] = [Limits().row(call, one) for one in call.snapshot.limits if one.project_id == project.id]
+    return row
 
 
 def _place(call: Call, asked: Fields) -> tuple[str, str]:

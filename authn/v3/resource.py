@@ -109,11 +109,29 @@ class Resource(ABC, Generic[R]):
             for record in (*self.candidates(call), *elsewhere)
             if self.visible(call, record) and may_see(self.target(call, record))
         )
-        return listed(call, self.plural, page(call, rows, self.filters, self.special), truncated=truncated)
+        found = page(call, rows, self.filters, self.special, ordered=not elsewhere)
+        return listed(call, self.plural, found, truncated=truncated)
 
     def candidates(self, call: Call) -> Iterable[R]:
-        """The records to look through: all, or fewer where the query names what can be looked up."""
-        return self.table(call.snapshot)
+        """The records to look through, in the order of their ids: all behind the marker, or fewer where the query names
+        what can be looked up."""
+        return self.behind_marker(call)
+
+    def behind_marker(self, call: Call) -> Iterable[R]:
+        """All from where the page begins; in another order, all."""
+        marker = "" if "sort_key" in call.query else call.query.get("marker", "")
+        return self.table(call.snapshot).after(marker)
+
+    def called(self, call: Call) -> Iterable[R] | None:
+        """Those that have the name which the query asks for, in the domain that it asks for or in any; None where it
+        asks for no name. Of kinds whose names are a domain's."""
+        name, domain_id = call.query.get("name"), call.query.get("domain_id")
+        if name is None:
+            return None
+        snapshot = call.snapshot
+        domain_ids = [domain.id for domain in snapshot.domains] if domain_id is None else [domain_id]
+        found = [record for id_ in domain_ids for record in self.table(snapshot).called((id_, name))]
+        return sorted(found, key=lambda record: record.id)
 
     async def show(self, call: Call) -> Response:
         """One record."""

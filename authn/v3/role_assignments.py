@@ -172,6 +172,8 @@ def _worked(
     users = frozenset({stored.actor_id})
     if stored.actor == GROUP_ACTOR:
         users = snapshot.links.others(MEMBER, stored.actor_id) | members.groups.get(stored.actor_id, set())
+        if question.user_id and stored.actor_id in snapshot.stated_groups(question.user_id):
+            users |= {question.user_id}
     targets = [(stored.target, stored.target_id)]
     if stored.inherited:
         targets = [(PROJECT_TARGET, project.id) for project in Rights(snapshot).subtree(stored.target_id)]

@@ -15,6 +15,7 @@ from authn.v3 import (
     oauth1,
     oauth2,
     role_assignments,
+    saml2,
     tags,
     trusts,
     versions,
@@ -64,4 +65,5 @@ def routes() -> Routes[Call]:
         **oauth1.routes(),
         **oauth2.ROUTES,
         **federated_auth.ROUTES,
+        **saml2.ROUTES,
     }

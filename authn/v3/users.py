@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 
 from starlette.responses import Response
 
+from authn.inactivity import is_inactive, with_activity
 from authn.keys import GROUP_ACTOR, MEMBER, USER_ACTOR
 from authn.password_rules import without_failures
 from authn.records import User
@@ -60,7 +61,7 @@ def user_row(call: Call, user: User) -> Row:
         "id": user.id,
         "name": user.name,
         "domain_id": user.domain_id,
-        "enabled": user.enabled,
+        "enabled": user.enabled and not is_inactive(user, call.service.password_rules, call.service.clock.wall_us()),
         "password_expires_at": expiry_shown(user),
         "options": json.loads(user.options),
         "links": {"self": f"{call.base}/users/{user.id}"},
@@ -119,15 +120,8 @@ class Users(PostedResource[User]):
         }
 
     def candidates(self, call: Call) -> Iterable[User]:
-        name, domain_id = call.query.get("name"), call.query.get("domain_id")
-        if name is None or domain_id is None:
-            return (user for user in call.snapshot.users if not user.directory_id)
-        # Of those who have no password (`User.unique_name`) several may have a name.
-        return (
-            user
-            for user in call.snapshot.users
-            if (user.domain_id, user.name) == (domain_id, name) and not user.directory_id
-        )
+        called = self.called(call)
+        return (user for user in (self.behind_marker(call) if called is None else called) if not user.directory_id)
 
     async def elsewhere(self, call: Call) -> tuple[Sequence[User], bool]:
         told = await listed_elsewhere(call, call.service.shadows.users)
@@ -179,9 +173,12 @@ class Users(PostedResource[User]):
         if asked.text_or("domain_id", present.domain_id) != present.domain_id:
             raise InvalidError("user.domain_id: a user stays in its domain")
 
+        rules, now_us = call.service.password_rules, call.service.clock.wall_us()
+
         def edit(before: User) -> User:
+            enabled = asked.value("enabled") is True
             return replace(
-                without_failures(before) if asked.value("enabled") is True else before,
+                with_activity(without_failures(before), rules, now_us) if enabled else before,
                 name=asked.text_or("name", before.name),
                 description=asked.text_or("description", "") if "description" in asked else before.description,
                 enabled=asked.flag_or("enabled", before.enabled),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -39,9 +40,15 @@ class Page:
 
 
 def page(
-    call: Call, rows: Iterable[Row], filters: Iterable[str] = (), special: Mapping[str, Filter] | None = None
+    call: Call,
+    rows: Iterable[Row],
+    filters: Iterable[str] = (),
+    special: Mapping[str, Filter] | None = None,
+    *,
+    ordered: bool = False,
 ) -> Page:
-    """The rows that the query asks for, in the order of their ids or as it says.
+    """The rows that the query asks for, in the order of their ids or as it says. `ordered`: they come in the order of
+    their ids, so that no more of them are looked at than fill a page.
 
     `filters` are attributes that may be compared; `special` are names with a meaning of their own. A name that is
     neither is an error: a filter that is overlooked would show everything. Raises InvalidError.
@@ -49,12 +56,17 @@ def page(
     query = call.query
     known = frozenset(filters)
     tests = [_test(name, asked, known, special or {}) for name, asked in query.multi_items() if name not in PAGING]
-    chosen = [row for row in rows if all(test(row) for test in tests)]
-    sort_keys = query.getlist("sort_key")
-    _order(chosen, sort_keys, query.getlist("sort_dir"))
-    chosen = _behind(chosen, query.get("marker"), by_id=not sort_keys)
+    passing = (row for row in rows if all(test(row) for test in tests))
+    sort_keys, marker = query.getlist("sort_key"), query.get("marker")
     asked = query.get("limit")
     limit = min(whole_number("limit", asked), PAGE_MAX) if asked is not None else PAGE_MAX
+    if ordered and not sort_keys:
+        behind = (row for row in passing if marker is None or str(row["id"]) > marker)
+        chosen = list(islice(behind, limit + 1))
+    else:
+        chosen = list(passing)
+        _order(chosen, sort_keys, query.getlist("sort_dir"))
+        chosen = _behind(chosen, marker, by_id=not sort_keys)
     follows = None
     if len(chosen) > limit:
         chosen = chosen[:limit]

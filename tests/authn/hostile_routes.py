@@ -12,8 +12,10 @@ import copy
 import json
 import random
 import resource
+import tempfile
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -30,6 +32,7 @@ from authn.v3.routes import routes
 from store.registry import memory_registry
 from tests.authn.conftest import PASSWORD, Cloud
 from tests.authn.test_v3 import ask
+from tests.saml.conftest import made_files
 from tests.twins.clock import ManualClock
 
 NOISE: Final[tuple[Any, ...]] = (
@@ -185,7 +188,10 @@ async def attack(seed: int, requests: int, every: int = 10_000) -> Counter[int]:
     clock = ManualClock()
     registry = memory_registry(clock)
     made = await bootstrap(registry, password=PASSWORD, hasher=PasswordHasher(CHEAP))
-    service = IdentityService(registry, IdentityConfig(hash_cost=CHEAP, token_seconds=10**9), clock=clock)
+    with tempfile.TemporaryDirectory() as folder:
+        saml = made_files(Path(folder), "idp").config()
+    config = IdentityConfig(hash_cost=CHEAP, token_seconds=10**9, saml=saml)
+    service = IdentityService(registry, config, clock=clock)
     statuses: Counter[int] = Counter()
     async with trio.open_nursery() as nursery:
         await nursery.start(lambda task_status: service.run(task_status=task_status))

@@ -20,7 +20,7 @@ from authn.records import DEFAULT_DOMAIN, User
 from authn.rights import SYSTEM, Scope
 from authn.snapshot import IdentitySnapshot
 from authn.tokens import Proof
-from authn.v3 import federated_auth
+from authn.v3 import federated_auth, saml2
 from authn.v3.routes import routes
 from gateway.rest.policy import Credentials, Policy, Target, Verdict
 from store.core.errors import ConflictError
@@ -40,6 +40,7 @@ OPEN: Final = {
     ("POST", "/v3/OS-OAUTH1/access_token"),
     ("POST", "/v3/OS-OAUTH2/token"),
     *product(("GET", "POST"), federated_auth.ROUTES),
+    *((method, path) for path, methods in saml2.ROUTES.items() for method in methods),
 }
 
 

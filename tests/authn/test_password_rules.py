@@ -73,7 +73,7 @@ async def change(cloud: Cloud, user_id: str, old: str, new: str) -> Answer:
         ([], "a table"),
         ({"password_expiry": 1}, "password_expiry: not known"),
         ({"pattern": "x"}, "pattern: not known"),
-        ({"disable_user_account_days_inactive": 1}, "days_inactive: not known"),
+        ({"disable_user_account_days_inactive": 0}, "days_inactive: a whole number from 1"),
         ({"password_expires_days": 0}, "password_expires_days: a whole number from 1"),
         ({"password_expires_days": True}, "password_expires_days"),
         ({"lockout_duration": "1800"}, "lockout_duration"),

@@ -6,11 +6,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import pytest
 
 from authn.bootstrap import CATALOGUE
+from authn.service import IdentityService
 from authn.throttle import FREE_FAILURES
 from authn.v3 import IdentityApp
 from tests.authn.conftest import PASSWORD, Cloud
@@ -27,6 +29,11 @@ class Answer:
         return json.loads(self.text)
 
 
+@lru_cache(maxsize=8)
+def _app(service: IdentityService) -> IdentityApp:
+    return IdentityApp(service)  # its tree of 200 routes takes longer than most requests
+
+
 async def ask(
     cloud: Cloud,
     method: str,
@@ -39,7 +46,7 @@ async def ask(
     client: str = "192.0.2.7",
     extensions: Mapping[str, Any] | None = None,
 ) -> Answer:
-    app = IdentityApp(cloud.service)
+    app = _app(cloud.service)
     data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
     path, _, query = path.partition("?")
     named = {"host": "cloud:8080", **({"x-auth-token": token} if token else {}), **(headers or {})}

@@ -10,7 +10,9 @@ import trio
 from authn.federation.mapped import MappedProject, MappedUser
 from authn.keys import DOMAIN_TARGET, GROUP_ACTOR, PROJECT_TARGET, USER_ACTOR, Assignment
 from authn.mapped_places import MappedProjects
+from authn.password_rules import PasswordRules
 from authn.records import User
+from authn.records.federation import IdentityProvider
 from authn.service import IdentityService
 from authn.shadow_users import ShadowUsers
 from tests.authn.conftest import Cloud
@@ -25,6 +27,9 @@ EMAIL = [
         "remote": [{"type": "OIDC-preferred_username"}, {"type": "OIDC-email"}],
     }
 ]
+
+
+ACME = IdentityProvider("acme", "default")
 
 
 @pytest.fixture
@@ -166,8 +171,8 @@ async def test_two_logins_at_once_make_one_user(cloud: Cloud, nursery: trio.Nurs
     found: list[User] = []
 
     async def log_in(service: Any) -> None:
-        users = ShadowUsers(service.directory, service.administration)
-        found.append(await users.ephemeral("acme", "openid", MappedUser("", "jane", "", None, "ephemeral"), domain))
+        users = ShadowUsers(service.directory, service.administration, service.clock, PasswordRules())
+        found.append(await users.ephemeral(ACME, "openid", MappedUser("", "jane", "", None, "ephemeral"), domain))
 
     async with trio.open_nursery() as both:
         for service in (cloud.service, await cloud.another(nursery), await cloud.another(nursery)):
@@ -184,8 +189,8 @@ async def test_who_was_deleted_elsewhere_a_moment_ago_is_made_anew(cloud: Cloud,
     elsewhere.directory._follow = lambda key, value, revision: None  # type: ignore[method-assign]
     assert (await way.ask("DELETE", f"/v3/users/{id_}")).status == 204
     domain = cloud.service.snapshot.domains.require("default")
-    users = ShadowUsers(elsewhere.directory, elsewhere.administration)
-    found = await users.ephemeral("acme", "openid", MappedUser("jane", "june", "", None, "ephemeral"), domain)
+    users = ShadowUsers(elsewhere.directory, elsewhere.administration, elsewhere.clock, PasswordRules())
+    found = await users.ephemeral(ACME, "openid", MappedUser("jane", "june", "", None, "ephemeral"), domain)
     assert (found.id != id_, found.name) == (True, "june")
 
 

@@ -12,6 +12,8 @@ PACKAGES: Final = ("authn", "store")
 
 _COVERS: Final = (
     ("authn/federation/", ("tests/federation",), ()),
+    ("authn/saml/", ("tests/saml",), ()),
+    ("authn/v3/saml2.py", ("tests/saml",), ()),
     ("authn/federated_login.py", ("tests/federation",), ()),
     ("authn/mapped_places.py", ("tests/federation",), ()),
     ("authn/shadow_users.py", ("tests/federation",), ()),

@@ -10,14 +10,12 @@ from tests.mutants.mutant import planted
 
 IDENTITY: Final = [
     planted("user epoch ignored", "authn/tokens.py", " or user.epoch != token.user_epoch", ""),
-    planted(
-        "a disabled user admitted", "authn/tokens.py", "user is not None and user.enabled and", "user is not None and"
-    ),
+    planted("a disabled user admitted", "authn/tokens.py", "user is None or not user.enabled or", "user is None or"),
     planted(
         "a user's disabled domain admitted",
         "authn/tokens.py",
-        " and snapshot.domain_enabled(user.domain_id) else None",
-        " else None",
+        "return user if snapshot.domain_enabled(user.domain_id) else None",
+        "return user",
     ),
     planted(
         "a token without roles admitted", "authn/tokens.py", "        if not roles:\n            return None\n", ""
