@@ -27,6 +27,7 @@ _COVERS: Final = (
     ("drystone/volume_report_routes.py", ("tests/volumes",), ()),
     ("drystone/counted_disk.py", ("tests/volumes",), ()),
     ("gateway/nbd/", ("tests/nbd",), ()),
+    ("gateway/volumes/", ("tests/gateway_volumes",), ()),
     ("store/core/", ("tests/core", "tests/engine"), ("tests/objects", "tests/replicator")),
     (
         "store/device/",
