@@ -52,11 +52,11 @@ class Listed:
     links: list[dict[str, str]]
     count: int | None
 
-    def document(self, plural: str, shown: Iterable[Any]) -> dict[str, Any]:
-        """`shown`: the rows as clients see them."""
+    def document(self, plural: str, shown: Iterable[Any], links: str = "") -> dict[str, Any]:
+        """`shown`: the rows as clients see them; `links`: what their links are called, where that is another word."""
         document: dict[str, Any] = {plural: list(shown)}
         if self.links:
-            document[f"{plural}_links"] = self.links
+            document[links or f"{plural}_links"] = self.links
         return document if self.count is None else document | {"count": self.count}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.rest.app import Routes
-from gateway.volumes import discovery, volume_create, volumes
+from gateway.volumes import default_types, discovery, type_parts, types, volume_create, volumes
 from gateway.volumes.call import Call, Handler, from_minor, in_project
 from gateway.volumes.volume_metadata import VOLUME_METADATA
 
@@ -20,6 +20,9 @@ def routes() -> Routes[Call]:
     return both(
         {
             **discovery.ROUTES,
+            **types.ROUTES,
+            **type_parts.ROUTES,
+            **default_types.ROUTES,
             "/volumes": {"GET": volumes.list_volumes, "POST": volume_create.create_volume},
             "/volumes/detail": {"GET": volumes.list_volumes_detail},
             "/volumes/summary": {"GET": from_minor(SUMMARY, volumes.summarize)},

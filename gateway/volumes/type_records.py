@@ -3,7 +3,7 @@
 volumes/type/-/<id>                 a type
 volumes/type-name/<SHA-256 of name> the id of a type
 volumes/type-use/<id>               put whenever a volume of the type comes to be
-volumes/default-type/<project>      the id of a project's own default type
+volumes/default-type/<SHA-256 of project>   a project and the id of its own default type
 volumes/seeded/<policy>             a type was made for this storage policy
 """
 
@@ -65,14 +65,19 @@ class VolumeType:
     @property
     def window_us(self) -> int:
         """Raises InvalidError where the extra spec is no number of seconds."""
-        said = self.extra_specs.get(WINDOW_SPEC, str(WINDOW_S))
-        if not said.isascii() or not said.isdecimal() or len(said) > 9 or int(said) > WINDOW_MAX_S:
-            raise InvalidError(f"{WINDOW_SPEC}: a whole number of seconds up to {WINDOW_MAX_S}")
-        return int(said) * 1_000_000
+        return window_of(self.extra_specs)
 
     def open_to(self, project: str) -> bool:
         """Whether a project may use it."""
         return self.is_public or project in self.projects
+
+
+def window_of(specs: dict[str, str]) -> int:
+    """How long volumes can be taken back, in microseconds. Raises InvalidError."""
+    said = specs.get(WINDOW_SPEC, str(WINDOW_S))
+    if not said.isascii() or not said.isdecimal() or len(said) > 9 or int(said) > WINDOW_MAX_S:
+        raise InvalidError(f"{WINDOW_SPEC}: a whole number of seconds up to {WINDOW_MAX_S}")
+    return int(said) * 1_000_000
 
 
 def is_multiattach(specs: dict[str, str]) -> bool:
@@ -100,3 +105,9 @@ def _read(f: Sequence[Any]) -> VolumeType:
 
 
 TYPE_CODEC: Final = Codec("volume type", 1, _fields, {1: _read})
+DEFAULT_CODEC: Final = Codec(
+    "default volume type",
+    1,
+    lambda pair: [*pair],
+    {1: lambda f: (str(f[0]), str(f[1]))},
+)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Final, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
 from gateway.volumes.table import Found, Table
 from gateway.volumes.type_records import (
+    DEFAULT_CODEC,
     POLICY_SPEC,
     SHARED,
     TYPE_CODEC,
@@ -17,8 +19,9 @@ from gateway.volumes.type_records import (
 )
 from store.core.clock import Clock
 from store.core.errors import ConflictError, NotFoundError
-from store.registry import Compare, Delete, Put, Registry
+from store.registry import Compare, Delete, Put, Registry, Span
 
+_DEFAULTS: Final = b"volumes/default-type/"
 _DESCRIPTION: Final = "Volumes under the storage policy {}"
 
 
@@ -47,6 +50,11 @@ class Types:
     def default_policy(self) -> str:
         """The store's."""
         return next(policy.name for policy in self._policies if policy.default)
+
+    @property
+    def policies(self) -> list[str]:
+        """The names of those that volumes can be under."""
+        return [policy.name for policy in self._policies]
 
     async def seed(self) -> None:
         """Have a type for each policy that never had one; what administrators deleted is not made again."""
@@ -115,14 +123,26 @@ class Types:
 
     async def own_default(self, project: str) -> str:
         """The id of a project's own default type, "" where it has none."""
-        item = await self._registry.get(self.default_key(project))
-        return "" if item is None else item.value.decode()
+        item = await self._registry.get(_default_key(project))
+        return "" if item is None else DEFAULT_CODEC.decode(item.value)[1]
 
-    def default_key(self, project: str) -> bytes:
-        return f"volumes/default-type/{project}".encode()
+    async def own_defaults(self) -> dict[str, str]:
+        """Of all projects that have one."""
+        items = await self._registry.range(Span.prefix(_DEFAULTS))
+        return dict(DEFAULT_CODEC.decode(item.value) for item in items)
+
+    async def set_own_default(self, project: str, type_id: str) -> None:
+        """ "" is none."""
+        key = _default_key(project)
+        operation = Put(key, DEFAULT_CODEC.encode((project, type_id))) if type_id else Delete(key)
+        await self._registry.transact((), [operation])
 
     def _new(self, made: VolumeType) -> list[Put]:
         return [*self.table.puts(made), Put(type_name_key(made.name), made.id.encode())]
+
+
+def _default_key(project: str) -> bytes:
+    return _DEFAULTS + sha256(project.encode("utf-8", "replace")).hexdigest().encode()
 
 
 def _id_for(policy: str) -> str:
