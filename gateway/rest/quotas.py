@@ -129,9 +129,14 @@ class Quotas:
         return RESERVATION_CODEC.decode(item.value)
 
     async def commit(
-        self, reservation: Reservation, operations: Sequence[Put | Delete] = (), compares: Sequence[Compare] = ()
+        self,
+        reservation: Reservation,
+        operations: Sequence[Put | Delete] = (),
+        compares: Sequence[Compare] = (),
+        frees: Mapping[str, int] | None = None,
     ) -> None:
-        """It is in use now; in the same moment `operations` are done, where `compares` hold.
+        """It is in use now; in the same moment `operations` are done, where `compares` hold, and what it takes the
+        place of, which `frees` says, is in use no more.
 
         Raises NotFoundError where it has been committed or taken back, ConflictError where a compare does not hold;
         then nothing was done.
@@ -139,7 +144,8 @@ class Quotas:
 
         def after(usage: Usage) -> Usage:
             amounts = reservation.amounts
-            return Usage(moved(usage.in_use, amounts), moved(usage.reserved, amounts, back=True))
+            in_use = moved(moved(usage.in_use, amounts), frees or {}, back=True)
+            return Usage(in_use, moved(usage.reserved, amounts, back=True))
 
         await self._end(reservation, after, operations, compares)
 

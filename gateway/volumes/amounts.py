@@ -38,6 +38,11 @@ def of_growth(size: int, type_id: str) -> Amounts:
     return _with_type({"gigabytes": size}, type_id)
 
 
+def of_type(size: int, type_id: str) -> Amounts:
+    """What a volume takes of its type's alone."""
+    return {name: amount for name, amount in of_volume(size, type_id).items() if is_by_type(name)}
+
+
 def of_snapshot(size: int, type_id: str) -> Amounts:
     """Snapshots count as large as their volumes, as in stock cinder."""
     return _with_type({"snapshots": 1, "gigabytes": size}, type_id)

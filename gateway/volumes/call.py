@@ -40,6 +40,10 @@ class Call(ServiceCall):
         """Whether the caller may do what administrators do."""
         return bool(self.policy.decide("volume:force_delete", await self.credentials(), {}))
 
+    async def is_service(self) -> bool:
+        """Whether a service asks, in somebody's name: it shows a token of its own, too."""
+        return await self._is_service(self.request.headers.get("x-service-token", ""))
+
     async def allow_found(self, operation: str, project: str, missing: NotFoundError) -> None:
         """`allow` of what is in a project. Raises `missing` to whoever is of another one: ids there are no business of
         theirs."""

@@ -26,6 +26,14 @@ class Doing:
     """The id of the task."""
     reservation: str = ""
     """Of quota, which the task commits; "" where nothing is reserved, or it has been committed."""
+    counted: bool = True
+    """Whether the thing itself is in use by the quota. One that is being made is only reserved."""
+
+
+def overtaken(before: Doing | None, what: str, task: str) -> Doing:
+    """Something else is done with a thing now: what was reserved for what was being done is this task's."""
+    held, counted = (before.reservation, before.counted) if before is not None else ("", True)
+    return Doing(what, task, held, counted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +134,11 @@ def snapshot_name(id_: str) -> str:
     return f"snapshot-{id_}"
 
 
-def _doing(doing: Doing | None) -> list[str] | None:
-    return None if doing is None else [doing.what, doing.task, doing.reservation]
+def _doing(doing: Doing | None) -> list[Any] | None:
+    return None if doing is None else [doing.what, doing.task, doing.reservation, doing.counted]
 
 
-def _read_doing(fields: Sequence[str] | None) -> Doing | None:
+def _read_doing(fields: Sequence[Any] | None) -> Doing | None:
     return None if fields is None else Doing(*fields)
 
 

@@ -6,13 +6,31 @@ Whoever adds a kind of thing adds its routes here, its operations are in `policy
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from gateway.rest.app import Routes
-from gateway.volumes import default_types, discovery, type_parts, types, volume_create, volumes
+from gateway.volumes import (
+    attach_actions,
+    attachments,
+    default_types,
+    discovery,
+    image_actions,
+    past_actions,
+    snapshot_actions,
+    snapshots,
+    type_parts,
+    types,
+    volume_actions,
+    volume_create,
+    volumes,
+)
+from gateway.volumes.actions import acting
 from gateway.volumes.call import Call, Handler, from_minor, in_project
-from gateway.volumes.volume_metadata import VOLUME_METADATA
+from gateway.volumes.volume_metadata import SNAPSHOT_METADATA, VOLUME_METADATA
 
-SUMMARY = 12
+SUMMARY: Final = 12
+ACTIONS: Final = {**attach_actions.TABLE, **volume_actions.TABLE, **image_actions.TABLE, **past_actions.TABLE}
+"""Of volumes."""
 
 
 def routes() -> Routes[Call]:
@@ -31,7 +49,13 @@ def routes() -> Routes[Call]:
                 "PUT": volumes.update_volume,
                 "DELETE": volumes.delete_volume,
             },
+            "/volumes/{volume_id}/action": {"POST": acting(ACTIONS)},
             **VOLUME_METADATA.routes("/volumes/{volume_id}/metadata"),
+            **snapshots.ROUTES,
+            **snapshot_actions.ROUTES,
+            **SNAPSHOT_METADATA.routes("/snapshots/{snapshot_id}/metadata"),
+            "/snapshot/{snapshot_id}/metadata/{key}": {"GET": SNAPSHOT_METADATA.show},
+            **attachments.ROUTES,
         }
     )
 

@@ -19,6 +19,7 @@ from gateway.volumes.exports import Exports
 from gateway.volumes.images import Images
 from gateway.volumes.policy import volume_policy
 from gateway.volumes.records import Doing
+from gateway.volumes.server_check import NoServers, Servers
 from gateway.volumes.tables import SnapshotTable, VolumeTable
 from gateway.volumes.types_store import StoragePolicy, Types
 from gateway.volumes.work import kinds
@@ -49,13 +50,15 @@ class VolumeService:
         policy: Policy | None = None,
         host: str = "drystone",
         zone: str = "nova",
+        servers: Servers | None = None,
     ) -> None:
         """`policies`: those storage policies that volumes can be under. `host`: the name of what serves volumes, to
-        administrators."""
+        administrators. `servers`: the compute service, where there is one."""
         self.registry = registry
         self.identity = identity
         self.store = store
         self.exports = exports
+        self.servers: Servers = servers or NoServers()
         self.images = images
         self.clock = clock
         self.random = random

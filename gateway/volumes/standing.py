@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from gateway.rest.quota_records import Amounts
 from gateway.volumes.call import Call
-from gateway.volumes.records import Doing, Snapshot, Volume
+from gateway.volumes.records import Doing, Snapshot, Volume, overtaken
 from gateway.volumes.service import VolumeService
 from gateway.volumes.status import snapshot_status, volume_status
 from gateway.volumes.table import Found
@@ -114,12 +114,10 @@ async def begin(
             continue
         check(found.record, now.status)
         task = service.tasks.new_id()
-        held = found.record.doing.reservation if found.record.doing is not None else ""
-        reservation = None
+        doing, reservation = overtaken(found.record.doing, what, task), None
         if amounts is not None:
             reservation = await service.quotas.reserve(found.record.project_id, amounts(found.record), task=task)
-            held = reservation.id
-        doing = Doing(what, task, held)
+            doing = replace(doing, reservation=reservation.id)
         after = replace(found.record, doing=doing, error="", declared="", mark="")
         puts, compares = along(doing)
         try:

@@ -67,11 +67,11 @@ async def create_volume(call: Call) -> Response:
 async def start_volume(call: Call, volume: Volume, arguments: dict[str, Any]) -> Volume:
     """Reserve what it takes, and have the task begin. Raises OverQuotaError."""
     service = call.service
-    await _check_size(call, volume)
+    await check_size(call, volume.project_id, volume.size)
     task = service.tasks.new_id()
     counted = amounts.of_volume(volume.size, volume.type_id)
     reservation = await service.quotas.reserve(volume.project_id, counted, task=task)
-    made = replace(volume, doing=Doing("creating", task, reservation.id))
+    made = replace(volume, doing=Doing("creating", task, reservation.id, counted=False))
     operations = [*service.volumes.puts(made), Put(type_use_key(made.type_id), b"")]
     there = Compare.exists(service.types.table.key("-", made.type_id))
     try:
@@ -206,7 +206,8 @@ def _zone(call: Call, asked: Fields, source: Source) -> str:
     return said or source.zone or call.service.zone
 
 
-async def _check_size(call: Call, volume: Volume) -> None:
-    limit = (await call.service.quotas.show(volume.project_id))["per_volume_gigabytes"].limit
-    if limit != NO_LIMIT and volume.size > limit:
-        raise OverQuotaError("per_volume_gigabytes", limit, 0, 0, volume.size)
+async def check_size(call: Call, project: str, size: int) -> None:
+    """Raises OverQuotaError where a volume is larger than one may be."""
+    limit = (await call.service.quotas.show(project))["per_volume_gigabytes"].limit
+    if limit != NO_LIMIT and size > limit:
+        raise OverQuotaError("per_volume_gigabytes", limit, 0, 0, size)

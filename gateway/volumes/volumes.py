@@ -13,7 +13,7 @@ from gateway.volumes.answers import accepted, answer
 from gateway.volumes.call import Call, of
 from gateway.volumes.listing import Filters, Listed, Row, page, wants_all
 from gateway.volumes.reading import flag, metadata, named
-from gateway.volumes.records import Doing, Volume
+from gateway.volumes.records import Doing, Volume, overtaken
 from gateway.volumes.standing import Standing, begin, change_volume, find_volume, require, standing
 from gateway.volumes.status import attach_status
 from gateway.volumes.volume_view import VolumeViews, summary
@@ -57,12 +57,11 @@ async def summarize(call: Call) -> Response:
     volumes = await _visible(call)
     found: dict[str, Any] = {"total_count": len(volumes), "total_size": sum(one.size for one in volumes)}
     if call.since(SUMMARY_METADATA):
-        values: dict[str, list[str]] = {}
+        values: dict[str, set[str]] = {}
         for volume in volumes:
             for key, value in volume.metadata.items():
-                if value not in values.setdefault(key, []):
-                    values[key].append(value)
-        found["metadata"] = values
+                values.setdefault(key, set()).add(value)
+        found["metadata"] = {key: sorted(held) for key, held in values.items()}
     return answer({"volume-summary": found})
 
 
@@ -128,8 +127,8 @@ async def begin_delete(call: Call, volume: Volume, *, cascade: bool, force: bool
     def along(doing: Doing) -> tuple[Sequence[Put], Sequence[Compare]]:
         puts: list[Put] = []
         for one in snapshots:
-            held = one.record.doing.reservation if one.record.doing is not None else ""
-            puts.append(service.snapshots.put(replace(one.record, doing=Doing("deleting", doing.task, held))))
+            marked = replace(one.record, doing=overtaken(one.record.doing, "deleting", doing.task))
+            puts.append(service.snapshots.put(marked))
         return puts, [one.same for one in snapshots]
 
     await begin(service, volume.id, check, "deleting", deleting.DELETE, {}, along=along)

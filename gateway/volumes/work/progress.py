@@ -45,8 +45,16 @@ class Progress(Generic[R]):
         doing = found.record.doing
         return found if doing is not None and doing.task == task.id else None
 
-    async def end(self, id_: str, task: Task, step: Callable[[R], R], along: Along[R] = lambda _: ()) -> None:
-        """It is done: the record is what `step` makes of it, what was reserved is in use, and `along` is done."""
+    async def end(
+        self,
+        id_: str,
+        task: Task,
+        step: Callable[[R], R],
+        along: Along[R] = lambda _: (),
+        frees: Mapping[str, int] | None = None,
+    ) -> None:
+        """It is done: the record is what `step` makes of it, what was reserved is in use and what `frees` says no more,
+        and `along` is done."""
         for _ in range(ATTEMPTS):
             found = await self.current(id_, task)
             if found is None:
@@ -54,7 +62,7 @@ class Progress(Generic[R]):
             after: R = step(replace(found.record, doing=None, updated_us=self._clock.wall_us()))
             operations = [self._table.put(after), *along(after)]
             with suppress(ConflictError):
-                await self._commit(found, operations)
+                await self._commit(found, operations, frees=frees)
                 return
         raise BusyError("others keep changing the record")
 
@@ -89,21 +97,28 @@ class Progress(Generic[R]):
             assert doing is not None
             operations = [*self._table.deletes(record), *along]
             with suppress(ConflictError):
-                if doing.reservation:
-                    await self._take_back(doing.reservation)
-                    await self._transact(found, operations)
-                else:
+                await self._take_back(doing.reservation)
+                if doing.counted:
                     await self._quotas.free(record.project_id, amounts, operations, [found.same])
+                else:
+                    await self._transact(found, operations)
                 return
         raise BusyError("others keep changing the record")
 
-    async def _commit(self, found: Found[R], operations: Sequence[Put | Delete], *, reserved: bool = True) -> None:
+    async def _commit(
+        self,
+        found: Found[R],
+        operations: Sequence[Put | Delete],
+        *,
+        reserved: bool = True,
+        frees: Mapping[str, int] | None = None,
+    ) -> None:
         doing = found.record.doing
         assert doing is not None
         if reserved and doing.reservation:
             with suppress(NotFoundError):  # swept: then what is there is what counts
                 reservation = await self._quotas.reservation(doing.reservation)
-                await self._quotas.commit(reservation, operations, [found.same])
+                await self._quotas.commit(reservation, operations, [found.same], frees)
                 return
         await self._transact(found, operations)
 

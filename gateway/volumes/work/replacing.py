@@ -12,6 +12,7 @@ from typing import Final
 
 from gateway.rest.task_records import Task
 from gateway.rest.task_runner import Work
+from gateway.volumes import amounts
 from gateway.volumes.images import ImageFacts
 from gateway.volumes.records import Volume, snapshot_name, volume_name
 from gateway.volumes.work.creating import check_fits, with_image
@@ -66,7 +67,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
             await worker.fill(replace(volume, type_id=type_id), new, source, between)
             await worker.delete_snapshot(source, between)
 
-        await _replace(worker, task, fill, lambda now: replace(now, type_id=type_id))
+        await _replace(worker, task, fill, lambda now: replace(now, type_id=type_id), frees=True)
 
     async def failed(task: Task) -> None:
         await worker.volume_progress.fail(task.arguments["volume"], task)
@@ -81,7 +82,10 @@ def kinds(worker: Worker) -> dict[str, Work]:
     }
 
 
-async def _replace(worker: Worker, task: Task, fill: Fill, step: Callable[[Volume], Volume]) -> None:
+async def _replace(
+    worker: Worker, task: Task, fill: Fill, step: Callable[[Volume], Volume], *, frees: bool = False
+) -> None:
+    """`frees`: what the volume took of its type's quota is free then."""
     id_ = task.arguments["volume"]
     found = await worker.volume_progress.current(id_, task)
     if found is not None:
@@ -93,7 +97,10 @@ async def _replace(worker: Worker, task: Task, fill: Fill, step: Callable[[Volum
         for snapshot in await worker.snapshots.of_volume(id_):
             if not snapshot.holder:
                 await worker.snapshots.change(snapshot.id, lambda now: replace(now, holder=former))
-        await worker.volume_progress.end(id_, task, lambda now: step(replace(now, former=(*now.former, former))))
+        was = amounts.of_type(found.record.size, found.record.type_id) if frees else None
+        await worker.volume_progress.end(
+            id_, task, lambda now: step(replace(now, former=(*now.former, former))), frees=was
+        )
     await _drop_former(worker, id_)
 
 
