@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import trio
+import trio.testing
 
 from authn.identity import Identity
 from authn.service import IdentityService
@@ -134,13 +135,13 @@ class Cloud:
                 found = await self.show(id_, token, kind)
                 if not found["status"].endswith("ing") or found["status"] in ("attaching", "detaching"):
                     return found
-                await trio.sleep(1)
+                await trio.testing.wait_all_tasks_blocked()
 
     async def gone(self, id_: str, kind: str = "volume") -> None:
         """Once it is."""
         with trio.fail_after(PATIENCE_S):
             while (await self.ask("GET", f"/{kind}s/{id_}", token="admin@blue")).status != 404:
-                await trio.sleep(1)
+                await trio.testing.wait_all_tasks_blocked()
 
     async def act(
         self, id_: str, action: str, arguments: Any = None, token: str = "member@blue", version: str = "3.70"

@@ -11,7 +11,7 @@ from tests.gateway_volumes.cloud import Cloud
 
 
 @pytest.fixture
-async def cloud(autojump_clock: trio.testing.MockClock) -> AsyncIterator[Cloud]:
+async def cloud() -> AsyncIterator[Cloud]:
     async with trio.open_nursery() as nursery:
         cloud = Cloud()
         await nursery.start(cloud.service.run)
