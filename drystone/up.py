@@ -43,6 +43,7 @@ from drystone.shared_port import bind_shared, listen_shared
 from drystone.slow_requests import SlowRequests
 from drystone.supervisor import supervise
 from drystone.volume_control import volume_routes
+from drystone.volume_exports import volume_service
 from drystone.volume_metrics import VolumeMetrics, status_row
 from drystone.volume_report_routes import report_routes
 from drystone.volumes import serving_volumes
@@ -54,6 +55,7 @@ from gateway.rest.cors import with_cors
 from gateway.swift.access.domain_remap import DomainRemap
 from gateway.swift.app import SwiftApp
 from gateway.swift.config import Config
+from gateway.volumes.app import VolumeApp
 from store.core.clock import SystemClock
 from store.core.entropy import PooledRandom
 from store.core.errors import DrystoneError, InvalidError, NotFoundError
@@ -333,16 +335,9 @@ async def _serve(
         requests, slow, stalls, partial(device_rows, node), node.progress.rows,
         identity.unreadable, node.snapshots.age_s, lambda: node.health.trouble,
     )  # fmt: skip
-    others: dict[bytes, App] = {
-        b"/auth": V1AuthApp(identity),
-        b"/identity": with_cors(IdentityApp(identity), identity.cors_origins),
-    }
     app = SwiftApp(node.store, identity, swift)
     readiness = Readiness(partial(reached, node.store), node.clock)
     felt = node.replicator.throttle.note
-    front: App = Front(app, others, requests, metrics, slow, felt, readiness.why_not)
-    if swift.storage_domains:
-        front = DomainRemap(front, swift)
 
     async def status() -> dict[str, Any]:
         found = await cluster_status(node, url)
@@ -371,8 +366,18 @@ async def _serve(
         trio.open_nursery() as nursery,
     ):
         metrics.add(VolumeMetrics(volumes))
+        block_storage = volume_service(node, identity, volumes, disks)
+        others: dict[bytes, App] = {
+            b"/auth": V1AuthApp(identity),
+            b"/identity": with_cors(IdentityApp(identity), identity.cors_origins),
+            b"/volume": with_cors(VolumeApp(block_storage), identity.cors_origins),
+        }
+        front: App = Front(app, others, requests, metrics, slow, felt, readiness.why_not)
+        if swift.storage_domains:
+            front = DomainRemap(front, swift)
         routes = [*volume_routes(volumes, port_of(disks)), *report_routes(volumes, stop.is_set)]
         await nursery.start(identity.run)
+        await nursery.start(block_storage.run)
         nursery.start_soon(app.run, node.progress.loop("remove owned segments"))
         await nursery.start(partial(serve, front, listeners, tls=tls, shutdown=stop))
         await nursery.start(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.rest.policy import Credentials
+from store.core.errors import InvalidError, NotFoundError
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +77,25 @@ class Images(Protocol):
     async def abandon(self, id_: str, why: str) -> None:
         """An image that was begun will get no bits."""
         ...
+
+
+class NoImages:
+    """As long as there is no image registry: there is no image, and none can be made."""
+
+    async def find(self, id_: str, credentials: Credentials) -> ImageFacts:
+        raise NotFoundError(f"Image {id_} could not be found.")
+
+    async def named(self, name: str, credentials: Credentials) -> list[ImageFacts]:
+        return []
+
+    async def wait_sealed(self, id_: str) -> ImageFacts:
+        raise NotFoundError(f"Image {id_} could not be found.")
+
+    async def begin(self, wanted: WantedImage, credentials: Credentials) -> str:
+        raise InvalidError("Images are not served here.")
+
+    async def seal(self, id_: str, volume: str, snapshot: str) -> None:
+        raise NotFoundError(f"Image {id_} could not be found.")
+
+    async def abandon(self, id_: str, why: str) -> None:
+        return

@@ -22,7 +22,7 @@ SHARED: Final = "-"
 """In the place of a project: what is everybody's."""
 
 POLICY_SPEC: Final = "drystone:policy"
-"""The storage policy of the type's volumes; the store's default where it is not there."""
+"""The storage policy of the type's volumes; the default one where it is not there."""
 WINDOW_SPEC: Final = "drystone:window_s"
 """The seconds that the type's volumes can be taken back; 15 minutes where it is not there, 0 is none."""
 MULTIATTACH_SPEC: Final = "multiattach"
@@ -59,7 +59,7 @@ class VolumeType:
 
     @property
     def policy(self) -> str:
-        """The storage policy, "" for the store's default."""
+        """The storage policy, "" for the default one."""
         return self.extra_specs.get(POLICY_SPEC, "")
 
     @property

@@ -48,8 +48,12 @@ class Types:
 
     @property
     def default_policy(self) -> str:
-        """The store's."""
-        return next(policy.name for policy in self._policies if policy.default)
+        """Of types that name none; "" where volumes can be under none at all."""
+        return next((policy.name for policy in self._policies if policy.default), "")
+
+    def policy_of(self, type_: VolumeType) -> str:
+        """The storage policy of a type's volumes."""
+        return type_.policy or self.default_policy
 
     @property
     def policies(self) -> list[str]:

@@ -137,7 +137,7 @@ async def retype(call: Call, asked: Fields) -> Response:
     policy = asked.one_of("migration_policy", ("on-demand", "never")) if asked.value("migration_policy") else "never"
     service, volume = call.service, found.record
     target = await _target(call, text(asked, "new_type"), volume)
-    copies = (target.policy or service.types.default_policy) != (await service.store.row(volume_name(volume.id))).policy
+    copies = service.types.policy_of(target) != (await service.store.row(volume_name(volume.id))).policy
 
     def check(now: Volume, status: str) -> None:
         require(status, ("available", "in-use"), "be retyped")

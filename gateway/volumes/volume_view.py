@@ -150,5 +150,6 @@ class VolumeViews:
 
 def host_of(call: Call, type_: VolumeType | None) -> str:
     """What administrators know as the host of a volume: host, back end and pool."""
-    policy = (type_.policy if type_ is not None else "") or call.service.types.default_policy
+    types = call.service.types
+    policy = types.default_policy if type_ is None else types.policy_of(type_)
     return f"{call.service.host}@{policy}#{policy}"

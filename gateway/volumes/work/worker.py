@@ -75,13 +75,13 @@ class Worker:
         """An empty volume of a volume's type and size, under a name. Raises InvalidError."""
         type_ = (await self.types.find(volume.type_id)).record
         with suppress(ConflictError):  # made before a death
-            await self.store.create(name, volume.size * GIB, type_.policy, type_.window_us)
+            await self.store.create(name, volume.size * GIB, self.types.policy_of(type_), type_.window_us)
 
     async def fill(self, volume: Volume, name: str, parent: str, snapshot: str) -> None:
         """The same, which begins as a snapshot of `parent`: a clone where the storage policy is the same, a copy where
         it is another."""
         type_ = (await self.types.find(volume.type_id)).record
-        if type_.policy in ("", (await self.store.row(parent)).policy):
+        if self.types.policy_of(type_) == (await self.store.row(parent)).policy:
             with suppress(ConflictError):
                 await self.store.clone(parent, snapshot, name, volume.size * GIB, type_.window_us)
             return
