@@ -49,6 +49,8 @@ CATALOGUE: Final = (
     ("identity", "keystone", "/identity"),
     ("object-store", "swift", "/v1/AUTH_%(project_id)s"),
     ("image", "glance", "/image"),
+    ("volumev3", "cinderv3", "/volume/v3/%(project_id)s"),
+    ("block-storage", "cinder", "/volume/v3"),
 )
 """Type, name, and the path of the URL."""
 

@@ -10,25 +10,38 @@ from authn.service import IdentityService
 from authn.v1 import V1AuthApp
 from authn.v3.app import IdentityApp
 from drystone.node import Node
+from drystone.volume_exports import volume_service
+from drystone.volumes import Volumes
 from gateway.http.asgi import App
 from gateway.rest.cors import with_cors
+from gateway.volumes.app import VolumeApp
 from image_registry.service import ImageConfig, ImageService
 from image_registry.v2.app import ImageApp
-from store.blocks.interface import VolumeStore
 from store.core.entropy import PooledRandom
 
 
 class ApiServices:
     """Made once a process. `apps` are by the beginning of the path."""
 
-    def __init__(self, node: Node, identity: IdentityService, volumes: VolumeStore, images: ImageConfig) -> None:
+    def __init__(
+        self,
+        node: Node,
+        identity: IdentityService,
+        volumes: Volumes,
+        images: ImageConfig,
+        disks: list[trio.SocketListener],
+    ) -> None:
+        """`disks`: where volumes are served to other machines."""
         self.identity = identity
-        random = PooledRandom()
-        self.images = ImageService(node.registry, identity, node.store, volumes, node.clock, random, images)
+        self.images = ImageService(
+            node.registry, identity, node.store, volumes, node.clock, PooledRandom(), node.folder.path, images
+        )
+        self.volumes = volume_service(node, identity, self.images, volumes, disks)
         self.apps: Mapping[bytes, App] = {
             b"/auth": V1AuthApp(identity),
             b"/identity": with_cors(IdentityApp(identity), identity.cors_origins),
             b"/image": with_cors(ImageApp(self.images), identity.cors_origins),
+            b"/volume": with_cors(VolumeApp(self.volumes), identity.cors_origins),
         }
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -36,4 +49,5 @@ class ApiServices:
         async with trio.open_nursery() as nursery:
             await nursery.start(lambda task_status: self.identity.run(task_status=task_status))
             await nursery.start(lambda task_status: self.images.run(task_status=task_status))
+            await nursery.start(lambda task_status: self.volumes.run(task_status=task_status))
             task_status.started()

@@ -368,7 +368,7 @@ async def _serve(
         trio.open_nursery() as nursery,
     ):
         metrics.add(VolumeMetrics(volumes))
-        services = ApiServices(node, identity, volumes, images)
+        services = ApiServices(node, identity, volumes, images, disks)
         front: App = Front(app, services.apps, requests, metrics, slow, felt, readiness.why_not)
         if swift.storage_domains:
             front = DomainRemap(front, swift)

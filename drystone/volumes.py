@@ -347,6 +347,15 @@ class Volumes:
         async with self.open_volume(name):
             return found
 
+    async def cut_off(self, name: str) -> None:
+        """Have nobody any more read or write a volume that had it open until now, on any node: a new epoch fences them.
+        Raises NotFoundError."""
+        served = self._served.get((await self._catalogue.find(name)).name)
+        if served is not None:
+            served.go()
+            await served.gone.wait()
+        await self.take_over(name)
+
     async def _holder_of(self, name: str) -> Holder:
         head = await self._catalogue.head(name)
         return Holder(head.holder, head.since_us)
@@ -419,11 +428,11 @@ class Volumes:
         if served is not None and served.volume is not None:
             served.volume.checkpointer.want()
 
-    async def clone(self, name: str, snapshot: str, new: str, size: int | None) -> None:
-        """A volume that begins as a snapshot. Raises NotFoundError, InvalidError where it were smaller, ConflictError
-        where there is one of this name."""
+    async def clone(self, name: str, snapshot: str, new: str, size: int | None, window_us: int | None = None) -> None:
+        """A volume that begins as a snapshot, with a window of its own or that of the volume. Raises NotFoundError,
+        InvalidError where it were smaller, ConflictError where there is one of this name."""
         check_name(new)
-        await self._catalogue.clone(name, snapshot, new, size)
+        await self._catalogue.clone(name, snapshot, new, size, window_us)
 
     async def flatten(self, name: str, *, take_over: bool = False) -> None:
         """Have a clone need nothing any more of what it was made of. It is opened for that where it is not open here.

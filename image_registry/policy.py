@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.rest.policy import Operation, Policy
+from gateway.rest.policy import Credentials, Operation, Policy, Target
+from image_registry.records import Image, Visibility
 
 RULES: Final = {
     "context_is_admin": "role:admin",
@@ -91,6 +92,26 @@ OPERATIONS: Final = tuple(
     }.items()
 )  # fmt: skip
 """Tokens for the system or a domain may nothing, as in stock Glance: whose image would it be?"""
+
+
+def image_target(image: Image, project: str | None) -> Target:
+    """What policy may ask about an image, for a caller of a project. One that is shared is open to those that it is
+    shared with alone."""
+    is_member = any(member.project_id == project for member in image.members)
+    sharing = image.visibility is Visibility.SHARED
+    return {
+        "project_id": image.owner,
+        "owner": image.owner,
+        "visibility": Visibility.PRIVATE if sharing and not is_member else image.visibility,
+        "member_id": project if sharing and is_member else "",
+    }
+
+
+def sees(policy: Policy, credentials: Credentials, image: Image) -> bool:
+    """Whether a caller may know that there is such an image."""
+    project = credentials.get("project_id")
+    target = image_target(image, project if isinstance(project, str) else None)
+    return bool(policy.decide("get_image", credentials, target))
 
 
 def image_policy(overrides: Mapping[str, str] | None = None) -> Policy:

@@ -16,6 +16,7 @@ from gateway.rest.tasks import Tasks
 from image_registry.bits import BitStore
 from image_registry.cleaning import Cleaning
 from image_registry.formats.bounds import Bounds
+from image_registry.from_disk import FromDisk
 from image_registry.images import Images
 from image_registry.importing import IMPORT, Imports
 from image_registry.limits import DEFAULTS, UnifiedLimits
@@ -56,8 +57,10 @@ class ImageService:
         volumes: VolumeStore,
         clock: Clock,
         random: Random,
+        folder: str,
         config: ImageConfig | None = None,
     ) -> None:
+        """`folder`: where there is room for images that are made of volumes."""
         self.config = config = config or ImageConfig()
         self.registry = registry
         self.identity = identity
@@ -76,6 +79,7 @@ class ImageService:
         self.uploads = Uploads(
             self.images, receiver, self.process, self.quotas, self.cleaning, config.bounds, self.sealing.soon
         )
+        self.from_disk = FromDisk(self.images, self.uploads, folder)
         self.imports = Imports(self.images, self.bits, receiver, self.uploads, self.web)
         self.runner = TaskRunner(self.tasks, {IMPORT: self.imports.work, SEAL: self.sealing.work})
 

@@ -53,26 +53,31 @@ class Quotas:
         clock: Clock,
         random: Random,
         elsewhere: Callable[[str], Mapping[str, int]] = lambda _: {},
+        also: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """`elsewhere`: limits of a project that are kept somewhere else, as identity's unified limits are; they count
-        more than defaults."""
+        more than defaults. `also`: whether a resource without a default is counted, too, such as the volumes of each
+        type; there is no limit of it unless one is set."""
         self._elsewhere = elsewhere
         self._registry = registry
         self._prefix = f"quota/{service}/".encode()
         self._built_in = dict(defaults)
+        self._also = also
         self._clock = clock
         self._random = random
 
     # -- limits --------------------------------------------------------------------------------------------------
 
     async def show(self, project: str) -> dict[str, Standing]:
-        """All resources of a project; a project that nobody has heard of has the defaults and uses nothing."""
+        """All resources of a project, and those without a default that it has or has a limit of; a project that nobody
+        has heard of has the defaults and uses nothing."""
         wanted = [self._defaults_key, self._limits_key(project), self._usage_key(project)]
         held = await self._read(wanted)
         limits, usage = self._limits(held, project), _usage(held[self._usage_key(project)])
+        names = dict.fromkeys([*limits, *usage.in_use, *usage.reserved])
         return {
-            name: Standing(limit, usage.in_use.get(name, 0), usage.reserved.get(name, 0))
-            for name, limit in limits.items()
+            name: Standing(limits.get(name, NO_LIMIT), usage.in_use.get(name, 0), usage.reserved.get(name, 0))
+            for name in names
         }
 
     async def defaults(self) -> dict[str, int]:
@@ -109,8 +114,9 @@ class Quotas:
             usage, limits = _usage(held[usage_key]), self._limits(held, project)
             for name, amount in amounts.items():
                 in_use, reserved = usage.in_use.get(name, 0), usage.reserved.get(name, 0)
-                if limits[name] != NO_LIMIT and amount > 0 and in_use + reserved + amount > limits[name]:
-                    raise OverQuotaError(name, limits[name], in_use, reserved, amount)
+                limit = limits.get(name, NO_LIMIT)
+                if limit != NO_LIMIT and amount > 0 and in_use + reserved + amount > limit:
+                    raise OverQuotaError(name, limit, in_use, reserved, amount)
             after = Usage(usage.in_use, moved(usage.reserved, amounts))
             stored = Put(self._reservation_key(reservation.id), RESERVATION_CODEC.encode(reservation))
             return [stored, Put(usage_key, USAGE_CODEC.encode(after))]
@@ -126,9 +132,14 @@ class Quotas:
         return RESERVATION_CODEC.decode(item.value)
 
     async def commit(
-        self, reservation: Reservation, operations: Sequence[Put | Delete] = (), compares: Sequence[Compare] = ()
+        self,
+        reservation: Reservation,
+        operations: Sequence[Put | Delete] = (),
+        compares: Sequence[Compare] = (),
+        frees: Mapping[str, int] | None = None,
     ) -> None:
-        """It is in use now; in the same moment `operations` are done, where `compares` hold.
+        """It is in use now; in the same moment `operations` are done, where `compares` hold, and what it takes the
+        place of, which `frees` says, is in use no more.
 
         Raises NotFoundError where it has been committed or taken back, ConflictError where a compare does not hold;
         then nothing was done.
@@ -136,7 +147,8 @@ class Quotas:
 
         def after(usage: Usage) -> Usage:
             amounts = reservation.amounts
-            return Usage(moved(usage.in_use, amounts), moved(usage.reserved, amounts, back=True))
+            in_use = moved(moved(usage.in_use, amounts), frees or {}, back=True)
+            return Usage(in_use, moved(usage.reserved, amounts, back=True))
 
         await self._end(reservation, after, operations, compares)
 
@@ -184,7 +196,7 @@ class Quotas:
 
     async def _set(self, key: bytes, limits: Mapping[str, int]) -> None:
         for name, limit in limits.items():
-            if name not in self._built_in or not NO_LIMIT <= limit <= LIMIT_MAX:
+            if not self._is_counted(name) or not NO_LIMIT <= limit <= LIMIT_MAX:
                 raise InvalidError(f"{name}: {limit} is no limit of anything that is counted here")
 
         def step(held: Mapping[bytes, Item | None]) -> Sequence[Put | Delete]:
@@ -240,8 +252,11 @@ class Quotas:
 
     def _check_amounts(self, amounts: Mapping[str, int]) -> None:
         for name, amount in amounts.items():
-            if name not in self._built_in or not 0 <= amount <= LIMIT_MAX:
+            if not self._is_counted(name) or not 0 <= amount <= LIMIT_MAX:
                 raise InvalidError(f"{name}: {amount} of it cannot be counted")
+
+    def _is_counted(self, name: str) -> bool:
+        return name in self._built_in or self._also(name)
 
     @property
     def _defaults_key(self) -> bytes:

@@ -8,9 +8,9 @@ from typing import Final
 from authn.service_call import ServiceCall
 from gateway.rest.call import Receive, Scope
 from gateway.rest.errors import ForbiddenError
-from gateway.rest.policy import Target
 from image_registry.images import Found, missing
-from image_registry.records import Image, Visibility
+from image_registry.policy import image_target, sees
+from image_registry.records import Image
 from image_registry.service import ImageService
 
 PREFIX: Final = "/image"
@@ -30,24 +30,6 @@ class Call(ServiceCall):
     async def is_admin(self) -> bool:
         return bool(self.policy.holds("context_is_admin", await self.credentials(), {}))
 
-    def target(self, image: Image, project: str | None) -> Target:
-        """What policy may ask about an image. One that is shared is open to those that it is shared with alone."""
-        is_member = any(member.project_id == project for member in image.members)
-        sharing = image.visibility is Visibility.SHARED
-        return {
-            "project_id": image.owner,
-            "owner": image.owner,
-            "visibility": Visibility.PRIVATE if sharing and not is_member else image.visibility,
-            "member_id": project if sharing and is_member else "",
-        }
-
-    async def sees(self, image: Image) -> bool:
-        """Whether the caller may know that there is such an image."""
-        credentials = await self.credentials()
-        project = credentials.get("project_id")
-        target = self.target(image, project if isinstance(project, str) else None)
-        return bool(self.policy.decide("get_image", credentials, target))
-
     async def found(self, *operations: str) -> Found:
         """The image of the path. Raises NotFoundError where the caller may not know of it; ForbiddenError where they
         may, and may not do one of the operations."""
@@ -56,7 +38,7 @@ class Call(ServiceCall):
         if not _ID.fullmatch(id_):
             raise missing(id_)
         found = await self.service.images.find(id_)
-        if not await self.sees(found.image):
+        if not sees(self.policy, await self.credentials(), found.image):
             raise missing(id_)
         await self.require(found.image, *operations)
         return found
@@ -65,7 +47,7 @@ class Call(ServiceCall):
         """Raises ForbiddenError where the caller may not do one of the operations with an image that they know of."""
         credentials = await self.credentials()
         project = credentials.get("project_id")
-        target = self.target(image, project if isinstance(project, str) else None)
+        target = image_target(image, project if isinstance(project, str) else None)
         for operation in operations:
             self.operation = operation
             if not self.policy.decide(operation, credentials, target):

@@ -99,9 +99,11 @@ class Catalogue:
         check_size(size)
         return await self._make(name, policy, new_head(size, window_us), None)
 
-    async def clone(self, name: str, snapshot: str, new: str, size: int | None = None) -> Container:
-        """A volume that begins as a snapshot of another, of the same size or larger. Raises NotFoundError, InvalidError
-        and ConflictError."""
+    async def clone(
+        self, name: str, snapshot: str, new: str, size: int | None = None, window_us: int | None = None
+    ) -> Container:
+        """A volume that begins as a snapshot of another, of the same size or larger, with a window of its own or the
+        same. Raises NotFoundError, InvalidError and ConflictError."""
         parent = await self._look(name)
         table = Table(self._store, parent.container)
         of, head = await Snapshots(table).find(snapshot), await _usable_head(table, name)
@@ -113,7 +115,8 @@ class Catalogue:
         if head.depth >= DEPTH_MAX:
             raise InvalidError(f"a chain of clones has at most {DEPTH_MAX} of them: flatten the volume first")
         root = Root(of.root.depth, of.root.checkpoint, 1, 0, of.root.behind)
-        made = Head(wanted, 0, root, 1, (*head.lineage, parent.id), snapshot, window_us=head.window_us)
+        window = head.window_us if window_us is None else window_us
+        made = Head(wanted, 0, root, 1, (*head.lineage, parent.id), snapshot, window_us=window)
         return await self._make(new, parent.container.policy, made, of.root)
 
     async def _make(self, name: str, policy: int | None, head: Head, of: Root | None) -> Container:

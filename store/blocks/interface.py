@@ -87,8 +87,9 @@ class VolumeStore(Protocol):
         """Clones of it go on."""
         ...
 
-    async def clone(self, name: str, snapshot: str, new: str, size: int | None) -> None:
-        """A volume that begins as a snapshot, of its size or larger. Copies nothing, takes constant time."""
+    async def clone(self, name: str, snapshot: str, new: str, size: int | None, window_us: int | None = None) -> None:
+        """A volume that begins as a snapshot, of its size or larger, with a window of its own or that of the volume.
+        Copies nothing, takes constant time."""
         ...
 
     async def flatten(self, name: str, *, take_over: bool = False) -> None:

@@ -91,7 +91,7 @@ class Cloud:
         self.limits = Limits()
         identity = cast(IdentityService, SimpleNamespace(tokens=Tokens(), snapshot=self.limits))
         self.service = ImageService(
-            self.registry, identity, self.objects, self.volumes, self.clock, SystemRandom(), config
+            self.registry, identity, self.objects, self.volumes, self.clock, SystemRandom(), "/tmp", config
         )
         self.app = ImageApp(self.service)
 

@@ -29,6 +29,8 @@ _COVERS: Final = (
     ("gateway/nbd/", ("tests/nbd",), ()),
     ("image_registry/conversion/", ("tests/image_conversion",), ("tests/process/test_volume_images.py",)),
     ("image_registry/formats/", ("tests/image_formats",), ()),
+    ("gateway/volumes/", ("tests/gateway_volumes",), ()),
+    ("image_registry/", ("tests/image_registry",), ()),
     ("store/core/", ("tests/core", "tests/engine"), ("tests/objects", "tests/replicator")),
     (
         "store/device/",

@@ -180,14 +180,14 @@ class MemoryVolumes:
         self._snapshot(name, snapshot)
         del self._find(name).snapshots[snapshot]
 
-    async def clone(self, name: str, snapshot: str, new: str, size: int | None) -> None:
+    async def clone(self, name: str, snapshot: str, new: str, size: int | None, window_us: int | None = None) -> None:
         await trio.lowlevel.checkpoint()
         source, parent = self._snapshot(name, snapshot), self._find(name)
         if size is not None and size < source.size:
             raise InvalidError("a clone has no fewer bytes than the snapshot")
         self._free(new)
         disk = MemoryDisk(size or source.size, dict(source.blocks))
-        self.volumes[new] = _Volume(disk, parent.policy, parent.window_us)
+        self.volumes[new] = _Volume(disk, parent.policy, parent.window_us if window_us is None else window_us)
         parent.snapshots[snapshot] = source, parent.snapshots[snapshot][1] + 1
 
     async def flatten(self, name: str, *, take_over: bool = False) -> None:

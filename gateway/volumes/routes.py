@@ -1,0 +1,69 @@
+"""Every path of the volume API, and who answers it. Each is served with the project's id in it and without.
+
+Whoever adds a kind of thing adds its routes here, its operations are in `policy`, its tasks in `work`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.rest.app import Routes
+from gateway.volumes import (
+    attach_actions,
+    attachments,
+    default_types,
+    discovery,
+    image_actions,
+    past_actions,
+    snapshot_actions,
+    snapshots,
+    type_parts,
+    types,
+    volume_actions,
+    volume_create,
+    volumes,
+)
+from gateway.volumes.actions import acting
+from gateway.volumes.call import Call, Handler, from_minor, in_project
+from gateway.volumes.volume_metadata import SNAPSHOT_METADATA, VOLUME_METADATA
+
+SUMMARY: Final = 12
+ACTIONS: Final = {**attach_actions.TABLE, **volume_actions.TABLE, **image_actions.TABLE, **past_actions.TABLE}
+"""Of volumes."""
+
+
+def routes() -> Routes[Call]:
+    """All of it."""
+    return both(
+        {
+            **discovery.ROUTES,
+            **types.ROUTES,
+            **type_parts.ROUTES,
+            **default_types.ROUTES,
+            "/volumes": {"GET": volumes.list_volumes, "POST": volume_create.create_volume},
+            "/volumes/detail": {"GET": volumes.list_volumes_detail},
+            "/volumes/summary": {"GET": from_minor(SUMMARY, volumes.summarize)},
+            "/volumes/{volume_id}": {
+                "GET": volumes.show_volume,
+                "PUT": volumes.update_volume,
+                "DELETE": volumes.delete_volume,
+            },
+            "/volumes/{volume_id}/action": {"POST": acting(ACTIONS)},
+            **VOLUME_METADATA.routes("/volumes/{volume_id}/metadata"),
+            **snapshots.ROUTES,
+            **snapshot_actions.ROUTES,
+            **SNAPSHOT_METADATA.routes("/snapshots/{snapshot_id}/metadata"),
+            "/snapshot/{snapshot_id}/metadata/{key}": {"GET": SNAPSHOT_METADATA.show},
+            **attachments.ROUTES,
+        }
+    )
+
+
+def both(paths: Mapping[str, Mapping[str, Handler]]) -> Routes[Call]:
+    """With the project's id and without."""
+    named = {
+        f"/v3/{{project_id}}{path}": {method: in_project(handler) for method, handler in handlers.items()}
+        for path, handlers in paths.items()
+    }
+    return {**named, **{f"/v3{path}": handlers for path, handlers in paths.items()}}

@@ -1,0 +1,92 @@
+"""`VolumeService`: the volume API as one thing, made once a process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+import trio
+
+from authn.service import IdentityService
+from gateway.rest.policy import Policy
+from gateway.rest.quotas import Quotas
+from gateway.rest.reserving import keep_swept
+from gateway.rest.task_runner import TaskRunner
+from gateway.rest.tasks import Tasks
+from gateway.volumes import amounts
+from gateway.volumes.exports import Exports
+from gateway.volumes.images import Images
+from gateway.volumes.policy import volume_policy
+from gateway.volumes.records import Doing
+from gateway.volumes.server_check import NoServers, Servers
+from gateway.volumes.tables import SnapshotTable, VolumeTable
+from gateway.volumes.types_store import StoragePolicy, Types
+from gateway.volumes.work import kinds
+from gateway.volumes.work.worker import Worker
+from store.blocks.interface import VolumeStore
+from store.core.clock import Clock
+from store.core.entropy import Random
+from store.registry import Registry
+
+NAME: Final = "volume"
+"""In the keys of quotas and tasks."""
+
+
+class VolumeService:
+    """Start `run` and wait until it has started; then everything here works."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        identity: IdentityService,
+        store: VolumeStore,
+        exports: Exports,
+        images: Images,
+        policies: Sequence[StoragePolicy],
+        clock: Clock,
+        random: Random,
+        *,
+        policy: Policy | None = None,
+        host: str = "drystone",
+        zone: str = "nova",
+        servers: Servers | None = None,
+    ) -> None:
+        """`policies`: those storage policies that volumes can be under. `host`: the name of what serves volumes, to
+        administrators. `servers`: the compute service, where there is one."""
+        self.registry = registry
+        self.identity = identity
+        self.store = store
+        self.exports = exports
+        self.servers: Servers = servers or NoServers()
+        self.images = images
+        self.clock = clock
+        self.random = random
+        self.policy = policy or volume_policy()
+        self.host = host
+        self.zone = zone
+        self.volumes = VolumeTable(registry)
+        self.snapshots = SnapshotTable(registry)
+        self.types = Types(registry, policies, clock)
+        self.quotas = Quotas(registry, NAME, amounts.DEFAULTS, clock, random, also=amounts.is_by_type)
+        self.tasks = Tasks(registry, NAME, clock, random)
+        worker = Worker(registry, self.volumes, self.snapshots, self.types, self.quotas, store, exports, images, clock)
+        self.runner = TaskRunner(self.tasks, kinds(worker))
+
+    def new_id(self) -> str:
+        """Of anything, as stock cinder's."""
+        return str(UUID(bytes=self.random.bytes(16), version=4))
+
+    async def is_lost(self, doing: Doing | None) -> bool:
+        """Whether nobody does any more what a record says is being done."""
+        return doing is not None and not await self.tasks.goes_on(doing.task)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled: tasks, and the sweep of what the dead reserved."""
+        await self.types.seed()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(lambda task_status: self.runner.run(task_status=task_status))
+            await nursery.start(
+                lambda task_status: keep_swept(self.quotas, self.tasks.goes_on, task_status=task_status)
+            )
+            task_status.started()

@@ -1,0 +1,132 @@
+"""`Progress`: a record during the task that does something with it, and at its end.
+
+A task changes the record first and ends then: whoever takes it over in between finds that the record is not its any
+more, and has nothing to do. Quota goes with the record, in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final, Generic, TypeVar
+
+from gateway.rest.quotas import Quotas
+from gateway.rest.task_records import Task
+from gateway.volumes.records import Snapshot, Volume
+from gateway.volumes.status import error_of
+from gateway.volumes.table import Found, Table
+from store.core.clock import Clock
+from store.core.errors import BusyError, ConflictError, NotFoundError
+from store.registry import Delete, Put, Registry
+
+R = TypeVar("R", Volume, Snapshot)
+"""Other kinds that have a `doing` and an `error` join here."""
+ATTEMPTS: Final = 32
+
+Along = Callable[[R], Sequence[Put | Delete]]
+
+
+class Progress(Generic[R]):
+    """Of records of one kind."""
+
+    def __init__(self, registry: Registry, table: Table[R], quotas: Quotas, clock: Clock) -> None:
+        self._registry = registry
+        self._table: Table[R] = table
+        self._quotas = quotas
+        self._clock = clock
+
+    async def current(self, id_: str, task: Task) -> Found[R] | None:
+        """The record; None where it is gone, or not this task's any more."""
+        try:
+            found = await self._table.find(id_)
+        except NotFoundError:
+            return None
+        doing = found.record.doing
+        return found if doing is not None and doing.task == task.id else None
+
+    async def end(
+        self,
+        id_: str,
+        task: Task,
+        step: Callable[[R], R],
+        along: Along[R] = lambda _: (),
+        frees: Mapping[str, int] | None = None,
+    ) -> None:
+        """It is done: the record is what `step` makes of it, what was reserved is in use and what `frees` says no more,
+        and `along` is done."""
+        for _ in range(ATTEMPTS):
+            found = await self.current(id_, task)
+            if found is None:
+                return
+            after: R = step(replace(found.record, doing=None, updated_us=self._clock.wall_us()))
+            operations = [self._table.put(after), *along(after)]
+            with suppress(ConflictError):
+                await self._commit(found, operations, frees=frees)
+                return
+        raise BusyError("others keep changing the record")
+
+    async def fail(self, id_: str, task: Task, *, keep: bool = False) -> None:
+        """It could not be done. `keep`: what was reserved is in use all the same, as of a volume that came to be in
+        error and is there until it is deleted."""
+        for _ in range(ATTEMPTS):
+            found = await self.current(id_, task)
+            if found is None:
+                return
+            doing = found.record.doing
+            assert doing is not None
+            error = error_of(doing.what) or found.record.error
+            after: R = replace(found.record, doing=None, error=error, updated_us=self._clock.wall_us())
+            if not keep:
+                await self._take_back(doing.reservation)
+            with suppress(ConflictError):
+                await self._commit(found, [self._table.put(after)], reserved=keep)
+                return
+        raise BusyError("others keep changing the record")
+
+    async def remove(
+        self, id_: str, task: Task, amounts: Mapping[str, int], along: Sequence[Put | Delete] = ()
+    ) -> None:
+        """The record goes, with what it takes of the quota. What was reserved for it was never in use."""
+        for _ in range(ATTEMPTS):
+            found = await self.current(id_, task)
+            if found is None:
+                return
+            record: R = found.record
+            doing = record.doing
+            assert doing is not None
+            operations = [*self._table.deletes(record), *along]
+            with suppress(ConflictError):
+                await self._take_back(doing.reservation)
+                if doing.counted:
+                    await self._quotas.free(record.project_id, amounts, operations, [found.same])
+                else:
+                    await self._transact(found, operations)
+                return
+        raise BusyError("others keep changing the record")
+
+    async def _commit(
+        self,
+        found: Found[R],
+        operations: Sequence[Put | Delete],
+        *,
+        reserved: bool = True,
+        frees: Mapping[str, int] | None = None,
+    ) -> None:
+        doing = found.record.doing
+        assert doing is not None
+        if reserved and doing.reservation:
+            with suppress(NotFoundError):  # swept: then what is there is what counts
+                reservation = await self._quotas.reservation(doing.reservation)
+                await self._quotas.commit(reservation, operations, [found.same], frees)
+                return
+        await self._transact(found, operations)
+
+    async def _transact(self, found: Found[R], operations: Sequence[Put | Delete]) -> None:
+        if not (await self._registry.transact([found.same], operations)).succeeded:
+            raise ConflictError("the record has changed meanwhile")
+
+    async def _take_back(self, id_: str) -> None:
+        if id_:
+            with suppress(NotFoundError):  # by whoever did this step before
+                await self._quotas.take_back(await self._quotas.reservation(id_))

@@ -1,0 +1,66 @@
+"""Snapshots are made, and go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from gateway.rest.task_records import Task
+from gateway.rest.task_runner import Work
+from gateway.volumes import amounts
+from gateway.volumes.records import Snapshot, snapshot_name
+from gateway.volumes.work.telling import telling
+from gateway.volumes.work.worker import Worker
+from store.core.errors import NotFoundError
+
+CREATE: Final = "create-snapshot"
+DELETE: Final = "delete-snapshot"
+
+
+def kinds(worker: Worker) -> dict[str, Work]:
+    """`snapshot` is its id."""
+
+    async def create(task: Task) -> None:
+        id_ = task.arguments["snapshot"]
+        found = await worker.snapshot_progress.current(id_, task)
+        if found is None:
+            return
+        volume = found.record.store_volume
+        await worker.snapshot(volume, snapshot_name(id_))
+        await worker.snapshot_progress.end(id_, task, lambda now: now)
+        try:
+            await worker.snapshots.find(id_)
+        except NotFoundError:
+            await worker.delete_snapshot(volume, snapshot_name(id_))  # it was deleted while it was made
+
+    async def delete(task: Task) -> None:
+        found = await worker.snapshot_progress.current(task.arguments["snapshot"], task)
+        if found is not None:
+            await remove_snapshot(worker, task, found.record)
+
+    async def created_not(task: Task) -> None:
+        await worker.snapshot_progress.fail(task.arguments["snapshot"], task, keep=True)
+
+    async def deleted_not(task: Task) -> None:
+        await worker.snapshot_progress.fail(task.arguments["snapshot"], task)
+
+    return {CREATE: telling(create, created_not), DELETE: telling(delete, deleted_not)}
+
+
+async def remove_snapshot(worker: Worker, task: Task, snapshot: Snapshot) -> None:
+    """With what it takes of the quota. The store's volume that it was the last snapshot of goes, too, where it is not
+    the present one any more."""
+    await worker.delete_snapshot(snapshot.store_volume, snapshot_name(snapshot.id))
+    if snapshot.holder:
+        others = await worker.snapshots.of_volume(snapshot.volume_id)
+        if not any(one.holder == snapshot.holder and one.id != snapshot.id for one in others):
+            await worker.delete(snapshot.holder)
+            await _forget_former(worker, snapshot)
+    await worker.snapshot_progress.remove(snapshot.id, task, amounts.of_snapshot(snapshot.size, snapshot.type_id))
+
+
+async def _forget_former(worker: Worker, snapshot: Snapshot) -> None:
+    await worker.volumes.change(
+        snapshot.volume_id,
+        lambda now: replace(now, former=tuple(one for one in now.former if one != snapshot.holder)),
+    )

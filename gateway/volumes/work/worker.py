@@ -1,0 +1,98 @@
+"""`Worker`: what the kinds of tasks share."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from gateway.rest.quotas import Quotas
+from gateway.volumes.exports import Exports
+from gateway.volumes.images import Images
+from gateway.volumes.records import GIB, Snapshot, Volume, volume_name
+from gateway.volumes.tables import SnapshotTable, VolumeTable
+from gateway.volumes.types_store import Types
+from gateway.volumes.work.copying import copy
+from gateway.volumes.work.progress import Progress
+from store.blocks.interface import VolumeStore
+from store.core.clock import Clock
+from store.core.errors import ConflictError, NotFoundError
+from store.registry import Registry
+
+
+class Worker:
+    """What tasks need, and the steps of the store that may be done twice."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        volumes: VolumeTable,
+        snapshots: SnapshotTable,
+        types: Types,
+        quotas: Quotas,
+        store: VolumeStore,
+        exports: Exports,
+        images: Images,
+        clock: Clock,
+    ) -> None:
+        self.volumes = volumes
+        self.snapshots = snapshots
+        self.types = types
+        self.store = store
+        self.exports = exports
+        self.images = images
+        self.volume_progress: Progress[Volume] = Progress(registry, volumes, quotas, clock)
+        self.snapshot_progress: Progress[Snapshot] = Progress(registry, snapshots, quotas, clock)
+
+    async def exists(self, name: str) -> bool:
+        try:
+            await self.store.row(name)
+        except NotFoundError:
+            return False
+        return True
+
+    async def delete(self, name: str) -> None:
+        """A volume of the store, whoever has it open, if it is there."""
+        with suppress(NotFoundError):
+            await self.store.delete(name, force=True, take_over=True)
+
+    async def delete_if_forgotten(self, id_: str) -> None:
+        """The store's volume, where the API's was deleted while something was made of it."""
+        try:
+            await self.volumes.find(id_)
+        except NotFoundError:
+            await self.delete(volume_name(id_))
+
+    async def snapshot(self, name: str, snapshot: str, time_us: int | None = None) -> None:
+        """Have one. Raises ConflictError where it cannot be made now, InvalidError, NotFoundError."""
+        if snapshot not in {row.name for row in await self.store.snapshots(name)}:
+            await self.store.snapshot(name, snapshot, time_us)
+
+    async def delete_snapshot(self, name: str, snapshot: str) -> None:
+        """If it is there."""
+        with suppress(NotFoundError):
+            await self.store.delete_snapshot(name, snapshot)
+
+    async def create(self, volume: Volume, name: str) -> None:
+        """An empty volume of a volume's type and size, under a name. Raises InvalidError."""
+        type_ = (await self.types.find(volume.type_id)).record
+        with suppress(ConflictError):  # made before a death
+            await self.store.create(name, volume.size * GIB, self.types.policy_of(type_), type_.window_us)
+
+    async def fill(self, volume: Volume, name: str, parent: str, snapshot: str) -> None:
+        """The same, which begins as a snapshot of `parent`: a clone where the storage policy is the same, a copy where
+        it is another."""
+        type_ = (await self.types.find(volume.type_id)).record
+        if self.types.policy_of(type_) == (await self.store.row(parent)).policy:
+            with suppress(ConflictError):
+                await self.store.clone(parent, snapshot, name, volume.size * GIB, type_.window_us)
+            return
+        await self.create(volume, name)
+        async with self.store.open(f"{parent}@{snapshot}") as source, self.store.open(name) as target:
+            await copy(source, target)
+
+    async def swap(self, name: str, new: str, former: str) -> None:
+        """Have `new` be called `name`, and what was called that `former`. A death in a rename may leave a volume under
+        both names; so this goes by whether `new` is still there."""
+        if await self.exists(new):
+            with suppress(NotFoundError, ConflictError):  # done before a death
+                await self.store.rename(name, former)
+            await self.store.rename(new, name)
