@@ -7,6 +7,7 @@ import trio
 from authn.service import IdentityService
 from drystone.nbd_over_tcp import port_of
 from drystone.node import Node
+from drystone.volume_images import VolumeImages
 from drystone.volumes import Volumes
 from gateway.volumes.service import VolumeService
 from gateway.volumes.types_store import StoragePolicy

@@ -121,6 +121,8 @@ async def test_a_password_makes_a_scoped_token(cloud: Cloud) -> None:
     urls = {service["type"]: service["endpoints"][0]["url"] for service in token["catalog"]}
     assert urls == {
         "identity": "http://cloud:8080/identity",
+        "volumev3": f"http://cloud:8080/volume/v3/{cloud.made.project_id}",
+        "block-storage": "http://cloud:8080/volume/v3",
         "object-store": f"http://cloud:8080/v1/AUTH_{cloud.made.project_id}",
         "image": "http://cloud:8080/image",
     }
