@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.conformance.cloud import fresh
+from tests.conformance.environment import Environment
 from tests.conformance.openstack.reasons import causes
 from tests.conformance.openstack.run import run
 from tests.conformance.openstack.settings import Cloud, identity_config, of_program
 from tests.conformance.openstack.suites import API, SUITES, Suite, prepared
-from tests.conformance.openstack.web import served_images
+from tests.conformance.openstack.web import QCOW2, served_images, uploaded
 from tests.conformance.outcomes import counts, passed, report
 
 EXAMPLES = """\
@@ -46,7 +47,7 @@ def main() -> None:
     for suite in suites:
         began = time.monotonic()
         logs = chosen.logs.absolute() / suite.option
-        with _cloud(chosen, suite, logs) as cloud:
+        with _cloud(chosen, suite, logs, environment) as cloud:
             outcomes = run(
                 environment,
                 suite,
@@ -96,7 +97,7 @@ def _arguments() -> argparse.Namespace:
 
 
 @contextmanager
-def _cloud(chosen: argparse.Namespace, suite: Suite, logs: Path) -> Iterator[Cloud]:
+def _cloud(chosen: argparse.Namespace, suite: Suite, logs: Path, environment: Environment) -> Iterator[Cloud]:
     """The one that was named, or a fresh one with the suite's rules for passwords, whose log is kept."""
     if chosen.url:
         yield Cloud(chosen.url, chosen.password, chosen.user, chosen.project)
@@ -109,7 +110,8 @@ def _cloud(chosen: argparse.Namespace, suite: Suite, logs: Path) -> Iterator[Clo
         served_images(Path(folder) / "images") as images,
         fresh(Path(folder) / "data", "--identity-config", str(config)) as program,
     ):
-        yield of_program(program, suite.password_rules, images)
+        image = uploaded(environment, program, Path(folder) / "images" / QCOW2)
+        yield of_program(program, suite.password_rules, images, image)
         (logs / "drystone.log").write_text(program.log())
 
 

@@ -29,6 +29,8 @@ class Cloud:
     region: str = "RegionOne"
     images: str = ""
     """The URL of a folder with disk images, from which the cloud may fetch them; "" for none."""
+    image: str = ""
+    """The id of an image that everybody sees; "" for none."""
     password_rules: Mapping[str, int] = field(default_factory=dict)
     """Some of `security_compliance`; none where they are off, as by default in stock Keystone."""
 
@@ -44,7 +46,7 @@ def identity_config(password_rules: Mapping[str, int]) -> str:
     return "\n".join(["[security_compliance]", *rules, "[image]", 'web_download_hosts = ["127.0.0.1"]', ""])
 
 
-def of_program(program: Program, password_rules: Mapping[str, int], images: str) -> Cloud:
+def of_program(program: Program, password_rules: Mapping[str, int], images: str, image: str) -> Cloud:
     """A Drystone of this machine, as its `admin-openrc` describes it."""
     exported = program.settings()
     return Cloud(
@@ -54,6 +56,7 @@ def of_program(program: Program, password_rules: Mapping[str, int], images: str)
         exported["OS_PROJECT_NAME"],
         exported["OS_REGION_NAME"],
         images,
+        image,
         password_rules,
     )
 
@@ -95,8 +98,24 @@ def tempest_conf(cloud: Cloud, folder: str, *, system: bool = False) -> str:
         },
         "enforce_scope": {"keystone": "true"},
         "service_available": {
-            **dict.fromkeys(("swift", "glance"), "true"),
-            **dict.fromkeys(("cinder", "horizon", "neutron", "nova"), "false"),
+            **dict.fromkeys(("swift", "glance", "cinder"), "true"),
+            **dict.fromkeys(("horizon", "neutron", "nova"), "false"),
+        },
+        "compute": {"image_ref": cloud.image, "image_ref_alt": cloud.image},
+        "volume": {
+            "min_microversion": "3.0",
+            "max_microversion": "latest",
+            "vendor_name": "Drystone",
+            "storage_protocol": "nbd",
+            "disk_format": "raw",
+            "manage_volume_ref": "source-name,volume-%s",
+        },
+        "volume-feature-enabled": {
+            "backup": "true",
+            "extend_attached_volume": "false",  # by a server, which there is none of
+            "multi_backend": "false",
+            "volume_revert": "true",
+            "consistency_group": "false",
         },
         "image": {
             "http_image": f"{cloud.images}/{RAW}",

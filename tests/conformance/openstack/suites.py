@@ -60,6 +60,14 @@ IMAGE = Suite(
     60,
     "tempest's tests of the image API",
 )
+VOLUME = Suite(
+    "volume",
+    "tempest volume",
+    ("tempest.api.volume", "cinder_tempest_plugin.api"),
+    254,
+    196,
+    "tempest's tests of the volume API, and those of Cinder's plugin",
+)
 RBAC = Suite(
     "rbac",
     "tempest rbac",
@@ -76,7 +84,7 @@ CLIENT = Suite(
     None,
     "openstackclient's own tests of its identity and object commands, each run as typed",
 )
-SUITES = (API, IMAGE, RBAC, CLIENT)
+SUITES = (API, IMAGE, VOLUME, RBAC, CLIENT)
 
 
 def prepared(folder: Path) -> Environment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,9 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from tests.conformance.environment import Environment
+from tests.process.program import Program
 
 RAW, QCOW2 = "disk.img", "disk.qcow2"
 
@@ -33,3 +37,15 @@ def served_images(folder: Path) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def uploaded(environment: Environment, program: Program, path: Path) -> str:
+    """The id of an image of a QCOW2, which everybody sees: what tests make volumes of."""
+    command = [
+        str(environment.python.parent / "openstack"), "image", "create", "--public", "--disk-format", "qcow2",
+        "--container-format", "bare", "--file", str(path), "-f", "value", "-c", "id", "conformance",
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, env={**os.environ, **program.settings()}, stdout=subprocess.PIPE, check=True, text=True
+    )
+    return done.stdout.strip()
