@@ -105,6 +105,11 @@ HOSTILE: Final[dict[str, Callable[[], Hostile]]] = {
     "qcow2, name of a data file without the feature": lambda: Hostile(
         extension(0x44415441, b"/etc/passwd"), "qcow2", "another file"
     ),
+    "qcow2, name of a data file at the end of the first cluster": lambda: Hostile(
+        changed(good("qcow2 small clusters"), 112, big(0x1234, "I"), big(384, "I"), bytes(384), b"DATA", bytes(4)),
+        "qcow2",
+        "another file",
+    ),
     "qcow2 v2, where v3 says data file": lambda: Hostile(
         changed(good("qcow2 v2"), 72, big(4)), "qcow2", "another file"
     ),

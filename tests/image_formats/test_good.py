@@ -103,6 +103,8 @@ def test_a_disc_that_does_not_begin_with_its_primary_descriptor() -> None:
         (b"#!/bin/sh\nversion=\n", "raw"),
         (boot_sector() + bytes(MIB), "gpt"),
         (PROTECTIVE, "gpt"),
+        (changed(boot_sector(), 0x10, b"\2") + bytes(MIB), "gpt"),
+        (changed(boot_sector(), 0x15, b"\xf8") + bytes(MIB), "gpt"),
         (FAT, "raw"),
         (raw_disk()[:MIB] + b"QFI\xfb" + raw_disk()[MIB:], "raw"),
     ],
@@ -122,3 +124,15 @@ def test_the_disk_of_a_vhd_may_be_less_than_it_says() -> None:
     verdict = taken(content, "vhd")
     assert verdict.virtual_size == DISK_BYTES + MIB
     assert verdict.disk_size == oracle.virtual_size(good("vhd"), "vhd")
+
+
+@needs("qemu-img")
+def test_whose_vhds_have_the_size_that_they_say() -> None:
+    for creator, size in ((b"win ", DISK_BYTES), (b"vs  ", oracle.virtual_size(good("vhd"), "vhd"))):
+        assert taken(vhd({28: creator, 48: big(DISK_BYTES)}), "vhd").disk_size == size
+
+
+@needs("qemu-img")
+@pytest.mark.parametrize("block", ["1M", "256M"])
+def test_a_vhdx_with_blocks_of_any_size(block: str) -> None:
+    assert taken(created("vhdx", "1G", "-o", f"block_size={block}"), "vhdx").disk_size == 1 << 30

@@ -64,6 +64,12 @@ def test_a_fixed_vhd_where_it_is_allowed() -> None:
             streamed(content, "vhd", bounds=allowed)
 
 
+def test_fixed_vhds_allow_nothing_else() -> None:
+    for said in ("qcow2", "iso", "vmdk"):
+        with pytest.raises(ImageRefusedError, match="content is raw"):
+            streamed(bytes(MIB), said, bounds=Bounds(fixed_vhd=True))
+
+
 @pytest.mark.parametrize("container", ["ovf", "ova", "docker", "compressed", "ami"])
 def test_what_is_in_a_container_is_not_looked_at(container: str) -> None:
     content = small_qcow2(1 << 60)
