@@ -15,9 +15,14 @@ from gateway.volumes import (
     default_types,
     discovery,
     image_actions,
+    messages,
     past_actions,
+    qos,
+    quota_sets,
+    services,
     snapshot_actions,
     snapshots,
+    transfers,
     type_parts,
     types,
     volume_actions,
@@ -56,6 +61,11 @@ def routes() -> Routes[Call]:
             **SNAPSHOT_METADATA.routes("/snapshots/{snapshot_id}/metadata"),
             "/snapshot/{snapshot_id}/metadata/{key}": {"GET": SNAPSHOT_METADATA.show},
             **attachments.ROUTES,
+            **quota_sets.ROUTES,
+            **services.ROUTES,
+            **messages.ROUTES,
+            **qos.ROUTES,
+            **transfers.ROUTES,
         }
     )
 
