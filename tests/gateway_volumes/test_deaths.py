@@ -103,12 +103,19 @@ async def transfer(cloud: Cloud) -> None:
 
 async def fail(cloud: Cloud) -> None:
     """A task that cannot be done."""
-    await cloud.create(volume_type="odd")
+    await cloud.create(name="odd", volume_type="odd")
+
+
+async def overtaken(cloud: Cloud) -> None:
+    """One that is deleted while it is made."""
+    id_ = (await cloud.ask("POST", "/volumes", {"volume": {"size": 1}})).json["volume"]["id"]
+    await cloud.act(id_, "os-force_delete", {}, ADMIN)
+    await cloud.gone(id_)
 
 
 SCENARIOS = (
     create, clone, copy, of_image, extend, snapshot, delete, delete_snapshot, revert, rewind, reimage, retype, upload,
-    transfer, fail,
+    transfer, fail, overtaken,
 )  # fmt: skip
 
 
@@ -153,14 +160,17 @@ async def check(before: Cloud) -> None:
         await nursery.start(cloud.service.run)
         for kind in ("volume", "snapshot"):
             for one in (await cloud.ask("GET", f"/{kind}s?all_tenants=1", token=ADMIN)).json[f"{kind}s"]:
-                while (await cloud.ask("GET", f"/{kind}s/{one['id']}", token=ADMIN)).status != 404:
-                    shown = await cloud.show(one["id"], ADMIN, kind)
-                    if not shown["status"].endswith("ing"):
+                while True:
+                    answer = await cloud.ask("GET", f"/{kind}s/{one['id']}", token=ADMIN)
+                    if answer.status == 404 or not answer.json[kind]["status"].endswith("ing"):
                         break
                     await trio.testing.wait_all_tasks_blocked()
         await cloud.service.quotas.sweep(cloud.service.tasks.goes_on)
         await check_store(cloud)
         await check_quotas(cloud)
+        errors = {one["name"] for one in (await cloud.ask("GET", "/volumes/detail?status=error")).json["volumes"]}
+        errors |= {one["name"] for one in (await cloud.ask("GET", "/snapshots?status=error")).json["snapshots"]}
+        assert errors <= {"odd"}
         nursery.cancel_scope.cancel()
 
 
