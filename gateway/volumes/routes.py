@@ -30,7 +30,7 @@ from gateway.volumes import (
     volumes,
 )
 from gateway.volumes.actions import acting
-from gateway.volumes.call import Call, Handler, from_minor, in_project
+from gateway.volumes.call import Call, Handler, from_minor, in_project, known
 from gateway.volumes.volume_metadata import SNAPSHOT_METADATA, VOLUME_METADATA
 
 SUMMARY: Final = 12
@@ -71,9 +71,13 @@ def routes() -> Routes[Call]:
 
 
 def both(paths: Mapping[str, Mapping[str, Handler]]) -> Routes[Call]:
-    """With the project's id and without."""
+    """With the project's id and without. Nobody without a token is told anything."""
     named = {
         f"/v3/{{project_id}}{path}": {method: in_project(handler) for method, handler in handlers.items()}
         for path, handlers in paths.items()
     }
-    return {**named, **{f"/v3{path}": handlers for path, handlers in paths.items()}}
+    bare = {
+        f"/v3{path}": {method: known(handler) for method, handler in handlers.items()}
+        for path, handlers in paths.items()
+    }
+    return {**named, **bare}
