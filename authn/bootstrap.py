@@ -41,7 +41,8 @@ ROLES: Final = ("reader", "member", "manager", "admin")
 
 LONE_ROLES: Final = ("service", "ResellerAdmin")
 
-ATTEMPTS: Final = 16
+ATTEMPTS: Final = 64
+"""More than there are things to be made: each that fails means that another machine has made one of them."""
 
 INTERFACES: Final = ("public", "internal", "admin")
 

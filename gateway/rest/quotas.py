@@ -152,6 +152,32 @@ class Quotas:
 
         await self._end(reservation, after, operations, compares)
 
+    async def hand_over(
+        self,
+        reservation: Reservation,
+        donor: str,
+        operations: Sequence[Put | Delete] = (),
+        compares: Sequence[Compare] = (),
+    ) -> None:
+        """What was in use in the project `donor` is in use in the reservation's from now on. Otherwise as `commit`."""
+        reservation_key, usage_key = self._reservation_key(reservation.id), self._usage_key(reservation.project)
+        donor_key, amounts = self._usage_key(donor), reservation.amounts
+
+        def step(held: Mapping[bytes, Item | None]) -> Sequence[Put | Delete]:
+            if held[reservation_key] is None:
+                raise NotFoundError("The reservation has ended.")
+            mine, theirs = _usage(held[usage_key]), _usage(held[donor_key])
+            rest = moved(mine.reserved, amounts, back=True)
+            if donor_key == usage_key:
+                usages = [Put(usage_key, USAGE_CODEC.encode(Usage(mine.in_use, rest)))]
+            else:
+                less = Usage(moved(theirs.in_use, amounts, back=True), theirs.reserved)
+                more = Usage(moved(mine.in_use, amounts), rest)
+                usages = [Put(usage_key, USAGE_CODEC.encode(more)), Put(donor_key, USAGE_CODEC.encode(less))]
+            return [Delete(reservation_key), *usages, *operations]
+
+        await self._change(list(dict.fromkeys([reservation_key, usage_key, donor_key])), step, compares)
+
     async def take_back(self, reservation: Reservation) -> None:
         """It was not used. Raises NotFoundError where it has been committed or taken back."""
         await self._end(

@@ -24,7 +24,6 @@ def acting(actions: Mapping[str, Action]) -> Handler:
     """The handler of a path's actions. What an action takes may be null."""
 
     async def act(call: Call) -> Response:
-        await call.credentials()
         body = await call.body()
         if len(body.names()) != 1:
             raise InvalidError("The body has one field, the name of an action.")

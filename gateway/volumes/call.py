@@ -75,6 +75,16 @@ def of(project: str) -> Target:
     return {"project_id": project}
 
 
+def known(handler: Handler) -> Handler:
+    """The handler for callers with a token that holds."""
+
+    async def answer(call: Call) -> Response:
+        await call.credentials()
+        return await handler(call)
+
+    return answer
+
+
 def in_project(handler: Handler) -> Handler:
     """The handler for a path that names the project: that of the token, or the URL is malformed, as in stock cinder,
     where administrators use their own, too."""

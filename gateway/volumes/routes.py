@@ -15,9 +15,14 @@ from gateway.volumes import (
     default_types,
     discovery,
     image_actions,
+    messages,
     past_actions,
+    qos,
+    quota_sets,
+    services,
     snapshot_actions,
     snapshots,
+    transfers,
     type_parts,
     types,
     volume_actions,
@@ -25,7 +30,7 @@ from gateway.volumes import (
     volumes,
 )
 from gateway.volumes.actions import acting
-from gateway.volumes.call import Call, Handler, from_minor, in_project
+from gateway.volumes.call import Call, Handler, from_minor, in_project, known
 from gateway.volumes.volume_metadata import SNAPSHOT_METADATA, VOLUME_METADATA
 
 SUMMARY: Final = 12
@@ -56,14 +61,23 @@ def routes() -> Routes[Call]:
             **SNAPSHOT_METADATA.routes("/snapshots/{snapshot_id}/metadata"),
             "/snapshot/{snapshot_id}/metadata/{key}": {"GET": SNAPSHOT_METADATA.show},
             **attachments.ROUTES,
+            **quota_sets.ROUTES,
+            **services.ROUTES,
+            **messages.ROUTES,
+            **qos.ROUTES,
+            **transfers.ROUTES,
         }
     )
 
 
 def both(paths: Mapping[str, Mapping[str, Handler]]) -> Routes[Call]:
-    """With the project's id and without."""
+    """With the project's id and without. Nobody without a token is told anything."""
     named = {
         f"/v3/{{project_id}}{path}": {method: in_project(handler) for method, handler in handlers.items()}
         for path, handlers in paths.items()
     }
-    return {**named, **{f"/v3{path}": handlers for path, handlers in paths.items()}}
+    bare = {
+        f"/v3{path}": {method: known(handler) for method, handler in handlers.items()}
+        for path, handlers in paths.items()
+    }
+    return {**named, **bare}

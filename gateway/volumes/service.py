@@ -17,10 +17,14 @@ from gateway.rest.tasks import Tasks
 from gateway.volumes import amounts
 from gateway.volumes.exports import Exports
 from gateway.volumes.images import Images
+from gateway.volumes.message_records import MessageTable
+from gateway.volumes.places import Places
 from gateway.volumes.policy import volume_policy
+from gateway.volumes.qos_records import QosTable
 from gateway.volumes.records import Doing
 from gateway.volumes.server_check import NoServers, Servers
 from gateway.volumes.tables import SnapshotTable, VolumeTable
+from gateway.volumes.transfer_records import TransferTable
 from gateway.volumes.types_store import StoragePolicy, Types
 from gateway.volumes.work import kinds
 from gateway.volumes.work.worker import Worker
@@ -63,14 +67,20 @@ class VolumeService:
         self.clock = clock
         self.random = random
         self.policy = policy or volume_policy()
-        self.host = host
         self.zone = zone
         self.volumes = VolumeTable(registry)
         self.snapshots = SnapshotTable(registry)
         self.types = Types(registry, policies, clock)
         self.quotas = Quotas(registry, NAME, amounts.DEFAULTS, clock, random, also=amounts.is_by_type)
         self.tasks = Tasks(registry, NAME, clock, random)
-        worker = Worker(registry, self.volumes, self.snapshots, self.types, self.quotas, store, exports, images, clock)
+        self.messages = MessageTable(registry)
+        self.qos = QosTable(registry)
+        self.transfers = TransferTable(registry)
+        self.places = Places(registry, host, self.types.policies)
+        worker = Worker(
+            registry, self.volumes, self.snapshots, self.types, self.quotas, store, exports, images, clock,
+            self.messages, self.places, self.transfers,
+        )  # fmt: skip
         self.runner = TaskRunner(self.tasks, kinds(worker))
 
     def new_id(self) -> str:

@@ -90,7 +90,6 @@ async def act(call: Call) -> Response:
     for name, action in (("addProjectAccess", add_access), ("removeProjectAccess", remove_access)):
         if body.names() == [name]:
             return await action(call, body.object(name))
-    await call.credentials()
     raise InvalidError("There is no such action.")
 
 

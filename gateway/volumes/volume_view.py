@@ -152,4 +152,4 @@ def host_of(call: Call, type_: VolumeType | None) -> str:
     """What administrators know as the host of a volume: host, back end and pool."""
     types = call.service.types
     policy = types.default_policy if type_ is None else types.policy_of(type_)
-    return f"{call.service.host}@{policy}#{policy}"
+    return call.service.places.pool(policy)

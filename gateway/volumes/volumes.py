@@ -140,6 +140,14 @@ async def shown(call: Call, volume: Volume, status: int = 200) -> Response:
     return answer({"volume": views.detail(await standing(call.service, volume))}, status)
 
 
+async def created(call: Call, volume: Volume) -> Response:
+    """A new volume. What stock cinder's extensions add to volumes is not told of one yet."""
+    row = (await VolumeViews.of(call)).detail(await standing(call.service, volume))
+    kept = {name: value for name, value in row.items() if not name.startswith("os-vol-")}
+    kept.pop("volume_image_metadata", None)
+    return answer({"volume": kept}, 202)
+
+
 async def _visible(call: Call) -> list[Volume]:
     """Of the caller's project, or of all to an administrator who asks for that."""
     everywhere = await wants_all(call)

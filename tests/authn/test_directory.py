@@ -12,7 +12,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from authn import keys
-from authn.bootstrap import bootstrap
+from authn.bootstrap import CATALOGUE, bootstrap
 from authn.errors import UnauthorizedError, UnreadableError
 from authn.hashing import CHEAP, PasswordHasher
 from authn.keys import Assignment
@@ -202,7 +202,7 @@ async def test_bootstrap_again_changes_only_what_it_is_told(cloud: Cloud) -> Non
     await wait_all_tasks_blocked()
     assert await cloud.service.login.by_name("admin", "new")
     urls = {endpoint.url for endpoint in cloud.service.snapshot.endpoints}
-    assert urls == {"https://cloud.example/identity", "https://cloud.example/v1/AUTH_%(project_id)s"}
+    assert urls == {f"https://cloud.example{path}" for _, _, path in CATALOGUE}
 
 
 async def test_a_generated_password_is_told_once() -> None:
@@ -228,7 +228,10 @@ async def test_machines_that_start_together_make_one_identity() -> None:
     assert sorted(created) == sorted(set(created))
     service = IdentityService(registry)
     await service.directory.load()
-    assert [len(list(table)) for table in (service.snapshot.services, service.snapshot.endpoints)] == [2, 6]
+    assert [len(list(table)) for table in (service.snapshot.services, service.snapshot.endpoints)] == [
+        len(CATALOGUE),
+        3 * len(CATALOGUE),
+    ]
 
 
 @dataclass

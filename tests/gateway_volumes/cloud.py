@@ -82,11 +82,12 @@ class Exports:
 class Cloud:
     """Start `service.run` first."""
 
-    def __init__(self, registry: Registry | None = None, store: MemoryVolumes | None = None) -> None:
-        self.clock = ManualClock(tick_us=1)
+    def __init__(self, registry: Registry | None = None, before: Cloud | None = None) -> None:
+        """`before`: the one of a process before, whose store and images these are."""
+        self.clock: ManualClock = ManualClock(tick_us=1) if before is None else before.clock
         self.registry = registry or memory_registry(self.clock)
-        self.store = store or MemoryVolumes(("standard", "fast"))
-        self.images = MemoryImages(self.store)
+        self.store: MemoryVolumes = MemoryVolumes(("standard", "fast")) if before is None else before.store
+        self.images: MemoryImages = MemoryImages(self.store) if before is None else before.images
         self.exports = Exports()
         policies = [StoragePolicy("standard", True), StoragePolicy("fast", False)]
         identity = cast(IdentityService, SimpleNamespace(tokens=Tokens()))

@@ -25,6 +25,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
         if found is None:
             return
         said, volume, facts = task.arguments, found.record, None
+        await worker.require_place(volume)
         if said.get("snapshot"):
             snapshot = (await worker.snapshots.find(said["snapshot"])).record
             await worker.fill(volume, volume_name(id_), snapshot.store_volume, snapshot_name(snapshot.id))
@@ -39,11 +40,11 @@ def kinds(worker: Worker) -> dict[str, Work]:
         await worker.volume_progress.end(id_, task, lambda now: now if facts is None else with_image(now, facts))
         await worker.delete_if_forgotten(id_)
 
-    async def failed(task: Task) -> None:
+    async def failed(task: Task, why: str) -> None:
         id_ = task.arguments["volume"]
         if await worker.volume_progress.current(id_, task) is not None:
             await worker.delete(volume_name(id_))
-        await worker.volume_progress.fail(id_, task, keep=True)
+        await worker.volume_progress.fail(id_, task, why, keep=True)
 
     return {CREATE: telling(create, failed)}
 

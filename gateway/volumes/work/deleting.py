@@ -8,10 +8,12 @@ from typing import Final
 from gateway.rest.task_records import Task
 from gateway.rest.task_runner import Work
 from gateway.volumes import amounts
-from gateway.volumes.records import GIB, volume_name
+from gateway.volumes.records import GIB, Volume, volume_name
 from gateway.volumes.work.snapshots import remove_snapshot
 from gateway.volumes.work.telling import telling
 from gateway.volumes.work.worker import Worker
+from store.core.errors import NotFoundError
+from store.registry import Delete
 
 DELETE: Final = "delete-volume"
 EXTEND: Final = "extend-volume"
@@ -32,7 +34,8 @@ def kinds(worker: Worker) -> dict[str, Work]:
         for former in found.record.former:
             await worker.delete(former)
         volume = found.record
-        await worker.volume_progress.remove(id_, task, amounts.of_volume(volume.size, volume.type_id))
+        along = await _offer(worker, volume)
+        await worker.volume_progress.remove(id_, task, amounts.of_volume(volume.size, volume.type_id), along)
 
     async def extend(task: Task) -> None:
         id_, size = task.arguments["volume"], task.arguments["size"]
@@ -41,7 +44,17 @@ def kinds(worker: Worker) -> dict[str, Work]:
                 await worker.store.resize(volume_name(id_), size * GIB)
             await worker.volume_progress.end(id_, task, lambda now: replace(now, size=size))
 
-    async def failed(task: Task) -> None:
-        await worker.volume_progress.fail(task.arguments["volume"], task)
+    async def failed(task: Task, why: str) -> None:
+        await worker.volume_progress.fail(task.arguments["volume"], task, why)
 
     return {DELETE: telling(delete, failed), EXTEND: telling(extend, failed)}
+
+
+async def _offer(worker: Worker, volume: Volume) -> list[Delete]:
+    """What goes with a volume that is offered to another project."""
+    if volume.transfer_id is None:
+        return []
+    try:
+        return worker.transfers.deletes((await worker.transfers.find(volume.transfer_id)).record)
+    except NotFoundError:
+        return []

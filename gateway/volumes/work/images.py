@@ -26,10 +26,10 @@ def kinds(worker: Worker) -> dict[str, Work]:
         await worker.delete_snapshot(name, between)
         await worker.volume_progress.end(id_, task, lambda now: now)
 
-    async def failed(task: Task) -> None:
+    async def failed(task: Task, why: str) -> None:
         id_, image = task.arguments["volume"], task.arguments["image"]
         await worker.delete_snapshot(volume_name(id_), f"upload-{image}")
         await worker.images.abandon(image, "the volume could not be read")
-        await worker.volume_progress.fail(id_, task)
+        await worker.volume_progress.fail(id_, task, why)
 
     return {UPLOAD: telling(upload, failed)}

@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final, Generic, TypeVar
+from uuid import UUID
 
 from gateway.rest.quotas import Quotas
 from gateway.rest.task_records import Task
-from gateway.volumes.records import Snapshot, Volume
+from gateway.volumes.message_records import KEPT_US, Message, MessageTable
+from gateway.volumes.records import Doing, Snapshot, Volume
 from gateway.volumes.status import error_of
 from gateway.volumes.table import Found, Table
 from store.core.clock import Clock
@@ -30,11 +32,16 @@ Along = Callable[[R], Sequence[Put | Delete]]
 class Progress(Generic[R]):
     """Of records of one kind."""
 
-    def __init__(self, registry: Registry, table: Table[R], quotas: Quotas, clock: Clock) -> None:
+    def __init__(
+        self, registry: Registry, table: Table[R], quotas: Quotas, clock: Clock, messages: MessageTable, noun: str
+    ) -> None:
+        """`noun`: what messages call it, such as `VOLUME`."""
         self._registry = registry
         self._table: Table[R] = table
         self._quotas = quotas
         self._clock = clock
+        self._messages = messages
+        self._noun = noun
 
     async def current(self, id_: str, task: Task) -> Found[R] | None:
         """The record; None where it is gone, or not this task's any more."""
@@ -66,21 +73,17 @@ class Progress(Generic[R]):
                 return
         raise BusyError("others keep changing the record")
 
-    async def fail(self, id_: str, task: Task, *, keep: bool = False) -> None:
-        """It could not be done. `keep`: what was reserved is in use all the same, as of a volume that came to be in
-        error and is there until it is deleted."""
+    async def fail(self, id_: str, task: Task, why: str, *, keep: bool = False) -> None:
+        """It could not be done, and a message says why. `keep`: what was reserved is in use all the same, as of a
+        volume that came to be in error and is there until it is deleted."""
         for _ in range(ATTEMPTS):
             found = await self.current(id_, task)
             if found is None:
                 return
-            doing = found.record.doing
-            assert doing is not None
-            error = error_of(doing.what) or found.record.error
-            after: R = replace(found.record, doing=None, error=error, updated_us=self._clock.wall_us())
             if not keep:
-                await self._take_back(doing.reservation)
+                await self._take_back(_of(found.record.doing).reservation)
             with suppress(ConflictError):
-                await self._commit(found, [self._table.put(after)], reserved=keep)
+                await self._commit(found, self._failed(found.record, task, why), reserved=keep)
                 return
         raise BusyError("others keep changing the record")
 
@@ -104,6 +107,16 @@ class Progress(Generic[R]):
                     await self._transact(found, operations)
                 return
         raise BusyError("others keep changing the record")
+
+    def _failed(self, record: R, task: Task, why: str) -> list[Put]:
+        """The record as it is then, and the message."""
+        now: int = self._clock.wall_us()
+        what: str = _of(record.doing).what
+        after: R = replace(record, doing=None, error=error_of(what) or record.error, updated_us=now)
+        return [
+            self._table.put(after),
+            *self._messages.puts(_message(task, self._noun, record.project_id, record.id, what, why, now)),
+        ]
 
     async def _commit(
         self,
@@ -130,3 +143,13 @@ class Progress(Generic[R]):
         if id_:
             with suppress(NotFoundError):  # by whoever did this step before
                 await self._quotas.take_back(await self._quotas.reservation(id_))
+
+
+def _of(doing: Doing | None) -> Doing:
+    assert doing is not None, "current says that it is the task's"
+    return doing
+
+
+def _message(task: Task, noun: str, project: str, id_: str, what: str, why: str, now_us: int) -> Message:
+    """With an id of the task's: there is one message of it, however often it is said."""
+    return Message(str(UUID(task.id)), project, noun, id_, what, why, now_us, now_us + KEPT_US)

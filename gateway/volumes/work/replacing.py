@@ -69,8 +69,8 @@ def kinds(worker: Worker) -> dict[str, Work]:
 
         await _replace(worker, task, fill, lambda now: replace(now, type_id=type_id), frees=True)
 
-    async def failed(task: Task) -> None:
-        await worker.volume_progress.fail(task.arguments["volume"], task)
+    async def failed(task: Task, why: str) -> None:
+        await worker.volume_progress.fail(task.arguments["volume"], task, why)
         if task.arguments.get("snapshot"):
             await worker.snapshot_progress.end(task.arguments["snapshot"], task, lambda now: now)
 

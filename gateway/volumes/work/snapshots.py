@@ -38,11 +38,11 @@ def kinds(worker: Worker) -> dict[str, Work]:
         if found is not None:
             await remove_snapshot(worker, task, found.record)
 
-    async def created_not(task: Task) -> None:
-        await worker.snapshot_progress.fail(task.arguments["snapshot"], task, keep=True)
+    async def created_not(task: Task, why: str) -> None:
+        await worker.snapshot_progress.fail(task.arguments["snapshot"], task, why, keep=True)
 
-    async def deleted_not(task: Task) -> None:
-        await worker.snapshot_progress.fail(task.arguments["snapshot"], task)
+    async def deleted_not(task: Task, why: str) -> None:
+        await worker.snapshot_progress.fail(task.arguments["snapshot"], task, why)
 
     return {CREATE: telling(create, created_not), DELETE: telling(delete, deleted_not)}
 

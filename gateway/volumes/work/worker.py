@@ -7,14 +7,17 @@ from contextlib import suppress
 from gateway.rest.quotas import Quotas
 from gateway.volumes.exports import Exports
 from gateway.volumes.images import Images
+from gateway.volumes.message_records import MessageTable
+from gateway.volumes.places import PROTOCOL, VENDOR, Places
 from gateway.volumes.records import GIB, Snapshot, Volume, volume_name
 from gateway.volumes.tables import SnapshotTable, VolumeTable
+from gateway.volumes.transfer_records import TransferTable
 from gateway.volumes.types_store import Types
 from gateway.volumes.work.copying import copy
 from gateway.volumes.work.progress import Progress
 from store.blocks.interface import VolumeStore
 from store.core.clock import Clock
-from store.core.errors import ConflictError, NotFoundError
+from store.core.errors import ConflictError, InvalidError, NotFoundError
 from store.registry import Registry
 
 
@@ -32,6 +35,9 @@ class Worker:
         exports: Exports,
         images: Images,
         clock: Clock,
+        messages: MessageTable,
+        places: Places,
+        transfers: TransferTable,
     ) -> None:
         self.volumes = volumes
         self.snapshots = snapshots
@@ -39,8 +45,12 @@ class Worker:
         self.store = store
         self.exports = exports
         self.images = images
-        self.volume_progress: Progress[Volume] = Progress(registry, volumes, quotas, clock)
-        self.snapshot_progress: Progress[Snapshot] = Progress(registry, snapshots, quotas, clock)
+        self.places = places
+        self.transfers = transfers
+        self.volume_progress: Progress[Volume] = Progress(registry, volumes, quotas, clock, messages, "VOLUME")
+        self.snapshot_progress: Progress[Snapshot] = Progress(
+            registry, snapshots, quotas, clock, messages, "VOLUME_SNAPSHOT"
+        )
 
     async def exists(self, name: str) -> bool:
         try:
@@ -70,6 +80,16 @@ class Worker:
         """If it is there."""
         with suppress(NotFoundError):
             await self.store.delete_snapshot(name, snapshot)
+
+    async def require_place(self, volume: Volume) -> None:
+        """Raises InvalidError where nothing that is here can have volumes of the type: where what the type says of a
+        back end is of none here, or the back end takes no new ones."""
+        type_ = (await self.types.find(volume.type_id)).record
+        policy = self.types.policy_of(type_)
+        offered = {"vendor_name": VENDOR, "storage_protocol": PROTOCOL, "volume_backend_name": policy}
+        wrong = any(type_.extra_specs.get(name, value) != value for name, value in offered.items())
+        if wrong or not await self.places.takes_volumes(policy):
+            raise InvalidError("No storage could be found for the volume's type.")
 
     async def create(self, volume: Volume, name: str) -> None:
         """An empty volume of a volume's type and size, under a name. Raises InvalidError."""
