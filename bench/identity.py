@@ -245,8 +245,6 @@ async def _grown(count: int, seconds: float) -> None:
         await administration.create(USER, lambda snapshot: snapshot.users, user)
         await administration.create(PROJECT, lambda snapshot: snapshot.projects, project)
         await administration.assign(Assignment(user.id, project.id, made.role_ids["member"]))
-        if not number:
-            await administration.assign(Assignment(user.id, SYSTEM.id, made.role_ids["admin"], target=SYSTEM.target))
     service = IdentityService(registry, IdentityConfig(hash_cost=CHEAP))
     began = time.perf_counter()
     await service.directory.load()
@@ -267,7 +265,8 @@ async def _grown(count: int, seconds: float) -> None:
         assert await service.tokens.read(tokens[validated % len(tokens)]) is not None
         validated += 1
 
-    app, admin = IdentityApp(service), service.tokens.issue(Proof(users[0], frozenset({"password"})), SYSTEM)[0]
+    administrator = Proof(service.snapshot.users.require(made.user_id), frozenset({"password"}))
+    app, admin = IdentityApp(service), service.tokens.issue(administrator, SYSTEM)[0]
     by_name = await _lists(app, admin, seconds, lambda number: f"name=user{number % count}")
     pages = await _lists(app, admin, seconds, lambda number: f"limit=100&marker={users[number * 7919 % len(users)].id}")
     click.echo(

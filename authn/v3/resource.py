@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import ClassVar, Generic
 
 from starlette.responses import Response
@@ -106,7 +107,7 @@ class Resource(ABC, Generic[R]):
         elsewhere, truncated = await self.elsewhere(call)
         rows = (
             self.row(call, record)
-            for record in (*self.candidates(call), *elsewhere)
+            for record in chain(self.candidates(call), elsewhere)
             if self.visible(call, record) and may_see(self.target(call, record))
         )
         found = page(call, rows, self.filters, self.special, ordered=not elsewhere)

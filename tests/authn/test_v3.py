@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from authn.bootstrap import CATALOGUE
+from authn.records import Project
 from authn.service import IdentityService
+from authn.table import Table
 from authn.throttle import FREE_FAILURES
 from authn.v3 import IdentityApp
 from tests.authn.conftest import PASSWORD, Cloud
@@ -404,3 +406,39 @@ async def test_whoever_guesses_keeps_out_nobody_but_themselves(cloud: Cloud) -> 
     right = password_auth("ann", PASSWORD)
     assert (await ask(cloud, "POST", "/v3/auth/tokens", right, client="192.0.2.66")).status == 401
     assert (await ask(cloud, "POST", "/v3/auth/tokens", right)).status == 201
+
+
+async def test_a_page_looks_at_no_more_than_it_shows(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    admin, seen = await cloud.admin_token(), list[str]()
+    for number in range(20):
+        await cloud.project(f"p{number}")
+    after = Table.after
+
+    def counting(self: Table[Project], id_: str) -> Iterator[Project]:
+        for record in after(self, id_):
+            seen.append(record.name)
+            yield record
+
+    monkeypatch.setattr(Table, "after", counting)
+    first = await ask(cloud, "GET", "/v3/projects?limit=3", token=admin)
+    assert len(seen) == 4, "one more says that there are more"
+    marker = first.json["projects"][-1]["id"]
+    second = (await ask(cloud, "GET", f"/v3/projects?limit=3&marker={marker}", token=admin)).json["projects"]
+    assert len(seen) == 8
+    everything = (await ask(cloud, "GET", "/v3/projects", token=admin)).json["projects"]
+    assert [*first.json["projects"], *second] == everything[:6]
+    by_name = (await ask(cloud, "GET", "/v3/projects?sort_key=name&limit=3", token=admin)).json["projects"]
+    assert [one["name"] for one in by_name] == ["admin", "p0", "p1"]
+
+
+async def test_a_name_is_found_in_every_domain(cloud: Cloud) -> None:
+    admin = await cloud.admin_token()
+    other = (await ask(cloud, "POST", "/v3/domains", {"domain": {"name": "other"}}, token=admin)).json["domain"]["id"]
+    for domain in ("default", other):
+        for noun in ("user", "project", "group"):
+            body = {noun: {"name": "same", "domain_id": domain}}
+            assert (await ask(cloud, "POST", f"/v3/{noun}s", body, token=admin)).status == 201
+    for plural in ("users", "projects", "groups"):
+        for query, domains in (("", {"default", other}), ("&domain_id=default", {"default"}), ("&domain_id=x", set())):
+            rows = (await ask(cloud, "GET", f"/v3/{plural}?name=same{query}", token=admin)).json[plural]
+            assert {row["domain_id"] for row in rows} == domains
