@@ -11,7 +11,7 @@ from authn.v1 import V1AuthApp
 from authn.v3.app import IdentityApp
 from drystone.node import Node
 from drystone.volume_exports import volume_service
-from drystone.volumes import Volumes
+from drystone.volume_links import VolumesOfAll
 from gateway.http.asgi import App
 from gateway.rest.cors import with_cors
 from gateway.volumes.app import VolumeApp
@@ -27,7 +27,7 @@ class ApiServices:
         self,
         node: Node,
         identity: IdentityService,
-        volumes: Volumes,
+        volumes: VolumesOfAll,
         images: ImageConfig,
         disks: list[trio.SocketListener],
     ) -> None:

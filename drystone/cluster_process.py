@@ -24,6 +24,7 @@ from drystone.members import Members, say_member, stay_live
 from drystone.node_identity import NodeIdentity, credentials_of, lock_node
 from drystone.node_records import Life, find_authority
 from drystone.peers import Peers
+from drystone.volume_links import VolumeAnswers
 from store.core.beside import beside
 from store.core.clock import Clock
 from store.core.entropy import Random, SystemRandom
@@ -120,6 +121,7 @@ class ClusterProcess:
         self.distances: dict[int, int] = {}
         """How far those of others are (`Rows`)."""
         self.status = StatusService()
+        self.volumes = VolumeAnswers()
         self.lives = Lives(registry, self.identity.name, lambda: self.peers.processes, self.everyones, self._load_ring)
         self.peers: Peers
         self.service: DeviceService
@@ -153,7 +155,12 @@ class ClusterProcess:
         self.peers = Peers(self._links, self.everyones, self.distances, on_back)
         pins.others = self.lives.others
         self.service = DeviceService(own, on_in_doubt)
-        services: list[Service] = [self.service.serve, PinService(pins.held).serve, self.status.serve]
+        services: list[Service] = [
+            self.service.serve,
+            PinService(pins.held).serve,
+            self.status.serve,
+            self.volumes.serve,
+        ]
         if isinstance(self._registry, LocalRegistry):
             services.append(RegistryService(self._registry).serve)
         self._listener = Listener(self._folder, self._links, self.members, services, [self._join.serve])

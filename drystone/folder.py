@@ -47,7 +47,8 @@ class DataFolder:
 
     @property
     def nbd(self) -> str:
-        return self.at(NBD_SOCKET)
+        """The socket at which volumes are served: one for all processes that work for the folder."""
+        return os.path.join(self._devices, NBD_SOCKET)
 
     def device(self, label: str) -> str:
         """Where a device lies: its label is a path, relative to this folder or absolute."""

@@ -42,6 +42,7 @@ from drystone.shared_port import bind_shared, listen_shared
 from drystone.slow_requests import SlowRequests
 from drystone.supervisor import supervise
 from drystone.volume_control import volume_routes
+from drystone.volume_links import VolumesOfAll
 from drystone.volume_metrics import VolumeMetrics, status_row
 from drystone.volume_report_routes import report_routes
 from drystone.volumes import serving_volumes
@@ -368,7 +369,10 @@ async def _serve(
         trio.open_nursery() as nursery,
     ):
         metrics.add(VolumeMetrics(volumes))
-        services = ApiServices(node, identity, volumes, images, disks)
+        everyones = VolumesOfAll(volumes, name, lambda: node.together.peers.processes if node.together else {})
+        if node.together is not None:
+            node.together.volumes.of = volumes
+        services = ApiServices(node, identity, everyones, images, disks)
         front: App = Front(app, services.apps, requests, metrics, slow, felt, readiness.why_not)
         if swift.storage_domains:
             front = DomainRemap(front, swift)

@@ -8,7 +8,7 @@ from authn.service import IdentityService
 from drystone.nbd_over_tcp import port_of
 from drystone.node import Node
 from drystone.volume_images import VolumeImages
-from drystone.volumes import Volumes
+from drystone.volume_links import VolumesOfAll
 from gateway.volumes.service import VolumeService
 from gateway.volumes.types_store import StoragePolicy
 from image_registry.service import ImageService
@@ -19,7 +19,7 @@ from store.objects.model import Policy
 class VolumeExports:
     """`gateway.volumes.exports.Exports`. On this machine it is the socket; for others the port, where there is one."""
 
-    def __init__(self, volumes: Volumes, socket: str, host: str, port: int | None) -> None:
+    def __init__(self, volumes: VolumesOfAll, socket: str, host: str, port: int | None) -> None:
         """`host` and `port`: of NBD in TLS; None where volumes are for this machine alone."""
         self._volumes = volumes
         self._socket = socket
@@ -38,7 +38,7 @@ class VolumeExports:
 
 
 def volume_service(
-    node: Node, identity: IdentityService, images: ImageService, volumes: Volumes, disks: list[trio.SocketListener]
+    node: Node, identity: IdentityService, images: ImageService, volumes: VolumesOfAll, disks: list[trio.SocketListener]
 ) -> VolumeService:
     """`disks`: where volumes are served to other machines."""
     host = disks[0].socket.getsockname()[0] if disks else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
 import trio
@@ -42,10 +42,10 @@ class RemoteProcess:
         """Whether it can be asked."""
         return self._rows.up and self._data.up
 
-    async def ask(self, method: str, seconds: float) -> Any:
+    async def ask(self, method: str, seconds: float, arguments: Sequence[Any] = ()) -> Any:
         """Ask the process itself for something, and wait so long. Raises UnreachableError, BusyError where it does not
         answer, and what it answers."""
-        return (await self._rows.call(method, (), seconds=seconds)).result
+        return (await self._rows.call(method, arguments, seconds=seconds)).result
 
     def have(self, numbers: Collection[int]) -> None:
         """These are its devices from now on. Those that it had before and has still are the same objects."""
