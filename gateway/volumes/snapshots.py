@@ -77,7 +77,7 @@ async def create_snapshot(call: Call) -> Response:
         updated_us=now,
         metadata=kept,
     )
-    return await _shown(call, await _start(call, snapshot, allowed), 202)
+    return await _changed(call, await _start(call, snapshot, allowed), 202)
 
 
 async def _start(call: Call, snapshot: Snapshot, allowed: tuple[str, ...]) -> Snapshot:
@@ -127,7 +127,7 @@ async def update_snapshot(call: Call) -> Response:
             updated_us=now_us,
         ),
     )
-    return await _shown(call, after)
+    return await _changed(call, after)
 
 
 async def delete_snapshot(call: Call) -> Response:
@@ -162,9 +162,15 @@ async def begin_delete(call: Call, id_: str, allowed: tuple[str, ...] | None) ->
     raise ConflictError("Others keep changing the snapshot; try again.")
 
 
-async def _shown(call: Call, snapshot: Snapshot, status: int = 200) -> Response:
+async def _shown(call: Call, snapshot: Snapshot) -> Response:
     now, said = await snapshot_standing(call.service, snapshot)
-    return answer({"snapshot": detail(call, now, said)}, status)
+    return answer({"snapshot": detail(call, now, said)})
+
+
+async def _changed(call: Call, snapshot: Snapshot, status: int = 200) -> Response:
+    """One that was just made or changed: less is told of it, as in stock cinder."""
+    now, said = await snapshot_standing(call.service, snapshot)
+    return answer({"snapshot": summary(now, said)}, status)
 
 
 async def _listed(call: Call) -> Listed:

@@ -91,7 +91,7 @@ async def update_volume(call: Call) -> Response:
             updated_us=call.service.clock.wall_us(),
         )
 
-    return await shown(call, await change_volume(call.service, found.record.id, step))
+    return await changed(call, await change_volume(call.service, found.record.id, step))
 
 
 async def delete_volume(call: Call) -> Response:
@@ -140,12 +140,12 @@ async def shown(call: Call, volume: Volume, status: int = 200) -> Response:
     return answer({"volume": views.detail(await standing(call.service, volume))}, status)
 
 
-async def created(call: Call, volume: Volume) -> Response:
-    """A new volume. What stock cinder's extensions add to volumes is not told of one yet."""
+async def changed(call: Call, volume: Volume, status: int = 200) -> Response:
+    """A volume that was just made or changed: what stock cinder's extensions add to volumes is not told of it."""
     row = (await VolumeViews.of(call)).detail(await standing(call.service, volume))
     kept = {name: value for name, value in row.items() if not name.startswith("os-vol-")}
     kept.pop("volume_image_metadata", None)
-    return answer({"volume": kept}, 202)
+    return answer({"volume": kept}, status)
 
 
 async def _visible(call: Call) -> list[Volume]:
