@@ -13,7 +13,7 @@ from gateway.volumes import amounts
 from gateway.volumes.answers import accepted, answer
 from gateway.volumes.call import Call, of
 from gateway.volumes.listing import Filters, Listed, page, wants_all
-from gateway.volumes.reading import flag, id_of, metadata, named
+from gateway.volumes.reading import flag, id_or_none, metadata, named
 from gateway.volumes.records import Doing, Snapshot, overtaken
 from gateway.volumes.snapshot_view import detail, summary
 from gateway.volumes.standing import ATTEMPTS, find_snapshot, find_volume, require, snapshot_standing, standing
@@ -55,7 +55,9 @@ async def create_snapshot(call: Call) -> Response:
     project = await call.project()
     asked = (await call.body()).object("snapshot")
     asked.refuse_others({"name", "display_name", "description", "volume_id", "force", "metadata"})
-    volume = (await find_volume(call, "volume:get", id_of("volume_id", asked.value("volume_id")))).record
+    if "volume_id" not in asked:
+        raise InvalidError("snapshot: 'volume_id' is a required property")
+    volume = (await find_volume(call, "volume:get", id_or_none(asked, "volume_id") or "None")).record
     await call.allow("volume:create_snapshot", of(project))
     force = asked.value("force") is not None and flag("force", asked.value("force"))
     if call.since(IN_USE) and asked.value("force") is not None and not force:
@@ -176,7 +178,7 @@ async def _listed(call: Call) -> Listed:
     for one in await (table.every() if everywhere else table.of_project(mine)):
         now, status = await snapshot_standing(call.service, one)
         row = summary(now, status)
-        more = {"project_id": now.project_id, "user_id": now.user_id, "consumes_quota": True}
+        more = {"project_id": now.project_id, "user_id": now.user_id, "consumes_quota": True, "display_name": now.name}
         rows.append(row | more | {"availability_zone": call.service.zone, "_": (now, status)})
     return page(call, rows, FILTERS)
 

@@ -136,6 +136,7 @@ class VolumeViews:
     def row(self, now: Standing) -> Row:
         """What lists are filtered and ordered by."""
         return self.detail(now) | {
+            "display_name": now.volume.name,
             "project_id": now.volume.project_id,
             "attach_status": attach_status(now.volume),
             "volume_type_id": now.volume.type_id,
