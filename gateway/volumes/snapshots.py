@@ -15,7 +15,7 @@ from gateway.volumes.call import Call, of
 from gateway.volumes.listing import Filters, Listed, page, wants_all
 from gateway.volumes.reading import flag, id_or_none, metadata, named
 from gateway.volumes.records import Doing, Snapshot, overtaken
-from gateway.volumes.snapshot_view import detail, summary
+from gateway.volumes.snapshot_view import changed, detail, summary
 from gateway.volumes.standing import ATTEMPTS, find_snapshot, find_volume, require, snapshot_standing, standing
 from gateway.volumes.work import snapshots as work
 from store.core.errors import ConflictError, InvalidError, NotFoundError
@@ -47,7 +47,7 @@ async def list_snapshots_detail(call: Call) -> Response:
 
 async def show_snapshot(call: Call) -> Response:
     found = await find_snapshot(call, "volume:get_snapshot")
-    return await _shown(call, found.record)
+    return answer({"snapshot": detail(call, *await snapshot_standing(call.service, found.record))})
 
 
 async def create_snapshot(call: Call) -> Response:
@@ -79,7 +79,7 @@ async def create_snapshot(call: Call) -> Response:
         updated_us=now,
         metadata=kept,
     )
-    return await _shown(call, await _start(call, snapshot, allowed), 202)
+    return await _changed(call, await _start(call, snapshot, allowed), 202)
 
 
 async def _start(call: Call, snapshot: Snapshot, allowed: tuple[str, ...]) -> Snapshot:
@@ -129,7 +129,7 @@ async def update_snapshot(call: Call) -> Response:
             updated_us=now_us,
         ),
     )
-    return await _shown(call, after)
+    return await _changed(call, after)
 
 
 async def delete_snapshot(call: Call) -> Response:
@@ -164,9 +164,8 @@ async def begin_delete(call: Call, id_: str, allowed: tuple[str, ...] | None) ->
     raise ConflictError("Others keep changing the snapshot; try again.")
 
 
-async def _shown(call: Call, snapshot: Snapshot, status: int = 200) -> Response:
-    now, said = await snapshot_standing(call.service, snapshot)
-    return answer({"snapshot": detail(call, now, said)}, status)
+async def _changed(call: Call, snapshot: Snapshot, status: int = 200) -> Response:
+    return answer({"snapshot": changed(call, *await snapshot_standing(call.service, snapshot))}, status)
 
 
 async def _listed(call: Call) -> Listed:

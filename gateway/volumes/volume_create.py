@@ -17,7 +17,7 @@ from gateway.volumes.reading import DB_INT_MAX, SIZE_MAX, flag_in, id_or_none, m
 from gateway.volumes.records import Doing, Volume
 from gateway.volumes.standing import find_snapshot, find_volume, snapshot_standing, standing
 from gateway.volumes.type_records import VolumeType, type_use_key
-from gateway.volumes.volumes import shown
+from gateway.volumes.volumes import changed
 from gateway.volumes.work import creating
 from store.core.errors import InvalidError, NotFoundError
 from store.registry import Compare, Put
@@ -61,7 +61,7 @@ async def create_volume(call: Call) -> Response:
         asked.refuse_others(KNOWN)
     await call.allow("volume:create_from_image" if _image_ref(asked) else "volume:create", of(project))
     volume, arguments = await _wanted(call, asked, project)
-    return await shown(call, await start_volume(call, volume, arguments), 202)
+    return await changed(call, await start_volume(call, volume, arguments), 202)
 
 
 async def start_volume(call: Call, volume: Volume, arguments: dict[str, Any]) -> Volume:

@@ -67,7 +67,8 @@ async def summarize(call: Call) -> Response:
 
 async def show_volume(call: Call) -> Response:
     found = await find_volume(call, "volume:get")
-    return await shown(call, found.record)
+    views = await VolumeViews.of(call)
+    return answer({"volume": views.detail(await standing(call.service, found.record))})
 
 
 async def update_volume(call: Call) -> Response:
@@ -91,7 +92,7 @@ async def update_volume(call: Call) -> Response:
             updated_us=call.service.clock.wall_us(),
         )
 
-    return await shown(call, await change_volume(call.service, found.record.id, step))
+    return await changed(call, await change_volume(call.service, found.record.id, step))
 
 
 async def delete_volume(call: Call) -> Response:
@@ -134,10 +135,10 @@ async def begin_delete(call: Call, volume: Volume, *, cascade: bool, force: bool
     await begin(service, volume.id, check, "deleting", deleting.DELETE, {}, along=along)
 
 
-async def shown(call: Call, volume: Volume, status: int = 200) -> Response:
-    """A volume, as it is now."""
+async def changed(call: Call, volume: Volume, status: int = 200) -> Response:
+    """A volume that was made or changed, as it is now."""
     views = await VolumeViews.of(call)
-    return answer({"volume": views.detail(await standing(call.service, volume))}, status)
+    return answer({"volume": views.changed(await standing(call.service, volume))}, status)
 
 
 async def _visible(call: Call) -> list[Volume]:
