@@ -41,16 +41,17 @@ class ServiceApp(Generic[C]):
         request_id: Callable[[], str],
         documents: Routes[C] | None = None,
         microversions: Microversions | None = None,
-        exact_paths: bool = False,
+        exact: bool = False,
     ) -> None:
         """`refusal`: the answer to an error that somebody foresaw, in the service's own form, None for any other;
         `failure`: to those. `documents`: routes that are answered whatever microversion is asked for, so that a client
-        can learn which there are. `exact_paths`: a slash at the end of a path is one too many, as in stock Glance."""
-        self._exact_paths = exact_paths
+        can learn which there are. `exact`: whether a path with an empty part, such as a slash at its end, names nothing
+        where another without it does: so an id that is empty is none of a list's."""
         self._prefix = prefix
         self._router = Router(routes)
         self._documents = Router(documents or {})
         self._microversions = microversions
+        self._exact = exact
         self._call = call
         self._refusal = refusal
         self._failure = failure
@@ -91,7 +92,8 @@ class ServiceApp(Generic[C]):
         if found is None:
             if self._microversions is not None:
                 call.version = self._microversions.chosen(call.request.headers)
-            found = self._router.find(path) if readable and not (self._exact_paths and path.endswith("/")) else None
+            named = readable and not (self._exact and "" in path.split("/")[1:])
+            found = self._router.find(path) if named else None
         if found is None:
             raise HTTPException(404)
         handler = found.handlers.get(method) or (found.handlers.get("GET") if method == "HEAD" else None)

@@ -37,4 +37,5 @@ class VolumeApp(ServiceApp[Call]):
             request_id=lambda: f"req-{service.new_id()}",
             documents={**version_routes(PREFIX, [V3], one_in_list=True), **healthcheck_routes(service.registry)},
             microversions=MICROVERSIONS,
+            exact=True,
         )

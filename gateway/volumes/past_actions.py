@@ -17,7 +17,7 @@ from gateway.volumes.reading import text, text_or_none
 from gateway.volumes.records import Doing, Volume, volume_name
 from gateway.volumes.standing import begin, find_volume, require, snapshot_standing, standing
 from gateway.volumes.volume_create import start_volume
-from gateway.volumes.volumes import shown
+from gateway.volumes.volumes import changed
 from gateway.volumes.work import replacing
 from store.core.errors import ConflictError, InvalidError
 from store.registry import Compare, Put
@@ -88,7 +88,7 @@ async def clone_at(call: Call, asked: Fields) -> Response:
         source_id=volume.id,
     )
     made = await start_volume(call, made, {"source": volume.id, "time_us": time_us})
-    return await shown(call, made, 202)
+    return await changed(call, made, 202)
 
 
 async def _time(call: Call, volume: Volume, asked: Fields) -> int:

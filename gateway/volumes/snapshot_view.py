@@ -30,11 +30,16 @@ def summary(snapshot: Snapshot, status: str) -> Row:
 
 
 def detail(call: Call, snapshot: Snapshot, status: str) -> Row:
-    """All of it."""
-    shown = summary(snapshot, status) | {
+    """All of it, as it is shown and listed."""
+    return changed(call, snapshot, status) | {
         "os-extended-snapshot-attributes:project_id": snapshot.project_id,
         "os-extended-snapshot-attributes:progress": snapshot.progress or ("0%" if status == "creating" else "100%"),
     }
+
+
+def changed(call: Call, snapshot: Snapshot, status: str) -> Row:
+    """What is told to whoever made or changed it: as in stock cinder without what its extensions say."""
+    shown = summary(snapshot, status)
     if call.since(GROUP):
         shown["group_snapshot_id"] = snapshot.group_snapshot_id
     if call.since(USER):

@@ -13,9 +13,9 @@ from gateway.volumes import amounts
 from gateway.volumes.answers import accepted, answer
 from gateway.volumes.call import Call, of
 from gateway.volumes.listing import Filters, Listed, page, wants_all
-from gateway.volumes.reading import flag, id_of, metadata, named
+from gateway.volumes.reading import flag, id_or_none, metadata, named
 from gateway.volumes.records import Doing, Snapshot, overtaken
-from gateway.volumes.snapshot_view import detail, summary
+from gateway.volumes.snapshot_view import changed, detail, summary
 from gateway.volumes.standing import ATTEMPTS, find_snapshot, find_volume, require, snapshot_standing, standing
 from gateway.volumes.work import snapshots as work
 from store.core.errors import ConflictError, InvalidError, NotFoundError
@@ -47,7 +47,7 @@ async def list_snapshots_detail(call: Call) -> Response:
 
 async def show_snapshot(call: Call) -> Response:
     found = await find_snapshot(call, "volume:get_snapshot")
-    return await _shown(call, found.record)
+    return answer({"snapshot": detail(call, *await snapshot_standing(call.service, found.record))})
 
 
 async def create_snapshot(call: Call) -> Response:
@@ -55,7 +55,9 @@ async def create_snapshot(call: Call) -> Response:
     project = await call.project()
     asked = (await call.body()).object("snapshot")
     asked.refuse_others({"name", "display_name", "description", "volume_id", "force", "metadata"})
-    volume = (await find_volume(call, "volume:get", id_of("volume_id", asked.value("volume_id")))).record
+    if "volume_id" not in asked:
+        raise InvalidError("snapshot: 'volume_id' is a required property")
+    volume = (await find_volume(call, "volume:get", id_or_none(asked, "volume_id") or "None")).record
     await call.allow("volume:create_snapshot", of(project))
     force = asked.value("force") is not None and flag("force", asked.value("force"))
     if call.since(IN_USE) and asked.value("force") is not None and not force:
@@ -162,15 +164,8 @@ async def begin_delete(call: Call, id_: str, allowed: tuple[str, ...] | None) ->
     raise ConflictError("Others keep changing the snapshot; try again.")
 
 
-async def _shown(call: Call, snapshot: Snapshot) -> Response:
-    now, said = await snapshot_standing(call.service, snapshot)
-    return answer({"snapshot": detail(call, now, said)})
-
-
 async def _changed(call: Call, snapshot: Snapshot, status: int = 200) -> Response:
-    """One that was just made or changed: less is told of it, as in stock cinder."""
-    now, said = await snapshot_standing(call.service, snapshot)
-    return answer({"snapshot": summary(now, said)}, status)
+    return answer({"snapshot": changed(call, *await snapshot_standing(call.service, snapshot))}, status)
 
 
 async def _listed(call: Call) -> Listed:
@@ -182,7 +177,7 @@ async def _listed(call: Call) -> Listed:
     for one in await (table.every() if everywhere else table.of_project(mine)):
         now, status = await snapshot_standing(call.service, one)
         row = summary(now, status)
-        more = {"project_id": now.project_id, "user_id": now.user_id, "consumes_quota": True}
+        more = {"project_id": now.project_id, "user_id": now.user_id, "consumes_quota": True, "display_name": now.name}
         rows.append(row | more | {"availability_zone": call.service.zone, "_": (now, status)})
     return page(call, rows, FILTERS)
 

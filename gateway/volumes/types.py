@@ -63,9 +63,7 @@ async def create_type(call: Call) -> Response:
         service.new_id(), text(asked, "name"), _description(asked), flag_in(asked, PUBLIC, True), now, now, specs
     )
     await service.types.create(made)
-    row = (await TypeViews.of(call)).shown(made)
-    row.pop("qos_specs_id", None)  # not told of a new type, as in stock cinder
-    return answer({"volume_type": row})
+    return await _changed(call, made, {PUBLIC: made.is_public})
 
 
 async def update_type(call: Call) -> Response:
@@ -83,7 +81,7 @@ async def update_type(call: Call) -> Response:
         updated_us=call.service.clock.wall_us(),
     )
     await call.service.types.rename(found, after)
-    return await _shown(call, after)
+    return await _changed(call, after, {})
 
 
 async def delete_type(call: Call) -> Response:
@@ -169,6 +167,13 @@ class TypeViews:
 
 async def _shown(call: Call, one: VolumeType) -> Response:
     return answer({"volume_type": (await TypeViews.of(call)).shown(one)})
+
+
+async def _changed(call: Call, one: VolumeType, more: Row) -> Response:
+    """One that was made or changed: as in stock cinder without its QoS specs."""
+    shown = (await TypeViews.of(call)).shown(one)
+    hidden = ("qos_specs_id", PUBLIC)
+    return answer({"volume_type": {name: value for name, value in shown.items() if name not in hidden} | more})
 
 
 async def _mine(call: Call) -> str:

@@ -51,8 +51,8 @@ class VolumeViews:
         assert isinstance(roles, frozenset | tuple)
         return cls(call, types, admin=admin, host_names=admin or "service" in roles)
 
-    def detail(self, now: Standing) -> Row:
-        """All of it."""
+    def changed(self, now: Standing) -> Row:
+        """What is told to whoever made or changed it: as in stock cinder without what its extensions say."""
         call, volume = self._call, now.volume
         type_ = self._types.get(volume.type_id)
         shown: dict[str, Any] = {
@@ -76,19 +76,24 @@ class VolumeViews:
             "consistencygroup_id": None,
             "multiattach": volume.multiattach,
             "attachments": self._attachments(volume),
-            "os-vol-tenant-attr:tenant_id": volume.project_id,
         }
-        if volume.image:
-            shown["volume_image_metadata"] = volume.image
         if self._admin:
-            host = host_of(call, type_)
-            shown |= {
-                "migration_status": None,
-                "os-vol-host-attr:host": host,
+            shown["migration_status"] = None
+        return shown | self._newer(volume, type_)
+
+    def detail(self, now: Standing) -> Row:
+        """All of it, as it is shown and listed."""
+        volume = now.volume
+        more: Row = {"os-vol-tenant-attr:tenant_id": volume.project_id}
+        if volume.image:
+            more["volume_image_metadata"] = volume.image
+        if self._admin:
+            more |= {
+                "os-vol-host-attr:host": host_of(self._call, self._types.get(volume.type_id)),
                 "os-vol-mig-status-attr:migstat": None,
                 "os-vol-mig-status-attr:name_id": None,
             }
-        return shown | self._newer(volume, type_)
+        return self.changed(now) | more
 
     def _newer(self, volume: Volume, type_: VolumeType | None) -> Row:
         """Fields that came with a microversion."""
@@ -136,6 +141,7 @@ class VolumeViews:
     def row(self, now: Standing) -> Row:
         """What lists are filtered and ordered by."""
         return self.detail(now) | {
+            "display_name": now.volume.name,
             "project_id": now.volume.project_id,
             "attach_status": attach_status(now.volume),
             "volume_type_id": now.volume.type_id,

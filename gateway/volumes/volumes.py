@@ -67,7 +67,8 @@ async def summarize(call: Call) -> Response:
 
 async def show_volume(call: Call) -> Response:
     found = await find_volume(call, "volume:get")
-    return await shown(call, found.record)
+    views = await VolumeViews.of(call)
+    return answer({"volume": views.detail(await standing(call.service, found.record))})
 
 
 async def update_volume(call: Call) -> Response:
@@ -134,18 +135,10 @@ async def begin_delete(call: Call, volume: Volume, *, cascade: bool, force: bool
     await begin(service, volume.id, check, "deleting", deleting.DELETE, {}, along=along)
 
 
-async def shown(call: Call, volume: Volume, status: int = 200) -> Response:
-    """A volume, as it is now."""
-    views = await VolumeViews.of(call)
-    return answer({"volume": views.detail(await standing(call.service, volume))}, status)
-
-
 async def changed(call: Call, volume: Volume, status: int = 200) -> Response:
-    """A volume that was just made or changed: what stock cinder's extensions add to volumes is not told of it."""
-    row = (await VolumeViews.of(call)).detail(await standing(call.service, volume))
-    kept = {name: value for name, value in row.items() if not name.startswith("os-vol-")}
-    kept.pop("volume_image_metadata", None)
-    return answer({"volume": kept}, status)
+    """A volume that was made or changed, as it is now."""
+    views = await VolumeViews.of(call)
+    return answer({"volume": views.changed(await standing(call.service, volume))}, status)
 
 
 async def _visible(call: Call) -> list[Volume]:

@@ -36,7 +36,7 @@ class ImageApp(ServiceApp[Call]):
             failure=failure,
             request_id=lambda: f"req-{UUID(bytes=service.random.bytes(16), version=4)}",
             documents=documents,
-            exact_paths=True,
+            exact=True,
         )
 
 

@@ -257,3 +257,34 @@ async def outcome(call: Any, refusal: type[Exception]) -> Any:
         return await call
     except refusal:
         return None
+
+
+async def test_what_has_no_default_is_counted_where_the_service_says_so(clock: ManualClock) -> None:
+    registry = memory_registry(clock)
+    held = Quotas(registry, "x", {"a": 1}, clock, SystemRandom(), also=lambda name: name.startswith("a_"))
+    await held.commit(await held.reserve("p", {"a_big": 2}))
+    assert (await held.show("p"))["a_big"] == Standing(NO_LIMIT, 2, 0)
+    await held.set_limits("p", {"a_big": 3})
+    with pytest.raises(OverQuotaError):
+        await held.reserve("p", {"a_big": 2})
+    with pytest.raises(InvalidError):
+        await held.reserve("p", {"b": 1})
+
+
+async def test_a_commit_frees_what_the_new_takes_the_place_of(clock: ManualClock) -> None:
+    held = Quotas(memory_registry(clock), "x", {"a": 5, "b": 5}, clock, SystemRandom())
+    await held.commit(await held.reserve("p", {"a": 2}))
+    await held.commit(await held.reserve("p", {"b": 2}), frees={"a": 2})
+    assert await held.show("p") == {"a": Standing(5, 0, 0), "b": Standing(5, 2, 0)}
+
+
+@pytest.mark.parametrize("donor", ["p", "q"])
+async def test_what_is_in_use_is_handed_over(clock: ManualClock, donor: str) -> None:
+    held = Quotas(memory_registry(clock), "x", {"a": 5}, clock, SystemRandom())
+    await held.commit(await held.reserve(donor, {"a": 2}))
+    reservation = await held.reserve("p", {"a": 2})
+    await held.hand_over(reservation, donor)
+    assert (await held.show("p"))["a"] == Standing(5, 2, 0)
+    assert (await held.show("q"))["a"] == Standing(5, 0, 0)
+    with pytest.raises(NotFoundError):
+        await held.hand_over(reservation, donor)

@@ -39,5 +39,8 @@ async def test_extensions_zones_and_filters(cloud: Cloud) -> None:
 
 async def test_what_is_not_served(cloud: Cloud) -> None:
     assert (await cloud.ask("GET", "/pebbles")).status == 404
+    for method in ("GET", "PUT", "DELETE"):
+        assert (await cloud.ask(method, "/volumes/")).status == 404  # an empty id is none
+    assert (await cloud.ask("POST", "/volumes//action", {"os-reserve": None})).status == 404
     answer = await cloud.ask("PATCH", "/volumes")
     assert (answer.status, list(answer.json)) == (405, ["badMethod"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gateway.rest.times import shown_us
@@ -174,8 +176,11 @@ async def test_what_an_administrator_declares(cloud: Cloud) -> None:
     await cloud.gone(id_, "snapshot")
 
 
-@pytest.mark.parametrize(("asked", "status"), [({}, 400), ({"volume_id": "x"}, 400), ({"volume_id": "0" * 32}, 404)])
-async def test_what_is_wrong(cloud: Cloud, asked: dict[str, str], status: int) -> None:
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [({}, 400), ({"volume_id": "x"}, 400), ({"volume_id": None}, 404), ({"volume_id": "0" * 32}, 404)],
+)
+async def test_what_is_wrong(cloud: Cloud, asked: dict[str, Any], status: int) -> None:
     assert (await cloud.ask("POST", "/snapshots", {"snapshot": asked})).status == status
     assert await cloud.used() == {}
 
