@@ -7,7 +7,6 @@ takes it over in one transaction. Whatever ends in between leaves an entry that 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -19,16 +18,14 @@ import trio
 from image_registry import keys
 from image_registry.bits import HEAD, BitStore
 from image_registry.formats.inspector import Inspector
+from image_registry.hashing import hashing
 from image_registry.images import Found, Images
 from image_registry.process import Process
 from image_registry.records import INCOMING_CODEC, Bits, Image, Incoming, Receiving
 from store.core.entropy import Random
 from store.core.errors import ConflictError, DrystoneError, NotFoundError
-from store.objects.interface import Upload
 from store.registry import Compare, Delete, Put, Registry
 
-PIECE_BYTES: Final = 1 << 20
-"""Taken at once: hashed in one thread while the store takes them."""
 CLEAN_UP_S: Final = 30
 
 Pieces = AsyncGenerator[bytes, None]
@@ -79,24 +76,25 @@ class Receiver:
     ) -> Received:
         """All bytes, durable. `size`: how many there will be, where that is known. `told` is told how many there are.
         Raises what the inspector raises, and what the pieces raise."""
-        sha512 = hashlib.sha512()
         async with (
+            hashing() as sha512,
             await self._bits.upload(incoming.store, incoming.object, size) as upload,
             aclosing(pieces),
-            aclosing(_gathered(pieces)) as gathered,
         ):
             done = 0
-            async for piece in gathered:
+            async for piece in pieces:
                 if inspector is not None:
                     inspector.feed(piece)
-                await _take(piece, upload, sha512.update)
+                await sha512.add(piece)
+                await upload.write(piece)
                 done += len(piece)
                 if told is not None:
                     await told(done)
             count, md5 = await upload.digest()
             verdict = None if inspector is None else inspector.finish(count)
+            digest = await sha512.hexdigest()
             await upload.commit(HEAD)
-        bits = Bits(incoming.object, incoming.store, count, md5, sha512.hexdigest())
+        bits = Bits(incoming.object, incoming.store, count, md5, digest)
         return Received(bits, None if verdict is None else verdict.virtual_size, incoming)
 
     def taken(self, received: Received) -> tuple[list[Delete], list[Compare]]:
@@ -149,27 +147,6 @@ class Receiver:
 
 def _without(image: Image, incoming: Incoming) -> Image:
     return replace(image, receiving=None) if image.receiving == incoming else image
-
-
-async def _take(piece: bytes, upload: Upload, hash_: Callable[[bytes], None]) -> None:
-    """Both at once: the hash lets go of the interpreter."""
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.to_thread.run_sync, hash_, piece)
-        await upload.write(piece)
-
-
-async def _gathered(pieces: Pieces) -> Pieces:
-    """In pieces of PIECE_BYTES or a little more, so that threads are worth their while."""
-    waiting: list[bytes] = []
-    length = 0
-    async for piece in pieces:
-        waiting.append(piece)
-        length += len(piece)
-        if length >= PIECE_BYTES:
-            yield b"".join(waiting)
-            waiting, length = [], 0
-    if waiting:
-        yield b"".join(waiting)
 
 
 def conflict_of(image: Image, status: str, wanted: str) -> ConflictError:
