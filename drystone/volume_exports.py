@@ -9,10 +9,14 @@ from drystone.nbd_over_tcp import port_of
 from drystone.node import Node
 from drystone.volume_images import VolumeImages
 from drystone.volume_links import VolumesOfAll
+from gateway.nbd.limited_disk import Limits, Rate
+from gateway.volumes.qos_limits import limits_of as qos_limits
+from gateway.volumes.records import volume_name
 from gateway.volumes.service import VolumeService
 from gateway.volumes.types_store import StoragePolicy
 from image_registry.service import ImageService
 from store.core.entropy import PooledRandom
+from store.core.errors import NotFoundError
 from store.objects.model import Policy
 
 
@@ -46,6 +50,33 @@ def volume_service(
     policies = storage_policies(node.store.policies)
     source = VolumeImages(images, volumes)
     return VolumeService(node.registry, identity, volumes, exports, source, policies, node.clock, PooledRandom())
+
+
+async def limits_of(service: VolumeService, name: str) -> Limits | None:
+    """Of a volume by its name in the store, by the QoS specs of its type; None for none, and for what is no volume of
+    the API."""
+    id_ = name.removeprefix(volume_name(""))
+    if id_ == name:
+        return None
+    try:
+        volume = (await service.volumes.find(id_)).record
+        qos_id = (await service.types.find(volume.type_id)).record.qos_id
+        if qos_id is None:
+            return None
+        rates = qos_limits((await service.qos.find(qos_id)).record, volume.size)
+    except NotFoundError:
+        return None
+    found = {key: Rate(*rate) for key, rate in rates.items()}
+    if not found:
+        return None
+    return Limits(
+        found.get("read_bytes_sec"),
+        found.get("write_bytes_sec"),
+        found.get("total_bytes_sec"),
+        found.get("read_iops_sec"),
+        found.get("write_iops_sec"),
+        found.get("total_iops_sec"),
+    )
 
 
 def storage_policies(policies: tuple[Policy, ...]) -> list[StoragePolicy]:
