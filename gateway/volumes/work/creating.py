@@ -64,7 +64,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
 async def _of_volume(worker: Worker, volume: Volume, source_id: str, time_us: int | None) -> None:
     source, between = volume_name(source_id), f"copy-{volume.id}"
     if not await worker.exists(volume_name(volume.id)):
-        await worker.snapshot(source, between, time_us)
+        await worker.snapshot(source_id, between, time_us)
         await worker.fill(volume, volume_name(volume.id), source, between)
     await worker.delete_snapshot(source, between)
 

@@ -43,7 +43,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
     async def rewind(task: Task) -> None:
         async def fill(volume: Volume, new: str) -> None:
             source, between = volume_name(volume.id), f"rewind-{task.id}"
-            await worker.snapshot(source, between, task.arguments["time_us"])
+            await worker.snapshot(volume.id, between, task.arguments["time_us"])
             await worker.fill(volume, new, source, between)
             await worker.delete_snapshot(source, between)
 
@@ -63,7 +63,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
 
         async def fill(volume: Volume, new: str) -> None:
             source, between = volume_name(volume.id), f"retype-{task.id}"
-            await worker.snapshot(source, between)
+            await worker.snapshot(volume.id, between)
             await worker.fill(replace(volume, type_id=type_id), new, source, between)
             await worker.delete_snapshot(source, between)
 

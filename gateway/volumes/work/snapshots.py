@@ -26,7 +26,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
         if found is None:
             return
         volume, name = found.record.store_volume, found.record.store_snapshot
-        await worker.snapshot(volume, name)
+        await worker.snapshot(found.record.volume_id, name)
         await worker.snapshot_progress.end(id_, task, lambda now: now)
         try:
             await worker.snapshots.find(id_)
