@@ -118,20 +118,21 @@ class Snapshot:
     group_snapshot_id: str | None = None
     holder: str = ""
     """The store's volume that it is a snapshot of; "" where that is still the one of `volume_id`."""
+    taken_in: str = ""
+    """What the store's snapshot is called that was there before this one; "" where it is `snapshot-<id>`."""
 
     @property
     def store_volume(self) -> str:
         return self.holder or volume_name(self.volume_id)
 
+    @property
+    def store_snapshot(self) -> str:
+        return self.taken_in or f"snapshot-{self.id}"
+
 
 def volume_name(id_: str) -> str:
     """Of the store's volume."""
     return f"volume-{id_}"
-
-
-def snapshot_name(id_: str) -> str:
-    """Of the store's snapshot."""
-    return f"snapshot-{id_}"
 
 
 def _doing(doing: Doing | None) -> list[Any] | None:
@@ -170,7 +171,7 @@ def _snapshot(one: Snapshot) -> list[Any]:
     return [
         one.id, one.project_id, one.user_id, one.volume_id, one.name, one.description, one.size, one.type_id,
         one.created_us, one.updated_us, json.dumps(one.metadata), _doing(one.doing), one.error, one.declared,
-        one.progress, one.group_snapshot_id, one.holder,
+        one.progress, one.group_snapshot_id, one.holder, one.taken_in,
     ]  # fmt: skip
 
 

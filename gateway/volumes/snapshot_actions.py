@@ -13,7 +13,7 @@ from gateway.rest.fields import Fields
 from gateway.volumes.actions import Action, acting
 from gateway.volumes.answers import accepted
 from gateway.volumes.call import Call
-from gateway.volumes.snapshots import begin_delete
+from gateway.volumes.snapshots import DELETABLE, begin_delete
 from gateway.volumes.standing import find_snapshot, snapshot_standing
 from store.core.errors import InvalidError
 
@@ -72,6 +72,13 @@ async def force_delete(call: Call, _: Fields) -> Response:
     return accepted()
 
 
+async def unmanage(call: Call, _: Fields) -> Response:
+    """It is forgotten here; the store keeps it."""
+    found = await find_snapshot(call, "snapshot_extension:snapshot_unmanage")
+    await begin_delete(call, found.record.id, DELETABLE, leave=True)
+    return accepted()
+
+
 ROUTES: Final[Routes[Call]] = {
     "/snapshots/{snapshot_id}/action": {
         "POST": acting(
@@ -79,6 +86,7 @@ ROUTES: Final[Routes[Call]] = {
                 "os-reset_status": Action(reset_status),
                 "os-update_snapshot_status": Action(tell_status),
                 "os-force_delete": Action(force_delete),
+                "os-unmanage": Action(unmanage),
             }
         )
     },

@@ -79,11 +79,12 @@ async def create_snapshot(call: Call) -> Response:
         updated_us=now,
         metadata=kept,
     )
-    return await _changed(call, await _start(call, snapshot, allowed), 202)
+    return await changed_snapshot(call, await start_snapshot(call, snapshot, allowed), 202)
 
 
-async def _start(call: Call, snapshot: Snapshot, allowed: tuple[str, ...]) -> Snapshot:
-    """The volume is written as it is: who deletes it at the same time notices."""
+async def start_snapshot(call: Call, snapshot: Snapshot, allowed: tuple[str, ...]) -> Snapshot:
+    """Have the task begin. The volume is written as it is: who deletes it at the same time notices. Raises
+    InvalidError, OverQuotaError."""
     service = call.service
     for _ in range(ATTEMPTS):
         found = await service.volumes.find(snapshot.volume_id)
@@ -129,7 +130,7 @@ async def update_snapshot(call: Call) -> Response:
             updated_us=now_us,
         ),
     )
-    return await _changed(call, after)
+    return await changed_snapshot(call, after)
 
 
 async def delete_snapshot(call: Call) -> Response:
@@ -138,8 +139,9 @@ async def delete_snapshot(call: Call) -> Response:
     return accepted()
 
 
-async def begin_delete(call: Call, id_: str, allowed: tuple[str, ...] | None) -> None:
-    """Start to delete one that is in a status that is allowed; None is any. Raises InvalidError."""
+async def begin_delete(call: Call, id_: str, allowed: tuple[str, ...] | None, *, leave: bool = False) -> None:
+    """Start to delete one that is in a status that is allowed; None is any. With `leave` the store keeps it. Raises
+    InvalidError."""
     service = call.service
     for _ in range(ATTEMPTS):
         found = await service.snapshots.find(id_)
@@ -156,7 +158,7 @@ async def begin_delete(call: Call, id_: str, allowed: tuple[str, ...] | None) ->
         after = replace(now, doing=overtaken(now.doing, "deleting", task), error="", declared="")
         try:
             await service.runner.start(
-                work.DELETE, {"snapshot": id_}, [service.snapshots.put(after)], [found.same], task
+                work.DELETE, {"snapshot": id_, "leave": leave}, [service.snapshots.put(after)], [found.same], task
             )
         except ConflictError:
             continue
@@ -164,7 +166,8 @@ async def begin_delete(call: Call, id_: str, allowed: tuple[str, ...] | None) ->
     raise ConflictError("Others keep changing the snapshot; try again.")
 
 
-async def _changed(call: Call, snapshot: Snapshot, status: int = 200) -> Response:
+async def changed_snapshot(call: Call, snapshot: Snapshot, status: int = 200) -> Response:
+    """One that was made or changed, as it is now."""
     return answer({"snapshot": changed(call, *await snapshot_standing(call.service, snapshot))}, status)
 
 

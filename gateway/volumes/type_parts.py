@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
+from gateway.rest.times import shown_us
 from gateway.volumes.answers import accepted, answer
 from gateway.volumes.call import Call
 from gateway.volumes.reading import text, text_or_none, whole
@@ -141,16 +142,11 @@ async def create_encryption(call: Call) -> Response:
     await _require_unused(call, found.record)
     if found.record.encryption:
         raise InvalidError(f"Volume type encryption for type {found.record.id} already exists.")
-    held = asked | {
-        "volume_type_id": found.record.id,
-        "encryption_id": call.service.new_id(),
-        "created_at": None,
-        "updated_at": None,
-        "deleted_at": None,
-        "deleted": False,
-    }
+    made = asked | {"volume_type_id": found.record.id, "encryption_id": call.service.new_id()}
+    now = shown_us(call.service.clock.wall_us())
+    held = made | {"created_at": now, "updated_at": None, "deleted_at": None, "deleted": False}
     await _change(call, found, replace(found.record, encryption=held))
-    return answer({"encryption": held})
+    return answer({"encryption": made})
 
 
 async def update_encryption(call: Call) -> Response:
@@ -158,7 +154,8 @@ async def update_encryption(call: Call) -> Response:
     body = (await call.body()).object("encryption")
     await _require_unused(call, found.record)
     held = _found_encryption(call, found.record)
-    await _change(call, found, replace(found.record, encryption=held | _encryption(body, held)))
+    after = held | _encryption(body, held) | {"updated_at": shown_us(call.service.clock.wall_us())}
+    await _change(call, found, replace(found.record, encryption=after))
     return answer({"encryption": body.others(frozenset())})
 
 

@@ -130,6 +130,13 @@ async def force_delete(call: Call, _: Fields) -> Response:
     return accepted()
 
 
+async def unmanage(call: Call, _: Fields) -> Response:
+    """It is forgotten here; the store keeps it."""
+    found = await find_volume(call, "volume_extension:volume_unmanage")
+    await begin_delete(call, found.record, leave=True)
+    return accepted()
+
+
 async def retype(call: Call, asked: Fields) -> Response:
     """To a type of the same storage policy at once; to one of another by a copy, where that is allowed."""
     found = await find_volume(call, "volume:retype")
@@ -214,5 +221,6 @@ TABLE: Final = {
     "os-update_readonly_flag": Action(set_readonly),
     "os-reset_status": Action(reset_status),
     "os-force_delete": Action(force_delete),
+    "os-unmanage": Action(unmanage),
     "os-retype": Action(retype),
 }

@@ -64,7 +64,7 @@ async def create_volume(call: Call) -> Response:
     return await changed(call, await start_volume(call, volume, arguments), 202)
 
 
-async def start_volume(call: Call, volume: Volume, arguments: dict[str, Any]) -> Volume:
+async def start_volume(call: Call, volume: Volume, arguments: dict[str, Any], kind: str = creating.CREATE) -> Volume:
     """Reserve what it takes, and have the task begin. Raises OverQuotaError."""
     service = call.service
     await check_size(call, volume.project_id, volume.size)
@@ -75,7 +75,7 @@ async def start_volume(call: Call, volume: Volume, arguments: dict[str, Any]) ->
     operations = [*service.volumes.puts(made), Put(type_use_key(made.type_id), b"")]
     there = Compare.exists(service.types.table.key("-", made.type_id))
     try:
-        await service.runner.start(creating.CREATE, {"volume": made.id, **arguments}, operations, [there], task)
+        await service.runner.start(kind, {"volume": made.id, **arguments}, operations, [there], task)
     except Exception:
         with suppress(NotFoundError):
             await service.quotas.take_back(reservation)
@@ -90,7 +90,7 @@ async def _wanted(call: Call, asked: Fields, project: str) -> tuple[Volume, dict
     if flag_in(asked, "multiattach"):
         raise InvalidError("The multiattach parameter is no more: use a volume type that has it.")
     size = None if asked.value("size") is None else whole("size", asked.value("size"), 1, DB_INT_MAX)
-    type_ = await _type(call, asked)
+    type_ = await find_type(call, asked)
     source = await _source(call, asked)
     type_ = type_ or await _type_of(call, source, project)
     if type_.encryption:
@@ -127,7 +127,8 @@ async def _wanted(call: Call, asked: Fields, project: str) -> tuple[Volume, dict
     return volume, source.arguments
 
 
-async def _type(call: Call, asked: Fields) -> VolumeType | None:
+async def find_type(call: Call, asked: Fields) -> VolumeType | None:
+    """That the body names. Raises NotFoundError, also where the caller may not use it."""
     said = text_or_none(asked, "volume_type")
     if not said:
         return None

@@ -106,8 +106,10 @@ async def delete_volume(call: Call) -> Response:
     return accepted()
 
 
-async def begin_delete(call: Call, volume: Volume, *, cascade: bool, force: bool) -> None:
-    """Start to. Raises InvalidError where it is not in a state to be deleted."""
+async def begin_delete(
+    call: Call, volume: Volume, *, cascade: bool = False, force: bool = False, leave: bool = False
+) -> None:
+    """Start to; with `leave` the store keeps it. Raises InvalidError where it is not in a state to be deleted."""
     service = call.service
     snapshots = [await service.snapshots.find(one.id) for one in await service.snapshots.of_volume(volume.id)]
     if len(snapshots) > SNAPSHOTS_AT_ONCE:
@@ -132,7 +134,8 @@ async def begin_delete(call: Call, volume: Volume, *, cascade: bool, force: bool
             puts.append(service.snapshots.put(marked))
         return puts, [one.same for one in snapshots]
 
-    await begin(service, volume.id, check, "deleting", deleting.DELETE, {}, along=along)
+    what = "unmanaging" if leave else "deleting"
+    await begin(service, volume.id, check, what, deleting.DELETE, {"leave": leave}, along=along)
 
 
 async def changed(call: Call, volume: Volume, status: int = 200) -> Response:

@@ -57,6 +57,10 @@ class VolumeStore(Protocol):
         """Raises NotFoundError."""
         ...
 
+    async def rows(self, after: str, limit: int) -> list[VolumeRow]:
+        """Of the volumes behind `after`, in the order of their names."""
+        ...
+
     async def resize(self, name: str, size: int) -> None:
         """Have a volume larger, while it is in use, too. Raises InvalidError where it were smaller."""
         ...

@@ -43,6 +43,7 @@ PLAUSIBLE: Final[dict[str, dict[str, Any]]] = {
     "accept": {"auth_key": "0" * 16},
     "addProjectAccess": {"project": "blue"},
     "os-complete": {},
+    "os-unmanage": {},
     "os-extend": {"new_size": 2},
     "os-attach": {"host_name": "h", "mountpoint": "/x", "mode": "rw"},
     "os-detach": {"attachment_id": None},

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.rest.times import shown_us
+from store.core.errors import ConflictError
 from tests.gateway_volumes.cloud import Cloud
 
 
@@ -191,3 +192,23 @@ async def test_the_quota(cloud: Cloud) -> None:
     answer = await cloud.ask("POST", "/snapshots", {"snapshot": {"volume_id": id_}})
     assert (answer.status, list(answer.json)) == (413, ["overLimit"])
     assert await cloud.used() == {"volumes": 1, "gigabytes": 1}
+
+
+async def test_another_node_is_cut_off_only_where_nobody_is_attached(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (await cloud.create())["id"], (await cloud.create())["id"]
+    await cloud.act(second, "os-attach", {"host_name": "h", "mountpoint": "/x"})
+    snapshot = cloud.store.snapshot
+
+    async def held(name: str, made: str, time_us: int | None = None, *, take_over: bool = False) -> None:
+        if not take_over:
+            raise ConflictError(f"volume {name} is open on node n9")
+        await snapshot(name, made, time_us)
+
+    monkeypatch.setattr(cloud.store, "snapshot", held)
+    assert (await cloud.snapshot(first))["status"] == "available"
+    failed = await cloud.snapshot(second)
+    assert failed["status"] == "error"
+    (message,) = (await cloud.ask("GET", "/messages")).json["messages"]
+    assert (message["resource_uuid"], "n9" in message["user_message"]) == (failed["id"], False)

@@ -127,6 +127,8 @@ async def test_encryption_is_kept_and_volumes_of_it_are_refused(cloud: Cloud) ->
     assert (await admin(cloud, "POST", path, {"encryption": {"provider": "luks"}})).status == 400
     made = (await admin(cloud, "POST", path, {"encryption": asked})).json["encryption"]
     assert (made["volume_type_id"], made["key_size"], made["cipher"]) == (id_, 256, None)
+    shown = (await admin(cloud, "GET", path)).json
+    assert shown.keys() - made.keys() == {"created_at", "updated_at", "deleted_at", "deleted"}
     assert (await admin(cloud, "POST", path, {"encryption": asked})).status == 400
     update = {"encryption": {"key_size": 128}}
     assert (await admin(cloud, "PUT", f"{path}/{made['encryption_id']}", update)).json == update

@@ -129,6 +129,9 @@ class MemoryVolumes:
             name, found.disk.size, found.policy, stored, found.epoch, connections, found.window_us, "n1", 0
         )
 
+    async def rows(self, after: str, limit: int) -> list[VolumeRow]:
+        return [await self.row(name) for name in sorted(self.volumes) if name > after][:limit]
+
     async def resize(self, name: str, size: int) -> None:
         await trio.lowlevel.checkpoint()
         found = self._find(name)

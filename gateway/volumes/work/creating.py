@@ -8,16 +8,18 @@ from typing import Final
 from gateway.rest.task_records import Task
 from gateway.rest.task_runner import Work
 from gateway.volumes.images import ImageFacts
-from gateway.volumes.records import GIB, Volume, snapshot_name, volume_name
+from gateway.volumes.records import GIB, Volume, volume_name
 from gateway.volumes.work.telling import telling
 from gateway.volumes.work.worker import Worker
 from store.core.errors import InvalidError
 
 CREATE: Final = "create-volume"
+TAKE_IN: Final = "take-in-volume"
 
 
 def kinds(worker: Worker) -> dict[str, Work]:
-    """`volume` is the id of what is to be made; `snapshot`, `source` (with `time_us` or not) or `image` what of."""
+    """`volume` is the id of what is to be made; `snapshot`, `source` (with `time_us` or not) or `image` what of;
+    `name` a volume of the store that is to be taken in."""
 
     async def create(task: Task) -> None:
         id_ = task.arguments["volume"]
@@ -28,7 +30,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
         await worker.require_place(volume)
         if said.get("snapshot"):
             snapshot = (await worker.snapshots.find(said["snapshot"])).record
-            await worker.fill(volume, volume_name(id_), snapshot.store_volume, snapshot_name(snapshot.id))
+            await worker.fill(volume, volume_name(id_), snapshot.store_volume, snapshot.store_snapshot)
         elif said.get("source"):
             await _of_volume(worker, volume, said["source"], said.get("time_us"))
         elif said.get("image"):
@@ -46,13 +48,23 @@ def kinds(worker: Worker) -> dict[str, Work]:
             await worker.delete(volume_name(id_))
         await worker.volume_progress.fail(id_, task, why, keep=True)
 
-    return {CREATE: telling(create, failed)}
+    async def take_in(task: Task) -> None:
+        id_ = task.arguments["volume"]
+        if await worker.volume_progress.current(id_, task) is not None:
+            if not await worker.exists(volume_name(id_)):
+                await worker.store.rename(task.arguments["name"], volume_name(id_))
+            await worker.volume_progress.end(id_, task, lambda now: now)
+
+    async def taken_in_not(task: Task, why: str) -> None:
+        await worker.volume_progress.fail(task.arguments["volume"], task, why, keep=True)
+
+    return {CREATE: telling(create, failed), TAKE_IN: telling(take_in, taken_in_not)}
 
 
 async def _of_volume(worker: Worker, volume: Volume, source_id: str, time_us: int | None) -> None:
     source, between = volume_name(source_id), f"copy-{volume.id}"
     if not await worker.exists(volume_name(volume.id)):
-        await worker.snapshot(source, between, time_us)
+        await worker.snapshot(source_id, between, time_us)
         await worker.fill(volume, volume_name(volume.id), source, between)
     await worker.delete_snapshot(source, between)
 

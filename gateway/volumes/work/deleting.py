@@ -23,14 +23,15 @@ def kinds(worker: Worker) -> dict[str, Work]:
     """`volume` is its id; `size` what it is extended to, in GiB."""
 
     async def delete(task: Task) -> None:
-        """Snapshots that are there are this task's, too: it marked them."""
+        """Snapshots that are there are this task's, too: it marked them. With `leave` it is only forgotten here."""
         id_ = task.arguments["volume"]
         found = await worker.volume_progress.current(id_, task)
         if found is None:
             return
         for snapshot in await worker.snapshots.of_volume(id_):
             await remove_snapshot(worker, task, snapshot)
-        await worker.delete(volume_name(id_))
+        if not task.arguments.get("leave"):
+            await worker.delete(volume_name(id_))
         for former in found.record.former:
             await worker.delete(former)
         volume = found.record

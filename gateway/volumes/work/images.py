@@ -21,7 +21,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
         if await worker.volume_progress.current(id_, task) is None:
             return
         name, between = volume_name(id_), f"upload-{image}"
-        await worker.snapshot(name, between)
+        await worker.snapshot(id_, between)
         await worker.images.seal(image, name, between)
         await worker.delete_snapshot(name, between)
         await worker.volume_progress.end(id_, task, lambda now: now)

@@ -14,7 +14,7 @@ from gateway.rest.task_records import Task
 from gateway.rest.task_runner import Work
 from gateway.volumes import amounts
 from gateway.volumes.images import ImageFacts
-from gateway.volumes.records import Volume, snapshot_name, volume_name
+from gateway.volumes.records import Volume, volume_name
 from gateway.volumes.work.creating import check_fits, with_image
 from gateway.volumes.work.telling import telling
 from gateway.volumes.work.worker import Worker
@@ -35,7 +35,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
         snapshot = (await worker.snapshots.find(task.arguments["snapshot"])).record
 
         async def fill(volume: Volume, new: str) -> None:
-            await worker.fill(volume, new, snapshot.store_volume, snapshot_name(snapshot.id))
+            await worker.fill(volume, new, snapshot.store_volume, snapshot.store_snapshot)
 
         await _replace(worker, task, fill, lambda now: now)
         await worker.snapshot_progress.end(snapshot.id, task, lambda now: now)
@@ -43,7 +43,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
     async def rewind(task: Task) -> None:
         async def fill(volume: Volume, new: str) -> None:
             source, between = volume_name(volume.id), f"rewind-{task.id}"
-            await worker.snapshot(source, between, task.arguments["time_us"])
+            await worker.snapshot(volume.id, between, task.arguments["time_us"])
             await worker.fill(volume, new, source, between)
             await worker.delete_snapshot(source, between)
 
@@ -63,7 +63,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
 
         async def fill(volume: Volume, new: str) -> None:
             source, between = volume_name(volume.id), f"retype-{task.id}"
-            await worker.snapshot(source, between)
+            await worker.snapshot(volume.id, between)
             await worker.fill(replace(volume, type_id=type_id), new, source, between)
             await worker.delete_snapshot(source, between)
 

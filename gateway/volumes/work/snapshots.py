@@ -8,7 +8,7 @@ from typing import Final
 from gateway.rest.task_records import Task
 from gateway.rest.task_runner import Work
 from gateway.volumes import amounts
-from gateway.volumes.records import Snapshot, snapshot_name
+from gateway.volumes.records import Snapshot
 from gateway.volumes.work.telling import telling
 from gateway.volumes.work.worker import Worker
 from store.core.errors import NotFoundError
@@ -25,17 +25,21 @@ def kinds(worker: Worker) -> dict[str, Work]:
         found = await worker.snapshot_progress.current(id_, task)
         if found is None:
             return
-        volume = found.record.store_volume
-        await worker.snapshot(volume, snapshot_name(id_))
+        volume, name = found.record.store_volume, found.record.store_snapshot
+        await worker.snapshot(found.record.volume_id, name)
         await worker.snapshot_progress.end(id_, task, lambda now: now)
         try:
             await worker.snapshots.find(id_)
         except NotFoundError:
-            await worker.delete_snapshot(volume, snapshot_name(id_))  # it was deleted while it was made
+            await worker.delete_snapshot(volume, name)  # it was deleted while it was made
 
     async def delete(task: Task) -> None:
+        """With `leave` it is only forgotten here."""
         found = await worker.snapshot_progress.current(task.arguments["snapshot"], task)
-        if found is not None:
+        if found is not None and task.arguments.get("leave"):
+            one = found.record
+            await worker.snapshot_progress.remove(one.id, task, amounts.of_snapshot(one.size, one.type_id))
+        elif found is not None:
             await remove_snapshot(worker, task, found.record)
 
     async def created_not(task: Task, why: str) -> None:
@@ -50,7 +54,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
 async def remove_snapshot(worker: Worker, task: Task, snapshot: Snapshot) -> None:
     """With what it takes of the quota. The store's volume that it was the last snapshot of goes, too, where it is not
     the present one any more."""
-    await worker.delete_snapshot(snapshot.store_volume, snapshot_name(snapshot.id))
+    await worker.delete_snapshot(snapshot.store_volume, snapshot.store_snapshot)
     if snapshot.holder:
         others = await worker.snapshots.of_volume(snapshot.volume_id)
         if not any(one.holder == snapshot.holder and one.id != snapshot.id for one in others):

@@ -71,10 +71,12 @@ class Worker:
         except NotFoundError:
             await self.delete(volume_name(id_))
 
-    async def snapshot(self, name: str, snapshot: str, time_us: int | None = None) -> None:
-        """Have one. Raises ConflictError where it cannot be made now, InvalidError, NotFoundError."""
+    async def snapshot(self, volume_id: str, snapshot: str, time_us: int | None = None) -> None:
+        """Have one of a volume. One that nobody is attached to is taken over from a node that had it open a moment ago;
+        who is attached is not cut off. Raises ConflictError where another node serves it, and as the store does."""
+        volume, name = (await self.volumes.find(volume_id)).record, volume_name(volume_id)
         if snapshot not in {row.name for row in await self.store.snapshots(name)}:
-            await self.store.snapshot(name, snapshot, time_us)
+            await self.store.snapshot(name, snapshot, time_us, take_over=not volume.attachments)
 
     async def delete_snapshot(self, name: str, snapshot: str) -> None:
         """If it is there."""
