@@ -135,6 +135,9 @@ class VolumesOfAll:
     async def row(self, name: str) -> VolumeRow:
         return await self._own.row(name)
 
+    async def rows(self, after: str, limit: int) -> list[VolumeRow]:
+        return await self._own.rows(after, limit)
+
     async def rename(self, name: str, new: str) -> None:
         await self._own.rename(name, new)
 
