@@ -79,10 +79,15 @@ RBAC = Suite(
 CLIENT = Suite(
     "client",
     "openstackclient functional",
-    ("openstackclient.tests.functional.identity", "openstackclient.tests.functional.object"),
-    177,
+    (
+        "openstackclient.tests.functional.identity",
+        "openstackclient.tests.functional.object",
+        "openstackclient.tests.functional.image",
+        "openstackclient.tests.functional.volume",
+    ),
+    228,
     None,
-    "openstackclient's own tests of its identity and object commands, each run as typed",
+    "openstackclient's own tests of its identity, object, image and volume commands, each run as typed",
 )
 SUITES = (API, IMAGE, VOLUME, RBAC, CLIENT)
 
