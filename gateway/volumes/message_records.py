@@ -43,3 +43,9 @@ class MessageTable(Table[Message]):
 
     def __init__(self, registry: Registry) -> None:
         super().__init__(registry, "message", MESSAGE_CODEC)
+
+    async def forget_expired(self, now_us: int) -> None:
+        """Drop those whose time has come."""
+        for one in await self.every():
+            if one.expires_us <= now_us:
+                await self._registry.transact((), self.deletes(one))

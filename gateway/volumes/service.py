@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
+import structlog
 import trio
 
 from authn.service import IdentityService
@@ -31,10 +32,15 @@ from gateway.volumes.work.worker import Worker
 from store.blocks.interface import VolumeStore
 from store.core.clock import Clock
 from store.core.entropy import Random
+from store.core.errors import RetryableError
 from store.registry import Registry
 
+FORGET_S: Final = 3600
 NAME: Final = "volume"
 """In the keys of quotas and tasks."""
+
+
+_log = structlog.get_logger(__name__)
 
 
 class VolumeService:
@@ -99,4 +105,14 @@ class VolumeService:
             await nursery.start(
                 lambda task_status: keep_swept(self.quotas, self.tasks.goes_on, task_status=task_status)
             )
+            nursery.start_soon(self._keep_forgetting)
             task_status.started()
+
+    async def _keep_forgetting(self) -> None:
+        """Messages whose time has come."""
+        while True:
+            try:
+                await self.messages.forget_expired(self.clock.wall_us())
+            except RetryableError as error:
+                _log.warning("messages cannot be looked through now", error=str(error))
+            await trio.sleep(FORGET_S)

@@ -138,6 +138,9 @@ async def test_messages_go(cloud: Cloud) -> None:
     cloud.clock.advance(30 * 24 * 3600)
     assert (await cloud.ask("GET", "/messages")).json == {"messages": []}
     assert (await cloud.ask("GET", f"/messages/{message['id']}")).status == 404
+    assert len(await cloud.service.messages.every()) == 1
+    await cloud.service.messages.forget_expired(cloud.clock.wall_us())
+    assert await cloud.service.messages.every() == []
 
 
 async def test_qos_specs(cloud: Cloud) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.waiting import until
 from tests.process.program import Client, Program
 
 BIN = Path(sys.executable).parent
+PATIENCE = 60.0
 
 
 def run(program: Program, *command: str, cwd: Path) -> str:
@@ -25,6 +27,34 @@ def run(program: Program, *command: str, cwd: Path) -> str:
     )
     assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}\n{program.log()[-2000:]}"
     return done.stdout
+
+
+@pytest.mark.client
+def test_openstack_volumes(program: Program, tmp_path: Path) -> None:
+    """Volumes as people type them; a volume of the API is one of the store."""
+
+    def openstack(*words: str) -> str:
+        return run(program, "openstack", "volume", *words, cwd=tmp_path)
+
+    def status(kind: tuple[str, ...], name: str) -> str:
+        return openstack(*kind, "show", name, "-f", "value", "-c", "status").strip()
+
+    id_ = openstack("create", "--size", "1", "--property", "a=b", "web", "-f", "value", "-c", "id").strip()
+    until(lambda: status((), "web") == "available", PATIENCE)
+    assert f"volume-{id_}" in program.command("volume", "list").stdout
+    openstack("set", "--size", "2", "--name", "shop", "web")
+    openstack("snapshot", "create", "--volume", "shop", "monday")
+    until(lambda: status(("snapshot",), "monday") == "available", PATIENCE)
+    openstack("create", "--snapshot", "monday", "clone")
+    until(lambda: status((), "clone") == "available", PATIENCE)
+    assert openstack("list", "-f", "value", "-c", "Name", "-c", "Size").split() == ["clone", "2", "shop", "2"]
+    assert "standard" in openstack("type", "list")
+    assert "gigabytes" in run(program, "openstack", "quota", "show", "--volume", cwd=tmp_path)
+    openstack("snapshot", "delete", "monday")
+    until(lambda: "monday" not in openstack("snapshot", "list"), PATIENCE)
+    openstack("delete", "shop", "clone")
+    until(lambda: openstack("list", "-f", "value") == "", PATIENCE)
+    assert "volume-" not in program.command("volume", "list").stdout
 
 
 @pytest.mark.client

@@ -723,3 +723,38 @@ async def test_a_flush_says_under_which_epoch(autojump_clock: MockClock) -> None
         assert await others.flush("v") == 2
         with pytest.raises(NotFoundError):
             await volumes.flush("w")
+
+
+@pytest.mark.parametrize("here", [True, False])
+async def test_who_is_cut_off_writes_nothing_any_more(here: bool, autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes, served(node, "n2") as others:
+        await volumes.create("v", MIB, "")
+        with pytest.raises(NotFoundError):
+            await volumes.cut_off("none")
+
+        async def keep_writing(disk: Disk) -> None:
+            began.set()
+            while True:
+                await disk.write(0, b"x" * PAGE, durable=True)
+                await trio.sleep(0.1)
+
+        async def client() -> None:
+            with pytest.raises(OwnerReplacedError):
+                await use(volumes, keep_writing)
+
+        began = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client)
+            await began.wait()
+            await (volumes if here else others).cut_off("v")
+            last = await epoch(others)
+        assert last == 2
+
+
+async def test_a_clone_has_a_window_of_its_own(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes:
+        await volumes.create("v", MIB, "", 5_000_000)
+        await volumes.snapshot("v", "s")
+        await volumes.clone("v", "s", "same", None)
+        await volumes.clone("v", "s", "none", None, 0)
+        assert [(await volumes.row(name)).window_us for name in ("same", "none")] == [5_000_000, 0]
