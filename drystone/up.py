@@ -37,13 +37,13 @@ from drystone.node import Node, open_node
 from drystone.node_identity import find_identity
 from drystone.node_status import cluster_status, device_rows, own_status
 from drystone.readiness import Readiness, reached
+from drystone.served_disks import ServedDisks
 from drystone.service_manager import READY, STOPPING, notify
 from drystone.shared_port import bind_shared, listen_shared
 from drystone.slow_requests import SlowRequests
 from drystone.supervisor import supervise
 from drystone.volume_control import volume_routes
-from drystone.volume_exports import limits_of
-from drystone.volume_limits import LimitedVolumes
+from drystone.volume_exports import limits_of, meant
 from drystone.volume_links import VolumesOfAll
 from drystone.volume_metrics import VolumeMetrics, status_row
 from drystone.volume_report_routes import report_routes
@@ -375,7 +375,7 @@ async def _serve(
         if node.together is not None:
             node.together.volumes.of = volumes
         services = ApiServices(node, identity, everyones, images, disks)
-        limited = LimitedVolumes(volumes, partial(limits_of, services.volumes))
+        served = ServedDisks(volumes, partial(meant, services.volumes), partial(limits_of, services.volumes))
         front: App = Front(app, services.apps, requests, metrics, slow, felt, readiness.why_not)
         if swift.storage_domains:
             front = DomainRemap(front, swift)
@@ -394,10 +394,10 @@ async def _serve(
         if number < 2:  # one process of several is enough, and the socket is in its folder
             with short_path(node.folder, NBD_SOCKET) as path:
                 local = nbd.open_unix_listener(path)
-            await nursery.start(partial(nbd.serve, limited, local, shutdown=stop))
+            await nursery.start(partial(nbd.serve, served, local, shutdown=stop))
         for disk in disks:
             log.info("volumes are served in TLS", address=disk.socket.getsockname()[0], port=port_of([disk]))
-            await nursery.start(partial(nbd.serve, limited, disk, tls=nbd_tls, shutdown=stop))
+            await nursery.start(partial(nbd.serve, served, disk, tls=nbd_tls, shutdown=stop))
         _spare_the_collector()
         _share_the_interpreter()
         stalls.forget()

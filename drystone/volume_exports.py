@@ -7,11 +7,12 @@ import trio
 from authn.service import IdentityService
 from drystone.nbd_over_tcp import port_of
 from drystone.node import Node
+from drystone.served_disks import Meant
 from drystone.volume_images import VolumeImages
 from drystone.volume_links import VolumesOfAll
 from gateway.nbd.limited_disk import Limits, Rate
 from gateway.volumes.qos_limits import limits_of as qos_limits
-from gateway.volumes.records import volume_name
+from gateway.volumes.records import export_name, volume_name
 from gateway.volumes.service import VolumeService
 from gateway.volumes.types_store import StoragePolicy
 from image_registry.service import ImageService
@@ -50,6 +51,16 @@ def volume_service(
     policies = storage_policies(node.store.policies)
     source = VolumeImages(images, volumes)
     return VolumeService(node.registry, identity, volumes, exports, source, policies, node.clock, PooledRandom())
+
+
+async def meant(service: VolumeService, name: str) -> Meant:
+    """What an export's name stands for: a volume of the store, or an attachment's. Raises NotFoundError where there is
+    the attachment no more."""
+    id_ = name.removeprefix(export_name(""))
+    if id_ == name:
+        return Meant(name)
+    volume, attachment = await service.volumes.with_attachment(id_)
+    return Meant(volume_name(volume.id), read_only=attachment.mode == "ro")
 
 
 async def limits_of(service: VolumeService, name: str) -> Limits | None:

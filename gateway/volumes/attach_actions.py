@@ -101,7 +101,9 @@ async def initialize_connection(call: Call, asked: Fields) -> Response:
     connector = asked.value("connector")
     if not isinstance(connector, dict):
         raise InvalidError("os-initialize_connection: 'connector' is a required property")
-    info: dict[str, Any] = connection_info(call, found.record, "ro" if found.record.readonly else "rw")
+    info: dict[str, Any] = connection_info(
+        call, found.record, "ro" if found.record.readonly else "rw", volume_name(found.record.id)
+    )
     return answer({"connection_info": info | {"enforce_multipath": bool(connector.get("enforce_multipath"))}})
 
 

@@ -17,7 +17,7 @@ from gateway.volumes.attaching import changed, detached, reserved
 from gateway.volumes.call import Call, from_minor, of
 from gateway.volumes.listing import Filters, Listed, Row, page, wants_all
 from gateway.volumes.reading import id_of, id_or_none
-from gateway.volumes.records import Attachment, Volume, volume_name
+from gateway.volumes.records import Attachment, Volume, export_name
 from gateway.volumes.standing import change_volume, find_volume, require
 from gateway.volumes.tables import attachment_key
 from store.core.errors import ConflictError, InvalidError, NotFoundError
@@ -125,13 +125,13 @@ async def require_unused(call: Call, volume: Volume, one: Attachment) -> None:
         raise ConflictError(f"Detach volume from instance {one.server_id} using the Compute API.")
 
 
-def connection_info(call: Call, volume: Volume, mode: str) -> dict[str, Any]:
+def connection_info(call: Call, volume: Volume, mode: str, export: str) -> dict[str, Any]:
     """What a host needs to reach the volume."""
     return {
         "driver_volume_type": "nbd",
         "data": {
             **call.service.exports.place(),
-            "export": volume_name(volume.id),
+            "export": export,
             "volume_id": volume.id,
             "access_mode": mode,
             "encrypted": False,
@@ -150,7 +150,7 @@ def detail(call: Call, volume: Volume, one: Attachment) -> Row:
     """All of it; where the volume is reached, once it is connected."""
     info: dict[str, Any] = {}
     if one.connector:
-        made = connection_info(call, volume, one.mode or "rw")
+        made = connection_info(call, volume, one.mode or "rw", export_name(one.id))
         info = {"driver_volume_type": made["driver_volume_type"], **made["data"], "attachment_id": one.id}
     return summary(volume, one) | {
         "attached_at": shown_us(one.attached_us) if one.attached_us else "",

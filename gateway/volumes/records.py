@@ -130,6 +130,11 @@ class Snapshot:
         return self.taken_in or f"snapshot-{self.id}"
 
 
+def export_name(attachment: str) -> str:
+    """By which a host finds what it is attached to, for as long as it is."""
+    return f"attachment-{attachment}"
+
+
 def volume_name(id_: str) -> str:
     """Of the store's volume."""
     return f"volume-{id_}"

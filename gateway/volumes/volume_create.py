@@ -51,6 +51,10 @@ class Source:
     image_id: str | None = None
 
 
+TYPE_PROPERTY: Final = "cinder_img_volume_type"
+"""Of an image: the type of volumes that are made of it, where none is asked for."""
+
+
 async def create_volume(call: Call) -> Response:
     """It is there at once, and made by a task."""
     project = await call.project()
@@ -132,6 +136,11 @@ async def find_type(call: Call, asked: Fields) -> VolumeType | None:
     said = text_or_none(asked, "volume_type")
     if not said:
         return None
+    return await _open_type(call, said)
+
+
+async def _open_type(call: Call, said: str) -> VolumeType:
+    """Of this name or id. Raises NotFoundError, also where the caller may not use it."""
     type_ = await call.service.types.named(said)
     if not type_.open_to(await call.project()) and not await call.is_admin():
         raise NotFoundError(f"Volume type {said} could not be found.")
@@ -191,7 +200,9 @@ async def _of_volume(call: Call, id_: str) -> Source:
 async def _of_image(call: Call, said: str) -> Source:
     facts = await find_image(call, said)
     least = max(facts.min_disk, -(-max(facts.size, facts.virtual_size) // 2**30))
-    return Source({"image": facts.id}, least, bootable=True, image_id=facts.id)
+    wanted = facts.properties.get(TYPE_PROPERTY)
+    type_id = (await _open_type(call, wanted)).id if wanted else ""
+    return Source({"image": facts.id}, least, type_id=type_id, bootable=True, image_id=facts.id)
 
 
 def _image_ref(asked: Fields) -> str | None:

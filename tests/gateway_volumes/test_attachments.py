@@ -31,7 +31,7 @@ async def test_the_life_of_an_attachment(cloud: Cloud) -> None:
     body = {"attachment": {"connector": CONNECTOR}}
     connected = (await cloud.ask("PUT", path, body)).json["attachment"]
     assert (connected["status"], connected["attach_mode"]) == ("attaching", "rw")
-    assert connected["connection_info"]["export"] == f"volume-{id_}"
+    assert connected["connection_info"]["export"] == "attachment-" + path.rpartition("/")[2]
     assert connected["connection_info"]["driver_volume_type"] == "nbd"
     assert (await cloud.show(id_))["status"] == "attaching"
     assert (await cloud.ask("POST", f"{path}/action", {"os-complete": None}, version="3.43")).status == 404

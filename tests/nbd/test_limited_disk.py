@@ -9,6 +9,8 @@ import trio
 from trio.testing import MockClock
 
 from gateway.nbd.limited_disk import Gates, LimitedDisk, Limits, Rate
+from store.blocks.disk import ReadOnlyError
+from store.core.errors import NotFoundError
 from tests.twins.volumes import MemoryDisk
 
 MIB = 1 << 20
@@ -59,7 +61,7 @@ async def test_clients_share_what_there_is(autojump_clock: MockClock) -> None:
 
 
 async def test_what_a_volume_may_do_is_that_of_its_clients_together(autojump_clock: MockClock) -> None:
-    from drystone.volume_limits import LimitedVolumes
+    from drystone.served_disks import Meant, ServedDisks
     from tests.blocks.conftest import media, node_of
     from tests.simulation.world import quiet
     from tests.volumes.test_volumes import served
@@ -71,8 +73,13 @@ async def test_what_a_volume_may_do_is_that_of_its_clients_together(autojump_clo
         asked.append(name)
         return Limits(read_requests=Rate(10, 1)) if name == "v" else None
 
+    async def meant(name: str) -> Meant:
+        if name == "gone":
+            raise NotFoundError("there is no such attachment")
+        return Meant("v", read_only=True) if name == "attached" else Meant(name)
+
     async with node_of(media()) as node, served(node) as volumes:
-        exports = LimitedVolumes(volumes, limits_of)
+        exports = ServedDisks(volumes, meant, limits_of)
         for name in ("v", "free"):
             await volumes.create(name, MIB, "")
         async with exports.open("v") as one, exports.open("v") as other:
@@ -80,3 +87,14 @@ async def test_what_a_volume_may_do_is_that_of_its_clients_together(autojump_clo
         async with exports.open("v"), exports.open("free") as free:
             assert await seconds(*[lambda: free.read(0, 1)] * 100) < 0.5
         assert asked == ["v", "v", "free"]
+        assert (await exports.look("attached")).read_only
+        assert not (await exports.look("v")).read_only
+        async with exports.open("v") as writer, exports.open("attached") as reader:
+            await writer.write(0, b"x")
+            assert b"".join(map(bytes, await reader.read(0, 1))) == b"x"
+            for refused in (reader.write(0, b"y"), reader.zero(0, 1), reader.discard(0, MIB)):
+                with pytest.raises(ReadOnlyError):
+                    await refused
+        for ask in (exports.look("gone"), exports.open("gone").__aenter__()):
+            with pytest.raises(NotFoundError):
+                await ask
