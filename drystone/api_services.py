@@ -14,6 +14,7 @@ from drystone.volume_exports import volume_service
 from drystone.volume_links import VolumesOfAll
 from gateway.http.asgi import App
 from gateway.rest.cors import with_cors
+from gateway.rest.policy import Policy
 from gateway.volumes.app import VolumeApp
 from image_registry.service import ImageConfig, ImageService
 from image_registry.v2.app import ImageApp
@@ -29,6 +30,7 @@ class ApiServices:
         identity: IdentityService,
         volumes: VolumesOfAll,
         images: ImageConfig,
+        volume_policy: Policy,
         disks: list[trio.SocketListener],
     ) -> None:
         """`disks`: where volumes are served to other machines."""
@@ -36,7 +38,7 @@ class ApiServices:
         self.images = ImageService(
             node.registry, identity, node.store, volumes, node.clock, PooledRandom(), node.folder.path, images
         )
-        self.volumes = volume_service(node, identity, self.images, volumes, disks)
+        self.volumes = volume_service(node, identity, self.images, volumes, disks, volume_policy)
         self.apps: Mapping[bytes, App] = {
             b"/auth": V1AuthApp(identity),
             b"/identity": with_cors(IdentityApp(identity), identity.cors_origins),

@@ -16,6 +16,7 @@ from authn.saml.config import SamlConfig, parse_saml
 from authn.saml.opening import open_saml
 from gateway.rest.cors import require_origins
 from gateway.rest.policy import Policy
+from gateway.volumes.policy import volume_policy
 from image_registry.config import parse_image_config
 from image_registry.service import ImageConfig
 from store.core.clock import SystemClock
@@ -36,6 +37,7 @@ class IdentityFile(NamedTuple):
     cors_origins: tuple[str, ...] = ()
     """Web pages of other hosts that may use the API from a browser."""
     images: ImageConfig = ImageConfig()
+    volumes: Policy = volume_policy()
 
 
 def read_identity_file(path: str | None) -> IdentityFile:
@@ -56,8 +58,9 @@ def read_identity_file(path: str | None) -> IdentityFile:
         open_saml(saml, SystemClock(), SystemRandom())  # that it can be done is found out before anything is served
         origins = _origins(value.pop("cors_origins", []))
         policy, images = identity_policy(overrides), parse_image_config(value.pop("image", {}))
+        volumes = volume_policy(_volume_overrides(value.pop("volume", {})))
         return IdentityFile(
-            parse_federation(value), policy, tuple(sorted(overrides)), rules, model, saml, origins, images
+            parse_federation(value), policy, tuple(sorted(overrides)), rules, model, saml, origins, images, volumes
         )
     except InvalidError as error:
         raise InvalidError(f"{path}: {error}") from error
@@ -68,6 +71,13 @@ def _origins(value: Any) -> tuple[str, ...]:
         raise InvalidError('cors_origins: an array of origins, such as ["https://console.example"]')
     require_origins(value)
     return tuple(value)
+
+
+def _volume_overrides(value: Any) -> Mapping[str, str]:
+    """Of the table `volume`, which has `policy` alone."""
+    if not isinstance(value, dict) or value.keys() - {"policy"}:
+        raise InvalidError("volume: a table that has policy in it, and nothing else")
+    return _overrides(value.get("policy", {}))
 
 
 def _overrides(value: Any) -> Mapping[str, str]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 import click
 
 from drystone.identity_file import IdentityFile, read_identity_file
+from gateway.rest.policy import Policy
 from store.core.errors import InvalidError
+
+SERVICES: Final = ("identity", "image", "volume")
 
 _config_option = click.option(
     "--identity-config",
     "path",
     type=click.Path(exists=True, dir_okay=False),
-    help="The file that 'drystone up' is given; its table 'policy' is counted in.",
+    help="The file that 'drystone up' is given; its tables 'policy', 'image.policy' and 'volume.policy' count.",
 )
 
 
@@ -19,9 +25,10 @@ def policy_group() -> click.Group:
     """The group `policy`."""
     group = click.Group(
         "policy",
-        help="Who may do what with identity. Checks are written as for oslo.policy; a file changes them: a table "
-        '\'policy\' of lines such as "identity:list_users" = "rule:admin_required" in the file of \'drystone up '
-        "--identity-config', which is checked at the start.",
+        help="Who may do what with identity, images and volumes. Checks are written as for oslo.policy; a file changes "
+        'them: a table \'policy\' of lines such as "identity:list_users" = "rule:admin_required" in the file of '
+        "'drystone up --identity-config' ('image.policy' for images, 'volume.policy' for volumes), which is checked at "
+        "the start.",
     )
     group.add_command(show)
     group.add_command(check)
@@ -30,30 +37,44 @@ def policy_group() -> click.Group:
 
 @click.command("show")
 @_config_option
+@click.option("--service", type=click.Choice(SERVICES), default="identity", show_default=True, help="Whose operations.")
 @click.argument("words", nargs=-1)
-def show(path: str | None, words: tuple[str, ...]) -> None:
+def show(path: str | None, service: str, words: tuple[str, ...]) -> None:
     """Every operation, for which tokens it is (system, domain, project), and who may do it; then the rules that these
     name. WORDS: only lines that have all of them in the name, such as 'user'. What the operator changed is marked
     with *."""
-    read = _read(path)
-    width = max((len(name) for name in read.policy.operations), default=0)
-    for name, operation in sorted(read.policy.operations.items()):
+    policy, changed = _policies(_read(path))[service], _changed(_read(path))[service]
+    width = max((len(name) for name in policy.operations), default=0)
+    for name, operation in sorted(policy.operations.items()):
         if all(word in name for word in words):
-            mark = "*" if name in read.changed else " "
-            who = read.policy.text(name) or "everybody who has a token"
+            mark = "*" if name in changed else " "
+            who = policy.text(name) or "everybody who has a token"
             click.echo(f"{mark} {name:<{width}}  {','.join(operation.scopes):<21}  {who}")
     if not words:
         click.echo("\nrules")
-        for name, text in sorted(read.policy.rules.items()):
-            click.echo(f"{'*' if name in read.changed else ' '} {name}: {text}")
+        for name, text in sorted(policy.rules.items()):
+            click.echo(f"{'*' if name in changed else ' '} {name}: {text}")
 
 
 @click.command("check")
 @click.argument("path", type=click.Path(exists=True, dir_okay=False))
 def check(path: str) -> None:
     """Whether the file PATH is understood, as 'drystone up --identity-config' would ask."""
-    changed = _read(path).changed
+    changed = [name for names in _changed(_read(path)).values() for name in names]
     click.echo(f"{path} is understood; of the policy it changes {', '.join(changed) or 'nothing'}.")
+
+
+def _policies(read: IdentityFile) -> Mapping[str, Policy]:
+    return dict(zip(SERVICES, (read.policy, read.images.policy, read.volumes), strict=True))
+
+
+def _changed(read: IdentityFile) -> Mapping[str, list[str]]:
+    """What the operator changed, by service."""
+    found: dict[str, list[str]] = {}
+    for service, default in _policies(read_identity_file(None)).items():
+        now = _policies(read)[service]
+        found[service] = sorted(name for name in (*now.operations, *now.rules) if now.text(name) != default.text(name))
+    return found
 
 
 def _read(path: str | None) -> IdentityFile:

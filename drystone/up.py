@@ -29,7 +29,7 @@ from drystone.founding import ADMIN, DEVICES_DEFAULT, REPLICAS_DEFAULT, Wish, fo
 from drystone.founding import plan as plan_founding
 from drystone.front import Front
 from drystone.http_tls import HttpTls, http_tls
-from drystone.identity_file import read_identity_file
+from drystone.identity_file import IdentityFile, read_identity_file
 from drystone.loop_stalls import LoopStalls
 from drystone.metrics import Metrics, Requests
 from drystone.nbd_over_tcp import NbdOverTcp, nbd_over_tcp, port_of
@@ -55,7 +55,6 @@ from gateway.nbd import server as nbd
 from gateway.swift.access.domain_remap import DomainRemap
 from gateway.swift.app import SwiftApp
 from gateway.swift.config import Config
-from image_registry.service import ImageConfig
 from store.core.clock import SystemClock
 from store.core.entropy import PooledRandom
 from store.core.errors import DrystoneError, InvalidError, NotFoundError
@@ -310,9 +309,7 @@ async def run(
                 cors_origins=said.cors_origins,
             )
             identity = IdentityService(node.registry, choices)
-            await _serve(
-                node, identity, said.images, listeners, tls, url, swift, disks, nbd_tls, made=made, number=number
-            )
+            await _serve(node, identity, said, listeners, tls, url, swift, disks, nbd_tls, made=made, number=number)
     finally:
         for listener in (*listeners, *disks):
             listener.socket.close()
@@ -322,7 +319,7 @@ async def run(
 async def _serve(
     node: Node,
     identity: IdentityService,
-    images: ImageConfig,
+    said: IdentityFile,
     listeners: list[trio.SocketListener],
     tls: ssl.SSLContext | None,
     url: str,
@@ -374,7 +371,7 @@ async def _serve(
         everyones = VolumesOfAll(volumes, name, lambda: node.together.peers.processes if node.together else {})
         if node.together is not None:
             node.together.volumes.of = volumes
-        services = ApiServices(node, identity, everyones, images, disks)
+        services = ApiServices(node, identity, everyones, said.images, said.volumes, disks)
         served = ServedDisks(volumes, partial(meant, services.volumes), partial(limits_of, services.volumes))
         front: App = Front(app, services.apps, requests, metrics, slow, felt, readiness.why_not)
         if swift.storage_domains:

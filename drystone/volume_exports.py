@@ -11,6 +11,7 @@ from drystone.served_disks import Meant
 from drystone.volume_images import VolumeImages
 from drystone.volume_links import VolumesOfAll
 from gateway.nbd.limited_disk import Limits, Rate
+from gateway.rest.policy import Policy
 from gateway.volumes.qos_limits import limits_of as qos_limits
 from gateway.volumes.records import export_name, volume_name
 from gateway.volumes.service import VolumeService
@@ -18,7 +19,7 @@ from gateway.volumes.types_store import StoragePolicy
 from image_registry.service import ImageService
 from store.core.entropy import PooledRandom
 from store.core.errors import NotFoundError
-from store.objects.model import Policy
+from store.objects.model import Policy as StorePolicy
 
 
 class VolumeExports:
@@ -43,14 +44,20 @@ class VolumeExports:
 
 
 def volume_service(
-    node: Node, identity: IdentityService, images: ImageService, volumes: VolumesOfAll, disks: list[trio.SocketListener]
+    node: Node,
+    identity: IdentityService,
+    images: ImageService,
+    volumes: VolumesOfAll,
+    disks: list[trio.SocketListener],
+    policy: Policy,
 ) -> VolumeService:
     """`disks`: where volumes are served to other machines."""
     host = disks[0].socket.getsockname()[0] if disks else ""
     exports = VolumeExports(volumes, node.folder.nbd, host, port_of(disks))
     policies = storage_policies(node.store.policies)
     source = VolumeImages(images, volumes)
-    return VolumeService(node.registry, identity, volumes, exports, source, policies, node.clock, PooledRandom())
+    random = PooledRandom()
+    return VolumeService(node.registry, identity, volumes, exports, source, policies, node.clock, random, policy=policy)
 
 
 async def meant(service: VolumeService, name: str) -> Meant:
@@ -90,7 +97,7 @@ async def limits_of(service: VolumeService, name: str) -> Limits | None:
     )
 
 
-def storage_policies(policies: tuple[Policy, ...]) -> list[StoragePolicy]:
+def storage_policies(policies: tuple[StorePolicy, ...]) -> list[StoragePolicy]:
     """Those that volumes can be under: they are kept in copies. The default of containers is theirs, too, where it is
     one of these, and the first of these otherwise."""
     usable = [policy for policy in policies if not policy.erasure and not policy.deprecated]

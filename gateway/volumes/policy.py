@@ -5,6 +5,7 @@ Readers of a project see what is in it, members change it, administrators do all
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from gateway.rest.policy import Operation, Policy
@@ -187,6 +188,6 @@ OPERATIONS: Final = (
 )
 
 
-def volume_policy() -> Policy:
-    """The table as it is without an operator's changes."""
-    return Policy(OPERATIONS, RULES)
+def volume_policy(overrides: Mapping[str, str] | None = None) -> Policy:
+    """The table, with an operator's changes."""
+    return Policy(OPERATIONS, RULES, overrides)

@@ -55,3 +55,19 @@ def test_what_is_not_understood_is_said(tmp_path: Path, text: str, why: str) -> 
     assert code == 1
     assert why in said
     assert str(file) in said
+
+
+def test_the_policies_of_images_and_volumes_are_shown_and_changed(tmp_path: Path) -> None:
+    file = tmp_path / "cloud.toml"
+    file.write_text(
+        '[image.policy]\n"publicize_image" = "role:member"\n[volume.policy]\n"volume:delete" = "rule:admin_api"\n'
+    )
+    _, text = policy("show", "--service", "image", "--identity-config", str(file), "publicize")
+    assert text.startswith("* publicize_image")
+    _, text = policy("show", "--service", "volume", "--identity-config", str(file), "volume:delete")
+    assert text.splitlines()[0].startswith("* volume:delete ")
+    code, text = policy("check", str(file))
+    assert (code, "publicize_image, volume:delete" in text) == (0, True)
+    file.write_text("[volume]\npolicies = {}\n")
+    code, text = policy("check", str(file))
+    assert (code != 0, "volume: a table" in text) == (True, True)
