@@ -33,9 +33,12 @@ FACTS: Final = frozenset(
 )
 """What an image has besides its properties."""
 
+WRITTEN: Final = ("raw", "qcow2", "vmdk", "vdi", "vhd", "vhdx")
+"""Disk formats that a volume is made an image of."""
+
 
 async def upload(call: Call, asked: Fields) -> Response:
-    """A new image, which a task seals. It is a snapshot of the volume, and copies nothing."""
+    """A new image, which a task fills with what the volume is now."""
     newer = {"visibility", "protected"} if call.since(VISIBILITY) else set[str]()
     asked.refuse_others({"image_name", "force", "disk_format", "container_format"} | newer)
     volume = (await find_volume(call, "volume:get")).record
@@ -78,8 +81,10 @@ async def _wanted(call: Call, asked: Fields, volume: Volume) -> WantedImage:
     if visibility == "public":
         await call.allow("volume_extension:volume_actions:upload_public", of(volume.project_id))
     disk_format = asked.one_of("disk_format", DISK_FORMATS) if "disk_format" in asked else "raw"
-    if disk_format != "raw":
-        raise InvalidError(f"Invalid input received: volumes are uploaded as raw, not converted to {disk_format}.")
+    if disk_format not in WRITTEN:
+        raise InvalidError(
+            f"Invalid input received: volumes are uploaded as {', '.join(WRITTEN)}, not converted to {disk_format}."
+        )
     container = text_or_none(asked, "container_format") or "bare"
     if container not in CONTAINER_FORMATS or container == "compressed":
         raise InvalidError("Invalid input received: container_format is none that is written here.")
