@@ -1,7 +1,8 @@
 """`python -m bench` (or `make bench`): measures Drystone, and a peer beside it. `pairs` compares commits, `path` counts
 what one request passes through, `durability` says how likely data are lost, `cluster` has three nodes beside one,
 `growth` adds a device under load, `nbd` has the NBD server beside qemu-nbd, `volumes` a volume beside a raw file.
-`identity` has tokens beside Keystone, `identity-growth` has them with ever more users.
+`identity` has tokens beside Keystone, `identity-growth` has them with ever more users. `images` has images beside
+Glance, and volumes made of them.
 `volume-map` opens one of a terabyte, `volume-cleaning` overwrites one, `volume-snapshots` makes snapshots and clones.
 """
 
@@ -14,6 +15,7 @@ from bench import (
     disk,
     growth,
     identity,
+    images,
     load,
     nbd,
     pairs,
@@ -113,6 +115,7 @@ main.add_command(volume_map.main, "volume-map")
 main.add_command(volume_cleaning.main, "volume-cleaning")
 main.add_command(identity.main, "identity")
 main.add_command(identity.growth, "identity-growth")
+main.add_command(images.main, "images")
 main.add_command(volume_snapshots.main, "volume-snapshots")
 
 if __name__ == "__main__":

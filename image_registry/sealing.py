@@ -16,15 +16,17 @@ import trio
 
 from gateway.rest.task_records import Task
 from gateway.rest.task_runner import TaskRunner
-from gateway.rest.tasks import Tasks
+from gateway.rest.tasks import LostTaskError, Tasks
 from image_registry.attributes import AMAZON
 from image_registry.bits import BitStore
 from image_registry.conversion.seal import seal, virtual_size
 from image_registry.formats.bounds import Bounds
 from image_registry.images import Found, Images, volume_name
 from image_registry.records import Image, Status
+from store.blocks.disk import OwnerReplacedError
 from store.blocks.interface import VolumeStore
-from store.core.errors import CallerError, ConflictError, DrystoneError, InvalidError, NotFoundError
+from store.core.beside import beside
+from store.core.errors import CallerError, ConflictError, DrystoneError, InvalidError, NotFoundError, RetryableError
 
 SEAL: Final = "seal"
 SNAPSHOT: Final = "image"
@@ -107,6 +109,10 @@ class Sealing:
             with suppress(NotFoundError):
                 await self._images.change(id_, lambda image: _ended(image, task.id, "", why), told=False)
             raise
+        except OwnerReplacedError as error:
+            # Whoever took the volume away did it since the image is gone, or since the task is another's by now.
+            await tasks.progress(task)
+            raise RetryableError(f"the volume of image {id_} was taken away while it was made") from error
         try:
             await self._images.change(id_, lambda image: _ended(image, task.id, name, ""), told=False)
         except NotFoundError:
@@ -124,11 +130,9 @@ class Sealing:
         async with await self._bits.open(bits) as opened:
             size = await virtual_size(opened, image.disk_format, self._bounds)
             await self._volumes.create(name, max(-(-size // BLOCK_BYTES), 1) * BLOCK_BYTES, self._bits.volume_policy)
-            async with self._volumes.open(name) as disk, trio.open_nursery() as nursery:
-                told = _Told(tasks, task)
-                nursery.start_soon(told.run)
+            told = _Told(tasks, task)
+            async with self._volumes.open(name) as disk, beside(told.run):
                 await seal(opened, image.disk_format, disk, told.note, bounds=self._bounds)
-                nursery.cancel_scope.cancel()
         await self._volumes.snapshot(name, SNAPSHOT)
 
     async def _forget(self, name: str) -> None:
@@ -151,7 +155,12 @@ class _Told:
         while True:
             await trio.sleep(TELL_S)
             if self._percent > self._task.percent:
-                self._task = await self._tasks.progress(self._task, percent=self._percent)
+                try:
+                    self._task = await self._tasks.progress(self._task, percent=self._percent)
+                except LostTaskError:
+                    return  # whoever has it now takes the volume away, too
+                except RetryableError as error:
+                    _log.info("it is not told now how far an image is made a volume", error=str(error))
 
 
 def is_disk(image: Image) -> bool:

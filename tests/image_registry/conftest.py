@@ -11,7 +11,8 @@ from tests.image_registry.cloud import Cloud
 
 
 @pytest.fixture
-async def cloud(autojump_clock: trio.testing.MockClock) -> AsyncIterator[Cloud]:
+async def cloud() -> AsyncIterator[Cloud]:
+    """A test that waits for something asks for `autojump_clock`, too."""
     async with trio.open_nursery() as nursery:
         cloud = Cloud()
         await nursery.start(cloud.service.run)

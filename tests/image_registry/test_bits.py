@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 import trio
+from trio.testing import MockClock
 
+from gateway.rest.task_records import State
 from image_registry.service import ImageConfig
+from store.core.errors import InvalidError
 from tests.image_registry.cloud import OCTETS, Cloud
 
 BITS = bytes(range(256)) * 20
@@ -140,7 +143,7 @@ async def test_an_image_that_is_deleted_while_it_is_received(cloud: Cloud) -> No
     assert await cloud.used() == {}
 
 
-async def test_readers_go_on_when_an_image_is_deleted(cloud: Cloud) -> None:
+async def test_readers_go_on_when_an_image_is_deleted(cloud: Cloud, autojump_clock: MockClock) -> None:
     image = await cloud.active(BITS)
     found = await cloud.service.images.find(image["id"])
     assert found.image.bits is not None
@@ -162,7 +165,7 @@ async def test_quotas_of_bytes(cloud: Cloud) -> None:
     assert (await cloud.upload(second["id"], BITS)).status == 204
 
 
-async def test_an_image_has_at_most_so_many_bytes(autojump_clock: trio.testing.MockClock) -> None:
+async def test_an_image_has_at_most_so_many_bytes(autojump_clock: MockClock) -> None:
     async with trio.open_nursery() as nursery:
         cloud = Cloud(config=ImageConfig(size_max=1000))
         await nursery.start(cloud.service.run)
@@ -193,7 +196,7 @@ async def staged(cloud: Cloud, bits: bytes = BITS, **asked: Any) -> str:
 DIRECT = {"method": {"name": "glance-direct"}}
 
 
-async def test_what_is_staged_is_imported(cloud: Cloud) -> None:
+async def test_what_is_staged_is_imported(cloud: Cloud, autojump_clock: MockClock) -> None:
     path = await staged(cloud)
     waiting = (await cloud.ask("GET", path)).json
     assert (waiting["status"], waiting["size"]) == ("uploading", len(BITS))
@@ -209,7 +212,7 @@ async def test_what_is_staged_is_imported(cloud: Cloud) -> None:
     assert task["input"]["import_req"] == DIRECT
 
 
-async def test_what_is_staged_and_refused_is_gone(cloud: Cloud) -> None:
+async def test_what_is_staged_and_refused_is_gone(cloud: Cloud, autojump_clock: MockClock) -> None:
     path = await staged(cloud, disk_format="qcow2")
     id_ = path.rpartition("/")[2]
     assert (await cloud.ask("POST", f"{path}/import", DIRECT)).status == 202
@@ -222,7 +225,7 @@ async def test_what_is_staged_and_refused_is_gone(cloud: Cloud) -> None:
     assert (task["status"], bool(task["message"])) == ("failure", True)
 
 
-async def test_staged_images_are_deleted_whole(cloud: Cloud) -> None:
+async def test_staged_images_are_deleted_whole(cloud: Cloud, autojump_clock: MockClock) -> None:
     path = await staged(cloud)
     assert (await cloud.ask("DELETE", path)).status == 204
     await cloud.settled()
@@ -253,7 +256,7 @@ async def test_imports_that_are_refused(cloud: Cloud, body: object, status: int)
     assert (await cloud.show(image["id"]))["status"] == "queued"
 
 
-async def test_an_image_is_copied_to_another_store_and_removed_from_one(cloud: Cloud) -> None:
+async def test_an_image_is_copied_to_a_store_and_removed_from_one(cloud: Cloud, autojump_clock: MockClock) -> None:
     image = await cloud.active(BITS)
     path = f"/v2/images/{image['id']}"
     copy = {"method": {"name": "copy-image"}, "stores": ["coded"]}
@@ -273,7 +276,7 @@ async def test_an_image_is_copied_to_another_store_and_removed_from_one(cloud: C
 # -- sealed -----------------------------------------------------------------------------------------------------------
 
 
-async def test_an_image_becomes_a_volume_that_goes_with_it(cloud: Cloud) -> None:
+async def test_an_image_becomes_a_volume_that_goes_with_it(cloud: Cloud, autojump_clock: MockClock) -> None:
     image = await cloud.active(BITS)
     sealed = await cloud.service.sealing.wait(image["id"])
     async with cloud.volumes.open(f"{sealed.sealed}@image") as disk:
@@ -286,8 +289,39 @@ async def test_an_image_becomes_a_volume_that_goes_with_it(cloud: Cloud) -> None
     assert cloud.volumes.volumes == {}
 
 
-async def test_what_is_no_disk_becomes_no_volume(cloud: Cloud) -> None:
+async def test_what_is_no_disk_becomes_no_volume(cloud: Cloud, autojump_clock: MockClock) -> None:
     for container in ("ovf", "docker", "compressed"):
         await cloud.active(BITS, container_format=container)
     await cloud.settled()
     assert cloud.volumes.volumes == {}
+
+
+async def test_an_image_that_cannot_be_made_a_volume_says_why(cloud: Cloud, autojump_clock: MockClock) -> None:
+    image = await cloud.active(BITS)
+    await cloud.service.sealing.wait(image["id"])
+    cloud.volumes.policies = ("other",)  # from now on there is none that volumes may be under
+    refused = await cloud.active(BITS + b"x")
+    with pytest.raises(InvalidError, match="no storage policy"):
+        await cloud.service.sealing.wait(refused["id"])
+    assert set(cloud.volumes.volumes) == {(await cloud.service.sealing.wait(image["id"])).sealed}
+
+
+async def test_an_image_deleted_while_it_is_made_a_volume_leaves_none(cloud: Cloud, autojump_clock: MockClock) -> None:
+    begun, go_on = trio.Event(), trio.Event()
+    create = cloud.volumes.create
+
+    async def slow(*arguments: Any) -> None:
+        await create(*arguments)
+        begun.set()
+        await go_on.wait()
+
+    cloud.volumes.create = slow  # type: ignore[method-assign, assignment]
+    image = await cloud.active(BITS)
+    await begun.wait()
+    await cloud.ask("DELETE", f"/v2/images/{image['id']}")
+    await trio.sleep(5)  # the sweep takes the volume away
+    assert cloud.volumes.volumes == {}
+    go_on.set()
+    await trio.sleep(60)
+    assert cloud.volumes.volumes == {}
+    assert not [task for task in await cloud.service.tasks.every() if task.state is State.RUNNING]
