@@ -139,8 +139,11 @@ class VolumeViews:
         ]
 
     def row(self, now: Standing) -> Row:
-        """What lists are filtered and ordered by."""
-        return self.detail(now) | {
+        """What lists are filtered and ordered by; `_` is what it is of, `_shown` what `detail` says of that."""
+        detail = self.detail(now)
+        return detail | {
+            "_": now,
+            "_shown": detail,
             "display_name": now.volume.name,
             "project_id": now.volume.project_id,
             "attach_status": attach_status(now.volume),

@@ -14,7 +14,7 @@ from gateway.volumes.call import Call, of
 from gateway.volumes.listing import Filters, Listed, Row, page, wants_all
 from gateway.volumes.reading import flag, metadata, named
 from gateway.volumes.records import Doing, Volume, overtaken
-from gateway.volumes.standing import Standing, begin, change_volume, find_volume, require, standing
+from gateway.volumes.standing import begin, change_volume, find_volume, require, standing
 from gateway.volumes.status import attach_status
 from gateway.volumes.volume_view import VolumeViews, summary
 from gateway.volumes.work import deleting
@@ -48,8 +48,8 @@ async def list_volumes(call: Call) -> Response:
 
 
 async def list_volumes_detail(call: Call) -> Response:
-    found, views = await _listed(call), await VolumeViews.of(call)
-    return answer(found.document("volumes", [views.detail(row["_"]) for row in found.rows]))
+    found = await _listed(call)
+    return answer(found.document("volumes", [row["_shown"] for row in found.rows]))
 
 
 async def summarize(call: Call) -> Response:
@@ -158,6 +158,5 @@ async def _listed(call: Call) -> Listed:
     views, rows = await VolumeViews.of(call), list[Row]()
     for volume in await _visible(call):
         with suppress(NotFoundError):
-            now: Standing = await standing(call.service, volume)
-            rows.append(views.row(now) | {"_": now})
+            rows.append(views.row(await standing(call.service, volume)))
     return page(call, rows, FILTERS)
