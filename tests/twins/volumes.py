@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import trio
 
 from store.blocks.disk import Disk, Extent, ExtentKind, ReadOnlyError
-from store.blocks.interface import SnapshotRow, VolumeRow, VolumeStore, check_name
+from store.blocks.interface import Changed, SnapshotRow, VolumeRow, VolumeStore, check_name
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 from store.device.record import Buffer
 
@@ -179,6 +179,23 @@ class MemoryVolumes:
         await trio.lowlevel.checkpoint()
         self._snapshot(name, snapshot)
         del self._find(name).snapshots[snapshot]
+
+    async def changed(
+        self, name: str, since: str, snapshot: str, offset: int, length: int, limit: int
+    ) -> list[Changed]:
+        await trio.lowlevel.checkpoint()
+        old, new = self._snapshot(name, since), self._snapshot(name, snapshot)
+        if offset < 0 or offset + length > new.size:
+            raise IndexError(offset)
+        found: list[Changed] = []
+        for number in range(offset // BLOCK, -(-(offset + length) // BLOCK)):
+            if old.blocks.get(number) is new.blocks.get(number):  # not ==: what was written again may differ
+                continue
+            if found and sum(found[-1]) == number * BLOCK:
+                found[-1] = Changed(found[-1].offset, found[-1].length + BLOCK)
+            else:
+                found.append(Changed(number * BLOCK, BLOCK))
+        return found[:limit]
 
     async def clone(self, name: str, snapshot: str, new: str, size: int | None, window_us: int | None = None) -> None:
         await trio.lowlevel.checkpoint()

@@ -723,3 +723,17 @@ async def test_a_flush_says_under_which_epoch(autojump_clock: MockClock) -> None
         assert await others.flush("v") == 2
         with pytest.raises(NotFoundError):
             await volumes.flush("w")
+
+
+async def test_what_changed_between_snapshots_is_known_while_the_volume_is_written(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes:
+        await volumes.create("v", 4 * MIB, "")
+        async with volumes.open("v") as disk:
+            await disk.write(0, b"a" * MIB)
+            await volumes.snapshot("v", "s0")
+            await disk.write(3 * MIB, b"b" * PAGE)
+            await volumes.snapshot("v", "s1")
+            await disk.write(2 * MIB, b"c" * PAGE)
+            assert await volumes.changed("v", "s0", "s1", 0, 4 * MIB, 10) == [(3 * MIB, PAGE)]
+        with pytest.raises(NotFoundError):
+            await volumes.changed("w", "s0", "s1", 0, 4 * MIB, 10)
