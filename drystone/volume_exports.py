@@ -45,7 +45,9 @@ def volume_service(
     exports = VolumeExports(volumes, node.folder.nbd, host, port_of(disks))
     policies = storage_policies(node.store.policies)
     source = VolumeImages(images, volumes)
-    return VolumeService(node.registry, identity, volumes, exports, source, policies, node.clock, PooledRandom())
+    return VolumeService(
+        node.registry, identity, volumes, exports, source, policies, node.clock, PooledRandom(), objects=node.store
+    )
 
 
 def storage_policies(policies: tuple[Policy, ...]) -> list[StoragePolicy]:

@@ -12,6 +12,8 @@ from gateway.rest.app import Routes
 from gateway.volumes import (
     attach_actions,
     attachments,
+    backup_actions,
+    backups,
     default_types,
     discovery,
     image_actions,
@@ -56,6 +58,8 @@ def routes() -> Routes[Call]:
             **SNAPSHOT_METADATA.routes("/snapshots/{snapshot_id}/metadata"),
             "/snapshot/{snapshot_id}/metadata/{key}": {"GET": SNAPSHOT_METADATA.show},
             **attachments.ROUTES,
+            **backups.ROUTES,
+            **backup_actions.ROUTES,
         }
     )
 

@@ -15,6 +15,7 @@ from gateway.rest.reserving import keep_swept
 from gateway.rest.task_runner import TaskRunner
 from gateway.rest.tasks import Tasks
 from gateway.volumes import amounts
+from gateway.volumes.backup_records import BackupTable
 from gateway.volumes.exports import Exports
 from gateway.volumes.images import Images
 from gateway.volumes.policy import volume_policy
@@ -27,6 +28,7 @@ from gateway.volumes.work.worker import Worker
 from store.blocks.interface import VolumeStore
 from store.core.clock import Clock
 from store.core.entropy import Random
+from store.objects.interface import ObjectStore
 from store.registry import Registry
 
 NAME: Final = "volume"
@@ -47,13 +49,15 @@ class VolumeService:
         clock: Clock,
         random: Random,
         *,
+        objects: ObjectStore,
         policy: Policy | None = None,
         host: str = "drystone",
         zone: str = "nova",
         servers: Servers | None = None,
     ) -> None:
-        """`policies`: those storage policies that volumes can be under. `host`: the name of what serves volumes, to
-        administrators. `servers`: the compute service, where there is one."""
+        """`objects`: where backups are written to. `policies`: those storage policies that volumes can be under.
+        `host`: the name of what serves volumes, to administrators. `servers`: the compute service, where there is
+        one."""
         self.registry = registry
         self.identity = identity
         self.store = store
@@ -67,10 +71,14 @@ class VolumeService:
         self.zone = zone
         self.volumes = VolumeTable(registry)
         self.snapshots = SnapshotTable(registry)
+        self.backups = BackupTable(registry)
         self.types = Types(registry, policies, clock)
         self.quotas = Quotas(registry, NAME, amounts.DEFAULTS, clock, random, also=amounts.is_by_type)
         self.tasks = Tasks(registry, NAME, clock, random)
-        worker = Worker(registry, self.volumes, self.snapshots, self.types, self.quotas, store, exports, images, clock)
+        worker = Worker(
+            registry, self.volumes, self.snapshots, self.types, self.quotas, store, exports, images, clock,
+            self.backups, objects,
+        )  # fmt: skip
         self.runner = TaskRunner(self.tasks, kinds(worker))
 
     def new_id(self) -> str:

@@ -13,6 +13,7 @@ from typing import Final, Generic, TypeVar
 
 from gateway.rest.quotas import Quotas
 from gateway.rest.task_records import Task
+from gateway.volumes.backup_records import Backup
 from gateway.volumes.records import Snapshot, Volume
 from gateway.volumes.status import error_of
 from gateway.volumes.table import Found, Table
@@ -20,7 +21,7 @@ from store.core.clock import Clock
 from store.core.errors import BusyError, ConflictError, NotFoundError
 from store.registry import Delete, Put, Registry
 
-R = TypeVar("R", Volume, Snapshot)
+R = TypeVar("R", Volume, Snapshot, Backup)
 """Other kinds that have a `doing` and an `error` join here."""
 ATTEMPTS: Final = 32
 

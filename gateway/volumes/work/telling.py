@@ -10,18 +10,24 @@ from gateway.rest.tasks import LostTaskError, Tasks
 from store.core.errors import DrystoneError, RetryableError
 
 Part = Callable[[Task], Awaitable[None]]
+Why = Callable[[Task, DrystoneError], Awaitable[None]]
 
 
 def telling(work: Part, failed: Part) -> Work:
     """The work; `failed` has the record say so where it cannot be done. What may be done later is tried again."""
+    return telling_why(lambda _, task: work(task), lambda task, _: failed(task))
 
-    async def do(_: Tasks, task: Task) -> None:
+
+def telling_why(work: Work, failed: Why) -> Work:
+    """The same of work that tells how far it is; `failed` is given the reason."""
+
+    async def do(tasks: Tasks, task: Task) -> None:
         try:
-            await work(task)
+            await work(tasks, task)
         except (RetryableError, LostTaskError):
             raise
-        except DrystoneError:
-            await failed(task)
+        except DrystoneError as error:
+            await failed(task, error)
             raise
 
     return do

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from gateway.rest.quotas import Quotas
+from gateway.volumes.backup_records import Backup, BackupTable
 from gateway.volumes.exports import Exports
 from gateway.volumes.images import Images
 from gateway.volumes.records import GIB, Snapshot, Volume, volume_name
@@ -15,6 +16,7 @@ from gateway.volumes.work.progress import Progress
 from store.blocks.interface import VolumeStore
 from store.core.clock import Clock
 from store.core.errors import ConflictError, NotFoundError
+from store.objects.interface import ObjectStore
 from store.registry import Registry
 
 
@@ -32,6 +34,8 @@ class Worker:
         exports: Exports,
         images: Images,
         clock: Clock,
+        backups: BackupTable,
+        objects: ObjectStore,
     ) -> None:
         self.volumes = volumes
         self.snapshots = snapshots
@@ -40,6 +44,9 @@ class Worker:
         self.exports = exports
         self.images = images
         self.volume_progress: Progress[Volume] = Progress(registry, volumes, quotas, clock)
+        self.backups = backups
+        self.objects = objects
+        self.backup_progress: Progress[Backup] = Progress(registry, backups, quotas, clock)
         self.snapshot_progress: Progress[Snapshot] = Progress(registry, snapshots, quotas, clock)
 
     async def exists(self, name: str) -> bool:
