@@ -44,12 +44,13 @@ class MemoryDisk:
             raise ReadOnlyError("a snapshot is not written")
         if offset < 0 or offset + len(data) > self.size:
             raise IndexError(offset)
-        while data:
-            number, at = divmod(offset, BLOCK)
-            piece = data[: BLOCK - at]
+        done = 0
+        while done < len(data):
+            number, at = divmod(offset + done, BLOCK)
+            piece = data[done : done + BLOCK - at]
             old = self.blocks.get(number, bytes(BLOCK))
             self.blocks[number] = old[:at] + piece + old[at + len(piece) :]
-            offset, data = offset + len(piece), data[len(piece) :]
+            done += len(piece)
 
     async def zero(self, offset: int, length: int, *, keep: bool = False, durable: bool = False) -> None:
         await self._write(offset, bytes(length))
@@ -64,6 +65,9 @@ class MemoryDisk:
 
     async def extents(self, offset: int, length: int, limit: int) -> list[Extent]:
         await trio.lowlevel.checkpoint()
+        first, last = offset // BLOCK, (offset + length - 1) // BLOCK
+        if self.blocks.keys().isdisjoint(range(first, last + 1)):
+            return [Extent(length, ExtentKind.HOLE)] if length and limit else []
         found: list[Extent] = []
         while length and len(found) < limit:
             number, at = divmod(offset, BLOCK)
@@ -188,7 +192,8 @@ class MemoryVolumes:
         if offset < 0 or offset + length > new.size:
             raise IndexError(offset)
         found: list[Changed] = []
-        for number in range(offset // BLOCK, -(-(offset + length) // BLOCK)):
+        wanted = range(offset // BLOCK, -(-(offset + length) // BLOCK))
+        for number in sorted(one for one in old.blocks.keys() | new.blocks.keys() if one in wanted):
             if old.blocks.get(number) is new.blocks.get(number):  # not ==: what was written again may differ
                 continue
             if found and sum(found[-1]) == number * BLOCK:
