@@ -78,7 +78,7 @@ async def delete_all(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("answered", [True, False], ids=["before a write", "in a write"])
 async def test_whatever_is_being_done(monkeypatch: pytest.MonkeyPatch, answered: bool) -> None:
-    monkeypatch.setattr(backup_writing, "CHUNK", 256 * MIB)
+    monkeypatch.setattr(backup_writing, "CHUNK", 512 * MIB)
     monkeypatch.setattr(backup_hashes, "COUNT_MAX", 512)
     died = set()
     for what in ("create", "restore", "restore over", "delete"):
@@ -154,5 +154,5 @@ async def _check(scene: Scene, cloud: Cloud, ids: dict[str, str]) -> None:
     assert scene.store.volumes == {}
     cloud.clock.now_us += 2 * RESERVED_S * 1_000_000
     await cloud.service.quotas.sweep(cloud.service.tasks.goes_on)
-    for one in (await cloud.service.quotas.show("blue")).values():
-        assert (one.in_use, one.reserved) == (0, 0)
+    for standing in (await cloud.service.quotas.show("blue")).values():
+        assert (standing.in_use, standing.reserved) == (0, 0)

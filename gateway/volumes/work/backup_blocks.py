@@ -18,11 +18,16 @@ EXTENTS: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """Some blocks of a range of a disk: `data` is the range, zeros where nothing was read; digests are of the blocks
-    that were read, by their numbers in the range. All others that were wanted are zeros."""
+    """Some blocks of a range of a disk: digests are of the blocks that were read, by their numbers in the range, and
+    `data` goes from the first of these, at `start` in the range, to the last. All others that were wanted are zeros."""
 
+    start: int
     data: bytearray
     digests: dict[int, bytes]
+
+    def bytes(self, low: int, high: int) -> memoryview:
+        """Of a part of the range that begins and ends with blocks that were read."""
+        return memoryview(self.data)[low - self.start : high - self.start]
 
     def over(self, digests: bytearray) -> bytearray:
         """The digests of all blocks of the range, with those of the blocks that were read."""
@@ -33,15 +38,15 @@ class Looked:
 
 async def look(disk: Disk, offset: int, length: int, block: int, wanted: Collection[int]) -> Looked:
     """At the blocks that are `wanted` of a range, by their numbers in it."""
-    if not wanted:
-        return Looked(bytearray(), {})
-    written = await _written(disk, offset, length, block)
-    read = sorted(written.intersection(wanted))
-    looked = Looked(bytearray(length if read else 0), {})
+    read = sorted((await _written(disk, offset, length, block)).intersection(wanted)) if wanted else []
+    if not read:
+        return Looked(0, bytearray(), {})
+    start, end = read[0] * block, min((read[-1] + 1) * block, length)
+    looked = Looked(start, bytearray(end - start), {})
     for first, count in _runs(read):
-        await _read(disk, offset, first * block, min(count * block, length - first * block), looked.data)
-    if read:
-        await trio.to_thread.run_sync(_hash, looked, block, read)
+        low, high = first * block, min((first + count) * block, length)
+        await _read(disk, offset + start, low - start, high - low, looked.data)
+    await trio.to_thread.run_sync(_hash, looked, block, read)
     return looked
 
 
@@ -79,4 +84,5 @@ async def _read(disk: Disk, offset: int, at: int, length: int, into: bytearray) 
 def _hash(looked: Looked, block: int, numbers: list[int]) -> None:
     view = memoryview(looked.data)
     for number in numbers:
-        looked.digests[number] = sha256(view[number * block : (number + 1) * block]).digest()
+        at = number * block - looked.start
+        looked.digests[number] = sha256(view[at : at + block]).digest()

@@ -119,7 +119,7 @@ class BackupWriter:
             if stop > start:
                 self.written.zeros.append((offset + start, stop - start))
         if data:
-            await self._store(offset + low, memoryview(looked.data)[low:high])
+            await self._store(offset + low, looked.bytes(low, high))
 
     async def _store_changes(self, offset: int, length: int, looked: Looked, differing: list[int]) -> None:
         block = self.written.hashes.block
@@ -130,7 +130,7 @@ class BackupWriter:
             if first in zeros:
                 self.written.zeros.append((offset + low, high - low))
             else:
-                await self._store(offset + low, memoryview(looked.data)[low:high])
+                await self._store(offset + low, looked.bytes(low, high))
 
     async def _store(self, offset: int, data: memoryview) -> None:
         name = self._objects.data_name(len(self.written.objects) + 1)
