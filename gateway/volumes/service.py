@@ -17,10 +17,18 @@ from gateway.rest.tasks import Tasks
 from gateway.volumes import amounts
 from gateway.volumes.backup_records import BackupTable
 from gateway.volumes.exports import Exports
+from gateway.volumes.group_records import (
+    GROUP_CODEC,
+    GROUP_SNAPSHOT_CODEC,
+    Group,
+    GroupSnapshot,
+    GroupTypes,
+)
 from gateway.volumes.images import Images
 from gateway.volumes.policy import volume_policy
 from gateway.volumes.records import Doing
 from gateway.volumes.server_check import NoServers, Servers
+from gateway.volumes.table import Table
 from gateway.volumes.tables import SnapshotTable, VolumeTable
 from gateway.volumes.types_store import StoragePolicy, Types
 from gateway.volumes.work import kinds
@@ -72,12 +80,15 @@ class VolumeService:
         self.volumes = VolumeTable(registry)
         self.snapshots = SnapshotTable(registry)
         self.backups = BackupTable(registry)
+        self.group_types = GroupTypes(registry, clock)
+        self.groups: Table[Group] = Table(registry, "group", GROUP_CODEC)
+        self.group_snapshots: Table[GroupSnapshot] = Table(registry, "group_snapshot", GROUP_SNAPSHOT_CODEC)
         self.types = Types(registry, policies, clock)
         self.quotas = Quotas(registry, NAME, amounts.DEFAULTS, clock, random, also=amounts.is_by_type)
         self.tasks = Tasks(registry, NAME, clock, random)
         worker = Worker(
             registry, self.volumes, self.snapshots, self.types, self.quotas, store, exports, images, clock,
-            self.backups, objects,
+            self.backups, objects, self.groups, self.group_snapshots,
         )  # fmt: skip
         self.runner = TaskRunner(self.tasks, kinds(worker))
 
@@ -92,6 +103,7 @@ class VolumeService:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled: tasks, and the sweep of what the dead reserved."""
         await self.types.seed()
+        await self.group_types.seed()
         async with trio.open_nursery() as nursery:
             await nursery.start(lambda task_status: self.runner.run(task_status=task_status))
             await nursery.start(

@@ -15,6 +15,7 @@ from gateway.volumes import amounts
 from gateway.volumes.backup_find import backup_standing, find_backup, require_backup
 from gateway.volumes.backup_records import Backup
 from gateway.volumes.call import Call, of
+from gateway.volumes.groups import group_for_volume
 from gateway.volumes.image_find import find_image
 from gateway.volumes.reading import DB_INT_MAX, SIZE_MAX, flag_in, id_or_none, metadata, named, text_or_none, whole
 from gateway.volumes.records import Doing, Volume
@@ -66,6 +67,17 @@ async def create_volume(call: Call) -> Response:
     backup = id_or_none(asked, "backup_id") if call.since(BACKUPS) else None
     found = None if backup is None else await find_backup(call, "backup:get", backup)
     volume, arguments = await _wanted(call, asked, project, None if found is None else found.record)
+    if (group_id := id_or_none(asked, "group_id") if call.since(GROUPS) else None) is not None:
+        group = await group_for_volume(call, group_id, volume.type_id)
+        if found is not None or asked.value("volume_type") is None:
+            raise InvalidError("Invalid input received: a volume in a group has a volume type, and is of no backup.")
+        made = await start_volume(
+            call,
+            replace(volume, group_id=group_id),
+            arguments,
+            along=lambda _: ([call.service.groups.put(group.record)], [group.same]),
+        )
+        return await shown(call, made, 202)
     if found is None:
         return await shown(call, await start_volume(call, volume, arguments), 202)
     return await shown(call, await start_restored(call, volume, found.record, "creating"), 202)
@@ -176,13 +188,12 @@ async def _type_of(call: Call, source: Source, project: str) -> VolumeType:
 
 
 async def _source(call: Call, asked: Fields, backup: Backup | None) -> Source:
-    """What the body names, of which there may be one. Groups are looked for here."""
+    """What the body names, of which there may be one."""
     snapshot, source, image = id_or_none(asked, "snapshot_id"), id_or_none(asked, "source_volid"), _image_ref(asked)
     if sum(one is not None for one in (snapshot, source, image, backup)) > 1:
         raise InvalidError("Invalid input received: only one of snapshot, source volume, backup and image is taken.")
-    for name in ("consistencygroup_id", *(("group_id",) if call.since(GROUPS) else ())):
-        if asked.value(name):
-            raise NotFoundError(f"Group {text_or_none(asked, name)} could not be found.")
+    if asked.value("consistencygroup_id"):
+        raise NotFoundError(f"Group {text_or_none(asked, 'consistencygroup_id')} could not be found.")
     if backup is not None:
         return Source(least=backup.size, size=backup.size)
     if snapshot is not None:

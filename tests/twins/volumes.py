@@ -98,6 +98,8 @@ class MemoryVolumes:
     def __init__(self, policies: tuple[str, ...] = ("standard",)) -> None:
         self.policies = policies
         self.volumes: dict[str, _Volume] = {}
+        self.cuts: list[tuple[str, int | None]] = []
+        """The volumes that snapshots were made of, and the time that was said."""
 
     def _find(self, name: str) -> _Volume:
         if name not in self.volumes:
@@ -167,6 +169,7 @@ class MemoryVolumes:
             raise ConflictError(f"volume {name} has a snapshot {snapshot} already")
         if time_us is not None and not found.window_us:
             raise InvalidError(f"volume {name} remembers no past")
+        self.cuts.append((name, time_us))
         found.snapshots[snapshot] = MemoryDisk(found.disk.size, dict(found.disk.blocks), read_only=True), 0
 
     async def rewind(self, name: str, time_us: int, *, take_over: bool = False) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.rest.task_runner import Work
-from gateway.volumes.work import backups, creating, deleting, images, replacing, restoring, snapshots
+from gateway.volumes.work import backups, creating, deleting, groups, images, replacing, restoring, snapshots
 from gateway.volumes.work.worker import Worker
 
 
@@ -13,6 +13,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
         **backups.kinds(worker),
         **creating.kinds(worker),
         **deleting.kinds(worker),
+        **groups.kinds(worker),
         **images.kinds(worker),
         **replacing.kinds(worker),
         **restoring.kinds(worker),

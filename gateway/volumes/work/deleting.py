@@ -21,18 +21,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
     """`volume` is its id; `size` what it is extended to, in GiB."""
 
     async def delete(task: Task) -> None:
-        """Snapshots that are there are this task's, too: it marked them."""
-        id_ = task.arguments["volume"]
-        found = await worker.volume_progress.current(id_, task)
-        if found is None:
-            return
-        for snapshot in await worker.snapshots.of_volume(id_):
-            await remove_snapshot(worker, task, snapshot)
-        await worker.delete(volume_name(id_))
-        for former in found.record.former:
-            await worker.delete(former)
-        volume = found.record
-        await worker.volume_progress.remove(id_, task, amounts.of_volume(volume.size, volume.type_id))
+        await remove_volume(worker, task, task.arguments["volume"])
 
     async def extend(task: Task) -> None:
         id_, size = task.arguments["volume"], task.arguments["size"]
@@ -45,3 +34,17 @@ def kinds(worker: Worker) -> dict[str, Work]:
         await worker.volume_progress.fail(task.arguments["volume"], task)
 
     return {DELETE: telling(delete, failed), EXTEND: telling(extend, failed)}
+
+
+async def remove_volume(worker: Worker, task: Task, id_: str) -> None:
+    """With what it takes of the quota. Snapshots that are there are the task's, too: it marked them."""
+    found = await worker.volume_progress.current(id_, task)
+    if found is None:
+        return
+    for snapshot in await worker.snapshots.of_volume(id_):
+        await remove_snapshot(worker, task, snapshot)
+    await worker.delete(volume_name(id_))
+    for former in found.record.former:
+        await worker.delete(former)
+    volume = found.record
+    await worker.volume_progress.remove(id_, task, amounts.of_volume(volume.size, volume.type_id))

@@ -14,6 +14,7 @@ from typing import Final, Generic, TypeVar
 from gateway.rest.quotas import Quotas
 from gateway.rest.task_records import Task
 from gateway.volumes.backup_records import Backup
+from gateway.volumes.group_records import Group, GroupSnapshot
 from gateway.volumes.records import Snapshot, Volume
 from gateway.volumes.status import error_of
 from gateway.volumes.table import Found, Table
@@ -21,7 +22,7 @@ from store.core.clock import Clock
 from store.core.errors import BusyError, ConflictError, NotFoundError
 from store.registry import Delete, Put, Registry
 
-R = TypeVar("R", Volume, Snapshot, Backup)
+R = TypeVar("R", Volume, Snapshot, Backup, Group, GroupSnapshot)
 """Other kinds that have a `doing` and an `error` join here."""
 ATTEMPTS: Final = 32
 

@@ -7,8 +7,10 @@ from contextlib import suppress
 from gateway.rest.quotas import Quotas
 from gateway.volumes.backup_records import Backup, BackupTable
 from gateway.volumes.exports import Exports
+from gateway.volumes.group_records import Group, GroupSnapshot
 from gateway.volumes.images import Images
 from gateway.volumes.records import GIB, Snapshot, Volume, volume_name
+from gateway.volumes.table import Table
 from gateway.volumes.tables import SnapshotTable, VolumeTable
 from gateway.volumes.types_store import Types
 from gateway.volumes.work.copying import copy
@@ -36,6 +38,8 @@ class Worker:
         clock: Clock,
         backups: BackupTable,
         objects: ObjectStore,
+        groups: Table[Group],
+        group_snapshots: Table[GroupSnapshot],
     ) -> None:
         self.volumes = volumes
         self.snapshots = snapshots
@@ -46,6 +50,8 @@ class Worker:
         self.volume_progress: Progress[Volume] = Progress(registry, volumes, quotas, clock)
         self.backups = backups
         self.objects = objects
+        self.group_progress: Progress[Group] = Progress(registry, groups, quotas, clock)
+        self.group_snapshot_progress: Progress[GroupSnapshot] = Progress(registry, group_snapshots, quotas, clock)
         self.backup_progress: Progress[Backup] = Progress(registry, backups, quotas, clock)
         self.snapshot_progress: Progress[Snapshot] = Progress(registry, snapshots, quotas, clock)
 
