@@ -59,6 +59,8 @@ async def delete_group(call: Call, asked: Fields) -> Response:
             raise InvalidError(f"Invalid group: Group status must be available or error, not {status}.")
         if any(one.group_id == group.id for one in await service.group_snapshots.of_project(group.project_id)):
             raise InvalidError("Invalid group: Group has existing snapshots.")
+        if await _is_source(call, group):
+            raise InvalidError("Invalid group: a group is being made of it.")
         volumes = [await service.volumes.find(one.id) for one in await volumes_of(service, group)]
         if volumes and not with_volumes:
             raise InvalidError(f"Invalid group: Group {group.id} still contains volumes; delete-volumes is needed.")
@@ -75,6 +77,13 @@ async def delete_group(call: Call, asked: Fields) -> Response:
             await service.runner.start(work.DELETE, said, puts, compares, task)
             return accepted()
     raise ConflictError("Others keep changing the group; try again.")
+
+
+async def _is_source(call: Call, group: Group) -> bool:
+    for one in await call.service.groups.of_project(group.project_id):
+        if one.source_group_id == group.id and (await group_standing(call.service, one))[1] == "creating":
+            return True
+    return False
 
 
 def _deleting(group: Group, task: str) -> Group:
