@@ -56,8 +56,18 @@ def volume_service(
     exports = VolumeExports(volumes, node.folder.nbd, host, port_of(disks))
     policies = storage_policies(node.store.policies)
     source = VolumeImages(images, volumes)
-    random = PooledRandom()
-    return VolumeService(node.registry, identity, volumes, exports, source, policies, node.clock, random, policy=policy)
+    return VolumeService(
+        node.registry,
+        identity,
+        volumes,
+        exports,
+        source,
+        policies,
+        node.clock,
+        PooledRandom(),
+        policy=policy,
+        objects=node.store,
+    )
 
 
 async def meant(service: VolumeService, name: str) -> Meant:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from drystone.volumes import Volumes
 from store.blocks.disk import Disk
-from store.blocks.interface import SnapshotRow, VolumeRow
+from store.blocks.interface import Changed, SnapshotRow, VolumeRow
 from store.core.errors import BusyError, InvalidError
 from store.remote.process import RemoteProcess
 from store.wire.server import Call, Peer
@@ -143,6 +143,11 @@ class VolumesOfAll:
 
     async def snapshots(self, name: str) -> list[SnapshotRow]:
         return await self._own.snapshots(name)
+
+    async def changed(
+        self, name: str, since: str, snapshot: str, offset: int, length: int, limit: int
+    ) -> list[Changed]:
+        return await self._own.changed(name, since, snapshot, offset, length, limit)
 
     async def delete_snapshot(self, name: str, snapshot: str) -> None:
         await self._own.delete_snapshot(name, snapshot)

@@ -23,9 +23,9 @@ from store.blocks.bell import Bell
 from store.blocks.catalogue import Catalogue, check_size, grown
 from store.blocks.check import check_volume
 from store.blocks.disk import Disk, OwnerReplacedError
-from store.blocks.interface import SnapshotRow, VolumeRow, check_name
+from store.blocks.interface import Changed, SnapshotRow, VolumeRow, check_name
 from store.blocks.lineage import volume_table
-from store.blocks.opening import open_snapshot, open_volume
+from store.blocks.opening import open_snapshot, open_volume, snapshot_changes
 from store.blocks.owned_head import load_head
 from store.blocks.report import Report, Summary
 from store.blocks.snapshots import Snapshots
@@ -427,6 +427,13 @@ class Volumes:
         served = self._served.get((await self._catalogue.find(name)).name)
         if served is not None and served.volume is not None:
             served.volume.checkpointer.want()
+
+    async def changed(
+        self, name: str, since: str, snapshot: str, offset: int, length: int, limit: int
+    ) -> list[Changed]:
+        """See VolumeStore."""
+        container = await self._catalogue.find(name)
+        return await snapshot_changes(self._store, container, since, snapshot, offset, length, limit)
 
     async def clone(self, name: str, snapshot: str, new: str, size: int | None, window_us: int | None = None) -> None:
         """A volume that begins as a snapshot, with a window of its own or that of the volume. Raises NotFoundError,

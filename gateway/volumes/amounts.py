@@ -48,5 +48,10 @@ def of_snapshot(size: int, type_id: str) -> Amounts:
     return _with_type({"snapshots": 1, "gigabytes": size}, type_id)
 
 
+def of_backup(size: int) -> Amounts:
+    """A backup of a volume of so many GiB, whatever of it is stored."""
+    return {"backups": 1, "backup_gigabytes": size}
+
+
 def _with_type(amounts: Amounts, type_id: str) -> Amounts:
     return amounts | {f"{name}_{type_id}": amount for name, amount in amounts.items()}

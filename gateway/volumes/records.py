@@ -140,11 +140,13 @@ def volume_name(id_: str) -> str:
     return f"volume-{id_}"
 
 
-def _doing(doing: Doing | None) -> list[Any] | None:
+def pack_doing(doing: Doing | None) -> list[Any] | None:
+    """For a codec."""
     return None if doing is None else [doing.what, doing.task, doing.reservation, doing.counted]
 
 
-def _read_doing(fields: Sequence[Any] | None) -> Doing | None:
+def read_doing(fields: Sequence[Any] | None) -> Doing | None:
+    """What `pack_doing` made."""
     return None if fields is None else Doing(*fields)
 
 
@@ -159,7 +161,7 @@ def _volume(one: Volume) -> list[Any]:
     return [
         one.id, one.project_id, one.user_id, one.name, one.description, one.size, one.type_id, one.zone,
         one.created_us, one.updated_us, json.dumps(one.metadata), json.dumps(one.image), one.bootable, one.readonly,
-        one.multiattach, one.snapshot_id, one.source_id, one.image_id, one.group_id, _doing(one.doing), one.error,
+        one.multiattach, one.snapshot_id, one.source_id, one.image_id, one.group_id, pack_doing(one.doing), one.error,
         one.declared, one.mark, one.marked_us, one.transfer_id, [_attachment(each) for each in one.attachments],
         list(one.former),
     ]  # fmt: skip
@@ -168,20 +170,20 @@ def _volume(one: Volume) -> list[Any]:
 def _read_volume(f: Sequence[Any]) -> Volume:
     attachments = tuple(Attachment(*each) for each in f[25])
     maps = json.loads(f[10]), json.loads(f[11])
-    fields = [*f[:10], *maps, *f[12:19], _read_doing(f[19]), *f[20:25], attachments, tuple(f[26])]
+    fields = [*f[:10], *maps, *f[12:19], read_doing(f[19]), *f[20:25], attachments, tuple(f[26])]
     return Volume(*fields)
 
 
 def _snapshot(one: Snapshot) -> list[Any]:
     return [
         one.id, one.project_id, one.user_id, one.volume_id, one.name, one.description, one.size, one.type_id,
-        one.created_us, one.updated_us, json.dumps(one.metadata), _doing(one.doing), one.error, one.declared,
+        one.created_us, one.updated_us, json.dumps(one.metadata), pack_doing(one.doing), one.error, one.declared,
         one.progress, one.group_snapshot_id, one.holder, one.taken_in,
     ]  # fmt: skip
 
 
 def _read_snapshot(f: Sequence[Any]) -> Snapshot:
-    fields = [*f[:10], json.loads(f[10]), _read_doing(f[11]), *f[12:]]
+    fields = [*f[:10], json.loads(f[10]), read_doing(f[11]), *f[12:]]
     return Snapshot(*fields)
 
 

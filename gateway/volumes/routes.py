@@ -12,8 +12,14 @@ from gateway.rest.app import Routes
 from gateway.volumes import (
     attach_actions,
     attachments,
+    backup_actions,
+    backups,
     default_types,
     discovery,
+    group_actions,
+    group_snapshots,
+    group_types,
+    groups,
     image_actions,
     managing,
     messages,
@@ -68,6 +74,12 @@ def routes() -> Routes[Call]:
             **messages.ROUTES,
             **qos.ROUTES,
             **transfers.ROUTES,
+            **group_types.ROUTES,
+            **groups.ROUTES,
+            **group_actions.ROUTES,
+            **group_snapshots.ROUTES,
+            **backups.ROUTES,
+            **backup_actions.ROUTES,
         }
     )
 

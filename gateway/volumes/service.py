@@ -16,7 +16,15 @@ from gateway.rest.reserving import keep_swept
 from gateway.rest.task_runner import TaskRunner
 from gateway.rest.tasks import Tasks
 from gateway.volumes import amounts
+from gateway.volumes.backup_records import BackupTable
 from gateway.volumes.exports import Exports
+from gateway.volumes.group_records import (
+    GROUP_CODEC,
+    GROUP_SNAPSHOT_CODEC,
+    Group,
+    GroupSnapshot,
+    GroupTypes,
+)
 from gateway.volumes.images import Images
 from gateway.volumes.message_records import MessageTable
 from gateway.volumes.places import Places
@@ -24,6 +32,7 @@ from gateway.volumes.policy import volume_policy
 from gateway.volumes.qos_records import QosTable
 from gateway.volumes.records import Doing
 from gateway.volumes.server_check import NoServers, Servers
+from gateway.volumes.table import Table
 from gateway.volumes.tables import SnapshotTable, VolumeTable
 from gateway.volumes.transfer_records import TransferTable
 from gateway.volumes.types_store import StoragePolicy, Types
@@ -33,6 +42,7 @@ from store.blocks.interface import VolumeStore
 from store.core.clock import Clock
 from store.core.entropy import Random
 from store.core.errors import RetryableError
+from store.objects.interface import ObjectStore
 from store.registry import Registry
 
 FORGET_S: Final = 3600
@@ -57,13 +67,15 @@ class VolumeService:
         clock: Clock,
         random: Random,
         *,
+        objects: ObjectStore,
         policy: Policy | None = None,
         host: str = "drystone",
         zone: str = "nova",
         servers: Servers | None = None,
     ) -> None:
-        """`policies`: those storage policies that volumes can be under. `host`: the name of what serves volumes, to
-        administrators. `servers`: the compute service, where there is one."""
+        """`objects`: where backups are written to. `policies`: those storage policies that volumes can be under.
+        `host`: the name of what serves volumes, to administrators. `servers`: the compute service, where there is
+        one."""
         self.registry = registry
         self.identity = identity
         self.store = store
@@ -76,6 +88,10 @@ class VolumeService:
         self.zone = zone
         self.volumes = VolumeTable(registry)
         self.snapshots = SnapshotTable(registry)
+        self.backups = BackupTable(registry)
+        self.group_types = GroupTypes(registry, clock)
+        self.groups: Table[Group] = Table(registry, "group", GROUP_CODEC)
+        self.group_snapshots: Table[GroupSnapshot] = Table(registry, "group_snapshot", GROUP_SNAPSHOT_CODEC)
         self.types = Types(registry, policies, clock)
         self.quotas = Quotas(registry, NAME, amounts.DEFAULTS, clock, random, also=amounts.is_by_type)
         self.tasks = Tasks(registry, NAME, clock, random)
@@ -85,7 +101,7 @@ class VolumeService:
         self.places = Places(registry, host, self.types.policies)
         worker = Worker(
             registry, self.volumes, self.snapshots, self.types, self.quotas, store, exports, images, clock,
-            self.messages, self.places, self.transfers,
+            self.messages, self.places, self.transfers, self.backups, objects, self.groups, self.group_snapshots,
         )  # fmt: skip
         self.runner = TaskRunner(self.tasks, kinds(worker))
 
@@ -100,6 +116,7 @@ class VolumeService:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled: tasks, and the sweep of what the dead reserved."""
         await self.types.seed()
+        await self.group_types.seed()
         async with trio.open_nursery() as nursery:
             await nursery.start(lambda task_status: self.runner.run(task_status=task_status))
             await nursery.start(

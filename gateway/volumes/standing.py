@@ -11,7 +11,7 @@ from gateway.rest.quota_records import Amounts
 from gateway.volumes.call import Call
 from gateway.volumes.records import Doing, Snapshot, Volume, overtaken
 from gateway.volumes.service import VolumeService
-from gateway.volumes.status import snapshot_status, volume_status
+from gateway.volumes.status import status_of, volume_status
 from gateway.volumes.table import Found
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 from store.registry import Compare, Delete, Put
@@ -65,7 +65,7 @@ async def snapshot_standing(service: VolumeService, snapshot: Snapshot) -> tuple
         with suppress(NotFoundError):
             now = (await service.snapshots.find(snapshot.id, snapshot.project_id)).record
             lost, snapshot = now.doing == snapshot.doing, now
-    return snapshot, snapshot_status(snapshot, lost=lost)
+    return snapshot, status_of(snapshot, lost=lost)
 
 
 def require(status: str, expected: Sequence[str], doing: str) -> None:

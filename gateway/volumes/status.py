@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
-from gateway.volumes.records import Doing, Snapshot, Volume
+from gateway.volumes.records import Doing, Volume
 
 MARK_US: Final = 15 * 60 * 1_000_000
 """What a client said it was about to do counts for so long: a client that died in it leaves nothing behind."""
@@ -16,8 +16,21 @@ ERRORS: Final = {
 }
 """The status where a task failed, by what it was doing; `error` for all others but those that leave the volume as it
 was."""
-HARMLESS: Final = frozenset({"uploading", "backing-up", "retyping"})
-"""What a task may fail in without harm to the volume."""
+HARMLESS: Final = frozenset({"uploading", "backing-up", "retyping", "restoring"})
+"""What a task may fail in without harm to the volume, or to the backup that is restored."""
+
+
+class Worked(Protocol):
+    """What tasks do something with: snapshots, backups, groups."""
+
+    @property
+    def doing(self) -> Doing | None: ...
+
+    @property
+    def error(self) -> str: ...
+
+    @property
+    def declared(self) -> str: ...
 
 
 def error_of(what: str) -> str:
@@ -53,14 +66,14 @@ def attach_status(volume: Volume) -> str:
     return next((state for state in ("attached", "attaching", "reserved") if state in states), "detached")
 
 
-def snapshot_status(snapshot: Snapshot, *, lost: bool = False) -> str:
-    """As of a volume."""
-    error = snapshot.error
-    if snapshot.doing is not None:
+def status_of(record: Worked, *, lost: bool = False) -> str:
+    """As of a volume, of all else."""
+    error = record.error
+    if record.doing is not None:
         if not lost:
-            return snapshot.doing.what
-        error = error_of(snapshot.doing.what)
-    return error or snapshot.declared or "available"
+            return record.doing.what
+        error = error_of(record.doing.what)
+    return error or record.declared or "available"
 
 
 def task_of(doing: Doing | None) -> str:

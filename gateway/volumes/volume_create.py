@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -11,14 +12,17 @@ from starlette.responses import Response
 from gateway.rest.fields import Fields
 from gateway.rest.quota_records import NO_LIMIT, OverQuotaError
 from gateway.volumes import amounts
+from gateway.volumes.backup_find import backup_standing, find_backup, require_backup
+from gateway.volumes.backup_records import Backup
 from gateway.volumes.call import Call, of
+from gateway.volumes.groups import group_for_volume
 from gateway.volumes.image_find import find_image
 from gateway.volumes.reading import DB_INT_MAX, SIZE_MAX, flag_in, id_or_none, metadata, named, text_or_none, whole
 from gateway.volumes.records import Doing, Volume
 from gateway.volumes.standing import find_snapshot, find_volume, snapshot_standing, standing
 from gateway.volumes.type_records import VolumeType, type_use_key
 from gateway.volumes.volumes import changed
-from gateway.volumes.work import creating
+from gateway.volumes.work import creating, restoring
 from store.core.errors import InvalidError, NotFoundError
 from store.registry import Compare, Put
 
@@ -64,22 +68,46 @@ async def create_volume(call: Call) -> Response:
     if call.since(STRICT):
         asked.refuse_others(KNOWN)
     await call.allow("volume:create_from_image" if _image_ref(asked) else "volume:create", of(project))
-    volume, arguments = await _wanted(call, asked, project)
-    return await changed(call, await start_volume(call, volume, arguments), 202)
+    backup = id_or_none(asked, "backup_id") if call.since(BACKUPS) else None
+    found = None if backup is None else await find_backup(call, "backup:get", backup)
+    volume, arguments = await _wanted(call, asked, project, None if found is None else found.record)
+    if (group_id := id_or_none(asked, "group_id") if call.since(GROUPS) else None) is not None:
+        group = await group_for_volume(call, group_id, volume.type_id)
+        if found is not None or asked.value("volume_type") is None:
+            raise InvalidError("Invalid input received: a volume in a group has a volume type, and is of no backup.")
+        made = await start_volume(
+            call,
+            replace(volume, group_id=group_id),
+            arguments,
+            along=lambda _: ([call.service.groups.put(group.record)], [group.same]),
+        )
+        return await changed(call, made, 202)
+    if found is None:
+        return await changed(call, await start_volume(call, volume, arguments), 202)
+    return await changed(call, await start_restored(call, volume, found.record, "creating"), 202)
 
 
-async def start_volume(call: Call, volume: Volume, arguments: dict[str, Any], kind: str = creating.CREATE) -> Volume:
-    """Reserve what it takes, and have the task begin. Raises OverQuotaError."""
+async def start_volume(
+    call: Call,
+    volume: Volume,
+    arguments: dict[str, Any],
+    kind: str = creating.CREATE,
+    what: str = "creating",
+    along: Callable[[Doing], tuple[Sequence[Put], Sequence[Compare]]] = lambda _: ((), ()),
+) -> Volume:
+    """Reserve what it takes, and have the task begin that makes it, with what goes `along`. Raises OverQuotaError,
+    ConflictError where that has changed."""
     service = call.service
     await check_size(call, volume.project_id, volume.size)
     task = service.tasks.new_id()
     counted = amounts.of_volume(volume.size, volume.type_id)
     reservation = await service.quotas.reserve(volume.project_id, counted, task=task)
-    made = replace(volume, doing=Doing("creating", task, reservation.id, counted=False))
-    operations = [*service.volumes.puts(made), Put(type_use_key(made.type_id), b"")]
+    made = replace(volume, doing=Doing(what, task, reservation.id, counted=False))
+    puts, compares = along(Doing(what, task))
+    operations = [*service.volumes.puts(made), Put(type_use_key(made.type_id), b""), *puts]
     there = Compare.exists(service.types.table.key("-", made.type_id))
     try:
-        await service.runner.start(kind, {"volume": made.id, **arguments}, operations, [there], task)
+        await service.runner.start(kind, {"volume": made.id, **arguments}, operations, [there, *compares], task)
     except Exception:
         with suppress(NotFoundError):
             await service.quotas.take_back(reservation)
@@ -87,7 +115,21 @@ async def start_volume(call: Call, volume: Volume, arguments: dict[str, Any], ki
     return made
 
 
-async def _wanted(call: Call, asked: Fields, project: str) -> tuple[Volume, dict[str, Any]]:
+async def start_restored(call: Call, volume: Volume, backup: Backup, what: str) -> Volume:
+    """The same of one that a backup is restored to, `what` it is meanwhile. Raises InvalidError where the backup is not
+    available."""
+    service = call.service
+    found = await service.backups.find(backup.id)
+    require_backup((await backup_standing(service, found.record))[1], ("available",))
+
+    def along(doing: Doing) -> tuple[Sequence[Put], Sequence[Compare]]:
+        after = replace(found.record, doing=Doing("restoring", doing.task), error="", restored_to=volume.id)
+        return [service.backups.put(after)], [found.same]
+
+    return await start_volume(call, volume, {"backup": backup.id}, restoring.RESTORE, what, along)
+
+
+async def _wanted(call: Call, asked: Fields, project: str, backup: Backup | None) -> tuple[Volume, dict[str, Any]]:
     service = call.service
     name, description = named(asked)
     kept = metadata("metadata", asked.value("metadata"))
@@ -95,7 +137,7 @@ async def _wanted(call: Call, asked: Fields, project: str) -> tuple[Volume, dict
         raise InvalidError("The multiattach parameter is no more: use a volume type that has it.")
     size = None if asked.value("size") is None else whole("size", asked.value("size"), 1, DB_INT_MAX)
     type_ = await find_type(call, asked)
-    source = await _source(call, asked)
+    source = await _source(call, asked, backup)
     type_ = type_ or await _type_of(call, source, project)
     if type_.encryption:
         raise InvalidError(f"Invalid volume type {type_.name}: encrypted volumes are not served here.")
@@ -155,17 +197,15 @@ async def _type_of(call: Call, source: Source, project: str) -> VolumeType:
     return await types.of_project(project)
 
 
-async def _source(call: Call, asked: Fields) -> Source:
-    """What the body names, of which there may be one. Backups and groups are looked for here."""
+async def _source(call: Call, asked: Fields, backup: Backup | None) -> Source:
+    """What the body names, of which there may be one."""
     snapshot, source, image = id_or_none(asked, "snapshot_id"), id_or_none(asked, "source_volid"), _image_ref(asked)
-    backup = id_or_none(asked, "backup_id") if call.since(BACKUPS) else None
     if sum(one is not None for one in (snapshot, source, image, backup)) > 1:
         raise InvalidError("Invalid input received: only one of snapshot, source volume, backup and image is taken.")
-    for name in ("consistencygroup_id", *(("group_id",) if call.since(GROUPS) else ())):
-        if asked.value(name):
-            raise NotFoundError(f"Group {text_or_none(asked, name)} could not be found.")
+    if asked.value("consistencygroup_id"):
+        raise NotFoundError(f"Group {text_or_none(asked, 'consistencygroup_id')} could not be found.")
     if backup is not None:
-        raise NotFoundError(f"Backup {backup} could not be found.")
+        return Source(least=backup.size, size=backup.size)
     if snapshot is not None:
         return await _of_snapshot(call, snapshot)
     if source is not None:

@@ -97,16 +97,26 @@ class BlockMap:
         lacking = [
             Missing(False, number, place)
             for number in leaves
-            if not self._leaves.has(number) and (place := self._leaf_place(number))
+            if not self._leaves.has(number) and (place := self.leaf_place(number))
         ]
         if self._later and not lacking:
             for number in leaves:
                 self._catch_up(number)
         return lacking
 
-    def _leaf_place(self, number: int) -> int:
+    def leaf_place(self, number: int) -> int:
+        """Where a leaf is stored whose directory is in memory, 0 where it is nowhere. The leaf may be `unstored`."""
         directory = self._directories.get(number >> PAGE_SHIFT)
         return 0 if directory is None else directory[number & _INDEX]
+
+    def directory_place(self, number: int) -> int:
+        """Where a directory is stored, 0 where it is nowhere. Leaves of it may be `unstored`."""
+        return self._top[number] if number < len(self._top) else 0
+
+    @property
+    def unstored(self) -> set[int]:
+        """The leaves, by their numbers, that may be other than they are stored."""
+        return {*self._later, *self._leaves.unstored}
 
     def lacks(self, missing: Missing) -> bool:
         """Whether a page is not in memory, and is still stored at just this place."""
@@ -114,7 +124,7 @@ class BlockMap:
         if missing.directory:
             there = number < len(self._top) and self._top[number] == missing.place
             return there and not self._directories.has(number)
-        return not self._leaves.has(number) and self._leaf_place(number) == missing.place
+        return not self._leaves.has(number) and self.leaf_place(number) == missing.place
 
     def loaded(self, missing: Missing, page: bytes | memoryview) -> None:
         """What was missing."""
@@ -169,6 +179,10 @@ class BlockMap:
             for begin, end in pairwise([*begins, len(places)]):
                 runs.append(Run(block + begin, end - begin, places[begin]))
         return _joined(runs)
+
+    def leaf(self, number: int) -> array[int]:
+        """The places of the blocks of a leaf, to be looked at. Nothing of it is `missing`."""
+        return self._leaves.get(number) or array("Q", bytes(8 * PAGE_ENTRIES))
 
     # -- changing ------------------------------------------------------------------------------------------------
 

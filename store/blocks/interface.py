@@ -45,6 +45,13 @@ class SnapshotRow(NamedTuple):
     clones: int
 
 
+class Changed(NamedTuple):
+    """A range of bytes, of whole blocks of 4 KiB."""
+
+    offset: int
+    length: int
+
+
 class VolumeStore(Protocol):
     """Volumes by name."""
 
@@ -89,6 +96,15 @@ class VolumeStore(Protocol):
 
     async def delete_snapshot(self, name: str, snapshot: str) -> None:
         """Clones of it go on."""
+        ...
+
+    async def changed(
+        self, name: str, since: str, snapshot: str, offset: int, length: int, limit: int
+    ) -> list[Changed]:
+        """Where a range of bytes of a snapshot may differ from an older snapshot of the volume, in order: up to `limit`
+        of these; as many say that there may be more behind the last. All else is the same in both, and what the older
+        one is too short for was zeros. Costs what changed: data are not read. NotFoundError where one of the snapshots
+        is none of this volume, IndexError where the range does not lie in the newer one."""
         ...
 
     async def clone(self, name: str, snapshot: str, new: str, size: int | None, window_us: int | None = None) -> None:

@@ -14,12 +14,14 @@ from store.blocks.block_map import LEAVES_DIRTY_MAX
 from store.blocks.checkpointer import Checkpointer
 from store.blocks.checkpoints import Checkpoints
 from store.blocks.cleaner import Cleaner
-from store.blocks.disk_reader import DiskReader
+from store.blocks.disk_reader import DiskReader, Span
 from store.blocks.flatten import Flattener
+from store.blocks.interface import Changed
 from store.blocks.lineage import Lineage
 from store.blocks.log_frame import LogFrame
 from store.blocks.log_object import LogObject
 from store.blocks.log_reader import LogReader
+from store.blocks.map_changes import MapChanges
 from store.blocks.needs import Needs
 from store.blocks.object_rows import ObjectRows
 from store.blocks.open_object import OpenObject
@@ -46,6 +48,8 @@ from store.objects.store import DeviceStore
 
 MAP_PAGES: Final = 16_384
 """Of the map, so many pages that could be had again stay in memory: 64 MiB."""
+CHANGES_PAGES: Final = 4096
+"""The same of each of two maps that are compared."""
 OBJECTS_BEHIND: Final = 64
 """A checkpoint is wanted when more objects than this are behind the last, be there nothing in them: each opening goes
 through them."""
@@ -158,6 +162,28 @@ async def _there(rows: ObjectRows) -> AsyncIterator[None]:
     except NotFoundError as error:
         await rows.check_owner()
         raise DamageError(f"what the head of a volume names is gone: {error}") from error
+
+
+async def snapshot_changes(
+    store: DeviceStore, container: Container, since: str, name: str, offset: int, length: int, limit: int
+) -> list[Changed]:
+    """Where a snapshot may differ from an older one, see `VolumeStore.changed`. Raises NotFoundError, IndexError."""
+    table = Table(store, container)
+    snapshots = Snapshots(table)
+    old, new = await snapshots.find(since), await snapshots.find(name)
+    assert old.root is not None
+    assert new.root is not None
+    span = Span(offset, length, new.size)
+    lineage = Lineage(table, (await load_head(table)).lineage)
+    checkpoints = Checkpoints(lineage)
+    try:
+        reader = LogReader(lineage)
+        maps = [(await load_map(root, checkpoints, reader, CHANGES_PAGES))[0] for root in (old.root, new.root)]
+        found = await MapChanges(*maps).within(span.first, span.count, limit)
+    finally:
+        with trio.CancelScope(shield=True):
+            await checkpoints.close()
+    return [Changed(first * BLOCK_BYTES, count * BLOCK_BYTES) for first, count in found]
 
 
 @asynccontextmanager

@@ -52,6 +52,11 @@ class PageTable:
             self._clean[number] = array("Q", page)
 
     @property
+    def unstored(self) -> list[int]:
+        """The numbers of those that are not known to be stored as they are."""
+        return [*self._dirty, *self._frozen]
+
+    @property
     def dirty(self) -> int:
         """How many have changed since they were last frozen."""
         return len(self._dirty)

@@ -21,6 +21,7 @@ from store.registry import Registry, memory_registry
 from tests.gateway_rest.service import Answer, ask
 from tests.twins.clock import ManualClock
 from tests.twins.images import MemoryImages
+from tests.twins.objects import MemoryStore
 from tests.twins.volumes import MemoryVolumes
 
 ROLES = {
@@ -82,17 +83,31 @@ class Exports:
 class Cloud:
     """Start `service.run` first."""
 
-    def __init__(self, registry: Registry | None = None, before: Cloud | None = None) -> None:
-        """`before`: the one of a process before, whose store and images these are."""
+    def __init__(
+        self,
+        registry: Registry | None = None,
+        before: Cloud | None = None,
+        objects: MemoryStore | None = None,
+    ) -> None:
+        """`before`: the one of a process before, whose store, objects and images these are."""
         self.clock: ManualClock = ManualClock(tick_us=1) if before is None else before.clock
         self.registry = registry or memory_registry(self.clock)
         self.store: MemoryVolumes = MemoryVolumes(("standard", "fast")) if before is None else before.store
+        self.objects: MemoryStore = objects or (MemoryStore(self.clock) if before is None else before.objects)
         self.images: MemoryImages = MemoryImages(self.store) if before is None else before.images
         self.exports = Exports()
         policies = [StoragePolicy("standard", True), StoragePolicy("fast", False)]
         identity = cast(IdentityService, SimpleNamespace(tokens=Tokens()))
         self.service = VolumeService(
-            self.registry, identity, self.store, self.exports, self.images, policies, self.clock, SystemRandom()
+            self.registry,
+            identity,
+            self.store,
+            self.exports,
+            self.images,
+            policies,
+            self.clock,
+            SystemRandom(),
+            objects=self.objects,
         )
         self.app = VolumeApp(self.service)
 
@@ -134,7 +149,9 @@ class Cloud:
         with trio.fail_after(PATIENCE_S):
             while True:
                 found = await self.show(id_, token, kind)
-                if not found["status"].endswith("ing") or found["status"] in ("attaching", "detaching"):
+                status = found["status"]
+                working = status.endswith(("ing", "backing-up", "restoring-backup")) and not status.startswith("error")
+                if not working or status in ("attaching", "detaching"):
                     return found
                 await trio.testing.wait_all_tasks_blocked()
 

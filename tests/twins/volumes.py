@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import trio
 
 from store.blocks.disk import Disk, Extent, ExtentKind, ReadOnlyError
-from store.blocks.interface import SnapshotRow, VolumeRow, VolumeStore, check_name
+from store.blocks.interface import Changed, SnapshotRow, VolumeRow, VolumeStore, check_name
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 from store.device.record import Buffer
 
@@ -44,12 +44,13 @@ class MemoryDisk:
             raise ReadOnlyError("a snapshot is not written")
         if offset < 0 or offset + len(data) > self.size:
             raise IndexError(offset)
-        while data:
-            number, at = divmod(offset, BLOCK)
-            piece = data[: BLOCK - at]
+        done = 0
+        while done < len(data):
+            number, at = divmod(offset + done, BLOCK)
+            piece = data[done : done + BLOCK - at]
             old = self.blocks.get(number, bytes(BLOCK))
             self.blocks[number] = old[:at] + piece + old[at + len(piece) :]
-            offset, data = offset + len(piece), data[len(piece) :]
+            done += len(piece)
 
     async def zero(self, offset: int, length: int, *, keep: bool = False, durable: bool = False) -> None:
         await self._write(offset, bytes(length))
@@ -64,6 +65,9 @@ class MemoryDisk:
 
     async def extents(self, offset: int, length: int, limit: int) -> list[Extent]:
         await trio.lowlevel.checkpoint()
+        first, last = offset // BLOCK, (offset + length - 1) // BLOCK
+        if self.blocks.keys().isdisjoint(range(first, last + 1)):
+            return [Extent(length, ExtentKind.HOLE)] if length and limit else []
         found: list[Extent] = []
         while length and len(found) < limit:
             number, at = divmod(offset, BLOCK)
@@ -94,6 +98,8 @@ class MemoryVolumes:
     def __init__(self, policies: tuple[str, ...] = ("standard",)) -> None:
         self.policies = policies
         self.volumes: dict[str, _Volume] = {}
+        self.cuts: list[tuple[str, int | None]] = []
+        """The volumes that snapshots were made of, and the time that was said."""
 
     def _find(self, name: str) -> _Volume:
         if name not in self.volumes:
@@ -166,6 +172,7 @@ class MemoryVolumes:
             raise ConflictError(f"volume {name} has a snapshot {snapshot} already")
         if time_us is not None and not found.window_us:
             raise InvalidError(f"volume {name} remembers no past")
+        self.cuts.append((name, time_us))
         found.snapshots[snapshot] = MemoryDisk(found.disk.size, dict(found.disk.blocks), read_only=True), 0
 
     async def rewind(self, name: str, time_us: int, *, take_over: bool = False) -> tuple[str, str]:
@@ -182,6 +189,24 @@ class MemoryVolumes:
         await trio.lowlevel.checkpoint()
         self._snapshot(name, snapshot)
         del self._find(name).snapshots[snapshot]
+
+    async def changed(
+        self, name: str, since: str, snapshot: str, offset: int, length: int, limit: int
+    ) -> list[Changed]:
+        await trio.lowlevel.checkpoint()
+        old, new = self._snapshot(name, since), self._snapshot(name, snapshot)
+        if offset < 0 or offset + length > new.size:
+            raise IndexError(offset)
+        found: list[Changed] = []
+        wanted = range(offset // BLOCK, -(-(offset + length) // BLOCK))
+        for number in sorted(one for one in old.blocks.keys() | new.blocks.keys() if one in wanted):
+            if old.blocks.get(number) is new.blocks.get(number):  # not ==: what was written again may differ
+                continue
+            if found and sum(found[-1]) == number * BLOCK:
+                found[-1] = Changed(found[-1].offset, found[-1].length + BLOCK)
+            else:
+                found.append(Changed(number * BLOCK, BLOCK))
+        return found[:limit]
 
     async def clone(self, name: str, snapshot: str, new: str, size: int | None, window_us: int | None = None) -> None:
         await trio.lowlevel.checkpoint()

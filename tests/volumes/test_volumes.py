@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from itertools import pairwise
 from unittest import mock
@@ -758,3 +758,47 @@ async def test_a_clone_has_a_window_of_its_own(autojump_clock: MockClock) -> Non
         await volumes.clone("v", "s", "same", None)
         await volumes.clone("v", "s", "none", None, 0)
         assert [(await volumes.row(name)).window_us for name in ("same", "none")] == [5_000_000, 0]
+
+
+async def test_what_changed_between_snapshots_is_known_while_the_volume_is_written(autojump_clock: MockClock) -> None:
+    async with node_of(media()) as node, served(node) as volumes:
+        await volumes.create("v", 4 * MIB, "")
+        async with volumes.open("v") as disk:
+            await disk.write(0, b"a" * MIB)
+            await volumes.snapshot("v", "s0")
+            await disk.write(3 * MIB, b"b" * PAGE)
+            await volumes.snapshot("v", "s1")
+            await disk.write(2 * MIB, b"c" * PAGE)
+            assert await volumes.changed("v", "s0", "s1", 0, 4 * MIB, 10) == [(3 * MIB, PAGE)]
+        with pytest.raises(NotFoundError):
+            await volumes.changed("w", "s0", "s1", 0, 4 * MIB, 10)
+
+
+async def test_volumes_are_cut_at_one_moment(autojump_clock: MockClock) -> None:
+    """What was written and flushed before another write is there where that is: whatever the order in which the
+    snapshots are made, and however long after the moment."""
+    names = ["a", "b", "c"]
+    async with node_of(media()) as node, served(node) as volumes:
+        for name in names:
+            await volumes.create(name, MIB, "", window_us=900 * 1_000_000)
+        clock, moments = SimClock(), list[int]()
+        async with AsyncExitStack() as stack:
+            disks = [await stack.enter_async_context(volumes.open(name)) for name in names]
+            for number in range(1, 40):
+                disk = disks[number * 2 % 3]
+                await disk.write(0, number.to_bytes(2, "big").ljust(PAGE))
+                await disk.flush()
+                await trio.sleep(0.3)
+                if number % 13 == 0:
+                    moments.append(clock.wall_us())
+            for at, moment in enumerate(moments):
+                for name in reversed(names):
+                    await volumes.snapshot(name, f"s{at}", moment)
+        for at in range(len(moments)):
+            last: list[int] = []
+            for name in names:
+                async with volumes.open(f"{name}@s{at}") as disk:
+                    last.append(int.from_bytes((await page_of(disk))[:2], "big"))
+            newest = max(last)
+            assert newest in ((at + 1) * 13, (at + 1) * 13 + 1), "the write that was begun at the moment is, or is not"
+            assert sorted(last) == [newest - 2, newest - 1, newest]

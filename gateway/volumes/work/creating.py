@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from gateway.rest.task_records import Task
 from gateway.rest.task_runner import Work
@@ -26,27 +27,10 @@ def kinds(worker: Worker) -> dict[str, Work]:
         found = await worker.volume_progress.current(id_, task)
         if found is None:
             return
-        said, volume, facts = task.arguments, found.record, None
-        await worker.require_place(volume)
-        if said.get("snapshot"):
-            snapshot = (await worker.snapshots.find(said["snapshot"])).record
-            await worker.fill(volume, volume_name(id_), snapshot.store_volume, snapshot.store_snapshot)
-        elif said.get("source"):
-            await _of_volume(worker, volume, said["source"], said.get("time_us"))
-        elif said.get("image"):
-            facts = await worker.images.wait_sealed(said["image"])
-            check_fits(facts, volume.size)
-            await worker.fill(volume, volume_name(id_), facts.volume, facts.snapshot)
-        else:
-            await worker.create(volume, volume_name(id_))
-        await worker.volume_progress.end(id_, task, lambda now: now if facts is None else with_image(now, facts))
-        await worker.delete_if_forgotten(id_)
+        await make_volume(worker, task, found.record, task.arguments)
 
     async def failed(task: Task, why: str) -> None:
-        id_ = task.arguments["volume"]
-        if await worker.volume_progress.current(id_, task) is not None:
-            await worker.delete(volume_name(id_))
-        await worker.volume_progress.fail(id_, task, why, keep=True)
+        await fail_volume(worker, task, task.arguments["volume"], why)
 
     async def take_in(task: Task) -> None:
         id_ = task.arguments["volume"]
@@ -59,6 +43,32 @@ def kinds(worker: Worker) -> dict[str, Work]:
         await worker.volume_progress.fail(task.arguments["volume"], task, why, keep=True)
 
     return {CREATE: telling(create, failed), TAKE_IN: telling(take_in, taken_in_not)}
+
+
+async def make_volume(worker: Worker, task: Task, volume: Volume, said: Mapping[str, Any]) -> None:
+    """Have a volume that a task makes of what is `said`, and its record say that it is there."""
+    id_, facts = volume.id, None
+    await worker.require_place(volume)
+    if said.get("snapshot"):
+        snapshot = (await worker.snapshots.find(said["snapshot"])).record
+        await worker.fill(volume, volume_name(id_), snapshot.store_volume, snapshot.store_snapshot)
+    elif said.get("source"):
+        await _of_volume(worker, volume, said["source"], said.get("time_us"))
+    elif said.get("image"):
+        facts = await worker.images.wait_sealed(said["image"])
+        check_fits(facts, volume.size)
+        await worker.fill(volume, volume_name(id_), facts.volume, facts.snapshot)
+    else:
+        await worker.create(volume, volume_name(id_))
+    await worker.volume_progress.end(id_, task, lambda now: now if facts is None else with_image(now, facts))
+    await worker.delete_if_forgotten(id_)
+
+
+async def fail_volume(worker: Worker, task: Task, id_: str, why: str) -> None:
+    """Have the record of one that could not be made say so."""
+    if await worker.volume_progress.current(id_, task) is not None:
+        await worker.delete(volume_name(id_))
+    await worker.volume_progress.fail(id_, task, why, keep=True)
 
 
 async def _of_volume(worker: Worker, volume: Volume, source_id: str, time_us: int | None) -> None:

@@ -23,20 +23,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
     """`volume` is its id; `size` what it is extended to, in GiB."""
 
     async def delete(task: Task) -> None:
-        """Snapshots that are there are this task's, too: it marked them. With `leave` it is only forgotten here."""
-        id_ = task.arguments["volume"]
-        found = await worker.volume_progress.current(id_, task)
-        if found is None:
-            return
-        for snapshot in await worker.snapshots.of_volume(id_):
-            await remove_snapshot(worker, task, snapshot)
-        if not task.arguments.get("leave"):
-            await worker.delete(volume_name(id_))
-        for former in found.record.former:
-            await worker.delete(former)
-        volume = found.record
-        along = await _offer(worker, volume)
-        await worker.volume_progress.remove(id_, task, amounts.of_volume(volume.size, volume.type_id), along)
+        await remove_volume(worker, task, task.arguments["volume"])
 
     async def extend(task: Task) -> None:
         id_, size = task.arguments["volume"], task.arguments["size"]
@@ -59,3 +46,20 @@ async def _offer(worker: Worker, volume: Volume) -> list[Delete]:
         return worker.transfers.deletes((await worker.transfers.find(volume.transfer_id)).record)
     except NotFoundError:
         return []
+
+
+async def remove_volume(worker: Worker, task: Task, id_: str) -> None:
+    """With what it takes of the quota. Snapshots that are there are the task's, too: it marked them. With
+    `leave` it is only forgotten here."""
+    found = await worker.volume_progress.current(id_, task)
+    if found is None:
+        return
+    for snapshot in await worker.snapshots.of_volume(id_):
+        await remove_snapshot(worker, task, snapshot)
+    if not task.arguments.get("leave"):
+        await worker.delete(volume_name(id_))
+    for former in found.record.former:
+        await worker.delete(former)
+    volume = found.record
+    along = await _offer(worker, volume)
+    await worker.volume_progress.remove(id_, task, amounts.of_volume(volume.size, volume.type_id), along)

@@ -14,6 +14,8 @@ from uuid import UUID
 
 from gateway.rest.quotas import Quotas
 from gateway.rest.task_records import Task
+from gateway.volumes.backup_records import Backup
+from gateway.volumes.group_records import Group, GroupSnapshot
 from gateway.volumes.message_records import KEPT_US, Message, MessageTable
 from gateway.volumes.records import Doing, Snapshot, Volume
 from gateway.volumes.status import error_of
@@ -22,7 +24,7 @@ from store.core.clock import Clock
 from store.core.errors import BusyError, ConflictError, NotFoundError
 from store.registry import Delete, Put, Registry
 
-R = TypeVar("R", Volume, Snapshot)
+R = TypeVar("R", Volume, Snapshot, Backup, Group, GroupSnapshot)
 """Other kinds that have a `doing` and an `error` join here."""
 ATTEMPTS: Final = 32
 

@@ -37,7 +37,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
         async def fill(volume: Volume, new: str) -> None:
             await worker.fill(volume, new, snapshot.store_volume, snapshot.store_snapshot)
 
-        await _replace(worker, task, fill, lambda now: now)
+        await replace_contents(worker, task, fill, lambda now: now)
         await worker.snapshot_progress.end(snapshot.id, task, lambda now: now)
 
     async def rewind(task: Task) -> None:
@@ -47,7 +47,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
             await worker.fill(volume, new, source, between)
             await worker.delete_snapshot(source, between)
 
-        await _replace(worker, task, fill, lambda now: now)
+        await replace_contents(worker, task, fill, lambda now: now)
 
     async def reimage(task: Task) -> None:
         facts: ImageFacts = await worker.images.wait_sealed(task.arguments["image"])
@@ -56,7 +56,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
             check_fits(facts, volume.size)
             await worker.fill(volume, new, facts.volume, facts.snapshot)
 
-        await _replace(worker, task, fill, lambda now: with_image(replace(now, image={}), facts))
+        await replace_contents(worker, task, fill, lambda now: with_image(replace(now, image={}), facts))
 
     async def retype(task: Task) -> None:
         type_id = task.arguments["type"]
@@ -67,7 +67,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
             await worker.fill(replace(volume, type_id=type_id), new, source, between)
             await worker.delete_snapshot(source, between)
 
-        await _replace(worker, task, fill, lambda now: replace(now, type_id=type_id), frees=True)
+        await replace_contents(worker, task, fill, lambda now: replace(now, type_id=type_id), frees=True)
 
     async def failed(task: Task, why: str) -> None:
         await worker.volume_progress.fail(task.arguments["volume"], task, why)
@@ -82,10 +82,11 @@ def kinds(worker: Worker) -> dict[str, Work]:
     }
 
 
-async def _replace(
+async def replace_contents(
     worker: Worker, task: Task, fill: Fill, step: Callable[[Volume], Volume], *, frees: bool = False
 ) -> None:
-    """`frees`: what the volume took of its type's quota is free then."""
+    """Have `fill` make what is to be in the volume, and the record be what `step` makes of it. `frees`: what the volume
+    took of its type's quota is free then."""
     id_ = task.arguments["volume"]
     found = await worker.volume_progress.current(id_, task)
     if found is not None:

@@ -13,21 +13,31 @@ from store.core.errors import DrystoneError, InvalidError, RetryableError
 Part = Callable[[Task], Awaitable[None]]
 Failed = Callable[[Task, str], Awaitable[None]]
 """With the reason, in words for whoever asked for it."""
+Why = Callable[[Task, DrystoneError], Awaitable[None]]
 
 UNKNOWN: Final = "An unknown error occurred."
 
 
 def telling(work: Part, failed: Failed) -> Work:
     """The work; `failed` has the record say so where it cannot be done. What may be done later is tried again."""
+    return telling_why(lambda _, task: work(task), lambda task, error: failed(task, said(error)))
 
-    async def do(_: Tasks, task: Task) -> None:
+
+def said(error: DrystoneError) -> str:
+    """What the project is told. What else was wrong names things of the store, which are no business of theirs."""
+    return str(error) if isinstance(error, InvalidError) else UNKNOWN
+
+
+def telling_why(work: Work, failed: Why) -> Work:
+    """The same of work that tells how far it is; `failed` is given the reason."""
+
+    async def do(tasks: Tasks, task: Task) -> None:
         try:
-            await work(task)
+            await work(tasks, task)
         except (RetryableError, LostTaskError):
             raise
         except DrystoneError as error:
-            # What else was wrong names things of the store, which are no business of the project.
-            await failed(task, str(error) if isinstance(error, InvalidError) else UNKNOWN)
+            await failed(task, error)
             raise
 
     return do

@@ -5,11 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 
 from gateway.rest.quotas import Quotas
+from gateway.volumes.backup_records import Backup, BackupTable
 from gateway.volumes.exports import Exports
+from gateway.volumes.group_records import Group, GroupSnapshot
 from gateway.volumes.images import Images
 from gateway.volumes.message_records import MessageTable
 from gateway.volumes.places import PROTOCOL, VENDOR, Places
 from gateway.volumes.records import GIB, Snapshot, Volume, volume_name
+from gateway.volumes.table import Table
 from gateway.volumes.tables import SnapshotTable, VolumeTable
 from gateway.volumes.transfer_records import TransferTable
 from gateway.volumes.types_store import Types
@@ -18,6 +21,7 @@ from gateway.volumes.work.progress import Progress
 from store.blocks.interface import VolumeStore
 from store.core.clock import Clock
 from store.core.errors import ConflictError, InvalidError, NotFoundError
+from store.objects.interface import ObjectStore
 from store.registry import Registry
 
 
@@ -38,6 +42,10 @@ class Worker:
         messages: MessageTable,
         places: Places,
         transfers: TransferTable,
+        backups: BackupTable,
+        objects: ObjectStore,
+        groups: Table[Group],
+        group_snapshots: Table[GroupSnapshot],
     ) -> None:
         self.volumes = volumes
         self.snapshots = snapshots
@@ -51,6 +59,13 @@ class Worker:
         self.snapshot_progress: Progress[Snapshot] = Progress(
             registry, snapshots, quotas, clock, messages, "VOLUME_SNAPSHOT"
         )
+        self.backups = backups
+        self.objects = objects
+        self.group_progress: Progress[Group] = Progress(registry, groups, quotas, clock, messages, "VOLUME_GROUP")
+        self.group_snapshot_progress: Progress[GroupSnapshot] = Progress(
+            registry, group_snapshots, quotas, clock, messages, "VOLUME_GROUP_SNAPSHOT"
+        )
+        self.backup_progress: Progress[Backup] = Progress(registry, backups, quotas, clock, messages, "VOLUME_BACKUP")
 
     async def exists(self, name: str) -> bool:
         try:
