@@ -20,6 +20,7 @@ from image_registry.from_disk import FromDisk
 from image_registry.images import Images
 from image_registry.importing import IMPORT, Imports
 from image_registry.limits import DEFAULTS, UnifiedLimits
+from image_registry.metadefs.definitions import Definitions
 from image_registry.policy import image_policy
 from image_registry.process import Process
 from image_registry.receiving import Receiver
@@ -68,6 +69,7 @@ class ImageService:
         self.clock = clock
         self.random = random
         self.images = Images(registry, clock)
+        self.definitions = Definitions(registry, clock)
         self.bits = BitStore(objects)
         self.quotas = Quotas(registry, "image", DEFAULTS, clock, random, UnifiedLimits(identity))
         self.web = WebSource(config.web)

@@ -7,6 +7,7 @@ from typing import Final
 from gateway.rest.app import Routes
 from image_registry.v2 import cache, data, images, importing, info, members, tags, tasks
 from image_registry.v2.call import Call
+from image_registry.v2.metadefs import routes as metadefs
 
 ROUTES: Final[Routes[Call]] = {
     **images.ROUTES,
@@ -17,4 +18,5 @@ ROUTES: Final[Routes[Call]] = {
     **tasks.ROUTES,
     **info.ROUTES,
     **cache.ROUTES,
+    **metadefs.ROUTES,
 }
