@@ -18,7 +18,7 @@ from image_registry.cleaning import Cleaning
 from image_registry.formats.bounds import Bounds
 from image_registry.from_disk import FromDisk
 from image_registry.images import Images
-from image_registry.importing import IMPORT, Imports
+from image_registry.importing import IMPORT, LOCATION, Imports
 from image_registry.limits import DEFAULTS, UnifiedLimits
 from image_registry.metadefs.definitions import Definitions
 from image_registry.policy import image_policy
@@ -82,8 +82,10 @@ class ImageService:
             self.images, receiver, self.process, self.quotas, self.cleaning, config.bounds, self.sealing.soon
         )
         self.from_disk = FromDisk(self.images, self.uploads, folder)
-        self.imports = Imports(self.images, self.bits, receiver, self.uploads, self.web)
-        self.runner = TaskRunner(self.tasks, {IMPORT: self.imports.work, SEAL: self.sealing.work})
+        self.imports = Imports(self.images, self.bits, receiver, self.uploads, self.web, config.size_max)
+        self.runner = TaskRunner(
+            self.tasks, {IMPORT: self.imports.work, LOCATION: self.imports.work, SEAL: self.sealing.work}
+        )
 
     def new_id(self) -> str:
         """Of an image or a task: a random UUID."""
