@@ -50,7 +50,6 @@ async def list_locations(call: Call) -> Response:
 async def add_location(call: Call) -> Response:
     """A task fetches what is there; the image is active then."""
     said = await object_body(call)
-    await call.credentials()
     check(_VALIDATOR, "add_location", said)
     _check_hash(said.get("validation_data", {}))
     url = call.service.web.check(said["url"])

@@ -7,6 +7,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, cast
+from urllib.parse import unquote
 
 import trio
 
@@ -123,7 +124,7 @@ class Cloud:
         scope = {
             "type": "http",
             "method": method,
-            "path": f"/image{plain}",
+            "path": f"/image{unquote(plain)}",
             "raw_path": f"/image{plain}".encode(),
             "query_string": query.encode(),
             "headers": [(name.lower().encode(), value.encode()) for name, value in named.items()],

@@ -14,8 +14,9 @@ from image_registry.metadefs.definitions import added
 from image_registry.metadefs.records import PRIVATE, PUBLIC, Definition, Kind, Namespace
 from image_registry.v2.answers import answer, nothing
 from image_registry.v2.call import Call
+from image_registry.v2.listing import LIMIT_DEFAULT
 from image_registry.v2.metadefs.access import LINKED, is_seen, namespace_for, refuse_protected, require, said_of
-from image_registry.v2.metadefs.paging import LIMIT_DEFAULT, asked_limit, asked_visibility, in_order
+from image_registry.v2.metadefs.paging import asked_limit, asked_visibility, in_order
 from image_registry.v2.metadefs.said import said_objects, said_properties, said_tags, said_types
 from image_registry.v2.metadefs.schemas import check_body
 from image_registry.v2.metadefs.view import namespace_view, whole_view, with_types
@@ -70,7 +71,6 @@ async def list_namespaces(call: Call) -> Response:
 async def create_namespace(call: Call) -> Response:
     """With all that the body says is in it, or not at all."""
     said = await said_of(call, *LINKED)
-    await call.credentials()
     _check(said)
     now = call.service.definitions.now_us()
     held: dict[Kind, list[Definition]] = {
@@ -105,7 +105,6 @@ async def show_namespace(call: Call) -> Response:
 async def update_namespace(call: Call) -> Response:
     """All that is said of it, its name included; what is in it stays."""
     said = await said_of(call, *LINKED)
-    await call.credentials()
     _check(said)
     namespace = await namespace_for(call, "modify_metadef_namespace")
     now = call.service.definitions.now_us()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from image_registry.v2.call import Call
+from image_registry.v2.listing import LIMIT_MAX, NUMBER
 from store.core.errors import InvalidError, NotFoundError
-
-LIMIT_DEFAULT: Final = 25
-LIMIT_MAX: Final = 1000
 
 T = TypeVar("T")
 
@@ -19,7 +17,7 @@ def asked_limit(call: Call, *, least: int = 0) -> int | None:
     asked = call.query.get("limit")
     if asked is None:
         return None
-    if not asked.removeprefix("-").isascii() or not asked.removeprefix("-").isdecimal() or len(asked) > 9:
+    if not NUMBER.fullmatch(asked):
         raise InvalidError("limit param must be an integer")
     if int(asked) < least:
         raise InvalidError("limit param must be positive")
