@@ -124,6 +124,7 @@ async def overtaken(cloud: Cloud) -> None:
     id_ = await named(cloud, "waiting")
     await cloud.upload(id_, BITS)
     assert (await cloud.ask("DELETE", f"/v2/images/{id_}")).status == 204
+    await cloud.service.cleaning.sweep()
     await settled(cloud)
     await cloud.service.cleaning.sweep()
 
@@ -186,6 +187,7 @@ async def check(before: Cloud) -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(cloud.service.run)
         await check_all(cloud)
+        await check_tasks(cloud)
         for image in await cloud.service.images.all():
             if image.status is Status.QUEUED:
                 assert (await cloud.upload(image.id, BITS)).status == 204
@@ -194,6 +196,13 @@ async def check(before: Cloud) -> None:
                 assert (await cloud.ask("POST", f"/v2/images/{image.id}/import", body)).status == 202
         await check_all(cloud)
         nursery.cancel_scope.cancel()
+
+
+async def check_tasks(cloud: Cloud) -> None:
+    """Only what left an image without bits has failed."""
+    active = {image.id for image in await cloud.service.images.all() if image.status is Status.ACTIVE}
+    tasks = await cloud.service.tasks.every()
+    assert not {task.arguments["image_id"] for task in tasks if task.state is State.FAILED} & active
 
 
 async def check_all(cloud: Cloud) -> None:
@@ -211,6 +220,7 @@ async def check_all(cloud: Cloud) -> None:
             assert (await cloud.ask("GET", f"/v2/images/{image.id}/file")).body == BITS
         else:
             assert (image.counted_mib, image.copies, image.sealed) == (0, (), "")
+        assert len({bits.store for bits in image.copies}) == len(image.copies)
         assert bool(image.staged) is (shown["status"] == "uploading") is bool(image.staged_mib)
     stored = [bits.object for image in images for bits in (*image.copies, *([image.staged] if image.staged else []))]
     assert len(set(stored)) == len(stored)
