@@ -8,7 +8,7 @@ which begins the image anew: nothing was seen of what was received before.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Final
@@ -72,8 +72,16 @@ class Imports:
             raise ConflictError(f"Image {id_} is not imported by this task any more.")
         return found
 
+    async def _is_done(self, id_: str, task: Task, stores: Sequence[str] = ()) -> bool:
+        """Whether whoever did this before came to its end, and died before the task could say so."""
+        image = (await self._images.find(id_)).image
+        there = {bits.store for bits in image.copies}
+        return image.task != task.id and image.status is Status.ACTIVE and there.issuperset(stores)
+
     async def _direct(self, id_: str, task: Task) -> None:
         """What was staged is the image."""
+        if await self._is_done(id_, task):
+            return
         found = await self._own(id_, task)
         if found.image.status is not Status.ACTIVE:
             if found.image.staged is None:
@@ -89,9 +97,8 @@ class Imports:
 
     async def _download(self, tasks: Tasks, task: Task, id_: str, uri: str) -> None:
         """Fetched from the URL that was named."""
-        found = await self._images.find(id_)
-        if found.image.task != task.id and found.image.status is Status.ACTIVE:
-            return  # by whoever did this before
+        if await self._is_done(id_, task):
+            return
         found = await self._own(id_, task)
         async with (
             self._receiving(found, task, task.arguments["backend"][0]) as incoming,
@@ -105,6 +112,8 @@ class Imports:
 
     async def _copy(self, tasks: Tasks, task: Task, id_: str) -> None:
         """From one store into others."""
+        if await self._is_done(id_, task, task.arguments["backend"]):
+            return
         for store in task.arguments["backend"]:
             found = await self._own(id_, task)
             bits = found.image.bits
