@@ -23,6 +23,7 @@ from image_registry.limits import DEFAULTS, UnifiedLimits
 from image_registry.metadefs.definitions import Definitions
 from image_registry.policy import image_policy
 from image_registry.process import Process
+from image_registry.protection import PropertyProtection
 from image_registry.receiving import Receiver
 from image_registry.sealing import SEAL, Sealing
 from image_registry.uploads import Uploads
@@ -45,6 +46,7 @@ class ImageConfig:
     """Of the disk that an image is."""
     web: WebRules = field(default_factory=WebRules)
     """What is fetched for users."""
+    protection: PropertyProtection = field(default_factory=PropertyProtection)
 
 
 class ImageService:

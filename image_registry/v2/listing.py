@@ -57,7 +57,8 @@ async def image_list(call: Call) -> dict[str, Any]:
     images = [image for image in await service.images.all() if shown_to(image)]
     receiving = any(image.receiving is not None for image in images)
     living = await service.process.living() if receiving else frozenset()
-    rows = [(image_view(image, service.uploads.told_status(image, living)), image) for image in images]
+    allowed = await call.property_rights()
+    rows = [(image_view(image, service.uploads.told_status(image, living), allowed), image) for image in images]
     chosen = [(row, image) for row, image in rows if all(test(row, image) for test in tests)]
     _sort(chosen, order)
     marker = call.query.get("marker")
