@@ -108,7 +108,8 @@ class Imports:
             wanted = task.arguments["import_req"].get("validation_data", {}) if task.kind == LOCATION else {}
             pieces = _checked(pieces, self._size_max, wanted)
             received = await self._receiver.receive(incoming, pieces, size, inspector, _Told(tasks, task, size).note)
-            await self._uploads.activate(id_, received)
+            hashed = (wanted["os_hash_algo"], wanted["os_hash_value"].lower()) if wanted else ("sha512", "")
+            await self._uploads.activate(id_, received, hashed)
 
     async def _copy(self, tasks: Tasks, task: Task, id_: str) -> None:
         """From one store into others."""
