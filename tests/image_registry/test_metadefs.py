@@ -86,6 +86,8 @@ async def test_a_namespace_that_cannot_be_made_whole_is_not_made(cloud: Cloud) -
         ({"objects": [{"name": "o", "properties": {"p": {"title": "t"}}}]}, 400),
         ({"properties": {"p": {"title": "t", "type": "colour"}}}, 400),
         ({"properties": {"p": {"title": "t", "type": "string", "unknown": 1}}}, 400),
+        ({"objects": [{"name": "o", "properties": {"p": {**CORES, "unknown": 1}}}]}, 400),
+        ({"objects": [{"name": "o", "properties": {"p" * 81: CORES}}]}, 400),
         ({"properties": {"p" * 81: CORES}}, 400),
         ({"visibility": "shared"}, 400),
         ({"display_name": "d" * 81}, 400),
@@ -132,6 +134,10 @@ async def test_who_may_not_see_a_namespace_is_told_that_there_is_none(cloud: Clo
         for name, statuses in (("hidden", (404,)), ("missing", (404,)), ("open", seen), ("own", seen)):
             answer = await ask(cloud, method, f"{SPACES}/{name}{path}", body, "member@blue")
             assert answer.status in statuses, (method, name, path, answer.body)
+            if name == "hidden":
+                hidden = answer.body
+            if name == "missing":
+                assert answer.body == hidden.replace(b"hidden", b"missing")
         assert (await ask(cloud, method, f"{SPACES}/open{path}", body, "nobody")).status == 401
     assert (await ask(cloud, "POST", SPACES, {"namespace": "n"}, "member@blue")).status == 403
     assert (await ask(cloud, "GET", SPACES, token="stranger@blue")).status in (403, 404)
