@@ -7,25 +7,31 @@ which begins the image anew: nothing was seen of what was received before.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Final
 
+from gateway.rest.errors import TooLargeError
 from gateway.rest.task_records import Task
 from gateway.rest.tasks import Tasks
 from image_registry.bits import BitStore
 from image_registry.conversion.looking import look_through
 from image_registry.images import Found, Images
-from image_registry.receiving import Receiver
+from image_registry.receiving import Pieces, Receiver
 from image_registry.records import Bits, Image, Incoming, Receiving, Status
 from image_registry.uploads import Uploads
 from image_registry.web_source import WebSource
-from store.core.errors import CallerError, ConflictError, NotFoundError
+from store.core.errors import CallerError, ConflictError, DigestError, NotFoundError
 from store.objects.interface import OpenObject
 
 IMPORT: Final = "api_image_import"
 """The kind of the task, and its type as clients see it."""
+LOCATION: Final = "location_import"
+"""The same for an image that was given a location on the web."""
+VALIDATION_ALGORITHMS: Final = ("sha1", "sha256", "sha512", "md5")
+"""By which it can be said what has to be there."""
 TOLD_PERCENT: Final = 5
 """How much has to be done before it is told again."""
 
@@ -33,7 +39,11 @@ TOLD_PERCENT: Final = 5
 class Imports:
     """The work of import tasks."""
 
-    def __init__(self, images: Images, bits: BitStore, receiver: Receiver, uploads: Uploads, web: WebSource) -> None:
+    def __init__(
+        self, images: Images, bits: BitStore, receiver: Receiver, uploads: Uploads, web: WebSource, size_max: int
+    ) -> None:
+        """`size_max`: of what is fetched, in bytes."""
+        self._size_max = size_max
         self._images = images
         self._bits = bits
         self._receiver = receiver
@@ -47,7 +57,7 @@ class Imports:
             match method["name"]:
                 case "glance-direct":
                     await self._direct(id_, task)
-                case "web-download":
+                case "web-download" | "location_import":
                     await self._download(tasks, task, id_, method["uri"])
                 case _:
                     await self._copy(tasks, task, id_)
@@ -62,8 +72,16 @@ class Imports:
             raise ConflictError(f"Image {id_} is not imported by this task any more.")
         return found
 
+    async def _is_done(self, id_: str, task: Task, stores: Sequence[str] = ()) -> bool:
+        """Whether whoever did this before came to its end, and died before the task could say so."""
+        image = (await self._images.find(id_)).image
+        there = {bits.store for bits in image.copies}
+        return image.task != task.id and image.status is Status.ACTIVE and there.issuperset(stores)
+
     async def _direct(self, id_: str, task: Task) -> None:
         """What was staged is the image."""
+        if await self._is_done(id_, task):
+            return
         found = await self._own(id_, task)
         if found.image.status is not Status.ACTIVE:
             if found.image.staged is None:
@@ -79,20 +97,24 @@ class Imports:
 
     async def _download(self, tasks: Tasks, task: Task, id_: str, uri: str) -> None:
         """Fetched from the URL that was named."""
-        found = await self._images.find(id_)
-        if found.image.task != task.id and found.image.status is Status.ACTIVE:
-            return  # by whoever did this before
+        if await self._is_done(id_, task):
+            return
         found = await self._own(id_, task)
         async with (
             self._receiving(found, task, task.arguments["backend"][0]) as incoming,
             self._web.open(uri) as (size, pieces),
         ):
             inspector = self._uploads.inspector(found.image)
+            wanted = task.arguments["import_req"].get("validation_data", {}) if task.kind == LOCATION else {}
+            pieces = _checked(pieces, self._size_max, wanted)
             received = await self._receiver.receive(incoming, pieces, size, inspector, _Told(tasks, task, size).note)
-            await self._uploads.activate(id_, received)
+            hashed = (wanted["os_hash_algo"], wanted["os_hash_value"].lower()) if wanted else ("sha512", "")
+            await self._uploads.activate(id_, received, hashed)
 
     async def _copy(self, tasks: Tasks, task: Task, id_: str) -> None:
         """From one store into others."""
+        if await self._is_done(id_, task, task.arguments["backend"]):
+            return
         for store in task.arguments["backend"]:
             found = await self._own(id_, task)
             bits = found.image.bits
@@ -124,10 +146,6 @@ class Imports:
             raise
 
 
-def _done(image: Image, task: str) -> Image:
-    return replace(image, task="", importing_to="") if image.task == task else image
-
-
 class _Told:
     """Tells the task how far it is."""
 
@@ -147,3 +165,21 @@ async def _bytes_of(opened: OpenObject) -> AsyncGenerator[bytes, None]:
     async with aclosing(opened.read()) as pieces:
         async for piece in pieces:
             yield bytes(piece)
+
+
+async def _checked(pieces: Pieces, most: int, wanted: Mapping[str, str]) -> Pieces:
+    """The same. Raises TooLargeError as soon as there are more bytes than `most`; after the last one DigestError where
+    they were not what somebody said that they are."""
+    digest, count = hashlib.new(wanted.get("os_hash_algo", "md5"), usedforsecurity=False), 0
+    async with aclosing(pieces):
+        async for piece in pieces:
+            count += len(piece)
+            if count > most:
+                raise TooLargeError(f"The incoming image is too large: it has more than {most} bytes.")
+            if wanted:
+                digest.update(piece)
+            yield piece
+    if wanted and digest.hexdigest() != wanted["os_hash_value"].lower():
+        raise DigestError(
+            f"os_hash_value: ({wanted['os_hash_value']}) not matched with actual os_hash_value: ({digest.hexdigest()})"
+        )

@@ -4,6 +4,7 @@ images/image/<id>                 an image
 images/incoming/<object>          bits that are received, or that nobody needs any more
 images/process/<id>               a process that receives; the key is attached to its lease, and goes when that ends
 images/volume/<name>              a sealed volume that nobody needs any more
+images/metadef/namespace/<name>   a namespace of metadata definitions, with all that is in it
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ IMAGES: Final = Span.prefix(b"images/image/")
 INCOMING: Final = Span.prefix(b"images/incoming/")
 PROCESSES: Final = Span.prefix(b"images/process/")
 VOLUMES: Final = Span.prefix(b"images/volume/")
+NAMESPACES: Final = Span.prefix(b"images/metadef/namespace/")
 
 
 def image(id_: str) -> bytes:
@@ -32,3 +34,7 @@ def process(id_: str) -> bytes:
 
 def volume(name: str) -> bytes:
     return f"images/volume/{name}".encode()
+
+
+def namespace(name: str) -> bytes:
+    return f"images/metadef/namespace/{name}".encode()

@@ -125,6 +125,10 @@ class Image:
     """The stores that an import has yet to do, comma-separated; None where there never was one."""
     failed_import: str | None = None
     """Those that the last import failed for."""
+    hash_algorithm: str = "sha512"
+    """Of the hash that clients are told: another where somebody said which hash the bits have to have."""
+    hash_value: str = ""
+    """"" for that of the bits by SHA-512."""
 
     @property
     def bits(self) -> Bits | None:
@@ -173,6 +177,8 @@ def _image(image: Image) -> list[Any]:
         image.seal_error,
         image.importing_to,
         image.failed_import,
+        image.hash_algorithm,
+        image.hash_value,
     ]
 
 
@@ -210,10 +216,11 @@ def _read_image(fields: Any) -> Image:
         fields[25],
         fields[26],
         fields[27],
+        *fields[28:],
     )
 
 
-IMAGE_CODEC: Final = Codec("image", 1, _image, {1: _read_image})
+IMAGE_CODEC: Final = Codec("image", 2, _image, {1: _read_image, 2: _read_image})
 INCOMING_CODEC: Final = Codec(
     "incoming image",
     1,

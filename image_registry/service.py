@@ -18,10 +18,12 @@ from image_registry.cleaning import Cleaning
 from image_registry.formats.bounds import Bounds
 from image_registry.from_disk import FromDisk
 from image_registry.images import Images
-from image_registry.importing import IMPORT, Imports
+from image_registry.importing import IMPORT, LOCATION, Imports
 from image_registry.limits import DEFAULTS, UnifiedLimits
+from image_registry.metadefs.definitions import Definitions
 from image_registry.policy import image_policy
 from image_registry.process import Process
+from image_registry.protection import PropertyProtection
 from image_registry.receiving import Receiver
 from image_registry.sealing import SEAL, Sealing
 from image_registry.uploads import Uploads
@@ -44,6 +46,7 @@ class ImageConfig:
     """Of the disk that an image is."""
     web: WebRules = field(default_factory=WebRules)
     """What is fetched for users."""
+    protection: PropertyProtection = field(default_factory=PropertyProtection)
 
 
 class ImageService:
@@ -68,6 +71,7 @@ class ImageService:
         self.clock = clock
         self.random = random
         self.images = Images(registry, clock)
+        self.definitions = Definitions(registry, clock)
         self.bits = BitStore(objects)
         self.quotas = Quotas(registry, "image", DEFAULTS, clock, random, UnifiedLimits(identity))
         self.web = WebSource(config.web)
@@ -80,8 +84,10 @@ class ImageService:
             self.images, receiver, self.process, self.quotas, self.cleaning, config.bounds, self.sealing.soon
         )
         self.from_disk = FromDisk(self.images, self.uploads, folder)
-        self.imports = Imports(self.images, self.bits, receiver, self.uploads, self.web)
-        self.runner = TaskRunner(self.tasks, {IMPORT: self.imports.work, SEAL: self.sealing.work})
+        self.imports = Imports(self.images, self.bits, receiver, self.uploads, self.web, config.size_max)
+        self.runner = TaskRunner(
+            self.tasks, {IMPORT: self.imports.work, LOCATION: self.imports.work, SEAL: self.sealing.work}
+        )
 
     def new_id(self) -> str:
         """Of an image or a task: a random UUID."""

@@ -131,8 +131,8 @@ class Uploads:
             with trio.CancelScope(shield=True), suppress(NotFoundError, RetryableError):
                 await self._quotas.take_back(place)  # where it cannot be now, it is swept
 
-    async def activate(self, id_: str, received: Received) -> Image:
-        """Give received bits to an image, which is active then."""
+    async def activate(self, id_: str, received: Received, hashed: tuple[str, str] = ("sha512", "")) -> Image:
+        """Give received bits to an image, which is active then. `hashed`: see Image.hash_algorithm and hash_value."""
         image = await self._give(
             id_,
             received,
@@ -144,6 +144,8 @@ class Uploads:
                 virtual_size=received.virtual_size,
                 receiving=None,
                 counted_mib=mebibytes(received.bits.size),
+                hash_algorithm=hashed[0],
+                hash_value=hashed[1],
                 task="",
                 importing_to=None if image.importing_to is None else "",
             ),

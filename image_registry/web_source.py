@@ -157,6 +157,8 @@ def is_allowed(address: Address, attached: Collection[Network]) -> bool:
             return is_allowed(inner, attached)
         if address in ipaddress.ip_network("64:ff9b::/96"):  # NAT64 (RFC 6052)
             return is_allowed(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF), attached)
+        if address.is_site_local:  # of old, and global to the library
+            return False
     if not address.is_global or address.is_multicast or address.is_unspecified or address.is_reserved:
         return False
     return not any(address in network for network in attached)

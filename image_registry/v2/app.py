@@ -30,7 +30,10 @@ class ImageApp(ServiceApp[Call]):
         }
         super().__init__(
             PREFIX,
-            ROUTES,
+            {
+                path: {method: _for_callers(one) for method, one in handlers.items()}
+                for path, handlers in ROUTES.items()
+            },
             call=lambda scope, receive: Call(service, scope, receive),
             refusal=refusal,
             failure=failure,
@@ -38,6 +41,16 @@ class ImageApp(ServiceApp[Call]):
             documents=documents,
             exact=True,
         )
+
+
+def _for_callers(handler: Handler[Call]) -> Handler[Call]:
+    """Whoever has no token is told so, and nothing of what else may be wrong with their request."""
+
+    async def handle(call: Call) -> Response:
+        await call.credentials()
+        return await handler(call)
+
+    return handle
 
 
 def _versions(status: int) -> Handler[Call]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from gateway.rest.fields import parse_any
@@ -10,11 +11,16 @@ from store.core.errors import InvalidError
 
 
 async def json_body(call: Call) -> Any:
-    """Raises InvalidError where there is none."""
+    """Raises InvalidError where there is none, or text in it that is no Unicode: nothing could keep that."""
     body = await call.raw_body()
     if not body:
         raise InvalidError("Body expected in request.")
-    return parse_any(body)
+    said = parse_any(body)
+    try:
+        json.dumps(said, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise InvalidError("The body has half a surrogate pair in a text.") from error
+    return said
 
 
 async def object_body(call: Call) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from gateway.rest.call import Receive, Scope
 from gateway.rest.errors import ForbiddenError
 from image_registry.images import Found, missing
 from image_registry.policy import image_target, sees
+from image_registry.protection import Allowed
 from image_registry.records import Image
 from image_registry.service import ImageService
 
@@ -29,6 +30,12 @@ class Call(ServiceCall):
 
     async def is_admin(self) -> bool:
         return bool(self.policy.holds("context_is_admin", await self.credentials(), {}))
+
+    async def property_rights(self) -> Allowed:
+        """What the caller may do with properties of images."""
+        roles = (await self.credentials()).get("roles", ())
+        assert isinstance(roles, frozenset | tuple)
+        return self.service.config.protection.allowed(roles)
 
     async def found(self, *operations: str) -> Found:
         """The image of the path. Raises NotFoundError where the caller may not know of it; ForbiddenError where they

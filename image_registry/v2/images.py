@@ -21,6 +21,7 @@ from image_registry.attributes import (
     TAGS_MAX,
 )
 from image_registry.errors import AttributeForbiddenError
+from image_registry.protection import CREATE, DELETE, READ, UPDATE, Allowed
 from image_registry.records import Image, Status, Visibility
 from image_registry.v2.answers import answer, nothing
 from image_registry.v2.body import json_body, object_body
@@ -64,6 +65,9 @@ async def made_image(call: Call, said: dict[str, Any]) -> Image:
             raise AttributeForbiddenError(f"Attribute '{name}' is read-only.")
     if "locations" in said:
         raise AttributeForbiddenError("Locations are not said here: images are received, staged or imported.")
+    allowed = await call.property_rights()
+    for name in said.keys() - SETTABLE - {"id"}:
+        _require_right(allowed, name, CREATE)
     service, credentials = call.service, await call.credentials()
     project = credentials.get("project_id")
     owner = said.get("owner", project)
@@ -92,10 +96,11 @@ async def update_image(call: Call) -> Response:
     found = await call.found()
     for change in asked:
         await _permit(call, found.image, change)
+    allowed = await call.property_rights()
 
     def changed(image: Image) -> Image:
         for change in asked:
-            image = apply(image, change)
+            image = apply(image, change, allowed)
         return image
 
     image = await call.service.images.change(found.image.id, changed) if asked else found.image
@@ -122,7 +127,7 @@ ROUTES: Final[Routes[Call]] = {
 
 async def view(call: Call, image: Image) -> dict[str, Any]:
     status = await call.service.uploads.status(image)
-    return image_view(image, status)
+    return image_view(image, status, await call.property_rights())
 
 
 async def _allow_visibility(call: Call, image: Image, visibility: Visibility) -> None:
@@ -146,23 +151,33 @@ async def _permit(call: Call, image: Image, change: Change) -> None:
         await _allow_visibility(call, image, Visibility(change.value))
 
 
-def apply(image: Image, change: Change) -> Image:
-    """The image after a change. Raises ConflictError, AttributeForbiddenError, TooLargeError."""
+def apply(image: Image, change: Change, allowed: Allowed) -> Image:
+    """The image after a change; `allowed`: what the caller may do with properties, of which those that they may not
+    read are not there for them. Raises ConflictError, AttributeForbiddenError, TooLargeError."""
     name = change.name
+    is_told = name in image.properties and allowed(name, READ)
     if change.operation == "remove":
         if name in SETTABLE:
             raise AttributeForbiddenError(f"Property {name} may not be removed.")
-        if name not in image.properties:
+        if not is_told:
             raise ConflictError(f"Property {name} does not exist.")
+        _require_right(allowed, name, DELETE)
         return replace(image, properties={key: value for key, value in image.properties.items() if key != name})
-    there = name in SETTABLE or name in image.properties
+    there = name in SETTABLE or is_told
     if change.operation == "replace" and not there:
         raise ConflictError(f"Property {name} does not exist.")
     if change.operation == "add" and change.strict and there:
         raise ConflictError(f"Property {name} already present.")
+    if name not in SETTABLE:
+        _require_right(allowed, name, UPDATE if is_told else CREATE)
     if name in ("container_format", "disk_format") and image.status not in (Status.QUEUED, Status.UPLOADING):
         raise AttributeForbiddenError(f"Attribute {name} can be only replaced for a queued image.")
     return with_attributes(image, {name: change.value})
+
+
+def _require_right(allowed: Allowed, name: str, operation: str) -> None:
+    if not allowed(name, operation):
+        raise AttributeForbiddenError(f"Attribute '{name}' is reserved.")
 
 
 def with_attributes(image: Image, said: dict[str, Any]) -> Image:

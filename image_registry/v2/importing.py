@@ -82,13 +82,13 @@ async def described(call: Call, image: Image, asked: dict[str, Any], stores: lis
     }
 
 
-async def started(call: Call, found: Found, arguments: dict[str, Any]) -> Task:
+async def started(call: Call, found: Found, arguments: dict[str, Any], kind: str = IMPORT) -> Task:
     """The task, and the image that is its from now on. Raises ConflictError where the image has changed."""
     service, id_ = call.service, call.service.new_id()
     status = found.image.status if found.image.status is Status.ACTIVE else Status.IMPORTING
     stores = ",".join(arguments["backend"])
     after = replace(found.image, status=status, task=id_, importing_to=stores, failed_import="")
-    return await service.runner.start(IMPORT, arguments, [service.images.put(after)], [found.unchanged], id_)
+    return await service.runner.start(kind, arguments, [service.images.put(after)], [found.unchanged], id_)
 
 
 def _method(body: dict[str, Any]) -> dict[str, Any]:

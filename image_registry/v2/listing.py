@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import operator
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -42,6 +43,8 @@ _COMPARISONS: Final[dict[str, Callable[[int, int], bool]]] = {
     "lte": operator.le,
 }
 
+NUMBER: Final = re.compile("-?[0-9]{1,18}")
+
 Row = dict[str, Any]
 Test = Callable[[Row, Image], bool]
 
@@ -54,7 +57,8 @@ async def image_list(call: Call) -> dict[str, Any]:
     images = [image for image in await service.images.all() if shown_to(image)]
     receiving = any(image.receiving is not None for image in images)
     living = await service.process.living() if receiving else frozenset()
-    rows = [(image_view(image, service.uploads.told_status(image, living)), image) for image in images]
+    allowed = await call.property_rights()
+    rows = [(image_view(image, service.uploads.told_status(image, living), allowed), image) for image in images]
     chosen = [(row, image) for row, image in rows if all(test(row, image) for test in tests)]
     _sort(chosen, order)
     marker = call.query.get("marker")
@@ -125,7 +129,7 @@ def _test(name: str, asked: str) -> Test:
         return lambda row, _: row[name] is wanted
     stem, _, bound = name.rpartition("_")
     if bound in ("min", "max") and stem in _NUMBERS:
-        if not asked.lstrip("-").isdecimal():
+        if not NUMBER.fullmatch(asked):
             raise InvalidError("Unable to filter on a range with a non-numeric value.")
         holds = operator.ge if bound == "min" else operator.le
         return lambda row, _: row[stem] is not None and holds(row[stem], int(asked))
@@ -169,7 +173,7 @@ def _limit(call: Call) -> int:
     asked = call.query.get("limit")
     if asked is None:
         return LIMIT_DEFAULT
-    if not asked.lstrip("-").isdecimal() or len(asked) > 9:
+    if not NUMBER.fullmatch(asked):
         raise InvalidError("limit param must be an integer")
     if int(asked) < 0:
         raise InvalidError("limit param must be positive")

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from gateway.rest.app import Routes
 from gateway.rest.task_records import State, Task
 from gateway.rest.tasks import KEPT_S
-from image_registry.importing import IMPORT
+from image_registry.importing import IMPORT, LOCATION
 from image_registry.v2.answers import answer
 from image_registry.v2.body import object_body
 from image_registry.v2.call import Call
@@ -113,13 +113,17 @@ ROUTES: Final[Routes[Call]] = {
 
 
 async def _imports(call: Call) -> list[Task]:
-    return [task for task in await call.service.tasks.every() if task.kind == IMPORT]
+    return [task for task in await call.service.tasks.every() if task.kind in (IMPORT, LOCATION)]
 
 
 def _view(task: Task) -> Row:
     arguments = task.arguments
     ended = task.state is not State.RUNNING
     wanted = {name: arguments[name] for name in ("image_id", "import_req", "backend")}
+    if task.kind == LOCATION:
+        request = arguments["import_req"]
+        validation = request["validation_data"]
+        wanted = {"image_id": arguments["image_id"], "loc_url": request["method"]["uri"], "validation_data": validation}
     return {
         "id": task.id,
         "type": arguments.get("type", task.kind),

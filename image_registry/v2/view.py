@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.rest.times import shown
+from image_registry.protection import READ, Allowed
 from image_registry.records import Image, Member, Status
 
 Row = dict[str, Any]
 
 
-def image_view(image: Image, status: str) -> Row:
-    """`status` is what is told of it: see `ImageService.status`."""
+def image_view(image: Image, status: str, allowed: Allowed) -> Row:
+    """`status` is what is told of it: see `Uploads.status`; `allowed`: what the caller may do with properties."""
     staged = image.staged if image.status in (Status.UPLOADING, Status.IMPORTING) else None
     bits = image.bits
     sized = bits or staged
     path = f"/v2/images/{image.id}"
     view: Row = {
-        **image.properties,
+        **{name: value for name, value in image.properties.items() if allowed(name, READ)},
         "name": image.name,
         "disk_format": image.disk_format,
         "container_format": image.container_format,
@@ -31,8 +32,8 @@ def image_view(image: Image, status: str) -> Row:
         "min_disk": image.min_disk,
         "owner": image.owner or None,
         "os_hidden": image.hidden,
-        "os_hash_algo": None if bits is None else "sha512",
-        "os_hash_value": None if bits is None else bits.sha512,
+        "os_hash_algo": None if bits is None else image.hash_algorithm,
+        "os_hash_value": None if bits is None else image.hash_value or bits.sha512,
         "id": image.id,
         "created_at": time_view(image.created_us),
         "updated_at": time_view(image.updated_us),

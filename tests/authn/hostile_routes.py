@@ -7,7 +7,6 @@ of a domain, a member of a project. Whatever they change is there for those who 
 
 from __future__ import annotations
 
-import argparse
 import copy
 import json
 import random
@@ -32,30 +31,11 @@ from authn.v3.routes import routes
 from store.registry import memory_registry
 from tests.authn.conftest import PASSWORD, Cloud
 from tests.authn.test_v3 import ask
+from tests.gateway_rest import hostile
 from tests.saml.conftest import made_files
 from tests.twins.clock import ManualClock
 
-NOISE: Final[tuple[Any, ...]] = (
-    None,
-    True,
-    0,
-    -1,
-    2**70,
-    1.5,
-    "",
-    " ",
-    "x" * 300,
-    "a/b",
-    "\ud800",
-    "é\u0000",
-    "%(project_id)s",
-    [],
-    {},
-    [{}],
-    [[]],
-    {"id": "none"},
-    {"name": "admin", "domain": {"id": "default"}},
-)
+NOISE: Final = (*hostile.NOISE, {"name": "admin", "domain": {"id": "default"}})
 
 PLAUSIBLE: Final[dict[str, Any]] = {
     "name": "new",
@@ -234,13 +214,5 @@ async def _tokens(cloud: Cloud, number: int) -> list[str]:
     return [tokens[0], *tokens]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="hostile_routes", description=__doc__)
-    parser.add_argument("--requests", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
-    chosen = parser.parse_args()
-    print(dict(trio.run(attack, chosen.seed, chosen.requests)))
-
-
 if __name__ == "__main__":
-    main()
+    hostile.command(__doc__, attack)

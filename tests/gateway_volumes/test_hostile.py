@@ -14,12 +14,8 @@ from urllib.parse import quote
 import pytest
 
 from gateway.volumes.routes import ACTIONS, routes
+from tests.gateway_rest.hostile import NOISE, path_of
 from tests.gateway_volumes.cloud import Cloud
-
-NOISE: Final[tuple[Any, ...]] = (
-    None, True, 0, -1, 2**70, 1.5, "", " ", "x" * 300, "a/b", "\ud800", "é\u0000", "%(project_id)s", [], {}, [{}], [[]],
-    {"id": "none"},
-)  # fmt: skip
 
 VERSIONS: Final = ("3.0", "3.27", "3.50", "3.70")
 
@@ -93,20 +89,6 @@ class Attacker:
             answer = await self.cloud.ask("GET", path, token="admin@ops")
             self.ids[part] = [one["id"] for one in answer.json[plural]]
 
-    def path(self, pattern: str) -> str:
-        parts = []
-        for part in pattern.removeprefix("/v3").split("/"):
-            name = part.strip("{}")
-            if not part.startswith("{"):
-                parts.append(part)
-            elif name == "project_id":
-                parts.append("blue")
-            elif self.ids.get(name) and self.random.random() < 0.9:
-                parts.append(self.random.choice(self.ids[name]))
-            else:
-                parts.append(self.random.choice(["none", "é", "x" * 300, "a%00b", "default", "k", "blue"]))
-        return quote("/".join(parts), safe="/%")
-
     def body(self) -> Any:
         name = self.random.choice(list(PLAUSIBLE))
         body = {name: copy.deepcopy(PLAUSIBLE[name])}
@@ -127,7 +109,8 @@ class Attacker:
         query = self.random.choice(QUERIES) if self.random.random() < 0.5 else ""
         body = self.body() if method in ("POST", "PUT") else None
         token = self.random.choice(["admin@blue", "member@blue", "member@red", "reader@blue", "stranger@blue", "no"])
-        path = self.path(pattern) + (f"?{quote(query, safe='=&%')}" if query else "")
+        path = path_of(self.random, pattern.removeprefix("/v3"), {**self.ids, "project_id": ["blue"]})
+        path += f"?{quote(query, safe='=&%')}" if query else ""
         answer = await self.cloud.ask(method, path, body, token, self.random.choice(VERSIONS))
         assert answer.status < 500, (method, path, body, token, answer.body)
         if token == "no":

@@ -7,6 +7,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, cast
+from urllib.parse import unquote
 
 import trio
 
@@ -79,15 +80,15 @@ class Cloud:
     def __init__(
         self,
         registry: Registry | None = None,
-        objects: MemoryStore | None = None,
-        volumes: MemoryVolumes | None = None,
+        before: Cloud | None = None,
         config: ImageConfig | None = None,
     ) -> None:
-        self.clock = ManualClock(tick_us=1)
-        self.registry = registry or memory_registry(self.clock)
+        """`before`: the one of a process before, whose store this is."""
         policies = [Policy(0, "standard", default=True), Policy(1, "coded", k=2, m=1)]
-        self.objects = objects or MemoryStore(self.clock, policies)
-        self.volumes = volumes or MemoryVolumes(("standard",))
+        self.clock: ManualClock = ManualClock(tick_us=1) if before is None else before.clock
+        self.registry = registry or memory_registry(self.clock)
+        self.objects: MemoryStore = MemoryStore(self.clock, policies) if before is None else before.objects
+        self.volumes: MemoryVolumes = MemoryVolumes(("standard",)) if before is None else before.volumes
         self.limits = Limits()
         identity = cast(IdentityService, SimpleNamespace(tokens=Tokens(), snapshot=self.limits))
         self.service = ImageService(
@@ -123,7 +124,7 @@ class Cloud:
         scope = {
             "type": "http",
             "method": method,
-            "path": f"/image{plain}",
+            "path": f"/image{unquote(plain)}",
             "raw_path": f"/image{plain}".encode(),
             "query_string": query.encode(),
             "headers": [(name.lower().encode(), value.encode()) for name, value in named.items()],

@@ -71,6 +71,8 @@ async def test_filters(three: Cloud, query: str, names: list[str]) -> None:
     [
         "limit=x",
         "limit=-1",
+        "limit=--1",
+        "size_min=--1",
         "marker=missing",
         "sort=colour",
         "sort=name:up",

@@ -7,6 +7,7 @@ from typing import Final
 
 from tests.mutants.let_through import LET_THROUGH_ONCE
 from tests.mutants.mutant import planted
+from tests.mutants.planted_images import IMAGES
 
 IDENTITY: Final = [
     planted("user epoch ignored", "authn/tokens.py", " or user.epoch != token.user_epoch", ""),
@@ -1762,4 +1763,15 @@ BLOCKS: Final = [
     ),
 ]
 
-PLANTED: Final = [*LET_THROUGH_ONCE, *IDENTITY, *ENGINE, *FENCES, *OBJECTS, *REPLICATOR, *NBD, *BLOCKS, *VOLUMES]
+PLANTED: Final = [
+    *LET_THROUGH_ONCE,
+    *IDENTITY,
+    *ENGINE,
+    *FENCES,
+    *OBJECTS,
+    *REPLICATOR,
+    *NBD,
+    *BLOCKS,
+    *VOLUMES,
+    *IMAGES,
+]

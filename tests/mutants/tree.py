@@ -17,7 +17,16 @@ from typing import Final, NamedTuple
 
 from tests.mutants.mutant import ROOT, Mutant
 
-_COPIED: Final = ("authn", "drystone", "gateway", "store", "tests", "pyproject.toml")
+_COPIED: Final = (
+    "authn",
+    "compute_plugin",
+    "drystone",
+    "gateway",
+    "image_registry",
+    "store",
+    "tests",
+    "pyproject.toml",
+)
 _LEFT_OUT: Final = shutil.ignore_patterns("__pycache__", ".hypothesis")
 DATA_BYTES_MAX: Final = 4 << 30
 """A mistake may ask for memory without end."""

@@ -127,6 +127,7 @@ def tempest_conf(cloud: Cloud, folder: str, *, system: bool = False) -> str:
         },
         "image-feature-enabled": {
             "import_image": "true",
+            "http_store_enabled": "true",  # locations on the web are fetched
             "os_glance_reserved": "true",
             "image_format_enforcement": "false",
         },

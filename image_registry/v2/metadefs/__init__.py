@@ -1,0 +1,1 @@
+"""`/v2/metadefs`: metadata definitions, as stock Glance serves them."""
