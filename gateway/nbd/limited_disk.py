@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import trio
 
 from store.blocks.disk import Disk, Extent
-from store.device.record import Buffer
+from store.objects.interface import Buffer
 
 
 @dataclass(frozen=True, slots=True)

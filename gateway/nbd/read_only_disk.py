@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from store.blocks.disk import Disk, Extent, ReadOnlyError
-from store.device.record import Buffer
+from store.objects.interface import Buffer
 
 
 class ReadOnlyDisk:
