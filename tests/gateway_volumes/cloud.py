@@ -88,14 +88,16 @@ class Cloud:
         registry: Registry | None = None,
         store: MemoryVolumes | None = None,
         objects: MemoryStore | None = None,
+        policies: tuple[str, ...] = ("standard", "fast"),
     ) -> None:
+        """The first of the storage `policies` is the default."""
         self.clock = ManualClock(tick_us=1)
         self.registry = registry or memory_registry(self.clock)
-        self.store = store or MemoryVolumes(("standard", "fast"))
+        self.store = store or MemoryVolumes(policies)
         self.objects = objects or MemoryStore(self.clock)
         self.images = MemoryImages(self.store)
         self.exports = Exports()
-        policies = [StoragePolicy("standard", True), StoragePolicy("fast", False)]
+        known = [StoragePolicy(name, name == policies[0]) for name in policies]
         identity = cast(IdentityService, SimpleNamespace(tokens=Tokens()))
         self.service = VolumeService(
             self.registry,
@@ -103,7 +105,7 @@ class Cloud:
             self.store,
             self.exports,
             self.images,
-            policies,
+            known,
             self.clock,
             SystemRandom(),
             objects=self.objects,
