@@ -25,6 +25,7 @@ from gateway.volumes.backups import begin_delete
 from gateway.volumes.call import Call, of
 from gateway.volumes.reading import SIZE_MAX, id_of, id_or_none, metadata, text, text_or_none, whole
 from gateway.volumes.records import Doing, Volume
+from gateway.volumes.resetting import reset
 from gateway.volumes.standing import begin, find_volume, require
 from gateway.volumes.volume_create import start_restored
 from gateway.volumes.work import restoring
@@ -179,16 +180,7 @@ async def reset_status(call: Call, asked: Fields) -> Response:
     if status not in STATUSES:
         raise InvalidError(f"Backup status: {status[:64]} is invalid, valid statuses are: {', '.join(STATUSES)}.")
     now, _ = await backup_standing(call.service, found.record)
-    lost = await call.service.is_lost(now.doing)
-    await call.service.backups.change(
-        now.id,
-        lambda one: replace(
-            one,
-            declared="" if status == "available" else status,
-            error="",
-            doing=None if lost and one.doing == now.doing else one.doing,
-        ),
-    )
+    await reset(call.service, call.service.backups, now, status)
     return accepted()
 
 

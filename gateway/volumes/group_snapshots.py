@@ -30,6 +30,7 @@ from gateway.volumes.groups import refuse_reserved
 from gateway.volumes.listing import Filters, Listed, Row, page, wants_all
 from gateway.volumes.reading import id_of, text_or_none
 from gateway.volumes.records import Doing, Snapshot, Volume, overtaken, volume_name
+from gateway.volumes.resetting import reset
 from gateway.volumes.standing import ATTEMPTS, require, standing
 from gateway.volumes.table import Found
 from gateway.volumes.work import groups as work
@@ -198,16 +199,7 @@ async def reset_status(call: Call, asked: Fields) -> Response:
     if status not in STATUSES:
         raise InvalidError(f"Group snapshot status: {status[:64]} is invalid, valid are: {', '.join(STATUSES)}.")
     now, _ = await group_snapshot_standing(call.service, found.record)
-    lost = await call.service.is_lost(now.doing)
-    await call.service.group_snapshots.change(
-        now.id,
-        lambda one: replace(
-            one,
-            declared="" if status == "available" else status,
-            error="",
-            doing=None if lost and one.doing == now.doing else one.doing,
-        ),
-    )
+    await reset(call.service, call.service.group_snapshots, now, status)
     return accepted()
 
 

@@ -88,15 +88,18 @@ class Cloud:
         registry: Registry | None = None,
         before: Cloud | None = None,
         objects: MemoryStore | None = None,
+        policies: tuple[str, ...] = ("standard", "fast"),
+        store: MemoryVolumes | None = None,
     ) -> None:
-        """`before`: the one of a process before, whose store, objects and images these are."""
+        """`before`: the one of a process before, whose store, objects and images these are. The first of the storage
+        `policies` is the default."""
         self.clock: ManualClock = ManualClock(tick_us=1) if before is None else before.clock
         self.registry = registry or memory_registry(self.clock)
-        self.store: MemoryVolumes = MemoryVolumes(("standard", "fast")) if before is None else before.store
+        self.store: MemoryVolumes = store or (MemoryVolumes(policies) if before is None else before.store)
         self.objects: MemoryStore = objects or (MemoryStore(self.clock) if before is None else before.objects)
         self.images: MemoryImages = MemoryImages(self.store) if before is None else before.images
         self.exports = Exports()
-        policies = [StoragePolicy("standard", True), StoragePolicy("fast", False)]
+        known = [StoragePolicy(name, name == policies[0]) for name in policies]
         identity = cast(IdentityService, SimpleNamespace(tokens=Tokens()))
         self.service = VolumeService(
             self.registry,
@@ -104,7 +107,7 @@ class Cloud:
             self.store,
             self.exports,
             self.images,
-            policies,
+            known,
             self.clock,
             SystemRandom(),
             objects=self.objects,

@@ -9,11 +9,14 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+import trio
+import trio.testing
 
 from gateway.volumes.work import backup_writing
 from store.core.errors import NotFoundError
 from store.objects.model import ListingQuery, ObjectHead
 from tests.gateway_volumes.cloud import Cloud
+from tests.twins.volumes import MemoryDisk
 
 MIB = 1 << 20
 CHUNK = 2 * MIB
@@ -82,8 +85,6 @@ async def volume_bytes(cloud: Cloud, id_: str, offset: int, length: int) -> byte
 
 def read_of(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """How much was read of disks from now on."""
-    from tests.twins.volumes import MemoryDisk
-
     read, lengths = MemoryDisk.read, list[int]()
 
     async def counted(self: MemoryDisk, offset: int, length: int) -> Any:
@@ -371,8 +372,6 @@ async def test_lists(cloud: Cloud) -> None:
 
 
 async def test_a_record_is_restored_on_a_cloud_that_has_the_objects(cloud: Cloud) -> None:
-    import trio
-
     volume = await cloud.create(name="v")
     await write(cloud, volume["id"], 0, b"data")
     full = await backup(cloud, volume["id"])
@@ -457,3 +456,48 @@ async def test_quota(cloud: Cloud) -> None:
     assert answer.status == 413
     assert (await cloud.show(volume["id"]))["status"] == "available"
     assert await names(cloud) == []
+
+
+async def test_a_volume_that_was_extended_since(cloud: Cloud) -> None:
+    volume = await cloud.create()
+    await write(cloud, volume["id"], 0, b"old")
+    await backup(cloud, volume["id"])
+    await cloud.act(volume["id"], "os-extend", {"new_size": 2})
+    await cloud.settled(volume["id"])
+    await write(cloud, volume["id"], 1024 * MIB + 5, b"new")
+    second = await backup(cloud, volume["id"], incremental=True)
+    assert second["size"] == 2
+    assert await contents(cloud, second["id"]) == [(1024 * MIB, 32 * 1024)]
+    new = await restored(cloud, second["id"])
+    assert (new["size"], new["status"]) == (2, "available")
+    assert await volume_bytes(cloud, new["id"], 1024 * MIB + 5, 3) == b"new"
+    assert await volume_bytes(cloud, new["id"], 0, 3) == b"old"
+
+
+async def test_one_that_is_deleted_while_it_is_made_leaves_nothing(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, write_all = trio.Event(), backup_writing.BackupWriter.write
+
+    async def slow(self: backup_writing.BackupWriter, progress: backup_writing.Progress) -> backup_writing.Written:
+        await go_on.wait()
+        return await write_all(self, progress)
+
+    monkeypatch.setattr(backup_writing.BackupWriter, "write", slow)
+    volume = await cloud.create()
+    await write(cloud, volume["id"], 0, b"data")
+    answer = await cloud.ask("POST", "/backups", {"backup": {"volume_id": volume["id"]}})
+    id_ = answer.json["backup"]["id"]
+    await trio.testing.wait_all_tasks_blocked()
+    assert (await cloud.show(id_, kind="backup"))["status"] == "creating"
+    assert (await cloud.show(volume["id"]))["status"] == "backing-up"
+    assert (await cloud.ask("DELETE", f"/volumes/{volume['id']}")).status == 400
+    assert (await cloud.ask("DELETE", f"/backups/{id_}")).status == 400
+    assert (await cloud.ask("POST", f"/backups/{id_}/action", {"os-force_delete": {}}, "admin@blue")).status == 202
+    await cloud.gone(id_, "backup")
+    go_on.set()
+    assert (await cloud.settled(volume["id"]))["status"] == "available"
+    with trio.fail_after(60):
+        while await names(cloud) or await cloud.store.snapshots(f"volume-{volume['id']}"):
+            await trio.testing.wait_all_tasks_blocked()
+    assert await cloud.used() == {"volumes": 1, "gigabytes": 1}

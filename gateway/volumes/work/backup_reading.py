@@ -58,7 +58,7 @@ async def read_contents(objects: BackupObjects, size: int) -> Contents:
         document = json.loads(await objects.read(objects.metadata_name))
         version = document["version"]
         if version not in (STOCK, WITH_ZEROS):
-            raise InvalidError(f"No support to restore backup version {str(version)[:32]}.")
+            raise InvalidError(f"No support to restore backup version {str(version)[:32]!a}.")
         entries = tuple(_entry(one) for one in document["objects"])
         zeros = tuple((int(offset), int(length)) for offset, length in document.get("zeros") or ())
         volume = json.loads(document.get("volume_meta") or "{}")
@@ -78,7 +78,7 @@ def _entry(held: dict[str, dict[str, Any]]) -> Entry:
     ((name, said),) = held.items()
     entry = Entry(name, said["offset"], said["length"], said["compression"], said["md5"])
     sized = type(entry.offset) is int and type(entry.length) is int and entry.length <= LENGTH_MAX
-    if not sized or not _MD5.fullmatch(entry.md5):
+    if not sized or not isinstance(entry.compression, str) or not _MD5.fullmatch(entry.md5):
         raise ValueError(name)
     return entry
 
@@ -127,7 +127,7 @@ def _unpacked(entry: Entry, body: bytes) -> bytes:
             case "bz2" | "bzip2":
                 data = bz2.BZ2Decompressor().decompress(body, entry.length + 1)
             case _:
-                raise InvalidError(f"The backup is compressed by {entry.compression[:16]}, which is not supported.")
+                raise InvalidError(f"The backup is compressed by {entry.compression[:16]!a}, which is not supported.")
     except (zlib.error, OSError) as error:
         raise wrong from error
     if len(data) != entry.length or md5(data, usedforsecurity=False).hexdigest() != entry.md5:

@@ -13,6 +13,7 @@ from gateway.rest.task_records import Task
 from gateway.rest.task_runner import Work
 from gateway.rest.tasks import Tasks
 from gateway.volumes.backup_records import Backup
+from gateway.volumes.reading import TEXT_MAX
 from gateway.volumes.records import GIB, Volume, volume_name
 from gateway.volumes.work.backup_hashes import read_hashes
 from gateway.volumes.work.backup_reading import Contents, apply, read_contents, verify
@@ -24,6 +25,8 @@ from store.core.errors import DrystoneError, InvalidError, NotFoundError
 
 RESTORE: Final = "restore-backup"
 CHAIN_MAX: Final = 1000
+TEXTS_MAX: Final = 256
+"""Texts of each kind that a volume gets of what was backed up."""
 NAMED: Final = "restore_backup_"
 """How the names of volumes begin that a restore makes."""
 
@@ -100,7 +103,7 @@ def _described(volume: Volume, contents: Contents) -> Volume:
     base = contents.volume.get("volume-base-metadata", {})
     after = volume
     if base.get("display_name") and (not volume.name or volume.name.startswith(NAMED)):
-        after = replace(after, name=str(base["display_name"]), description=_text(base.get("display_description")))
+        after = replace(after, name=_text(base["display_name"]), description=_text(base.get("display_description")))
     metadata, image = (_texts(contents.volume.get(kind)) for kind in ("volume-metadata", "volume-glance-metadata"))
     if metadata:
         after = replace(after, metadata=metadata)
@@ -108,8 +111,10 @@ def _described(volume: Volume, contents: Contents) -> Volume:
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+    """As it can be kept: anybody of the project may have written it."""
+    return None if value is None else str(value)[:TEXT_MAX].encode("utf-8", "replace").decode()
 
 
 def _texts(held: dict[str, Any] | None) -> dict[str, str]:
-    return {key: str(value) for key, value in (held or {}).items()}
+    some = list((held or {}).items())[:TEXTS_MAX]
+    return {_text(key) or "": _text(value) or "" for key, value in some}
