@@ -138,10 +138,12 @@ async def _permit(call: Call, image: Image, change: Change) -> None:
     if change.name == "locations":
         raise AttributeForbiddenError("Locations are not changed here: images are received, staged or imported.")
     await call.require(image, "modify_image")
-    if change.name == "owner" and change.operation == "replace" and not await call.is_admin():
+    if change.name == "owner" and change.operation != "remove" and not await call.is_admin():
         raise AttributeForbiddenError("Owner can't be updated by non admin.")
-    if change.name == "owner" and change.operation == "add" and not await call.is_admin():
-        raise AttributeForbiddenError("Owner can't be updated by non admin.")
+    if change.name in ("container_format", "disk_format") and image.receiving is not None:
+        status = await call.service.uploads.status(image)
+        if status not in (Status.QUEUED, Status.UPLOADING):
+            raise AttributeForbiddenError(f"Attribute {change.name} can be only replaced for a queued image.")
     if change.name == "visibility" and change.operation != "remove":
         await _allow_visibility(call, image, Visibility(change.value))
 
