@@ -85,7 +85,7 @@ class VolumeService:
         self.places = Places(registry, host, self.types.policies)
         worker = Worker(
             registry, self.volumes, self.snapshots, self.types, self.quotas, store, exports, images, clock,
-            self.messages, self.places, self.transfers,
+            self.messages, self.places, self.transfers, self.tasks,
         )  # fmt: skip
         self.runner = TaskRunner(self.tasks, kinds(worker))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from gateway.rest.quotas import Quotas
+from gateway.rest.tasks import Tasks
 from gateway.volumes.exports import Exports
 from gateway.volumes.images import Images
 from gateway.volumes.message_records import MessageTable
@@ -38,7 +39,9 @@ class Worker:
         messages: MessageTable,
         places: Places,
         transfers: TransferTable,
+        tasks: Tasks,
     ) -> None:
+        self.tasks = tasks
         self.volumes = volumes
         self.snapshots = snapshots
         self.types = types
