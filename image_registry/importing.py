@@ -18,7 +18,7 @@ from image_registry.bits import BitStore
 from image_registry.conversion.looking import look_through
 from image_registry.images import Found, Images
 from image_registry.receiving import Receiver
-from image_registry.records import Bits, Image, Incoming, Receiving, Status
+from image_registry.records import Bits, Image, Incoming, Receiving
 from image_registry.uploads import Uploads
 from image_registry.web_source import WebSource
 from store.core.errors import CallerError, ConflictError, NotFoundError
@@ -65,7 +65,7 @@ class Imports:
     async def _direct(self, id_: str, task: Task) -> None:
         """What was staged is the image."""
         found = await self._own(id_, task)
-        if found.image.status is not Status.ACTIVE:
+        if not found.image.copies:
             if found.image.staged is None:
                 raise NotFoundError(f"Image {id_} has nothing staged.")
             virtual_size = await self._inspected(found.image, found.image.staged)
@@ -80,7 +80,7 @@ class Imports:
     async def _download(self, tasks: Tasks, task: Task, id_: str, uri: str) -> None:
         """Fetched from the URL that was named."""
         found = await self._images.find(id_)
-        if found.image.task != task.id and found.image.status is Status.ACTIVE:
+        if found.image.task != task.id and found.image.copies:
             return  # by whoever did this before
         found = await self._own(id_, task)
         async with (
@@ -104,9 +104,7 @@ class Imports:
                 told = _Told(tasks, task, bits.size)
                 received = await self._receiver.receive(incoming, _bytes_of(opened), bits.size, None, told.note)
                 await self._uploads.add_copy(id_, received)
-        await self._images.change(
-            id_, lambda image: replace(image, task="", importing_to="") if image.task == task.id else image
-        )
+        await self._images.change(id_, lambda image: _done(image, task.id))
 
     @asynccontextmanager
     async def _receiving(self, found: Found, task: Task, store: str) -> AsyncIterator[Incoming]:
