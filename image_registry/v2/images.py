@@ -14,6 +14,7 @@ from image_registry.attributes import (
     AMAZON,
     DISALLOWED,
     MADE_READ_ONLY,
+    PROPERTIES_BYTES_MAX,
     PROPERTIES_MAX,
     RESERVED,
     RESERVED_PREFIX,
@@ -98,7 +99,7 @@ async def update_image(call: Call) -> Response:
             image = apply(image, change)
         return image
 
-    image = await call.service.images.change(found.image.id, changed) if asked else found.image
+    image = await call.service.uploads.change(found.image.id, changed) if asked else found.image
     return answer(await view(call, image))
 
 
@@ -186,6 +187,8 @@ def with_attributes(image: Image, said: dict[str, Any]) -> Image:
             properties[name] = value
     if len(properties) > PROPERTIES_MAX:
         raise TooLargeError(f"The limit has been exceeded on the number of allowed image properties: {PROPERTIES_MAX}.")
+    if sum(len(name.encode()) + len(value.encode()) for name, value in properties.items()) > PROPERTIES_BYTES_MAX:
+        raise TooLargeError(f"The properties of an image have at most {PROPERTIES_BYTES_MAX} bytes.")
     after = replace(image, properties=properties, **known)
     _check_formats(after)
     return after

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import operator
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -41,6 +42,7 @@ _COMPARISONS: Final[dict[str, Callable[[int, int], bool]]] = {
     "lt": operator.lt,
     "lte": operator.le,
 }
+_WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
 
 Row = dict[str, Any]
 Test = Callable[[Row, Image], bool]
@@ -125,10 +127,10 @@ def _test(name: str, asked: str) -> Test:
         return lambda row, _: row[name] is wanted
     stem, _, bound = name.rpartition("_")
     if bound in ("min", "max") and stem in _NUMBERS:
-        if not asked.lstrip("-").isdecimal():
+        if not _WHOLE.fullmatch(asked):
             raise InvalidError("Unable to filter on a range with a non-numeric value.")
-        holds = operator.ge if bound == "min" else operator.le
-        return lambda row, _: row[stem] is not None and holds(row[stem], int(asked))
+        holds, number = (operator.ge if bound == "min" else operator.le), int(asked)
+        return lambda row, _: row[stem] is not None and holds(row[stem], number)
     if name in _TIMES:
         return _time_test(name, asked)
     if name in _LISTS:
@@ -169,7 +171,7 @@ def _limit(call: Call) -> int:
     asked = call.query.get("limit")
     if asked is None:
         return LIMIT_DEFAULT
-    if not asked.lstrip("-").isdecimal() or len(asked) > 9:
+    if not _WHOLE.fullmatch(asked):
         raise InvalidError("limit param must be an integer")
     if int(asked) < 0:
         raise InvalidError("limit param must be positive")

@@ -1,5 +1,5 @@
-"""A process that was taken for dead in the middle of a task goes on for a while: it undoes nothing that another has done
-since."""
+"""A process that was taken for dead in the middle of a task goes on for a while: it undoes nothing that another has
+done since."""
 
 from __future__ import annotations
 

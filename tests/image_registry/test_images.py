@@ -218,3 +218,17 @@ async def test_errors_are_said_as_the_client_wants_them(cloud: Cloud) -> None:
     told = await cloud.ask("GET", "/v2/images/x", headers={"Accept": "application/json"})
     assert told.json["code"] == "404 Not Found"
     assert (await cloud.ask("PUT", "/v2/images")).headers["allow"] == "GET, POST"
+
+
+async def test_what_is_counted_goes_to_the_new_owner(cloud: Cloud) -> None:
+    image = await cloud.active(b"bits")
+    change = {"op": "replace", "path": "/owner", "value": "red"}
+    cloud.limits.register(image_count_total=0)
+    assert (await cloud.patch(image["id"], change, token="admin@blue")).status == 413
+    assert await cloud.used("blue") == {"image_count_total": 1, "image_size_total": 1}
+    cloud.limits.register(image_count_total=1)
+    assert (await cloud.patch(image["id"], change, token="admin@blue")).status == 200
+    assert await cloud.used("blue") == {}
+    assert await cloud.used("red") == {"image_count_total": 1, "image_size_total": 1}
+    assert (await cloud.ask("DELETE", f"/v2/images/{image['id']}", token="member@red")).status == 204
+    assert await cloud.used("red") == {}
