@@ -129,7 +129,7 @@ async def test_an_import_that_another_ends_after_the_image_was_deactivated(cloud
         cloud.service.uploads.end_staging = ending  # type: ignore[method-assign]
         raise BusyError("it died here, and is begun again")
 
-    cloud.service.uploads.end_staging = late  # type: ignore[method-assign]
+    cloud.service.uploads.end_staging = late  # type: ignore[method-assign,assignment]
     assert (await cloud.ask("POST", f"{path}/import", {"method": {"name": "glance-direct"}})).status == 202
     found = await cloud.imported(image["id"])
     assert (found["status"], found["os_glance_failed_import"]) == ("deactivated", "")
@@ -148,7 +148,7 @@ async def test_who_waits_for_a_volume_is_told_that_there_will_be_none(cloud: Clo
     async def broken(*_: object) -> None:
         raise DamageError("all copies are damaged")
 
-    cloud.volumes.create = broken  # type: ignore[method-assign]
+    cloud.volumes.create = broken  # type: ignore[method-assign,assignment]
     image = await cloud.active(b"bits")
     with trio.fail_after(600), pytest.raises(InvalidError):
         await cloud.service.sealing.wait(image["id"])
@@ -165,7 +165,7 @@ async def test_a_volume_of_an_image_that_was_deleted_and_made_again_goes(cloud: 
         await cloud.service.uploads.create(replace(found.image, copies=(), sealing="", status=Status.QUEUED))
         await create(*args)  # type: ignore[arg-type]
 
-    cloud.volumes.create = late  # type: ignore[method-assign]
+    cloud.volumes.create = late  # type: ignore[method-assign,assignment]
     await cloud.active(b"bits", id=id_)
     with trio.fail_after(600):
         while cloud.volumes.create is late or await cloud.service.tasks.abandoned() or await unfinished(cloud):
