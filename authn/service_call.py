@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from authn.service import IdentityService
 from authn.tokens import Held
 from gateway.rest.call import Call, Receive, Scope
@@ -15,20 +17,21 @@ takes hours does not end half done."""
 
 
 class ServiceCall(Call):
-    """A request to a service of the type `service_type`, which is served at `prefix`."""
+    """A request to a service, which is served at `prefix`."""
 
     def __init__(
         self,
         identity: IdentityService,
-        service_type: str,
+        service_types: Sequence[str],
         prefix: str,
         scope: Scope,
         receive: Receive,
         policy: Policy,
     ) -> None:
+        """`service_types`: what access rules may call the service: its type, and the older names of that."""
         super().__init__(scope, receive, policy)
         self._identity = identity
-        self._service_type = service_type
+        self._service_types = service_types
         self._prefix = prefix
         self._held: Held | None = None
 
@@ -49,7 +52,7 @@ class ServiceCall(Call):
         if held.allowed is None:
             return True
         paths = (path, path.removeprefix(self._prefix))
-        return any(held.allowed.allows(self._service_type, method, one) for one in paths)
+        return any(held.allowed.allows(type_, method, one) for type_ in self._service_types for one in paths)
 
     async def project(self) -> str:
         """The project that the caller acts for. Raises UnauthorizedError, and ForbiddenError where it is none."""

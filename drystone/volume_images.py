@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from gateway.rest.errors import ForbiddenError
+from gateway.rest.errors import ForbiddenError, TooLargeError
 from gateway.rest.policy import Credentials
 from gateway.volumes.images import ImageFacts, WantedImage
+from image_registry.attributes import PROPERTIES_MAX, is_property
 from image_registry.images import missing
 from image_registry.policy import image_target, sees
 from image_registry.records import Image, Visibility
@@ -47,8 +48,10 @@ class VolumeImages:
             disk_format=wanted.disk_format,
             min_disk=wanted.min_disk,
             protected=wanted.protected,
-            properties=dict(wanted.properties),
+            properties={name: value for name, value in wanted.properties.items() if is_property(name)},
         )
+        if len(image.properties) > PROPERTIES_MAX:
+            raise TooLargeError(f"An image has at most {PROPERTIES_MAX} properties.")
         needed = {Visibility.PUBLIC: ["publicize_image"], Visibility.COMMUNITY: ["communitize_image"]}
         for operation in ("add_image", *needed.get(image.visibility, ())):
             if not service.policy.decide(operation, credentials, image_target(image, str(project))):

@@ -52,5 +52,12 @@ PROPERTIES_MAX: Final = 128
 TAGS_MAX: Final = 128
 MEMBERS_MAX: Final = 128
 NAME_CHARACTERS_MAX: Final = 255
-VALUE_CHARACTERS_MAX: Final = 65_535
+PROPERTIES_BYTES_MAX: Final = 256 * 1024
+"""Of names and values together: a record of the registry has 1 MiB, and lists read all of them."""
 NUMBER_MAX: Final = 2**31 - 1
+
+
+def is_property(name: str) -> bool:
+    """Whether clients may give an image a property of this name: whether it means nothing else."""
+    other = name in SETTABLE | READ_ONLY | RESERVED or name == "locations" or name.startswith(RESERVED_PREFIX)
+    return not other

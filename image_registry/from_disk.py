@@ -7,10 +7,10 @@ import trio
 from image_registry.conversion.export import export
 from image_registry.images import Images
 from image_registry.receiving import Pieces
-from image_registry.records import Image, Status
+from image_registry.records import Image, Receiving, Status
 from image_registry.uploads import Uploads
 from store.blocks.disk import Disk
-from store.core.errors import InvalidError
+from store.core.errors import BusyError, InvalidError
 from store.objects.interface import Buffer
 
 
@@ -25,8 +25,11 @@ class FromDisk:
 
     async def store(self, id_: str, store: str, disk: Disk) -> Image:
         """Give an image that waits for its bits those of a disk, in the image's format. One that has bits stays as it
-        is. Raises as Uploads.store_bits, and what reading the disk raises."""
+        is. Raises BusyError where another process receives bits for it or was a moment ago, otherwise as
+        Uploads.store_bits, and what reading the disk raises."""
         found = await self._images.find(id_)
+        if await self._uploads.status(found.image) == Receiving.SAVING:
+            raise BusyError(f"Image {id_} is received by another process; try again.")
         if found.image.status in (Status.ACTIVE, Status.DEACTIVATED):
             return found.image
         disk_format = found.image.disk_format

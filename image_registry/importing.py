@@ -20,7 +20,7 @@ from image_registry.bits import BitStore
 from image_registry.conversion.looking import look_through
 from image_registry.images import Found, Images
 from image_registry.receiving import Pieces, Receiver
-from image_registry.records import Bits, Image, Incoming, Receiving, Status
+from image_registry.records import Bits, Image, Incoming, Receiving
 from image_registry.uploads import Uploads
 from image_registry.web_source import WebSource
 from store.core.errors import CallerError, ConflictError, DigestError, NotFoundError
@@ -76,14 +76,14 @@ class Imports:
         """Whether whoever did this before came to its end, and died before the task could say so."""
         image = (await self._images.find(id_)).image
         there = {bits.store for bits in image.copies}
-        return image.task != task.id and image.status is Status.ACTIVE and there.issuperset(stores)
+        return image.task != task.id and bool(there) and there.issuperset(stores)
 
     async def _direct(self, id_: str, task: Task) -> None:
         """What was staged is the image."""
         if await self._is_done(id_, task):
             return
         found = await self._own(id_, task)
-        if found.image.status is not Status.ACTIVE:
+        if not found.image.copies:
             if found.image.staged is None:
                 raise NotFoundError(f"Image {id_} has nothing staged.")
             virtual_size = await self._inspected(found.image, found.image.staged)

@@ -8,7 +8,7 @@ import trio
 from image_registry import keys
 from store.core.entropy import Random
 from store.core.errors import BusyError, NotFoundError, RetryableError
-from store.registry import Compare, Lease, Put, Registry
+from store.registry import Lease, Put, Registry
 
 LEASE_S = 15
 """How long after its last sign of life a process is taken for dead: what it was receiving is dropped then."""
@@ -30,10 +30,6 @@ class Process:
         if not self._id:
             raise BusyError("Images are not received now; try again.")
         return self._id
-
-    def alive(self) -> Compare:
-        """Holds as long as the others take this process for alive."""
-        return Compare.exists(keys.process(self.id))
 
     async def living(self) -> frozenset[str]:
         """The processes that live."""

@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 import trio
 
+from gateway.rest.errors import TooLargeError
 from image_registry import keys
 from image_registry.bits import HEAD, BitStore
 from image_registry.formats.inspector import Inspector
@@ -23,7 +24,7 @@ from image_registry.images import Found, Images
 from image_registry.process import Process
 from image_registry.records import INCOMING_CODEC, Bits, Image, Incoming, Receiving
 from store.core.entropy import Random
-from store.core.errors import ConflictError, DrystoneError, NotFoundError
+from store.core.errors import ConflictError, DrystoneError, NotFoundError, RetryableError
 from store.registry import Compare, Delete, Put, Registry
 
 CLEAN_UP_S: Final = 30
@@ -41,12 +42,18 @@ class Received:
     bits: Bits
     virtual_size: int | None
     incoming: Incoming
+    formats: tuple[str, str] | None = None
+    """Disk and container format that they were looked into as; None where they were not."""
 
 
 class Receiver:
     """Takes the bytes of images into the store."""
 
-    def __init__(self, registry: Registry, images: Images, bits: BitStore, process: Process, random: Random) -> None:
+    def __init__(
+        self, registry: Registry, images: Images, bits: BitStore, process: Process, random: Random, size_max: int
+    ) -> None:
+        """`size_max`: bytes of one image, wherever they come from."""
+        self._size_max = size_max
         self._registry = registry
         self._images = images
         self._bits = bits
@@ -62,7 +69,7 @@ class Receiver:
             check(found.image)
             after = replace(found.image, receiving=incoming)
             coming = Put(keys.incoming(object_), INCOMING_CODEC.encode(incoming))
-            if await self._images.write(found, after, [coming], [self._process.alive()]):
+            if await self._images.write(found, after, [coming], [_alive(incoming)]):
                 return incoming
             found = await self._images.find(found.image.id)
 
@@ -75,7 +82,8 @@ class Receiver:
         told: Callable[[int], Awaitable[None]] | None = None,
     ) -> Received:
         """All bytes, durable. `size`: how many there will be, where that is known. `told` is told how many there are.
-        Raises what the inspector raises, and what the pieces raise."""
+        Raises TooLargeError, what the inspector raises, and what the pieces raise."""
+        self._check_size(size or 0)
         async with (
             hashing() as sha512,
             await self._bits.upload(incoming.store, incoming.object, size) as upload,
@@ -83,11 +91,12 @@ class Receiver:
         ):
             done = 0
             async for piece in pieces:
+                done += len(piece)
+                self._check_size(done)
                 if inspector is not None:
                     inspector.feed(piece)
                 await sha512.add(piece)
                 await upload.write(piece)
-                done += len(piece)
                 if told is not None:
                     await told(done)
             count, md5 = await upload.digest()
@@ -95,11 +104,26 @@ class Receiver:
             digest = await sha512.hexdigest()
             await upload.commit(HEAD)
         bits = Bits(incoming.object, incoming.store, count, md5, digest)
-        return Received(bits, None if verdict is None else verdict.virtual_size, incoming)
+        virtual_size = None if verdict is None else verdict.virtual_size
+        return Received(bits, virtual_size, incoming, None if inspector is None else inspector.formats)
 
     def taken(self, received: Received) -> tuple[list[Delete], list[Compare]]:
-        """What goes along with the write that gives the bits to an image."""
-        return [Delete(keys.incoming(received.incoming.object))], [self._process.alive()]
+        """What goes along with the write that gives the bits to an image, and what has to hold then: nobody has taken
+        who receives them for dead. This process may live again, under another name; what it received before may be
+        deleted by then."""
+        incoming = received.incoming
+        kept = Compare.value_is(keys.incoming(incoming.object), INCOMING_CODEC.encode(incoming))
+        return [Delete(keys.incoming(incoming.object))], [kept, _alive(incoming)]
+
+    async def require_kept(self, received: Received) -> None:
+        """Raises RetryableError where who received the bits was taken for dead: they are no image's any more."""
+        _, compares = self.taken(received)
+        if not (await self._registry.transact(compares, ())).succeeded:
+            raise RetryableError("This process was taken for dead while it received an image.")
+
+    def _check_size(self, size: int) -> None:
+        if size > self._size_max:
+            raise TooLargeError(f"The incoming image is too large: it has more than {self._size_max} bytes.")
 
     async def drop(self, id_: str, incoming: Incoming) -> None:
         """Nothing came of it: the image waits again, and there is nothing of the object. Never fails: what it cannot do
@@ -143,6 +167,11 @@ class Receiver:
             await self.forget(gone)
             count += 1
         return count
+
+
+def _alive(incoming: Incoming) -> Compare:
+    """Holds as long as the others take who receives it for alive."""
+    return Compare.exists(keys.process(incoming.owner))
 
 
 def _without(image: Image, incoming: Incoming) -> Image:

@@ -17,6 +17,7 @@ import trio
 from gateway.rest.task_records import Task
 from gateway.rest.task_runner import TaskRunner
 from gateway.rest.tasks import LostTaskError, Tasks
+from image_registry import keys
 from image_registry.attributes import AMAZON
 from image_registry.bits import BitStore
 from image_registry.conversion.seal import seal, virtual_size
@@ -27,11 +28,13 @@ from store.blocks.disk import OwnerReplacedError
 from store.blocks.interface import VolumeStore
 from store.core.beside import beside
 from store.core.errors import CallerError, ConflictError, DrystoneError, InvalidError, NotFoundError, RetryableError
+from store.registry import Put
 
 SEAL: Final = "seal"
 SNAPSHOT: Final = "image"
 """Of the volume: what clones are made of."""
 LOOK_S: Final = 60
+UNKNOWN: Final = "An unexpected error ended it."
 TELL_S: Final = 2
 WAIT_S: Final = 0.5
 BLOCK_BYTES: Final = 4096
@@ -61,6 +64,8 @@ class Sealing:
                 for image in await self._images.all():
                     if _is_waiting(image):
                         await self._begin(image.id, runner, tasks)
+                    elif image.sealing and not await tasks.goes_on(image.sealing):
+                        await self._ended_untold(image)
             except DrystoneError as error:
                 _log.warning("images are not made volumes now", error=str(error))
             with trio.move_on_after(LOOK_S):
@@ -73,6 +78,15 @@ class Sealing:
                 task = tasks.new_id()
                 after = replace(found.image, sealing=task)
                 await runner.start(SEAL, {"image_id": id_}, [self._images.put_as_it_is(after)], [found.unchanged], task)
+
+    async def _ended_untold(self, image: Image) -> None:
+        """The task met what nobody foresaw, and said nothing: whoever waits for the volume is not to wait for ever."""
+        volume = Put(keys.volume(volume_name(image.id, image.sealing)), b"")
+        with suppress(NotFoundError):
+            found = await self._images.find(image.id)
+            after = _ended(found.image, image.sealing, "", UNKNOWN)
+            if after != found.image:
+                await self._images.write(found, after, [volume])
 
     async def wait(self, id_: str) -> Image:
         """Until an image has its volume. Raises NotFoundError, and InvalidError where it never will."""
@@ -99,11 +113,13 @@ class Sealing:
             await self._forget(name)  # made by whoever did this before, when the image was deleted
             return
         if found is None:
+            await self._forget_unless_sealed(id_, name)
             return
         try:
             await self._forget(name)
             await self._fill(found.image, name, tasks, task)
         except CallerError as error:
+            await tasks.require_own(task)  # else it met what another, who has the task by now, has done
             why = str(error)
             await self._forget(name)
             with suppress(NotFoundError):
@@ -113,10 +129,18 @@ class Sealing:
             # Whoever took the volume away did it since the image is gone, or since the task is another's by now.
             await tasks.progress(task)
             raise RetryableError(f"the volume of image {id_} was taken away while it was made") from error
-        try:
+        # Else another makes the volume anew under the same name, and has not come to its end.
+        await tasks.require_own(task)
+        with suppress(NotFoundError):
             await self._images.change(id_, lambda image: _ended(image, task.id, name, ""), told=False)
-        except NotFoundError:
-            await self._forget(name)
+        await self._forget_unless_sealed(id_, name)
+
+    async def _forget_unless_sealed(self, id_: str, name: str) -> None:
+        """The volume, where the image was deleted meanwhile, or is another one of the same id."""
+        with suppress(NotFoundError):
+            if (await self._images.find(id_)).image.sealed == name:
+                return
+        await self._forget(name)
 
     async def _own(self, id_: str, task: Task) -> Found | None:
         """The image, as long as this task is to seal it; None where it has ended. Raises NotFoundError."""

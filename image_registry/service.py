@@ -77,7 +77,7 @@ class ImageService:
         self.web = WebSource(config.web)
         self.tasks = Tasks(registry, "image", clock, random)
         self.process = Process(registry, random)
-        receiver = Receiver(registry, self.images, self.bits, self.process, random)
+        receiver = Receiver(registry, self.images, self.bits, self.process, random, config.size_max)
         self.cleaning = Cleaning(registry, receiver, volumes)
         self.sealing = Sealing(self.images, self.bits, volumes, config.bounds)
         self.uploads = Uploads(

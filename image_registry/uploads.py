@@ -71,6 +71,26 @@ class Uploads:
             await self._quotas.take_back(reservation)
             raise ConflictError(f"Image ID {image.id} already exists!") from error
 
+    async def change(self, id_: str, changed: Callable[[Image], Image]) -> Image:
+        """As Images.change. What is counted goes with the image to another owner, within the quota of that one. Raises
+        OverQuotaError."""
+        while True:
+            before = await self._images.find(id_)
+            after = changed(before.image)
+            owner, giver = after.owner, before.image.owner
+            if owner == giver:
+                if after == before.image or await self._images.write(before, after):
+                    return (await self._images.find(id_)).image
+                continue
+            amounts = {COUNT: 1, SIZE: after.counted_mib, STAGE: after.staged_mib}
+            reservation = await self._quotas.reserve(owner, amounts)
+            try:
+                await self._quotas.hand_over(reservation, giver, [self._images.put(after)], [before.unchanged])
+            except ConflictError:
+                await self._quotas.take_back(reservation)
+                continue
+            return (await self._images.find(id_)).image
+
     async def delete(self, found: Found) -> None:
         """An image, and all that it has; whoever reads it goes on. Raises ConflictError where it changes meanwhile."""
         image = found.image
@@ -219,7 +239,7 @@ class Uploads:
 
     async def add_copy(self, id_: str, received: Received) -> Image:
         """Give received bits to an image that is active, as another copy. Copies are not counted."""
-        taken, alive = self._receiver.taken(received)
+        taken, kept = self._receiver.taken(received)
         while True:
             found = await self._images.find(id_)
             if found.image.receiving != received.incoming:
@@ -228,12 +248,13 @@ class Uploads:
             there = {bits.store for bits in copies}
             left = [store for store in (found.image.importing_to or "").split(",") if store and store not in there]
             after = replace(found.image, copies=copies, receiving=None, importing_to=",".join(left))
-            if await self._images.write(found, after, taken, alive):
+            if await self._images.write(found, after, taken, kept):
                 return after
+            await self._receiver.require_kept(received)
 
     async def _give(self, id_: str, received: Received, resource: str, after: Callable[[Image], Image]) -> Image:
         """In one moment: the image has the bits, its owner's quota counts them, and nobody deletes them."""
-        taken, alive = self._receiver.taken(received)
+        taken, kept = self._receiver.taken(received)
         while True:
             try:
                 found = await self._images.find(id_)
@@ -243,13 +264,14 @@ class Uploads:
                 ) from error
             if found.image.receiving != received.incoming:
                 raise ConflictError(f"Others have changed image {id_} meanwhile.")
+            if received.formats not in (None, (found.image.disk_format, found.image.container_format)):
+                raise ConflictError(f"The formats of image {id_} were changed while it was received.")
             image = after(found.image)
             reservation = await self._quotas.reserve(image.owner, {resource: mebibytes(received.bits.size)})
             try:
-                await self._quotas.commit(reservation, [self._images.put(image), *taken], [found.unchanged, *alive])
+                await self._quotas.commit(reservation, [self._images.put(image), *taken], [found.unchanged, *kept])
             except ConflictError:
                 await self._quotas.take_back(reservation)
-                if self._process.id != received.incoming.owner:
-                    raise RetryableError("This process was taken for dead while it received an image.") from None
+                await self._receiver.require_kept(received)
                 continue
             return (await self._images.find(id_)).image

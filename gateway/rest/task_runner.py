@@ -43,13 +43,16 @@ class TaskRunner:
         id_: str | None = None,
     ) -> Task:
         """Begin a task, see Tasks.start; it is recorded when this returns. Raises BusyError where `run` does not run
-        at the moment."""
+        at the moment, or this process has yet to notice that it was taken for dead."""
         nursery = self._nursery
         if nursery is None:
             raise BusyError("Tasks are not begun now; try again.")
         if kind not in self._kinds:
             raise ValueError(f"nothing is known of tasks of the kind {kind}")
-        task = await self._tasks.start(kind, arguments, operations, compares, id_)
+        try:
+            task = await self._tasks.start(kind, arguments, operations, compares, id_)
+        except LostTaskError as error:
+            raise BusyError("Tasks are not begun now; try again.") from error
         nursery.start_soon(self._do, task)
         return task
 

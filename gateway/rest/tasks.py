@@ -19,7 +19,7 @@ from gateway.rest.task_records import MESSAGE_CHARACTERS_MAX, TASK_CODEC, State,
 from store.core.clock import Clock
 from store.core.entropy import Random
 from store.core.errors import ConflictError, DrystoneError, NotFoundError
-from store.registry import Compare, Delete, Lease, Put, Registry, Span
+from store.registry import Compare, Delete, Get, Item, Lease, Put, Registry, Span
 
 LEASE_S: Final = 15
 """How long after its last sign of life an owner is taken for dead."""
@@ -103,6 +103,18 @@ class Tasks:
         message = task.message if message is None else message[:MESSAGE_CHARACTERS_MAX]
         step = task.step if step is None else step
         return await self._write(task, replace(task, step=step, percent=percent, message=message), operations)
+
+    async def require_own(self, task: Task) -> None:
+        """Raises LostTaskError where it is another's by now or has ended, or this owner is taken for dead: to be asked
+        before what would undo what another has done since."""
+        key, alive = self._key(task.id), Compare.exists(self._owner_key(task.owner))
+        result = await self._registry.transact([alive], [Get(key)])
+        item = result.answers[0] if result.succeeded else None
+        if isinstance(item, Item):
+            now = TASK_CODEC.decode(item.value)
+            if now.state is State.RUNNING and now.owner == task.owner:
+                return
+        raise LostTaskError(f"task {task.id} is another's, or has ended")
 
     async def finish(self, task: Task, message: str = "", operations: Sequence[Put | Delete] = ()) -> Task:
         """It is done. Raises LostTaskError."""

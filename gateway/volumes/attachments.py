@@ -77,15 +77,14 @@ async def update_attachment(call: Call) -> Response:
     asked = (await call.body()).object("attachment")
     asked.refuse_others({"connector"})
     connector = _connector(asked)
-    after = _connected(one, connector)
 
     def step(now: Volume, status: str) -> Volume:
         if "error" in status:
             raise ConflictError(f"A volume in status {status} cannot be connected.")
-        return changed(now, one.id, after)
+        return changed(now, one.id, _connected(_of(now, one), connector))
 
     volume = await change_volume(call.service, volume.id, step)
-    return answer({"attachment": detail(call, volume, after)})
+    return answer({"attachment": detail(call, volume, _of(volume, one))})
 
 
 async def complete_attachment(call: Call, _: Fields) -> Response:
@@ -95,7 +94,7 @@ async def complete_attachment(call: Call, _: Fields) -> Response:
 
     def step(now: Volume, status: str) -> Volume:
         require(status, ("reserved", "attaching", "in-use", "detaching"), "be in use")
-        mine = next((each for each in now.attachments if each.id == one.id), one)
+        mine = _of(now, one)
         after = replace(mine, state="attached", attached_us=mine.attached_us or now_us)
         return changed(now, one.id, after)
 
@@ -184,6 +183,11 @@ def _connected(one: Attachment, connector: dict[str, Any]) -> Attachment:
         mountpoint=mountpoint or one.mountpoint,
         mode=(mode if mode in ("rw", "ro") else None) or one.mode or "rw",
     )
+
+
+def _of(now: Volume, one: Attachment) -> Attachment:
+    """The attachment as the volume has it now; as it was where it is gone."""
+    return next((each for each in now.attachments if each.id == one.id), one)
 
 
 async def _find(call: Call, operation: str) -> tuple[Volume, Attachment]:

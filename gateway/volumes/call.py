@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from gateway.volumes.service import VolumeService
 
 PREFIX: Final = "/volume"
-SERVICE_TYPE: Final = "block-storage"
+SERVICE_TYPES: Final = ("block-storage", "volumev3", "volume", "block-store")
+"""The official type, and its aliases (OpenStack's service types authority)."""
 
 
 class Call(ServiceCall):
     """A request and the service that it is for."""
 
     def __init__(self, service: VolumeService, scope: Scope, receive: Receive) -> None:
-        super().__init__(service.identity, SERVICE_TYPE, PREFIX, scope, receive, service.policy)
+        super().__init__(service.identity, SERVICE_TYPES, PREFIX, scope, receive, service.policy)
         self.service = service
 
     def since(self, minor: int) -> bool:

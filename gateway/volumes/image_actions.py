@@ -15,7 +15,7 @@ from gateway.volumes.answers import accepted, answer
 from gateway.volumes.call import Call, of
 from gateway.volumes.image_find import find_image
 from gateway.volumes.images import WantedImage
-from gateway.volumes.reading import flag_in, id_of, metadata, text, text_or_none
+from gateway.volumes.reading import bounded, flag_in, id_of, metadata, text, text_or_none
 from gateway.volumes.records import Volume
 from gateway.volumes.standing import begin, change_volume, find_volume, require, standing
 from gateway.volumes.types import TypeViews
@@ -126,7 +126,7 @@ def _changes(change: Callable[[dict[str, str]], dict[str, str]]) -> Callable[[Vo
     def step(volume: Volume, status: str) -> Volume:
         if status in ("maintenance", "uploading"):
             raise InvalidError(f"Invalid volume: its metadata cannot change while it is in {status}.")
-        return replace(volume, image=change(volume.image))
+        return replace(volume, image=bounded(change(volume.image)))
 
     return step
 

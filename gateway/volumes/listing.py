@@ -115,11 +115,12 @@ def _dictionary(name: str, asked: str) -> dict[str, str]:
         raise wrong
     try:
         found = ast.literal_eval(asked)
+        # Within: a number may have more digits than Python tells.
+        if isinstance(found, dict):
+            return {str(key): str(value) for key, value in found.items()}
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError) as error:
         raise wrong from error
-    if not isinstance(found, dict):
-        raise wrong
-    return {str(key): str(value) for key, value in found.items()}
+    raise wrong
 
 
 def _compared(name: str, asked: str) -> Callable[[Row], bool]:

@@ -14,6 +14,7 @@ TEXT_MAX: Final = 255
 SIZE_MAX: Final = 64 * 1024
 """GiB: the store's volumes have 64 TiB at most."""
 DB_INT_MAX: Final = 2**31 - 1
+METADATA_BYTES_MAX: Final = 128 * 1024
 
 _KEY: Final = re.compile(r"[a-zA-Z0-9\-_:. /]{1,255}")
 _YES: Final = frozenset({"1", "t", "true", "on", "y", "yes"})
@@ -92,6 +93,14 @@ def metadata(name: str, value: Any) -> dict[str, str]:
             raise InvalidError(f"Invalid input for field/attribute {name}: {key} is not a string.")
         _checked(f"{name}.{key}", one, TEXT_MAX)
     return dict(value)
+
+
+def bounded(held: dict[str, str]) -> dict[str, str]:
+    """What is kept with a thing after a change. Raises InvalidError where it is more than all of it may be: a record of
+    the registry has 1 MiB, and has to take more than this."""
+    if sum(len(key) + len(value.encode()) for key, value in held.items()) > METADATA_BYTES_MAX:
+        raise InvalidError(f"Invalid input for field/attribute metadata: at most {METADATA_BYTES_MAX} bytes in all.")
+    return held
 
 
 def named(fields: Fields) -> tuple[str | None, str | None]:

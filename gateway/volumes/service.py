@@ -101,7 +101,8 @@ class VolumeService:
         self.places = Places(registry, host, self.types.policies)
         worker = Worker(
             registry, self.volumes, self.snapshots, self.types, self.quotas, store, exports, images, clock,
-            self.messages, self.places, self.transfers, self.backups, objects, self.groups, self.group_snapshots,
+            self.messages, self.places, self.transfers, self.tasks, self.backups, objects, self.groups,
+            self.group_snapshots,
         )  # fmt: skip
         self.runner = TaskRunner(self.tasks, kinds(worker))
 

@@ -98,7 +98,9 @@ class Table(Generic[R]):
         return [Delete(self.key(record.project_id, record.id)), Delete(self._where(record.id))]
 
     def moves(self, before: R, after: R) -> list[Put | Delete]:
-        """To another project."""
+        """To another project, or to the same one: there it is put, since no transaction deletes what it puts."""
+        if before.project_id == after.project_id:
+            return [self.put(after)]
         return [Delete(self.key(before.project_id, before.id)), *self.puts(after)]
 
     async def change(

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from gateway.rest.app import Routes
 from gateway.volumes.answers import answer
 from gateway.volumes.call import Call
-from gateway.volumes.reading import metadata
+from gateway.volumes.reading import bounded, metadata
 from gateway.volumes.records import Metadata, Volume
 from gateway.volumes.standing import change_volume, find_snapshot, find_volume
 from store.core.errors import InvalidError, NotFoundError
@@ -79,7 +79,7 @@ async def _write_volume(call: Call, verb: str, change: Change) -> Metadata:
     def step(volume: Volume, status: str) -> Volume:
         if status in ("maintenance", "uploading"):
             raise InvalidError(f"Invalid volume: its metadata cannot change while it is in {status}.")
-        return replace(volume, metadata=change(volume.metadata), updated_us=now_us)
+        return replace(volume, metadata=bounded(change(volume.metadata)), updated_us=now_us)
 
     after = await change_volume(call.service, found.record.id, step)
     return after.metadata
@@ -94,7 +94,7 @@ async def _write_snapshot(call: Call, verb: str, change: Change) -> Metadata:
     found = await find_snapshot(call, operation)
     now_us = call.service.clock.wall_us()
     after = await call.service.snapshots.change(
-        found.record.id, lambda one: replace(one, metadata=change(one.metadata), updated_us=now_us)
+        found.record.id, lambda one: replace(one, metadata=bounded(change(one.metadata)), updated_us=now_us)
     )
     return after.metadata
 

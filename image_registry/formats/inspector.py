@@ -54,6 +54,8 @@ class Inspector:
     """Of one image. `feed`, `give`, `wanted` and `finish` raise ImageRefusedError, the same each time."""
 
     def __init__(self, disk_format: str, container_format: str = "bare", bounds: Bounds = Bounds()) -> None:  # noqa: B008 - it is frozen
+        self.formats = disk_format, container_format
+        """What the image is said to be, and is looked into as."""
         self._said = disk_format
         self._bounds = bounds
         self._looks = container_format in INSPECTED_CONTAINERS

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import Any, Final
 
 from gateway.rest.fields import parse_any
 from image_registry.v2.call import Call
 from store.core.errors import InvalidError
 
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+
 
 async def json_body(call: Call) -> Any:
-    """Raises InvalidError where there is none, or text in it that is no Unicode: nothing could keep that."""
+    """Raises InvalidError where there is none, or where it has half a character (a lone surrogate), which nothing can
+    keep or say."""
     body = await call.raw_body()
     if not body:
         raise InvalidError("Body expected in request.")
-    said = parse_any(body)
+    parsed = parse_any(body)
+    if _SURROGATE.search(body) and not _is_text(parsed):
+        raise InvalidError("Body expected to have whole characters.")
+    return parsed
+
+
+def _is_text(parsed: Any) -> bool:
     try:
-        json.dumps(said, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise InvalidError("The body has half a surrogate pair in a text.") from error
-    return said
+        json.dumps(parsed, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 async def object_body(call: Call) -> dict[str, Any]:

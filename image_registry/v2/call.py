@@ -22,7 +22,7 @@ class Call(ServiceCall):
     """A request and the service that it is for."""
 
     def __init__(self, service: ImageService, scope: Scope, receive: Receive) -> None:
-        super().__init__(service.identity, "image", PREFIX, scope, receive, service.policy)
+        super().__init__(service.identity, ("image",), PREFIX, scope, receive, service.policy)
         self.service = service
 
     async def user(self) -> str:

@@ -146,7 +146,7 @@ async def _pieces(call: Call) -> AsyncGenerator[bytes, None]:
     """The body as it comes. Raises ClientDisconnect where the client vanishes, TooLargeError, and InvalidError where
     it has another length than was said."""
     count = 0
-    said = call.request.headers.get("x-openstack-image-size")
+    said = call.request.headers.get("x-openstack-image-size") or None
     more = True
     while more:
         message = await call.request.receive()

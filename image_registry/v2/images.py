@@ -14,6 +14,7 @@ from image_registry.attributes import (
     AMAZON,
     DISALLOWED,
     MADE_READ_ONLY,
+    PROPERTIES_BYTES_MAX,
     PROPERTIES_MAX,
     RESERVED,
     RESERVED_PREFIX,
@@ -103,7 +104,7 @@ async def update_image(call: Call) -> Response:
             image = apply(image, change, allowed)
         return image
 
-    image = await call.service.images.change(found.image.id, changed) if asked else found.image
+    image = await call.service.uploads.change(found.image.id, changed) if asked else found.image
     return answer(await view(call, image))
 
 
@@ -143,10 +144,12 @@ async def _permit(call: Call, image: Image, change: Change) -> None:
     if change.name == "locations":
         raise AttributeForbiddenError("Locations are not changed here: images are received, staged or imported.")
     await call.require(image, "modify_image")
-    if change.name == "owner" and change.operation == "replace" and not await call.is_admin():
+    if change.name == "owner" and change.operation != "remove" and not await call.is_admin():
         raise AttributeForbiddenError("Owner can't be updated by non admin.")
-    if change.name == "owner" and change.operation == "add" and not await call.is_admin():
-        raise AttributeForbiddenError("Owner can't be updated by non admin.")
+    if change.name in ("container_format", "disk_format") and image.receiving is not None:
+        status = await call.service.uploads.status(image)
+        if status not in (Status.QUEUED, Status.UPLOADING):
+            raise AttributeForbiddenError(f"Attribute {change.name} can be only replaced for a queued image.")
     if change.name == "visibility" and change.operation != "remove":
         await _allow_visibility(call, image, Visibility(change.value))
 
@@ -199,6 +202,8 @@ def with_attributes(image: Image, said: dict[str, Any]) -> Image:
             properties[name] = value
     if len(properties) > PROPERTIES_MAX:
         raise TooLargeError(f"The limit has been exceeded on the number of allowed image properties: {PROPERTIES_MAX}.")
+    if sum(len(name.encode()) + len(value.encode()) for name, value in properties.items()) > PROPERTIES_BYTES_MAX:
+        raise TooLargeError(f"The properties of an image have at most {PROPERTIES_BYTES_MAX} bytes.")
     after = replace(image, properties=properties, **known)
     _check_formats(after)
     return after

@@ -131,8 +131,8 @@ def _test(name: str, asked: str) -> Test:
     if bound in ("min", "max") and stem in _NUMBERS:
         if not NUMBER.fullmatch(asked):
             raise InvalidError("Unable to filter on a range with a non-numeric value.")
-        holds = operator.ge if bound == "min" else operator.le
-        return lambda row, _: row[stem] is not None and holds(row[stem], int(asked))
+        holds, number = (operator.ge if bound == "min" else operator.le), int(asked)
+        return lambda row, _: row[stem] is not None and holds(row[stem], number)
     if name in _TIMES:
         return _time_test(name, asked)
     if name in _LISTS:

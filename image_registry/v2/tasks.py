@@ -32,9 +32,13 @@ Row = dict[str, Any]
 
 
 async def list_of_image(call: Call) -> Response:
-    """All that were begun for an image, for two days after their end."""
+    """Those that the caller's project began for an image, for two days after their end; all, to administrators: what
+    was asked for, and who asked, is no business of everybody who may see the image."""
     image = (await call.found()).image
     tasks = [task for task in await _imports(call) if task.arguments["image_id"] == image.id]
+    if not await call.is_admin():
+        project = (await call.credentials()).get("project_id")
+        tasks = [task for task in tasks if task.arguments["owner"] == project]
     return answer({"tasks": [_view(task) for task in tasks]})
 
 

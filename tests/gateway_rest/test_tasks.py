@@ -363,3 +363,22 @@ async def test_kinds_that_are_not_known_here_are_left_alone(registry: Registry, 
         await trio.sleep(LEASE_S)
         nursery.cancel_scope.cancel()
     assert await tasks(registry).get(task.id) == task
+
+
+async def test_a_runner_that_has_yet_to_notice_its_end_begins_nothing(
+    registry: Registry, autojump_clock: MockClock
+) -> None:
+    """Whoever asked is told to try again."""
+    book = tasks(registry)
+
+    async def work(_: Tasks, __: Task) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        runner = TaskRunner(book, {"short": work})
+        await nursery.start(runner.run)
+        await book.leave()  # as if it had slept through the end of its lease
+        with pytest.raises(BusyError):
+            await runner.start("short", {})
+        assert await book.every() == []
+        nursery.cancel_scope.cancel()

@@ -81,3 +81,11 @@ async def test_fields_by_microversion(cloud: Cloud) -> None:
     assert found["3.57"] - found["3.55"] == {"source_project_id", "destination_project_id", "accepted"}
     body = {"transfer": {"volume_id": made["volume_id"], "no_snapshots": True}}
     assert (await cloud.ask("POST", "/volume-transfers", body, version="3.54")).status == 400
+
+
+async def test_a_project_takes_its_own(cloud: Cloud) -> None:
+    id_ = (await cloud.create())["id"]
+    await cloud.snapshot(id_)
+    assert await accept(cloud, await offer(cloud, id_), token="member@blue") == 202
+    assert (await cloud.show(id_))["status"] == "available"
+    assert await cloud.used() == {"volumes": 1, "snapshots": 1, "gigabytes": 2}

@@ -228,3 +228,17 @@ async def test_records_of_before_are_read(cloud: Cloud) -> None:
     image = (await cloud.service.images.find(made["id"])).image
     _, *fields = msgpack.unpackb(IMAGE_CODEC.encode(image))
     assert IMAGE_CODEC.decode(msgpack.packb([1, *fields[:28]])) == image
+
+
+async def test_what_is_counted_goes_to_the_new_owner(cloud: Cloud) -> None:
+    image = await cloud.active(b"bits")
+    change = {"op": "replace", "path": "/owner", "value": "red"}
+    cloud.limits.register(image_count_total=0)
+    assert (await cloud.patch(image["id"], change, token="admin@blue")).status == 413
+    assert await cloud.used("blue") == {"image_count_total": 1, "image_size_total": 1}
+    cloud.limits.register(image_count_total=1)
+    assert (await cloud.patch(image["id"], change, token="admin@blue")).status == 200
+    assert await cloud.used("blue") == {}
+    assert await cloud.used("red") == {"image_count_total": 1, "image_size_total": 1}
+    assert (await cloud.ask("DELETE", f"/v2/images/{image['id']}", token="member@red")).status == 204
+    assert await cloud.used("red") == {}

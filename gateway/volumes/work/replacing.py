@@ -94,6 +94,8 @@ async def replace_contents(
         new, former = f"{name}-new-{task.id}", f"{name}-before-{task.id}"
         if await worker.exists(new) or not await worker.exists(former):
             await fill(found.record, new)
+            # Another may have ended the task meanwhile, and what was written since is in the volume.
+            await worker.tasks.require_own(task)
             await worker.swap(name, new, former)
         for snapshot in await worker.snapshots.of_volume(id_):
             if not snapshot.holder:

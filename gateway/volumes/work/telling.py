@@ -19,7 +19,9 @@ UNKNOWN: Final = "An unknown error occurred."
 
 
 def telling(work: Part, failed: Failed) -> Work:
-    """The work; `failed` has the record say so where it cannot be done. What may be done later is tried again."""
+    """The work; `failed` has the record say so where it cannot be done. What may be done later is tried again. Whoever
+    lost the task to another meets what that one has done since: that is no failure, and theirs to tell."""
+
     return telling_why(lambda _, task: work(task), lambda task, error: failed(task, said(error)))
 
 
@@ -37,6 +39,7 @@ def telling_why(work: Work, failed: Why) -> Work:
         except (RetryableError, LostTaskError):
             raise
         except DrystoneError as error:
+            await tasks.require_own(task)
             await failed(task, error)
             raise
 

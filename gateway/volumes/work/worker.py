@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from gateway.rest.quotas import Quotas
+from gateway.rest.tasks import Tasks
 from gateway.volumes.backup_records import Backup, BackupTable
 from gateway.volumes.exports import Exports
 from gateway.volumes.group_records import Group, GroupSnapshot
@@ -42,11 +43,13 @@ class Worker:
         messages: MessageTable,
         places: Places,
         transfers: TransferTable,
+        tasks: Tasks,
         backups: BackupTable,
         objects: ObjectStore,
         groups: Table[Group],
         group_snapshots: Table[GroupSnapshot],
     ) -> None:
+        self.tasks = tasks
         self.volumes = volumes
         self.snapshots = snapshots
         self.types = types
