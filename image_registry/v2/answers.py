@@ -90,7 +90,7 @@ def failure() -> Response:
 def _error(call: Call, status: int, message: str) -> Response:
     title = HTTPStatus(status).phrase
     accepted = call.request.headers.get("accept", "*/*")
-    if "text/html" in accepted or "*/*" in accepted:
+    if not accepted or "text/html" in accepted or "*/*" in accepted:
         said = html.escape(message)
         page = (
             f"<html>\n <head>\n  <title>{status} {title}</title>\n </head>\n <body>\n  <h1>{status} {title}</h1>\n"
