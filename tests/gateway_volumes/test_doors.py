@@ -52,7 +52,7 @@ async def test_access_rules_name_the_service_as_catalogues_do(
 
     async def bound(self: clouds.Tokens, token: str, *, expired_s: int = 0) -> clouds.Held | None:
         held = await read(self, token, expired_s=expired_s)
-        return None if held is None else Bound(held.identity, AllowedRequests((rule,)))  # type: ignore[arg-type]
+        return None if held is None else Bound(held.identity, AllowedRequests((rule,)))
 
     monkeypatch.setattr(clouds.Tokens, "read", bound)
     assert (await cloud.ask("GET", "/blue/volumes")).status == status
