@@ -4,6 +4,7 @@ images/image/<id>                 an image
 images/incoming/<object>          bits that are received, or that nobody needs any more
 images/process/<id>               a process that receives; the key is attached to its lease, and goes when that ends
 images/volume/<name>              a sealed volume that nobody needs any more
+images/deleted/<id>               an image was called so, and no other ever is: see `Images.removal`
 """
 
 from __future__ import annotations
@@ -32,3 +33,7 @@ def process(id_: str) -> bytes:
 
 def volume(name: str) -> bytes:
     return f"images/volume/{name}".encode()
+
+
+def deleted(id_: str) -> bytes:
+    return f"images/deleted/{id_}".encode()

@@ -63,10 +63,12 @@ class Uploads:
         return Inspector(image.disk_format, image.container_format, self._bounds)
 
     async def create(self, image: Image) -> None:
-        """A new image, within its owner's quota. Raises ConflictError where there is one of this id, OverQuotaError."""
+        """A new image, within its owner's quota. Raises ConflictError where there is or was one of this id,
+        OverQuotaError."""
         reservation = await self._quotas.reserve(image.owner, {COUNT: 1})
+        unused = [Compare.absent(keys.image(image.id)), Compare.absent(keys.deleted(image.id))]
         try:
-            await self._quotas.commit(reservation, [self._images.put(image)], [Compare.absent(keys.image(image.id))])
+            await self._quotas.commit(reservation, [self._images.put(image)], unused)
         except ConflictError as error:
             await self._quotas.take_back(reservation)
             raise ConflictError(f"Image ID {image.id} already exists!") from error

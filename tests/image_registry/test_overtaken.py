@@ -162,6 +162,7 @@ async def test_a_volume_of_an_image_that_was_deleted_and_made_again_goes(cloud: 
         found = await cloud.service.images.find(id_)
         await cloud.service.uploads.delete(found)
         await cloud.service.cleaning.sweep()
+        await cloud.service.registry.transact((), [Delete(keys.deleted(id_))])
         await cloud.service.uploads.create(replace(found.image, copies=(), sealing="", status=Status.QUEUED))
         await create(*args)  # type: ignore[arg-type]
 
