@@ -49,7 +49,13 @@ async def test_a_deactivated_image_says_so(cloud: Cloud) -> None:
 async def test_what_a_volume_says_of_its_image_becomes_properties_alone(cloud: Cloud) -> None:
     """Whoever has the volume may have said anything."""
     images = VolumeImages(cloud.service, cloud.volumes)
-    said = {"os_type": "linux", "owner": "red", "os_glance_import_task": "x", "direct_url": "file:///x", "locations": ""}
+    said = {
+        "os_type": "linux",
+        "owner": "red",
+        "os_glance_import_task": "x",
+        "direct_url": "file:///x",
+        "locations": "",
+    }
     id_ = await images.begin(wanted(said), await who(cloud, "member@blue"))
     assert (await cloud.service.images.find(id_)).image.properties == {"os_type": "linux"}
     with pytest.raises(TooLargeError):
