@@ -16,7 +16,7 @@ import trio
 
 from gateway.rest.task_records import Task
 from gateway.rest.task_runner import TaskRunner
-from gateway.rest.tasks import Tasks
+from gateway.rest.tasks import LostTaskError, Tasks
 from image_registry import keys
 from image_registry.attributes import AMAZON
 from image_registry.bits import BitStore
@@ -25,7 +25,15 @@ from image_registry.formats.bounds import Bounds
 from image_registry.images import Found, Images, volume_name
 from image_registry.records import Image, Status
 from store.blocks.interface import VolumeStore
-from store.core.errors import CallerError, ConflictError, DrystoneError, InvalidError, NotFoundError
+from store.core.beside import beside
+from store.core.errors import (
+    CallerError,
+    ConflictError,
+    DrystoneError,
+    InvalidError,
+    NotFoundError,
+    RetryableError,
+)
 from store.registry import Put
 
 SEAL: Final = "seal"
@@ -148,11 +156,9 @@ class Sealing:
         async with await self._bits.open(bits) as opened:
             size = await virtual_size(opened, image.disk_format, self._bounds)
             await self._volumes.create(name, max(-(-size // BLOCK_BYTES), 1) * BLOCK_BYTES, self._bits.volume_policy)
-            async with self._volumes.open(name) as disk, trio.open_nursery() as nursery:
-                told = _Told(tasks, task)
-                nursery.start_soon(told.run)
+            told = _Told(tasks, task)
+            async with self._volumes.open(name) as disk, beside(told.run):
                 await seal(opened, image.disk_format, disk, told.note, bounds=self._bounds)
-                nursery.cancel_scope.cancel()
         await self._volumes.snapshot(name, SNAPSHOT)
 
     async def _forget(self, name: str) -> None:
@@ -161,7 +167,7 @@ class Sealing:
 
 
 class _Told:
-    """Tells the task how far it is, now and then."""
+    """Tells the task how far it is, now and then. Where that cannot be told the work goes on."""
 
     def __init__(self, tasks: Tasks, task: Task) -> None:
         self._tasks = tasks
@@ -175,7 +181,12 @@ class _Told:
         while True:
             await trio.sleep(TELL_S)
             if self._percent > self._task.percent:
-                self._task = await self._tasks.progress(self._task, percent=self._percent)
+                try:
+                    self._task = await self._tasks.progress(self._task, percent=self._percent)
+                except RetryableError as error:
+                    _log.info("how far an image is sealed is not told now", error=str(error))
+                except LostTaskError:
+                    return  # asked again before anything comes of the work
 
 
 def is_disk(image: Image) -> bool:
