@@ -85,8 +85,9 @@ class Images:
         raise ConflictError(f"Others keep changing image {id_}; try again.")
 
     def removal(self, image: Image) -> list[Operation]:
-        """What goes with an image: its bits and its volume, which are marked as of nobody."""
-        operations: list[Operation] = [Delete(keys.image(image.id))]
+        """What goes with an image: its bits and its volume, which are marked as of nobody. Its id stays taken, as in
+        stock Glance: whoever made another image under it would have it used by all who still name the one that was."""
+        operations: list[Operation] = [Delete(keys.image(image.id)), Put(keys.deleted(image.id), b"")]
         stored = [*image.copies, *([image.staged] if image.staged else [])]
         operations += [doomed(bits) for bits in stored]
         volume = image.sealed or (volume_name(image.id, image.sealing) if image.sealing else "")

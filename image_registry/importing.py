@@ -8,7 +8,7 @@ which begins the image anew: nothing was seen of what was received before.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Final
@@ -53,14 +53,15 @@ class Imports:
     async def work(self, tasks: Tasks, task: Task) -> None:
         """See gateway.rest.task_runner. Whatever is wrong with what was asked for, the image waits again."""
         method, id_ = task.arguments["import_req"]["method"], task.arguments["image_id"]
+        told = _Told(tasks, task)
         try:
             match method["name"]:
                 case "glance-direct":
-                    await self._direct(id_, task)
+                    await self._direct(told, task, id_)
                 case "web-download" | "location_import":
-                    await self._download(tasks, task, id_, method["uri"])
+                    await self._download(told, task, id_, method["uri"])
                 case _:
-                    await self._copy(tasks, task, id_)
+                    await self._copy(told, task, id_)
         except CallerError:
             await self._uploads.give_up(id_, task.id)
             raise
@@ -72,14 +73,14 @@ class Imports:
             raise ConflictError(f"Image {id_} is not imported by this task any more.")
         return found
 
-    async def _is_done(self, id_: str, task: Task, stores: Sequence[str] = ()) -> bool:
+    async def _is_done(self, id_: str, task: Task) -> bool:
         """Whether whoever did this before came to its end, and died before the task could say so."""
         image = (await self._images.find(id_)).image
         there = {bits.store for bits in image.copies}
-        return image.task != task.id and bool(there) and there.issuperset(stores)
+        return image.task != task.id and bool(there) and there.issuperset(task.arguments["backend"])
 
-    async def _direct(self, id_: str, task: Task) -> None:
-        """What was staged is the image."""
+    async def _direct(self, told: _Told, task: Task, id_: str) -> None:
+        """What was staged is the image, and is copied into the stores that were asked for."""
         if await self._is_done(id_, task):
             return
         found = await self._own(id_, task)
@@ -88,6 +89,8 @@ class Imports:
                 raise NotFoundError(f"Image {id_} has nothing staged.")
             virtual_size = await self._inspected(found.image, found.image.staged)
             await self._uploads.activate_staged(id_, task.id, virtual_size)
+        await self._copies(told, task, id_)
+        await self._uploads.keep_in(id_, task.id, task.arguments["backend"])
         await self._uploads.end_staging(id_, task.id)
 
     async def _inspected(self, image: Image, bits: Bits) -> int | None:
@@ -95,11 +98,16 @@ class Imports:
         async with await self._bits.open(bits) as opened:
             return (await look_through(opened, self._uploads.inspector(image))).virtual_size
 
-    async def _download(self, tasks: Tasks, task: Task, id_: str, uri: str) -> None:
-        """Fetched from the URL that was named."""
+    async def _download(self, told: _Told, task: Task, id_: str, uri: str) -> None:
+        """Fetched from the URL that was named into the first store, and copied into the others."""
         if await self._is_done(id_, task):
             return
         found = await self._own(id_, task)
+        if not found.image.copies:
+            await self._fetch(told, task, found, uri)
+        await self._copy(told, task, id_)
+
+    async def _fetch(self, told: _Told, task: Task, found: Found, uri: str) -> None:
         async with (
             self._receiving(found, task, task.arguments["backend"][0]) as incoming,
             self._web.open(uri) as (size, pieces),
@@ -107,14 +115,19 @@ class Imports:
             inspector = self._uploads.inspector(found.image)
             wanted = task.arguments["import_req"].get("validation_data", {}) if task.kind == LOCATION else {}
             pieces = _checked(pieces, self._size_max, wanted)
-            received = await self._receiver.receive(incoming, pieces, size, inspector, _Told(tasks, task, size).note)
+            received = await self._receiver.receive(incoming, pieces, size, inspector, told.of(size))
             hashed = (wanted["os_hash_algo"], wanted["os_hash_value"].lower()) if wanted else ("sha512", "")
-            await self._uploads.activate(id_, received, hashed)
+            await self._uploads.activate(found.image.id, received, hashed, task.id)
 
-    async def _copy(self, tasks: Tasks, task: Task, id_: str) -> None:
-        """From one store into others."""
-        if await self._is_done(id_, task, task.arguments["backend"]):
+    async def _copy(self, told: _Told, task: Task, id_: str) -> None:
+        """From one store into others; that is all."""
+        if await self._is_done(id_, task):
             return
+        await self._copies(told, task, id_)
+        await self._images.change(id_, lambda image: _done(image, task.id))
+
+    async def _copies(self, told: _Told, task: Task, id_: str) -> None:
+        """Have one in each of the stores that were asked for."""
         for store in task.arguments["backend"]:
             found = await self._own(id_, task)
             bits = found.image.bits
@@ -123,12 +136,10 @@ class Imports:
             if any(copy.store == store for copy in found.image.copies):
                 continue
             async with self._receiving(found, task, store) as incoming, await self._bits.open(bits) as opened:
-                told = _Told(tasks, task, bits.size)
-                received = await self._receiver.receive(incoming, _bytes_of(opened), bits.size, None, told.note)
+                received = await self._receiver.receive(
+                    incoming, _bytes_of(opened), bits.size, None, told.of(bits.size)
+                )
                 await self._uploads.add_copy(id_, received)
-        await self._images.change(
-            id_, lambda image: replace(image, task="", importing_to="") if image.task == task.id else image
-        )
 
     @asynccontextmanager
     async def _receiving(self, found: Found, task: Task, store: str) -> AsyncIterator[Incoming]:
@@ -146,18 +157,27 @@ class Imports:
             raise
 
 
-class _Told:
-    """Tells the task how far it is."""
+def _done(image: Image, task: str) -> Image:
+    return replace(image, task="", importing_to="") if image.task == task else image
 
-    def __init__(self, tasks: Tasks, task: Task, size: int | None) -> None:
+
+class _Told:
+    """Tells the task how far it is: one for all parts of it, since the task as it was told last is what may be told
+    next."""
+
+    def __init__(self, tasks: Tasks, task: Task) -> None:
         self._tasks = tasks
         self._task = task
-        self._size = size
 
-    async def note(self, done: int) -> None:
-        percent = min(done * 100 // self._size, 99) if self._size else 0
-        if percent >= self._task.percent + TOLD_PERCENT:
-            self._task = await self._tasks.progress(self._task, percent=percent)
+    def of(self, size: int | None) -> Callable[[int], Awaitable[None]]:
+        """To be told how many of so many bytes are done."""
+
+        async def note(done: int) -> None:
+            percent = min(done * 100 // size, 99) if size else 0
+            if percent >= self._task.percent + TOLD_PERCENT:
+                self._task = await self._tasks.progress(self._task, percent=percent)
+
+        return note
 
 
 async def _bytes_of(opened: OpenObject) -> AsyncGenerator[bytes, None]:

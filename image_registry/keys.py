@@ -5,6 +5,7 @@ images/incoming/<object>          bits that are received, or that nobody needs a
 images/process/<id>               a process that receives; the key is attached to its lease, and goes when that ends
 images/volume/<name>              a sealed volume that nobody needs any more
 images/metadef/namespace/<name>   a namespace of metadata definitions, with all that is in it
+images/deleted/<id>               an image was called so, and no other ever is: see `Images.removal`
 """
 
 from __future__ import annotations
@@ -38,3 +39,7 @@ def volume(name: str) -> bytes:
 
 def namespace(name: str) -> bytes:
     return f"images/metadef/namespace/{name}".encode()
+
+
+def deleted(id_: str) -> bytes:
+    return f"images/deleted/{id_}".encode()

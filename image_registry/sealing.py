@@ -165,7 +165,7 @@ class Sealing:
 
 
 class _Told:
-    """Tells the task how far it is, now and then."""
+    """Tells the task how far it is, now and then. Where that cannot be told the work goes on."""
 
     def __init__(self, tasks: Tasks, task: Task) -> None:
         self._tasks = tasks
@@ -181,10 +181,10 @@ class _Told:
             if self._percent > self._task.percent:
                 try:
                     self._task = await self._tasks.progress(self._task, percent=self._percent)
-                except LostTaskError:
-                    return  # whoever has it now takes the volume away, too
                 except RetryableError as error:
-                    _log.info("it is not told now how far an image is made a volume", error=str(error))
+                    _log.info("how far an image is sealed is not told now", error=str(error))
+                except LostTaskError:
+                    return  # asked again before anything comes of the work
 
 
 def is_disk(image: Image) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -52,8 +52,8 @@ class Uploads:
         return self.told_status(image, living)
 
     def told_status(self, image: Image, living: frozenset[str]) -> str:
-        if image.receiving is not None and image.receiving.owner in living:
-            return str(image.receiving.kind)
+        if image.receiving is not None and image.receiving.owner in living and not image.copies:
+            return str(image.receiving.kind)  # one that has its bits is as it was while it is copied
         return str(image.status)
 
     def inspector(self, image: Image) -> Inspector:
@@ -63,10 +63,12 @@ class Uploads:
         return Inspector(image.disk_format, image.container_format, self._bounds)
 
     async def create(self, image: Image) -> None:
-        """A new image, within its owner's quota. Raises ConflictError where there is one of this id, OverQuotaError."""
+        """A new image, within its owner's quota. Raises ConflictError where there is or was one of this id,
+        OverQuotaError."""
         reservation = await self._quotas.reserve(image.owner, {COUNT: 1})
+        unused = [Compare.absent(keys.image(image.id)), Compare.absent(keys.deleted(image.id))]
         try:
-            await self._quotas.commit(reservation, [self._images.put(image)], [Compare.absent(keys.image(image.id))])
+            await self._quotas.commit(reservation, [self._images.put(image)], unused)
         except ConflictError as error:
             await self._quotas.take_back(reservation)
             raise ConflictError(f"Image ID {image.id} already exists!") from error
@@ -151,8 +153,11 @@ class Uploads:
             with trio.CancelScope(shield=True), suppress(NotFoundError, RetryableError):
                 await self._quotas.take_back(place)  # where it cannot be now, it is swept
 
-    async def activate(self, id_: str, received: Received, hashed: tuple[str, str] = ("sha512", "")) -> Image:
-        """Give received bits to an image, which is active then. `hashed`: see Image.hash_algorithm and hash_value."""
+    async def activate(
+        self, id_: str, received: Received, hashed: tuple[str, str] = ("sha512", ""), task: str = ""
+    ) -> Image:
+        """Give received bits to an image, which is active then. `hashed`: see Image.hash_algorithm and hash_value.
+        `task`: that goes on with it."""
         image = await self._give(
             id_,
             received,
@@ -166,8 +171,8 @@ class Uploads:
                 counted_mib=mebibytes(received.bits.size),
                 hash_algorithm=hashed[0],
                 hash_value=hashed[1],
-                task="",
-                importing_to=None if image.importing_to is None else "",
+                task=task,
+                importing_to=image.importing_to if task or image.importing_to is None else "",
             ),
         )
         self._activated()
@@ -197,6 +202,19 @@ class Uploads:
                 continue
             self._activated()
             return
+
+    async def keep_in(self, id_: str, task: str, stores: Collection[str]) -> None:
+        """Of an image that is the task's the copies in these stores stay, one of which it has, and no others."""
+        while True:
+            found = await self._images.find(id_)
+            copies = found.image.copies
+            gone = [bits for bits in copies if bits.store not in stores]
+            if found.image.task != task or not gone or len(gone) == len(copies):
+                return
+            after = replace(found.image, copies=tuple(bits for bits in copies if bits not in gone))
+            if await self._images.write(found, after, [doomed(bits) for bits in gone]):
+                self._cleaning.soon()
+                return
 
     async def end_staging(self, id_: str, task: str) -> None:
         """The task has done its part: nothing is counted as staged any more."""

@@ -53,7 +53,8 @@ class TaskRunner:
             task = await self._tasks.start(kind, arguments, operations, compares, id_)
         except LostTaskError as error:
             raise BusyError("Tasks are not begun now; try again.") from error
-        nursery.start_soon(self._do, task)
+        if self._nursery is nursery:  # else the process stops, or was taken for dead: others take the task over
+            nursery.start_soon(self._do, task)
         return task
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from gateway.volumes import attachments
 from gateway.volumes.records import Volume
 from gateway.volumes.standing import change_volume
 from tests.gateway_rest.service import Answer
@@ -128,14 +127,14 @@ async def test_a_host_that_is_told_late_takes_no_completion_back(cloud: Cloud, m
     """Whoever completes it was faster than the change that was asked for before."""
     id_ = (await cloud.create())["id"]
     path = f"/attachments/{(await attach(cloud, id_)).json['attachment']['id']}"
-    change = change_volume
+    name = "gateway.volumes.attachments.change_volume"
 
     async def late(*args: Any) -> Volume:
-        monkeypatch.setattr(attachments, "change_volume", change)
+        monkeypatch.setattr(name, change_volume)
         assert (await cloud.ask("POST", f"{path}/action", {"os-complete": None})).status == 204
-        return await change(*args)
+        return await change_volume(*args)
 
-    monkeypatch.setattr(attachments, "change_volume", late)
+    monkeypatch.setattr(name, late)
     answer = await cloud.ask("PUT", path, {"attachment": {"connector": CONNECTOR}})
     assert (answer.status, answer.json["attachment"]["status"]) == (200, "attached")
     assert (await cloud.show(id_))["status"] == "in-use"

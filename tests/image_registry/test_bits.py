@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import subprocess
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -325,3 +327,54 @@ async def test_an_image_deleted_while_it_is_made_a_volume_leaves_none(cloud: Clo
     await trio.sleep(60)
     assert cloud.volumes.volumes == {}
     assert not [task for task in await cloud.service.tasks.every() if task.state is State.RUNNING]
+
+
+@pytest.mark.parametrize("stores", [["coded"], ["standard", "coded"], ["coded", "standard"]])
+async def test_an_import_goes_into_the_stores_that_were_asked_for(cloud: Cloud, stores: list[str]) -> None:
+    image = await cloud.create()
+    path = f"/v2/images/{image['id']}"
+    assert (await cloud.ask("PUT", f"{path}/stage", BITS, headers={"Content-Type": OCTETS})).status == 204
+    asked = {"method": {"name": "glance-direct"}, "stores": stores}
+    assert (await cloud.ask("POST", f"{path}/import", asked)).status == 202
+    found = await cloud.imported(image["id"])
+    assert (found["status"], set(found["stores"].split(","))) == ("active", set(stores))
+    assert (await cloud.ask("GET", f"{path}/file")).body == BITS
+    await cloud.settled()
+    assert len(await cloud.stored()) == len(stores)
+    assert await cloud.used() == {"image_count_total": 1, "image_size_total": 1}
+
+
+async def test_a_download_goes_into_the_stores_that_were_asked_for(cloud: Cloud) -> None:
+    @asynccontextmanager
+    async def opened(_: str) -> AsyncIterator[tuple[int | None, AsyncGenerator[bytes, None]]]:
+        async def pieces() -> AsyncGenerator[bytes, None]:
+            yield BITS
+
+        yield len(BITS), pieces()
+
+    cloud.service.web.open = opened  # type: ignore[method-assign,assignment]
+    image = await cloud.create()
+    asked = {"method": {"name": "web-download", "uri": "http://203.0.113.1/"}, "stores": ["coded", "standard"]}
+    cloud.service.web.check = str  # type: ignore[method-assign,assignment]
+    assert (await cloud.ask("POST", f"/v2/images/{image['id']}/import", asked)).status == 202
+    found = await cloud.imported(image["id"])
+    assert (found["status"], found["stores"], found["os_glance_importing_to_stores"]) == (
+        "active",
+        "coded,standard",
+        "",
+    )
+
+
+async def test_an_image_is_active_while_it_is_copied(cloud: Cloud) -> None:
+    image = await cloud.active(BITS)
+    adding, statuses = cloud.service.uploads.add_copy, list[str]()
+
+    async def seen(*args: Any) -> object:
+        statuses.append((await cloud.show(image["id"]))["status"])
+        return await adding(*args)
+
+    cloud.service.uploads.add_copy = seen  # type: ignore[method-assign,assignment]
+    asked = {"method": {"name": "copy-image"}, "stores": ["coded"]}
+    assert (await cloud.ask("POST", f"/v2/images/{image['id']}/import", asked, "admin@blue")).status == 202
+    await cloud.imported(image["id"])
+    assert statuses == ["active"]

@@ -242,3 +242,13 @@ async def test_what_is_counted_goes_to_the_new_owner(cloud: Cloud) -> None:
     assert await cloud.used("red") == {"image_count_total": 1, "image_size_total": 1}
     assert (await cloud.ask("DELETE", f"/v2/images/{image['id']}", token="member@red")).status == 204
     assert await cloud.used("red") == {}
+
+
+async def test_an_id_is_no_other_images_ever(cloud: Cloud) -> None:
+    """Who still names the image that was would use what a stranger made of it."""
+    id_ = (await cloud.create(visibility="community"))["id"]
+    assert (await cloud.ask("DELETE", f"/v2/images/{id_}")).status == 204
+    for project in ("red", "blue"):
+        answer = await cloud.ask("POST", "/v2/images", {"id": id_}, f"member@{project}")
+        assert answer.status == 409
+        assert await cloud.used(project) == {}

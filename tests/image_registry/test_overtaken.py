@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import trio
 
 from gateway.rest.errors import TooLargeError
 from gateway.rest.task_records import State, Task
+from gateway.rest.tasks import Tasks
 from image_registry import keys
+from image_registry.conversion.seal import seal
 from image_registry.importing import IMPORT
 from image_registry.process import LEASE_S
 from image_registry.records import Incoming, Status
@@ -162,6 +165,7 @@ async def test_a_volume_of_an_image_that_was_deleted_and_made_again_goes(cloud: 
         found = await cloud.service.images.find(id_)
         await cloud.service.uploads.delete(found)
         await cloud.service.cleaning.sweep()
+        await cloud.service.registry.transact((), [Delete(keys.deleted(id_))])
         await cloud.service.uploads.create(replace(found.image, copies=(), sealing="", status=Status.QUEUED))
         await create(*args)  # type: ignore[arg-type]
 
@@ -190,3 +194,45 @@ async def test_a_volume_that_another_makes_anew_is_not_taken_for_whole(cloud: Cl
     await trio.sleep(2)
     found = (await cloud.service.images.find(image["id"])).image
     assert (found.sealed, bool(found.sealing)) == ("", True)
+
+
+@pytest.mark.parametrize(("error", "sealed"), [(InvalidError("odd cylinders"), False), (BusyError("full"), True)])
+async def test_what_sealing_met_is_told_or_tried_again(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, error: Exception, sealed: bool
+) -> None:
+    attempts: list[int] = []
+
+    async def met(*args: Any, **named: Any) -> None:
+        attempts.append(len(attempts))
+        if len(attempts) == 1:
+            raise error
+        await seal(*args, **named)
+
+    monkeypatch.setattr("image_registry.sealing.seal", met)
+    image = await cloud.active(b"bits")
+    await cloud.settled()
+    found = (await cloud.service.images.find(image["id"])).image
+    assert (bool(found.sealed), found.seal_error) == (sealed, "" if sealed else "odd cylinders")
+    assert len(await cloud.volumes.rows("", 10)) == sealed
+
+
+async def test_sealing_goes_on_where_nobody_can_be_told_how_far_it_is(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+
+    async def away(self: Tasks, task: Task, *, percent: int, **_: Any) -> Task:
+        told.append(percent)
+        raise BusyError("the registry is away")
+
+    async def slow(source: Any, disk_format: str, disk: Any, note: Callable[[float], None], **named: Any) -> None:
+        note(0.5)
+        await trio.sleep(5)
+        await seal(source, disk_format, disk, note, **named)
+
+    monkeypatch.setattr("image_registry.sealing.seal", slow)
+    monkeypatch.setattr("gateway.rest.tasks.Tasks.progress", away)
+    image = await cloud.active(b"bits")
+    await cloud.settled()
+    assert (await cloud.service.images.find(image["id"])).image.sealed
+    assert told == [50, 50]
