@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from gateway.rest.fields import Fields
 from gateway.rest.quota_records import NO_LIMIT, OverQuotaError
+from gateway.rest.reserving import not_started
 from gateway.volumes import amounts
 from gateway.volumes.call import Call, of
 from gateway.volumes.image_find import find_image
@@ -76,9 +77,8 @@ async def start_volume(call: Call, volume: Volume, arguments: dict[str, Any], ki
     there = Compare.exists(service.types.table.key("-", made.type_id))
     try:
         await service.runner.start(kind, {"volume": made.id, **arguments}, operations, [there], task)
-    except Exception:
-        with suppress(NotFoundError):
-            await service.quotas.take_back(reservation)
+    except Exception as error:
+        await not_started(service.quotas, reservation, error)
         raise
     return made
 
