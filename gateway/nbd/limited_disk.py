@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import trio
 
+from gateway.nbd.transmission import Buffer
 from store.blocks.disk import Disk, Extent
-from store.device.record import Buffer
 
 
 @dataclass(frozen=True, slots=True)
