@@ -25,7 +25,7 @@ from image_registry.process import Process
 from image_registry.records import INCOMING_CODEC, Bits, Image, Incoming, Receiving
 from store.core.entropy import Random
 from store.core.errors import ConflictError, DrystoneError, NotFoundError, RetryableError
-from store.registry import Compare, Delete, Put, Registry
+from store.registry import Compare, Delete, OutcomeUnknownError, Put, Registry
 
 CLEAN_UP_S: Final = 30
 
@@ -69,7 +69,12 @@ class Receiver:
             check(found.image)
             after = replace(found.image, receiving=incoming)
             coming = Put(keys.incoming(object_), INCOMING_CODEC.encode(incoming))
-            if await self._images.write(found, after, [coming], [_alive(incoming)]):
+            try:
+                begun = await self._images.write(found, after, [coming], [_alive(incoming)])
+            except OutcomeUnknownError:
+                await self.drop(found.image.id, incoming)
+                raise
+            if begun:
                 return incoming
             found = await self._images.find(found.image.id)
 
@@ -126,7 +131,8 @@ class Receiver:
             raise TooLargeError(f"The incoming image is too large: it has more than {self._size_max} bytes.")
 
     async def drop(self, id_: str, incoming: Incoming) -> None:
-        """Nothing came of it: the image waits again, and there is nothing of the object. Never fails: what it cannot do
+        """Nothing came of it: the image waits again, and there is nothing of the object. Where the image has the bits
+        all the same, since the answer to the write that gave them was lost, they stay. Never fails: what it cannot do
         now is done by the sweep."""
         with trio.CancelScope(shield=True), trio.move_on_after(CLEAN_UP_S):
             try:
@@ -137,9 +143,24 @@ class Receiver:
                 _log.info("an image is told as received until its process ends", image=id_, error=str(error))
                 return
             try:
-                await self.forget(incoming)
+                if await self._given_up(id_, incoming):
+                    await self.forget(incoming)
             except DrystoneError as error:
                 _log.info("bits of an image that nobody needs are left to the sweep", image=id_, error=str(error))
+
+    async def _given_up(self, id_: str, incoming: Incoming) -> bool:
+        """Whether no image has the object, nor ever will: a write that is on its way yet fails then."""
+        same = Compare.value_is(keys.incoming(incoming.object), INCOMING_CODEC.encode(incoming))
+        gone = Put(same.key, INCOMING_CODEC.encode(replace(incoming, owner="")))
+        if (await self._registry.transact([same], [gone])).succeeded:
+            return True
+        # Another has swept the entry, or the image has the object.
+        try:
+            image = (await self._images.find(id_)).image
+        except NotFoundError:
+            return True
+        held = [*image.copies, *([image.staged] if image.staged else [])]
+        return all(bits.object != incoming.object for bits in held)
 
     async def forget(self, incoming: Incoming) -> None:
         """Delete an object that no image has, and the entry that says so."""

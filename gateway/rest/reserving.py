@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import structlog
@@ -12,6 +12,7 @@ import trio
 from gateway.rest.quota_records import Reservation
 from gateway.rest.quotas import Quotas
 from store.core.errors import NotFoundError, RetryableError
+from store.registry import OutcomeUnknownError
 
 SWEEP_S: Final = 600
 
@@ -32,6 +33,15 @@ async def reserving(quotas: Quotas, project: str, amounts: Mapping[str, int]) ->
             # It has ended already, as after a commit whose answer was lost; or it is left to be swept.
             _log.info("a reservation is not taken back", reservation=reservation.id, error=str(error))
         raise
+
+
+async def not_started(quotas: Quotas, reservation: Reservation, error: Exception) -> None:
+    """After a task that was to use a reservation could not be started: it is taken back, where that can be. Where the
+    task may be there all the same, since the answer was lost, it stays: the task commits, or the sweep takes it."""
+    if isinstance(error, OutcomeUnknownError):
+        return
+    with suppress(NotFoundError):
+        await quotas.take_back(reservation)
 
 
 async def keep_swept(

@@ -33,6 +33,8 @@ class TaskRunner:
         self._tasks = tasks
         self._kinds = kinds
         self._nursery: trio.Nursery | None = None
+        self._begun: set[str] = set()
+        """Ids of tasks that are done here, or are about to be."""
 
     async def start(
         self,
@@ -49,12 +51,20 @@ class TaskRunner:
             raise BusyError("Tasks are not begun now; try again.")
         if kind not in self._kinds:
             raise ValueError(f"nothing is known of tasks of the kind {kind}")
+        id_ = id_ or self._tasks.new_id()
+        self._begun.add(id_)
         try:
             task = await self._tasks.start(kind, arguments, operations, compares, id_)
         except LostTaskError as error:
+            self._begun.discard(id_)
             raise BusyError("Tasks are not begun now; try again.") from error
-        if self._nursery is nursery:  # else the process stops, or was taken for dead: others take the task over
+        except BaseException:
+            self._begun.discard(id_)  # where it was recorded all the same, and the answer was lost, it is found
+            raise
+        if self._nursery is nursery:
             nursery.start_soon(self._do, task)
+        else:  # the process stops, or was taken for dead: others take the task over
+            self._begun.discard(id_)
         return task
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -72,6 +82,7 @@ class TaskRunner:
 
     async def _live(self, began: Callable[[], None]) -> None:
         """As one owner. Returns when that was taken for dead, with nothing of its work going on."""
+        self._begun.clear()
         async with trio.open_nursery() as nursery:
             await self._look(nursery)
             self._nursery = nursery
@@ -109,10 +120,22 @@ class TaskRunner:
             except LostTaskError:
                 continue  # another was faster
             _log.info("a task is taken over", task=task.id, kind=task.kind, step=task.step)
+            self._begun.add(task.id)
             nursery.start_soon(self._do, taken)
+        for task in await self._tasks.own():
+            if task.kind in self._kinds and task.id not in self._begun:
+                _log.info("a task is begun whose start was not answered", task=task.id, kind=task.kind)
+                self._begun.add(task.id)
+                nursery.start_soon(self._do, task)
         await self._tasks.forget_ended()
 
     async def _do(self, begun: Task) -> None:
+        try:
+            await self._done(begun)
+        finally:
+            self._begun.discard(begun.id)
+
+    async def _done(self, begun: Task) -> None:
         """To its end, one way or the other."""
         failure: str | None = None
         while True:

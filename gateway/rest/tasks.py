@@ -152,6 +152,10 @@ class Tasks:
         living = {item.key.removeprefix(self._owner_prefix).decode() for item in owners}
         return [task for task in unfinished if task.owner not in living]
 
+    async def own(self) -> list[Task]:
+        """Unfinished ones of this owner."""
+        return [task for task in await self.every() if task.state is State.RUNNING and task.owner == self._owner]
+
     async def take_over(self, task: Task) -> Task:
         """It is this owner's now. Raises LostTaskError where another was faster or its owner lives."""
         dead = Compare.absent(self._owner_key(task.owner))

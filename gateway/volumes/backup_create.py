@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 from starlette.responses import Response
 
 from gateway.rest.fields import Fields
+from gateway.rest.reserving import not_started
 from gateway.volumes import amounts
 from gateway.volumes.answers import answer
 from gateway.volumes.backup_find import backup_standing
@@ -21,7 +21,7 @@ from gateway.volumes.records import Doing, Snapshot, Volume, overtaken
 from gateway.volumes.standing import ATTEMPTS, find_snapshot, find_volume, require, snapshot_standing, standing
 from gateway.volumes.table import Found
 from gateway.volumes.work import backups as work
-from store.core.errors import ConflictError, InvalidError, NotFoundError
+from store.core.errors import ConflictError, InvalidError
 from store.registry import Compare, Put
 
 ZONE: Final = 51
@@ -97,8 +97,7 @@ async def _start(call: Call, backup: Backup, *, incremental: bool, force: bool) 
         try:
             await service.runner.start(work.CREATE, said, [*service.backups.puts(made), *operations], compares, task)
         except Exception as error:
-            with suppress(NotFoundError):
-                await service.quotas.take_back(reservation)
+            await not_started(service.quotas, reservation, error)
             if not isinstance(error, ConflictError):
                 raise
         else:

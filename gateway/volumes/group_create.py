@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +9,7 @@ from starlette.responses import Response
 
 from gateway.rest.fields import Fields
 from gateway.rest.quota_records import Reservation
+from gateway.rest.reserving import not_started
 from gateway.volumes import amounts
 from gateway.volumes.answers import answer
 from gateway.volumes.call import Call, of
@@ -28,7 +28,7 @@ from gateway.volumes.standing import require, standing
 from gateway.volumes.table import Found
 from gateway.volumes.type_records import SHARED, type_use_key
 from gateway.volumes.work import groups as work
-from store.core.errors import InvalidError, NotFoundError
+from store.core.errors import InvalidError
 from store.registry import Compare, Put
 
 
@@ -118,10 +118,9 @@ async def _start(call: Call, group: Group, wanted: Wanted, puts: list[Put], comp
             puts.append(Put(type_use_key(type_id), b""))
             compares = [*compares, Compare.exists(service.types.table.key(SHARED, type_id))]
         await service.runner.start(work.CREATE, {"group": group.id, "volumes": said}, puts, compares, task)
-    except Exception:
+    except Exception as error:
         for one in reserved:
-            with suppress(NotFoundError):
-                await service.quotas.take_back(one)
+            await not_started(service.quotas, one, error)
         raise
     return made
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from gateway.rest.quota_records import Reservation
+from gateway.rest.reserving import not_started
 from gateway.rest.times import shown_us
 from gateway.volumes import amounts
 from gateway.volumes.actions import Action, acting
@@ -34,7 +35,7 @@ from gateway.volumes.resetting import reset
 from gateway.volumes.standing import ATTEMPTS, require, standing
 from gateway.volumes.table import Found
 from gateway.volumes.work import groups as work
-from store.core.errors import ConflictError, InvalidError, NotFoundError
+from store.core.errors import ConflictError, InvalidError
 
 SNAPSHOTS: Final = 14
 RESET: Final = 19
@@ -116,10 +117,9 @@ async def _start(call: Call, snapshot: GroupSnapshot, group: Found[Group]) -> No
         said = {"group_snapshot": snapshot.id, "snapshots": ids, "time_us": snapshot.created_us}
         compares = [group.same, *(one.same for one in volumes)]
         await service.runner.start(work.SNAPSHOT, said, puts, compares, task)
-    except Exception:
+    except Exception as error:
         for reservation in reserved:
-            with suppress(NotFoundError):
-                await service.quotas.take_back(reservation)
+            await not_started(service.quotas, reservation, error)
         raise
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 from starlette.responses import Response
 
 from gateway.rest.app import Routes
+from gateway.rest.reserving import not_started
 from gateway.volumes import amounts
 from gateway.volumes.answers import accepted, answer
 from gateway.volumes.call import Call, of
@@ -18,7 +18,7 @@ from gateway.volumes.records import Doing, Snapshot, overtaken
 from gateway.volumes.snapshot_view import changed, detail, summary
 from gateway.volumes.standing import ATTEMPTS, find_snapshot, find_volume, require, snapshot_standing, standing
 from gateway.volumes.work import snapshots as work
-from store.core.errors import ConflictError, InvalidError, NotFoundError
+from store.core.errors import ConflictError, InvalidError
 
 IN_USE: Final = 66
 """From this microversion on a volume that is in use may have snapshots made of it without `force`."""
@@ -102,8 +102,7 @@ async def start_snapshot(call: Call, snapshot: Snapshot, allowed: tuple[str, ...
         try:
             await service.runner.start(work.CREATE, {"snapshot": made.id}, operations, [found.same], task)
         except Exception as error:
-            with suppress(NotFoundError):
-                await service.quotas.take_back(reservation)
+            await not_started(service.quotas, reservation, error)
             if not isinstance(error, ConflictError):
                 raise
         else:

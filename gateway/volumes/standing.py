@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from gateway.rest.quota_records import Amounts
+from gateway.rest.reserving import not_started
 from gateway.volumes.call import Call
 from gateway.volumes.records import Doing, Snapshot, Volume, overtaken
 from gateway.volumes.service import VolumeService
@@ -126,8 +127,7 @@ async def begin(
             )
         except Exception as error:
             if reservation is not None:
-                with suppress(NotFoundError):
-                    await service.quotas.take_back(reservation)
+                await not_started(service.quotas, reservation, error)
             if not isinstance(error, ConflictError):
                 raise
         else:

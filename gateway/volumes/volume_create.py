@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from gateway.rest.fields import Fields
 from gateway.rest.quota_records import NO_LIMIT, OverQuotaError
+from gateway.rest.reserving import not_started
 from gateway.volumes import amounts
 from gateway.volumes.backup_find import backup_standing, find_backup, require_backup
 from gateway.volumes.backup_records import Backup
@@ -108,9 +109,8 @@ async def start_volume(
     there = Compare.exists(service.types.table.key("-", made.type_id))
     try:
         await service.runner.start(kind, {"volume": made.id, **arguments}, operations, [there, *compares], task)
-    except Exception:
-        with suppress(NotFoundError):
-            await service.quotas.take_back(reservation)
+    except Exception as error:
+        await not_started(service.quotas, reservation, error)
         raise
     return made
 

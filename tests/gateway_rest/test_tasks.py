@@ -13,7 +13,8 @@ from gateway.rest.task_runner import RETRY_S, TaskRunner
 from gateway.rest.tasks import KEPT_S, LEASE_S, LostTaskError, Tasks
 from store.core.entropy import SystemRandom
 from store.core.errors import BusyError, ConflictError, InvalidError, NotFoundError
-from store.registry import Compare, Put, Registry, memory_registry
+from store.registry import Compare, OutcomeUnknownError, Put, Registry, memory_registry
+from tests.gateway_rest.doubtful_registry import lose_answer, puts
 from tests.gateway_rest.mortal_registry import DeadError, MortalRegistry
 
 
@@ -382,3 +383,36 @@ async def test_a_runner_that_has_yet_to_notice_its_end_begins_nothing(
             await runner.start("short", {})
         assert await book.every() == []
         nursery.cancel_scope.cancel()
+
+
+async def test_a_task_whose_start_was_not_answered_is_done(registry: Registry, autojump_clock: MockClock) -> None:
+    """Its owner lives: nobody else would take it over."""
+    log: list[str] = []
+    book = tasks(registry)
+    runner = TaskRunner(book, {"copy": copying(log, "a")})
+    async with trio.open_nursery() as nursery:
+        await nursery.start(runner.run)
+        lose_answer(registry, puts(b"task/"))
+        with pytest.raises(OutcomeUnknownError):
+            await runner.start("copy", {})
+        await trio.sleep(10 * LEASE_S)
+        assert [task.state for task in await book.every()] == [State.FINISHED]
+        nursery.cancel_scope.cancel()
+    assert log == ["a make", "a copy", "a show"]
+
+
+async def test_a_task_that_is_done_is_not_begun_twice(registry: Registry, autojump_clock: MockClock) -> None:
+    begun: list[str] = []
+    book = tasks(registry)
+
+    async def work(_: Tasks, task: Task) -> None:
+        begun.append(task.id)
+        await trio.sleep(10 * LEASE_S)
+
+    async with trio.open_nursery() as nursery:
+        runner = TaskRunner(book, {"long": work})
+        await nursery.start(runner.run)
+        task = await runner.start("long", {})
+        await trio.sleep(20 * LEASE_S)
+        nursery.cancel_scope.cancel()
+    assert begun == [task.id]

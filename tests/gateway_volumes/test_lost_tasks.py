@@ -13,6 +13,7 @@ from gateway.volumes.work.telling import telling
 from store.core.entropy import SystemRandom
 from store.core.errors import ConflictError, FencedError
 from store.registry import Registry, memory_registry
+from tests.gateway_rest.doubtful_registry import lose_answer, puts
 from tests.gateway_volumes.cloud import Cloud
 from tests.twins.clock import ManualClock
 
@@ -76,3 +77,32 @@ async def test_a_volume_is_not_taken_back_twice(cloud: Cloud) -> None:
     await lost.wait()
     await trio.testing.wait_all_tasks_blocked()
     assert await cloud.read(f"volume-{volume['id']}", 6) == b"behind"
+
+
+async def test_what_is_counted_stays_where_a_start_is_not_answered(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with trio.open_nursery() as nursery:
+        cloud = Cloud()
+        await nursery.start(cloud.service.run)
+        lose_answer(cloud.registry, puts(b"task/"))
+        assert (await cloud.ask("POST", "/volumes", {"volume": {"size": 2}})).status == 503
+        (volume,) = (await cloud.ask("GET", "/volumes")).json["volumes"]
+        await done(cloud, volume["id"])
+        lose_answer(cloud.registry, puts(b"task/"))
+        answer = await cloud.ask("POST", "/snapshots", {"snapshot": {"volume_id": volume["id"]}})
+        assert answer.status == 503
+        (snapshot,) = (await cloud.ask("GET", "/snapshots")).json["snapshots"]
+        await done(cloud, snapshot["id"], "snapshot")
+        lose_answer(cloud.registry, puts(b"task/"))
+        assert (await cloud.act(volume["id"], "os-extend", {"new_size": 3})).status == 503
+        await done(cloud, volume["id"])
+        assert await cloud.used() == {"volumes": 1, "snapshots": 1, "gigabytes": 5}
+        nursery.cancel_scope.cancel()
+
+
+async def done(cloud: Cloud, id_: str, kind: str = "volume") -> str:
+    with trio.fail_after(600):
+        while (await cloud.show(id_, kind=kind))["status"] != "available":
+            await trio.sleep(1)
+    return id_

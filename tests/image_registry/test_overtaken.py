@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,8 @@ from image_registry.process import LEASE_S
 from image_registry.records import Incoming, Status
 from image_registry.service import ImageConfig
 from store.core.errors import BusyError, ConflictError, DamageError, InvalidError, RetryableError
-from store.registry import Delete, Put
+from store.registry import Delete, Operation, Put
+from tests.gateway_rest.doubtful_registry import lose_answer, puts
 from tests.image_registry.cloud import OCTETS, Cloud
 
 
@@ -236,3 +237,26 @@ async def test_sealing_goes_on_where_nobody_can_be_told_how_far_it_is(
     await cloud.settled()
     assert (await cloud.service.images.find(image["id"])).image.sealed
     assert told == [50, 50]
+
+
+async def test_bits_stay_where_the_answer_to_the_write_that_gave_them_was_lost(cloud: Cloud) -> None:
+    image = await cloud.create()
+    lose_answer(cloud.registry, gives_bits)
+    assert (await cloud.upload(image["id"], b"bits")).status == 503
+    assert (await cloud.show(image["id"]))["status"] == "active"
+    assert (await cloud.ask("GET", image["file"])).body == b"bits"
+    assert await cloud.used() == {"image_count_total": 1, "image_size_total": 1}
+
+
+def gives_bits(operations: Sequence[Operation]) -> bool:
+    return any(isinstance(one, Delete) and one.key.startswith(keys.INCOMING.start) for one in operations)
+
+
+async def test_an_image_waits_where_it_is_not_known_whether_bits_began_to_come(cloud: Cloud) -> None:
+    """This process lives: nobody else would end it."""
+    image = await cloud.create()
+    lose_answer(cloud.registry, puts(keys.INCOMING.start))
+    assert (await cloud.upload(image["id"], b"bits")).status == 503
+    assert (await cloud.show(image["id"]))["status"] == "queued"
+    assert await cloud.service.registry.range(keys.INCOMING) == []
+    assert (await cloud.upload(image["id"], b"bits")).status == 204
