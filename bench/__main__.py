@@ -3,7 +3,8 @@ what one request passes through, `durability` says how likely data are lost, `cl
 `growth` adds a device under load, `nbd` has the NBD server beside qemu-nbd, `volumes` a volume beside a raw file.
 `identity` has tokens beside Keystone, `identity-growth` has them with ever more users. `images` has images beside
 Glance, and volumes made of them.
-`volume-map` opens one of a terabyte, `volume-cleaning` overwrites one, `volume-snapshots` makes snapshots and clones.
+`volume-map` opens one of a terabyte, `volume-cleaning` overwrites one, `volume-snapshots` makes snapshots and clones,
+`volume-backups` backs one up.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from bench import (
     path,
     processes,
     report,
+    volume_backups,
     volume_cleaning,
     volume_map,
     volume_snapshots,
@@ -113,6 +115,7 @@ main.add_command(nbd.main, "nbd")
 main.add_command(volumes.main, "volumes")
 main.add_command(volume_map.main, "volume-map")
 main.add_command(volume_cleaning.main, "volume-cleaning")
+main.add_command(volume_backups.main, "volume-backups")
 main.add_command(identity.main, "identity")
 main.add_command(identity.growth, "identity-growth")
 main.add_command(images.main, "images")

@@ -10,53 +10,20 @@ store has more of; and lists of many images and volumes, by processor time of th
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
-from bench.process_figures import memory, processor_seconds
+from bench.process_figures import memory
+from bench.service_client import MIB, Service, token_of, until_there
 from bench.targets import administrator, drystone, drystone_status
 
-MIB = 1 << 20
 PIECE = bytes(MIB)
 GIB = 1 << 30
-
-
-@dataclass
-class Service:
-    """An API by its URL, without a slash at its end. `pids` are its processes, none where they are not known."""
-
-    name: str
-    url: str
-    token: str
-    pids: tuple[int, ...] = ()
-
-    def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
-        """JSON, or bytes as they are; an iterator is sent in pieces. Raises OSError for what is no success."""
-        parts = urlsplit(self.url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=600)
-        said = {"X-Auth-Token": self.token, "Content-Type": "application/json", **(headers or {})}
-        sent = json.dumps(body).encode() if isinstance(body, dict | list) else body
-        connection.request(method, parts.path + path, sent, said)
-        answer = connection.getresponse()
-        if answer.status >= 300:
-            raise OSError(f"{self.name} answers {answer.status}: {answer.read()[:300]!r}")
-        length, last = 0, b""
-        while piece := answer.read(MIB):
-            length, last = length + len(piece), piece
-        connection.close()
-        return length, last
-
-    def used(self) -> float:
-        """Seconds of a processor, so far."""
-        return processor_seconds(self.pids)
 
 
 def pieces(size: int, zeros: bool) -> Iterator[bytes]:
@@ -98,21 +65,11 @@ def volume_of_image(images: Service, volumes: Service, size: int, stored: Any) -
     """Seconds until a volume of an image is there, and how many bytes more the store has of it."""
     id_ = upload(images, size, zeros=True)
     first = volumes.ask("POST", "/volumes", {"volume": {"size": size // GIB, "imageRef": id_}})[1]
-    _until_there(volumes, json.loads(first)["volume"]["id"])  # from here on the image is sealed
+    until_there(volumes, json.loads(first)["volume"]["id"])  # from here on the image is sealed
     before, began = stored(), time.monotonic()
     second = volumes.ask("POST", "/volumes", {"volume": {"size": size // GIB, "imageRef": id_}})[1]
-    _until_there(volumes, json.loads(second)["volume"]["id"])
+    until_there(volumes, json.loads(second)["volume"]["id"])
     return time.monotonic() - began, stored() - before
-
-
-def _until_there(volumes: Service, id_: str) -> None:
-    while True:
-        volume = json.loads(volumes.ask("GET", f"/volumes/{id_}")[1])["volume"]
-        if volume["status"] == "available":
-            return
-        if "error" in volume["status"]:
-            raise OSError(f"the volume is {volume['status']}")
-        time.sleep(0.02)
 
 
 def list_cost(service: Service, path: str, times: int = 5) -> float:
@@ -130,19 +87,6 @@ def _shown(own: dict[str, float], other: dict[str, float]) -> Iterator[str]:
         yield f"{what}: drystone {figure:,.1f} {unit}{beside}"
 
 
-def _token(settings: dict[str, str]) -> str:
-    user = {"name": settings["OS_USERNAME"], "domain": {"id": "default"}, "password": settings["OS_PASSWORD"]}
-    scope = {"project": {"name": settings["OS_PROJECT_NAME"], "domain": {"id": "default"}}}
-    identity = {"methods": ["password"], "password": {"user": user}}
-    body = json.dumps({"auth": {"identity": identity, "scope": scope}})
-    parts = urlsplit(settings["OS_AUTH_URL"])
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80)
-    connection.request("POST", f"{parts.path}/auth/tokens", body, {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    answer.read()
-    return answer.headers["X-Subject-Token"]
-
-
 @click.command()
 @click.option("--size", default=512, show_default=True, help="Of the image that is sent and read, in MiB.")
 @click.option("--glance", metavar="URL", help="A Glance without Keystone, such as http://127.0.0.1:9292.")
@@ -157,7 +101,7 @@ def main(
     """Images up and down, beside Glance; volumes of images; long lists."""
     with drystone("drystone", where) as target:
         settings = administrator(target.folder)
-        base, token = settings["OS_AUTH_URL"].removesuffix("/identity/v3"), _token(settings)
+        base, token = settings["OS_AUTH_URL"].removesuffix("/identity/v3"), token_of(settings)
         images = Service("drystone", f"{base}/image", token, (target.pid,))
         volumes = Service("drystone", f"{base}/volume/v3", token, (target.pid,))
         click.echo(f"at rest: {memory(target.pid) / MIB:.0f} MiB of its own")

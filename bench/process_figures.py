@@ -23,6 +23,12 @@ def processor_seconds(pids: Sequence[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def read(pid: int) -> int:
+    """What a process has read of files, from disks or their cache, in bytes."""
+    with open(f"/proc/{pid}/io", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("rchar:"))
+
+
 def written(pid: int) -> int:
     """What a process had written to disks, in bytes."""
     with open(f"/proc/{pid}/io", encoding="ascii") as file:
