@@ -136,8 +136,8 @@ IMAGES: Final = [
     planted(
         "an import that is done taken for one that failed",
         "image_registry/importing.py",
-        "        return image.task != task.id and image.status is Status.ACTIVE and there.issuperset(stores)\n",
-        "        return not there and not stores and image.task != task.id\n",
+        'return image.task != task.id and bool(there) and there.issuperset(task.arguments["backend"])\n',
+        'return image.task != task.id and not there and not task.arguments["backend"]\n',
         _CRASHES,
     ),
     planted(
@@ -185,8 +185,8 @@ IMAGES: Final = [
     planted(
         "half a surrogate pair kept",
         "image_registry/v2/body.py",
-        "        json.dumps(said, ensure_ascii=False).encode()\n",
-        "        json.dumps(said).encode()\n",
+        "        json.dumps(parsed, ensure_ascii=False).encode()\n",
+        "        json.dumps(parsed).encode()\n",
         _HOSTILE,
         _METADEFS,
     ),
