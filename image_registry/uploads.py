@@ -9,6 +9,7 @@ from dataclasses import replace
 import trio
 
 from gateway.rest.quotas import Quotas
+from gateway.rest.reserving import reserving
 from image_registry import keys
 from image_registry.cleaning import Cleaning
 from image_registry.errors import GoneError
@@ -65,12 +66,11 @@ class Uploads:
     async def create(self, image: Image) -> None:
         """A new image, within its owner's quota. Raises ConflictError where there is or was one of this id,
         OverQuotaError."""
-        reservation = await self._quotas.reserve(image.owner, {COUNT: 1})
         unused = [Compare.absent(keys.image(image.id)), Compare.absent(keys.deleted(image.id))]
         try:
-            await self._quotas.commit(reservation, [self._images.put(image)], unused)
+            async with reserving(self._quotas, image.owner, {COUNT: 1}) as reservation:
+                await self._quotas.commit(reservation, [self._images.put(image)], unused)
         except ConflictError as error:
-            await self._quotas.take_back(reservation)
             raise ConflictError(f"Image ID {image.id} already exists!") from error
 
     async def change(self, id_: str, changed: Callable[[Image], Image]) -> Image:
@@ -85,11 +85,10 @@ class Uploads:
                     return (await self._images.find(id_)).image
                 continue
             amounts = {COUNT: 1, SIZE: after.counted_mib, STAGE: after.staged_mib}
-            reservation = await self._quotas.reserve(owner, amounts)
             try:
-                await self._quotas.hand_over(reservation, giver, [self._images.put(after)], [before.unchanged])
+                async with reserving(self._quotas, owner, amounts) as reservation:
+                    await self._quotas.hand_over(reservation, giver, [self._images.put(after)], [before.unchanged])
             except ConflictError:
-                await self._quotas.take_back(reservation)
                 continue
             return (await self._images.find(id_)).image
 
@@ -194,11 +193,10 @@ class Uploads:
                 virtual_size=virtual_size,
                 counted_mib=mebibytes(staged.size),
             )
-            reservation = await self._quotas.reserve(active.owner, {SIZE: active.counted_mib})
             try:
-                await self._quotas.commit(reservation, [self._images.put(active)], [found.unchanged])
+                async with reserving(self._quotas, active.owner, {SIZE: active.counted_mib}) as reservation:
+                    await self._quotas.commit(reservation, [self._images.put(active)], [found.unchanged])
             except ConflictError:
-                await self._quotas.take_back(reservation)
                 continue
             self._activated()
             return
@@ -285,11 +283,11 @@ class Uploads:
             if received.formats not in (None, (found.image.disk_format, found.image.container_format)):
                 raise ConflictError(f"The formats of image {id_} were changed while it was received.")
             image = after(found.image)
-            reservation = await self._quotas.reserve(image.owner, {resource: mebibytes(received.bits.size)})
+            amounts = {resource: mebibytes(received.bits.size)}
             try:
-                await self._quotas.commit(reservation, [self._images.put(image), *taken], [found.unchanged, *kept])
+                async with reserving(self._quotas, image.owner, amounts) as reservation:
+                    await self._quotas.commit(reservation, [self._images.put(image), *taken], [found.unchanged, *kept])
             except ConflictError:
-                await self._quotas.take_back(reservation)
                 await self._receiver.require_kept(received)
                 continue
             return (await self._images.find(id_)).image

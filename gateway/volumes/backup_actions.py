@@ -7,6 +7,7 @@ import binascii
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from starlette.responses import Response
 
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
+from gateway.rest.reserving import reserving
 from gateway.rest.times import read_us
 from gateway.volumes import amounts
 from gateway.volumes.actions import Action, acting
@@ -29,7 +31,7 @@ from gateway.volumes.resetting import reset
 from gateway.volumes.standing import begin, find_volume, require
 from gateway.volumes.volume_create import start_restored
 from gateway.volumes.work import restoring
-from store.core.errors import InvalidError, NotFoundError
+from store.core.errors import ConflictError, InvalidError, NotFoundError
 from store.registry import Compare, Put
 
 ADMIN: Final = "volume_extension:backup_admin_actions:"
@@ -116,21 +118,22 @@ async def import_record(call: Call) -> Response:
         raise InvalidError(f"Invalid backup: only those of the service {DRIVER} are imported.")
     backup = _read(call, asked.text("backup_url"), project, await call.user())
     service = call.service
-    exists = InvalidError("Invalid backup: Backup already exists in database.")
-    try:
-        await service.backups.find(backup.id)
-    except NotFoundError:
-        pass
-    else:
-        raise exists
-    reservation = await service.quotas.reserve(project, amounts.of_backup(backup.size))
+    await _refuse_known(call, backup.id)
     puts = service.backups.puts(backup)
     try:
-        await service.quotas.commit(reservation, puts, [Compare.absent(put.key) for put in puts])
-    except Exception as error:
-        await service.quotas.take_back(reservation)
-        raise exists from error
+        async with reserving(service.quotas, project, amounts.of_backup(backup.size)) as reservation:
+            await service.quotas.commit(reservation, puts, [Compare.absent(put.key) for put in puts])
+    except ConflictError:
+        await _refuse_known(call, backup.id)
+        raise
     return answer({"backup": summary(call, backup)}, 201)
+
+
+async def _refuse_known(call: Call, id_: str) -> None:
+    """Raises InvalidError where there is such a backup."""
+    with suppress(NotFoundError):
+        await call.service.backups.find(id_)
+        raise InvalidError("Invalid backup: Backup already exists in database.")
 
 
 def _read(call: Call, url: str, project: str, user: str) -> Backup:

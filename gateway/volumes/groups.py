@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -11,6 +9,7 @@ from starlette.responses import Response
 
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
+from gateway.rest.reserving import reserving
 from gateway.rest.times import shown_us
 from gateway.volumes.answers import accepted, answer
 from gateway.volumes.call import Call, from_minor, of
@@ -84,14 +83,9 @@ async def create_group(call: Call) -> Response:
     )
     # Whoever deletes the type at the same time notices.
     found = await service.group_types.find(type_.id)
-    reservation = await service.quotas.reserve(project, {"groups": 1})
-    try:
-        puts = [*service.groups.puts(group), service.group_types.table.put(found.record)]
+    puts = [*service.groups.puts(group), service.group_types.table.put(found.record)]
+    async with reserving(service.quotas, project, {"groups": 1}) as reservation:
         await service.quotas.commit(reservation, puts, [found.same])
-    except Exception:
-        with suppress(NotFoundError):
-            await service.quotas.take_back(reservation)
-        raise
     return answer({"group": summary(group)}, 202)
 
 
@@ -243,8 +237,7 @@ async def _listed(call: Call) -> Listed:
         shown = await _detail(call, now, status)
         more = {"project_id": now.project_id, "user_id": now.user_id, "updated_at": now.updated_us}
         rows.append({**shown, **more, "detail": shown, "_": now})
-    known: Callable[[str], bool] = lambda name: name == LIST_VOLUMES  # noqa: E731
-    return page(call, rows, FILTERS, known)
+    return page(call, rows, FILTERS, lambda name: name == LIST_VOLUMES)
 
 
 ROUTES: Final[Routes[Call]] = {

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from gateway.rest.app import Routes
 from gateway.rest.quota_records import Amounts
+from gateway.rest.reserving import reserving
 from gateway.rest.times import shown_us
 from gateway.volumes import amounts
 from gateway.volumes.answers import accepted, answer
@@ -124,13 +125,8 @@ async def _accept(call: Call, found: Found[Transfer], project: str) -> None:
         for name, amount in amounts.of_snapshot(theirs.size, theirs.type_id).items():
             counted[name] = counted.get(name, 0) + amount
     compares: Sequence[Compare] = [found.same, volume.same, *(one.same for one in snapshots)]
-    reservation = await service.quotas.reserve(project, counted)
-    try:
+    async with reserving(service.quotas, project, counted) as reservation:
         await service.quotas.hand_over(reservation, volume.record.project_id, operations, compares)
-    except Exception:
-        with suppress(NotFoundError):
-            await service.quotas.take_back(reservation)
-        raise
 
 
 async def _snapshots(call: Call, volume: Volume) -> list[Found[Snapshot]]:

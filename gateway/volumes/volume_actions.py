@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -11,6 +10,7 @@ from starlette.responses import Response
 
 from gateway.rest.fields import Fields
 from gateway.rest.quota_records import Amounts
+from gateway.rest.reserving import reserving
 from gateway.volumes import amounts
 from gateway.volumes.actions import Action
 from gateway.volumes.answers import accepted
@@ -192,15 +192,13 @@ async def _retype_now(call: Call, id_: str, target: VolumeType, check: Check) ->
         volume = found.record
         check(volume, (await standing(service, volume)).status)
         counted = amounts.of_type(volume.size, target.id)
-        reservation = await service.quotas.reserve(volume.project_id, counted)
         after = replace(volume, type_id=target.id, multiattach=target.multiattach, updated_us=service.clock.wall_us())
         operations = [service.volumes.put(after), Put(type_use_key(target.id), b"")]
         frees = amounts.of_type(volume.size, volume.type_id)
         try:
-            await service.quotas.commit(reservation, operations, [found.same, there], frees)
+            async with reserving(service.quotas, volume.project_id, counted) as reservation:
+                await service.quotas.commit(reservation, operations, [found.same, there], frees)
         except ConflictError:
-            with suppress(NotFoundError):
-                await service.quotas.take_back(reservation)
             continue
         return
     raise ConflictError("Others keep changing the volume; try again.")

@@ -15,6 +15,7 @@ import trio.testing
 from gateway.volumes.work import backup_writing
 from store.core.errors import NotFoundError
 from store.objects.model import ListingQuery, ObjectHead
+from tests.gateway_rest.doubtful_registry import lose_answer, puts
 from tests.gateway_volumes.cloud import Cloud
 from tests.twins.volumes import MemoryDisk
 
@@ -427,6 +428,23 @@ async def test_a_record_that_is_none_is_refused(cloud: Cloud, changes: dict[str,
     asked = {"backup-record": {**record, "backup_url": url}}
     assert (await cloud.ask("POST", "/backups/import_record", asked, "admin@blue")).status == 400
     assert (await cloud.used())["backups"] == 1
+
+
+async def test_a_record_whose_import_is_not_answered_may_be_there(cloud: Cloud) -> None:
+    """It is not said to have been there before, and what it counts is counted once."""
+    made = await backup(cloud, (await cloud.create())["id"])
+    record = (await cloud.ask("GET", f"/backups/{made['id']}/export_record", token="admin@blue")).json["backup-record"]
+    async with trio.open_nursery() as nursery:
+        other = Cloud(objects=cloud.objects)
+        await nursery.start(other.service.run)
+        lose_answer(other.registry, puts(b"volumes/backup"))
+        answer = await other.ask("POST", "/backups/import_record", {"backup-record": record}, "admin@blue")
+        assert answer.status == 503
+        assert await other.used() == {"backups": 1}
+        answer = await other.ask("POST", "/backups/import_record", {"backup-record": record}, "admin@blue")
+        assert answer.status == 400, "it is there"
+        assert await other.used() == {"backups": 1}
+        nursery.cancel_scope.cancel()
 
 
 async def test_records_that_cannot_be_read(cloud: Cloud) -> None:
