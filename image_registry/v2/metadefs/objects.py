@@ -7,12 +7,13 @@ from typing import Final
 from starlette.responses import Response
 
 from gateway.rest.app import Routes
-from image_registry.metadefs.definitions import added, changed_to, found, removed, with_all
-from image_registry.metadefs.records import Kind, Namespace
-from image_registry.v2.answers import answer, nothing
+from image_registry.metadefs.definitions import added, changed_to, found
+from image_registry.metadefs.records import Kind
+from image_registry.v2.answers import answer
 from image_registry.v2.call import Call
-from image_registry.v2.metadefs.access import LINKED, allowed, namespace_for, refuse_protected, said_of
+from image_registry.v2.metadefs.access import LINKED, allowed, namespace_for, said_of
 from image_registry.v2.metadefs.paging import asked_limit, asked_visibility, is_descending
+from image_registry.v2.metadefs.removal import remove_all, remove_one
 from image_registry.v2.metadefs.said import said_object
 from image_registry.v2.metadefs.view import object_view
 
@@ -53,27 +54,11 @@ async def update_object(call: Call) -> Response:
 
 
 async def delete_object(call: Call) -> Response:
-    name = call.path("object_name")
-    namespace = await namespace_for(call, "delete_metadef_object")
-
-    def without(now: Namespace) -> Namespace:
-        after = removed(now, _KIND, name)
-        refuse_protected(now, _KIND, name)
-        return after
-
-    await call.service.definitions.change(namespace.name, without)
-    return nothing()
+    return await remove_one(call, _KIND, call.path("object_name"), "delete_metadef_object")
 
 
 async def delete_objects(call: Call) -> Response:
-    namespace = await namespace_for(call, "delete_metadef_namespace")
-
-    def without(now: Namespace) -> Namespace:
-        refuse_protected(now)
-        return with_all(now, _KIND, ())
-
-    await call.service.definitions.change(namespace.name, without)
-    return nothing()
+    return await remove_all(call, _KIND, "delete_metadef_namespace")
 
 
 ROUTES: Final[Routes[Call]] = {

@@ -7,11 +7,12 @@ from typing import Final
 from starlette.responses import Response
 
 from gateway.rest.app import Routes
-from image_registry.metadefs.definitions import added, changed_to, found, removed, with_all
-from image_registry.metadefs.records import Kind, Namespace
-from image_registry.v2.answers import answer, nothing
+from image_registry.metadefs.definitions import added, changed_to, found
+from image_registry.metadefs.records import Kind
+from image_registry.v2.answers import answer
 from image_registry.v2.call import Call
-from image_registry.v2.metadefs.access import namespace_for, refuse_protected, said_of
+from image_registry.v2.metadefs.access import namespace_for, said_of
+from image_registry.v2.metadefs.removal import remove_all, remove_one
 from image_registry.v2.metadefs.said import said_property
 from image_registry.v2.metadefs.view import property_view
 from store.core.errors import NotFoundError
@@ -58,27 +59,11 @@ async def update_property(call: Call) -> Response:
 
 
 async def delete_property(call: Call) -> Response:
-    name = call.path("property_name")
-    namespace = await namespace_for(call, "remove_metadef_property")
-
-    def without(now: Namespace) -> Namespace:
-        after = removed(now, _KIND, name)
-        refuse_protected(now, _KIND, name)
-        return after
-
-    await call.service.definitions.change(namespace.name, without)
-    return nothing()
+    return await remove_one(call, _KIND, call.path("property_name"), "remove_metadef_property")
 
 
 async def delete_properties(call: Call) -> Response:
-    namespace = await namespace_for(call, "delete_metadef_namespace")
-
-    def without(now: Namespace) -> Namespace:
-        refuse_protected(now)
-        return with_all(now, _KIND, ())
-
-    await call.service.definitions.change(namespace.name, without)
-    return nothing()
+    return await remove_all(call, _KIND, "delete_metadef_namespace")
 
 
 ROUTES: Final[Routes[Call]] = {

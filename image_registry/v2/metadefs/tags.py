@@ -8,12 +8,13 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from gateway.rest.app import Routes
-from image_registry.metadefs.definitions import added, changed_to, found, removed, with_all
+from image_registry.metadefs.definitions import added, changed_to, found, with_all
 from image_registry.metadefs.records import Definition, Kind, Namespace
-from image_registry.v2.answers import answer, nothing
+from image_registry.v2.answers import answer
 from image_registry.v2.call import Call
-from image_registry.v2.metadefs.access import namespace_for, refuse_protected, said_of
+from image_registry.v2.metadefs.access import namespace_for, said_of
 from image_registry.v2.metadefs.paging import asked_limit, asked_visibility, in_order
+from image_registry.v2.metadefs.removal import remove_all, remove_one
 from image_registry.v2.metadefs.said import said_tag, said_tags
 from image_registry.v2.metadefs.schemas import check_body
 from image_registry.v2.metadefs.view import tag_view
@@ -57,14 +58,7 @@ async def create_tags(call: Call) -> Response:
 
 
 async def delete_tags(call: Call) -> Response:
-    namespace = await namespace_for(call, "delete_metadef_namespace", "delete_metadef_tags")
-
-    def without(now: Namespace) -> Namespace:
-        refuse_protected(now)
-        return with_all(now, _KIND, ())
-
-    await call.service.definitions.change(namespace.name, without)
-    return nothing()
+    return await remove_all(call, _KIND, "delete_metadef_namespace", "delete_metadef_tags")
 
 
 async def create_tag(call: Call) -> Response:
@@ -89,16 +83,7 @@ async def update_tag(call: Call) -> Response:
 
 
 async def delete_tag(call: Call) -> Response:
-    name = call.path("tag_name")
-    namespace = await namespace_for(call, "delete_metadef_tag")
-
-    def without(now: Namespace) -> Namespace:
-        after = removed(now, _KIND, name)
-        refuse_protected(now, _KIND, name)
-        return after
-
-    await call.service.definitions.change(namespace.name, without)
-    return nothing()
+    return await remove_one(call, _KIND, call.path("tag_name"), "delete_metadef_tag")
 
 
 ROUTES: Final[Routes[Call]] = {
