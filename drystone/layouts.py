@@ -80,6 +80,32 @@ async def save_ring(registry: Registry, ring: Ring, revision: int, *, applied: S
     return result.revision
 
 
+async def publish_layout(
+    registry: Registry, cluster_key: bytes, stored: Stored, layout: Layout, *, applied: Staged | None = None
+) -> None:
+    """Stores `layout` as the one after those that were `stored`; what was `applied` waits no longer. Steps that nodes
+    have taken since are kept.
+
+    Raises ConflictError where there is another layout since, or more was staged.
+    """
+    while True:
+        ring = stored.ring.publish(layout) if stored.ring is not None else Ring(cluster_key, (layout,))
+        try:
+            await save_ring(registry, ring, stored.revision, applied=applied)
+        except ConflictError:
+            now = await load_ring(registry, cluster_key)
+            if now.revision == stored.revision or not _same_layout(now.ring, stored.ring):
+                raise
+            stored = now
+        else:
+            return
+
+
+def _same_layout(ring: Ring | None, other: Ring | None) -> bool:
+    """Whether the newest is."""
+    return ring is not None and other is not None and ring.newest.version == other.newest.version
+
+
 async def step_ring(registry: Registry, cluster_key: bytes, step: Callable[[Ring], Ring]) -> Ring:
     """Takes one step (`mark_synced`, `mark_enforced`) on the stored ring, again and again while others take theirs.
 

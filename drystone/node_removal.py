@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from drystone.device_records import delete_record, load_records
-from drystone.layouts import Stored, load_ring, save_ring
+from drystone.layouts import Stored, load_ring, publish_layout, save_ring
 from drystone.node_records import NODE_CODEC, State, find_node, live_key, node_key, put_revoked
 from store.core.errors import ConflictError, DamageError, NotFoundError
 from store.registry import Compare, Delete, Registry
@@ -107,7 +107,7 @@ async def drain(registry: Registry, cluster_key: bytes, name: str) -> Plan | Non
         await replace_key(registry, node_key(name), NODE_CODEC.encode(record), node.revision)
     if layout is None:
         return None
-    await save_ring(registry, stored.ring.publish(layout), stored.revision)
+    await publish_layout(registry, cluster_key, stored, layout)
     return plan(stored.ring.newest, layout)
 
 

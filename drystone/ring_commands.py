@@ -11,7 +11,7 @@ import click
 import trio
 
 from drystone.device_records import DeviceRecord, load_records
-from drystone.layouts import Change, Staged, Stored, load_ring, load_staged, save_ring, stage, unstage_all
+from drystone.layouts import Change, Staged, Stored, load_ring, load_staged, publish_layout, stage, unstage_all
 from store.core.errors import ConflictError, DrystoneError
 from store.registry import Registry
 from store.ring import ROWS, Layout, Plan, Ring, plan, report
@@ -162,9 +162,7 @@ def apply(access: RingAccess, during_change: bool, accept_loss: bool) -> None:
         stored, staged = await load_ring(registry, access.cluster_key), await load_staged(registry)
         layout = _next_layout(stored, staged)
         _check_devices(access, stored, staged, await load_records(registry))
-        if stored.ring is None:
-            ring = Ring(access.cluster_key, (layout,))
-        else:
+        if stored.ring is not None:
             if len(stored.ring.live) > 1 and not during_change:
                 raise ConflictError(
                     "the change before is not done yet (see `ring show`); --during-change starts this one all the same"
@@ -174,8 +172,7 @@ def apply(access: RingAccess, during_change: bool, accept_loss: bool) -> None:
                     "the devices removed hold quorums of some partitions, whose newest rows may be lost with them "
                     "(see `ring plan`); --accept-loss goes on"
                 )
-            ring = stored.ring.publish(layout)
-        await save_ring(registry, ring, stored.revision, applied=staged)
+        await publish_layout(registry, access.cluster_key, stored, layout, applied=staged)
         done = (
             f"Layout {layout.version} is published. When it is done ('drystone ring show'), plan again: a partition "
             "gives up one copy at a time."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,15 +27,10 @@ from store.registry import memory_registry
 from store.registry.served import RegistryService
 from store.registry.single_key import put
 from store.wire.authority import issue, make_authority, serial_of
+from tests.ports import free_address
 
 CLUSTER = Cluster(b"c" * 16, b"k" * 16, (Policy(0, "standard", replicas=3, default=True),))
 VALID_SECONDS = 600
-
-
-def free_address() -> str:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{sock.getsockname()[1]}"
 
 
 class FirstNode:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import shutil
-import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,26 +30,12 @@ from store.registry.single_key import put
 from store.ring import Builder, Ring
 from store.wire.authority import issue, serial_of
 from tests.membership.first_node import CLUSTER
+from tests.ports import free_address
 
 pytestmark = [
     pytest.mark.process,
     pytest.mark.skipif(shutil.which("etcd") is None, reason="not installed: etcd"),
 ]
-
-
-def address_with_two_more() -> str:
-    """A port of loopback such that the two above it are free, too."""
-    while True:
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            port = sock.getsockname()[1]
-        try:
-            for more in (1, 2):
-                with socket.socket() as sock:
-                    sock.bind(("127.0.0.1", port + more))
-        except OSError:
-            continue
-        return f"127.0.0.1:{port}"
 
 
 async def made(path: Path) -> tuple[DataFolder, Ring]:
@@ -69,7 +54,7 @@ async def made(path: Path) -> tuple[DataFolder, Ring]:
             await put(registry, b"user/%d" % number, b"x" * 5000)
         lease = await registry.lease(600)
         await put(registry, b"token/x", b"", lease=lease.id)
-    address = address_with_two_more()
+    address = free_address(in_a_row=3)
     identity = NodeIdentity("n1", address, 1, 1, "m1", "", "", (client_url(address),))
     await init_cluster(folder, identity, clock)
     return folder, ring
@@ -133,7 +118,7 @@ async def test_a_worker_asks_etcd_and_has_no_member_of_it(tmp_path: Path, monkey
             certificate, key = issue(
                 authority, "n1-p2", CLUSTER.id.hex(), datetime.datetime.now(datetime.UTC), "127.0.0.1"
             )
-            identity = replace(links_of(folder).identity, name="n1-p2", address=address_with_two_more())
+            identity = replace(links_of(folder).identity, name="n1-p2", address=free_address(in_a_row=3))
             save_identity(worker, identity, authority.certificate, certificate, key)
             async with open_etcd(worker, links_of(worker), SystemClock(), worker=True) as same:
                 assert await same.get(b"user/7") is not None

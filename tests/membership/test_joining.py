@@ -29,7 +29,8 @@ from store.wire.authority import is_of, make_request, serial_of
 from store.wire.client import WireClient
 from store.wire.errors import UnreachableError
 from store.wire.tls import dial_stranger, stranger_context
-from tests.membership.first_node import CLUSTER, FirstNode, first_node, free_address
+from tests.membership.first_node import CLUSTER, FirstNode, first_node
+from tests.ports import free_address
 
 
 async def test_who_has_a_token_becomes_a_member(tmp_path: Path) -> None:

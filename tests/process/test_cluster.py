@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.cluster.waiting import until
-from tests.membership.first_node import free_address
+from tests.ports import free_address
 from tests.process.program import Client, Program
 
 PATIENCE = 120.0

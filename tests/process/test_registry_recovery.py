@@ -15,7 +15,7 @@ import pytest
 from drystone.kept_snapshots import keep_in
 from drystone.registry_snapshot import read_snapshot
 from tests.cluster.waiting import until
-from tests.membership.test_etcd_node import address_with_two_more
+from tests.ports import free_address
 from tests.process.program import Client, Program, running
 from tests.process.test_cluster import PATIENCE, Node, all_are_ok, put
 
@@ -79,7 +79,7 @@ class EtcdNode(Node):
 
     def __init__(self, folder: Path, first: Path) -> None:
         super().__init__(folder, first)
-        self.address = address_with_two_more()
+        self.address = free_address(in_a_row=3)
 
     def keep_password(self, folder: Path) -> None:
         """Have it from there: what is lost here has it, too."""

@@ -10,7 +10,7 @@ import trio
 from click.testing import CliRunner
 
 from drystone import layouts
-from drystone.layouts import load_ring, step_ring
+from drystone.layouts import Stored, load_ring, step_ring
 from drystone.ring_commands import RingAccess, ring_group
 from store.core.clock import SystemClock
 from store.core.errors import ConflictError, DamageError
@@ -147,6 +147,39 @@ async def test_of_two_who_change_at_once_one_is_told() -> None:
     await layouts.save_ring(registry, first, 0)
     with pytest.raises(ConflictError):
         await layouts.save_ring(registry, first, 0)
+
+
+async def test_a_layout_is_published_on_what_nodes_have_done_since() -> None:
+    registry = memory_registry(SystemClock())
+    staged = layouts.Staged(tuple(layouts.Change("add", (1, 1, name, 4.0, "disk")) for name in "abcd"), 0)
+    await layouts.publish_layout(registry, KEY, Stored(None, 0), staged.builder(None).rebalance(1))
+    emptied = layouts.Staged((layouts.Change("weight", (0, 0.0)),), 0)
+    first = await load_ring(registry, KEY)
+    await layouts.publish_layout(registry, KEY, first, emptied.builder(first.ring).rebalance(2))
+    before = await load_ring(registry, KEY)
+    assert before.ring is not None
+    device = min(before.ring.unsynced(2))
+    await step_ring(registry, KEY, lambda ring: ring.mark_synced(2, device))
+    third = layouts.Staged((), 0).builder(before.ring).rebalance(3)
+    await layouts.publish_layout(registry, KEY, before, third)
+    ring = (await load_ring(registry, KEY)).ring
+    assert ring is not None
+    assert ring.newest.version == 3
+    assert device not in ring.unsynced(2)
+    with pytest.raises(ConflictError):  # another layout has come meanwhile
+        await layouts.publish_layout(registry, KEY, before, third)
+
+
+async def test_what_is_staged_meanwhile_is_not_taken_for_applied() -> None:
+    registry = memory_registry(SystemClock())
+    one, other = (layouts.Change("add", (1, 1, name, 1.0, "disk")) for name in "ab")
+    await layouts.stage(registry, await layouts.load_staged(registry), one)
+    staged, stored = await layouts.load_staged(registry), await load_ring(registry, KEY)
+    await layouts.stage(registry, staged, other)
+    with pytest.raises(ConflictError):
+        await layouts.publish_layout(registry, KEY, stored, staged.builder(None).rebalance(1), applied=staged)
+    assert (await load_ring(registry, KEY)).ring is None
+    assert len((await layouts.load_staged(registry)).changes) == 2
 
 
 async def test_a_missing_layout_is_damage() -> None:

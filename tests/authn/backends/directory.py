@@ -15,6 +15,8 @@ from typing import Final
 
 import trustme
 
+from tests.ports import free_port
+
 SUFFIX: Final = "dc=example,dc=org"
 READER: Final = f"cn=reader,{SUFFIX}"
 READER_PASSWORD: Final = "reads only"
@@ -85,7 +87,7 @@ def running(folder: Path, entries: str) -> Iterator[OpenLdap]:
         [program, "-Tadd", "-f", configuration, "-l", folder / "entries.ldif"], check=True, capture_output=True
     )
     for _ in range(10):  # another may take a port between its choice and its use
-        directory = OpenLdap(folder, _free_port(), _free_port(), folder / "authority.pem")
+        directory = OpenLdap(folder, free_port(), free_port(), folder / "authority.pem")
         process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "TERM", program, "-d", "stats", "-f", configuration, "-h", directory.listening],
             stderr=subprocess.PIPE,
@@ -131,10 +133,3 @@ def _certify(folder: Path) -> None:
     server = authority.issue_cert("127.0.0.1")
     server.cert_chain_pems[0].write_to_path(folder / "server.pem")
     server.private_key_pem.write_to_path(folder / "server.key")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
