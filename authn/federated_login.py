@@ -56,7 +56,7 @@ class WayIn:
 
     @property
     def rules(self) -> MappingRules:
-        return _parsed(self.mapping.rules, self.mapping.schema_version)
+        return parsed_rules(self.mapping.rules, self.mapping.schema_version)
 
     def _require_own_word(self, assertion: Assertion) -> None:
         attribute = self.protocol.remote_id_attribute or ""
@@ -122,5 +122,5 @@ def _domain(snapshot: IdentitySnapshot, user: MappedUser, default_id: str) -> Do
 
 
 @lru_cache(maxsize=64)
-def _parsed(rules: str, schema_version: str) -> MappingRules:
+def parsed_rules(rules: str, schema_version: str) -> MappingRules:
     return parse_rules(json.loads(rules), schema_version)

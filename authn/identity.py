@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from authn.access_rules import AllowedRequests
+from authn.certificate_binding import NO_CERTIFICATE
 from gateway.rest.policy import Credentials
 
 
@@ -50,9 +51,11 @@ class Authenticator(Protocol):
     """Turns a token into an identity."""
 
     def known(self, token: str) -> Identity | None:
-        """The identity of a token that was seen before, without waiting; None where it must be asked for."""
+        """The identity of a token that was seen before and that anybody may carry, without waiting; None where it must
+        be asked for."""
         ...
 
-    async def identify(self, token: str) -> Identity | None:
-        """The identity, or None where the token is unknown, expired or revoked. Cheap for a token seen before."""
+    async def identify(self, token: str, certificate: str = NO_CERTIFICATE) -> Identity | None:
+        """The identity, or None where the token is unknown, expired, revoked, or bound to another certificate than the
+        one that the client has shown (in PEM). Cheap for a token seen before."""
         ...

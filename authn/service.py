@@ -12,6 +12,7 @@ from authn import inactivity
 from authn.administration import Administration
 from authn.application_credentials import ApplicationCredentials
 from authn.backends.opening import open_backend
+from authn.certificate_binding import NO_CERTIFICATE
 from authn.directory import Directory
 from authn.directory_watch import DirectoryWatch
 from authn.domain_backends import DomainBackends, Opener
@@ -145,6 +146,6 @@ class IdentityService:
         """Logins of browsers; what one process begins another may finish."""
         return WebLogin(self.federation.dashboards, StateSeal(self.vault.derive(_LOGIN_STATE)), self.clock)
 
-    async def identify(self, token: str) -> Identity | None:
+    async def identify(self, token: str, certificate: str = NO_CERTIFICATE) -> Identity | None:
         """See Authenticator."""
-        return await self.tokens.identify(token)
+        return await self.tokens.identify(token, certificate)

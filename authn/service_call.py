@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from authn.certificate_binding import shown_certificate
 from authn.service import IdentityService
 from authn.tokens import Held
 from gateway.rest.call import Call, Receive, Scope
@@ -39,12 +40,13 @@ class ServiceCall(Call):
         """See Call. The token is opened once a request. None also where its access rules do not open the request."""
         if self._held is None:
             acts_for = await self._is_service(self.request.headers.get("x-service-token", ""))
-            held = await self._identity.tokens.read(token, expired_s=GRACE_S if acts_for else 0)
+            shown = shown_certificate(self.request.scope)
+            held = await self._identity.tokens.read(token, shown, expired_s=GRACE_S if acts_for else 0)
             self._held = held if held is not None and (acts_for or self._opens(held)) else None
         return self._held
 
     async def _is_service(self, token: str) -> bool:
-        held = await self._identity.tokens.read(token) if token else None
+        held = await self._identity.tokens.read(token, shown_certificate(self.request.scope)) if token else None
         return held is not None and any(role.name == SERVICE_ROLE for role in held.roles)
 
     def _opens(self, held: Held) -> bool:

@@ -4,7 +4,8 @@ A token is a Fernet message without the `=` at its end, so it begins with `gAAAA
 `[2, user, scope, scope's id, methods, expires, user epoch, scope epoch, audit ids, details]`: ids are 16 bytes (of a
 directory's users and groups 32), or text where they are no such digits; scope is 0 none, 1 project, 2 domain, 3 system;
 methods are bits; `expires` is in whole seconds; details are by number: 1 application credential, 2 trust, 3 access
-token, 4 identity provider, protocol and groups, 5 groups of a directory. Version 1 is `[1, user, project, methods,
+token, 4 identity provider, protocol and groups, 5 that provider's epoch, 6 groups of a directory, 7 thumbprint of the
+client's certificate that the token is bound to. Version 1 is `[1, user, project, methods,
 expires, user epoch, project epoch, audit ids]`, the project's id none where there is no scope. When it was issued
 stands in Fernet's own timestamp.
 """
@@ -35,6 +36,7 @@ METHODS: Final = {
     "oauth1": 128,
     "saml2": 256,
     "ec2credential": 512,
+    "oauth2_credential": 1024,
 }
 """The bit of each way to authenticate. Bits are never given out again."""
 
@@ -42,6 +44,7 @@ TOKEN_CHARACTERS_MAX: Final = 8192
 VERSION: Final = 2
 
 _SCOPES: Final = ("", PROJECT_TARGET, DOMAIN_TARGET, SYSTEM_TARGET)
+_DETAILS: Final = frozenset(range(1, 8))
 _UUID: Final = re.compile("(?:[0-9a-f]{32}){1,2}")
 """Of a user or group of a directory: twice as long."""
 
@@ -75,6 +78,8 @@ class Token:
     federated: Federated | None = None
     directory_groups: tuple[str, ...] = ()
     """Ids of the groups of a directory that the user was in when they logged in; of a trust, those of the trustor."""
+    bound_to: bytes = b""
+    """Thumbprint of the client's certificate without which it is nothing; empty where anybody may carry it."""
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -111,6 +116,7 @@ def seal(token: Token, sealer: MultiFernet) -> str:
         4: [federated.provider_id, federated.protocol_id, *map(_packed_id, federated.group_ids)] if federated else b"",
         5: federated.provider_epoch if federated else 0,
         6: [_packed_id(id_) for id_ in token.directory_groups],
+        7: token.bound_to,
     }
     payload = msgpack.packb(
         [
@@ -146,7 +152,7 @@ def unseal(sealed: str, sealer: MultiFernet) -> Token | None:
     elif version != VERSION:
         return None  # a newer program sealed it; this one cannot say what it allows
     user, scope, scope_id, methods, expires_s, user_epoch, scope_epoch, audits, details = fields
-    if methods & ~sum(METHODS.values()) or scope >= len(_SCOPES) or details.keys() - {1, 2, 3, 4, 5, 6}:
+    if methods & ~sum(METHODS.values()) or scope >= len(_SCOPES) or details.keys() - _DETAILS:
         return None  # the same: what is not known here may come with limits
     return Token(
         user_id=_read_id(user),
@@ -162,6 +168,7 @@ def unseal(sealed: str, sealer: MultiFernet) -> Token | None:
         access_token_id=_read_id(details.get(3, b"")),
         federated=_read_federated(details),
         directory_groups=tuple(map(_read_id, details.get(6, ()))),
+        bound_to=details.get(7, b""),
     )
 
 

@@ -10,6 +10,7 @@ from cryptography.fernet import MultiFernet
 
 from authn import keys
 from authn.access_rules import AllowedRequests
+from authn.certificate_binding import NO_CERTIFICATE, is_shown
 from authn.directory import Directory, Step
 from authn.errors import UnauthorizedError, UnreadableError
 from authn.identity import Identity
@@ -59,6 +60,8 @@ class Proof:
     federated: Federated | None = None
     expires_s: int = 0
     """When a token of this proof ends at the latest; 0: the usual lifetime."""
+    bound_to: bytes = b""
+    """See Token."""
 
     @property
     def shown(self) -> frozenset[str]:
@@ -171,6 +174,7 @@ class Tokens:
             access_token_id=proof.access_token.id if proof.access_token else "",
             federated=proof.federated,
             directory_groups=proof.directory_groups,
+            bound_to=proof.bound_to or (parent.bound_to if parent else b""),
         )
         held = self._resolve(token)
         if held is None:
@@ -178,13 +182,16 @@ class Tokens:
         self._tell(held)
         return seal(token, self.sealer()), held
 
-    async def read(self, sealed: str, *, expired_s: int = 0) -> Held | None:
-        """What the token stands for now; None where it stands for nothing. `expired_s`: how long ago it may have
-        ended."""
+    async def read(self, sealed: str, certificate: str | None = NO_CERTIFICATE, *, expired_s: int = 0) -> Held | None:
+        """What the token stands for now; None where it stands for nothing, or is bound to another certificate than the
+        one that whoever carries it has shown (in PEM; None: it is only looked at, on behalf of whoever does).
+        `expired_s`: how long ago it may have ended."""
         if not self._directory.snapshot.revision(keys.TOKEN_KEYS):
             return None  # nothing was ever sealed
         token = unseal(sealed, self.sealer())
         if token is None or not self._live(token, expired_s):
+            return None
+        if certificate is not None and not is_shown(token.bound_to, certificate):
             return None
         held = self._resolve(token)
         if held is None:
@@ -201,13 +208,13 @@ class Tokens:
         known = self._cache.get(token)
         return known if known is not None and known.expires_at * 1_000_000 > self._now_us() else None
 
-    async def identify(self, token: str) -> Identity | None:
-        """See Authenticator."""
+    async def identify(self, token: str, certificate: str = NO_CERTIFICATE) -> Identity | None:
+        """See Authenticator. A token that is bound is opened each time."""
         known = self.known(token)
         if known is not None:
             return known
         self._cache.drop(token)
-        held = await self.read(token)
+        held = await self.read(token, certificate)
         if held is None:
             return None
         identity = held.identity
@@ -216,7 +223,8 @@ class Tokens:
         for id_ in (held.token.user_id, *lenders):  # some of its roles may end before it does
             ends_s = min(snapshot.stated_groups(id_).values(), default=identity.expires_at)
             identity = replace(identity, expires_at=min(identity.expires_at, float(ends_s)))
-        self._cache.put(token, frozenset((*held.token.concerned, *lenders)), identity)
+        if not held.token.bound_to:
+            self._cache.put(token, frozenset((*held.token.concerned, *lenders)), identity)
         return identity
 
     async def revoke(self, token: Token) -> None:

@@ -64,12 +64,31 @@ def assertion_of_certificate(der: bytes) -> Assertion:
     return {name: those for name, those in values.items() if all(map(is_text, those))}
 
 
+def subject_and_issuer(der: bytes) -> Assertion:
+    """The names of a certificate in DER as Keystone's OAuth 2.0 calls them, such as SSL_CLIENT_SUBJECT_DN_CN,
+    SSL_CLIENT_SUBJECT_DN_EMAILADDRESS and SSL_CLIENT_ISSUER_DN_O, each with all its values (Keystone: the last).
+
+    Raises UnauthorizedError for what is no certificate.
+    """
+    held = _read(der)
+    found: dict[str, tuple[str, ...]] = {}
+    for whose, names in (("SUBJECT", held.subject), ("ISSUER", held.issuer)):
+        for attribute in names:
+            short = _WHOLE.get(attribute.oid, attribute.rfc4514_attribute_name).upper()
+            if isinstance(attribute.value, str) and is_text(attribute.value):
+                key = f"SSL_CLIENT_{whose}_DN_{short}"
+                found[key] = (*found.get(key, ()), attribute.value)
+    return found
+
+
+def ends_s(der: bytes) -> int:
+    """When a certificate in DER ends, in whole seconds. Raises UnauthorizedError for what is no certificate."""
+    return int(_read(der).not_valid_after_utc.timestamp())
+
+
 def require_valid(der: bytes, now: float) -> None:
     """Raise UnauthorizedError where a certificate in DER has ended, or is not good yet. `now` is in seconds."""
-    try:
-        held = x509.load_der_x509_certificate(der)
-    except ValueError as error:
-        raise UnauthorizedError("The certificate cannot be read.") from error
+    held = _read(der)
     if not held.not_valid_before_utc.timestamp() <= now <= held.not_valid_after_utc.timestamp():
         raise UnauthorizedError("The certificate has ended, or is not good yet.")
 
@@ -82,6 +101,13 @@ def identity_provider_id(assertion: Assertion) -> str:
             return hashlib.sha256(issuer.encode()).hexdigest()
         case _:
             raise UnauthorizedError("The certificate names no issuer.")
+
+
+def _read(der: bytes) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(der)
+    except ValueError as error:
+        raise UnauthorizedError("The certificate cannot be read.") from error
 
 
 def _of_name(prefix: str, name: x509.Name) -> dict[str, tuple[str, ...]]:

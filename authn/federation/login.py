@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from authn.errors import UnauthorizedError
 from authn.federation.assertion import Assertion
@@ -19,10 +18,9 @@ from authn.federation.claims import assertion_of
 from authn.federation.dashboards import Dashboards
 from authn.federation.login_state import LOGIN_SECONDS, SEALED_CHARACTERS_MAX, LoginState, StateSeal, cookie_name
 from authn.federation.openid import ProviderAnswer, RelyingParty
+from gateway.rest.bearer import bearer_token
 from store.core.clock import Clock
 from store.core.errors import InvalidError
-
-_BEARER: Final = "bearer "
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +48,10 @@ class SendAway:
 async def bring_token(party: RelyingParty, authorization: str | None) -> Asserted:
     """Whose the access token of a header `Authorization: Bearer ...` is. Raises UnauthorizedError,
     ProviderAwayError."""
-    if authorization is None or authorization[: len(_BEARER)].lower() != _BEARER:
+    token = bearer_token(authorization or "")
+    if not token:
         raise UnauthorizedError("The request brings no access token.")
-    claims = await party.claims_of_bearer(authorization[len(_BEARER) :].strip())
+    claims = await party.claims_of_bearer(token)
     return _asserted(party, claims)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from authn.certificate_binding import thumbprint_text
 from authn.factors import unmet_rules
 from authn.rights import Rights
 from authn.tokens import Held, Proof
@@ -151,7 +152,7 @@ async def _subject(call: Call, operation: str) -> tuple[Held, str]:
     sealed = call.request.headers.get("x-subject-token", "")
     await call.caller()
     grace_s = SERVICE_GRACE_S if switched_on(call, "allow_expired") else 0
-    subject = await call.service.tokens.read(sealed, expired_s=grace_s)
+    subject = await call.service.tokens.read(sealed, None, expired_s=grace_s)
     if subject is None or not (subject.allowed is None or _minds_rules(call)):
         # To whoever may look at some token it is not there; all may look at their own.
         raise NotFoundError("Could not find token.")
@@ -182,6 +183,8 @@ def token_document(call: Call, held: Held) -> dict[str, Any]:
         "issued_at": times.shown(token.issued_s),
         "expires_at": times.shown(token.expires_s),
     }
+    if token.bound_to:
+        document["oauth2_credential"] = {"x5t#S256": thumbprint_text(token.bound_to)}
     if token.federated is not None:
         document["user"]["OS-FEDERATION"] = {
             "identity_provider": {"id": token.federated.provider_id},

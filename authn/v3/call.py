@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from authn.access_rules import IDENTITY
+from authn.certificate_binding import shown_certificate
 from authn.records import DEFAULT_DOMAIN
 from authn.service import IdentityService
 from authn.snapshot import IdentitySnapshot
@@ -33,9 +34,13 @@ class Call(RestCall):
     async def identify(self, token: str) -> Held | None:
         """See Call. The token is opened once a request."""
         if self._held is None:
-            held = await self.service.tokens.read(token)
+            held = await self.carried(token)
             self._held = held if held is not None and self.opens(held) else None
         return self._held
+
+    async def carried(self, token: str) -> Held | None:
+        """What a token stands for that whoever asks carries themselves; see Tokens.read."""
+        return await self.service.tokens.read(token, shown_certificate(self.request.scope))
 
     def opens(self, held: Held) -> bool:
         """Whether the token's access rules open the request: by its path here, or as clients see it. What the token

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
+from authn.certificate_binding import NO_CERTIFICATE, shown_certificate
 from authn.errors import UnauthorizedError
 from authn.factors import unmet_rules
 from authn.federated_login import way_in
@@ -76,12 +77,11 @@ async def _issued(call: Call, asserted: Asserted) -> tuple[str, Held]:
 
 
 def _of_certificate(call: Call) -> Assertion:
-    """What the certificate of the connection says, which the TLS server has verified (ASGI's extension `tls`)."""
-    tls = call.request.scope.get("extensions", {}).get("tls", {})
-    chain = tuple(tls.get("client_cert_chain", ()))
-    if not chain or tls.get("client_cert_error") is not None:
+    """What the certificate of the connection says, which the TLS server has verified."""
+    shown = shown_certificate(call.request.scope)
+    if shown == NO_CERTIFICATE:
         raise UnauthorizedError("The connection brings no client certificate.")
-    der = ssl.PEM_cert_to_DER_cert(chain[0])
+    der = ssl.PEM_cert_to_DER_cert(shown)
     certificate.require_valid(der, call.service.clock.wall_us() / 1e6)  # a connection may outlive it
     return certificate.assertion_of_certificate(der)
 

@@ -1,19 +1,27 @@
 """`/v3/OS-OAUTH2/token`: a token for a program by OAuth 2.0's client credentials (RFC 6749, section 4.4).
 
-The client is an application credential: its id and secret by HTTP Basic, or in the form as the RFC allows.
+The client is an application credential: its id and secret by HTTP Basic, or in the form as the RFC allows. Or it is a
+user, whose id the form has, and whose certificate the connection shows (RFC 8705): the token is for the user's default
+project then, bound to the certificate, and ends no later than it.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import ssl
 from typing import Final
 from urllib.parse import parse_qs, unquote_plus
 
 from starlette.responses import Response
 
+from authn.certificate_binding import NO_CERTIFICATE, shown_certificate, thumbprint
+from authn.certificate_login import METHOD, certified_user
 from authn.factors import unmet_rules
-from authn.tokens import Proof
+from authn.federation.certificate import ends_s
+from authn.keys import PROJECT_TARGET
+from authn.rights import Scope
+from authn.tokens import Held, Proof
 from authn.v3.answers import answer
 from authn.v3.call import Call
 from authn.v3.elsewhere import vouched
@@ -32,10 +40,14 @@ async def create_token(call: Call) -> Response:
         return _refused(400, "invalid_request", "The parameter grant_type is required.")
     if form["grant_type"] != "client_credentials":
         return _refused(400, "unsupported_grant_type", "The only grant_type is client_credentials.")
-    client = _basic(call) or (form.get("client_id", ""), form.get("client_secret", ""))
+    client_id, secret = _basic(call) or (form.get("client_id", ""), form.get("client_secret", ""))
+    certificate = shown_certificate(call.request.scope)
     try:
-        proof = await _proof(call, *client)
-        sealed, held = call.service.tokens.issue(proof, asked_scope(call.snapshot, Fields({}), proof))
+        if certificate != NO_CERTIFICATE and not secret:
+            sealed, held = await _bound(call, client_id, certificate)
+        else:
+            proof = await _proof(call, client_id, secret)
+            sealed, held = call.service.tokens.issue(proof, asked_scope(call.snapshot, Fields({}), proof))
     except UnauthorizedError:
         refused = _refused(401, "invalid_client", "Client authentication failed.")
         refused.headers["WWW-Authenticate"] = f'Keystone uri="{call.base}/OS-OAUTH2/token"'
@@ -61,6 +73,18 @@ async def _proof(call: Call, client_id: str, secret: str) -> Proof:
     if unmet_rules(owner, methods) is not None:
         raise UnauthorizedError  # this way there is nothing more to show
     return Proof(owner, methods, application_credential=credential, directory_groups=groups)
+
+
+async def _bound(call: Call, user_id: str, certificate: str) -> tuple[str, Held]:
+    """Raises UnauthorizedError."""
+    user = certified_user(call.snapshot, user_id, certificate, call.service.clock.wall_us() / 1e6)
+    groups = await vouched(call, user)
+    methods = frozenset({METHOD})
+    if not user.default_project_id or unmet_rules(user, methods) is not None:
+        raise UnauthorizedError
+    proof = Proof(user, methods, directory_groups=groups, bound_to=thumbprint(certificate))
+    scope = Scope(PROJECT_TARGET, user.default_project_id)
+    return call.service.tokens.issue(proof, scope, expires_s=ends_s(ssl.PEM_cert_to_DER_cert(certificate)))
 
 
 def _form(body: bytes) -> dict[str, str] | None:

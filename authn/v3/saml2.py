@@ -63,7 +63,7 @@ async def _asked(call: Call) -> tuple[SamlProvider, Subject, ServiceProvider]:
     scope.refuse_others(("service_provider",))
     sealed, provider_id = _id(identity, "token"), _id(scope, "service_provider")
     saml = _provider(call)
-    held = await call.service.tokens.read(sealed)
+    held = await call.carried(sealed)
     if held is None:
         raise NotFoundError("Could not find token.")
     if not call.opens(held):

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 
+from gateway.rest.bearer import bearer_token
 from gateway.rest.errors import TooLargeError, UnauthorizedError
 from gateway.rest.fields import Fields, parse
 from gateway.rest.microversions import Microversion
@@ -54,7 +55,9 @@ class Call:
         return self.parts[name]
 
     def token(self) -> str:
-        return self.request.headers.get("x-auth-token", "")
+        """Of who asks, as OpenStack's clients send it, or those of OAuth 2.0 (RFC 6750); "" for none."""
+        headers = self.request.headers
+        return headers.get("x-auth-token", "") or bearer_token(headers.get("authorization", ""))
 
     async def body(self) -> Fields:
         """The body. Raises InvalidError where it is too long or no JSON object."""

@@ -311,6 +311,23 @@ def test_a_federated_token() -> None:
     assert unseal(seal(token, KEYS.sealer()), KEYS.sealer()) == token
 
 
+def test_a_token_that_is_bound_to_a_certificate() -> None:
+    token = Token(
+        user_id=ID,
+        scope=Scope(PROJECT_TARGET, OTHER),
+        methods=frozenset({"oauth2_credential"}),
+        issued_s=1_700_000_000,
+        expires_s=1_700_003_600,
+        user_epoch=2,
+        scope_epoch=0,
+        audit_ids=("AAECAwQFBgcICQoLDA0ODw",),
+        bound_to=bytes(range(32)),
+    )
+    payload = msgpack.unpackb(KEYS.sealer().decrypt(seal(token, KEYS.sealer()) + "=="), strict_map_key=False)
+    assert (payload[4], payload[-1]) == (1024, {7: bytes(range(32))})
+    assert unseal(seal(token, KEYS.sealer()), KEYS.sealer()) == token
+
+
 @pytest.mark.parametrize("field", [(0, 3), (3, 1 << 12)])
 def test_what_a_newer_program_sealed_is_nobody(field: tuple[int, int]) -> None:
     payload = [1, bytes(16), b"", 1, 2_000_000_000, 0, 0, [bytes(16)]]

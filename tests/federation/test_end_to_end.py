@@ -279,3 +279,43 @@ def test_a_certificate_logs_in_over_tls(tmp_path: Path) -> None:
         assert answer.json()["token"]["user"]["name"] == "jane"
     finally:
         program.stop()
+
+
+def test_a_program_with_a_certificate_by_keystoneauth(tmp_path: Path) -> None:
+    """OAuth 2.0 mutual TLS: keystoneauth's own plugin, and its token at all services, with the certificate and not."""
+    authority, clients = trustme.CA(), trustme.CA(organization_name="Cards", organization_unit_name="Desk")
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
+    clients.cert_pem.write_to_path(str(tmp_path / "clients.pem"))
+    for whose in ("robot", "thief"):
+        clients.issue_cert(f"{whose}@example.com", common_name=whose).private_key_and_cert_chain_pem.write_to_path(
+            str(tmp_path / f"{whose}.pem")
+        )
+    options = ("--tls-certificate", str(tmp_path / "server.pem"), "--tls-client-ca", str(tmp_path / "clients.pem"))
+    rule = {"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "SSL_CLIENT_SUBJECT_DN_CN"}]}
+    program = Program(tmp_path / "data", *options)
+    program.sign_in = lambda project="": None  # type: ignore[method-assign]
+    program.start()
+    try:
+        administrator = Administrator(program, ssl.create_default_context(cafile=str(tmp_path / "ca.pem")))
+        administrator.ask("PUT", "/OS-FEDERATION/mappings/oauth2_mapping", mapping={"rules": [rule]})
+        project = administrator.ask("POST", "/projects", project={"name": "quarry"})["project"]["id"]
+        user = administrator.ask("POST", "/users", user={"name": "robot", "default_project_id": project})["user"]["id"]
+        (member,) = administrator.ask("GET", "/roles?name=member")["roles"]
+        administrator.ask("PUT", f"/projects/{project}/users/{user}/roles/{member['id']}")
+        administrator.close()
+        url = f"{program.url}/identity/v3"
+        plugin = v3.OAuth2mTlsClientCredential(url, f"{url}/OS-OAUTH2/token", user)
+        robot = Session(plugin, verify=str(tmp_path / "ca.pem"), cert=str(tmp_path / "robot.pem"))
+        assert robot.get_project_id() == project
+        account = f"{program.url}/v1/AUTH_{project}"
+        asked = (account, f"{program.url}/image/v2/images", f"{program.url}/volume/v3/{project}/volumes")
+        assert [robot.get(one).status_code for one in asked] == [200 if one != account else 204 for one in asked]
+        token = robot.get_token()
+        thief = Session(verify=str(tmp_path / "ca.pem"), cert=str(tmp_path / "thief.pem"))
+        stranger = Session(verify=str(tmp_path / "ca.pem"))
+        for session in (thief, stranger):
+            answers = [session.get(one, headers={"X-Auth-Token": token}, raise_exc=False) for one in asked]
+            assert [answer.status_code for answer in answers] == [401, 401, 401]
+    finally:
+        program.stop()

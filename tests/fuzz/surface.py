@@ -86,8 +86,8 @@ class Doors:
     def known(self, token: str) -> Identity | None:
         return self.people.known(token) or self._service.known(token)
 
-    async def identify(self, token: str) -> Identity | None:
-        return await self.people.identify(token) or await self._service.identify(token)
+    async def identify(self, token: str, certificate: str = "") -> Identity | None:
+        return await self.people.identify(token) or await self._service.identify(token, certificate)
 
 
 class _Transport(StreamTransport):

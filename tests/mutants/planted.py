@@ -53,6 +53,34 @@ IDENTITY: Final = [
         "",
         "tests/authn/test_login.py",
     ),
+    planted(
+        "a bound token taken from whoever carries it",
+        "authn/certificate_binding.py",
+        "return not bound_to or hmac",
+        "return True or hmac",
+        "tests/federation/test_certificate_binding.py",
+    ),
+    planted(
+        "a token made of a bound one is free",
+        "authn/tokens.py",
+        'proof.bound_to or (parent.bound_to if parent else b"")',
+        "proof.bound_to",
+        "tests/federation/test_certificate_binding.py",
+    ),
+    planted(
+        "a bound token remembered for whoever comes",
+        "authn/tokens.py",
+        "        if not held.token.bound_to:\n",
+        "        if True:\n",
+        "tests/federation/test_certificate_binding.py",
+    ),
+    planted(
+        "a certificate that counts for everybody of its name",
+        "authn/certificate_login.py",
+        'DomainReference("" if mapped.id else DEFAULT_DOMAIN)',
+        'DomainReference("")',
+        "tests/federation/test_certificate_binding.py",
+    ),
     planted("one guess more", "authn/throttle.py", "if over >= 0 else", "if over > 0 else"),
 ]
 

@@ -31,5 +31,5 @@ class MemoryAuthenticator:
     def known(self, token: str) -> Identity | None:
         return self.identities.get(token)
 
-    async def identify(self, token: str) -> Identity | None:
+    async def identify(self, token: str, certificate: str = "") -> Identity | None:
         return self.identities.get(token)

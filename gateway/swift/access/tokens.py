@@ -3,10 +3,11 @@ public."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from authn.identity import Authenticator, Identity
 from gateway.objects.access.caller import AccessRules, Anonymous, Caller, Rights, User, rights_of
+from gateway.rest.bearer import bearer_token
 from gateway.swift.access.restricted import Restricted
 from gateway.swift.config import Config
 from gateway.swift.protocol.paths import account_header, path_header
@@ -36,6 +37,12 @@ def referrer(request: Request) -> str:
     return request.headers.get(b"referer", b"").decode("latin-1")
 
 
+def _carried(headers: Mapping[bytes, bytes]) -> str:
+    """The token of whoever asks; "" for none."""
+    token = headers.get(b"x-auth-token") or headers.get(b"x-storage-token")
+    return token.decode("latin-1") if token else bearer_token(headers.get(b"authorization", b"").decode("latin-1"))
+
+
 def _stood_for(request: Request) -> Iterator[tuple[str, str]]:
     """The objects that what a request writes is to stand for, as its headers say: by account, and container/object."""
     for header, elsewhere in (
@@ -62,16 +69,16 @@ class Tokens:
     async def principal(self, request: Request) -> Caller:
         """Whoever the request's token stands for."""
         headers = request.headers
-        token = headers.get(b"x-auth-token") or headers.get(b"x-storage-token")
-        if not token:
+        stated = _carried(headers)
+        if not stated:
             return Anonymous(self._rules, referrer(request))
-        stated = token.decode("latin-1")
-        identity = self._authenticator.known(stated) or await self._authenticator.identify(stated)
+        authenticator = self._authenticator
+        identity = authenticator.known(stated) or await authenticator.identify(stated, request.certificate)
         if identity is None:
             return Anonymous(self._rules, referrer(request))
         if b"x-service-token" in headers:
             # A service that acts for somebody makes requests of its own.
-            service = await self._is_service(headers[b"x-service-token"].decode("latin-1"))
+            service = await self._is_service(headers[b"x-service-token"].decode("latin-1"), request.certificate)
             if service or identity.allowed is None:
                 return User(rights_of(identity, self._rules, service=service), referrer(request))
         if identity.allowed is not None:
@@ -89,7 +96,7 @@ class Tokens:
             seen = self._seen[stated] = identity, rights_of(identity, self._rules)
         return User(seen[1], headers[b"referer"].decode("latin-1") if b"referer" in headers else "")
 
-    async def _is_service(self, token: str) -> bool:
+    async def _is_service(self, token: str, certificate: str) -> bool:
         """Whether a token is a service's."""
-        other = await self._authenticator.identify(token) if token else None
+        other = await self._authenticator.identify(token, certificate) if token else None
         return other is not None and self._config.service_role in {role.lower() for role in other.roles}

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
+from authn.certificate_binding import shown_certificate
 from gateway.objects.access.caller import Caller
 from gateway.objects.errors import IncompleteError
 from gateway.swift.protocol.dates import http_date
@@ -38,6 +39,7 @@ class Request:
         "_query",
         "_query_string",
         "_receive",
+        "_scope",
         "_send",
         "_start",
         "account",
@@ -59,6 +61,7 @@ class Request:
     principal: Caller
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, txid: str, now_s: int) -> None:
+        self._scope = scope
         self._receive = receive
         self._send = send
         self.now_s = now_s
@@ -112,6 +115,11 @@ class Request:
             self.container = parts[3]
             if count > 4:
                 self.object = parts[4]
+
+    @property
+    def certificate(self) -> str:
+        """What the client has shown of itself; see shown_certificate."""
+        return shown_certificate(self._scope)
 
     # -- reading -------------------------------------------------------------------------------------------------
 
