@@ -83,16 +83,17 @@ async def bootstrap(
     project_id: str | None = None,
     hasher: PasswordHasher | None = None,
     random: Random | None = None,
+    directory: Directory | None = None,
 ) -> Bootstrapped:
     """Makes what is missing and leaves the rest, so it may run at every start.
 
     `password`: the administrator's from now on; None keeps the present one, or makes one up for a new user. `base_url`:
     scheme, host and port before the paths of the catalogue; empty: clients are told the host that they asked, which
     suits a machine with many names. `project_id`: the project's, where it is made now; what was stored under a lost
-    registry is reached by it.
+    registry is reached by it. `directory`: the one that is to be served from; it has been loaded afterwards.
     """
     random, hasher = random or SystemRandom(), hasher or PasswordHasher()
-    directory = Directory(registry, silent=True)
+    directory = directory or Directory(registry, silent=True)
     making = _Making(registry, Administration(directory, hasher, random), hasher, created=[])
     if await token_keys.ensure(registry, random):
         making.created.append("token keys")

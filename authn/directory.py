@@ -22,6 +22,9 @@ from store.registry import CompactedError, Compare, Delete, Get, Item, Put, Regi
 ATTEMPTS: Final = 32
 """How often a change is tried while others change the same: each attempt that fails means that another succeeded."""
 
+PAGE: Final = 2000
+"""Keys that are read and taken in before others have their turn: some ten milliseconds."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -44,7 +47,7 @@ class Directory:
         self._listeners: list[Callable[[Change], None]] = []
         # What was written or read here and the watch has not come to yet: its events up to then are old news.
         self._ahead: dict[bytes, tuple[int, bytes | None]] = {}
-        # All up to this revision has been taken in: an answer that is late and says less is old news.
+        # All up to this revision has been taken in: an answer that is late and says less is old news. 0: nothing is.
         self._followed = 0
         self._silent = silent
         self._warned: dict[bytes, str] = {}
@@ -54,12 +57,18 @@ class Directory:
         self._listeners.append(listener)
 
     async def load(self) -> int:
-        """Read everything anew. The revision that it was read at, or an earlier one."""
+        """Read everything anew, while no watch runs. The revision that it was read at, or an earlier one."""
         revision = await self.registry.revision()
-        items = await self.registry.range(keys.EVERYTHING)
         snapshot = IdentitySnapshot(self._clock)
-        for item in items:
-            snapshot.apply(item.key, item.value, item.mod_revision)
+        rest: Span | None = keys.EVERYTHING
+        while (
+            rest is not None
+        ):  # later pages may be of later revisions; what the watch then tells again changes nothing
+            items = await self.registry.range(rest, limit=PAGE)
+            for item in items:
+                snapshot.apply(item.key, item.value, item.mod_revision)
+            rest = Span(items[-1].key + b"\0", rest.end) if len(items) == PAGE else None
+            await trio.lowlevel.checkpoint()
         # A write of ours may have overtaken the answer of `range`.
         for key, (ahead, value) in self._ahead.items():
             if ahead > revision and ahead > snapshot.revision(key):
@@ -71,11 +80,11 @@ class Directory:
         return revision
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Follow the registry until cancelled; started when everything has been read."""
+        """Follow the registry until cancelled; started when everything has been read, now or before."""
         started = False
         while True:
             try:
-                revision = await self.load()
+                revision = await self.load() if started or not self._followed else self._followed
                 if not started:
                     task_status.started()
                     started = True

@@ -119,7 +119,8 @@ class IdentitySnapshot:
             self.revisions.pop(key, None)
         else:
             self.revisions[key] = revision
-        self.unreadable.pop(key, None)
+        if self.unreadable:
+            self.unreadable.pop(key, None)
         match key.decode().split("/")[1:]:
             case [kind, id_] if kind in self._tables:
                 return self._store(self._tables[kind], unquote(id_), key, value)

@@ -64,7 +64,9 @@ log = structlog.get_logger()
 SWITCH_SECONDS = 0.0025
 GC_THRESHOLDS = 1_000, 20, 200
 """Objects made and not freed until the youngest are looked through, so often until the next older ones are, and so
-often until all are: a listing of 10,000 makes many at once, and looking through ten times as many took 10 ms."""
+often until all are: a listing of 10,000 makes many at once, and looking through ten times as many took 10 ms. At a
+start, looking through what identity has read took as long as reading it.
+"""
 
 
 @click.command()
@@ -289,16 +291,12 @@ async def run(
             await found(folder, *plan, url)
         known = read_cluster(folder)
         cluster = known if made else _extended(known, wish)
+        gc.set_threshold(*GC_THRESHOLDS)
         async with open_node(folder, cluster, known, 0 if number > 1 else count) as node:
             if number < 2:
                 forget_workers(folder, count)
             if not made and (wish.paths or wish.devices not in (None, len(node.membership.own))):
                 click.echo(f"This folder has {len(node.membership.own)} devices already; see 'drystone device add'.")
-            admin = await bootstrap(node.registry)  # what this version needs and the one that made the folder did not
-            if admin.password is not None:
-                clients.write(folder, url, ADMIN, admin.password, ADMIN)
-            else:
-                clients.update_url(folder, url)
             swift = Config(storage_domains=storage_domains)
             choices = IdentityConfig(
                 policy=said.policy,
@@ -309,6 +307,12 @@ async def run(
                 cors_origins=said.cors_origins,
             )
             identity = IdentityService(node.registry, choices)
+            # What this version needs and the one that made the folder did not.
+            admin = await bootstrap(node.registry, directory=identity.directory)
+            if admin.password is not None:
+                clients.write(folder, url, ADMIN, admin.password, ADMIN)
+            else:
+                clients.update_url(folder, url)
             await _serve(node, identity, said, listeners, tls, url, swift, disks, nbd_tls, made=made, number=number)
     finally:
         for listener in (*listeners, *disks):
@@ -428,7 +432,6 @@ def _spare_the_collector() -> None:
     request up for 30 ms once a second. What requests leave behind is freed by counting, but for cycles of errors."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def _extended(known: Cluster, wish: Wish) -> Cluster:

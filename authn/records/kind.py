@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from store.core.codec import Codec
 from store.core.entropy import Random
@@ -56,17 +56,9 @@ def record_codec(name: str, make: Callable[..., R], version: int = 1) -> Codec[R
         name,
         version,
         lambda record: tuple(getattr(record, field.name) for field in dataclasses.fields(record)),  # type: ignore[arg-type]
-        {known: lambda fields: make(*_frozen_ones(fields)) for known in range(1, version + 1)},
+        {known: lambda fields: make(*fields) for known in range(1, version + 1)},
+        tuples=True,
     )
-
-
-def _frozen_ones(fields: Sequence[Any]) -> Sequence[Any]:
-    # Most records have no lists, and a start reads all of them.
-    return [_frozen(field) for field in fields] if list in map(type, fields) else fields
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def new_id(random: Random) -> str:

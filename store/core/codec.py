@@ -39,11 +39,15 @@ class Codec(Generic[T]):
         version: int,
         fields: Callable[[T], Sequence[Any]],
         readers: Mapping[int, Callable[[Sequence[Any]], T]],
+        *,
+        tuples: bool = False,
     ) -> None:
+        """`tuples`: readers get tuples where arrays are stored, and not lists."""
         self.name = name
         self.version = version
         self._fields = fields
         self._readers = readers
+        self._lists = not tuples
 
     def encode(self, value: T, version: int | None = None) -> bytes:
         """The value as of the newest version; or as of an older one that has the same fields, for programs that know
@@ -54,7 +58,7 @@ class Codec(Generic[T]):
     def decode(self, packed: bytes | memoryview) -> T:
         """The value. Raises DamageError where the bytes are no value of a known version."""
         try:
-            version, *fields = msgpack.unpackb(packed, strict_map_key=False)
+            version, *fields = msgpack.unpackb(packed, strict_map_key=False, use_list=self._lists)
         except (ValueError, TypeError, msgpack.UnpackException) as error:
             raise DamageError(f"{self.name}: not a stored value ({error})") from error
         reader = self._readers.get(version) if isinstance(version, int) else None

@@ -12,8 +12,7 @@ VALUE_BYTES_MAX: Final = 1024 * 1024
 """etcd refuses requests of more than 1.5 MiB unless told otherwise; a value must fit with room for its request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """A key and its value, with the revisions of the registry at which the key came to be and was last put.
 
     `version` counts the puts since it came to be, from 1. `lease` is the lease it is attached to, 0 for none.

@@ -302,3 +302,45 @@ async def test_what_was_so_already_is_acknowledged_only_if_it_still_is(cloud: Cl
     assert held in cloud.service.snapshot.held
     assert link in cloud.service.snapshot.links
     assert not cloud.service.snapshot.users.require(ann.id).enabled
+
+
+class CountedReads(LateAnswers):
+    """Counts how often everything is read."""
+
+    reads = 0
+
+    async def range(self, span: Span, *, limit: int | None = None, reverse: bool = False) -> list[Item]:
+        self.reads += span.start == keys.EVERYTHING.start
+        return await super().range(span, limit=limit, reverse=reverse)
+
+
+async def test_a_start_reads_everything_once_and_overlooks_nothing(nursery: trio.Nursery) -> None:
+    clock = ManualClock()
+    registry: Any = CountedReads(memory_registry(clock), [])
+    service = IdentityService(registry, IdentityConfig(hash_cost=CHEAP), clock=clock)
+    await bootstrap(registry, password=PASSWORD, hasher=PasswordHasher(CHEAP), directory=service.directory)
+    other = IdentityService(registry.registry, IdentityConfig(hash_cost=CHEAP), clock=clock)
+    await other.directory.load()
+    await other.administration.create_project(Project("0" * 32, "meanwhile"))
+    await nursery.start(lambda task_status: service.run(task_status=task_status))
+    await wait_all_tasks_blocked()
+    assert registry.reads == 1
+    assert service.snapshot.projects.named(("default", "admin")) is not None
+    assert service.snapshot.projects.named(("default", "meanwhile")) is not None
+
+
+async def test_others_have_their_turn_while_everything_is_read(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has lost the watch reads everything anew, in the midst of all requests; what these write meanwhile is not
+    lost."""
+    monkeypatch.setattr("authn.directory.PAGE", 1)
+    service = IdentityService(cloud.registry, IdentityConfig(hash_cost=CHEAP), clock=cloud.clock)
+    await service.directory.load()
+    project = Project(service.administration.new_id(), "meanwhile")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(service.directory.load)
+        before = service.snapshot
+        await service.administration.create_project(project)
+        assert service.snapshot is before, "still being read"
+        assert before.projects.get(project.id) is not None
+    assert service.snapshot is not before
+    assert service.snapshot.projects.get(project.id) is not None
