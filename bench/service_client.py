@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 from bench.process_figures import processor_seconds
 
 MIB = 1 << 20
+REST_SECONDS = 1.0
+RESTING = 0.05
+"""Of a processor, at most."""
 
 
 @dataclass
@@ -42,6 +45,18 @@ class Service:
     def used(self) -> float:
         """Seconds of a processor, so far."""
         return processor_seconds(self.pids)
+
+    def rest(self) -> float:
+        """Wait until nothing is done any more in the background. Seconds of a processor that this took, 0 where the
+        processes are not known."""
+        before = last = self.used()
+        while self.pids:
+            time.sleep(REST_SECONDS)
+            now = self.used()
+            if now - last < RESTING * REST_SECONDS:
+                break
+            last = now
+        return last - before
 
 
 def until_there(volumes: Service, id_: str) -> None:

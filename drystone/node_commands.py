@@ -118,7 +118,7 @@ def remove(access: Access, name: str, dead: bool, accept_loss: bool) -> None:
         removal = await find_removal(registry, access.cluster_key, name)
         parts = [] if removal.plan is None else describe_plan(removal.plan)
         try:
-            await remove_node(registry, removal, dead=dead, accept_loss=accept_loss)
+            await remove_node(registry, access.cluster_key, removal, dead=dead, accept_loss=accept_loss)
         except ConflictError as error:
             raise ConflictError("\n\n".join([str(error), *parts])) from error
         return "\n\n".join([*parts, f"Node {name} is removed."])

@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from drystone.device_records import delete_record, load_records
-from drystone.layouts import Stored, load_ring, publish_layout, save_ring
+from drystone.layouts import Stored, load_ring, publish_layout
 from drystone.node_records import NODE_CODEC, State, find_node, live_key, node_key, put_revoked
 from store.core.errors import ConflictError, DamageError, NotFoundError
 from store.registry import Compare, Delete, Registry
 from store.registry.operations import OPERATIONS_MAX
 from store.registry.single_key import replace as replace_key
-from store.ring import Builder, Plan, Ring, plan
+from store.ring import Builder, Layout, Plan, plan
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Removal:
     devices: tuple[int, ...]
     """All that are known as its own."""
     stored: Stored
-    ring: Ring | None
-    """The ring without them."""
+    layout: Layout | None
+    """The ring's next one, without them."""
     plan: Plan | None
 
 
@@ -53,10 +53,10 @@ async def find_removal(registry: Registry, cluster_key: bytes, name: str) -> Rem
         builder.remove(number)
     layout = builder.rebalance(stored.ring.newest.version + 1)
     moves = plan(stored.ring.newest, layout)
-    return Removal(name, serial, node.revision, devices, stored, stored.ring.publish(layout), moves)
+    return Removal(name, serial, node.revision, devices, stored, layout, moves)
 
 
-async def remove(registry: Registry, removal: Removal, *, dead: bool, accept_loss: bool) -> None:
+async def remove(registry: Registry, cluster_key: bytes, removal: Removal, *, dead: bool, accept_loss: bool) -> None:
     """Raises ConflictError, with the next step, where it would lose something, or what was found has changed."""
     if dead:
         if await registry.get(live_key(removal.name)) is not None:
@@ -78,8 +78,8 @@ async def remove(registry: Registry, removal: Removal, *, dead: bool, accept_los
         result = await registry.transact(compares, [Delete(node_key(removal.name)), put_revoked(removal.serial)])
         if not result.succeeded:
             raise ConflictError(f"node {removal.name} has changed meanwhile: try again")
-    if removal.ring is not None:
-        await save_ring(registry, removal.ring, removal.stored.revision)
+    if removal.layout is not None:
+        await publish_layout(registry, cluster_key, removal.stored, removal.layout)
     await _forget(registry, removal.devices)
 
 
