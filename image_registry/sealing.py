@@ -128,6 +128,11 @@ class Sealing:
         except OwnerReplacedError as error:
             # Whoever took the volume away did it since the image is gone, or since the task is another's by now.
             await tasks.progress(task)
+            try:
+                await self._images.find(id_)
+            except NotFoundError:
+                await self._forget(name)
+                return
             raise RetryableError(f"the volume of image {id_} was taken away while it was made") from error
         # Else another makes the volume anew under the same name, and has not come to its end.
         await tasks.require_own(task)

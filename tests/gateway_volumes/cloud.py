@@ -49,7 +49,7 @@ class Held:
 class Tokens:
     """A token is a role and a project, such as `member@blue`; `service` is the service token."""
 
-    async def read(self, token: str, *, expired_s: int = 0) -> Held | None:
+    async def read(self, token: str, certificate: str = "", *, expired_s: int = 0) -> Held | None:
         role, _, project = token.partition("@")
         if role == "service":
             return Held(_identity(role, "service", ("service",)), roles=(SimpleNamespace(name="service"),))

@@ -52,7 +52,7 @@ class Held:
 class Tokens:
     """A token is a role and a project, such as `member@blue`."""
 
-    async def read(self, token: str, *, expired_s: int = 0) -> Held | None:
+    async def read(self, token: str, certificate: str = "", *, expired_s: int = 0) -> Held | None:
         role, _, project = token.partition("@")
         if role not in ROLES:
             return None

@@ -11,6 +11,7 @@ import trio
 
 from gateway.rest.errors import TooLargeError
 from gateway.rest.task_records import State, Task
+from gateway.rest.task_runner import RETRY_S
 from gateway.rest.tasks import Tasks
 from image_registry import keys
 from image_registry.conversion.seal import seal
@@ -18,6 +19,7 @@ from image_registry.importing import IMPORT
 from image_registry.process import LEASE_S
 from image_registry.records import Incoming, Status
 from image_registry.service import ImageConfig
+from store.blocks.disk import OwnerReplacedError
 from store.core.errors import BusyError, ConflictError, DamageError, InvalidError, RetryableError
 from store.registry import Delete, Operation, Put
 from tests.gateway_rest.doubtful_registry import lose_answer, puts
@@ -260,3 +262,22 @@ async def test_an_image_waits_where_it_is_not_known_whether_bits_began_to_come(c
     assert (await cloud.show(image["id"]))["status"] == "queued"
     assert await cloud.service.registry.range(keys.INCOMING) == []
     assert (await cloud.upload(image["id"], b"bits")).status == 204
+
+
+async def test_an_image_that_is_deleted_while_it_is_made_a_volume_ends_the_task(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once: there is nothing to be tried again."""
+    image = await cloud.create()
+
+    async def deleted_meanwhile(*_: Any, **__: Any) -> None:
+        assert (await cloud.ask("DELETE", f"/v2/images/{image['id']}")).status == 204
+        await cloud.service.cleaning.sweep()
+        raise OwnerReplacedError("another has it now")
+
+    monkeypatch.setattr("image_registry.sealing.seal", deleted_meanwhile)
+    await cloud.upload(image["id"], b"bits")
+    with trio.fail_after(RETRY_S / 2):
+        while any(task.state is State.RUNNING for task in await cloud.service.tasks.every()):
+            await trio.sleep(0.1)
+    assert await cloud.volumes.rows("", 10) == []
