@@ -41,7 +41,8 @@ def certified_user(snapshot: IdentitySnapshot, user_id: str, certificate: str, n
     if mapping is None:
         raise _refused(user_id, f"there is no mapping {MAPPING_ID}")
     try:
-        identity = apply(parsed_rules(mapping.rules, mapping.schema_version), subject_and_issuer(der))
+        rules = parsed_rules(mapping.rules, mapping.schema_version)
+        identity = apply(rules, subject_and_issuer(der), in_full=True)
     except InvalidError as error:
         raise UnauthorizedError(str(error)) from error
     if identity is None:

@@ -150,8 +150,9 @@ class Directory:
         if self._ahead:
             known = self._ahead.get(key, (0, None))[0]
             self._ahead = {held: entry for held, entry in self._ahead.items() if entry[0] > revision}
-            if known >= revision:
+            if known > revision:
                 return
+            # What was written here is taken in again: names may have been another's in the events before.
         if self.snapshot.revision(key) > revision:
             return  # read anew a moment ago, after this event
         self._apply(key, value, revision)

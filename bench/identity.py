@@ -14,6 +14,7 @@ are compared at equal cost, which is how much hashing each service gets done in 
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import http.client
 import json
@@ -41,6 +42,7 @@ from authn.tokens import Proof
 from authn.v3 import IdentityApp
 from bench.process_figures import memory
 from bench.targets import administrator, drystone
+from drystone.up import GC_THRESHOLDS
 from store.core.clock import SystemClock
 from store.core.entropy import SystemRandom
 from store.registry import memory_registry
@@ -228,6 +230,7 @@ def main(
 @click.option("--seconds", default=2.0, show_default=True, help="Of each kind of question.")
 def growth(counts: str, seconds: float) -> None:
     """Tokens, lists and a start with ever more users, projects and assignments; in one process, without HTTP."""
+    gc.set_threshold(*GC_THRESHOLDS)  # as the program has it
     click.echo("each    issue/s  validate/s  one by name/s  page of 100/s  start s  memory MiB")
     for count in map(int, counts.split(",")):
         trio.run(_grown, count, seconds)

@@ -43,6 +43,11 @@ _WHOLE: Final = {
 """What OpenSSL writes where RFC 4514 has no names."""
 
 
+_UNREADABLE: Final = (ValueError, TypeError, x509.UnsupportedGeneralNameType, x509.DuplicateExtension)
+"""What reading a part of a certificate raises: names of bits and of old encodings are read no sooner than they are
+asked for."""
+
+
 def assertion_of_certificate(der: bytes) -> Assertion:
     """What a certificate in DER says: the names of its subject and issuer as a whole (RFC 4514, as `openssl x509
     -nameopt rfc2253` writes them) and by their parts, such as SSL_CLIENT_S_DN_CN and SSL_CLIENT_I_DN_O; names of its
@@ -59,7 +64,7 @@ def assertion_of_certificate(der: bytes) -> Assertion:
             **_of_name(ISSUER, certificate.issuer),
             **{name: (value,) for name, value in _other_names(certificate)},
         }
-    except (ValueError, x509.UnsupportedGeneralNameType, x509.DuplicateExtension) as error:
+    except _UNREADABLE as error:
         raise UnauthorizedError("The certificate cannot be read.") from error
     return {name: those for name, those in values.items() if all(map(is_text, those))}
 
@@ -72,8 +77,12 @@ def subject_and_issuer(der: bytes) -> Assertion:
     """
     held = _read(der)
     found: dict[str, tuple[str, ...]] = {}
-    for whose, names in (("SUBJECT", held.subject), ("ISSUER", held.issuer)):
-        for attribute in names:
+    try:
+        names = {"SUBJECT": held.subject, "ISSUER": held.issuer}
+    except _UNREADABLE as error:
+        raise UnauthorizedError("The certificate's names cannot be read.") from error
+    for whose, name in names.items():
+        for attribute in name:
             short = _WHOLE.get(attribute.oid, attribute.rfc4514_attribute_name).upper()
             if isinstance(attribute.value, str) and is_text(attribute.value):
                 key = f"SSL_CLIENT_{whose}_DN_{short}"

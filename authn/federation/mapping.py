@@ -33,8 +33,9 @@ def validate(rules: Any, schema_version: Any = DEFAULT_VERSION) -> None:
     parse_rules(rules, schema_version)
 
 
-def apply(rules: MappingRules, assertion: Assertion) -> MappedIdentity | None:
-    """Who it is; None where no rule applies, or those that do name nobody. Raises InvalidError for an assertion that is
+def apply(rules: MappingRules, assertion: Assertion, *, in_full: bool = False) -> MappedIdentity | None:
+    """Who it is; None where no rule applies, or those that do name nobody; `in_full`: or where what they say of the
+    user comes out empty in any part. Raises InvalidError for an assertion that is
     over a limit, UnauthorizedError where groups have no domain or what it tells as JSON is none."""
     values = values_by_name(assertion)
     entries = [(local, carried) for rule in rules.rules for local, carried in _applied(rule, values)]
@@ -43,7 +44,7 @@ def apply(rules: MappingRules, assertion: Assertion) -> MappedIdentity | None:
     honours_domain = rules.schema_version != VERSION_1
     remote_user = (values.get(_REMOTE_USER) or ("",))[0]
     user = _user(entries, remote_user, honours_domain)
-    if user is None:
+    if user is None or (in_full and not _says_all(*_first_user(entries))):
         return None
     return MappedIdentity(
         user,
@@ -81,6 +82,13 @@ def _user(entries: _Entries, remote_user: str, honours_domain: bool) -> MappedUs
         name = name or remote_user
         known = bool(user_id or name)
     return MappedUser(user_id, name, _text(named.email, carried), domain, named.type) if known else None
+
+
+def _says_all(named: LocalUser, carried: Carried) -> bool:
+    """Whether there is something in all parts of a user that a rule has."""
+    domain = named.domain or LocalDomain(None, None)
+    parts = (named.id, named.name, named.email, domain.id, domain.name)
+    return all(part.text(carried) for part in parts if part is not None)
 
 
 def _first_user(entries: _Entries) -> tuple[LocalUser, Carried]:

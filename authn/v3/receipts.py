@@ -7,6 +7,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from authn import certificate_login
 from authn.tokens import Proof
 from authn.v3.answers import answer, domain_reference
 from authn.v3.call import Call
@@ -31,7 +32,8 @@ def with_receipt(call: Call, proof: Proof) -> Proof:
 def receipt_answer(call: Call, proof: Proof, required: list[list[str]]) -> Response:
     """401, with a receipt to come back with, and the rules that what was shown is a part of."""
     user = proof.user
-    sealed, receipt = call.service.receipts.issue(user, proof.shown)
+    # That a certificate was shown is told by the connection, each time; a receipt would tell it of any other, too.
+    sealed, receipt = call.service.receipts.issue(user, proof.shown - {certificate_login.METHOD})
     response = answer(
         {
             "receipt": {

@@ -74,7 +74,7 @@ class ServiceApp(Generic[C]):
                 _log.exception("request failed", request_id=request_id, path=ascii(scope["path"]))
             response = known or self._failure()
         response.headers["x-openstack-request-id"] = request_id
-        vary = ["X-Auth-Token"]
+        vary = ["X-Auth-Token", "Authorization"]
         if self._microversions is not None:
             response.headers.update(self._microversions.told(call.version or self._microversions.least))
             vary += self._microversions.vary()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +16,9 @@ from authn.bootstrap import CATALOGUE, bootstrap
 from authn.errors import UnauthorizedError, UnreadableError
 from authn.hashing import CHEAP, PasswordHasher
 from authn.keys import Assignment
-from authn.records import GROUP, USER, Group, Project, User
+from authn.records import DOMAIN, GROUP, ROLE, USER, Domain, Group, Kind, Project, Role, User
 from authn.service import IdentityConfig, IdentityService
+from authn.snapshot import IdentitySnapshot
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 from store.registry import Compare, Delete, Item, Operation, Put, Registry, Span, memory_registry
 from tests.authn.conftest import PASSWORD, Cloud, issued
@@ -344,3 +345,28 @@ async def test_others_have_their_turn_while_everything_is_read(cloud: Cloud, mon
         assert before.projects.get(project.id) is not None
     assert service.snapshot is not before
     assert service.snapshot.projects.get(project.id) is not None
+
+
+@pytest.mark.parametrize("kind", [GROUP, DOMAIN, ROLE])
+async def test_a_name_that_was_anothers_when_the_watch_tells_of_it(
+    cloud: Cloud, nursery: trio.Nursery, kind: Kind[Any]
+) -> None:
+    """Others made a record of the name and deleted it; then we made ours, before the watch told of theirs."""
+    make: dict[Any, Callable[[str], Any]] = {
+        GROUP: lambda id_: Group(id_, "x"),
+        DOMAIN: lambda id_: Domain(id_, "x"),
+        ROLE: lambda id_: Role(id_, "x"),
+    }
+
+    def table(snapshot: IdentitySnapshot) -> Any:
+        return {GROUP: snapshot.groups, DOMAIN: snapshot.domains, ROLE: snapshot.roles}[kind]
+
+    late = IdentityService(cloud.registry, IdentityConfig(hash_cost=CHEAP), clock=cloud.clock)
+    await late.directory.load()
+    theirs, ours = make[kind]("a" * 32), make[kind]("b" * 32)
+    await cloud.service.administration.create(kind, table, theirs)
+    await cloud.service.administration.delete(kind, table, theirs.id)
+    await late.administration.create(kind, table, ours)
+    await nursery.start(lambda task_status: late.run(task_status=task_status))
+    await wait_all_tasks_blocked()
+    assert table(late.snapshot).named(ours.unique_name) == ours

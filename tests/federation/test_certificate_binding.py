@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from authn.errors import UnauthorizedError
+from authn.federation.certificate import assertion_of_certificate
 from authn.records import User
 from authn.service_call import ServiceCall
 from tests.authn.conftest import LIFETIME_S, PASSWORD, Cloud
@@ -198,6 +200,87 @@ async def test_another_certificate_is_refused(cloud: Cloud, robot: User, certifi
     answer = await asked(cloud, certificate, robot.id)
     assert (answer.status, answer.json["error"]) == (401, "invalid_client")
     assert answer.json["error_description"] == "Client authentication failed."
+
+
+WHITELISTED = [
+    {
+        "local": [{"user": {"name": "{0}", "domain": {"name": "{1}"}}}],
+        "remote": [
+            {"type": "SSL_CLIENT_SUBJECT_DN_CN"},
+            {"type": "SSL_CLIENT_SUBJECT_DN_O", "whitelist": ["Acme"]},
+        ],
+    }
+]
+BLACKLISTED = [
+    {
+        "local": [{"user": {"id": "{0}", "name": "{1}"}}],
+        "remote": [
+            {"type": "SSL_CLIENT_SUBJECT_DN_UID", "blacklist": ["root"]},
+            {"type": "SSL_CLIENT_SUBJECT_DN_CN"},
+        ],
+    }
+]
+
+
+@pytest.mark.parametrize(
+    ("rules", "certificate"), [(WHITELISTED, card(domain="Evil")), (BLACKLISTED, card(user_id="root"))]
+)
+async def test_what_the_mapping_says_and_comes_out_empty_is_so_of_nobody(
+    cloud: Cloud, robot: User, rules: list[dict[str, Any]], certificate: str
+) -> None:
+    """A domain that is not let through is not the first domain, nor is an id that is not let through left out."""
+    await mapped(cloud, rules)
+    assert (await asked(cloud, certificate, robot.id)).status == 401
+
+
+def with_name_in(old: bytes, new: bytes) -> str:
+    """A certificate in PEM for `qobot`, whose name is replaced in the encoding, and which is signed then."""
+
+    def tlv(tag: int, content: bytes) -> bytes:
+        length = len(content)
+        digits = length.to_bytes((length.bit_length() + 7) // 8 or 1, "big")
+        return bytes([tag]) + (digits if length < 128 else bytes([0x80 | len(digits)]) + digits) + content
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    first, last = (datetime.datetime.fromtimestamp(at, datetime.UTC) for at in (NOW - 9, NOW + LIFETIME_S))
+    subject = name((NameOID.COMMON_NAME, "qobot"))
+    made = x509.CertificateBuilder(ISSUER, subject, key.public_key(), 7, first, last).sign(key, SHA256())
+    assert made.tbs_certificate_bytes.count(old) == 1
+    signed = made.tbs_certificate_bytes.replace(old, new)
+    algorithm = tlv(0x30, bytes.fromhex("06082a8648ce3d040302"))  # ecdsa-with-SHA256
+    der = tlv(0x30, signed + algorithm + tlv(3, b"\0" + key.sign(signed, ec.ECDSA(SHA256()))))
+    return ssl.DER_cert_to_PEM_cert(der)
+
+
+@pytest.mark.parametrize("odd", [b"\x14\x05\xff\xfeobo", b"\x03\x05\x00obot", b"\x0c\x05\xff\xfe\xfd\xfc\xfb"])
+async def test_a_certificate_whose_names_cannot_be_read_is_refused(cloud: Cloud, robot: User, odd: bytes) -> None:
+    """Old encodings, bits instead of text, what is no UTF-8: TLS lets some of them in."""
+    await mapped(cloud, BY_NAME)
+    certificate = with_name_in(b"\x0c\x05qobot", odd)
+    answer = await asked(cloud, certificate, robot.id)
+    assert (answer.status, answer.json["error"]) == (401, "invalid_client")
+    with pytest.raises(UnauthorizedError):
+        assertion_of_certificate(ssl.PEM_cert_to_DER_cert(certificate))
+
+
+async def test_a_receipt_does_not_tell_that_a_certificate_was_shown(
+    cloud: Cloud, robot: User, bound: tuple[str, str]
+) -> None:
+    """It would count on any connection."""
+    token, certificate = bound
+    admin = await cloud.admin_token()
+    rules = {"user": {"options": {"multi_factor_auth_rules": [["password", "oauth2_credential"]]}}}
+    assert (await ask(cloud, "PATCH", f"/v3/users/{robot.id}", rules, token=admin)).status == 200
+    by_token, by_password = {"id": token}, {"user": {"id": robot.id, "password": PASSWORD}}
+    body: dict[str, Any] = {"auth": {"identity": {"methods": ["token"], "token": by_token}}}
+    first = await ask(cloud, "POST", "/v3/auth/tokens", body, extensions=on(certificate))
+    receipt = {"openstack-auth-receipt": first.headers["openstack-auth-receipt"]}
+    second = {"auth": {"identity": {"methods": ["password"], "password": by_password}}}
+    assert (await ask(cloud, "POST", "/v3/auth/tokens", second, headers=receipt)).status == 401
+    both = {"methods": ["token", "password"], "token": by_token, "password": by_password}
+    answer = await ask(cloud, "POST", "/v3/auth/tokens", {"auth": {"identity": both}}, extensions=on(certificate))
+    assert answer.status == 201
+    assert "oauth2_credential" in answer.json["token"]
 
 
 async def test_without_the_mapping_nobody_comes_in(cloud: Cloud, robot: User) -> None:

@@ -205,7 +205,7 @@ async def test_pages_of_an_origin_that_is_allowed() -> None:
     refused = await ask(open_to, "GET", "/stone/stones/1", {"Origin": CONSOLE})
     assert (refused.status, refused.headers["access-control-allow-origin"]) == (401, CONSOLE)
     assert "x-openstack-request-id" in refused.headers["access-control-expose-headers"].lower()
-    assert {one.strip() for one in refused.headers["vary"].split(",")} == {"X-Auth-Token", "Origin"}
+    assert {one.strip() for one in refused.headers["vary"].split(",")} == {"X-Auth-Token", "Authorization", "Origin"}
 
 
 async def test_all_pages_may_be_allowed() -> None:

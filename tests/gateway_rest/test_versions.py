@@ -85,7 +85,7 @@ async def test_the_version_that_is_meant(headers: dict[str, str], version: str) 
     assert answer.json == {"version": version}
     assert answer.headers[NEW.lower()] == f"volume {version}"
     assert answer.headers[OLD.lower()] == version
-    assert answer.headers["vary"] == f"X-Auth-Token, {NEW}, {OLD}"
+    assert answer.headers["vary"] == f"X-Auth-Token, Authorization, {NEW}, {OLD}"
 
 
 @pytest.mark.parametrize("asked", ["3.72", "2.9", "4.0", "1.99"])

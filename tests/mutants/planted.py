@@ -81,6 +81,27 @@ IDENTITY: Final = [
         'DomainReference("")',
         "tests/federation/test_certificate_binding.py",
     ),
+    planted(
+        "what was written here is not taken in again behind others' events",
+        "authn/directory.py",
+        "if known > revision:",
+        "if known >= revision:",
+        "tests/authn/test_directory.py",
+    ),
+    planted(
+        "a receipt tells of a certificate",
+        "authn/v3/receipts.py",
+        " - {certificate_login.METHOD}",
+        "",
+        "tests/federation/test_certificate_binding.py",
+    ),
+    planted(
+        "what comes out empty is not looked at",
+        "authn/certificate_login.py",
+        ", in_full=True",
+        "",
+        "tests/federation/test_certificate_binding.py",
+    ),
     planted("one guess more", "authn/throttle.py", "if over >= 0 else", "if over > 0 else"),
 ]
 

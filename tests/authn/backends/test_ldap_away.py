@@ -21,6 +21,12 @@ pytestmark = pytest.mark.process
 
 
 @pytest.fixture
+def autojump_clock() -> MockClock:
+    """Its threads are threads here: they wait for whoever says nothing."""
+    return MockClock(autojump_threshold=0)
+
+
+@pytest.fixture
 def silent() -> Iterator[int]:
     """The port of one that is connected to (by the kernel) and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
