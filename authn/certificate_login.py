@@ -2,9 +2,9 @@
 says whose program it is.
 
 The mapping `oauth2_mapping` makes of the certificate's names what must be so of the user: an id or a name, and where it
-says so an email address and a domain. Without that mapping nobody comes in this way. Two things are stricter than in
-Keystone: a name alone is meant in the first domain, and counts only for users whose names nobody else can have (those
-who others vouch for are told by their ids).
+says so an email address and a domain. Without that mapping nobody comes in this way. Three things are stricter than in
+Keystone: a name alone is meant in the first domain; it counts only for users whose names nobody else can have (those
+whom others vouch for are told by their ids); what comes out empty is so of nobody.
 """
 
 from __future__ import annotations

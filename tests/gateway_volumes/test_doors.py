@@ -50,8 +50,10 @@ async def test_access_rules_name_the_service_as_catalogues_do(
     rule = AccessRule("rule", "user", service, "GET", "/v3/*/volumes")
     read = clouds.Tokens.read
 
-    async def bound(self: clouds.Tokens, token: str, *, expired_s: int = 0) -> clouds.Held | None:
-        held = await read(self, token, expired_s=expired_s)
+    async def bound(
+        self: clouds.Tokens, token: str, certificate: str = "", *, expired_s: int = 0
+    ) -> clouds.Held | None:
+        held = await read(self, token, certificate, expired_s=expired_s)
         return None if held is None else Bound(held.identity, AllowedRequests((rule,)))
 
     monkeypatch.setattr(clouds.Tokens, "read", bound)
