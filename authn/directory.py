@@ -61,9 +61,8 @@ class Directory:
         revision = await self.registry.revision()
         snapshot = IdentitySnapshot(self._clock)
         rest: Span | None = keys.EVERYTHING
-        while (
-            rest is not None
-        ):  # later pages may be of later revisions; what the watch then tells again changes nothing
+        # Later pages may be of later revisions; what the watch then tells again changes nothing.
+        while rest is not None:
             items = await self.registry.range(rest, limit=PAGE)
             for item in items:
                 snapshot.apply(item.key, item.value, item.mod_revision)

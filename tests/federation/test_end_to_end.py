@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -251,20 +252,30 @@ def test_a_provider_is_tried_step_by_step(cloud: Federated, tmp_path: Path) -> N
     assert "acme (openid)" in done.stderr
 
 
-def test_a_certificate_logs_in_over_tls(tmp_path: Path) -> None:
-    authority, clients = trustme.CA(), trustme.CA(organization_name="Cards", organization_unit_name="Desk")
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
-    clients.cert_pem.write_to_path(str(tmp_path / "clients.pem"))
-    clients.issue_cert("jane@example.com", common_name="jane").private_key_and_cert_chain_pem.write_to_path(
-        str(tmp_path / "jane.pem")
-    )
-    options = ("--tls-certificate", str(tmp_path / "server.pem"), "--tls-client-ca", str(tmp_path / "clients.pem"))
-    rule = {"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "SSL_CLIENT_S_DN_CN"}]}
-    program = Program(tmp_path / "data", *options)
+@contextmanager
+def over_tls(folder: Path, *clients: str) -> Iterator[Program]:
+    """A cloud whose clients may show certificates. `folder` has its authority's (ca.pem), and for each of the clients
+    one of the name, with its key."""
+    authority, cards = trustme.CA(), trustme.CA(organization_name="Cards", organization_unit_name="Desk")
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+    cards.cert_pem.write_to_path(str(folder / "clients.pem"))
+    for client in clients:
+        card = cards.issue_cert(f"{client}@example.com", common_name=client)
+        card.private_key_and_cert_chain_pem.write_to_path(str(folder / f"{client}.pem"))
+    options = ("--tls-certificate", str(folder / "server.pem"), "--tls-client-ca", str(folder / "clients.pem"))
+    program = Program(folder / "data", *options)
     program.sign_in = lambda project="": None  # type: ignore[method-assign]
     program.start()
     try:
+        yield program
+    finally:
+        program.stop()
+
+
+def test_a_certificate_logs_in_over_tls(tmp_path: Path) -> None:
+    rule = {"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "SSL_CLIENT_S_DN_CN"}]}
+    with over_tls(tmp_path, "jane") as program:
         trust = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
         administrator = Administrator(program, trust)
         administrator.trust("cards", "x509", "OU=Desk,O=Cards", rule)
@@ -277,26 +288,12 @@ def test_a_certificate_logs_in_over_tls(tmp_path: Path) -> None:
             answer = jane.get(login)
         assert answer.status_code == 201, answer.text
         assert answer.json()["token"]["user"]["name"] == "jane"
-    finally:
-        program.stop()
 
 
 def test_a_program_with_a_certificate_by_keystoneauth(tmp_path: Path) -> None:
     """OAuth 2.0 mutual TLS: keystoneauth's own plugin, and its token at all services, with the certificate and not."""
-    authority, clients = trustme.CA(), trustme.CA(organization_name="Cards", organization_unit_name="Desk")
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
-    clients.cert_pem.write_to_path(str(tmp_path / "clients.pem"))
-    for whose in ("robot", "thief"):
-        clients.issue_cert(f"{whose}@example.com", common_name=whose).private_key_and_cert_chain_pem.write_to_path(
-            str(tmp_path / f"{whose}.pem")
-        )
-    options = ("--tls-certificate", str(tmp_path / "server.pem"), "--tls-client-ca", str(tmp_path / "clients.pem"))
     rule = {"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "SSL_CLIENT_SUBJECT_DN_CN"}]}
-    program = Program(tmp_path / "data", *options)
-    program.sign_in = lambda project="": None  # type: ignore[method-assign]
-    program.start()
-    try:
+    with over_tls(tmp_path, "robot", "thief") as program:
         administrator = Administrator(program, ssl.create_default_context(cafile=str(tmp_path / "ca.pem")))
         administrator.ask("PUT", "/OS-FEDERATION/mappings/oauth2_mapping", mapping={"rules": [rule]})
         project = administrator.ask("POST", "/projects", project={"name": "quarry"})["project"]["id"]
@@ -317,5 +314,3 @@ def test_a_program_with_a_certificate_by_keystoneauth(tmp_path: Path) -> None:
         for session in (thief, stranger):
             answers = [session.get(one, headers={"X-Auth-Token": token}, raise_exc=False) for one in asked]
             assert [answer.status_code for answer in answers] == [401, 401, 401]
-    finally:
-        program.stop()
