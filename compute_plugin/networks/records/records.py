@@ -1,0 +1,213 @@
+"""`Records`: all of what networks are to be, in memory. Pure.
+
+network/<kind>/<id>     a record
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from compute_plugin.networks.records.network import (
+    ADDRESS_SCOPE_CODEC,
+    NETWORK_CODEC,
+    SUBNET_CODEC,
+    SUBNETPOOL_CODEC,
+    AddressScope,
+    Network,
+    Subnet,
+    SubnetPool,
+)
+from compute_plugin.networks.records.port import PORT_CODEC, Port
+from compute_plugin.networks.records.router import (
+    FLOATING_IP_CODEC,
+    PORT_FORWARDING_CODEC,
+    ROUTER_CODEC,
+    FloatingIp,
+    PortForwarding,
+    Router,
+)
+from compute_plugin.networks.records.security import (
+    ADDRESS_GROUP_CODEC,
+    DEFAULT_RULE_CODEC,
+    RULE_CODEC,
+    SECURITY_GROUP_CODEC,
+    AddressGroup,
+    DefaultRule,
+    SecurityGroup,
+    SecurityGroupRule,
+)
+from compute_plugin.networks.records.sharing import QUOTA_CODEC, RBAC_CODEC, Quota, RbacPolicy
+from compute_plugin.networks.records.table import Kind, Table
+from store.registry import Delete, Put
+
+PREFIX: Final = b"network/"
+
+NETWORKS: Final = Kind(
+    "network",
+    NETWORK_CODEC,
+    {
+        "project": lambda one: (one.project_id,),
+        "segment": lambda one: ((one.network_type, one.physical_network, one.segmentation_id),),
+    },
+    "NetworkNotFound",
+    "Network",
+)
+SUBNETS: Final = Kind(
+    "subnet",
+    SUBNET_CODEC,
+    {
+        "project": lambda one: (one.project_id,),
+        "network": lambda one: (one.network_id,),
+        "pool": lambda one: (one.subnetpool_id,),
+    },
+    "SubnetNotFound",
+    "Subnet",
+)
+PORTS: Final = Kind(
+    "port",
+    PORT_CODEC,
+    {
+        "project": lambda one: (one.project_id,),
+        "network": lambda one: (one.network_id,),
+        "device": lambda one: (one.device_id,),
+        "owner": lambda one: (one.device_owner,),
+        "host": lambda one: (one.host,),
+        "mac": lambda one: ((one.network_id, one.mac),),
+        "group": lambda one: one.security_group_ids,
+        "subnet": lambda one: (fixed.subnet_id for fixed in one.fixed_ips),
+        "address": lambda one: one.fixed_ips,  # FixedIp: (subnet_id, address)
+    },
+    "PortNotFound",
+    "Port",
+)
+SECURITY_GROUPS: Final = Kind(
+    "security-group",
+    SECURITY_GROUP_CODEC,
+    {"project": lambda one: (one.project_id,)},
+    "SecurityGroupNotFound",
+    "Security group",
+)
+RULES: Final = Kind(
+    "security-group-rule",
+    RULE_CODEC,
+    {
+        "project": lambda one: (one.project_id,),
+        "group": lambda one: (one.security_group_id,),
+        "remote": lambda one: (one.remote_group_id,),
+        "addresses": lambda one: (one.remote_address_group_id,),
+    },
+    "SecurityGroupRuleNotFound",
+    "Security group rule",
+)
+DEFAULT_RULES: Final = Kind(
+    "default-rule", DEFAULT_RULE_CODEC, {}, "DefaultSecurityGroupRuleNotFound", "Default security group rule"
+)
+ADDRESS_GROUPS: Final = Kind(
+    "address-group",
+    ADDRESS_GROUP_CODEC,
+    {"project": lambda one: (one.project_id,)},
+    "AddressGroupNotFound",
+    "Address group",
+)
+ROUTERS: Final = Kind(
+    "router",
+    ROUTER_CODEC,
+    {"project": lambda one: (one.project_id,), "gateway": lambda one: (one.gateway_network_id,)},
+    "RouterNotFound",
+    "Router",
+)
+FLOATING_IPS: Final = Kind(
+    "floating-ip",
+    FLOATING_IP_CODEC,
+    {
+        "project": lambda one: (one.project_id,),
+        "network": lambda one: (one.network_id,),
+        "port": lambda one: (one.port_id,),
+        "router": lambda one: (one.router_id,),
+    },
+    "FloatingIPNotFound",
+    "Floating IP",
+)
+PORT_FORWARDINGS: Final = Kind(
+    "port-forwarding",
+    PORT_FORWARDING_CODEC,
+    {"floating_ip": lambda one: (one.floating_ip_id,), "port": lambda one: (one.internal_port_id,)},
+    "PortForwardingNotFound",
+    "Port Forwarding",
+)
+SUBNETPOOLS: Final = Kind(
+    "subnetpool",
+    SUBNETPOOL_CODEC,
+    {"project": lambda one: (one.project_id,), "scope": lambda one: (one.address_scope_id,)},
+    "SubnetPoolNotFound",
+    "Subnet pool",
+)
+ADDRESS_SCOPES: Final = Kind(
+    "address-scope",
+    ADDRESS_SCOPE_CODEC,
+    {"project": lambda one: (one.project_id,)},
+    "AddressScopeNotFound",
+    "Address scope",
+)
+RBAC_POLICIES: Final = Kind(
+    "rbac-policy",
+    RBAC_CODEC,
+    {"project": lambda one: (one.project_id,), "object": lambda one: (one.object_id,)},
+    "RbacPolicyNotFound",
+    "RBAC policy",
+)
+QUOTAS: Final = Kind("quota", QUOTA_CODEC)
+
+
+class Records:
+    """All tables. One over another (`below`) is what a change sees: its own writes, and nobody else does."""
+
+    def __init__(self, below: Records | None = None) -> None:
+        under = {table.kind.name: table for table in below.tables()} if below is not None else {}
+
+        def lie(kind: Kind[Any]) -> Table[Any]:
+            return Table(kind, under.get(kind.name))
+
+        self.networks: Table[Network] = lie(NETWORKS)
+        self.subnets: Table[Subnet] = lie(SUBNETS)
+        self.ports: Table[Port] = lie(PORTS)
+        self.security_groups: Table[SecurityGroup] = Table(
+            SECURITY_GROUPS, below.security_groups if below is not None else None
+        )
+        self.rules: Table[SecurityGroupRule] = lie(RULES)
+        self.default_rules: Table[DefaultRule] = Table(
+            DEFAULT_RULES, below.default_rules if below is not None else None
+        )
+        self.address_groups: Table[AddressGroup] = Table(
+            ADDRESS_GROUPS, below.address_groups if below is not None else None
+        )
+        self.routers: Table[Router] = lie(ROUTERS)
+        self.floating_ips: Table[FloatingIp] = lie(FLOATING_IPS)
+        self.port_forwardings: Table[PortForwarding] = Table(
+            PORT_FORWARDINGS, below.port_forwardings if below is not None else None
+        )
+        self.subnetpools: Table[SubnetPool] = lie(SUBNETPOOLS)
+        self.address_scopes: Table[AddressScope] = Table(
+            ADDRESS_SCOPES, below.address_scopes if below is not None else None
+        )
+        self.rbac_policies: Table[RbacPolicy] = lie(RBAC_POLICIES)
+        self.quotas: Table[Quota] = lie(QUOTAS)
+
+    def tables(self) -> Iterator[Table[Any]]:
+        """All of them."""
+        yield from (table for table in vars(self).values() if isinstance(table, Table))
+
+    def operations(self) -> list[Put | Delete]:
+        """What makes the registry have what lies over the tables below."""
+        return [
+            Delete(key_of(table.kind, id_))
+            if record is None
+            else Put(key_of(table.kind, id_), table.kind.codec.encode(record))
+            for table in self.tables()
+            for id_, record in table.changes().items()
+        ]
+
+
+def key_of(kind: Kind[Any], id_: str) -> bytes:
+    return PREFIX + f"{kind.name}/{id_}".encode()
