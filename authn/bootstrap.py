@@ -52,6 +52,7 @@ CATALOGUE: Final = (
     ("image", "glance", "/image"),
     ("volumev3", "cinderv3", "/volume/v3/%(project_id)s"),
     ("block-storage", "cinder", "/volume/v3"),
+    ("network", "neutron", "/network"),
 )
 """Type, name, and the path of the URL."""
 

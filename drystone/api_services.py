@@ -9,6 +9,9 @@ import trio
 from authn.service import IdentityService
 from authn.v1 import V1AuthApp
 from authn.v3.app import IdentityApp
+from compute_plugin.networks.config import NetworkConfig
+from compute_plugin.networks.service import NetworkService
+from compute_plugin.networks.v2.app import NetworkApp
 from drystone.node import Node
 from drystone.volume_exports import volume_service
 from drystone.volume_links import VolumesOfAll
@@ -31,6 +34,7 @@ class ApiServices:
         volumes: VolumesOfAll,
         images: ImageConfig,
         volume_policy: Policy,
+        networks: NetworkConfig,
         disks: list[trio.SocketListener],
     ) -> None:
         """`disks`: where volumes are served to other machines."""
@@ -39,11 +43,15 @@ class ApiServices:
             node.registry, identity, node.store, volumes, node.clock, PooledRandom(), node.folder.path, images
         )
         self.volumes = volume_service(node, identity, self.images, volumes, disks, volume_policy)
+        self.networks = NetworkService(
+            node.registry, identity, node.clock, PooledRandom(), settings=networks.settings, policy=networks.policy
+        )
         self.apps: Mapping[bytes, App] = {
             b"/auth": V1AuthApp(identity),
             b"/identity": with_cors(IdentityApp(identity), identity.cors_origins),
             b"/image": with_cors(ImageApp(self.images), identity.cors_origins),
             b"/volume": with_cors(VolumeApp(self.volumes), identity.cors_origins),
+            b"/network": with_cors(NetworkApp(self.networks), identity.cors_origins),
         }
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -52,4 +60,5 @@ class ApiServices:
             await nursery.start(lambda task_status: self.identity.run(task_status=task_status))
             await nursery.start(lambda task_status: self.images.run(task_status=task_status))
             await nursery.start(lambda task_status: self.volumes.run(task_status=task_status))
+            await nursery.start(lambda task_status: self.networks.run(task_status=task_status))
             task_status.started()

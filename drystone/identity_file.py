@@ -14,6 +14,7 @@ from authn.password_rules import PasswordRules, parse_password_rules
 from authn.policy import identity_policy
 from authn.saml.config import SamlConfig, parse_saml
 from authn.saml.opening import open_saml
+from compute_plugin.networks.config import NetworkConfig, parse_network_config
 from gateway.rest.cors import require_origins
 from gateway.rest.policy import Policy
 from gateway.volumes.policy import volume_policy
@@ -38,6 +39,7 @@ class IdentityFile(NamedTuple):
     """Web pages of other hosts that may use the API from a browser."""
     images: ImageConfig = ImageConfig()
     volumes: Policy = volume_policy()
+    networks: NetworkConfig = NetworkConfig()
 
 
 def read_identity_file(path: str | None) -> IdentityFile:
@@ -59,9 +61,11 @@ def read_identity_file(path: str | None) -> IdentityFile:
         origins = _origins(value.pop("cors_origins", []))
         policy, images = identity_policy(overrides), parse_image_config(value.pop("image", {}))
         volumes = volume_policy(_volume_overrides(value.pop("volume", {})))
+        networks = parse_network_config(value.pop("network", {}))
         return IdentityFile(
-            parse_federation(value), policy, tuple(sorted(overrides)), rules, model, saml, origins, images, volumes
-        )
+            parse_federation(value), policy, tuple(sorted(overrides)), rules, model, saml, origins, images, volumes,
+            networks,
+        )  # fmt: skip
     except InvalidError as error:
         raise InvalidError(f"{path}: {error}") from error
 

@@ -11,13 +11,14 @@ from drystone.identity_file import IdentityFile, read_identity_file
 from gateway.rest.policy import Policy
 from store.core.errors import InvalidError
 
-SERVICES: Final = ("identity", "image", "volume")
+SERVICES: Final = ("identity", "image", "volume", "network")
 
 _config_option = click.option(
     "--identity-config",
     "path",
     type=click.Path(exists=True, dir_okay=False),
-    help="The file that 'drystone up' is given; its tables 'policy', 'image.policy' and 'volume.policy' count.",
+    help="The file that 'drystone up' is given; its tables 'policy', 'image.policy', 'volume.policy' and "
+    "'network.policy' count.",
 )
 
 
@@ -25,10 +26,10 @@ def policy_group() -> click.Group:
     """The group `policy`."""
     group = click.Group(
         "policy",
-        help="Who may do what with identity, images and volumes. Checks are written as for oslo.policy; a file changes "
-        'them: a table \'policy\' of lines such as "identity:list_users" = "rule:admin_required" in the file of '
-        "'drystone up --identity-config' ('image.policy' for images, 'volume.policy' for volumes), which is checked at "
-        "the start.",
+        help="Who may do what with identity, images, volumes and networks. Checks are written as for oslo.policy; a "
+        'file changes them: a table \'policy\' of lines such as "identity:list_users" = "rule:admin_required" in the '
+        "file of 'drystone up --identity-config' ('image.policy' for images, and so for volumes and networks), which "
+        "is checked at the start.",
     )
     group.add_command(show)
     group.add_command(check)
@@ -65,7 +66,7 @@ def check(path: str) -> None:
 
 
 def _policies(read: IdentityFile) -> Mapping[str, Policy]:
-    return dict(zip(SERVICES, (read.policy, read.images.policy, read.volumes), strict=True))
+    return dict(zip(SERVICES, (read.policy, read.images.policy, read.volumes, read.networks.policy), strict=True))
 
 
 def _changed(read: IdentityFile) -> Mapping[str, list[str]]:

@@ -84,7 +84,10 @@ PORTS: Final = Kind(
 SECURITY_GROUPS: Final = Kind(
     "security-group",
     SECURITY_GROUP_CODEC,
-    {"project": lambda one: (one.project_id,)},
+    {
+        "project": lambda one: (one.project_id,),
+        "default": lambda one: (one.project_id,) if one.is_default else (),
+    },
     "SecurityGroupNotFound",
     "Security group",
 )

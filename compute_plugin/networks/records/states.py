@@ -3,6 +3,7 @@
 network-state/agent/<host>        an agent; the key ends with its lease
 network-state/port/<port>         where a port is plugged in, and what is wrong with it
 network-state/router/<router>     the host that has a router; the key ends with the lease of its agent
+network-state/host/<host>         where a host is reached; stays when its agent ends, as packets go on then
 """
 
 from __future__ import annotations
@@ -51,9 +52,20 @@ class RouterPlace:
     host: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostAddress:
+    """Where a host is reached."""
+
+    id: str
+    """The host's name."""
+    address: str
+    """Where other hosts send VXLAN to; "" where this one has no tunnels."""
+
+
 AGENTS: Final = Kind("agent", record_codec("network agent", AgentState), {}, "AgentNotFound", "Agent")
 PORT_STATES: Final = Kind("port", record_codec("port state", PortState), {"host": lambda one: (one.host,)})
 ROUTER_PLACES: Final = Kind("router", record_codec("router place", RouterPlace), {"host": lambda one: (one.host,)})
+HOST_ADDRESSES: Final = Kind("host", record_codec("host address", HostAddress))
 
 
 class States:
@@ -63,3 +75,4 @@ class States:
         self.agents: Table[AgentState] = Table(AGENTS)
         self.ports: Table[PortState] = Table(PORT_STATES)
         self.routers: Table[RouterPlace] = Table(ROUTER_PLACES)
+        self.hosts: Table[HostAddress] = Table(HOST_ADDRESSES)

@@ -12,10 +12,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from tests.conformance.cloud import fresh
 from tests.conformance.environment import Environment
+from tests.conformance.openstack.external import extensions, external_network
 from tests.conformance.openstack.reasons import causes
 from tests.conformance.openstack.run import run
 from tests.conformance.openstack.settings import Cloud, identity_config, of_program
@@ -111,7 +113,11 @@ def _cloud(chosen: argparse.Namespace, suite: Suite, logs: Path, environment: En
         fresh(Path(folder) / "data", "--identity-config", str(config)) as program,
     ):
         image = uploaded(environment, program, Path(folder) / "images" / QCOW2)
-        yield of_program(program, suite.password_rules, images, image)
+        cloud = of_program(program, suite.password_rules, images, image)
+        if suite.networks:
+            network, served = external_network(environment, program), extensions(environment, program)
+            cloud = replace(cloud, network=network, extensions=served)
+        yield cloud
         (logs / "drystone.log").write_text(program.log())
 
 

@@ -18,6 +18,10 @@ PASSWORD_RULES: Final[Mapping[str, int]] = {
 """Of a cloud whose rules for passwords are tested: what tempest takes for granted where it tests them."""
 
 
+EXTERNAL: Final = "public"
+"""The external network of a cloud whose networks are tested."""
+
+
 @dataclass(frozen=True)
 class Cloud:
     """A running cloud and its administrator, who is `admin` in the project and in the system."""
@@ -31,6 +35,10 @@ class Cloud:
     """The URL of a folder with disk images, from which the cloud may fetch them; "" for none."""
     image: str = ""
     """The id of an image that everybody sees; "" for none."""
+    network: str = ""
+    """The id of an external network; "" for none: then there are no networks to be tested."""
+    extensions: tuple[str, ...] = ()
+    """Of the network API, by their aliases."""
     password_rules: Mapping[str, int] = field(default_factory=dict)
     """Some of `security_compliance`; none where they are off, as by default in stock Keystone."""
 
@@ -57,7 +65,7 @@ def of_program(program: Program, password_rules: Mapping[str, int], images: str,
         exported["OS_REGION_NAME"],
         images,
         image,
-        password_rules,
+        password_rules=password_rules,
     )
 
 
@@ -99,7 +107,8 @@ def tempest_conf(cloud: Cloud, folder: str, *, system: bool = False) -> str:
         "enforce_scope": {"keystone": "true"},
         "service_available": {
             **dict.fromkeys(("swift", "glance", "cinder"), "true"),
-            **dict.fromkeys(("horizon", "neutron", "nova"), "false"),
+            **dict.fromkeys(("horizon", "nova"), "false"),
+            "neutron": str(bool(cloud.network)).lower(),
         },
         "compute": {"image_ref": cloud.image, "image_ref_alt": cloud.image},
         "volume": {
@@ -116,6 +125,16 @@ def tempest_conf(cloud: Cloud, folder: str, *, system: bool = False) -> str:
             "multi_backend": "false",
             "volume_revert": "true",
             "consistency_group": "false",
+        },
+        "network": {
+            "public_network_id": cloud.network,
+            "floating_network_name": EXTERNAL,
+            "shared_physical_network": "false",
+        },
+        "network-feature-enabled": {
+            "ipv6": "true",
+            "ipv6_subnet_attributes": "true",
+            "api_extensions": ",".join(cloud.extensions),
         },
         "image": {
             "http_image": f"{cloud.images}/{RAW}",

@@ -33,6 +33,8 @@ class Suite:
     help: str
     password_rules: Mapping[str, int] = field(default_factory=dict)
     """Of the fresh cloud that it runs against."""
+    networks: bool = False
+    """Whether it is told that there are networks. Others would make some for each of their users."""
 
     def summary(self, passed: int, ran: int, whole: bool) -> str:
         """The line that a run ends with; `whole`: nothing was left out."""
@@ -68,6 +70,15 @@ VOLUME = Suite(
     196,
     "tempest's tests of the volume API, and those of Cinder's plugin",
 )
+NETWORK = Suite(
+    "network",
+    "tempest network",
+    ("tempest.api.network",),
+    262,
+    207,
+    "tempest's tests of the network API, with an external network that is really there",
+    networks=True,
+)
 RBAC = Suite(
     "rbac",
     "tempest rbac",
@@ -84,12 +95,13 @@ CLIENT = Suite(
         "openstackclient.tests.functional.object",
         "openstackclient.tests.functional.image",
         "openstackclient.tests.functional.volume",
+        "openstackclient.tests.functional.network",
     ),
-    228,
+    339,
     None,
-    "openstackclient's own tests of its identity, object, image and volume commands, each run as typed",
+    "openstackclient's own tests of its identity, object, image, volume and network commands, each run as typed",
 )
-SUITES = (API, IMAGE, VOLUME, RBAC, CLIENT)
+SUITES = (API, IMAGE, VOLUME, NETWORK, RBAC, CLIENT)
 
 
 def prepared(folder: Path) -> Environment:

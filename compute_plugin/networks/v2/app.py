@@ -1,0 +1,30 @@
+"""`NetworkApp`: the network API as an ASGI application."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from compute_plugin.networks.service import NetworkService
+from compute_plugin.networks.v2.answers import failure, refusal
+from compute_plugin.networks.v2.call import PREFIX, Call
+from compute_plugin.networks.v2.routes import routes
+from gateway.rest.app import ServiceApp
+from gateway.rest.healthcheck import healthcheck_routes
+from gateway.rest.versions import Version, version_routes
+
+V2: Final = Version("v2.0", "/v2.0", "CURRENT")
+
+
+class NetworkApp(ServiceApp[Call]):
+    """Serves everything at `/network` and below."""
+
+    def __init__(self, service: NetworkService) -> None:
+        super().__init__(
+            PREFIX,
+            routes(),
+            call=lambda scope, receive: Call(service, scope, receive),
+            refusal=refusal,
+            failure=failure,
+            request_id=lambda: f"req-{service.new_id()}",
+            documents={**version_routes(PREFIX, [V2], status=200), **healthcheck_routes(service.registry)},
+        )

@@ -1,0 +1,42 @@
+"""An external network for tests that want floating addresses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from tests.conformance.environment import Environment
+from tests.conformance.openstack.settings import EXTERNAL
+from tests.process.program import Program
+
+CIDR = "172.24.4.0/24"
+
+
+def external_network(environment: Environment, program: Program) -> str:
+    """The id of a new one."""
+    id_ = _openstack(
+        environment, program, "network", "create", "--external", "--provider-network-type", "flat",
+        "--provider-physical-network", "public", "-f", "value", "-c", "id", EXTERNAL,
+    )  # fmt: skip
+    _openstack(
+        environment, program, "subnet", "create", "--network", id_, "--subnet-range", CIDR, "--no-dhcp",
+        "-f", "value", "-c", "id", f"{EXTERNAL}-v4",
+    )  # fmt: skip
+    return id_
+
+
+def extensions(environment: Environment, program: Program) -> tuple[str, ...]:
+    """The aliases of what the network API has."""
+    said = _openstack(environment, program, "extension", "list", "--network", "-f", "value", "-c", "Alias")
+    return tuple(said.split())
+
+
+def _openstack(environment: Environment, program: Program, *arguments: str) -> str:
+    done = subprocess.run(
+        [str(environment.python.parent / "openstack"), *arguments],
+        env={**os.environ, **program.settings()},
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    return done.stdout.strip()
