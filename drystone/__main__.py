@@ -27,6 +27,7 @@ COMMANDS = {
     "join": Lazy("drystone.cluster_commands:join", "Make this machine a node of a cluster."),
     "node": Lazy("drystone.node_commands:node", "The machines of the cluster: list, empty, remove, replace them."),
     "volume": Lazy("drystone.volume_commands:volume", "Virtual disks: make, list, grow, delete them, and their URIs."),
+    "network": Lazy("drystone.network_commands:network", "What is wired where, and the way of a packet through it."),
     "registry": Lazy(
         "drystone.recover_command:registry", "Back up the small state that all agree on, or make it anew."
     ),

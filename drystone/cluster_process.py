@@ -21,6 +21,7 @@ from drystone.links import NO_MEMBER, REMOVED, Links
 from drystone.listener import Listener
 from drystone.lives import Lives
 from drystone.members import Members, say_member, stay_live
+from drystone.network_looks import LookAnswers
 from drystone.node_identity import NodeIdentity, credentials_of, lock_node
 from drystone.node_records import Life, find_authority
 from drystone.peers import Peers
@@ -122,6 +123,7 @@ class ClusterProcess:
         """How far those of others are (`Rows`)."""
         self.status = StatusService()
         self.volumes = VolumeAnswers()
+        self.network_looks = LookAnswers()
         self.lives = Lives(registry, self.identity.name, lambda: self.peers.processes, self.everyones, self._load_ring)
         self.peers: Peers
         self.service: DeviceService
@@ -160,6 +162,7 @@ class ClusterProcess:
             PinService(pins.held).serve,
             self.status.serve,
             self.volumes.serve,
+            self.network_looks.serve,
         ]
         if isinstance(self._registry, LocalRegistry):
             services.append(RegistryService(self._registry).serve)

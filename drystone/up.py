@@ -33,6 +33,8 @@ from drystone.identity_file import IdentityFile, read_identity_file
 from drystone.loop_stalls import LoopStalls
 from drystone.metrics import Metrics, Requests
 from drystone.nbd_over_tcp import NbdOverTcp, nbd_over_tcp, port_of
+from drystone.network_looks import HostLooks
+from drystone.network_routes import network_routes
 from drystone.node import Node, open_node
 from drystone.node_identity import find_identity
 from drystone.node_status import cluster_status, device_rows, own_status
@@ -380,7 +382,12 @@ async def _serve(
         front: App = Front(app, services.apps, requests, metrics, slow, felt, readiness.why_not)
         if swift.storage_domains:
             front = DomainRemap(front, swift)
-        routes = [*volume_routes(volumes, port_of(disks)), *report_routes(volumes, stop.is_set)]
+        looks = HostLooks(None, name, lambda: node.together.peers.processes if node.together else {})
+        routes = [
+            *volume_routes(volumes, port_of(disks)),
+            *report_routes(volumes, stop.is_set),
+            *network_routes(services.networks, looks),
+        ]
         await nursery.start(services.run)
         nursery.start_soon(app.run, node.progress.loop("remove owned segments"))
         await nursery.start(partial(serve, front, listeners, tls=tls, shutdown=stop))

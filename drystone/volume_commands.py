@@ -10,11 +10,12 @@ from urllib.parse import quote
 import click
 
 from drystone.access import Access, data_option
+from drystone.asking import asked
 from drystone.control_client import exchange
 from drystone.folder import DataFolder
 from drystone.lazy_group import Lazy, LazyGroup
 from drystone.nbd_over_tcp import PORT as NBD_PORT
-from drystone.volume_asking import Row, asked, snapshot_rows, taking, volume_path, volume_row, volume_rows, volume_uri
+from drystone.volume_asking import Row, snapshot_rows, taking, volume_path, volume_row, volume_rows, volume_uri
 from drystone.volume_reports import check, stats
 from drystone.volume_sizes import parse_size, show_size
 from drystone.volume_times import WINDOW_MAX_US, parse_duration, parse_time, show_time

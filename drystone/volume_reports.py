@@ -11,9 +11,10 @@ from urllib.parse import urlencode
 import click
 
 from drystone.access import Access, data_option
+from drystone.asking import answer, asked
 from drystone.control_client import lines
 from drystone.folder import DataFolder
-from drystone.volume_asking import Row, answer, asked, volume_path, volume_rows
+from drystone.volume_asking import Row, volume_path, volume_rows
 from drystone.volume_sizes import show_size
 from drystone.volume_times import show_time
 from drystone.words import duration, table

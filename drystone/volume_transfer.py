@@ -15,9 +15,10 @@ from typing import Final
 import click
 
 from drystone.access import Access, data_option
+from drystone.asking import asked
 from drystone.control_client import exchange
 from drystone.folder import NBD_SOCKET, DataFolder, sync_folder
-from drystone.volume_asking import asked, snapshot_rows, taking, volume_path, volume_row, volume_uri
+from drystone.volume_asking import snapshot_rows, taking, volume_path, volume_row, volume_uri
 from drystone.volume_commands import take_over_option
 from drystone.volume_sizes import parse_size, show_size
 from drystone.volume_times import WINDOW_MAX_US, parse_duration

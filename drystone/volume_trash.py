@@ -7,9 +7,10 @@ import json
 import click
 
 from drystone.access import Access, data_option
+from drystone.asking import asked
 from drystone.control_client import exchange
 from drystone.folder import DataFolder
-from drystone.volume_asking import Row, asked, volume_uri
+from drystone.volume_asking import Row, volume_uri
 from drystone.volume_commands import ID_SHOWN, json_option
 from drystone.volume_sizes import show_size
 from drystone.volume_times import show_time

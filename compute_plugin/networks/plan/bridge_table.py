@@ -15,17 +15,17 @@ from compute_plugin.networks.plan.ruleset import Chain, Hook, Map, Set, Table
 from compute_plugin.networks.plan.sources import Sources, sources
 
 COUNTERS = (
-    "address",
-    "arp",
+    "spoofed_address",
+    "spoofed_arp",
     "closed",
     "dhcp_server",
     "ethertype",
-    "mac",
-    "neighbour",
+    "spoofed_mac",
+    "spoofed_neighbour",
     "router",
     "stranger",
     "to_host",
-    "vlan",
+    "vlan_tag",
 )
 
 
@@ -66,9 +66,9 @@ def _chains(stateless: bool) -> tuple[Chain, ...]:
         Chain(
             "guard",
             (
-                f"iifname . ether saddr != @macs {drop('mac')}",
+                f"iifname . ether saddr != @macs {drop('spoofed_mac')}",
                 "ether type vmap { arp : goto guard_arp, ip : goto guard_ip4, ip6 : goto guard_ip6 }",
-                f"ether type {{ vlan, 8021ad }} {drop('vlan')}",
+                f"ether type {{ vlan, 8021ad }} {drop('vlan_tag')}",
                 drop("ethertype"),
             ),
         ),
@@ -78,7 +78,7 @@ def _chains(stateless: bool) -> tuple[Chain, ...]:
                 "iifname . arp saddr ether . arp saddr ip @addresses4 accept",
                 "iifname . arp saddr ether . arp saddr ip @wide4 accept",
                 "arp saddr ip 0.0.0.0 iifname . arp saddr ether @macs accept",
-                drop("arp"),
+                drop("spoofed_arp"),
             ),
         ),
         Chain(
@@ -88,7 +88,7 @@ def _chains(stateless: bool) -> tuple[Chain, ...]:
                 f"udp sport 67 udp dport 68 {drop('dhcp_server')}",
                 "iifname . ether saddr . ip saddr @addresses4 goto open",
                 "iifname . ether saddr . ip saddr @wide4 goto open",
-                drop("address"),
+                drop("spoofed_address"),
             ),
         ),
         Chain(
@@ -100,7 +100,7 @@ def _chains(stateless: bool) -> tuple[Chain, ...]:
                 "ip6 saddr :: icmpv6 type { nd-neighbor-solicit, mld-listener-report, mld2-listener-report } accept",
                 "iifname . ether saddr . ip6 saddr @addresses6 accept",
                 "iifname . ether saddr . ip6 saddr @wide6 accept",
-                drop("address"),
+                drop("spoofed_address"),
             ),
         ),
         Chain(
@@ -109,7 +109,7 @@ def _chains(stateless: bool) -> tuple[Chain, ...]:
                 "ip6 saddr != :: icmpv6 type nd-neighbor-solicit return",
                 "iifname . @th,64,128 @targets6 return",
                 "iifname . @th,64,128 @wide_targets6 return",
-                drop("neighbour"),
+                drop("spoofed_neighbour"),
             ),
         ),
         Chain(

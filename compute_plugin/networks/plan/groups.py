@@ -24,9 +24,7 @@ def group_chain(group: str, direction: str) -> str:
     return f"{direction}-{names.checked(group)}"
 
 
-def chain_of_group(
-    records: Records, members: Members, group: str, direction: str, problems: dict[str, str]
-) -> Chain:
+def chain_of_group(records: Records, members: Members, group: str, direction: str, problems: dict[str, str]) -> Chain:
     """`problems`: gets the ids of rules that are left out, and why."""
     lines: dict[str, None] = {}  # in order, each once
     for rule in records.rules.by("group", group):

@@ -1,8 +1,8 @@
 """`table inet drystone`: connections, and what security groups let through.
 
-What a server sends is judged as soon as its connection is known (prerouting), what it gets where it is known who gets it
-(forward). Ports with the same groups share a chain each way; a group is a chain each way. So a change of a rule is one
-of one chain, however many ports there are.
+What a server sends is judged as soon as its connection is known (prerouting), what it gets where it is known who gets
+it (forward). Ports with the same groups share a chain each way; a group is a chain each way. So a change of a rule is
+one of one chain, however many ports there are.
 """
 
 from __future__ import annotations

@@ -65,4 +65,6 @@ class Members:
 
 def sends_from(port: Port) -> set[str]:
     """The prefixes that a port may send from. Raises ValueError."""
-    return {prefix(address(one.address)) for one in port.fixed_ips} | {prefix(one.address) for one in port.address_pairs}
+    return {prefix(address(one.address)) for one in port.fixed_ips} | {
+        prefix(one.address) for one in port.address_pairs
+    }

@@ -45,5 +45,3 @@ class Plugged:
 def others(links: Sequence[Link], plugs: set[str]) -> tuple[Link, ...]:
     """The links in bridges that are of no server."""
     return tuple(one for one in links if one.master is not None and one.name not in plugs)
-
-

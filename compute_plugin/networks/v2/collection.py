@@ -71,6 +71,10 @@ class Collection(Generic[R]):
         """What policy asks about one that is to be made."""
         return {**asked, "project_id": project, "tenant_id": project}
 
+    def update_target(self, change: Change, record: R, asked: Row) -> Row:
+        """What policy asks about one that is to be changed."""
+        return {**self.target(change, record), **asked}
+
     def create(self, change: Change, project: str, asked: Row) -> R:
         """Make one of what was asked for. Raises what the client is to be told."""
         raise NotImplementedError

@@ -49,7 +49,7 @@ def _usual(records: Records, port: Port, subnets: Sequence[Subnet]) -> list[Fixe
     for version in (4, 6):
         choices = [one for one in subnets if one.ip_version == version and not is_automatic(one)]
         if choices:
-            found.append(_any_of(records, port, choices, found))
+            found.append(_require_free(records, port, choices, found))
     return found
 
 
@@ -109,7 +109,7 @@ class _Wishes:
         if held is not None:
             self._left.remove(held)
             return held
-        return _any_of(self._records, self._port, [subnet], found)
+        return _require_free(self._records, self._port, [subnet], found)
 
     def _subnet_of(self, wish: Wish) -> Subnet:
         port = self._port
@@ -139,9 +139,9 @@ def _fits(subnet: Subnet, address: str, port: Port) -> bool:
     return can_be_had(subnet.cidr, address, by_router=port.device_owner in ROUTERS)
 
 
-def _any_of(records: Records, port: Port, subnets: Sequence[Subnet], found: Sequence[FixedIp]) -> FixedIp:
-    """Of the first subnet that has a free one. Servers begin anywhere; that of DHCP is the first of its subnet, as
-    people expect it."""
+def free_in(records: Records, port: Port, subnets: Sequence[Subnet], found: Sequence[FixedIp] = ()) -> FixedIp | None:
+    """One of the first subnet that has any; `found` is given away already. Servers begin anywhere; the address of DHCP
+    is the first of its subnet, where people expect it."""
     start = 0 if port.device_owner == DHCP else int(port.id[:8], 16)
     for subnet in subnets:
 
@@ -152,7 +152,14 @@ def _any_of(records: Records, port: Port, subnets: Sequence[Subnet], found: Sequ
         address = free_address(subnet.pools, is_used, start)
         if address is not None:
             return FixedIp(subnet.id, address)
-    raise InUseError("IpAddressGenerationFailure", f"No more IP addresses available on network {port.network_id}.")
+    return None
+
+
+def _require_free(records: Records, port: Port, subnets: Sequence[Subnet], found: Sequence[FixedIp]) -> FixedIp:
+    fixed = free_in(records, port, subnets, found)
+    if fixed is None:
+        raise InUseError("IpAddressGenerationFailure", f"No more IP addresses available on network {port.network_id}.")
+    return fixed
 
 
 def _require_unused(records: Records, port: Port, fixed: FixedIp) -> None:

@@ -133,7 +133,7 @@ async def _update(kind: Collection[Any], call: Call) -> Response:
         change: Change = over(records)
         record, _ = found(kind, change, call.path("id"))
         asked = asked_of_old(kind.attributes, body)
-        _allow(kind, change, "update", body, {**kind.target(change, record), **asked})
+        _allow(kind, change, "update", body, kind.update_target(change, record, asked))
         _require_match(match, record)
         return _own(kind, change, kind.update(change, record, asked))
 

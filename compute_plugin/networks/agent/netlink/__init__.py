@@ -1,0 +1,1 @@
+"""The kernel's own words for links, addresses and rules: read without starting a process."""
