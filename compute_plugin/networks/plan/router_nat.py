@@ -99,7 +99,7 @@ def _scopes(records: Records, legs: list[Leg]) -> Iterable[Table]:
     inside = [leg for leg in legs if not leg.is_gateway]
     rules: list[str] = []
     for version, keyword in ((4, "ipv4"), (6, "ipv6")):
-        scopes = {leg.inner: _scope_of_leg(records, leg, version) for leg in inside}
+        scopes = {leg.inner: _scope_of_leg(records, leg, version) for leg in inside if leg.own(version)}
         rules += [
             f'iifname "{one}" oifname "{other}" meta nfproto {keyword} drop'
             for one, scope in scopes.items()

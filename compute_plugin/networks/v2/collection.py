@@ -24,6 +24,8 @@ class Collection(Generic[R]):
 
     singular: ClassVar[str]
     """In bodies, and in the names of policy: `create_<singular>`."""
+    ruled_as: ClassVar[str] = ""
+    """In the names of policy, where that is another one."""
     plural: ClassVar[str]
     path: ClassVar[str]
     """Such as `/security-groups`; with `{parent_id}` in it where it is below another resource."""
@@ -46,6 +48,10 @@ class Collection(Generic[R]):
     def table(self, records: Records) -> Table[R]:
         """Where its records are."""
         raise NotImplementedError
+
+    def line(self, verb: str) -> str:
+        """The name of an operation in policy."""
+        return f"{verb}_{self.ruled_as or self.singular}"
 
     # -- seeing --------------------------------------------------------------------------------------------------
 

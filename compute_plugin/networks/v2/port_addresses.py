@@ -41,7 +41,7 @@ def addresses_for(records: Records, port: Port, wishes: Sequence[Wish] | None) -
         found = _usual(records, port, subnets)
     else:
         found = _Wishes(records, port, subnets).granted(wishes)
-    return (*found, *(_own(records, port, one) for one in subnets if makes_own(one, port.device_owner)))
+    return (*found, *(own_address(records, port, one) for one in subnets if makes_own(one, port.device_owner)))
 
 
 def _usual(records: Records, port: Port, subnets: Sequence[Subnet]) -> list[FixedIp]:
@@ -53,8 +53,8 @@ def _usual(records: Records, port: Port, subnets: Sequence[Subnet]) -> list[Fixe
     return found
 
 
-def _own(records: Records, port: Port, subnet: Subnet) -> FixedIp:
-    """What the port makes of its MAC."""
+def own_address(records: Records, port: Port, subnet: Subnet) -> FixedIp:
+    """What the port makes of its MAC. Raises InUseError."""
     found = FixedIp(subnet.id, eui64_address(subnet.cidr, port.mac))
     _require_unused(records, port, found)
     return found

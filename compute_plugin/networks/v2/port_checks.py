@@ -77,10 +77,10 @@ def require_router_stays(change: Change, before: Port, after: Port) -> None:
     """A router's own addresses are changed by its interfaces. Raises BadRequestError."""
     if before.device_owner != ROUTER_INTERFACE or change.records.routers.get(before.device_id) is None:
         return
-    if {one for one in before.fixed_ips if "." in one.address} != {one for one in after.fixed_ips if "." in one.address}:
-        raise BadRequestError(
-            "BadRequest", f"Bad ports request: IP updates for port {before.id} are not allowed."
-        )
+    if {one for one in before.fixed_ips if "." in one.address} != {
+        one for one in after.fixed_ips if "." in one.address
+    }:
+        raise BadRequestError("BadRequest", f"Bad ports request: IP updates for port {before.id} are not allowed.")
 
 
 def require_deletable(change: Change, port: Port) -> None:

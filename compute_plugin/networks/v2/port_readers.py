@@ -30,9 +30,7 @@ def dns_name(value: Any) -> str:
             "can only be alphanumeric or a hyphen"
         )
     if len(labels) > 1 and labels[-1].isdecimal():
-        raise WrongValueError(
-            f"'{value}' not a valid PQDN or FQDN. Reason: TLD '{labels[-1]}' must not be all numeric"
-        )
+        raise WrongValueError(f"'{value}' not a valid PQDN or FQDN. Reason: TLD '{labels[-1]}' must not be all numeric")
     return found
 
 

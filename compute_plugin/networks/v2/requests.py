@@ -42,10 +42,10 @@ def routes_of(kind: Collection[Any]) -> dict[str, dict[str, Handler]]:
 def visible(kind: Collection[Any], view: View, record: Any) -> Row | None:
     """What the caller sees of it; None where that is nothing."""
     target = kind.target(view, record)
-    if not view.may(f"get_{kind.singular}", target):
+    if not view.may(kind.line("get"), target):
         return None
     row = kind.show(view, record)
-    lines = {name: f"get_{kind.singular}:{name}" for name in row}
+    lines = {name: f"{kind.line('get')}:{name}" for name in row}
     known = view.policy.operations
     return {name: row[name] for name, line in lines.items() if line not in known or view.may(line, target)}
 
@@ -111,9 +111,11 @@ async def _create(kind: Collection[Any], call: Call) -> Response:
 
 def _create_one(kind: Collection[Any], change: Change, body: Row) -> Any:
     asked = asked_of_new(kind.attributes, body)
+    usual = {one.name: one.default for one in kind.attributes}
+    said = [name for name in body if asked[name] != usual[name]]
     project = change.owner(asked)
     target = kind.create_target(change, project, asked)
-    _allow(kind, change, "create", body, target)
+    _allow(kind, change, "create", said, target)
     if kind.quota:
         change.count(kind.quota, kind.table(change.records), project)
     return kind.create(change, project, asked)
@@ -146,7 +148,7 @@ async def _delete(kind: Collection[Any], call: Call) -> Response:
     def step(records: Records) -> None:
         change: Change = over(records)
         record, _ = found(kind, change, call.path("id"))
-        change.allow(f"delete_{kind.singular}", kind.target(change, record))
+        change.allow(kind.line("delete"), kind.target(change, record))
         _require_match(match, record)
         kind.delete(change, record)
 
@@ -167,11 +169,12 @@ async def _act(kind: Collection[Any], name: str, call: Call) -> Response:
     return answer(await call.service.store.change(step))
 
 
-def _allow(kind: Collection[Any], change: Change, verb: str, body: Row, target: Row) -> None:
-    """The operation, and each attribute in the body that policy has a line for. Raises ForbiddenError."""
-    operation = f"{verb}_{kind.singular}"
+def _allow(kind: Collection[Any], change: Change, verb: str, said: Iterable[str], target: Row) -> None:
+    """The operation, and each attribute that policy has a line for; of a new one, where it is not as usual. Raises
+    ForbiddenError."""
+    operation = kind.line(verb)
     change.allow(operation, target)
-    for name in body:
+    for name in said:
         line = f"{operation}:{name}"
         if line in change.policy.operations and not change.may(line, target):
             raise ForbiddenError(line)

@@ -27,10 +27,11 @@ def makes_own(subnet: Subnet, owner: str) -> bool:
 
 def subnets_for(records: Records, network_id: str, owner: str) -> list[Subnet]:
     """Where a port of an owner may have addresses; those that are for such ports alone come first."""
-    found = [one for one in records.subnets.by("network", network_id) if _is_for(one, owner)]
+    found = [one for one in records.subnets.by("network", network_id) if is_for(one, owner)]
     return sorted(found, key=lambda one: not one.service_types)
 
 
-def _is_for(subnet: Subnet, owner: str) -> bool:
+def is_for(subnet: Subnet, owner: str) -> bool:
+    """Whether ports of an owner may have addresses there. The server of DHCP may wherever it serves."""
     served: Sequence[str] = subnet.service_types
     return not served or owner in served or (owner == DHCP and subnet.enable_dhcp)

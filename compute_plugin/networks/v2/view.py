@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from compute_plugin.networks.errors import BadRequestError, InUseError
@@ -33,7 +33,6 @@ class View:
     credentials: Credentials
     parent_id: str = ""
     """Of the resource that the path names before the collection, where it does."""
-    _shared: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     @property
     def project(self) -> str:
@@ -50,13 +49,10 @@ class View:
 
     def is_open(self, object_id: str, action: str = AS_SHARED) -> bool:
         """Whether an RBAC policy lets the caller's project use a thing."""
-        key = (object_id, action)
-        if key not in self._shared:
-            self._shared[key] = any(
-                one.action == action and one.target_project in (EVERYBODY, self.project)
-                for one in self.records.rbac_policies.by("object", object_id)
-            )
-        return self._shared[key]
+        return any(
+            one.action == action and one.target_project in (EVERYBODY, self.project)
+            for one in self.records.rbac_policies.by("object", object_id)
+        )
 
     def network_target(self, network: Network | None) -> dict[str, Any]:
         """What policy asks about whatever is on a network."""
