@@ -22,21 +22,24 @@ def id_of(name: str) -> str:
 class Made:
     """Records and states, and functions that add to them. Names stand for ids."""
 
-    def __init__(self) -> None:
-        self.records = Records()
+    def __init__(self, records: Records | None = None) -> None:
+        self.records = records if records is not None else Records()
         self.states = States()
 
     def host(self, name: str, address: str) -> None:
         self.states.hosts.put(HostAddress(id=name, address=address))
 
     def network(self, name: str, **more: Any) -> Network:
-        fields = {"mtu": 1450, "network_type": VXLAN, "segmentation_id": 100} | more
+        fields: dict[str, Any] = {"mtu": 1450, "network_type": VXLAN, "segmentation_id": 100} | more
         made = Network(id=id_of(name), project_id=PROJECT, name=name, **fields)
         self.records.networks.put(made)
         return made
 
     def subnet(self, name: str, network: str, cidr: str, gateway: str | None, **more: Any) -> Subnet:
-        fields = {"ip_version": 6 if ":" in cidr else 4, "pools": (Pool(cidr.partition("/")[0], cidr.partition("/")[0]),)} | more
+        fields = {
+            "ip_version": 6 if ":" in cidr else 4,
+            "pools": (Pool(cidr.partition("/")[0], cidr.partition("/")[0]),),
+        } | more
         made = Subnet(
             id=id_of(name),
             project_id=PROJECT,
@@ -52,7 +55,7 @@ class Made:
         """`addresses`: by subnets."""
         groups = tuple(map(id_of, more.pop("groups", ())))
         count = len(self.records.ports)
-        fields = {
+        fields: dict[str, Any] = {
             "mac": f"fa:16:3e:00:{count >> 8:02x}:{count & 255:02x}",
             "device_owner": "compute:nova",
             "device_id": id_of(f"server {name}"),

@@ -17,7 +17,7 @@ def compact(cidrs: Iterable[str]) -> tuple[str, ...]:
 
 
 def free_prefix(cidrs: Sequence[str], taken: Iterable[str], bits: int) -> str | None:
-    """One of this length that overlaps nothing taken, from the smallest rest that has room for it; None where none is."""
+    """One of this length that overlaps nothing taken, of the smallest rest that has room for it; None if none has."""
     rests = networks_of(without(map(span_of, cidrs), map(span_of, taken)))
     fitting = [one for one in rests if one.prefixlen <= bits]
     if not fitting:

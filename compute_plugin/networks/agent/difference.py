@@ -28,25 +28,23 @@ from compute_plugin.networks.plan.wiring import HOST, Service, Space, Wiring
 
 def difference(wiring: Wiring, seen: Seen) -> list[Step]:
     """The steps. When all of them are done, and nobody else does anything, the next difference has none."""
-    steps: list[Step] = []
-    planned = {space.name: space for space in wiring.spaces}
-    gone = [name for name in sorted(seen.spaces) if name not in planned and names.is_our_space(name)]
-    steps += [AddSpace(name) for name in planned if name not in seen.spaces and name != HOST]
+    planned = {space.name for space in wiring.spaces}
+    steps: list[Step] = [DeleteSpace(name) for name in sorted(seen.broken)]
+    steps += [AddSpace(space.name) for space in wiring.spaces if space.name not in seen.spaces]
     for space in wiring.spaces:
         steps += _tables(space, _there(space, seen))
     for space in wiring.spaces:
+        steps += _sysctls(space, _there(space, seen), of_links=False)
+    for space in wiring.spaces:
         steps += link_steps(space, seen, wiring)
     for space in wiring.spaces:
-        there = _there(space, seen)
-        steps += _sysctls(space, there)
-        steps += _routes(space, there)
-        steps += _services(space, there)
-    for name in gone:
-        steps += [StopService(name, folder) for folder in sorted(seen.spaces[name].services)]
-        steps.append(DeleteSpace(name))
-    host = seen.spaces.get(HOST)
-    if host is not None:
-        steps += surplus_links(wiring.host, host)
+        steps += _sysctls(space, _there(space, seen), of_links=True)
+        steps += _routes(space, _there(space, seen))
+        steps += _services(space, seen)
+    used = {service.folder for space in wiring.spaces for service in space.services}
+    steps += [StopService(folder) for folder in sorted(seen.services) if folder not in used]
+    steps += [DeleteSpace(name) for name in sorted(seen.spaces) if name not in planned and names.is_our_space(name)]
+    steps += surplus_links(wiring.host, _there(wiring.host, seen))
     return steps
 
 
@@ -69,9 +67,11 @@ def _tables(space: Space, there: SeenSpace) -> Iterator[Step]:
         yield SetTables(space.name, there.tables, space.tables)
 
 
-def _sysctls(space: Space, there: SeenSpace) -> Iterator[Step]:
+def _sysctls(space: Space, there: SeenSpace, *, of_links: bool) -> Iterator[Step]:
+    """Those of links can be told when the links are there; the rest before, since links begin with it."""
+    links = {link.name for link in space.links}
     for path, value in space.sysctls:
-        if there.sysctls.get(path) != value:
+        if of_links == (path.split("/")[-2] in links) and there.sysctls.get(path) != value:
             yield SetSysctl(space.name, path, value)
 
 
@@ -83,12 +83,11 @@ def _routes(space: Space, there: SeenSpace) -> Iterator[Step]:
     yield from (SetRoute(space.name, route, True) for route in space.routes if route not in there.routes)
 
 
-def _services(space: Space, there: SeenSpace) -> Iterator[Step]:
-    planned = {service.folder: service for service in space.services}
-    yield from (StopService(space.name, folder) for folder in sorted(there.services) if folder not in planned)
-    for folder, service in planned.items():
-        found = there.services.get(folder) or SeenService()
-        if found.command != service.command or any(found.files.get(one.path) != one.text for one in service.files):
+def _services(space: Space, seen: Seen) -> Iterator[Step]:
+    for service in space.services:
+        found = seen.services.get(service.folder) or SeenService()
+        runs = (found.space, found.command) == (space.name, service.command)
+        if not runs or any(found.files.get(one.path) != one.text for one in service.files):
             yield StartService(space.name, service)
         elif found.told != digest(service) or any(found.files.get(one.path) != one.text for one in service.reloaded):
             yield ReloadService(space.name, service)

@@ -38,6 +38,8 @@ class SeenLink:
 class SeenService:
     """A service that runs, or files of one."""
 
+    space: str = ""
+    """The namespace that it runs in; "" where that is none of ours."""
     command: tuple[str, ...] | None = None
     """Of the process that its pid file names; None where none runs."""
     files: Mapping[str, str] = field(default_factory=dict)
@@ -57,7 +59,6 @@ class SeenSpace:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     tables: tuple[Table, ...] | None = None
     """Ours; None where it is not known what they are now."""
-    services: Mapping[str, SeenService] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +66,7 @@ class Seen:
     """All of it."""
 
     spaces: Mapping[str, SeenSpace]
+    services: Mapping[str, SeenService] = field(default_factory=dict)
+    """By their folders."""
+    broken: frozenset[str] = frozenset()
+    """Names of namespaces behind which there is none any more."""

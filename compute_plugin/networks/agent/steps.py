@@ -122,8 +122,8 @@ class StartService:
 class StopService:
     """And take its folder away."""
 
-    space: str
     folder: str
+    space: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compute_plugin.networks.plan import names
-from compute_plugin.networks.plan.addresses import mac
+from compute_plugin.networks.plan.addresses import address, mac
 from compute_plugin.networks.plan.bridge_table import bridge_table
 from compute_plugin.networks.plan.bridging import is_local, network_links, passes
 from compute_plugin.networks.plan.dhcp import dhcp_part
@@ -15,7 +15,7 @@ from compute_plugin.networks.plan.plugged import Plugged, PluggedPort, others
 from compute_plugin.networks.plan.router import router_part
 from compute_plugin.networks.plan.ruleset import Table
 from compute_plugin.networks.plan.sources import sources
-from compute_plugin.networks.plan.wiring import HOST, Link, Part, Space, Wiring
+from compute_plugin.networks.plan.wiring import HOST, Link, Part, Plug, Space, Wiring
 from compute_plugin.networks.records.port import Port
 from compute_plugin.networks.records.records import Records
 from compute_plugin.networks.records.states import States
@@ -35,7 +35,7 @@ def desired(records: Records, states: States, host: Host) -> Wiring:
     plugged = _plugged(records, present, links, zones, host)
     return Wiring(
         spaces=(Space(name=HOST, links=links, tables=_tables(records, plugged, problems)), *spaces),
-        plugs={one.link: one.port.id for one in plugged.ports},
+        plugs={one.link: _plug(one) for one in plugged.ports},
         zones=zones,
         problems=problems,
     )
@@ -105,6 +105,17 @@ def _plugged(
         others(links, {one.link for one in ports}),
         frozenset(names.bridge(one.network.id) for one in present if is_local(one.network, host)),
         tuple((names.bridge(id_), zone) for id_, zone in sorted(zones.items())),
+    )
+
+
+def _plug(one: PluggedPort) -> Plug:
+    port = one.port
+    return Plug(
+        port=port.id,
+        network=port.network_id,
+        mac=mac(port.mac),
+        addresses=tuple(sorted(address(fixed.address) for fixed in port.fixed_ips)),
+        number=one.number,
     )
 
 

@@ -29,7 +29,7 @@ LEASES_MAX = 65536
 def dnsmasq(presence: Presence, port: Port, host: Host) -> Service:
     """`port`: the network's own, with the addresses at which it answers."""
     network = presence.network
-    folder = f"{host.run}/dhcp/{names.checked(network.id)}"
+    folder = f"{host.run}/{names.dhcp_space(network.id)}"
     at = {one.subnet_id: address(one.address) for one in port.fixed_ips}
     served = [subnet for subnet in presence.subnets if subnet.enable_dhcp and _answers(subnet) and subnet.id in at]
     base = _text(_configuration(folder, served, domain(network, host.dns_domain), host))
@@ -41,7 +41,7 @@ def dnsmasq(presence: Presence, port: Port, host: Host) -> Service:
         name="dnsmasq",
         folder=folder,
         command=("dnsmasq", f"--conf-file={path}"),
-        pid_file=f"{folder}/pid",
+        pid_file=f"{folder}/dnsmasq.pid",
         files=(File(path, base),),
         reloaded=(
             File(f"{folder}/hosts", _text(_hosts(presence, served))),
@@ -58,7 +58,7 @@ def _answers(subnet: Subnet) -> bool:
 
 def _configuration(folder: str, served: list[Subnet], own: str, host: Host) -> Iterator[str]:
     yield from (
-        f"pid-file={folder}/pid",
+        f"pid-file={folder}/dnsmasq.pid",
         "user=nobody",
         "no-hosts",
         "no-resolv",

@@ -24,7 +24,7 @@ from compute_plugin.networks.plan.wiring import (
 def show(wiring: Wiring) -> str:
     """All of it."""
     lines = [line for space in wiring.spaces for line in _space(space)]
-    lines += [f"plug {link} is port {port}" for link, port in sorted(wiring.plugs.items())]
+    lines += [f"plug {link} is port {one.port}, number {one.number}" for link, one in sorted(wiring.plugs.items())]
     lines += [f"zone {zone} is network {network}" for network, zone in sorted(wiring.zones.items())]
     lines += [f"problem with {id_}: {why}" for id_, why in sorted(wiring.problems.items())]
     return "".join(f"{line}\n" for line in lines)

@@ -150,13 +150,27 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Plug:
+    """What is plugged in at a link."""
+
+    port: str
+    """Its id."""
+    network: str
+    mac: str
+    addresses: tuple[str, ...]
+    """Its own; sorted."""
+    number: int
+    """In the marks of its packets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
     """All of it."""
 
     spaces: tuple[Space, ...]
     """The host first."""
-    plugs: Mapping[str, str] = field(default_factory=dict)
-    """By the names of servers' plugs: the ids of their ports."""
+    plugs: Mapping[str, Plug] = field(default_factory=dict)
+    """By the names of servers' links."""
     zones: Mapping[str, int] = field(default_factory=dict)
     """By ids of networks: where connections are tracked."""
     problems: Mapping[str, str] = field(default_factory=dict)

@@ -76,7 +76,7 @@ class Subnet(Standard):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubnetPool(Standard):
-    """Prefixes that subnets are cut from."""
+    """Prefixes that subnets are cut from. Who else may use it is said by RBAC policies."""
 
     ip_version: int
     prefixes: tuple[str, ...]
@@ -85,7 +85,6 @@ class SubnetPool(Standard):
     max_prefixlen: int
     default_quota: int | None = None
     address_scope_id: str | None = None
-    shared: bool = False
     is_default: bool = False
 
 
@@ -94,7 +93,6 @@ class AddressScope(Standard):
     """Subnet pools whose addresses do not overlap, so that routers need no NAT between them."""
 
     ip_version: int
-    shared: bool = False
 
 
 NETWORK_CODEC: Final = record_codec("network", Network)

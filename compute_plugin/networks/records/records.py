@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from compute_plugin.networks.records.agent import AGENT_SETTINGS_CODEC, AgentSettings
+from compute_plugin.networks.records.flavor import FLAVOR_CODEC, SERVICE_PROFILE_CODEC, Flavor, ServiceProfile
 from compute_plugin.networks.records.network import (
     ADDRESS_SCOPE_CODEC,
     NETWORK_CODEC,
@@ -19,10 +21,13 @@ from compute_plugin.networks.records.network import (
     SubnetPool,
 )
 from compute_plugin.networks.records.port import PORT_CODEC, Port
+from compute_plugin.networks.records.qos import QOS_POLICY_CODEC, QOS_RULE_CODEC, QosPolicy, QosRule
 from compute_plugin.networks.records.router import (
+    CONNTRACK_HELPER_CODEC,
     FLOATING_IP_CODEC,
     PORT_FORWARDING_CODEC,
     ROUTER_CODEC,
+    ConntrackHelper,
     FloatingIp,
     PortForwarding,
     Router,
@@ -37,8 +42,10 @@ from compute_plugin.networks.records.security import (
     SecurityGroup,
     SecurityGroupRule,
 )
+from compute_plugin.networks.records.segment import SEGMENT_NOTE_CODEC, SegmentNote
 from compute_plugin.networks.records.sharing import QUOTA_CODEC, RBAC_CODEC, Quota, RbacPolicy
 from compute_plugin.networks.records.table import Kind, Table
+from compute_plugin.networks.records.trunk import TRUNK_CODEC, Trunk
 from store.registry import Delete, Put
 
 PREFIX: Final = b"network/"
@@ -49,6 +56,7 @@ NETWORKS: Final = Kind(
     {
         "project": lambda one: (one.project_id,),
         "segment": lambda one: ((one.network_type, one.physical_network, one.segmentation_id),),
+        "qos": lambda one: (one.qos_policy_id,) if one.qos_policy_id else (),
     },
     "NetworkNotFound",
     "Network",
@@ -77,6 +85,7 @@ PORTS: Final = Kind(
         "group": lambda one: one.security_group_ids,
         "subnet": lambda one: (fixed.subnet_id for fixed in one.fixed_ips),
         "address": lambda one: one.fixed_ips,  # FixedIp: (subnet_id, address)
+        "qos": lambda one: (one.qos_policy_id,) if one.qos_policy_id else (),
     },
     "PortNotFound",
     "Port",
@@ -116,7 +125,12 @@ ADDRESS_GROUPS: Final = Kind(
 ROUTERS: Final = Kind(
     "router",
     ROUTER_CODEC,
-    {"project": lambda one: (one.project_id,), "gateway": lambda one: (one.gateway_network_id,)},
+    {
+        "project": lambda one: (one.project_id,),
+        "gateway": lambda one: (one.gateway_network_id,),
+        "flavor": lambda one: (one.flavor_id,) if one.flavor_id else (),
+        "qos": lambda one: (one.qos_policy_id,) if one.qos_policy_id else (),
+    },
     "RouterNotFound",
     "Router",
 )
@@ -128,6 +142,7 @@ FLOATING_IPS: Final = Kind(
         "network": lambda one: (one.network_id,),
         "port": lambda one: (one.port_id,),
         "router": lambda one: (one.router_id,),
+        "qos": lambda one: (one.qos_policy_id,) if one.qos_policy_id else (),
     },
     "FloatingIPNotFound",
     "Floating IP",
@@ -161,6 +176,36 @@ RBAC_POLICIES: Final = Kind(
     "RBAC policy",
 )
 QUOTAS: Final = Kind("quota", QUOTA_CODEC)
+AGENT_SETTINGS: Final = Kind("agent-settings", AGENT_SETTINGS_CODEC, {}, "AgentNotFound", "Agent")
+CONNTRACK_HELPERS: Final = Kind(
+    "conntrack-helper",
+    CONNTRACK_HELPER_CODEC,
+    {"router": lambda one: (one.router_id,)},
+    "ConntrackHelperNotFound",
+    "Conntrack Helper",
+)
+QOS_POLICIES: Final = Kind(
+    "qos-policy", QOS_POLICY_CODEC, {"project": lambda one: (one.project_id,)}, "QosPolicyNotFound", "QoS policy"
+)
+QOS_RULES: Final = Kind(
+    "qos-rule", QOS_RULE_CODEC, {"policy": lambda one: (one.policy_id,)}, "QosRuleNotFound", "QoS rule"
+)
+TRUNKS: Final = Kind(
+    "trunk",
+    TRUNK_CODEC,
+    {
+        "project": lambda one: (one.project_id,),
+        "port": lambda one: (one.port_id,),
+        "sub_port": lambda one: (sub.port_id for sub in one.sub_ports),
+    },
+    "TrunkNotFound",
+    "Trunk",
+)
+FLAVORS: Final = Kind("flavor", FLAVOR_CODEC, {}, "FlavorNotFound", "Flavor")
+SERVICE_PROFILES: Final = Kind(
+    "service-profile", SERVICE_PROFILE_CODEC, {}, "ServiceProfileNotFound", "Service Profile"
+)
+SEGMENT_NOTES: Final = Kind("segment", SEGMENT_NOTE_CODEC, {}, "SegmentNotFound", "Segment")
 
 
 class Records:
@@ -196,6 +241,14 @@ class Records:
         )
         self.rbac_policies: Table[RbacPolicy] = lie(RBAC_POLICIES)
         self.quotas: Table[Quota] = lie(QUOTAS)
+        self.agent_settings: Table[AgentSettings] = lie(AGENT_SETTINGS)
+        self.conntrack_helpers: Table[ConntrackHelper] = lie(CONNTRACK_HELPERS)
+        self.qos_policies: Table[QosPolicy] = lie(QOS_POLICIES)
+        self.qos_rules: Table[QosRule] = lie(QOS_RULES)
+        self.trunks: Table[Trunk] = lie(TRUNKS)
+        self.flavors: Table[Flavor] = lie(FLAVORS)
+        self.service_profiles: Table[ServiceProfile] = lie(SERVICE_PROFILES)
+        self.segment_notes: Table[SegmentNote] = lie(SEGMENT_NOTES)
 
     def tables(self) -> Iterator[Table[Any]]:
         """All of them."""

@@ -60,6 +60,17 @@ class PortForwarding(Standard):
     internal_port_end: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConntrackHelper(Standard):
+    """Lets a router understand a protocol that opens further connections."""
+
+    router_id: str
+    protocol: str
+    port: int
+    helper: str
+
+
 ROUTER_CODEC: Final = record_codec("router", Router, routes=each(HostRoute))
 FLOATING_IP_CODEC: Final = record_codec("floating address", FloatingIp)
 PORT_FORWARDING_CODEC: Final = record_codec("port forwarding", PortForwarding)
+CONNTRACK_HELPER_CODEC: Final = record_codec("conntrack helper", ConntrackHelper)

@@ -13,6 +13,7 @@ from compute_plugin.networks.v2.port_addresses import Wish
 from compute_plugin.networks.v2.readers import WrongValueError, address, items, mac, one_of, prefix, table, text, uuid
 
 PAIRS_MAX: Final = 10
+PREFIXES_MAX: Final = 1000
 ADDRESSES_MAX: Final = 100
 OPTIONS_MAX: Final = 50
 OPTION_NAME_MAX: Final = 64
@@ -29,6 +30,14 @@ def any_prefix(value: Any) -> str:
     except ValueError as error:
         raise WrongValueError(f"'{value}' is not a valid IP subnet") from error
     raise WrongValueError(f"'{value}' is not a valid IP subnet")
+
+
+def prefixes(value: Any) -> tuple[str, ...]:
+    """Networks in CIDR form, one or several; they may overlap."""
+    said = value if isinstance(value, list) else [value]
+    if len(said) > PREFIXES_MAX:
+        raise WrongValueError(f"a list of more than {PREFIXES_MAX}")
+    return tuple(any_prefix(one) for one in said)
 
 
 def pools(value: Any) -> tuple[Pool, ...]:

@@ -7,6 +7,7 @@ from typing import Final
 from compute_plugin.networks.service import NetworkService
 from compute_plugin.networks.v2.answers import failure, refusal
 from compute_plugin.networks.v2.call import PREFIX, Call
+from compute_plugin.networks.v2.resources import show_resources
 from compute_plugin.networks.v2.routes import routes
 from gateway.rest.app import ServiceApp
 from gateway.rest.healthcheck import healthcheck_routes
@@ -19,12 +20,13 @@ class NetworkApp(ServiceApp[Call]):
     """Serves everything at `/network` and below."""
 
     def __init__(self, service: NetworkService) -> None:
+        versions = version_routes(PREFIX, [V2], status=200)
         super().__init__(
             PREFIX,
-            routes(),
+            {"/v2.0": {"GET": show_resources}, **routes()},
             call=lambda scope, receive: Call(service, scope, receive),
             refusal=refusal,
             failure=failure,
             request_id=lambda: f"req-{service.new_id()}",
-            documents={**version_routes(PREFIX, [V2], status=200), **healthcheck_routes(service.registry)},
+            documents={"/": versions["/"], **healthcheck_routes(service.registry)},
         )

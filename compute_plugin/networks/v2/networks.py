@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
-from compute_plugin.networks.errors import BadRequestError, InUseError
+from compute_plugin.networks.errors import InUseError
 from compute_plugin.networks.records.network import FLAT, VLAN, VXLAN, Network
 from compute_plugin.networks.records.port import DHCP, Port
 from compute_plugin.networks.records.records import Records
@@ -14,8 +13,12 @@ from compute_plugin.networks.records.sharing import AS_EXTERNAL, AS_SHARED, EVER
 from compute_plugin.networks.records.table import Table
 from compute_plugin.networks.v2.attributes import DESCRIBED, NAMED, OWNED, Attribute, invalid, shown, wrong
 from compute_plugin.networks.v2.collection import Collection, Row, fresh_fields, standard_row
+from compute_plugin.networks.v2.floating_releases import drop_idle
+from compute_plugin.networks.v2.qos_use import default_qos_policy, require_qos_change
 from compute_plugin.networks.v2.readers import flag, items, one_of, or_none, text, uuid, whole
+from compute_plugin.networks.v2.tags import new_tags
 from compute_plugin.networks.v2.view import Change, View
+from compute_plugin.networks.v2.zones import require_zones
 
 NETWORK: Final = "network"
 """In RBAC policies."""
@@ -52,8 +55,9 @@ class Networks(Collection[Network]):
         Attribute("dns_domain", text(), default=""),
         Attribute("qos_policy_id", or_none(uuid), default=None),
         Attribute("vlan_transparent", flag, update=False, default=False),
+        Attribute("tags", new_tags, update=False, default=()),
         *shown(
-            "id", "status", "subnets", "availability_zones", "ipv4_address_scope", "ipv6_address_scope", "tags",
+            "id", "status", "subnets", "availability_zones", "ipv4_address_scope", "ipv6_address_scope", "l2_adjacency",
             "created_at", "updated_at", "revision_number",
         ),
     )  # fmt: skip
@@ -89,6 +93,7 @@ class Networks(Collection[Network]):
             "vlan_transparent": record.vlan_transparent,
             "ipv4_address_scope": _scope(view, record, 4),
             "ipv6_address_scope": _scope(view, record, 6),
+            "l2_adjacency": True,
             "tags": list(record.tags),
         }
 
@@ -104,7 +109,9 @@ class Networks(Collection[Network]):
         most = change.settings.mtu - (VXLAN_BYTES if where["network_type"] == VXLAN else 0)
         mtu = asked.pop("mtu", 0) or most
         _require_mtu(mtu, most)
-        _require_zones(change, asked["availability_zone_hints"])
+        require_zones(change, asked["availability_zone_hints"])
+        require_qos_change(change, None, asked["qos_policy_id"])
+        asked["qos_policy_id"] = asked["qos_policy_id"] or default_qos_policy(change, project)
         network = change.put(change.records.networks, Network(**fields, **where, **asked, mtu=mtu, external=external))
         if network.is_default:
             _require_sole_default(change, network)
@@ -125,6 +132,7 @@ class Networks(Collection[Network]):
             most = change.settings.mtu - (VXLAN_BYTES if record.network_type == VXLAN else 0)
             asked["mtu"] = asked["mtu"] or most
             _require_mtu(asked["mtu"], most)
+        require_qos_change(change, record.qos_policy_id, asked.get("qos_policy_id", record.qos_policy_id))
         after = change.put(change.records.networks, replace(record, **asked))
         if after.is_default:
             _require_sole_default(change, after)
@@ -132,6 +140,7 @@ class Networks(Collection[Network]):
 
     def delete(self, change: Change, record: Network) -> None:
         records = change.records
+        drop_idle(change, record)
         used = [one for one in records.ports.by("network", record.id) if one.device_owner != DHCP]
         if used:
             raise InUseError(
@@ -145,6 +154,7 @@ class Networks(Collection[Network]):
             records.subnets.delete(subnet.id)
         for policy in records.rbac_policies.by("object", record.id):
             records.rbac_policies.delete(policy.id)
+        records.segment_notes.delete(record.id)
         records.networks.delete(record.id)
 
 
@@ -197,12 +207,6 @@ def _free_number(change: Change, id_: str, type_: str, wire: str | None) -> int:
 def _require_mtu(mtu: int, most: int) -> None:
     if not MTU_LEAST <= mtu <= most:
         raise wrong("mtu", f"'{mtu}' is not from {MTU_LEAST} to {most}, which the wires take")
-
-
-def _require_zones(change: Change, hints: Iterable[str]) -> None:
-    for hint in hints:
-        if hint != change.settings.zone:
-            raise BadRequestError("AvailabilityZoneNotFound", f"AvailabilityZone {hint} could not be found.")
 
 
 def _require_sole_default(change: Change, network: Network) -> None:

@@ -10,9 +10,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from compute_plugin.networks.v2.checks import ADMIN, MEMBER, READER, SERVICE
+from compute_plugin.networks.v2.other_lines import OTHER_LINES, SUBNETPOOL_LINES
 from compute_plugin.networks.v2.port_lines import PORT_LINES
+from compute_plugin.networks.v2.qos_lines import QOS_LINES, RBAC_LINES
+from compute_plugin.networks.v2.router_lines import ROUTER_LINES
 from compute_plugin.networks.v2.security_lines import SECURITY_LINES
 from compute_plugin.networks.v2.subnet_lines import SUBNET_LINES
+from compute_plugin.networks.v2.trunk_lines import TRUNK_LINES
 from gateway.rest.policy import Operation, Policy
 
 RULES: Final = {
@@ -70,7 +74,18 @@ NETWORK_LINES: Final = {
     f"{READER} or {SERVICE} or rule:shared or rule:external": ("get_network", "get_network:tags"),
 }
 
-LINES: Final = (NETWORK_LINES, SUBNET_LINES, PORT_LINES, SECURITY_LINES)
+LINES: Final = (
+    NETWORK_LINES,
+    SUBNET_LINES,
+    PORT_LINES,
+    SUBNETPOOL_LINES,
+    OTHER_LINES,
+    SECURITY_LINES,
+    ROUTER_LINES,
+    QOS_LINES,
+    RBAC_LINES,
+    TRUNK_LINES,
+)
 
 OPERATIONS: Final = tuple(Operation(name, check) for lines in LINES for check, names in lines.items() for name in names)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from compute_plugin.networks.records.port import Port
 from compute_plugin.networks.v2.address_readers import with_macs, with_options
 from compute_plugin.networks.v2.collection import Row
+from compute_plugin.networks.v2.floating_releases import release_addresses
 from compute_plugin.networks.v2.port_addresses import Wish, addresses_for
 from compute_plugin.networks.v2.port_checks import require_named_by_floating, require_router_stays
 from compute_plugin.networks.v2.port_macs import free_mac
@@ -55,8 +56,5 @@ def moved(change: Change, record: Port, after: Port, wishes: Sequence[Wish] | No
     found = replace(after, fixed_ips=addresses_for(records, after, wanted))
     require_router_stays(change, record, found)
     require_named_by_floating(change, found)
-    held = {one.address for one in found.fixed_ips}
-    for forwarding in records.port_forwardings.by("port", record.id):
-        if forwarding.internal_ip not in held:
-            records.port_forwardings.delete(forwarding.id)
+    release_addresses(change, found)
     return found

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from compute_plugin.networks.records.network import Network
 from compute_plugin.networks.records.port import Port
+from compute_plugin.networks.v2.floating_releases import release_port
 from compute_plugin.networks.v2.port_addresses import Wish, addresses_for
 from compute_plugin.networks.v2.port_macs import free_mac, require_free_mac
 from compute_plugin.networks.v2.view import Change
@@ -55,10 +56,7 @@ def set_addresses(change: Change, port: Port, wishes: Sequence[Wish]) -> Port:
 
 
 def remove_port(change: Change, port: Port) -> None:
-    """With what points at it: floating addresses then stand for nothing, and their port forwardings are gone."""
-    records = change.records
-    for forwarding in records.port_forwardings.by("port", port.id):
-        records.port_forwardings.delete(forwarding.id)
-    for floating in records.floating_ips.by("port", port.id):
-        change.put(records.floating_ips, replace(floating, port_id=None, fixed_ip=None, router_id=None))
-    records.ports.delete(port.id)
+    """With what points at it: floating addresses then stand for nothing, and their port forwardings are gone. Raises
+    InUseError where others need it."""
+    release_port(change, port)
+    change.records.ports.delete(port.id)

@@ -6,14 +6,16 @@ from typing import ClassVar
 
 from compute_plugin.networks.errors import InUseError
 from compute_plugin.networks.records.records import Records
-from compute_plugin.networks.records.security import SecurityGroup, SecurityGroupRule
+from compute_plugin.networks.records.security import SecurityGroupRule
 from compute_plugin.networks.records.table import Table
+from compute_plugin.networks.v2.address_groups import AddressGroups
 from compute_plugin.networks.v2.attributes import OWNED, REQUIRED, Attribute, shown
 from compute_plugin.networks.v2.collection import Collection, Row, fresh_fields
 from compute_plugin.networks.v2.readers import text
 from compute_plugin.networks.v2.rule_rows import rule_row
 from compute_plugin.networks.v2.rule_values import VALUES, checked, meaning
-from compute_plugin.networks.v2.security_groups import drop_rule, touch
+from compute_plugin.networks.v2.security_groups import SecurityGroups, drop_rule
+from compute_plugin.networks.v2.sights import seen, touch
 from compute_plugin.networks.v2.view import Change, View
 
 
@@ -53,7 +55,7 @@ class SecurityGroupRules(Collection[SecurityGroupRule]):
     # -- changing ------------------------------------------------------------------------------------------------
 
     def create_target(self, change: Change, project: str, asked: Row) -> Row:
-        group = visible_group(change, asked["security_group_id"])
+        group = seen(SecurityGroups(), change, asked["security_group_id"])
         return {**super().create_target(change, project, asked), "security_group:project_id": group.project_id}
 
     def create(self, change: Change, project: str, asked: Row) -> SecurityGroupRule:
@@ -71,29 +73,16 @@ class SecurityGroupRules(Collection[SecurityGroupRule]):
                 raise InUseError(
                     "SecurityGroupRuleExists", f"Security group rule already exists. Rule id is {other.id}."
                 )
-        touch(change, group.id)
+        touch(change, change.records.security_groups, group.id)
         return change.put(change.records.rules, rule)
 
     def delete(self, change: Change, record: SecurityGroupRule) -> None:
         drop_rule(change, record)
 
 
-def visible_group(view: View, id_: str) -> SecurityGroup:
-    """A group that the caller may see. Raises MissingError."""
-    group = view.records.security_groups.require(id_)
-    target = {"project_id": group.project_id, "shared": view.is_open(group.id)}
-    if not view.may("get_security_group", target):
-        raise view.records.security_groups.missing(id_)
-    return group
-
-
 def require_remotes(view: View, values: Row) -> None:
     """What a rule names has to be there, and the caller to see it. Raises MissingError."""
     if values["remote_group_id"] is not None:
-        visible_group(view, values["remote_group_id"])
-    id_ = values["remote_address_group_id"]
-    if id_ is not None:
-        addresses = view.records.address_groups.require(id_)
-        target = {"project_id": addresses.project_id, "shared": view.is_open(id_)}
-        if not view.may("get_address_group", target):
-            raise view.records.address_groups.missing(id_)
+        seen(SecurityGroups(), view, values["remote_group_id"])
+    if values["remote_address_group_id"] is not None:
+        seen(AddressGroups(), view, values["remote_address_group_id"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
 from compute_plugin.networks.errors import InUseError
@@ -14,6 +13,7 @@ from compute_plugin.networks.v2.collection import Collection, Row, fresh_fields,
 from compute_plugin.networks.v2.default_groups import ensure_default_group, first_rules
 from compute_plugin.networks.v2.readers import flag, text
 from compute_plugin.networks.v2.rule_rows import rule_row
+from compute_plugin.networks.v2.sights import touch
 from compute_plugin.networks.v2.view import Change, View
 
 
@@ -88,17 +88,10 @@ class SecurityGroups(Collection[SecurityGroup]):
         records.security_groups.delete(record.id)
 
 
-def touch(change: Change, group_id: str) -> None:
-    """A group is another one when its rules are: its revision says so."""
-    group = change.records.security_groups.require(group_id)
-    after = replace(group, revision=group.revision + 1, updated_us=change.now_us)
-    change.records.security_groups.put(after)
-
-
 def drop_rule(change: Change, rule: SecurityGroupRule) -> None:
     """A rule is gone, and its group another one."""
     change.records.rules.delete(rule.id)
-    touch(change, rule.security_group_id)
+    touch(change, change.records.security_groups, rule.security_group_id)
 
 
 def _refuse_default_name(asked: Row) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from compute_plugin.networks.addresses.pools import can_be_gateway, usable
@@ -125,7 +126,7 @@ def require_pools(cidr: str, pools: Sequence[Pool]) -> None:
             )
         spans.append((span, pool))
     spans.sort()
-    for (before, one), (after, other) in zip(spans, spans[1:], strict=False):
+    for (before, one), (after, other) in pairwise(spans):
         if after.first <= before.last:
             raise InUseError(
                 "OverlappingAllocationPools",

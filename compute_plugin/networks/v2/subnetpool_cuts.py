@@ -19,7 +19,7 @@ def bad_subnet(reason: str) -> BadRequestError:
 def seen_pool(view: View, id_: str) -> SubnetPool:
     """Raises MissingError, where the caller may not see it as well."""
     pool = view.records.subnetpools.require(id_)
-    if not (view.is_admin or pool.project_id == view.project or pool.shared or view.is_open(id_)):
+    if not (view.is_admin or pool.project_id == view.project or view.is_open(id_)):
         raise view.records.subnetpools.missing(id_)
     return pool
 

@@ -28,6 +28,7 @@ from compute_plugin.networks.v2.subnet_checks import (
 )
 from compute_plugin.networks.v2.subnet_kinds import SLAAC, STATEFUL, STATELESS, is_automatic, is_for, makes_own
 from compute_plugin.networks.v2.subnetpool_cuts import bad_subnet, cut, default_pool, require_affinity, seen_pool
+from compute_plugin.networks.v2.tags import new_tags
 from compute_plugin.networks.v2.view import Change, View
 
 MODES: Final = (STATEFUL, STATELESS, SLAAC)
@@ -82,7 +83,7 @@ class Subnets(Collection[Subnet]):
         Attribute("service_types", items(_owner), default=()),
         Attribute("segment_id", or_none(uuid), default=None),
         Attribute("dns_publish_fixed_ip", flag, default=False),
-        Attribute("tags", items(text()), update=False, default=()),
+        Attribute("tags", new_tags, update=False, default=()),
         *shown("id", "router:external", "created_at", "updated_at", "revision_number"),
     )
 

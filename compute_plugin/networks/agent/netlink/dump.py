@@ -76,7 +76,7 @@ class Dump:
             if table != _MAIN or protocol == _BY_KERNEL or type_ != _UNICAST:
                 continue
             held = nl.attributes(body, ROUTE_HEADER.size)
-            everything = "0.0.0.0" if family == socket.AF_INET else "::"
+            everything = nl.ip(bytes(4)) if family == socket.AF_INET else "::"
             to = nl.ip(held[1]) if 1 in held else everything
             via = nl.ip(held[5]) if 5 in held else ""
             found.add(Route(f"{to}/{length}", via, names.get(nl.number(held.get(4, b"")), "")))

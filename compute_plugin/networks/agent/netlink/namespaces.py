@@ -22,9 +22,12 @@ def path(space: str) -> str:
 def within(space: str, work: Callable[[], T]) -> T:
     """What `work` returns there. Raises OSError where there is no such namespace, and what `work` raises. It must be
     quick. The host itself is ""."""
-    if not space:
-        return work()
-    descriptor = os.open(path(space), os.O_RDONLY | os.O_CLOEXEC)
+    return within_path(path(space), work) if space else work()
+
+
+def within_path(file: str, work: Callable[[], T]) -> T:
+    """The same, by the namespace's file."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     answers: list[T] = []
     errors: list[BaseException] = []
 
@@ -34,11 +37,11 @@ def within(space: str, work: Callable[[], T]) -> T:
                 number = ctypes.get_errno()
                 raise OSError(number, os.strerror(number))
             answers.append(work())
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             errors.append(error)
 
     try:
-        thread = threading.Thread(target=inside, name=f"in {space}")
+        thread = threading.Thread(target=inside, name=f"in {file}")
         thread.start()
         thread.join()
     finally:

@@ -1,0 +1,202 @@
+"""`Agent`: makes one host equal to the records, again after every change of either.
+
+Round by round: what there is to be is planned, what there is is read, and the difference is done. Where nothing is left
+to be done it waits for the records or the kernel to tell of a change. Links, services and packets go on when it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+import trio
+
+from compute_plugin.networks.agent import connections, port_states
+from compute_plugin.networks.agent.applying import Applier, Failure
+from compute_plugin.networks.agent.bell import Bell
+from compute_plugin.networks.agent.claims import wanted
+from compute_plugin.networks.agent.difference import difference
+from compute_plugin.networks.agent.requirements import problems
+from compute_plugin.networks.agent.seen import Seen
+from compute_plugin.networks.agent.standing import Standing
+from compute_plugin.networks.agent.steps import ReloadService, SetTables, StartService, Step, StopService
+from compute_plugin.networks.agent.view import View
+from compute_plugin.networks.plan.desired import desired
+from compute_plugin.networks.plan.host import Host
+from compute_plugin.networks.plan.revocation import concerned
+from compute_plugin.networks.plan.wiring import HOST, Wiring
+from compute_plugin.networks.records.state_store import StateStore
+from compute_plugin.networks.records.states import States
+from compute_plugin.networks.records.store import NetworkStore
+from store.core.clock import Clock
+from store.core.errors import RetryableError
+from store.registry import Registry
+
+GATHER_S: Final = 0.02
+"""What comes this close together is done in one round."""
+LOOK_S: Final = 5.0
+"""How often it is looked whether namespaces are still there."""
+COMPARE_S: Final = 60.0
+"""How often all of the host is read again."""
+AGAIN_S: Final = 1.0
+AGAIN_MOST_S: Final = 8.0
+"""What could not be done is tried again after this, and at most."""
+ROUNDS: Final = 5
+"""Without a pause, as long as each finds something else to do."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Agent:
+    """Of one host. `store` and `states` run."""
+
+    def __init__(self, registry: Registry, store: NetworkStore, states: StateStore, host: Host, clock: Clock) -> None:
+        self._registry = registry
+        self._store = store
+        self._states = states
+        self._host = host
+        self._clock = clock
+        self._bell = Bell()
+        self._failures: list[Failure] = []
+        self._planned: tuple[object, ...] = ()
+        self._wiring = Wiring(spaces=())
+        self._in_force: Wiring | None = None
+        """Whose rules are in force; None where nothing is known."""
+        self._said: set[str] = set()
+        """Failures that are in the log."""
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled; started after the first round. Where something is missing that it cannot do without, it says
+        so in the registry and does nothing else."""
+        missing = problems()
+        standing = Standing(self._registry, self._host, self._clock, self._bell, missing)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(standing.run)
+            if missing:
+                _log.error("networks are not wired on this host", problems=missing)
+                task_status.started()
+                await trio.sleep_forever()
+            nursery.start_soon(self._follow_records)
+            nursery.start_soon(self._follow_states)
+            view = View(self._host.run, self._bell, nursery)
+            nursery.start_soon(self._look, view)
+            try:
+                await self._go_round(view, standing, task_status)
+            finally:
+                view.close()
+
+    async def _go_round(self, view: View, standing: Standing, task_status: trio.TaskStatus[None]) -> None:
+        await self._rounds(view, standing)
+        task_status.started()
+        pause = AGAIN_S
+        due = self._clock.monotonic() + pause
+        while True:
+            with trio.move_on_after(max(0.0, due - self._clock.monotonic()) if self._failures else LOOK_S) as waiting:
+                await self._bell.wait()
+                await trio.sleep(GATHER_S)
+            if self._failures and waiting.cancelled_caught:
+                self._failures = []
+                view.all_changed()
+                pause = min(2 * pause, AGAIN_MOST_S)
+                due = self._clock.monotonic() + pause
+            await self._rounds(view, standing)
+            if not self._failures:
+                pause = AGAIN_S
+                due = self._clock.monotonic() + pause
+
+    async def _rounds(self, view: View, standing: Standing) -> None:
+        """Until nothing is left to be done, but for what cannot be done now."""
+        for _ in range(ROUNDS):
+            wiring = self._plan(standing)
+            seen = await view.read(wiring)
+            failed = [failure.step for failure in self._failures]
+            steps = [step for step in difference(wiring, seen) if step not in failed]
+            if not steps:
+                break
+            self._failures += await self._do(steps, view, wiring)
+            self._tell_failures()
+        else:
+            self._bell.ring()
+        await self._tell(wiring, seen, standing)
+
+    def _plan(self, standing: Standing) -> Wiring:
+        """Anew where anything has changed that it is made from."""
+        states = self._states.states
+        made_from = (self._store.revision, standing.holds, tuple(states.hosts), tuple(states.routers))
+        if made_from != self._planned:
+            self._wiring = desired(self._store.records, self._held(states, standing), self._host)
+            self._planned = made_from
+        return self._wiring
+
+    def _held(self, states: States, standing: Standing) -> States:
+        """What others say, without routers that this host may have lost."""
+        if standing.holds:
+            return states
+        kept = States()
+        for address in states.hosts:
+            kept.hosts.put(address)
+        for place in states.routers:
+            if place.host != self._host.name:
+                kept.routers.put(place)
+        return kept
+
+    async def _do(self, steps: Sequence[Step], view: View, wiring: Wiring) -> list[Failure]:
+        failures = await Applier(view.began, view.ended).apply(steps)
+        failed = [failure.step for failure in failures]
+        for step in steps:
+            if isinstance(step, SetTables):
+                view.put(step.space, None if step in failed else step.after)
+                if step.space == HOST and step not in failed:
+                    await self._cut(wiring)
+        folders = [step.service.folder for step in steps if isinstance(step, StartService | ReloadService)]
+        folders += [step.folder for step in steps if isinstance(step, StopService)]
+        view.changed({step.space for step in steps if not isinstance(step, SetTables)}, folders)
+        return failures
+
+    async def _cut(self, wiring: Wiring) -> None:
+        """Connections that were revoked: the rules that are in force now are those of `wiring`."""
+        zones = concerned(self._in_force, wiring)
+        self._in_force = wiring
+        if zones:
+            await connections.cut(zones, wiring, self._store.records)
+
+    def _tell_failures(self) -> None:
+        now = {failure.why for failure in self._failures}
+        for why in sorted(now - self._said):
+            _log.warning("a part of the networks cannot be wired", why=why)
+        self._said = now
+
+    async def _tell(self, wiring: Wiring, seen: Seen, standing: Standing) -> None:
+        """What is so on this host, to others."""
+        told = port_states.port_states(wiring, seen.spaces[HOST], self._failures, self._host.name)
+        states = self._states.states
+        try:
+            await port_states.tell(self._registry, states, {one.id: one for one in told}, self._host.name)
+            if standing.holds:
+                await standing.claim(wanted(self._store.records, states, self._host.name))
+        except RetryableError as error:
+            _log.warning("the agent cannot say what it did", error=str(error))
+
+    async def _follow_records(self) -> None:
+        revision = self._store.revision
+        while True:
+            revision = await self._store.later_than(revision)
+            self._bell.ring()
+
+    async def _follow_states(self) -> None:
+        while True:
+            await self._states.changed()
+            self._bell.ring()
+
+    async def _look(self, view: View) -> None:
+        """What the kernel does not tell of."""
+        compared = self._clock.monotonic()
+        while True:
+            await trio.sleep(LOOK_S)
+            if self._clock.monotonic() >= compared + COMPARE_S:
+                compared = self._clock.monotonic()
+                view.all_changed()
+                self._bell.ring()
+            elif view.namespaces_changed():
+                self._bell.ring()

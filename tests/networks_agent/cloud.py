@@ -1,0 +1,226 @@
+"""Hosts with agents, guests on them, and the records that they follow."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import trio
+
+from compute_plugin.networks.agent.netlink.namespaces import within_path
+from compute_plugin.networks.plan import names
+from compute_plugin.networks.records.port import Port
+from compute_plugin.networks.records.state_store import StateStore
+from compute_plugin.networks.records.store import NetworkStore
+from store.core.clock import SystemClock
+from store.registry import memory_registry
+from tests.cluster.machines import Machine, Namespaces, Process, Site
+from tests.networks_agent.registry_socket import serve
+from tests.networks_plan.made import Made
+
+SECONDS = 20.0
+"""A generous deadline for what happens at once."""
+
+
+T = TypeVar("T")
+
+
+class Guest:
+    """A server, as far as networks see it: a namespace whose link is the other end of a plug."""
+
+    def __init__(self, host: Host, port: Port) -> None:
+        self.port = port
+        self.host = host
+        self.plug = names.plug(port.id)
+        self._namespaces = Namespaces()
+        self._sockets: list[socket.socket] = []
+        self._streams: list[trio.SocketStream] = []
+        self.run = self._namespaces.run
+        self.entering = self._namespaces.entering
+        self.run("ip", "link", "set", "lo", "up")
+
+    def plug_in(self) -> None:
+        """With a link, as whoever starts the server does."""
+        self.run(
+            *("ip", "link", "add", "eth0", "address", self.port.mac, "type", "veth"),
+            *("peer", "name", self.plug, "netns", str(self.host.machine.holder)),
+        )
+        self.host.machine.run("ip", "link", "set", self.plug, "up")
+        self.run("sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=0")
+        self.run("ip", "link", "set", "eth0", "up")
+
+    def address(self, *addresses: str) -> None:
+        for one in addresses:
+            self.run("ip", "address", "add", one, "dev", "eth0", *(["nodad"] if ":" in one else []))
+
+    def opened(self, make: Callable[[], T]) -> T:
+        """Such as a socket, of this guest though the test has it."""
+        return within_path(f"/proc/{self._namespaces.pid}/ns/net", make)
+
+    def socket(self, family: int, kind: int = socket.SOCK_STREAM, protocol: int = 0) -> trio.socket.SocketType:
+        """Of this guest; closed with it."""
+        made = self.opened(lambda: socket.socket(family, kind, protocol))
+        made.setblocking(False)
+        self._sockets.append(made)
+        return trio.socket.from_stdlib_socket(made)
+
+    async def listens(self, address: str, port: int) -> trio.SocketListener:
+        """TCP."""
+        made = self.socket(_family(address))
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        await made.bind((address, port))
+        made.listen()
+        return trio.SocketListener(made)
+
+    async def accepts(self, listener: trio.SocketListener) -> trio.SocketStream:
+        stream = await listener.accept()
+        self._streams.append(stream)
+        return stream
+
+    async def connects(self, address: str, port: int, seconds: float = 2) -> trio.SocketStream | None:
+        """TCP; None where nothing comes of it."""
+        made = self.socket(_family(address))
+        with trio.move_on_after(seconds):
+            try:
+                await made.connect((address, port))
+            except OSError:
+                return None
+            return trio.SocketStream(made)
+        return None
+
+    async def asks(self, *command: str) -> bool:
+        """Whether a command within succeeds."""
+        done = await self.tried(*command)
+        return bool(done.returncode == 0)
+
+    async def tried(self, *command: str) -> Any:
+        return await trio.run_process(self.entering(command), check=False, capture_stdout=True, capture_stderr=True)
+
+    async def pings(self, address: str) -> bool:
+        return await self.asks("ping", "-n", "-c", "1", "-W", "1", address)
+
+    def close(self) -> None:
+        for one in self._sockets:
+            one.close()
+        for stream in self._streams:
+            stream.socket.close()
+        self._namespaces.close()
+
+
+class Host:
+    """A machine with an agent."""
+
+    def __init__(self, machine: Machine, path: str, *physical: str) -> None:
+        self.machine = machine
+        self.name = machine.name
+        machine.run("mount", "-t", "tmpfs", "run", "/run")
+        machine.run("mkdir", "/run/netns")
+        self._command = [
+            *(sys.executable, "-m", "tests.networks_agent.agent_process", path),
+            *(machine.name, machine.address, *physical),
+        ]
+        self.agent: Process = machine.process(*self._command)
+
+    async def start(self) -> None:
+        self.agent.start()
+        had = self.agent.output().count("started")
+        await until(lambda: self.agent.output().count("started") > had, self.agent.output)
+
+    def run(self, *command: str) -> str:
+        return self.machine.run(*command)
+
+    def counter(self, family: str, name: str) -> int:
+        """Packets."""
+        words = self.run("nft", "list", "counter", family, "drystone", name).split()
+        return int(words[words.index("packets") + 1])
+
+
+class Cloud:
+    """All of it. Made by `cloud`."""
+
+    def __init__(self, site: Site, path: str, closing: ExitStack) -> None:
+        self.site = site
+        self.registry = memory_registry(SystemClock())
+        self.store = NetworkStore(self.registry)
+        self.states = StateStore(self.registry)
+        self._socket = path
+        self._closing = closing
+        self.hosts: list[Host] = []
+
+    async def host(self, *physical: str) -> Host:
+        host = Host(self.site.add(len(self.hosts) + 1), self._socket, *physical)
+        self.hosts.append(host)
+        await host.start()
+        return host
+
+    async def change(self, what: Callable[[Made], Any]) -> Any:
+        """Change the records."""
+        return await self.store.change(lambda draft: what(Made(draft)))
+
+    async def guest(self, host: Host, name: str, network: str, addresses: dict[str, str], **more: Any) -> Guest:
+        """A port, and a server that is plugged into it and has the addresses."""
+        port = await self.change(lambda made: made.port(name, network, addresses, host=host.name, **more))
+        guest = Guest(host, port)
+        self._closing.callback(guest.close)
+        guest.plug_in()
+        for fixed in port.fixed_ips:
+            guest.address(f"{fixed.address}/{64 if ':' in fixed.address else 24}")
+        await self.up(guest)
+        return guest
+
+    async def up(self, *guests: Guest) -> None:
+        """Wait until agents say that they are wired."""
+        for guest in guests:
+            await until(
+                lambda id_=guest.port.id: (s := self.states.states.ports.get(id_)) is not None and s.up, self.said
+            )
+
+    def said(self) -> str:
+        return "\n".join(f"{host.name}:\n{host.agent.output()}" for host in self.hosts)
+
+
+def _family(address: str) -> int:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+async def passes(source: trio.SocketStream, target: trio.SocketStream, seconds: float = SECONDS) -> bool:
+    """Whether what one end of a connection says comes out of the other."""
+    with trio.move_on_after(seconds):
+        await source.send_all(b"x")
+        return await target.receive_some(1) == b"x"
+    return False
+
+
+async def until(holds: Callable[[], Any], said: Callable[[], str] = str) -> None:
+    with trio.move_on_after(SECONDS):
+        while not holds():
+            await trio.sleep(0.02)
+        return
+    raise AssertionError(f"it is not so after {SECONDS} seconds\n{said()}")
+
+
+async def until_async(holds: Callable[[], Any], said: Callable[[], str] = str) -> None:
+    with trio.move_on_after(SECONDS):
+        while not await holds():
+            await trio.sleep(0.02)
+        return
+    raise AssertionError(f"it is not so after {SECONDS} seconds\n{said()}")
+
+
+@asynccontextmanager
+async def cloud(folder: Path) -> AsyncIterator[Cloud]:
+    path = str(folder / "registry")
+    with ExitStack() as closing:
+        site = closing.enter_context(Site(folder))
+        made = Cloud(site, path, closing)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(lambda task_status: serve(made.registry, path, task_status=task_status))
+            nursery.start_soon(made.registry.run)
+            await nursery.start(lambda task_status: made.store.run(task_status=task_status))
+            await nursery.start(lambda task_status: made.states.run(task_status=task_status))
+            yield made
+            nursery.cancel_scope.cancel()
