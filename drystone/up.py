@@ -7,7 +7,7 @@ import platform
 import signal
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ import trio
 
 from authn.bootstrap import bootstrap
 from authn.service import IdentityConfig, IdentityService
+from compute_plugin.networks.trace.looking import look
 from drystone import clients, control, logs
 from drystone.access import Access, data_option
 from drystone.api_services import ApiServices
@@ -33,6 +34,7 @@ from drystone.identity_file import IdentityFile, read_identity_file
 from drystone.loop_stalls import LoopStalls
 from drystone.metrics import Metrics, Requests
 from drystone.nbd_over_tcp import NbdOverTcp, nbd_over_tcp, port_of
+from drystone.network_agent import HostAgent, parse_wires
 from drystone.network_looks import HostLooks
 from drystone.network_routes import network_routes
 from drystone.node import Node, open_node
@@ -145,6 +147,15 @@ start, looking through what identity has read took as long as reading it.
     help="Certificates of the authorities that sign those of clients. Not one that signs for others, too.",
 )
 @click.option(
+    "--physical-network",
+    "physical_networks",
+    multiple=True,
+    metavar="NAME=LINK",
+    help="A wire that networks may be on ('--provider-physical-network NAME'), and the link of this machine that is "
+    "connected to it; nothing else uses that link. May be repeated. A machine alone that is told of none has 'public', "
+    "a bridge of its own. Networks are wired where this runs as root.",
+)
+@click.option(
     "--processes",
     "count",
     default=None,
@@ -172,6 +183,7 @@ def up(access: Access, /, **options: Any) -> None:
     tcp = [options.pop(f"nbd_{name}") for name in ("listen", "tls_certificate", "tls_key", "tls_client_ca")]
     try:
         options["https"], options["nbd_tcp"] = http_tls(*https), nbd_over_tcp(*tcp)
+        options["wires"] = parse_wires(options.pop("physical_networks"))
         if count is None:
             count = known_count(access.folder)
         if count > 1 and not number:
@@ -205,6 +217,7 @@ async def run_several(
     https: HttpTls | None,
     identity_config: str | None,
     nbd_tcp: NbdOverTcp | None,
+    wires: Mapping[str, str],
 ) -> None:
     """Have so many processes serve, until a signal comes. Raises as `run`."""
     tls = https.context() if https is not None else None
@@ -234,6 +247,8 @@ async def run_several(
         options += ["--identity-config", identity_config] if identity_config is not None else []
         for domain in storage_domains:
             options += ["--storage-domain", domain]
+        for wire, link in wires.items():
+            options += ["--physical-network", f"{wire}={link}"]
         if not made:
             for policy in policies:
                 options += ["--policy", policy]
@@ -270,6 +285,7 @@ async def run(
     https: HttpTls | None,
     identity_config: str | None,
     nbd_tcp: NbdOverTcp | None,
+    wires: Mapping[str, str],
 ) -> None:
     """Serve until a signal comes, as process `number` of `count` (0: alone). Raises InvalidError for options that do
     not fit, ConflictError if already served.
@@ -315,7 +331,9 @@ async def run(
                 clients.write(folder, url, ADMIN, admin.password, ADMIN)
             else:
                 clients.update_url(folder, url)
-            await _serve(node, identity, said, listeners, tls, url, swift, disks, nbd_tls, made=made, number=number)
+            await _serve(
+                node, identity, said, listeners, tls, url, swift, disks, nbd_tls, wires, made=made, number=number
+            )
     finally:
         for listener in (*listeners, *disks):
             listener.socket.close()
@@ -332,6 +350,7 @@ async def _serve(
     swift: Config,
     disks: list[trio.SocketListener],
     nbd_tls: ssl.SSLContext | None,
+    wires: Mapping[str, str],
     *,
     made: bool,
     number: int,
@@ -382,13 +401,20 @@ async def _serve(
         front: App = Front(app, services.apps, requests, metrics, slow, felt, readiness.why_not)
         if swift.storage_domains:
             front = DomainRemap(front, swift)
-        looks = HostLooks(None, name, lambda: node.together.peers.processes if node.together else {})
+        wirer = HostAgent(node, services.networks, name, wires, said.networks.settings)
+        looks = HostLooks(
+            look if number < 2 else None, name, lambda: node.together.peers.processes if node.together else {}
+        )
         routes = [
             *volume_routes(volumes, port_of(disks)),
             *report_routes(volumes, stop.is_set),
             *network_routes(services.networks, looks),
         ]
         await nursery.start(services.run)
+        if number < 2:  # one process of several wires the machine
+            if node.together is not None:
+                node.together.network_looks.of = look
+            nursery.start_soon(wirer.run)
         nursery.start_soon(app.run, node.progress.loop("remove owned segments"))
         await nursery.start(partial(serve, front, listeners, tls=tls, shutdown=stop))
         await nursery.start(

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -175,9 +176,11 @@ class Cloud:
     async def up(self, *guests: Guest) -> None:
         """Wait until agents say that they are wired."""
         for guest in guests:
-            await until(
-                lambda id_=guest.port.id: (s := self.states.states.ports.get(id_)) is not None and s.up, self.said
-            )
+            await until(partial(self.is_up, guest.port.id), self.said)
+
+    def is_up(self, port: str) -> bool:
+        state = self.states.states.ports.get(port)
+        return state is not None and state.up
 
     def said(self) -> str:
         return "\n".join(f"{host.name}:\n{host.agent.output()}" for host in self.hosts)

@@ -16,7 +16,10 @@ from store.wire.server import serve_link
 
 
 async def serve(
-    registry: LocalRegistry, path: str, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    registry: LocalRegistry,
+    path: str,
+    *,
+    task_status: trio.TaskStatus[list[trio.SocketListener]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Until cancelled."""
     service = RegistryService(registry)

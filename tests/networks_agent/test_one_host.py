@@ -108,8 +108,8 @@ async def test_a_server_is_told_its_address_by_dhcp_and_finds_others_by_name(clo
     host = await cloud.host()
     await cloud.change(network)
     await cloud.change(lambda made: made.usual_group("default"))
-    option = DhcpOption("bootfile-name", 'pxe,linux.0"', 4)
-    one = await cloud.guest(host, "one", "net", addresses(11), groups=["default"], dhcp_options=(option,))
+    options = (DhcpOption("no-such-option", "x", 4), DhcpOption("bootfile-name", 'pxe linux.0"', 4))
+    one = await cloud.guest(host, "one", "net", addresses(11), groups=["default"], dhcp_options=options)
     await cloud.guest(host, "two", "net", addresses(12), groups=["default"], dns_name="db")
     one.run("ip", "address", "flush", "dev", "eth0")
     script = tmp_path / "script"
@@ -121,7 +121,7 @@ async def test_a_server_is_told_its_address_by_dhcp_and_finds_others_by_name(clo
     assert told["router"] == "10.0.0.1"
     assert told["mtu"] == "1450"
     assert told["dns"] == "10.0.0.2"
-    assert told["boot_file"] == 'pxe,linux.0"'
+    assert told["boot_file"] == 'pxe linux.0"'
     one.address("10.0.0.11/24")
     answer = one.run("busybox", "nslookup", "-type=a", "db.openstacklocal", "10.0.0.2")
     assert "10.0.0.12" in answer

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
+import trio
+
 from tests.networks_api.cloud import Cloud
 from tests.networks_api.test_ports import port, refused
 from tests.networks_api.test_subnets import subnet
@@ -75,6 +77,32 @@ async def test_all_addresses_of_the_pools_are_given_and_come_back(cloud: Cloud) 
     assert held(await port(cloud, network))[0].startswith("10.0.1.")
 
 
+async def test_two_processes_give_no_address_twice(cloud: Cloud) -> None:
+    network = await cloud.network()
+    pools = [{"start": "10.0.0.4", "end": "10.0.0.15"}]
+    await subnet(cloud, network, "10.0.0.0/24", enable_dhcp=False, allocation_pools=pools)
+    other = Cloud(cloud.registry)
+    given: list[str] = []
+    refusals: list[int] = []
+
+    async def make(by: Cloud) -> None:
+        for _ in range(5):
+            answer = await by.ask("POST", "/ports", {"port": {"network_id": network["id"]}})
+            if answer.status == 201:
+                given.extend(held(answer.json["port"]))
+            else:
+                refusals.append(answer.status)
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(other.service.run)
+        async with trio.open_nursery() as makers:
+            for by in (cloud, other) * 2:
+                makers.start_soon(make, by)
+        nursery.cancel_scope.cancel()
+    assert sorted(given, key=ipaddress.ip_address) == [f"10.0.0.{one}" for one in range(4, 16)]
+    assert refusals == [409] * 8
+
+
 async def test_a_certain_address_is_not_given_to_the_wish_for_any(cloud: Cloud) -> None:
     network = await cloud.network()
     one = [{"start": "10.0.0.4", "end": "10.0.0.5"}]
@@ -129,11 +157,26 @@ async def test_every_port_makes_itself_an_address_of_a_slaac_subnet(cloud: Cloud
 
 async def test_a_router_is_told_its_address_of_a_slaac_subnet(cloud: Cloud) -> None:
     network = await cloud.network()
-    await subnet(cloud, network, "fd00::/64", **SLAAC)
+    before = await port(cloud, network, device_owner="network:router_interface")
+    six = await subnet(cloud, network, "fd00::/64", **SLAAC)
+    assert held((await cloud.ask("GET", f"/ports/{before['id']}")).json["port"]) == []
     made = await port(
         cloud, network, device_owner="network:router_interface", fixed_ips=[{"ip_address": "fd00::1"}]
     )  # fmt: skip
     assert held(made) == ["fd00::1"]
+    await cloud.refused(409, "SubnetInUse", "DELETE", f"/subnets/{six['id']}")
+
+
+async def test_the_addresses_of_a_router_are_changed_by_its_interfaces(cloud: Cloud) -> None:
+    network, router = await cloud.network(), await cloud.create("router", "/routers")
+    made = await subnet(cloud, network, "10.0.0.0/24")
+    body = {"subnet_id": made["id"]}
+    answer = await cloud.ask("PUT", f"/routers/{router['id']}/add_router_interface", body)
+    path = f"/ports/{answer.json['port_id']}"
+    await cloud.refused(400, "BadRequest", "PUT", path, {"port": {"fixed_ips": [{"ip_address": "10.0.0.9"}]}})
+    same = await cloud.update("port", path, fixed_ips=[{"ip_address": "10.0.0.1"}], name="n")
+    assert (held(same), same["name"]) == (["10.0.0.1"], "n")
+    await cloud.refused(409, "ServicePortInUse", "DELETE", path)
 
 
 async def test_a_stateful_subnet_of_ipv6_gives_addresses_of_its_pools(cloud: Cloud) -> None:

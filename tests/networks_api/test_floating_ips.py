@@ -187,7 +187,7 @@ async def test_a_port_that_goes_leaves_the_address(cloud: Cloud) -> None:
     away = {"subnet_id": lan["id"]}
     action = f"/routers/{between['id']}/remove_router_interface"
     await cloud.refused(409, "RouterInterfaceInUseByFloatingIP", "PUT", action, away)
-    info = {"router": {"external_gateway_info": {}}}
+    info: dict[str, Any] = {"router": {"external_gateway_info": {}}}
     path = f"/routers/{between['id']}"
     await cloud.refused(409, "RouterExternalGatewayInUseByFloatingIp", "PUT", path, info)
     await gone(cloud, f"/ports/{server['id']}")

@@ -63,6 +63,7 @@ async def test_how_a_port_is_plugged_in_follows_its_host(cloud: Cloud) -> None:
     assert seen["status"] == "DOWN"
     cloud.service.states.states.ports.put(PortState(id=made["id"], host="h1", up=True))
     assert (await cloud.ask("GET", path)).json["port"]["status"] == "ACTIVE"
+    assert (await cloud.update("port", path, admin_state_up=False))["status"] == "DOWN"
     bound = {"port": {"mac_address": "fa:16:3e:00:00:01"}}
     await cloud.refused(409, "PortBound", "PUT", path, bound, "admin@blue")
     freed = await cloud.update("port", path, "admin@blue", **{"binding:host_id": None})

@@ -48,9 +48,10 @@ async def test_a_router_is_made_shown_changed_and_deleted(cloud: Cloud) -> None:
 
 async def test_routers_elsewhere_or_in_several_places_are_refused(cloud: Cloud) -> None:
     for name in ("distributed", "ha"):
+        off: dict[str, Any] = {name: False}
         await cloud.refused(403, "PolicyNotAuthorized", "POST", "/routers", {"router": {name: True}})
         await cloud.refused(400, "InvalidInput", "POST", "/routers", {"router": {name: True}}, ADMIN)
-        await router(cloud, token=ADMIN, **{name: False})
+        await router(cloud, token=ADMIN, **off)
     body = {"router": {"availability_zone_hints": ["mars"]}}
     await cloud.refused(404, "AvailabilityZoneNotFound", "POST", "/routers", body)
     await cloud.refused(404, "FlavorNotFound", "POST", "/routers", {"router": {"flavor_id": "x"}})
@@ -258,7 +259,15 @@ async def test_routes_go_to_whom_the_router_reaches(cloud: Cloud) -> None:
     assert "used by router" in await cloud.refused(400, "InvalidRoutes", "PUT", path, {"router": {"routes": [own]}})
     other = {"destination": "fd00::/8", "nexthop": "10.0.0.9"}
     await cloud.refused(400, "InvalidRoutes", "PUT", path, {"router": {"routes": [other]}})
-    for odd in (7, [7], [{}], [{"destination": "x", "nexthop": "10.0.0.9"}], [route, route], [route | {"x": 1}]):
+    odds: tuple[Any, ...] = (
+        7,
+        [7],
+        [{}],
+        [{"destination": "x", "nexthop": "10.0.0.9"}],
+        [route] * 2,
+        [route | {"x": 1}],
+    )
+    for odd in odds:
         await cloud.refused(400, "HTTPBadRequest", "PUT", path, {"router": {"routes": odd}})
     await cloud.refused(400, "HTTPBadRequest", "POST", "/routers", {"router": {"routes": [route]}})
     away = {"subnet_id": lan["id"]}
@@ -293,7 +302,8 @@ async def test_routes_are_put_in_and_taken_out_one_by_one(cloud: Cloud) -> None:
     assert await ask("add_extraroutes", one, two) == [one, two]
     assert await ask("remove_extraroutes", one) == [two]
     assert await ask("remove_extraroutes", one, two) == []
-    for odd in ({}, {"router": []}, {"router": {"routes": 7}}, {"router": {}}):
+    odds: tuple[Any, ...] = ({}, {"router": []}, {"router": {"routes": 7}}, {"router": {}})
+    for odd in odds:
         await cloud.refused(400, "HTTPBadRequest", "PUT", f"{path}/add_extraroutes", odd)
     cloud.service.settings.limits["router_route"] = 1
     both = {"router": {"routes": [one, two]}}

@@ -176,7 +176,8 @@ async def test_addresses_are_put_into_a_group_and_taken_out(cloud: Cloud) -> Non
     answer = await cloud.ask("PUT", f"{path}/remove_addresses", body)
     assert answer.json["address_group"]["addresses"] == made["addresses"]
     await cloud.refused(404, "AddressesNotFound", "PUT", f"{path}/remove_addresses", body)
-    for odd in ({}, {"addresses": None}, {"addresses": ["x"]}, {"addresses": [7]}, {"address_group": []}):
+    odds: tuple[Any, ...] = ({}, {"addresses": None}, {"addresses": ["x"]}, {"addresses": [7]}, {"address_group": []})
+    for odd in odds:
         await cloud.refused(400, "HTTPBadRequest", "PUT", f"{path}/add_addresses", odd)
     await cloud.refused(404, "AddressGroupNotFound", "PUT", f"{path}/add_addresses", body, "member@red")
     await cloud.refused(403, "PolicyNotAuthorized", "PUT", f"{path}/add_addresses", body, "reader@blue")

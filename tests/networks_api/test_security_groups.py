@@ -138,3 +138,24 @@ async def test_rules_of_new_groups_are_the_administrators(cloud: Cloud) -> None:
     assert (await cloud.ask("DELETE", f"{TEMPLATES}/{made['id']}", token="admin@red")).status == 204
     (left,) = (await group(cloud))["security_group_rules"]
     assert left["direction"] == "egress"
+
+
+async def test_a_group_goes_however_many_rules_it_has(cloud: Cloud) -> None:
+    cloud.service.settings.limits["security_group_rule"] = -1
+    made, other = await group(cloud), await group(cloud)
+    named = {"security_group_id": other["id"], "direction": "ingress", "remote_group_id": made["id"]}
+    for one in ({"security_group_id": made["id"], "direction": "ingress"}, named):
+        for start in (1000, 2000):
+            ports = range(start, start + 90)
+            asked = [{**one, "protocol": "tcp", "port_range_min": at, "port_range_max": at} for at in ports]
+            assert (await cloud.ask("POST", RULES, {"security_group_rules": asked})).status == 201
+    path = f"{GROUPS}/{made['id']}"
+    for token in ("member@red", "reader@blue"):
+        assert (await cloud.ask("DELETE", path, token=token)).status in (403, 404)
+    assert len((await cloud.ask("GET", path)).json["security_group"]["security_group_rules"]) == 182
+    assert (await cloud.ask("DELETE", path)).status == 204
+    left = (await cloud.ask("GET", f"{GROUPS}/{other['id']}")).json["security_group"]
+    assert left["security_group_rules"] == other["security_group_rules"]
+    assert {one.security_group_id for one in cloud.service.store.records.rules if not one.belongs_to_default} == {
+        other["id"]
+    }

@@ -104,8 +104,7 @@ async def test_a_pool_may_give_each_project_so_much_and_no_more(cloud: Cloud) ->
 async def test_there_is_one_default_pool_of_each_version(cloud: Cloud) -> None:
     body = {"subnetpool": {"name": "p", "prefixes": ["10.0.0.0/8"], "is_default": True}}
     await cloud.refused(403, "PolicyNotAuthorized", "POST", "/subnetpools", body)
-    asked = {"is_default": True, "shared": True, "default_prefixlen": 24, "token": "admin@red"}
-    made = await pool(cloud, "10.0.0.0/8", **asked)
+    made = await pool(cloud, "10.0.0.0/8", token="admin@red", is_default=True, shared=True, default_prefixlen=24)
     await cloud.refused(400, "InvalidInput", "POST", "/subnetpools", body, "admin@red")
     network = await cloud.network()
     found = await cut(cloud, network, use_default_subnetpool=True)
@@ -183,5 +182,8 @@ async def test_what_is_shared_is_seen_by_all_and_stays_shared(cloud: Cloud) -> N
     await cloud.refused(400, "IllegalSubnetPoolUpdate", "PUT", f"/subnetpools/{mine['id']}", stuck)
     assert (await cloud.ask("DELETE", f"/subnetpools/{mine['id']}")).status == 204
     assert (await cloud.ask("DELETE", path, token="admin@red")).status == 204
+    shared = await pool(cloud, "10.0.0.0/8", token="admin@red", shared=True)
+    assert (await cloud.ask("GET", f"/subnetpools/{shared['id']}")).json["subnetpool"]["shared"] is True
+    assert (await cloud.ask("DELETE", f"/subnetpools/{shared['id']}", token="admin@red")).status == 204
     records = cloud.service.store.records
-    assert list(records.rbac_policies) == list(records.address_scopes) == []
+    assert (len(records.rbac_policies), len(records.address_scopes), len(records.subnetpools)) == (0, 0, 0)

@@ -183,6 +183,24 @@ async def test_some_subnets_are_for_some_ports(cloud: Cloud) -> None:
     )
 
 
+async def test_a_subnet_for_some_ports_is_taken_by_them_before_others(cloud: Cloud) -> None:
+    network = await cloud.network("admin@blue")
+    for number in range(6):
+        await subnet(cloud, network, f"10.0.{number}.0/24")
+    asked = {"network_id": network["id"], "ip_version": 4, "cidr": "10.9.0.0/24", "service_types": ["compute:nova"]}
+    own = await cloud.create("subnet", "/subnets", "admin@blue", **asked)
+    port = await cloud.create("port", "/ports", network_id=network["id"], device_owner="compute:nova")
+    assert [one["subnet_id"] for one in port["fixed_ips"]] == [own["id"]]
+
+
+async def test_dhcp_comes_only_where_there_is_room_and_stays_where_addresses_need_it(cloud: Cloud) -> None:
+    network = await cloud.network()
+    small = await subnet(cloud, network, "10.0.0.0/31", enable_dhcp=False)
+    await cloud.refused(400, "InvalidInput", "PUT", f"/subnets/{small['id']}", {"subnet": {"enable_dhcp": True}})
+    six = await subnet(cloud, network, "fd00::/64", ipv6_ra_mode="slaac", ipv6_address_mode="slaac")
+    await cloud.refused(400, "InvalidInput", "PUT", f"/subnets/{six['id']}", {"subnet": {"enable_dhcp": False}})
+
+
 async def test_subnets_count_against_the_quota(cloud: Cloud) -> None:
     await cloud.update("quota", "/quotas/blue", "admin@red", subnet=1)
     network = await cloud.network()
@@ -197,3 +215,33 @@ async def test_a_network_takes_its_subnets_and_its_dhcp_along(cloud: Cloud) -> N
     assert (await cloud.ask("DELETE", f"/networks/{network['id']}")).status == 204
     assert await cloud.listed("subnets", "/subnets", "admin@red") == []
     assert await cloud.listed("ports", "/ports", "admin@red") == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"cidr": 7}, {"cidr": []}, {"cidr": "10.0.0.0/33"}, {"cidr": "10.0.0.0/24%eth0"}, {"cidr": " 10.0.0.0/24"},
+        {"cidr": "\ud800/24"}, {"name": "a\ud800"}, {"gateway_ip": 7}, {"gateway_ip": "gateway"},
+        {"allocation_pools": {}}, {"allocation_pools": [7]}, {"allocation_pools": [{}]},
+        {"allocation_pools": [{"start": "10.0.0.2"}]}, {"allocation_pools": [{"start": [], "end": {}}]},
+        {"allocation_pools": [{"start": "10.0.0.2", "end": "fd00::1"}]},
+        {"allocation_pools": [{"start": "10.0.0.2", "end": "10.0.0.3", "colour": "red"}]},
+        {"allocation_pools": [{"start": "10.0.0.2", "end": "10.0.0.3"}] * 1001}, {"dns_nameservers": 7},
+        {"dns_nameservers": [{}]}, {"host_routes": [{"destination": "10.0.0.0/8"}]}, {"host_routes": "x"},
+        {"host_routes": [{"destination": "10.0.0.1/8", "nexthop": "10.0.0.5"}]}, {"ip_version": []},
+        {"ip_version": True}, {"ip_version": "four"}, {"prefixlen": -1}, {"prefixlen": "x"}, {"prefixlen": 129},
+        {"enable_dhcp": "perhaps"}, {"ipv6_ra_mode": "odd"}, {"ipv6_ra_mode": []}, {"subnetpool_id": "x"},
+        {"use_default_subnetpool": 7}, {"service_types": [7]}, {"service_types": "x"}, {"segment_id": 7},
+        {"tags": [[]]}, {"network_id": None}, {"network_id": []}, {"colour": "red"},
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_nonsense_is_refused_and_leaves_nothing(cloud: Cloud, wrong: dict[str, Any]) -> None:
+    network = await cloud.network()
+    asked = {"network_id": network["id"], "ip_version": 4, "cidr": "10.0.0.0/24", **wrong}
+    answer = await cloud.ask("POST", "/subnets", {"subnet": asked}, "admin@blue")
+    assert answer.status == 400, answer.body
+    made = await subnet(cloud, network, "10.0.0.0/24")
+    answer = await cloud.ask("PUT", f"/subnets/{made['id']}", {"subnet": wrong}, "admin@blue")
+    assert answer.status == 400, answer.body
+    assert (await cloud.ask("GET", f"/subnets/{made['id']}")).json["subnet"] == made

@@ -6,7 +6,8 @@ to be done it waits for the records or the kernel to tell of a change. Links, se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -18,11 +19,11 @@ from compute_plugin.networks.agent.bell import Bell
 from compute_plugin.networks.agent.claims import wanted
 from compute_plugin.networks.agent.difference import difference
 from compute_plugin.networks.agent.requirements import problems
-from compute_plugin.networks.agent.seen import Seen
+from compute_plugin.networks.agent.seen import Seen, SeenLink
 from compute_plugin.networks.agent.standing import Standing
 from compute_plugin.networks.agent.steps import ReloadService, SetTables, StartService, Step, StopService
 from compute_plugin.networks.agent.view import View
-from compute_plugin.networks.plan.desired import desired
+from compute_plugin.networks.plan.desired import Planner
 from compute_plugin.networks.plan.host import Host
 from compute_plugin.networks.plan.revocation import concerned
 from compute_plugin.networks.plan.wiring import HOST, Wiring
@@ -60,9 +61,12 @@ class Agent:
         self._bell = Bell()
         self._failures: list[Failure] = []
         self._planned: tuple[object, ...] = ()
+        self._planner = Planner(host)
         self._wiring = Wiring(spaces=())
         self._in_force: Wiring | None = None
         """Whose rules are in force; None where nothing is known."""
+        self._told: tuple[Wiring, Mapping[str, SeenLink], list[str]] | None = None
+        """What others were told last was of these."""
         self._said: set[str] = set()
         """Failures that are in the log."""
 
@@ -92,7 +96,8 @@ class Agent:
         pause = AGAIN_S
         due = self._clock.monotonic() + pause
         while True:
-            with trio.move_on_after(max(0.0, due - self._clock.monotonic()) if self._failures else LOOK_S) as waiting:
+            patience = max(0.0, due - self._clock.monotonic()) if self._failures else math.inf
+            with trio.move_on_after(patience) as waiting:
                 await self._bell.wait()
                 await trio.sleep(GATHER_S)
             if self._failures and waiting.cancelled_caught:
@@ -125,7 +130,7 @@ class Agent:
         states = self._states.states
         made_from = (self._store.revision, standing.holds, tuple(states.hosts), tuple(states.routers))
         if made_from != self._planned:
-            self._wiring = desired(self._store.records, self._held(states, standing), self._host)
+            self._wiring = self._planner.plan(self._store.records, self._held(states, standing))
             self._planned = made_from
         return self._wiring
 
@@ -169,14 +174,20 @@ class Agent:
 
     async def _tell(self, wiring: Wiring, seen: Seen, standing: Standing) -> None:
         """What is so on this host, to others."""
-        told = port_states.port_states(wiring, seen.spaces[HOST], self._failures, self._host.name)
+        links = seen.spaces[HOST].links
+        whys = [failure.why for failure in self._failures]
         states = self._states.states
         try:
-            await port_states.tell(self._registry, states, {one.id: one for one in told}, self._host.name)
+            if self._told is None or self._told[0] is not wiring or self._told[1] is not links or self._told[2] != whys:
+                self._told = None
+                told = port_states.port_states(wiring, seen.spaces[HOST], self._failures, self._host.name)
+                await port_states.tell(self._registry, states, told, self._host.name)
+                self._told = (wiring, links, whys)
             if standing.holds:
-                await standing.claim(wanted(self._store.records, states, self._host.name))
+                await standing.claim(wanted(self._store.records, states, self._host.name), states)
         except RetryableError as error:
             _log.warning("the agent cannot say what it did", error=str(error))
+            self._told = None
 
     async def _follow_records(self) -> None:
         revision = self._store.revision

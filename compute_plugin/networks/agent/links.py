@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 
 from compute_plugin.networks.agent.seen import Seen, SeenLink, SeenSpace
@@ -26,6 +25,7 @@ def link_steps(space: Space, seen: Seen, wiring: Wiring) -> Iterator[Step]:
             if isinstance(link.form, Given):
                 continue
             if not isinstance(link.form, Peer):
+                yield from _in_the_way(link, seen)
                 yield AddLink(space.name, link, _peer(link, wiring))
                 found = _made(link)
             else:
@@ -45,6 +45,16 @@ def surplus_links(space: Space, there: SeenSpace) -> Iterator[Step]:
             yield DeleteLink(space.name, name)
         elif link.master is not None and names.is_ours(link.master):
             yield SetLink(space.name, name, "master", "")
+
+
+def _in_the_way(link: Link, seen: Seen) -> Iterator[Step]:
+    """The other end of a pair whose first end is not what it was."""
+    if isinstance(link.form, Veth):
+        there = seen.spaces.get(link.form.space)
+        inner = there.links.get(link.form.peer) if there is not None else None
+        outer = seen.spaces[HOST].links.get(link.name) if HOST in seen.spaces else None
+        if inner is not None and (outer is None or outer.peer != inner.index):
+            yield DeleteLink(link.form.space, link.form.peer)
 
 
 def _peer(link: Link, wiring: Wiring) -> Link | None:
@@ -136,14 +146,8 @@ def _addresses(space: str, link: Link, found: frozenset[str]) -> Iterator[Step]:
     if isinstance(link.form, Given):
         return
     wanted = set(link.addresses)
-    yield from (Address(space, link.name, one, False) for one in sorted(found - wanted) if not _by_kernel(one))
+    yield from (Address(space, link.name, one, False) for one in sorted(found - wanted))
     yield from (Address(space, link.name, one, True) for one in link.addresses if one not in found)
-
-
-def _by_kernel(address: str) -> bool:
-    """Whether it may be one that the kernel has made, which is left."""
-    parsed = ipaddress.ip_interface(address).ip
-    return (parsed.version == 6 and parsed.is_link_local) or parsed.is_loopback
 
 
 def is_ready(space: str, link: Link, there: SeenSpace) -> bool:

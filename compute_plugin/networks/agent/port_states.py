@@ -16,10 +16,10 @@ AT_ONCE: Final = 100
 """Operations of one transaction."""
 
 
-def port_states(wiring: Wiring, host: SeenSpace, failures: Iterable[Failure], name: str) -> list[PortState]:
-    """Of all ports here. `failures`: of steps that could not be done."""
+def port_states(wiring: Wiring, host: SeenSpace, failures: Iterable[Failure], name: str) -> dict[str, PortState]:
+    """Of all ports here, by their ids. `failures`: of steps that could not be done."""
     failed = {getattr(failure.step, "name", ""): failure.why for failure in failures if failure.step.space == HOST}
-    states = []
+    states = {}
     for link in wiring.host.links:
         plug = wiring.plugs.get(link.name)
         if plug is None:
@@ -28,7 +28,7 @@ def port_states(wiring: Wiring, host: SeenSpace, failures: Iterable[Failure], na
         problem = "" if up else failed.get(link.name, "")
         if not up and not problem and link.up and link.name not in host.links:
             problem = f"there is no link {link.name} yet"
-        states.append(PortState(id=plug.port, host=name, up=up, problem=problem))
+        states[plug.port] = PortState(id=plug.port, host=name, up=up, problem=problem)
     return states
 
 

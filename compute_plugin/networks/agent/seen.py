@@ -42,6 +42,8 @@ class SeenService:
     """The namespace that it runs in; "" where that is none of ours."""
     command: tuple[str, ...] | None = None
     """Of the process that its pid file names; None where none runs."""
+    process: int = 0
+    """Its number; 0 for none."""
     files: Mapping[str, str] = field(default_factory=dict)
     """By paths: texts. What there is in its folder."""
     told: str = ""

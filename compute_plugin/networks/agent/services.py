@@ -50,7 +50,20 @@ def seen_service(folder: str) -> SeenService:
     pid = process_of(folder)
     if pid is None:
         return SeenService(files=files, told=told)
-    return SeenService(space=_space_of(pid, Path(folder).name), command=_command(pid), files=files, told=told)
+    space = _space_of(pid, Path(folder).name)
+    return SeenService(space=space, command=_command(pid), process=pid, files=files, told=told)
+
+
+async def ended(pid: int) -> None:
+    """Wait until a process has."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        await trio.lowlevel.wait_readable(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def process_of(folder: str) -> int | None:
@@ -69,9 +82,9 @@ async def start(space: str, service: Service) -> str:
     """With its files; what went wrong, or ""."""
     await end(service.folder)
     _lay_out(service)
-    ended = await run(inside(space, service.command))
-    if ended.status != 0:
-        return ended.errors or f"{service.name} ended with {ended.status}"
+    done = await run(inside(space, service.command))
+    if done.status != 0:
+        return done.errors or f"{service.name} ended with {done.status}"
     _write(File(f"{service.folder}/{TOLD}", digest(service)))
     return ""
 

@@ -23,6 +23,7 @@ from compute_plugin.networks.records.states import (
     AgentState,
     HostAddress,
     RouterPlace,
+    States,
 )
 from store.core.clock import Clock
 from store.core.errors import NotFoundError, RetryableError
@@ -32,7 +33,7 @@ TTL_S: Final = 15
 KEEP_S: Final = 4.0
 WRITE_S: Final = 30.0
 """How often the time is told at which the agent was seen."""
-LOOK_S: Final = 0.5
+LOOK_S: Final = 1.0
 MARGIN_S: Final = 4.0
 """Before the lease can end anywhere, the routers are let go here."""
 
@@ -51,6 +52,8 @@ class Standing:
         self._lease: Lease | None = None
         self._kept = 0.0
         self._written = 0.0
+        self._claimed: set[str] = set()
+        """Routers that were taken with this lease."""
         self._state = AgentState(
             id=host.name,
             address=host.address,
@@ -83,23 +86,27 @@ class Standing:
                 _log.warning("the agent cannot say that it lives", error=str(error))
             await trio.sleep(KEEP_S if self._lease is not None else LOOK_S)
 
-    async def claim(self, routers: Iterable[str]) -> None:
+    async def claim(self, routers: Iterable[str], states: States) -> None:
         """Take routers that no other host has, and those that were this host's before. Raises RetryableError."""
         lease = self._lease
         if lease is None:
             return
         for router in routers:
+            if router in self._claimed and states.routers.get(router) is not None:
+                continue
             key = PREFIX + f"router/{router}".encode()
             place = ROUTER_PLACES.codec.encode(RouterPlace(id=router, host=self._host.name))
             item = await self._registry.get(key)
-            if item is not None and (item.value != place or item.lease == lease.id):
+            if item is not None and item.value != place:
                 continue
-            same = Compare.unchanged(key, item.mod_revision if item is not None else 0)
-            try:
-                await self._registry.transact([same], [Put(key, place, lease.id)])
-            except NotFoundError:
-                self._lease = None
-                return
+            if item is None or item.lease != lease.id:
+                same = Compare.unchanged(key, item.mod_revision if item is not None else 0)
+                try:
+                    await self._registry.transact([same], [Put(key, place, lease.id)])
+                except NotFoundError:
+                    self._lease = None
+                    return
+            self._claimed.add(router)
 
     async def _say(self) -> None:
         begun = self._clock.monotonic()
@@ -107,6 +114,7 @@ class Standing:
             lease = await self._registry.lease(TTL_S)
             await self._write(lease)
             self._lease, self._kept = lease, begun
+            self._claimed = set()
             self._bell.ring()
             _log.info("the agent of networks is there", host=self._host.name)
             return

@@ -17,7 +17,7 @@ from compute_plugin.networks.agent.bell import Bell
 from compute_plugin.networks.agent.netlink.sockets import Sockets, inode
 from compute_plugin.networks.agent.reading import seen_space, spaces_there
 from compute_plugin.networks.agent.seen import Seen, SeenService, SeenSpace
-from compute_plugin.networks.agent.services import seen_service, seen_services
+from compute_plugin.networks.agent.services import ended, seen_service, seen_services
 from compute_plugin.networks.agent.watching import follow_links, follow_rules, heard_of_rules
 from compute_plugin.networks.plan import names
 from compute_plugin.networks.plan.ruleset import Table
@@ -39,6 +39,8 @@ class View:
         self._services: dict[str, SeenService] = {}
         self._stale_services: set[str] | None = None
         """None: all of them."""
+        self._processes: dict[str, int] = {}
+        """By folders of services: processes whose ends are waited for."""
         self._broken: frozenset[str] = frozenset()
         self._own: set[int] = set()
         """Processes of ours that change rules."""
@@ -66,6 +68,7 @@ class View:
         for watched in self._open.values():
             watched.meddled = False
         await trio.to_thread.run_sync(read)
+        self._follow_services()
         spaces = {name: replace(seen, tables=self._open[name].tables) for name, seen in self._spaces.items()}
         return Seen(spaces, dict(self._services), self._broken)
 
@@ -169,6 +172,20 @@ class View:
         watched.scope_of_rules.cancel()
         watched.sockets.close()
         self._spaces.pop(name, None)
+        self.changed((), [f"{self._run_folder}/{name}"])  # what runs there runs in none of ours now
+
+    def _follow_services(self) -> None:
+        for folder, service in self._services.items():
+            if service.process and self._processes.get(folder) != service.process:
+                self._processes[folder] = service.process
+                self._nursery.start_soon(self._follow_process, folder, service.process)
+
+    async def _follow_process(self, folder: str, process: int) -> None:
+        await ended(process)
+        if self._processes.get(folder) == process:
+            del self._processes[folder]
+            self.changed((), [folder])
+            self._bell.ring()
 
     def _read_services(self, folders: set[str] | None) -> None:
         if folders is None:

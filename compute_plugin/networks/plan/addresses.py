@@ -27,6 +27,7 @@ def prefix(text: str) -> str:
     return str(ipaddress.ip_network(text, strict=False))
 
 
+@lru_cache(maxsize=65536)
 def mac(text: str) -> str:
     """In small letters. Raises ValueError for what is none."""
     small = text.lower()

@@ -51,7 +51,7 @@ def dhcp_part(presence: Presence, host: Host) -> Part:
     )
     inside = Space(
         name=space,
-        links=(Link(name="lo", form=Peer(), addresses=("127.0.0.1/8", "::1/128")), inner),
+        links=(inner,),
         routes=_routes(port, presence),
         sysctls=SYSCTLS,
         services=(dnsmasq(presence, port, host),),

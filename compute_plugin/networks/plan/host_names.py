@@ -17,8 +17,10 @@ def is_name(text: str) -> bool:
 
 def host_name(port: Port, address: str) -> str:
     """Of one of a port's addresses (in its one form)."""
+    if not port.dns_name:
+        return default_name(address)
     wanted = port.dns_name.lower().rstrip(".")
-    return wanted if wanted and is_name(wanted) else default_name(address)
+    return wanted if is_name(wanted) else default_name(address)
 
 
 def default_name(address: str) -> str:

@@ -8,10 +8,12 @@ one of one chain, however many ports there are.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from compute_plugin.networks.plan.addresses import address, version
 from compute_plugin.networks.plan.bridge_table import drop, quoted
 from compute_plugin.networks.plan.groups import chain_of_group, group_chain
+from compute_plugin.networks.plan.kept import Kept
 from compute_plugin.networks.plan.marks import BRIDGED, NO_TRACK, NUMBER, hexadecimal
 from compute_plugin.networks.plan.members import Members
 from compute_plugin.networks.plan.names import BRIDGES
@@ -28,18 +30,19 @@ Kind = tuple[tuple[str, ...], bool]
 """Groups, and whether they are stateless: ports of one kind share chains."""
 
 
-def inet_table(records: Records, plugged: Plugged, problems: dict[str, str]) -> Table:
+def inet_table(records: Records, plugged: Plugged, problems: dict[str, str], kept: Kept) -> Table:
     """The whole of it. `problems`: gets the ids of records that are left out, and why."""
-    kinds = sorted({_kind(one) for one in plugged.ports if one.guarded})
+    kinds = kept.get("kinds", plugged, lambda: sorted({_kind(one) for one in plugged.ports if one.guarded}))
     groups = sorted({group for held, _ in kinds for group in held})
-    members = Members(records)
-    chains = [*_hooks(any(one.stateless for one in plugged.ports)), Chain(EVERYTHING, ("accept",))]
+    members = Members(records, kept)
+    chains = [*_hooks(any(stateless for _, stateless in kinds)), Chain(EVERYTHING, ("accept",))]
     for kind in kinds:
         chains += (Chain(_name(kind, EGRESS), _egress(kind)), Chain(_name(kind, INGRESS), _ingress(kind)))
     for group in groups:
         chains += [chain_of_group(records, members, group, way, problems) for way in (EGRESS, INGRESS)]
     problems |= members.problems
-    return Table("inet", tuple(chains), members.all(), _maps(plugged), COUNTERS)
+    maps = kept.get("maps", plugged, lambda: _maps(plugged))
+    return Table("inet", tuple(chains), members.all(), maps, COUNTERS)
 
 
 def _hooks(stateless: bool) -> tuple[Chain, ...]:
@@ -85,6 +88,7 @@ def _kind(port: PluggedPort) -> Kind:
     return tuple(sorted(set(port.port.security_group_ids))), port.stateless
 
 
+@lru_cache(maxsize=4096)
 def _name(kind: Kind, direction: str) -> str:
     groups, stateless = kind
     digest = hashlib.blake2b("\0".join((*groups, str(stateless))).encode(), digest_size=8).hexdigest()

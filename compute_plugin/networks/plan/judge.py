@@ -9,6 +9,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from compute_plugin.networks.plan.groups import FAMILIES
+from compute_plugin.networks.plan.kept import Kept
 from compute_plugin.networks.plan.members import Members
 from compute_plugin.networks.plan.protocols import EXTENSIONS, ICMP, ICMPV6, WITH_PORTS, number
 from compute_plugin.networks.plan.ruleset import Set
@@ -38,7 +39,7 @@ class Judge:
 
     def __init__(self, records: Records) -> None:
         self._records = records
-        self._members = Members(records)
+        self._members = Members(records, Kept())
 
     def lets_through(self, connection: Connection, source: Port | None, target: Port | None) -> bool:
         """`source` and `target`: the ports of its ends that are on this host."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from compute_plugin.networks.plan import names
 from compute_plugin.networks.plan.addresses import address, collapsed, is_single, prefix, version
+from compute_plugin.networks.plan.kept import Kept
 from compute_plugin.networks.plan.ruleset import Set
 from compute_plugin.networks.records.port import Port
 from compute_plugin.networks.records.records import Records
@@ -14,8 +15,9 @@ FAMILIES = (4, 6)
 class Members:
     """The sets that were asked for, each once."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, kept: Kept) -> None:
         self._records = records
+        self._kept = kept
         self._held: dict[tuple[str, str, int], tuple[Set, ...]] = {}
         self.problems: dict[str, str] = {}
         """By ids of records: why they are left out."""
@@ -27,10 +29,11 @@ class Members:
         """The addresses of all ports of a security group, and the prefixes that some may send from."""
         key = ("group", names.checked(group), family)
         if key not in self._held:
-            for each, (single, wide) in self._addresses(group).items():
-                exact = Set(f"members{each}-{group}", f"type ipv{each}_addr", frozenset(single))
-                prefixes = Set(f"wide{each}-{group}", f"type ipv{each}_addr", collapsed(wide), interval=True)
-                self._held["group", group, each] = (exact, prefixes) if wide else (exact,)
+            ports = self._records.ports.by("group", group)
+            sets, problems = self._kept.get(("members", group), ports, lambda: _sets(group, ports))
+            self.problems |= problems
+            for each, found in zip(FAMILIES, sets, strict=True):
+                self._held["group", group, each] = found
         return self._held[key]
 
     def of_list(self, group: str, family: int) -> tuple[Set, ...]:
@@ -48,19 +51,28 @@ class Members:
             self._held[key] = (Set(f"listed{family}-{group}", f"type ipv{family}_addr", ours, interval=True),)
         return self._held[key]
 
-    def _addresses(self, group: str) -> dict[int, tuple[set[str], set[str]]]:
-        found: dict[int, tuple[set[str], set[str]]] = {family: (set(), set()) for family in FAMILIES}
-        for port in self._records.ports.by("group", group):
-            try:
-                for one in sends_from(port):
-                    single, wide = found[version(one)]
-                    if is_single(one):
-                        single.add(one.partition("/")[0])
-                    else:
-                        wide.add(one)
-            except ValueError as error:
-                self.problems[port.id] = str(error)
-        return found
+
+def _sets(group: str, ports: list[Port]) -> tuple[list[tuple[Set, ...]], dict[str, str]]:
+    """For each family the addresses of some ports, and the prefixes where there are any; and what is wrong with
+    ports."""
+    found: dict[int, tuple[set[str], set[str]]] = {family: (set(), set()) for family in FAMILIES}
+    problems = {}
+    for port in ports:
+        try:
+            for one in sends_from(port):
+                single, wide = found[version(one)]
+                if is_single(one):
+                    single.add(one.partition("/")[0])
+                else:
+                    wide.add(one)
+        except ValueError as error:
+            problems[port.id] = str(error)
+    sets: list[tuple[Set, ...]] = []
+    for family, (single, wide) in found.items():
+        exact = Set(f"members{family}-{group}", f"type ipv{family}_addr", frozenset(single))
+        prefixes = Set(f"wide{family}-{group}", f"type ipv{family}_addr", collapsed(wide), interval=True)
+        sets.append((exact, prefixes) if wide else (exact,))
+    return sets, problems
 
 
 def sends_from(port: Port) -> set[str]:

@@ -6,6 +6,7 @@ Whatever is called so and not in the plan is removed; nothing else ever is.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 LINKS: Final = "ds"
@@ -23,6 +24,7 @@ _ID: Final = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z-]{0,63}")
 _LINK: Final = re.compile(r"ds[a-z]-[0-9a-zA-Z-]{1,11}")
 
 
+@lru_cache(maxsize=65536)
 def checked(id_: str) -> str:
     """The id. Raises ValueError for what the API never makes one."""
     if not _ID.fullmatch(id_):
@@ -30,6 +32,7 @@ def checked(id_: str) -> str:
     return id_
 
 
+@lru_cache(maxsize=65536)
 def _short(id_: str) -> str:
     return checked(id_)[:_SHORT]
 

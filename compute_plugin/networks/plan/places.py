@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from compute_plugin.networks.plan import names
+from compute_plugin.networks.plan.addresses import address, mac
 from compute_plugin.networks.plan.host import Host
+from compute_plugin.networks.plan.sources import sources
 from compute_plugin.networks.records.network import Network, Subnet
 from compute_plugin.networks.records.port import DHCP, ROUTER_GATEWAY, ROUTER_INTERFACE, Port
 from compute_plugin.networks.records.records import Records
@@ -57,9 +60,10 @@ def networks_here(records: Records, states: States, host: Host) -> list[str]:
     return sorted(found)
 
 
-def presence(records: Records, states: States, host: Host, network: Network) -> Presence:
-    """What there is of a network, as this host sees it."""
-    ports = records.ports.by("network", network.id)
+def presence(records: Records, states: States, host: Host, network: Network, problems: dict[str, str]) -> Presence:
+    """What there is of a network, as this host sees it. Ports that make no sense are left out; `problems` gets their
+    ids, and why."""
+    ports = [port for port in records.ports.by("network", network.id) if _makes_sense(port, problems)]
     here, remote, others = [], set(), set()
     dhcp: Port | None = None
     for port in ports:
@@ -71,8 +75,8 @@ def presence(records: Records, states: States, host: Host, network: Network) -> 
             if is_server(port):
                 here.append(port)
         elif place and (known := states.hosts.get(place)) is not None and known.address:
-            remote.add((port.mac, known.address))
-            others.add(known.address)
+            remote.add((mac(port.mac), address(known.address)))
+            others.add(address(known.address))
     return Presence(
         network,
         tuple(records.subnets.by("network", network.id)),
@@ -82,3 +86,12 @@ def presence(records: Records, states: States, host: Host, network: Network) -> 
         tuple(sorted(others)),
         dhcp,
     )
+
+
+def _makes_sense(port: Port, problems: dict[str, str]) -> bool:
+    try:
+        sources(port, names.plug(port.id))
+    except ValueError as error:
+        problems[port.id] = str(error)
+        return False
+    return True

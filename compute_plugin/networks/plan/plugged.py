@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from compute_plugin.networks.plan import names
+from compute_plugin.networks.plan.addresses import mac
+from compute_plugin.networks.plan.bridging import is_local, passes
+from compute_plugin.networks.plan.host import Host
+from compute_plugin.networks.plan.numbers import numbers
+from compute_plugin.networks.plan.places import Presence
 from compute_plugin.networks.plan.wiring import Link
 from compute_plugin.networks.records.port import Port
 
@@ -20,7 +27,7 @@ class PluggedPort:
     open: bool
     """Whether anything passes."""
     stateless: bool
-    """Whether all of its security groups are."""
+    """Whether a security group of it is."""
     metadata_mac: str | None
     """Where metadata of its network are answered."""
 
@@ -42,6 +49,37 @@ class Plugged:
     """By names of bridges: where connections are tracked; not for local ones, where they are the host's own."""
 
 
-def others(links: Sequence[Link], plugs: set[str]) -> tuple[Link, ...]:
-    """The links in bridges that are of no server."""
-    return tuple(one for one in links if one.master is not None and one.name not in plugs)
+def plugged_of(
+    present: Sequence[Presence],
+    links: Sequence[Link],
+    zones: Mapping[str, int],
+    stateless: AbstractSet[str],
+    host: Host,
+) -> Plugged:
+    """`links`: all of the host; `zones`: by ids of networks; `stateless`: ids of security groups that are."""
+    given = numbers(port for one in present for port in one.here)
+    there = {link.name for link in links}
+    ports = []
+    for one in present:
+        bridge = names.bridge(one.network.id)
+        has_dhcp = names.dhcp_link(one.network.id) in there
+        metadata = mac(one.dhcp.mac) if has_dhcp and one.dhcp is not None else None
+        ports += [
+            PluggedPort(
+                port,
+                names.plug(port.id),
+                bridge,
+                given[port.id],
+                passes(port, one.network),
+                port.port_security_enabled and not stateless.isdisjoint(port.security_group_ids),
+                metadata,
+            )
+            for port in one.here
+        ]
+    plugs = {one.link for one in ports}
+    return Plugged(
+        tuple(ports),
+        tuple(one for one in links if one.master is not None and one.name not in plugs),
+        frozenset(names.bridge(one.network.id) for one in present if is_local(one.network, host)),
+        tuple((names.bridge(id_), zone) for id_, zone in sorted(zones.items())),
+    )

@@ -88,7 +88,7 @@ class Link:
     remotes: frozenset[tuple[str, str]] = frozenset()
     """Of a VXLAN: MAC (00:00:00:00:00:00 for all that nobody is known to have), and the host to send it to."""
     addresses: tuple[str, ...] = ()
-    """With the lengths of their prefixes; sorted. Others than these, and link-local ones made by the kernel, go."""
+    """With the lengths of their prefixes; sorted. Others go, but from links that are given."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

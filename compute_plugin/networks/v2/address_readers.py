@@ -22,6 +22,11 @@ BLANK_OPTIONS: Final = ("router", "classless-static-route")
 """Those whose value may be empty: that there is none is what the server is told."""
 
 
+def ip_version(value: Any) -> int:
+    """4 or 6, also as a text."""
+    return int(one_of((4, 6))(int(value) if value in ("4", "6") else value))
+
+
 def any_prefix(value: Any) -> str:
     """A network in CIDR form. Host bits are cut off."""
     try:
@@ -160,7 +165,7 @@ def _dhcp_option(value: Any) -> tuple[str, str | None, int]:
         {
             "opt_name": _line(OPTION_NAME_MAX),
             "opt_value": lambda said: None if said is None else text(OPTION_VALUE_MAX)(said),
-            "ip_version": lambda said: one_of((4, 6))(int(said) if said in ("4", "6") else said),
+            "ip_version": ip_version,
         },
         ("opt_name", "opt_value"),
     )(value)

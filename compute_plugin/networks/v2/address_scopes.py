@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from compute_plugin.networks.errors import BadRequestError, InUseError
 from compute_plugin.networks.records.network import AddressScope
 from compute_plugin.networks.records.records import Records
 from compute_plugin.networks.records.table import Table
+from compute_plugin.networks.v2.address_readers import ip_version
 from compute_plugin.networks.v2.attributes import NAMED, OWNED, REQUIRED, Attribute, shown
 from compute_plugin.networks.v2.collection import Collection, Row, fresh_fields, standard_row
-from compute_plugin.networks.v2.readers import flag, one_of
+from compute_plugin.networks.v2.readers import flag
 from compute_plugin.networks.v2.shares import for_everybody, forget_shares, share
 from compute_plugin.networks.v2.view import Change, View
 
 OBJECT = "address_scope"
 """In RBAC policies."""
-
-
-def ip_version(value: Any) -> int:
-    """4 or 6, also as a text."""
-    return int(one_of((4, 6))(int(value) if value in ("4", "6") else value))
 
 
 class AddressScopes(Collection[AddressScope]):

@@ -38,10 +38,9 @@ async def _delete(call: Call) -> Response:
         records.agent_settings.delete(agent.id)
         return agent
 
-    agent = await call.service.store.change(step)
-    if agent.state is None:
-        dead = Compare.absent(PREFIX + f"{AGENTS.name}/{agent.host}".encode())
-        await call.service.registry.transact([dead], [Delete(PREFIX + f"{HOST_ADDRESSES.name}/{agent.host}".encode())])
+    host = (await call.service.store.change(step)).host
+    dead = Compare.absent(PREFIX + f"{AGENTS.name}/{host}".encode())
+    await call.service.registry.transact([dead], [Delete(PREFIX + f"{HOST_ADDRESSES.name}/{host}".encode())])
     return nothing()
 
 

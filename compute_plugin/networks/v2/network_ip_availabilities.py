@@ -9,6 +9,7 @@ from starlette.responses import Response
 from compute_plugin.networks.addresses.spans import span_of_pool
 from compute_plugin.networks.records.network import Network, Subnet
 from compute_plugin.networks.v2.answers import answer
+from compute_plugin.networks.v2.attributes import wrong
 from compute_plugin.networks.v2.call import Call
 from compute_plugin.networks.v2.collection import Row
 from compute_plugin.networks.v2.plain_lists import listed
@@ -23,8 +24,10 @@ PATH: Final = "/v2.0/network-ip-availabilities"
 
 async def _list(call: Call) -> Response:
     view, version = await call.view(), call.query.get("ip_version")
+    if version not in (None, "4", "6"):
+        raise wrong("ip_version", f"'{version}' is not in [4, 6]")
     rows = [_row(view, one, version) for one in view.records.networks if _may(view, one)]
-    return listed(call, PLURAL, rows, NAMES, "network_id")
+    return listed(call, PLURAL, rows, NAMES, "network_id", ("ip_version",))
 
 
 async def _show(call: Call) -> Response:
@@ -43,7 +46,7 @@ def _row(view: View, network: Network, version: str | None) -> Row:
     """`version`: only subnets of it are counted."""
     subnets = [one for one in view.records.subnets.by("network", network.id) if version in (None, str(one.ip_version))]
     counted = [_subnet_row(view, one) for one in subnets]
-    row: Row = {
+    return {
         "network_id": network.id,
         "network_name": network.name,
         "project_id": network.project_id,
@@ -51,8 +54,8 @@ def _row(view: View, network: Network, version: str | None) -> Row:
         "total_ips": sum(one["total_ips"] for one in counted),
         "used_ips": sum(one["used_ips"] for one in counted),
         "subnet_ip_availability": counted,
+        **({"ip_version": version} if version is not None else {}),
     }
-    return row if version is None else {**row, "ip_version": int(version)}
 
 
 def _subnet_row(view: View, subnet: Subnet) -> Row:

@@ -18,12 +18,19 @@ NETWORK_OWNED = "network:"
 
 
 def require_groups(view: View, ids: Sequence[str]) -> None:
-    """That there are these security groups, and that the caller may use them. Raises MissingError."""
+    """That there are these security groups, and that the caller may use them together. Raises MissingError,
+    InUseError."""
     groups = view.records.security_groups
     for id_ in ids:
         group = groups.require(id_)
         if not view.is_admin and group.project_id != view.project and not view.is_open(id_):
             raise groups.missing(id_)
+    if len({groups.require(id_).stateful for id_ in ids}) > 1:
+        raise InUseError(
+            "SecurityGroupConflict",
+            "Error Cannot apply both stateful and stateless security groups on the same port at the same time while "
+            "attempting the operation.",
+        )
 
 
 def require_secure(port: Port, groups_said: Sequence[str] | None) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from compute_plugin.networks.records.port import FLOATING_IP, Port
+from compute_plugin.networks.records.port import DHCP, FLOATING_IP, ROUTER_GATEWAY, ROUTER_INTERFACE, Port
 from compute_plugin.networks.v2.collection import Row, standard_row
+from compute_plugin.networks.v2.trunk_parts import trunk_details
 from compute_plugin.networks.v2.view import View
 
 UNBOUND: Final = "unbound"
@@ -17,6 +18,7 @@ BINDING_FAILED: Final = "binding_failed"
 def port_row(view: View, port: Port) -> Row:
     network = view.records.networks.get(port.network_id)
     vif = vif_type(view, port)
+    trunk = trunk_details(view.records, port)
     return {
         **standard_row(port),
         "network_id": port.network_id,
@@ -47,6 +49,7 @@ def port_row(view: View, port: Port) -> Row:
         "hints": json.loads(port.hints) if port.hints is not None else None,
         "resource_request": None,
         "tags": list(port.tags),
+        **({"trunk_details": trunk} if trunk is not None else {}),
     }
 
 
@@ -64,8 +67,16 @@ def _vif_details(port: Port) -> Row:
 def _status(view: View, port: Port) -> str:
     if port.device_owner == FLOATING_IP:
         return "N/A"
+    return "ACTIVE" if port.admin_state_up and _is_wired(view, port) else "DOWN"
+
+
+def _is_wired(view: View, port: Port) -> bool:
+    if port.device_owner in (ROUTER_INTERFACE, ROUTER_GATEWAY):
+        return view.states.routers.get(port.device_id) is not None
+    if port.device_owner == DHCP:  # on each host that has ports of the network
+        return any(not one.problems for one in view.states.agents)
     state = view.states.ports.get(port.id)
-    return "ACTIVE" if state is not None and state.up and port.admin_state_up else "DOWN"
+    return state is not None and state.up
 
 
 def _dns_assignment(port: Port, domain: str) -> list[Row]:

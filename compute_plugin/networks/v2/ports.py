@@ -28,9 +28,10 @@ from compute_plugin.networks.v2.port_macs import free_mac
 from compute_plugin.networks.v2.port_making import place_port, remove_port
 from compute_plugin.networks.v2.port_readers import VNIC_TYPES, dns_domain, dns_name, hints, host, profile
 from compute_plugin.networks.v2.port_rows import port_row
-from compute_plugin.networks.v2.qos_use import require_qos_change, require_qos_policy
+from compute_plugin.networks.v2.qos_use import require_qos_change
 from compute_plugin.networks.v2.readers import flag, items, mac, one_of, or_none, text, uuid
 from compute_plugin.networks.v2.tags import new_tags
+from compute_plugin.networks.v2.trunk_parts import require_no_trunk
 from compute_plugin.networks.v2.view import Change, View
 
 
@@ -76,7 +77,7 @@ class Ports(Collection[Port]):
         Attribute("tags", new_tags, update=False, default=()),
         *shown(
             "id", "status", "binding:vif_type", "binding:vif_details", "dns_assignment", "ip_allocation",
-            "qos_network_policy_id", "resource_request", "created_at", "updated_at", "revision_number",
+            "qos_network_policy_id", "resource_request", "trunk_details", "created_at", "updated_at", "revision_number",
         ),
     )  # fmt: skip
 
@@ -132,7 +133,6 @@ class Ports(Collection[Port]):
             dhcp_options=with_options((), asked.pop("extra_dhcp_opts")),
             **stored(asked),
         )
-        _require_qos(change, port)
         require_qos_change(change, None, port.qos_policy_id)
         require_secure(port, said)
         require_own_router(change, port)
@@ -144,8 +144,6 @@ class Ports(Collection[Port]):
         after = replace(record, **changed(change, record, asked))
         if said is not None:
             require_groups(change, said)
-        if after.qos_policy_id != record.qos_policy_id:
-            _require_qos(change, after)
         require_qos_change(change, record.qos_policy_id, after.qos_policy_id)
         require_secure(after, said)
         require_own_router(change, after)
@@ -158,13 +156,9 @@ class Ports(Collection[Port]):
 
     def delete(self, change: Change, record: Port) -> None:
         require_deletable(change, record)
+        require_no_trunk(change.records, record)
         remove_port(change, record)
         _keep_dhcp(change, record)
-
-
-def _require_qos(change: Change, port: Port) -> None:
-    if port.qos_policy_id is not None:
-        require_qos_policy(change, port.qos_policy_id)
 
 
 def _keep_dhcp(change: Change, before: Port) -> None:

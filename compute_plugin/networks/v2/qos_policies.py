@@ -26,6 +26,7 @@ class QosPolicies(Collection[QosPolicy]):
     singular = "policy"
     plural = "policies"
     path = "/qos/policies"
+    tagged = True
     narrowing: ClassVar = {"project_id": "project", "tenant_id": "project"}
     attributes = (
         *NAMED,
@@ -95,10 +96,9 @@ def _users(records: Records, id_: str) -> list[tuple[str, Any]]:
 
 def _unshare(change: Change, policy: QosPolicy) -> None:
     held = for_everybody(change.records, policy.id)
-    targets = {one.target_project for one in change.records.rbac_policies.by("object", policy.id)}
-    if held and any(
-        user.project_id not in targets | {policy.project_id, ""} for _, user in _users(change.records, policy.id)
-    ):
+    let = {one.target_project for one in change.records.rbac_policies.by("object", policy.id)}
+    let |= {policy.project_id, ""}
+    if held and any(user.project_id not in let for _, user in _users(change.records, policy.id)):
         raise InUseError(
             "RbacPolicyInUse",
             f"RBAC policy on object {policy.id} cannot be removed because other objects depend on it.",

@@ -48,15 +48,14 @@ _SAID: Final[Mapping[str, Attribute]] = {
     "dscp_mark": Attribute("dscp_mark", _mark, default=REQUIRED),
     "direction": Attribute("direction", one_of(DIRECTIONS), default="egress"),
 }
-_ANY_DIRECTION: Final = Attribute("direction", one_of((*DIRECTIONS, ANY)), default="egress")
+_EITHER_OR_BOTH: Final = Attribute("direction", one_of((*DIRECTIONS, ANY)), default="egress")
 
 
 def _attributes(kind: str) -> tuple[Attribute, ...]:
-    said = (
-        _ANY_DIRECTION if (kind, name) == (MINIMUM_PACKET_RATE, "direction") else _SAID[name]
-        for name in PARAMETERS[kind]
-    )
-    return (*said, *shown("id", "qos_policy_id"))
+    said = {name: _SAID[name] for name in PARAMETERS[kind]}
+    if kind == MINIMUM_PACKET_RATE:
+        said["direction"] = _EITHER_OR_BOTH
+    return (*said.values(), *shown("id", "qos_policy_id"))
 
 
 class QosRules(Below[QosRule]):

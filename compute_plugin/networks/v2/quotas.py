@@ -143,7 +143,8 @@ def _limits(view: View, project: str) -> Row:
 
 
 def _used(view: View, name: str, project: str) -> int:
-    return len(COUNTED[name](view.records).by("project", project))
+    """What is of each router and not of the project counts as nothing, as stock has it."""
+    return len(COUNTED[name](view.records).by("project", project)) if name in COUNTED else 0
 
 
 def _require_room(view: View, project: str, limits: Row) -> None:

@@ -41,13 +41,10 @@ def routes_of(kind: Collection[Any]) -> dict[str, dict[str, Handler]]:
 
 def visible(kind: Collection[Any], view: View, record: Any) -> Row | None:
     """What the caller sees of it; None where that is nothing."""
-    target = kind.target(view, record)
-    if not view.may(kind.line("get"), target):
+    hidden = view.hidden(kind.line("get"), kind.target(view, record))
+    if hidden is None:
         return None
-    row = kind.show(view, record)
-    lines = {name: f"{kind.line('get')}:{name}" for name in row}
-    known = view.policy.operations
-    return {name: row[name] for name, line in lines.items() if line not in known or view.may(line, target)}
+    return {name: value for name, value in kind.show(view, record).items() if name not in hidden}
 
 
 def found(kind: Collection[Any], view: View, id_: str) -> tuple[Any, Row]:

@@ -169,6 +169,7 @@ def _changed(kind: Collection[Any], change: Change, router: Router, said: list[R
     if len(said) > 1:
         raise _only_one(router)
     target = kind.target(change, router)
+    change.allow(f"{action}:external_gateways", target)
     for one in said:
         allow_gateway(change, f"{action}:external_gateways", target, one)
     after = with_gateway(change, router, said[0] if said else None)

@@ -11,6 +11,7 @@ from compute_plugin.networks.v2 import (
     first_looks,
     flavors,
     floatingip_pools,
+    large_groups,
     network_ip_availabilities,
     qos_routes,
     qos_rule_types,
@@ -96,4 +97,5 @@ def routes() -> Routes[Call]:
     for kind in COLLECTIONS:
         found.update(routes_of(kind))
     found.update(first_looks.routes())
+    found.update(large_groups.routes())
     return found

@@ -72,20 +72,28 @@ class SecurityGroups(Collection[SecurityGroup]):
         return super().update(change, record, asked)
 
     def delete(self, change: Change, record: SecurityGroup) -> None:
-        _require_unused(change, record)
-        if record.is_default and not change.is_admin:
-            raise InUseError(
-                "SecurityGroupCannotRemoveDefault", "Insufficient rights for removing default security group."
-            )
+        require_deletable(change, record)
         records = change.records
-        for rule in [*records.rules.by("group", record.id), *records.rules.by("remote", record.id)]:
-            if records.rules.get(rule.id) is not None:
-                drop_rule(change, rule)
+        for rule in rules_around(records, record):
+            drop_rule(change, rule)
         for template in [one for one in records.default_rules if one.remote_group_id == record.id]:
             records.default_rules.delete(template.id)
         for policy in records.rbac_policies.by("object", record.id):
             records.rbac_policies.delete(policy.id)
         records.security_groups.delete(record.id)
+
+
+def require_deletable(change: Change, group: SecurityGroup) -> None:
+    """Raises InUseError."""
+    _require_unused(change, group)
+    if group.is_default and not change.is_admin:
+        raise InUseError("SecurityGroupCannotRemoveDefault", "Insufficient rights for removing default security group.")
+
+
+def rules_around(records: Records, group: SecurityGroup) -> list[SecurityGroupRule]:
+    """Those of the group, and those that name it."""
+    found = [*records.rules.by("group", group.id), *records.rules.by("remote", group.id)]
+    return list({one.id: one for one in found}.values())
 
 
 def drop_rule(change: Change, rule: SecurityGroupRule) -> None:

@@ -12,7 +12,7 @@ from compute_plugin.networks.records.network import Network, Subnet
 from compute_plugin.networks.records.port import DHCP, ROUTER_INTERFACE
 from compute_plugin.networks.records.records import Records
 from compute_plugin.networks.records.table import Table
-from compute_plugin.networks.v2.address_readers import any_prefix, host_routes, nameservers, pools
+from compute_plugin.networks.v2.address_readers import any_prefix, host_routes, ip_version, nameservers, pools
 from compute_plugin.networks.v2.attributes import DESCRIBED, NAMED, OWNED, REQUIRED, Attribute, invalid, shown
 from compute_plugin.networks.v2.collection import Collection, Row, fresh_fields, standard_row
 from compute_plugin.networks.v2.dhcp_ports import keep_dhcp_port
@@ -34,10 +34,6 @@ from compute_plugin.networks.v2.view import Change, View
 MODES: Final = (STATEFUL, STATELESS, SLAAC)
 OWNERS: Final = ("network:", "neutron:", "compute:")
 """How owners of ports begin that subnets may be for."""
-
-
-def _version(value: Any) -> int:
-    return int(one_of((4, 6))(int(value) if value in ("4", "6") else value))
 
 
 def _owner(value: Any) -> str:
@@ -68,7 +64,7 @@ class Subnets(Collection[Subnet]):
         *DESCRIBED,
         *OWNED,
         Attribute("network_id", uuid, update=False, default=REQUIRED),
-        Attribute("ip_version", _version, update=False, default=REQUIRED),
+        Attribute("ip_version", ip_version, update=False, default=REQUIRED),
         Attribute("cidr", or_none(any_prefix), update=False, default=None),
         Attribute("prefixlen", or_none(whole(0, 128)), update=False, default=None),
         Attribute("subnetpool_id", or_none(uuid), update=False, default=None),
@@ -143,8 +139,6 @@ class Subnets(Collection[Subnet]):
         if "allocation_pools" in asked:
             asked["pools"] = asked.pop("allocation_pools")
         after = replace(record, **asked)
-        if not after.enable_dhcp and (record.ipv6_ra_mode or record.ipv6_address_mode):
-            raise invalid("Cannot disable enable_dhcp with ipv6 attributes set")
         require_sound(after)
         if after.enable_dhcp and not record.enable_dhcp:
             require_room_for_dhcp(after)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from compute_plugin.networks.errors import BadRequestError, InUseError
@@ -33,6 +33,7 @@ class View:
     credentials: Credentials
     parent_id: str = ""
     """Of the resource that the path names before the collection, where it does."""
+    _hidden: dict[tuple[object, ...], frozenset[str] | None] = field(default_factory=dict)
 
     @property
     def project(self) -> str:
@@ -46,6 +47,17 @@ class View:
     def may(self, operation: str, target: Target) -> bool:
         """Whether the caller may. What no line of policy says is allowed to nobody."""
         return bool(self.policy.decide(operation, self.credentials, target))
+
+    def hidden(self, operation: str, target: Target) -> frozenset[str] | None:
+        """Attributes that the caller may not see, of those that policy has lines for; None where they may see nothing
+        of the thing at all. What was decided is remembered: the rows of a list are alike."""
+        key = (operation, *target.items())
+        if key not in self._hidden:
+            prefix = f"{operation}:"
+            lines = [one for one in self.policy.operations if one.startswith(prefix)]
+            names = (one.removeprefix(prefix) for one in lines if not self.may(one, target))
+            self._hidden[key] = frozenset(names) if self.may(operation, target) else None
+        return self._hidden[key]
 
     def is_open(self, object_id: str, action: str = AS_SHARED) -> bool:
         """Whether an RBAC policy lets the caller's project use a thing."""
