@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from compute_plugin.networks.settings import LIMITS, Settings
-from compute_plugin.networks.v2.policy import network_policy
+from compute_plugin.networks.v2.policy.table import network_policy
 from gateway.rest.policy import Policy
 from store.core.errors import InvalidError
 

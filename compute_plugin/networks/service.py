@@ -10,7 +10,7 @@ from authn.service import IdentityService
 from compute_plugin.networks.records.state_store import StateStore
 from compute_plugin.networks.records.store import NetworkStore
 from compute_plugin.networks.settings import Settings
-from compute_plugin.networks.v2.policy import network_policy
+from compute_plugin.networks.v2.policy.table import network_policy
 from gateway.rest.policy import Policy
 from store.core.clock import Clock
 from store.core.entropy import Random

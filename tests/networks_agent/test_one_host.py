@@ -158,3 +158,26 @@ def _down(made: Made) -> Port:
 
 async def _fails(guest: Guest) -> bool:
     return not await guest.pings("10.0.0.11")
+
+
+async def test_a_server_is_told_of_itself(cloud: Cloud) -> None:
+    host = await cloud.host()
+    await cloud.change(network)
+    await cloud.change(lambda made: made.usual_group("default"))
+    one = await cloud.guest(host, "one", "net", addresses(11), groups=["default"], dns_name="web")
+    told = {"instance-id": one.port.device_id, "local-ipv4": "10.0.0.11", "mac": one.port.mac, "hostname": "web"}
+    one.run("ip", "route", "add", "169.254.169.254", "via", "10.0.0.2")
+    for name, expected in told.items():
+        assert await fetched(one, f"http://169.254.169.254/latest/meta-data/{name}") == expected
+        assert await fetched(one, f"http://[fe80::a9fe:a9fe%eth0]/latest/meta-data/{name}") == expected
+    assert "404 Not Found" in await fetched(one, "http://169.254.169.254/latest/user-data")
+    assert await fetched(one, "http://10.0.0.2/latest/meta-data/mac") == "", "at no other address"
+    # By a gateway that is not there: frames to it are led to where metadata are.
+    one.run("ip", "route", "replace", "169.254.169.254", "via", "10.0.0.1")
+    one.run("ip", "neighbour", "replace", "10.0.0.1", "lladdr", "fa:16:3e:ff:ff:ff", "dev", "eth0")
+    assert await fetched(one, "http://169.254.169.254/latest/meta-data/mac") == one.port.mac
+
+
+async def fetched(guest: Guest, url: str) -> str:
+    done = await guest.tried("curl", "-s", "-g", "-m", "5", url)
+    return str(done.stdout.decode())

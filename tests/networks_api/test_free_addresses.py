@@ -20,10 +20,10 @@ from compute_plugin.networks.records.port import Port
 from compute_plugin.networks.records.records import Records
 from compute_plugin.networks.records.states import States
 from compute_plugin.networks.settings import Settings
-from compute_plugin.networks.v2.policy import network_policy
-from compute_plugin.networks.v2.port_macs import free_mac
-from compute_plugin.networks.v2.port_making import Wish, make_port, remove_port, set_addresses
-from compute_plugin.networks.v2.view import Change
+from compute_plugin.networks.v2.frame.view import Change
+from compute_plugin.networks.v2.policy.table import network_policy
+from compute_plugin.networks.v2.ports.port_macs import free_mac
+from compute_plugin.networks.v2.ports.port_making import Wish, make_port, remove_port, set_addresses
 
 POLICY = network_policy()
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from compute_plugin.networks.v2.attributes import REQUIRED
-from compute_plugin.networks.v2.collection import Collection
+from compute_plugin.networks.v2.frame.attributes import REQUIRED
+from compute_plugin.networks.v2.frame.collection import Collection
 from compute_plugin.networks.v2.routes import COLLECTIONS
 from tests.networks_api.cloud import Cloud
 from tests.networks_api.routed import ADMIN, inside, join, outside, port, router

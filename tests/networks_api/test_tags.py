@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from compute_plugin.networks.v2.policy import network_policy
+from compute_plugin.networks.v2.policy.table import network_policy
 from compute_plugin.networks.v2.routes import COLLECTIONS
 from tests.networks_api.cloud import Cloud
 

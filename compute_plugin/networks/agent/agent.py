@@ -18,7 +18,10 @@ from compute_plugin.networks.agent.applying import Applier, Failure
 from compute_plugin.networks.agent.bell import Bell
 from compute_plugin.networks.agent.claims import wanted
 from compute_plugin.networks.agent.difference import difference
-from compute_plugin.networks.agent.requirements import problems
+from compute_plugin.networks.agent.metadata.answers import from_port
+from compute_plugin.networks.agent.metadata.asking import Answers
+from compute_plugin.networks.agent.metadata.servers import Servers
+from compute_plugin.networks.agent.requirements import problems, raise_limits
 from compute_plugin.networks.agent.seen import Seen, SeenLink
 from compute_plugin.networks.agent.standing import Standing
 from compute_plugin.networks.agent.steps import ReloadService, SetTables, StartService, Step, StopService
@@ -52,7 +55,18 @@ _log = structlog.get_logger(__name__)
 class Agent:
     """Of one host. `store` and `states` run."""
 
-    def __init__(self, registry: Registry, store: NetworkStore, states: StateStore, host: Host, clock: Clock) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        store: NetworkStore,
+        states: StateStore,
+        host: Host,
+        clock: Clock,
+        *,
+        metadata: Answers = from_port,
+    ) -> None:
+        """`metadata` answers what servers ask of themselves."""
+        self._metadata = metadata
         self._registry = registry
         self._store = store
         self._states = states
@@ -62,7 +76,10 @@ class Agent:
         self._failures: list[Failure] = []
         self._planned: tuple[object, ...] = ()
         self._planner = Planner(host)
-        self._wiring = Wiring(spaces=())
+        self._wiring: Wiring | None = None
+        self._settled: Wiring | None = None
+        """With which there was nothing left to be done when the host was read last."""
+        self._seen = Seen({})
         self._in_force: Wiring | None = None
         """Whose rules are in force; None where nothing is known."""
         self._told: tuple[Wiring, Mapping[str, SeenLink], list[str]] | None = None
@@ -81,17 +98,21 @@ class Agent:
                 _log.error("networks are not wired on this host", problems=missing)
                 task_status.started()
                 await trio.sleep_forever()
+            raise_limits()
             nursery.start_soon(self._follow_records)
             nursery.start_soon(self._follow_states)
             view = View(self._host.run, self._bell, nursery)
+            servers = Servers(nursery, lambda: self._store.records, self._metadata)
             nursery.start_soon(self._look, view)
             try:
-                await self._go_round(view, standing, task_status)
+                await self._go_round(view, standing, servers, task_status)
             finally:
                 view.close()
 
-    async def _go_round(self, view: View, standing: Standing, task_status: trio.TaskStatus[None]) -> None:
-        await self._rounds(view, standing)
+    async def _go_round(
+        self, view: View, standing: Standing, servers: Servers, task_status: trio.TaskStatus[None]
+    ) -> None:
+        await self._try_rounds(view, standing, servers)
         task_status.started()
         pause = AGAIN_S
         due = self._clock.monotonic() + pause
@@ -105,33 +126,53 @@ class Agent:
                 view.all_changed()
                 pause = min(2 * pause, AGAIN_MOST_S)
                 due = self._clock.monotonic() + pause
-            await self._rounds(view, standing)
+            await self._try_rounds(view, standing, servers)
             if not self._failures:
                 pause = AGAIN_S
                 due = self._clock.monotonic() + pause
 
-    async def _rounds(self, view: View, standing: Standing) -> None:
+    async def _try_rounds(self, view: View, standing: Standing, servers: Servers) -> None:
+        """What the host does not let be read is tried again."""
+        try:
+            await self._rounds(view, standing, servers)
+        except OSError as error:
+            _log.warning("the host cannot be read", error=str(error))
+            await trio.sleep(AGAIN_S)
+            view.all_changed()
+            self._bell.ring()
+
+    async def _rounds(self, view: View, standing: Standing, servers: Servers) -> None:
         """Until nothing is left to be done, but for what cannot be done now."""
         for _ in range(ROUNDS):
             wiring = self._plan(standing)
-            seen = await view.read(wiring)
+            if wiring is None:
+                return
+            if wiring is self._settled and view.is_settled() and not self._failures:
+                break
+            self._settled = None
+            self._seen = await view.read(wiring)
             failed = [failure.step for failure in self._failures]
-            steps = [step for step in difference(wiring, seen) if step not in failed]
+            steps = [step for step in difference(wiring, self._seen) if step not in failed]
             if not steps:
+                self._settled = wiring
                 break
             self._failures += await self._do(steps, view, wiring)
             self._tell_failures()
         else:
             self._bell.ring()
-        await self._tell(wiring, seen, standing)
+        servers.follow(view.spaces())
+        await self._tell(wiring, self._seen, standing)
 
-    def _plan(self, standing: Standing) -> Wiring:
-        """Anew where anything has changed that it is made from."""
+    def _plan(self, standing: Standing) -> Wiring | None:
+        """Anew where anything has changed that it is made from. None where no plan could be made yet."""
         states = self._states.states
         made_from = (self._store.revision, standing.holds, tuple(states.hosts), tuple(states.routers))
         if made_from != self._planned:
-            self._wiring = self._planner.plan(self._store.records, self._held(states, standing))
             self._planned = made_from
+            try:
+                self._wiring = self._planner.plan(self._store.records, self._held(states, standing))
+            except Exception:
+                _log.exception("these networks cannot be planned: the host stays as it is")
         return self._wiring
 
     def _held(self, states: States, standing: Standing) -> States:
@@ -210,4 +251,5 @@ class Agent:
                 view.all_changed()
                 self._bell.ring()
             elif view.namespaces_changed():
+                view.changed([HOST])
                 self._bell.ring()

@@ -72,7 +72,10 @@ class Applier:
 
     async def _batch(self, tool: Tool, space: str, lines: list[tuple[Step, str]]) -> list[Failure]:
         command = [tool, *(["-n", space] if space else []), "-force", "-batch", "-"]
-        ended = await run(command, "".join(f"{text}\n" for _, text in lines))
+        try:
+            ended = await run(command, "".join(f"{text}\n" for _, text in lines))
+        except OSError as error:
+            return [Failure(step, str(error)) for step, _ in lines]
         if ended.status == 0:
             return []
         failures = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from pathlib import Path
 from typing import Final
@@ -22,3 +23,9 @@ def problems() -> tuple[str, ...]:
     if not Path(_BRIDGE_NETFILTER).exists():
         found.append("the kernel's module br_netfilter is not loaded, without which there are no security groups")
     return tuple(found)
+
+
+def raise_limits() -> None:
+    """Some open files for each network: as many as this process may have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -22,6 +22,7 @@ from compute_plugin.networks.plan.wiring import File, Service
 
 TOLD: Final = "told"
 """The file that says what the process was told to read last."""
+PROGRAMS: Final = ("dnsmasq", "radvd")
 END_S: Final = 3.0
 
 
@@ -42,7 +43,7 @@ def seen_service(folder: str) -> SeenService:
     for path in sorted(Path(folder).iterdir()):
         if path.suffix == ".pid" or not path.is_file():
             continue
-        text = path.read_text(errors="replace")
+        text = _text(path)
         if path.name == TOLD:
             told = text
         else:
@@ -73,9 +74,20 @@ def process_of(folder: str) -> int | None:
             pid = int(path.read_text())
         except (OSError, ValueError):
             continue
-        if any(f"{folder}/" in word for word in _command(pid)):
+        if _is_of(pid, folder):
             return pid
     return None
+
+
+def _processes_of(folder: str) -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _is_of(int(name), folder)]
+
+
+def _is_of(pid: int, folder: str) -> bool:
+    """Whether a process is one of ours, and for this folder."""
+    command = _command(pid)
+    program = command[0].rpartition("/")[2] if command else ""
+    return program in PROGRAMS and any(f"{folder}/" in word for word in command[1:])
 
 
 async def start(space: str, service: Service) -> str:
@@ -102,16 +114,18 @@ async def reload(service: Service) -> str:
 
 
 async def end(folder: str) -> None:
-    """Its process, if any runs."""
-    pid = process_of(folder)
-    if pid is None:
-        return
+    """Its processes, also one whose pid file is gone."""
+    for pid in _processes_of(folder):
+        await _end_one(pid, folder)
+
+
+async def _end_one(pid: int, folder: str) -> None:
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
         return
     try:
-        if process_of(folder) != pid:
+        if not _is_of(pid, folder):
             return  # another has its number by now
         signal.pidfd_send_signal(descriptor, signal.SIGTERM)
         with trio.move_on_after(END_S):
@@ -150,6 +164,14 @@ def _write(file: File) -> None:
     beside.write_text(file.text)
     beside.chmod(0o644)
     beside.replace(path)
+
+
+def _text(path: Path) -> str:
+    """ "" where it went just now."""
+    try:
+        return path.read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 def _command(pid: int) -> tuple[str, ...]:

@@ -62,7 +62,10 @@ class View:
 
         def read() -> None:
             for name, sockets in due.items():
-                self._spaces[name] = seen_space(sockets, sysctls.get(name, ()))
+                try:
+                    self._spaces[name] = seen_space(sockets, sysctls.get(name, ()))
+                except FileNotFoundError:  # the namespace went just now
+                    self._spaces.pop(name, None)
             self._read_services(services)
 
         for watched in self._open.values():
@@ -75,6 +78,13 @@ class View:
     def _is_due(self, name: str, sysctls: list[str] | None) -> bool:
         seen = self._spaces.get(name)
         return self._open[name].stale or seen is None or not set(sysctls or ()) <= set(seen.sysctls)
+
+    def is_settled(self) -> bool:
+        """Whether nothing has to be read again."""
+        if not self._open or self._stale_services is None or self._stale_services:
+            return False
+        watched = self._open.values()
+        return all(not one.stale and not one.meddled and one.tables is not None for one in watched)
 
     def began(self, process: int) -> None:
         """A process is ours: what it does to rules is known."""
@@ -111,6 +121,10 @@ class View:
         if there != (set(self._open) | self._broken) - {HOST}:
             return True
         return any(not _is_same(name, watched) for name, watched in self._open.items() if name != HOST)
+
+    def spaces(self) -> dict[str, int]:
+        """Namespaces that are there, and which they are."""
+        return {name: watched.sockets.inode for name, watched in self._open.items() if name != HOST}
 
     def close(self) -> None:
         for watched in self._open.values():

@@ -7,6 +7,7 @@ more than itself is quoted, and one that cannot be quoted is left out.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from compute_plugin.networks.plan.addresses import address, prefix
 from compute_plugin.networks.records.network import Network, Subnet
@@ -27,8 +28,9 @@ def port_tag(port: str) -> str:
     return f"port-{port}"
 
 
-def subnet_lines(subnet: Subnet, network: Network, dhcp_address: str | None) -> list[str]:
-    """Of all servers with an address of a subnet. `dhcp_address`: where DHCP answers in it."""
+def subnet_lines(subnet: Subnet, network: Network, dhcp_address: str, taken: Collection[str]) -> list[str]:
+    """Of all servers with an address of a subnet. `dhcp_address`: where DHCP answers in it; `taken`: addresses of
+    ports. Metadata are behind the gateway, as all else is; where nobody has its address, DHCP has them."""
     tag = f"tag:{subnet_tag(subnet)}"
     servers = [address(one) for one in subnet.dns_nameservers]
     if subnet.ip_version == 6:
@@ -42,7 +44,7 @@ def subnet_lines(subnet: Subnet, network: Network, dhcp_address: str | None) -> 
     if servers:
         lines.append(f"{tag},option:dns-server,{','.join(servers)}")
     routes = [(prefix(one.destination), address(one.nexthop)) for one in subnet.host_routes]
-    if gateway is None and dhcp_address is not None and all(to != f"{METADATA}/32" for to, _ in routes):
+    if gateway not in taken and all(to != f"{METADATA}/32" for to, _ in routes):
         routes.append((f"{METADATA}/32", dhcp_address))
     if routes:
         if gateway is not None:  # who gets routes does not look at the router

@@ -35,7 +35,8 @@ def dnsmasq(presence: Presence, port: Port, host: Host) -> Service:
     base = _text(_configuration(folder, served, domain(network, host.dns_domain), host))
     digest = hashlib.blake2b(base.encode(), digest_size=8).hexdigest()
     path = f"{folder}/dnsmasq-{digest}.conf"
-    options = [line for subnet in served for line in subnet_lines(subnet, network, at[subnet.id])]
+    taken = {address(fixed.address) for one in presence.ports for fixed in one.fixed_ips}
+    options = [line for subnet in served for line in subnet_lines(subnet, network, at[subnet.id], taken)]
     options += [line for one in presence.here for line in port_lines(one.id, one.dhcp_options)]
     return Service(
         name="dnsmasq",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from compute_plugin.networks.service import NetworkService
-from compute_plugin.networks.v2.answers import failure, refusal
-from compute_plugin.networks.v2.call import PREFIX, Call
-from compute_plugin.networks.v2.resources import show_resources
+from compute_plugin.networks.v2.frame.answers import failure, refusal
+from compute_plugin.networks.v2.frame.call import PREFIX, Call
+from compute_plugin.networks.v2.operating.resources import show_resources
 from compute_plugin.networks.v2.routes import routes
 from gateway.rest.app import ServiceApp
 from gateway.rest.healthcheck import healthcheck_routes

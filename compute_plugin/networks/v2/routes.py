@@ -4,50 +4,41 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from compute_plugin.networks.v2 import (
-    agent_routes,
-    availability_zones,
-    extensions,
-    first_looks,
-    flavors,
-    floatingip_pools,
-    large_groups,
-    network_ip_availabilities,
-    qos_routes,
-    qos_rule_types,
-    quotas,
-    service_providers,
-    trunks,
-)
-from compute_plugin.networks.v2.address_groups import AddressGroups
-from compute_plugin.networks.v2.address_scopes import AddressScopes
-from compute_plugin.networks.v2.call import Call
-from compute_plugin.networks.v2.collection import Collection
-from compute_plugin.networks.v2.conntrack_helpers import ConntrackHelpers
-from compute_plugin.networks.v2.default_rules import DefaultRules
-from compute_plugin.networks.v2.flavors import Flavors, ServiceProfiles
-from compute_plugin.networks.v2.floating_ips import FloatingIps
-from compute_plugin.networks.v2.networks import Networks
-from compute_plugin.networks.v2.port_forwardings import PortForwardings
-from compute_plugin.networks.v2.ports import Ports
-from compute_plugin.networks.v2.qos_policies import QosPolicies
-from compute_plugin.networks.v2.qos_rules import (
+from compute_plugin.networks.v2.addressing.address_scopes import AddressScopes
+from compute_plugin.networks.v2.addressing.subnetpools import SubnetPools
+from compute_plugin.networks.v2.addressing.subnets import Subnets
+from compute_plugin.networks.v2.frame.call import Call
+from compute_plugin.networks.v2.frame.collection import Collection
+from compute_plugin.networks.v2.frame.requests import Handler, routes_of
+from compute_plugin.networks.v2.networks import network_ip_availabilities
+from compute_plugin.networks.v2.networks.networks import Networks
+from compute_plugin.networks.v2.networks.segments import Segments
+from compute_plugin.networks.v2.operating import agent_routes, availability_zones, extensions, quotas, service_providers
+from compute_plugin.networks.v2.operating.tags import tag_routes
+from compute_plugin.networks.v2.ports.ports import Ports
+from compute_plugin.networks.v2.qos import qos_routes, qos_rule_types
+from compute_plugin.networks.v2.qos.qos_policies import QosPolicies
+from compute_plugin.networks.v2.qos.qos_rules import (
     BandwidthLimits,
     DscpMarkings,
     MinimumBandwidths,
     MinimumPacketRates,
     PacketRateLimits,
 )
-from compute_plugin.networks.v2.rbac_policies import RbacPolicies
-from compute_plugin.networks.v2.requests import Handler, routes_of
-from compute_plugin.networks.v2.routers import Routers
-from compute_plugin.networks.v2.security_group_rules import SecurityGroupRules
-from compute_plugin.networks.v2.security_groups import SecurityGroups
-from compute_plugin.networks.v2.segments import Segments
-from compute_plugin.networks.v2.subnetpools import SubnetPools
-from compute_plugin.networks.v2.subnets import Subnets
-from compute_plugin.networks.v2.tags import tag_routes
-from compute_plugin.networks.v2.trunks import Trunks
+from compute_plugin.networks.v2.routing import flavors, floatingip_pools
+from compute_plugin.networks.v2.routing.conntrack_helpers import ConntrackHelpers
+from compute_plugin.networks.v2.routing.flavors import Flavors, ServiceProfiles
+from compute_plugin.networks.v2.routing.floating_ips import FloatingIps
+from compute_plugin.networks.v2.routing.port_forwardings import PortForwardings
+from compute_plugin.networks.v2.routing.routers import Routers
+from compute_plugin.networks.v2.security import first_looks, large_groups
+from compute_plugin.networks.v2.security.address_groups import AddressGroups
+from compute_plugin.networks.v2.security.default_rules import DefaultRules
+from compute_plugin.networks.v2.security.security_group_rules import SecurityGroupRules
+from compute_plugin.networks.v2.security.security_groups import SecurityGroups
+from compute_plugin.networks.v2.sharing.rbac_policies import RbacPolicies
+from compute_plugin.networks.v2.trunks import trunks
+from compute_plugin.networks.v2.trunks.trunks import Trunks
 from gateway.rest.app import Routes
 
 COLLECTIONS: Final[tuple[Collection[Any], ...]] = (

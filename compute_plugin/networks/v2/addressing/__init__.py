@@ -1,0 +1,1 @@
+"""Subnets, and where their prefixes come from."""

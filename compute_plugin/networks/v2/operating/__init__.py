@@ -1,0 +1,1 @@
+"""What operators and clients ask about the service itself: agents, zones, quotas, tags, extensions."""

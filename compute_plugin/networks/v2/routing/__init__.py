@@ -1,0 +1,1 @@
+"""Routers, and the addresses by which servers are reached from outside."""

@@ -1,0 +1,1 @@
+"""Security groups: what may pass to and from ports."""

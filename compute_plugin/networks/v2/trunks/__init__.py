@@ -1,0 +1,1 @@
+"""Trunks: several networks through one port."""
