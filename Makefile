@@ -60,7 +60,7 @@ trial-of-hotplug: $(VENV)/.installed-dev ## a disk attached to a guest that writ
 conformance: $(VENV)/.installed-dev ## Swift's own functional suite, installed into .venv-conformance, against a fresh Drystone
 	$(BIN)/python -m tests.conformance.swift
 
-conformance-openstack: $(VENV)/.installed-dev ## tempest's and openstackclient's tests of identity: make conformance-openstack SUITES="--rbac"
+conformance-openstack: $(VENV)/.installed-dev ## tempest's and openstackclient's tests: make conformance-openstack SUITES="--rbac"
 	$(BIN)/python -m tests.conformance.openstack $(SUITES)
 
 format: $(VENV)/.installed-dev
@@ -72,6 +72,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	@if [ "$$(id -u)" = 0 ]; then ./setup-system networks; fi # which root alone wires
 	$(BIN)/pip install --quiet --editable .[isal]
 	@touch $@
 

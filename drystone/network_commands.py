@@ -10,6 +10,7 @@ import click
 
 from drystone.access import Access, data_option
 from drystone.asking import answer, asked
+from drystone.network_clear import clear
 
 
 @click.group()
@@ -18,6 +19,9 @@ def network() -> None:
 
     Networks are made with 'openstack network create' and the like; here is what has come of them.
     """
+
+
+network.add_command(clear)
 
 
 @network.command()

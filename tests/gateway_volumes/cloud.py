@@ -26,6 +26,7 @@ from tests.twins.volumes import MemoryVolumes
 
 ROLES = {
     "admin": ("admin", "manager", "member", "reader"),
+    "manager": ("manager", "member", "reader"),
     "member": ("member", "reader"),
     "reader": ("reader",),
     "stranger": (),

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import trio
 
-from compute_plugin.networks.agent.netlink.namespaces import within_path
 from compute_plugin.networks.plan import names
 from compute_plugin.networks.records.port import Port
 from compute_plugin.networks.records.state_store import StateStore
 from compute_plugin.networks.records.store import NetworkStore
 from store.core.clock import SystemClock
 from store.registry import memory_registry
-from tests.cluster.machines import Machine, Namespaces, Process, Site
+from tests.cluster.machines import Machine, Process, Site
+from tests.networks_agent.inside import Inside
 from tests.networks_agent.registry_socket import serve
 from tests.networks_plan.made import Made
 
@@ -27,22 +26,14 @@ SECONDS = 20.0
 """A generous deadline for what happens at once."""
 
 
-T = TypeVar("T")
-
-
-class Guest:
-    """A server, as far as networks see it: a namespace whose link is the other end of a plug."""
+class Guest(Inside):
+    """A server: a namespace whose link is the other end of a plug."""
 
     def __init__(self, host: Host, port: Port) -> None:
+        super().__init__()
         self.port = port
         self.host = host
         self.plug = names.plug(port.id)
-        self._namespaces = Namespaces()
-        self._sockets: list[socket.socket] = []
-        self._streams: list[trio.SocketStream] = []
-        self.run = self._namespaces.run
-        self.entering = self._namespaces.entering
-        self.run("ip", "link", "set", "lo", "up")
 
     def plug_in(self) -> None:
         """With a link, as whoever starts the server does."""
@@ -57,59 +48,6 @@ class Guest:
     def address(self, *addresses: str) -> None:
         for one in addresses:
             self.run("ip", "address", "add", one, "dev", "eth0", *(["nodad"] if ":" in one else []))
-
-    def opened(self, make: Callable[[], T]) -> T:
-        """Such as a socket, of this guest though the test has it."""
-        return within_path(f"/proc/{self._namespaces.pid}/ns/net", make)
-
-    def socket(self, family: int, kind: int = socket.SOCK_STREAM, protocol: int = 0) -> trio.socket.SocketType:
-        """Of this guest; closed with it."""
-        made = self.opened(lambda: socket.socket(family, kind, protocol))
-        made.setblocking(False)
-        self._sockets.append(made)
-        return trio.socket.from_stdlib_socket(made)
-
-    async def listens(self, address: str, port: int) -> trio.SocketListener:
-        """TCP."""
-        made = self.socket(_family(address))
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        await made.bind((address, port))
-        made.listen()
-        return trio.SocketListener(made)
-
-    async def accepts(self, listener: trio.SocketListener) -> trio.SocketStream:
-        stream = await listener.accept()
-        self._streams.append(stream)
-        return stream
-
-    async def connects(self, address: str, port: int, seconds: float = 2) -> trio.SocketStream | None:
-        """TCP; None where nothing comes of it."""
-        made = self.socket(_family(address))
-        with trio.move_on_after(seconds):
-            try:
-                await made.connect((address, port))
-            except OSError:
-                return None
-            return trio.SocketStream(made)
-        return None
-
-    async def asks(self, *command: str) -> bool:
-        """Whether a command within succeeds."""
-        done = await self.tried(*command)
-        return bool(done.returncode == 0)
-
-    async def tried(self, *command: str) -> Any:
-        return await trio.run_process(self.entering(command), check=False, capture_stdout=True, capture_stderr=True)
-
-    async def pings(self, address: str) -> bool:
-        return await self.asks("ping", "-n", "-c", "1", "-W", "1", address)
-
-    def close(self) -> None:
-        for one in self._sockets:
-            one.close()
-        for stream in self._streams:
-            stream.socket.close()
-        self._namespaces.close()
 
 
 class Host:
@@ -149,7 +87,8 @@ class Cloud:
         self.store = NetworkStore(self.registry)
         self.states = StateStore(self.registry)
         self._socket = path
-        self._closing = closing
+        self.closing = closing
+        """What ends with the cloud."""
         self.hosts: list[Host] = []
 
     async def host(self, *physical: str) -> Host:
@@ -166,7 +105,7 @@ class Cloud:
         """A port, and a server that is plugged into it and has the addresses."""
         port = await self.change(lambda made: made.port(name, network, addresses, host=host.name, **more))
         guest = Guest(host, port)
-        self._closing.callback(guest.close)
+        self.closing.callback(guest.close)
         guest.plug_in()
         for fixed in port.fixed_ips:
             guest.address(f"{fixed.address}/{64 if ':' in fixed.address else 24}")
@@ -184,10 +123,6 @@ class Cloud:
 
     def said(self) -> str:
         return "\n".join(f"{host.name}:\n{host.agent.output()}" for host in self.hosts)
-
-
-def _family(address: str) -> int:
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 async def passes(source: trio.SocketStream, target: trio.SocketStream, seconds: float = SECONDS) -> bool:

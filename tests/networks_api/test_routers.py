@@ -325,6 +325,8 @@ async def test_gateways_as_a_list_are_one(cloud: Cloud) -> None:
     body = {"router": {"external_gateways": [{"network_id": other["id"]}]}}
     await cloud.refused(409, "UnableToAddExtraGateways", "PUT", f"{path}/add_external_gateways", body)
     await cloud.refused(409, "UnableToMatchGateways", "PUT", f"{path}/remove_external_gateways", body)
+    answer = await cloud.ask("PUT", f"{path}/remove_external_gateways", {"router": {"external_gateways": {}}})
+    assert answer.json["router"]["external_gateway_info"] is None, "openstackclient says {} for all"
     (moved,) = await ask("update", {"network_id": other["id"]})
     assert moved["network_id"] == other["id"]
     assert await ask("remove", {"network_id": other["id"]}) == []

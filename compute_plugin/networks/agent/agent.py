@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 import trio
 
-from compute_plugin.networks.agent import connections, port_states
+from compute_plugin.networks.agent import announcing, connections, port_states, translations
 from compute_plugin.networks.agent.applying import Applier, Failure
 from compute_plugin.networks.agent.bell import Bell
 from compute_plugin.networks.agent.claims import wanted
@@ -143,10 +143,11 @@ class Agent:
 
     async def _rounds(self, view: View, standing: Standing, servers: Servers) -> None:
         """Until nothing is left to be done, but for what cannot be done now."""
+        wiring = self._plan(standing)
+        if wiring is None:
+            return
         for _ in range(ROUNDS):
-            wiring = self._plan(standing)
-            if wiring is None:
-                return
+            wiring = self._plan(standing) or wiring
             if wiring is self._settled and view.is_settled() and not self._failures:
                 break
             self._settled = None
@@ -195,6 +196,9 @@ class Agent:
                 view.put(step.space, None if step in failed else step.after)
                 if step.space == HOST and step not in failed:
                     await self._cut(wiring)
+                elif step not in failed:
+                    await translations.cut(step.space, step.before, step.after)
+        announcing.announce([step for step in steps if step not in failed], wiring)
         folders = [step.service.folder for step in steps if isinstance(step, StartService | ReloadService)]
         folders += [step.folder for step in steps if isinstance(step, StopService)]
         view.changed({step.space for step in steps if not isinstance(step, SetTables)}, folders)

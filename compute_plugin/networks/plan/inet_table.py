@@ -46,7 +46,11 @@ def inet_table(records: Records, plugged: Plugged, problems: dict[str, str], kep
 
 
 def _hooks(stateless: bool) -> tuple[Chain, ...]:
-    no_track = (f"meta mark & {hexadecimal(NO_TRACK)} != 0 notrack", f"meta mark set meta mark & {hexadecimal(NUMBER)}")
+    no_track = (  # what has a zone is tracked: so this comes before
+        f"meta mark & {hexadecimal(NO_TRACK)} != 0 notrack",
+        f"meta mark set meta mark & {hexadecimal(NUMBER)}",
+        "ct state untracked accept",
+    )
     ours = f'"{BRIDGES}*"'
     addressed = ("oifname . ip daddr vmap @addressed4", "oifname . ip6 daddr vmap @addressed6")
     return (
@@ -54,8 +58,8 @@ def _hooks(stateless: bool) -> tuple[Chain, ...]:
             "track",
             (
                 f"iifname != {ours} accept",
-                "ct zone set iifname map @zones",
                 *(no_track if stateless else ()),
+                "ct zone set iifname map @zones",
             ),
             Hook("filter", "prerouting", -300),
         ),

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from compute_plugin.networks.plan.wiring import HOST, Bridge, Link, Space, Veth, Vxlan, Wiring
+
+LOOPBACK: Final = "lo"
+LINK_LOCAL: Final = "fe80:"
 
 
 def picture(wirings: Sequence[tuple[str, Wiring]]) -> str:
@@ -22,7 +26,7 @@ def picture(wirings: Sequence[tuple[str, Wiring]]) -> str:
 
 
 def _host(host: str, wiring: Wiring) -> Iterator[str]:
-    yield f'  subgraph {_name(host)}["{host}"]'
+    yield f'  subgraph {_name(host)}["{host}{_tables(wiring.host)}"]'
     for space in wiring.spaces:
         if space.name == HOST:
             yield from (f"    {_shape(host, HOST, link)}" for link in space.links)
@@ -39,14 +43,17 @@ def _host(host: str, wiring: Wiring) -> Iterator[str]:
 
 def _inner(host: str, space: Space) -> Iterator[str]:
     services = "".join(f"<br/>{one.name}" for one in space.services)
-    tables = "".join(f"<br/>table {one.family} {one.name}" for one in space.tables)
-    yield f'    subgraph {_name(host)}_{_name(space.name)}["{space.name}{services}{tables}"]'
-    yield from (f"      {_shape(host, space.name, link)}" for link in space.links)
+    yield f'    subgraph {_name(host)}_{_name(space.name)}["{space.name}{services}{_tables(space)}"]'
+    yield from (f"      {_shape(host, space.name, link)}" for link in space.links if link.name != LOOPBACK)
     yield "    end"
 
 
+def _tables(space: Space) -> str:
+    return "".join(f"<br/>table {one.family} {one.name}" for one in space.tables)
+
+
 def _shape(host: str, space: str, link: Link) -> str:
-    text = "<br/>".join([link.name, *link.addresses])
+    text = "<br/>".join([link.name, *(one for one in link.addresses if not one.startswith(LINK_LOCAL))])
     node = _node(host, space, link.name)
     return f'{node}{{{{"{text}"}}}}' if isinstance(link.form, Bridge) else f'{node}["{text}"]'
 

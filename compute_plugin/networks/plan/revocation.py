@@ -58,7 +58,7 @@ def _lost_chains(old: Table, new: Table) -> set[str]:
     sets = {
         name
         for name, one in held.items()
-        if name not in left or not entries(one).items() <= entries(left[name]).items()
+        if name not in left or (left[name] is not one and not entries(one).items() <= entries(left[name]).items())
     }
     lost = {
         chain.name

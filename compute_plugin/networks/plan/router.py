@@ -24,6 +24,13 @@ SYSCTLS: Final = (
     ("net/ipv4/ip_forward", "1"),
     ("net/ipv4/conf/all/send_redirects", "0"),
     ("net/ipv4/conf/default/send_redirects", "0"),
+    # Of two ports in one network each answers for its own address alone.
+    ("net/ipv4/conf/all/arp_ignore", "1"),
+    ("net/ipv4/conf/all/arp_announce", "2"),
+    # What comes back by another way than it went is routed all the same: static routes may be so. A namespace begins
+    # with what its host has.
+    ("net/ipv4/conf/all/rp_filter", "0"),
+    ("net/ipv4/conf/default/rp_filter", "0"),
     # Others learn where an address is now as soon as it is there: the router may have been on another host.
     ("net/ipv4/conf/all/arp_notify", "1"),
     ("net/ipv4/conf/default/arp_notify", "1"),

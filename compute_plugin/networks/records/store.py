@@ -50,6 +50,10 @@ class NetworkStore:
         self._unreadable: set[bytes] = set()
         self._coming: list[Event] = []
         """Of a change that has not come whole."""
+        self._whole = 0
+        self._read = self.records
+        """What was read while others wrote is of several moments, and of one from this revision on: until that has
+        come, `revision` is 0 and `records` are those from before."""
         self._changing = trio.Lock()
         self._later = trio.Event()
 
@@ -93,8 +97,9 @@ class NetworkStore:
         raise ConflictError("Others keep changing networks; try again.")
 
     def _take(self, draft: Records, revision: int) -> None:
-        """What was changed here is so. The watch may have brought it already."""
-        if revision <= self.revision:
+        """What was changed here is so. The watch may have brought it already, or has to where the records are not of
+        one moment."""
+        if revision <= self.revision or self.revision < self._whole:
             return
         for held, changed in zip(self.records.tables(), draft.tables(), strict=True):
             for id_, record in changed.changes().items():
@@ -138,9 +143,11 @@ class NetworkStore:
                 _apply(tables, unreadable, item.key, item.value)
             rest = Span(items[-1].key + b"\0", rest.end) if len(items) == PAGE else None
             await trio.lowlevel.checkpoint()
-        self.records, self._tables, self._unreadable, self._coming = records, tables, unreadable, []
+        self._whole = _revision(await self.registry.get(LATEST))
+        self._read, self._tables, self._unreadable, self._coming = records, tables, unreadable, []
         self.revision = 0  # a registry that was recovered may be behind
-        self._reached(latest)
+        if self._whole == latest:
+            self._reached(latest)
         return revision
 
     def _follow(self, event: Event) -> None:
@@ -150,12 +157,14 @@ class NetworkStore:
         if event.key != LATEST:
             return
         for one in self._coming:
-            _apply(self._tables, self._unreadable, one.key, one.item.value if one.item else None)
+            if one.revision > self.revision:  # else it is of a change of our own, which was known before all of it came
+                _apply(self._tables, self._unreadable, one.key, one.item.value if one.item else None)
         self._coming = []
-        self._reached(event.revision)
+        if event.revision >= self._whole:
+            self._reached(event.revision)
 
     def _reached(self, revision: int) -> None:
-        self.revision = revision
+        self.records, self.revision = self._read, revision
         self._later.set()
         self._later = trio.Event()
 

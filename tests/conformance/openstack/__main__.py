@@ -17,11 +17,11 @@ from pathlib import Path
 
 from tests.conformance.cloud import fresh
 from tests.conformance.environment import Environment
-from tests.conformance.openstack.external import extensions, external_network
+from tests.conformance.openstack.devstack import create_project, extensions, external_network
 from tests.conformance.openstack.reasons import causes
 from tests.conformance.openstack.run import run
 from tests.conformance.openstack.settings import Cloud, identity_config, of_program
-from tests.conformance.openstack.suites import API, SUITES, Suite, prepared
+from tests.conformance.openstack.suites import API, CLIENT, SUITES, Suite, prepared
 from tests.conformance.openstack.web import QCOW2, served_images, uploaded
 from tests.conformance.outcomes import counts, passed, report
 
@@ -117,6 +117,8 @@ def _cloud(chosen: argparse.Namespace, suite: Suite, logs: Path, environment: En
         if suite.networks:
             network, served = external_network(environment, program), extensions(environment, program)
             cloud = replace(cloud, network=network, extensions=served)
+        if suite is CLIENT:
+            create_project(environment, program, "demo")
         yield cloud
         (logs / "drystone.log").write_text(program.log())
 

@@ -45,7 +45,8 @@ class Call(ServiceCall):
         return over
 
     async def said(self) -> dict[str, Any]:
-        """The body, an object. Raises BadRequestError."""
+        """The body, an object, which nobody reads for strangers. Raises UnauthorizedError, BadRequestError."""
+        await self.credentials()
         raw = await self.raw_body()
         body = parse_any(raw) if raw else {}
         if not isinstance(body, dict):

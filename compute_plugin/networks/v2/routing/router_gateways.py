@@ -137,7 +137,9 @@ def update_external_gateways(kind: Collection[Any], change: Change, router: Rout
 
 
 def remove_external_gateways(kind: Collection[Any], change: Change, router: Router, body: Row) -> Row:
-    """PUT .../remove_external_gateways."""
+    """PUT .../remove_external_gateways. {} in the place of a list is what openstackclient says for all."""
+    if isinstance(body.get("router"), dict) and body["router"].get("external_gateways") == {}:
+        return _changed(kind, change, router, [], "remove_external_gateways")
     said = _list(body)
     for one in said:
         if one["network_id"] != router.gateway_network_id or not _has(change, router, one):

@@ -1,4 +1,4 @@
-"""An external network for tests that want floating addresses."""
+"""What tests take for granted of a cloud: an external network, a second project."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ def extensions(environment: Environment, program: Program) -> tuple[str, ...]:
     """The aliases of what the network API has."""
     said = _openstack(environment, program, "extension", "list", "--network", "-f", "value", "-c", "Alias")
     return tuple(said.split())
+
+
+def create_project(environment: Environment, program: Program, name: str) -> None:
+    """Devstack has some, which the client's own tests look for."""
+    _openstack(environment, program, "project", "create", "-f", "value", "-c", "id", name)
 
 
 def _openstack(environment: Environment, program: Program, *arguments: str) -> str:
