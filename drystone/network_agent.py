@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import ipaddress
+import os
 import socket
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
+import trio
 
 from compute_plugin.networks.agent.agent import Agent
+from compute_plugin.networks.agent.bell import Bell
+from compute_plugin.networks.agent.standing import Standing
 from compute_plugin.networks.plan.host import Host
 from compute_plugin.networks.service import NetworkService
 from compute_plugin.networks.settings import Settings
+from drystone.network_owner import lock_host, own, owned_by_another
 from drystone.node import Node
 from drystone.node_records import split_address
 from store.core.errors import InvalidError
@@ -22,8 +26,8 @@ log = structlog.get_logger()
 
 LOCAL: Final = "public"
 """The physical network of a machine alone that was told of none: a bridge of its own."""
-LOCK: Final = "\0drystone-networks"
-"""An abstract socket: there is one in each network namespace, and it goes with the process."""
+AGAIN_S: Final = 5.0
+"""How often it is tried to wire the machine while another process does."""
 LINK_CHARACTERS_MAX: Final = 15
 
 
@@ -36,24 +40,46 @@ class HostAgent:
         """`wires`: links by the names of physical networks."""
         address = node.together.identity.address if node.together is not None else ""
         self._host = network_host(name, address, wires, settings.dns_domain)
+        self._cloud = node.cluster.id.hex()
+        self._node = node
         self._agent = Agent(node.registry, service.store, service.states, self._host, node.clock)
 
     async def run(self) -> None:
         """Until cancelled."""
-        lock = lock_host()
-        if lock is None:
-            log.warning("networks are not wired: another Drystone does that on this machine")
-            return
-        with lock:
+        with await self._locked():
+            if owned_by_another(self._host.run, self._cloud):
+                await self._refuse("another cloud's networks are wired here; 'drystone network clear' removes them")
+            if os.geteuid() == 0:  # anybody else is refused by the agent, in words
+                own(self._host.run, self._cloud)
             await self._agent.run()
+
+    async def _locked(self) -> socket.socket:
+        """Once no other process wires this machine."""
+        said = False
+        while (lock := lock_host()) is None:
+            if not said:
+                log.warning("networks are not wired: another Drystone does that on this machine")
+                said = True
+            await trio.sleep(AGAIN_S)
+        return lock
+
+    async def _refuse(self, why: str) -> None:
+        """Say for ever what keeps this machine from being wired."""
+        log.error("networks are not wired on this host", problems=[why])
+        await Standing(self._node.registry, self._host, self._node.clock, Bell(), (why,)).run()
 
 
 def network_host(name: str, listens: str, wires: Mapping[str, str], dns_domain: str) -> Host:
     """`listens`: the node's address and port, "" for a machine that is none of a cluster; others send VXLAN there."""
-    address = split_address(listens)[0] if listens else ""
+    address = _numeric(split_address(listens)[0]) if listens else ""
     alone = not address or ipaddress.ip_address(address).is_loopback
     local = frozenset({LOCAL} if alone and not wires else ())
     return Host(name=name, address="" if alone else address, wires=dict(wires), local=local, dns_domain=dns_domain)
+
+
+def _numeric(host: str) -> str:
+    """Other nodes may know this one by a name."""
+    return str(socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)[0][4][0])
 
 
 def parse_wires(said: Sequence[str]) -> dict[str, str]:
@@ -65,16 +91,3 @@ def parse_wires(said: Sequence[str]) -> dict[str, str]:
             raise InvalidError(f"--physical-network {one}: NAME=LINK, such as public=eth1, and each name once")
         found[name] = link
     return found
-
-
-def lock_host() -> socket.socket | None:
-    """Held as long as it is open; None where another Drystone wires networks in this network namespace."""
-    held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    try:
-        held.bind(LOCK)
-    except OSError as error:
-        held.close()
-        if error.errno != errno.EADDRINUSE:
-            raise
-        return None
-    return held

@@ -11,7 +11,7 @@ from compute_plugin.networks.agent.agent import Agent
 from compute_plugin.networks.plan.host import Host
 from compute_plugin.networks.records.state_store import StateStore
 from compute_plugin.networks.records.store import NetworkStore
-from drystone.network_agent import lock_host
+from drystone.network_owner import lock_host
 from store.core.clock import SystemClock
 from store.registry import memory_registry
 

@@ -115,7 +115,9 @@ def lan6(made: Made, name: str, number: int, mode: str = "slaac") -> None:
 def router(made: Made, *networks: str, name: str = "router", own: str = OWN, **more: Any) -> None:
     """With the first address of each network's subnets. `own`: its address outside; "" for none."""
     id_ = id_of(name)
-    gateway = {"gateway_network_id": id_of("outside"), "gateway_port_id": id_of(f"{name} gateway")} if own else {}
+    gateway: dict[str, Any] = (
+        {"gateway_network_id": id_of("outside"), "gateway_port_id": id_of(f"{name} gateway")} if own else {}
+    )
     made.records.routers.put(Router(id=id_, project_id=PROJECT, **gateway, **more))
     if own:
         addresses = {"outside 4": own, "outside 6": OWN6} if own == OWN else {"outside 4": own}

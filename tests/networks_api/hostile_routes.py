@@ -23,7 +23,10 @@ from tests.gateway_rest import hostile
 from tests.networks_api.cloud import Cloud
 from tests.networks_api.whole import require_whole
 
-TOKENS: Final = ("admin@ops", "admin@blue", "manager@blue", "member@blue", "member@red", "reader@blue", "service", "no")
+TOKENS: Final = (
+    *("admin@ops", "admin@blue", "admin@blue", "admin@red", "manager@blue", "member@blue", "member@blue", "member@red"),
+    *("reader@blue", "service", "no"),
+)
 PROJECT: Final = "5f0c0b1d-9d3e-4f0f-8a51-0d6f8f7a0001"
 """An id as rbac policies want one."""
 NOISE: Final = (*hostile.NOISE, "10.0.0.300", "::1%eth0", "1" * 5000, ["x"] * 500, "0.0.0.0/0", 1.0, False, "\x00")

@@ -16,7 +16,7 @@ import trio
 from compute_plugin.networks.agent import announcing, connections, port_states, translations
 from compute_plugin.networks.agent.applying import Applier, Failure
 from compute_plugin.networks.agent.bell import Bell
-from compute_plugin.networks.agent.claims import wanted
+from compute_plugin.networks.agent.claims import gone, wanted
 from compute_plugin.networks.agent.difference import difference
 from compute_plugin.networks.agent.metadata.answers import from_port
 from compute_plugin.networks.agent.metadata.asking import Answers
@@ -230,6 +230,7 @@ class Agent:
                 self._told = (wiring, links, whys)
             if standing.holds:
                 await standing.claim(wanted(self._store.records, states, self._host.name), states)
+                await standing.release(gone(self._store.records, states, self._host.name))
         except RetryableError as error:
             _log.warning("the agent cannot say what it did", error=str(error))
             self._told = None

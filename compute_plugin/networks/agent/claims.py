@@ -28,6 +28,11 @@ def wanted(records: Records, states: States, host: str) -> list[str]:
     return sorted(found)
 
 
+def gone(records: Records, states: States, host: str) -> list[str]:
+    """Ids of routers that this host has and that are no more."""
+    return [place.id for place in states.routers.by("host", host) if records.routers.get(place.id) is None]
+
+
 def _is_used(records: Records, router: Router) -> bool:
     return router.gateway_port_id is not None or records.ports.has("device", router.id)
 

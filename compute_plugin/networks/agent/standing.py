@@ -27,7 +27,7 @@ from compute_plugin.networks.records.states import (
 )
 from store.core.clock import Clock
 from store.core.errors import NotFoundError, RetryableError
-from store.registry import Compare, Lease, Put, Registry
+from store.registry import Compare, Delete, Lease, Put, Registry
 
 TTL_S: Final = 15
 KEEP_S: Final = 4.0
@@ -107,6 +107,12 @@ class Standing:
                     self._lease = None
                     return
             self._claimed.add(router)
+
+    async def release(self, routers: Iterable[str]) -> None:
+        """Say no more that routers are here. Raises RetryableError."""
+        for router in routers:
+            self._claimed.discard(router)
+            await self._registry.transact((), [Delete(PREFIX + f"router/{router}".encode())])
 
     async def _say(self) -> None:
         begun = self._clock.monotonic()

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from compute_plugin.networks.plan.dhcp_options import METADATA
 from compute_plugin.networks.plan.marks import BRIDGED, NO_TRACK, hexadecimal
 from compute_plugin.networks.plan.plugged import Plugged, PluggedPort
+from compute_plugin.networks.plan.qos import NOTHING, Shaping
 from compute_plugin.networks.plan.ruleset import Chain, Hook, Map, Set, Table
 from compute_plugin.networks.plan.sources import Sources, sources
 
@@ -20,6 +21,7 @@ COUNTERS = (
     "closed",
     "dhcp_server",
     "ethertype",
+    "limited",
     "spoofed_mac",
     "spoofed_neighbour",
     "router",
@@ -33,20 +35,21 @@ def drop(counter: str) -> str:
     return f'counter name "{counter}" drop'
 
 
-def bridge_table(plugged: Plugged) -> Table:
+def bridge_table(plugged: Plugged, shaping: Shaping = NOTHING) -> Table:
     """The whole of it. Raises ValueError where a port has what is no address."""
     guarded = [one for one in plugged.ports if one.guarded and one.open]
     allowed = [sources(one.port, one.link) for one in guarded]
     return Table(
         "bridge",
-        chains=_chains(any(one.stateless for one in plugged.ports)),
+        chains=(*_chains(any(one.stateless for one in plugged.ports), shaping), *shaping.chains),
         sets=(*_links(plugged, guarded), *_allowed(allowed), *_tracking(plugged)),
-        maps=_maps(plugged),
+        maps=(*_maps(plugged), *shaping.maps),
         counters=COUNTERS,
+        limits=shaping.limits,
     )
 
 
-def _chains(stateless: bool) -> tuple[Chain, ...]:
+def _chains(stateless: bool, shaping: Shaping) -> tuple[Chain, ...]:
     mark_stateless = (
         f"iifname @stateless ether daddr != @tracked meta mark set meta mark | {hexadecimal(NO_TRACK)}",
         f"iifname . ether daddr @untracked meta mark set meta mark | {hexadecimal(NO_TRACK)}",
@@ -57,6 +60,7 @@ def _chains(stateless: bool) -> tuple[Chain, ...]:
             (
                 "meta mark set iifname map @numbers",
                 *(mark_stateless if stateless else ()),
+                *shaping.sent,
                 "iifname vmap @entries",
             ),
             Hook("filter", "prerouting", -300),
@@ -116,6 +120,7 @@ def _chains(stateless: bool) -> tuple[Chain, ...]:
             "forward",
             (
                 f"oifname @closed {drop('closed')}",
+                *shaping.got,
                 f"oifname @guarded ether type != {{ ip, arp, ip6 }} {drop('ethertype')}",
                 "iifname @ours oifname @ours meta mark set oifname map @exits accept",
                 f"iifname @ours {drop('stranger')}",

@@ -14,6 +14,7 @@ from compute_plugin.networks.plan.kept import Kept
 from compute_plugin.networks.plan.numbers import numbers
 from compute_plugin.networks.plan.places import Presence, networks_here, presence
 from compute_plugin.networks.plan.plugged import Plugged, PluggedPort, plugged_of
+from compute_plugin.networks.plan.qos import shaping_of
 from compute_plugin.networks.plan.router import router_part
 from compute_plugin.networks.plan.ruleset import Table
 from compute_plugin.networks.plan.wiring import HOST, Link, Part, Peer, Plug, Space, Wiring
@@ -112,7 +113,8 @@ class Planner:
     def _tables(self, records: Records, plugged: Plugged, problems: dict[str, str]) -> tuple[Table, ...]:
         if not plugged.ports and not plugged.others:
             return ()
-        bridge = self._kept.get("bridge table", plugged, lambda: bridge_table(plugged))
+        shaping = shaping_of(records, plugged.ports)
+        bridge = self._kept.get("bridge table", (plugged, shaping), lambda: bridge_table(plugged, shaping))
         return bridge, inet_table(records, plugged, problems, self._kept)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from compute_plugin.networks.plan.ruleset import Chain, Map, Set, Table
+from compute_plugin.networks.plan.ruleset import Chain, Limit, Map, Set, Table
 
 Entries = dict[str, str | None]
 """Elements in the words of nft: what an element leads to, None in sets."""
@@ -32,6 +32,9 @@ def changes(before: Table, after: Table) -> str:
     lines: list[str] = []
     late: list[str] = []
     lines += [f"add counter {at} {one}" for one in after.counters if one not in before.counters]
+    old_limits = {one.name: one for one in before.limits}
+    new_limits = {one.name: one for one in after.limits}
+    lines += [_limit(at, one) for name, one in new_limits.items() if name not in old_limits]
     old_chains = {one.name: one for one in before.chains}
     new_chains = {one.name: one for one in after.chains}
     old_sets, new_sets = named(before), named(after)
@@ -53,6 +56,7 @@ def changes(before: Table, after: Table) -> str:
     late += [f"flush chain {at} {name}" for name in gone]
     late += [f"delete chain {at} {name}" for name in gone]
     late += [f"delete {_word(one)} {at} {name}" for name, one in old_sets.items() if name not in new_sets]
+    late += [f"delete limit {at} {name}" for name in old_limits if name not in new_limits]
     late += [f"delete counter {at} {one}" for one in before.counters if one not in after.counters]
     return "".join(f"{line}\n" for line in (*lines, *late))
 
@@ -66,6 +70,7 @@ def _whole(table: Table) -> Iterator[str]:
     at = f"{table.family} {table.name}"
     yield f"add table {at}"
     yield from (f"add counter {at} {one}" for one in table.counters)
+    yield from (_limit(at, one) for one in table.limits)
     yield from (_declared(at, chain) for chain in table.chains)
     for one in named(table).values():
         yield from _new_set(at, one)
@@ -79,6 +84,10 @@ def _declared(at: str, chain: Chain) -> str:
         return f"add chain {at} {chain.name}"
     kind = f"type {hook.type} hook {hook.hook} priority {hook.priority}; policy {hook.policy};"
     return f"add chain {at} {chain.name} {{ {kind} }}"
+
+
+def _limit(at: str, one: Limit) -> str:
+    return f"add limit {at} {one.name} {{ {one.rate} ; }}"
 
 
 def _rules(at: str, chain: Chain) -> Iterator[str]:

@@ -57,6 +57,16 @@ class Map:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """A named limit, to which maps lead: it holds for all packets together that come to it. The kernel changes none:
+    where the name is the same, so is the rest."""
+
+    name: str
+    rate: str
+    """Such as `rate over 125000 bytes/second burst 65536 bytes`: matches what is more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A whole table of ours."""
 
@@ -66,4 +76,6 @@ class Table:
     maps: tuple[Map, ...] = ()
     counters: tuple[str, ...] = ()
     """Named counters: `counter name "<name>"` in a rule."""
+    limits: tuple[Limit, ...] = ()
+    """`limit name <key> map @<map>` in a rule."""
     name: str = TABLE

@@ -78,6 +78,7 @@ def _form(link: Link) -> str:
 def _table(table: Table) -> Iterator[str]:
     yield f"table {table.family} {table.name}"
     yield f"    counters {', '.join(table.counters)}"
+    yield from (f"    limit {one.name} {one.rate}" for one in table.limits)
     for one in named(table).values():
         yield f"    {_named(one)}"
         for element, to in sorted(entries(one).items()):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
+
+from starlette.responses import Response
 
 from compute_plugin.networks.service import NetworkService
 from compute_plugin.networks.v2.frame.answers import failure, refusal
 from compute_plugin.networks.v2.frame.call import PREFIX, Call
+from compute_plugin.networks.v2.frame.requests import Handler
 from compute_plugin.networks.v2.operating.resources import show_resources
 from compute_plugin.networks.v2.routes import routes
 from gateway.rest.app import ServiceApp
@@ -23,10 +27,19 @@ class NetworkApp(ServiceApp[Call]):
         versions = version_routes(PREFIX, [V2], status=200)
         super().__init__(
             PREFIX,
-            {"/v2.0": {"GET": show_resources}, **routes()},
+            {
+                path: {method: partial(_known, handler) for method, handler in handlers.items()}
+                for path, handlers in {"/v2.0": {"GET": show_resources}, **routes()}.items()
+            },
             call=lambda scope, receive: Call(service, scope, receive),
             refusal=refusal,
             failure=failure,
             request_id=lambda: f"req-{service.new_id()}",
             documents={"/": versions["/"], **healthcheck_routes(service.registry)},
         )
+
+
+async def _known(handler: Handler, call: Call) -> Response:
+    """Of strangers nothing is read, and they are told nothing. Raises UnauthorizedError."""
+    await call.credentials()
+    return await handler(call)

@@ -45,8 +45,7 @@ class Call(ServiceCall):
         return over
 
     async def said(self) -> dict[str, Any]:
-        """The body, an object, which nobody reads for strangers. Raises UnauthorizedError, BadRequestError."""
-        await self.credentials()
+        """The body, an object. Raises BadRequestError."""
         raw = await self.raw_body()
         body = parse_any(raw) if raw else {}
         if not isinstance(body, dict):

@@ -17,6 +17,7 @@ from compute_plugin.networks.v2.frame.readers import flag, items, one_of, or_non
 from compute_plugin.networks.v2.frame.view import Change, View
 from compute_plugin.networks.v2.operating.tags import new_tags
 from compute_plugin.networks.v2.operating.zones import require_zones
+from compute_plugin.networks.v2.ports.port_making import remove_port
 from compute_plugin.networks.v2.qos.qos_use import default_qos_policy, require_qos_change
 from compute_plugin.networks.v2.routing.floating_releases import drop_idle
 
@@ -149,7 +150,7 @@ class Networks(Collection[Network]):
                 f"network, id for these ports is: {','.join(one.id for one in used[:20])}.",
             )
         for port in records.ports.by("network", record.id):
-            records.ports.delete(port.id)
+            remove_port(change, port)
         for subnet in records.subnets.by("network", record.id):
             records.subnets.delete(subnet.id)
         for policy in records.rbac_policies.by("object", record.id):

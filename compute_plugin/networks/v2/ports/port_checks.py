@@ -56,16 +56,20 @@ def require_secure(port: Port, groups_said: Sequence[str] | None) -> None:
         )
 
 
-def require_own_router(change: Change, port: Port) -> None:
-    """That nobody plugs into a router of others by naming it. Raises InUseError."""
-    if port.device_owner != ROUTER_INTERFACE or change.is_admin:
+def require_no_interface(change: Change, port: Port, before: Port | None = None) -> None:
+    """That a port becomes a router's by that router only, which knows where it cannot be. Raises BadRequestError,
+    InUseError."""
+    router = change.records.routers.get(port.device_id) if port.device_owner == ROUTER_INTERFACE else None
+    if router is None or (before is not None and serves(change, before)):
         return
-    router = change.records.routers.get(port.device_id)
-    if router is not None and router.project_id != port.project_id:
+    if router.project_id != port.project_id and not change.is_admin:
         raise InUseError(
             "DeviceIDNotOwnedByTenant",
             f"The following device_id {port.device_id} is not owned by your project or matches another project router.",
         )
+    raise BadRequestError(
+        "BadRequest", f"Bad ports request: interfaces of router {router.id} come by add_router_interface."
+    )
 
 
 def require_named_by_floating(change: Change, after: Port) -> None:
@@ -90,17 +94,38 @@ def require_router_stays(change: Change, before: Port, after: Port) -> None:
         raise BadRequestError("BadRequest", f"Bad ports request: IP updates for port {before.id} are not allowed.")
 
 
+def serves(change: Change, port: Port) -> bool:
+    """Whether it is what a router or a floating address has itself."""
+    records = change.records
+    if port.device_owner == FLOATING_IP:
+        floating = records.floating_ips.get(port.device_id)
+        return floating is not None and floating.floating_port_id == port.id
+    router = records.routers.get(port.device_id)
+    if port.device_owner == ROUTER_GATEWAY:
+        return router is not None and router.gateway_port_id == port.id
+    return port.device_owner == ROUTER_INTERFACE and router is not None
+
+
 def require_deletable(change: Change, port: Port) -> None:
     """Whose port is a router's or a floating address's takes it from there. Raises InUseError."""
-    records = change.records
-    if port.device_owner in (ROUTER_INTERFACE, ROUTER_GATEWAY):
-        used = records.routers.get(port.device_id) is not None
-    else:
-        used = port.device_owner == FLOATING_IP and records.floating_ips.get(port.device_id) is not None
-    if used:
+    if serves(change, port):
         raise InUseError(
             "ServicePortInUse",
             f"Port {port.id} cannot be deleted directly via the port API: has device owner {port.device_owner}.",
+        )
+
+
+def require_still_serving(change: Change, record: Port, after: Port) -> None:
+    """That what a router or a floating address has itself stays theirs. Raises InUseError."""
+    if (record.device_id, record.device_owner) == (after.device_id, after.device_owner):
+        is_moved = record.device_owner == FLOATING_IP and record.fixed_ips != after.fixed_ips
+    else:
+        is_moved = True
+    if is_moved and serves(change, record):
+        raise InUseError(
+            "PortInUse",
+            f"Unable to complete operation on port {record.id} for network {record.network_id}. Port already has an "
+            f"attached device {record.device_id}.",
         )
 
 

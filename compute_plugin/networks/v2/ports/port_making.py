@@ -11,6 +11,7 @@ from compute_plugin.networks.v2.frame.view import Change
 from compute_plugin.networks.v2.ports.port_addresses import Wish, addresses_for
 from compute_plugin.networks.v2.ports.port_macs import free_mac, require_free_mac
 from compute_plugin.networks.v2.routing.floating_releases import release_port
+from compute_plugin.networks.v2.trunks.trunk_parts import require_no_trunk
 
 __all__ = ["Wish", "make_port", "place_port", "remove_port", "set_addresses"]
 
@@ -58,5 +59,6 @@ def set_addresses(change: Change, port: Port, wishes: Sequence[Wish]) -> Port:
 def remove_port(change: Change, port: Port) -> None:
     """With what points at it: floating addresses then stand for nothing, and their port forwardings are gone. Raises
     InUseError where others need it."""
+    require_no_trunk(change.records, port)
     release_port(change, port)
     change.records.ports.delete(port.id)

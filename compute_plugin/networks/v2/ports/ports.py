@@ -28,8 +28,9 @@ from compute_plugin.networks.v2.ports.port_checks import (
     allow_parts,
     require_deletable,
     require_groups,
-    require_own_router,
+    require_no_interface,
     require_secure,
+    require_still_serving,
     require_unplugged,
 )
 from compute_plugin.networks.v2.ports.port_macs import free_mac
@@ -38,7 +39,6 @@ from compute_plugin.networks.v2.ports.port_readers import VNIC_TYPES, dns_domain
 from compute_plugin.networks.v2.ports.port_rows import port_row
 from compute_plugin.networks.v2.qos.qos_use import require_qos_change
 from compute_plugin.networks.v2.security.default_groups import ensure_default_group
-from compute_plugin.networks.v2.trunks.trunk_parts import require_no_trunk
 
 
 class Ports(Collection[Port]):
@@ -141,7 +141,7 @@ class Ports(Collection[Port]):
         )
         require_qos_change(change, None, port.qos_policy_id)
         require_secure(port, said)
-        require_own_router(change, port)
+        require_no_interface(change, port)
         return place_port(change, port, wishes)
 
     def update(self, change: Change, record: Port, asked: Row) -> Port:
@@ -152,17 +152,17 @@ class Ports(Collection[Port]):
             require_groups(change, said)
         require_qos_change(change, record.qos_policy_id, after.qos_policy_id)
         require_secure(after, said)
-        require_own_router(change, after)
+        require_no_interface(change, after, record)
         require_unplugged(change, record, after)
         if wishes is not None or after.mac != record.mac:
             after = moved(change, record, after, wishes)
+        require_still_serving(change, record, after)
         after = change.put(change.records.ports, after)
         _keep_dhcp(change, record)
         return change.records.ports.require(after.id)
 
     def delete(self, change: Change, record: Port) -> None:
         require_deletable(change, record)
-        require_no_trunk(change.records, record)
         remove_port(change, record)
         _keep_dhcp(change, record)
 
