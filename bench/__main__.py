@@ -4,7 +4,7 @@ what one request passes through, `durability` says how likely data are lost, `cl
 `identity` has tokens beside Keystone, `identity-growth` has them with ever more users. `images` has images beside
 Glance, and volumes made of them.
 `volume-map` opens one of a terabyte, `volume-cleaning` overwrites one, `volume-snapshots` makes snapshots and clones,
-`volume-backups` backs one up.
+`volume-backups` backs one up. `networks` has what they cost a host, and TCP from host to host beside a plain bridge.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from bench import (
     images,
     load,
     nbd,
+    networks,
     pairs,
     path,
     processes,
@@ -120,6 +121,7 @@ main.add_command(identity.main, "identity")
 main.add_command(identity.growth, "identity-growth")
 main.add_command(images.main, "images")
 main.add_command(volume_snapshots.main, "volume-snapshots")
+main.add_command(networks.main, "networks")
 
 if __name__ == "__main__":
     main()

@@ -42,7 +42,7 @@ def network_routes(service: NetworkService, looks: HostLooks) -> Sequence[Route]
             raise InvalidError(f"port: a number from 0 to {PORT_MAX}")
         records = await service.store.fresh()
         asked = question(records, query["from"], query["to"], query.get("protocol", "icmp"), int(number))
-        addresses = {one.address: one.id for one in service.states.states.agents if one.address}
+        addresses = {one.address: one.id for one in service.states.states.hosts if one.address}
         seen = {asked.host: await looks.look(asked.host)}
         while True:
             way = walk(seen, addresses, asked.host, asked.packet, Answers(records))

@@ -96,6 +96,9 @@ class FakeHost:
             for found in [one for one in other.links.values() if link.peer and one.peer == link.index]:
                 del other.links[found.name]
                 self._lose_routes(other_name, found.name)
+            on_it = [one.name for one in other.links.values() if one.kind == "vlan" and one.details[0] == name]
+            for above in on_it if other_name == space else []:
+                self.unplug(space, above)
             for port in [one for one in other.links.values() if other_name == space and one.master == name]:
                 other.links[port.name] = out_of(port)
 

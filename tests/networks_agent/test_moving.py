@@ -32,6 +32,10 @@ async def test_another_host_takes_a_router_whose_agent_died(cloud: Cloud) -> Non
     await cloud.registry.transact((), [Delete(PREFIX + key.encode()) for key in keys])
     places = cloud.states.states.routers
     await until(lambda: places.get(id_of("router")) and places.require(id_of("router")).host != dead.name, cloud.said)
+    legs = [id_of("router gateway"), id_of("router to 10.1.0.0/24")]
+    await until(lambda: all(map(cloud.is_up, legs)), cloud.said)
+    said = cloud.states.states.ports
+    await until(lambda: {said.require(leg).host for leg in legs} == {places.require(id_of("router")).host}, cloud.said)
     await dead.start()
     await until(lambda: SPACE not in dead.run("ls", "/run/netns"), cloud.said)
     await until_async(lambda: made.outside.pings(FLOATING), cloud.said)

@@ -14,10 +14,11 @@ from compute_plugin.networks.plan.desired import Planner, desired
 from compute_plugin.networks.plan.host import Host
 from compute_plugin.networks.plan.ruleset import Table
 from compute_plugin.networks.plan.wiring import HOST, Route, Wiring
-from compute_plugin.networks.records.network import FLAT
+from compute_plugin.networks.records.network import FLAT, VLAN
 from compute_plugin.networks.records.port import ROUTER_GATEWAY, ROUTER_INTERFACE
 from compute_plugin.networks.records.router import Router
 from compute_plugin.networks.records.states import RouterPlace
+from compute_plugin.networks.records.trunk import SubPort, Trunk
 from tests.networks_agent.fake_host import FakeHost, RefusedError, out_of
 from tests.networks_plan.made import PROJECT, Made, id_of
 
@@ -49,7 +50,10 @@ class World:
 
     def change_records(self) -> None:
         self.random.choice(
-            [self.add_network, self.add_port, self.add_port, self.delete_port, self.switch, self.rule, self.router]
+            [
+                *(self.add_network, self.add_port, self.add_port, self.delete_port, self.switch, self.rule),
+                *(self.router, self.trunk),
+            ]
         )()
 
     def add_network(self) -> None:
@@ -99,6 +103,16 @@ class World:
             self.made.records.rules.delete(id_of(f"rule {port}"))
         else:
             self.made.rule(f"rule {port}", "default", "ingress", protocol="tcp", port_min=port, port_max=port)
+
+    def trunk(self) -> None:
+        """One with two tags, or one, or none."""
+        ports = sorted(port.id for port in self.made.records.ports if port.device_owner == "compute:nova")
+        found = self.random.sample(ports, min(len(ports), 3))
+        self.made.records.trunks.delete(id_of("trunk"))
+        if found and self.random.random() < 0.8:
+            subs = tuple(SubPort(one, VLAN, 7 + number) for number, one in enumerate(found[1:]))
+            trunk = Trunk(id=id_of("trunk"), project_id=PROJECT, port_id=found[0], sub_ports=subs)
+            self.made.records.trunks.put(trunk)
 
     def router(self) -> None:
         id_ = id_of("router")

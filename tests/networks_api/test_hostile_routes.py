@@ -33,7 +33,7 @@ def of_red(records: Records) -> dict[str, Any]:
 async def test_who_asks_about_what_is_not_theirs_is_told_nothing_and_changes_nothing(cloud: Cloud, seed: int) -> None:
     await furnish(cloud)
     drawn = Drawn(seed, BLUE)
-    before, done = of_red(cloud.service.store.records), 0
+    before, done, kept = of_red(cloud.service.store.records), 0, set[str]()
     for number in range(2500):
         if number % 20 == 0:
             drawn.see(cloud.service.store.records)
@@ -42,11 +42,12 @@ async def test_who_asks_about_what_is_not_theirs_is_told_nothing_and_changes_not
         answer = await cloud.ask(method, path, body, token, headers)
         said = f"seed {seed}, {number}: {token} {method} {path} {body}: {answer.status} {answer.body!r}"
         told, asked = answer.body.decode(), f"{path} {body}"
-        assert not [one for one in before if one in told and one not in asked], said
+        assert not [one for one in before if one in told and one not in asked and one not in kept], said
         assert "10.1.0." not in told or "10.1.0." in asked, said
         assert answer.status >= 400 or not [one for one in before if one in path], said
         if cloud.service.store.revision != at:
             done += 1
+            kept |= {one for one in before if one in asked}  # some attributes are whatever text somebody likes
             assert of_red(cloud.service.store.records) == before, said
             assert method == "GET" or not token.startswith("reader"), said
     assert done > 50

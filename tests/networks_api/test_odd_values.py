@@ -76,3 +76,27 @@ async def things(cloud: Cloud, kind: Collection[Any]) -> tuple[dict[str, Any], s
     }
     above = {"/floatingips": floating["id"], "/qos/policies": policy["id"], "/routers": between["id"]}
     return ids, next((id_ for path, id_ in above.items() if kind.path.startswith(f"{path}/{{")), "")
+
+
+async def test_what_grows_with_each_request_has_an_end(cloud: Cloud) -> None:
+    network = await cloud.network()
+    path = f"/ports/{(await port(cloud, network['id']))['id']}"
+    options = [[{"opt_name": f"{at}-{one}", "opt_value": "x"} for one in range(50)] for at in range(2)]
+    await cloud.update("port", path, extra_dhcp_opts=options[0])
+    await cloud.refused(400, "HTTPBadRequest", "PUT", path, {"port": {"extra_dhcp_opts": options[1]}})
+    gone = [{**one, "opt_value": None} for one in options[0]]
+    assert len((await cloud.update("port", path, extra_dhcp_opts=gone[:5]))["extra_dhcp_opts"]) == 45
+
+
+async def test_pools_have_so_many_prefixes_and_no_more(cloud: Cloud) -> None:
+    scattered = [[f"2001:db8:{at}:{one:x}::/96" for one in range(0, 1600, 2)] for at in range(2)]
+    pool = await cloud.create("subnetpool", "/subnetpools", name="p", prefixes=scattered[0])
+    path = f"/subnetpools/{pool['id']}"
+    error = "IllegalSubnetPoolPrefixUpdate"
+    await cloud.refused(400, error, "PUT", f"{path}/add_prefixes", {"prefixes": scattered[1]})
+    whole = {"prefixes": [*scattered[0], *scattered[1][:300]]}
+    await cloud.refused(400, "HTTPBadRequest", "PUT", path, {"subnetpool": whole})
+    pool = await cloud.create("subnetpool", "/subnetpools", name="q", prefixes=["2001::/16"])
+    gone = {"prefixes": [f"2001:{one:x}::1/128" for one in range(0, 1600, 2)]}
+    await cloud.refused(400, error, "PUT", f"/subnetpools/{pool['id']}/remove_prefixes", gone)
+    assert (await cloud.listed("subnetpools", f"/subnetpools?id={pool['id']}"))[0]["prefixes"] == ["2001::/16"]

@@ -122,3 +122,28 @@ async def test_a_sub_port_may_take_the_tag_of_its_network(cloud: Cloud) -> None:
     await cloud.update("network", f"/networks/{wire['id']}", ADMIN, mtu=1500)
     body = {"trunk": {"port_id": parent["id"], "sub_ports": asked}}
     await cloud.refused(409, "SubPortMtuGreaterThanTrunkPortMtu", "POST", PATH, body)
+
+
+async def test_sub_ports_are_where_their_parent_is(cloud: Cloud) -> None:
+    parent, first, second = await ports(cloud, 3)
+    made = await cloud.create("trunk", PATH, port_id=parent["id"], sub_ports=[tagged(first, 10)])
+    path = f"{PATH}/{made['id']}"
+
+    async def places() -> list[tuple[str, str]]:
+        found = []
+        for one in (first, second):
+            shown = (await cloud.ask("GET", f"/ports/{one['id']}", token=ADMIN)).json["port"]
+            found.append((shown["binding:host_id"], shown["device_owner"]))
+        return found
+
+    bound, free = ("a", "trunk:subport"), ("", "")
+    assert await places() == [free, free]
+    bind = {"port": {"binding:host_id": "a"}}
+    assert (await cloud.ask("PUT", f"/ports/{parent['id']}", bind, token=ADMIN)).status == 200
+    assert await places() == [bound, free]
+    await cloud.ask("PUT", f"{path}/add_subports", {"sub_ports": [tagged(second, 20)]})
+    assert await places() == [bound, bound]
+    await cloud.ask("PUT", f"{path}/remove_subports", {"sub_ports": [{"port_id": first["id"]}]})
+    assert await places() == [free, bound]
+    await cloud.ask("PUT", f"/ports/{parent['id']}", {"port": {"binding:host_id": ""}}, token=ADMIN)
+    assert await places() == [free, free]

@@ -32,9 +32,11 @@ def require_whole(records: Records) -> None:
 
 
 def _references(records: Records) -> Iterable[tuple[Table[Any], str, Table[Any]]]:
-    for table in (records.networks, records.ports, records.routers, records.floating_ips):
+    limited: tuple[Table[Any], ...] = (records.networks, records.ports, records.routers, records.floating_ips)
+    for table in limited:
         yield table, "qos_policy_id", records.qos_policies
-    for table in (records.subnets, records.ports, records.floating_ips):
+    placed: tuple[Table[Any], ...] = (records.subnets, records.ports, records.floating_ips)
+    for table in placed:
         yield table, "network_id", records.networks
     yield records.segment_notes, "id", records.networks
     yield records.subnets, "subnetpool_id", records.subnetpools

@@ -5,11 +5,13 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from compute_plugin.networks.records.network import VXLAN, Network, Pool, Subnet
+from compute_plugin.networks.records.network import VLAN, VXLAN, Network, Pool, Subnet
 from compute_plugin.networks.records.port import DHCP, FixedIp, Port
+from compute_plugin.networks.records.qos import QosPolicy, QosRule
 from compute_plugin.networks.records.records import Records
 from compute_plugin.networks.records.security import AddressGroup, SecurityGroup, SecurityGroupRule
 from compute_plugin.networks.records.states import HostAddress, States
+from compute_plugin.networks.records.trunk import SubPort, Trunk
 
 PROJECT = "11111111111111111111111111111111"
 
@@ -94,6 +96,25 @@ class Made:
         )
         self.records.rules.put(made)
         return made
+
+    def trunk(self, name: str, parent: str, **tags: int) -> Trunk:
+        """`tags`: by names of ports."""
+        subs = tuple(SubPort(id_of(port), VLAN, tag) for port, tag in tags.items())
+        made = Trunk(id=id_of(name), project_id=PROJECT, name=name, port_id=id_of(parent), sub_ports=subs)
+        self.records.trunks.put(made)
+        return made
+
+    def policy(self, name: str, **rules: dict[str, Any]) -> str:
+        """Of QoS; its id. `rules`: by kinds, with `_in` and `_out` behind them for directions."""
+        policy = QosPolicy(id=id_of(name), project_id=PROJECT, name=name)
+        self.records.qos_policies.put(policy)
+        for kind, said in rules.items():
+            way = "ingress" if kind.endswith("_in") else "egress" if kind.endswith("_out") else None
+            more: dict[str, Any] = {"kind": kind.removesuffix("_in").removesuffix("_out"), "direction": way} | said
+            self.records.qos_rules.put(
+                QosRule(id=id_of(f"{name} {kind}"), project_id=PROJECT, policy_id=policy.id, **more)
+            )
+        return policy.id
 
     def address_group(self, name: str, *addresses: str) -> AddressGroup:
         made = AddressGroup(id=id_of(name), project_id=PROJECT, name=name, addresses=addresses)

@@ -7,8 +7,10 @@ from typing import Any
 
 from compute_plugin.networks.plan.host import Host
 from compute_plugin.networks.records.network import FLAT, VLAN, HostRoute
-from compute_plugin.networks.records.port import AddressPair, DhcpOption
-from tests.networks_plan.made import Made
+from compute_plugin.networks.records.port import ROUTER_GATEWAY, ROUTER_INTERFACE, AddressPair, DhcpOption
+from compute_plugin.networks.records.router import FloatingIp, Router
+from compute_plugin.networks.records.states import RouterPlace
+from tests.networks_plan.made import PROJECT, Made, id_of
 
 A = Host(name="a", address="192.0.2.1", resolvers=("192.0.2.53",))
 HOSTILE = 'x"; } drop\ntable inet y { #\n'
@@ -126,6 +128,62 @@ def hostile_text(made: Made) -> Host:
     return A
 
 
+def qos(made: Made) -> Host:
+    """Policies of a port, of its network, of a floating address and of a gateway; one that limits nothing."""
+    made.usual_group("default")
+    usual = made.policy("usual", bandwidth_limit_out={"max_kbps": 1000, "max_burst_kbps": 800}, dscp_marking=_MARK)
+    own = made.policy(
+        "own",
+        bandwidth_limit_in={"max_kbps": 8},
+        bandwidth_limit_out={"max_kbps": 2000000, "max_burst_kbps": 3000000},
+        packet_rate_limit_in={"max_kpps": 1},
+        packet_rate_limit_out={"max_kpps": 2, "max_burst_kpps": 1},
+    )
+    none = made.policy("none", bandwidth_limit_out={"max_kbps": 0}, minimum_bandwidth_out={"min_kbps": 9})
+    made.network("net", qos_policy_id=usual)
+    made.subnet("v4", "net", "10.0.0.0/24", "10.0.0.1")
+    for number, (name, policy) in enumerate((("as network", None), ("own", own), ("none", none))):
+        port = {"host": "a", "groups": ["default"], "qos_policy_id": policy}
+        made.port(f"with {name}", "net", {"v4": f"10.0.0.{11 + number}"}, **port)
+    made.network("outside", network_type=FLAT, physical_network="public", segmentation_id=None, qos_policy_id=own)
+    made.subnet("out", "outside", "203.0.113.0/24", "203.0.113.1")
+    made.records.routers.put(
+        Router(id=id_of("r"), project_id=PROJECT, gateway_network_id=id_of("outside"), gateway_port_id=id_of("gw"))
+    )
+    made.port("gw", "outside", {"out": "203.0.113.9"}, device_owner=ROUTER_GATEWAY, device_id=id_of("r"))
+    made.port("if", "net", {"v4": "10.0.0.1"}, device_owner=ROUTER_INTERFACE, device_id=id_of("r"))
+    floating: dict[str, Any] = {"port_id": id_of("with own"), "fixed_ip": "10.0.0.12", "qos_policy_id": usual}
+    made.records.floating_ips.put(
+        FloatingIp(
+            id=id_of("fip"),
+            project_id=PROJECT,
+            network_id=id_of("outside"),
+            floating_port_id=id_of("fip port"),
+            address="203.0.113.50",
+            router_id=id_of("r"),
+            **floating,
+        )
+    )
+    made.states.routers.put(RouterPlace(id=id_of("r"), host="a"))
+    return Host(name="a", address="192.0.2.1", local=frozenset({"public"}))
+
+
+def trunks(made: Made) -> Host:
+    """Two tags on one port; one whose parent is elsewhere."""
+    made.usual_group("default")
+    for number, name in enumerate(("plain", "red", "blue")):
+        made.network(name, segmentation_id=100 + number)
+        made.subnet(f"{name} 4", name, f"10.{number}.0.0/24", f"10.{number}.0.1")
+        made.dhcp(name, {f"{name} 4": f"10.{number}.0.2"})
+        made.port(f"in_{name}", name, {f"{name} 4": f"10.{number}.0.11"}, host="a", groups=["default"])
+    made.trunk("trunk", "in_plain", in_red=7, in_blue=8)
+    made.port("parent", "plain", {"plain 4": "10.0.0.12"}, host="b")
+    made.port("lost", "red", {"red 4": "10.1.0.12"}, host="a")
+    made.trunk("other", "parent", lost=9)
+    return A
+
+
+_MARK = {"dscp_mark": 10}
 SCENES: dict[str, Callable[[Made], Host]] = {
-    one.__name__: one for one in (two_hosts, rules, kinds_of_ports, wires, hostile_text)
+    one.__name__: one for one in (two_hosts, rules, kinds_of_ports, wires, hostile_text, qos, trunks)
 }

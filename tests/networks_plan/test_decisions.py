@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from compute_plugin.networks.plan import names
 from compute_plugin.networks.plan.addresses import address, collapsed, link_local, prefix
-from compute_plugin.networks.plan.desired import desired
+from compute_plugin.networks.plan.desired import Planner, desired
 from compute_plugin.networks.plan.host import Host
 from compute_plugin.networks.plan.host_names import is_name
 from compute_plugin.networks.plan.judge import Connection, Judge
@@ -16,7 +16,7 @@ from compute_plugin.networks.plan.nft_script import changes
 from compute_plugin.networks.plan.numbers import MOST, numbers
 from compute_plugin.networks.plan.protocols import match, number
 from compute_plugin.networks.plan.revocation import concerned
-from compute_plugin.networks.plan.wiring import Wiring
+from compute_plugin.networks.plan.wiring import Given, Vlan, Wiring
 from tests.networks_plan.made import Made, id_of
 from tests.networks_plan.scenes import SCENES, A
 
@@ -121,6 +121,7 @@ def test_no_name_of_a_link_is_too_long() -> None:
         names.bridge(id_),
         names.plug(id_),
         names.dhcp_link(id_),
+        names.sub_plug(id_),
         names.router_link(id_),
         names.vxlan(1 << 24),
     ):
@@ -155,6 +156,46 @@ def test_one_member_elsewhere_is_one_element() -> None:
     scripts = [changes(old, new) for old, new in zip(before.host.tables, wiring(made).host.tables, strict=True)]
     assert scripts[0] == ""
     assert scripts[1].splitlines() == [f"add element inet drystone members4-{id_of('default')} {{ 10.0.0.14 }}"]
+
+
+def test_another_limit_is_another_object_and_one_element() -> None:
+    made = Made()
+    host = SCENES["qos"](made)
+    before = desired(made.records, made.states, host).host.tables
+    rule = made.records.qos_rules.require(id_of("own bandwidth_limit_in"))
+    made.records.qos_rules.put(replace(rule, max_kbps=16000))
+    after = desired(made.records, made.states, host).host.tables
+    bridge, inet = (changes(old, new) for old, new in zip(before, after, strict=True))
+    assert inet == ""
+    link, limits = names.plug(id_of("with own")), f"-{id_of('with own')}"
+    at = "bridge drystone"
+    assert bridge.splitlines() == [
+        f"add limit {at} ingress-bytes-2000000-0{limits} {{ rate over 2000000 bytes/second burst 0 bytes ; }}",
+        f'delete element {at} ingress_bytes {{ "{link}" : "ingress-bytes-1000-64536{limits}" }}',
+        f'add element {at} ingress_bytes {{ "{link}" : "ingress-bytes-2000000-0{limits}" }}',
+        f"delete limit {at} ingress-bytes-1000-64536{limits}",
+    ]
+
+
+def test_what_is_tagged_is_down_with_its_parent() -> None:
+    made = Made()
+    host = SCENES["trunks"](made)
+    planner = Planner(host)
+
+    def is_up(port: str) -> bool:
+        links = {link.name: link for link in planner.plan(made.records, made.states).host.links}
+        return links[names.sub_plug(id_of(port))].up
+
+    assert is_up("in_red")
+    parent = made.records.ports.require(id_of("in_plain"))
+    made.records.ports.put(replace(parent, admin_state_up=False))
+    assert not is_up("in_red")
+    made.records.ports.put(parent)
+    made.trunk("trunk", "in_plain", in_red=9)
+    wired = planner.plan(made.records, made.states)
+    forms = {link.name: link.form for link in wired.host.links}
+    assert forms[names.sub_plug(id_of("in_red"))] == Vlan(names.plug(parent.id), 9)
+    assert isinstance(forms[names.plug(id_of("in_blue"))], Given), "no part of the trunk any more"
 
 
 def test_who_is_concerned_by_what_goes() -> None:

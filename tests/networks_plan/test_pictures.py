@@ -1,4 +1,4 @@
-"""The picture of a wiring in docs/networks.md is that of the plan. GOLDEN=write draws it anew."""
+"""The pictures in docs/networks.md are those of the plan. GOLDEN=write draws it anew."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from compute_plugin.networks.plan.picture import picture
 from compute_plugin.networks.records.port import ROUTER_GATEWAY, ROUTER_INTERFACE
 from compute_plugin.networks.records.router import FloatingIp, Router
 from compute_plugin.networks.records.states import RouterPlace
+from compute_plugin.networks.trace.packet import Packet
+from compute_plugin.networks.trace.picture import picture as way_picture
+from compute_plugin.networks.trace.question import Answers, question
+from compute_plugin.networks.trace.walk import walk
 from tests.networks_plan.made import PROJECT, Made, id_of
+from tests.networks_plan.planned import planned_host
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "networks.md"
 ONE = Host(name="one", address="192.0.2.1", wires={"public": "eth1"})
@@ -59,10 +64,44 @@ def place(name: str) -> re.Match[str]:
     return found
 
 
+def is_drawn(name: str, drawn: str) -> None:
+    """Whether the document has it so."""
+    if os.environ.get("GOLDEN") == "write":
+        text, at = DOCUMENT.read_text(), place(name)
+        DOCUMENT.write_text(text[: at.start(1)] + drawn + text[at.end(1) :])
+    assert place(name)[1] == drawn
+
+
 def test_the_wiring_of_two_hosts_is_drawn() -> None:
     made = two_hosts()
-    drawn = picture([(host.name, desired(made.records, made.states, host)) for host in (ONE, TWO)])
-    if os.environ.get("GOLDEN") == "write":
-        text, at = DOCUMENT.read_text(), place("wiring")
-        DOCUMENT.write_text(text[: at.start(1)] + drawn + text[at.end(1) :])
-    assert place("wiring")[1] == drawn
+    is_drawn("wiring", picture([(host.name, desired(made.records, made.states, host)) for host in (ONE, TWO)]))
+
+
+def drawn_way(packet: Packet, host: str = "one") -> str:
+    made = two_hosts()
+    seen = {one.name: planned_host(one.name, desired(made.records, made.states, one)) for one in (ONE, TWO)}
+    way = walk(seen, {"192.0.2.1": "one", "192.0.2.2": "two"}, host, packet, Answers(made.records))
+    assert way.end, way
+    return way_picture(way)
+
+
+def test_the_way_out_is_drawn() -> None:
+    """From a server on the other host to a machine outside, from its floating address."""
+    asked = question(two_hosts().records, id_of("b"), "198.51.100.7", "tcp", 443)
+    is_drawn("way out", drawn_way(asked.packet, asked.host))
+
+
+def test_the_way_in_is_drawn() -> None:
+    """From outside to the floating address."""
+    gateway = two_hosts().records.ports.require(id_of("gw"))
+    packet = Packet(
+        source_mac="02:00:00:00:00:01",
+        target_mac=gateway.mac,
+        source="198.51.100.7",
+        target="203.0.113.50",
+        protocol=6,
+        source_port=40_000,
+        target_port=80,
+        incoming="eth1",
+    )
+    is_drawn("way in", drawn_way(packet))

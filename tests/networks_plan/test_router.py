@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from compute_plugin.networks.plan.host import Host
-from compute_plugin.networks.plan.router import router_part
+from compute_plugin.networks.plan.router import leg_plugs, router_part
 from compute_plugin.networks.plan.ruleset import Table
-from compute_plugin.networks.plan.wiring import Part, Route, Space
+from compute_plugin.networks.plan.wiring import LegPlug, Part, Route, Space
 from compute_plugin.networks.records.network import AddressScope, HostRoute, SubnetPool
 from compute_plugin.networks.records.port import ROUTER_GATEWAY, ROUTER_INTERFACE
 from compute_plugin.networks.records.router import FloatingIp, PortForwarding, Router
@@ -191,3 +191,20 @@ def test_within_an_address_scope_nothing_is_translated_and_between_two_nothing_p
     one, other = (f"qr-{id_of(name)[:11]}" for name in ("leg4", "leg dmz"))
     assert f'iifname "{one}" oifname "{other}" meta nfproto ipv4 drop' in rules
     assert f'iifname "{other}" oifname "{one}" meta nfproto ipv4 drop' in rules
+
+
+def test_links_of_the_host_are_known_as_the_routers_ports() -> None:
+    made = routed()
+    found = leg_plugs(made.records, made.states, HOST)
+    space = f"drystone-router-{id_of('r')}"
+    assert found == {
+        f"{prefix}{id_of(name)[:11]}": LegPlug(id_of(name), space)
+        for name, prefix in (("leg4", "dsr-"), ("leg6", "dsr-"), ("gw", "dsg-"))
+    }
+    assert leg_plugs(routed("two").records, routed("two").states, HOST) == {}
+
+
+def test_each_port_of_a_router_answers_for_its_own_addresses() -> None:
+    sysctls = dict(planned(routed())[1].sysctls)
+    assert sysctls["net/ipv4/conf/all/arp_ignore"] == "1"
+    assert sysctls["net/ipv4/conf/all/rp_filter"] == "0"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from compute_plugin.networks.addresses.spans import joined, networks_of, span_of, without
 
@@ -43,9 +44,10 @@ def overlap(some: Iterable[str], others: Iterable[str]) -> bool:
     return sum(one.size for one in rest) != sum(one.size for one in mine)
 
 
-def left_of(cidrs: Iterable[str], gone: Iterable[str]) -> tuple[str, ...]:
-    """What is left, as prefixes."""
-    return tuple(str(one) for one in networks_of(without(map(span_of, cidrs), map(span_of, gone))))
+def left_of(cidrs: Iterable[str], gone: Iterable[str], most: int) -> tuple[str, ...]:
+    """What is left, as prefixes; no more than `most` of them: a few that are gone can leave very many."""
+    left = networks_of(without(map(span_of, cidrs), map(span_of, gone)))
+    return tuple(str(one) for one in islice(left, most))
 
 
 def units(cidr: str) -> float:

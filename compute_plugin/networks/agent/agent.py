@@ -20,9 +20,12 @@ from compute_plugin.networks.agent.claims import gone, wanted
 from compute_plugin.networks.agent.difference import difference
 from compute_plugin.networks.agent.metadata.answers import from_port
 from compute_plugin.networks.agent.metadata.asking import Answers
-from compute_plugin.networks.agent.metadata.servers import Servers
+from compute_plugin.networks.agent.metadata.servers import metadata_served
+from compute_plugin.networks.agent.outside_names.relay import names_served
+from compute_plugin.networks.agent.outside_names.resolvers import resolvers_of
 from compute_plugin.networks.agent.requirements import problems, raise_limits
 from compute_plugin.networks.agent.seen import Seen, SeenLink
+from compute_plugin.networks.agent.served import Served
 from compute_plugin.networks.agent.standing import Standing
 from compute_plugin.networks.agent.steps import ReloadService, SetTables, StartService, Step, StopService
 from compute_plugin.networks.agent.view import View
@@ -102,7 +105,10 @@ class Agent:
             nursery.start_soon(self._follow_records)
             nursery.start_soon(self._follow_states)
             view = View(self._host.run, self._bell, nursery)
-            servers = Servers(nursery, lambda: self._store.records, self._metadata)
+            servers = (
+                metadata_served(nursery, lambda: self._store.records, self._metadata),
+                names_served(nursery, resolvers_of(self._host.resolvers)),
+            )
             nursery.start_soon(self._look, view)
             try:
                 await self._go_round(view, standing, servers, task_status)
@@ -110,7 +116,7 @@ class Agent:
                 view.close()
 
     async def _go_round(
-        self, view: View, standing: Standing, servers: Servers, task_status: trio.TaskStatus[None]
+        self, view: View, standing: Standing, servers: Sequence[Served], task_status: trio.TaskStatus[None]
     ) -> None:
         await self._try_rounds(view, standing, servers)
         task_status.started()
@@ -131,7 +137,7 @@ class Agent:
                 pause = AGAIN_S
                 due = self._clock.monotonic() + pause
 
-    async def _try_rounds(self, view: View, standing: Standing, servers: Servers) -> None:
+    async def _try_rounds(self, view: View, standing: Standing, servers: Sequence[Served]) -> None:
         """What the host does not let be read is tried again."""
         try:
             await self._rounds(view, standing, servers)
@@ -141,7 +147,7 @@ class Agent:
             view.all_changed()
             self._bell.ring()
 
-    async def _rounds(self, view: View, standing: Standing, servers: Servers) -> None:
+    async def _rounds(self, view: View, standing: Standing, servers: Sequence[Served]) -> None:
         """Until nothing is left to be done, but for what cannot be done now."""
         wiring = self._plan(standing)
         if wiring is None:
@@ -161,7 +167,8 @@ class Agent:
             self._tell_failures()
         else:
             self._bell.ring()
-        servers.follow(view.spaces())
+        for one in servers:
+            one.follow(view.spaces())
         await self._tell(wiring, self._seen, standing)
 
     def _plan(self, standing: Standing) -> Wiring | None:

@@ -22,7 +22,7 @@ def link_steps(space: Space, seen: Seen, wiring: Wiring) -> Iterator[Step]:
             yield DeleteLink(space.name, link.name)
             found = None
         if found is None:
-            if isinstance(link.form, Given):
+            if isinstance(link.form, Given) or _waits(link, there, wiring):
                 continue
             if not isinstance(link.form, Peer):
                 yield from _in_the_way(link, seen)
@@ -45,6 +45,11 @@ def surplus_links(space: Space, there: SeenSpace) -> Iterator[Step]:
             yield DeleteLink(space.name, name)
         elif link.master is not None and names.is_ours(link.master):
             yield SetLink(space.name, name, "master", "")
+
+
+def _waits(link: Link, there: SeenSpace, wiring: Wiring) -> bool:
+    """For a server's plug, on which it is to be."""
+    return isinstance(link.form, Vlan) and link.form.link in wiring.plugs and link.form.link not in there.links
 
 
 def _in_the_way(link: Link, seen: Seen) -> Iterator[Step]:

@@ -7,6 +7,7 @@ between a link of ours and one that is none, and nothing reaches the host but by
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import MappingProxyType
 
 from compute_plugin.networks.plan.dhcp_options import METADATA
 from compute_plugin.networks.plan.marks import BRIDGED, NO_TRACK, hexadecimal
@@ -31,8 +32,30 @@ COUNTERS = (
 )
 
 
+WHY = MappingProxyType(
+    {
+        "closed": "the port or its network is switched off",
+        "dhcp_server": "a server is no DHCP server",
+        "egress": "no rule of the port's security groups lets it out",
+        "ethertype": "neither IP nor ARP",
+        "ingress": "no rule of the port's security groups lets it in",
+        "invalid": "of no connection that is known",
+        "limited": "more than a QoS rule lets through",
+        "router": "a server is no router",
+        "spoofed_address": "from an address that is not the port's",
+        "spoofed_arp": "says that it has an address that is not the port's",
+        "spoofed_mac": "from a MAC that is not the port's",
+        "spoofed_neighbour": "says that it has an address that is not the port's",
+        "stranger": "to or from a link that is not known here",
+        "to_host": "to or from the host itself, which is not on this network",
+        "vlan_tag": "of a VLAN",
+    }
+)
+"""For people, who are told why a packet was dropped."""
+
+
 def drop(counter: str) -> str:
-    return f'counter name "{counter}" drop'
+    return f'counter name "{counter}" drop comment "{WHY[counter]}"'
 
 
 def bridge_table(plugged: Plugged, shaping: Shaping = NOTHING) -> Table:

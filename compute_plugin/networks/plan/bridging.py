@@ -6,6 +6,7 @@ from compute_plugin.networks.plan import names
 from compute_plugin.networks.plan.addresses import mac, made_mac, with_length
 from compute_plugin.networks.plan.host import Host
 from compute_plugin.networks.plan.places import Presence
+from compute_plugin.networks.plan.trunking import link_of
 from compute_plugin.networks.plan.wiring import Bridge, BridgePort, Given, Link, Vlan, Vxlan
 from compute_plugin.networks.records.network import FLAT, VLAN, VXLAN, Network
 from compute_plugin.networks.records.port import Port
@@ -31,7 +32,7 @@ def network_links(presence: Presence, host: Host) -> list[Link]:
         )
     ]
     links += _outward(presence, host, bridge)
-    links += [_plug(port, network, bridge) for port in presence.here]
+    links += [_plug(port, presence, bridge) for port in presence.here]
     return links
 
 
@@ -97,13 +98,14 @@ def _tunnel(presence: Presence, host: Host, bridge: str) -> list[Link]:
     ]
 
 
-def _plug(port: Port, network: Network, bridge: str) -> Link:
+def _plug(port: Port, presence: Presence, bridge: str) -> Link:
+    network, tagged = presence.network, presence.tagged.get(port.id)
     known = holds_to_its_mac(port)
     return Link(
-        name=names.plug(port.id),
-        form=Given(),
+        name=link_of(port, presence.tagged),
+        form=Vlan(tagged.plug, tagged.number) if tagged is not None else Given(),
         mtu=network.mtu,
-        up=passes(port, network),
+        up=passes(port, network) and (tagged is None or tagged.up),
         master=bridge,
         port=BridgePort(learning=not known, flood=not known),
         macs=(mac(port.mac),) if known else (),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from compute_plugin.networks.plan import names
 from compute_plugin.networks.plan.addresses import address, link_local, mac
 from compute_plugin.networks.plan.bridge_table import bridge_table
 from compute_plugin.networks.plan.bridging import is_local, network_links
@@ -15,7 +16,7 @@ from compute_plugin.networks.plan.numbers import numbers
 from compute_plugin.networks.plan.places import Presence, networks_here, presence
 from compute_plugin.networks.plan.plugged import Plugged, PluggedPort, plugged_of
 from compute_plugin.networks.plan.qos import shaping_of
-from compute_plugin.networks.plan.router import router_part
+from compute_plugin.networks.plan.router import leg_plugs, router_part
 from compute_plugin.networks.plan.ruleset import Table
 from compute_plugin.networks.plan.wiring import HOST, Link, Part, Peer, Plug, Space, Wiring
 from compute_plugin.networks.records.network import Network
@@ -56,13 +57,14 @@ class Planner:
         parts = [one.part for one in planned if one.part is not None]
         wired = {link.name for part in parts for link in part.links}
         parts.append(self._routers(records, states, wired, problems))
-        links = tuple(link for part in parts for link in part.links)
+        links = tuple(sorted((link for part in parts for link in part.links), key=_is_on_a_plug))
         spaces = sorted((_whole(space) for part in parts for space in part.spaces), key=lambda one: one.name)
         zones = numbers(one.network for one in present if not is_local(one.network, self._host))
         plugged = self._plugged(records, present, links, zones)
         wiring = Wiring(
             spaces=(Space(name=HOST, links=links, tables=self._tables(records, plugged, problems)), *spaces),
             plugs=self._kept.get("plugs", plugged, lambda: {one.link: _plug(one) for one in plugged.ports}),
+            legs=leg_plugs(records, states, self._host),
             zones=zones,
             problems=problems,
         )
@@ -78,10 +80,20 @@ class Planner:
             network,
             records.subnets.by("network", network.id),
             records.ports.by("network", network.id),
+            self._trunks(records, network),
             list(states.hosts),
             list(states.routers),
         )
         return self._kept.get(("network", network.id), made_from, lambda: self._plan_network(records, states, network))
+
+    def _trunks(self, records: Records, network: Network) -> list[object]:
+        """Trunks of which a port of the network is a part, with their parents."""
+        if not len(records.trunks):
+            return []
+        ports = records.ports.by("network", network.id)
+        trunks = [trunk for port in ports for trunk in records.trunks.by("sub_port", port.id)]
+        parents = [records.ports.get(trunk.port_id) for trunk in trunks]
+        return [trunks, parents, [records.networks.get(one.network_id) for one in parents if one is not None]]
 
     def _plan_network(self, records: Records, states: States, network: Network) -> _Planned:
         problems: dict[str, str] = {}
@@ -116,6 +128,11 @@ class Planner:
         shaping = shaping_of(records, plugged.ports)
         bridge = self._kept.get("bridge table", (plugged, shaping), lambda: bridge_table(plugged, shaping))
         return bridge, inet_table(records, plugged, problems, self._kept)
+
+
+def _is_on_a_plug(link: Link) -> bool:
+    """Such links come last: what they are on may be of a network that comes later."""
+    return link.name.startswith(names.SUB_PLUGS)
 
 
 def _whole(space: Space) -> Space:

@@ -65,7 +65,7 @@ def _addresses(port: Port, presence: Presence) -> list[str]:
 
 
 def _routes(port: Port, presence: Presence) -> tuple[Route, ...]:
-    """The way out, where names of others are asked for."""
+    """The way back to who asks through a router."""
     on = {one.subnet_id for one in port.fixed_ips}
     found: dict[int, Route] = {}
     for subnet in presence.subnets:

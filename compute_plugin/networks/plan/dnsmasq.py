@@ -23,6 +23,8 @@ from compute_plugin.networks.records.port import Port
 STATEFUL = "dhcpv6-stateful"
 STATELESS = "dhcpv6-stateless"
 LEASE_SECONDS = 86400
+OUTSIDE_NAMES = "127.0.0.53"
+"""Where the agent takes questions for names that are of no network; in the namespace, so nobody else reaches it."""
 LEASES_MAX = 65536
 
 
@@ -32,7 +34,7 @@ def dnsmasq(presence: Presence, port: Port, host: Host) -> Service:
     folder = f"{host.run}/{names.dhcp_space(network.id)}"
     at = {one.subnet_id: address(one.address) for one in port.fixed_ips}
     served = [subnet for subnet in presence.subnets if subnet.enable_dhcp and _answers(subnet) and subnet.id in at]
-    base = _text(_configuration(folder, served, domain(network, host.dns_domain), host))
+    base = _text(_configuration(folder, served, domain(network, host.dns_domain), _asks_outside(presence)))
     digest = hashlib.blake2b(base.encode(), digest_size=8).hexdigest()
     path = f"{folder}/dnsmasq-{digest}.conf"
     taken = {address(fixed.address) for one in presence.ports for fixed in one.fixed_ips}
@@ -57,7 +59,12 @@ def _answers(subnet: Subnet) -> bool:
     return subnet.ip_version == 4 or subnet.ipv6_address_mode in (None, STATEFUL, STATELESS)
 
 
-def _configuration(folder: str, served: list[Subnet], own: str, host: Host) -> Iterator[str]:
+def _asks_outside(presence: Presence) -> bool:
+    """Whether servers of any subnet have nobody else to ask for names."""
+    return any(not subnet.dns_nameservers for subnet in presence.subnets)
+
+
+def _configuration(folder: str, served: list[Subnet], own: str, asks_outside: bool) -> Iterator[str]:
     yield from (
         f"pid-file={folder}/dnsmasq.pid",
         "user=nobody",
@@ -69,8 +76,8 @@ def _configuration(folder: str, served: list[Subnet], own: str, host: Host) -> I
         "bind-dynamic",
         f"addn-hosts={folder}/names",
     )
-    yield from (f"server={address(one)}" for one in host.resolvers)
     yield from (
+        *((f"server={OUTSIDE_NAMES}",) if asks_outside else ()),
         "domain-needed",
         "bogus-priv",
         "cache-size=1000",

@@ -43,8 +43,9 @@ def _lines(rule: SecurityGroupRule, members: Members) -> Iterator[str]:
     if family is None:
         raise ValueError(f"no ethertype {rule.ethertype[:32]!r} is known")
     packets = match(number(rule.protocol, rule.ethertype), rule.port_min, rule.port_max)
+    verdict = f'accept comment "rule {names.checked(rule.id)}"'
     for remote in _remotes(rule, family, members):
-        yield " ".join(part for part in (f"meta nfproto ipv{family}", packets, remote, "accept") if part)
+        yield " ".join(part for part in (f"meta nfproto ipv{family}", packets, remote, verdict) if part)
 
 
 def _remotes(rule: SecurityGroupRule, family: int, members: Members) -> Iterator[str]:

@@ -25,7 +25,7 @@ class Host:
     run: str = "/run/drystone/networks"
     """For the files of services."""
     resolvers: tuple[str, ...] = ()
-    """Servers of names that are asked for what is not of a network."""
+    """Servers of names that are asked for what is not of a network; () for those of /etc/resolv.conf."""
     dns_domain: str = "openstacklocal."
     """Of networks that say nothing else."""
     vxlan_port: int = VXLAN_PORT

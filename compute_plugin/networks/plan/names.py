@@ -12,10 +12,12 @@ from typing import Final
 LINKS: Final = "ds"
 """How the names of links that are made here begin, in the host."""
 BRIDGES: Final = "dsb-"
+VLANS: Final = "dsv-"
 SPACES: Final = "drystone-"
 DHCP_SPACES: Final = "drystone-dhcp-"
 ROUTER_SPACES: Final = "drystone-router-"
 PLUGS: Final = "tap"
+SUB_PLUGS: Final = "dst-"
 DHCP_LINK: Final = "eth0"
 
 _SHORT: Final = 11
@@ -46,12 +48,17 @@ def vxlan(vni: int) -> str:
 
 
 def vlan(network: str) -> str:
-    return f"dsv-{_short(network)}"
+    return VLANS + _short(network)
 
 
 def plug(port: str) -> str:
     """The link of a server's port; whoever starts the server makes it."""
     return PLUGS + _short(port)
+
+
+def sub_plug(port: str) -> str:
+    """The link of a sub-port of a trunk: made here, on the plug of its parent."""
+    return SUB_PLUGS + _short(port)
 
 
 def dhcp_link(network: str) -> str:

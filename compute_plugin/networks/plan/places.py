@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from compute_plugin.networks.plan import names
 from compute_plugin.networks.plan.addresses import address, mac
 from compute_plugin.networks.plan.host import Host
 from compute_plugin.networks.plan.sources import sources
+from compute_plugin.networks.plan.trunking import Tagged, tagged_ports
 from compute_plugin.networks.records.network import Network, Subnet
 from compute_plugin.networks.records.port import DHCP, ROUTER_GATEWAY, ROUTER_INTERFACE, Port
 from compute_plugin.networks.records.records import Records
@@ -33,6 +35,8 @@ class Presence:
     """Addresses of other hosts that have the network; sorted."""
     dhcp: Port | None
     """Of DHCP, names and metadata; the same on each host."""
+    tagged: Mapping[str, Tagged] = field(default_factory=dict)
+    """Sub-ports of trunks that are here, by ids."""
 
 
 def is_server(port: Port) -> bool:
@@ -77,14 +81,16 @@ def presence(records: Records, states: States, host: Host, network: Network, pro
         elif place and (known := states.hosts.get(place)) is not None and known.address:
             remote.add((mac(port.mac), address(known.address)))
             others.add(address(known.address))
+    tagged = tagged_ports(records, here, problems)
     return Presence(
         network,
         tuple(records.subnets.by("network", network.id)),
         tuple(ports),
-        tuple(here),
+        tuple(port for port in here if port.id not in problems),
         tuple(sorted(remote)),
         tuple(sorted(others)),
         dhcp,
+        tagged,
     )
 
 

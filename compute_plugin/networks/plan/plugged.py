@@ -12,6 +12,7 @@ from compute_plugin.networks.plan.bridging import is_local, passes
 from compute_plugin.networks.plan.host import Host
 from compute_plugin.networks.plan.numbers import numbers
 from compute_plugin.networks.plan.places import Presence
+from compute_plugin.networks.plan.trunking import link_of
 from compute_plugin.networks.plan.wiring import Link
 from compute_plugin.networks.records.port import Port
 
@@ -67,7 +68,7 @@ def plugged_of(
         ports += [
             PluggedPort(
                 port,
-                names.plug(port.id),
+                link_of(port, one.tagged),
                 bridge,
                 given[port.id],
                 passes(port, one.network),

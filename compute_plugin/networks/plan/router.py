@@ -15,7 +15,7 @@ from compute_plugin.networks.plan.host import Host
 from compute_plugin.networks.plan.router_advertisements import advertiser
 from compute_plugin.networks.plan.router_nat import translation
 from compute_plugin.networks.plan.router_ports import Leg, legs_of
-from compute_plugin.networks.plan.wiring import BridgePort, Link, Part, Peer, Route, Space, Veth
+from compute_plugin.networks.plan.wiring import BridgePort, LegPlug, Link, Part, Peer, Route, Space, Veth
 from compute_plugin.networks.records.records import Records
 from compute_plugin.networks.records.router import Router
 from compute_plugin.networks.records.states import States
@@ -58,6 +58,15 @@ def router_part(records: Records, states: States, host: Host) -> Part:
         links += [_outer(router, leg) for leg in legs]
         spaces.append(_space(records, host, router, legs))
     return Part(tuple(links), tuple(spaces))
+
+
+def leg_plugs(records: Records, states: States, host: Host) -> dict[str, LegPlug]:
+    """By the names of links in the host."""
+    return {
+        leg.outer: LegPlug(leg.port.id, names.router_space(router.id))
+        for router in routers_here(records, states, host)
+        for leg in legs_of(records, router)
+    }
 
 
 def _outer(router: Router, leg: Leg) -> Link:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from compute_plugin.networks.plan.router_limits import limiting
 from compute_plugin.networks.plan.router_ports import Leg
 from compute_plugin.networks.plan.ruleset import Chain, Hook, Map, Set, Table
 from compute_plugin.networks.records.network import Subnet
@@ -43,6 +44,7 @@ def _nat(records: Records, router: Router, legs: list[Leg]) -> Iterable[Table]:
     ]
     if router.enable_snat:
         sources.append(f"oifname {outside} meta mark != {OUTSIDE} snat to {own[0]}")
+    chains, maps, limits = limiting(records, router, gateway.inner, own)
     yield Table(
         "ip",
         chains=(
@@ -56,6 +58,7 @@ def _nat(records: Records, router: Router, legs: list[Leg]) -> Iterable[Table]:
                 Hook("nat", "prerouting", -100),
             ),
             Chain("sources", tuple(sources), Hook("nat", "postrouting", 100)),
+            *chains,
         ),
         sets=(Set("routed", "type ipv4_addr", frozenset(kept), interval=True),),
         maps=(
@@ -66,7 +69,9 @@ def _nat(records: Records, router: Router, legs: list[Leg]) -> Iterable[Table]:
                 "type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service",
                 _forwardings(records, router),
             ),
+            *maps,
         ),
+        limits=limits,
     )
 
 

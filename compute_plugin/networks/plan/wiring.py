@@ -163,6 +163,16 @@ class Plug:
     """In the marks of its packets."""
 
 
+@dataclass(frozen=True, slots=True)
+class LegPlug:
+    """A router's port, of which a link of the host is one end."""
+
+    port: str
+    """Its id."""
+    space: str
+    """The router's."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
     """All of it."""
@@ -171,6 +181,8 @@ class Wiring:
     """The host first."""
     plugs: Mapping[str, Plug] = field(default_factory=dict)
     """By the names of servers' links."""
+    legs: Mapping[str, LegPlug] = field(default_factory=dict)
+    """By the names of links to routers."""
     zones: Mapping[str, int] = field(default_factory=dict)
     """By ids of networks: where connections are tracked."""
     problems: Mapping[str, str] = field(default_factory=dict)

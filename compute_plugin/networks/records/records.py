@@ -254,6 +254,10 @@ class Records:
         """All of them."""
         yield from (table for table in vars(self).values() if isinstance(table, Table))
 
+    def changed(self) -> int:
+        """How many records lie over the tables below."""
+        return sum(len(table.changes()) for table in self.tables())
+
     def operations(self) -> list[Put | Delete]:
         """What makes the registry have what lies over the tables below."""
         return [

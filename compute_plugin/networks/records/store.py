@@ -31,6 +31,8 @@ PAGE: Final = 2000
 ATTEMPTS: Final = 32
 OPERATIONS_MAX: Final = 126
 """Of one change: a transaction has 128."""
+ROOM: Final = 100
+"""What a change takes of things that can be many, and leaves to the next."""
 REACH_S: Final = 10.0
 """How long a read waits for what another process has written."""
 AGAIN_S: Final = 1.0

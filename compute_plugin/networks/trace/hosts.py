@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from compute_plugin.networks.trace.tables import Tables
 
+EVERYBODY: Final = "00:00:00:00:00:00"
+"""In the table of a VXLAN: addresses that nobody is known to have."""
 HOST: Final = ""
 """The name of the space that is the host itself."""
 
@@ -62,12 +64,9 @@ class SeenSpace:
                 return str(one["ifname"])
         return ""
 
-    def remote(self, vxlan: str, mac: str) -> str:
-        """The address of the host that a MAC is at; "" where nobody knows."""
-        for one in self._fdb:
-            if one["mac"] == mac and one["ifname"] == vxlan and one.get("dst"):
-                return str(one["dst"])
-        return ""
+    def remotes(self, vxlan: str, mac: str) -> list[str]:
+        """The addresses of hosts that a MAC is known to be at; that of EVERYBODY is what it is sent to otherwise."""
+        return [str(one["dst"]) for one in self._fdb if (one["ifname"], one["mac"]) == (vxlan, mac) and one.get("dst")]
 
     def ports(self, bridge: str) -> list[str]:
         """The links that are plugged into a bridge."""

@@ -142,6 +142,8 @@ class _Walk:
     def _do(self, kind: str, value: Any, place: str) -> None:
         packet = self._verdict.packet
         match kind:
+            case "limit" if "map" in value or value.get("inv"):
+                raise _MissedError  # what is more than a limit: a packet by itself never is
             case "counter" | "limit" | "log" | "notrack" | "comment":
                 pass  # a packet by itself is within any limit
             case "mangle":
@@ -238,7 +240,7 @@ class _Walk:
             return replace(packet, zone=number_of(new, {}))
         if kind == "payload" and (what.get("protocol"), what.get("field")) == ("ether", "daddr"):
             return replace(packet, target_mac=str(new))
-        if kind == "meta" and what["key"] == "pkttype":
+        if (kind == "meta" and what["key"] == "pkttype") or (kind == "payload" and what.get("field") == "dscp"):
             return packet
         raise UnknownError(f"set {kind} {what}")
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from compute_plugin.networks.trace.hosts import HOST, Seen, SeenHost, SeenSpace
+from compute_plugin.networks.plan import names
+from compute_plugin.networks.trace.hosts import EVERYBODY, HOST, Seen, SeenHost, SeenSpace
 from compute_plugin.networks.trace.packet import Packet
 from compute_plugin.networks.trace.tables import Verdict
 
@@ -113,13 +114,13 @@ class _Walker:
             raise _LostError(f"{packet.target_mac} is behind {incoming}, where it comes from")
         if out:
             return out
-        if not packet.target_mac:
-            raise _LostError("nobody answers for the address that it is to go to next")
         # Then the bridge sends it to all ports; those that lead to other hosts are the ones that matter here.
         others = [one for one in space.ports(bridge) if one != incoming]
-        tunnels = [one for one in others if space.links[one].vni and space.remote(one, packet.target_mac)]
-        outside = [one for one in others if space.links[one].kind == ""]
+        tunnels = [one for one in others if space.links[one].vni and packet.target_mac]
+        outside = [one for one in others if _leads_outside(one)]
         if not tunnels and not outside:
+            if not packet.target_mac:
+                raise _LostError("nobody answers for the address that it is to go to next")
             raise _LostError(f"nobody on {bridge} is known to have {packet.target_mac}")
         return (tunnels or outside)[0]
 
@@ -134,19 +135,26 @@ class _Walker:
         return self._routed(seen, end[0], end[1], packet)
 
     def _tunnelled(self, seen: SeenHost, packet: Packet, link: Seen) -> tuple[str, Packet]:
-        remote = seen.own.remote(link.name, packet.target_mac)
-        if not remote:
-            raise _LostError(f"{link.name} does not know which host has {packet.target_mac}")
+        """To the host that is known to have the MAC, or else to the one of all hosts that has it."""
+        exact = seen.own.remotes(link.name, packet.target_mac)
+        for remote in exact or seen.own.remotes(link.name, EVERYBODY):
+            host, other = self._at(remote, link)
+            if exact or self._hosts[host].own.behind(other.master, packet.target_mac):
+                self._note(seen.name, HOST, link.name, f"is sent to {host} ({remote}) in VXLAN {link.vni}")
+                return host, replace(packet, incoming=other.name, outgoing="", mark=0)
+        raise _LostError(f"nobody on any host is known to have {packet.target_mac}")
+
+    def _at(self, remote: str, link: Seen) -> tuple[str, Seen]:
+        """The other end of a tunnel."""
         host = self._addresses.get(remote)
         if host is None:
             raise _LostError(f"it is sent to {remote}, and no host has that address")
-        self._note(seen.name, HOST, link.name, f"is sent to {host} ({remote}) in VXLAN {link.vni}")
         if host not in self._hosts:
             self._way.unseen = host
             raise _LostError(f"nothing is known of the host {host}")
         for other in self._hosts[host].own.links.values():
             if other.vni == link.vni:
-                return host, replace(packet, incoming=other.name, outgoing="", mark=0)
+                return host, other
         raise _LostError(f"{host} has no VXLAN {link.vni}")
 
     # -- a router ------------------------------------------------------------------------------------------------
@@ -221,6 +229,11 @@ class _Walker:
 
     def _families(self, packet: Packet) -> list[str]:
         return ["inet", "ip" if packet.version == 4 else "ip6"]
+
+
+def _leads_outside(link: str) -> bool:
+    """Whether a port of a bridge is a wire: a VLAN of one, or a link that was not made here."""
+    return link.startswith(names.VLANS) or not (names.is_ours(link) or link.startswith(names.PLUGS))
 
 
 def _shown(address: str, port: int) -> str:

@@ -31,7 +31,7 @@ from compute_plugin.networks.v2.routing.flavors import Flavors, ServiceProfiles
 from compute_plugin.networks.v2.routing.floating_ips import FloatingIps
 from compute_plugin.networks.v2.routing.port_forwardings import PortForwardings
 from compute_plugin.networks.v2.routing.routers import Routers
-from compute_plugin.networks.v2.security import first_looks, large_groups
+from compute_plugin.networks.v2.security import first_looks
 from compute_plugin.networks.v2.security.address_groups import AddressGroups
 from compute_plugin.networks.v2.security.default_rules import DefaultRules
 from compute_plugin.networks.v2.security.security_group_rules import SecurityGroupRules
@@ -88,5 +88,4 @@ def routes() -> Routes[Call]:
     for kind in COLLECTIONS:
         found.update(routes_of(kind))
     found.update(first_looks.routes())
-    found.update(large_groups.routes())
     return found

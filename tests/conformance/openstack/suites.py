@@ -97,7 +97,7 @@ CLIENT = Suite(
         "openstackclient.tests.functional.volume",
         "openstackclient.tests.functional.network",
     ),
-    339,
+    343,
     None,
     "openstackclient's own tests of its identity, object, image, volume and network commands, each run as typed",
 )

@@ -8,7 +8,7 @@ from typing import Any, Final
 from compute_plugin.networks.errors import BadRequestError
 from compute_plugin.networks.records.network import HostRoute, Pool
 from compute_plugin.networks.records.port import AddressPair, DhcpOption
-from compute_plugin.networks.v2.frame.attributes import invalid
+from compute_plugin.networks.v2.frame.attributes import invalid, wrong
 from compute_plugin.networks.v2.frame.readers import (
     WrongValueError,
     address,
@@ -199,11 +199,13 @@ def _line(most: int) -> Any:
 def with_options(
     held: tuple[DhcpOption, ...], asked: tuple[tuple[str, str | None, int], ...]
 ) -> tuple[DhcpOption, ...]:
-    """Those that a port has, with what is asked for: others stay as they are."""
+    """Those that a port has, with what is asked for: others stay as they are. Raises BadRequestError."""
     found = {(one.name, one.ip_version): one for one in held}
     for name, value, version in asked:
         if value is None or (value == "" and name not in BLANK_OPTIONS):
             found.pop((name, version), None)
         else:
             found[name, version] = DhcpOption(name, value, version)
+    if len(found) > OPTIONS_MAX:
+        raise wrong("extra_dhcp_opts", f"a port has at most {OPTIONS_MAX}")
     return tuple(found.values())

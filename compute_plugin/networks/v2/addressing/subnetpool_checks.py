@@ -9,6 +9,7 @@ from compute_plugin.networks.addresses.prefixes import overlap
 from compute_plugin.networks.errors import BadRequestError, InUseError
 from compute_plugin.networks.records.network import SubnetPool
 from compute_plugin.networks.records.records import Records
+from compute_plugin.networks.v2.addressing.address_readers import PREFIXES_MAX
 from compute_plugin.networks.v2.frame.attributes import invalid
 from compute_plugin.networks.v2.frame.view import Change
 
@@ -21,6 +22,15 @@ def require_one_version(prefixes: Sequence[str]) -> int:
     if len(versions) > 1:
         raise BadRequestError("PrefixVersionMismatch", "Cannot mix IPv4 and IPv6 prefixes in a subnet pool.")
     return versions.pop()
+
+
+def few(prefixes: tuple[str, ...]) -> tuple[str, ...]:
+    """The same. Raises BadRequestError where a pool cannot have so many."""
+    if len(prefixes) > PREFIXES_MAX:
+        raise BadRequestError(
+            "IllegalSubnetPoolPrefixUpdate", f"Illegal update to prefixes: A pool has at most {PREFIXES_MAX} prefixes."
+        )
+    return prefixes
 
 
 def require_bounds(pool: SubnetPool, bits: int) -> None:

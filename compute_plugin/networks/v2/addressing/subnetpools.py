@@ -10,8 +10,9 @@ from compute_plugin.networks.errors import BadRequestError
 from compute_plugin.networks.records.network import SubnetPool
 from compute_plugin.networks.records.records import Records
 from compute_plugin.networks.records.table import Table
-from compute_plugin.networks.v2.addressing.address_readers import prefixes
+from compute_plugin.networks.v2.addressing.address_readers import PREFIXES_MAX, prefixes
 from compute_plugin.networks.v2.addressing.subnetpool_checks import (
+    few,
     require_affinity_of_networks,
     require_bounds,
     require_movable,
@@ -51,7 +52,7 @@ def _remove_prefixes(pools: SubnetPools, change: Change, record: SubnetPool, bod
             "IllegalSubnetPoolPrefixUpdate",
             "Illegal update to prefixes: One or more prefixes is in use by subnets allocated from the subnet pool.",
         )
-    left = left_of(record.prefixes, gone)
+    left = few(left_of(record.prefixes, gone, PREFIXES_MAX + 1))
     if not left:
         raise BadRequestError("EmptySubnetPoolPrefixList", "Empty subnet pool prefix list.")
     after = change.put(change.records.subnetpools, replace(record, prefixes=left))
@@ -136,7 +137,7 @@ class SubnetPools(Collection[SubnetPool]):
     def create(self, change: Change, project: str, asked: Row) -> SubnetPool:
         shared = asked.pop("shared")
         version = require_one_version(asked["prefixes"])
-        asked["prefixes"] = compact(asked["prefixes"])
+        asked["prefixes"] = few(compact(asked["prefixes"]))
         least, most = asked.pop("min_prefixlen"), asked.pop("max_prefixlen")
         least = LEAST_BITS[version] if least is None else least
         most = BITS[version] if most is None else most
@@ -164,7 +165,7 @@ class SubnetPools(Collection[SubnetPool]):
                     "IllegalSubnetPoolPrefixUpdate",
                     "Illegal update to prefixes: Existing prefixes must be a subset of the new prefixes.",
                 )
-            asked["prefixes"] = compact(asked["prefixes"])
+            asked["prefixes"] = few(compact(asked["prefixes"]))
         for one in ("min_prefixlen", "max_prefixlen", "default_prefixlen"):
             if one in asked and asked[one] is None:
                 del asked[one]

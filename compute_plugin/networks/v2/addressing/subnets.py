@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from compute_plugin.networks.addresses.pools import default_gateway, default_pools
 from compute_plugin.networks.errors import BadRequestError, InUseError, MissingError
 from compute_plugin.networks.records.network import Network, Subnet
-from compute_plugin.networks.records.port import DHCP, ROUTER_INTERFACE
+from compute_plugin.networks.records.port import DHCP, ROUTER_INTERFACE, Port
 from compute_plugin.networks.records.records import Records
+from compute_plugin.networks.records.store import ROOM
 from compute_plugin.networks.records.table import Table
 from compute_plugin.networks.v2.addressing.address_readers import (
     any_prefix,
@@ -20,6 +22,7 @@ from compute_plugin.networks.v2.addressing.address_readers import (
     pools,
 )
 from compute_plugin.networks.v2.addressing.dhcp_ports import keep_dhcp_port
+from compute_plugin.networks.v2.addressing.own_addresses import give_some
 from compute_plugin.networks.v2.addressing.subnet_checks import (
     require_gateway_outside,
     require_gateway_unused,
@@ -32,8 +35,6 @@ from compute_plugin.networks.v2.addressing.subnet_kinds import (
     STATEFUL,
     STATELESS,
     is_automatic,
-    is_for,
-    makes_own,
 )
 from compute_plugin.networks.v2.addressing.subnetpool_cuts import (
     bad_subnet,
@@ -48,7 +49,6 @@ from compute_plugin.networks.v2.frame.readers import address, flag, items, one_o
 from compute_plugin.networks.v2.frame.view import Change, View
 from compute_plugin.networks.v2.networks.network_access import seen_network
 from compute_plugin.networks.v2.operating.tags import new_tags
-from compute_plugin.networks.v2.ports.port_addresses import own_address
 
 MODES: Final = (STATEFUL, STATELESS, SLAAC)
 OWNERS: Final = ("network:", "neutron:", "compute:")
@@ -72,6 +72,7 @@ class Subnets(Collection[Subnet]):
     path = "/subnets"
     quota = "subnet"
     tagged = True
+    goes_on = True
     narrowing: ClassVar = {
         "network_id": "network",
         "subnetpool_id": "pool",
@@ -149,9 +150,12 @@ class Subnets(Collection[Subnet]):
         require_place(change.records, network, subnet)
         subnet = change.put(change.records.subnets, subnet)
         keep_dhcp_port(change, network)
-        if is_automatic(subnet):
-            _give_to_all(change, subnet)
+        self.go_on(change, subnet.id)
         return subnet
+
+    def go_on(self, change: Change, id_: str) -> bool:
+        """Machines that are on the network already make themselves addresses of a new subnet, too."""
+        return give_some(change.records, id_, change.now_us)
 
     def update(self, change: Change, record: Subnet, asked: Row) -> Subnet:
         _require_no_segment(asked)
@@ -168,21 +172,39 @@ class Subnets(Collection[Subnet]):
         keep_dhcp_port(change, change.records.networks.require(record.network_id))
         return after
 
+    def thin_out(self, change: Change, record: Subnet) -> bool:
+        ports = change.records.ports.by("subnet", record.id)
+        if len(ports) <= ROOM:
+            return False
+        _require_unused(record, ports)
+        for port in ports[:ROOM]:
+            _leave(change, port, record)
+        return True
+
     def delete(self, change: Change, record: Subnet) -> None:
         records = change.records
         ports = records.ports.by("subnet", record.id)
-        for port in ports:
-            if port.device_owner == ROUTER_INTERFACE or not (port.device_owner == DHCP or is_automatic(record)):
-                raise InUseError(
-                    "SubnetInUse",
-                    f"Unable to complete operation on subnet {record.id}: One or more ports have an IP allocation from "
-                    "this subnet.",
-                )
+        _require_unused(record, ports)
         records.subnets.delete(record.id)
         for port in ports:
-            left = tuple(one for one in port.fixed_ips if one.subnet_id != record.id)
-            change.put(records.ports, replace(port, fixed_ips=left))
+            _leave(change, port, record)
         keep_dhcp_port(change, records.networks.require(record.network_id))
+
+
+def _require_unused(subnet: Subnet, ports: Iterable[Port]) -> None:
+    """By ports that do not make their addresses themselves. Raises InUseError."""
+    for port in ports:
+        if port.device_owner == ROUTER_INTERFACE or not (port.device_owner == DHCP or is_automatic(subnet)):
+            raise InUseError(
+                "SubnetInUse",
+                f"Unable to complete operation on subnet {subnet.id}: One or more ports have an IP allocation from "
+                "this subnet.",
+            )
+
+
+def _leave(change: Change, port: Port, subnet: Subnet) -> None:
+    left = tuple(one for one in port.fixed_ips if one.subnet_id != subnet.id)
+    change.put(change.records.ports, replace(port, fixed_ips=left))
 
 
 def _require_no_segment(asked: Row) -> None:
@@ -222,12 +244,3 @@ def _laid_out(change: Change, project: str, network: Network, asked: Row) -> Row
         "pools": given,
         "subnetpool_id": pool.id if pool is not None else None,
     }
-
-
-def _give_to_all(change: Change, subnet: Subnet) -> None:
-    """Machines that are on the network already make themselves addresses of a new subnet, too."""
-    for port in change.records.ports.by("network", subnet.network_id):
-        owner = port.device_owner
-        if owner != DHCP and makes_own(subnet, owner) and is_for(subnet, owner):
-            added = own_address(change.records, port, subnet)
-            change.put(change.records.ports, replace(port, fixed_ips=(*port.fixed_ips, added)))

@@ -36,14 +36,12 @@ class Collection(Generic[R]):
     """Filters that an index answers: the attribute, and the index of the table."""
     actions: ClassVar[Mapping[str, Action]] = {}
     """PUT /<path>/<id>/<name>: what is done."""
-    bulk: ClassVar[bool] = True
-    """Whether several can be made at once."""
     changeable: ClassVar[bool] = True
     """Whether there is PUT."""
     tagged: ClassVar[bool] = False
     """Whether it has tags."""
-    hidden_by_project: ClassVar[bool] = True
-    """Whether `get_<singular>` decides row by row; otherwise once for the whole list."""
+    goes_on: ClassVar[bool] = False
+    """Whether making one may go on after the first change."""
 
     def table(self, records: Records) -> Table[R]:
         """Where its records are."""
@@ -85,6 +83,10 @@ class Collection(Generic[R]):
         """Make one of what was asked for. Raises what the client is to be told."""
         raise NotImplementedError
 
+    def go_on(self, change: Change, id_: str) -> bool:
+        """What making one has left to do, as far as one change has room. Whether there is more."""
+        return False
+
     def update(self, change: Change, record: R, asked: Row) -> R:
         """Change what was asked for. The default is for attributes that are fields of the record."""
         return change.put(self.table(change.records), replace(record, **asked))
@@ -92,6 +94,11 @@ class Collection(Generic[R]):
     def delete(self, change: Change, record: R) -> None:
         """And all that goes with it."""
         self.table(change.records).delete(record.id)
+
+    def thin_out(self, change: Change, record: R) -> bool:
+        """Before one is deleted: take away some of what goes with it, where that is more than one change has room for.
+        False where it is not. Raises what `delete` would."""
+        return False
 
 
 def standard_row(record: Standard, *, named: bool = True) -> Row:

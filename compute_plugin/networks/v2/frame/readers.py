@@ -66,7 +66,7 @@ def flag(value: Any) -> bool:
         return value
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
-    if value in ("1", 1, "0", 0):
+    if isinstance(value, str | int) and value in ("1", 1, "0", 0):
         return str(value) == "1"
     raise WrongValueError(f"'{value}' cannot be converted to boolean")
 

@@ -17,7 +17,7 @@ from compute_plugin.networks.v2.frame.listing import page_of, tests_of
 from compute_plugin.networks.v2.frame.view import Change, View
 from gateway.rest.errors import ForbiddenError
 from gateway.rest.listing import here
-from store.core.errors import PreconditionError
+from store.core.errors import ConflictError, PreconditionError, RetryableError
 
 Handler = Callable[[Call], Awaitable[Response]]
 
@@ -106,7 +106,23 @@ async def _create(kind: Collection[Any], call: Call) -> Response:
         return [_own(kind, change, record) for record in made]
 
     rows = await call.service.store.change(step)
+    if kind.goes_on:
+        await _go_on(kind, call, over, [row["id"] for row in rows])
     return answer({kind.plural: rows} if several else {kind.singular: rows[0]}, 201)
+
+
+def _step_on(kind: Collection[Any], over: Callable[[Records], Change], id_: str, records: Records) -> bool:
+    return kind.go_on(over(records), id_)
+
+
+async def _go_on(kind: Collection[Any], call: Call, over: Callable[[Records], Change], ids: Iterable[str]) -> None:
+    """They are made, whatever becomes of the rest: that is done later where it cannot be done now."""
+    try:
+        for id_ in ids:
+            while await call.service.store.change(partial(_step_on, kind, over, id_)):
+                pass
+    except (RetryableError, ConflictError):
+        call.service.left_undone()
 
 
 def _create_one(kind: Collection[Any], change: Change, body: Row) -> Any:
@@ -147,14 +163,18 @@ async def _delete(kind: Collection[Any], call: Call) -> Response:
     call.operation = kind.line("delete")
     over, match = await call.change(), call.request.headers.get("if-match", "")
 
-    def step(records: Records) -> None:
+    def step(records: Records) -> bool:
         change: Change = over(records)
         record, _ = found(kind, change, call.path("id"))
         change.allow(kind.line("delete"), kind.target(change, record))
         _require_match(match, record)
+        if kind.thin_out(change, record):
+            return True
         kind.delete(change, record)
+        return False
 
-    await call.service.store.change(step)
+    while await call.service.store.change(step):
+        match = ""  # it is another one now because of this
     return nothing()
 
 
@@ -163,13 +183,21 @@ async def _act(kind: Collection[Any], name: str, call: Call) -> Response:
     body = await call.said()
     over = await call.change()
 
-    def step(records: Records) -> Row:
+    def step(records: Records) -> Any:
         change: Change = over(records)
         record, _ = found(kind, change, call.path("id"))
         change.allow(name, kind.target(change, record))
-        return kind.actions[name](kind, change, record, body)
+        hidden = change.hidden(kind.line("get"), kind.target(change, record)) or frozenset()
+        return _without(hidden, kind.actions[name](kind, change, record, body))
 
     return answer(await call.service.store.change(step))
+
+
+def _without(hidden: frozenset[str], answered: Any) -> Any:
+    """What an action answers, which may be what it shows of the thing, below its name or not."""
+    if not isinstance(answered, dict):
+        return answered
+    return {name: _without(hidden, value) for name, value in answered.items() if name not in hidden}
 
 
 def _allow(kind: Collection[Any], change: Change, verb: str, said: Iterable[str], target: Row) -> None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 from compute_plugin.networks.errors import InUseError
 from compute_plugin.networks.records.network import FLAT, VLAN, VXLAN, Network
-from compute_plugin.networks.records.port import DHCP, Port
+from compute_plugin.networks.records.port import Port
 from compute_plugin.networks.records.records import Records
 from compute_plugin.networks.records.sharing import AS_EXTERNAL, AS_SHARED, EVERYBODY, RbacPolicy
 from compute_plugin.networks.records.table import Table
@@ -15,11 +15,10 @@ from compute_plugin.networks.v2.frame.attributes import DESCRIBED, NAMED, OWNED,
 from compute_plugin.networks.v2.frame.collection import Collection, Row, fresh_fields, standard_row
 from compute_plugin.networks.v2.frame.readers import flag, items, one_of, or_none, text, uuid, whole
 from compute_plugin.networks.v2.frame.view import Change, View
+from compute_plugin.networks.v2.networks.network_removal import remove_network, thin_out_network
 from compute_plugin.networks.v2.operating.tags import new_tags
 from compute_plugin.networks.v2.operating.zones import require_zones
-from compute_plugin.networks.v2.ports.port_making import remove_port
 from compute_plugin.networks.v2.qos.qos_use import default_qos_policy, require_qos_change
-from compute_plugin.networks.v2.routing.floating_releases import drop_idle
 
 NETWORK: Final = "network"
 """In RBAC policies."""
@@ -139,24 +138,11 @@ class Networks(Collection[Network]):
             _require_sole_default(change, after)
         return after
 
+    def thin_out(self, change: Change, record: Network) -> bool:
+        return thin_out_network(change, record)
+
     def delete(self, change: Change, record: Network) -> None:
-        records = change.records
-        drop_idle(change, record)
-        used = [one for one in records.ports.by("network", record.id) if one.device_owner != DHCP]
-        if used:
-            raise InUseError(
-                "NetworkInUse",
-                f"Unable to complete operation on network {record.id}. There are one or more ports still in use on the "
-                f"network, id for these ports is: {','.join(one.id for one in used[:20])}.",
-            )
-        for port in records.ports.by("network", record.id):
-            remove_port(change, port)
-        for subnet in records.subnets.by("network", record.id):
-            records.subnets.delete(subnet.id)
-        for policy in records.rbac_policies.by("object", record.id):
-            records.rbac_policies.delete(policy.id)
-        records.segment_notes.delete(record.id)
-        records.networks.delete(record.id)
+        remove_network(change, record)
 
 
 def _scope(view: View, network: Network, version: int) -> str | None:

@@ -71,7 +71,8 @@ NETWORK_LINES: Final = {
         "update_network:router:external",
         "update_network:is_default",
     ),
-    f"{READER} or {SERVICE} or rule:shared or rule:external": ("get_network", "get_network:tags"),
+    f"{READER} or {SERVICE} or rule:shared or rule:external": ("get_network",),
+    f"{READER} or rule:shared or rule:external": ("get_network:tags",),
 }
 
 LINES: Final = (

@@ -71,11 +71,12 @@ def _status(view: View, port: Port) -> str:
 
 
 def _is_wired(view: View, port: Port) -> bool:
-    if port.device_owner in (ROUTER_INTERFACE, ROUTER_GATEWAY):
-        return view.states.routers.get(port.device_id) is not None
+    state = view.states.ports.get(port.id)
+    if port.device_owner in (ROUTER_INTERFACE, ROUTER_GATEWAY):  # what another host said is of the past
+        place = view.states.routers.get(port.device_id)
+        return place is not None and (state is None or state.host != place.host or state.up)
     if port.device_owner == DHCP:  # on each host that has ports of the network
         return any(not one.problems for one in view.states.agents)
-    state = view.states.ports.get(port.id)
     return state is not None and state.up
 
 

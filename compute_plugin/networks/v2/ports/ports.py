@@ -38,7 +38,9 @@ from compute_plugin.networks.v2.ports.port_making import place_port, remove_port
 from compute_plugin.networks.v2.ports.port_readers import VNIC_TYPES, dns_domain, dns_name, hints, host, profile
 from compute_plugin.networks.v2.ports.port_rows import port_row
 from compute_plugin.networks.v2.qos.qos_use import require_qos_change
+from compute_plugin.networks.v2.routing.floating_releases import thin_out_forwardings
 from compute_plugin.networks.v2.security.default_groups import ensure_default_group
+from compute_plugin.networks.v2.trunks.trunk_hosts import follow_parent
 
 
 class Ports(Collection[Port]):
@@ -158,8 +160,13 @@ class Ports(Collection[Port]):
             after = moved(change, record, after, wishes)
         require_still_serving(change, record, after)
         after = change.put(change.records.ports, after)
+        follow_parent(change, record, after)
         _keep_dhcp(change, record)
         return change.records.ports.require(after.id)
+
+    def thin_out(self, change: Change, record: Port) -> bool:
+        require_deletable(change, record)
+        return thin_out_forwardings(change, record)
 
     def delete(self, change: Change, record: Port) -> None:
         require_deletable(change, record)

@@ -1,4 +1,7 @@
-"""Kinds of QoS rules that there are, and what rules of each say."""
+"""Kinds of QoS rules that packets are held to, and what rules of each say.
+
+Rules of other kinds (minima) are kept as they are said: nothing is promised by them.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,28 @@ from typing import Final
 from starlette.responses import Response
 
 from compute_plugin.networks.errors import MissingError
+from compute_plugin.networks.records.qos import BANDWIDTH_LIMIT, DSCP_MARKING, PACKET_RATE_LIMIT
 from compute_plugin.networks.v2.frame.answers import answer
 from compute_plugin.networks.v2.frame.call import Call
 from compute_plugin.networks.v2.frame.collection import Row
 from compute_plugin.networks.v2.frame.plain_lists import listed
 from compute_plugin.networks.v2.frame.requests import Handler
 from compute_plugin.networks.v2.qos.qos_rows import PARAMETERS
-from compute_plugin.networks.v2.qos.qos_rules import ANY, DIRECTIONS, MARKS, MOST
+from compute_plugin.networks.v2.qos.qos_rules import DIRECTIONS, MARKS, MOST
 from gateway.rest.errors import ForbiddenError
 
 DRIVER: Final = "drystone"
+ENFORCED: Final = (BANDWIDTH_LIMIT, DSCP_MARKING, PACKET_RATE_LIMIT)
 
 
 def _drivers(kind: str) -> list[Row]:
-    parameters = [_parameter(kind, name) for name in PARAMETERS[kind]]
+    parameters = [_parameter(name) for name in PARAMETERS[kind]]
     return [{"name": DRIVER, "supported_parameters": parameters}]
 
 
-def _parameter(kind: str, name: str) -> Row:
+def _parameter(name: str) -> Row:
     if name == "direction":
-        choices = [*DIRECTIONS, ANY] if kind == "minimum_packet_rate" else list(DIRECTIONS)
-        return {"parameter_name": name, "parameter_type": "choices", "parameter_values": choices}
+        return {"parameter_name": name, "parameter_type": "choices", "parameter_values": list(DIRECTIONS)}
     if name == "dscp_mark":
         return {"parameter_name": name, "parameter_type": "choices", "parameter_values": list(MARKS)}
     return {"parameter_name": name, "parameter_type": "range", "parameter_values": {"start": 0, "end": MOST}}
@@ -41,14 +45,14 @@ async def _allow(call: Call) -> None:
 
 async def _list(call: Call) -> Response:
     await _allow(call)
-    rows = [{"type": kind} for kind in PARAMETERS]
+    rows = [{"type": kind} for kind in ENFORCED]
     return listed(call, "rule_types", rows, ("type",), "type")
 
 
 async def _show(call: Call) -> Response:
     await _allow(call)
     kind = call.path("type")
-    if kind not in PARAMETERS:
+    if kind not in ENFORCED:
         raise MissingError("HTTPNotFound", f"The resource {kind[:255]} could not be found.")
     return answer({"rule_type": {"type": kind, "drivers": _drivers(kind)}})
 

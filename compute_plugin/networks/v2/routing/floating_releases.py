@@ -8,7 +8,9 @@ from dataclasses import replace
 from compute_plugin.networks.errors import InUseError
 from compute_plugin.networks.records.network import Network
 from compute_plugin.networks.records.port import Port
+from compute_plugin.networks.records.records import Records
 from compute_plugin.networks.records.router import FloatingIp, PortForwarding
+from compute_plugin.networks.records.store import ROOM
 from compute_plugin.networks.v2.frame.view import Change
 
 
@@ -44,14 +46,20 @@ def drop_forwardings(change: Change, forwardings: Iterable[PortForwarding]) -> N
             change.put(records.floating_ips, replace(floating, router_id=None))
 
 
+def thin_out_forwardings(change: Change, port: Port) -> bool:
+    """See `Collection.thin_out`. Each may be the last one of its floating address."""
+    forwardings = change.records.port_forwardings.by("port", port.id)
+    drop_forwardings(change, forwardings[: ROOM // 2] if len(forwardings) > ROOM // 2 else ())
+    return len(forwardings) > ROOM // 2
+
+
 def drop_floating(change: Change, floating: FloatingIp) -> None:
     """With its own port outside."""
     change.records.ports.delete(floating.floating_port_id)
     change.records.floating_ips.delete(floating.id)
 
 
-def drop_idle(change: Change, network: Network) -> None:
-    """A network that goes takes those along that stand for nothing."""
-    for floating in change.records.floating_ips.by("network", network.id):
-        if floating.port_id is None and floating.router_id is None:
-            drop_floating(change, floating)
+def idle(records: Records, network: Network) -> list[FloatingIp]:
+    """Those that stand for nothing, which a network takes along that goes."""
+    held = records.floating_ips.by("network", network.id)
+    return [one for one in held if one.port_id is None and one.router_id is None]

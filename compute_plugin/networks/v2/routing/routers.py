@@ -8,6 +8,7 @@ from typing import ClassVar
 from compute_plugin.networks.errors import InUseError
 from compute_plugin.networks.records.records import Records
 from compute_plugin.networks.records.router import ConntrackHelper, Router
+from compute_plugin.networks.records.store import ROOM
 from compute_plugin.networks.records.table import Table
 from compute_plugin.networks.v2.addressing.address_readers import host_routes
 from compute_plugin.networks.v2.frame.attributes import DESCRIBED, NAMED, OWNED, Attribute, invalid, shown
@@ -118,16 +119,30 @@ class Routers(Collection[Router]):
             require_routes(change, after)
         return change.put(change.records.routers, after)
 
+    def thin_out(self, change: Change, record: Router) -> bool:
+        helpers = change.records.conntrack_helpers.by("router", record.id)
+        if len(helpers) <= ROOM:
+            return False
+        _require_unused(change.records, record)
+        for helper in helpers[:ROOM]:
+            change.records.conntrack_helpers.delete(helper.id)
+        return True
+
     def delete(self, change: Change, record: Router) -> None:
         records = change.records
-        inside = interfaces(records, record.id)
-        if inside:
-            named = ", ".join(one.id for one in inside[:20])
-            raise InUseError("RouterInUse", f"Router {record.id} has ports still attached: {named}")
+        _require_unused(records, record)
         without_gateway(change, record)
         for helper in records.conntrack_helpers.by("router", record.id):
             records.conntrack_helpers.delete(helper.id)
         records.routers.delete(record.id)
+
+
+def _require_unused(records: Records, router: Router) -> None:
+    """Raises InUseError."""
+    inside = interfaces(records, router.id)
+    if inside:
+        named = ", ".join(one.id for one in inside[:20])
+        raise InUseError("RouterInUse", f"Router {router.id} has ports still attached: {named}")
 
 
 def shown_helper(helper: ConntrackHelper) -> Row:

@@ -23,7 +23,6 @@ class DefaultRules(Collection[DefaultRule]):
     singular = "default_security_group_rule"
     plural = "default_security_group_rules"
     path = "/default-security-group-rules"
-    bulk = False
     changeable = False
     attributes = (
         *VALUES,

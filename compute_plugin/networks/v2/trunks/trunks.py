@@ -20,6 +20,7 @@ from compute_plugin.networks.v2.frame.requests import VERSION, Handler
 from compute_plugin.networks.v2.frame.sights import seen
 from compute_plugin.networks.v2.frame.view import Change, View
 from compute_plugin.networks.v2.trunks.sub_ports import SaidSubPort, added, said_sub_ports, shown_sub_ports, sub_ports
+from compute_plugin.networks.v2.trunks.trunk_hosts import place_sub_ports, release_sub_ports
 from compute_plugin.networks.v2.trunks.trunk_ports import require_parent
 
 STATES: Final = ("ACTIVE", "DOWN")
@@ -29,6 +30,7 @@ def add_subports(kind: Collection[Any], change: Change, trunk: Trunk, body: Row)
     """PUT .../add_subports."""
     _require_enabled(trunk)
     after = replace(trunk, sub_ports=added(change, trunk, said_sub_ports(body)))
+    place_sub_ports(change, after)
     return kind.show(change, change.put(change.records.trunks, after))
 
 
@@ -40,6 +42,7 @@ def remove_subports(kind: Collection[Any], change: Change, trunk: Trunk, body: R
     for port_id in gone - held:
         raise MissingError("SubPortNotFound", f"SubPort {port_id} on trunk {trunk.id} could not be found.")
     kept = tuple(one for one in trunk.sub_ports if one.port_id not in gone)
+    release_sub_ports(change, sorted(gone))
     return kind.show(change, change.put(change.records.trunks, replace(trunk, sub_ports=kept)))
 
 
@@ -85,13 +88,16 @@ class Trunks(Collection[Trunk]):
         said: tuple[SaidSubPort, ...] = asked.pop("sub_ports")
         require_parent(change, asked["port_id"])
         trunk = Trunk(**fresh_fields(change, project, asked), **asked)
-        return change.put(change.records.trunks, replace(trunk, sub_ports=added(change, trunk, said)))
+        trunk = replace(trunk, sub_ports=added(change, trunk, said))
+        place_sub_ports(change, trunk)
+        return change.put(change.records.trunks, trunk)
 
     def delete(self, change: Change, record: Trunk) -> None:
         _require_enabled(record)
         port = change.records.ports.get(record.port_id)
         if port is not None and port.host:
             raise InUseError("TrunkInUse", f"Trunk {record.id} is currently in use.")
+        release_sub_ports(change, [one.port_id for one in record.sub_ports])
         super().delete(change, record)
 
 
