@@ -53,7 +53,7 @@ async def crowd(cloud: Cloud, ports: int, networks: int) -> Scene:
     for number in range(networks):
         await cloud.change(partial(_network, number=number, ports=each, host=host.name))
     wanted = [names.plug(id_of(_port(number, one))) for number in range(networks) for one in range(each)]
-    batch = "".join(f"link add {plug} type dummy\n" for plug in wanted)
+    batch = "".join(f"tuntap add {plug} mode tap\n" for plug in wanted)
     begun = time.monotonic()
     await trio.run_process(host.machine.entering(["ip", "-batch", "-"]), stdin=batch.encode())
     with trio.fail_after(PATIENCE_S):

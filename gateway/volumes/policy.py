@@ -181,10 +181,13 @@ ADMINISTER: Final = (
     "volume_extension:volume_mig_status_attribute",
 )
 
+_SCOPES: Final = ("project",)
+"""An administrator of a domain, or of the system, is none of everybody's volumes."""
+
 OPERATIONS: Final = (
-    *(Operation(name, "rule:project_reader") for name in READ),
-    *(Operation(name, "rule:project_member") for name in CHANGE),
-    *(Operation(name, "rule:admin_api") for name in ADMINISTER),
+    *(Operation(name, "rule:project_reader", _SCOPES) for name in READ),
+    *(Operation(name, "rule:project_member", _SCOPES) for name in CHANGE),
+    *(Operation(name, "rule:admin_api", _SCOPES) for name in ADMINISTER),
 )
 
 

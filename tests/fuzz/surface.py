@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import structlog
 import trio
@@ -24,6 +26,8 @@ from authn.service import IdentityConfig, IdentityService
 from authn.totp import Passcodes
 from authn.v1 import V1AuthApp
 from authn.v3 import IdentityApp
+from compute_plugin.networks.service import NetworkService
+from compute_plugin.networks.v2.app import NetworkApp
 from drystone.front import Front
 from drystone.loop_stalls import LoopStalls
 from drystone.metrics import Metrics, Requests
@@ -46,6 +50,7 @@ from tests.fuzz.answers import Answer, Heard, read
 from tests.fuzz.asking import Ask, Cast, Conversation, Ending
 from tests.fuzz.stock import account_settings, stock
 from tests.gateway_swift.client import CountingRandom
+from tests.gateway_volumes import cloud as clouds
 from tests.twins.clock import DAWN_US
 from tests.twins.identity import MemoryAuthenticator
 
@@ -248,7 +253,12 @@ async def open_surface(store: ObjectStore, clock: Clock, held: Held) -> AsyncIte
     config = Config(storage_domains=(CAST.domain,), open_expired=True)
     swift = SwiftApp(store, doors, config, clock=clock, random=random)
     requests = Requests()
-    others: dict[bytes, App] = {b"/auth": V1AuthApp(identity), b"/identity": IdentityApp(identity)}
+    network = NetworkService(registry, cast(IdentityService, SimpleNamespace(tokens=_Tokens(doors))), clock, random)
+    others: dict[bytes, App] = {
+        b"/auth": V1AuthApp(identity),
+        b"/identity": IdentityApp(identity),
+        b"/network": NetworkApp(network),
+    }
     slow = SlowRequests(lambda _number: "", clock)
     metrics = Metrics(requests, slow, LoopStalls(), list, list, identity.unreadable, lambda: None, str)
     front = DomainRemap(Front(swift, others, requests, metrics, slow, lambda _took: None, str), config)
@@ -257,6 +267,7 @@ async def open_surface(store: ObjectStore, clock: Clock, held: Held) -> AsyncIte
         ticker = Ticker()
         nursery.start_soon(ticker.run)
         await nursery.start(_follow, identity)
+        await nursery.start(lambda task_status: network.run(task_status=task_status))
         surface = Surface(front, ticker, held, troubles)
         await surface.ask(Ask(b"PUT", b"/v1/AUTH_calm-id/c", ((b"Host", b"a"), (b"X-Auth-Token", b"calm"))))
         await surface.ask(*stock(CAST), account_settings(CAST))
@@ -267,6 +278,20 @@ async def open_surface(store: ObjectStore, clock: Clock, held: Held) -> AsyncIte
 
 async def _follow(identity: IdentityService, task_status: trio.TaskStatus[None]) -> None:
     await identity.run(task_status=task_status)
+
+
+class _Tokens:
+    """For the network service: the first of the cast is an administrator."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+
+    async def read(self, token: str, certificate: str = "", *, expired_s: int = 0) -> clouds.Held | None:
+        known = self._doors.people.known(token)
+        if known is None:
+            return None
+        roles = frozenset({"admin", "member", "reader"}) if token.encode() == CAST.tokens[0] else known.roles
+        return clouds.Held(replace(known, roles=roles))
 
 
 def _doors(identity: IdentityService) -> Doors:

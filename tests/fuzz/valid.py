@@ -17,6 +17,7 @@ from tests.fuzz.asking import Ask, Cast, Field, Framing
 from tests.fuzz.bodies import BOMBS, deep_json, small, spoilt_json, tars
 from tests.fuzz.stock import CONTAINERS, OBJECTS, THERE
 from tests.fuzz.words import FIELDS, PARAMETERS, odd
+from tests.networks_api.hostile_routes import Drawn
 
 Draw = st.DrawFn
 
@@ -409,6 +410,23 @@ def identities(draw: Draw, cast: Cast) -> Ask:
     return ask.with_fields((b"X-Subject-Token", draw(odd))) if draw(st.booleans()) else ask
 
 
+_DRAWN = Drawn(0)
+
+
+@st.composite
+def networks(draw: Draw, cast: Cast) -> Ask:
+    """Any route of the network API."""
+    _DRAWN.random.seed(draw(st.integers(0, 2**32)))
+    method, path, right, _, headers = _DRAWN.request()
+    body = b"" if right is None else json.dumps(draw(spoilt_json(right))).encode()
+    if body and not draw(st.integers(0, 15)):
+        body = draw(deep_json())
+    token = draw(mostly(cast.tokens[0], *cast.tokens[1:]))
+    always = ((b"Host", b"cloud.test"), (b"Content-Type", b"application/json"), (b"X-Auth-Token", token))
+    said = _fields([*headers.items()])
+    return Ask(method.encode(), f"/network/v2.0{path}".encode(), (*always, *said), body, draw(framings))
+
+
 ELSEWHERE = (
     b"/", b"/info", b"/healthcheck", b"/crossdomain.xml", b"/metrics", b"/v1", b"/v1/", b"/v2/a", b"*", b"/infoo",
     b"/v1/AUTH_home-id//", b"/v1.0/AUTH_home-id/plain", b"/v1/SERVICE_home-id/x", b"http://cloud.test/info",
@@ -440,5 +458,5 @@ def mixed(draw: Draw, cast: Cast) -> Ask:
 def requests(cast: Cast) -> st.SearchStrategy[Ask]:
     """Any of them."""
     kinds = (reading, writing, copying, listing, containing, manifests, signed_urls, forms, archives, bulk_deletes,
-             preflights, hosts, identities, others, mixed)  # fmt: skip
+             preflights, hosts, identities, networks, others, mixed)  # fmt: skip
     return st.one_of([kind(cast) for kind in kinds])

@@ -8,6 +8,7 @@ import pytest
 
 from authn.access_rules import AllowedRequests
 from authn.records.credentials import AccessRule
+from gateway.volumes.policy import volume_policy
 from tests.gateway_volumes import cloud as clouds
 from tests.gateway_volumes.cloud import Cloud
 
@@ -58,3 +59,12 @@ async def test_access_rules_name_the_service_as_catalogues_do(
 
     monkeypatch.setattr(clouds.Tokens, "read", bound)
     assert (await cloud.ask("GET", "/blue/volumes")).status == status
+
+
+@pytest.mark.parametrize("scope", [{"domain_id": "acme"}, {"system_scope": "all"}])
+def test_an_administrator_of_a_domain_or_of_the_system_is_none_of_everybodys_volumes(scope: dict[str, str]) -> None:
+    policy = volume_policy()
+    credentials = {"user_id": "u", "project_id": None, "roles": frozenset({"admin", "member", "reader"}), **scope}
+    assert not [name for name in policy.operations if policy.decide(name, credentials, {"project_id": "blue"})]
+    of_project = {"user_id": "u", "project_id": "red", "roles": frozenset({"admin"})}
+    assert policy.decide("volume:get_all", of_project, {"project_id": "blue"})

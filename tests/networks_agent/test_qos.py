@@ -8,13 +8,17 @@ from functools import partial
 
 import trio
 
+from compute_plugin.networks.agent.netlink.namespaces import within_path
+from compute_plugin.networks.plan import names
 from compute_plugin.networks.records.port import Port
 from tests.networks_agent.cloud import Cloud, Guest, Host, until, until_async
 from tests.networks_agent.test_hostile import everything
 from tests.networks_agent.test_one_host import addresses, network
+from tests.networks_agent.test_routed import FLOATING, answers, floating, outside, router
 from tests.networks_plan.made import Made, id_of
 
 SIZE, COUNT = 1000, 300
+RECEIVE_BUFFER_FORCE = 33
 SLOW = {"max_kbps": 8}
 """So slow that hardly more comes than may come at once: 64 KiB."""
 
@@ -45,10 +49,15 @@ async def holds(cloud: Cloud, host: Host, port: str, policy: str | None) -> None
 async def arrive(source: Guest, target: Guest) -> int:
     """How many of some packets do."""
     heard = await target.bound("10.0.0.12")
-    heard.setsockopt(socket.SOL_SOCKET, 33, 4 << 20)  # SO_RCVBUFFORCE
+    heard.setsockopt(socket.SOL_SOCKET, RECEIVE_BUFFER_FORCE, 4 << 20)
     sends = await source.bound("10.0.0.11")
     for _ in range(COUNT):
         await sends.sendto(bytes(SIZE), heard.getsockname())
+    return await heard_of(heard)
+
+
+async def heard_of(heard: trio.socket.SocketType) -> int:
+    """How many packets come, until none does for a while."""
     count = 0
     while count < COUNT:
         with trio.move_on_after(1) as waiting:
@@ -70,6 +79,37 @@ async def test_what_is_more_than_a_limit_is_dropped_either_way(cloud: Cloud) -> 
         assert host.counter("bridge", "limited") > before
         await holds(cloud, host, port, None)
         assert await arrive(one, two_) == COUNT
+
+
+async def test_a_floating_address_has_limits_of_its_own(cloud: Cloud) -> None:
+    host = await cloud.host("public")
+    for what in (network, outside, everything, router):
+        await cloud.change(what)
+    one = await cloud.guest(host, "one", "net", addresses(11), groups=["all"])
+    one.run("ip", "route", "add", "default", "via", "10.0.0.1")
+    await cloud.change(floating)
+    await until(lambda: answers(host.run, FLOATING), cloud.said)
+    slow = await cloud.change(lambda made: made.policy("slow in", bandwidth_limit_in=SLOW))
+    space = names.router_space(id_of("router"))
+    for policy in (slow, None):
+
+        def give(made: Made, policy: str | None = policy) -> None:
+            address = made.records.floating_ips.require(id_of("fip"))
+            made.records.floating_ips.put(replace(address, qos_policy_id=policy))
+
+        await cloud.change(give)
+
+        def in_force(wanted: bool = policy is not None) -> bool:
+            return ("limit name" in host.run("ip", "netns", "exec", space, "nft", "list", "ruleset")) == wanted
+
+        await until(in_force, cloud.said)
+        heard = await one.bound("10.0.0.11")
+        heard.setsockopt(socket.SOL_SOCKET, RECEIVE_BUFFER_FORCE, 4 << 20)
+        sends = within_path(f"/proc/{host.machine.holder}/ns/net", lambda: socket.socket(type=socket.SOCK_DGRAM))
+        with sends:
+            for _ in range(COUNT):
+                sends.sendto(bytes(SIZE), (FLOATING, heard.getsockname()[1]))
+        assert (await heard_of(heard) < COUNT) == (policy is not None)
 
 
 async def test_marks_are_written(cloud: Cloud) -> None:

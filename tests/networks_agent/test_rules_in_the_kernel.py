@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from compute_plugin.networks.plan.desired import desired
 from compute_plugin.networks.plan.nft_script import replacement, tables_script
 from tests.cluster.machines import Namespaces, why_not
 from tests.networks_agent.test_repair_model import World
-from tests.networks_plan.made import Made
+from tests.networks_plan.made import Made, id_of
 from tests.networks_plan.scenes import SCENES
 
 
@@ -55,6 +56,20 @@ def test_step_by_step_it_comes_to_the_same(empty: Namespaces) -> None:
         assert sorted(found.split()) == sorted(empty.run("nft", "-s", "list", "ruleset").split()), script
         before = after
     assert told > 20
+
+
+def test_the_kernel_takes_another_limit(empty: Namespaces) -> None:
+    made = Made()
+    host = SCENES["qos"](made)
+    before = desired(made.records, made.states, host).host.tables
+    tell(empty, tables_script((), before))
+    for most in (16000, 0, 5):
+        rule = made.records.qos_rules.require(id_of("own bandwidth_limit_in"))
+        made.records.qos_rules.put(replace(rule, max_kbps=most))
+        after = desired(made.records, made.states, host).host.tables
+        tell(empty, tables_script(before, after))
+        before = after
+    assert f"rate over {5 * 125} bytes/second" in empty.run("nft", "list", "limits")
 
 
 def tell(space: Namespaces, script: str) -> None:

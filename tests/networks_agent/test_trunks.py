@@ -25,9 +25,7 @@ async def test_a_sub_port_is_on_its_own_network_or_says_why_not(cloud: Cloud) ->
     await cloud.change(lambda made: network(made, "red", 101))
     await cloud.change(everything)
     other = await cloud.guest(host, "other", "red", addresses(12, "red"), groups=["all"])
-    sub = await cloud.change(
-        lambda made: made.port("sub", "red", addresses(11, "red"), host=host.name, groups=["all"])
-    )
+    sub = await cloud.change(lambda made: made.port("sub", "red", addresses(11, "red"), host=host.name, groups=["all"]))
     await cloud.change(lambda made: made.port("parent", "net", addresses(11), host=host.name, groups=["all"]))
     await cloud.change(lambda made: made.trunk("trunk", "parent", sub=TAG))
     parent = await cloud.guest(host, "parent", "net", addresses(11), groups=["all"], mac="fa:16:3e:00:0f:01")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
 from compute_plugin.networks.v2.frame.collection import Collection
 from compute_plugin.networks.v2.routes import COLLECTIONS, routes
+from tests.gateway_volumes.cloud import Held, Tokens
 from tests.networks_api.cloud import Cloud
 from tests.networks_api.hostile_routes import furnish
 
@@ -140,3 +142,43 @@ async def test_nothing_is_told_or_read_without_a_token(cloud: Cloud) -> None:
             assert answer.status in (401, 404, 405), (method, place, answer.body)
             answer = await cloud.ask(method, place, None if method == "GET" else [1], "no")
             assert answer.status == 401, (method, place, answer.body)
+
+
+@pytest.mark.parametrize("scope", [{"domain_id": "default"}, {"system": True}, {}])
+async def test_who_is_somebody_elsewhere_is_nobody_here(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, scope: dict[str, Any]
+) -> None:
+    """An administrator of a domain, or of the system, as with stock; and a token for nothing, which has no roles."""
+    await furnished(cloud)
+    await cloud.network("admin@ops", **{"router:external": True, "shared": True})
+    ids = {path: blues(cloud, path) for path in KINDS}
+    read, roles = Tokens.read, frozenset({"admin", "member", "reader"} if scope else ())
+
+    async def elsewhere(self: Tokens, token: str, certificate: str = "", *, expired_s: int = 0) -> Held | None:
+        held = await read(self, token, certificate, expired_s=expired_s)
+        assert held is not None
+        return Held(replace(held.identity, project_id="", project_name="", roles=roles, **scope))
+
+    monkeypatch.setattr(Tokens, "read", elsewhere)
+    before = cloud.service.store.revision
+    for path, kind in KINDS.items():
+        assert (await cloud.ask("GET", ids[path])).status == 404, path
+        above = ids[path].rsplit("/", 1)[0]
+        listed = await cloud.ask("GET", f"{above}?project_id=blue" if path == "security-groups" else above)
+        assert ids[path].rsplit("/", 1)[1].encode() not in listed.body, (path, listed.body)
+        assert (await cloud.ask("DELETE", ids[path])).status == 404, path
+        body = {"name": "n", "network_id": ids["networks"].rsplit("/", 1)[1], "prefixes": ["10.0.0.0/8"]}
+        made = await cloud.ask("POST", above, {kind.singular: {n: v for n, v in body.items() if n in names(kind)}})
+        assert made.status in (400, 403, 404), (path, made.body)
+    for path in ("/quotas", "/quotas/blue", "/agents", "/network-ip-availabilities"):
+        answer = await cloud.ask("GET", path)
+        assert answer.status == 403 or not next(iter(answer.json.values())), (path, answer.body)
+    assert (await cloud.ask("PUT", "/quotas/blue", {"quota": {"port": 1}})).status == 403
+    shared = await cloud.listed("networks", "/networks?router:external=true") if not scope else []
+    for one in shared:
+        await cloud.refused(403, "PolicyNotAuthorized", "POST", "/ports", {"port": {"network_id": one["id"]}})
+    assert cloud.service.store.revision == before
+
+
+def names(kind: Collection[Any]) -> set[str]:
+    return {one.name for one in kind.attributes if one.create}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
 
 import pytest
 import trio
@@ -34,11 +34,22 @@ async def clouds() -> AsyncIterator[Clouds]:
         nursery.cancel_scope.cancel()
 
 
-async def at_once(*asked: Callable[[], Awaitable[Answer]]) -> list[Answer]:
+class Asked(NamedTuple):
+    """Of a process."""
+
+    cloud: Cloud
+    method: str
+    path: str
+    body: Any = None
+    token: str = "member@blue"
+
+
+async def at_once(*asked: Asked) -> list[Answer]:
     answers: dict[int, Answer] = {}
 
     async def ask(at: int) -> None:
-        answers[at] = await asked[at]()
+        one = asked[at]
+        answers[at] = await one.cloud.ask(one.method, one.path, one.body, one.token)
 
     async with trio.open_nursery() as nursery:
         for at in range(len(asked)):
@@ -63,11 +74,10 @@ async def test_an_address_or_mac_that_two_wish_for_is_ones(clouds: Clouds) -> No
     network = await one.network()
     await subnet(one, network, "10.0.0.0/24")
     for at in range(ROUNDS):
-        for wish in ({"fixed_ips": [{"ip_address": f"10.0.0.{at + 20}"}]}, {"mac_address": f"fa:16:3e:00:00:{at:02}"}):
+        mac = {"mac_address": f"fa:16:3e:00:00:{at:02}", "fixed_ips": []}  # none of those that are wished for later
+        for wish in ({"fixed_ips": [{"ip_address": f"10.0.0.{at + 20}"}]}, mac):
             body = {"port": {"network_id": network["id"], **wish}}
-            answers = await at_once(
-                lambda body=body: one.ask("POST", "/ports", body), lambda body=body: other.ask("POST", "/ports", body)
-            )
+            answers = await at_once(Asked(one, "POST", "/ports", body), Asked(other, "POST", "/ports", body))
             assert statuses(answers) == [201, 409]
     await whole(clouds)
 
@@ -79,8 +89,8 @@ async def test_a_subnet_is_never_deleted_below_a_port(clouds: Clouds) -> None:
         held = await subnet(one, network, "10.0.0.0/24")
         body = {"port": {"network_id": network["id"], "fixed_ips": [{"subnet_id": held["id"]}]}}
         answers = await at_once(
-            lambda body=body: one.ask("POST", "/ports", body),
-            lambda id_=held["id"]: other.ask("DELETE", f"/subnets/{id_}"),
+            Asked(one, "POST", "/ports", body),
+            Asked(other, "DELETE", f"/subnets/{held['id']}"),
         )
         assert [answer.status for answer in answers] in ([201, 409], [404, 204], [400, 204])
         await whole(clouds)
@@ -94,8 +104,8 @@ async def test_a_network_is_never_deleted_below_a_port(clouds: Clouds) -> None:
     for _ in range(ROUNDS):
         network = await one.network()
         answers = await at_once(
-            lambda id_=network["id"]: one.ask("DELETE", f"/networks/{id_}"),
-            lambda id_=network["id"]: other.ask("POST", "/ports", {"port": {"network_id": id_}}),
+            Asked(one, "DELETE", f"/networks/{network['id']}"),
+            Asked(other, "POST", "/ports", {"port": {"network_id": network["id"]}}),
         )
         assert [answer.status for answer in answers] in ([204, 404], [409, 201])
         await whole(clouds)
@@ -110,8 +120,8 @@ async def test_a_floating_address_stands_for_no_port_that_is_gone(clouds: Clouds
         server = await port(one, within["network_id"])
         body = {"floatingip": {"port_id": server["id"]}}
         answers = await at_once(
-            lambda body=body: one.ask("PUT", f"/floatingips/{floating['id']}", body),
-            lambda id_=server["id"]: other.ask("DELETE", f"/ports/{id_}"),
+            Asked(one, "PUT", f"/floatingips/{floating['id']}", body),
+            Asked(other, "DELETE", f"/ports/{server['id']}"),
         )
         assert [answer.status for answer in answers] in ([200, 204], [404, 204])
         await whole(clouds)
@@ -121,10 +131,7 @@ async def test_the_last_of_a_quota_is_ones(clouds: Clouds) -> None:
     one, other = clouds
     assert (await one.ask("PUT", "/quotas/blue", {"quota": {"network": 3, "security_group": 2}}, ADMIN)).status == 200
     for path, singular, most in (("/networks", "network", 3), ("/security-groups", "security_group", 2)):
-        asked = [
-            lambda cloud=cloud, path=path, singular=singular: cloud.ask("POST", path, {singular: {"name": "n"}})
-            for cloud in (one, other) * 3
-        ]
+        asked = [Asked(cloud, "POST", path, {singular: {"name": "n"}}) for cloud in (one, other) * 3]
         answers = await at_once(*asked)
         assert statuses(answers).count(201) == (most if singular == "network" else most - 1)
         assert len(await other.listed(path.strip("/").replace("-", "_"), path)) == most
@@ -133,13 +140,13 @@ async def test_the_last_of_a_quota_is_ones(clouds: Clouds) -> None:
 async def test_all_who_look_at_once_find_one_default_group(clouds: Clouds) -> None:
     one, other = clouds
     network = await one.network(ADMIN, shared=True)
-    asked: list[Callable[[], Awaitable[Answer]]] = []
+    asked: list[Asked] = []
     for cloud in (one, other):
         asked += [
-            lambda cloud=cloud: cloud.ask("GET", "/security-groups"),
-            lambda cloud=cloud: cloud.ask("GET", "/security-group-rules"),
-            lambda cloud=cloud: cloud.ask("POST", "/ports", {"port": {"network_id": network["id"]}}),
-            lambda cloud=cloud: cloud.ask("POST", "/security-groups", {"security_group": {"name": "g"}}),
+            Asked(cloud, "GET", "/security-groups"),
+            Asked(cloud, "GET", "/security-group-rules"),
+            Asked(cloud, "POST", "/ports", {"port": {"network_id": network["id"]}}),
+            Asked(cloud, "POST", "/security-groups", {"security_group": {"name": "g"}}),
         ]
     assert statuses(await at_once(*asked)) == [200] * 4 + [201] * 4
     groups = await one.listed("security_groups", "/security-groups?name=default")
@@ -155,14 +162,10 @@ async def test_whatever_two_ask_at_once_fits_together(clouds: Clouds, seed: int)
     for number in range(150):
         if number % 5 == 0:
             drawn.see(await one.service.store.fresh())
-        asked: list[Callable[[], Awaitable[Answer]]] = []
+        asked: list[Asked] = []
         for cloud in (one, other, one, other):
             method, path, body, token, _ = drawn.request()
-            asked.append(
-                lambda cloud=cloud, method=method, path=path, body=body, token=token: cloud.ask(
-                    method, path, body, token
-                )
-            )
+            asked.append(Asked(cloud, method, path, body, token))
         answers = await at_once(*asked)
         assert max(statuses(answers)) < 500, [answer.body for answer in answers]
         await whole(clouds)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.networks_api.cloud import Cloud
-from tests.networks_api.routed import ADMIN, gone, outside, router, subnet
+from tests.networks_api.routed import ADMIN, gone, join, outside, port, router, subnet
 
 PATH = "/rbac-policies"
 GREEN = "0f1c6a5e2b7d4c0e9a3d5b8f7e6c1d20"
@@ -185,3 +185,60 @@ async def test_sharing_by_an_attribute_is_seen_at_once(cloud: Cloud) -> None:
     for shared in (True, False):
         assert (await cloud.update("network", f"/networks/{network['id']}", ADMIN, shared=shared))["shared"] is shared
     assert (await cloud.ask("POST", "/networks", {"network": {"shared": False}})).status == 201
+
+
+async def test_who_has_a_router_on_a_network_uses_it(cloud: Cloud) -> None:
+    network = await cloud.network("admin@red", shared=True)
+    held = await subnet(cloud, network, "10.0.0.0/24", "admin@red")
+    made = await router(cloud)
+    server = await port(cloud, network["id"], fixed_ips=[{"subnet_id": held["id"]}])
+    await join(cloud, made["id"], port_id=server["id"])
+    path = f"/networks/{network['id']}"
+    await cloud.refused(409, "InvalidSharedSetting", "PUT", path, {"network": {"shared": False}}, "admin@red")
+    policy = (await cloud.listed("rbac_policies", "/rbac-policies", "admin@red"))[0]
+    await cloud.refused(409, "RbacPolicyInUse", "DELETE", f"/rbac-policies/{policy['id']}", token="admin@red")
+
+
+async def test_a_network_for_some_is_not_made_one_for_all_by_saying_what_it_is(cloud: Cloud) -> None:
+    network = await cloud.network("admin@red")
+    said = {"object_type": "network", "object_id": network["id"], "action": "access_as_external"}
+    await cloud.create("rbac_policy", "/rbac-policies", "admin@red", **said, target_tenant=GREEN)
+    path = f"/networks/{network['id']}"
+    await cloud.update("network", path, "admin@red", **{"router:external": True})
+    assert (await cloud.ask("GET", path)).status == 404
+    await cloud.update("network", path, "admin@red", **{"router:external": False})
+    assert await cloud.listed("rbac_policies", "/rbac-policies", "admin@red") == []
+
+
+async def test_a_default_network_is_for_everybody(cloud: Cloud) -> None:
+    await cloud.network("admin@red", **{"router:external": True, "is_default": True})
+    policy = (await cloud.listed("rbac_policies", "/rbac-policies", "admin@red"))[0]
+    path = f"/rbac-policies/{policy['id']}"
+    await cloud.refused(409, "RbacPolicyInUse", "DELETE", path, token="admin@red")
+    body = {"rbac_policy": {"target_tenant": GREEN}}
+    await cloud.refused(409, "RbacPolicyInUse", "PUT", path, body, "admin@red")
+
+
+async def test_a_policy_is_given_to_somebody_else_who_uses_it_already(cloud: Cloud) -> None:
+    """From everybody to the one project that there is."""
+    network = await cloud.network("admin@red", shared=True)
+    policy = (await cloud.listed("rbac_policies", "/rbac-policies", "admin@red"))[0]
+    path = f"/rbac-policies/{policy['id']}"
+    body = {"network_id": network["id"], "project_id": GREEN}
+    server = await cloud.create("port", "/ports", "admin@red", **body)
+    other = {"rbac_policy": {"target_tenant": GREY}}
+    await cloud.refused(409, "RbacPolicyInUse", "PUT", path, other, "admin@red")
+    await cloud.update("rbac_policy", path, "admin@red", target_tenant=GREEN)
+    await cloud.refused(409, "RbacPolicyInUse", "PUT", path, other, "admin@red")
+    await cloud.update("rbac_policy", path, "admin@red", target_tenant="*")
+    assert server["project_id"] == GREEN
+
+
+async def test_services_plug_in_for_all_projects(cloud: Cloud) -> None:
+    network = await cloud.network()
+    group = await cloud.create("security_group", "/security-groups", name="g")
+    said = {"project_id": "blue", "security_groups": [group["id"]], "device_owner": "compute:nova"}
+    made = await port(cloud, network["id"], "service", **said)
+    assert made["project_id"] == "blue"
+    await cloud.refused(403, "PolicyNotAuthorized", "POST", "/networks", {"network": {"project_id": "blue"}}, "service")
+    assert (await cloud.ask("DELETE", f"/ports/{made['id']}", token="service")).status == 204

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.networks_api.cloud import Cloud
+from tests.networks_api.routed import ADMIN
 from tests.networks_api.test_subnets import refused, subnet
 
 
@@ -155,8 +156,8 @@ async def test_pools_of_an_address_scope_do_not_overlap(cloud: Cloud) -> None:
     await cloud.refused(400, type_, "POST", "/subnetpools", six)
     await cloud.refused(404, "AddressScopeNotFound", "GET", f"/address-scopes/{held['id']}", token="member@red")
     foreign = {"subnetpool": {"name": "p", "prefixes": ["10.7.0.0/16"], "address_scope_id": held["id"]}}
-    type_ = "IllegalSubnetPoolAssociationToAddressScope"
-    await cloud.refused(400, type_, "POST", "/subnetpools", foreign, "member@red")
+    type_ = "AddressScopeNotFound"
+    await cloud.refused(404, type_, "POST", "/subnetpools", foreign, "member@red")
     await cloud.refused(409, "AddressScopeInUse", "DELETE", f"/address-scopes/{held['id']}")
     network = await cloud.network()
     for held_by in (one, other):  # of one scope
@@ -187,3 +188,9 @@ async def test_what_is_shared_is_seen_by_all_and_stays_shared(cloud: Cloud) -> N
     assert (await cloud.ask("DELETE", f"/subnetpools/{shared['id']}", token="admin@red")).status == 204
     records = cloud.service.store.records
     assert (len(records.rbac_policies), len(records.address_scopes), len(records.subnetpools)) == (0, 0, 0)
+
+
+async def test_a_default_pool_that_is_not_shared_is_its_projects(cloud: Cloud) -> None:
+    await cloud.create("subnetpool", "/subnetpools", ADMIN, name="p", prefixes=["10.0.0.0/8"], is_default=True)
+    network = await cloud.network()
+    await refused(cloud, 400, "BadRequest", network, use_default_subnetpool=True)

@@ -13,23 +13,25 @@ from typing import Final
 import structlog
 import trio
 
-from compute_plugin.networks.agent import announcing, connections, port_states, translations
+from compute_plugin.networks.agent import announcing, connections, other_rules, port_states, translations
 from compute_plugin.networks.agent.applying import Applier, Failure
 from compute_plugin.networks.agent.bell import Bell
-from compute_plugin.networks.agent.claims import gone, wanted
+from compute_plugin.networks.agent.claims import contested, gone, wanted
 from compute_plugin.networks.agent.difference import difference
+from compute_plugin.networks.agent.fence import Fence
 from compute_plugin.networks.agent.metadata.answers import from_port
 from compute_plugin.networks.agent.metadata.asking import Answers
 from compute_plugin.networks.agent.metadata.servers import metadata_served
 from compute_plugin.networks.agent.outside_names.relay import names_served
 from compute_plugin.networks.agent.outside_names.resolvers import resolvers_of
-from compute_plugin.networks.agent.requirements import problems, raise_limits
+from compute_plugin.networks.agent.requirements import load_modules, problems, raise_limits
 from compute_plugin.networks.agent.seen import Seen, SeenLink
 from compute_plugin.networks.agent.served import Served
 from compute_plugin.networks.agent.standing import Standing
 from compute_plugin.networks.agent.steps import ReloadService, SetTables, StartService, Step, StopService
 from compute_plugin.networks.agent.view import View
 from compute_plugin.networks.plan.desired import Planner
+from compute_plugin.networks.plan.fence import LINKS, members
 from compute_plugin.networks.plan.host import Host
 from compute_plugin.networks.plan.revocation import concerned
 from compute_plugin.networks.plan.wiring import HOST, Wiring
@@ -44,6 +46,8 @@ GATHER_S: Final = 0.02
 """What comes this close together is done in one round."""
 LOOK_S: Final = 5.0
 """How often it is looked whether namespaces are still there."""
+TEND_S: Final = 1.0
+"""How often it is looked whether the lease was kept."""
 COMPARE_S: Final = 60.0
 """How often all of the host is read again."""
 AGAIN_S: Final = 1.0
@@ -76,6 +80,7 @@ class Agent:
         self._host = host
         self._clock = clock
         self._bell = Bell()
+        self._fence = Fence(clock)
         self._failures: list[Failure] = []
         self._planned: tuple[object, ...] = ()
         self._planner = Planner(host)
@@ -93,6 +98,7 @@ class Agent:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled; started after the first round. Where something is missing that it cannot do without, it says
         so in the registry and does nothing else."""
+        await load_modules()
         missing = problems()
         standing = Standing(self._registry, self._host, self._clock, self._bell, missing)
         async with trio.open_nursery() as nursery:
@@ -109,11 +115,13 @@ class Agent:
                 metadata_served(nursery, lambda: self._store.records, self._metadata),
                 names_served(nursery, resolvers_of(self._host.resolvers)),
             )
-            nursery.start_soon(self._look, view)
+            nursery.start_soon(self._look, view, standing)
+            nursery.start_soon(self._tend_always, standing)
             try:
                 await self._go_round(view, standing, servers, task_status)
             finally:
                 view.close()
+                self._fence.close()
 
     async def _go_round(
         self, view: View, standing: Standing, servers: Sequence[Served], task_status: trio.TaskStatus[None]
@@ -154,6 +162,7 @@ class Agent:
             return
         for _ in range(ROUNDS):
             wiring = self._plan(standing) or wiring
+            await self._tend(standing)
             if wiring is self._settled and view.is_settled() and not self._failures:
                 break
             self._settled = None
@@ -167,6 +176,8 @@ class Agent:
             self._tell_failures()
         else:
             self._bell.ring()
+        if not wiring.legs and not any(name.startswith(LINKS) for name in self._seen.spaces[HOST].links):
+            await self._fence.remove()
         for one in servers:
             one.follow(view.spaces())
         await self._tell(wiring, self._seen, standing)
@@ -174,7 +185,13 @@ class Agent:
     def _plan(self, standing: Standing) -> Wiring | None:
         """Anew where anything has changed that it is made from. None where no plan could be made yet."""
         states = self._states.states
-        made_from = (self._store.revision, standing.holds, tuple(states.hosts), tuple(states.routers))
+        made_from = (
+            self._store.revision,
+            standing.holds,
+            standing.has_begun,
+            tuple(states.hosts),
+            tuple(states.routers),
+        )
         if made_from != self._planned:
             self._planned = made_from
             try:
@@ -185,7 +202,7 @@ class Agent:
 
     def _held(self, states: States, standing: Standing) -> States:
         """What others say, without routers that this host may have lost."""
-        if standing.holds:
+        if standing.holds or not standing.has_begun:
             return states
         kept = States()
         for address in states.hosts:
@@ -194,6 +211,19 @@ class Agent:
             if place.host != self._host.name:
                 kept.routers.put(place)
         return kept
+
+    async def _tend(self, standing: Standing) -> None:
+        """The fence of routers: before what is planned is done, and whenever the lease was kept."""
+        if self._wiring is None or not standing.has_begun:
+            return
+        claimed, ends = standing.claimed, standing.ends
+        others = contested(self._store.records, self._states.states, self._host.name)
+        await self._fence.tend(members(self._wiring.legs, claimed, others), ends)
+
+    async def _tend_always(self, standing: Standing) -> None:
+        while True:
+            await trio.sleep(TEND_S)
+            await self._tend(standing)
 
     async def _do(self, steps: Sequence[Step], view: View, wiring: Wiring) -> list[Failure]:
         failures = await Applier(view.began, view.ended).apply(steps)
@@ -253,13 +283,15 @@ class Agent:
             await self._states.changed()
             self._bell.ring()
 
-    async def _look(self, view: View) -> None:
+    async def _look(self, view: View, standing: Standing) -> None:
         """What the kernel does not tell of."""
+        standing.warn(await other_rules.warnings())
         compared = self._clock.monotonic()
         while True:
             await trio.sleep(LOOK_S)
             if self._clock.monotonic() >= compared + COMPARE_S:
                 compared = self._clock.monotonic()
+                standing.warn(await other_rules.warnings())
                 view.all_changed()
                 self._bell.ring()
             elif view.namespaces_changed():

@@ -33,16 +33,24 @@ def gone(records: Records, states: States, host: str) -> list[str]:
     return [place.id for place in states.routers.by("host", host) if records.routers.get(place.id) is None]
 
 
+def contested(records: Records, states: States, host: str) -> frozenset[str]:
+    """Routers of this host that another could take if its agent died."""
+    others = [agent for agent in states.agents if not agent.problems and agent.id != host]
+    held = (records.routers.get(place.id) for place in states.routers.by("host", host))
+    found = [router for router in held if router is not None]
+    return frozenset(one.id for one in found if any(can_have(records, one, other) for other in others))
+
+
 def _is_used(records: Records, router: Router) -> bool:
     return router.gateway_port_id is not None or records.ports.has("device", router.id)
 
 
 def _first(records: Records, router: Router, alive: list[AgentState]) -> str | None:
-    able = [agent for agent in alive if _can_have(records, router, agent)]
+    able = [agent for agent in alive if can_have(records, router, agent)]
     return max((_rank(router.id, agent.id), agent.id) for agent in able)[1] if able else None
 
 
-def _can_have(records: Records, router: Router, agent: AgentState) -> bool:
+def can_have(records: Records, router: Router, agent: AgentState) -> bool:
     """Whether the agent's host is connected to the wire outside."""
     outside = records.networks.get(router.gateway_network_id) if router.gateway_network_id is not None else None
     return outside is None or outside.network_type == VXLAN or outside.physical_network in agent.physical_networks

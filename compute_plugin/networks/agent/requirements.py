@@ -8,8 +8,16 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from compute_plugin.networks.agent.running import run
+
 TOOLS: Final = ("ip", "bridge", "nft", "nsenter", "dnsmasq", "radvd", "conntrack")
 _BRIDGE_NETFILTER: Final = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+
+
+async def load_modules() -> None:
+    """Try to load what is missing. The kinds of links (vxlan, 8021q) the kernel loads itself when one is made."""
+    if os.geteuid() == 0 and not _has_bridge_netfilter() and shutil.which("modprobe") is not None:
+        await run(["modprobe", "br_netfilter"])
 
 
 def problems() -> tuple[str, ...]:
@@ -20,9 +28,13 @@ def problems() -> tuple[str, ...]:
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
         found.append(f"not installed: {', '.join(missing)}")
-    if not Path(_BRIDGE_NETFILTER).exists():
+    if not _has_bridge_netfilter():
         found.append("the kernel's module br_netfilter is not loaded, without which there are no security groups")
     return tuple(found)
+
+
+def _has_bridge_netfilter() -> bool:
+    return Path(_BRIDGE_NETFILTER).exists()
 
 
 def raise_limits() -> None:

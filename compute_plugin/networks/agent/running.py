@@ -35,15 +35,25 @@ async def run(command: Sequence[str], text: str = "", *, began: Callable[[int], 
 
     pid = 0
     with trio.move_on_after(PATIENCE_S):
-        async with trio.open_nursery() as nursery:
-            process: trio.Process = await nursery.start(to_the_end)
-            pid = process.pid
-            if began is not None:
-                began(pid)
+        try:
+            async with trio.open_nursery() as nursery:
+                process: trio.Process = await nursery.start(to_the_end)
+                pid = process.pid
+                if began is not None:
+                    began(pid)
+        except ExceptionGroup as group:
+            raise _alone(group) from None
     if not done:
         return Ended(pid, -1, "", f"{command[0]} did not end within {PATIENCE_S:.0f} seconds")
     ended = done[0]
     return Ended(pid, ended.returncode, _text(ended.stdout), _text(ended.stderr))
+
+
+def _alone(error: Exception) -> Exception:
+    """The one that a nursery has put into a group."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def inside(space: str, command: Sequence[str]) -> list[str]:

@@ -52,6 +52,7 @@ class Standing:
         self._lease: Lease | None = None
         self._kept = 0.0
         self._written = 0.0
+        self._begun = False
         self._claimed: set[str] = set()
         """Routers that were taken with this lease."""
         self._state = AgentState(
@@ -66,6 +67,27 @@ class Standing:
     def holds(self) -> bool:
         """Whether routers that are claimed here are so still."""
         return self._lease is not None and self._clock.monotonic() < self._kept + TTL_S - MARGIN_S
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has had a lease: before that, what is here is of an agent before this one."""
+        return self._begun
+
+    @property
+    def ends(self) -> float:
+        """When the lease ends at the earliest."""
+        return self._kept + TTL_S
+
+    @property
+    def claimed(self) -> frozenset[str]:
+        """Routers that are this host's with the lease that it has now."""
+        return frozenset(self._claimed) if self.holds else frozenset()
+
+    def warn(self, warnings: tuple[str, ...]) -> None:
+        """What is wrong with this host; told with the next sign of life."""
+        if warnings != self._state.warnings:
+            self._state = replace(self._state, warnings=warnings)
+            self._written = 0.0
 
     async def run(self) -> None:
         """Say it until cancelled. The lease is left to end by itself: the next life of this agent may begin before."""
@@ -106,7 +128,8 @@ class Standing:
                 except NotFoundError:
                     self._lease = None
                     return
-            self._claimed.add(router)
+            if self._lease is lease:
+                self._claimed.add(router)
 
     async def release(self, routers: Iterable[str]) -> None:
         """Say no more that routers are here. Raises RetryableError."""
@@ -121,12 +144,13 @@ class Standing:
             await self._write(lease)
             self._lease, self._kept = lease, begun
             self._claimed = set()
+            self._begun = True
             self._bell.ring()
             _log.info("the agent of networks is there", host=self._host.name)
             return
         try:
             await self._lease.keep_alive()
-            if begun >= self._written + WRITE_S:
+            if not self._written or begun >= self._written + WRITE_S:
                 await self._write(self._lease)
         except NotFoundError:
             _log.warning("this agent was taken for dead")

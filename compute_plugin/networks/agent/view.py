@@ -18,7 +18,7 @@ from compute_plugin.networks.agent.netlink.sockets import Sockets, inode
 from compute_plugin.networks.agent.reading import seen_space, spaces_there
 from compute_plugin.networks.agent.seen import Seen, SeenService, SeenSpace
 from compute_plugin.networks.agent.services import ended, seen_service, seen_services
-from compute_plugin.networks.agent.watching import follow_links, follow_rules, heard_of_rules
+from compute_plugin.networks.agent.watching import follow_links, follow_rules, forget_links, heard_of_rules
 from compute_plugin.networks.plan import names
 from compute_plugin.networks.plan.ruleset import Table
 from compute_plugin.networks.plan.wiring import HOST, Wiring
@@ -57,7 +57,8 @@ class View:
         sysctls = {space.name: [path for path, _ in space.sysctls] for space in wiring.spaces}
         due = {name: watched.sockets for name, watched in self._open.items() if self._is_due(name, sysctls.get(name))}
         services, self._stale_services = self._stale_services, set()
-        for name in due:
+        for name, sockets in due.items():
+            forget_links(sockets)  # such as of what we did ourselves: otherwise all would be read once more
             self._open[name].stale = False
 
         def read() -> None:

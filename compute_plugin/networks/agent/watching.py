@@ -37,6 +37,18 @@ async def follow_links(sockets: Sockets, matters: Callable[[int, str], bool], ch
             changed()
 
 
+def forget_links(sockets: Sockets) -> None:
+    """Events of links that have come by now: who reads the links next sees all that they tell of."""
+    while True:
+        try:
+            sockets.changes.recv(_DATAGRAM)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+
+
 async def follow_rules(sockets: Sockets, changed: Callable[[int | None], None]) -> None:
     """Call `changed` whenever a table called as ours are has changed, with the number of the process that did it; None
     where that is not known. For ever."""

@@ -92,7 +92,9 @@ def _chains(stateless: bool, shaping: Shaping) -> tuple[Chain, ...]:
         Chain("open", (f"ip daddr {METADATA} ether daddr set iifname map @metadata",)),
         Chain(
             "guard",
-            (
+            (  # most packets are through with one look
+                "ip protocol != udp iifname . ether saddr . ip saddr @addresses4 goto open",
+                "ip6 nexthdr tcp iifname . ether saddr . ip6 saddr @addresses6 accept",
                 f"iifname . ether saddr != @macs {drop('spoofed_mac')}",
                 "ether type vmap { arp : goto guard_arp, ip : goto guard_ip4, ip6 : goto guard_ip6 }",
                 f"ether type {{ vlan, 8021ad }} {drop('vlan_tag')}",
@@ -142,10 +144,10 @@ def _chains(stateless: bool, shaping: Shaping) -> tuple[Chain, ...]:
         Chain(
             "forward",
             (
-                f"oifname @closed {drop('closed')}",
                 *shaping.got,
-                f"oifname @guarded ether type != {{ ip, arp, ip6 }} {drop('ethertype')}",
-                "iifname @ours oifname @ours meta mark set oifname map @exits accept",
+                f"ether type != {{ ip, arp, ip6 }} oifname @guarded {drop('ethertype')}",
+                "iifname @ours meta mark set oifname map @exits accept",
+                f"oifname @closed {drop('closed')}",
                 f"iifname @ours {drop('stranger')}",
                 f"oifname @ours {drop('stranger')}",
             ),
@@ -217,10 +219,12 @@ def _maps(plugged: Plugged) -> tuple[Map, ...]:
     entries = {}
     for one in plugged.ports:
         entries[quoted(one.link)] = f"goto {'closed' if not one.open else 'guard' if one.guarded else 'open'}"
+    closed = {quoted(one.link) for one in plugged.ports if not one.open}
+    exits = {link: hexadecimal(BRIDGED | one) for link, one in numbers.items() if link not in closed}
     metadata = {quoted(one.link): one.metadata_mac for one in plugged.ports if one.metadata_mac is not None}
     return (
         Map("numbers", "type ifname : mark", {link: hexadecimal(one) for link, one in numbers.items()}),
-        Map("exits", "type ifname : mark", {link: hexadecimal(BRIDGED | one) for link, one in numbers.items()}),
+        Map("exits", "type ifname : mark", exits),
         Map("entries", "type ifname : verdict", entries),
         Map("metadata", "type ifname : ether_addr", metadata),
     )

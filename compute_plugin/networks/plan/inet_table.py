@@ -104,8 +104,9 @@ def _connections(kind: Kind) -> tuple[str, ...]:
 
 
 def _egress(kind: Kind) -> tuple[str, ...]:
-    """Fragments are whole again here, so what they hid is seen."""
+    """Fragments are whole again here, so what they hid is seen. TCP is none of what no server may send."""
     return (
+        *(() if kind[1] else ("meta l4proto tcp ct state established,related accept",)),
         f"icmpv6 type {{ nd-router-advert, nd-redirect }} {drop('router')}",
         f"udp sport 67 udp dport 68 {drop('dhcp_server')}",
         f"udp sport 547 udp dport 546 {drop('dhcp_server')}",

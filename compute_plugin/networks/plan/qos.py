@@ -1,8 +1,8 @@
 """What QoS policies say, in the words of nft: how much may pass, and what is written into packets.
 
 What is more than a limit lets through is dropped. Limits are objects of the kernel, one for each port, direction and
-kind, to which a map leads from the port's link. Their names say what they are, since the kernel changes none: so another
-limit is another object, and one element of a map.
+kind, to which a map leads from the port's link. Their names say what they are, since the kernel changes none: so
+another limit is another object, and one element of a map.
 """
 
 from __future__ import annotations

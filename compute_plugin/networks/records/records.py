@@ -171,7 +171,11 @@ ADDRESS_SCOPES: Final = Kind(
 RBAC_POLICIES: Final = Kind(
     "rbac-policy",
     RBAC_CODEC,
-    {"project": lambda one: (one.project_id,), "object": lambda one: (one.object_id,)},
+    {
+        "project": lambda one: (one.project_id,),
+        "object": lambda one: (one.object_id,),
+        "let": lambda one: ((one.object_id, one.action, one.target_project),),
+    },
     "RbacPolicyNotFound",
     "RBAC policy",
 )

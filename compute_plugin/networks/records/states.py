@@ -31,6 +31,8 @@ class AgentState:
     seen_us: int = 0
     problems: tuple[str, ...] = ()
     """What keeps it from doing its work, in words for people; such as that it is not root."""
+    warnings: tuple[str, ...] = ()
+    """What is wrong with its host, though it does its work; such as that rules of others drop packets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

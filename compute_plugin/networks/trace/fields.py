@@ -44,6 +44,8 @@ def _meta(packet: Packet, key: str) -> Any:
             return packet.ethertype
         case "pkttype":
             return "unicast"
+        case "iiftype":
+            return "ether"
     raise UnknownError(f"meta {key}")
 
 

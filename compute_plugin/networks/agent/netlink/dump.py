@@ -6,7 +6,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 
 from compute_plugin.networks.agent.netlink import messages as nl
@@ -31,6 +31,10 @@ _BY_KERNEL: Final = 2
 _UNICAST: Final = 1
 _ADDRESS_MODE_NONE: Final = 1
 _RECEIVE: Final = 1 << 18
+_EXTRA_MASK: Final = 29
+_SKIP_COUNTERS: Final = 8
+_MAC_ALONE: Final = NEIGHBOUR_HEADER.size + 12
+"""The length of an entry that says nothing but a MAC."""
 
 
 class Dump:
@@ -42,29 +46,24 @@ class Dump:
 
     def links(self) -> dict[str, SeenLink]:
         """By names, with their addresses, and with what bridges and VXLANs are told to find behind them."""
-        found: dict[int, SeenLink] = {}
-        masters: dict[int, int] = {}
-        below: dict[int, int] = {}
-        for body in self._ask(GET_LINK, LINK_HEADER.pack(0, 0, 0, 0, 0)):
-            index, master, link, seen = _link(body)
-            found[index] = seen
-            if master:
-                masters[index] = master
-            below[index] = link
-        names = {index: seen.name for index, seen in found.items()}
+        without_counters = nl.attribute(_EXTRA_MASK, struct.pack("=I", _SKIP_COUNTERS))
+        asked = LINK_HEADER.pack(0, 0, 0, 0, 0) + without_counters
+        found = [_link(body) for body in self._ask(GET_LINK, asked)]
+        names = {one["index"]: one["name"] for _, _, one in found}
         macs, remotes = self._entries()
         addresses = self._addresses()
         whole: dict[str, SeenLink] = {}
-        for index, seen in found.items():
-            details = (names.get(below[index], ""), *seen.details) if seen.kind == "vlan" else seen.details
-            whole[seen.name] = replace(
-                seen,
-                details=details,
-                peer=below[index] if seen.kind == "veth" else 0,
-                master=names.get(masters.get(index, 0)),
+        for master, below, one in found:
+            index, kind = one["index"], one["kind"]
+            if kind == "vlan":
+                one = one | {"details": (names.get(below, ""), *one["details"])}
+            whole[one["name"]] = SeenLink(
+                peer=below if kind == "veth" else 0,
+                master=names.get(master),
                 macs=frozenset(macs.get(index, ())),
                 remotes=frozenset(remotes.get(index, ())),
                 addresses=frozenset(addresses.get(index, ())),
+                **one,
             )
         return whole
 
@@ -97,12 +96,16 @@ class Dump:
         remotes: dict[int, set[tuple[str, str]]] = {}
         for body in self._ask(GET_NEIGHBOUR, LINK_HEADER.pack(AF_BRIDGE, 0, 0, 0, 0)):
             _, index, state, flags, _ = NEIGHBOUR_HEADER.unpack_from(body)
+            if not flags & _SELF and (not state & STATIC or state & PERMANENT):
+                continue
+            if flags & _SELF and len(body) <= _MAC_ALONE:
+                continue  # multicast that a link listens to; some for each port
             held = nl.attributes(body, NEIGHBOUR_HEADER.size)
             if 2 not in held:
                 continue
             if flags & _SELF and 1 in held:
                 remotes.setdefault(index, set()).add((nl.mac(held[2]), nl.ip(held[1])))
-            elif state & STATIC and not state & PERMANENT and not flags & _SELF:
+            elif not flags & _SELF:
                 macs.setdefault(index, set()).add(nl.mac(held[2]))
         return macs, remotes
 
@@ -121,8 +124,10 @@ class Dump:
                 yield message.body
 
 
-def _link(body: bytes) -> tuple[int, int, int, SeenLink]:
-    """Its index, and those of its master and of what it belongs to."""
+@lru_cache(maxsize=8192)
+def _link(body: bytes) -> tuple[int, int, dict[str, Any]]:
+    """The indexes of its master and of what it belongs to, and what else there is in a `SeenLink`. Without counters
+    the kernel says the same each time of a link that is as it was."""
     _, _, index, flags, _ = LINK_HEADER.unpack_from(body)
     held = nl.attributes(body, LINK_HEADER.size)
     info = nl.attributes(held.get(18, b""))
@@ -130,18 +135,18 @@ def _link(body: bytes) -> tuple[int, int, int, SeenLink]:
     data = nl.attributes(info.get(2, b""))
     slave = nl.attributes(info.get(5, b"")) if nl.text(info.get(4, b"")) == "bridge" else {}
     inet6 = nl.attributes(nl.attributes(held.get(26, b"")).get(socket.AF_INET6, b""))
-    seen = SeenLink(
-        name=nl.text(held.get(3, b"")),
-        index=index,
-        kind=kind,
-        details=_details(kind, data),
-        mac=nl.mac(held.get(1, b"")),
-        mtu=nl.number(held.get(4, b"")),
-        up=bool(flags & UP),
-        port=BridgePort(_flag(slave, 8), _flag(slave, 9), _flag(slave, 33)),
-        quiet=nl.number(inet6.get(8, b"")) == _ADDRESS_MODE_NONE,
-    )
-    return index, nl.number(held.get(10, b"")), nl.number(held.get(5, b"")), seen
+    seen = {
+        "name": nl.text(held.get(3, b"")),
+        "index": index,
+        "kind": kind,
+        "details": _details(kind, data),
+        "mac": nl.mac(held.get(1, b"")),
+        "mtu": nl.number(held.get(4, b"")),
+        "up": bool(flags & UP),
+        "port": BridgePort(_flag(slave, 8), _flag(slave, 9), _flag(slave, 33)),
+        "quiet": nl.number(inet6.get(8, b"")) == _ADDRESS_MODE_NONE,
+    }
+    return nl.number(held.get(10, b"")), nl.number(held.get(5, b"")), seen
 
 
 def _details(kind: str, data: dict[int, bytes]) -> tuple[Any, ...]:

@@ -74,7 +74,7 @@ def text(value: bytes) -> str:
 
 
 def mac(value: bytes) -> str:
-    return ":".join(f"{octet:02x}" for octet in value)
+    return value.hex(":")
 
 
 def ip(value: bytes) -> str:

@@ -73,7 +73,7 @@ async def _datagrams(asked: trio.socket.SocketType, resolvers: Resolvers, nurser
         if len(question) < HEAD or not _acquired(limit):
             continue
 
-        async def answer(question: bytes = question, source: object = source) -> None:
+        async def answer(question: bytes = question, source: tuple[object, ...] = source) -> None:
             found = await _first(resolvers, partial(_ask, question))
             if found is not None:
                 await asked.sendto(found, source)

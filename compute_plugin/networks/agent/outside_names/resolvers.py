@@ -28,9 +28,9 @@ def listed(text: str) -> list[str]:
 
 def target(resolver: str) -> tuple[int, Any]:
     """The family, and where to send to. Raises OSError for what is no address."""
-    family, _, _, _, address = socket.getaddrinfo(
-        resolver, PORT, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
-    )[0]
+    family, _, _, _, address = socket.getaddrinfo(resolver, PORT, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)[
+        0
+    ]
     return family, address
 
 

@@ -67,10 +67,7 @@ def require_scope(change: Change, pool: SubnetPool) -> None:
     scopes = change.records.address_scopes
     scope = scopes.require(pool.address_scope_id)
     if not (change.is_admin or scope.project_id == change.project or change.is_open(scope.id)):
-        raise BadRequestError(
-            "IllegalSubnetPoolAssociationToAddressScope",
-            f"Illegal subnetpool association: subnetpool {pool.id} cannot be associated with address scope {scope.id}.",
-        )
+        raise scopes.missing(scope.id)
     if scope.ip_version != pool.ip_version:
         raise BadRequestError(
             "IllegalSubnetPoolIpVersionAssociationToAddressScope",

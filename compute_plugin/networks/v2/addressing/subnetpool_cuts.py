@@ -19,15 +19,19 @@ def bad_subnet(reason: str) -> BadRequestError:
 def seen_pool(view: View, id_: str) -> SubnetPool:
     """Raises MissingError, where the caller may not see it as well."""
     pool = view.records.subnetpools.require(id_)
-    if not (view.is_admin or pool.project_id == view.project or view.is_open(id_)):
+    if not _sees(view, pool):
         raise view.records.subnetpools.missing(id_)
     return pool
 
 
+def _sees(view: View, pool: SubnetPool) -> bool:
+    return view.is_admin or pool.project_id == view.project or view.is_open(pool.id)
+
+
 def default_pool(view: View, version: int) -> SubnetPool:
-    """That of everybody who names none. Raises BadRequestError."""
+    """That of everybody who sees it and names none. Raises BadRequestError."""
     for pool in view.records.subnetpools:
-        if pool.is_default and pool.ip_version == version:
+        if pool.is_default and pool.ip_version == version and _sees(view, pool):
             return pool
     raise bad_subnet(f"No default subnetpool found for IPv{version}")
 

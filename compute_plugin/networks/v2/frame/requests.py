@@ -131,6 +131,8 @@ def _create_one(kind: Collection[Any], change: Change, body: Row) -> Any:
     said = [name for name in body if asked[name] != usual[name]]
     project = change.owner(asked)
     target = kind.create_target(change, project, asked)
+    if not project and not change.is_admin:  # nobody's, which policy may let everybody make on what is shared
+        raise ForbiddenError(kind.line("create"))
     _allow(kind, change, "create", said, target)
     if kind.quota:
         change.count(kind.quota, kind.table(change.records), project)

@@ -42,7 +42,17 @@ class View:
 
     @property
     def is_admin(self) -> bool:
-        return bool(self.policy.holds("context_is_admin", self.credentials, {}))
+        return self._holds("context_is_admin")
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it is an administrator or a service, which do things for all projects."""
+        return self.is_admin or self._holds("service_api")
+
+    def _holds(self, rule: str) -> bool:
+        """Of callers whose token is for a project, as operations are."""
+        elsewhere = self.credentials.get("domain_id") or self.credentials.get("system_scope")
+        return not elsewhere and bool(self.policy.holds(rule, self.credentials, {}))
 
     def may(self, operation: str, target: Target) -> bool:
         """Whether the caller may. What no line of policy says is allowed to nobody."""
@@ -61,10 +71,8 @@ class View:
 
     def is_open(self, object_id: str, action: str = AS_SHARED) -> bool:
         """Whether an RBAC policy lets the caller's project use a thing."""
-        return any(
-            one.action == action and one.target_project in (EVERYBODY, self.project)
-            for one in self.records.rbac_policies.by("object", object_id)
-        )
+        let = self.records.rbac_policies
+        return any(let.has("let", (object_id, action, target)) for target in (EVERYBODY, self.project))
 
     def network_target(self, network: Network | None) -> dict[str, Any]:
         """What policy asks about whatever is on a network."""
@@ -90,15 +98,15 @@ class Change(View):
             raise ForbiddenError(operation)
 
     def owner(self, asked: dict[str, Any]) -> str:
-        """The project that a new resource is to be of; others than the caller's are for administrators. Takes what the
-        body says of it out of `asked`."""
+        """The project that a new resource is to be of; others than the caller's are for those who are trusted. Takes
+        what the body says of it out of `asked`."""
         said = {asked.pop("tenant_id", None), asked.pop("project_id", None)} - {None}
         if len(said) > 1:
             raise BadRequestError(
                 "HTTPBadRequest", "'project_id' and 'tenant_id' have been specified with different values in request."
             )
         project = str(said.pop()) if said else self.project
-        if project != self.project and not self.is_admin:
+        if project != self.project and not self.is_trusted:
             raise BadRequestError(
                 "HTTPBadRequest",
                 "Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin "

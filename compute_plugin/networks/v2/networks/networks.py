@@ -7,21 +7,19 @@ from typing import Any, ClassVar, Final
 
 from compute_plugin.networks.errors import InUseError
 from compute_plugin.networks.records.network import FLAT, VLAN, VXLAN, Network
-from compute_plugin.networks.records.port import Port
 from compute_plugin.networks.records.records import Records
-from compute_plugin.networks.records.sharing import AS_EXTERNAL, AS_SHARED, EVERYBODY, RbacPolicy
+from compute_plugin.networks.records.sharing import AS_EXTERNAL, AS_SHARED
 from compute_plugin.networks.records.table import Table
 from compute_plugin.networks.v2.frame.attributes import DESCRIBED, NAMED, OWNED, Attribute, invalid, shown, wrong
 from compute_plugin.networks.v2.frame.collection import Collection, Row, fresh_fields, standard_row
 from compute_plugin.networks.v2.frame.readers import flag, items, one_of, or_none, text, uuid, whole
 from compute_plugin.networks.v2.frame.view import Change, View
 from compute_plugin.networks.v2.networks.network_removal import remove_network, thin_out_network
+from compute_plugin.networks.v2.networks.network_sharing import set_external, set_shared, share_network
 from compute_plugin.networks.v2.operating.tags import new_tags
 from compute_plugin.networks.v2.operating.zones import require_zones
 from compute_plugin.networks.v2.qos.qos_use import default_qos_policy, require_qos_change
 
-NETWORK: Final = "network"
-"""In RBAC policies."""
 MTU_LEAST: Final = 68
 VXLAN_BYTES: Final = 50
 """What VXLAN over IPv4 adds to a packet."""
@@ -116,17 +114,17 @@ class Networks(Collection[Network]):
         if network.is_default:
             _require_sole_default(change, network)
         if shared:
-            _share(change, network, AS_SHARED)
+            share_network(change, network, AS_SHARED)
         if external:
-            _share(change, network, AS_EXTERNAL)
+            share_network(change, network, AS_EXTERNAL)
         return network
 
     def update(self, change: Change, record: Network, asked: Row) -> Network:
         if "shared" in asked:
-            _set_shared(change, record, asked.pop("shared"))
+            set_shared(change, record, asked.pop("shared"))
         if "router:external" in asked:
             external = asked.pop("router:external")
-            _set_external(change, record, external)
+            set_external(change, record, external)
             asked["external"] = external
         if "mtu" in asked:
             most = change.settings.mtu - (VXLAN_BYTES if record.network_type == VXLAN else 0)
@@ -200,57 +198,3 @@ def _require_sole_default(change: Change, network: Network) -> None:
     for other in change.records.networks:
         if other.is_default and other.id != network.id:
             raise InUseError("DefaultExternalNetworkExists", f"A default external network already exists: {other.id}.")
-
-
-def _share(change: Change, network: Network, action: str) -> None:
-    policy = RbacPolicy(
-        id=change.new_id(),
-        project_id=network.project_id,
-        object_type=NETWORK,
-        object_id=network.id,
-        action=action,
-        target_project=EVERYBODY,
-    )
-    change.put(change.records.rbac_policies, policy)
-
-
-def _policies_for_all(change: Change, network: Network, action: str) -> list[RbacPolicy]:
-    return [
-        one
-        for one in change.records.rbac_policies.by("object", network.id)
-        if one.action == action and one.target_project == EVERYBODY
-    ]
-
-
-def _set_shared(change: Change, network: Network, shared: bool) -> None:
-    held = _policies_for_all(change, network, AS_SHARED)
-    if shared and not held:
-        _share(change, network, AS_SHARED)
-    if not shared and held:
-        strangers = [one for one in change.records.ports.by("network", network.id) if _is_strange(one, network)]
-        if strangers:
-            raise InUseError(
-                "InvalidSharedSetting",
-                f"Unable to reconfigure sharing settings for network {network.id}. Multiple tenants are using it.",
-            )
-        for one in held:
-            change.records.rbac_policies.delete(one.id)
-
-
-def _is_strange(port: Port, network: Network) -> bool:
-    return port.project_id not in (network.project_id, "") and not port.device_owner.startswith("network:")
-
-
-def _set_external(change: Change, network: Network, external: bool) -> None:
-    held = _policies_for_all(change, network, AS_EXTERNAL)
-    if external and not held:
-        _share(change, network, AS_EXTERNAL)
-    if not external and network.external:
-        if change.records.routers.has("gateway", network.id) or change.records.floating_ips.has("network", network.id):
-            raise InUseError(
-                "ExternalNetworkInUse",
-                f"External network {network.id} cannot be updated to be made non-external, since it has existing "
-                "gateway ports.",
-            )
-        for one in held:
-            change.records.rbac_policies.delete(one.id)

@@ -134,6 +134,8 @@ def _configurations(view: View, agent: Agent) -> Row:
         return {}
     ports = view.records.ports.by("host", agent.host)
     found: Row = {"problems": list(state.problems)} if state.problems else {}
+    if state.warnings:
+        found["warnings"] = list(state.warnings)
     if agent.type == WIRES:
         wires = {one: one for one in state.physical_networks}
         return {

@@ -88,7 +88,12 @@ LINES: Final = (
     TRUNK_LINES,
 )
 
-OPERATIONS: Final = tuple(Operation(name, check) for lines in LINES for check, names in lines.items() for name in names)
+SCOPES: Final = ("project",)
+"""An administrator of a domain is none of networks."""
+
+OPERATIONS: Final = tuple(
+    Operation(name, check, SCOPES) for lines in LINES for check, names in lines.items() for name in names
+)
 
 
 def network_policy(overrides: Mapping[str, str] | None = None) -> Policy:

@@ -23,7 +23,7 @@ def require_groups(view: View, ids: Sequence[str]) -> None:
     groups = view.records.security_groups
     for id_ in ids:
         group = groups.require(id_)
-        if not view.is_admin and group.project_id != view.project and not view.is_open(id_):
+        if not view.is_trusted and group.project_id != view.project and not view.is_open(id_):
             raise groups.missing(id_)
     if len({groups.require(id_).stateful for id_ in ids}) > 1:
         raise InUseError(

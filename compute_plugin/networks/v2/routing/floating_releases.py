@@ -19,7 +19,7 @@ def release_port(change: Change, port: Port) -> None:
     InUseError where somebody else's floating address stands for it."""
     records = change.records
     for floating in records.floating_ips.by("port", port.id):
-        if not change.is_admin and floating.project_id != change.project:
+        if not change.is_trusted and floating.project_id != change.project:
             raise InUseError(
                 "FipAssociated",
                 f"Unable to complete the operation on port {port.id} because the port still has an associated floating "

@@ -29,9 +29,7 @@ class ObjectType(NamedTuple):
 
 
 def _on_network(records: Records, id_: str) -> Iterator[str]:
-    for port in records.ports.by("network", id_):
-        if not port.device_owner.startswith("network:"):
-            yield port.project_id
+    yield from _projects(records.ports, "network", id_)
     yield from _projects(records.subnets, "network", id_)
 
 

@@ -112,8 +112,8 @@ class RbacPolicies(Collection[RbacPolicy]):
     def update(self, change: Change, record: RbacPolicy, asked: Row) -> RbacPolicy:
         _require_own(change, _thing(change, record))
         after = replace(record, target_project=_said_target(asked) or record.target_project)
-        if after.target_project not in (EVERYBODY, record.target_project):
-            _require_unused(change, record)
+        if after.target_project != record.target_project:
+            _require_unused(change, record, after.target_project)
         return _put(change, after)
 
     def delete(self, change: Change, record: RbacPolicy) -> None:
@@ -166,18 +166,26 @@ def _others(change: Change, policy: RbacPolicy) -> Iterator[RbacPolicy]:
             yield one
 
 
-def _require_unused(change: Change, policy: RbacPolicy) -> None:
-    """That nobody would go on using what they may not use any more. Raises InUseError."""
+def _require_unused(change: Change, policy: RbacPolicy, instead: str = "") -> None:
+    """That nobody would go on using what they may not use any more. `instead`: who is let from now on. Raises
+    InUseError."""
     users = outside_users if policy.action == AS_EXTERNAL else TYPES[policy.object_type].users
     own = _thing(change, policy).project_id
-    still = {one.target_project for one in _others(change, policy)} | {own, ""}
+    still = {one.target_project for one in _others(change, policy)} | {own, instead, ""}
     if EVERYBODY in still:
         return
+    for_all = policy.action == AS_EXTERNAL and policy.target_project == EVERYBODY
+    if for_all and change.records.networks.require(policy.object_id).is_default:
+        raise _in_use(policy, "Default external networks must be shared to everyone.")
     for project in users(change.records, policy.object_id):
         let = policy.target_project in (EVERYBODY, project)
         if let and project not in still:
-            raise InUseError(
-                "RbacPolicyInUse",
-                f"RBAC policy on object {policy.object_id} cannot be removed because other objects depend on it.\n"
-                f"Details: project_id={project}",
-            )
+            raise _in_use(policy, f"project_id={project}")
+
+
+def _in_use(policy: RbacPolicy, details: str) -> InUseError:
+    return InUseError(
+        "RbacPolicyInUse",
+        f"RBAC policy on object {policy.object_id} cannot be removed because other objects depend on it.\n"
+        f"Details: {details}",
+    )
