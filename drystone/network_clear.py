@@ -8,6 +8,7 @@ import click
 import trio
 
 from compute_plugin.networks.agent.agent import Agent
+from compute_plugin.networks.agent.fence import Fence
 from compute_plugin.networks.plan.host import Host
 from compute_plugin.networks.records.state_store import StateStore
 from compute_plugin.networks.records.store import NetworkStore
@@ -43,3 +44,4 @@ async def _clear() -> None:
         agent = Agent(registry, store, states, Host(name=platform.node()), clock)
         await nursery.start(lambda task_status: agent.run(task_status=task_status))
         nursery.cancel_scope.cancel()
+    await Fence(clock).remove()

@@ -25,11 +25,15 @@ network.add_command(clear)
 
 
 @network.command()
+@click.option("--drops", is_flag=True, help="Instead, how many packets were dropped on this machine, and why.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 @data_option
 @click.pass_obj
-def show(access: Access, as_json: bool) -> None:
+def show(access: Access, drops: bool, as_json: bool) -> None:
     """Hosts, the ports that are plugged in there, the routers that they have, and what is wrong."""
+    if drops:
+        _show_drops(asked(access, lambda folder: answer(folder, "/networks/drops")), as_json)
+        return
     rows = asked(access, lambda folder: answer(folder, "/networks/hosts"))
     if as_json:
         click.echo(json.dumps(rows, indent=2))
@@ -40,16 +44,26 @@ def show(access: Access, as_json: bool) -> None:
         _show_host(row)
 
 
+def _show_drops(rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        click.echo(f"{row['reason']:<20} {row['packets']:>10} packets {row['octets']:>12} bytes")
+    if not rows:
+        click.echo("Nothing is wired here.")
+
+
 def _show_host(row: dict[str, Any]) -> None:
     up = sum(1 for one in row["ports"] if one["up"])
     where = f" at {row['address']}" if row["address"] else ""
     wires = f", physical networks {', '.join(row['physical_networks'])}" if row["physical_networks"] else ""
-    click.echo(f"{row['host']}{where}: {up} ports plugged in, {len(row['routers'])} routers{wires}")
-    for problem in row["problems"]:
+    click.echo(f"{row['host']}{where}: {up} ports wired, {len(row['routers'])} routers{wires}")
+    for problem in (*row["problems"], *row["warnings"]):
         click.echo(f"  ! {problem}")
     for one in row["ports"]:
         if one["problem"] or not one["up"]:
-            click.echo(f"  port {one['id']}: {one['problem'] or 'not plugged in'}")
+            click.echo(f"  port {one['id']}: {one['problem'] or 'not wired'}")
     for router in row["routers"]:
         click.echo(f"  router {router}")
 

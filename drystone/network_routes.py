@@ -1,6 +1,7 @@
 """What the serving process answers `drystone network`, over its control socket: paths below `/networks`, JSON.
 
     GET /networks/hosts                                hosts, what is plugged in and routed there, and what is wrong
+    GET /networks/drops                                packets that were dropped on this machine, by reason
     GET /networks/trace?from=A&to=B&protocol=P&port=N  {"steps", "end", "arrives", "dropped"}: the way of a packet
 
 Errors are 400, 404 and 503, with their reason as text.
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from compute_plugin.networks.agent.drops import drops
 from compute_plugin.networks.records.states import States
 from compute_plugin.networks.service import NetworkService
 from compute_plugin.networks.trace.question import Answers, question
@@ -50,7 +52,11 @@ def network_routes(service: NetworkService, looks: HostLooks) -> Sequence[Route]
                 return JSONResponse(_way_row(way, asked.wanted))
             seen[way.unseen] = await looks.look(way.unseen)
 
+    async def dropped(_: Request) -> Response:
+        return JSONResponse([asdict(one) for one in await drops()])
+
     return [
+        Route("/networks/drops", _told(dropped), methods=["GET"]),
         Route("/networks/hosts", _told(hosts), methods=["GET"]),
         Route("/networks/trace", _told(trace), methods=["GET"]),
     ]
@@ -72,6 +78,7 @@ def _host_row(states: States, host: str) -> dict[str, Any]:
         "address": agent.address,
         "physical_networks": list(agent.physical_networks),
         "problems": list(agent.problems),
+        "warnings": list(agent.warnings),
         "ports": [asdict(one) for one in states.ports.by("host", host)],
         "routers": [one.id for one in states.routers.by("host", host)],
     }

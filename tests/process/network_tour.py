@@ -122,12 +122,14 @@ def main(folder: str) -> None:
         assert not arrives, said
         assert "dropped" in said, said
         shown = program.command("network", "show")
-        assert "2 ports plugged in, 1 routers" in shown.stdout, shown
+        assert "4 ports wired, 1 routers" in shown.stdout, shown
+        assert "spoofed_mac" in program.command("network", "show", "--drops").stdout
         program.stop()
         assert pings(f"{GUESTS}a", addresses[1]), "what is wired goes on while nobody runs"
         program.start()
         tour.ask("DELETE", f"/security-group-rules/{echo['id']}")
         until("b answers a no more", lambda: not pings(f"{GUESTS}a", addresses[1]))
+        assert program.command("network", "clear", "--yes").returncode != 0, "a cloud runs"
         tour.ask("DELETE", f"/floatingips/{floating['id']}")
         tour.ask("PUT", f"/routers/{router['id']}/remove_router_interface", {"subnet_id": inside["id"]})
         tour.ask("DELETE", f"/routers/{router['id']}")
@@ -137,6 +139,16 @@ def main(folder: str) -> None:
         for network in (lan, outside):
             tour.ask("DELETE", f"/networks/{network['id']}")
         until("nothing is left", is_clean)
+        router = tour.create("router", "/routers")
+        inside = tour.create("network", "/networks", name="again")
+        asked = {"network_id": inside["id"], "ip_version": 4, "cidr": "10.0.1.0/24"}
+        subnet = tour.create("subnet", "/subnets", **asked)
+        tour.ask("PUT", f"/routers/{router['id']}/add_router_interface", {"subnet_id": subnet["id"]})
+        until("a router is wired", lambda: not is_clean())
+        program.stop()
+        assert program.command("network", "clear", "--yes").returncode == 0
+        assert is_clean()
+        assert not subprocess.run(["nft", "list", "tables"], capture_output=True, check=True).stdout
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import trio
 from compute_plugin.networks.agent import announcing, connections, other_rules, port_states, translations
 from compute_plugin.networks.agent.applying import Applier, Failure
 from compute_plugin.networks.agent.bell import Bell
-from compute_plugin.networks.agent.claims import contested, gone, wanted
+from compute_plugin.networks.agent.claims import contested, gone, wanted, without
 from compute_plugin.networks.agent.difference import difference
 from compute_plugin.networks.agent.fence import Fence
 from compute_plugin.networks.agent.metadata.answers import from_port
@@ -36,7 +36,6 @@ from compute_plugin.networks.plan.host import Host
 from compute_plugin.networks.plan.revocation import concerned
 from compute_plugin.networks.plan.wiring import HOST, Wiring
 from compute_plugin.networks.records.state_store import StateStore
-from compute_plugin.networks.records.states import States
 from compute_plugin.networks.records.store import NetworkStore
 from store.core.clock import Clock
 from store.core.errors import RetryableError
@@ -185,32 +184,16 @@ class Agent:
     def _plan(self, standing: Standing) -> Wiring | None:
         """Anew where anything has changed that it is made from. None where no plan could be made yet."""
         states = self._states.states
-        made_from = (
-            self._store.revision,
-            standing.holds,
-            standing.has_begun,
-            tuple(states.hosts),
-            tuple(states.routers),
-        )
+        keeps = standing.holds or not standing.has_begun  # before that, the fence sees to it that nobody is too much
+        made_from = (self._store.revision, keeps, tuple(states.hosts), tuple(states.routers))
         if made_from != self._planned:
             self._planned = made_from
+            told = states if keeps else without(states, self._host.name)
             try:
-                self._wiring = self._planner.plan(self._store.records, self._held(states, standing))
+                self._wiring = self._planner.plan(self._store.records, told)
             except Exception:
                 _log.exception("these networks cannot be planned: the host stays as it is")
         return self._wiring
-
-    def _held(self, states: States, standing: Standing) -> States:
-        """What others say, without routers that this host may have lost."""
-        if standing.holds or not standing.has_begun:
-            return states
-        kept = States()
-        for address in states.hosts:
-            kept.hosts.put(address)
-        for place in states.routers:
-            if place.host != self._host.name:
-                kept.routers.put(place)
-        return kept
 
     async def _tend(self, standing: Standing) -> None:
         """The fence of routers: before what is planned is done, and whenever the lease was kept."""

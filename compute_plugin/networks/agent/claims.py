@@ -33,6 +33,17 @@ def gone(records: Records, states: States, host: str) -> list[str]:
     return [place.id for place in states.routers.by("host", host) if records.routers.get(place.id) is None]
 
 
+def without(states: States, host: str) -> States:
+    """What others say, without routers that this host may have lost."""
+    kept = States()
+    for address in states.hosts:
+        kept.hosts.put(address)
+    for place in states.routers:
+        if place.host != host:
+            kept.routers.put(place)
+    return kept
+
+
 def contested(records: Records, states: States, host: str) -> frozenset[str]:
     """Routers of this host that another could take if its agent died."""
     others = [agent for agent in states.agents if not agent.problems and agent.id != host]

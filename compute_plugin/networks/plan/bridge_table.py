@@ -83,6 +83,7 @@ def _chains(stateless: bool, shaping: Shaping) -> tuple[Chain, ...]:
             (
                 "meta mark set iifname map @numbers",
                 *(mark_stateless if stateless else ()),
+                "meta mark 0 accept",
                 *shaping.sent,
                 "iifname vmap @entries",
             ),
@@ -145,6 +146,7 @@ def _chains(stateless: bool, shaping: Shaping) -> tuple[Chain, ...]:
             "forward",
             (
                 *shaping.got,
+                "ether type ip iifname @ours meta mark set oifname map @exits accept",
                 f"ether type != {{ ip, arp, ip6 }} oifname @guarded {drop('ethertype')}",
                 "iifname @ours meta mark set oifname map @exits accept",
                 f"oifname @closed {drop('closed')}",

@@ -46,6 +46,11 @@ def tagged_ports(records: Records, ports: Iterable[Port], problems: dict[str, st
     return found
 
 
+def plug_of(records: Records, port: str) -> str:
+    """The name of the link of a port, by its id."""
+    return names.sub_plug(port) if records.trunks.has("sub_port", port) else names.plug(port)
+
+
 def link_of(port: Port, tagged: Mapping[str, Tagged]) -> str:
     """The name of a server's port's link."""
     return names.sub_plug(port.id) if port.id in tagged else names.plug(port.id)

@@ -8,6 +8,7 @@ from typing import Final
 
 from compute_plugin.networks.errors import BadRequestError, MissingError
 from compute_plugin.networks.plan import names
+from compute_plugin.networks.plan.trunking import plug_of
 from compute_plugin.networks.records.port import Port
 from compute_plugin.networks.records.records import Records
 from compute_plugin.networks.trace.packet import PROTOCOLS, Packet
@@ -89,7 +90,7 @@ def question(records: Records, sender: str, receiver: str, protocol: str = "icmp
         source_port=EPHEMERAL if kind == 0 else 0,
         target_port=number,
         icmp_type=kind,
-        incoming=names.plug(source.id),
+        incoming=plug_of(records, source.id),
     )
     return Question(source.host, packet, wanted)
 
@@ -100,10 +101,10 @@ def _target(records: Records, receiver: str) -> tuple[list[str], str]:
         address = str(ipaddress.ip_address(receiver))
     except ValueError:
         port = find_port(records, receiver)
-        return [one.address for one in port.fixed_ips], names.plug(port.id) if port.host else ""
+        return [one.address for one in port.fixed_ips], plug_of(records, port.id) if port.host else ""
     for floating in records.floating_ips:
         if floating.address == address and floating.port_id:
-            return [address], names.plug(floating.port_id)
+            return [address], plug_of(records, floating.port_id)
     return [address], ""
 
 
