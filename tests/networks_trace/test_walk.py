@@ -11,7 +11,7 @@ from compute_plugin.networks.plan import names
 from tests.networks_agent.cloud import Cloud, Guest, Host, until_async
 from tests.networks_agent.routing import OUTSIDE, WIRE, Lab, changed, floating, lab, lan, router
 from tests.networks_plan.made import Made, id_of
-from tests.networks_trace.asking import Traced, really, traced
+from tests.networks_trace.asking import Looks, Traced, really, traced
 
 TO_ONE, TO_THREE = "203.0.113.50", "203.0.113.51"
 SPACE = names.router_space(id_of("router"))
@@ -24,6 +24,7 @@ class Scene:
     network."""
 
     lab: Lab
+    looks: Looks
     guests: dict[str, Guest]
     place: Host
     """Where the router is."""
@@ -32,7 +33,7 @@ class Scene:
         """What is said of a packet to a server or an address, and is so."""
         address = ADDRESSES.get(to, to)
         hears = self.guests.get({TO_ONE: "one", TO_THREE: "three"}.get(to, to), self.lab.outside)
-        said = await traced(self.lab, id_of(sender), id_of(to) if to in ADDRESSES else to, protocol, port)
+        said = await traced(self.lab, self.looks, id_of(sender), id_of(to) if to in ADDRESSES else to, protocol, port)
         happens = await really(self.guests[sender], hears, address, protocol, port)
         assert said["arrives"] is happens, (sender, to, protocol, port, happens, said)
         return said
@@ -70,7 +71,7 @@ async def scene_of(cloud: Cloud) -> AsyncIterator[Scene]:
     await made.change(in_groups)
     await until_async(lambda: one.loses(ADDRESSES["two"]), cloud.said)
     await until_async(lambda: guests["mute"].loses(ADDRESSES["one"]), cloud.said)
-    yield Scene(made, guests, await made.place())
+    yield Scene(made, Looks(made), guests, await made.place())
 
 
 async def test_what_arrives(cloud: Cloud) -> None:
@@ -138,9 +139,9 @@ async def test_what_somebody_broke(cloud: Cloud) -> None:
         scene.place.run("ip", "netns", "exec", SPACE, "ip", "route", "delete", "default")
         assert f"{SPACE} has no route to 198.51.100.7" in (await scene.agrees("one", "198.51.100.7"))["dropped"]
         scene.guests["two"].run("ip", "link", "delete", "eth0")
-        said = await traced(scene.lab, id_of("one"), id_of("two"), "tcp", 80)
+        said = await traced(scene.lab, scene.looks, id_of("one"), id_of("two"), "tcp", 80)
         assert "is known to have" in said["dropped"], said
-        said = await traced(scene.lab, id_of("two"), id_of("one"), "tcp", 80)
+        said = await traced(scene.lab, scene.looks, id_of("two"), id_of("one"), "tcp", 80)
         assert f"has no link {scene.guests['two'].plug}" in said["dropped"], said
 
 
