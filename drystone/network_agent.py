@@ -6,7 +6,9 @@ import ipaddress
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Final
+from contextlib import nullcontext
+from functools import partial
+from typing import BinaryIO, Final
 
 import structlog
 import trio
@@ -28,6 +30,9 @@ LOCAL: Final = "public"
 """The physical network of a machine alone that was told of none: a bridge of its own."""
 AGAIN_S: Final = 5.0
 """How often it is tried to wire the machine while another process does."""
+PAUSE_S: Final = 1.0
+PAUSE_MOST_S: Final = 60.0
+"""Before an agent that ended is tried again, and at most."""
 LINK_CHARACTERS_MAX: Final = 15
 
 
@@ -38,25 +43,47 @@ class HostAgent:
         self, node: Node, service: NetworkService, name: str, wires: Mapping[str, str], settings: Settings
     ) -> None:
         """`wires`: links by the names of physical networks."""
-        address = node.together.identity.address if node.together is not None else ""
-        self._host = network_host(name, address, wires, settings.dns_domain)
+        listens = node.together.identity.address if node.together is not None else ""
+        self._find_host = partial(network_host, name, listens, wires, settings.dns_domain)
+        self._host: Host | None = None
         self._cloud = node.cluster.id.hex()
         self._node = node
-        self._agent = Agent(node.registry, service.store, service.states, self._host, node.clock)
+        self._service = service
 
     async def run(self) -> None:
-        """Until cancelled."""
-        with await self._locked():
-            if owned_by_another(self._host.run, self._cloud):
-                await self._refuse("another cloud's networks are wired here; 'drystone network clear' removes them")
-            if os.geteuid() == 0:  # anybody else is refused by the agent, in words
-                own(self._host.run, self._cloud)
-            await self._agent.run()
+        """Until cancelled. The process has more to do: what goes wrong here never ends it, but is told, and all is
+        tried again."""
+        pause = PAUSE_S
+        while True:
+            begun = self._node.clock.monotonic()
+            why = "it ended"
+            try:
+                await self._wire()
+            except* Exception as group:
+                why = repr(_first(group))
+                log.exception("networks are not wired on this host, for now")
+            if self._node.clock.monotonic() > begun + PAUSE_MOST_S:
+                pause = PAUSE_S
+            with trio.move_on_after(pause):
+                await self._tell(f"the agent of networks failed and is tried again: {why}")
+            pause = min(2 * pause, PAUSE_MOST_S)
 
-    async def _locked(self) -> socket.socket:
+    async def _wire(self) -> None:
+        host = await trio.to_thread.run_sync(self._find_host, abandon_on_cancel=True)  # it may ask for a name
+        self._host = host
+        is_root = os.geteuid() == 0  # anybody else is refused by the agent, in words
+        with await self._locked(host.run) if is_root else nullcontext():
+            if is_root:
+                if owned_by_another(host.run, self._cloud):
+                    await self._refuse("another cloud's networks are wired here; 'drystone network clear' removes them")
+                own(host.run, self._cloud)
+            service = self._service
+            await Agent(self._node.registry, service.store, service.states, host, self._node.clock).run()
+
+    async def _locked(self, run: str) -> BinaryIO:
         """Once no other process wires this machine."""
         said = False
-        while (lock := lock_host()) is None:
+        while (lock := lock_host(run)) is None:
             if not said:
                 log.warning("networks are not wired: another Drystone does that on this machine")
                 said = True
@@ -66,7 +93,25 @@ class HostAgent:
     async def _refuse(self, why: str) -> None:
         """Say for ever what keeps this machine from being wired."""
         log.error("networks are not wired on this host", problems=[why])
-        await Standing(self._node.registry, self._host, self._node.clock, Bell(), (why,)).run()
+        await self._say(why)
+
+    async def _tell(self, why: str) -> None:
+        """Until cancelled, to others, too."""
+        try:
+            await self._say(why)
+        except* Exception:
+            log.exception("it cannot be told that networks are not wired")
+        await trio.sleep_forever()
+
+    async def _say(self, why: str) -> None:
+        if self._host is not None:  # else others would be told of no address, and packets go to that of before
+            await Standing(self._node.registry, self._host, self._node.clock, Bell(), (why,)).run()
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def network_host(name: str, listens: str, wires: Mapping[str, str], dns_domain: str) -> Host:

@@ -6,28 +6,29 @@ its own. It is asked whose it is (a file among those of the services), and leave
 
 from __future__ import annotations
 
-import errno
+import fcntl
 import os
 import socket
-from typing import Final
+from functools import partial
+from typing import BinaryIO, Final
 
 from compute_plugin.networks.plan.names import is_our_space, is_ours
 
-LOCK: Final = "\0drystone-networks"
-"""An abstract socket: there is one in each network namespace, and it goes with the process."""
+LOCK: Final = "lock"
+"""A file that only root can lock; the lock goes with the process."""
 SPACES: Final = "/run/netns"
 FILE: Final = "cloud"
 
 
-def lock_host() -> socket.socket | None:
-    """Held as long as it is open; None where another process wires networks in this network namespace."""
-    held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+def lock_host(run: str) -> BinaryIO | None:
+    """Held as long as it is open; None where another process wires this machine. `run`: the services' folder. Raises
+    OSError."""
+    os.makedirs(run, exist_ok=True)
+    held = open(os.path.join(run, LOCK), "ab", opener=partial(os.open, mode=0o600))  # noqa: SIM115 - held
     try:
-        held.bind(LOCK)
-    except OSError as error:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         held.close()
-        if error.errno != errno.EADDRINUSE:
-            raise
         return None
     return held
 
@@ -39,7 +40,7 @@ def owned_by_another(run: str, cloud: str) -> bool:
             owner = file.read().strip()
     except FileNotFoundError:
         return False
-    return owner != cloud and _is_wired()
+    return owner != cloud and is_wired()
 
 
 def own(run: str, cloud: str) -> None:
@@ -51,7 +52,8 @@ def own(run: str, cloud: str) -> None:
     os.replace(f"{path}.new", path)
 
 
-def _is_wired() -> bool:
+def is_wired() -> bool:
+    """Whether there is anything here that is called as ours is."""
     if any(is_ours(name) for _, name in socket.if_nameindex()):
         return True
     return os.path.isdir(SPACES) and any(is_our_space(name) for name in os.listdir(SPACES))

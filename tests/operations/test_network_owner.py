@@ -11,13 +11,13 @@ from drystone import network_owner
 from drystone.network_owner import lock_host, own, owned_by_another
 
 
-def test_one_process_has_the_lock_and_who_ends_lets_it_go(monkeypatch: pytest.MonkeyPatch, worker_id: str) -> None:
-    monkeypatch.setattr(network_owner, "LOCK", f"\0drystone-networks-of-{worker_id}")
-    held = lock_host()
+def test_one_process_has_the_lock_and_who_ends_lets_it_go(tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    held = lock_host(run)
     assert held is not None
-    assert lock_host() is None
+    assert lock_host(run) is None
     held.close()
-    again = lock_host()
+    again = lock_host(run)
     assert again is not None
     again.close()
 

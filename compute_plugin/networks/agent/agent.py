@@ -52,6 +52,8 @@ COMPARE_S: Final = 60.0
 AGAIN_S: Final = 1.0
 AGAIN_MOST_S: Final = 8.0
 """What could not be done is tried again after this, and at most."""
+UNREAD_MOST: Final = 5
+"""So often in a row the host does not let itself be read before the agent ends with that."""
 ROUNDS: Final = 5
 """Without a pause, as long as each finds something else to do."""
 
@@ -91,12 +93,14 @@ class Agent:
         """Whose rules are in force; None where nothing is known."""
         self._told: tuple[Wiring, Mapping[str, SeenLink], list[str]] | None = None
         """What others were told last was of these."""
+        self._unread = 0
+        """Rounds in a row in which the host did not let itself be read."""
         self._said: set[str] = set()
         """Failures that are in the log."""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled; started after the first round. Where something is missing that it cannot do without, it says
-        so in the registry and does nothing else."""
+        so in the registry and does nothing else. Raises OSError where the host cannot be read for long."""
         await load_modules()
         missing = problems()
         standing = Standing(self._registry, self._host, self._clock, self._bell, missing)
@@ -148,7 +152,11 @@ class Agent:
         """What the host does not let be read is tried again."""
         try:
             await self._rounds(view, standing, servers)
+            self._unread = 0
         except OSError as error:
+            self._unread += 1
+            if self._unread >= UNREAD_MOST:
+                raise
             _log.warning("the host cannot be read", error=str(error))
             await trio.sleep(AGAIN_S)
             view.all_changed()
@@ -206,7 +214,10 @@ class Agent:
     async def _tend_always(self, standing: Standing) -> None:
         while True:
             await trio.sleep(TEND_S)
-            await self._tend(standing)
+            try:
+                await self._tend(standing)
+            except OSError as error:  # such as when no process can be started
+                _log.warning("the fence of routers cannot be tended", error=str(error))
 
     async def _do(self, steps: Sequence[Step], view: View, wiring: Wiring) -> list[Failure]:
         failures = await Applier(view.began, view.ended).apply(steps)

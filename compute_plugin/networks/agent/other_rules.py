@@ -23,15 +23,15 @@ async def warnings() -> tuple[str, ...]:
     """In words for people; () where nothing stands in the way, or nft does not tell."""
     try:
         ended = await run(["nft", "-j", "list", "chains"])
-    except OSError:
+        if ended.status != 0 or not ended.output:
+            return ()
+        found = []
+        for family, table, name in dropping(json.loads(ended.output)):
+            rules = await run(["nft", "list", "chain", family, table, name])
+            if BRIDGES not in rules.output:  # whoever names our bridges has thought of them
+                found.append(words(family, table, name))
+    except (OSError, ValueError):  # of JSON
         return ()
-    if ended.status != 0 or not ended.output:
-        return ()
-    found = []
-    for family, table, name in dropping(json.loads(ended.output)):
-        rules = await run(["nft", "list", "chain", family, table, name])
-        if BRIDGES not in rules.output:  # whoever names our bridges has thought of them
-            found.append(words(family, table, name))
     return tuple(found)
 
 

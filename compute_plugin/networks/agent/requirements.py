@@ -11,6 +11,9 @@ from typing import Final
 from compute_plugin.networks.agent.running import run
 
 TOOLS: Final = ("ip", "bridge", "nft", "nsenter", "dnsmasq", "radvd", "conntrack")
+CAPABILITIES: Final = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
+"""What root may not have in a container, by numbers of bits."""
+_STATUS: Final = Path("/proc/self/status")
 _BRIDGE_NETFILTER: Final = "/proc/sys/net/bridge/bridge-nf-call-iptables"
 
 
@@ -25,12 +28,20 @@ def problems() -> tuple[str, ...]:
     found = []
     if os.geteuid() != 0:
         found.append("networks are wired by root, and this is another user")
+    elif lacking := _lacking(_STATUS.read_text()):
+        found.append(f"networks are wired by root with {' and '.join(lacking)}, which a container has not by itself")
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
         found.append(f"not installed: {', '.join(missing)}")
     if not _has_bridge_netfilter():
         found.append("the kernel's module br_netfilter is not loaded, without which there are no security groups")
     return tuple(found)
+
+
+def _lacking(status: str) -> list[str]:
+    """Capabilities that a process does not have, by its status in /proc."""
+    held = next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:")), 0)
+    return [name for name, bit in CAPABILITIES.items() if not held >> bit & 1]
 
 
 def _has_bridge_netfilter() -> bool:

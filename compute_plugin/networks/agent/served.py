@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
 import structlog
 import trio
 
 from compute_plugin.networks.plan import names
+
+AGAIN_S: Final = 1.0
+"""What ended by itself is opened again after this."""
 
 Serve = Callable[[], Awaitable[None]]
 _log = structlog.get_logger(__name__)
@@ -46,6 +50,23 @@ class Served:
 
         async def run() -> None:
             with scope:
-                await serve()
+                await self._again_and_again(name, serve)
 
         self._nursery.start_soon(run)
+
+    async def _again_and_again(self, name: str, serve: Serve) -> None:
+        """One namespace's trouble, such as too many open files, is none of the others'."""
+        while True:
+            try:
+                await serve()
+            except* Exception:
+                _log.exception(f"{self._what} cannot be told for now", space=name)
+            serve = await self._opened_again(name)
+
+    async def _opened_again(self, name: str) -> Serve:
+        while True:
+            await trio.sleep(AGAIN_S)
+            try:
+                return self._opened(name, name.removeprefix(names.DHCP_SPACES))
+            except OSError as error:
+                _log.info(f"{self._what} cannot be told yet", space=name, error=str(error))

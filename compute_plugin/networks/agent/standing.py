@@ -124,10 +124,12 @@ class Standing:
             if item is None or item.lease != lease.id:
                 same = Compare.unchanged(key, item.mod_revision if item is not None else 0)
                 try:
-                    await self._registry.transact([same], [Put(key, place, lease.id)])
+                    taken = await self._registry.transact([same], [Put(key, place, lease.id)])
                 except NotFoundError:
                     self._lease = None
                     return
+                if not taken.succeeded:
+                    continue
             if self._lease is lease:
                 self._claimed.add(router)
 
@@ -141,7 +143,11 @@ class Standing:
         begun = self._clock.monotonic()
         if self._lease is None:
             lease = await self._registry.lease(TTL_S)
-            await self._write(lease)
+            try:
+                await self._write(lease)
+            except NotFoundError:
+                _log.warning("this agent was taken for dead before it had begun")
+                return
             self._lease, self._kept = lease, begun
             self._claimed = set()
             self._begun = True

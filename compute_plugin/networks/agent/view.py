@@ -142,6 +142,8 @@ class View:
             try:
                 self._watch(name)
             except OSError as error:
+                if name == HOST:
+                    raise
                 broken.add(name)
                 _log.warning("a namespace cannot be entered", space=name, error=str(error))
         self._broken = frozenset(broken)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -42,7 +43,10 @@ def within_path(file: str, work: Callable[[], T]) -> T:
 
     try:
         thread = threading.Thread(target=inside, name=f"in {file}")
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads
+            raise OSError(errno.EAGAIN, str(error)) from error
         thread.join()
     finally:
         os.close(descriptor)
