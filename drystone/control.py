@@ -22,9 +22,11 @@ from starlette.routing import Route
 
 from drystone.control_client import short_path
 from drystone.folder import DataFolder
-from store.core.errors import DrystoneError, NotFoundError
+from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFoundError
 from store.registry import Registry
 from store.registry.remote import answer
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def control_app(
@@ -75,6 +77,20 @@ def control_app(
             *more,
         ]
     )
+
+
+def told(endpoint: Endpoint) -> Endpoint:
+    """An endpoint whose errors become answers: their status, and their reason as text."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except DrystoneError as error:
+            kinds = {InvalidError: 400, NotFoundError: 404, ConflictError: 409}
+            status = next((status for kind, status in kinds.items() if isinstance(error, kind)), 503)
+            return Response(str(error), status_code=status)
+
+    return answer
 
 
 async def listen(folder: DataFolder) -> trio.SocketListener:

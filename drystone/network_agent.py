@@ -19,6 +19,7 @@ from compute_plugin.networks.agent.standing import Standing
 from compute_plugin.networks.plan.host import Host
 from compute_plugin.networks.service import NetworkService
 from compute_plugin.networks.settings import Settings
+from drystone.error_groups import first
 from drystone.network_owner import lock_host, own, owned_by_another
 from drystone.node import Node
 from drystone.node_records import split_address
@@ -60,7 +61,7 @@ class HostAgent:
             try:
                 await self._wire()
             except* Exception as group:
-                why = repr(_first(group))
+                why = repr(first(group))
                 log.exception("networks are not wired on this host, for now")
             if self._node.clock.monotonic() > begun + PAUSE_MOST_S:
                 pause = PAUSE_S
@@ -106,12 +107,6 @@ class HostAgent:
     async def _say(self, why: str) -> None:
         if self._host is not None:  # else others would be told of no address, and packets go to that of before
             await Standing(self._node.registry, self._host, self._node.clock, Bell(), (why,)).run()
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def network_host(name: str, listens: str, wires: Mapping[str, str], dns_domain: str) -> Host:

@@ -9,7 +9,7 @@ Errors are 400, 404 and 503, with their reason as text.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -22,10 +22,9 @@ from compute_plugin.networks.records.states import States
 from compute_plugin.networks.service import NetworkService
 from compute_plugin.networks.trace.question import Answers, question
 from compute_plugin.networks.trace.walk import Way, walk
+from drystone.control import told
 from drystone.network_looks import HostLooks
-from store.core.errors import DrystoneError, InvalidError, NotFoundError
-
-Endpoint = Callable[[Request], Awaitable[Response]]
+from store.core.errors import InvalidError
 
 PORT_MAX = 65_535
 
@@ -43,7 +42,9 @@ def network_routes(service: NetworkService, looks: HostLooks) -> Sequence[Route]
         if not number.isdecimal() or int(number) > PORT_MAX:
             raise InvalidError(f"port: a number from 0 to {PORT_MAX}")
         records = await service.store.fresh()
-        asked = question(records, query["from"], query["to"], query.get("protocol", "icmp"), int(number))
+        asked = question(
+            records, query.get("from", ""), query.get("to", ""), query.get("protocol", "icmp"), int(number)
+        )
         addresses = {one.address: one.id for one in service.states.states.hosts if one.address}
         seen = {asked.host: await looks.look(asked.host)}
         while True:
@@ -56,9 +57,9 @@ def network_routes(service: NetworkService, looks: HostLooks) -> Sequence[Route]
         return JSONResponse([asdict(one) for one in await drops()])
 
     return [
-        Route("/networks/drops", _told(dropped), methods=["GET"]),
-        Route("/networks/hosts", _told(hosts), methods=["GET"]),
-        Route("/networks/trace", _told(trace), methods=["GET"]),
+        Route("/networks/drops", told(dropped), methods=["GET"]),
+        Route("/networks/hosts", told(hosts), methods=["GET"]),
+        Route("/networks/trace", told(trace), methods=["GET"]),
     ]
 
 
@@ -82,19 +83,3 @@ def _host_row(states: States, host: str) -> dict[str, Any]:
         "ports": [asdict(one) for one in states.ports.by("host", host)],
         "routers": [one.id for one in states.routers.by("host", host)],
     }
-
-
-def _told(endpoint: Endpoint) -> Endpoint:
-    """Errors as their status and reason."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await endpoint(request)
-        except NotFoundError as error:
-            return Response(str(error), status_code=404)
-        except InvalidError as error:
-            return Response(str(error), status_code=400)
-        except DrystoneError as error:
-            return Response(str(error), status_code=503)
-
-    return answer

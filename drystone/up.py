@@ -25,6 +25,7 @@ from drystone.api_services import ApiServices
 from drystone.cluster import Cluster, read_cluster, with_policies
 from drystone.cluster_init import first_of_one_machine, init_cluster
 from drystone.control_client import read_status, short_path
+from drystone.error_groups import first
 from drystone.folder import NBD_SOCKET, DataFolder
 from drystone.founding import ADMIN, DEVICES_DEFAULT, REPLICAS_DEFAULT, Wish, found, is_new
 from drystone.founding import plan as plan_founding
@@ -192,15 +193,9 @@ def up(access: Access, /, **options: Any) -> None:
         else:
             trio.run(partial(run, folder_of_process(access.folder, number), count, number, **options))
     except* DrystoneError as group:
-        raise click.ClickException(str(_first(group))) from group
+        raise click.ClickException(str(first(group))) from group
     except* (OSError, lmdb.Error) as group:
-        raise click.ClickException(f"{access.folder.path}: {_first(group)}") from group
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+        raise click.ClickException(f"{access.folder.path}: {first(group)}") from group
 
 
 async def run_several(

@@ -27,17 +27,16 @@ Sizes are bytes. Errors are 400, 404, 409 and 503, with their reason as text.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from drystone.control import told
 from drystone.volumes import Volumes
-from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFoundError
-
-Endpoint = Callable[[Request], Awaitable[Response]]
+from store.core.errors import InvalidError
 
 PAGE_MAX = 1000
 
@@ -169,17 +168,3 @@ def _id(request: Request) -> bytes:
 async def _body(request: Request) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(await request.body())
     return found
-
-
-def told(endpoint: Endpoint) -> Endpoint:
-    """An endpoint whose errors become answers."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await endpoint(request)
-        except DrystoneError as error:
-            kinds = {InvalidError: 400, NotFoundError: 404, ConflictError: 409}
-            status = next((status for kind, status in kinds.items() if isinstance(error, kind)), 503)
-            return Response(str(error), status_code=status)
-
-    return answer

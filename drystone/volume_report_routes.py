@@ -20,8 +20,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from drystone.control import told
 from drystone.counted_disk import CountedDisk, written
-from drystone.volume_control import told
 from drystone.volumes import Volumes
 from store.blocks.report import Note, Problem, Report, Summary
 from store.core.errors import DrystoneError, NotFoundError, RetryableError

@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Final
 
 import structlog
@@ -33,7 +34,7 @@ def announce(done: Iterable[Step], wiring: Wiring) -> None:
         if mac is None or ":" in address:
             continue
         try:
-            within(one.space, lambda one=one, mac=mac, address=address: _send(one.name, mac, address))  # type: ignore[misc]
+            within(one.space, partial(_send, one.name, mac, address))
         except OSError as error:  # such as a link that went just now
             _log.info("an address cannot be announced", space=one.space, address=address, error=str(error))
 

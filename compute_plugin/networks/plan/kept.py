@@ -7,7 +7,7 @@ whoever compares two plans sees that at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ class Kept:
         self._used.add(key)
         held = self._held.get(key)
         if held is not None and held[0] == inputs:
-            return held[1]  # type: ignore[return-value]
+            return cast(T, held[1])
         made = make()
         self._held[key] = (inputs, made)
         return made

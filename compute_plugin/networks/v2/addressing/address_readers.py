@@ -60,12 +60,12 @@ def pools(value: Any) -> tuple[Pool, ...]:
     if not isinstance(value, list):
         raise WrongValueError(f"Invalid data format for IP pool: '{value}'")
     one = table({"start": address, "end": address}, ("start", "end"))
-    return items(lambda held: Pool(**one(held)))(value)  # type: ignore[no-any-return]
+    return items(lambda held: Pool(**one(held)))(value)
 
 
 def nameservers(value: Any) -> tuple[str, ...]:
     """Addresses of servers that know names."""
-    return items(_nameserver)(value)  # type: ignore[no-any-return]
+    return items(_nameserver)(value)
 
 
 def _nameserver(value: Any) -> str:
@@ -78,7 +78,7 @@ def _nameserver(value: Any) -> str:
 def host_routes(value: Any) -> tuple[HostRoute, ...]:
     """Where packets for other networks go."""
     one = table({"destination": prefix, "nexthop": address}, ("destination", "nexthop"))
-    return items(lambda held: HostRoute(**one(held)))(value)  # type: ignore[no-any-return]
+    return items(lambda held: HostRoute(**one(held)))(value)
 
 
 def fixed_ips(value: Any) -> tuple[Wish, ...]:

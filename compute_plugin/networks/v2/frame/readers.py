@@ -9,10 +9,11 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 Reader = Callable[[Any], Any]
+T = TypeVar("T")
 
 NAME_MAX: Final = 255
 _MAC: Final = re.compile("[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
@@ -147,10 +148,10 @@ def or_none(reader: Reader) -> Reader:
     return lambda value: None if value is None else reader(value)
 
 
-def items(reader: Reader, most: int = 1000) -> Reader:
+def items(reader: Callable[[Any], T], most: int = 1000) -> Callable[[Any], tuple[T, ...]]:
     """A list without duplicates, as a tuple; null is an empty one."""
 
-    def read(value: Any) -> tuple[Any, ...]:
+    def read(value: Any) -> tuple[T, ...]:
         if value is None:
             return ()
         if not isinstance(value, list):
