@@ -11,10 +11,10 @@ import pytest
 import trio
 import trio.testing
 
-from compute_plugin.networks.records import store as stores
 from compute_plugin.networks.records.network import Network
 from compute_plugin.networks.records.records import Records
 from compute_plugin.networks.records.store import NetworkStore
+from compute_plugin.tables import store as stores
 from store.core.errors import RetryableError
 from store.registry import (
     CompactedError,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from compute_plugin.networks.records.standard import Standard, each, record_codec
+from compute_plugin.networks.records.standard import Standard
+from compute_plugin.tables.record_codec import each, record_codec
 
 FLAT: Final = "flat"
 VLAN: Final = "vlan"

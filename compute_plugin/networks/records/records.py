@@ -5,7 +5,6 @@ network/<kind>/<id>     a record
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from compute_plugin.networks.records.agent import AGENT_SETTINGS_CODEC, AgentSettings
@@ -44,11 +43,10 @@ from compute_plugin.networks.records.security import (
 )
 from compute_plugin.networks.records.segment import SEGMENT_NOTE_CODEC, SegmentNote
 from compute_plugin.networks.records.sharing import QUOTA_CODEC, RBAC_CODEC, Quota, RbacPolicy
-from compute_plugin.networks.records.table import Kind, Table
+from compute_plugin.networks.records.table import Table
 from compute_plugin.networks.records.trunk import TRUNK_CODEC, Trunk
-from store.registry import Delete, Put
-
-PREFIX: Final = b"network/"
+from compute_plugin.tables.table import Kind
+from compute_plugin.tables.tables import Tables
 
 NETWORKS: Final = Kind(
     "network",
@@ -212,8 +210,10 @@ SERVICE_PROFILES: Final = Kind(
 SEGMENT_NOTES: Final = Kind("segment", SEGMENT_NOTE_CODEC, {}, "SegmentNotFound", "Segment")
 
 
-class Records:
+class Records(Tables):
     """All tables. One over another (`below`) is what a change sees: its own writes, and nobody else does."""
+
+    prefix = b"network/"
 
     def __init__(self, below: Records | None = None) -> None:
         under = {table.kind.name: table for table in below.tables()} if below is not None else {}
@@ -253,25 +253,3 @@ class Records:
         self.flavors: Table[Flavor] = lie(FLAVORS)
         self.service_profiles: Table[ServiceProfile] = lie(SERVICE_PROFILES)
         self.segment_notes: Table[SegmentNote] = lie(SEGMENT_NOTES)
-
-    def tables(self) -> Iterator[Table[Any]]:
-        """All of them."""
-        yield from (table for table in vars(self).values() if isinstance(table, Table))
-
-    def changed(self) -> int:
-        """How many records lie over the tables below."""
-        return sum(len(table.changes()) for table in self.tables())
-
-    def operations(self) -> list[Put | Delete]:
-        """What makes the registry have what lies over the tables below."""
-        return [
-            Delete(key_of(table.kind, id_))
-            if record is None
-            else Put(key_of(table.kind, id_), table.kind.codec.encode(record))
-            for table in self.tables()
-            for id_, record in table.changes().items()
-        ]
-
-
-def key_of(kind: Kind[Any], id_: str) -> bytes:
-    return PREFIX + f"{kind.name}/{id_}".encode()

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from compute_plugin.networks.records.network import HostRoute
-from compute_plugin.networks.records.standard import Standard, each, record_codec
+from compute_plugin.networks.records.standard import Standard
+from compute_plugin.tables.record_codec import each, record_codec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from compute_plugin.networks.records.standard import Standard, record_codec
+from compute_plugin.networks.records.standard import Standard
+from compute_plugin.tables.record_codec import record_codec
 
 EVERYBODY: Final = "*"
 AS_SHARED: Final = "access_as_shared"

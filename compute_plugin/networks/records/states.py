@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from compute_plugin.networks.records.standard import record_codec
-from compute_plugin.networks.records.table import Kind, Table
+from compute_plugin.networks.records.table import Table
+from compute_plugin.tables.record_codec import record_codec
+from compute_plugin.tables.table import Kind
 
 PREFIX: Final = b"network-state/"
 

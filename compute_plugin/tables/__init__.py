@@ -1,0 +1,1 @@
+"""Records in memory, equal to the registry, each change one transaction: what networks and servers stand on."""
