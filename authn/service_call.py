@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from authn.certificate_binding import shown_certificate
 from authn.service import IdentityService
 from authn.tokens import Held
-from gateway.rest.call import Call, Receive, Scope
+from gateway.rest.call import Call, Caller, Receive, Scope
 from gateway.rest.errors import ForbiddenError
+from gateway.rest.inside import INSIDE, Inside
 from gateway.rest.policy import Policy
 
 SERVICE_ROLE = "service"
@@ -34,10 +35,11 @@ class ServiceCall(Call):
         self._identity = identity
         self._service_types = service_types
         self._prefix = prefix
-        self._held: Held | None = None
+        self._held: Caller | None = self._inside
 
-    async def identify(self, token: str) -> Held | None:
-        """See Call. The token is opened once a request. None also where its access rules do not open the request."""
+    async def identify(self, token: str) -> Caller | None:
+        """See Call. The token is opened once a request. None also where its access rules do not open the request. Who
+        asks from inside has none."""
         if self._held is None:
             acts_for = await self._is_service(self.request.headers.get("x-service-token", ""))
             shown = shown_certificate(self.request.scope)
@@ -45,7 +47,14 @@ class ServiceCall(Call):
             self._held = held if held is not None and (acts_for or self._opens(held)) else None
         return self._held
 
+    @property
+    def _inside(self) -> Inside | None:
+        found = self.request.scope.get(INSIDE)
+        return found if isinstance(found, Inside) else None
+
     async def _is_service(self, token: str) -> bool:
+        if self._inside is not None:
+            return True
         held = await self._identity.tokens.read(token, shown_certificate(self.request.scope)) if token else None
         return held is not None and any(role.name == SERVICE_ROLE for role in held.roles)
 

@@ -11,7 +11,9 @@ from store.core.codec import Codec
 R = TypeVar("R", bound=Any)
 
 
-def record_codec(name: str, type_: type[R], **lifts: Callable[[Any], Any]) -> Codec[R]:
+def record_codec(
+    name: str, type_: type[R], *, pack: Callable[[Any], Any] = lambda value: value, **lifts: Callable[[Any], Any]
+) -> Codec[R]:
     """Of a dataclass whose fields are stored in their order. `lifts`: what makes a field of what msgpack read of it,
     for those that are neither text, number nor a tuple of such.
 
@@ -20,7 +22,7 @@ def record_codec(name: str, type_: type[R], **lifts: Callable[[Any], Any]) -> Co
     names = [field.name for field in fields(type_)]
 
     def values(record: R) -> list[Any]:
-        return [getattr(record, one) for one in names]
+        return [pack(getattr(record, one)) for one in names]
 
     def read(stored: Sequence[Any]) -> R:
         held = dict(zip(names, stored, strict=True))

@@ -19,3 +19,7 @@ class TooLargeError(InvalidError):
 
 class NotAcceptableError(CallerError):
     """The client asks for a version of the API that is not spoken here."""
+
+
+class OverLimitError(ForbiddenError):
+    """A project can have no more of something. The message is for the client."""

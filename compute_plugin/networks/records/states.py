@@ -14,6 +14,7 @@ from typing import Final
 from compute_plugin.networks.records.table import Table
 from compute_plugin.tables.record_codec import record_codec
 from compute_plugin.tables.table import Kind
+from compute_plugin.tables.tables import Tables
 
 PREFIX: Final = b"network-state/"
 
@@ -71,8 +72,10 @@ ROUTER_PLACES: Final = Kind("router", record_codec("router place", RouterPlace),
 HOST_ADDRESSES: Final = Kind("host", record_codec("host address", HostAddress))
 
 
-class States:
+class States(Tables):
     """All of it in memory."""
+
+    prefix = PREFIX
 
     def __init__(self) -> None:
         self.agents: Table[AgentState] = Table(AGENTS)

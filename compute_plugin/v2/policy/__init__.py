@@ -1,0 +1,1 @@
+"""Who may do what: stock Nova's defaults."""
