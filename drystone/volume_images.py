@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.rest.errors import ForbiddenError, TooLargeError
 from gateway.rest.policy import Credentials
-from gateway.volumes.images import ImageFacts, WantedImage
+from gateway.rest.images import ImageFacts, WantedImage
 from image_registry.attributes import PROPERTIES_MAX, is_property
 from image_registry.images import missing
 from image_registry.policy import image_target, sees
@@ -16,7 +16,7 @@ from store.core.errors import ConflictError, NotFoundError
 
 
 class VolumeImages:
-    """Images by their ids; see gateway.volumes.images.Images."""
+    """Images by their ids; see gateway.rest.images.Images."""
 
     def __init__(self, service: ImageService, volumes: VolumeStore) -> None:
         self._service = service

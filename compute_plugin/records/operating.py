@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
+from compute_plugin.records.states import HostState
 from compute_plugin.tables.record_codec import record_codec
 
 DEFAULT: Final = "default"
@@ -22,7 +23,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostNote:
-    """What is said of a host. One of which nothing is said has no such record."""
+    """What is said of a host, and what it said itself: so that one whose agent is gone is still known."""
 
     id: str
     """The host's name."""
@@ -32,6 +33,10 @@ class HostNote:
     disabled_reason: str | None = None
     forced_down: bool = False
     updated_us: int = 0
+    number: int = 0
+    """As old clients know the service and the hypervisor."""
+    last: HostState | None = None
+    """As it was noted last; what changes all the time may have changed since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +48,16 @@ class Counter:
     value: int
 
 
+def _plain(value: Any) -> Any:
+    return [getattr(value, one.name) for one in fields(HostState)] if isinstance(value, HostState) else value
+
+
+def _state(stored: Any) -> HostState | None:
+    if stored is None:
+        return None
+    return HostState(**dict(zip((one.name for one in fields(HostState)), stored, strict=True)))
+
+
 QUOTA_CODEC: Final = record_codec("compute quota", Quota)
-HOST_NOTE_CODEC: Final = record_codec("host note", HostNote)
+HOST_NOTE_CODEC: Final = record_codec("host note", HostNote, pack=_plain, last=_state)
 COUNTER_CODEC: Final = record_codec("counter", Counter)

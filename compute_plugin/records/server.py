@@ -186,6 +186,9 @@ class Server:
     admin_password: str = ""
     """For the config drive and the metadata service, until the guest has run once."""
     trusted_certificates: tuple[str, ...] | None = None
+    access4: str = ""
+    """accessIPv4: that people say of it; of nobody here."""
+    access6: str = ""
 
     @property
     def claims(self) -> tuple[tuple[str, Flavor], ...]:

@@ -61,9 +61,12 @@ class Asker:
         body: Any = None,
         query: Mapping[str, str] | None = None,
     ) -> Any:
-        """What it answers, from JSON; None where that is nothing. Raises InvalidError, ForbiddenError, NotFoundError,
-        ConflictError, OverLimitError and RetryableError in its words, RefusedError for what is none of these."""
+        """`body`: what becomes JSON, or bytes. What it answers, from JSON; None where that is nothing. Raises
+        InvalidError, ForbiddenError, NotFoundError, ConflictError, OverLimitError and RetryableError in its words,
+        RefusedError for what is none of these."""
         whole = self._prefix + path
+        sent = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        type_ = b"application/octet-stream" if isinstance(body, bytes) else b"application/json"
         scope: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -74,12 +77,11 @@ class Asker:
             "raw_path": quote(whole).encode(),
             "query_string": urlencode(query or {}).encode(),
             "root_path": "",
-            "headers": [(b"host", b"localhost"), (b"content-type", b"application/json"), *self._headers],
+            "headers": [(b"host", b"localhost"), *self._headers, (b"content-type", type_)],
             "client": None,
             "server": None,
             INSIDE: Inside(credentials),
         }
-        sent = b"" if body is None else json.dumps(body).encode()
         status, parts = 0, bytearray()
 
         async def receive() -> dict[str, Any]:

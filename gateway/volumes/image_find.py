@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gateway.rest.images import ImageFacts
 from gateway.volumes.call import Call
-from gateway.volumes.images import ImageFacts
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 
 

@@ -10,6 +10,7 @@ import structlog
 import trio
 
 from authn.service import IdentityService
+from gateway.rest.images import Images
 from gateway.rest.policy import Policy
 from gateway.rest.quotas import Quotas
 from gateway.rest.reserving import keep_swept
@@ -25,7 +26,6 @@ from gateway.volumes.group_records import (
     GroupSnapshot,
     GroupTypes,
 )
-from gateway.volumes.images import Images
 from gateway.volumes.message_records import MessageTable
 from gateway.volumes.places import Places
 from gateway.volumes.policy import volume_policy

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from gateway.rest.images import ImageFacts
 from gateway.rest.task_records import Task
 from gateway.rest.task_runner import Work
-from gateway.volumes.images import ImageFacts
 from gateway.volumes.records import GIB, Volume, volume_name
 from gateway.volumes.work.telling import telling
 from gateway.volumes.work.worker import Worker

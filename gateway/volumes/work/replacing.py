@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
+from gateway.rest.images import ImageFacts
 from gateway.rest.task_records import Task
 from gateway.rest.task_runner import Work
 from gateway.volumes import amounts
-from gateway.volumes.images import ImageFacts
 from gateway.volumes.records import Volume, volume_name
 from gateway.volumes.work.creating import check_fits, with_image
 from gateway.volumes.work.telling import telling

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from gateway.rest.images import Images
 from gateway.rest.quotas import Quotas
 from gateway.rest.tasks import Tasks
 from gateway.volumes.backup_records import Backup, BackupTable
 from gateway.volumes.exports import Exports
 from gateway.volumes.group_records import Group, GroupSnapshot
-from gateway.volumes.images import Images
 from gateway.volumes.message_records import MessageTable
 from gateway.volumes.places import PROTOCOL, VENDOR, Places
 from gateway.volumes.records import GIB, Snapshot, Volume, volume_name

@@ -1,4 +1,4 @@
-"""What the volume API asks of the image registry."""
+"""What other services ask of the image registry."""
 
 from __future__ import annotations
 

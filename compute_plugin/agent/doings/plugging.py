@@ -1,0 +1,123 @@
+"""Volumes and network cards come to a server that is there, and go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from compute_plugin.agent.doings.parts import volume_made
+from compute_plugin.agent.doings.running import bound_ports
+from compute_plugin.agent.guest_plan import disk_of, nic_of
+from compute_plugin.agent.hands import Hands
+from compute_plugin.agent.work import Work
+from compute_plugin.clients.callers import COMPUTE
+from compute_plugin.records.server import Server, ServerDisk, ServerNic
+from store.core.errors import CallerError, NotFoundError
+
+
+async def attach_volume(hands: Hands, work: Work) -> None:
+    """What was reserved for it when it was asked for. Where it cannot be, the volume is as it was."""
+    await work.step("attach")
+    volume = str(work.arguments["volume"])
+    at = _disk_at(work.server, volume)
+    try:
+        await volume_made(hands, volume)
+        disk = work.server.disks[at]
+        if work.server.host:
+            await hands.volumes.connect(disk.attachment_id, hands.host, f"/dev/{disk.target}")
+            if await _has_guest(hands, work.server):
+                await hands.hypervisor.attach_disk(work.server.id, disk_of(disk, hands.socket))
+            await hands.volumes.complete(disk.attachment_id)
+    except CallerError:
+        await hands.volumes.release(work.server.disks[at].attachment_id)
+        await work.change(lambda server: _without(server, volume))
+        raise
+    await work.end(changed=lambda server: server.with_disk(_disk_at(server, volume), plugged=True))
+
+
+async def detach_volume(hands: Hands, work: Work) -> None:
+    """The guest lets go of it first. Where it does not, it keeps the volume."""
+    await work.step("detach")
+    volume = str(work.arguments["volume"])
+    disk = next((one for one in work.server.disks if one.volume_id == volume), None)
+    if disk is not None:
+        try:
+            if work.server.host and await _has_guest(hands, work.server):
+                await hands.hypervisor.detach_disk(work.server.id, disk.target)
+        except Exception:
+            await hands.volumes.rollback_detaching(COMPUTE, volume)
+            raise
+        await hands.volumes.release(disk.attachment_id)
+        if disk.delete_on_termination:
+            await hands.volumes.delete(volume)
+    await work.end(changed=lambda server: _without(server, volume))
+
+
+async def extend_volume(hands: Hands, work: Work) -> None:
+    """A volume has grown: its guest sees that."""
+    await work.step("grow")
+    volume = str(work.arguments["volume"])
+    disk = next((one for one in work.server.disks if one.volume_id == volume), None)
+    if disk is not None and work.server.host and await _has_guest(hands, work.server):
+        size = int((await hands.volumes.volume(COMPUTE, volume))["size"])
+        await hands.hypervisor.grow_disk(work.server.id, disk.target, size << 30)
+    await work.end()
+
+
+async def attach_interface(hands: Hands, work: Work) -> None:
+    """A port that was made for it or found when it was asked for."""
+    await work.step("attach")
+    port = str(work.arguments["port"])
+    nic = next(one for one in work.server.nics if one.port_id == port)
+    try:
+        if await _has_guest(hands, work.server):
+            rows = await bound_ports(hands, replace(work.server, nics=(nic,)))
+            for row in rows:
+                await hands.hypervisor.attach_nic(work.server.id, nic_of(work.server, row))
+    except CallerError:
+        await _give_back(hands, nic)
+        await work.change(lambda server: _without_port(server, port))
+        raise
+    await work.end(
+        changed=lambda server: replace(
+            server, nics=tuple(replace(one, plugged=True) if one.port_id == port else one for one in server.nics)
+        )
+    )
+
+
+async def detach_interface(hands: Hands, work: Work) -> None:
+    await work.step("detach")
+    port = str(work.arguments["port"])
+    nic = next((one for one in work.server.nics if one.port_id == port), None)
+    if nic is not None:
+        try:
+            mac = str((await hands.networks.port(COMPUTE, port))["mac_address"])
+        except NotFoundError:
+            mac = ""
+        if mac and await _has_guest(hands, work.server):
+            await hands.hypervisor.detach_nic(work.server.id, mac)
+        await _give_back(hands, nic)
+    await work.end(changed=lambda server: _without_port(server, port))
+
+
+async def _give_back(hands: Hands, nic: ServerNic) -> None:
+    if nic.own:
+        await hands.networks.delete_port(nic.port_id)
+    else:
+        await hands.networks.release_port(nic.port_id)
+
+
+async def _has_guest(hands: Hands, server: Server) -> bool:
+    return server.id in await hands.hypervisor.guests()
+
+
+def _disk_at(server: Server, volume: str) -> int:
+    return next(at for at, disk in enumerate(server.disks) if disk.volume_id == volume)
+
+
+def _without(server: Server, volume: str) -> Server:
+    kept: tuple[ServerDisk, ...] = tuple(one for one in server.disks if one.volume_id != volume)
+    return replace(server, disks=kept)
+
+
+def _without_port(server: Server, port: str) -> Server:
+    return replace(server, nics=tuple(one for one in server.nics if one.port_id != port))

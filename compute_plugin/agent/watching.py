@@ -1,0 +1,105 @@
+"""`Watcher`: what guests do by themselves is seen, and the records say it.
+
+A guest that ended is a server that is stopped. One that no record names, or that is another host's by now, is ended:
+it could only be in the way. What is being done with a server is left to whoever does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+import structlog
+import trio
+
+from compute_plugin.agent.hands import Hands
+from compute_plugin.hypervisors.interface import GuestState, Power
+from compute_plugin.records.records import Records
+from compute_plugin.records.server import Server, VmState
+from store.core.errors import DrystoneError, RetryableError
+
+LOOK_S: Final = 30.0
+"""How often all guests are looked at, whatever was told meanwhile."""
+AGAIN_S: Final = 2.0
+RUNS: Final = frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.RESCUED})
+RESTS: Final = frozenset({VmState.STOPPED, VmState.SUSPENDED, VmState.SHELVED, VmState.OFFLOADED, VmState.SOFT_DELETED})
+
+_log = structlog.get_logger(__name__)
+
+
+class Watcher:
+    """Of the guests of one host."""
+
+    def __init__(self, hands: Hands, is_doing: Callable[[str], bool]) -> None:
+        """`is_doing`: whether something is done with a server here."""
+        self._hands = hands
+        self._is_doing = is_doing
+
+    async def run(self) -> None:
+        """Until cancelled. The hypervisor may go away and come back."""
+        said = False
+        while True:
+            try:
+                async with self._hands.hypervisor.changes() as changes:
+                    if said:
+                        _log.info("the hypervisor answers again")
+                        said = False
+                    while True:
+                        await self.look()
+                        with trio.move_on_after(LOOK_S):
+                            await changes.next()
+            except RetryableError as error:
+                if not said:
+                    _log.warning("the hypervisor does not answer", error=str(error))
+                    said = True
+                await trio.sleep(AGAIN_S)
+
+    async def look(self) -> None:
+        """Once over all guests. Raises RetryableError where the hypervisor does not answer."""
+        guests = await self._hands.hypervisor.guests()
+        records = await self._hands.store.fresh()
+        for id_ in guests:
+            if self._is_strange(records, id_):
+                _log.warning("a guest is ended: no server of this host has it", guest=id_)
+                await self._hands.hypervisor.stop(id_, 0)
+        for server in records.servers.by("host", self._hands.host):
+            if server.host == self._hands.host and server.transition is None and not self._is_doing(server.id):
+                await self._settle(server, guests)
+
+    def _is_strange(self, records: Records, id_: str) -> bool:
+        """Whether a guest is of nobody here."""
+        server = records.servers.get(id_)
+        if server is None:
+            return True
+        held = {host for host, _ in server.claims}
+        arriving = server.transition is not None and server.transition.arguments.get("target") == self._hands.host
+        return self._hands.host not in held and not arriving
+
+    async def _settle(self, server: Server, guests: Mapping[str, GuestState]) -> None:
+        seen = guests.get(server.id)
+        power = Power.SHUTDOWN if seen is None else seen.power
+        ended = power in (Power.SHUTDOWN, Power.CRASHED)
+        if not ended and server.state in RESTS:
+            _log.warning("a guest is ended: its server is stopped", server=server.id)
+            await self._hands.hypervisor.stop(server.id, 0)
+            return
+        state = VmState.STOPPED if ended and server.state in RUNS else server.state
+        if state is not server.state or power != server.power:
+            await self._is_now(server, state, power)
+
+    async def _is_now(self, server: Server, state: VmState, power: Power) -> None:
+        now_us = self._hands.clock.wall_us()
+
+        def step(records: Records) -> None:
+            held = records.servers.get(server.id)
+            if held is not None and held.transition is None and held.state is server.state:
+                records.servers.put(replace(held, state=state, power=int(power), updated_us=now_us))
+
+        try:
+            await self._hands.store.change(step)
+        except DrystoneError as error:
+            _log.info("what a guest does is told later", server=server.id, why=str(error))
+            return
+        if state is not server.state:
+            _log.info("a guest has ended by itself", server=server.id)

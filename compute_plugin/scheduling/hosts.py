@@ -1,0 +1,70 @@
+"""Hosts as they stand: what each has, and what is claimed of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from compute_plugin.records.grouping import Aggregate
+from compute_plugin.records.operating import HostNote
+from compute_plugin.records.records import Records
+from compute_plugin.records.server import Server
+from compute_plugin.records.states import HostState, States
+from compute_plugin.settings import Settings
+
+ZONE = "availability_zone"
+"""Of an aggregate's metadata."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host whose agent lives, at one moment."""
+
+    state: HostState
+    note: HostNote | None
+    aggregates: tuple[Aggregate, ...]
+    servers: tuple[Server, ...]
+    """Those that claim something of it."""
+    zone: str
+    vcpus: int
+    """That servers may have in all; of memory and disk the same."""
+    ram_mib: int
+    disk_gib: int
+    vcpus_used: int
+    ram_used_mib: int
+    disk_used_gib: int
+
+    @property
+    def name(self) -> str:
+        return self.state.id
+
+
+def hosts_of(records: Records, states: States, settings: Settings) -> Iterator[Host]:
+    """All that live, by their names."""
+    for state in sorted(states.hosts, key=lambda one: one.id):
+        yield host_of(records, state, settings)
+
+
+def host_of(records: Records, state: HostState, settings: Settings) -> Host:
+    """What a host says of itself, and what is said of it."""
+    servers = tuple(records.servers.by("host", state.id))
+    claims = [flavor for server in servers for host, flavor in server.claims if host == state.id]
+    aggregates = tuple(records.aggregates.by("host", state.id))
+    return Host(
+        state=state,
+        note=records.host_notes.get(state.id),
+        aggregates=aggregates,
+        servers=servers,
+        zone=zone_of(aggregates, settings),
+        vcpus=int(state.vcpus * settings.cpu_ratio),
+        ram_mib=int((state.memory_mib - settings.ram_reserved_mib) * settings.ram_ratio),
+        disk_gib=int(state.disk_gib * settings.disk_ratio),
+        vcpus_used=sum(one.vcpus for one in claims),
+        ram_used_mib=sum(one.ram for one in claims),
+        disk_used_gib=sum(one.disk + one.ephemeral + -(-one.swap // 1024) for one in claims),
+    )
+
+
+def zone_of(aggregates: tuple[Aggregate, ...], settings: Settings) -> str:
+    """The zone that a host's aggregates put it in."""
+    return next((one.metadata[ZONE] for one in aggregates if ZONE in one.metadata), settings.zone)
