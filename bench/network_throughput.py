@@ -28,7 +28,7 @@ class Pair:
     one: Inside
     two: Inside
 
-    async def rate(self, seconds: int) -> float:
+    async def rate(self, seconds: int, congestion: str) -> float:
         """Gbit/s from the first to the second."""
         async with trio.open_nursery() as nursery:
             server: trio.Process = await nursery.start(self._serve)
@@ -36,7 +36,9 @@ class Pair:
                 with trio.fail_after(seconds + PATIENCE_S):
                     while not await self.two.asks("sh", "-c", "ss -Hltn sport = :5201 | grep -q ."):
                         await trio.sleep(0.02)
-                    done = await self.one.tried("iperf3", "-J", "-c", ADDRESSES[1], "-t", str(seconds))
+                    done = await self.one.tried(
+                        "iperf3", "-J", "-c", ADDRESSES[1], "-t", str(seconds), "-C", congestion
+                    )
             finally:
                 server.kill()
         told = json.loads(done.stdout)
@@ -104,13 +106,15 @@ def _by_hand(machine: Machine, other: Machine, address: str) -> Inside:
     return inside
 
 
-async def ratios(ours: Pair, plain: Pair, rounds: int, seconds: int) -> tuple[dict[str, float], Ratios]:
+async def ratios(
+    ours: Pair, plain: Pair, rounds: int, seconds: int, congestion: str
+) -> tuple[dict[str, float], Ratios]:
     """By turns; also the medians of both."""
     rates: dict[str, list[float]] = {"drystone": [], "by hand": []}
     for turn in range(rounds + 1):
         pairs = [("drystone", ours), ("by hand", plain)]
         for name, pair in pairs if turn % 2 else reversed(pairs):
-            rate = await pair.rate(seconds)
+            rate = await pair.rate(seconds, congestion)
             if turn:  # the first is for warming up
                 rates[name].append(rate)
     each = tuple(a / b for a, b in zip(rates["drystone"], rates["by hand"], strict=True))

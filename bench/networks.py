@@ -27,6 +27,7 @@ BOUND_MS = 50.0
 BOUND_REST = 0.5
 """Per cent of a processor."""
 BOUND_RATIO = 0.9
+CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 
 
 @click.command()
@@ -37,7 +38,10 @@ BOUND_RATIO = 0.9
 @click.option("--rounds", default=9, show_default=True, help="Of each way, by turns; the median counts.")
 @click.option("--seconds", default=2, show_default=True, help="Of each round.")
 @click.option("--part", type=click.Choice(["all", "load", "throughput"]), default="all", show_default=True)
-def main(ports: int, networks: int, times: int, rest: int, rounds: int, seconds: int, part: str) -> None:
+@click.option("--congestion", default=None, help="Of TCP, such as cubic: of both ways. [default: the machine's own]")
+def main(
+    ports: int, networks: int, times: int, rest: int, rounds: int, seconds: int, part: str, congestion: str | None
+) -> None:
     """What networks cost: changes and rest with many ports, and throughput from host to host."""
     reason = why_not()
     missing = [tool for tool in (*TOOLS, "iperf3") if shutil.which(tool) is None]
@@ -47,7 +51,7 @@ def main(ports: int, networks: int, times: int, rest: int, rounds: int, seconds:
     if part != "throughput":
         trio.run(_load, ports, networks, times, rest)
     if part != "load":
-        trio.run(_throughput, rounds, seconds)
+        trio.run(_throughput, rounds, seconds, congestion or CONGESTION.read_text().strip())
 
 
 async def _load(ports: int, networks: int, times: int, rest: int) -> None:
@@ -65,11 +69,11 @@ async def _load(ports: int, networks: int, times: int, rest: int) -> None:
             click.echo(f"at rest for {rest} s: {share:.3f} % of a processor (bound {BOUND_REST})")
 
 
-async def _throughput(rounds: int, seconds: int) -> None:
+async def _throughput(rounds: int, seconds: int, congestion: str) -> None:
     with tempfile.TemporaryDirectory(prefix="drystone-bench-") as folder:
         async with cloud(Path(folder)) as made, ends(made) as (ours, plain):
-            rates, found = await ratios(ours, plain, rounds, seconds)
+            rates, found = await ratios(ours, plain, rounds, seconds, congestion)
             for name, each in rates.items():
                 click.echo(f"{name}: {each:.2f} Gbit/s (median)")
             shown = " ".join(f"{one:.2f}" for one in found.each)
-            click.echo(f"ratio: {found.median:.3f} (bound {BOUND_RATIO}); each: {shown}")
+            click.echo(f"ratio: {found.median:.3f} by {congestion} (bound {BOUND_RATIO}); each: {shown}")

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from compute_plugin.networks.plan.dhcp_options import METADATA
 from compute_plugin.networks.plan.marks import BRIDGED, NO_TRACK, hexadecimal
+from compute_plugin.networks.plan.names import TUNNELS
 from compute_plugin.networks.plan.plugged import Plugged, PluggedPort
 from compute_plugin.networks.plan.qos import NOTHING, Shaping
 from compute_plugin.networks.plan.ruleset import Chain, Hook, Map, Set, Table
@@ -81,10 +82,14 @@ def _chains(stateless: bool, shaping: Shaping) -> tuple[Chain, ...]:
         Chain(
             "prerouting",
             (
+                *(() if stateless else (f'iifname "{TUNNELS}*" meta mark set 0 accept',)),
                 "meta mark set iifname map @numbers",
                 *(mark_stateless if stateless else ()),
                 "meta mark 0 accept",
                 *shaping.sent,
+                # Most packets are through with one look more: these are addresses of ports that are open.
+                "ip protocol != udp iifname . ether saddr . ip saddr @addresses4 goto open",
+                "ip6 nexthdr tcp iifname . ether saddr . ip6 saddr @addresses6 accept",
                 "iifname vmap @entries",
             ),
             Hook("filter", "prerouting", -300),
@@ -93,9 +98,7 @@ def _chains(stateless: bool, shaping: Shaping) -> tuple[Chain, ...]:
         Chain("open", (f"ip daddr {METADATA} ether daddr set iifname map @metadata",)),
         Chain(
             "guard",
-            (  # most packets are through with one look
-                "ip protocol != udp iifname . ether saddr . ip saddr @addresses4 goto open",
-                "ip6 nexthdr tcp iifname . ether saddr . ip6 saddr @addresses6 accept",
+            (
                 f"iifname . ether saddr != @macs {drop('spoofed_mac')}",
                 "ether type vmap { arp : goto guard_arp, ip : goto guard_ip4, ip6 : goto guard_ip6 }",
                 f"ether type {{ vlan, 8021ad }} {drop('vlan_tag')}",

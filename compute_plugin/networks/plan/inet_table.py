@@ -23,6 +23,7 @@ from compute_plugin.networks.records.records import Records
 from compute_plugin.networks.records.security import EGRESS, INGRESS
 
 COUNTERS = ("dhcp_server", "egress", "ingress", "invalid", "router", "stranger")
+ADDRESSED = ("addressed4", "addressed6")
 EVERYTHING = "open"
 """The chain of ports without security."""
 
@@ -35,24 +36,28 @@ def inet_table(records: Records, plugged: Plugged, problems: dict[str, str], kep
     kinds = kept.get("kinds", plugged, lambda: sorted({_kind(one) for one in plugged.ports if one.guarded}))
     groups = sorted({group for held, _ in kinds for group in held})
     members = Members(records, kept)
-    chains = [*_hooks(any(stateless for _, stateless in kinds)), Chain(EVERYTHING, ("accept",))]
+    maps = kept.get("maps", plugged, lambda: _maps(plugged))
+    reached = any(one.elements for one in maps if one.name in ADDRESSED)
+    chains = [*_hooks(any(stateless for _, stateless in kinds), reached), Chain(EVERYTHING, ("accept",))]
     for kind in kinds:
         chains += (Chain(_name(kind, EGRESS), _egress(kind)), Chain(_name(kind, INGRESS), _ingress(kind)))
     for group in groups:
         chains += [chain_of_group(records, members, group, way, problems) for way in (EGRESS, INGRESS)]
     problems |= members.problems
-    maps = kept.get("maps", plugged, lambda: _maps(plugged))
     return Table("inet", tuple(chains), members.all(), maps, COUNTERS)
 
 
-def _hooks(stateless: bool) -> tuple[Chain, ...]:
+def _hooks(stateless: bool, reached: bool) -> tuple[Chain, ...]:
+    """`reached`: whether the host itself sends to ports. Where no port is stateless, packets of connections that are
+    known need not be asked whose they are."""
     no_track = (  # what has a zone is tracked: so this comes before
         f"meta mark & {hexadecimal(NO_TRACK)} != 0 notrack",
         f"meta mark set meta mark & {hexadecimal(NUMBER)}",
         "ct state untracked accept",
     )
     ours = f'"{BRIDGES}*"'
-    addressed = ("oifname . ip daddr vmap @addressed4", "oifname . ip6 daddr vmap @addressed6")
+    known = "ct state established,related accept"
+    addressed = ("oifname . ip daddr vmap @addressed4", "oifname . ip6 daddr vmap @addressed6") if reached else ()
     return (
         Chain(
             "track",
@@ -68,6 +73,7 @@ def _hooks(stateless: bool) -> tuple[Chain, ...]:
             (
                 f"iifname != {ours} accept",
                 "meta mark 0 accept",
+                *(() if stateless else (f"meta l4proto tcp {known}",)),
                 "meta mark vmap @egress",
                 drop("stranger"),
             ),
@@ -78,13 +84,14 @@ def _hooks(stateless: bool) -> tuple[Chain, ...]:
             (
                 f"oifname != {ours} accept",
                 f"meta mark {hexadecimal(BRIDGED)} accept",
+                *(() if stateless else (known,)),
                 "meta mark vmap @ingress",
                 f"meta mark & {hexadecimal(BRIDGED)} != 0 {drop('stranger')}",
                 *addressed,
             ),
             Hook("filter", "forward", 0),
         ),
-        Chain("got_from_host", addressed, Hook("filter", "output", 0)),
+        *((Chain("got_from_host", addressed, Hook("filter", "output", 0)),) if reached else ()),
     )
 
 

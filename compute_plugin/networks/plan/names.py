@@ -12,6 +12,7 @@ from typing import Final
 LINKS: Final = "ds"
 """How the names of links that are made here begin, in the host."""
 BRIDGES: Final = "dsb-"
+TUNNELS: Final = "dsx-"
 VLANS: Final = "dsv-"
 SPACES: Final = "drystone-"
 DHCP_SPACES: Final = "drystone-dhcp-"
@@ -44,7 +45,7 @@ def bridge(network: str) -> str:
 
 
 def vxlan(vni: int) -> str:
-    return f"dsx-{vni}"
+    return f"{TUNNELS}{vni}"
 
 
 def vlan(network: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compute_plugin.networks.plan import names
 from compute_plugin.networks.plan.addresses import mac
@@ -43,7 +43,8 @@ class Plugged:
 
     ports: tuple[PluggedPort, ...]
     others: tuple[Link, ...]
-    """Of networks themselves: to other hosts, to routers, to DHCP."""
+    """Of networks themselves: to other hosts, to routers, to DHCP. Without `remotes`: so ports on other hosts, which
+    come and go, make no other tables."""
     local: frozenset[str]
     """Bridges by which the host itself is reached."""
     zones: tuple[tuple[str, int], ...]
@@ -80,7 +81,7 @@ def plugged_of(
     plugs = {one.link for one in ports}
     return Plugged(
         tuple(ports),
-        tuple(one for one in links if one.master is not None and one.name not in plugs),
+        tuple(replace(one, remotes=frozenset()) for one in links if one.master is not None and one.name not in plugs),
         frozenset(names.bridge(one.network.id) for one in present if is_local(one.network, host)),
         tuple((names.bridge(id_), zone) for id_, zone in sorted(zones.items())),
     )
