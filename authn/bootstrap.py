@@ -53,6 +53,7 @@ CATALOGUE: Final = (
     ("volumev3", "cinderv3", "/volume/v3/%(project_id)s"),
     ("block-storage", "cinder", "/volume/v3"),
     ("network", "neutron", "/network"),
+    ("compute", "nova", "/compute/v2.1"),
 )
 """Type, name, and the path of the URL."""
 

@@ -9,9 +9,12 @@ import trio
 from authn.service import IdentityService
 from authn.v1 import V1AuthApp
 from authn.v3.app import IdentityApp
+from compute_plugin.config import ComputeConfig
 from compute_plugin.networks.config import NetworkConfig
 from compute_plugin.networks.service import NetworkService
 from compute_plugin.networks.v2.app import NetworkApp
+from compute_plugin.service import ComputeService
+from compute_plugin.v2.app import ComputeApp
 from drystone.node import Node
 from drystone.volume_exports import volume_service
 from drystone.volume_links import VolumesOfAll
@@ -35,6 +38,7 @@ class ApiServices:
         images: ImageConfig,
         volume_policy: Policy,
         networks: NetworkConfig,
+        compute: ComputeConfig,
         disks: list[trio.SocketListener],
     ) -> None:
         """`disks`: where volumes are served to other machines."""
@@ -46,12 +50,16 @@ class ApiServices:
         self.networks = NetworkService(
             node.registry, identity, node.clock, PooledRandom(), settings=networks.settings, policy=networks.policy
         )
+        self.compute = ComputeService(
+            node.registry, identity, node.clock, PooledRandom(), settings=compute.settings, policy=compute.policy
+        )
         self.apps: Mapping[bytes, App] = {
             b"/auth": V1AuthApp(identity),
             b"/identity": with_cors(IdentityApp(identity), identity.cors_origins),
             b"/image": with_cors(ImageApp(self.images), identity.cors_origins),
             b"/volume": with_cors(VolumeApp(self.volumes), identity.cors_origins),
             b"/network": with_cors(NetworkApp(self.networks), identity.cors_origins),
+            b"/compute": with_cors(ComputeApp(self.compute), identity.cors_origins),
         }
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -61,4 +69,5 @@ class ApiServices:
             await nursery.start(lambda task_status: self.images.run(task_status=task_status))
             await nursery.start(lambda task_status: self.volumes.run(task_status=task_status))
             await nursery.start(lambda task_status: self.networks.run(task_status=task_status))
+            await nursery.start(lambda task_status: self.compute.run(task_status=task_status))
             task_status.started()

@@ -14,6 +14,7 @@ from authn.password_rules import PasswordRules, parse_password_rules
 from authn.policy import identity_policy
 from authn.saml.config import SamlConfig, parse_saml
 from authn.saml.opening import open_saml
+from compute_plugin.config import ComputeConfig, parse_compute_config
 from compute_plugin.networks.config import NetworkConfig, parse_network_config
 from gateway.rest.cors import require_origins
 from gateway.rest.policy import Policy
@@ -40,6 +41,7 @@ class IdentityFile(NamedTuple):
     images: ImageConfig = ImageConfig()
     volumes: Policy = volume_policy()
     networks: NetworkConfig = NetworkConfig()
+    compute: ComputeConfig = ComputeConfig()
 
 
 def read_identity_file(path: str | None) -> IdentityFile:
@@ -62,9 +64,10 @@ def read_identity_file(path: str | None) -> IdentityFile:
         policy, images = identity_policy(overrides), parse_image_config(value.pop("image", {}))
         volumes = volume_policy(_volume_overrides(value.pop("volume", {})))
         networks = parse_network_config(value.pop("network", {}))
+        compute = parse_compute_config(value.pop("compute", {}))
         return IdentityFile(
             parse_federation(value), policy, tuple(sorted(overrides)), rules, model, saml, origins, images, volumes,
-            networks,
+            networks, compute,
         )  # fmt: skip
     except InvalidError as error:
         raise InvalidError(f"{path}: {error}") from error

@@ -11,14 +11,14 @@ from drystone.identity_file import IdentityFile, read_identity_file
 from gateway.rest.policy import Policy
 from store.core.errors import InvalidError
 
-SERVICES: Final = ("identity", "image", "volume", "network")
+SERVICES: Final = ("identity", "image", "volume", "network", "compute")
 
 _config_option = click.option(
     "--identity-config",
     "path",
     type=click.Path(exists=True, dir_okay=False),
-    help="The file that 'drystone up' is given; its tables 'policy', 'image.policy', 'volume.policy' and "
-    "'network.policy' count.",
+    help="The file that 'drystone up' is given; its tables 'policy', 'image.policy', 'volume.policy', "
+    "'network.policy' and 'compute.policy' count.",
 )
 
 
@@ -26,10 +26,10 @@ def policy_group() -> click.Group:
     """The group `policy`."""
     group = click.Group(
         "policy",
-        help="Who may do what with identity, images, volumes and networks. Checks are written as for oslo.policy; a "
-        'file changes them: a table \'policy\' of lines such as "identity:list_users" = "rule:admin_required" in the '
-        "file of 'drystone up --identity-config' ('image.policy' for images, and so for volumes and networks), which "
-        "is checked at the start.",
+        help="Who may do what with identity, images, volumes, networks and servers. Checks are written as for "
+        "oslo.policy; a file changes them: a table 'policy' of lines such as \"identity:list_users\" = "
+        "\"rule:admin_required\" in the file of 'drystone up --identity-config' ('image.policy' for images, and so "
+        "for volumes, networks and compute), which is checked at the start.",
     )
     group.add_command(show)
     group.add_command(check)
@@ -66,7 +66,8 @@ def check(path: str) -> None:
 
 
 def _policies(read: IdentityFile) -> Mapping[str, Policy]:
-    return dict(zip(SERVICES, (read.policy, read.images.policy, read.volumes, read.networks.policy), strict=True))
+    policies = (read.policy, read.images.policy, read.volumes, read.networks.policy, read.compute.policy)
+    return dict(zip(SERVICES, policies, strict=True))
 
 
 def _changed(read: IdentityFile) -> Mapping[str, list[str]]:

@@ -391,7 +391,7 @@ async def _serve(
         everyones = VolumesOfAll(volumes, name, lambda: node.together.peers.processes if node.together else {})
         if node.together is not None:
             node.together.volumes.of = volumes
-        services = ApiServices(node, identity, everyones, said.images, said.volumes, said.networks, disks)
+        services = ApiServices(node, identity, everyones, said.images, said.volumes, said.networks, said.compute, disks)
         served = ServedDisks(volumes, partial(meant, services.volumes), partial(limits_of, services.volumes))
         front: App = Front(app, services.apps, requests, metrics, slow, felt, readiness.why_not)
         if swift.storage_domains:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from compute_plugin.clients.callers import COMPUTE
 from gateway.rest.inside import App, Asker
 from gateway.rest.policy import Credentials
-from store.core.errors import NotFoundError
+from store.core.errors import InvalidError, NotFoundError
 
 PREFIX: Final = "/volume/v3"
 VERSION: Final = "volume 3.70"
@@ -61,9 +61,10 @@ class Volumes:
         with suppress(NotFoundError):
             await self._asker.ask(COMPUTE, "DELETE", f"/attachments/{attachment}")
 
-    async def begin_detaching(self, caller: Credentials, volume: str) -> None:
-        """Clients see that. Raises InvalidError where it is in no state for that."""
-        await self._asker.ask(caller, "POST", f"/volumes/{volume}/action", {"os-begin_detaching": {}})
+    async def show_detaching(self, caller: Credentials, volume: str) -> None:
+        """Clients see that it goes. Nothing where it has gone already."""
+        with suppress(NotFoundError, InvalidError):
+            await self._asker.ask(caller, "POST", f"/volumes/{volume}/action", {"os-begin_detaching": {}})
 
     async def take_snapshot(self, caller: Credentials, volume: str, name: str) -> Row:
         asked = {"snapshot": {"volume_id": volume, "name": name, "force": True}}

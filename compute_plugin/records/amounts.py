@@ -13,14 +13,15 @@ from gateway.rest.errors import OverLimitError
 NO_LIMIT: Final = -1
 
 
-def usage_of(records: Records, project: str) -> dict[str, int]:
-    """What a project has of what projects have limits of, by the names of quotas."""
-    servers = counted(records, project)
+def usage_of(records: Records, project: str, user: str = "") -> dict[str, int]:
+    """What a project has of what projects have limits of, by the names of quotas; or what a user has in it."""
+    servers = [one for one in counted(records, project) if user in ("", one.user_id)]
+    groups = [one for one in records.groups.by("project", project) if user in ("", one.user_id)]
     return {
         "instances": len(servers),
         "cores": sum(one.flavor.vcpus for one in servers),
         "ram": sum(one.flavor.ram for one in servers),
-        "server_groups": len(records.groups.by("project", project)),
+        "server_groups": len(groups),
     }
 
 
@@ -34,9 +35,35 @@ def members(records: Records, group: str) -> Iterator[Server]:
     yield from records.servers.by("group", group)
 
 
-def require_room(records: Records, settings: Settings, project: str, wanted: Mapping[str, int]) -> None:
-    """For so many more of each. Raises OverLimitError in nova's words."""
-    limits, used = settings.limits_of(records, project), usage_of(records, project)
+def user_quota(project: str, user: str) -> str:
+    """The id of the record of the limits that a user has in a project."""
+    return f"{project}/{user}"
+
+
+def limits_in(records: Records, settings: Settings, project: str, user: str = "") -> dict[str, int]:
+    """Of a project, or of a user in it: what is not said of the user is as of the project."""
+    limits = settings.limits_of(records, project)
+    own = records.quotas.get(user_quota(project, user)) if user else None
+    return {**limits, **(own.limits if own is not None else {})}
+
+
+def require_room(records: Records, settings: Settings, project: str, wanted: Mapping[str, int], user: str = "") -> None:
+    """For so many more of each, in the project and where a user has limits of their own for them, too. Raises
+    OverLimitError in nova's words."""
+    _require(settings.limits_of(records, project), usage_of(records, project), wanted)
+    if user and records.quotas.get(user_quota(project, user)) is not None:
+        _require(limits_in(records, settings, project, user), usage_of(records, project, user), wanted)
+
+
+def require_members(records: Records, settings: Settings, project: str, group: str, user: str, more: int = 1) -> None:
+    """Room for more servers of a user in a server group. Raises OverLimitError."""
+    limit = limits_in(records, settings, project, user)["server_group_members"]
+    held = sum(1 for one in members(records, group) if one.user_id == user)
+    if limit != NO_LIMIT and held + more > limit:
+        raise OverLimitError("Quota exceeded, too many servers in group")
+
+
+def _require(limits: Mapping[str, int], used: Mapping[str, int], wanted: Mapping[str, int]) -> None:
     over = [
         name
         for name, more in sorted(wanted.items())
@@ -48,11 +75,3 @@ def require_room(records: Records, settings: Settings, project: str, wanted: Map
             f"Quota exceeded for {names}: Requested {', '.join(str(wanted[one]) for one in over)}, but already used "
             f"{', '.join(str(used[one]) for one in over)} of {', '.join(str(limits[one]) for one in over)} {names}"
         )
-
-
-def require_members(records: Records, settings: Settings, project: str, group: str, user: str, more: int = 1) -> None:
-    """Room for more servers of a user in a server group. Raises OverLimitError."""
-    limit = settings.limits_of(records, project)["server_group_members"]
-    held = sum(1 for one in members(records, group) if one.user_id == user)
-    if limit != NO_LIMIT and held + more > limit:
-        raise OverLimitError("Quota exceeded, too many servers in group")

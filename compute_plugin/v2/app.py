@@ -16,6 +16,14 @@ from gateway.rest.versions import Version, version_routes
 MICROVERSIONS: Final = Microversions(
     "compute", Microversion(2, 1), Microversion(2, 96), older_header="X-OpenStack-Nova-API-Version"
 )
+V20: Final = Version(
+    "v2.0",
+    "/v2",
+    "DEPRECATED",
+    "2025-07-04T12:00:00Z",
+    "application/vnd.openstack.compute+json;version=2",
+)
+"""Which clients expect to be told of; nothing is served there."""
 V21: Final = Version(
     "v2.1",
     "/v2.1",
@@ -40,6 +48,7 @@ class ComputeApp(ServiceApp[Call]):
             refusal=refusal,
             failure=failure,
             request_id=lambda: f"req-{service.new_id()}",
-            documents={**version_routes(PREFIX, [V21], status=200), **healthcheck_routes(service.registry)},
+            documents={**version_routes(PREFIX, [V20, V21], status=200), **healthcheck_routes(service.registry)},
             microversions=MICROVERSIONS,
+            exact=True,
         )

@@ -1,0 +1,1 @@
+"""Consoles of servers, wherever their hosts are."""

@@ -1,0 +1,1 @@
+"""Server groups, which put servers together or apart."""

@@ -1,0 +1,1 @@
+"""Hosts, as administrators see them: services, hypervisors, aggregates and zones."""

@@ -1,0 +1,1 @@
+"""Key pairs, by which servers let people in."""

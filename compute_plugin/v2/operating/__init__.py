@@ -1,0 +1,1 @@
+"""What operators look after: limits, usage, migrations, events, and what the API has."""

@@ -1,0 +1,1 @@
+"""The compute API but for servers themselves: what each resource promises its clients."""
