@@ -16,7 +16,7 @@ NUMBER_MOST: Final = 2**31 - 1
 
 _KNOWN: Final = (
     "zone", "cpu_ratio", "ram_ratio", "ram_reserved_mib", "disk_ratio", "limits", "console_s", "reclaim_s", "stop_s",
-    "hypervisor", "policy",
+    "hypervisor", "migration_uri", "policy",
 )  # fmt: skip
 
 
@@ -46,6 +46,7 @@ def parse_compute_config(value: Any) -> ComputeConfig:
         reclaim_s=_number("reclaim_s", value.get("reclaim_s", plain.reclaim_s), 0),
         stop_s=_ratio("stop_s", value.get("stop_s", plain.stop_s), 86_400.0),
         hypervisor=_text("hypervisor", value.get("hypervisor", plain.hypervisor)),
+        migration_uri=_text("migration_uri", value["migration_uri"]) if "migration_uri" in value else "",
     )
     return ComputeConfig(settings, compute_policy(_checks(value.get("policy", {}))))
 

@@ -20,6 +20,7 @@ from compute_plugin.tables.state_store import StateStore
 from compute_plugin.v2.flavors.defaults import seed_flavors
 from compute_plugin.v2.hosts.noted import keep_noted
 from compute_plugin.v2.policy.table import compute_policy
+from compute_plugin.v2.proxies.askers import Askers
 from gateway.rest.policy import Policy
 from store.core.clock import Clock
 from store.core.entropy import Random
@@ -45,8 +46,9 @@ class ComputeService:
         clients: Clients | None = None,
         consoles: Consoles | None = None,
         port_is_up: Callable[[str], bool] = lambda _: False,
+        askers: Askers | None = None,
     ) -> None:
-        """`clients`: the other services; without them there are no servers. `port_is_up`: whether a port is wired."""
+        """`clients`, `askers`: the other services; without them there are no servers. `port_is_up`: whether a port is wired."""
         self.registry = registry
         self.identity = identity
         self.clock = clock
@@ -55,6 +57,7 @@ class ComputeService:
         self.policy = policy or compute_policy()
         self._clients = clients
         self._consoles = consoles
+        self._askers = askers
         self.port_is_up = port_is_up
         self.store = ComputeStore(registry)
         self.states: StateStore[States] = StateStore(registry, States)
@@ -64,6 +67,12 @@ class ComputeService:
         """The other services."""
         assert self._clients is not None, "there are no other services"
         return self._clients
+
+    @property
+    def askers(self) -> Askers:
+        """The other services, for clients that ask for them here."""
+        assert self._askers is not None, "there are no other services"
+        return self._askers
 
     @property
     def consoles(self) -> Consoles:

@@ -48,6 +48,9 @@ class Settings:
     """How long a guest may take to end when it is asked to."""
     hypervisor: str = "qemu:///system"
     """As libvirt calls it."""
+    migration_uri: str = ""
+    """By which other hosts' hypervisors reach one, `%s` for its address; "" where guests do not go from host to host
+    while they run."""
 
     def defaults(self, records: Records) -> dict[str, int]:
         """Limits of projects that have none of their own."""

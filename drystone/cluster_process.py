@@ -25,6 +25,7 @@ from drystone.network_looks import LookAnswers
 from drystone.node_identity import NodeIdentity, credentials_of, lock_node
 from drystone.node_records import Life, find_authority
 from drystone.peers import Peers
+from drystone.server_guests import GuestAnswers
 from drystone.volume_links import VolumeAnswers
 from store.core.beside import beside
 from store.core.clock import Clock
@@ -124,6 +125,7 @@ class ClusterProcess:
         self.status = StatusService()
         self.volumes = VolumeAnswers()
         self.network_looks = LookAnswers()
+        self.guests = GuestAnswers()
         self.lives = Lives(registry, self.identity.name, lambda: self.peers.processes, self.everyones, self._load_ring)
         self.peers: Peers
         self.service: DeviceService
@@ -163,6 +165,7 @@ class ClusterProcess:
             self.status.serve,
             self.volumes.serve,
             self.network_looks.serve,
+            self.guests.serve,
         ]
         if isinstance(self._registry, LocalRegistry):
             services.append(RegistryService(self._registry).serve)

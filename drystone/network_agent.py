@@ -15,6 +15,7 @@ import trio
 
 from compute_plugin.networks.agent.agent import Agent
 from compute_plugin.networks.agent.bell import Bell
+from compute_plugin.networks.agent.metadata.asking import Answers
 from compute_plugin.networks.agent.standing import Standing
 from compute_plugin.networks.plan.host import Host
 from compute_plugin.networks.service import NetworkService
@@ -41,15 +42,22 @@ class HostAgent:
     """Wires this machine, where nobody else does."""
 
     def __init__(
-        self, node: Node, service: NetworkService, name: str, wires: Mapping[str, str], settings: Settings
+        self,
+        node: Node,
+        service: NetworkService,
+        name: str,
+        wires: Mapping[str, str],
+        settings: Settings,
+        metadata: Answers,
     ) -> None:
-        """`wires`: links by the names of physical networks."""
+        """`wires`: links by the names of physical networks. `metadata`: what servers are told of themselves."""
         listens = node.together.identity.address if node.together is not None else ""
         self._find_host = partial(network_host, name, listens, wires, settings.dns_domain)
         self._host: Host | None = None
         self._cloud = node.cluster.id.hex()
         self._node = node
         self._service = service
+        self._metadata = metadata
 
     async def run(self) -> None:
         """Until cancelled. The process has more to do: what goes wrong here never ends it, but is told, and all is
@@ -79,7 +87,8 @@ class HostAgent:
                     await self._refuse("another cloud's networks are wired here; 'drystone network clear' removes them")
                 own(host.run, self._cloud)
             service = self._service
-            await Agent(self._node.registry, service.store, service.states, host, self._node.clock).run()
+            registry, clock = self._node.registry, self._node.clock
+            await Agent(registry, service.store, service.states, host, clock, metadata=self._metadata).run()
 
     async def _locked(self, run: str) -> BinaryIO:
         """Once no other process wires this machine."""

@@ -24,6 +24,7 @@ from drystone.access import Access, data_option
 from drystone.api_services import ApiServices
 from drystone.cluster import Cluster, read_cluster, with_policies
 from drystone.cluster_init import first_of_one_machine, init_cluster
+from drystone.compute_agent import HostServers
 from drystone.control_client import read_status, short_path
 from drystone.error_groups import first
 from drystone.folder import NBD_SOCKET, DataFolder
@@ -43,6 +44,7 @@ from drystone.node_identity import find_identity
 from drystone.node_status import cluster_status, device_rows, own_status
 from drystone.readiness import Readiness, reached
 from drystone.served_disks import ServedDisks
+from drystone.server_guests import GuestAnswers, GuestsOfAll
 from drystone.service_manager import READY, STOPPING, notify
 from drystone.shared_port import bind_shared, listen_shared
 from drystone.slow_requests import SlowRequests
@@ -391,12 +393,18 @@ async def _serve(
         everyones = VolumesOfAll(volumes, name, lambda: node.together.peers.processes if node.together else {})
         if node.together is not None:
             node.together.volumes.of = volumes
-        services = ApiServices(node, identity, everyones, said.images, said.volumes, said.networks, said.compute, disks)
+        processes = lambda: node.together.peers.processes if node.together else {}  # noqa: E731 - see above
+        guests = node.together.guests if node.together is not None else GuestAnswers()
+        services = ApiServices(
+            node, identity, everyones, said.images, said.volumes, said.networks, said.compute, disks,
+            GuestsOfAll(guests, name, processes),
+        )  # fmt: skip
         served = ServedDisks(volumes, partial(meant, services.volumes), partial(limits_of, services.volumes))
         front: App = Front(app, services.apps, requests, metrics, slow, felt, readiness.why_not)
         if swift.storage_domains:
             front = DomainRemap(front, swift)
-        wirer = HostAgent(node, services.networks, name, wires, said.networks.settings)
+        wirer = HostAgent(node, services.networks, name, wires, said.networks.settings, services.metadata())
+        runner = HostServers(node, services.compute, name, guests)
         looks = HostLooks(
             look if number < 2 else None, name, lambda: node.together.peers.processes if node.together else {}
         )
@@ -410,6 +418,7 @@ async def _serve(
             if node.together is not None:
                 node.together.network_looks.of = look
             nursery.start_soon(wirer.run)
+            nursery.start_soon(runner.run)
         nursery.start_soon(app.run, node.progress.loop("remove owned segments"))
         await nursery.start(partial(serve, front, listeners, tls=tls, shutdown=stop))
         await nursery.start(

@@ -14,6 +14,7 @@ from gateway.nbd.limited_disk import Limits, Rate
 from gateway.rest.policy import Policy
 from gateway.volumes.qos_limits import limits_of as qos_limits
 from gateway.volumes.records import export_name, volume_name
+from gateway.volumes.server_check import Servers
 from gateway.volumes.service import VolumeService
 from gateway.volumes.types_store import StoragePolicy
 from image_registry.service import ImageService
@@ -50,6 +51,7 @@ def volume_service(
     volumes: VolumesOfAll,
     disks: list[trio.SocketListener],
     policy: Policy,
+    servers: Servers,
 ) -> VolumeService:
     """`disks`: where volumes are served to other machines."""
     host = disks[0].socket.getsockname()[0] if disks else ""
@@ -67,6 +69,7 @@ def volume_service(
         PooledRandom(),
         policy=policy,
         objects=node.store,
+        servers=servers,
     )
 
 

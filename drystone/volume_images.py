@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gateway.rest.errors import ForbiddenError, TooLargeError
-from gateway.rest.policy import Credentials
 from gateway.rest.images import ImageFacts, WantedImage
+from gateway.rest.policy import Credentials
 from image_registry.attributes import PROPERTIES_MAX, is_property
 from image_registry.images import missing
 from image_registry.policy import image_target, sees

@@ -10,7 +10,7 @@ from uuid import NAMESPACE_DNS, uuid5
 import structlog
 import trio
 
-from compute_plugin.hypervisors.interface import Hypervisor
+from compute_plugin.hypervisors.interface import Inventory
 from compute_plugin.records.states import HOSTS, HostState, States
 from store.core.clock import Clock
 from store.core.errors import DrystoneError, NotFoundError, RetryableError
@@ -42,15 +42,15 @@ class Standing:
     def __init__(
         self,
         registry: Registry,
-        hypervisor: Hypervisor,
+        inventory: Callable[[], Awaitable[Inventory]],
         clock: Clock,
         states: Callable[[], States],
         room: Room,
         state: HostState,
     ) -> None:
-        """`state`: what is known of the host besides what its hypervisor says."""
+        """`inventory`: of the host's hypervisor; what it raises is told. `state`: what is known besides."""
         self._registry = registry
-        self._hypervisor = hypervisor
+        self._inventory = inventory
         self._clock = clock
         self._states = states
         self._room = room
@@ -59,22 +59,37 @@ class Standing:
         self._written = 0.0
         self._gone: dict[str, float] = {}
         self._look = trio.Event()
+        self._seen_anew = trio.Event()
 
     async def run(self) -> None:
         """Say it until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._state = await self._seen()
+            nursery.start_soon(self._keep_looking)
+            while True:
+                try:
+                    await self._say()
+                except RetryableError as error:
+                    _log.warning("the agent of servers cannot say that it lives", error=str(error))
+                with trio.move_on_after(KEEP_S if self._lease is not None else AGAIN_S):
+                    await self._seen_anew.wait()
+                self._seen_anew = trio.Event()
+
+    async def _keep_looking(self) -> None:
+        """A hypervisor may take longer to say what it has than a lease lasts."""
         while True:
-            try:
-                await self._say()
-            except RetryableError as error:
-                _log.warning("the agent of servers cannot say that it lives", error=str(error))
-            with trio.move_on_after(KEEP_S if self._lease is not None else AGAIN_S):
+            with trio.move_on_after(AGAIN_S if self._state.problems else WRITE_S):
                 await self._look.wait()
             self._look = trio.Event()
+            before = self._state
+            self._state = await self._seen()
+            if replace(before, seen_us=0) != replace(self._state, seen_us=0):
+                self._written = 0.0
+                self._seen_anew.set()
 
     def look_again(self) -> None:
         """What the host has may be otherwise by now."""
         if self._state.problems:
-            self._written = 0.0
             self._look.set()
 
     def is_away(self, host: str) -> bool:
@@ -94,7 +109,7 @@ class Standing:
             return
         try:
             await self._lease.keep_alive()
-            if not self._written or begun >= self._written + (AGAIN_S if self._state.problems else WRITE_S):
+            if not self._written or begun >= self._written + WRITE_S:
                 await self._write(self._lease)
         except NotFoundError:
             _log.warning("this agent of servers was taken for dead")
@@ -103,11 +118,9 @@ class Standing:
     async def _write(self, lease: Lease) -> None:
         """Raises NotFoundError where the lease has ended."""
         self._written = self._clock.monotonic()
-        self._state = await self._seen()
-        put = Put(
-            f"{States.prefix.decode()}{HOSTS.name}/{self._state.id}".encode(), HOSTS.codec.encode(self._state), lease.id
-        )
-        await self._registry.transact((), [put])
+        self._state = replace(self._state, seen_us=self._clock.wall_us())
+        key = States().key_of(HOSTS, self._state.id)
+        await self._registry.transact((), [Put(key, HOSTS.codec.encode(self._state), lease.id)])
 
     async def _seen(self) -> HostState:
         total, free = await self._room()
@@ -115,9 +128,9 @@ class Standing:
             self._state, seen_us=self._clock.wall_us(), disk_gib=total // GIB, free_disk_gib=free // GIB, problems=()
         )
         try:
-            found = await self._hypervisor.inventory()
+            found = await self._inventory()
         except DrystoneError as error:
-            return replace(state, problems=(f"the hypervisor does not answer: {error}",))
+            return replace(state, problems=(str(error),))
         return replace(
             state,
             kind=found.kind,

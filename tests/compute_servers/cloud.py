@@ -46,7 +46,7 @@ from tests.twins.hypervisor import MemoryHypervisor
 from tests.twins.objects import MemoryStore
 from tests.twins.volumes import MemoryVolumes
 
-PATIENCE_S = 120
+PATIENCE_S = 100_000
 GIB = 1 << 30
 MIB = 1 << 20
 TINY = Flavor(id="1", name="m1.tiny", vcpus=1, ram=512, disk=1)
@@ -104,7 +104,7 @@ class Host:
         """Its agent, until it is ended."""
         cloud = self._cloud
         state = HostState(id=self.name, uuid=hypervisor_uuid("cloud", self.name))
-        standing = Standing(cloud.registry, self.hypervisor, cloud.clock, self.hands.states, _room, state)
+        standing = Standing(cloud.registry, self.hypervisor.inventory, cloud.clock, self.hands.states, _room, state)
         self._scope = trio.CancelScope()
         with self._scope:
             await ComputeAgent(self.hands, standing).run()

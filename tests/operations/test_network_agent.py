@@ -13,6 +13,7 @@ import structlog
 import trio
 from trio.testing import MockClock
 
+from compute_plugin.networks.agent.metadata.answers import from_port
 from compute_plugin.networks.records.state_store import StateStore
 from compute_plugin.networks.service import NetworkService
 from compute_plugin.networks.settings import Settings
@@ -63,7 +64,7 @@ async def wired(check: Callable[[StateStore], None], *, seconds: float = 20, tog
     cluster = SimpleNamespace(id=b"cloud")
     node = SimpleNamespace(registry=registry, clock=clock, cluster=cluster, together=together)
     service = SimpleNamespace(store=None, states=states)
-    agent = HostAgent(cast(Node, node), cast(NetworkService, service), "a", {}, Settings())
+    agent = HostAgent(cast(Node, node), cast(NetworkService, service), "a", {}, Settings(), from_port)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(registry.run)
         await nursery.start(lambda task_status: states.run(task_status=task_status))
