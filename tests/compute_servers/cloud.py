@@ -99,11 +99,13 @@ class Host:
         )
         self._cloud = cloud
         self._scope = trio.CancelScope()
+        self._over = trio.Event()
 
     async def run(self) -> None:
         """Its agent, until it is ended."""
         cloud = self._cloud
-        state = HostState(id=self.name, uuid=hypervisor_uuid("cloud", self.name))
+        uri = f"memory:///{self.name}"
+        state = HostState(id=self.name, uuid=hypervisor_uuid("cloud", self.name), migration_uri=uri)
         standing = Standing(cloud.registry, self.hypervisor.inventory, cloud.clock, self.hands.states, _room, state)
         self._scope = trio.CancelScope()
         with self._scope:
@@ -111,6 +113,11 @@ class Host:
 
     def end(self) -> None:
         self._scope.cancel()
+
+    async def ended(self) -> None:
+        """End it, and wait until it has."""
+        self.end()
+        await self._over.wait()
 
 
 async def _room() -> tuple[int, int]:
@@ -137,6 +144,7 @@ class Cloud:
         policies = [Policy(0, "standard", default=True)]
         self.objects: MemoryStore = MemoryStore(self.clock, policies) if before is None else before.objects
         self.hypervisors: dict[str, MemoryHypervisor] = {} if before is None else before.hypervisors
+        self.peers: dict[str, MemoryHypervisor] = {} if before is None else before.peers
         limits = SimpleNamespace(
             services=[], registered_limits=[], limits=[], projects=dict.fromkeys(("blue", "green"), 1)
         )
@@ -185,8 +193,7 @@ class Cloud:
         """A host whose agent lives."""
         if hypervisor is None:
             if name not in self.hypervisors:
-                peers = {f"memory:///{one}": made for one, made in self.hypervisors.items()}
-                self.hypervisors[name] = MemoryHypervisor(f"memory:///{name}", peers, **has)
+                self.hypervisors[name] = MemoryHypervisor(f"memory:///{name}", self.peers, **has)
             hypervisor = self.hypervisors[name]
         host = Host(self, name, self.folder, hypervisor)
         self.hosts[name] = host
@@ -196,6 +203,24 @@ class Cloud:
             while self.compute.states.states.hosts.get(name) is None:
                 await self.compute.states.changed()
         return host
+
+    async def end_hosts(self) -> None:
+        """Their agents; what they have is as it is."""
+        for host in self.hosts.values():
+            await host.ended()
+
+    async def quiet(self) -> None:
+        """Wait until nothing is done with any server."""
+        store = self.compute.store
+        while any(one.transition is not None for one in store.records.servers):
+            await store.later_than(store.revision)
+
+    async def port(self, network: str, project: str = "blue") -> str:
+        """The id of a port that nobody has."""
+        token = {"X-Auth-Token": f"member@{project}"}
+        made = await ask(self.network_app, "POST", "/network/v2.0/ports", token, {"port": {"network_id": network}})
+        assert made.status == 201, made.body
+        return str(made.json["port"]["id"])
 
     async def flavors(self, *flavors: Flavor) -> None:
         """Those that tests use; others are gone."""

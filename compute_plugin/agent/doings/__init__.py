@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from types import MappingProxyType
 from typing import Final
 
-from compute_plugin.agent.doings import building, ending, imaging, plugging, power, rebuilding, resizing
+from compute_plugin.agent.doings import building, ending, imaging, migrating, plugging, power, rebuilding, resizing
 from compute_plugin.agent.hands import Hands
 from compute_plugin.agent.work import Work
 
@@ -33,6 +33,7 @@ DOINGS: Final = MappingProxyType[str, Doing](
         "confirm-resize": resizing.confirm,
         "revert-resize": resizing.revert,
         "evacuate": building.evacuate,
+        "live-migrate": migrating.live_migrate,
         "rebuild": rebuilding.rebuild,
         "shelve": ending.shelve,
         "offload": ending.offload,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -48,17 +49,22 @@ def runs(server: Server, now_us: int) -> Server:
 
 
 async def bound_ports(hands: Hands, server: Server) -> list[Row]:
-    """The ports of its network cards, which are plugged in here from now on, each with the `mtu` and the `subnets` of
-    its network. One that somebody has deleted is left out."""
+    """The ports of its network cards, which are plugged in here from now on; see plugged_ports."""
+    for nic in server.nics:
+        with suppress(NotFoundError):
+            await hands.networks.bind_port(nic.port_id, hands.host)
+    return await plugged_ports(hands, server)
+
+
+async def plugged_ports(hands: Hands, server: Server) -> list[Row]:
+    """The ports of its network cards, each with the `mtu` and the `subnets` of its network. One that somebody has
+    deleted is left out."""
     found: list[Row] = []
     for nic in server.nics:
-        try:
-            port = await hands.networks.bind_port(nic.port_id, hands.host)
+        with suppress(NotFoundError):
+            port = await hands.networks.port(COMPUTE, nic.port_id)
             network = await hands.networks.network(COMPUTE, port["network_id"])
-        except NotFoundError:
-            continue
-        subnets = await hands.networks.subnets(port["network_id"])
-        found.append({**port, "mtu": network["mtu"], "subnets": subnets})
+            found.append({**port, "mtu": network["mtu"], "subnets": await hands.networks.subnets(port["network_id"])})
     return found
 
 
