@@ -16,6 +16,7 @@ from compute_plugin.clients.local_disks import LocalDisks
 from compute_plugin.clients.networks import Networks
 from compute_plugin.clients.volumes import Volumes
 from compute_plugin.config import ComputeConfig
+from compute_plugin.consoles.app import ConsoleApp
 from compute_plugin.metadata.answers import ServerAnswers
 from compute_plugin.networks.agent.metadata.asking import Answers
 from compute_plugin.networks.config import NetworkConfig
@@ -93,6 +94,7 @@ class ApiServices:
             b"/volume": with_cors(volume_app, identity.cors_origins),
             b"/network": with_cors(network_app, identity.cors_origins),
             b"/compute": with_cors(ComputeApp(self.compute), identity.cors_origins),
+            b"/console": ConsoleApp(self.compute.store, guests, node.clock),
         }
 
     def metadata(self) -> Answers:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import astuple
 from typing import Any, Final
+from urllib.parse import quote
+
+import trio
 
 from compute_plugin.agent.hands import Hands
 from compute_plugin.hypervisors.interface import Usage
@@ -18,6 +22,8 @@ LOG: Final = "servers.log"
 USAGE: Final = "servers.usage"
 """[server] -> the fields of `Usage`."""
 SECONDS: Final = 30.0
+SOCKETS: Final = {"novnc": "vnc.sock", "serial": "serial.sock"}
+"""In the folder of a guest, by the type of the console."""
 
 
 class GuestAnswers:
@@ -35,6 +41,10 @@ class GuestAnswers:
     async def log(self, server: str) -> bytes:
         hands = self._hands()
         return await hands.hypervisor.console_log(hands.folder_of(server))
+
+    def socket(self, server: str, name: str) -> str:
+        """The path of one of a guest's sockets."""
+        return f"{self._hands().folder_of(server)}/{name}"
 
     async def usage(self, server: str) -> Usage:
         return await self._hands().hypervisor.usage(server)
@@ -71,10 +81,22 @@ class GuestsOfAll:
             {mac: tuple(one) for mac, one in nics.items()}, uptime,
         )  # fmt: skip
 
+    @asynccontextmanager
+    async def opened(self, server: Server, type_: str) -> AsyncIterator[trio.abc.Stream]:
+        if server.host != self._name:
+            raise RetryableError(f"it is on host {server.host}: ask that one's address for the console")
+        path = self._own.socket(server.id, SOCKETS[type_])
+        try:
+            stream = await trio.open_unix_socket(path)
+        except OSError as error:
+            raise RetryableError(f"its guest does not run: {error}") from error
+        async with stream:
+            yield stream
+
     def url(self, origin: str, token: str, type_: str) -> str:
         if type_ == "serial":
-            return f"{origin.replace('http', 'ws', 1)}/console/serial?token={token}"
-        return f"{origin}/console/vnc?token={token}"
+            return f"{origin.replace('http', 'ws', 1)}/console/websockify?token={token}"
+        return f"{origin}/console/vnc_auto.html?path={quote(f'websockify?token={token}', safe='')}"
 
     def place(self, server: Server) -> dict[str, Any]:
         return {"host": server.host, "port": 0, "tls_port": None, "internal_access_path": None}

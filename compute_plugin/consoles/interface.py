@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
+
+import trio
 
 from compute_plugin.hypervisors.interface import Usage
 from compute_plugin.records.server import Server
@@ -17,6 +20,11 @@ class Consoles(Protocol):
 
     async def usage(self, server: Server) -> Usage:
         """What its guest has used so far. Raises NotFoundError where it does not run, RetryableError."""
+        ...
+
+    def opened(self, server: Server, type_: str) -> AbstractAsyncContextManager[trio.abc.Stream]:
+        """Its screen (`novnc`: RFB) or its serial console (`serial`), as bytes. Raises RetryableError where that
+        cannot be reached from here."""
         ...
 
     def url(self, origin: str, token: str, type_: str) -> str:

@@ -18,6 +18,7 @@ from gateway.http.reader import RequestReader
 from gateway.http.response import plain_answer
 from gateway.http.ticker import Ticker
 from gateway.http.transport import Transport
+from gateway.http.websocket import EXTENSION, Offer
 
 logger = logging.getLogger(__name__)
 
@@ -121,6 +122,8 @@ class Connection:
             self.served = True
             exchange = Exchange(head, self._reader, self._transport, self._ticker, self._limits, self._draining)
             await self._run_app(head, exchange)
+            if exchange.taken:
+                return True
             if not exchange.finished:
                 return None if exchange.wire_used else False
             if exchange.gone:
@@ -179,15 +182,22 @@ class Connection:
             "headers": head.headers,
             "extensions": {**self._extensions},
         }
+        if head.upgrades:
+            offer = Offer(
+                head.headers, exchange, self._reader, self._transport, self._ticker, self._limits,
+                self._draining,
+            )  # fmt: skip
+            if offer.is_whole:
+                scope["extensions"][EXTENSION] = offer
         try:
             await self._app(scope, exchange.receive, exchange.send)
         except Exception as error:
-            if _only_disconnects(error) and exchange.gone:
+            if _only_disconnects(error) and (exchange.gone or exchange.taken):
                 return
             logger.exception("the application failed: %s %r", head.method, path)
             await exchange.answer(500, "internal server error")
         else:
-            if not exchange.writer.started and not exchange.gone:
+            if not exchange.writer.started and not exchange.gone and not exchange.taken:
                 logger.error("the application gave no response: %s %r", head.method, path)
                 await exchange.answer(500, "internal server error")
 

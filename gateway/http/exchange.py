@@ -37,7 +37,7 @@ class Exchange:
 
     __slots__ = (
         "_continue", "_delivered", "_draining", "_eof", "_head", "_limits", "_over", "_reader", "_ticker", "_transport",
-        "finished", "gone", "wire_used", "writer",
+        "finished", "gone", "taken", "wire_used", "writer",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +67,8 @@ class Exchange:
         self.finished = False
         """A whole response has left, the application's or the server's own."""
         self.gone = False
+        self.taken = False
+        """The application has taken the connection over, and speaks another protocol."""
 
     # What the application calls
 
@@ -128,6 +130,12 @@ class Exchange:
             )
         else:
             raise ResponseError(f"unknown message {kind!r}")
+
+    def take_over(self) -> None:
+        """The connection is the application's. Raises ResponseError where it has begun to answer."""
+        if self.wire_used or self.gone or self.writer.started:
+            raise ResponseError("it has been answered already")
+        self.wire_used = self.taken = True
 
     # What the connection calls
 

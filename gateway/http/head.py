@@ -53,6 +53,8 @@ class RequestHead:
     length: int
     """Bytes of body, or `CHUNKED`."""
     expects_continue: bool
+    upgrades: bool = False
+    """Whether the client would go on in another protocol (`Upgrade` says which)."""
 
 
 class _Collector:
@@ -104,7 +106,7 @@ def parse_head(block: bytes, limits: Limits) -> RequestHead:
     host: bytes | None = None
     encoding: bytes | None = None
     length: int | None = None
-    closes = keeps = False
+    closes = keeps = upgrades = False
     expects_continue = False
     for name, value in special:
         if name == b"host":
@@ -124,6 +126,7 @@ def parse_head(block: bytes, limits: Limits) -> RequestHead:
         elif name == b"connection":
             tokens = [token.strip() for token in value.lower().split(b",")]
             closes = closes or b"close" in tokens
+            upgrades = upgrades or b"upgrade" in tokens
             keeps = keeps or b"keep-alive" in tokens
         elif value.lower() == b"100-continue":
             expects_continue = not http10
@@ -148,7 +151,16 @@ def parse_head(block: bytes, limits: Limits) -> RequestHead:
     keep_alive = not closes and (keeps or not http10)
     raw_path, query = _split_target(method, target, host)
     return RequestHead(
-        method.decode("ascii"), raw_path, query, headers, http10, keep_alive, keeps, length, expects_continue
+        method.decode("ascii"),
+        raw_path,
+        query,
+        headers,
+        http10,
+        keep_alive,
+        keeps,
+        length,
+        expects_continue,
+        upgrades and not http10 and not length,
     )
 
 

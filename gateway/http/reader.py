@@ -82,3 +82,8 @@ class RequestReader:
             return b""
         payload, self._buffer = self._body.decode(self._buffer)
         return payload
+
+    def take_rest(self) -> bytes:
+        """All that was fed and not given out: of another protocol, from here on."""
+        rest, self._buffer = self._buffer, b""
+        return rest

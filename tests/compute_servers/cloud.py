@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -37,6 +38,7 @@ from gateway.volumes.types_store import StoragePolicy
 from image_registry.service import ImageService
 from image_registry.v2.app import ImageApp
 from store.core.entropy import SystemRandom
+from store.core.errors import RetryableError
 from store.objects.model import Policy
 from store.registry import Registry, memory_registry
 from tests.gateway_rest.service import Answer, ask
@@ -65,6 +67,9 @@ class Consoles:
 
     async def usage(self, server: Server) -> Usage:
         return await self._cloud.hosts[server.host].hypervisor.usage(server.id)
+
+    def opened(self, server: Server, type_: str) -> AbstractAsyncContextManager[trio.abc.Stream]:
+        raise RetryableError("guests in memory have no consoles")
 
     def url(self, origin: str, token: str, type_: str) -> str:
         return f"{origin}/console/{type_}?token={token}"
@@ -103,13 +108,20 @@ class Host:
 
     async def run(self) -> None:
         """Its agent, until it is ended."""
+        await self.run_with(self.hands)
+
+    async def run_with(self, hands: Hands) -> None:
+        """An agent that works with these hands."""
         cloud = self._cloud
         uri = f"memory:///{self.name}"
         state = HostState(id=self.name, uuid=hypervisor_uuid("cloud", self.name), migration_uri=uri)
         standing = Standing(cloud.registry, self.hypervisor.inventory, cloud.clock, self.hands.states, _room, state)
-        self._scope = trio.CancelScope()
-        with self._scope:
-            await ComputeAgent(self.hands, standing).run()
+        self._scope, self._over = trio.CancelScope(), trio.Event()
+        try:
+            with self._scope:
+                await ComputeAgent(hands, standing).run()
+        finally:
+            self._over.set()
 
     def end(self) -> None:
         self._scope.cancel()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from typing import Any, Final
 
 from starlette.responses import Response
 
-from compute_plugin.records.console import ConsoleToken
-from compute_plugin.records.records import Records
+from compute_plugin.consoles.tokens import keep_token, new_token, valid_token
 from compute_plugin.records.server import Server, VmState
 from compute_plugin.v2.frame.answers import answer
 from compute_plugin.v2.frame.call import Call, within
@@ -25,8 +22,6 @@ A: Final = "os_compute_api:"
 REMOTE: Final = 6
 MKS: Final = 8
 TOKENS: Final = 31
-CONSOLES_MAX: Final = 64
-"""Tokens of one server that open it at once."""
 TYPES: Final = {"novnc": "vnc", "serial": "serial"}
 """What there is, and the protocol that it is asked for by."""
 
@@ -86,37 +81,16 @@ async def show_token(call: Call) -> Response:
     return answer({"console": {"instance_uuid": server.id, **place}})
 
 
-def valid_token(records: Records, token: str, now_us: int) -> ConsoleToken | None:
-    """What a token opens; None where it opens nothing, or nothing any more."""
-    found = records.console_tokens.get(hashlib.sha256(token.encode()).hexdigest())
-    return found if found is not None and now_us < found.until_us else None
-
-
 async def _url(call: Call, server: Server, type_: str) -> str:
     """With a token that opens this server's console for a while, and no other's."""
     if server.state is VmState.BUILDING and not server.launched_us:
         raise ConflictError("Instance not yet ready")
     if server.state not in (VmState.ACTIVE, VmState.PAUSED, VmState.RESCUED, VmState.RESIZED):
         raise ConflictError(f"Cannot 'get_console' instance {server.id} while it is in vm_state {server.state}")
-    token, service = secrets.token_urlsafe(32), call.service
+    token, service = new_token(), call.service
     now = service.clock.wall_us()
-    made = ConsoleToken(
-        id=hashlib.sha256(token.encode()).hexdigest(),
-        server_id=server.id,
-        type=type_,
-        until_us=now + service.settings.console_s * 1_000_000,
-    )
-
-    def step(records: Records) -> None:
-        held = records.console_tokens.by("server", server.id)
-        for one in held:
-            if one.until_us <= now:
-                records.console_tokens.delete(one.id)
-        if sum(1 for one in held if one.until_us > now) >= CONSOLES_MAX:
-            raise ConflictError("The server has so many open tokens that no more are given.")
-        records.console_tokens.put(made)
-
-    await service.store.change(step)
+    until = now + service.settings.console_s * 1_000_000
+    await service.store.change(lambda records: keep_token(records, server, token, type_, until, now))
     return service.consoles.url(call.origin, token, type_)
 
 
