@@ -11,6 +11,7 @@ SEED ?= 1
 OPERATIONS ?= 20000
 UP ?=
 SUITES ?=
+comma := ,
 
 .PHONY: up test check bench explore explore-mutations fuzz mutants soak trial trial-of-hotplug conformance conformance-openstack consistency format clean
 
@@ -72,8 +73,8 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
-	@if [ "$$(id -u)" = 0 ]; then ./setup-system networks; fi # which root alone wires
-	$(BIN)/pip install --quiet --editable .[isal]
+	@if [ "$$(id -u)" = 0 ]; then ./setup-system networks && ./setup-system servers; fi # for root alone
+	$(BIN)/pip install --quiet --editable .[isal$(if $(filter 0,$(shell id -u)),$(comma)guests)]
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.guests import initrd
+from tests.guests import embedded, initrd
 
 NEEDED = ("qemu-system-x86_64", "busybox", "virt-xml-validate")
 
@@ -40,19 +39,6 @@ def _is_user(name: str) -> bool:
     return True
 
 
-CONFIGURATION = """
-stdio_handler = "file"
-security_driver = "none"
-user = "root"
-group = "root"
-dynamic_ownership = 0
-remember_owner = 0
-cgroup_controllers = []
-namespaces = []
-"""
-"""The driver is no daemon: it uses nothing of the machine but QEMU."""
-
-
 collect_ignore_glob = ["test_*.py"] if find_spec("libvirt") is None else []
 
 
@@ -66,30 +52,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def root() -> Iterator[Path]:
     """A folder with a short path, for sockets."""
-    with tempfile.TemporaryDirectory(prefix="guests") as folder:
-        yield Path(folder)
+    yield embedded.folder()
+    shutil.rmtree(embedded.folder(), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def system(root: Path) -> Any:
-    from tests.guests.machine import System, kvm_works
+    from compute_plugin.hypervisors.kvm.probe import kvm_works
+    from tests.guests.machine import System
 
     kernel = initrd.KERNEL / "vmlinuz"
     made = initrd.make(root)
-    return System(kernel, made, "kvm" if kvm_works(kernel, made) else "qemu")
+    return System(kernel, made, "kvm" if kvm_works(str(kernel), str(made)) else "qemu")
 
 
 @pytest.fixture(scope="session")
-def hypervisor_uri(root: Path) -> str:
-    embedded = root / "libvirt"
-    (embedded / "etc").mkdir(parents=True)
-    (embedded / "etc/qemu.conf").write_text(CONFIGURATION)
-    return f"qemu:///embed?root={embedded}"
+def hypervisor_uri() -> str:
+    return embedded.uri()
 
 
 @pytest.fixture
 async def connection(hypervisor_uri: str) -> AsyncIterator[Any]:
-    from compute_plugin.connection import connected
+    from compute_plugin.hypervisors.libvirt.connection import connected
 
     async with connected(hypervisor_uri) as connection:
         yield connection

@@ -44,11 +44,15 @@ def make(folder: Path) -> Path:
     init = root / "init"
     init.write_text(INIT)
     init.chmod(0o755)
+    return pack(root, folder / "initrd")
+
+
+def pack(root: Path, archive: Path) -> Path:
+    """A folder as an archive that a kernel unpacks."""
     names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
-    archive = folder / "initrd"
     with archive.open("wb") as file:
         subprocess.run(
-            [busybox, "cpio", "-o", "-H", "newc"],
+            ["busybox", "cpio", "-o", "-H", "newc"],
             input=names.encode(),
             stdout=file,
             stderr=subprocess.DEVNULL,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ import libvirt
 import libvirt_qemu
 import trio
 
-from compute_plugin.connection import call
+from compute_plugin.hypervisors.libvirt.connection import call
 from store.blocks.bell import Bell
 from store.core.beside import beside
 from tests.guests.initrd import READY
@@ -35,18 +33,6 @@ class System:
     initrd: Path
     accelerator: str
     """As libvirt calls it: kvm, or qemu for software emulation."""
-
-
-def kvm_works(kernel: Path, initrd: Path) -> bool:
-    """Whether the kernel boots under KVM. That /dev/kvm is there says little: guests may hang."""
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        return False
-    options = ("-display", "none", "-nodefaults", "-no-reboot", "-m", "256", "-append", "probe quiet panic=-1")
-    command = ["qemu-system-x86_64", "-accel", "kvm", "-kernel", str(kernel), "-initrd", str(initrd), *options]
-    try:
-        return subprocess.run(command, capture_output=True, timeout=6, check=False).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
 
 
 class Console:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from compute_plugin.disk_xml import VolumeDisk, disk_xml
+from compute_plugin.hypervisors.interface import GuestDisk
+from compute_plugin.hypervisors.libvirt.disk_xml import disk_xml
 from store.core.errors import InvalidError
 
 SOCKET = "/var/lib/drystone/nbd.sock"
@@ -32,14 +33,26 @@ FULL = f"""\
     <host transport="unix" socket="/var/lib/drystone/nbd.sock" />
   </source>
   <target dev="sdb" bus="scsi" />
+  <shareable />
   <readonly />
   <serial>0123456789abcdef_.+-</serial>
   <boot order="2" />
 </disk>"""
 
+CDROM = """\
+<disk type="file" device="cdrom">
+  <driver name="qemu" type="raw" />
+  <source file="/srv/guests/a&amp;b/config.iso" />
+  <target dev="hda" bus="ide" />
+  <readonly />
+</disk>"""
+
 DISKS = {
-    PLAIN: VolumeDisk("web", SOCKET, "vda"),
-    FULL: VolumeDisk('a&b"<c>', SOCKET, "sdb", "scsi", "0123456789abcdef_.+-", read_only=True, boot=2),
+    PLAIN: GuestDisk("vda", "web", SOCKET),
+    FULL: GuestDisk(
+        "sdb", 'a&b"<c>', SOCKET, bus="scsi", serial="0123456789abcdef_.+-", read_only=True, boot=2, shareable=True
+    ),
+    CDROM: GuestDisk("hda", file="/srv/guests/a&b/config.iso", bus="ide", device="cdrom"),
 }
 
 
@@ -66,10 +79,18 @@ def test_libvirts_schema_takes_it(text: str, tmp_path: Path) -> None:
         ({"target": "sda"}, "use vda for virtio"),
         ({"target": "vda", "bus": "scsi"}, "sda for scsi"),
         ({"target": "vdA'/>"}, "use vda"),
-        ({"volume": ""}, "no volume"),
-        ({"volume": "a\x00b"}, "no volume"),
+        ({"bus": "ide"}, "hda for ide"),
+        ({"bus": "floppy"}, "no bus"),
+        ({"device": "cdrom"}, "no 'cdrom' of bus virtio"),
+        ({"device": "lun"}, "no 'lun'"),
+        ({"export": ""}, "either an export"),
+        ({"file": "/f"}, "either an export"),
+        ({"export": "", "file": "f"}, "absolute path"),
+        ({"export": "", "file": "/f\n"}, "control characters"),
+        ({"export": "a\x00b"}, "control characters"),
+        ({"export": "a\ud800"}, "control characters"),
         ({"socket": "nbd.sock"}, "absolute path"),
-        ({"socket": "/\n"}, "absolute path"),
+        ({"socket": "/\n"}, "control characters"),
         ({"socket": "/" + "d" * 107}, "symbolic link"),
         ({"serial": "s" * 21}, "up to 20"),
         ({"serial": "a,b"}, "letters, digits"),
@@ -78,8 +99,8 @@ def test_libvirts_schema_takes_it(text: str, tmp_path: Path) -> None:
 )
 def test_what_no_disk_can_be(wrong: dict[str, Any], why: str) -> None:
     with pytest.raises(InvalidError, match=why):
-        VolumeDisk(**{"volume": "web", "socket": SOCKET, "target": "vda", **wrong})
+        disk_xml(GuestDisk(**{"export": "web", "socket": SOCKET, "target": "vda", **wrong}))
 
 
 def test_the_longest_path_is_taken() -> None:
-    assert VolumeDisk("web", "/" + "d" * 106, "vda").socket
+    assert "d" * 106 in disk_xml(GuestDisk("vda", "web", "/" + "d" * 106))

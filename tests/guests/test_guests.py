@@ -11,11 +11,12 @@ import libvirt
 import pytest
 import trio
 
-from compute_plugin.connection import call, events
-from compute_plugin.disk_xml import VolumeDisk, disk_xml
-from compute_plugin.monitor import execute
-from compute_plugin.nbd_nodes import renew
-from compute_plugin.resuming import keep_running
+from compute_plugin.hypervisors.interface import GuestDisk
+from compute_plugin.hypervisors.libvirt.connection import call, events
+from compute_plugin.hypervisors.libvirt.disk_xml import disk_xml
+from compute_plugin.hypervisors.libvirt.monitor import execute
+from compute_plugin.hypervisors.libvirt.nbd_nodes import renew
+from compute_plugin.hypervisors.libvirt.resuming import keep_running
 from drystone.volumes import serving_volumes
 from tests.blocks.conftest import catalogue_of, media, node_of
 from tests.guests import writer
@@ -43,8 +44,8 @@ def typed(program: Program, *arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def disk_of(program: Program, volume: str, target: str = "vda", **options: Any) -> VolumeDisk:
-    return VolumeDisk(volume, str(program.folder / "nbd.sock"), target, **options)
+def disk_of(program: Program, volume: str, target: str = "vda", **options: Any) -> GuestDisk:
+    return GuestDisk(target, volume, str(program.folder / "nbd.sock"), **options)
 
 
 @asynccontextmanager
@@ -166,7 +167,7 @@ async def test_a_guest_that_a_killed_server_has_paused_goes_on(connection: Any, 
 async def test_no_room_pauses_a_guest_until_there_is_some(connection: Any, system: System, root: Path) -> None:
     small = SmallDisk(16 * MIB)
     socket = root / "small.sock"
-    disk = VolumeDisk("small", str(socket), "vda")
+    disk = GuestDisk("vda", "small", str(socket))
     async with (
         serving(MemoryExports(small=small), socket),
         guest(connection, system, root, "full", disk_xml(disk)) as machine,
@@ -205,7 +206,7 @@ async def test_a_guest_on_a_clone_of_a_running_ones_disk(connection: Any, system
         serving(volumes, socket),
     ):
         await volumes.create("v", 16 * MIB, "")
-        async with guest(connection, system, root, "parent", disk_xml(VolumeDisk("v", str(socket), "vda"))) as parent:
+        async with guest(connection, system, root, "parent", disk_xml(GuestDisk("vda", "v", str(socket)))) as parent:
             await call(parent.domain.resume)
             await parent.ready()
             await parent.console.run("mke2fs -F /dev/vda && mount -t ext4 /dev/vda /mnt")
@@ -215,7 +216,7 @@ async def test_a_guest_on_a_clone_of_a_running_ones_disk(connection: Any, system
                 await volume.snapshot("s")
             await parent.console.run("rm /mnt/1; echo later > /mnt/later; sync")
             await catalogue_of(node).clone("v", "s", "w")
-            async with guest(connection, system, root, "clone", disk_xml(VolumeDisk("w", str(socket), "vda"))) as clone:
+            async with guest(connection, system, root, "clone", disk_xml(GuestDisk("vda", "w", str(socket)))) as clone:
                 await call(clone.domain.resume)
                 await clone.ready()
                 await clone.console.run("mount -t ext4 /dev/vda /mnt")

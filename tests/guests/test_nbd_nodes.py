@@ -12,9 +12,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from compute_plugin import nbd_nodes
-from compute_plugin.monitor import MonitorError
-from compute_plugin.nbd_nodes import OPEN_SECONDS, check_server, renew
+from compute_plugin.hypervisors.libvirt import nbd_nodes
+from compute_plugin.hypervisors.libvirt.monitor import MonitorError
+from compute_plugin.hypervisors.libvirt.nbd_nodes import OPEN_SECONDS, check_server, renew
 from store.core.errors import ConflictError, NotFoundError, RetryableError
 
 XML = """<domain><devices><disk type='network' device='disk'>

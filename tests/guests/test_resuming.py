@@ -13,7 +13,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from compute_plugin.resuming import LAST_SECONDS, LOOK_SECONDS, keep_running
+from compute_plugin.hypervisors.libvirt.resuming import LAST_SECONDS, LOOK_SECONDS, keep_running
 
 RUNNING = (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_UNPAUSED)
 BY_ERROR = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import trio
 
-from compute_plugin.connection import HypervisorError, call
-from compute_plugin.disks import attach, detach, grow
+from compute_plugin.hypervisors.interface import HypervisorError
+from compute_plugin.hypervisors.libvirt.connection import call
+from compute_plugin.hypervisors.libvirt.disks import attach, detach, grow
 from store.core.errors import InvalidError, NotFoundError
 from tests.guests import writer
 from tests.guests.machine import System, guest

@@ -10,7 +10,7 @@ import trio
 from drystone.volume_images import VolumeImages
 from gateway.rest.errors import ForbiddenError, TooLargeError
 from gateway.rest.policy import Credentials
-from gateway.volumes.images import WantedImage
+from gateway.rest.images import WantedImage
 from image_registry.service import ImageConfig
 from store.core.errors import InvalidError, NotFoundError
 from tests.image_registry.cloud import Cloud

@@ -128,6 +128,9 @@ class MemoryVolumes:
 
     async def row(self, name: str) -> VolumeRow:
         await trio.lowlevel.checkpoint()
+        return self._row(name)
+
+    def _row(self, name: str) -> VolumeRow:
         found = self._find(name)
         stored = len(found.disk.blocks) * BLOCK
         connections = found.clients or None
@@ -136,7 +139,8 @@ class MemoryVolumes:
         )
 
     async def rows(self, after: str, limit: int) -> list[VolumeRow]:
-        return [await self.row(name) for name in sorted(self.volumes) if name > after][:limit]
+        await trio.lowlevel.checkpoint()
+        return [self._row(name) for name in sorted(self.volumes) if name > after][:limit]
 
     async def resize(self, name: str, size: int) -> None:
         await trio.lowlevel.checkpoint()

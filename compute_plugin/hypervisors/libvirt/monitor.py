@@ -10,7 +10,8 @@ from typing import Any
 
 import libvirt_qemu
 
-from compute_plugin.connection import HypervisorError, call
+from compute_plugin.hypervisors.interface import HypervisorError
+from compute_plugin.hypervisors.libvirt.connection import call
 
 
 class MonitorError(HypervisorError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
-from compute_plugin.connection import call
+from compute_plugin.hypervisors.libvirt.connection import call
 from store.core.errors import NotFoundError
 
 

@@ -19,8 +19,8 @@ from typing import Any, Final
 
 import trio
 
-from compute_plugin.domain_disks import DomainDisk, find_disk
-from compute_plugin.monitor import MonitorError, execute
+from compute_plugin.hypervisors.libvirt.domain_disks import DomainDisk, find_disk
+from compute_plugin.hypervisors.libvirt.monitor import MonitorError, execute
 from store.core.errors import ConflictError, RetryableError
 
 HOLD_SECONDS: Final = 20

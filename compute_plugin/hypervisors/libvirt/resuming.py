@@ -13,8 +13,8 @@ import libvirt
 import structlog
 import trio
 
-from compute_plugin.connection import call, events
-from compute_plugin.domain_disks import volume_disks
+from compute_plugin.hypervisors.libvirt.connection import call, events
+from compute_plugin.hypervisors.libvirt.domain_disks import volume_disks
 from store.core.errors import DrystoneError, NotFoundError
 
 log = structlog.get_logger()

@@ -1,0 +1,1 @@
+"""VMware ESX and vCenter by libvirt."""

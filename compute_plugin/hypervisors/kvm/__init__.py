@@ -1,0 +1,1 @@
+"""QEMU by libvirt: hardware virtualisation where it works, emulation where it does not."""

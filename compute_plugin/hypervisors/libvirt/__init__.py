@@ -1,0 +1,1 @@
+"""libvirt from trio, and volumes as disks of its guests. See docs/guests.md."""

@@ -1,0 +1,1 @@
+"""Xen by libvirt (libxl)."""
