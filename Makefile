@@ -27,6 +27,11 @@ check: $(VENV)/.installed-dev ## format, lint, types, imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+guest.raw: ## a small image that boots, for the tour of servers: Debian's kernel and busybox
+	@if [ "$$(id -u)" = 0 ]; then ./setup-system guest; fi
+	tests/guests/get-kernel $(abspath $(VENV))/guest-kernel
+	$(BIN)/python -m tests.guests.image.make .
+
 bench: $(VENV)/.installed-bench ## figures against a peer, appended to bench/history.jsonl and drawn
 	$(BIN)/python -m bench
 

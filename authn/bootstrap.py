@@ -54,6 +54,7 @@ CATALOGUE: Final = (
     ("block-storage", "cinder", "/volume/v3"),
     ("network", "neutron", "/network"),
     ("compute", "nova", "/compute/v2.1"),
+    ("placement", "placement", "/placement"),
 )
 """Type, name, and the path of the URL."""
 

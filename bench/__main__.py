@@ -5,6 +5,7 @@ what one request passes through, `durability` says how likely data are lost, `cl
 Glance, and volumes made of them.
 `volume-map` opens one of a terabyte, `volume-cleaning` overwrites one, `volume-snapshots` makes snapshots and clones,
 `volume-backups` backs one up. `networks` has what they cost a host, and TCP from host to host beside a plain bridge.
+`servers` lists many of them, and boots some of a small and of a large image.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from bench import (
     path,
     processes,
     report,
+    servers,
     volume_backups,
     volume_cleaning,
     volume_map,
@@ -122,6 +124,7 @@ main.add_command(identity.growth, "identity-growth")
 main.add_command(images.main, "images")
 main.add_command(volume_snapshots.main, "volume-snapshots")
 main.add_command(networks.main, "networks")
+main.add_command(servers.main, "servers")
 
 if __name__ == "__main__":
     main()

@@ -22,6 +22,7 @@ from compute_plugin.networks.agent.metadata.asking import Answers
 from compute_plugin.networks.config import NetworkConfig
 from compute_plugin.networks.service import NetworkService
 from compute_plugin.networks.v2.app import NetworkApp
+from compute_plugin.placement.app import PlacementApp
 from compute_plugin.records.server import Server
 from compute_plugin.server_use import ServerUse
 from compute_plugin.service import ComputeService
@@ -94,6 +95,7 @@ class ApiServices:
             b"/volume": with_cors(volume_app, identity.cors_origins),
             b"/network": with_cors(network_app, identity.cors_origins),
             b"/compute": with_cors(ComputeApp(self.compute), identity.cors_origins),
+            b"/placement": with_cors(PlacementApp(self.compute), identity.cors_origins),
             b"/console": ConsoleApp(self.compute.store, guests, node.clock),
         }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from string import ascii_lowercase
 from typing import Any, Final
 
 from compute_plugin.hypervisors.interface import Guest, GuestDisk, GuestNic
@@ -50,7 +52,8 @@ def guest_of(
 
 
 def disks_of(server: Server, socket: str) -> list[GuestDisk]:
-    """In the order of their boot indexes, those without one behind; where it is rescued, what rescues it is first."""
+    """In the order of their boot indexes, those without one behind. Where it is rescued, what rescues it is the first,
+    and called so: guests number disks in the order of their names, and systems look for theirs on the first."""
     found = list(server.disks)
     found.sort(key=lambda one: (one.boot_index is None or one.boot_index < 0, one.boot_index or 0))
     order = 0
@@ -61,7 +64,18 @@ def disks_of(server: Server, socket: str) -> list[GuestDisk]:
         boots = disk.boot_index is not None and disk.boot_index >= 0
         order += boots
         made.append(disk_of(disk, socket, order if boots else None))
-    return made
+    return made if server.rescue_disk is None else _named_anew(made)
+
+
+def _named_anew(disks: list[GuestDisk]) -> list[GuestDisk]:
+    """By their order, those of each bus."""
+    counts: dict[str, int] = {}
+    found = []
+    for disk in disks:
+        prefix = disk.target[:2]
+        counts[prefix] = counts.get(prefix, 0) + 1
+        found.append(replace(disk, target=f"{prefix}{ascii_lowercase[counts[prefix] - 1]}"))
+    return found
 
 
 def disk_of(disk: ServerDisk, socket: str, boot: int | None = None) -> GuestDisk:

@@ -129,6 +129,7 @@ async def test_a_password_makes_a_scoped_token(cloud: Cloud) -> None:
         "image": "http://cloud:8080/image",
         "network": "http://cloud:8080/network",
         "compute": "http://cloud:8080/compute/v2.1",
+        "placement": "http://cloud:8080/placement",
     }
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000000Z", token["expires_at"])
     without = await ask(cloud, "POST", "/v3/auth/tokens?nocatalog", password_auth("admin", scope=ADMIN_SCOPE))

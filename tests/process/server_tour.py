@@ -130,10 +130,12 @@ class Tour:
 
 
 def until(said: str, holds: Callable[[], bool], pause: float = 0.2) -> None:
-    end = time.monotonic() + PATIENCE_S
+    begun = time.monotonic()
+    end = begun + PATIENCE_S
     while not holds():
         assert time.monotonic() < end, f"not so after {PATIENCE_S} s: {said}"
         time.sleep(pause)
+    print(f"{time.monotonic() - begun:6.1f} s until {said}", flush=True)
 
 
 def run(*command: str) -> str:
@@ -216,7 +218,7 @@ def mended(tour: Tour, server: str) -> None:
     tour.act(server, "reboot", {"type": "HARD"})
     tour.says(server, r"boots=2")
     tour.act(server, "rescue", {}, "RESCUE")
-    tour.says(server, r"disks=vda:[^,]*,vdb:")
+    tour.says(server, rf"disks=vda:[^,]*,vdb:{GIB}:.* boots=1\D")
     tour.act(server, "unrescue")
     tour.says(server, r"boots=3")
 

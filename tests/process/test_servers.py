@@ -18,6 +18,7 @@ MISSING = guests.missing() or make.missing()
 pytestmark = [
     pytest.mark.process,
     pytest.mark.guest,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(os.geteuid() != 0, reason="servers are run by root"),
     pytest.mark.skipif(bool(MISSING), reason=MISSING),
 ]

@@ -25,6 +25,7 @@ HOST_LINES: Final = {
         "os_compute_api:os-hosts:reboot",
         "os_compute_api:os-hosts:shutdown",
         "os_compute_api:os-hosts:start",
+        "placement:resource_providers:list",
         "os_compute_api:os-hypervisors:list",
         "os_compute_api:os-hypervisors:list-detail",
         "os_compute_api:os-hypervisors:statistics",

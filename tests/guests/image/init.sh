@@ -54,7 +54,7 @@ bring_up() {
     [ -e "/run/$1" ] && return
     touch "/run/$1"
     ip link set "$1" up
-    udhcpc -f -i "$1" -t 4 -T 3 -A 3 -s /etc/dhcp > /dev/null 2>&1 &
+    udhcpc -f -i "$1" -t 4 -T 3 -A 3 -O staticroutes -O mtu -s /etc/dhcp > /dev/null 2>&1 &
 }
 for nic in $(nics); do bring_up "$nic"; done
 if [ -n "$(nics)" ]; then
