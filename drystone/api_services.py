@@ -87,7 +87,7 @@ class ApiServices:
             port_is_up=self._port_is_up,
             askers=askers(image_app, network_app, volume_app),
         )
-        use.follow(self.compute.store)
+        use.follow(self.compute)
         self.apps: Mapping[bytes, App] = {
             b"/auth": V1AuthApp(identity),
             b"/identity": with_cors(IdentityApp(identity), identity.cors_origins),

@@ -1,4 +1,4 @@
-"""Whether a server still has a volume: what the compute service says."""
+"""What the volume API asks of the compute service, and tells it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ class Servers(Protocol):
         """Whether there is such a server, and it has the volume by that attachment."""
         ...
 
+    async def grown(self, volume_id: str, size: int) -> None:
+        """A volume has become larger, GiB: the guests that have it are to see that. May be told twice."""
+        ...
+
 
 class NoServers:
     """As long as there is no compute service."""
 
     async def uses(self, server_id: str, volume_id: str, attachment_id: str) -> bool:
         return False
+
+    async def grown(self, volume_id: str, size: int) -> None:
+        return

@@ -102,7 +102,7 @@ class VolumeService:
         worker = Worker(
             registry, self.volumes, self.snapshots, self.types, self.quotas, store, exports, images, clock,
             self.messages, self.places, self.transfers, self.tasks, self.backups, objects, self.groups,
-            self.group_snapshots,
+            self.group_snapshots, self.servers,
         )  # fmt: skip
         self.runner = TaskRunner(self.tasks, kinds(worker))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +15,8 @@ from authn.service import IdentityService
 from compute_plugin.agent.agent import ComputeAgent
 from compute_plugin.agent.hands import Hands
 from compute_plugin.agent.standing import Standing, hypervisor_uuid
+from compute_plugin.agent.watching import LOOK_S
+from compute_plugin.clients.callers import COMPUTE
 from compute_plugin.clients.clients import Clients
 from compute_plugin.clients.image_records import ImageRecords
 from compute_plugin.clients.local_disks import LocalDisks
@@ -27,11 +29,13 @@ from compute_plugin.records.flavor import Flavor
 from compute_plugin.records.records import Records
 from compute_plugin.records.server import Server
 from compute_plugin.records.states import HostState
+from compute_plugin.server_use import ServerUse
 from compute_plugin.service import ComputeService
 from compute_plugin.settings import Settings
 from compute_plugin.v2.app import ComputeApp
 from drystone.volume_images import VolumeImages
 from gateway.rest.inside import Asker
+from gateway.rest.policy import Credentials
 from gateway.volumes.app import VolumeApp
 from gateway.volumes.service import VolumeService
 from gateway.volumes.types_store import StoragePolicy
@@ -40,7 +44,7 @@ from image_registry.v2.app import ImageApp
 from store.core.entropy import SystemRandom
 from store.core.errors import RetryableError
 from store.objects.model import Policy
-from store.registry import Registry, memory_registry
+from store.registry import Delete, Registry, memory_registry
 from tests.gateway_rest.service import Answer, ask
 from tests.gateway_volumes.cloud import Exports, Tokens
 from tests.twins.clock import ManualClock
@@ -166,9 +170,10 @@ class Cloud:
         )
         self.image_app = ImageApp(self.images)
         facts = VolumeImages(self.images, self.store)
+        use = ServerUse()
         self.volumes = VolumeService(
             self.registry, identity, self.store, Exports(), facts, [StoragePolicy("standard", True)], self.clock,
-            self.random, objects=self.objects,
+            self.random, objects=self.objects, servers=use,
         )  # fmt: skip
         self.volume_app = VolumeApp(self.volumes)
         self.networks = NetworkService(self.registry, identity, self.clock, self.random)
@@ -187,6 +192,7 @@ class Cloud:
             self.registry, identity, self.clock, self.random, settings=settings, clients=self.clients,
             consoles=Consoles(self),
         )  # fmt: skip
+        use.follow(self.compute)
         self.app = ComputeApp(self.compute)
         self._nursery: trio.Nursery | None = None
 
@@ -216,16 +222,35 @@ class Cloud:
                 await self.compute.states.changed()
         return host
 
+    async def lose(self, name: str) -> None:
+        """A host is gone with its agent, and all know it; its guests run on."""
+        await self.hosts[name].ended()
+        await self.registry.transact((), [Delete(f"compute-state/host/{name}".encode())])
+        while self.compute.states.states.hosts.get(name) is not None:
+            await self.compute.states.changed()
+
     async def end_hosts(self) -> None:
         """Their agents; what they have is as it is."""
         for host in self.hosts.values():
             await host.ended()
 
     async def quiet(self) -> None:
-        """Wait until nothing is done with any server."""
+        """Wait until nothing is done with any server, whatever process was asked."""
         store = self.compute.store
+        await store.fresh()
         while any(one.transition is not None for one in store.records.servers):
             await store.later_than(store.revision)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something is so of the records."""
+        store = self.compute.store
+        while not holds():
+            await store.later_than(store.revision)
+
+    async def looked(self) -> None:
+        """Wait until all agents have looked at what they have."""
+        await trio.sleep(LOOK_S + 1)
+        await self.quiet()
 
     async def port(self, network: str, project: str = "blue") -> str:
         """The id of a port that nobody has."""
@@ -290,6 +315,33 @@ class Cloud:
             return {"status": "gone"}
         found: dict[str, Any] = answer.json["volume"]
         return found
+
+    async def snapshot_is(self, id_: str, status: str) -> None:
+        """Wait until a snapshot of a volume is so."""
+        with trio.fail_after(PATIENCE_S):
+            while (await self.clients.volumes.snapshot(COMPUTE, id_))["status"] != status:
+                await trio.testing.wait_all_tasks_blocked()
+
+    async def volume_limits(self, project: str, **limits: int) -> None:
+        """Of the volume service."""
+        body = {"quota_set": limits}
+        path = f"/volume/v3/os-quota-sets/{project}"
+        answer = await ask(self.volume_app, "PUT", path, {"X-Auth-Token": "admin@blue"}, body)
+        assert answer.status == 200, answer.body
+
+    def member(self, project: str = "blue") -> Credentials:
+        """A caller who is a member of a project."""
+        roles = frozenset({"member", "reader"})
+        return {**COMPUTE, "user_id": "member-id", "project_id": project, "tenant_id": project, "roles": roles}
+
+    async def show_image(self, id_: str) -> dict[str, Any]:
+        answer = await ask(self.image_app, "GET", f"/image/v2/images/{id_}", {"X-Auth-Token": "admin@blue"})
+        found: dict[str, Any] = answer.json if answer.status == 200 else {"status": "gone"}
+        return found
+
+    async def delete_image(self, id_: str) -> None:
+        answer = await ask(self.image_app, "DELETE", f"/image/v2/images/{id_}", {"X-Auth-Token": "admin@blue"})
+        assert answer.status == 204, answer.body
 
     # -- asking --------------------------------------------------------------------------------------------------
 

@@ -89,6 +89,9 @@ async def test_a_server_that_has_the_volume_keeps_it(cloud: Cloud) -> None:
         async def uses(self, server_id: str, volume_id: str, attachment_id: str) -> bool:
             return server_id == SERVER
 
+        async def grown(self, volume_id: str, size: int) -> None:
+            raise AssertionError("nothing grows")
+
     cloud.service.servers = Servers()
     id_ = (await cloud.create())["id"]
     path = f"/attachments/{(await attach(cloud, id_, connector=CONNECTOR)).json['attachment']['id']}"

@@ -262,6 +262,35 @@ def copied(tour: Tour, server: str, image: str) -> None:
     tour.ask("DELETE", f"{IMAGE}/images/{copy}")
 
 
+def rebuilt(tour: Tour, server: str, image: str) -> None:
+    """It begins anew from the image, and is called otherwise."""
+    tour.act(server, "rebuild", {"imageRef": image, "name": "anew"})
+    tour.says(server, r"boots=1\D")
+    assert tour.ask("GET", f"{COMPUTE}/servers/{server}")["server"]["name"] == "anew"
+
+
+def apart(tour: Tour, program: Program, server: str, image: str) -> None:
+    """Another project has a network with the same addresses, and a server with the very address of ours."""
+    identity = "/identity/v3"
+    project = tour.ask("POST", f"{identity}/projects", {"project": {"name": "other"}})["project"]["id"]
+    (user,) = tour.ask("GET", f"{identity}/users?name={program.settings()['OS_USERNAME']}")["users"]
+    for name in ("member", "reader", "admin"):
+        (role,) = tour.ask("GET", f"{identity}/roles?name={name}")["roles"]
+        tour.ask("PUT", f"{identity}/projects/{project}/users/{user['id']}/roles/{role['id']}")
+    own, address = tour.token, tour.ask("GET", f"{COMPUTE}/servers/{server}")["server"]["addresses"]["lan"][0]["addr"]
+    program.sign_in("other")
+    tour.token = program.token
+    network, _ = tour.lan("10.0.0.0/24")
+    other = tour.server("same", imageRef=image, networks=[{"uuid": network, "fixed_ip": address}])
+    said = tour.says(other, r"drystone-guest: hostname=.*")[0]
+    assert f"uuid={other} " in said, "it is told of itself, and not of the one with its address"
+    assert f"address={address} " in said
+    tour.delete(other)
+    tour.ask("DELETE", f"{NETWORK}/networks/{network}")
+    tour.token = own
+    tour.ask("DELETE", f"{identity}/projects/{project}")
+
+
 def main(folder: str, image_file: str) -> None:
     with running(Path(folder)) as program:
         tour = Tour(program)
@@ -276,9 +305,12 @@ def main(folder: str, image_file: str) -> None:
         tour.token = program.token
         address = tour.ask("GET", f"{NETWORK}/floatingips/{floating}")["floatingip"]["floating_ip_address"]
         assert greets(address), "guests run on while nobody serves, and find their volumes again"
+        apart(tour, program, server, image)
+        assert greets(address), "of two with one address each is reached as before"
         mended(tour, server)
         grown(tour, server)
         copied(tour, server, image)
+        rebuilt(tour, server, image)
         tour.delete(server)
         tour.ask("DELETE", f"{NETWORK}/floatingips/{floating}")
         tour.ask("PUT", f"{NETWORK}/routers/{router}/remove_router_interface", {"subnet_id": subnet})

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
-from compute_plugin.agent.doings.parts import volume_made
+from compute_plugin.agent.doings.parts import give_back_port, put_away_volume, volume_made, without_volume
 from compute_plugin.agent.doings.running import bound_ports
 from compute_plugin.agent.guest_plan import disk_of, nic_of
 from compute_plugin.agent.hands import Hands
 from compute_plugin.agent.work import Work
 from compute_plugin.clients.callers import COMPUTE
-from compute_plugin.records.server import Server, ServerDisk, ServerNic
-from store.core.errors import CallerError, NotFoundError
+from compute_plugin.records.server import Server
+from store.core.errors import NotFoundError
 
 
 async def attach_volume(hands: Hands, work: Work) -> None:
     """What was reserved for it when it was asked for. Where it cannot be, the volume is as it was."""
     await work.step("attach")
     volume = str(work.arguments["volume"])
-    at = _disk_at(work.server, volume)
-    try:
-        await volume_made(hands, volume)
-        disk = work.server.disks[at]
-        if work.server.host:
-            await hands.volumes.connect(disk.attachment_id, hands.host, f"/dev/{disk.target}")
-            if await _has_guest(hands, work.server):
-                await hands.hypervisor.attach_disk(work.server.id, disk_of(disk, hands.socket))
-            await hands.volumes.complete(disk.attachment_id)
-    except CallerError:
-        await hands.volumes.release(work.server.disks[at].attachment_id)
-        await work.change(lambda server: _without(server, volume))
-        raise
+    disk = work.server.disks[_disk_at(work.server, volume)]
+    await volume_made(hands, volume)
+    if work.server.host:
+        await hands.volumes.connect(disk.attachment_id, hands.host, f"/dev/{disk.target}")
+        if await _has_guest(hands, work.server):
+            await hands.hypervisor.attach_disk(work.server.id, disk_of(disk, hands.socket))
+        await hands.volumes.complete(disk.attachment_id)
     await work.end(changed=lambda server: server.with_disk(_disk_at(server, volume), plugged=True))
 
 
@@ -40,16 +35,11 @@ async def detach_volume(hands: Hands, work: Work) -> None:
     volume = str(work.arguments["volume"])
     disk = next((one for one in work.server.disks if one.volume_id == volume), None)
     if disk is not None:
-        try:
-            if work.server.host and await _has_guest(hands, work.server):
+        if work.server.host and await _has_guest(hands, work.server):
+            with suppress(NotFoundError):  # the guest has ended meanwhile
                 await hands.hypervisor.detach_disk(work.server.id, disk.target)
-        except Exception:
-            await hands.volumes.rollback_detaching(COMPUTE, volume)
-            raise
-        await hands.volumes.release(disk.attachment_id)
-        if disk.delete_on_termination:
-            await hands.volumes.delete(volume)
-    await work.end(changed=lambda server: _without(server, volume))
+        await put_away_volume(hands, work.server, work.server.disks.index(disk), disk)
+    await work.end(changed=lambda server: without_volume(server, volume))
 
 
 async def extend_volume(hands: Hands, work: Work) -> None:
@@ -58,25 +48,25 @@ async def extend_volume(hands: Hands, work: Work) -> None:
     volume = str(work.arguments["volume"])
     disk = next((one for one in work.server.disks if one.volume_id == volume), None)
     if disk is not None and work.server.host and await _has_guest(hands, work.server):
-        size = int((await hands.volumes.volume(COMPUTE, volume))["size"])
-        await hands.hypervisor.grow_disk(work.server.id, disk.target, size << 30)
-    await work.end()
+        await hands.hypervisor.grow_disk(work.server.id, disk.target, int(work.arguments["size"]) << 30)
+    await work.end(changed=lambda server: _with_size(server, volume, int(work.arguments["size"])))
+
+
+def _with_size(server: Server, volume: str, size: int) -> Server:
+    disks = tuple(replace(one, size=size) if one.volume_id == volume else one for one in server.disks)
+    return replace(server, disks=disks)
 
 
 async def attach_interface(hands: Hands, work: Work) -> None:
     """A port that was made for it or found when it was asked for."""
     await work.step("attach")
     port = str(work.arguments["port"])
-    nic = next(one for one in work.server.nics if one.port_id == port)
-    try:
-        if await _has_guest(hands, work.server):
-            rows = await bound_ports(hands, replace(work.server, nics=(nic,)))
-            for row in rows:
-                await hands.hypervisor.attach_nic(work.server.id, nic_of(work.server, row))
-    except CallerError:
-        await _give_back(hands, nic)
-        await work.change(lambda server: _without_port(server, port))
-        raise
+    nics = tuple(one for one in work.server.nics if one.port_id == port)
+    if not nics:
+        raise NotFoundError(f"Port {port} is none of the server's any more.")
+    if await _has_guest(hands, work.server):
+        for row in await bound_ports(hands, replace(work.server, nics=nics)):
+            await hands.hypervisor.attach_nic(work.server.id, nic_of(work.server, row))
     await work.end(
         changed=lambda server: replace(
             server, nics=tuple(replace(one, plugged=True) if one.port_id == port else one for one in server.nics)
@@ -94,16 +84,10 @@ async def detach_interface(hands: Hands, work: Work) -> None:
         except NotFoundError:
             mac = ""
         if mac and await _has_guest(hands, work.server):
-            await hands.hypervisor.detach_nic(work.server.id, mac)
-        await _give_back(hands, nic)
+            with suppress(NotFoundError):  # the guest has ended meanwhile
+                await hands.hypervisor.detach_nic(work.server.id, mac)
+        await give_back_port(hands, nic)
     await work.end(changed=lambda server: _without_port(server, port))
-
-
-async def _give_back(hands: Hands, nic: ServerNic) -> None:
-    if nic.own:
-        await hands.networks.delete_port(nic.port_id)
-    else:
-        await hands.networks.release_port(nic.port_id)
 
 
 async def _has_guest(hands: Hands, server: Server) -> bool:
@@ -111,12 +95,10 @@ async def _has_guest(hands: Hands, server: Server) -> bool:
 
 
 def _disk_at(server: Server, volume: str) -> int:
-    return next(at for at, disk in enumerate(server.disks) if disk.volume_id == volume)
-
-
-def _without(server: Server, volume: str) -> Server:
-    kept: tuple[ServerDisk, ...] = tuple(one for one in server.disks if one.volume_id != volume)
-    return replace(server, disks=kept)
+    for at, disk in enumerate(server.disks):
+        if disk.volume_id == volume:
+            return at
+    raise NotFoundError(f"Volume {volume} is none of the server's any more.")
 
 
 def _without_port(server: Server, port: str) -> Server:

@@ -30,6 +30,7 @@ def kinds(worker: Worker) -> dict[str, Work]:
         if await worker.volume_progress.current(id_, task) is not None:
             if (await worker.store.row(volume_name(id_))).size < size * GIB:
                 await worker.store.resize(volume_name(id_), size * GIB)
+            await worker.servers.grown(id_, size)
             await worker.volume_progress.end(id_, task, lambda now: replace(now, size=size))
 
     async def failed(task: Task, why: str) -> None:

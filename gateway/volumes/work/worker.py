@@ -13,6 +13,7 @@ from gateway.volumes.group_records import Group, GroupSnapshot
 from gateway.volumes.message_records import MessageTable
 from gateway.volumes.places import PROTOCOL, VENDOR, Places
 from gateway.volumes.records import GIB, Snapshot, Volume, volume_name
+from gateway.volumes.server_check import Servers
 from gateway.volumes.table import Table
 from gateway.volumes.tables import SnapshotTable, VolumeTable
 from gateway.volumes.transfer_records import TransferTable
@@ -48,8 +49,10 @@ class Worker:
         objects: ObjectStore,
         groups: Table[Group],
         group_snapshots: Table[GroupSnapshot],
+        servers: Servers,
     ) -> None:
         self.tasks = tasks
+        self.servers = servers
         self.volumes = volumes
         self.snapshots = snapshots
         self.types = types
