@@ -48,7 +48,8 @@ class ComputeService:
         port_is_up: Callable[[str], bool] = lambda _: False,
         askers: Askers | None = None,
     ) -> None:
-        """`clients`, `askers`: the other services; without them there are no servers. `port_is_up`: whether a port is wired."""
+        """`clients`, `askers`: the other services; without them there are no servers. `port_is_up`: whether a port is
+        wired."""
         self.registry = registry
         self.identity = identity
         self.clock = clock

@@ -7,19 +7,20 @@ next start does it again.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import structlog
 import trio
 
 from compute_plugin.agent.doings import DOINGS
+from compute_plugin.agent.doings.undoing import fail
 from compute_plugin.agent.hands import Hands
+from compute_plugin.agent.inheriting import take_over
+from compute_plugin.agent.keeping import Keeper
 from compute_plugin.agent.standing import Standing
 from compute_plugin.agent.watching import Watcher
 from compute_plugin.agent.work import Work
 from compute_plugin.lifecycle.changes import LostError
-from compute_plugin.lifecycle.migrations import migration_is
 from compute_plugin.records.records import Records
 from compute_plugin.records.server import Server
 from store.core.errors import DrystoneError, RetryableError
@@ -29,7 +30,9 @@ AT_ONCE: Final = 16
 AGAIN_S: Final = 1.0
 AGAIN_MOST_S: Final = 15.0
 PATIENCE_S: Final = 600.0
-"""How long what passes may go on until a transition is given up."""
+"""How long what passes may go on until a transition is given up; a deletion never is."""
+INHERITED: Final = frozenset({"build", "delete", "soft-delete"})
+"""What another host does where the one is gone whose it was."""
 
 _log = structlog.get_logger(__name__)
 
@@ -43,13 +46,15 @@ class ComputeAgent:
         self._doing: dict[str, tuple[str, trio.CancelScope]] = {}
         """By server: the id of the transition that is done here."""
         self._room = trio.Semaphore(AT_ONCE)
+        self._watcher = Watcher(hands, self._is_doing)
 
     async def run(self) -> None:
         """Until cancelled."""
         hands = self._hands
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._standing.run)
-            nursery.start_soon(Watcher(hands, self._is_doing).run)
+            nursery.start_soon(self._watcher.run)
+            nursery.start_soon(Keeper(hands).run)
             revision = 0
             while True:
                 await self._look(nursery)
@@ -77,18 +82,15 @@ class ComputeAgent:
     def _mine(self, records: Records) -> list[Server]:
         """Servers whose transition is this host's to do."""
         mine = records.servers.by("doing", self._hands.host)
-        hosts = sorted(one.id for one in self._hands.states().hosts)
-        if hosts and hosts[0] == self._hands.host:  # what no host would do is done by the first of them
+        if self._hands.is_first:  # what no host would do is done by the first of them
             mine += records.servers.by("doing", "")
-            living = set(hosts)
+            living = {one.id for one in self._hands.states().hosts}
             mine += [
-                one
-                for one in records.servers
-                if one.transition is not None
-                and one.transition.what in ("delete", "build")
-                and one.transition.host
-                and one.transition.host not in living
-                and self._standing.is_away(one.transition.host)
+                server
+                for note in records.host_notes
+                if note.id not in living and self._standing.is_away(note.id)
+                for server in records.servers.by("doing", note.id)
+                if server.transition is not None and server.transition.what in INHERITED
             ]
         return mine
 
@@ -101,59 +103,43 @@ class ComputeAgent:
                     await self._try(server)
         except* LostError as lost:
             _log.info("a server is another's to do", server=server.id, why=str(lost.exceptions[0]))
+        except* DrystoneError as error:
+            _log.warning("a server is looked at again later", server=server.id, error=str(error.exceptions[0]))
         finally:
             if self._doing.get(server.id, ("", scope))[1] is scope:
                 del self._doing[server.id]
+                self._watcher.ended(server.id)
         self._standing.look_again()
 
     async def _try(self, server: Server) -> None:
         hands = self._hands
         assert server.transition is not None
         if server.transition.host not in (hands.host, ""):
-            server = await self._take_over(server)
+            server = await take_over(hands, server)
         assert server.transition is not None
-        pause, until = AGAIN_S, hands.clock.monotonic() + PATIENCE_S
+        what, pause, begun = server.transition.what, AGAIN_S, hands.clock.monotonic()
         work = Work(hands.store, hands.clock, hands.host, server)
+        failed = ""
         while True:
             try:
-                await DOINGS[work.transition.what](hands, work)
+                await (fail(hands, work, failed) if failed else DOINGS[what](hands, work))
             except LostError:
                 raise
             except RetryableError as error:
-                if hands.clock.monotonic() < until:
-                    _log.warning(
-                        "a server is tried again", server=server.id, what=work.transition.what, error=str(error)
-                    )
-                    await trio.sleep(pause)
-                    pause = min(2 * pause, AGAIN_MOST_S)
-                    continue
-                await self._fail(work, str(error))
-            except DrystoneError as error:
-                _log.warning("a server cannot", server=server.id, what=work.transition.what, error=str(error))
-                await self._fail(work, str(error))
-            except Exception:
-                _log.exception("a server cannot", server=server.id, what=work.transition.what)
-                await self._fail(work, "An unexpected error ended it.")
-            return
-
-    async def _fail(self, work: Work, message: str) -> None:
-        migration, now = str(work.arguments.get("migration", "")), self._hands.clock.wall_us()
-        await work.fail(message, also=lambda records, _: migration_is(records, migration, "error", now))
-
-    async def _take_over(self, server: Server) -> Server:
-        """What a host that died was doing is this one's. Raises LostError where it is somebody else's by now."""
-        assert server.transition is not None
-        transition, host = server.transition, self._hands.host
-        builds = transition.what == "build"
-
-        def step(records: Records) -> Server:
-            now = records.servers.get(server.id)
-            if now is None or now.transition is None or now.transition.id != transition.id:
-                raise LostError(f"server {server.id}: something else is done with it")
-            if now.transition.host != transition.host:
-                raise LostError(f"server {server.id}: {now.transition.host} goes on with it")
-            after = replace(now, transition=now.transition._replace(host=host), host=host if builds else now.host)
-            records.servers.put(after)
-            return after
-
-        return await self._hands.store.change(step)
+                _log.warning("a server is tried again", server=server.id, what=what, error=str(error))
+                if what != "delete" and hands.clock.monotonic() >= begun + PATIENCE_S:
+                    failed = failed or str(error)
+                await trio.sleep(pause)
+                pause = min(2 * pause, AGAIN_MOST_S)
+            except Exception as error:
+                if failed:
+                    _log.exception("that a server cannot is told later", server=server.id, what=what)
+                    await trio.sleep(AGAIN_MOST_S)
+                elif isinstance(error, DrystoneError):
+                    _log.warning("a server cannot", server=server.id, what=what, error=str(error))
+                    failed = str(error) or type(error).__name__
+                else:
+                    _log.exception("a server cannot", server=server.id, what=what)
+                    failed = "An unexpected error ended it."
+            else:
+                return

@@ -45,6 +45,11 @@ class Hands:
     socket: str
     """Path of the socket at which volumes are served on this host."""
 
+    @property
+    def is_first(self) -> bool:
+        """Whether this host does what any could, of all that live."""
+        return min((one.id for one in self.states().hosts), default="") == self.host
+
     def folder_of(self, server: str) -> str:
         return f"{self.folder}/{server}"
 

@@ -6,9 +6,13 @@ it could only be in the way. What is being done with a server is left to whoever
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
+from shutil import rmtree
 from typing import Final
+from uuid import UUID
 
 import structlog
 import trio
@@ -28,6 +32,21 @@ RESTS: Final = frozenset({VmState.STOPPED, VmState.SUSPENDED, VmState.SHELVED, V
 _log = structlog.get_logger(__name__)
 
 
+def folders_in(folder: str) -> list[str]:
+    """The names of those in a folder that are ids."""
+    try:
+        return [entry.name for entry in os.scandir(folder) if is_id(entry.name)]
+    except FileNotFoundError:
+        return []
+
+
+def is_id(name: str) -> bool:
+    try:
+        return str(UUID(name)) == name
+    except ValueError:
+        return False
+
+
 class Watcher:
     """Of the guests of one host."""
 
@@ -35,6 +54,10 @@ class Watcher:
         """`is_doing`: whether something is done with a server here."""
         self._hands = hands
         self._is_doing = is_doing
+        self._put_off: set[str] = set()
+        """Guests whose state changed while something was done with their servers."""
+        self._soon = False
+        self._pause = trio.CancelScope()
 
     async def run(self) -> None:
         """Until cancelled. The hypervisor may go away and come back."""
@@ -46,26 +69,57 @@ class Watcher:
                         _log.info("the hypervisor answers again")
                         said = False
                     while True:
+                        self._soon = False
                         await self.look()
-                        with trio.move_on_after(LOOK_S):
-                            await changes.next()
+                        with trio.move_on_after(0 if self._soon else LOOK_S) as self._pause:
+                            self._told(await changes.next())
             except RetryableError as error:
                 if not said:
                     _log.warning("the hypervisor does not answer", error=str(error))
                     said = True
                 await trio.sleep(AGAIN_S)
 
+    def _told(self, id_: str) -> None:
+        """A guest's state changed. Where something is done with its server that is looked at again at the end of it."""
+        if self._is_doing(id_):
+            self._put_off.add(id_)
+
+    def ended(self, server: str) -> None:
+        """Nothing is done with a server any more."""
+        if server in self._put_off:
+            self._put_off.discard(server)
+            self._soon = True
+            self._pause.cancel()
+
     async def look(self) -> None:
         """Once over all guests. Raises RetryableError where the hypervisor does not answer."""
+        store = self._hands.store
+        before = {one.id: one for one in self._resting(await store.fresh())}
         guests = await self._hands.hypervisor.guests()
-        records = await self._hands.store.fresh()
+        records = await store.fresh()
         for id_ in guests:
             if self._is_strange(records, id_):
                 _log.warning("a guest is ended: no server of this host has it", guest=id_)
                 await self._hands.hypervisor.stop(id_, 0)
-        for server in records.servers.by("host", self._hands.host):
-            if server.host == self._hands.host and server.transition is None and not self._is_doing(server.id):
+        for server in self._resting(records):
+            if before.get(server.id) == server:  # else it may have been started or stopped while guests were told
                 await self._settle(server, guests)
+        await self._forget_folders(records)
+
+    def _resting(self, records: Records) -> list[Server]:
+        """Those of this host with which nothing is done."""
+        return [
+            one
+            for one in records.servers.by("host", self._hands.host)
+            if one.host == self._hands.host and one.transition is None and not self._is_doing(one.id)
+        ]
+
+    async def _forget_folders(self, records: Records) -> None:
+        """Of servers that are none of this host's: they went while its agent was away."""
+        names = await trio.to_thread.run_sync(folders_in, self._hands.folder)
+        for name in names:
+            if self._is_strange(records, name) and not self._is_doing(name):
+                await trio.to_thread.run_sync(partial(rmtree, self._hands.folder_of(name), ignore_errors=True))
 
     def _is_strange(self, records: Records, id_: str) -> bool:
         """Whether a guest is of nobody here."""

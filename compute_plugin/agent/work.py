@@ -19,6 +19,7 @@ from compute_plugin.records.server import Server, Transition, VmState
 from compute_plugin.records.store import ComputeStore
 from gateway.rest.policy import Credentials
 from store.core.clock import Clock
+from store.core.errors import ConflictError, RetryableError
 
 
 class Work:
@@ -64,19 +65,31 @@ class Work:
 
     async def remember(self, **arguments: Any) -> None:
         """Keep what came of it so far, for whoever goes on."""
-        await self.change(
-            lambda server: replace(
-                server, transition=self.transition._replace(arguments={**self.arguments, **arguments})
-            )
-        )
 
-    async def hand_over(self, host: str, changed: Callable[[Server], Server] = lambda server: server) -> None:
-        """Another host goes on with it."""
+        def kept(server: Server) -> Server:
+            assert server.transition is not None
+            return replace(
+                server,
+                transition=server.transition._replace(arguments={**server.transition.arguments, **arguments}),
+            )
+
+        await self.change(kept)
+
+    async def hand_over(
+        self,
+        host: str | Callable[[Records, Server], str],
+        changed: Callable[[Server], Server] = lambda server: server,
+        **arguments: Any,
+    ) -> None:
+        """Another host goes on with it. One that is chosen in the same moment has the server from then on; choosing may
+        raise. `arguments`: what is kept for it."""
 
         def step(records: Records, server: Server, _: int) -> Server:
-            after = changed(server)
+            chosen = host if isinstance(host, str) else host(records, server)
+            after = changed(server if isinstance(host, str) else replace(server, host=chosen))
             assert after.transition is not None
-            after = replace(after, transition=after.transition._replace(host=host))
+            doing = after.transition._replace(host=chosen, arguments={**after.transition.arguments, **arguments})
+            after = replace(after, transition=doing)
             records.servers.put(after)
             return after
 
@@ -111,13 +124,14 @@ class Work:
         message: str,
         details: str = "",
         state: VmState | None = None,
+        changed: Callable[[Server], Server] = lambda server: server,
         also: Callable[[Records, Server], None] = lambda _, __: None,
     ) -> None:
         """It cannot be done."""
 
         def step(records: Records, server: Server, now: int) -> Server:
             also(records, server)
-            return changes.failed(records, server, now, message, details, state=state)
+            return changes.failed(records, changed(server), now, message, details, state=state)
 
         await self._write(step)
 
@@ -132,5 +146,8 @@ class Work:
                 raise LostError(f"server {self.server.id}: {server.transition.host} goes on with it")
             return made(records, server, now)
 
-        self.server = await self._store.change(step)
+        try:
+            self.server = await self._store.change(step)
+        except ConflictError as error:  # others write all the time: nothing is said of the server itself
+            raise RetryableError(str(error)) from error
         return self.server

@@ -16,6 +16,8 @@ from store.blocks.interface import VolumeStore
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 
 PIECE: Final = 1 << 20
+PAGE: Final = 64
+"""Disks of a server that are listed at once."""
 
 
 class LocalDisks:
@@ -64,6 +66,23 @@ class LocalDisks:
     async def drop_snapshot(self, name: str, snapshot: str) -> None:
         with suppress(NotFoundError):
             await self._store.delete_snapshot(name, snapshot)
+
+    async def drop_snapshots(self, name: str, prefix: str) -> None:
+        """All whose names begin so. Nothing where the disk is gone."""
+        with suppress(NotFoundError):
+            for one in await self._store.snapshots(name):
+                if one.name.startswith(prefix):
+                    await self._store.delete_snapshot(name, one.name)
+
+    async def of_server(self, server: str) -> list[str]:
+        """The names of all disks that are a server's own."""
+        prefix, after, found = f"server-{server}-", f"server-{server}-", list[str]()
+        while True:
+            rows = await self._store.rows(after, PAGE)
+            found += [row.name for row in rows if row.name.startswith(prefix)]
+            if len(rows) < PAGE or not rows[-1].name.startswith(prefix):
+                return found
+            after = rows[-1].name
 
     async def of_snapshot(self, name: str, snapshot: str, new: str) -> None:
         """A disk that begins as a snapshot of another: nothing is copied."""

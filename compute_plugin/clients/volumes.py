@@ -82,6 +82,17 @@ class Volumes:
         found = (await self._asker.ask(COMPUTE, "GET", "/attachments", query=query))["attachments"]
         return str(found[0]["id"]) if found else ""
 
+    async def attachments_of(self, server: str, volume: str = "") -> list[str]:
+        """The ids of all attachments to a server, or those of one volume."""
+        query = {"instance_id": server, "all_tenants": "1", **({"volume_id": volume} if volume else {})}
+        found = (await self._asker.ask(COMPUTE, "GET", "/attachments", query=query))["attachments"]
+        return [str(one["id"]) for one in found]
+
+    async def delete_snapshot(self, id_: str) -> None:
+        """Nothing where it is gone."""
+        with suppress(NotFoundError):
+            await self._asker.ask(COMPUTE, "DELETE", f"/snapshots/{id_}")
+
     async def marked(self, caller: Credentials, name: str, value: str) -> str:
         """The id of a volume that has something in its metadata; "" for none."""
         query = {"metadata": repr({name: value}), "all_tenants": "1"}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from compute_plugin.lifecycle.migrations import migration_is
 from compute_plugin.lifecycle.table import LINES, Line
 from compute_plugin.records.action import ActionEvent, ServerAction
 from compute_plugin.records.records import Records
@@ -13,6 +14,8 @@ from compute_plugin.records.server import Fault, Server, Transition, VmState
 from gateway.rest.policy import Credentials
 from store.core.errors import ConflictError, DrystoneError
 
+GIVEN_UP: Final = "given_up"
+"""Among a transition's arguments: what was made of an image by one that it overtook."""
 ERROR: Final = "Error"
 SUCCESS: Final = "Success"
 
@@ -28,11 +31,9 @@ class BusyServerError(ConflictError):
 def require_state(server: Server, line: Line) -> None:
     """Raises ConflictError where a transition cannot begin, BusyServerError where it could soon."""
     doing = server.transition
-    if line.what in ("delete", "soft-delete"):
-        return
     if server.state not in line.begins:
         raise ConflictError(f"Cannot '{line.action}' instance {server.id} while it is in vm_state {server.state}")
-    if doing is not None:
+    if doing is not None and not line.overtakes:
         if not doing.task_state:
             raise BusyServerError(f"Instance {server.id} is being changed; try again.")
         raise ConflictError(f"Cannot '{line.action}' instance {server.id} while it is in task_state {doing.task_state}")
@@ -55,6 +56,8 @@ def begun(
     server's. Raises ConflictError."""
     line = LINES[what]
     require_state(server, line)
+    if line.here and not server.host:
+        raise ConflictError(f"Instance {server.id} is not ready: it is on no host.")
     roles = caller.get("roles", ())
     assert isinstance(roles, frozenset | tuple | set)
     project = str(caller.get("project_id") or server.project_id)
@@ -68,11 +71,11 @@ def begun(
         server.host if host is None else host,
         "",
         line.task_state if task_state is None else task_state,
-        dict(arguments or {}),
+        {**(arguments or {}), **_left_behind(server)},
         now_us,
     )
     if server.transition is not None:
-        _close(records, server, now_us, ERROR, "", "Something else is done with the server.")
+        _give_up(records, server, now_us)
     after = replace(server, transition=transition, updated_us=now_us)
     records.servers.put(after)
     records.actions.put(
@@ -134,6 +137,43 @@ def failed(
     )
     records.servers.put(after)
     return after
+
+
+def given_up(records: Records, server: Server, now_us: int, state: VmState) -> Server:
+    """The server in a state that an administrator has said; what was being done is no more. Of a server that was on its
+    way to another host or size only the host that has it by now keeps something for it."""
+    transition, before = server.transition, server.before
+    if transition is not None:
+        _give_up(records, server, now_us)
+    after = replace(
+        server,
+        state=state,
+        transition=None,
+        before=None,
+        fault=None if state is VmState.ACTIVE else server.fault,
+        updated_us=now_us,
+    )
+    if before is not None and transition is not None and not transition.arguments.get("left"):
+        moves = transition.what in ("resize", "migrate")
+        after = replace(after, host=before.host, flavor=before.flavor) if moves else after
+    records.servers.put(after)
+    return after
+
+
+def _give_up(records: Records, server: Server, now_us: int) -> None:
+    assert server.transition is not None
+    _close(records, server, now_us, ERROR, "", "Something else is done with the server.")
+    migration_is(records, str(server.transition.arguments.get("migration", "")), "error", now_us)
+
+
+def _left_behind(server: Server) -> dict[str, Any]:
+    """What a transition that is given up has made besides the server: whoever overtakes it puts that away."""
+    doing = server.transition
+    if doing is None:
+        return {}
+    if doing.what == "create-image":
+        return {GIVEN_UP: {name: doing.arguments[name] for name in ("image", "snapshots") if name in doing.arguments}}
+    return {GIVEN_UP: doing.arguments[GIVEN_UP]} if GIVEN_UP in doing.arguments else {}
 
 
 def removed(records: Records, server: Server, now_us: int) -> None:

@@ -17,6 +17,8 @@ ANY: Final = frozenset(S)
 RUNS: Final = frozenset({S.ACTIVE})
 RESTS: Final = frozenset({S.ACTIVE, S.STOPPED})
 HELD: Final = frozenset({S.ACTIVE, S.STOPPED, S.PAUSED, S.SUSPENDED})
+PLUGGED: Final = frozenset({S.ACTIVE, S.STOPPED, S.PAUSED, S.RESIZED, S.SHELVED, S.OFFLOADED})
+"""Where volumes come and go. Not while memory is saved: it goes on with the disks that it had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,9 @@ class Line:
     fails: S | None = S.ERROR
     """Where a server is after it failed; None: where it began."""
     here: bool = True
-    """Whether the server's host does it; else any may."""
+    """Whether the server's host does it, so that it needs one; else any may."""
+    overtakes: bool = False
+    """Whether it begins whatever else is done with the server, which is given up then."""
     can: Can | None = None
     """What the hypervisor has to be able to."""
     locked: bool = False
@@ -48,16 +52,18 @@ _LINES: Final = (
     Line(
         "build", "create", frozenset({S.BUILDING}), "scheduling", S.ACTIVE, steps=(
             ("ports", "networking"), ("disks", "block_device_mapping"), ("start", "spawning"),
-        ),
+        ), here=False,
     ),
-    Line("delete", "delete", ANY, "deleting", None, S.ERROR, steps=(("end", ""), ("ports", ""), ("disks", ""))),
-    Line("soft-delete", "delete", ANY - {S.SOFT_DELETED}, "soft-deleting", S.SOFT_DELETED, steps=(("stop", ""),)),
+    Line("delete", "delete", ANY, "deleting", None, S.ERROR, here=False, overtakes=True,
+         steps=(("end", ""), ("ports", ""), ("disks", ""))),
+    Line("soft-delete", "delete", ANY - {S.SOFT_DELETED}, "soft-deleting", S.SOFT_DELETED, here=False, overtakes=True,
+         steps=(("stop", ""),)),
     Line("restore", "restore", frozenset({S.SOFT_DELETED}), "restoring", S.ACTIVE, steps=(("start", ""),)),
     Line("start", "start", frozenset({S.STOPPED}), "powering-on", S.ACTIVE, None, steps=(("start", ""),)),
-    Line("stop", "stop", frozenset({S.ACTIVE, S.RESCUED, S.ERROR}), "powering-off", S.STOPPED, None,
+    Line("stop", "stop", frozenset({S.ACTIVE, S.ERROR}), "powering-off", S.STOPPED, None,
          steps=(("stop", ""),)),
     Line("reboot", "reboot", RUNS, "rebooting", S.ACTIVE, None, steps=(("ask", "reboot_started"), ("start", ""))),
-    Line("hard-reboot", "reboot", HELD | {S.RESCUED, S.ERROR}, "rebooting_hard", S.ACTIVE, S.ERROR,
+    Line("hard-reboot", "reboot", HELD | {S.ERROR}, "rebooting_hard", S.ACTIVE, S.ERROR,
          steps=(("end", "reboot_started_hard"), ("start", ""))),
     Line("pause", "pause", RUNS, "pausing", S.PAUSED, None, can=Can.PAUSE, steps=(("pause", ""),)),
     Line("unpause", "unpause", frozenset({S.PAUSED}), "unpausing", S.ACTIVE, None, can=Can.PAUSE,
@@ -78,26 +84,26 @@ _LINES: Final = (
          steps=(("stop", "resize_migrating"), ("move", "resize_migrated"), ("start", "resize_finish"))),
     Line("live-migrate", "live-migration", frozenset({S.ACTIVE, S.PAUSED}), "migrating", None, None,
          can=Can.LIVE_MIGRATION, steps=(("prepare", ""), ("migrate", ""), ("arrive", ""))),
-    Line("evacuate", "evacuate", frozenset({S.ACTIVE, S.STOPPED, S.ERROR}), "rebuilding", None, S.ERROR,
+    Line("evacuate", "evacuate", RESTS | {S.ERROR}, "rebuilding", None, S.ERROR, here=False, overtakes=True,
          steps=(("ports", ""), ("disks", "rebuild_block_device_mapping"), ("start", "rebuild_spawning"))),
-    Line("rebuild", "rebuild", HELD | {S.RESCUED, S.ERROR}, "rebuilding", None, S.ERROR,
+    Line("rebuild", "rebuild", RESTS | {S.ERROR}, "rebuilding", None, S.ERROR,
          steps=(("end", ""), ("disks", "rebuild_block_device_mapping"), ("start", "rebuild_spawning"))),
     Line("shelve", "shelve", HELD, "shelving", S.OFFLOADED, None, steps=(("stop", "shelving_offloading"),
          ("release", ""))),
     Line("offload", "shelveOffload", frozenset({S.SHELVED}), "shelving_offloading", S.OFFLOADED, None,
          steps=(("release", ""),)),
-    Line("unshelve", "unshelve", frozenset({S.SHELVED, S.OFFLOADED}), "unshelving", S.ACTIVE, S.OFFLOADED,
+    Line("unshelve", "unshelve", frozenset({S.SHELVED, S.OFFLOADED}), "unshelving", S.ACTIVE, S.OFFLOADED, here=False,
          steps=(("ports", ""), ("start", "spawning"))),
     Line("create-image", "createImage", HELD, "image_snapshot", None, None,
          steps=(("snapshot", "image_pending_upload"), ("image", "image_uploading"))),
     Line("set-password", "changePassword", RUNS, "updating_password", None, None, can=Can.PASSWORD,
          steps=(("password", ""),)),
-    Line("attach-volume", "attach_volume", HELD | {S.RESIZED, S.OFFLOADED, S.SHELVED}, "", None, None,
+    Line("attach-volume", "attach_volume", PLUGGED, "", None, None, here=False,
          steps=(("attach", ""),)),
-    Line("detach-volume", "detach_volume", HELD | {S.RESIZED, S.OFFLOADED, S.SHELVED}, "", None, None,
+    Line("detach-volume", "detach_volume", PLUGGED, "", None, None, here=False,
          steps=(("detach", ""),)),
-    Line("extend-volume", "extend_volume", HELD | {S.RESIZED, S.OFFLOADED, S.SHELVED}, "", None, None,
-         locked=True, steps=(("grow", ""),)),
+    Line("extend-volume", "extend_volume", PLUGGED, "", None, None, here=False, locked=True,
+         steps=(("grow", ""),)),
     Line("attach-interface", "attach_interface", RESTS | {S.PAUSED}, "", None, None, steps=(("attach", ""),)),
     Line("detach-interface", "detach_interface", RESTS | {S.PAUSED}, "", None, None, steps=(("detach", ""),)),
     Line("interrupt", "trigger_crash_dump", frozenset({S.ACTIVE, S.PAUSED, S.RESCUED, S.RESIZED, S.ERROR}), "",

@@ -25,6 +25,7 @@ SERVERS: Final = Kind(
         "host": lambda one: tuple({host for host, _ in one.claims}),
         "group": lambda one: (one.group_id,) if one.group_id else (),
         "doing": lambda one: (one.transition.host,) if one.transition else (),
+        "moving": lambda one: one.moves_between,
         "volume": lambda one: tuple(disk.volume_id for disk in one.disks if disk.volume_id),
         "port": lambda one: tuple(nic.port_id for nic in one.nics if nic.port_id),
         "name": lambda one: (one.name,),

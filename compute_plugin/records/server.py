@@ -198,6 +198,14 @@ class Server:
             held.append((self.before.host, self.before.flavor))
         return tuple(held)
 
+    @property
+    def moves_between(self) -> tuple[str, ...]:
+        """The hosts that its guest leaves, and goes to, while it runs, as long as it has not arrived."""
+        if self.transition is None or self.transition.what != "live-migrate":
+            return ()
+        target = str(self.transition.arguments.get("target", ""))
+        return (self.host, target) if target not in ("", self.host) else ()
+
     def with_disk(self, at: int, **changes: Any) -> Server:
         """With one disk that is otherwise."""
         return replace(self, disks=(*self.disks[:at], replace(self.disks[at], **changes), *self.disks[at + 1 :]))

@@ -158,7 +158,7 @@ def _query(host: Host, request: Request) -> str:
     try:
         query = json.loads(said) if isinstance(said, str) else said
         return "" if _holds(query, _facts(host)) else "the query does not hold"
-    except (ValueError, TypeError, IndexError, RecursionError):
+    except (ValueError, TypeError, LookupError, RecursionError):
         return "the query is none"
 
 

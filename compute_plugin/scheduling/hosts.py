@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from compute_plugin.records.flavor import Flavor
 from compute_plugin.records.grouping import Aggregate
 from compute_plugin.records.operating import HostNote
 from compute_plugin.records.records import Records
@@ -48,7 +49,7 @@ def hosts_of(records: Records, states: States, settings: Settings) -> Iterator[H
 def host_of(records: Records, state: HostState, settings: Settings) -> Host:
     """What a host says of itself, and what is said of it."""
     servers = tuple(records.servers.by("host", state.id))
-    claims = [flavor for server in servers for host, flavor in server.claims if host == state.id]
+    claims = [(server, flavor) for server in servers for host, flavor in server.claims if host == state.id]
     aggregates = tuple(records.aggregates.by("host", state.id))
     return Host(
         state=state,
@@ -59,10 +60,16 @@ def host_of(records: Records, state: HostState, settings: Settings) -> Host:
         vcpus=int(state.vcpus * settings.cpu_ratio),
         ram_mib=int((state.memory_mib - settings.ram_reserved_mib) * settings.ram_ratio),
         disk_gib=int(state.disk_gib * settings.disk_ratio),
-        vcpus_used=sum(one.vcpus for one in claims),
-        ram_used_mib=sum(one.ram for one in claims),
-        disk_used_gib=sum(one.disk + one.ephemeral + -(-one.swap // 1024) for one in claims),
+        vcpus_used=sum(flavor.vcpus for _, flavor in claims),
+        ram_used_mib=sum(flavor.ram for _, flavor in claims),
+        disk_used_gib=sum(local_gib(server, flavor) for server, flavor in claims),
     )
+
+
+def local_gib(server: Server, flavor: Flavor) -> int:
+    """Of its disks that are no volumes of the volume service, as it has them with a flavor."""
+    of_volume = any(disk.boot_index == 0 and disk.destination == "volume" for disk in server.disks)
+    return (0 if of_volume else flavor.disk) + flavor.ephemeral + -(-flavor.swap // 1024)
 
 
 def zone_of(aggregates: tuple[Aggregate, ...], settings: Settings) -> str:

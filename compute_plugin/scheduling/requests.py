@@ -8,7 +8,7 @@ from compute_plugin.records.server import Server
 from compute_plugin.records.states import States
 from compute_plugin.scheduling.choice import choose
 from compute_plugin.scheduling.filters import Request
-from compute_plugin.scheduling.hosts import Host, hosts_of
+from compute_plugin.scheduling.hosts import Host, hosts_of, local_gib
 from compute_plugin.settings import Settings
 
 
@@ -24,8 +24,6 @@ def request_for(
     group = records.groups.get(server.group_id) if server.group_id else None
     members = [one for one in records.servers.by("group", server.group_id) if one.id != server.id] if group else []
     size = flavor or server.flavor
-    root = sum(1 for disk in server.disks if disk.boot_index == 0 and disk.destination == "volume")
-    local = (0 if root else size.disk) + size.ephemeral + -(-size.swap // 1024)
     return Request(
         server=server,
         flavor=size,
@@ -35,7 +33,7 @@ def request_for(
         zone=server.zone,
         host=host,
         others_than=others_than,
-        local_gib=local,
+        local_gib=local_gib(server, size),
     )
 
 

@@ -19,6 +19,15 @@ from compute_plugin.v2.operating import (
     quota_sets,
     usage,
 )
+from compute_plugin.v2.proxies import (
+    floating_ips,
+    image_metadata,
+    images,
+    networks,
+    security_group_rules,
+    security_groups,
+    volumes,
+)
 from compute_plugin.v2.servers import routes as server_routes
 from gateway.rest.app import Handler, Routes
 
@@ -42,6 +51,13 @@ RESOURCES: Final = (
     audit_log,
     external_events,
     extensions,
+    images,
+    image_metadata,
+    networks,
+    floating_ips,
+    security_groups,
+    security_group_rules,
+    volumes,
     server_routes,
 )
 """Modules that have ROUTES."""

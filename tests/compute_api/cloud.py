@@ -15,6 +15,7 @@ from compute_plugin.records.states import HOSTS, HostState, States
 from compute_plugin.service import ComputeService
 from compute_plugin.settings import Settings
 from compute_plugin.v2.app import ComputeApp
+from compute_plugin.v2.proxies.askers import Askers
 from store.core.entropy import SystemRandom
 from store.registry import Delete, Put, Registry, memory_registry
 from tests.gateway_rest.service import Answer, ask
@@ -34,13 +35,24 @@ class Directory:
 class Cloud:
     """Start `service.run` first. A token is a role and a project, such as `member@blue`."""
 
-    def __init__(self, registry: Registry | None = None, settings: Settings | None = None) -> None:
-        self.clock = ManualClock(tick_us=1)
+    def __init__(
+        self,
+        registry: Registry | None = None,
+        settings: Settings | None = None,
+        askers: Askers | None = None,
+        clock: ManualClock | None = None,
+    ) -> None:
+        self.clock = clock or ManualClock(tick_us=1)
         self.registry = registry or memory_registry(self.clock)
         projects = dict.fromkeys(("blue", "green"), True)
         identity = SimpleNamespace(tokens=Tokens(), snapshot=SimpleNamespace(projects=projects), directory=Directory())
         self.service = ComputeService(
-            self.registry, cast(IdentityService, identity), self.clock, SystemRandom(), settings=settings
+            self.registry,
+            cast(IdentityService, identity),
+            self.clock,
+            SystemRandom(),
+            settings=settings,
+            askers=askers,
         )
         self.app = ComputeApp(self.service)
 

@@ -13,8 +13,8 @@ from compute_plugin.lifecycle.table import LINES
 from compute_plugin.records.flavor import Flavor
 from compute_plugin.records.operating import HostNote
 from compute_plugin.records.records import Records
-from compute_plugin.records.server import VmState as S
 from compute_plugin.records.server import VmState
+from compute_plugin.records.server import VmState as S
 from compute_plugin.settings import Settings
 from tests.compute_servers.cloud import Cloud
 
@@ -56,8 +56,8 @@ class Edge:
 
 def _ends(what: str, state: VmState) -> VmState | None:
     """Where a server is afterwards that began in a state."""
-    if what == "delete":
-        return None
+    if what == "delete" or (what == "soft-delete" and state is S.OFFLOADED):
+        return None  # what takes nothing of a host is deleted for good, as in stock nova
     if what == "hard-reboot":
         return S.RESCUED if state is S.RESCUED else S.ACTIVE
     if what in ("confirm-resize", "revert-resize"):

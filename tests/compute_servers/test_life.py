@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.compute_servers.cloud import Cloud
+from dataclasses import replace
+
+from tests.compute_servers.cloud import SMALL, TINY, Cloud
 
 
 async def test_a_server_of_an_image_runs_on_a_clone_of_it_and_leaves_nothing(cloud: Cloud) -> None:
@@ -25,7 +27,8 @@ async def test_a_server_of_an_image_runs_on_a_clone_of_it_and_leaves_nothing(clo
 
 
 async def test_it_is_stopped_started_rebooted_paused_and_suspended(cloud: Cloud) -> None:
-    id_ = await cloud.server(await cloud.image())
+    await cloud.flavors(replace(TINY, disk=0), replace(SMALL, disk=0))  # small, so that its image is soon made
+    id_ = await cloud.server(await cloud.image(), token="admin@blue")
     hypervisor = cloud.hypervisors["one"]
     for action, arguments, status, runs in (
         ("os-stop", None, "SHUTOFF", False),

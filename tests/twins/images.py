@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.rest.policy import Credentials
 from gateway.rest.images import ImageFacts, Images, WantedImage
+from gateway.rest.policy import Credentials
 from store.core.errors import InvalidError, NotFoundError
 from tests.twins.volumes import MemoryVolumes
 

@@ -7,13 +7,15 @@ from typing import Final
 
 import structlog
 
-from compute_plugin.agent.doings.parts import make_disks, make_ports, unbind_ports
+from compute_plugin.agent.doings.parts import forget_folder, make_disks, make_ports, unbind_ports
+from compute_plugin.agent.doings.resizing import drop_snapshots
 from compute_plugin.agent.doings.running import run_guest
 from compute_plugin.agent.hands import Hands
 from compute_plugin.agent.work import Work
 from compute_plugin.hypervisors.interface import HypervisorError
 from compute_plugin.lifecycle.migrations import migration_is
-from compute_plugin.records.server import VmState
+from compute_plugin.records.records import Records
+from compute_plugin.records.server import Server, VmState
 from compute_plugin.scheduling.choice import NoHostError
 from compute_plugin.scheduling.requests import place
 
@@ -43,16 +45,19 @@ async def _elsewhere(hands: Hands, work: Work, error: HypervisorError) -> None:
     tried = [*work.arguments.get("tried", ()), hands.host]
     if len(tried) >= HOSTS_MOST or work.server.wanted_host:
         raise error
-    records = await hands.store.fresh()
-    try:
-        chosen = place(records, hands.states(), hands.settings, work.server, others_than=frozenset(tried))
-    except NoHostError:
-        raise error from None
-    _log.warning("a server is tried on another host", server=work.server.id, host=chosen.name, error=str(error))
+
+    def choose(records: Records, server: Server) -> str:
+        others = frozenset(tried)
+        return place(records, hands.states(), hands.settings, replace(server, host=""), others_than=others).name
+
     await hands.hypervisor.stop(work.server.id, 0)
     await unbind_ports(hands, work.server)
-    await work.remember(tried=tried)
-    await work.hand_over(chosen.name, lambda server: replace(server, host=chosen.name))
+    await forget_folder(hands, work.server)
+    try:
+        await work.hand_over(choose, tried=tried)
+    except NoHostError:
+        raise error from None
+    _log.warning("a server is tried on another host", server=work.server.id, host=work.server.host, error=str(error))
 
 
 async def unshelve(hands: Hands, work: Work) -> None:
@@ -77,6 +82,7 @@ async def evacuate(hands: Hands, work: Work) -> None:
     await work.step("ports")
     await make_ports(hands, work)
     await work.step("disks")
+    await drop_snapshots(hands, work)
     if not work.arguments.get("stays_off"):
         await work.step("start")
         await run_guest(hands, work)

@@ -6,7 +6,6 @@ from typing import Any
 
 from compute_plugin.agent.hands import Hands
 from compute_plugin.agent.work import Work
-from store.core.errors import CallerError
 
 
 async def create_image(hands: Hands, work: Work) -> None:
@@ -14,18 +13,14 @@ async def create_image(hands: Hands, work: Work) -> None:
     volume the image is of no bytes, and says which snapshots of volumes it is made of."""
     image = str(work.arguments["image"])
     root = next((disk for disk in work.server.disks if disk.boot_index == 0), None)
-    try:
-        await work.step("snapshot")
-        if root is None or root.destination == "volume":
-            await _of_volumes(hands, work, image)
-        else:
-            await hands.disks.take_snapshot(root.store_name, f"image-{image}")
-            await work.step("image")
-            await hands.images.seal(image, root.store_name, f"image-{image}")
-            await hands.disks.drop_snapshot(root.store_name, f"image-{image}")
-    except CallerError as error:
-        await hands.images.abandon(image, str(error))
-        raise
+    await work.step("snapshot")
+    if root is None or root.destination == "volume":
+        await _of_volumes(hands, work, image)
+    else:
+        await hands.disks.take_snapshot(root.store_name, f"image-{image}")
+        await work.step("image")
+        await hands.images.seal(image, root.store_name, f"image-{image}")
+        await hands.disks.drop_snapshot(root.store_name, f"image-{image}")
     await _rotate(hands, work)
     await work.end()
 

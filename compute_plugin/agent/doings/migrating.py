@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compute_plugin.agent.doings.ending import forget_folder
+from compute_plugin.agent.doings.parts import forget_folder
 from compute_plugin.agent.doings.running import bound_ports, complete_disks, connect_disks, plugged_ports, prepared
 from compute_plugin.agent.guest_plan import guest_of
 from compute_plugin.agent.hands import Hands
@@ -26,21 +26,24 @@ async def live_migrate(hands: Hands, work: Work) -> None:
         else:
             await _send(hands, work, target)
     elif "place" not in work.arguments:
-        source = work.server.host
-        await _make_place(hands, work)
-        await work.hand_over(source)
+        await work.hand_over(work.server.host, place=await _make_place(hands, work))
     else:
         await _arrive(hands, work)
 
 
-async def _make_place(hands: Hands, work: Work) -> None:
-    """What the guest needs on this host is there before it comes."""
+async def _make_place(hands: Hands, work: Work) -> dict[str, str]:
+    """What the guest needs on this host is there before it comes; where."""
     await work.step("prepare")
     ports = await plugged_ports(hands, work.server)
     guest = await prepared(hands, work.server, ports)
     drive = next((disk.file for disk in guest.disks if disk.file), "")
-    place = {"folder": guest.folder, "socket": hands.socket, "drive": drive}
-    await work.remember(place={**place, "kernel": guest.kernel, "ramdisk": guest.ramdisk})
+    return {
+        "folder": guest.folder,
+        "socket": hands.socket,
+        "drive": drive,
+        "kernel": guest.kernel,
+        "ramdisk": guest.ramdisk,
+    }
 
 
 async def _send(hands: Hands, work: Work, target: str) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from shutil import rmtree
 from typing import Final
 
+import structlog
 import trio
 
 from compute_plugin.agent.hands import Hands
 from compute_plugin.agent.work import Work
 from compute_plugin.clients.callers import COMPUTE
-from compute_plugin.records.server import Server, ServerDisk
+from compute_plugin.records.server import Server, ServerDisk, ServerNic
 from gateway.rest.images import ImageFacts
-from store.core.errors import ConflictError, InvalidError
+from store.core.errors import CallerError, ConflictError, InvalidError
 
 GIB: Final = 1 << 30
 MIB: Final = 1 << 20
@@ -22,6 +25,8 @@ VOLUME_S: Final = 600.0
 """How long that may take: where it is a copy, long."""
 MARK: Final = "drystone:server-disk"
 """In the metadata of a volume that is made for a server: by it the volume is found again after a death."""
+
+_log = structlog.get_logger(__name__)
 
 
 async def make_ports(hands: Hands, work: Work) -> None:
@@ -132,11 +137,12 @@ async def put_away_ports(hands: Hands, server: Server) -> None:
     """Those that were made for it are gone, others are nobody's again; also those that no record names."""
     known = {nic.port_id: nic for nic in server.nics if nic.port_id}
     for id_ in known.keys() | {one["id"] for one in await hands.networks.ports_of(server.id)}:
-        nic = known.get(id_)
-        if nic is None or nic.own:
-            await hands.networks.delete_port(id_)
-        else:
-            await hands.networks.release_port(id_)
+        await give_back_port(hands, known.get(id_) or ServerNic(port_id=id_, own=True))
+
+
+async def give_back_port(hands: Hands, nic: ServerNic) -> None:
+    """It is gone where it was made for the server, and nobody's otherwise."""
+    await (hands.networks.delete_port(nic.port_id) if nic.own else hands.networks.release_port(nic.port_id))
 
 
 async def unbind_ports(hands: Hands, server: Server) -> None:
@@ -147,14 +153,25 @@ async def unbind_ports(hands: Hands, server: Server) -> None:
 
 
 async def put_away_disks(hands: Hands, server: Server) -> None:
-    """Volumes are available again, or gone where they go with their server. Its own disks are gone."""
+    """Volumes are available again, or gone where they go with their server. Its own disks are gone. Also what no record
+    names: what was made, or reserved, before a death."""
     for at, disk in enumerate(server.disks):
         if disk.destination == "volume":
             await put_away_volume(hands, server, at, disk)
-        else:
-            await hands.disks.delete(disk.store_name or f"server-{server.id}-{at}")
+    for name in await hands.disks.of_server(server.id):
+        await hands.disks.delete(name)
+    for attachment in await hands.volumes.attachments_of(server.id):
+        await hands.volumes.release(attachment)
+
+
+async def put_away_left(hands: Hands, server: Server) -> None:
+    """Disks of its own that it has no more, such as a transition has left that another one overtook."""
+    kept = {disk.store_name for disk in server.disks}
     if server.rescue_disk is not None:
-        await hands.disks.delete(server.rescue_disk.store_name)
+        kept.add(server.rescue_disk.store_name)
+    for name in await hands.disks.of_server(server.id):
+        if name not in kept:
+            await hands.disks.delete(name)
 
 
 async def put_away_volume(hands: Hands, server: Server, at: int, disk: ServerDisk) -> None:
@@ -165,7 +182,16 @@ async def put_away_volume(hands: Hands, server: Server, at: int, disk: ServerDis
     if attachment:
         await hands.volumes.release(attachment)
     if disk.delete_on_termination:
-        await hands.volumes.delete(volume)
+        try:
+            await hands.volumes.delete(volume)
+        except CallerError as error:  # it has snapshots, or its project has other plans: the server goes all the same
+            _log.warning("a volume does not go with its server", server=server.id, volume=volume, error=str(error))
+
+
+async def forget_folder(hands: Hands, server: Server) -> None:
+    """What this host keeps for a guest: its console's log, its saved memory."""
+    folder = Path(hands.folder_of(server.id))
+    await trio.to_thread.run_sync(lambda: rmtree(folder, ignore_errors=True))
 
 
 def without_volume(server: Server, volume: str) -> Server:

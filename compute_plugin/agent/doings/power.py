@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+
+import trio
 
 from compute_plugin.agent.doings.running import run_guest
 from compute_plugin.agent.hands import Hands
 from compute_plugin.agent.work import Work
 from compute_plugin.hypervisors.interface import Power
 from compute_plugin.records.server import VmState
-from store.core.errors import NotFoundError
+from store.core.errors import ConflictError, NotFoundError
 
 
 async def start(hands: Hands, work: Work) -> None:
@@ -21,7 +24,7 @@ async def start(hands: Hands, work: Work) -> None:
 async def stop(hands: Hands, work: Work) -> None:
     await work.step("stop")
     await hands.hypervisor.stop(work.server.id, stop_patience(hands, work))
-    await work.end(changed=lambda server: replace(server, power=Power.SHUTDOWN, rescue_disk=server.rescue_disk))
+    await work.end(changed=lambda server: replace(server, power=Power.SHUTDOWN))
 
 
 def stop_patience(hands: Hands, work: Work) -> float:
@@ -51,7 +54,7 @@ async def hard_reboot(hands: Hands, work: Work) -> None:
     await hands.hypervisor.stop(work.server.id, 0)
     await work.step("start")
     await run_guest(hands, work)
-    await work.end(VmState.RESCUED if work.server.state is VmState.RESCUED else VmState.ACTIVE)
+    await work.end()
 
 
 async def pause(hands: Hands, work: Work) -> None:
@@ -71,6 +74,8 @@ async def suspend(hands: Hands, work: Work) -> None:
     await work.step("save")
     if work.server.id in await hands.hypervisor.guests():
         await hands.hypervisor.save(work.server.id, hands.saved(work.server.id))
+    elif not await trio.to_thread.run_sync(Path(hands.saved(work.server.id)).exists):
+        raise ConflictError(f"Instance {work.server.id} does not run: there is nothing to be saved.")
     await work.end(changed=lambda server: replace(server, power=Power.SHUTDOWN, saved=True))
 
 

@@ -3,11 +3,11 @@ for it, and its own disks are kept as they were."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from compute_plugin.agent.doings.ending import forget_folder
-from compute_plugin.agent.doings.parts import GIB, unbind_ports
+from compute_plugin.agent.doings.parts import GIB, forget_folder, put_away_left, unbind_ports
 from compute_plugin.agent.doings.power import stop_patience
 from compute_plugin.agent.doings.running import run_guest
 from compute_plugin.agent.hands import Hands
@@ -16,7 +16,8 @@ from compute_plugin.hypervisors.interface import Power
 from compute_plugin.lifecycle.migrations import migration_is
 from compute_plugin.records.server import Server, VmState
 
-SNAPSHOT: Final = "before-resize"
+SNAPSHOT: Final = "resize-"
+"""How the snapshots of disks begin that can be gone back to, before the id of the migration."""
 
 
 async def resize(hands: Hands, work: Work) -> None:
@@ -28,18 +29,18 @@ async def resize(hands: Hands, work: Work) -> None:
         await work.step("stop")
         await hands.hypervisor.stop(server.id, stop_patience(hands, work))
         await unbind_ports(hands, server)
-        if before.host != server.host:
-            await forget_folder(hands, server)
-        await work.remember(left=True)
         if server.host != hands.host:
-            await work.hand_over(server.host)
+            await forget_folder(hands, server)
+            await work.hand_over(server.host, left=True)
             return
+        await work.remember(left=True)
     await work.step("move")
-    for disk in server.disks:
+    for at, disk in enumerate(server.disks):
         if disk.destination == "local":
-            await hands.disks.take_snapshot(disk.store_name, SNAPSHOT)
+            await hands.disks.take_snapshot(disk.store_name, _snapshot(work))
             if disk.boot_index == 0 and server.flavor.disk:
                 await hands.disks.grow(disk.store_name, server.flavor.disk * GIB)
+                await work.change(_with_size(at, server.flavor.disk))
     if before.state is VmState.ACTIVE:
         await work.step("start")
         await run_guest(hands, work)
@@ -51,9 +52,7 @@ async def confirm(hands: Hands, work: Work) -> None:
     """The old host has no more to do with it."""
     await work.step("confirm")
     server = work.server
-    for disk in server.disks:
-        if disk.destination == "local":
-            await hands.disks.drop_snapshot(disk.store_name, SNAPSHOT)
+    await drop_snapshots(hands, work)
     migration = str(work.arguments.get("migration", ""))
     state = VmState.STOPPED if server.before is not None and not await _runs(hands, server) else VmState.ACTIVE
     await work.end(
@@ -77,9 +76,11 @@ async def revert(hands: Hands, work: Work) -> None:
         await unbind_ports(hands, work.server)
         if before.host != work.server.host:
             await forget_folder(hands, work.server)
-        await work.remember(left=True, runs=before.state is VmState.ACTIVE)
         await work.hand_over(
-            before.host, lambda server: replace(server, host=before.host, flavor=before.flavor, before=None)
+            before.host,
+            lambda server: replace(server, host=before.host, flavor=before.flavor, before=None),
+            left=True,
+            runs=before.state is VmState.ACTIVE,
         )
         if before.host != hands.host:
             return
@@ -104,6 +105,22 @@ async def _take_back(hands: Hands, work: Work) -> None:
         base = disk.store_name.partition("_")[0]
         new = f"{base}_{work.transition.id[:8]}"
         if disk.store_name != new:
-            await hands.disks.of_snapshot(disk.store_name, SNAPSHOT, new)
-            await work.change(lambda server, at=at, new=new: server.with_disk(at, store_name=new))  # type: ignore[misc]
-            await hands.disks.delete(disk.store_name)
+            await hands.disks.of_snapshot(disk.store_name, _snapshot(work), new)
+            size = work.server.flavor.disk if disk.boot_index == 0 else disk.size
+            await work.change(lambda server, at=at, new=new, size=size: server.with_disk(at, store_name=new, size=size))  # type: ignore[misc]
+    await put_away_left(hands, work.server)
+
+
+async def drop_snapshots(hands: Hands, work: Work) -> None:
+    """It cannot be gone back any more."""
+    for disk in work.server.disks:
+        if disk.store_name:
+            await hands.disks.drop_snapshots(disk.store_name, SNAPSHOT)
+
+
+def _snapshot(work: Work) -> str:
+    return f"{SNAPSHOT}{work.arguments.get('migration') or work.transition.id}"
+
+
+def _with_size(at: int, gib: int) -> Callable[[Server], Server]:
+    return lambda server: server.with_disk(at, size=gib)

@@ -29,10 +29,13 @@ async def run_guest(hands: Hands, work: Work, *, saved: bool = False) -> None:
     ports = await bound_ports(hands, work.server)
     await connect_disks(hands, work.server)
     guest = await prepared(hands, work.server, ports)
-    await hands.hypervisor.start(guest, saved=hands.saved(work.server.id) if saved else "")
+    memory = hands.saved(work.server.id)
+    if not saved:  # what was saved before is older than what its disks have been since
+        await trio.to_thread.run_sync(lambda: Path(memory).unlink(missing_ok=True))
+    await hands.hypervisor.start(guest, saved=memory if saved else "")
     await complete_disks(hands, work.server)
     if saved:
-        await trio.to_thread.run_sync(lambda: Path(hands.saved(work.server.id)).unlink(missing_ok=True))
+        await trio.to_thread.run_sync(lambda: Path(memory).unlink(missing_ok=True))
     await work.change(lambda server: runs(server, hands.clock.wall_us()))
 
 

@@ -28,10 +28,10 @@ class Page(Generic[T]):
     rows: list[T]
     follows: str | None
 
-    def document(self, plural: str, shown: Iterable[Any], *, links: bool = True) -> dict[str, Any]:
+    def document(self, plural: str, shown: Iterable[Any]) -> dict[str, Any]:
         """`shown`: the rows as clients see them."""
         document: dict[str, Any] = {plural: list(shown)}
-        if links and self.follows is not None:
+        if self.follows is not None:
             document[f"{plural}_links"] = [{"rel": "next", "href": self.follows}]
         return document
 

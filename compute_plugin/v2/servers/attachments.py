@@ -12,11 +12,12 @@ from compute_plugin.records.server import Server, ServerDisk, VmState
 from compute_plugin.v2.frame.answers import accepted, answer
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.listing import cut
-from compute_plugin.v2.frame.reading import body_of, flag_in, text, uuid_of
+from compute_plugin.v2.frame.reading import body_of, flag_in, uuid_of
 from compute_plugin.v2.servers.beginning import begin, change_server, require_unlocked
 from compute_plugin.v2.servers.disk_choice import MULTIATTACH, free_target
 from compute_plugin.v2.servers.finding import find_server
 from compute_plugin.v2.servers.wanted import check_tag
+from compute_plugin.v2.servers.wanted_disks import target_of
 from gateway.rest.app import Routes
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 
@@ -44,7 +45,7 @@ async def attach(call: Call) -> Response:
     known += ["delete_on_termination"] if call.since(TERMINATION) else []
     asked = await body_of(call, "volumeAttachment", ("volumeId",), known)
     volume = uuid_of("volumeId", asked.value("volumeId"))
-    device = text(asked, "device").removeprefix("/dev/") if asked.value("device") is not None else ""
+    device = target_of("device", asked.value("device"))
     tag = asked.value("tag")
     if tag is not None:
         check_tag(tag)
@@ -52,8 +53,7 @@ async def attach(call: Call) -> Response:
     server = await find_server(call, f"{A}create")
     require_unlocked(call, server, await call.is_admin())
     clients, caller = call.service.clients, await call.credentials()
-    if any(disk.volume_id == volume for disk in server.disks):
-        raise ConflictError(f"Volume {volume} is already attached to instance {server.id}")
+    _require_other(server, volume)
     row = await clients.volumes.volume(caller, volume)
     shared = bool(row.get("multiattach"))
     if shared and not call.since(MULTIATTACH):
@@ -64,6 +64,7 @@ async def attach(call: Call) -> Response:
     bus = server.image_properties.get("hw_disk_bus", "virtio")
 
     def along(_: Records, server: Server) -> Server:
+        _require_other(server, volume)
         used = {disk.target for disk in server.disks}
         disk = ServerDisk(
             source="volume",
@@ -88,6 +89,11 @@ async def attach(call: Call) -> Response:
         raise
     disk = next(disk for disk in after.disks if disk.volume_id == volume)
     return answer({"volumeAttachment": _shown(call, after, disk, made=True)})
+
+
+def _require_other(server: Server, volume: str) -> None:
+    if any(disk.volume_id == volume for disk in server.disks):
+        raise ConflictError(f"Volume {volume} is already attached to instance {server.id}")
 
 
 async def change_attachment(call: Call) -> Response:

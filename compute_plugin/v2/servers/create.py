@@ -23,7 +23,7 @@ from compute_plugin.v2.frame.answers import answer
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.servers.disk_choice import Chosen, choose_disks
 from compute_plugin.v2.servers.nic_choice import choose_nics
-from compute_plugin.v2.servers.wanted import Wanted, default_hostname, read_wanted
+from compute_plugin.v2.servers.wanted import HOSTNAME_MAX, Wanted, default_hostname, read_wanted
 from gateway.rest.errors import OverLimitError
 from store.core.errors import InvalidError
 
@@ -154,21 +154,29 @@ async def _make(call: Call, order: _Order) -> list[Server]:
             numbers = range(done, done + more)
             return [_one(call, records, order, number, total, caller) for number in numbers], total
 
-        servers, count = await call.service.store.change(step)
+        try:
+            servers, count = await call.service.store.change(step)
+        except OverLimitError:
+            if len(made) < wanted.least:
+                raise
+            break  # others of the project were faster: it has as many as there was room for
         made += servers
     return made
 
 
 def _affordable(call: Call, records: Records, order: _Order, least: int) -> int:
     """How many the project can have of those that are asked for. Raises OverLimitError where these are too few."""
-    for count in range(order.wanted.most, least, -1):
-        try:
-            _require(call, records, order, count)
-        except OverLimitError:
-            continue
-        return count
     _require(call, records, order, least)
-    return least
+    few, many = least, order.wanted.most + 1
+    while many - few > 1:  # whoever may have some may have fewer
+        middle = (few + many) // 2
+        try:
+            _require(call, records, order, middle)
+        except OverLimitError:
+            many = middle
+        else:
+            few = middle
+    return few
 
 
 def _require(call: Call, records: Records, order: _Order, count: int) -> None:
@@ -178,7 +186,7 @@ def _require(call: Call, records: Records, order: _Order, count: int) -> None:
     if items != -1 and len(order.wanted.metadata) > items:
         raise OverLimitError(f"Maximum number of metadata items exceeds {items}")
     wanted = {"instances": count, "cores": count * flavor.vcpus, "ram": count * flavor.ram}
-    require_room(records, settings, order.project, wanted)
+    require_room(records, settings, order.project, wanted, order.user)
     group = order.wanted.hints.get("group")
     if group:
         found = records.groups.get(str(group))
@@ -200,7 +208,7 @@ def _one(call: Call, records: Records, order: _Order, number: int, total: int, c
         project_id=order.project,
         user_id=order.user,
         name=name,
-        hostname=f"{hostname}-{number + 1}" if total > 1 else hostname,
+        hostname=_numbered(hostname, number) if total > 1 else hostname,
         flavor=order.flavor,
         created_us=now,
         updated_us=now,
@@ -235,6 +243,12 @@ def _one(call: Call, records: Records, order: _Order, number: int, total: int, c
         return _nowhere(call, records, server, caller, error)
     server = replace(server, host=host)
     return begun(records, server, "build", caller, id_=service.new_id(), request_id=call.request_id, now_us=now)
+
+
+def _numbered(hostname: str, number: int) -> str:
+    """Of one among several, no longer than the name of a host may be."""
+    suffix = f"-{number + 1}"
+    return hostname if len(hostname) > HOSTNAME_MAX else hostname[: HOSTNAME_MAX - len(suffix)].rstrip("-.") + suffix
 
 
 def _nowhere(call: Call, records: Records, server: Server, caller: Any, error: NoHostError) -> Server:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compute_plugin.records.records import Records
-from compute_plugin.records.server import Server, VmState
+from compute_plugin.records.server import Server
 from compute_plugin.v2.frame.call import Call, of
 from store.core.errors import NotFoundError
 
@@ -22,8 +22,6 @@ async def find_server(call: Call, operation: str, id_: str | None = None, record
         raise missing
     mine = (await call.credentials()).get("project_id")
     if mine != server.project_id and not await call.is_admin():
-        raise missing
-    if server.state is VmState.SOFT_DELETED and not await call.is_admin() and operation.endswith(":show"):
         raise missing
     await call.allow(operation, {**of(server.project_id), "user_id": server.user_id})
     return server

@@ -66,15 +66,23 @@ async def attach(call: Call) -> Response:
         nic = replace(nic, port_id=row["id"])
 
     def along(_: Records, server: Server) -> Server:
+        if _has(server, nic):
+            raise ConflictError(f"Port {nic.port_id} is attached to instance {server.id} already.")
         return replace(server, nics=(*server.nics, nic))
 
     try:
         after = await begin(call, server, "attach-interface", {"port": nic.port_id}, before=along)
     except Exception:
-        await (networks.delete_port(nic.port_id) if nic.own else networks.release_port(nic.port_id))
+        now = call.service.store.records.servers.get(server.id)
+        if now is None or not _has(now, nic):
+            await (networks.delete_port(nic.port_id) if nic.own else networks.release_port(nic.port_id))
         raise
     port = next(one for one in ports_of(await call.service.network_fresh(), after) if one.id == nic.port_id)
     return answer({"interfaceAttachment": _shown(call, after, port)})
+
+
+def _has(server: Server, nic: ServerNic) -> bool:
+    return any(one.port_id == nic.port_id for one in server.nics)
 
 
 async def detach(call: Call) -> Response:

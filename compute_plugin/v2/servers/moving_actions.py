@@ -66,7 +66,7 @@ async def resize(call: Call, body: Fields) -> Response:
             "cores": flavor.vcpus - server.flavor.vcpus,
             "ram": flavor.ram - server.flavor.ram,
         }
-        require_room(records, call.service.settings, server.project_id, more)
+        require_room(records, call.service.settings, server.project_id, more, server.user_id)
         host = _placed(call, records, server, flavor)
         new_migration(
             records, server, migration, "resize", caller, target=host, new_flavor=flavor.id, status="migrating",
@@ -196,7 +196,7 @@ async def evacuate(call: Call, body: Fields) -> Response:
             records, server, migration, "evacuation", caller, target=chosen.name, new_flavor=server.flavor.id,
             status="accepted", now_us=now,
         )  # fmt: skip
-        return replace(server, host=chosen.name, saved=False)
+        return replace(server, host=chosen.name, before=None, saved=False)
 
     arguments = {"migration": migration, "stays_off": stays_off}
     await begin(call, server, "evacuate", arguments, before=along)

@@ -7,6 +7,9 @@ from typing import Final
 
 from starlette.responses import Response
 
+from compute_plugin.lifecycle.changes import given_up, require_state
+from compute_plugin.lifecycle.table import LINES
+from compute_plugin.records.amounts import require_room
 from compute_plugin.records.records import Records
 from compute_plugin.records.server import Server, VmState
 from compute_plugin.v2.frame.answers import accepted, answer
@@ -99,11 +102,26 @@ async def reset_state(call: Call, body: Fields) -> Response:
     state = VmState.ACTIVE if one_of(asked, "state", ("active", "error")) == "active" else VmState.ERROR
     server = await find_server(call, f"{A}os-admin-actions:reset_state")
 
-    def reset(_: Records, server: Server) -> Server:
-        fault = None if state is VmState.ACTIVE else server.fault
-        return replace(server, state=state, transition=None, fault=fault)
+    now = call.service.clock.wall_us()
+    given_up_ = await change_server(call, server, lambda records, server: given_up(records, server, now, state))
+    doing = server.transition
+    if given_up_.transition is None and doing is not None and doing.what == "create-image":
+        await call.service.clients.images.abandon(str(doing.arguments["image"]), "It was given up.")
+    return accepted()
 
-    await change_server(call, server, reset)
+
+async def restore(call: Call, _: Fields) -> Response:
+    """What was deleted counted no more; it does again."""
+    server = await find_server(call, f"{A}os-deferred-delete:restore")
+    settings = call.service.settings
+
+    def counted(records: Records, server: Server) -> Server:
+        require_state(server, LINES["restore"])
+        more = {"instances": 1, "cores": server.flavor.vcpus, "ram": server.flavor.ram}
+        require_room(records, settings, server.project_id, more, server.user_id)
+        return server
+
+    await begin(call, server, "restore", before=counted)
     return accepted()
 
 
@@ -137,5 +155,5 @@ ACTIONS: Final = {
     "injectNetworkInfo": Action(nothing_to_do),
     "resetNetwork": Action(nothing_to_do),
     "trigger_crash_dump": Action(simple("interrupt", f"{A}servers:trigger_crash_dump"), 17),
-    "restore": Action(simple("restore", f"{A}os-deferred-delete:restore")),
+    "restore": Action(restore),
 }

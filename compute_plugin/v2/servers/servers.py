@@ -28,7 +28,6 @@ from compute_plugin.v2.servers.view import REBUILT, sight_of, whole
 from compute_plugin.v2.servers.wanted import DISK_CONFIG, address, disk_config, read_hostname
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
-from store.core.errors import ConflictError
 
 A: Final = "os_compute_api:servers:"
 
@@ -80,11 +79,11 @@ async def _delete(call: Call, server: Server, *, soft: bool) -> None:
     require_unlocked(call, server, await call.is_admin())
     if server.transition is not None and server.transition.what == "delete":
         return  # it goes already
-    what = "soft-delete" if soft and server.host and server.state is not VmState.SOFT_DELETED else "delete"
+    if soft and server.state is VmState.SOFT_DELETED:
+        return  # asked twice: it can be restored all the same
+    what = "soft-delete" if soft and server.host and server.launched_us else "delete"
 
     def marked(_: Records, server: Server) -> Server:
-        if what == "soft-delete" and server.state is VmState.SOFT_DELETED:
-            raise ConflictError(f"Cannot 'delete' instance {server.id} while it is in vm_state {server.state}")
         return replace(server, terminated_us=call.service.clock.wall_us())
 
     await begin(call, server, what, before=marked)

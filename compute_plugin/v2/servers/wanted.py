@@ -27,6 +27,12 @@ from gateway.rest.fields import Fields
 from store.core.errors import InvalidError
 
 USER_DATA_MAX: Final = 65535
+HINTS_MAX: Final = 16 * 1024
+"""Characters and values of a server's hints."""
+HINTS_DEPTH_MAX: Final = 64
+INT_MAX: Final = 2**63 - 1
+COUNT_MAX: Final = 1000
+"""Servers of one request."""
 HOSTNAME_MAX: Final = 63
 DISK_CONFIG: Final = "OS-DCF:diskConfig"
 HINTS: Final = ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints")
@@ -294,7 +300,9 @@ def _counts(asked: Fields) -> tuple[int, int]:
     most = whole("max_count", asked.value("max_count"), 1) if asked.value("max_count") is not None else least
     if least > most:
         raise InvalidError("min_count must be <= max_count")
-    return least, most
+    if least > COUNT_MAX:
+        raise wrong("min_count", f"at most {COUNT_MAX} servers at once")
+    return least, min(most, COUNT_MAX)
 
 
 def _zone(call: Call, asked: Fields) -> tuple[str, str]:
@@ -374,5 +382,25 @@ def _hints(body: Fields) -> dict[str, Any]:
                 held = held if isinstance(held, list) else [held]
                 if not all(isinstance(id_, str) and is_uuid(id_) for id_ in held):
                     raise wrong(f"{name}.{one}", "not a 'uuid'")
+            _check_kept(name, value)
             return value
     return {}
+
+
+def _check_kept(name: str, value: Any) -> None:
+    """Raises InvalidError for what is too large or too deep, or has what cannot be kept in a record: hints are of any
+    form."""
+    left, rest = HINTS_MAX, [(value, 0)]
+    while rest:
+        one, depth = rest.pop()
+        left -= len(one) if isinstance(one, str | list | dict) else 1
+        if left < 0 or depth > HINTS_DEPTH_MAX:
+            raise wrong(name, "too much")
+        if isinstance(one, str):
+            text_of(name, one, HINTS_MAX, least=0)
+        elif isinstance(one, int) and abs(one) > INT_MAX:
+            raise wrong(name, "a number that is too large")
+        elif isinstance(one, list):
+            rest += [(inner, depth + 1) for inner in one]
+        elif isinstance(one, dict):
+            rest += [(inner, depth + 1) for pair in one.items() for inner in pair]

@@ -163,9 +163,13 @@ def _size(one: Fields) -> int:
 
 
 def _target(one: Fields) -> str:
-    value = one.value("device_name")
-    if value in (None, ""):
+    return target_of("block_device_mapping_v2.device_name", one.value("device_name") or None)
+
+
+def target_of(name: str, value: Any) -> str:
+    """The name of a disk within the guest; "" where none is said. Raises InvalidError."""
+    if value is None:
         return ""
     if not isinstance(value, str) or not _DEVICE.fullmatch(value):
-        raise wrong("block_device_mapping_v2.device_name", "the name of a device such as /dev/vdb")
+        raise wrong(name, "the name of a device such as /dev/vdb")
     return value.removeprefix("/dev/")
