@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import structlog
 
+from drystone.standby import Standby
 from drystone.volumes import Volumes
 from gateway.nbd.exports import ExportInfo
 from gateway.nbd.limited_disk import Gates, LimitedDisk, Limits
@@ -38,10 +39,12 @@ class ServedDisks:
         volumes: Volumes,
         meant: Callable[[str], Awaitable[Meant]],
         limits_of: Callable[[str], Awaitable[Limits | None]],
+        standby: Standby | None = None,
     ) -> None:
         """`meant` raises NotFoundError for a name that stands for nothing any more. `limits_of` a volume; None for
-        none."""
+        none. `standby`: where exports of guests that move are opened."""
         self._volumes = volumes
+        self._standby = standby
         self._meant = meant
         self._limits_of = limits_of
         self._gates: dict[str, tuple[Gates, int]] = {}
@@ -51,7 +54,9 @@ class ServedDisks:
     async def open(self, name: str) -> AsyncIterator[Disk]:
         """As Exports has it."""
         volume, read_only = await self._meant(name)
-        async with self._volumes.open(volume) as disk:
+        standby = self._standby
+        volumes = standby if standby is not None and standby.is_for(name) else self._volumes
+        async with volumes.open(volume) as disk:
             gates = await self._entered(volume)
             try:
                 limited = disk if gates is None else LimitedDisk(disk, gates)

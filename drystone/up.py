@@ -18,6 +18,7 @@ import trio
 
 from authn.bootstrap import bootstrap
 from authn.service import IdentityConfig, IdentityService
+from compute_plugin.moving import is_moving
 from compute_plugin.networks.trace.looking import look
 from drystone import clients, control, logs
 from drystone.access import Access, data_option
@@ -48,6 +49,7 @@ from drystone.server_guests import GuestAnswers, GuestsOfAll
 from drystone.service_manager import READY, STOPPING, notify
 from drystone.shared_port import bind_shared, listen_shared
 from drystone.slow_requests import SlowRequests
+from drystone.standby import Standby
 from drystone.supervisor import supervise
 from drystone.volume_control import volume_routes
 from drystone.volume_exports import limits_of, meant
@@ -399,7 +401,8 @@ async def _serve(
             node, identity, everyones, said.images, said.volumes, said.networks, said.compute, disks,
             GuestsOfAll(guests, name, processes),
         )  # fmt: skip
-        served = ServedDisks(volumes, partial(meant, services.volumes), partial(limits_of, services.volumes))
+        standby = Standby(volumes, everyones, lambda export: is_moving(services.compute.store.records, name, export))
+        served = ServedDisks(volumes, partial(meant, services.volumes), partial(limits_of, services.volumes), standby)
         front: App = Front(app, services.apps, requests, metrics, slow, felt, readiness.why_not)
         if swift.storage_domains:
             front = DomainRemap(front, swift)

@@ -17,16 +17,18 @@ from store.blocks.disk import Disk
 from store.blocks.interface import Changed, SnapshotRow, VolumeRow
 from store.core.errors import BusyError, InvalidError
 from store.remote.process import RemoteProcess
+from store.wire.errors import UnreachableError
 from store.wire.server import Call, Peer
 
 DO: Final = "volumes.do"
-"""[what, volume, arguments ...] -> what came of it. See `VolumeAnswers`."""
+"""[what, volume, arguments ...] -> what came of it. See `VolumeAnswers`. The volume is named, and for READ and RELEASE
+its id, with the epoch that it is open under."""
 SOON_SECONDS: Final = 60.0
 """For what takes constant time, on a busy machine."""
 LONG_SECONDS: Final = 24 * 3600.0
 """For what takes as long as the volume is large."""
 
-SNAPSHOT, RESIZE, REWIND, FLATTEN, FLUSH, DELETE, CUT_OFF = (
+SNAPSHOT, RESIZE, REWIND, FLATTEN, FLUSH, DELETE, CUT_OFF, READ, RELEASE = (
     "snapshot",
     "resize",
     "rewind",
@@ -34,6 +36,8 @@ SNAPSHOT, RESIZE, REWIND, FLATTEN, FLUSH, DELETE, CUT_OFF = (
     "flush",
     "delete",
     "cut-off",
+    "read",
+    "release",
 )
 
 
@@ -67,6 +71,10 @@ class VolumeAnswers:
                 return await self.of.flush(volume)
             case (str(),) if what == CUT_OFF:
                 return await self.of.cut_off(volume)
+            case (str(), int() as epoch, int() as offset, int() as length) if what == READ:
+                return await self.of.read_held(volume, epoch, offset, length)
+            case (str(), int() as epoch) if what == RELEASE:
+                return await self.of.release(volume, epoch)
             case (str(), bool() as force, int() as keep_us) if what == DELETE:
                 return await self.of.delete(volume, force=force, keep_us=keep_us)
         raise InvalidError(f"{what} of a volume is not known here")
@@ -86,6 +94,18 @@ class VolumesOfAll:
         holder = (await self._own.row(volume)).holder
         process = None if holder in ("", self._name) else self._processes().get(holder)
         return process if process is not None and process.up else None
+
+    def knows(self, node: str) -> bool:
+        """Whether a node is one that can be asked, once it is in reach."""
+        return node in self._processes()
+
+    async def ask(self, node: str, seconds: float, what: str, volume: str, *arguments: Any) -> Any:
+        """Ask a node about a volume, whoever has that open. Raises UnreachableError, BusyError where it does not
+        answer, and what it answers."""
+        process = self._processes().get(node)
+        if process is None or not process.up:
+            raise UnreachableError(f"node {node} is not in reach")
+        return await process.ask(DO, seconds, (what, volume, *arguments))
 
     async def _at_holder(
         self, here: Callable[[], Awaitable[Any]], seconds: float, what: str, volume: str, *arguments: Any

@@ -3,14 +3,14 @@ closed some time after the last has gone.
 
 To open a volume takes it over from whoever had it open, on any node: so a volume is served by one process at a time,
 the one that was asked last. Clients of the one before are cut off. For clients of NBD that is done without a question:
-so a virtual machine goes from node to node. What operators ask for is refused where it would do that to another node,
-unless that is known to be away, or they say that they mean it.
+so a virtual machine goes from node to node; of one that runs meanwhile see drystone.standby. What operators ask for is
+refused where it would do that to another node, unless that is known to be away, or they say that they mean it.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final, NamedTuple
 
 import structlog
@@ -23,6 +23,7 @@ from store.blocks.bell import Bell
 from store.blocks.catalogue import Catalogue, check_size, grown
 from store.blocks.check import check_volume
 from store.blocks.disk import Disk, OwnerReplacedError
+from store.blocks.head import Head
 from store.blocks.interface import Changed, SnapshotRow, VolumeRow, check_name
 from store.blocks.lineage import volume_table
 from store.blocks.opening import open_snapshot, open_volume, snapshot_changes
@@ -44,6 +45,8 @@ LINGER_SECONDS: Final = 5.0
 """After its last client has gone a volume stays open for so long: one that connects again finds it open."""
 LAST_WORD_SECONDS: Final = 1.0
 """Clients of a volume that has to go have so long to be told why, before they are cut off."""
+READ_HELD_BYTES: Final = 256 * 1024
+"""Another node reads so much at once."""
 STOP_SECONDS: Final = 45.0
 """For all volumes to be closed in good order, all at once: each takes 30 at most."""
 HEADS_AT_ONCE: Final = 16
@@ -91,19 +94,21 @@ class _Served:
         """Around all of it."""
         self.clients: set[trio.CancelScope] = set()
         """Around each, those who wait for it to be opened included."""
+        self.readers: set[trio.CancelScope] = set()
+        """Around what other nodes read here: they keep nothing open."""
         self.changed = Bell()
 
     def leave(self, client: trio.CancelScope) -> None:
         self.clients.discard(client)
         self.changed.ring()
 
-    def go(self) -> None:
-        """Have it closed. What has not been opened yet never will be."""
+    def go(self, last_word: float = LAST_WORD_SECONDS) -> None:
+        """Have it closed. What has not been opened yet never will be. Clients are cut off after `last_word`."""
         self.going = True
         if self.volume is None:
             self.scope.cancel()
-        for client in self.clients:
-            client.deadline = trio.current_time() + LAST_WORD_SECONDS
+        for client in (*self.clients, *self.readers):
+            client.deadline = min(client.deadline, trio.current_time() + last_word)
         self.changed.ring()
 
 
@@ -126,6 +131,8 @@ class Volumes:
         self.tally = Tally()
         self._deleting: set[str] = set()
         """By the same."""
+        self._standing: dict[str, set[Callable[[], None]]] = {}
+        """What cuts off those who have a volume in standby, by the same."""
         self._stopping = trio.Event()
         self._stopped = trio.Event()
         self._cut = trio.CancelScope(shield=True)
@@ -234,7 +241,7 @@ class Volumes:
                     served.opened.set()
                     await self._until_unused(served, volume)
                     served.go()
-                    while served.clients:
+                    while served.clients or served.readers:
                         await served.changed.wait()
             if served.volume is None:
                 served.error = RetryableError("this process stops")
@@ -288,6 +295,91 @@ class Volumes:
         """Whether a volume, or one of its snapshots, is whole (store.blocks.check). Raises NotFoundError."""
         container = await self._catalogue.find(name)
         return await check_volume(self._store, container, tell, snapshot=snapshot, data=data)
+
+    # -- for other nodes, and for standby (drystone.standby) -----------------------------------------------------
+
+    async def find(self, name: str) -> Container:
+        """The volume that has a name now. Raises NotFoundError."""
+        return await self._catalogue.find(name)
+
+    async def head(self, container: Container) -> Head:
+        """Of a volume, as it is now. Raises NotFoundError where it is gone, or in the trash."""
+        head = await load_head(Table(self._store, container))
+        if head.deleted or head.trashed:
+            raise NotFoundError("the volume was deleted")
+        return head
+
+    @contextmanager
+    def standing(self, container: Container, cut_off: Callable[[], None]) -> Iterator[None]:
+        """Somebody has a volume in standby, and is to be cut off where clients are."""
+        standing = self._standing.setdefault(container.name, set())
+        standing.add(cut_off)
+        try:
+            yield
+        finally:
+            standing.discard(cut_off)
+            if not standing:
+                self._standing.pop(container.name, None)
+
+    def is_here(self, head: Head) -> bool:
+        """Whether this node has a volume open, or had it when it died."""
+        return head.holder == self._holder
+
+    def is_elsewhere(self, head: Head) -> bool:
+        """Whether another node has a volume open, for all that is known."""
+        return head.holder not in ("", self._holder) and not self._is_away(head.holder)
+
+    @asynccontextmanager
+    async def open_same(self, name: str, container: Container) -> AsyncIterator[Disk]:
+        """As `open`, of one volume alone, which has to have that name still."""
+        gone = NotFoundError(f"volume {name} is another one by now")
+        self.tally.connections += 1
+        try:
+            if (await self._catalogue.find(name)).name != container.name:
+                raise gone
+            async with self._client(name) as served:
+                if served.container.name != container.name:
+                    raise gone
+                assert served.disk is not None
+                yield served.disk
+        finally:
+            self.tally.connections -= 1
+
+    def _held(self, volume: str, epoch: int) -> _Served:
+        """A volume, by its id, that is open here under an epoch. Raises ConflictError where it is not."""
+        served = self._served.get(volume)
+        if served is None or served.volume is None or served.going or served.volume.head.epoch != epoch:
+            raise ConflictError(f"volume {volume} is not open here under epoch {epoch}")
+        return served
+
+    async def read_held(self, volume: str, epoch: int, offset: int, length: int) -> bytes:
+        """Read a volume, by its id, for another node. It is not opened for that, and not kept open. Raises
+        ConflictError where it is not open here under that epoch, or ends to be."""
+        served = self._held(volume, epoch)
+        assert served.disk is not None
+        if not 0 <= length <= READ_HELD_BYTES or not 0 <= offset <= served.disk.size - length:
+            raise InvalidError(f"{length} bytes at {offset} cannot be read at once")
+        with trio.CancelScope() as reader:
+            served.readers.add(reader)
+            try:
+                return b"".join(await served.disk.read(offset, length))
+            except OwnerReplacedError as error:
+                raise ConflictError(str(error)) from error
+            finally:
+                served.readers.discard(reader)
+                served.changed.ring()
+        raise ConflictError(f"volume {volume} is being closed here")
+
+    async def release(self, volume: str, epoch: int) -> None:
+        """Close a volume, by its id, for another node that takes it over: clients are cut off at once, and all that
+        they were answered is durable when this returns. Raises ConflictError where it is not open here under that
+        epoch, and whatever keeps it from being closed in good order."""
+        served = self._held(volume, epoch)
+        log.info("a volume goes to another node", volume=served.name)
+        served.go(last_word=0.0)
+        await served.gone.wait()
+        if served.error is not None:
+            raise served.error
 
     # -- for operators -------------------------------------------------------------------------------------------
 
@@ -350,7 +442,10 @@ class Volumes:
     async def cut_off(self, name: str) -> None:
         """Have nobody any more read or write a volume that had it open until now, on any node: a new epoch fences them.
         Raises NotFoundError."""
-        served = self._served.get((await self._catalogue.find(name)).name)
+        volume = (await self._catalogue.find(name)).name
+        for cut_off in list(self._standing.get(volume, ())):
+            cut_off()
+        served = self._served.get(volume)
         if served is not None:
             served.go()
             await served.gone.wait()

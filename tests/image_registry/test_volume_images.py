@@ -9,8 +9,8 @@ import trio
 
 from drystone.volume_images import VolumeImages
 from gateway.rest.errors import ForbiddenError, TooLargeError
-from gateway.rest.policy import Credentials
 from gateway.rest.images import WantedImage
+from gateway.rest.policy import Credentials
 from image_registry.service import ImageConfig
 from store.core.errors import InvalidError, NotFoundError
 from tests.image_registry.cloud import Cloud
