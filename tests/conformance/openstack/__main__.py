@@ -1,7 +1,7 @@
 """Run the tests that OpenStack has of its services against Drystone, say what did not pass and why, and count.
 
 They come from the package index and run in a virtual environment of their own. A fresh Drystone is started, unless
---url names one that runs. With more than one of --api, --rbac and --client the suites run one after the other.
+--url names one that runs. With more than one of these options the suites run one after the other.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from pathlib import Path
 
 from tests.conformance.cloud import fresh
 from tests.conformance.environment import Environment
-from tests.conformance.openstack.devstack import create_project, extensions, external_network
+from tests.conformance.openstack.devstack import create_project, extensions, external_network, flavors, private_network
+from tests.conformance.openstack.guests import hypervisor
 from tests.conformance.openstack.reasons import causes
 from tests.conformance.openstack.run import run
-from tests.conformance.openstack.settings import Cloud, identity_config, of_program
+from tests.conformance.openstack.settings import OTHER_IMAGE, Cloud, identity_config, of_program
 from tests.conformance.openstack.suites import API, CLIENT, SUITES, Suite, prepared
 from tests.conformance.openstack.web import QCOW2, served_images, uploaded
 from tests.conformance.outcomes import counts, passed, report
@@ -106,21 +107,31 @@ def _cloud(chosen: argparse.Namespace, suite: Suite, logs: Path, environment: En
         return
     logs.mkdir(parents=True, exist_ok=True)
     config = logs / "identity.toml"
-    config.write_text(identity_config(suite.password_rules))
     with (
+        hypervisor(suite.servers) as uri,
         tempfile.TemporaryDirectory(prefix="drystone-conformance-") as folder,
         served_images(Path(folder) / "images") as images,
-        fresh(Path(folder) / "data", "--identity-config", str(config)) as program,
+        fresh(Path(folder) / "data", "--identity-config", _written(config, suite, uri)) as program,
     ):
         image = uploaded(environment, program, Path(folder) / "images" / QCOW2)
         cloud = of_program(program, suite.password_rules, images, image)
         if suite.networks:
             network, served = external_network(environment, program), extensions(environment, program)
             cloud = replace(cloud, network=network, extensions=served)
+        if suite.servers:
+            other = uploaded(environment, program, Path(folder) / "images" / QCOW2, OTHER_IMAGE)
+            cloud = replace(cloud, flavors=flavors(environment, program), other_image=other)
         if suite is CLIENT:
             create_project(environment, program, "demo")
+            private_network(environment, program)
         yield cloud
         (logs / "drystone.log").write_text(program.log())
+
+
+def _written(config: Path, suite: Suite, uri: str) -> str:
+    """The path of the file for `--identity-config`, once it is there."""
+    config.write_text(identity_config(suite.password_rules, uri))
+    return str(config)
 
 
 if __name__ == "__main__":

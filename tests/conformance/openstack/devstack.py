@@ -1,4 +1,4 @@
-"""What tests take for granted of a cloud: an external network, a second project."""
+"""What tests take for granted of a cloud: an external network, small flavors, a second project."""
 
 from __future__ import annotations
 
@@ -29,6 +29,25 @@ def extensions(environment: Environment, program: Program) -> tuple[str, ...]:
     """The aliases of what the network API has."""
     said = _openstack(environment, program, "extension", "list", "--network", "-f", "value", "-c", "Alias")
     return tuple(said.split())
+
+
+def private_network(environment: Environment, program: Program) -> None:
+    """Of the administrator's project, which servers of openstackclient's tests are on."""
+    _openstack(environment, program, "network", "create", "-f", "value", "-c", "id", "private")
+    _openstack(
+        environment, program, "subnet", "create", "--network", "private", "--subnet-range", "10.0.0.0/24",
+        "-f", "value", "-c", "id", "private-v4",
+    )  # fmt: skip
+
+
+def flavors(environment: Environment, program: Program) -> tuple[str, str]:
+    """The ids of two that are as small as devstack's for tests."""
+    for id_, name, ram in (("42", "m1.nano", "128"), ("84", "m1.micro", "192")):
+        _openstack(
+            environment, program, "flavor", "create", "--id", id_, "--ram", ram, "--disk", "1", "--vcpus", "1",
+            "-f", "value", "-c", "id", name,
+        )  # fmt: skip
+    return "42", "84"
 
 
 def create_project(environment: Environment, program: Program, name: str) -> None:

@@ -18,6 +18,8 @@ PASSWORD_RULES: Final[Mapping[str, int]] = {
 """Of a cloud whose rules for passwords are tested: what tempest takes for granted where it tests them."""
 
 
+OTHER_IMAGE: Final = "cirros-conformance-disk"
+"""As openstackclient's tests look for one by its name."""
 EXTERNAL: Final = "public"
 """The external network of a cloud whose networks are tested."""
 
@@ -37,6 +39,10 @@ class Cloud:
     """The id of an image that everybody sees; "" for none."""
     network: str = ""
     """The id of an external network; "" for none: then there are no networks to be tested."""
+    flavors: tuple[str, str] | None = None
+    """The ids of two small flavors, the second larger; None: there are no servers to be tested."""
+    other_image: str = ""
+    """The id of another image than `image`, where servers are tested."""
     extensions: tuple[str, ...] = ()
     """Of the network API, by their aliases."""
     password_rules: Mapping[str, int] = field(default_factory=dict)
@@ -48,10 +54,11 @@ class Cloud:
         return f"{self.url.rstrip('/')}/identity"
 
 
-def identity_config(password_rules: Mapping[str, int]) -> str:
-    """The text of the file for `drystone up --identity-config`."""
+def identity_config(password_rules: Mapping[str, int], hypervisor: str = "") -> str:
+    """The text of the file for `drystone up --identity-config`. `hypervisor`: as libvirt calls the one of servers."""
     rules = (f"{name} = {value}" for name, value in password_rules.items())
-    return "\n".join(["[security_compliance]", *rules, "[image]", 'web_download_hosts = ["127.0.0.1"]', ""])
+    servers = ["[compute]", f'hypervisor = "{hypervisor}"'] if hypervisor else []
+    return "\n".join(["[security_compliance]", *rules, "[image]", 'web_download_hosts = ["127.0.0.1"]', *servers, ""])
 
 
 def of_program(program: Program, password_rules: Mapping[str, int], images: str, image: str) -> Cloud:
@@ -107,10 +114,11 @@ def tempest_conf(cloud: Cloud, folder: str, *, system: bool = False) -> str:
         "enforce_scope": {"keystone": "true"},
         "service_available": {
             **dict.fromkeys(("swift", "glance", "cinder"), "true"),
-            **dict.fromkeys(("horizon", "nova"), "false"),
+            "horizon": "false",
+            "nova": str(cloud.flavors is not None).lower(),
             "neutron": str(bool(cloud.network)).lower(),
         },
-        "compute": {"image_ref": cloud.image, "image_ref_alt": cloud.image},
+        **_servers(cloud),
         "volume": {
             "min_microversion": "3.0",
             "max_microversion": "latest",
@@ -155,6 +163,44 @@ def tempest_conf(cloud: Cloud, folder: str, *, system: bool = False) -> str:
     for section, options in sections.items():
         lines += [f"[{section}]", *(f"{name} = {value}" for name, value in options.items()), ""]
     return "\n".join(lines)
+
+
+def _servers(cloud: Cloud) -> dict[str, dict[str, str]]:
+    """What is said of servers."""
+    flavor, larger = cloud.flavors or ("", "")
+    return {
+        "compute": {
+            "image_ref": cloud.image,
+            "image_ref_alt": cloud.other_image or cloud.image,
+            "flavor_ref": flavor,
+            "flavor_ref_alt": larger,
+            "min_microversion": "2.1",
+            "max_microversion": "2.96",
+            "hypervisor_type": "QEMU",
+        },
+        "validation": {"run_validation": "false"},  # by SSH, which the guests have none of
+        "compute-feature-enabled": {
+            "disk_config": "true",
+            "change_password": "false",  # there is no agent in the guests
+            "console_output": "true",
+            "resize": "true",
+            "pause": "true",
+            "shelve": "true",
+            "suspend": "true",
+            "cold_migration": "false",  # to another host, which there is none of
+            "live_migration": "false",
+            "vnc_console": "true",
+            "serial_console": "true",
+            "spice_console": "false",
+            "rescue": "true",
+            "personality": "false",
+            "interface_attach": "true",
+            "snapshot": "true",
+            "config_drive": "true",
+            "metadata_service": "true",
+            "attach_encrypted_volume": "false",
+        },
+    }
 
 
 def clouds_yaml(cloud: Cloud) -> str:

@@ -35,6 +35,8 @@ class Suite:
     """Of the fresh cloud that it runs against."""
     networks: bool = False
     """Whether it is told that there are networks. Others would make some for each of their users."""
+    servers: bool = False
+    """Whether it is told that there are servers."""
 
     def summary(self, passed: int, ran: int, whole: bool) -> str:
         """The line that a run ends with; `whole`: nothing was left out."""
@@ -79,6 +81,16 @@ NETWORK = Suite(
     "tempest's tests of the network API, with an external network that is really there",
     networks=True,
 )
+COMPUTE = Suite(
+    "compute",
+    "tempest compute",
+    ("tempest.api.compute",),
+    605,
+    None,
+    "tempest's tests of the compute API",
+    networks=True,
+    servers=True,
+)
 RBAC = Suite(
     "rbac",
     "tempest rbac",
@@ -96,12 +108,14 @@ CLIENT = Suite(
         "openstackclient.tests.functional.image",
         "openstackclient.tests.functional.volume",
         "openstackclient.tests.functional.network",
+        "openstackclient.tests.functional.compute",
     ),
-    343,
+    391,
     None,
-    "openstackclient's own tests of its identity, object, image, volume and network commands, each run as typed",
+    "openstackclient's own tests of its identity, object, image, volume, network and compute commands, each as typed",
+    servers=True,
 )
-SUITES = (API, IMAGE, VOLUME, NETWORK, RBAC, CLIENT)
+SUITES = (API, IMAGE, VOLUME, NETWORK, COMPUTE, RBAC, CLIENT)
 
 
 def prepared(folder: Path) -> Environment:

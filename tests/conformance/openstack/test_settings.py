@@ -8,6 +8,8 @@ from configparser import ConfigParser
 from dataclasses import replace
 
 from authn.password_rules import parse_password_rules
+from compute_plugin.config import parse_compute_config
+from compute_plugin.v2.app import MICROVERSIONS
 from tests.conformance.openstack.settings import Cloud, clouds_yaml, identity_config, tempest_conf
 from tests.conformance.openstack.suites import API, CLIENT, RBAC
 
@@ -59,3 +61,19 @@ def test_a_part_of_a_suite_is_not_held_against_the_reference_and_a_test_that_is_
     assert API.summary(18, 100, whole=True) == "tempest identity: 18 passed of 100, 176 expected (reference 172)"
     assert RBAC.summary(3, 1936, whole=True) == "tempest rbac: 3 passed of 1936"
     assert CLIENT.summary(3, 4, whole=False) == "openstackclient functional: 3 passed of 4 chosen ones"
+
+
+def test_servers_are_tested_where_the_cloud_has_some() -> None:
+    assert _read(tempest_conf(CLOUD, "/logs"))["service_available"]["nova"] == "false"
+    cloud = replace(CLOUD, flavors=("42", "84"), image="one", other_image="two")
+    read = _read(tempest_conf(cloud, "/logs"))
+    assert read["service_available"]["nova"] == "true"
+    assert (read["compute"]["flavor_ref"], read["compute"]["flavor_ref_alt"]) == ("42", "84")
+    assert (read["compute"]["image_ref"], read["compute"]["image_ref_alt"]) == ("one", "two")
+    assert read["compute"]["max_microversion"] == str(MICROVERSIONS.most)
+
+
+def test_the_cloud_is_told_what_its_servers_run_on() -> None:
+    told = tomllib.loads(identity_config({}, "qemu:///embed?root=/tmp/x"))
+    assert parse_compute_config(told["compute"]).settings.hypervisor == "qemu:///embed?root=/tmp/x"
+    assert "compute" not in tomllib.loads(identity_config({}))

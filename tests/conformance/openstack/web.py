@@ -39,11 +39,11 @@ def served_images(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
-def uploaded(environment: Environment, program: Program, path: Path) -> str:
+def uploaded(environment: Environment, program: Program, path: Path, name: str = "conformance") -> str:
     """The id of an image of a QCOW2, which everybody sees: what tests make volumes of."""
     command = [
         str(environment.python.parent / "openstack"), "image", "create", "--public", "--disk-format", "qcow2",
-        "--container-format", "bare", "--file", str(path), "-f", "value", "-c", "id", "conformance",
+        "--container-format", "bare", "--file", str(path), "-f", "value", "-c", "id", name,
     ]  # fmt: skip
     done = subprocess.run(
         command, env={**os.environ, **program.settings()}, stdout=subprocess.PIPE, check=True, text=True
