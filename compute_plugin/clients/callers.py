@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from compute_plugin.records.server import Server, Transition
+from compute_plugin.records.server import Transition
 from gateway.rest.policy import Credentials
 
 COMPUTE: Final[Credentials] = {
@@ -21,11 +21,6 @@ COMPUTE: Final[Credentials] = {
 def asker_of(transition: Transition) -> Credentials:
     """Whoever had a transition done, as policy knew them then."""
     return _caller(transition.user_id, transition.project_id, frozenset(transition.roles))
-
-
-def owner_of(server: Server) -> Credentials:
-    """A member of the server's project."""
-    return _caller(server.user_id, server.project_id, frozenset({"member", "reader"}))
 
 
 def _caller(user: str, project: str, roles: frozenset[str]) -> Credentials:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from compute_plugin.metadata.documents import Tree, metadata_tree
-from compute_plugin.networks.agent.metadata.answers import NOT_FOUND
+from compute_plugin.networks.agent.metadata.answers import NOT_FOUND, from_port
 from compute_plugin.networks.agent.metadata.asking import Answer, Asked
 from compute_plugin.records.server import Server
 from compute_plugin.records.store import ComputeStore
@@ -31,8 +31,8 @@ class ServerAnswers:
     async def __call__(self, asked: Asked) -> Answer:
         """See Answers."""
         found = self._store.records.servers.by("port", asked.port.id)
-        if not found:
-            return NOT_FOUND
+        if not found:  # somebody plugs it in by hand
+            return await from_port(asked)
         server = found[0]
         parts = [part for part in asked.path.partition("?")[0].split("/") if part]
         if parts[:1] == ["openstack"] and parts[2:] == ["password"]:

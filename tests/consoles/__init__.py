@@ -1,0 +1,1 @@
+"""Consoles of servers over a real server of HTTP."""
