@@ -56,7 +56,7 @@ def cluster(where: str) -> Iterator[Target]:
 
 @contextmanager
 def _serving(data: str) -> Iterator[None]:
-    command = [sys.executable, "-m", "drystone", "--data", data, "up", "--listen", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "drystone", "--data", data, "up", "--no-servers", "--listen", "127.0.0.1:0"]
     with subprocess.Popen([*command, "--log-level", "warning"], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

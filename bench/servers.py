@@ -85,7 +85,10 @@ async def _list(count: int, times: int) -> None:
 
 
 def _boot(sizes: list[int], rounds: int) -> None:
-    with tempfile.TemporaryDirectory(prefix="drystone-bench-") as folder, running(Path(folder) / "data") as program:
+    with (
+        tempfile.TemporaryDirectory(prefix="drystone-bench-") as folder,
+        running(Path(folder) / "data", servers=True) as program,
+    ):
         until(lambda: bool(ask(program, "GET", f"{COMPUTE}/os-hypervisors")["hypervisors"]))
         raw = make.make_image(Path(folder))
         images = {size: _image(program, raw, size) for size in sizes}

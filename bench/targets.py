@@ -59,7 +59,7 @@ def drystone(
     """A fresh Drystone on a free port, stopped and removed at the end. `tree` is another source tree to run it from;
     without devices and policies it is what the program makes of itself."""
     folder = tempfile.mkdtemp(prefix="drystone-bench-", dir=os.path.abspath(where))
-    command = [sys.executable, "-m", "drystone", "--data", folder, "up", "--listen", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "drystone", "--data", folder, "up", "--no-servers", "--listen", "127.0.0.1:0"]
     command += ["--log-level", "warning"]
     if devices is not None:
         command += ["--devices", str(devices)]

@@ -119,7 +119,7 @@ async def _make(folder: DataFolder, size: int, blocks: int) -> int:
 
 @contextmanager
 def _serving(path: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "drystone", "--data", path, "up", "--listen", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "drystone", "--data", path, "up", "--no-servers", "--listen", "127.0.0.1:0"]
     process = subprocess.Popen([*command, "--log-level", "warning"], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

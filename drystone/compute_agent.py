@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import structlog
 import trio
@@ -20,6 +20,8 @@ from compute_plugin.hypervisors.interface import Hypervisor, Inventory
 from compute_plugin.records.states import HostState
 from compute_plugin.service import ComputeService
 from drystone.error_groups import first
+from drystone.network_owner import FILE as CLOUD
+from drystone.network_owner import lock_host, own
 from drystone.node import Node
 from drystone.node_records import split_address
 from drystone.server_guests import GuestAnswers
@@ -31,6 +33,10 @@ log = structlog.get_logger()
 GUESTS: Final = "guests"
 """The folder of the data folder in which each guest has one."""
 RUN: Final = "/run/drystone"
+SERVERS: Final = f"{RUN}/servers"
+"""Whose guests run here."""
+AGAIN_S: Final = 5.0
+"""How often it is tried to run servers while another process does."""
 SOCKET_PATH_MAX: Final = 107
 SOCKET_NAME_MAX: Final = 52
 """Of what is behind the folder: a server's id, and the longest name of a socket."""
@@ -75,9 +81,35 @@ class HostServers:
         except ImportError as error:
             await self._say_why_not(f"libvirt's Python side is not installed ({error}): see README, 'Servers'")
             return
-        async with opened(self._service.settings.hypervisor) as hypervisor, self._working(hypervisor) as hands:
-            standing = self._standing(hypervisor.inventory)
-            await ComputeAgent(hands, standing).run()
+        with await self._locked():
+            async with opened(self._service.settings.hypervisor) as hypervisor:
+                await self._own(hypervisor)
+                async with self._working(hypervisor) as hands:
+                    await ComputeAgent(hands, self._standing(hypervisor.inventory)).run()
+
+    async def _locked(self) -> BinaryIO:
+        """Once no other process runs servers on this machine: each would end the other's guests."""
+        lock = lock_host(SERVERS)
+        if lock is not None:
+            return lock
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._say_why_not, "another Drystone runs servers on this machine")
+            while lock is None:
+                await trio.sleep(AGAIN_S)
+                lock = lock_host(SERVERS)
+            nursery.cancel_scope.cancel()
+        return lock
+
+    async def _own(self, hypervisor: Hypervisor) -> None:
+        """This machine's guests are this cloud's from now on; unless those of another one run here."""
+        cloud, said = self._node.cluster.id.hex(), Path(SERVERS) / CLOUD
+        before = await trio.to_thread.run_sync(lambda: said.read_text().strip() if said.exists() else cloud)
+        if before != cloud and await hypervisor.guests():
+            await self._say_why_not(
+                f"guests of another cloud run on this machine: end them ('virsh list'), or remove {said} to have them "
+                "ended here"
+            )
+        await trio.to_thread.run_sync(own, SERVERS, cloud)
 
     @asynccontextmanager
     async def _working(self, hypervisor: Hypervisor) -> AsyncIterator[Hands]:

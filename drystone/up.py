@@ -161,6 +161,12 @@ start, looking through what identity has read took as long as reading it.
     "a bridge of its own. Networks are wired where this runs as root.",
 )
 @click.option(
+    "--no-servers",
+    is_flag=True,
+    help="Run no servers on this machine: it is for storage and networks alone. Otherwise they are run, by libvirt, "
+    "where this runs as root.",
+)
+@click.option(
     "--processes",
     "count",
     default=None,
@@ -217,6 +223,7 @@ async def run_several(
     identity_config: str | None,
     nbd_tcp: NbdOverTcp | None,
     wires: Mapping[str, str],
+    no_servers: bool,
 ) -> None:
     """Have so many processes serve, until a signal comes. Raises as `run`."""
     tls = https.context() if https is not None else None
@@ -246,6 +253,7 @@ async def run_several(
         options += ["--identity-config", identity_config] if identity_config is not None else []
         for domain in storage_domains:
             options += ["--storage-domain", domain]
+        options += ["--no-servers"] if no_servers else []
         for wire, link in wires.items():
             options += ["--physical-network", f"{wire}={link}"]
         if not made:
@@ -285,6 +293,7 @@ async def run(
     identity_config: str | None,
     nbd_tcp: NbdOverTcp | None,
     wires: Mapping[str, str],
+    no_servers: bool,
 ) -> None:
     """Serve until a signal comes, as process `number` of `count` (0: alone). Raises InvalidError for options that do
     not fit, ConflictError if already served.
@@ -331,8 +340,9 @@ async def run(
             else:
                 clients.update_url(folder, url)
             await _serve(
-                node, identity, said, listeners, tls, url, swift, disks, nbd_tls, wires, made=made, number=number
-            )
+                node, identity, said, listeners, tls, url, swift, disks, nbd_tls, wires, made=made, number=number,
+                runs_servers=not no_servers,
+            )  # fmt: skip
     finally:
         for listener in (*listeners, *disks):
             listener.socket.close()
@@ -353,6 +363,7 @@ async def _serve(
     *,
     made: bool,
     number: int,
+    runs_servers: bool,
 ) -> None:
     requests, stalls = Requests(), LoopStalls()
     trio.lowlevel.add_instrument(stalls)
@@ -421,7 +432,8 @@ async def _serve(
             if node.together is not None:
                 node.together.network_looks.of = look
             nursery.start_soon(wirer.run)
-            nursery.start_soon(runner.run)
+            if runs_servers:
+                nursery.start_soon(runner.run)
         nursery.start_soon(app.run, node.progress.loop("remove owned segments"))
         await nursery.start(partial(serve, front, listeners, tls=tls, shutdown=stop))
         await nursery.start(

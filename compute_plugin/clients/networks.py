@@ -65,6 +65,16 @@ class Networks:
             raise InvalidError(f"Unable to find security_group with name or id '{named}'")
         return str(found[0])
 
+    async def floating(self, caller: Credentials, address: str) -> Row | None:
+        """A floating address of the caller's project; None where it has none so."""
+        query = {"floating_ip_address": address, "tenant_id": _project(caller)}
+        found: list[Row] = (await self._asker.ask(caller, "GET", "/floatingips", query=query))["floatingips"]
+        return found[0] if found else None
+
+    async def change_floating(self, caller: Credentials, id_: str, changes: Mapping[str, Any]) -> None:
+        """What it stands for."""
+        await self._asker.ask(caller, "PUT", f"/floatingips/{id_}", {"floatingip": dict(changes)})
+
     # -- ports ---------------------------------------------------------------------------------------------------
 
     async def create_port(

@@ -20,6 +20,9 @@ from store.core.errors import ConflictError, DrystoneError, InvalidError, NotFou
 INSIDE: Final = "drystone.caller"
 """In the scope of a request."""
 
+ACCEPT: Final = (b"accept", b"application/json")
+"""Or the image service says in HTML why not."""
+
 App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
 _KINDS: Final[Mapping[int, type[DrystoneError]]] = {
@@ -77,7 +80,7 @@ class Asker:
             "raw_path": quote(whole).encode(),
             "query_string": urlencode(query or {}).encode(),
             "root_path": "",
-            "headers": [(b"host", b"localhost"), *self._headers, (b"content-type", type_)],
+            "headers": [(b"host", b"localhost"), ACCEPT, *self._headers, (b"content-type", type_)],
             "client": None,
             "server": None,
             INSIDE: Inside(credentials),

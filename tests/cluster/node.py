@@ -32,7 +32,7 @@ class Node:
         """Have this one from the next start on."""
         self._program = program
         self.process = self.machine.process(
-            *program, "--data", str(self.data), "up", "--listen", f"{self.machine.address}:{SERVE}"
+            *program, "--data", str(self.data), "up", "--no-servers", "--listen", f"{self.machine.address}:{SERVE}"
         )
 
     def typed(self, *arguments: str) -> str:

@@ -44,7 +44,8 @@ def test_faults_of_a_machine_break_no_promise(tmp_path: Path, clock_library: Pat
         served, other = site.add(zone=1), site.add(zone=2)
         disk = MemoryDisk(served, "disk", DISK_BYTES)
         data, address = disk.path / "data", f"{served.address}:{PORT}"
-        node = served.process(sys.executable, "-m", "drystone", "--data", str(data), "up", "--listen", address)
+        options = ("--no-servers", "--listen", address)
+        node = served.process(sys.executable, "-m", "drystone", "--data", str(data), "up", *options)
         node.start()
         serves(node, 1)
         settings = dict(

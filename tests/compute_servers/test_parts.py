@@ -29,7 +29,6 @@ def held(cloud: Cloud, id_: str) -> Server:
 
 async def test_a_locked_server_is_left_alone_by_all_but_administrators(cloud: Cloud) -> None:
     id_, volume = await cloud.server(await cloud.image()), await cloud.volume()
-    await cloud.refused(400, "POST", f"/servers/{id_}/action", {"lock": {"locked_reason": "x"}}, version="2.72")
     await cloud.act(id_, "lock", {"locked_reason": "do not touch"}, version="2.73")
     shown = await cloud.show(id_)
     assert (shown["locked"], shown["locked_reason"]) == (True, "do not touch")
@@ -432,3 +431,35 @@ async def test_a_server_from_before_records_had_their_fields_is_none_that_breaks
     await cloud.compute.store.change(step)
     (row,) = (await cloud.done("GET", "/servers/detail"))["servers"]
     assert (row["id"], row["flavor"]["original_name"], row["image"]["id"]) == (id_, "m1.tiny", image)
+
+
+async def test_the_old_actions_on_addresses(cloud: Cloud) -> None:
+    network = await cloud.network()
+    id_ = await cloud.server(await cloud.image(), networks=[{"uuid": network}])
+    path = f"/servers/{id_}/action"
+    (port,) = cloud.networks.store.records.ports.by("device", id_)
+    first = port.fixed_ips[0].address
+    assert (await cloud.ask("POST", path, {"addFixedIp": {"networkId": network}}, version="2.1")).status == 202
+    addresses = {one["addr"] for one in (await cloud.show(id_))["addresses"]["private"]}
+    assert len(addresses) == 2
+    (second,) = addresses - {first}
+    assert (await cloud.ask("POST", path, {"removeFixedIp": {"address": second}}, version="2.1")).status == 202
+    assert {one["addr"] for one in (await cloud.show(id_))["addresses"]["private"]} == {first}
+    await cloud.refused(400, "POST", path, {"removeFixedIp": {"address": second}}, version="2.1")
+    await cloud.refused(400, "POST", path, {"addFixedIp": {"networkId": id_}}, version="2.1")
+    await cloud.refused(404, "POST", path, {"addFloatingIp": {"address": "192.0.2.9"}}, version="2.1")
+    await cloud.refused(404, "POST", path, {"removeFloatingIp": {"address": "192.0.2.9"}}, version="2.1")
+    await cloud.refused(400, "POST", path, {"addFloatingIp": {"address": "nowhere"}}, version="2.1")
+    await cloud.refused(400, "POST", path, {"addFloatingIp": {"address": "192.0.2.9"}}, version="2.44")
+
+
+async def test_a_rebuilt_server_is_shown_as_before_it_had_all(cloud: Cloud) -> None:
+    image, network = await cloud.image(), await cloud.network()
+    id_ = await cloud.server(image, networks=[{"uuid": network}])
+    answer = await cloud.ask("POST", f"/servers/{id_}/action", {"rebuild": {"imageRef": image}}, version="2.1")
+    assert answer.status == 202, answer.body
+    assert set(answer.json["server"]["addresses"]["private"][0]) == {"version", "addr"}
+    await cloud.settled(id_, "ACTIVE")
+    for action, held_ in (("lock", {}), ("lock", None), ("unlock", {})):
+        answer = await cloud.ask("POST", f"/servers/{id_}/action", {action: held_}, version="2.1")
+        assert answer.status == 202, answer.body

@@ -12,9 +12,9 @@ OPTIONS = ("--devices", "4", "--replicas", "3")
 
 
 @contextmanager
-def fresh(folder: Path, *options: str) -> Iterator[Program]:
+def fresh(folder: Path, *options: str, servers: bool = False) -> Iterator[Program]:
     """A running Drystone in an empty folder; `options` are those of `drystone up`."""
-    with running(folder, *OPTIONS, *options) as program:
+    with running(folder, *OPTIONS, *options, servers=servers) as program:
         yield program
 
 

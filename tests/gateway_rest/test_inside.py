@@ -80,8 +80,10 @@ async def test_what_a_header_says_is_no_caller_from_inside() -> None:
         tokens = Tokens()
 
     headers = [(INSIDE.encode(), b"admin"), (b"x-" + INSIDE.encode(), b"admin")]
-    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/x", "headers": headers, "query_string": b"", "extensions": {},
-             "scheme": "http", "server": None, "client": None}  # fmt: skip
+    scope: dict[str, Any] = {
+        "type": "http", "method": "GET", "path": "/x", "headers": headers, "query_string": b"", "extensions": {},
+        "scheme": "http", "server": None, "client": None,
+    }  # fmt: skip
     for inside in (None, "admin", {"roles": ["admin"]}):
         given = scope if inside is None else {**scope, INSIDE: inside}
         call = ServiceCall(Identity(), ("x",), "/x", given, _nothing, None)  # type: ignore[arg-type]

@@ -27,9 +27,12 @@ class Answer:
 class Program:
     """One data folder and the process that serves it."""
 
-    def __init__(self, folder: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *options: str, environment: Mapping[str, str] | None = None, servers: bool = False
+    ) -> None:
+        """`servers`: whether it runs servers, and starts what it needs for that."""
         self.folder = folder
-        self._options = options
+        self._options = options if servers else ("--no-servers", *options)
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
@@ -161,9 +164,11 @@ class Client:
 
 
 @contextmanager
-def running(folder: Path, *options: str, environment: Mapping[str, str] | None = None) -> Iterator[Program]:
+def running(
+    folder: Path, *options: str, environment: Mapping[str, str] | None = None, servers: bool = False
+) -> Iterator[Program]:
     """A started program, stopped at the end."""
-    program = Program(folder, *options, environment=environment)
+    program = Program(folder, *options, environment=environment, servers=servers)
     program.start()
     try:
         yield program

@@ -292,7 +292,7 @@ def apart(tour: Tour, program: Program, server: str, image: str) -> None:
 
 
 def main(folder: str, image_file: str) -> None:
-    with running(Path(folder)) as program:
+    with running(Path(folder), servers=True) as program:
         tour = Tour(program)
         until("a host takes servers", lambda: bool(tour.ask("GET", f"{COMPUTE}/os-hypervisors")["hypervisors"]))
         image = tour.image(Path(image_file))

@@ -224,7 +224,8 @@ def test_what_is_typed_at_the_wrong_place_says_what_to_do(tmp_path: Path) -> Non
 
 
 def run_up(node: Node, *options: str) -> str:
-    command = [sys.executable, "-m", "drystone", "--data", str(node.folder), "up", "--listen", "127.0.0.1:0", *options]
+    command = [sys.executable, "-m", "drystone", "--data", str(node.folder), "up"]
+    command += ["--no-servers", "--listen", "127.0.0.1:0", *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stderr
 
 

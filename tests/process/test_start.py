@@ -20,7 +20,8 @@ pytestmark = pytest.mark.process
 
 def start(folder: Path, *options: str, listen: str = "127.0.0.1:0") -> subprocess.CompletedProcess[str]:
     """A start that is to be refused."""
-    command = [sys.executable, "-m", "drystone", "--data", str(folder), "up", "--listen", listen, *options]
+    command = [sys.executable, "-m", "drystone", "--data", str(folder), "up", "--no-servers"]
+    command += ["--listen", listen, *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 

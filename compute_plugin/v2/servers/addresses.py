@@ -62,6 +62,14 @@ def shown_addresses(networks: NetworkRecords, server: Server) -> dict[str, list[
     return shown
 
 
+def plain_addresses(networks: NetworkRecords, server: Server) -> dict[str, list[dict[str, Any]]]:
+    """The same, of each the version and the address alone."""
+    return {
+        label: [{"version": one["version"], "addr": one["addr"]} for one in rows]
+        for label, rows in shown_addresses(networks, server).items()
+    }
+
+
 def shown_groups(networks: NetworkRecords, server: Server) -> list[Mapping[str, str]]:
     """The names of the security groups of its ports, once for each port."""
     found: list[Mapping[str, str]] = []

@@ -15,7 +15,7 @@ from compute_plugin.v2.frame.call import Call, within
 from compute_plugin.v2.frame.listing import NEVER, asked, know, paged
 from compute_plugin.v2.frame.reading import checked, metadata
 from compute_plugin.v2.frame.times import time_of
-from compute_plugin.v2.servers.addresses import ports_of, shown_addresses
+from compute_plugin.v2.servers.addresses import plain_addresses, ports_of
 from compute_plugin.v2.servers.beginning import change_server, require_unlocked
 from compute_plugin.v2.servers.finding import find_server
 from compute_plugin.v2.servers.view import host_id_of
@@ -181,9 +181,7 @@ async def show_addresses_of(call: Call) -> Response:
 
 
 def _addresses(call: Call, server: Server) -> dict[str, list[dict[str, Any]]]:
-    """Version and address alone."""
-    shown = shown_addresses(call.service.network_records(), server)
-    return {label: [{"version": one["version"], "addr": one["addr"]} for one in rows] for label, rows in shown.items()}
+    return plain_addresses(call.service.network_records(), server)
 
 
 async def show_groups(call: Call) -> Response:

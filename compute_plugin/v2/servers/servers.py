@@ -13,6 +13,7 @@ from compute_plugin.v2.frame.answers import accepted, answer, nothing
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.reading import body_of, description, name_of
 from compute_plugin.v2.servers import (
+    address_actions,
     console_actions,
     group_actions,
     image_actions,
@@ -98,6 +99,7 @@ ACTIONS: Final[dict[str, Action]] = {
     **moving_actions.ACTIONS,
     **image_actions.ACTIONS,
     **group_actions.ACTIONS,
+    **address_actions.ACTIONS,
     **console_actions.ACTIONS,
     "forceDelete": Action(force_delete),
 }

@@ -13,7 +13,7 @@ from compute_plugin.records.server import Server, VmState
 from compute_plugin.scheduling.hosts import zone_of
 from compute_plugin.v2.frame.call import Call, of
 from compute_plugin.v2.frame.times import time_of
-from compute_plugin.v2.servers.addresses import shown_addresses, shown_groups
+from compute_plugin.v2.servers.addresses import plain_addresses, shown_addresses, shown_groups
 
 DELETE_ON_TERMINATION: Final = 3
 LOCKED: Final = 9
@@ -103,7 +103,7 @@ def whole(sight: Sight, server: Server, *, single: bool = False, rebuilt: bool =
             list(server.trusted_certificates) if server.trusted_certificates is not None else None
         )
     if rebuilt and not call.since(REBUILT):
-        return shown
+        return {**shown, "addresses": plain_addresses(sight.networks, server)}
     shown |= {
         "OS-EXT-AZ:availability_zone": _zone(sight, server),
         "config_drive": "True" if server.config_drive else "",

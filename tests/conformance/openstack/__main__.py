@@ -111,7 +111,9 @@ def _cloud(chosen: argparse.Namespace, suite: Suite, logs: Path, environment: En
         hypervisor(suite.servers) as uri,
         tempfile.TemporaryDirectory(prefix="drystone-conformance-") as folder,
         served_images(Path(folder) / "images") as images,
-        fresh(Path(folder) / "data", "--identity-config", _written(config, suite, uri)) as program,
+        fresh(
+            Path(folder) / "data", "--identity-config", _written(config, suite, uri), servers=suite.servers
+        ) as program,
     ):
         image = uploaded(environment, program, Path(folder) / "images" / QCOW2)
         cloud = of_program(program, suite.password_rules, images, image)
