@@ -193,6 +193,9 @@ def short(path: str, more: int) -> str:
         return path
     link = Path(RUN) / f"at-{hashlib.sha256(path.encode()).hexdigest()[:12]}"
     link.parent.mkdir(exist_ok=True)
+    for one in link.parent.glob("at-*"):  # guests use them while nobody serves; those of folders that are gone, nobody
+        if not one.exists():
+            one.unlink(missing_ok=True)
     link.unlink(missing_ok=True)
     link.symlink_to(path)
     return str(link)
