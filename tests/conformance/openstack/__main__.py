@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.conformance.cloud import fresh
 from tests.conformance.environment import Environment
 from tests.conformance.openstack.devstack import create_project, extensions, external_network, flavors, private_network
-from tests.conformance.openstack.guests import hypervisor
+from tests.conformance.openstack.guests import guest_image, hypervisor
 from tests.conformance.openstack.reasons import causes
 from tests.conformance.openstack.run import run
 from tests.conformance.openstack.settings import OTHER_IMAGE, Cloud, identity_config, of_program
@@ -115,13 +115,14 @@ def _cloud(chosen: argparse.Namespace, suite: Suite, logs: Path, environment: En
             Path(folder) / "data", "--identity-config", _written(config, suite, uri), servers=suite.servers
         ) as program,
     ):
-        image = uploaded(environment, program, Path(folder) / "images" / QCOW2)
+        disk = guest_image(Path(folder)) if suite.servers else Path(folder) / "images" / QCOW2
+        image = uploaded(environment, program, disk)
         cloud = of_program(program, suite.password_rules, images, image)
         if suite.networks:
             network, served = external_network(environment, program), extensions(environment, program)
             cloud = replace(cloud, network=network, extensions=served)
         if suite.servers:
-            other = uploaded(environment, program, Path(folder) / "images" / QCOW2, OTHER_IMAGE)
+            other = uploaded(environment, program, disk, OTHER_IMAGE)
             cloud = replace(cloud, flavors=flavors(environment, program), other_image=other)
         if suite is CLIENT:
             create_project(environment, program, "demo")

@@ -42,7 +42,7 @@ def private_network(environment: Environment, program: Program) -> None:
 
 def flavors(environment: Environment, program: Program) -> tuple[str, str]:
     """The ids of two that are as small as devstack's for tests."""
-    for id_, name, ram in (("42", "m1.nano", "128"), ("84", "m1.micro", "192")):
+    for id_, name, ram in (("42", "m1.nano", "192"), ("84", "m1.micro", "256")):
         _openstack(
             environment, program, "flavor", "create", "--id", id_, "--ram", ram, "--disk", "1", "--vcpus", "1",
             "-f", "value", "-c", "id", name,
