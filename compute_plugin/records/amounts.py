@@ -19,10 +19,16 @@ def usage_of(records: Records, project: str, user: str = "") -> dict[str, int]:
     groups = [one for one in records.groups.by("project", project) if user in ("", one.user_id)]
     return {
         "instances": len(servers),
-        "cores": sum(one.flavor.vcpus for one in servers),
-        "ram": sum(one.flavor.ram for one in servers),
+        "cores": sum(_largest(one, "vcpus") for one in servers),
+        "ram": sum(_largest(one, "ram") for one in servers),
         "server_groups": len(groups),
     }
+
+
+def _largest(server: Server, name: str) -> int:
+    """Of what a server is and what it can be again, until its resize is confirmed: so that is never over a quota."""
+    held = [server.flavor] if server.before is None else [server.flavor, server.before.flavor]
+    return max(int(getattr(one, name)) for one in held)
 
 
 def counted(records: Records, project: str) -> list[Server]:
