@@ -36,7 +36,7 @@ class Broken:
 
     begun: list[float]
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self, *_: object, **__: object) -> None:
         pass
 
     async def run(self) -> None:
