@@ -70,8 +70,8 @@ class Node(Program):
 
 
 @contextmanager
-def cluster(tmp_path: Path, count: int, replicas: int = 2) -> Iterator[list[Node]]:
-    """So many nodes with two devices each, the first with one for each copy, among which everything has been spread."""
+def cluster(tmp_path: Path, count: int, replicas: int = 2, devices: str = "ab") -> Iterator[list[Node]]:
+    """So many nodes with these devices each, the first with one for each copy, and everything spread among them."""
     nodes = [Node(tmp_path / f"n{number}", tmp_path / "n1") for number in range(1, count + 1)]
     first = nodes[0]
     try:
@@ -81,8 +81,8 @@ def cluster(tmp_path: Path, count: int, replicas: int = 2) -> Iterator[list[Node
         for node in nodes[1:]:
             join(first, node)
             node.start()
-            node.add_device(f"{node.folder.name}-a")
-            node.add_device(f"{node.folder.name}-b")
+            for device in devices:
+                node.add_device(f"{node.folder.name}-{device}")
         for _ in range(2):  # a partition gives up one copy at a time
             nodes[-1].typed("ring", "apply")
             until(lambda: not first.moving, PATIENCE)
