@@ -1152,8 +1152,8 @@ VOLUMES: Final = [
     planted(
         "a client that is cut off before it hears why",
         "drystone/volumes.py",
-        "client.deadline = trio.current_time() + LAST_WORD_SECONDS",
-        "client.deadline = trio.current_time()",
+        "trio.current_time() + last_word)",
+        "trio.current_time())",
     ),
     planted(
         "a failed volume kept open",
