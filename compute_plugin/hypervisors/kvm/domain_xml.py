@@ -16,6 +16,7 @@ from compute_plugin.hypervisors.kvm.topology import topology
 from compute_plugin.hypervisors.libvirt.disk_xml import check_socket_path, disk_element
 from compute_plugin.hypervisors.libvirt.elements import add, checked, text_of
 from compute_plugin.hypervisors.libvirt.frame import begin
+from compute_plugin.hypervisors.libvirt.kernel_xml import add_kernel
 from compute_plugin.hypervisors.libvirt.marks import ToDo
 from compute_plugin.hypervisors.libvirt.nic_xml import nic_element
 from store.core.errors import InvalidError
@@ -84,13 +85,7 @@ def _os(guest: Guest, machine: str) -> Element:
     add(root, "type", "hvm", arch="x86_64", machine=machine)
     if firmware == "uefi":
         add(root, "nvram", checked("a path", f"{guest.folder}/nvram.fd"))
-    if guest.kernel:
-        add(root, "kernel", checked("a path", guest.kernel))
-        if guest.ramdisk:
-            add(root, "initrd", checked("a path", guest.ramdisk))
-        line = guest.command_line or guest.properties.get("os_command_line", "")
-        if line:
-            add(root, "cmdline", checked("a kernel's command line", line))
+    add_kernel(root, guest)
     menu = guest.properties.get("hw_boot_menu", guest.extra_specs.get("hw:boot_menu", ""))
     if menu.lower() in _YES:
         add(root, "bootmenu", enable="yes", timeout=str(MENU_MILLISECONDS))

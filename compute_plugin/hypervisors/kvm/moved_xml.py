@@ -6,13 +6,12 @@ that libvirt has of it, and what belongs to the host is put in anew: sockets, fi
 
 from __future__ import annotations
 
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from compute_plugin.hypervisors.interface import Guest, GuestDisk
 from compute_plugin.hypervisors.kvm.domain_xml import Host
 from compute_plugin.hypervisors.libvirt.disk_xml import check_disk, check_socket_path
-from compute_plugin.hypervisors.libvirt.elements import text_of
+from compute_plugin.hypervisors.libvirt.elements import parsed, text_of
 from compute_plugin.hypervisors.libvirt.marks import SERVER, ToDo, set_to_do
 from store.core.errors import ConflictError
 
@@ -20,7 +19,7 @@ from store.core.errors import ConflictError
 def moved_xml(xml: str, guest: Guest, host: Host, to_do: ToDo) -> str:
     """`xml` is that of the domain, as libvirt gives it for a migration, or keeps it with saved memory. Raises
     ConflictError where `guest` has not the same disks and cards, InvalidError for what no guest can be."""
-    root = ElementTree.fromstring(xml)  # noqa: S314 - libvirt wrote it
+    root = parsed(xml)
     set_to_do(root, to_do)
     _put(root, f"metadata/{{{SERVER}}}server/{{{SERVER}}}folder", guest.folder)
     _put(root, "os/kernel", guest.kernel)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 from compute_plugin.hypervisors.libvirt.connection import call
+from compute_plugin.hypervisors.libvirt.elements import parsed
 from store.core.errors import NotFoundError
 
 
@@ -41,7 +42,7 @@ async def find_disk(domain: Any, target: str) -> DomainDisk:
 def parse_disks(xml: str) -> list[DomainDisk]:
     """Those of a domain's XML, in its order."""
     found: list[DomainDisk] = []
-    for disk in ElementTree.fromstring(xml).iterfind("devices/disk[@type='network']"):  # noqa: S314 - libvirt wrote it
+    for disk in parsed(xml).iterfind("devices/disk[@type='network']"):
         source, target, alias = disk.find("source[@protocol='nbd']"), disk.find("target"), disk.find("alias")
         host = None if source is None else source.find("host[@transport='unix']")
         if source is None or host is None or target is None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
-from xml.etree import ElementTree
 
 from compute_plugin.hypervisors.interface import Can, Inventory
+from compute_plugin.hypervisors.libvirt.elements import parsed
 
 
 def read_inventory(connection: Any, kind: str, can: frozenset[Can]) -> Inventory:
@@ -16,7 +16,7 @@ def read_inventory(connection: Any, kind: str, can: frozenset[Can]) -> Inventory
 
 def parse_cpu(capabilities: str) -> dict[str, object]:
     """cpu_info, as clients know it, of what libvirt says of a host."""
-    cpu = ElementTree.fromstring(capabilities).find("host/cpu")  # noqa: S314 - libvirt wrote it
+    cpu = parsed(capabilities).find("host/cpu")
     if cpu is None:
         return {}
     found: dict[str, object] = {name: cpu.findtext(name, "") for name in ("arch", "model", "vendor")}

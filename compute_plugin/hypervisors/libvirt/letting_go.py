@@ -10,6 +10,7 @@ import trio
 
 from compute_plugin.hypervisors.interface import HypervisorError
 from compute_plugin.hypervisors.libvirt.connection import call, events
+from compute_plugin.hypervisors.libvirt.elements import parsed
 from store.core.errors import NotFoundError, RetryableError
 
 DETACH_SECONDS: Final = 60.0
@@ -26,7 +27,7 @@ class Device(NamedTuple):
 
 async def find_device(domain: Any, path: str) -> Device | None:
     """The first of the domain's devices at this path of ElementTree, below <devices>; None where there is none."""
-    devices = ElementTree.fromstring(await call(domain.XMLDesc, 0)).find("devices")  # noqa: S314 - libvirt wrote it
+    devices = parsed(await call(domain.XMLDesc, 0)).find("devices")
     found = None if devices is None else devices.find(path)
     if found is None:
         return None

@@ -16,7 +16,7 @@ import libvirt
 
 from compute_plugin.hypervisors.interface import Guest
 from compute_plugin.hypervisors.libvirt.connection import call
-from compute_plugin.hypervisors.libvirt.elements import add, checked, one_line
+from compute_plugin.hypervisors.libvirt.elements import add, checked, one_line, parsed
 from store.core.errors import DrystoneError
 
 SERVER: Final = "urn:drystone:server"
@@ -108,4 +108,4 @@ async def _run(domain: Any) -> Element:
         if isinstance(cause, libvirt.libvirtError) and cause.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
             return Element("run")
         raise
-    return ElementTree.fromstring(text)  # noqa: S314 - libvirt wrote it
+    return parsed(text)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
-from xml.etree import ElementTree
 
 import libvirt
 
 from compute_plugin.hypervisors.interface import Usage
+from compute_plugin.hypervisors.libvirt.elements import parsed
 
 _DISK: Final = ("rd.bytes", "rd.reqs", "wr.bytes", "wr.reqs")
 _NIC: Final = ("rx.bytes", "rx.pkts", "rx.errs", "rx.drop", "tx.bytes", "tx.pkts", "tx.errs", "tx.drop")
@@ -23,7 +23,7 @@ _KINDS: Final = (
 
 def read_usage(connection: Any, domain: Any, uptime_s: int) -> Usage:
     """Blocks; raises libvirtError."""
-    root = ElementTree.fromstring(domain.XMLDesc(0))  # noqa: S314 - libvirt wrote it
+    root = parsed(domain.XMLDesc(0))
     macs: dict[str, str] = {}
     for card in root.iterfind("devices/interface"):
         tap, mac = card.find("target"), card.find("mac")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Final
-from xml.etree import ElementTree
 
 import structlog
 import trio
@@ -13,6 +12,7 @@ import trio
 from compute_plugin.hypervisors.console_log import LOG
 from compute_plugin.hypervisors.libvirt.connection import call
 from compute_plugin.hypervisors.libvirt.driver import LibvirtHypervisor
+from compute_plugin.hypervisors.libvirt.elements import parsed
 from compute_plugin.hypervisors.libvirt.link import AGAIN_SECONDS, Link
 from compute_plugin.hypervisors.libvirt.marks import SERVER
 from store.core.errors import DrystoneError
@@ -55,7 +55,7 @@ async def _begin(id_: str, link: Link, recorded: set[str], nursery: trio.Nursery
 
 def place_of(xml: str) -> tuple[str, Path] | None:
     """The terminal of a container, and where its log belongs; None for what is no server's."""
-    root = ElementTree.fromstring(xml)  # noqa: S314 - libvirt wrote it
+    root = parsed(xml)
     console = root.find("devices/console[@type='pty']/source")
     folder = root.findtext(f"metadata/{{{SERVER}}}server/{{{SERVER}}}folder", "")
     if console is None or not folder:

@@ -10,6 +10,7 @@ from compute_plugin.hypervisors.interface import Guest, GuestDisk
 from compute_plugin.hypervisors.libvirt.disk_xml import check_disk
 from compute_plugin.hypervisors.libvirt.elements import add, checked, text_of
 from compute_plugin.hypervisors.libvirt.frame import begin
+from compute_plugin.hypervisors.libvirt.kernel_xml import add_kernel
 from compute_plugin.hypervisors.libvirt.marks import ToDo
 from compute_plugin.hypervisors.libvirt.nic_xml import nic_element
 from store.core.errors import InvalidError
@@ -62,14 +63,8 @@ def domain_xml(guest: Guest, devices: Mapping[str, str]) -> str:
 def _os(guest: Guest, kind: str, machine: str) -> Element:
     root = Element("os")
     add(root, "type", kind, arch="x86_64", machine=machine)
-    if guest.kernel:
-        add(root, "kernel", checked("a path", guest.kernel))
-        if guest.ramdisk:
-            add(root, "initrd", checked("a path", guest.ramdisk))
-        line = guest.command_line or guest.properties.get("os_command_line", "")
-        if line:
-            add(root, "cmdline", checked("a kernel's command line", line))
-    elif any(disk.boot is not None for disk in guest.disks):
+    add_kernel(root, guest)
+    if not guest.kernel and any(disk.boot is not None for disk in guest.disks):
         first = min((disk for disk in guest.disks if disk.boot is not None), key=lambda disk: disk.boot or 0)
         add(root, "boot", dev="cdrom" if first.device == "cdrom" else "hd")
     return root
