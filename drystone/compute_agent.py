@@ -19,7 +19,7 @@ from compute_plugin.agent.standing import Standing, hypervisor_uuid
 from compute_plugin.hypervisors.interface import Hypervisor, Inventory
 from compute_plugin.records.states import HostState
 from compute_plugin.service import ComputeService
-from drystone.error_groups import first
+from drystone.kept_running import keep_running
 from drystone.network_owner import FILE as CLOUD
 from drystone.network_owner import lock_host, own
 from drystone.node import Node
@@ -40,9 +40,6 @@ AGAIN_S: Final = 5.0
 SOCKET_PATH_MAX: Final = 107
 SOCKET_NAME_MAX: Final = 52
 """Of what is behind the folder: a server's id, and the longest name of a socket."""
-PAUSE_S: Final = 1.0
-PAUSE_MOST_S: Final = 60.0
-"""Before an agent that ended is tried again, and at most."""
 
 
 class HostServers:
@@ -55,22 +52,8 @@ class HostServers:
         self._guests = guests
 
     async def run(self) -> None:
-        """Until cancelled. The process has more to do: what goes wrong here never ends it, but is told, and all is
-        tried again."""
-        pause = PAUSE_S
-        while True:
-            begun = self._node.clock.monotonic()
-            why = "it ended"
-            try:
-                await self._run()
-            except* Exception as group:
-                why = repr(first(group))
-                log.exception("servers are not run on this host, for now")
-            if self._node.clock.monotonic() > begun + PAUSE_MOST_S:
-                pause = PAUSE_S
-            with trio.move_on_after(pause):
-                await self._say_why_not(f"the agent of servers failed and is tried again: {why}")
-            pause = min(2 * pause, PAUSE_MOST_S)
+        """Until cancelled."""
+        await keep_running("the agent of servers", self._run, self._say_why_not, self._node.clock)
 
     async def _run(self) -> None:
         if os.geteuid() != 0:

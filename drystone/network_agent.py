@@ -20,7 +20,7 @@ from compute_plugin.networks.agent.standing import Standing
 from compute_plugin.networks.plan.host import Host
 from compute_plugin.networks.service import NetworkService
 from compute_plugin.networks.settings import Settings
-from drystone.error_groups import first
+from drystone.kept_running import keep_running
 from drystone.network_owner import lock_host, own, owned_by_another
 from drystone.node import Node
 from drystone.node_records import split_address
@@ -32,9 +32,6 @@ LOCAL: Final = "public"
 """The physical network of a machine alone that was told of none: a bridge of its own."""
 AGAIN_S: Final = 5.0
 """How often it is tried to wire the machine while another process does."""
-PAUSE_S: Final = 1.0
-PAUSE_MOST_S: Final = 60.0
-"""Before an agent that ended is tried again, and at most."""
 LINK_CHARACTERS_MAX: Final = 15
 
 
@@ -60,22 +57,8 @@ class HostAgent:
         self._metadata = metadata
 
     async def run(self) -> None:
-        """Until cancelled. The process has more to do: what goes wrong here never ends it, but is told, and all is
-        tried again."""
-        pause = PAUSE_S
-        while True:
-            begun = self._node.clock.monotonic()
-            why = "it ended"
-            try:
-                await self._wire()
-            except* Exception as group:
-                why = repr(first(group))
-                log.exception("networks are not wired on this host, for now")
-            if self._node.clock.monotonic() > begun + PAUSE_MOST_S:
-                pause = PAUSE_S
-            with trio.move_on_after(pause):
-                await self._tell(f"the agent of networks failed and is tried again: {why}")
-            pause = min(2 * pause, PAUSE_MOST_S)
+        """Until cancelled."""
+        await keep_running("the agent of networks", self._wire, self._tell, self._node.clock)
 
     async def _wire(self) -> None:
         host = await trio.to_thread.run_sync(self._find_host, abandon_on_cancel=True)  # it may ask for a name
