@@ -3,6 +3,7 @@ deleted, and what is told of servers that are gone is forgotten."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import structlog
@@ -49,7 +50,7 @@ class Keeper:
         """Delete what was deleted long enough ago."""
         records = await self._hands.store.fresh()
         for server in [one for one in records.servers if self._is_due(one)]:
-            if await self._hands.store.change(lambda records, id_=server.id: self._begin(records, id_)):  # type: ignore[misc]
+            if await self._hands.store.change(partial(self._begin, id_=server.id)):
                 _log.info("a server that was deleted cannot be restored any more", server=server.id)
 
     def _is_due(self, server: Server) -> bool:

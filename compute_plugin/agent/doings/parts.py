@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from typing import Final
@@ -59,7 +60,7 @@ async def make_ports(hands: Hands, work: Work) -> None:
                 name=server.hostname,
             )
             made = port["id"]
-        await work.change(lambda server, at=at, made=made: server.with_nic(at, port_id=made, own=True))  # type: ignore[misc]
+        await work.change(partial(Server.with_nic, at=at, port_id=made, own=True))
 
 
 async def make_disks(hands: Hands, work: Work) -> None:

@@ -3,8 +3,8 @@ for it, and its own disks are kept as they were."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from compute_plugin.agent.doings.parts import GIB, forget_folder, put_away_left, unbind_ports
@@ -40,7 +40,7 @@ async def resize(hands: Hands, work: Work) -> None:
             await hands.disks.take_snapshot(disk.store_name, _snapshot(work))
             if disk.boot_index == 0 and server.flavor.disk:
                 await hands.disks.grow(disk.store_name, server.flavor.disk * GIB)
-                await work.change(_with_size(at, server.flavor.disk))
+                await work.change(partial(Server.with_disk, at=at, size=server.flavor.disk))
     if before.state is VmState.ACTIVE:
         await work.step("start")
         await run_guest(hands, work)
@@ -107,7 +107,7 @@ async def _take_back(hands: Hands, work: Work) -> None:
         if disk.store_name != new:
             await hands.disks.of_snapshot(disk.store_name, _snapshot(work), new)
             size = work.server.flavor.disk if disk.boot_index == 0 else disk.size
-            await work.change(lambda server, at=at, new=new, size=size: server.with_disk(at, store_name=new, size=size))  # type: ignore[misc]
+            await work.change(partial(Server.with_disk, at=at, store_name=new, size=size))
     await put_away_left(hands, work.server)
 
 
@@ -120,7 +120,3 @@ async def drop_snapshots(hands: Hands, work: Work) -> None:
 
 def _snapshot(work: Work) -> str:
     return f"{SNAPSHOT}{work.arguments.get('migration') or work.transition.id}"
-
-
-def _with_size(at: int, gib: int) -> Callable[[Server], Server]:
-    return lambda server: server.with_disk(at, size=gib)
