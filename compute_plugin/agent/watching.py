@@ -24,7 +24,7 @@ from compute_plugin.records.server import Server, VmState
 from store.core.errors import DrystoneError, RetryableError
 
 LOOK_S: Final = 30.0
-"""How often all guests are looked at, whatever was told meanwhile."""
+"""How often all guests are looked at, whatever was told meanwhile: libvirt does not tell everything (`changes`)."""
 AGAIN_S: Final = 2.0
 RUNS: Final = frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.RESCUED})
 RESTS: Final = frozenset({VmState.STOPPED, VmState.SUSPENDED, VmState.SHELVED, VmState.OFFLOADED, VmState.SOFT_DELETED})

@@ -170,7 +170,9 @@ class Hypervisor(Protocol):
         ...
 
     def changes(self) -> AbstractAsyncContextManager[Changes]:
-        """Follow states: what changes after entering is told. Raises RetryableError where nobody answers."""
+        """Follow states: what changes after entering is told; but of a guest that ends just when a daemon of libvirt
+        has begun anew and finds it, nobody is told, so look at `guests` now and then, too. Raises RetryableError where
+        nobody answers."""
         ...
 
     async def guests(self) -> Mapping[str, GuestState]:

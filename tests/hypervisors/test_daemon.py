@@ -71,6 +71,8 @@ async def test_a_killed_one_is_told_and_comes_back(root: Path) -> None:
             libvirtd.start()
             await libvirtd.until_up()
             assert await hypervisor.guests() == {guest.id: RUNNING}
+            await hypervisor.pause(guest.id)  # done when the new daemon has the guest: of one that ends before that
+            await hypervisor.unpause(guest.id)  # it tells nobody
             async with hypervisor.changes() as changes:
                 await world.kill(guest)
                 with trio.fail_after(PATIENCE):
