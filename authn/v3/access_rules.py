@@ -8,9 +8,10 @@ from typing import Final
 from starlette.responses import Response
 
 from authn.records.credentials import AccessRule
-from authn.v3.answers import answer, listed, nothing
+from authn.v3.answers import listed
 from authn.v3.call import Call
 from authn.v3.delegation import refuse_trusts
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from gateway.rest.listing import Row, page

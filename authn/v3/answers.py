@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from http import HTTPStatus
-from typing import Any
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -15,21 +13,12 @@ from authn.errors import UnreadableError
 from authn.federation.provider_http import ProviderAwayError
 from authn.snapshot import IdentitySnapshot
 from authn.v3.call import Call
+from gateway.rest.answers import answer, for_later, with_challenge
 from gateway.rest.errors import ForbiddenError, TooLargeError, UnauthorizedError
 from gateway.rest.listing import Page, Row, here
 from store.core.errors import ConflictError, InvalidError, NotFoundError, RetryableError
 
 _log = structlog.get_logger(__name__)
-
-
-def answer(content: Any, status: int = 200) -> Response:
-    """JSON in ASCII: names may hold what no other encoding can carry."""
-    return Response(json.dumps(content).encode(), status, media_type="application/json")
-
-
-def nothing() -> Response:
-    """Done, and there is nothing to say."""
-    return Response(status_code=204)
 
 
 def listed(call: Call, noun: str, found: Page | list[Row], *, truncated: bool = False) -> Response:
@@ -48,9 +37,7 @@ def refusal(error: Exception, call: Call) -> Response | None:
     """The answer to an error that somebody foresaw; None for any other."""
     match error:
         case UnauthorizedError():
-            response = _error(401, str(error) or "The request you have made requires authentication.")
-            response.headers["WWW-Authenticate"] = f'Keystone uri="{call.origin}/identity"'
-            return response
+            return with_challenge(_error(401, str(error) or "The request you have made requires authentication."), call)
         case ForbiddenError():
             return _error(403, f"You are not authorized to perform the requested action: {error}.")
         case NotFoundError():
@@ -67,13 +54,9 @@ def refusal(error: Exception, call: Call) -> Response | None:
             _log.warning("a login at an identity provider failed", reason=str(error))
             return _error(503, str(error))
         case DirectoryAwayError():
-            response = _error(503, f"The domain's directory cannot be asked now: {error}")
-            response.headers["Retry-After"] = "1"
-            return response
+            return for_later(_error(503, f"The domain's directory cannot be asked now: {error}"))
         case RetryableError():
-            response = _error(503, "The service cannot do this now; try again.")
-            response.headers["Retry-After"] = "1"
-            return response
+            return for_later(_error(503, "The service cannot do this now; try again."))
         case HTTPException(status_code=404):
             return _error(404, "Nothing is served at this URL.")
         case HTTPException(status_code=status, headers=headers):

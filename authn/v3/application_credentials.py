@@ -13,10 +13,11 @@ from authn.records.credentials import ApplicationCredential
 from authn.rights import Rights
 from authn.tokens import Held
 from authn.v3.access_rules import access_rule_row, asked_rules
-from authn.v3.answers import answer, listed, nothing
+from authn.v3.answers import listed
 from authn.v3.call import Call
 from authn.v3.delegation import refuse_trusts, require_unrestricted
 from gateway.rest import times
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from gateway.rest.fields import Fields

@@ -11,7 +11,7 @@ from authn.certificate_binding import thumbprint_text
 from authn.factors import unmet_rules
 from authn.rights import Rights
 from authn.tokens import Held, Proof
-from authn.v3.answers import answer, domain_reference, listed, nothing
+from authn.v3.answers import domain_reference, listed
 from authn.v3.call import SERVICE_GRACE_S, Call
 from authn.v3.catalog import catalog
 from authn.v3.domains import domain_row
@@ -23,6 +23,7 @@ from authn.v3.receipts import receipt_answer, with_receipt
 from authn.v3.scoping import asked_scope, asked_trust
 from authn.v3.trusts import act_by_trust
 from gateway.rest import times
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError, UnauthorizedError
 from gateway.rest.fields import Fields

@@ -15,8 +15,8 @@ from authn.domain_options import DEFAULTS, SENSITIVE
 from authn.records.settings import DOMAIN_CONFIG, DomainConfig
 from authn.snapshot import IdentitySnapshot
 from authn.table import Table
-from authn.v3.answers import answer, nothing
 from authn.v3.call import Call
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from store.core.errors import InvalidError, NotFoundError

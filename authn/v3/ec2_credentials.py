@@ -10,9 +10,10 @@ from starlette.responses import Response
 from authn import ec2
 from authn.records import new_id
 from authn.records.credentials import CREDENTIAL, Credential
-from authn.v3.answers import answer, listed, nothing
+from authn.v3.answers import listed
 from authn.v3.call import Call
 from authn.v3.delegation import delegation, reaches, require_reach, require_unrestricted, require_within
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.listing import Row
 from store.core.errors import NotFoundError

@@ -15,12 +15,12 @@ from authn.rights import Scope
 from authn.signatures import SignedRequest, decode_text, is_signed, is_signed_text
 from authn.tokens import Held, Proof
 from authn.trusts import pedigree
-from authn.v3.answers import answer
 from authn.v3.authentication import token_document
 from authn.v3.call import Call
 from authn.v3.elsewhere import vouched
 from authn.v3.trusts import groups_lent, used
 from gateway.rest import times
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from gateway.rest.errors import UnauthorizedError
 from gateway.rest.fields import Fields

@@ -15,11 +15,12 @@ from authn.keys import ENDPOINT_GROUP_OF_PROJECT, ENDPOINT_OF_PROJECT, Link
 from authn.records import ENDPOINT, ENDPOINT_GROUP, PROJECT, Endpoint, EndpointGroup
 from authn.snapshot import IdentitySnapshot
 from authn.table import Table
-from authn.v3.answers import answer, listed, nothing
+from authn.v3.answers import listed
 from authn.v3.call import Call
 from authn.v3.projects import project_row
 from authn.v3.resource import PostedResource
 from authn.v3.services import INTERFACES, endpoint_row
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from gateway.rest.listing import Row

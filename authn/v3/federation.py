@@ -24,9 +24,10 @@ from authn.records.federation import (
 )
 from authn.snapshot import IdentitySnapshot
 from authn.table import Table
-from authn.v3.answers import answer, listed, nothing
+from authn.v3.answers import listed
 from authn.v3.call import Call
 from authn.v3.named import NamedResource, checked_id
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from gateway.rest.listing import Row

@@ -17,10 +17,11 @@ from authn.keys import (
     Assignment,
 )
 from authn.records import Role
-from authn.v3.answers import listed, nothing
+from authn.v3.answers import listed
 from authn.v3.call import Call
 from authn.v3.elsewhere import bring_in
 from authn.v3.roles import role_row
+from gateway.rest.answers import nothing
 from gateway.rest.app import Handler, Routes
 from gateway.rest.errors import ForbiddenError
 from store.core.errors import InvalidError, NotFoundError

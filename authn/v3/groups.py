@@ -15,12 +15,13 @@ from authn.records import GROUP, USER, Group, User
 from authn.shadows import Told
 from authn.snapshot import IdentitySnapshot
 from authn.table import Table
-from authn.v3.answers import listed, nothing
+from authn.v3.answers import listed
 from authn.v3.call import Call
 from authn.v3.elsewhere import bring_in, listed_elsewhere, refuse_directory, refuse_in_directory
 from authn.v3.resource import PostedResource
 from authn.v3.users import user_target
 from gateway.rest import times
+from gateway.rest.answers import nothing
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from gateway.rest.fields import Fields, merged

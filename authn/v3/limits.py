@@ -13,9 +13,9 @@ from authn.records import Kind, R
 from authn.records.settings import LIMIT, REGISTERED_LIMIT, Limit, RegisteredLimit
 from authn.snapshot import IdentitySnapshot
 from authn.table import Table
-from authn.v3.answers import answer
 from authn.v3.call import Call
 from authn.v3.resource import Resource
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from gateway.rest.fields import Fields

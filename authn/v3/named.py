@@ -9,9 +9,9 @@ from typing import Final
 from starlette.responses import Response
 
 from authn.records import R
-from authn.v3.answers import answer
 from authn.v3.call import Call
 from authn.v3.resource import Resource
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from store.core.errors import InvalidError

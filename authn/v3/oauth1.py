@@ -25,11 +25,12 @@ from authn.records.credentials import (
 from authn.rights import Rights, Scope
 from authn.snapshot import IdentitySnapshot
 from authn.table import Table
-from authn.v3.answers import answer, listed, nothing
+from authn.v3.answers import listed
 from authn.v3.call import Call
 from authn.v3.resource import Resource
 from authn.v3.roles import role_row
 from gateway.rest import times
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError, UnauthorizedError
 from gateway.rest.fields import Fields, merged

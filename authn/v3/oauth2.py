@@ -22,10 +22,10 @@ from authn.federation.certificate import ends_s
 from authn.keys import PROJECT_TARGET
 from authn.rights import Scope
 from authn.tokens import Held, Proof
-from authn.v3.answers import answer
 from authn.v3.call import Call
 from authn.v3.elsewhere import vouched
 from authn.v3.scoping import asked_scope
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from gateway.rest.errors import UnauthorizedError
 from gateway.rest.fields import Fields

@@ -9,10 +9,10 @@ from typing import Final
 from starlette.responses import Response
 
 from authn.records import User
-from authn.v3.answers import nothing
 from authn.v3.call import Call
 from authn.v3.elsewhere import refuse_directory
 from gateway.rest import times
+from gateway.rest.answers import nothing
 from gateway.rest.listing import Row
 from store.core.errors import InvalidError
 

@@ -14,7 +14,7 @@ from authn.records import DOMAIN, Domain, Project
 from authn.rights import Rights
 from authn.snapshot import IdentitySnapshot
 from authn.table import Table
-from authn.v3.answers import answer, listed, nothing
+from authn.v3.answers import listed
 from authn.v3.call import Call
 from authn.v3.domains import Domains
 from authn.v3.elsewhere import bring_in
@@ -22,6 +22,7 @@ from authn.v3.limits import Limits
 from authn.v3.options import IMMUTABLE, changed_options, refuse_immutable
 from authn.v3.resource import PostedResource
 from authn.v3.tags import TAG_FILTERS, read_tags
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from gateway.rest.fields import Fields, merged

@@ -9,9 +9,10 @@ from starlette.responses import Response
 
 from authn import certificate_login
 from authn.tokens import Proof
-from authn.v3.answers import answer, domain_reference
+from authn.v3.answers import domain_reference
 from authn.v3.call import Call
 from gateway.rest import times
+from gateway.rest.answers import answer
 from gateway.rest.errors import UnauthorizedError
 
 HEADER: Final = "Openstack-Auth-Receipt"

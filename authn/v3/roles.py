@@ -12,10 +12,11 @@ from authn.records import ROLE, Role
 from authn.rights import Rights
 from authn.snapshot import IdentitySnapshot
 from authn.table import Table
-from authn.v3.answers import answer, listed, nothing
+from authn.v3.answers import listed
 from authn.v3.call import Call
 from authn.v3.options import IMMUTABLE, changed_options, refuse_immutable
 from authn.v3.resource import PostedResource
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from gateway.rest.fields import Fields, merged

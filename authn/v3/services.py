@@ -14,10 +14,10 @@ from authn.keys import ENDPOINT_OF_PROJECT, Link
 from authn.records import ENDPOINT, ID_CHARACTERS_MAX, REGION, SERVICE, Endpoint, Region, Service
 from authn.snapshot import IdentitySnapshot
 from authn.table import Table
-from authn.v3.answers import answer
 from authn.v3.call import Call
 from authn.v3.catalog import url_of
 from authn.v3.resource import PostedResource
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError
 from gateway.rest.fields import Fields, merged

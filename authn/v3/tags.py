@@ -10,9 +10,9 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from authn.records import Project
-from authn.v3.answers import answer, nothing
 from authn.v3.call import Call
 from authn.v3.options import refuse_immutable
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from gateway.rest.listing import Filter, Row

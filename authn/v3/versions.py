@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from authn.v3.answers import answer
 from authn.v3.call import Call
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from gateway.rest.versions import Version
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any, Final
 
 from starlette.exceptions import HTTPException
@@ -13,6 +11,7 @@ from compute_plugin.placement.rows import CLASSES, Provider, allocations, provid
 from compute_plugin.records.records import Records
 from compute_plugin.service import ComputeService
 from compute_plugin.v2.frame.call import Call
+from gateway.rest.answers import answer, for_later, with_challenge
 from gateway.rest.app import Routes, ServiceApp
 from gateway.rest.errors import ForbiddenError, TooLargeError, UnauthorizedError
 from gateway.rest.healthcheck import healthcheck_routes
@@ -232,10 +231,6 @@ def _shown(one: Provider) -> dict[str, Any]:
     }
 
 
-def answer(content: Mapping[str, Any], status: int = 200) -> Response:
-    return Response(json.dumps(content).encode(), status, media_type="application/json")
-
-
 def fault(status: int, detail: str, request_id: str) -> Response:
     """An error in Placement's form."""
     error = {"status": status, "title": TITLES.get(status, "Error"), "detail": detail, "request_id": request_id}
@@ -246,9 +241,7 @@ def refusal(error: Exception, call: Call) -> Response | None:
     """The answer to an error that somebody foresaw; None for any other."""
     match error:
         case UnauthorizedError():
-            response = fault(401, "Authentication required", call.request_id)
-            response.headers["WWW-Authenticate"] = f'Keystone uri="{call.origin}/identity"'
-            return response
+            return with_challenge(fault(401, "Authentication required", call.request_id), call)
         case ForbiddenError():
             return fault(403, f"Policy does not allow {error} to be performed.", call.request_id)
         case NotFoundError():
@@ -262,7 +255,7 @@ def refusal(error: Exception, call: Call) -> Response | None:
         case InvalidError():
             return fault(400, str(error), call.request_id)
         case RetryableError():
-            return fault(503, "The service cannot do this now; try again.", call.request_id)
+            return for_later(fault(503, "The service cannot do this now; try again.", call.request_id))
         case HTTPException(status_code=405):
             return fault(405, "This is not done here: hosts and servers say it themselves.", call.request_id)
         case HTTPException(status_code=status):

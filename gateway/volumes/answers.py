@@ -1,88 +1,27 @@
-"""Answers in cinder's form, and which status each error has."""
+"""Errors in cinder's form, and which status each has."""
 
 from __future__ import annotations
 
-import json
-from typing import Any, Final
+from typing import Final
 
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from gateway.rest.errors import ForbiddenError, TooLargeError, UnauthorizedError
-from gateway.rest.microversions import VersionRangeError
+from gateway.rest.answers import for_later
+from gateway.rest.faults import Faults
 from gateway.rest.quota_records import OverQuotaError
 from gateway.volumes.call import Call
-from store.core.errors import ConflictError, InvalidError, NotFoundError, RetryableError
 
-NAMES: Final = {
-    400: "badRequest",
-    401: "unauthorized",
-    403: "forbidden",
-    404: "itemNotFound",
-    405: "badMethod",
-    409: "conflictingRequest",
-    413: "overLimit",
-    501: "notImplemented",
-    503: "serviceUnavailable",
-}
-
-
-def answer(content: Any, status: int = 200) -> Response:
-    """JSON in ASCII: names may hold what no other encoding can carry."""
-    return Response(json.dumps(content).encode(), status, media_type="application/json")
-
-
-def accepted() -> Response:
-    """It is being done."""
-    return Response(status_code=202)
-
-
-def nothing() -> Response:
-    """Done, and there is nothing to say."""
-    return Response(status_code=204)
+FAULTS: Final = Faults()
 
 
 def refusal(error: Exception, call: Call) -> Response | None:
     """The answer to an error that somebody foresaw; None for any other."""
     match error:
-        case UnauthorizedError():
-            response = fault(401, "The request you have made requires authentication.")
-            response.headers["WWW-Authenticate"] = f'Keystone uri="{call.origin}/identity"'
-            return response
-        case ForbiddenError():
-            return fault(403, f"Policy doesn't allow {error} to be performed.")
-        case NotFoundError():
-            return fault(404, str(error))
-        case VersionRangeError():
-            return fault(406, str(error))
-        case ConflictError():
-            return fault(409, str(error))
         case OverQuotaError():
-            response = fault(413, str(error), retryAfter="0")
-            response.headers["Retry-After"] = "0"
-            return response
-        case TooLargeError():
-            return fault(413, str(error))
-        case InvalidError():
-            return fault(400, str(error))
-        case RetryableError():
-            response = fault(503, "The service cannot do this now; try again.")
-            response.headers["Retry-After"] = "1"
-            return response
-        case HTTPException(status_code=404):
-            return fault(404, "The resource could not be found.")
-        case HTTPException(status_code=status, headers=headers):
-            response = fault(status, error.detail if status != 405 else "This method is not served at this URL.")
-            response.headers.update(headers or {})
-            return response
-    return None
+            return for_later(FAULTS.fault(413, str(error), retryAfter="0"), 0)
+    return FAULTS.refusal(error, call)
 
 
 def failure() -> Response:
     """The answer to an error that nobody foresaw."""
-    return fault(500, "An unexpected error prevented the server from fulfilling your request.")
-
-
-def fault(status: int, message: str, **more: Any) -> Response:
-    """An error in cinder's form."""
-    return answer({NAMES.get(status, "computeFault"): {"code": status, "message": message, **more}}, status)
+    return FAULTS.fault(500, "An unexpected error prevented the server from fulfilling your request.")

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import accepted, answer
 from gateway.rest.fields import Fields
 from gateway.volumes.actions import Action
-from gateway.volumes.answers import accepted, answer
 from gateway.volumes.attaching import attached, chosen, detached
 from gateway.volumes.attachments import connection_info, require_unused
 from gateway.volumes.call import Call

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from gateway.rest.times import shown_us
 from gateway.volumes.actions import Action, acting
-from gateway.volumes.answers import answer, nothing
 from gateway.volumes.attaching import changed, detached, reserved
 from gateway.volumes.call import Call, from_minor, of
 from gateway.volumes.listing import Filters, Listed, Row, page, wants_all

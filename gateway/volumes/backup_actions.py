@@ -13,13 +13,13 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from gateway.rest.reserving import reserving
 from gateway.rest.times import read_us
 from gateway.volumes import amounts
 from gateway.volumes.actions import Action, acting
-from gateway.volumes.answers import accepted, answer
 from gateway.volumes.backup_find import backup_standing, find_backup, require_backup
 from gateway.volumes.backup_records import Backup
 from gateway.volumes.backup_view import DRIVER, exported, summary

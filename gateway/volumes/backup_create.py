@@ -8,10 +8,10 @@ from typing import Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import answer
 from gateway.rest.fields import Fields
 from gateway.rest.reserving import not_started
 from gateway.volumes import amounts
-from gateway.volumes.answers import answer
 from gateway.volumes.backup_find import backup_standing
 from gateway.volumes.backup_records import Backup
 from gateway.volumes.backup_view import METADATA, summary

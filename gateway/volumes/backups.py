@@ -8,9 +8,9 @@ from typing import Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
 from gateway.volumes import backup_create
-from gateway.volumes.answers import accepted, answer
 from gateway.volumes.backup_find import backup_standing, find_backup, require_backup
 from gateway.volumes.backup_view import METADATA, detail, summary
 from gateway.volumes.call import Call, from_minor, of

@@ -6,8 +6,8 @@ from typing import Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
-from gateway.volumes.answers import answer, nothing
 from gateway.volumes.call import Call, from_minor, of
 from gateway.volumes.reading import text
 from store.core.errors import InvalidError, NotFoundError

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
-from gateway.volumes.answers import answer
 from gateway.volumes.call import Call, from_minor
 from store.core.errors import NotFoundError
 

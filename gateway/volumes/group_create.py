@@ -7,11 +7,11 @@ from typing import Any
 
 from starlette.responses import Response
 
+from gateway.rest.answers import answer
 from gateway.rest.fields import Fields
 from gateway.rest.quota_records import Reservation
 from gateway.rest.reserving import not_started
 from gateway.volumes import amounts
-from gateway.volumes.answers import answer
 from gateway.volumes.call import Call, of
 from gateway.volumes.group_find import (
     find_group,

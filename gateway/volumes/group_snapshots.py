@@ -8,6 +8,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from gateway.rest.quota_records import Reservation
@@ -15,7 +16,6 @@ from gateway.rest.reserving import not_started
 from gateway.rest.times import shown_us
 from gateway.volumes import amounts
 from gateway.volumes.actions import Action, acting
-from gateway.volumes.answers import accepted, answer
 from gateway.volumes.call import Call, from_minor, of
 from gateway.volumes.group_find import (
     STATUSES,

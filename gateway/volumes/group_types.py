@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
-from gateway.volumes.answers import accepted, answer
 from gateway.volumes.call import Call, Handler, from_minor, of
 from gateway.volumes.group_records import RESERVED, GroupType
 from gateway.volumes.listing import Filters, Row, page

@@ -7,11 +7,11 @@ from typing import Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from gateway.rest.reserving import reserving
 from gateway.rest.times import shown_us
-from gateway.volumes.answers import accepted, answer
 from gateway.volumes.call import Call, from_minor, of
 from gateway.volumes.group_find import VOLUMES_MAX, find_group, group_standing, is_reserved, volumes_of
 from gateway.volumes.group_records import RESERVED, Group

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import accepted, answer
 from gateway.rest.fields import Fields
 from gateway.rest.images import WantedImage
 from gateway.rest.times import shown_us
 from gateway.volumes.actions import Action
-from gateway.volumes.answers import accepted, answer
 from gateway.volumes.call import Call, of
 from gateway.volumes.image_find import find_image
 from gateway.volumes.reading import bounded, flag_in, id_of, metadata, text, text_or_none

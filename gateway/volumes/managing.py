@@ -7,9 +7,9 @@ from typing import Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
-from gateway.volumes.answers import answer
 from gateway.volumes.call import Call, Handler, from_minor, of
 from gateway.volumes.listing import Filters, Row, page
 from gateway.volumes.reading import flag_in, id_of, metadata, named, text, text_or_none

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.times import shown_us
-from gateway.volumes.answers import answer, nothing
 from gateway.volumes.call import Call, from_minor, of
 from gateway.volumes.listing import Filters, page, wants_all
 from gateway.volumes.message_records import Message

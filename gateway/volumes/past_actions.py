@@ -8,10 +8,10 @@ from typing import Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import accepted
 from gateway.rest.fields import Fields
 from gateway.rest.times import read_us
 from gateway.volumes.actions import Action
-from gateway.volumes.answers import accepted
 from gateway.volumes.call import Call, of
 from gateway.volumes.reading import text, text_or_none
 from gateway.volumes.records import Doing, Volume, volume_name

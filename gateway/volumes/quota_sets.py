@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from gateway.rest.quota_records import NO_LIMIT, Standing
 from gateway.rest.quotas import LIMIT_MAX
 from gateway.volumes.amounts import BY_TYPE, DEFAULTS
-from gateway.volumes.answers import answer
 from gateway.volumes.call import Call, of
 from gateway.volumes.reading import flag, whole
 from store.core.errors import InvalidError

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from gateway.rest.times import shown_us
-from gateway.volumes.answers import answer
 from gateway.volumes.call import Call, of
 from gateway.volumes.places import PROTOCOL, VENDOR, VOLUME, Place
 from gateway.volumes.reading import flag, text

@@ -8,10 +8,10 @@ from typing import Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import accepted
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from gateway.volumes.actions import Action, acting
-from gateway.volumes.answers import accepted
 from gateway.volumes.call import Call
 from gateway.volumes.snapshots import DELETABLE, begin_delete
 from gateway.volumes.standing import find_snapshot, snapshot_standing

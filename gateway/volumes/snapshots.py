@@ -7,10 +7,10 @@ from typing import Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
 from gateway.rest.reserving import not_started
 from gateway.volumes import amounts
-from gateway.volumes.answers import accepted, answer
 from gateway.volumes.call import Call, of
 from gateway.volumes.listing import Filters, Listed, page, wants_all
 from gateway.volumes.reading import flag, id_or_none, metadata, named

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
 from gateway.rest.quota_records import Amounts
 from gateway.rest.reserving import reserving
 from gateway.rest.times import shown_us
 from gateway.volumes import amounts
-from gateway.volumes.answers import accepted, answer
 from gateway.volumes.call import Call, of
 from gateway.volumes.listing import Filters, Listed, page, wants_all
 from gateway.volumes.reading import flag_in, id_of, text, text_or_none

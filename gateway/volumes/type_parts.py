@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from gateway.rest.times import shown_us
-from gateway.volumes.answers import accepted, answer
 from gateway.volumes.call import Call
 from gateway.volumes.reading import text, text_or_none, whole
 from gateway.volumes.table import Found

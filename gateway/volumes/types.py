@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
-from gateway.volumes.answers import accepted, answer
 from gateway.volumes.call import Call, of
 from gateway.volumes.listing import Filters, Row, page
 from gateway.volumes.reading import flag, flag_in, text, text_or_none

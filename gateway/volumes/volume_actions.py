@@ -8,12 +8,12 @@ from typing import Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import accepted
 from gateway.rest.fields import Fields
 from gateway.rest.quota_records import Amounts
 from gateway.rest.reserving import reserving
 from gateway.volumes import amounts
 from gateway.volumes.actions import Action
-from gateway.volumes.answers import accepted
 from gateway.volumes.call import Call, of
 from gateway.volumes.reading import SIZE_MAX, flag, text, whole
 from gateway.volumes.records import Volume, volume_name

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from starlette.responses import Response
 
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
-from gateway.volumes.answers import answer
 from gateway.volumes.call import Call
 from gateway.volumes.reading import bounded, metadata
 from gateway.volumes.records import Metadata, Volume

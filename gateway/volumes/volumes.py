@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from gateway.volumes.answers import accepted, answer
+from gateway.rest.answers import accepted, answer
 from gateway.volumes.call import Call, of
 from gateway.volumes.listing import Filters, Listed, Row, page, wants_all
 from gateway.volumes.reading import flag, metadata, named

@@ -7,13 +7,12 @@ clients take the message out of either.
 from __future__ import annotations
 
 import html
-import json
 from http import HTTPStatus
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from gateway.rest.answers import answer, for_later, with_challenge
 from gateway.rest.errors import ForbiddenError, TooLargeError, UnauthorizedError
 from gateway.rest.quota_records import OverQuotaError
 from image_registry.errors import (
@@ -27,23 +26,13 @@ from image_registry.v2.call import Call
 from store.core.errors import ConflictError, DigestError, FullError, InvalidError, NotFoundError, RetryableError
 
 
-def answer(content: Any, status: int = 200) -> Response:
-    """JSON in ASCII: names may hold what no other encoding can carry."""
-    return Response(json.dumps(content).encode(), status, media_type="application/json")
-
-
-def nothing(status: int = 204) -> Response:
-    """Done, and there is nothing to say."""
-    return Response(status_code=status)
-
-
 def refusal(error: Exception, call: Call) -> Response | None:
     """The answer to an error that somebody foresaw; None for any other."""
     match error:
         case UnauthorizedError():
-            response = _error(call, 401, "This server could not verify that you are authorized to access it.")
-            response.headers["WWW-Authenticate"] = f'Keystone uri="{call.origin}/identity"'
-            return response
+            return with_challenge(
+                _error(call, 401, "This server could not verify that you are authorized to access it."), call
+            )
         case ForbiddenError():
             return _error(call, 403, f"You are not authorized to complete {error} action.")
         case AttributeForbiddenError():
@@ -70,9 +59,7 @@ def refusal(error: Exception, call: Call) -> Response | None:
         case InvalidError() | DigestError():
             return _error(call, 400, str(error))
         case RetryableError():
-            response = _error(call, 503, "The service cannot do this now; try again.")
-            response.headers["Retry-After"] = "1"
-            return response
+            return for_later(_error(call, 503, "The service cannot do this now; try again."))
         case HTTPException(status_code=404):
             return _error(call, 404, "The resource could not be found.")
         case HTTPException(status_code=status, headers=headers):

@@ -7,8 +7,8 @@ from typing import Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
-from image_registry.v2.answers import answer, nothing
 from image_registry.v2.call import Call
 from store.core.errors import NotFoundError
 

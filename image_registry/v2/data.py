@@ -10,12 +10,12 @@ from typing import Final
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from gateway.rest.answers import nothing
 from gateway.rest.app import Routes, Send
 from gateway.rest.call import Receive, Scope
 from gateway.rest.errors import TooLargeError
 from image_registry.errors import AttributeForbiddenError, MediaTypeError, RangeError
 from image_registry.records import Status
-from image_registry.v2.answers import nothing
 from image_registry.v2.call import Call
 from store.core.errors import InvalidError, NotFoundError
 from store.objects.interface import OpenObject

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError, TooLargeError
 from image_registry.attributes import (
@@ -24,7 +25,6 @@ from image_registry.attributes import (
 from image_registry.errors import AttributeForbiddenError
 from image_registry.protection import CREATE, DELETE, READ, UPDATE, Allowed
 from image_registry.records import Image, Status, Visibility
-from image_registry.v2.answers import answer, nothing
 from image_registry.v2.body import json_body, object_body
 from image_registry.v2.call import Call
 from image_registry.v2.import_methods import METHODS

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import nothing
 from gateway.rest.app import Routes
 from gateway.rest.task_records import Task
 from image_registry.errors import AttributeForbiddenError
 from image_registry.images import Found, doomed
 from image_registry.importing import IMPORT
 from image_registry.records import Image, Status
-from image_registry.v2.answers import nothing
 from image_registry.v2.body import object_body
 from image_registry.v2.call import Call
 from image_registry.v2.import_methods import COPY_IMAGE, GLANCE_DIRECT, METHODS, WEB_DOWNLOAD

@@ -6,8 +6,8 @@ from typing import Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import answer
 from gateway.rest.app import Handler, Routes
-from image_registry.v2.answers import answer
 from image_registry.v2.call import Call
 from image_registry.v2.import_methods import METHODS
 from image_registry.v2.schemas import SCHEMAS, Schema

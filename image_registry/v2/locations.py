@@ -9,10 +9,10 @@ from typing import Any, Final
 import jsonschema
 from starlette.responses import Response
 
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from image_registry.importing import LOCATION, VALIDATION_ALGORITHMS
 from image_registry.records import Status
-from image_registry.v2.answers import answer, nothing
 from image_registry.v2.body import object_body
 from image_registry.v2.call import Call
 from image_registry.v2.importing import described, started

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.errors import ForbiddenError, TooLargeError
 from image_registry.attributes import MEMBERS_MAX
 from image_registry.errors import AttributeForbiddenError
 from image_registry.images import Found
 from image_registry.records import Image, Member, MemberStatus, Visibility
-from image_registry.v2.answers import answer, nothing
 from image_registry.v2.body import json_body
 from image_registry.v2.call import Call
 from image_registry.v2.view import member_view

@@ -8,12 +8,12 @@ from typing import Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import nothing
 from gateway.rest.app import Routes
 from gateway.rest.errors import TooLargeError
 from image_registry.attributes import TAGS_MAX
 from image_registry.errors import AttributeForbiddenError
 from image_registry.records import Image, Status
-from image_registry.v2.answers import nothing
 from image_registry.v2.call import Call
 from image_registry.v2.schemas import check_image
 from store.core.errors import NotFoundError

@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from gateway.rest.task_records import State, Task
 from gateway.rest.tasks import KEPT_S
 from image_registry.importing import IMPORT, LOCATION
-from image_registry.v2.answers import answer
 from image_registry.v2.body import object_body
 from image_registry.v2.call import Call
 from image_registry.v2.images import made_image

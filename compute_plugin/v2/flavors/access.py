@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from compute_plugin.records.flavor import Flavor
 from compute_plugin.records.records import Records
-from compute_plugin.v2.frame.answers import answer
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.projects import require_project
 from compute_plugin.v2.frame.reading import checked, text
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from store.core.errors import ConflictError, InvalidError, NotFoundError

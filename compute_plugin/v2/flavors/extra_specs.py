@@ -11,9 +11,9 @@ from starlette.responses import Response
 from compute_plugin.records.records import Records
 from compute_plugin.v2.flavors.finding import find_flavor
 from compute_plugin.v2.flavors.known_specs import require_known
-from compute_plugin.v2.frame.answers import answer
 from compute_plugin.v2.frame.call import Call, of
 from compute_plugin.v2.frame.reading import metadata
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from store.core.errors import InvalidError, NotFoundError
 

@@ -13,11 +13,11 @@ from compute_plugin.records.records import Records
 from compute_plugin.v2.flavors.finding import find_flavor
 from compute_plugin.v2.flavors.listing import PATH, listed
 from compute_plugin.v2.flavors.view import DESCRIPTION, brief, shows_specs, whole
-from compute_plugin.v2.frame.answers import accepted, answer
 from compute_plugin.v2.frame.call import Call, within
 from compute_plugin.v2.frame.listing import NEVER
 from compute_plugin.v2.frame.reading import body_of, description, flag_in, named, wrong
 from compute_plugin.v2.frame.reading import whole as whole_number
+from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from store.core.errors import ConflictError

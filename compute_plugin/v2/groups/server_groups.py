@@ -9,10 +9,10 @@ from starlette.responses import Response
 from compute_plugin.records.amounts import NO_LIMIT, members
 from compute_plugin.records.grouping import POLICIES, ServerGroup
 from compute_plugin.records.records import Records
-from compute_plugin.v2.frame.answers import answer, nothing
 from compute_plugin.v2.frame.call import Call, of
 from compute_plugin.v2.frame.listing import cut, know
 from compute_plugin.v2.frame.reading import body_of, checked, named, one_of, whole, wrong
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.errors import OverLimitError
 from gateway.rest.fields import Fields

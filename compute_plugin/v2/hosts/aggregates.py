@@ -11,12 +11,12 @@ from starlette.responses import Response
 from compute_plugin.records.grouping import Aggregate
 from compute_plugin.records.records import Records
 from compute_plugin.scheduling.hosts import ZONE
-from compute_plugin.v2.frame.answers import accepted, answer
 from compute_plugin.v2.frame.call import Call, within
 from compute_plugin.v2.frame.listing import NEVER
 from compute_plugin.v2.frame.reading import DB_INT_MAX, body_of, checked, named, uuid_of, whole
 from compute_plugin.v2.frame.times import time_of
 from compute_plugin.v2.hosts.zone_rules import require_no_servers, require_one_zone
+from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from store.core.errors import ConflictError, InvalidError, NotFoundError

@@ -7,13 +7,13 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from compute_plugin.records.records import Records
-from compute_plugin.v2.frame.answers import answer
 from compute_plugin.v2.frame.call import Call, within
 from compute_plugin.v2.frame.listing import PAGING, Page, asked, know, paged
 from compute_plugin.v2.frame.reading import flag, is_uuid
 from compute_plugin.v2.hosts.hypervisor_view import UUIDS, brief, hypervisor_id, statistics, uptime, whole, with_servers
 from compute_plugin.v2.hosts.noted import with_hosts
 from compute_plugin.v2.hosts.rows import HostRow, host_rows
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from store.core.errors import InvalidError, NotFoundError
 

@@ -11,13 +11,13 @@ from starlette.responses import Response
 from compute_plugin.hypervisors.interface import UnsupportedError
 from compute_plugin.records.flavor import Flavor
 from compute_plugin.records.records import Records
-from compute_plugin.v2.frame.answers import answer
 from compute_plugin.v2.frame.call import Call, Handler, within
 from compute_plugin.v2.frame.listing import asked
 from compute_plugin.v2.frame.reading import checked, one_of
 from compute_plugin.v2.hosts.hypervisor_view import amounts
 from compute_plugin.v2.hosts.noted import with_hosts
 from compute_plugin.v2.hosts.rows import HostRow, host_rows, servers_on
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from store.core.errors import InvalidError, NotFoundError
 

@@ -11,13 +11,13 @@ from starlette.responses import Response
 
 from compute_plugin.records.operating import HostNote
 from compute_plugin.records.records import Records
-from compute_plugin.v2.frame.answers import answer, nothing
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.listing import asked, know
 from compute_plugin.v2.frame.reading import checked, flag, host_of, is_uuid, one_of, text, whole
 from compute_plugin.v2.frame.times import time_of
 from compute_plugin.v2.hosts.noted import with_hosts
 from compute_plugin.v2.hosts.rows import BINARY, HostRow, host_rows, row_of, servers_on
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from store.core.errors import ConflictError, InvalidError, NotFoundError

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from compute_plugin.v2.frame.answers import answer
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.times import time_of
 from compute_plugin.v2.hosts.noted import with_hosts
 from compute_plugin.v2.hosts.rows import BINARY, HostRow, host_rows
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 
 POLICY: Final = "os_compute_api:os-availability-zone:"

@@ -13,12 +13,12 @@ from starlette.responses import Response
 from compute_plugin.records.amounts import NO_LIMIT
 from compute_plugin.records.keypair import KeyPair, keypair_id
 from compute_plugin.records.records import Records
-from compute_plugin.v2.frame.answers import answer
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.listing import PAGING, Page, asked, know, paged
 from compute_plugin.v2.frame.reading import body_of, named, one_of, text, wrong
 from compute_plugin.v2.frame.times import time_of
 from compute_plugin.v2.keypairs.making import SSH, TYPES, fingerprint, made
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from gateway.rest.errors import OverLimitError
 from gateway.rest.fields import Fields

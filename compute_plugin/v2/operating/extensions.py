@@ -7,8 +7,8 @@ from typing import Any, Final
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from compute_plugin.v2.frame.answers import answer
 from compute_plugin.v2.frame.call import Call
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 
 POLICY: Final = "os_compute_api:extensions"

@@ -7,9 +7,9 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from compute_plugin.records.records import Records
-from compute_plugin.v2.frame.answers import answer
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.reading import checked, one_of, text, uuid_of
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from store.core.errors import InvalidError

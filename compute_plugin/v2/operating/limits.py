@@ -7,10 +7,10 @@ from typing import Final
 from starlette.responses import Response
 
 from compute_plugin.records.amounts import NO_LIMIT, usage_of
-from compute_plugin.v2.frame.answers import answer
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.listing import asked, know
 from compute_plugin.v2.operating.quota_names import quota_names
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 
 POLICY: Final = "os_compute_api:limits"

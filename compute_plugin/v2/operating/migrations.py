@@ -9,10 +9,10 @@ from zlib import crc32
 from starlette.responses import Response
 
 from compute_plugin.records.action import Migration
-from compute_plugin.v2.frame.answers import answer
 from compute_plugin.v2.frame.call import Call, of
 from compute_plugin.v2.frame.listing import PAGING, Page, asked, know, paged
 from compute_plugin.v2.frame.times import time_of
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from gateway.rest.times import read_us
 from store.core.errors import InvalidError

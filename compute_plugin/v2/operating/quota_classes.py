@@ -9,10 +9,10 @@ from starlette.responses import Response
 from compute_plugin.records.amounts import NO_LIMIT
 from compute_plugin.records.operating import DEFAULT, Quota
 from compute_plugin.records.records import Records
-from compute_plugin.v2.frame.answers import answer
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.reading import body_of, text_of, whole
 from compute_plugin.v2.operating.quota_names import GROUPS, quota_names
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 
 POLICY: Final = "os_compute_api:os-quota-class-sets:"

@@ -10,12 +10,12 @@ from starlette.responses import Response
 from compute_plugin.records.amounts import NO_LIMIT, limits_in, usage_of, user_quota
 from compute_plugin.records.operating import Quota
 from compute_plugin.records.records import Records
-from compute_plugin.v2.frame.answers import accepted, answer
 from compute_plugin.v2.frame.call import Call, of
 from compute_plugin.v2.frame.listing import asked, know
 from compute_plugin.v2.frame.projects import require_project
 from compute_plugin.v2.frame.reading import body_of, flag_in, whole
 from compute_plugin.v2.operating.quota_names import quota_names
+from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
 from store.core.errors import InvalidError
 

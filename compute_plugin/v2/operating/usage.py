@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from compute_plugin.records.records import Records
 from compute_plugin.records.server import Server
-from compute_plugin.v2.frame.answers import answer
 from compute_plugin.v2.frame.call import Call, of
 from compute_plugin.v2.frame.listing import PAGING, Page, asked, know, paged
 from compute_plugin.v2.frame.times import time_of
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from store.core.errors import InvalidError
 

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from compute_plugin.v2.frame.answers import accepted, answer
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.reading import text
 from compute_plugin.v2.proxies.askers import ask, called, proxied
 from compute_plugin.v2.proxies.networks import networks
+from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
 from gateway.rest.errors import OverLimitError
 from gateway.rest.fields import parse

@@ -10,12 +10,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from compute_plugin.records.amounts import NO_LIMIT
-from compute_plugin.v2.frame.answers import answer, nothing
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.reading import metadata
 from compute_plugin.v2.proxies.askers import ask, called, proxied
 from compute_plugin.v2.proxies.image_view import properties
 from compute_plugin.v2.proxies.images import MISSING, find_image
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.errors import OverLimitError
 from store.core.errors import InvalidError, NotFoundError

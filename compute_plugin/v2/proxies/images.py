@@ -7,12 +7,12 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from starlette.responses import Response
 
-from compute_plugin.v2.frame.answers import answer, nothing
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.listing import Page, asked
 from compute_plugin.v2.frame.reading import whole as whole_number
 from compute_plugin.v2.proxies.askers import Askers, ask, called, proxied
 from compute_plugin.v2.proxies.image_view import Row, brief, whole
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.inside import Asker
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from compute_plugin.v2.frame.answers import answer
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.proxies.askers import Askers, ask, called, proxied
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from gateway.rest.inside import Asker
 

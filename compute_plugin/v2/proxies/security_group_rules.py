@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from compute_plugin.v2.frame.answers import accepted, answer
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.reading import is_uuid, uuid_of
 from compute_plugin.v2.proxies.askers import ask, called, proxied
 from compute_plugin.v2.proxies.networks import networks
 from compute_plugin.v2.proxies.security_group_view import EVERYWHERE, PORT_MOST, Row, shown_rule
 from compute_plugin.v2.proxies.security_groups import POLICY, find_group, names_of
+from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from store.core.errors import InvalidError, NotFoundError

@@ -6,13 +6,13 @@ from typing import Final
 
 from starlette.responses import Response
 
-from compute_plugin.v2.frame.answers import accepted, answer
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.listing import cut
 from compute_plugin.v2.frame.reading import is_uuid, text
 from compute_plugin.v2.proxies.askers import ask, called, proxied
 from compute_plugin.v2.proxies.networks import networks
 from compute_plugin.v2.proxies.security_group_view import Row, shown_group
+from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
 from gateway.rest.errors import OverLimitError
 from store.core.errors import ConflictError, InvalidError

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from compute_plugin.v2.frame.answers import accepted, answer
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.listing import cut
 from compute_plugin.v2.frame.reading import body_of, flag_in, text, whole
 from compute_plugin.v2.proxies.askers import Askers, ask, called, proxied
+from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from gateway.rest.inside import Asker

@@ -8,10 +8,10 @@ from typing import Final
 
 from starlette.responses import Response
 
-from compute_plugin.v2.frame.answers import accepted
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.servers.beginning import begin
 from compute_plugin.v2.servers.finding import find_server
+from gateway.rest.answers import accepted
 from gateway.rest.fields import Fields
 from store.core.errors import InvalidError
 

@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from compute_plugin.records.records import Records
 from compute_plugin.records.server import Server, ServerDisk, VmState
-from compute_plugin.v2.frame.answers import accepted, answer
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.listing import cut
 from compute_plugin.v2.frame.reading import body_of, flag_in, uuid_of
@@ -18,6 +17,7 @@ from compute_plugin.v2.servers.disk_choice import MULTIATTACH, free_target
 from compute_plugin.v2.servers.finding import find_server
 from compute_plugin.v2.servers.wanted import check_tag
 from compute_plugin.v2.servers.wanted_disks import target_of
+from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 

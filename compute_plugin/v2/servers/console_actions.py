@@ -8,12 +8,12 @@ from starlette.responses import Response
 
 from compute_plugin.consoles.tokens import keep_token, new_token, valid_token
 from compute_plugin.records.server import Server, VmState
-from compute_plugin.v2.frame.answers import answer
 from compute_plugin.v2.frame.call import Call, within
 from compute_plugin.v2.frame.listing import NEVER
 from compute_plugin.v2.frame.reading import body_of, checked, one_of, whole
 from compute_plugin.v2.servers.actions import Action
 from compute_plugin.v2.servers.finding import find_server
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from store.core.errors import ConflictError, InvalidError, NotFoundError

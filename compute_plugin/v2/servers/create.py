@@ -19,11 +19,11 @@ from compute_plugin.records.server import Server, ServerNic, VmState
 from compute_plugin.scheduling.choice import NoHostError
 from compute_plugin.scheduling.requests import place
 from compute_plugin.v2.flavors.finding import usable
-from compute_plugin.v2.frame.answers import answer
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.servers.disk_choice import Chosen, choose_disks
 from compute_plugin.v2.servers.nic_choice import choose_nics
 from compute_plugin.v2.servers.wanted import HOSTNAME_MAX, Wanted, default_hostname, read_wanted
+from gateway.rest.answers import answer
 from gateway.rest.errors import OverLimitError
 from store.core.errors import InvalidError
 

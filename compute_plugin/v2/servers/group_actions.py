@@ -7,13 +7,13 @@ from typing import Final
 from starlette.responses import Response
 
 from compute_plugin.records.server import Server
-from compute_plugin.v2.frame.answers import accepted
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.reading import checked, text
 from compute_plugin.v2.servers.actions import Action
 from compute_plugin.v2.servers.addresses import ports_of
 from compute_plugin.v2.servers.beginning import require_unlocked
 from compute_plugin.v2.servers.finding import find_server
+from gateway.rest.answers import accepted
 from gateway.rest.fields import Fields
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 

@@ -9,12 +9,12 @@ from starlette.responses import Response
 from compute_plugin.lifecycle.changes import require_state
 from compute_plugin.lifecycle.table import LINES
 from compute_plugin.records.server import Server
-from compute_plugin.v2.frame.answers import accepted, answer
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.reading import checked, metadata, name_of, text, whole
 from compute_plugin.v2.servers.actions import Action
 from compute_plugin.v2.servers.beginning import begin, require_unlocked
 from compute_plugin.v2.servers.finding import find_server
+from gateway.rest.answers import accepted, answer
 from gateway.rest.errors import OverLimitError
 from gateway.rest.fields import Fields
 from store.core.errors import InvalidError

@@ -11,7 +11,6 @@ from starlette.responses import Response
 from compute_plugin.networks.records.port import Port
 from compute_plugin.records.records import Records
 from compute_plugin.records.server import Server, ServerNic
-from compute_plugin.v2.frame.answers import accepted, answer
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.reading import checked, uuid_of, wrong
 from compute_plugin.v2.servers.addresses import ports_of
@@ -19,6 +18,7 @@ from compute_plugin.v2.servers.beginning import begin, require_unlocked
 from compute_plugin.v2.servers.finding import find_server
 from compute_plugin.v2.servers.nic_choice import choose_nic
 from compute_plugin.v2.servers.wanted import WantedNic, check_tag
+from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 from store.core.errors import ConflictError, InvalidError, NotFoundError

@@ -9,7 +9,6 @@ from typing import Final
 from starlette.responses import Response
 
 from compute_plugin.records.server import Server
-from compute_plugin.v2.frame.answers import answer
 from compute_plugin.v2.frame.call import Call, of
 from compute_plugin.v2.frame.listing import Page, asked, know, paged
 from compute_plugin.v2.frame.reading import flag
@@ -26,6 +25,7 @@ from compute_plugin.v2.servers.filters import (
     is_deleted,
 )
 from compute_plugin.v2.servers.view import brief, sight_of, whole
+from gateway.rest.answers import answer
 from gateway.rest.errors import ForbiddenError
 from gateway.rest.policy import Target
 from gateway.rest.times import read_us

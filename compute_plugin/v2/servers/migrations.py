@@ -10,12 +10,12 @@ from starlette.responses import Response
 from compute_plugin.records.action import Migration
 from compute_plugin.records.records import Records
 from compute_plugin.records.server import VmState
-from compute_plugin.v2.frame.answers import accepted, answer
 from compute_plugin.v2.frame.call import Call, within
 from compute_plugin.v2.frame.listing import NEVER
 from compute_plugin.v2.frame.reading import checked
 from compute_plugin.v2.frame.times import time_of
 from compute_plugin.v2.servers.finding import find_server
+from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
 from store.core.errors import ConflictError, InvalidError, NotFoundError
 

@@ -16,7 +16,6 @@ from compute_plugin.records.server import Before, Server, VmState
 from compute_plugin.scheduling.choice import NoHostError
 from compute_plugin.scheduling.requests import place
 from compute_plugin.v2.flavors.finding import usable
-from compute_plugin.v2.frame.answers import accepted, answer, nothing
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.reading import checked, description, flag_in, host_of, metadata, name_of, text
 from compute_plugin.v2.servers.actions import Action
@@ -34,6 +33,7 @@ from compute_plugin.v2.servers.wanted import (
     read_hostname,
     read_user_data,
 )
+from gateway.rest.answers import accepted, answer, nothing
 from gateway.rest.fields import Fields
 from store.core.errors import ConflictError, InvalidError
 
@@ -89,12 +89,22 @@ def _require_disk(server: Server, flavor: Flavor) -> None:
         raise InvalidError("Flavor's disk is too small: a disk cannot become smaller.")
 
 
-def _placed(call: Call, records: Records, server: Server, flavor: Flavor, host: str = "") -> str:
+def _elsewhere(call: Call, records: Records, server: Server, host: str) -> str:
+    """The other host that is to have it; `host`: the one that is asked for. Raises InvalidError where there is none."""
+    service = call.service
+    others_than = frozenset({server.host})
+    try:
+        return place(records, service.states.states, service.settings, server, host=host, others_than=others_than).name
+    except NoHostError as error:
+        raise InvalidError(str(error)) from None
+
+
+def _placed(call: Call, records: Records, server: Server, flavor: Flavor) -> str:
     """The host that is to have it. Raises InvalidError where there is none. The one that it is on gives back what it
     takes now only when the move is confirmed, so it counts as taken there, too."""
     service = call.service
     try:
-        return place(records, service.states.states, service.settings, server, flavor, host=host).name
+        return place(records, service.states.states, service.settings, server, flavor).name
     except NoHostError as error:
         raise InvalidError(str(error)) from None
 
@@ -148,19 +158,12 @@ async def migrate(call: Call, body: Fields) -> Response:
         raise InvalidError("The target host can't be the same one.")
 
     def along(records: Records, server: Server) -> Server:
-        service = call.service
-        try:
-            chosen = place(
-                records, service.states.states, service.settings, server, host=host,
-                others_than=frozenset({server.host}),
-            )  # fmt: skip
-        except NoHostError as error:
-            raise InvalidError(str(error)) from None
+        chosen = _elsewhere(call, records, server, host)
         new_migration(
-            records, server, migration, "migration", caller, target=chosen.name, new_flavor=server.flavor.id,
+            records, server, migration, "migration", caller, target=chosen, new_flavor=server.flavor.id,
             status="migrating", now_us=now,
         )  # fmt: skip
-        return _moving(server, chosen.name, server.flavor)
+        return _moving(server, chosen, server.flavor)
 
     await begin(call, server, "migrate", {"migration": migration}, before=along, host=server.host)
     return accepted()
@@ -187,16 +190,12 @@ async def evacuate(call: Call, body: Fields) -> Response:
     stays_off = server.state is VmState.STOPPED or call.since(95)
 
     def along(records: Records, server: Server) -> Server:
-        service = call.service
-        try:
-            chosen = place(records, states, service.settings, server, host=host, others_than=frozenset({server.host}))
-        except NoHostError as error:
-            raise InvalidError(str(error)) from None
+        chosen = _elsewhere(call, records, server, host)
         new_migration(
-            records, server, migration, "evacuation", caller, target=chosen.name, new_flavor=server.flavor.id,
+            records, server, migration, "evacuation", caller, target=chosen, new_flavor=server.flavor.id,
             status="accepted", now_us=now,
         )  # fmt: skip
-        return replace(server, host=chosen.name, before=None, saved=False)
+        return replace(server, host=chosen, before=None, saved=False)
 
     arguments = {"migration": migration, "stays_off": stays_off}
     await begin(call, server, "evacuate", arguments, before=along)
@@ -229,20 +228,13 @@ async def live_migrate(call: Call, body: Fields) -> Response:
     target: dict[str, Any] = {"migration": migration}
 
     def along(records: Records, server: Server) -> Server:
-        service = call.service
-        try:
-            chosen = place(
-                records, service.states.states, service.settings, server, host=host,
-                others_than=frozenset({server.host}),
-            )  # fmt: skip
-        except NoHostError as error:
-            raise InvalidError(str(error)) from None
+        chosen = _elsewhere(call, records, server, host)
         new_migration(
-            records, server, migration, "live-migration", caller, target=chosen.name, new_flavor=server.flavor.id,
+            records, server, migration, "live-migration", caller, target=chosen, new_flavor=server.flavor.id,
             status="queued", now_us=now,
         )  # fmt: skip
-        target["target"] = chosen.name
-        return replace(server, before=Before(server.flavor, chosen.name, server.state))
+        target["target"] = chosen
+        return replace(server, before=Before(server.flavor, chosen, server.state))
 
     await begin(call, server, "live-migrate", target, before=along)
     return accepted()

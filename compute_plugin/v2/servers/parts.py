@@ -10,7 +10,6 @@ from starlette.responses import Response
 from compute_plugin.records.action import ServerAction
 from compute_plugin.records.records import Records
 from compute_plugin.records.server import Server
-from compute_plugin.v2.frame.answers import answer, nothing
 from compute_plugin.v2.frame.call import Call, within
 from compute_plugin.v2.frame.listing import NEVER, asked, know, paged
 from compute_plugin.v2.frame.reading import checked, metadata
@@ -20,6 +19,7 @@ from compute_plugin.v2.servers.beginning import change_server, require_unlocked
 from compute_plugin.v2.servers.finding import find_server
 from compute_plugin.v2.servers.view import host_id_of
 from compute_plugin.v2.servers.wanted import TAGS_MAX, check_tag, read_tags
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.errors import OverLimitError
 from gateway.rest.times import read_us

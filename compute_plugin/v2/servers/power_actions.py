@@ -12,7 +12,6 @@ from compute_plugin.lifecycle.table import LINES
 from compute_plugin.records.amounts import require_room
 from compute_plugin.records.records import Records
 from compute_plugin.records.server import Server, VmState
-from compute_plugin.v2.frame.answers import accepted, answer
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.reading import checked, one_of, text
 from compute_plugin.v2.servers.actions import Action, simple
@@ -20,6 +19,7 @@ from compute_plugin.v2.servers.beginning import begin, change_server, require_un
 from compute_plugin.v2.servers.create import new_password
 from compute_plugin.v2.servers.disk_choice import image_of, require_active
 from compute_plugin.v2.servers.finding import find_server
+from gateway.rest.answers import accepted, answer
 from gateway.rest.fields import Fields
 from store.core.errors import ConflictError, InvalidError
 

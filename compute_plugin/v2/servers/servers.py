@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from compute_plugin.records.records import Records
 from compute_plugin.records.server import Server, VmState
-from compute_plugin.v2.frame.answers import accepted, answer, nothing
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.frame.reading import body_of, description, name_of
 from compute_plugin.v2.servers import (
@@ -27,6 +26,7 @@ from compute_plugin.v2.servers.finding import find_server
 from compute_plugin.v2.servers.lists import list_servers, list_servers_detail
 from compute_plugin.v2.servers.view import REBUILT, sight_of, whole
 from compute_plugin.v2.servers.wanted import DISK_CONFIG, address, disk_config, read_hostname
+from gateway.rest.answers import accepted, answer, nothing
 from gateway.rest.app import Routes
 from gateway.rest.fields import Fields
 

@@ -9,10 +9,10 @@ from urllib.parse import quote, urlencode
 
 from starlette.responses import Response
 
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from image_registry.metadefs.definitions import added
 from image_registry.metadefs.records import PRIVATE, PUBLIC, Definition, Kind, Namespace
-from image_registry.v2.answers import answer, nothing
 from image_registry.v2.call import Call
 from image_registry.v2.listing import LIMIT_DEFAULT
 from image_registry.v2.metadefs.access import LINKED, is_seen, namespace_for, refuse_protected, require, said_of

@@ -6,10 +6,10 @@ from typing import Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from image_registry.metadefs.definitions import added, changed_to, found
 from image_registry.metadefs.records import Kind
-from image_registry.v2.answers import answer
 from image_registry.v2.call import Call
 from image_registry.v2.metadefs.access import LINKED, allowed, namespace_for, said_of
 from image_registry.v2.metadefs.paging import asked_limit, asked_visibility, is_descending

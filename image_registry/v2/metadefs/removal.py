@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from gateway.rest.answers import nothing
 from image_registry.metadefs.definitions import removed, with_all
 from image_registry.metadefs.records import Kind, Namespace
-from image_registry.v2.answers import nothing
 from image_registry.v2.call import Call
 from image_registry.v2.metadefs.access import namespace_for, refuse_protected
 

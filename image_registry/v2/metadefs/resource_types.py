@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import answer, nothing
 from gateway.rest.app import Routes
 from image_registry.metadefs.definitions import added, removed
 from image_registry.metadefs.records import Kind, Namespace
-from image_registry.v2.answers import answer, nothing
 from image_registry.v2.call import Call
 from image_registry.v2.metadefs.access import allowed, is_seen, namespace_for, refuse_protected, require, said_of
 from image_registry.v2.metadefs.said import said_type

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from gateway.rest.answers import answer
 from gateway.rest.app import Routes
 from image_registry.metadefs.definitions import added, changed_to, found, with_all
 from image_registry.metadefs.records import Definition, Kind, Namespace
-from image_registry.v2.answers import answer
 from image_registry.v2.call import Call
 from image_registry.v2.metadefs.access import namespace_for, said_of
 from image_registry.v2.metadefs.paging import asked_limit, asked_visibility, in_order

@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from compute_plugin.networks.errors import BadRequestError, InUseError, MissingError
 from compute_plugin.networks.v2.frame.call import Call
+from gateway.rest.answers import answer, for_later, with_challenge
 from gateway.rest.errors import ForbiddenError, TooLargeError, UnauthorizedError
 from store.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionError, RetryableError
-
-
-def answer(content: Any, status: int = 200) -> Response:
-    """JSON in ASCII: names may hold what no other encoding can carry."""
-    return Response(json.dumps(content).encode(), status, media_type="application/json")
-
-
-def nothing() -> Response:
-    """Done, and there is nothing to say."""
-    return Response(status_code=204)
 
 
 def refusal(error: Exception, call: Call) -> Response | None:
     """The answer to an error that somebody foresaw; None for any other."""
     match error:
         case UnauthorizedError():
-            response = fault(401, "HTTPUnauthorized", "The request you have made requires authentication.")
-            response.headers["WWW-Authenticate"] = f'Keystone uri="{call.origin}/identity"'
-            return response
+            return with_challenge(
+                fault(401, "HTTPUnauthorized", "The request you have made requires authentication."), call
+            )
         case ForbiddenError():
             return fault(403, "PolicyNotAuthorized", f"rule:{error} is disallowed by policy")
         case MissingError():
@@ -50,9 +38,7 @@ def refusal(error: Exception, call: Call) -> Response | None:
         case InvalidError():
             return fault(400, "HTTPBadRequest", str(error))
         case RetryableError():
-            response = fault(503, "ServiceUnavailable", "The service cannot do this now; try again.")
-            response.headers["Retry-After"] = "1"
-            return response
+            return for_later(fault(503, "ServiceUnavailable", "The service cannot do this now; try again."))
         case HTTPException(status_code=404):
             return fault(404, "HTTPNotFound", "The resource could not be found.")
         case HTTPException(status_code=status, headers=headers):

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable
 
 from starlette.responses import Response
 
-from compute_plugin.networks.v2.frame.answers import answer
 from compute_plugin.networks.v2.frame.call import Call
 from compute_plugin.networks.v2.frame.collection import Row
 from compute_plugin.networks.v2.frame.listing import page_of, tests_of
+from gateway.rest.answers import answer
 from gateway.rest.listing import here
 
 

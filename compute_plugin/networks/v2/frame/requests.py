@@ -9,12 +9,12 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from compute_plugin.networks.records.records import Records
-from compute_plugin.networks.v2.frame.answers import answer, nothing
 from compute_plugin.networks.v2.frame.attributes import asked_of_new, asked_of_old
 from compute_plugin.networks.v2.frame.call import Call
 from compute_plugin.networks.v2.frame.collection import Collection, Row
 from compute_plugin.networks.v2.frame.listing import page_of, tests_of
 from compute_plugin.networks.v2.frame.view import Change, View
+from gateway.rest.answers import answer, nothing
 from gateway.rest.errors import ForbiddenError
 from gateway.rest.listing import here
 from store.core.errors import ConflictError, PreconditionError, RetryableError

@@ -8,13 +8,13 @@ from starlette.responses import Response
 
 from compute_plugin.networks.addresses.spans import span_of_pool
 from compute_plugin.networks.records.network import Network, Subnet
-from compute_plugin.networks.v2.frame.answers import answer
 from compute_plugin.networks.v2.frame.attributes import wrong
 from compute_plugin.networks.v2.frame.call import Call
 from compute_plugin.networks.v2.frame.collection import Row
 from compute_plugin.networks.v2.frame.plain_lists import listed
 from compute_plugin.networks.v2.frame.requests import Handler
 from compute_plugin.networks.v2.frame.view import View
+from gateway.rest.answers import answer
 
 SINGULAR: Final = "network_ip_availability"
 PLURAL: Final = "network_ip_availabilities"

@@ -10,7 +10,6 @@ from starlette.responses import Response
 from compute_plugin.networks.errors import InUseError
 from compute_plugin.networks.records.records import Records
 from compute_plugin.networks.records.states import AGENTS, HOST_ADDRESSES, PREFIX
-from compute_plugin.networks.v2.frame.answers import answer, nothing
 from compute_plugin.networks.v2.frame.call import Call
 from compute_plugin.networks.v2.frame.collection import Collection, Row
 from compute_plugin.networks.v2.frame.requests import VERSION, Handler, found, routes_of, visible
@@ -18,6 +17,7 @@ from compute_plugin.networks.v2.frame.view import Change, View
 from compute_plugin.networks.v2.networks.networks import Networks
 from compute_plugin.networks.v2.operating.agents import DHCP_AGENT, L3_AGENT, Agent, Agents
 from compute_plugin.networks.v2.routing.routers import Routers
+from gateway.rest.answers import answer, nothing
 from gateway.rest.errors import ForbiddenError
 from store.registry import Compare, Delete
 

@@ -7,9 +7,9 @@ from typing import Final
 from starlette.responses import Response
 
 from compute_plugin.networks.errors import MissingError
-from compute_plugin.networks.v2.frame.answers import answer
 from compute_plugin.networks.v2.frame.call import Call
 from compute_plugin.networks.v2.frame.requests import Handler
+from gateway.rest.answers import answer
 
 EXTENSIONS: Final = {
     "aap-reject-multicast": "Allowed address pairs reject multicast extension",

@@ -14,13 +14,13 @@ from compute_plugin.networks.records.records import Records
 from compute_plugin.networks.records.sharing import Quota
 from compute_plugin.networks.records.table import Table
 from compute_plugin.networks.settings import LIMITS
-from compute_plugin.networks.v2.frame.answers import answer, nothing
 from compute_plugin.networks.v2.frame.attributes import Attribute, asked_of_old
 from compute_plugin.networks.v2.frame.call import Call
 from compute_plugin.networks.v2.frame.collection import Row
 from compute_plugin.networks.v2.frame.readers import NAME_MAX, WrongValueError, flag, text, whole
 from compute_plugin.networks.v2.frame.requests import Handler
 from compute_plugin.networks.v2.frame.view import NO_LIMIT, Change, View
+from gateway.rest.answers import answer, nothing
 from gateway.rest.errors import ForbiddenError
 
 PATH: Final = "/v2.0/quotas"

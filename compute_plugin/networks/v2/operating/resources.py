@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from compute_plugin.networks.v2.frame.answers import answer
 from compute_plugin.networks.v2.frame.call import PREFIX, Call
+from gateway.rest.answers import answer
 
 SHOWN: Final = (
     ("network", "networks"),

@@ -11,13 +11,13 @@ from starlette.responses import Response
 
 from compute_plugin.networks.errors import BadRequestError, MissingError
 from compute_plugin.networks.records.records import Records
-from compute_plugin.networks.v2.frame.answers import answer, nothing
 from compute_plugin.networks.v2.frame.attributes import invalid
 from compute_plugin.networks.v2.frame.call import Call
 from compute_plugin.networks.v2.frame.collection import Collection
 from compute_plugin.networks.v2.frame.readers import Reader, WrongValueError, items, text
 from compute_plugin.networks.v2.frame.requests import VERSION, Handler
 from compute_plugin.networks.v2.frame.view import Change, View
+from gateway.rest.answers import answer, nothing
 from gateway.rest.errors import ForbiddenError
 
 TAGS_MAX: Final = 50

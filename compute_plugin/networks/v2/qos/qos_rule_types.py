@@ -11,13 +11,13 @@ from starlette.responses import Response
 
 from compute_plugin.networks.errors import MissingError
 from compute_plugin.networks.records.qos import BANDWIDTH_LIMIT, DSCP_MARKING, PACKET_RATE_LIMIT
-from compute_plugin.networks.v2.frame.answers import answer
 from compute_plugin.networks.v2.frame.call import Call
 from compute_plugin.networks.v2.frame.collection import Row
 from compute_plugin.networks.v2.frame.plain_lists import listed
 from compute_plugin.networks.v2.frame.requests import Handler
 from compute_plugin.networks.v2.qos.qos_rows import PARAMETERS
 from compute_plugin.networks.v2.qos.qos_rules import DIRECTIONS, MARKS, MOST
+from gateway.rest.answers import answer
 from gateway.rest.errors import ForbiddenError
 
 DRIVER: Final = "drystone"

@@ -11,7 +11,6 @@ from compute_plugin.networks.errors import BadRequestError, InUseError, MissingE
 from compute_plugin.networks.records.flavor import Flavor, ServiceProfile
 from compute_plugin.networks.records.records import Records
 from compute_plugin.networks.records.table import Table
-from compute_plugin.networks.v2.frame.answers import answer, nothing
 from compute_plugin.networks.v2.frame.attributes import NAMED, OWNED, REQUIRED, Attribute, shown, wrong
 from compute_plugin.networks.v2.frame.call import Call
 from compute_plugin.networks.v2.frame.collection import Collection, Row, fresh_fields
@@ -19,6 +18,7 @@ from compute_plugin.networks.v2.frame.readers import WrongValueError, flag, item
 from compute_plugin.networks.v2.frame.requests import VERSION, Handler
 from compute_plugin.networks.v2.frame.sights import seen
 from compute_plugin.networks.v2.frame.view import Change, View
+from gateway.rest.answers import answer, nothing
 
 TEXT_MAX: Final = 1024
 ROUTERS: Final = "L3_ROUTER_NAT"

@@ -11,7 +11,6 @@ from compute_plugin.networks.errors import InUseError, MissingError
 from compute_plugin.networks.records.records import Records
 from compute_plugin.networks.records.table import Table
 from compute_plugin.networks.records.trunk import Trunk
-from compute_plugin.networks.v2.frame.answers import answer
 from compute_plugin.networks.v2.frame.attributes import DESCRIBED, NAMED, OWNED, REQUIRED, Attribute, shown
 from compute_plugin.networks.v2.frame.call import Call
 from compute_plugin.networks.v2.frame.collection import Collection, Row, fresh_fields, standard_row
@@ -22,6 +21,7 @@ from compute_plugin.networks.v2.frame.view import Change, View
 from compute_plugin.networks.v2.trunks.sub_ports import SaidSubPort, added, said_sub_ports, shown_sub_ports, sub_ports
 from compute_plugin.networks.v2.trunks.trunk_hosts import place_sub_ports, release_sub_ports
 from compute_plugin.networks.v2.trunks.trunk_ports import require_parent
+from gateway.rest.answers import answer
 
 STATES: Final = ("ACTIVE", "DOWN")
 
