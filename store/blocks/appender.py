@@ -5,10 +5,11 @@ next is opened; the one before is sealed when all of it is durable. So there are
 
     [ closing: its last frames become durable, then it is sealed ] [ filling ]
 
-Where an object loses a home, it closes early: the next has others. Where it loses so many that its frames cannot count
-any more, the log **breaks**: that object is sealed with what is durable, the one behind it as void, and all frames that
-are not durable are sent again, in their order, to a new one. They are in memory until then, and nobody is told of a
-place before its frame is durable: so no place ever changes.
+Where an object loses a home, it closes early: the next has others. So does one that was opened while a device was out
+that it belongs to, when that is back: those that stood in for it may be on one machine. Where an object loses so many
+homes that its frames cannot count any more, the log **breaks**: that object is sealed with what is durable, the one
+behind it as void, and all frames that are not durable are sent again, in their order, to a new one. They are in memory
+until then, and nobody is told of a place before its frame is durable: so no place ever changes.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ SETTLE_SECONDS: Final = 3.0
 PAUSE_SECONDS: Final = 0.1
 """After an object could not be opened or sealed, and twice as long each time."""
 PAUSE_SECONDS_MAX: Final = 5.0
+HOMES_SECONDS: Final = 5.0
+"""An object that is not where it belongs is looked at so often; after one that was closed for that, twice as long."""
+HOMES_SECONDS_MAX: Final = 320.0
 TICK_SECONDS: Final = 0.5
 """Homes that are late are looked for so often, while anything is waited for."""
 
@@ -85,6 +89,7 @@ class Appender:
         """The sequence number up to which all is to be durable."""
         self._may_send = Bell()
         self._changed = Bell()
+        self._opened = Bell()
         self._placed_by = objects.placed_by
         """A ring that is not newer than that by which the first object was placed."""
         self._last = number if self._open else number - 1
@@ -149,6 +154,7 @@ class Appender:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._send_all)
             nursery.start_soon(self._follow_ring)
+            nursery.start_soon(self._follow_devices)
             await self._manage()
             nursery.cancel_scope.cancel()
 
@@ -208,6 +214,20 @@ class Appender:
             ring = await rows.wait_for_newer(ring)
             for object_ in self._open:
                 self._close(object_)
+
+    async def _follow_devices(self) -> None:
+        """Close what could be opened where it belongs by now. While all is there, there is no timer."""
+        wait = HOMES_SECONDS
+        while True:
+            if not any(self._objects.without(object_) for object_ in self._open):
+                wait = HOMES_SECONDS
+                await self._opened.wait()
+                continue
+            await trio.sleep(wait)
+            for object_ in self._open:
+                if not object_.closing and any(map(self._objects.can_take, self._objects.without(object_))):
+                    self._close(object_)
+                    wait = min(2 * wait, HOMES_SECONDS_MAX)
 
     def _next(self) -> LogFrame | None:
         """The frame that is to be sent now, if there is one, and room for it."""
@@ -357,6 +377,7 @@ class Appender:
         self._on_opened(opened)
         # It waits behind the one that fills until that is closed.
         self._open.append(opened)
+        self._opened.ring()
         if rows.ring is not ring:  # it may have been placed by the one before
             self._close(opened)
         self._may_send.ring()

@@ -17,7 +17,7 @@ from store.core.errors import DrystoneError
 from store.device.port import DevicePort
 from store.device.row import Row, index_key
 from store.objects.placement import choose as choose_devices
-from store.objects.placement import verdict
+from store.objects.placement import data_ring_hash, refusal, verdict
 from store.ring import ROWS, quorum
 
 DATA_ID_BYTES = 16
@@ -52,6 +52,17 @@ class ObjectRows:
         """Which devices these data go to, and how many of them make a frame count. Raises QuorumError, FullError."""
         placement = choose_devices(self.table.store.rows.ring, self.devices, self.table.policy, data_id, 0)
         return tuple(dict.fromkeys(placement.data_location.devices)), placement.needed
+
+    def without(self, opened: OpenObject) -> tuple[int, ...]:
+        """The replicas in the newest layout that an object is not at: devices that could not take it when it was
+        opened."""
+        ring = self.table.store.rows.ring
+        replicas = ring.write_sets(self.table.policy.width, data_ring_hash(ring, opened.data_id))[-1]
+        return tuple(number for number in replicas if number not in opened.homes)
+
+    def can_take(self, number: int) -> bool:
+        """Whether a device can take data now."""
+        return refusal(number, self.devices.get(number)) is None
 
     async def open(self, number: int) -> OpenObject:
         """Open an object that nobody has opened. Raises TakenError where somebody has, OwnerReplacedError where the

@@ -43,10 +43,10 @@ def choose(
     chosen: list[int] = []
     refusals: dict[int, BaseException] = {}
     for replica in replicas:
-        refusal = _refusal(replica, devices.get(replica))
-        other = replica if refusal is None else next((o for o in spare if _refusal(o, devices.get(o)) is None), None)
-        if other is None and refusal is not None:
-            refusals[replica] = refusal
+        why_not = refusal(replica, devices.get(replica))
+        other = replica if why_not is None else next((o for o in spare if refusal(o, devices.get(o)) is None), None)
+        if other is None and why_not is not None:
+            refusals[replica] = why_not
         chosen.append(replica if other is None else other)
     usable = len(chosen) - len(refusals)
     if usable < needed:
@@ -60,7 +60,7 @@ def data_ring_hash(ring: Ring, data_id: bytes) -> int:
     return ring.ring_hash(b"data", data_id[:PLACING_BYTES])
 
 
-def _refusal(number: int, device: DevicePort | None) -> DrystoneError | None:
+def refusal(number: int, device: DevicePort | None) -> DrystoneError | None:
     """Why a device takes no data now. Asked once a choice: room comes and goes."""
     if device is None:
         return DeviceError(f"device {number} is not there")

@@ -13,12 +13,12 @@ from typing import NamedTuple
 from store.core.deadline import within
 from store.core.errors import DrystoneError, ReplacedError, RetryableError
 from store.device.block import BlockKey
-from store.device.port import DURABLE_SECONDS, SLOW_SECONDS, DevicePort
+from store.device.port import DURABLE_SECONDS
 from store.device.row import Flag, IndexRow, Row, RowKey
 from store.objects.block_lengths import BlockLengths
 from store.objects.model import ObjectHead
 from store.objects.pins import Need
-from store.objects.placement import data_ring_hash
+from store.objects.placement import data_ring_hash, refusal
 from store.objects.quorum_read import ReadRow
 from store.objects.rowcodec import DataLocation, decode_headers, decode_object, encode_object
 from store.objects.store import DeviceStore
@@ -55,16 +55,12 @@ class Mover:
         policy = self._store.policies[row.policy]
         replicas = ring.write_sets(policy.width, data_ring_hash(ring, row.data_id))[-1][: len(data_location.devices)]
         if replicas == data_location.devices or any(
-            self._cannot_take(self._store.devices.get(replica)) for replica in replicas
+            refusal(replica, self._store.devices.get(replica)) is not None for replica in replicas
         ):
             return None
         if not data_location.k and set(replicas) == set(data_location.devices):
             return None  # copies are alike: their order is of no matter
         return data_location._replace(devices=replicas)
-
-    @staticmethod
-    def _cannot_take(device: DevicePort | None) -> bool:
-        return device is None or device.failed is not None or device.slow >= SLOW_SECONDS or device.full
 
     async def move(self, key: RowKey, packed: bytes) -> Moved | None:
         """Move one object's data, if they are elsewhere: then the old copies are still to be dropped. Raises

@@ -107,11 +107,19 @@ class Rows:
         self.ring_changes = trio.Event()
         self.table = SimpleNamespace(store=SimpleNamespace(rows=self))
         self.ring = self.placed_by = object()
+        self.out: dict[int, bool] = {}
+        """Devices that no object is at though it belongs there, and whether they could take one."""
 
     async def wait_for_newer(self, _ring: object) -> object:
         await self.ring_changes.wait()
         self.ring_changes = trio.Event()
         return self.ring
+
+    def without(self, opened: OpenObject) -> tuple[int, ...]:
+        return tuple(number for number in self.out if number not in opened.homes)
+
+    def can_take(self, number: int) -> bool:
+        return self.out[number]
 
     def make(self, number: int) -> OpenObject:
         losses = {home: each.data_losses for home, each in self.homes.items() if each.error is None}

@@ -8,12 +8,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from store.blocks.appender import HOMES_SECONDS
 from store.blocks.contents import Contents
 from store.blocks.disk import OwnerReplacedError
 from store.blocks.log_frame import FRAME_PAGES
 from store.blocks.open_object import LATE_SECONDS
 from store.core.errors import BusyError, DeviceError, FencedError, FullError
-from tests.blocks.homes import Log, running, settle
+from tests.blocks.homes import Home, Log, running, settle
 from tests.simulation.volume_workload import small_volume_limits
 
 
@@ -529,6 +530,36 @@ async def test_it_is_closed_when_the_ring_changes(autojump_clock: MockClock) -> 
         assert log.sealed == [1]
         await log.written(2)
         assert log.rows.opened == [1, 2]
+
+
+async def test_it_is_closed_when_a_device_is_back_that_it_belongs_to(autojump_clock: MockClock) -> None:
+    """And not before."""
+    log = Log()
+    log.rows.out[7] = False
+    async with running(log):
+        await log.written(1)
+        await trio.sleep(3600)
+        assert log.rows.opened == [1]
+        log.rows.out[7] = True
+        log.homes[7] = Home()
+        await trio.sleep(HOMES_SECONDS)
+        await settle()
+        assert log.sealed == [1]
+        assert log.rows.opened == [1, 2]
+        assert 7 in log.opened[-1].homes
+        await trio.sleep(3600)
+        assert log.rows.opened == [1, 2]
+
+
+async def test_a_device_that_takes_nothing_though_it_could_is_not_tried_all_the_time(autojump_clock: MockClock) -> None:
+    log = Log()
+    log.rows.out[7] = True
+    async with running(log):
+        await trio.sleep(3600)
+        assert 10 <= len(log.rows.opened) <= 20
+        await log.written(1)
+        await log.appender.end()
+        log.check()
 
 
 async def test_at_the_end_all_is_durable_and_sealed(autojump_clock: MockClock) -> None:

@@ -1150,6 +1150,12 @@ VOLUMES: Final = [
         "                    pass\n            if served.going",
     ),
     planted(
+        "a log object that stays with stand-ins",
+        "store/blocks/appender.py",
+        "            nursery.start_soon(self._follow_devices)\n",
+        "",
+    ),
+    planted(
         "a client that is cut off before it hears why",
         "drystone/volumes.py",
         "trio.current_time() + last_word)",
