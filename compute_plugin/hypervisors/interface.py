@@ -232,7 +232,7 @@ class Hypervisor(Protocol):
         """What the guest said on its serial console, the last part of it (100 KiB at least); b"" for nothing."""
         ...
 
-    async def migrate(self, guest: Guest, peer: str) -> None:
-        """Have it go on at another host, whose hypervisor is reached by the URI `peer`, while it runs. It runs at one
-        of the two afterwards, whatever fails: `guests` of both tell."""
+    async def migrate(self, guest: Guest, peer: str, address: str) -> None:
+        """Have it go on at another host, whose hypervisor is reached by the URI `peer`, while it runs; its memory goes
+        to that IP address. It runs at one of the two afterwards, whatever fails: `guests` of both tell."""
         ...

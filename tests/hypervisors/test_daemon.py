@@ -31,6 +31,7 @@ pytestmark = [
     pytest.mark.xdist_group("guests"),
     pytest.mark.skipif(os.geteuid() != 0 or shutil.which("libvirtd") is None, reason="takes root and libvirtd"),
 ]
+LOOPBACK = "127.0.0.1"
 RUNNING = GuestState(Power.RUNNING)
 
 
@@ -115,7 +116,7 @@ async def test_domains_of_others_are_none_of_its_guests(root: Path) -> None:
 
 
 async def test_moved_while_it_runs(root: Path) -> None:
-    """And its node swap is redone at the other host; where the other host refuses, it runs on."""
+    """There and back. And its node swap is redone at the other host; where the other host refuses, it runs on."""
     with daemon(root / uuid4().hex[:6]) as one, daemon(root / uuid4().hex[:6]) as two:
         await one.until_up()
         await two.until_up()
@@ -127,21 +128,34 @@ async def test_moved_while_it_runs(root: Path) -> None:
             await here.attach_nic(guest.id, nic)
             there = moved(replace(guest, nics=(nic,)))
             with pytest.raises(RetryableError):
-                await here.migrate(there, f"{two.uri}-none")
+                await here.migrate(there, f"{two.uri}-none", LOOPBACK)
             with pytest.raises(HypervisorError):
-                await here.migrate(replace(there, folder=f"{there.folder}/none"), two.uri)
+                await here.migrate(replace(there, folder=f"{there.folder}/none"), two.uri, LOOPBACK)
             assert (await here.guests(), await other.guests()) == ({guest.id: RUNNING}, {})
             async with here.changes() as left, other.changes() as arrived:
-                await here.migrate(there, two.uri)
+                await here.migrate(there, two.uri, LOOPBACK)
                 assert (await left.next(), await arrived.next()) == (guest.id, guest.id)
             assert (await here.guests(), await other.guests()) == ({}, {guest.id: RUNNING})
             for _ in range(2):
                 await other.start(there)
+            assert await greeting(f"{there.folder}/vnc.sock") == b"RFB 003.008\n"
+            await other.migrate(guest := replace(guest, nics=(nic,)), one.uri, LOOPBACK)
+            await here.start(guest)
+            assert await greeting(f"{guest.folder}/vnc.sock") == b"RFB 003.008\n"
+            await here.migrate(there, two.uri, LOOPBACK)
+            await other.start(there)
             disk = world.disk("vdb", 1 << 20)
             await other.attach_disk(guest.id, disk)
             await world.says(there, "vdb:")
             await other.stop(guest.id, PATIENCE)
             assert await other.guests() == {}
+
+
+async def greeting(path: str) -> bytes:
+    """What a screen says to whoever connects (RFC 6143, 7.1.1)."""
+    with trio.fail_after(PATIENCE):
+        async with await trio.open_unix_socket(path) as screen:
+            return bytes(await screen.receive_some(12))
 
 
 def moved(guest: Guest) -> Guest:

@@ -134,9 +134,14 @@ def test_what_no_card_can_be(wrong: dict[str, object], why: str) -> None:
 def test_one_that_goes_on_elsewhere_keeps_its_places_and_has_new_sockets() -> None:
     """`<address>` is what libvirt has put into the XML of one that runs."""
     guest = everything()
-    running = domain_xml(guest, EMULATED).replace(
-        '<target dev="sda" bus="scsi" />', '<target dev="sda" bus="scsi" /><address type="drive" unit="7" />'
-    )
+    running = domain_xml(guest, EMULATED)
+    for ours, libvirts in (
+        ('<target dev="sda" bus="scsi" />', '<target dev="sda" bus="scsi" /><address type="drive" unit="7" />'),
+        ('<graphics type="vnc">', '<graphics type="vnc" port="-1" autoport="yes" listen="127.0.0.1">'),
+        (f'<listen type="socket" socket="{guest.folder}/vnc.sock" />', '<listen type="address" address="127.0.0.1" />'),
+    ):
+        assert ours in running
+        running = running.replace(ours, libvirts)
     there = replace(
         guest,
         folder="/srv/other",
@@ -148,7 +153,9 @@ def test_one_that_goes_on_elsewhere_keeps_its_places_and_has_new_sockets() -> No
     assert [target.get("dev") for target in root.iterfind("devices/interface/target")] == ["tap0x", "tap1x"]
     assert root.find("devices/disk/address[@unit='7']") is not None
     assert root.find("devices/serial/source[@path='/srv/other/serial.sock']") is not None
-    assert root.find("devices/graphics/listen[@socket='/srv/other/vnc.sock']") is not None
+    (screen,) = root.findall("devices/graphics")
+    assert screen.attrib == {"type": "vnc"}
+    assert [listen.attrib for listen in screen] == [{"type": "socket", "socket": "/srv/other/vnc.sock"}]
     run = root.find(f"metadata/{{{RUN}}}run")
     assert run is not None
     assert run.attrib == {"to-do": "renew"}

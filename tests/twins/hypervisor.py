@@ -275,7 +275,7 @@ class MemoryHypervisor:
         await trio.lowlevel.checkpoint()
         return read_console_log(guest_folder)
 
-    async def migrate(self, guest: Guest, peer: str) -> None:
+    async def migrate(self, guest: Guest, peer: str, _address: str) -> None:
         async with self._called("migrate"):
             self._able(Can.LIVE_MIGRATION)
             running = self._find(guest.id)

@@ -66,7 +66,7 @@ async def _send(hands: Hands, work: Work, target: str) -> None:
             ramdisk=place["ramdisk"],
         )
         try:
-            await hands.hypervisor.migrate(guest, state.migration_uri)
+            await hands.hypervisor.migrate(guest, state.migration_uri, state.address)
         except DrystoneError as error:
             if server.id in await hands.hypervisor.guests():
                 await _stays(hands, work, str(error))

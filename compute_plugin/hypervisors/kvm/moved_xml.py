@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 from compute_plugin.hypervisors.interface import Guest, GuestDisk
 from compute_plugin.hypervisors.kvm.domain_xml import Host
 from compute_plugin.hypervisors.libvirt.disk_xml import check_disk, check_socket_path
-from compute_plugin.hypervisors.libvirt.elements import parsed, text_of
+from compute_plugin.hypervisors.libvirt.elements import add, parsed, text_of
 from compute_plugin.hypervisors.libvirt.marks import SERVER, ToDo, set_to_do
 from store.core.errors import ConflictError
 
@@ -65,8 +65,12 @@ def _consoles(root: Element, folder: str) -> None:
             _set(port, "log", "file", f"{folder}/console.log")
             _set(port, "log", "append", "on")
     for graphics in root.findall("devices/graphics[@type='vnc']"):
-        graphics.attrib.pop("socket", None)
-        _set(graphics, "listen", "socket", screen)
+        # What libvirt gives for a migration says nothing of the socket: the screen would be at a port of TCP then.
+        graphics.attrib.clear()
+        for listen in graphics.findall("listen"):
+            graphics.remove(listen)
+        graphics.set("type", "vnc")
+        add(graphics, "listen", type="socket", socket=screen)
 
 
 def _same(what: str, here: set[str], wanted: set[str]) -> None:

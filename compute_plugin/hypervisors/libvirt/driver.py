@@ -288,11 +288,15 @@ class LibvirtHypervisor:
     async def console_log(self, guest_folder: str) -> bytes:
         return await trio.to_thread.run_sync(read_console_log, guest_folder)
 
-    async def migrate(self, guest: Guest, peer: str) -> None:
+    async def migrate(self, guest: Guest, peer: str, address: str) -> None:
         self._able(Can.LIVE_MIGRATION)
         domain = await self._existing(guest.id)
         xml = await call(domain.XMLDesc, libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE)
-        wanted = {libvirt.VIR_MIGRATE_PARAM_DEST_XML: await self.moved(xml, guest, ToDo.RENEW)}
+        wanted = {
+            libvirt.VIR_MIGRATE_PARAM_DEST_XML: await self.moved(xml, guest, ToDo.RENEW),
+            # Else it goes by the host name of the other, which may resolve to anything here, or to nothing.
+            libvirt.VIR_MIGRATE_PARAM_URI: f"tcp:[{address}]" if ":" in address else f"tcp:{address}",
+        }
         await call(domain.migrateToURI3, peer, wanted, libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PEER2PEER)
         await self.release(guest.id)
 
