@@ -23,6 +23,9 @@ from typing import Self
 WAIT_SECONDS = 30.0
 """A bound for what the kernel does at once."""
 BRIDGE = "bridge"
+HOLD = ("env", "--ignore-signal=CHLD", "cat")
+"""As the first process of a machine it inherits those whose parents end. Who ignores their end has them reaped: others
+wait for that."""
 TOOLS = ("unshare", "nsenter", "ip", "nft")
 
 
@@ -50,7 +53,9 @@ class Namespaces:
         options = [f"--{kind}" for kind in ("net", "mount", *kinds)]
         self._enter = [f"--{kind}" for kind in ("net", "mount", *kinds) if kind != "mount-proc"]
         self._process = subprocess.Popen(
-            ["unshare", *options, "--fork", "--kill-child", "cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+            ["unshare", *options, "--fork", "--kill-child", *HOLD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
         )
         self.pid = child_of(self._process.pid, "cat")
 

@@ -21,7 +21,15 @@ class Node:
 
     process: Process
 
-    def __init__(self, machine: Machine, name: str, program: Sequence[str] = DRYSTONE) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        name: str,
+        program: Sequence[str] = DRYSTONE,
+        options: Sequence[str] = ("--no-servers",),
+    ) -> None:
+        """`options` are further ones of `up`."""
+        self._options = options
         self.machine = machine
         self.name = name
         self.data = machine.folder / "data"
@@ -32,7 +40,7 @@ class Node:
         """Have this one from the next start on."""
         self._program = program
         self.process = self.machine.process(
-            *program, "--data", str(self.data), "up", "--no-servers", "--listen", f"{self.machine.address}:{SERVE}"
+            *program, "--data", str(self.data), "up", "--listen", f"{self.machine.address}:{SERVE}", *self._options
         )
 
     def typed(self, *arguments: str) -> str:

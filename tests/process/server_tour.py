@@ -12,12 +12,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from tests.process.program import Client, Program, running
+from tests.process.program import Answer, Client, Program, running
 
 PATIENCE_S = 240.0
 GIB = 1 << 30
@@ -26,23 +26,37 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFR1ps/cNXVIiqrW9w3gBwV+uKtcyqoGlkAuX
 VERSIONS = {"OpenStack-API-Version": "compute 2.96, volume 3.70"}
 
 
+class Send(Protocol):
+    """One request: method, path, body, headers."""
+
+    def __call__(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer: ...
+
+
+def to_program(program: Program) -> Send:
+    def send(method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+        with closing(Client(program)) as client:
+            return client.ask(method, path, body, headers)
+
+    return send
+
+
 class Tour:
-    def __init__(self, program: Program) -> None:
-        self._program = program
-        self.token = program.token
+    def __init__(self, send: Send, token: str) -> None:
+        self._send = send
+        self.token = token
 
     def ask(self, method: str, path: str, body: Any = None, type_: str = "application/json") -> Any:
         """Of any service; what it answers."""
         headers = {"X-Auth-Token": self.token, "Content-Type": type_, **VERSIONS}
         sent = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        with closing(Client(self._program)) as client:
-            answer = client.ask(method, path, sent, headers)
+        answer = self._send(method, path, sent, headers)
         assert answer.status < 300, (method, path, answer)
         return json.loads(answer.body) if answer.body else None
 
     def gone(self, path: str) -> bool:
-        with closing(Client(self._program)) as client:
-            return client.ask("GET", path, None, {"X-Auth-Token": self.token, **VERSIONS}).status == 404
+        return self._send("GET", path, None, {"X-Auth-Token": self.token, **VERSIONS}).status == 404
 
     # -- networks and images -------------------------------------------------------------------------------------
 
@@ -293,7 +307,7 @@ def apart(tour: Tour, program: Program, server: str, image: str) -> None:
 
 def main(folder: str, image_file: str) -> None:
     with running(Path(folder), servers=True) as program:
-        tour = Tour(program)
+        tour = Tour(to_program(program), program.token)
         until("a host takes servers", lambda: bool(tour.ask("GET", f"{COMPUTE}/os-hypervisors")["hypervisors"]))
         image = tour.image(Path(image_file))
         lan, subnet = tour.lan("10.0.0.0/24")

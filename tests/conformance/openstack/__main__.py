@@ -17,7 +17,14 @@ from pathlib import Path
 
 from tests.conformance.cloud import fresh
 from tests.conformance.environment import Environment
-from tests.conformance.openstack.devstack import create_project, extensions, external_network, flavors, private_network
+from tests.conformance.openstack.devstack import (
+    create_project,
+    extensions,
+    external_network,
+    flavors,
+    private_network,
+    wait_for_host,
+)
 from tests.conformance.openstack.guests import guest_image, hypervisor
 from tests.conformance.openstack.reasons import causes
 from tests.conformance.openstack.run import run
@@ -124,6 +131,7 @@ def _cloud(chosen: argparse.Namespace, suite: Suite, logs: Path, environment: En
         if suite.servers:
             other = uploaded(environment, program, disk, OTHER_IMAGE)
             cloud = replace(cloud, flavors=flavors(environment, program), other_image=other)
+            wait_for_host(environment, program)
         if suite is CLIENT:
             create_project(environment, program, "demo")
             private_network(environment, program)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 
 from tests.conformance.environment import Environment
 from tests.conformance.openstack.settings import EXTERNAL
 from tests.process.program import Program
 
 CIDR = "172.24.4.0/24"
+PATIENCE_S = 120.0
 
 
 def external_network(environment: Environment, program: Program) -> str:
@@ -48,6 +50,13 @@ def flavors(environment: Environment, program: Program) -> tuple[str, str]:
             "-f", "value", "-c", "id", name,
         )  # fmt: skip
     return "42", "84"
+
+
+def wait_for_host(environment: Environment, program: Program) -> None:
+    """Until one takes servers: before, all are refused."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not _openstack(environment, program, "hypervisor", "list", "-f", "value", "-c", "ID"):
+        assert time.monotonic() < deadline, "no host takes servers"
 
 
 def create_project(environment: Environment, program: Program, name: str) -> None:
