@@ -96,7 +96,7 @@ class GuestsOfAll:
     def url(self, origin: str, token: str, type_: str) -> str:
         if type_ == "serial":
             return f"{origin.replace('http', 'ws', 1)}/console/websockify?token={token}"
-        return f"{origin}/console/vnc_auto.html?path={quote(f'websockify?token={token}', safe='')}"
+        return f"{origin}/console/vnc_auto.html?path={quote(f'console/websockify?token={token}', safe='')}"
 
     def place(self, server: Server) -> dict[str, Any]:
         return {"host": server.host, "port": 0, "tls_port": None, "internal_access_path": None}

@@ -8,7 +8,7 @@ from compute_plugin.service import ComputeService
 from compute_plugin.v2.frame.answers import failure, refusal
 from compute_plugin.v2.frame.call import PREFIX, Call, known
 from compute_plugin.v2.routes import routes
-from gateway.rest.app import ServiceApp
+from gateway.rest.app import COMPUTE_REQUEST_ID, REQUEST_ID, ServiceApp
 from gateway.rest.healthcheck import healthcheck_routes
 from gateway.rest.microversions import Microversion, Microversions
 from gateway.rest.versions import Version, version_routes
@@ -51,4 +51,5 @@ class ComputeApp(ServiceApp[Call]):
             documents={**version_routes(PREFIX, [V20, V21], status=200), **healthcheck_routes(service.registry)},
             microversions=MICROVERSIONS,
             exact=True,
+            request_id_headers=(REQUEST_ID, COMPUTE_REQUEST_ID),
         )

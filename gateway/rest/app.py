@@ -22,6 +22,9 @@ Handler = Callable[[C], Awaitable[Response]]
 Routes = Mapping[str, Mapping[str, Handler[C]]]
 """By path, handlers by method; HEAD goes to GET's where it has none of its own."""
 
+REQUEST_ID: Final = "x-openstack-request-id"
+COMPUTE_REQUEST_ID: Final = "x-compute-request-id"
+"""Nova's older name of it, which Cinder has from there."""
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 _log = structlog.get_logger(__name__)
@@ -42,11 +45,13 @@ class ServiceApp(Generic[C]):
         documents: Routes[C] | None = None,
         microversions: Microversions | None = None,
         exact: bool = False,
+        request_id_headers: tuple[str, ...] = (REQUEST_ID,),
     ) -> None:
         """`refusal`: the answer to an error that somebody foresaw, in the service's own form, None for any other;
         `failure`: to those. `documents`: routes that are answered whatever microversion is asked for, so that a client
         can learn which there are. `exact`: whether a path with an empty part, such as a slash at its end, names nothing
-        where another without it does: so an id that is empty is none of a list's."""
+        where another without it does: so an id that is empty is none of a list's. `request_id_headers` say the id of a
+        request to whoever asked."""
         self._prefix = prefix
         self._router = Router(routes)
         self._documents = Router(documents or {})
@@ -56,6 +61,7 @@ class ServiceApp(Generic[C]):
         self._refusal = refusal
         self._failure = failure
         self._request_id = request_id
+        self._request_id_headers = request_id_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -73,7 +79,7 @@ class ServiceApp(Generic[C]):
             if known is None:
                 _log.exception("request failed", request_id=request_id, path=ascii(scope["path"]))
             response = known or self._failure()
-        response.headers["x-openstack-request-id"] = request_id
+        response.headers.update(dict.fromkeys(self._request_id_headers, request_id))
         vary = ["X-Auth-Token", "Authorization"]
         if self._microversions is not None:
             response.headers.update(self._microversions.told(call.version or self._microversions.least))

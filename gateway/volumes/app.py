@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.rest.app import ServiceApp
+from gateway.rest.app import COMPUTE_REQUEST_ID, REQUEST_ID, ServiceApp
 from gateway.rest.healthcheck import healthcheck_routes
 from gateway.rest.microversions import Microversion, Microversions
 from gateway.rest.versions import Version, version_routes
@@ -38,4 +38,5 @@ class VolumeApp(ServiceApp[Call]):
             documents={**version_routes(PREFIX, [V3], one_in_list=True), **healthcheck_routes(service.registry)},
             microversions=MICROVERSIONS,
             exact=True,
+            request_id_headers=(REQUEST_ID, COMPUTE_REQUEST_ID),
         )

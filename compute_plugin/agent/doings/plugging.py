@@ -25,7 +25,8 @@ async def attach_volume(hands: Hands, work: Work) -> None:
         await hands.volumes.connect(disk.attachment_id, hands.host, f"/dev/{disk.target}")
         if await _has_guest(hands, work.server):
             await hands.hypervisor.attach_disk(work.server.id, disk_of(disk, hands.socket))
-        await hands.volumes.complete(disk.attachment_id)
+    # Of one that is shelved it is in use, too, though nothing is connected until that is unshelved.
+    await hands.volumes.complete(disk.attachment_id)
     await work.end(changed=lambda server: server.with_disk(_disk_at(server, volume), plugged=True))
 
 

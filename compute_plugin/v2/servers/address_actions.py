@@ -34,7 +34,10 @@ async def add_floating(call: Call, body: Fields) -> Response:
         raise InvalidError("No fixed IPs associated to instance")
     port, fixed = _fixed(list(ports_of(await call.service.network_fresh(), server)), wanted)
     changes = {"port_id": port.id, "fixed_ip_address": fixed}
-    await call.service.clients.networks.change_floating(await call.credentials(), floating["id"], changes)
+    try:
+        await call.service.clients.networks.change_floating(await call.credentials(), floating["id"], changes)
+    except ConflictError as error:  # another leads there already
+        raise InvalidError(str(error)) from error
     return accepted()
 
 

@@ -19,7 +19,7 @@ from compute_plugin.v2.servers.wanted import check_tag
 from compute_plugin.v2.servers.wanted_disks import target_of
 from gateway.rest.answers import accepted, answer
 from gateway.rest.app import Routes
-from store.core.errors import ConflictError, InvalidError, NotFoundError
+from store.core.errors import InvalidError, NotFoundError
 
 A: Final = "os_compute_api:os-volumes-attachments:"
 TAGGED: Final = 49
@@ -93,7 +93,7 @@ async def attach(call: Call) -> Response:
 
 def _require_other(server: Server, volume: str) -> None:
     if any(disk.volume_id == volume for disk in server.disks):
-        raise ConflictError(f"Volume {volume} is already attached to instance {server.id}")
+        raise InvalidError(f"Volume {volume} is already attached to instance {server.id}")
 
 
 async def change_attachment(call: Call) -> Response:
