@@ -28,6 +28,7 @@ async def test_a_client_says_what_it_means(cloud: Cloud) -> None:
     plain = await cloud.ask("GET", "/flavors", version=None)
     assert plain.headers["openstack-api-version"] == "compute 2.1"
     assert plain.headers["x-openstack-nova-api-version"] == "2.1"
+    assert plain.headers["x-compute-request-id"] == plain.headers["x-openstack-request-id"] != ""
     older = await cloud.ask("GET", "/flavors", version=None, headers={"X-OpenStack-Nova-API-Version": "2.55"})
     assert older.headers["openstack-api-version"] == "compute 2.55"
     assert "description" in older.json["flavors"][0]

@@ -163,8 +163,8 @@ async def test_a_volume_comes_and_goes(cloud: Cloud, state: str) -> None:
     await cloud.settled(id_, state)
     runs = id_ in cloud.hypervisors["one"].running
     assert not runs or "vdq" in cloud.hypervisors["one"].running[id_].disks
-    assert (await cloud.show_volume(volume))["status"] == ("reserved" if state == "SHELVED_OFFLOADED" else "in-use")
-    await cloud.refused(409, "POST", path, {"volumeAttachment": {"volumeId": volume}})
+    assert (await cloud.show_volume(volume))["status"] == "in-use"
+    await cloud.refused(400, "POST", path, {"volumeAttachment": {"volumeId": volume}})
     assert [row["volumeId"] for row in (await cloud.done("GET", path))["volumeAttachments"]] == [volume]
     await cloud.done(
         "PUT", f"{path}/{volume}", {"volumeAttachment": {"volumeId": volume, "delete_on_termination": True}}
@@ -177,6 +177,19 @@ async def test_a_volume_comes_and_goes(cloud: Cloud, state: str) -> None:
     assert (await cloud.show_volume(volume))["status"] == "available"
     await cloud.refused(404, "DELETE", f"{path}/{volume}")
     await cloud.refused(404, "GET", f"{path}/{volume}")
+
+
+async def test_a_volume_that_came_while_its_server_was_shelved(cloud: Cloud) -> None:
+    id_, volume = await cloud.server(await cloud.image()), await cloud.volume()
+    await cloud.act(id_, "shelve")
+    await cloud.settled(id_, "SHELVED_OFFLOADED")
+    await cloud.done("POST", f"/servers/{id_}/os-volume_attachments", {"volumeAttachment": {"volumeId": volume}})
+    await cloud.settled(id_, "SHELVED_OFFLOADED")
+    await cloud.act(id_, "unshelve")
+    await cloud.settled(id_, "ACTIVE")
+    assert "vdb" in cloud.hypervisors["one"].running[id_].disks
+    (attachment,) = (await cloud.show_volume(volume))["attachments"]
+    assert (attachment["server_id"], attachment["host_name"]) == (id_, "one")
 
 
 async def test_what_volumes_are_refused_for(cloud: Cloud) -> None:
@@ -330,6 +343,7 @@ async def test_a_server_is_rebuilt(cloud: Cloud) -> None:
     id_ = await cloud.server(first)
     said = {"imageRef": other, "name": "new", "metadata": {"a": "b"}, "description": "d", "user_data": "YQ=="}
     shown = (await cloud.act(id_, "rebuild", said, version="2.74"))["server"]
+    assert shown["server_groups"] == []
     assert (shown["status"], shown["name"], shown["image"]["id"]) == ("REBUILD", "new", other)
     assert shown["adminPass"]
     await cloud.settled(id_, "ACTIVE")

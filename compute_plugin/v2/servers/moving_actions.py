@@ -286,7 +286,7 @@ async def rebuild(call: Call, body: Fields) -> Response:
         "image": image, "runs": runs, "keep_ephemeral": keep, "reimage": of_volume and call.since(RECORDED),
     }  # fmt: skip
     after = await begin(call, server, "rebuild", arguments, before=along)
-    shown = shown_whole(await sight_of(call, after.project_id), after, single=True, rebuilt=True)
+    shown = shown_whole(await sight_of(call, after.project_id), after, rebuilt=True)
     if call.since(54):
         shown["key_name"] = after.key_name
     if call.since(57):

@@ -24,7 +24,7 @@ from compute_plugin.v2.servers.beginning import begin, change_server, require_un
 from compute_plugin.v2.servers.create import create_server
 from compute_plugin.v2.servers.finding import find_server
 from compute_plugin.v2.servers.lists import list_servers, list_servers_detail
-from compute_plugin.v2.servers.view import REBUILT, sight_of, whole
+from compute_plugin.v2.servers.view import sight_of, whole
 from compute_plugin.v2.servers.wanted import DISK_CONFIG, address, disk_config, read_hostname
 from gateway.rest.answers import accepted, answer, nothing
 from gateway.rest.app import Routes
@@ -60,7 +60,7 @@ async def update_server(call: Call) -> Response:
     now = call.service.clock.wall_us()
     after = await change_server(call, server, lambda _, server: replace(server, **changes, updated_us=now))
     sight = await sight_of(call, after.project_id)
-    return answer({"server": whole(sight, after, single=call.since(REBUILT), rebuilt=True)})
+    return answer({"server": whole(sight, after, rebuilt=True)})
 
 
 async def delete_server(call: Call) -> Response:

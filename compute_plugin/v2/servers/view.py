@@ -102,6 +102,8 @@ def whole(sight: Sight, server: Server, *, single: bool = False, rebuilt: bool =
         shown["trusted_image_certificates"] = (
             list(server.trusted_certificates) if server.trusted_certificates is not None else None
         )
+    if call.since(GROUPS) and (single or rebuilt):
+        shown["server_groups"] = [server.group_id] if server.group_id else []
     if rebuilt and not call.since(REBUILT):
         return {**shown, "addresses": plain_addresses(sight.networks, server)}
     shown |= {
@@ -128,8 +130,6 @@ def whole(sight: Sight, server: Server, *, single: bool = False, rebuilt: bool =
         shown["OS-EXT-SRV-ATTR:hostname"] = server.hostname
     if call.since(HOST_STATUS) and (status_ := host_status(sight, server)) is not None:
         shown["host_status"] = status_
-    if call.since(GROUPS) and single:
-        shown["server_groups"] = [server.group_id] if server.group_id else []
     if call.since(PINNED_ZONE):
         shown["pinned_availability_zone"] = server.zone or None
     return shown
