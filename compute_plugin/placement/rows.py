@@ -49,7 +49,7 @@ def providers(records: Records, states: States, settings: Settings) -> Iterator[
         amounts = {
             VCPU: (state.vcpus, 0, settings.cpu_ratio),
             MEMORY_MB: (state.memory_mib, settings.ram_reserved_mib, settings.ram_ratio),
-            DISK_GB: (state.disk_gib, 0, settings.disk_ratio),
+            DISK_GB: (host.store.gib, 0, settings.disk_ratio),
         }
         yield Provider(
             uuid=state.uuid,

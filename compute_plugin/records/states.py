@@ -30,7 +30,7 @@ class HostState:
     """0 of a host that takes no servers."""
     memory_mib: int = 0
     disk_gib: int = 0
-    """Of the store that its servers' disks are in: all hosts have the same."""
+    """Of the store, on its own devices; 0 of a host without any, which has servers all the same."""
     free_disk_gib: int = 0
     cpu: dict[str, Any] = field(default_factory=dict)
     can: tuple[str, ...] = ()

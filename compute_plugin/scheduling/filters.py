@@ -73,7 +73,7 @@ def _ram(host: Host, request: Request) -> str:
 
 
 def _disk(host: Host, request: Request) -> str:
-    free = host.disk_gib - host.disk_used_gib
+    free = host.disk_gib - host.store.used_gib
     return f"{free} of {host.disk_gib} GiB are free" if request.local_gib > free else ""
 
 
@@ -165,7 +165,7 @@ def _query(host: Host, request: Request) -> str:
 def _facts(host: Host) -> dict[str, Any]:
     return {
         "free_ram_mb": host.ram_mib - host.ram_used_mib,
-        "free_disk_mb": (host.disk_gib - host.disk_used_gib) * 1024,
+        "free_disk_mb": (host.disk_gib - host.store.used_gib) * 1024,
         "vcpus_total": host.vcpus,
         "vcpus_used": host.vcpus_used,
         "hypervisor_hostname": host.name,

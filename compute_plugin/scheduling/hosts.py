@@ -18,6 +18,14 @@ ZONE = "availability_zone"
 
 
 @dataclass(frozen=True, slots=True)
+class Store:
+    """What the disks of all servers are in: wherever a server is, they are on the devices of all hosts."""
+
+    gib: int
+    used_gib: int
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
     """A host whose agent lives, at one moment."""
 
@@ -28,12 +36,15 @@ class Host:
     """Those that claim something of it."""
     zone: str
     vcpus: int
-    """That servers may have in all; of memory and disk the same."""
+    """That servers may have in all; of memory the same."""
     ram_mib: int
-    disk_gib: int
     vcpus_used: int
     ram_used_mib: int
     disk_used_gib: int
+    """Of the store, by its own servers."""
+    store: Store
+    disk_gib: int
+    """That all servers may have, wherever they are."""
 
     @property
     def name(self) -> str:
@@ -42,11 +53,18 @@ class Host:
 
 def hosts_of(records: Records, states: States, settings: Settings) -> Iterator[Host]:
     """All that live, by their names."""
+    store = store_of(records, states)
     for state in sorted(states.hosts, key=lambda one: one.id):
-        yield host_of(records, state, settings)
+        yield host_of(records, state, settings, store)
 
 
-def host_of(records: Records, state: HostState, settings: Settings) -> Host:
+def store_of(records: Records, states: States) -> Store:
+    """What is there of it is what the hosts have that live; a host may have none."""
+    used = (max((local_gib(server, flavor) for _, flavor in server.claims), default=0) for server in records.servers)
+    return Store(sum(state.disk_gib for state in states.hosts), sum(used))
+
+
+def host_of(records: Records, state: HostState, settings: Settings, store: Store) -> Host:
     """What a host says of itself, and what is said of it."""
     servers = tuple(records.servers.by("host", state.id))
     claims = [(server, flavor) for server in servers for host, flavor in server.claims if host == state.id]
@@ -59,10 +77,11 @@ def host_of(records: Records, state: HostState, settings: Settings) -> Host:
         zone=zone_of(aggregates, settings),
         vcpus=int(state.vcpus * settings.cpu_ratio),
         ram_mib=int((state.memory_mib - settings.ram_reserved_mib) * settings.ram_ratio),
-        disk_gib=int(state.disk_gib * settings.disk_ratio),
         vcpus_used=sum(flavor.vcpus for _, flavor in claims),
         ram_used_mib=sum(flavor.ram for _, flavor in claims),
         disk_used_gib=sum(local_gib(server, flavor) for server, flavor in claims),
+        store=store,
+        disk_gib=int(store.gib * settings.disk_ratio),
     )
 
 

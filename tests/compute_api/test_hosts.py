@@ -150,8 +150,8 @@ async def test_hypervisors_are_shown_by_microversion(cloud: Cloud) -> None:
     assert old | {"service": {}} == {
         "id": 1, "hypervisor_hostname": "one", "state": "up", "status": "enabled", "hypervisor_type": "QEMU",
         "hypervisor_version": 8_002_000, "host_ip": "192.0.2.1", "service": {}, "vcpus": 8, "memory_mb": 16_384,
-        "local_gb": 100, "vcpus_used": 3, "memory_mb_used": 2048 + 1024 + 512, "local_gb_used": 25,
-        "free_ram_mb": 16_384 - 3584, "free_disk_gb": 75, "disk_available_least": 90, "current_workload": 0,
+        "local_gb": 100, "vcpus_used": 3, "memory_mb_used": 2048 + 1024 + 512, "local_gb_used": 40,
+        "free_ram_mb": 16_384 - 3584, "free_disk_gb": 60, "disk_available_least": 90, "current_workload": 0,
         "running_vms": 1, "cpu_info": json.dumps(state.cpu),
     }  # fmt: skip
     assert old["service"] == {"id": 1, "host": "one", "disabled_reason": None}

@@ -22,8 +22,8 @@ async def test_hosts_are_listed_and_shown(cloud: Cloud) -> None:
     shown = (await cloud.got(f"{PATH}/one", "admin@blue", "2.42"))["host"]
     assert [one["resource"]["project"] for one in shown] == ["(total)", "(used_now)", "(used_max)", "blue"]
     assert shown[0]["resource"] | {"project": ""} == {
-        "host": "one", "project": "", "cpu": 8, "memory_mb": 16_384, "disk_gb": 100,
-    }  # fmt: skip
+        "host": "one", "project": "", "cpu": 8, "memory_mb": 16_384, "disk_gb": 200,
+    }, "disks are in the store, on the devices of both"  # fmt: skip
     assert shown[3]["resource"]["memory_mb"] == 2048
     await cloud.refused(404, "GET", PATH, version="2.43")
     await cloud.refused(404, "GET", f"{PATH}/none", version="2.1")

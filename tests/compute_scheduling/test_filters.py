@@ -15,7 +15,7 @@ from compute_plugin.records.server import Before, Server, ServerDisk, Transition
 from compute_plugin.records.states import HostState, States
 from compute_plugin.scheduling.choice import NoHostError, choose
 from compute_plugin.scheduling.filters import FILTERS, Request
-from compute_plugin.scheduling.hosts import Host, host_of
+from compute_plugin.scheduling.hosts import Host, host_of, store_of
 from compute_plugin.scheduling.requests import place, request_for
 from compute_plugin.settings import Settings
 
@@ -42,7 +42,9 @@ def host(
         records.aggregates.put(aggregate)
     if note is not None:
         records.host_notes.put(note)
-    return host_of(records, state, SETTINGS)
+    states = States()
+    states.hosts.put(state)
+    return host_of(records, state, SETTINGS, store_of(records, states))
 
 
 def request(**said: Any) -> Request:
@@ -222,14 +224,30 @@ def test_until_a_resize_is_confirmed_both_hosts_are_taken() -> None:
     assert (host(ONE, same).vcpus_used, host(ONE, same).ram_used_mib) == (3, 1536)
 
 
+def test_the_store_is_on_all_hosts_and_its_servers_are_on_any() -> None:
+    """One without a device has servers, too; and all claim of one store."""
+    states, records = States(), Records()
+    states.hosts.put(replace(ONE, disk_gib=0))
+    asked = server(9)
+    with pytest.raises(NoHostError, match="DiskFilter: 0 of 0 GiB are free"):
+        place(records, states, SETTINGS, asked)
+    states.hosts.put(replace(ONE, id="two", vcpus=0, disk_gib=100))
+    assert place(records, states, SETTINGS, asked).name == "one"
+    limit = int(100 * SETTINGS.disk_ratio)
+    for number, (host, flavor) in enumerate((("one", limit // 2), ("gone", limit // 2))):
+        records.servers.put(server(number, host, flavor=replace(FLAVOR, disk=flavor, ephemeral=0, swap=0)))
+    with pytest.raises(NoHostError, match=f"DiskFilter: 0 of {limit} GiB are free"):
+        place(records, states, SETTINGS, asked)
+
+
 def test_what_boots_from_a_volume_takes_no_disk_of_the_host() -> None:
     root = ServerDisk(source="image", destination="volume", boot_index=0)
     records = Records()
     held = server(7, "one", disks=(root,))
     records.servers.put(held)
-    assert host_of(records, ONE, SETTINGS).disk_used_gib == 7  # its other disks
-    assert request_for(records, held).local_gib == 7
     states = States()
     states.hosts.put(ONE)
+    assert store_of(records, states).used_gib == 7  # its other disks
+    assert request_for(records, held).local_gib == 7
     wide = replace(FLAVOR, disk=10_000)
     assert place(records, states, SETTINGS, replace(held, flavor=wide)).name == "one"

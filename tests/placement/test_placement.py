@@ -71,7 +71,7 @@ async def test_what_a_host_has_and_what_is_taken_of_it(placement: Placement) -> 
         "total": 8, "reserved": 0, "min_unit": 1, "max_unit": 8, "step_size": 1, "allocation_ratio": 4.0,
     }  # fmt: skip
     assert inventories["MEMORY_MB"]["reserved"] == 512
-    assert (await placement.got(f"{path}/inventories/DISK_GB"))["total"] == 100
+    assert (await placement.got(f"{path}/inventories/DISK_GB"))["total"] == 200, "the store's"
     assert (await placement.got(f"{path}/usages"))["usages"] == {"VCPU": 2, "MEMORY_MB": 1024, "DISK_GB": 11}
     assert list((await placement.got(f"{path}/allocations"))["allocations"]) == ["s"]
     assert (await placement.got("/usages?project_id=blue"))["usages"] == {"VCPU": 2, "MEMORY_MB": 1024, "DISK_GB": 11}

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from compute_plugin.records.records import Records
+from compute_plugin.scheduling.hosts import Store
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.hosts.rows import HostRow, amounts_of, servers_on
 
@@ -39,7 +40,7 @@ def brief(call: Call, row: HostRow) -> dict[str, Any]:
     }
 
 
-def whole(call: Call, records: Records, row: HostRow) -> dict[str, Any]:
+def whole(call: Call, records: Records, row: HostRow, store: Store) -> dict[str, Any]:
     """All of it."""
     shown = brief(call, row) | {
         "hypervisor_type": row.state.kind,
@@ -54,7 +55,7 @@ def whole(call: Call, records: Records, row: HostRow) -> dict[str, Any]:
     if call.since(NO_AMOUNTS):
         return shown | {"uptime": uptime(call, row)}
     cpu = row.state.cpu if call.since(CPU_AS_JSON) else json.dumps(row.state.cpu)
-    return shown | amounts(call, records, row) | {"cpu_info": cpu}
+    return shown | amounts(call, records, row, store) | {"cpu_info": cpu}
 
 
 def with_servers(call: Call, records: Records, row: HostRow) -> dict[str, Any]:
@@ -63,30 +64,33 @@ def with_servers(call: Call, records: Records, row: HostRow) -> dict[str, Any]:
     return {"servers": servers} if servers or call.since(EMPTY_LISTS) else {}
 
 
-def amounts(call: Call, records: Records, row: HostRow) -> dict[str, int]:
-    """What a host has, and what is claimed of it."""
+def amounts(call: Call, records: Records, row: HostRow, store: Store) -> dict[str, int]:
+    """What a host has, and what is claimed of it. Disks are in the store, of which each host has all."""
     settings = call.service.settings
-    claimed = amounts_of(records, row, settings)
+    claimed = amounts_of(records, row, settings, store)
     ram_used = claimed.ram_used_mib + settings.ram_reserved_mib
     return {
         "vcpus": row.state.vcpus,
         "memory_mb": row.state.memory_mib,
-        "local_gb": row.state.disk_gib,
+        "local_gb": store.gib,
         "vcpus_used": claimed.vcpus_used,
         "memory_mb_used": ram_used,
-        "local_gb_used": claimed.disk_used_gib,
+        "local_gb_used": store.used_gib,
         "free_ram_mb": row.state.memory_mib - ram_used,
-        "free_disk_gb": row.state.disk_gib - claimed.disk_used_gib,
+        "free_disk_gb": store.gib - store.used_gib,
         "disk_available_least": row.state.free_disk_gib,
         "current_workload": sum(1 for one in claimed.servers if one.transition is not None),
         "running_vms": len(servers_on(records, row.name)),
     }
 
 
-def statistics(call: Call, records: Records, rows: Iterable[HostRow]) -> dict[str, int]:
-    """Of all hosts that are in use together."""
-    shown = [amounts(call, records, one) for one in rows if not one.disabled]
-    return {"count": len(shown)} | {name: sum(one[name] for one in shown) for name in AMOUNTS}
+def statistics(call: Call, records: Records, rows: Iterable[HostRow], store: Store) -> dict[str, int]:
+    """Of all hosts that are in use together, and of the store, once."""
+    shown = [amounts(call, records, one, store) for one in rows if not one.disabled]
+    of_store = {
+        "local_gb": store.gib, "local_gb_used": store.used_gib, "free_disk_gb": store.gib - store.used_gib,
+    }  # fmt: skip
+    return {"count": len(shown)} | {name: sum(one[name] for one in shown) for name in AMOUNTS} | of_store
 
 
 def uptime(call: Call, row: HostRow) -> str | None:

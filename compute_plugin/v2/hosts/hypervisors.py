@@ -7,6 +7,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from compute_plugin.records.records import Records
+from compute_plugin.scheduling.hosts import store_of
 from compute_plugin.v2.frame.call import Call, within
 from compute_plugin.v2.frame.listing import PAGING, Page, asked, know, paged
 from compute_plugin.v2.frame.reading import flag, is_uuid
@@ -39,7 +40,7 @@ async def show_hypervisor(call: Call) -> Response:
     await call.allow(f"{POLICY}show")
     servers = _wants_servers(call)
     records, row = await _found(call)
-    shown = whole(call, records, row)
+    shown = whole(call, records, row, store_of(records, call.service.states.states))
     return answer({"hypervisor": shown | (with_servers(call, records, row) if servers else {})})
 
 
@@ -55,7 +56,9 @@ async def show_uptime(call: Call) -> Response:
 async def show_statistics(call: Call) -> Response:
     await call.allow(f"{POLICY}statistics")
     records, rows = await _all(call)
-    return answer({"hypervisor_statistics": statistics(call, records, rows)})
+    return answer(
+        {"hypervisor_statistics": statistics(call, records, rows, store_of(records, call.service.states.states))}
+    )
 
 
 async def search(call: Call) -> Response:
@@ -88,8 +91,10 @@ async def _listed(call: Call, *, detail: bool) -> Response:
     else:
         page = Page(rows, None)
 
+    store = store_of(records, call.service.states.states)
+
     def shown(row: HostRow) -> dict[str, Any]:
-        found = whole(call, records, row) if detail else brief(call, row)
+        found = whole(call, records, row, store) if detail else brief(call, row)
         return found | (with_servers(call, records, row) if servers else {})
 
     return answer(page.document("hypervisors", [shown(one) for one in page.rows]))

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from compute_plugin.hypervisors.interface import UnsupportedError
 from compute_plugin.records.flavor import Flavor
 from compute_plugin.records.records import Records
+from compute_plugin.scheduling.hosts import store_of
 from compute_plugin.v2.frame.call import Call, Handler, within
 from compute_plugin.v2.frame.listing import asked
 from compute_plugin.v2.frame.reading import checked, one_of
@@ -40,7 +41,7 @@ async def show_host(call: Call) -> Response:
     await call.allow(f"{POLICY}show")
     row = await _found(call)
     records = await call.records()
-    held = amounts(call, records, row)
+    held = amounts(call, records, row, store_of(records, call.service.states.states))
     shown = [
         _resource(row, "(total)", held["vcpus"], held["memory_mb"], held["local_gb"]),
         _resource(row, "(used_now)", held["vcpus_used"], held["memory_mb_used"], held["local_gb_used"]),

@@ -9,7 +9,7 @@ from compute_plugin.records.operating import HostNote
 from compute_plugin.records.records import Records
 from compute_plugin.records.server import Server
 from compute_plugin.records.states import HostState, States
-from compute_plugin.scheduling.hosts import Host, host_of, zone_of
+from compute_plugin.scheduling.hosts import Host, Store, host_of, zone_of
 from compute_plugin.settings import Settings
 
 BINARY: Final = "nova-compute"
@@ -68,9 +68,9 @@ def row_of(records: Records, states: States, settings: Settings, note: HostNote)
     return HostRow(note, known, state is not None, zone)
 
 
-def amounts_of(records: Records, row: HostRow, settings: Settings) -> Host:
-    """What is claimed of a host."""
-    return host_of(records, row.state, settings)
+def amounts_of(records: Records, row: HostRow, settings: Settings, store: Store) -> Host:
+    """What is claimed of a host, and of the store."""
+    return host_of(records, row.state, settings, store)
 
 
 def servers_on(records: Records, host: str) -> list[Server]:
