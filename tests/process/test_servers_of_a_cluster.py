@@ -66,6 +66,10 @@ class Host:
         """Of what is one of a kind on a machine."""
         self.machine.run("mount", "-t", "tmpfs", "tmpfs", "/run")
         self.machine.run("mount", "-t", "sysfs", "sysfs", "/sys")
+        # libvirt asks for the machine's name at each step of a migration, and names are asked for in vain elsewhere.
+        names = self.machine.folder / "hosts"
+        names.write_text(f"127.0.0.1 localhost\n{self.machine.address} {self.machine.name}\n")
+        self.machine.run("mount", "--bind", str(names), "/etc/hosts")
         for path in FOLDERS:
             own = self.machine.folder / path.strip("/").replace("/", "-")
             own.mkdir()
