@@ -14,6 +14,7 @@ from tests.cluster.waiting import until
 LISTEN, SERVE = 7400, 8080
 PATIENCE = 180.0
 DRYSTONE = (sys.executable, "-m", "drystone")
+OPTIONS = ("--no-servers",)
 
 
 class Node:
@@ -26,21 +27,20 @@ class Node:
         machine: Machine,
         name: str,
         program: Sequence[str] = DRYSTONE,
-        options: Sequence[str] = ("--no-servers",),
+        options: Sequence[str] = OPTIONS,
     ) -> None:
         """`options` are further ones of `up`."""
-        self._options = options
         self.machine = machine
         self.name = name
         self.data = machine.folder / "data"
         self._starts = 0
-        self.install(program)
+        self.install(program, options)
 
-    def install(self, program: Sequence[str]) -> None:
+    def install(self, program: Sequence[str], options: Sequence[str] = OPTIONS) -> None:
         """Have this one from the next start on."""
         self._program = program
         self.process = self.machine.process(
-            *program, "--data", str(self.data), "up", "--listen", f"{self.machine.address}:{SERVE}", *self._options
+            *program, "--data", str(self.data), "up", "--listen", f"{self.machine.address}:{SERVE}", *options
         )
 
     def typed(self, *arguments: str) -> str:

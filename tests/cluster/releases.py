@@ -25,7 +25,7 @@ from tests.cluster.node import DRYSTONE, PATIENCE, Node
 from tests.cluster.trial import HEALED_SECONDS, Trial, answered, folder, say
 from tests.cluster.waiting import until
 
-ROOMS = ("authn", "drystone", "gateway", "store")
+ROOMS = ("authn", "compute_plugin", "drystone", "gateway", "image_registry", "store")
 ZONES = (1, 2, 3)
 OPERATIONS = 300
 """That are answered between two steps."""
@@ -44,7 +44,9 @@ def release(where: Path, revision: str | None, version: str) -> tuple[str, ...]:
         for room in ROOMS:
             shutil.copytree(room, where / room, ignore=shutil.ignore_patterns("__pycache__"))
     else:
-        packed = subprocess.run(["git", "archive", revision, *ROOMS], capture_output=True, check=True).stdout
+        listed = subprocess.run(["git", "ls-tree", "--name-only", revision], capture_output=True, check=True, text=True)
+        rooms = sorted(set(ROOMS) & set(listed.stdout.split()))  # it may be of a time when there were fewer
+        packed = subprocess.run(["git", "archive", revision, *rooms], capture_output=True, check=True).stdout
         subprocess.run(["tar", "--extract", "--directory", str(where)], input=packed, check=True)
     about = where / f"drystone-{version}.dist-info"
     about.mkdir()
@@ -52,12 +54,18 @@ def release(where: Path, revision: str | None, version: str) -> tuple[str, ...]:
     return ("env", f"--chdir={where}", *DRYSTONE)
 
 
+def options(program: tuple[str, ...]) -> tuple[str, ...]:
+    """Of `up`: servers are not run, where the release could."""
+    asked = subprocess.run([*program, "up", "--help"], capture_output=True, check=True, text=True)
+    return ("--no-servers",) if "--no-servers" in asked.stdout else ()
+
+
 def change(trial: Trial, node: Node, program: tuple[str, ...], recorded: Path) -> None:
     """Have another release on a node, in good order, and look that the clients are served before and after."""
     before = answered(recorded)
     node.process.signal(signal.SIGTERM)
     node.process.wait()
-    node.install(program)
+    node.install(program, options(program))
     node.start()
     until(trial.is_settled, HEALED_SECONDS)
     until(lambda: answered(recorded) > before + OPERATIONS, PATIENCE)
@@ -74,7 +82,7 @@ def run(other: str | None, registry: str, seed: int, where: Path) -> bool:
     program = release(where / "other", other, "0.0.1")
     with ExitStack() as stack:
         site = stack.enter_context(Site(where / "site", clock_library=clock.build(where)))
-        trial = Trial(site, registry, seed, zones=ZONES, program=program)
+        trial = Trial(site, registry, seed, zones=ZONES, program=program, options=options(program))
         trial.make()
         first, second, third = trial.nodes
         recorded = where / "recorded"

@@ -28,7 +28,7 @@ from tests.cluster import clock, faults, history, listings, porcupine
 from tests.cluster.disks import Disk, LoopDisk, MemoryDisk
 from tests.cluster.faults import Fault
 from tests.cluster.machines import Machine, Process, Site, why_not
-from tests.cluster.node import DRYSTONE, PATIENCE, SERVE, Node
+from tests.cluster.node import DRYSTONE, OPTIONS, PATIENCE, SERVE, Node
 from tests.cluster.redundancy import lacking
 from tests.cluster.waiting import until
 from tests.cluster.workload import CONTAINER
@@ -65,10 +65,12 @@ class Trial:
         *,
         zones: Sequence[int] = ZONES,
         program: Sequence[str] = DRYSTONE,
+        options: Sequence[str] = OPTIONS,
     ) -> None:
-        """`zones` are those of the machines; `program` is how Drystone is run on them."""
+        """`zones` are those of the machines; `program` is how Drystone is run on them, with these options of `up`."""
         self._zones = zones
         self._program = program
+        self._options = options
         self.site = site
         self.random = random.Random(seed)
         self.client = site.add(zone=9)
@@ -96,7 +98,7 @@ class Trial:
     def add_node(self, zone: int) -> None:
         """One more, with a device that is not in use yet."""
         number = len(self.nodes) + 1
-        node = Node(self.site.add(zone=zone), f"n{number}", self._program)
+        node = Node(self.site.add(zone=zone), f"n{number}", self._program, self._options)
         self.nodes.append(node)
         kind = LoopDisk if number in (2, 4) else MemoryDisk
         for disk in range(3 if number == 1 else 1):

@@ -91,6 +91,16 @@ COMPUTE = Suite(
     networks=True,
     servers=True,
 )
+SCENARIO = Suite(
+    "scenario",
+    "tempest scenario",
+    ("tempest.scenario",),
+    0,
+    None,
+    "tempest's tests of several services together, as somebody uses them",
+    networks=True,
+    servers=True,
+)
 RBAC = Suite(
     "rbac",
     "tempest rbac",
@@ -115,7 +125,7 @@ CLIENT = Suite(
     "openstackclient's own tests of its identity, object, image, volume, network and compute commands, each as typed",
     servers=True,
 )
-SUITES = (API, IMAGE, VOLUME, NETWORK, COMPUTE, RBAC, CLIENT)
+SUITES = (API, IMAGE, VOLUME, NETWORK, COMPUTE, SCENARIO, RBAC, CLIENT)
 
 
 def prepared(folder: Path) -> Environment:
