@@ -134,3 +134,12 @@ async def test_what_a_member_and_an_administrator_are_shown(listed: tuple[Cloud,
         "pinned_availability_zone", "OS-EXT-SRV-ATTR:hostname",
     }  # fmt: skip
     assert set(old["flavor"]) == {"id", "links"}
+
+
+async def test_the_second_that_clients_are_told_is_one_that_they_can_ask_with(
+    listed: tuple[Cloud, dict[str, str]],
+) -> None:
+    cloud, _ = listed
+    updated = (await cloud.show(listed[1]["web-1"]))["updated"]
+    assert "web-1" in await names(cloud, f"changes-before={updated}")
+    assert "web-1" in await names(cloud, f"changes-since={updated}")

@@ -31,6 +31,7 @@ from gateway.rest.policy import Target
 from gateway.rest.times import read_us
 from store.core.errors import InvalidError
 
+SECOND_US: Final = 1_000_000
 PAGING: Final = frozenset({"limit", "marker", "sort_key", "sort_dir"})
 TAGS: Final = 26
 CHANGES_BEFORE: Final = 66
@@ -80,6 +81,11 @@ async def _everywhere(call: Call, operation: str, target: Target) -> bool:
     return True
 
 
+def shown_us(server: Server) -> int:
+    """When it was changed, in whole seconds, as clients are told, who ask with that again."""
+    return server.updated_us - server.updated_us % SECOND_US
+
+
 def _tests(call: Call, *, all_filters: bool) -> list[Test]:
     """Raises InvalidError."""
     tests: list[Test] = []
@@ -97,12 +103,12 @@ def _tests(call: Call, *, all_filters: bool) -> list[Test]:
     if since is not None and before is not None and least > read_us("changes-before", before):
         raise InvalidError("The value of changes-since must be less than or equal to changes-before.")
     if since is not None:
-        tests.append(lambda server: server.updated_us >= least)
+        tests.append(lambda server: shown_us(server) >= least)
     else:
         tests.append(lambda server: is_deleted(server) is wants_deleted or "SOFT_DELETED" in statuses)
     if before is not None:
         most = read_us("changes-before", before)
-        tests.append(lambda server: server.updated_us <= most)
+        tests.append(lambda server: shown_us(server) <= most)
     for name, said in query.multi_items():
         if name in PAGING or (name not in EVERYBODY and not all_filters):
             continue

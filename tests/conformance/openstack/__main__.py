@@ -134,6 +134,7 @@ def _cloud(chosen: argparse.Namespace, suite: Suite, logs: Path, environment: En
             wait_for_host(environment, program)
         if suite is CLIENT:
             create_project(environment, program, "demo")
+            external_network(environment, program)
             private_network(environment, program)
         yield cloud
         (logs / "drystone.log").write_text(program.log())
