@@ -165,7 +165,7 @@ def greets(address: str) -> bool:
     """Whether it answers at the port of SSH."""
     try:
         with socket.create_connection((address, 22), timeout=2) as made:
-            return made.recv(64).startswith(b"SSH-2.0-drystone-test")
+            return made.recv(64).startswith(b"SSH-2.0-dropbear")
     except OSError:
         return False
 

@@ -131,6 +131,7 @@ def _cloud(chosen: argparse.Namespace, suite: Suite, logs: Path, environment: En
         if suite.servers:
             other = uploaded(environment, program, disk, OTHER_IMAGE)
             cloud = replace(cloud, flavors=flavors(environment, program), other_image=other)
+            cloud = replace(cloud, image_file=str(disk), ssh_user="root" if suite.ssh else "")
             wait_for_host(environment, program)
         if suite is CLIENT:
             create_project(environment, program, "demo")

@@ -41,6 +41,10 @@ class Cloud:
     """The id of an external network; "" for none: then there are no networks to be tested."""
     flavors: tuple[str, str] | None = None
     """The ids of two small flavors, the second larger; None: there are no servers to be tested."""
+    image_file: str = ""
+    """`image` as a file, QCOW2."""
+    ssh_user: str = ""
+    """Who logs into servers of `image`; "" where nobody is to."""
     other_image: str = ""
     """The id of another image than `image`, where servers are tested."""
     extensions: tuple[str, ...] = ()
@@ -178,7 +182,14 @@ def _servers(cloud: Cloud) -> dict[str, dict[str, str]]:
             "max_microversion": "2.96",
             "hypervisor_type": "QEMU",
         },
-        "validation": {"run_validation": "false"},  # by SSH, which the guests have none of
+        "validation": {
+            "run_validation": str(bool(cloud.ssh_user)).lower(),
+            "image_ssh_user": cloud.ssh_user,
+            "image_alt_ssh_user": cloud.ssh_user,
+            "connect_method": "floating",
+            "ssh_timeout": "120",
+        },
+        "scenario": {"img_file": cloud.image_file, "img_disk_format": "qcow2"},
         "compute-feature-enabled": {
             "disk_config": "true",
             "change_password": "false",  # there is no agent in the guests

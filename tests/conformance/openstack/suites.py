@@ -37,6 +37,8 @@ class Suite:
     """Whether it is told that there are networks. Others would make some for each of their users."""
     servers: bool = False
     """Whether it is told that there are servers."""
+    ssh: bool = False
+    """Whether it logs into them."""
 
     def summary(self, passed: int, ran: int, whole: bool) -> str:
         """The line that a run ends with; `whole`: nothing was left out."""
@@ -100,6 +102,7 @@ SCENARIO = Suite(
     "tempest's tests of several services together, as somebody uses them",
     networks=True,
     servers=True,
+    ssh=True,
 )
 RBAC = Suite(
     "rbac",

@@ -102,7 +102,8 @@ uuid=$(field uuid)
 name=$(field hostname)
 hostname "${name:-drystone}"
 mkdir -p /root/.ssh
-grep -o 'ssh-[^"\\]*' /metadata/meta_data.json 2>/dev/null | head -n 1 > /root/.ssh/authorized_keys
+grep -oE '(ssh|ecdsa)-[^"\\]*' /metadata/meta_data.json 2>/dev/null | head -n 1 > /root/.ssh/authorized_keys
+chmod -R go= /root
 read -r _ key _ < /root/.ssh/authorized_keys
 
 # User data that is a program: once for each server, as the kept file says.
@@ -121,8 +122,12 @@ if [ -e /metadata/user_data ]; then
     fi
 fi
 
-# Who asks from outside.
-nc -ll -p 22 -e echo SSH-2.0-drystone-test &
+# Who asks from outside: root, with the key that the metadata has.
+mkdir -p /dev/pts /etc/dropbear
+mount -t devpts none /dev/pts
+echo root:x:0:0:root:/root:/bin/sh > /etc/passwd
+echo root:x:0: > /etc/group
+dropbear -R -s -m -P /run/dropbear.pid 2> /dev/null
 nc -ll -p 8080 -e hostname &
 
 say "hostname=$(hostname) uuid=$uuid source=$source key=$key address=$(addresses) disks=$(disks)" \

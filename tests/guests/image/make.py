@@ -1,4 +1,5 @@
-"""The image of the test guest: Debian's kernel, busybox, and a small init (`init.sh`) that does what cloud-init does.
+"""The image of the test guest: Debian's kernel, busybox, an SSH server, and a small init (`init.sh`) that does what
+cloud-init does.
 
     python -m tests.guests.image.make FOLDER
 
@@ -22,7 +23,7 @@ SECTOR: Final = 512
 BOOT_MIB: Final = 24
 KEPT_MIB: Final = 8
 MBR: Final = Path("/usr/lib/syslinux/mbr/mbr.bin")
-NEEDED: Final = ("syslinux", "mcopy", "mkfs.vfat", "mke2fs")
+NEEDED: Final = ("syslinux", "mcopy", "mkfs.vfat", "mke2fs", "dropbear")
 MODULES: Final = (
     *("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk"),
     *("failover", "net_failover", "virtio_net", "virtio_balloon", "virtio-rng"),
@@ -30,6 +31,7 @@ MODULES: Final = (
     *("isofs", "fat", "vfat", "nls_cp437", "nls_ascii", "evdev", "button"),
 )
 """In the order in which they need each other."""
+SCRIPTS: Final = (("init.sh", "init"), ("dhcp.sh", "etc/dhcp"), ("sudo.sh", "bin/sudo"), ("curl.sh", "bin/curl"))
 COMMAND_LINE: Final = "console=ttyS0 quiet panic=-1 no_timer_check"
 SYSLINUX: Final = f"""\
 DEFAULT guest
@@ -72,7 +74,8 @@ def make_parts(folder: Path) -> Parts:
     for module in MODULES:
         shutil.copy(KERNEL / "modules" / f"{module}.ko", work / "modules")
     (work / "modules/order").write_text("\n".join(MODULES) + "\n")
-    for source, target in (("init.sh", "init"), ("dhcp.sh", "etc/dhcp")):
+    _with_libraries(work, "dropbear")
+    for source, target in SCRIPTS:
         shutil.copy(here / source, work / target)
         (work / target).chmod(0o755)
     ramdisk = pack(work, folder / "initrd")
@@ -108,6 +111,17 @@ def make_image(folder: Path) -> Path:
     _run("syslinux", "-t", str(boot), "-i", str(image))
     config.unlink()
     return image
+
+
+def _with_libraries(work: Path, program: str) -> None:
+    """Have a program there, and what it is linked with, at the same paths as here."""
+    found = shutil.which(program)
+    assert found is not None
+    linked = subprocess.run(["ldd", found], capture_output=True, text=True, check=True).stdout
+    for path in (found, *(word for word in linked.split() if word.startswith("/"))):
+        target = work / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
 
 
 def _partition(start: int, size: int, kind: int, *, active: bool = False) -> bytes:
