@@ -338,12 +338,20 @@ async def test_of_backups_the_newest_are_kept(cloud: Cloud) -> None:
 # -- other systems -----------------------------------------------------------------------------------------------
 
 
+async def test_what_is_answered_to_a_rebuild_has_user_data_once(cloud: Cloud) -> None:
+    image = await cloud.image()
+    id_ = await cloud.server(image)
+    answered = await cloud.act(id_, "rebuild", {"imageRef": image, "user_data": "YQ=="}, token="admin@blue")
+    assert [name for name in answered["server"] if name.endswith("user_data")] == ["user_data"]
+
+
 async def test_a_server_is_rebuilt(cloud: Cloud) -> None:
     first, other = await cloud.image(), await cloud.image(b"other system")
     id_ = await cloud.server(first)
     said = {"imageRef": other, "name": "new", "metadata": {"a": "b"}, "description": "d", "user_data": "YQ=="}
     shown = (await cloud.act(id_, "rebuild", said, version="2.74"))["server"]
     assert shown["server_groups"] == []
+    assert shown["user_data"] == "YQ=="
     assert (shown["status"], shown["name"], shown["image"]["id"]) == ("REBUILD", "new", other)
     assert shown["adminPass"]
     await cloud.settled(id_, "ACTIVE")

@@ -289,7 +289,8 @@ async def rebuild(call: Call, body: Fields) -> Response:
     shown = shown_whole(await sight_of(call, after.project_id), after, rebuilt=True)
     if call.since(54):
         shown["key_name"] = after.key_name
-    if call.since(57):
+    if call.since(57):  # stock Nova has it under this name here, for whoever may rebuild
+        shown.pop("OS-EXT-SRV-ATTR:user_data", None)
         shown["user_data"] = after.user_data or None
     shown["adminPass"] = password
     response = answer({"server": shown}, 202)
