@@ -34,12 +34,17 @@ def extensions(environment: Environment, program: Program) -> tuple[str, ...]:
 
 
 def private_network(environment: Environment, program: Program) -> None:
-    """Of the administrator's project, which servers of openstackclient's tests are on."""
+    """Of the administrator's project, which servers of openstackclient's tests are on; with a way to the external one,
+    which is there."""
     _openstack(environment, program, "network", "create", "-f", "value", "-c", "id", "private")
     _openstack(
         environment, program, "subnet", "create", "--network", "private", "--subnet-range", "10.0.0.0/24",
         "-f", "value", "-c", "id", "private-v4",
     )  # fmt: skip
+    _openstack(
+        environment, program, "router", "create", "--external-gateway", EXTERNAL, "-f", "value", "-c", "id", "way"
+    )
+    _openstack(environment, program, "router", "add", "subnet", "way", "private-v4")
 
 
 def flavors(environment: Environment, program: Program) -> tuple[str, str]:

@@ -29,6 +29,10 @@ for disk in vda sda; do
         [ -e "/dev/$part" ] && mount -t ext4 "/dev/$part" /kept 2>/dev/null && break 2
     done
 done
+# What is put into /tmp is found again, as on a disk that is the root of a system.
+mkdir -p /kept/tmp
+mount --bind /kept/tmp /tmp
+ln -s /run /var/run
 boots=0
 [ -e /kept/boots ] && read -r boots < /kept/boots
 boots=$((boots + 1))
@@ -39,7 +43,7 @@ sync
 for name in /sys/class/input/input*/name; do
     [ -e "$name" ] && grep -q "Power Button" "$name" || continue
     for event in "${name%/name}"/event*; do
-        ( head -c 24 "/dev/input/${event##*/}" > /dev/null; say "power button"; sync; umount /kept; poweroff -f ) &
+        ( head -c 24 "/dev/input/${event##*/}" > /dev/null; say "power button"; sync; umount /tmp /kept; poweroff -f ) &
     done
 done
 
@@ -54,7 +58,7 @@ bring_up() {
     [ -e "/run/$1" ] && return
     touch "/run/$1"
     ip link set "$1" up
-    udhcpc -f -i "$1" -t 4 -T 3 -A 3 -O staticroutes -O mtu -s /etc/dhcp > /dev/null 2>&1 &
+    udhcpc -f -i "$1" -p "/run/udhcpc.$1.pid" -t 4 -T 3 -A 3 -O staticroutes -O mtu -s /etc/dhcp > /dev/null 2>&1 &
 }
 for nic in $(nics); do bring_up "$nic"; done
 if [ -n "$(nics)" ]; then

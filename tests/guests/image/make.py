@@ -31,7 +31,11 @@ MODULES: Final = (
     *("isofs", "fat", "vfat", "nls_cp437", "nls_ascii", "evdev", "button"),
 )
 """In the order in which they need each other."""
-SCRIPTS: Final = (("init.sh", "init"), ("dhcp.sh", "etc/dhcp"), ("sudo.sh", "bin/sudo"), ("curl.sh", "bin/curl"))
+SCRIPTS: Final = (
+    ("init.sh", "init"), ("dhcp.sh", "etc/dhcp"), ("sudo.sh", "bin/sudo"), ("curl.sh", "bin/curl"),
+    ("lsblk.sh", "bin/lsblk"),
+)  # fmt: skip
+"""Of this folder, and where they are in the guest."""
 COMMAND_LINE: Final = "console=ttyS0 quiet panic=-1 no_timer_check"
 SYSLINUX: Final = f"""\
 DEFAULT guest
@@ -66,7 +70,7 @@ def make_parts(folder: Path) -> Parts:
     """In this folder."""
     work = folder / "ramdisk"
     here = Path(__file__).parent
-    for name in ("bin", "dev", "proc", "sys", "etc", "run", "root", "kept", "mnt", "modules"):
+    for name in ("bin", "dev", "proc", "sys", "etc", "run", "root", "kept", "mnt", "modules", "tmp", "var"):
         (work / name).mkdir(parents=True)
     busybox = shutil.which("busybox")
     assert busybox is not None
