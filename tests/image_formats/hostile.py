@@ -168,12 +168,10 @@ HOSTILE: Final[dict[str, Callable[[], Hostile]]] = {
     "vdi, image before": lambda: Hostile(changed(good("vdi"), 0x1A8, b"p" * 16), "vdi", "parent"),
     "vdi, differencing": lambda: Hostile(changed(good("vdi"), 0x4C, little(4)), "vdi", "neither dynamic"),
     # -- keys
-    "qcow2, encrypted": lambda: Hostile(
-        created("qcow2", "3M", *KEY, "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"),
-        "qcow2",
-        "encrypted",
+    "qcow2, encrypted by LUKS": lambda: Hostile(qcow2(32, big(2, "I")), "qcow2", "encrypted"),
+    "qcow2, encrypted by AES": lambda: Hostile(
+        created("qcow2", "3M", *KEY, "encrypt.format=aes,encrypt.key-secret=s"), "qcow2", "encrypted"
     ),
-    "qcow2, encrypted by AES": lambda: Hostile(qcow2(32, big(1, "I")), "qcow2", "encrypted"),
     "qcow2, header of a key without encryption": lambda: Hostile(
         extension(0x0537BE77, bytes(16)), "qcow2", "encrypted"
     ),

@@ -120,7 +120,8 @@ def test_images_that_would_have_us_read_other_files(program: Program, tmp_path: 
     backed, outside, text, locked = (str(tmp_path / name) for name in ("backed", "outside", "text", "locked"))
     run("qemu-img", "create", "-q", "-f", "qcow2", "-b", str(secret), "-F", "raw", backed)
     run("qemu-img", "create", "-q", "-f", "qcow2", "-o", f"data_file={tmp_path}/data", outside, "1M")
-    key = ("--object", "secret,id=s,data=abc", "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10")
+    # LUKS measures the processor first, which not every kernel lets it.
+    key = ("--object", "secret,id=s,data=abc", "-o", "encrypt.format=aes,encrypt.key-secret=s")
     run("qemu-img", "create", "-q", "-f", "qcow2", *key, locked, "1M")
     run("qemu-img", "create", "-q", "-f", "vmdk", "-o", "subformat=monolithicFlat", text, "1M")
     parent, child = str(tmp_path / "parent"), str(tmp_path / "child")
