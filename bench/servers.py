@@ -116,7 +116,7 @@ def _image(program: Program, raw: Path, size: int) -> str:
     id_ = str(ask(program, "POST", f"{IMAGE}/images", asked)["id"])
     ask(program, "PUT", f"{IMAGE}/images/{id_}/file", disk.read_bytes(), "application/octet-stream")
     # The volume of an image is made once, before its first server.
-    until(lambda: any(row["volume"].startswith(f"image-{id_}") for row in _volumes(program)))
+    until(lambda: any(row["name"].startswith(f"image-{id_}") for row in _volumes(program)))
     return id_
 
 
@@ -134,12 +134,12 @@ def _one(program: Program, image: str, size: int) -> tuple[float, float, int]:
 
     until(is_active)
     active = time.monotonic() - begun
-    stored = sum(row["stored_bytes"] for row in _volumes(program) if id_ in row["volume"])
+    stored = sum(row["stored_bytes"] for row in _volumes(program) if id_ in row["name"])
     log: dict[str, Any] = {"os-getConsoleOutput": {}}
     until(lambda: FIRST_LINE in ask(program, "POST", f"{path}/action", log)["output"])
     line = time.monotonic() - begun
     ask(program, "DELETE", path)
-    until(lambda: all(id_ not in row["volume"] for row in _volumes(program)))
+    until(lambda: all(id_ not in row["name"] for row in _volumes(program)))
     return active, line, stored
 
 
