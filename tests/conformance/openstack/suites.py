@@ -97,7 +97,7 @@ SCENARIO = Suite(
     "scenario",
     "tempest scenario",
     ("tempest.scenario",),
-    0,
+    98,
     None,
     "tempest's tests of several services together, as somebody uses them",
     networks=True,
