@@ -17,7 +17,7 @@ from store.core.errors import DrystoneError
 from store.device.port import DevicePort
 from store.device.row import Row, index_key
 from store.objects.placement import choose as choose_devices
-from store.objects.placement import data_ring_hash, refusal, verdict
+from store.objects.placement import newest_replicas, refusal, verdict
 from store.ring import ROWS, quorum
 
 DATA_ID_BYTES = 16
@@ -56,8 +56,8 @@ class ObjectRows:
     def without(self, opened: OpenObject) -> tuple[int, ...]:
         """The replicas in the newest layout that an object is not at: devices that could not take it when it was
         opened."""
-        ring = self.table.store.rows.ring
-        replicas = ring.write_sets(self.table.policy.width, data_ring_hash(ring, opened.data_id))[-1]
+        policy = self.table.policy
+        replicas = newest_replicas(self.table.store.rows.ring, policy, opened.data_id, policy.replicas)
         return tuple(number for number in replicas if number not in opened.homes)
 
     def can_take(self, number: int) -> bool:

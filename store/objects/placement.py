@@ -30,7 +30,6 @@ def choose(
     `size` None says: at least a stripe. Small objects of an erasure-coded policy are replicated, on as many devices
     as survive the same losses. Raises QuorumError where too few devices can take data.
     """
-    ring_hash = data_ring_hash(ring, data_id)
     erasure = policy.erasure and (size is None or size >= ERASURE_BYTES_MIN)
     if erasure:
         width, k, m, codec = policy.width, policy.k, policy.m, policy.codec
@@ -38,8 +37,9 @@ def choose(
     else:
         width, k, m, codec = (policy.m + 1 if policy.erasure else policy.replicas), 0, 0, ""
         needed = quorum(width)
-    replicas = ring.write_sets(policy.width, ring_hash)[-1][:width]
-    spare = (other for other in ring.handoffs(policy.width, ring_hash) if other not in replicas)
+    replicas = newest_replicas(ring, policy, data_id, width)
+    handoffs = ring.handoffs(policy.width, data_ring_hash(ring, data_id))
+    spare = (other for other in handoffs if other not in replicas)
     chosen: list[int] = []
     refusals: dict[int, BaseException] = {}
     for replica in replicas:
@@ -58,6 +58,11 @@ def data_ring_hash(ring: Ring, data_id: bytes) -> int:
     """Data are placed by the first half of their id: what shares blocks has that in common, and so the same
     replicas."""
     return ring.ring_hash(b"data", data_id[:PLACING_BYTES])
+
+
+def newest_replicas(ring: Ring, policy: Policy, data_id: bytes, count: int) -> tuple[int, ...]:
+    """Where the newest layout has these data, which are on so many of the policy's devices."""
+    return ring.write_sets(policy.width, data_ring_hash(ring, data_id))[-1][:count]
 
 
 def refusal(number: int, device: DevicePort | None) -> DrystoneError | None:

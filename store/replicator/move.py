@@ -18,7 +18,7 @@ from store.device.row import Flag, IndexRow, Row, RowKey
 from store.objects.block_lengths import BlockLengths
 from store.objects.model import ObjectHead
 from store.objects.pins import Need
-from store.objects.placement import data_ring_hash, refusal
+from store.objects.placement import newest_replicas, refusal
 from store.objects.quorum_read import ReadRow
 from store.objects.rowcodec import DataLocation, decode_headers, decode_object, encode_object
 from store.objects.store import DeviceStore
@@ -53,7 +53,7 @@ class Mover:
             return None
         ring = self._store.rows.ring
         policy = self._store.policies[row.policy]
-        replicas = ring.write_sets(policy.width, data_ring_hash(ring, row.data_id))[-1][: len(data_location.devices)]
+        replicas = newest_replicas(ring, policy, row.data_id, len(data_location.devices))
         if replicas == data_location.devices or any(
             refusal(replica, self._store.devices.get(replica)) is not None for replica in replicas
         ):

@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.guest,
     pytest.mark.timeout(900),
     pytest.mark.xdist_group("guests"),
-    pytest.mark.skipif(bool(MISSING), reason=str(MISSING)),
+    pytest.mark.skipif(bool(MISSING), reason=MISSING),
 ]
 SETTINGS = """\
 [compute]
