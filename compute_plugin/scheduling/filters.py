@@ -33,7 +33,7 @@ class Request:
     others_than: frozenset[str] = frozenset()
     """Hosts that will not do."""
     local_gib: int = 0
-    """Of its disks that are no volumes."""
+    """That its disks which are no volumes are to take more than they do."""
     can: frozenset[str] = frozenset()
     """What the hypervisor has to be able to."""
 
@@ -74,7 +74,8 @@ def _ram(host: Host, request: Request) -> str:
 
 def _disk(host: Host, request: Request) -> str:
     free = host.disk_gib - host.store.used_gib
-    return f"{free} of {host.disk_gib} GiB are free" if request.local_gib > free else ""
+    # Where a host is lost more may be claimed than is left: who wants no more goes elsewhere all the same.
+    return f"{free} of {host.disk_gib} GiB are free" if request.local_gib > max(free, 0) else ""
 
 
 def _image(host: Host, request: Request) -> str:

@@ -60,8 +60,12 @@ def hosts_of(records: Records, states: States, settings: Settings) -> Iterator[H
 
 def store_of(records: Records, states: States) -> Store:
     """What is there of it is what the hosts have that live; a host may have none."""
-    used = (max((local_gib(server, flavor) for _, flavor in server.claims), default=0) for server in records.servers)
-    return Store(sum(state.disk_gib for state in states.hosts), sum(used))
+    return Store(sum(state.disk_gib for state in states.hosts), sum(map(claimed_gib, records.servers)))
+
+
+def claimed_gib(server: Server) -> int:
+    """What a server takes of the store: once, however many hosts it claims something of."""
+    return max((local_gib(server, flavor) for _, flavor in server.claims), default=0)
 
 
 def host_of(records: Records, state: HostState, settings: Settings, store: Store) -> Host:

@@ -8,7 +8,7 @@ from compute_plugin.records.server import Server
 from compute_plugin.records.states import States
 from compute_plugin.scheduling.choice import choose
 from compute_plugin.scheduling.filters import Request
-from compute_plugin.scheduling.hosts import Host, hosts_of, local_gib
+from compute_plugin.scheduling.hosts import Host, claimed_gib, hosts_of, local_gib
 from compute_plugin.settings import Settings
 
 
@@ -33,7 +33,8 @@ def request_for(
         zone=server.zone,
         host=host,
         others_than=others_than,
-        local_gib=local_gib(server, size),
+        # One that only goes to another host takes its disks along.
+        local_gib=max(0, local_gib(server, size) - claimed_gib(server)),
     )
 
 

@@ -240,6 +240,19 @@ def test_the_store_is_on_all_hosts_and_its_servers_are_on_any() -> None:
         place(records, states, SETTINGS, asked)
 
 
+def test_a_server_takes_its_disks_along() -> None:
+    """Also where a host is lost, and more is claimed than the others have; but no more than it has."""
+    states, records = States(), Records()
+    states.hosts.put(ONE)
+    limit = int(ONE.disk_gib * SETTINGS.disk_ratio)
+    wide = replace(FLAVOR, disk=limit + 10, ephemeral=0, swap=0)
+    held = server(9, "gone", flavor=wide)
+    records.servers.put(held)
+    assert place(records, states, SETTINGS, held, others_than=frozenset({"gone"})).name == "one"
+    with pytest.raises(NoHostError, match=f"DiskFilter: -10 of {limit} GiB are free"):
+        place(records, states, SETTINGS, held, replace(wide, disk=limit + 11))
+
+
 def test_what_boots_from_a_volume_takes_no_disk_of_the_host() -> None:
     root = ServerDisk(source="image", destination="volume", boot_index=0)
     records = Records()
@@ -248,6 +261,6 @@ def test_what_boots_from_a_volume_takes_no_disk_of_the_host() -> None:
     states = States()
     states.hosts.put(ONE)
     assert store_of(records, states).used_gib == 7  # its other disks
-    assert request_for(records, held).local_gib == 7
+    assert request_for(records, replace(held, host="")).local_gib == 7
     wide = replace(FLAVOR, disk=10_000)
     assert place(records, states, SETTINGS, replace(held, flavor=wide)).name == "one"
