@@ -6,13 +6,12 @@ import json
 from contextlib import suppress
 from typing import Any, Final
 
+from gateway.rest.images import MAPPING
 from gateway.rest.inside import App, Asker
 from gateway.rest.policy import Credentials
 from store.core.errors import NotFoundError
 
 PREFIX: Final = "/image/v2"
-MAPPING: Final = "block_device_mapping"
-"""The property of an image that says which snapshots of volumes it is made of, as JSON."""
 PATCH: Final = "application/openstack-images-v2.1-json-patch"
 Row = dict[str, Any]
 

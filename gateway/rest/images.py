@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 from gateway.rest.policy import Credentials
+from store.core.errors import InvalidError
+
+MAPPING: Final = "block_device_mapping"
+"""The property of an image of a server whose disks are volumes: as JSON, which snapshots it is made of. Such an image
+has no bytes of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,15 @@ class ImageFacts:
     snapshot: str
     """And its snapshot, which is cloned."""
     properties: Mapping[str, str] = field(default_factory=dict)
+
+    def mapping(self) -> list[dict[str, Any]]:
+        """The disks that its property MAPPING tells of, each as Nova's `block_device_mapping_v2` has it. Raises
+        InvalidError where that is no JSON: anybody may write it."""
+        try:
+            held = json.loads(self.properties.get(MAPPING) or "[]")
+        except (ValueError, RecursionError) as error:
+            raise InvalidError(f"Image {self.id} is unacceptable: its {MAPPING} is no JSON.") from error
+        return [one for one in held if isinstance(one, dict)] if isinstance(held, list) else []
 
 
 @dataclass(frozen=True, slots=True)

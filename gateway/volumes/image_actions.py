@@ -148,6 +148,10 @@ async def reimage(call: Call, asked: Fields) -> Response:
 
     check(volume, status)
     facts = await find_image(call, image)
+    if facts.mapping():
+        raise InvalidError(
+            f"Image {image} is of a server whose disks are volumes, and has no bytes of its own: make a volume of it."
+        )
     check_fits(facts, volume.size)
     await begin(call.service, volume.id, check, "downloading", replacing.REIMAGE, {"image": facts.id})
     return accepted()

@@ -215,6 +215,27 @@ async def test_an_image_of_a_server_that_boots_from_volumes_is_booted(cloud: Clo
     assert await first_bytes(cloud, copy) == b"a system"
     assert len((await cloud.show(copy))["os-extended-volumes:volumes_attached"]) == 2
     assert (await cloud.show(copy))["image"] == ""
+    volume = await cloud.volume(imageRef=made["image_id"])
+    for root in (
+        mapping("volume", uuid=volume, boot_index=0),
+        mapping("image", uuid=made["image_id"], boot_index=0, volume_size=1),
+    ):
+        booted = await cloud.server("", block_device_mapping_v2=[root])
+        assert await first_bytes(cloud, booted) == b"a system"
+
+
+async def test_no_disk_is_overwritten_with_an_image_that_has_no_bytes(cloud: Cloud) -> None:
+    """What it has is in snapshots of volumes."""
+    root = mapping("image", uuid=await cloud.image(), boot_index=0, volume_size=1, delete_on_termination=True)
+    of_volume, of_image = (
+        await cloud.server("", block_device_mapping_v2=[root]),
+        await cloud.server(await cloud.image()),
+    )
+    empty = (await cloud.act(of_volume, "createImage", {"name": "of volumes"}))["image_id"]
+    await cloud.settled(of_volume, "ACTIVE")
+    for id_ in (of_volume, of_image):
+        for said in ({"rebuild": {"imageRef": empty}}, {"rescue": {"rescue_image_ref": empty}}):
+            assert "no bytes" in await cloud.refused(400, "POST", f"/servers/{id_}/action", said)
 
 
 async def test_an_image_with_a_mapping_that_is_none_is_refused(cloud: Cloud) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from gateway.rest.images import MAPPING
 from tests.gateway_volumes.cloud import Cloud
 
 GIB = 1024**3
 SERVER = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 OTHER = "3fa85f64-5717-4562-b3fc-2c963f66afa7"
 IMAGE = "3fa85f64-5717-4562-b3fc-2c963f66afa8"
+MISSING = "3fa85f64-5717-4562-b3fc-2c963f66afa9"
 
 
 async def act(cloud: Cloud, id_: str, *actions: tuple[str, Any, int], token: str = "member@blue") -> None:
@@ -183,6 +187,31 @@ async def test_a_volume_of_an_image(cloud: Cloud) -> None:
     assert await cloud.read(f"volume-{volume['id']}", 36) == IMAGE.encode()
     row = await cloud.store.row(f"volume-{volume['id']}")
     assert (row.size, row.window_us) == (2 * GIB, 900_000_000)
+
+
+async def test_a_volume_of_an_image_of_a_server_whose_root_is_a_volume(cloud: Cloud) -> None:
+    """Such an image has no bytes: what it is of is in the snapshot that it names."""
+    root = (await cloud.create(size=2))["id"]
+    await cloud.write(root, b"root")
+    snapshot = (await cloud.snapshot(root))["id"]
+    other = {"source_type": "snapshot", "snapshot_id": MISSING, "boot_index": None}
+    boot = {"source_type": "snapshot", "snapshot_id": snapshot, "boot_index": 0}
+    empty = await cloud.images.add(IMAGE)
+    mapping = {MAPPING: json.dumps([other, boot])}
+    cloud.images.images[IMAGE] = replace(empty, size=0, virtual_size=0, volume="", snapshot="", properties=mapping)
+    volume = await cloud.create(imageRef=IMAGE, size=None)
+    assert (volume["size"], volume["snapshot_id"], volume["status"]) == (2, snapshot, "available")
+    assert await cloud.read(f"volume-{volume['id']}", 4) == b"root"
+    assert (await cloud.act(volume["id"], "os-reimage", {"image_id": IMAGE})).status == 400
+    for held, status in (
+        (json.dumps([{**boot, "snapshot_id": MISSING}]), 404),
+        (json.dumps([{**boot, "snapshot_id": None}]), 404),
+        ("[" * 100_000, 400),
+        ("no JSON", 400),
+    ):
+        cloud.images.images[IMAGE] = replace(cloud.images.images[IMAGE], properties={MAPPING: held})
+        answer = await cloud.ask("POST", "/volumes", {"volume": {"size": 2, "imageRef": IMAGE}})
+        assert answer.status == status, held[:100]
 
 
 async def test_an_image_that_fails(cloud: Cloud) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from compute_plugin.clients.image_records import MAPPING
 from compute_plugin.records.flavor import Flavor
 from compute_plugin.records.server import ServerDisk
 from compute_plugin.v2.frame.call import Call
 from compute_plugin.v2.servers.wanted import Wanted
 from compute_plugin.v2.servers.wanted_disks import WantedDisk, check_order, invalid, of_mapping
 from gateway.rest.errors import ForbiddenError
-from gateway.rest.images import ImageFacts
+from gateway.rest.images import MAPPING, ImageFacts
 from store.core.errors import InvalidError, NotFoundError
 
 GIB: Final = 1 << 30
@@ -78,6 +76,15 @@ def require_active(facts: ImageFacts) -> None:
         raise InvalidError(f"Image {facts.id} is not active.")
 
 
+def require_bytes(facts: ImageFacts) -> None:
+    """Of an image that is to be on a disk as it is. Raises InvalidError."""
+    require_active(facts)
+    if facts.properties.get(MAPPING):
+        raise InvalidError(
+            f"Image {facts.id} is of a server whose disks are volumes, and has no bytes of its own: create one of it."
+        )
+
+
 def targeted(disks: Sequence[ServerDisk]) -> list[ServerDisk]:
     """Each with a name of its own within the guest, in their order; names that are asked for are as they are."""
     used = {disk.target for disk in disks if disk.target}
@@ -100,13 +107,8 @@ def free_target(bus: str, used: Iterable[str]) -> str:
 
 def _with_image(disks: list[WantedDisk], facts: ImageFacts, flavor: Flavor) -> list[WantedDisk]:
     """With what the image says of disks; the image itself where it says nothing and no other is the first."""
-    mapping = facts.properties.get(MAPPING)
-    if mapping:
-        try:
-            held = json.loads(mapping)
-        except ValueError as error:
-            raise InvalidError(f"Image {facts.id} is unacceptable: its {MAPPING} is no JSON.") from error
-        return [*of_mapping(held if isinstance(held, list) else []), *disks]
+    if facts.properties.get(MAPPING):
+        return [*of_mapping(facts.mapping()), *disks]
     if any(disk.boot_index == 0 for disk in disks):
         return disks
     root = WantedDisk(

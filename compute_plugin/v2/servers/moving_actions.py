@@ -21,7 +21,7 @@ from compute_plugin.v2.frame.reading import checked, description, flag_in, host_
 from compute_plugin.v2.servers.actions import Action
 from compute_plugin.v2.servers.beginning import begin
 from compute_plugin.v2.servers.create import new_password
-from compute_plugin.v2.servers.disk_choice import GIB, image_of, require_active
+from compute_plugin.v2.servers.disk_choice import GIB, image_of, require_bytes
 from compute_plugin.v2.servers.finding import find_server
 from compute_plugin.v2.servers.view import sight_of
 from compute_plugin.v2.servers.view import whole as shown_whole
@@ -257,7 +257,7 @@ async def rebuild(call: Call, body: Fields) -> Response:
     changes = _rebuilt(call, asked)
     server = await find_server(call, f"{A}servers:rebuild")
     facts = await image_of(call, image)
-    require_active(facts)
+    require_bytes(facts)
     root = next((disk for disk in server.disks if disk.boot_index == 0), None)
     of_volume = root is not None and root.destination == "volume"
     if of_volume and not call.since(RECORDED) and image != str(server.image_properties.get("image_id", "")):

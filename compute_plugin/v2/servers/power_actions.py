@@ -17,7 +17,7 @@ from compute_plugin.v2.frame.reading import checked, one_of, text
 from compute_plugin.v2.servers.actions import Action, simple
 from compute_plugin.v2.servers.beginning import begin, change_server, require_unlocked
 from compute_plugin.v2.servers.create import new_password
-from compute_plugin.v2.servers.disk_choice import image_of, require_active
+from compute_plugin.v2.servers.disk_choice import image_of, require_bytes
 from compute_plugin.v2.servers.finding import find_server
 from gateway.rest.answers import accepted, answer
 from gateway.rest.fields import Fields
@@ -82,7 +82,7 @@ async def rescue(call: Call, body: Fields) -> Response:
     image = image or server.image_id or server.image_properties.get("image_id", "")
     if not image:
         raise InvalidError(f"Instance {server.id} cannot be rescued: no image is known; say rescue_image_ref")
-    require_active(await image_of(call, image))
+    require_bytes(await image_of(call, image))
     password = text(asked, "adminPass") if "adminPass" in asked else new_password()
     await begin(
         call,

@@ -82,12 +82,11 @@ def read_old_disks(asked: Sequence[Fields], has_image: bool) -> tuple[WantedDisk
     return tuple(found)
 
 
-def of_mapping(mapping: Sequence[Any]) -> tuple[WantedDisk, ...]:
+def of_mapping(mapping: Sequence[dict[str, Any]]) -> tuple[WantedDisk, ...]:
     """Of an image's property, which another server's image has left. Raises InvalidError."""
     return tuple(
         _read(Fields({name: value for name, value in one.items() if value is not None}), KNOWN | {"volume_type", "tag"})
         for one in mapping
-        if isinstance(one, dict)
     )
 
 
