@@ -84,10 +84,13 @@ async def detach(call: Call, asked: Fields) -> Response:
 
 
 async def force_detach(call: Call, asked: Fields) -> Response:
-    """Whoever has the volume open is cut off first: so nothing is written any more by who is told of no longer."""
+    """Whoever has the volume open is cut off first: so nothing is written any more by who is told of no longer. A
+    server is not cut off: its disk would stay with it."""
     found = await find_volume(call, "volume_extension:volume_admin_actions:force_detach")
     id_ = id_or_none(asked, "attachment_id")
-    chosen(found.record, id_)
+    one = chosen(found.record, id_)
+    if one is not None:
+        await require_unused(call, found.record, one)
     await call.service.exports.cut_off(volume_name(found.record.id))
     await _remove(call, found.record.id, id_, forced=True)
     return accepted()
@@ -108,10 +111,13 @@ async def initialize_connection(call: Call, asked: Fields) -> Response:
 
 
 async def terminate_connection(call: Call, asked: Fields) -> Response:
-    """There is nothing to end: connections of NBD end with the client."""
-    await find_volume(call, f"{ACTIONS}terminate_connection")
+    """There is nothing to end: connections of NBD end with the client. Who believes that one of a server's has ended
+    would be wrong."""
+    volume = (await find_volume(call, f"{ACTIONS}terminate_connection")).record
     if "connector" not in asked:
         raise InvalidError("os-terminate_connection: 'connector' is a required property")
+    if len(volume.attachments) == 1:
+        await require_unused(call, volume, volume.attachments[0])
     return accepted()
 
 

@@ -309,6 +309,12 @@ class Cloud:
                 await trio.testing.wait_all_tasks_blocked()
         return found
 
+    async def ask_volumes(self, method: str, path: str, body: Any = None, token: str = "admin@blue") -> Answer:
+        """Of the volume API."""
+        return await ask(
+            self.volume_app, method, path, {"X-Auth-Token": token, "OpenStack-API-Version": "volume 3.70"}, body
+        )
+
     async def show_volume(self, id_: str) -> dict[str, Any]:
         answer = await ask(self.volume_app, "GET", f"/volume/v3/volumes/{id_}", {"X-Auth-Token": "admin@blue"})
         if answer.status == 404:

@@ -214,6 +214,33 @@ async def test_what_volumes_are_refused_for(cloud: Cloud) -> None:
     await cloud.refused(400, "DELETE", f"/servers/{of_volume}/os-volume_attachments/{root}")
 
 
+@pytest.mark.parametrize("status", ["in-use", "error"])
+async def test_the_compute_service_alone_takes_a_volume_from_a_server(cloud: Cloud, status: str) -> None:
+    """https://security.openstack.org/ossa/OSSA-2023-003.html"""
+    id_, volume = await cloud.server(await cloud.image()), await cloud.volume()
+    await cloud.done("POST", f"/servers/{id_}/os-volume_attachments", {"volumeAttachment": {"volumeId": volume}})
+    await cloud.settled(id_, "ACTIVE")
+    action = f"/volume/v3/volumes/{volume}/action"
+    (attachment,) = (await cloud.show_volume(volume))["attachments"]
+    one = attachment["attachment_id"]
+    if status == "error":
+        assert (await cloud.ask_volumes("POST", action, {"os-reset_status": {"status": "error"}})).status == 202
+    for method, path, body in (
+        ("POST", action, {"os-detach": {}}),
+        ("POST", action, {"os-detach": {"attachment_id": one}}),
+        ("POST", action, {"os-terminate_connection": {"connector": {}}}),
+        ("POST", action, {"os-force_detach": {"connector": None, "attachment_id": one}}),
+        ("DELETE", f"/volume/v3/attachments/{one}", None),
+    ):
+        answer = await cloud.ask_volumes(method, path, body)
+        assert (answer.status, b"using the Compute API" in answer.body) == (409, True), (path, body, answer)
+    assert (await cloud.show_volume(volume))["attachments"] == [attachment]
+    if status == "error":
+        assert (await cloud.ask_volumes("POST", action, {"os-reset_status": {"status": "in-use"}})).status == 202
+    await cloud.done("DELETE", f"/servers/{id_}/os-volume_attachments/{volume}")
+    await cloud.volume_is(volume, "available")
+
+
 async def test_what_is_attached_twice_at_once_is_there_once(cloud: Cloud) -> None:
     id_, volume = await cloud.server(await cloud.image()), await cloud.volume()
     port = await cloud.port(await cloud.network())
