@@ -106,7 +106,14 @@ class ApiServices:
     async def _ports(self, server: Server) -> list[dict[str, Any]]:
         networks = self.compute.clients.networks
         ports = await networks.ports_of(server.id)
-        return [{**port, "subnets": await networks.subnets(port["network_id"])} for port in ports]
+        return [
+            {
+                **port,
+                "subnets": await networks.subnets(port["network_id"]),
+                "floating_ips": await networks.floating_of(port["id"]),
+            }
+            for port in ports
+        ]
 
     def _port_is_up(self, port: str) -> bool:
         state = self.networks.states.states.ports.get(port)

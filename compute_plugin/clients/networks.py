@@ -71,6 +71,11 @@ class Networks:
         found: list[Row] = (await self._asker.ask(caller, "GET", "/floatingips", query=query))["floatingips"]
         return found[0] if found else None
 
+    async def floating_of(self, port: str) -> list[str]:
+        """The floating addresses that stand for a port's."""
+        found = await self._asker.ask(COMPUTE, "GET", "/floatingips", query={"port_id": port})
+        return [str(one["floating_ip_address"]) for one in found["floatingips"]]
+
     async def change_floating(self, caller: Credentials, id_: str, changes: Mapping[str, Any]) -> None:
         """What it stands for."""
         await self._asker.ask(caller, "PUT", f"/floatingips/{id_}", {"floatingip": dict(changes)})

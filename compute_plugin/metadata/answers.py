@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from compute_plugin.metadata.documents import Tree, metadata_tree
 from compute_plugin.networks.agent.metadata.answers import NOT_FOUND, from_port
 from compute_plugin.networks.agent.metadata.asking import Answer, Asked
+from compute_plugin.records.records import Records
 from compute_plugin.records.server import Server
 from compute_plugin.records.store import ComputeStore
 from compute_plugin.settings import Settings
 from store.core.entropy import Random
 
 SEED_BYTES: Final = 512
+PASSWORD_MOST: Final = 1020
+"""Bytes, as in stock Nova."""
 
 Ports = Callable[[Server], Awaitable[Sequence[Mapping[str, Any]]]]
 """The ports of a server, as the network service tells of them."""
@@ -36,9 +40,32 @@ class ServerAnswers:
         server = found[0]
         parts = [part for part in asked.path.partition("?")[0].split("/") if part]
         if parts[:1] == ["openstack"] and parts[2:] == ["password"]:
-            return Answer(200, server.password.encode())
+            return await self._password(server, asked)
+        if asked.method == "POST":
+            return Answer(405, b"")
         tree = metadata_tree(server, await self._ports(server), self._settings, self._random.bytes(SEED_BYTES))
         return answer(tree, parts, is_file=asked.path.endswith(".json"))
+
+    async def _password(self, server: Server, asked: Asked) -> Answer:
+        """What the guest itself has made up, encrypted with its key pair so that its owner alone can read it: `nova
+        get-password`. It is left once; an owner who has cleared it lets the guest leave another."""
+        if asked.method != "POST":
+            return Answer(200, server.password.encode())
+        try:
+            password = asked.body.decode()
+        except UnicodeDecodeError:
+            return Answer(400, b"The password is no UTF-8.")
+        if len(asked.body) > PASSWORD_MOST:
+            return Answer(400, b"Request is too large.")
+
+        def step(records: Records) -> bool:
+            now = records.servers.get(server.id)
+            if now is None or now.password:
+                return False
+            records.servers.put(replace(now, password=password))
+            return True
+
+        return Answer(200, b"") if await self._store.change(step) else Answer(409, b"")
 
 
 def answer(tree: Tree, parts: Sequence[str], *, is_file: bool = False) -> Answer:

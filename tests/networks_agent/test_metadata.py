@@ -43,7 +43,13 @@ def test_a_request_is_taken_apart(made: Made) -> None:
         (b"", 400),
         (b"\xff\xfe\r\n\r\n", 400),
         (b"GET /\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\n\r\n", 405),
+        (b"PUT / HTTP/1.1\r\n\r\n", 405),
+        (b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nab", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 4097\r\n\r\n" + b"x" * 4097, 413),
+        (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nContent-Length: \xb2\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * HEAD_MOST, 400),
     ],
 )
@@ -51,6 +57,13 @@ def test_what_is_no_request(made: Made, head: bytes, status: int) -> None:
     said = parse(head, id_of("net"), "10.0.0.11", made.records)
     assert isinstance(said, Answer)
     assert said.status == status
+
+
+def test_a_body_is_as_long_as_it_says(made: Made) -> None:
+    head = b"POST /openstack/latest/password HTTP/1.1\r\nContent-Length: 6\r\n\r\n"
+    asked = parse(head + b"secret and more", id_of("net"), "10.0.0.11", made.records)
+    assert isinstance(asked, Asked)
+    assert (asked.method, asked.body) == ("POST", b"secret")
 
 
 def test_strangers_are_told_nothing(made: Made) -> None:

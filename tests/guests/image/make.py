@@ -33,7 +33,7 @@ MODULES: Final = (
 """In the order in which they need each other."""
 SCRIPTS: Final = (
     ("init.sh", "init"), ("dhcp.sh", "etc/dhcp"), ("sudo.sh", "bin/sudo"), ("curl.sh", "bin/curl"),
-    ("lsblk.sh", "bin/lsblk"),
+    ("lsblk.sh", "bin/lsblk"), ("mkfs.sh", "bin/mkfs"), ("blkid.sh", "bin/blkid"),
 )  # fmt: skip
 """Of this folder, and where they are in the guest."""
 COMMAND_LINE: Final = "console=ttyS0 quiet panic=-1 no_timer_check"
@@ -78,7 +78,7 @@ def make_parts(folder: Path) -> Parts:
     for module in MODULES:
         shutil.copy(KERNEL / "modules" / f"{module}.ko", work / "modules")
     (work / "modules/order").write_text("\n".join(MODULES) + "\n")
-    _with_libraries(work, "dropbear")
+    with_libraries(work, "dropbear")
     for source, target in SCRIPTS:
         shutil.copy(here / source, work / target)
         (work / target).chmod(0o755)
@@ -117,7 +117,7 @@ def make_image(folder: Path) -> Path:
     return image
 
 
-def _with_libraries(work: Path, program: str) -> None:
+def with_libraries(work: Path, program: str) -> None:
     """Have a program there, and what it is linked with, at the same paths as here."""
     found = shutil.which(program)
     assert found is not None

@@ -19,7 +19,7 @@ NOT_FOUND = Answer(
 
 async def from_port(asked: Asked) -> Answer:
     """See Answers."""
-    return answer(asked.path, asked.port)
+    return answer(asked.path, asked.port) if asked.method != "POST" else Answer(405, b"")
 
 
 def answer(path: str, port: Port) -> Answer:

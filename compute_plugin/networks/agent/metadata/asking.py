@@ -23,6 +23,7 @@ class Asked:
     path: str
     headers: Mapping[str, str]
     """By names in small letters."""
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """Hearing requests for metadata: a socket in each namespace of DHCP, answered by this process.
 
-HTTP as far as it is needed: one request a connection, without a body, within seconds.
+HTTP as far as it is needed: one request a connection, with a small body at most, within seconds.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -25,6 +25,8 @@ AT_ONCE: Final = 64
 """Connections of one network; more wait."""
 PATIENCE_S: Final = 10.0
 HEAD_MOST: Final = 16 * 1024
+BODY_MOST: Final = 4 * 1024
+"""The longest that has a meaning is a password, of 1,020 bytes."""
 
 _log = structlog.get_logger(__name__)
 
@@ -67,7 +69,7 @@ async def _one(
             if _plain(accepted.getsockname()[0]) not in (METADATA, METADATA6):
                 return
             source = _plain(accepted.getpeername()[0])
-            asked = parse(await _head(accepted), network, source, records())
+            asked = parse(await _request(accepted), network, source, records())
             answer = asked if isinstance(asked, Answer) else await answers(asked)
             await trio.SocketStream(accepted).send_all(_written(answer))
     except (OSError, trio.BrokenResourceError):
@@ -78,31 +80,54 @@ async def _one(
         limit.release()
 
 
-async def _head(accepted: trio.socket.SocketType) -> bytes:
-    """What was sent, to the end of the headers."""
-    head = b""
-    while b"\r\n\r\n" not in head and len(head) <= HEAD_MOST:
+async def _request(accepted: trio.socket.SocketType) -> bytes:
+    """What was sent, to the end of the body, or as much of it as says that it is too long."""
+    found = b""
+    while not _is_whole(found):
         more = await accepted.recv(4096)
         if not more:
             break
-        head += more
-    return head
+        found += more
+    return found
 
 
-def parse(head: bytes, network: str, source: str, records: Records) -> Asked | Answer:
+def _is_whole(request: bytes) -> bool:
+    head, end, body = request.partition(b"\r\n\r\n")
+    if not end:
+        return len(head) > HEAD_MOST
+    return len(body) >= min(_length(_headers(head)), BODY_MOST + 1)
+
+
+def parse(request: bytes, network: str, source: str, records: Records) -> Asked | Answer:
     """The request, or what is to be said where it is none."""
-    lines = head.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
-    words = lines[0].split(" ")
+    head, _, body = request.partition(b"\r\n\r\n")
+    words = head.partition(b"\r\n")[0].decode("latin-1").split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1.") or len(head) > HEAD_MOST:
         return Answer(400, b"")
     method, path, _ = words
-    if method not in ("GET", "HEAD"):
+    if method not in ("GET", "HEAD", "POST"):
         return Answer(405, b"")
+    headers = _headers(head)
+    length = _length(headers)
+    if length > BODY_MOST:
+        return Answer(413, b"")
+    if len(body) < length or "transfer-encoding" in headers:
+        return Answer(400, b"")
     port = port_of(records, network, source)
     if port is None:
         return NOT_FOUND
-    pairs = (line.partition(":") for line in lines[1:])
-    return Asked(network, source, port, method, path, {name.lower(): value.strip() for name, _, value in pairs})
+    return Asked(network, source, port, method, path, headers, body[:length])
+
+
+def _headers(head: bytes) -> dict[str, str]:
+    pairs = (line.partition(":") for line in head.decode("latin-1").split("\r\n")[1:])
+    return {name.lower(): value.strip() for name, _, value in pairs}
+
+
+def _length(headers: Mapping[str, str]) -> int:
+    """Of the body, in bytes; more than it may be where that is no number."""
+    said = headers.get("content-length", "0")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else BODY_MOST + 1
 
 
 def _written(answer: Answer) -> bytes:
