@@ -44,6 +44,7 @@ class Can(StrEnum):
     PAUSE = "pause"
     SUSPEND = "suspend"
     RESCUE = "rescue"
+    HAVE_DISKS = "have-several-disks"
     ATTACH_DISKS = "attach-disks"
     ATTACH_NICS = "attach-nics"
     LIVE_MIGRATION = "live-migration"

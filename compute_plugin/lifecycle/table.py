@@ -20,6 +20,9 @@ HELD: Final = frozenset({S.ACTIVE, S.STOPPED, S.PAUSED, S.SUSPENDED})
 PLUGGED: Final = frozenset({S.ACTIVE, S.STOPPED, S.PAUSED, S.RESIZED, S.SHELVED, S.OFFLOADED})
 """Where volumes come and go. Not while memory is saved: it goes on with the disks that it had."""
 
+WITH_GUEST: Final = frozenset({S.ACTIVE, S.PAUSED, S.RESCUED, S.RESIZED})
+"""Where a guest runs, or waits: a resized server may also be one that was stopped."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -42,6 +45,8 @@ class Line:
     """Whether it begins whatever else is done with the server, which is given up then."""
     can: Can | None = None
     """What the hypervisor has to be able to."""
+    guest_can: Can | None = None
+    """And what besides, where the server has a guest that runs."""
     locked: bool = False
     """Whether that is done with a locked server, too."""
     steps: tuple[tuple[str, str], ...] = field(default=())
@@ -99,13 +104,15 @@ _LINES: Final = (
     Line("set-password", "changePassword", RUNS, "updating_password", None, None, can=Can.PASSWORD,
          steps=(("password", ""),)),
     Line("attach-volume", "attach_volume", PLUGGED, "", None, None, here=False,
-         steps=(("attach", ""),)),
+         can=Can.HAVE_DISKS, guest_can=Can.ATTACH_DISKS, steps=(("attach", ""),)),
     Line("detach-volume", "detach_volume", PLUGGED, "", None, None, here=False,
-         steps=(("detach", ""),)),
+         guest_can=Can.ATTACH_DISKS, steps=(("detach", ""),)),
     Line("extend-volume", "extend_volume", PLUGGED, "", None, None, here=False, locked=True,
          steps=(("grow", ""),)),
-    Line("attach-interface", "attach_interface", RESTS | {S.PAUSED}, "", None, None, steps=(("attach", ""),)),
-    Line("detach-interface", "detach_interface", RESTS | {S.PAUSED}, "", None, None, steps=(("detach", ""),)),
+    Line("attach-interface", "attach_interface", RESTS | {S.PAUSED}, "", None, None, guest_can=Can.ATTACH_NICS,
+         steps=(("attach", ""),)),
+    Line("detach-interface", "detach_interface", RESTS | {S.PAUSED}, "", None, None, guest_can=Can.ATTACH_NICS,
+         steps=(("detach", ""),)),
     Line("interrupt", "trigger_crash_dump", frozenset({S.ACTIVE, S.PAUSED, S.RESCUED, S.RESIZED, S.ERROR}), "",
          None, None, can=Can.NMI, steps=(("interrupt", ""),)),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from compute_plugin.hypervisors.interface import Can
 from compute_plugin.records.flavor import Flavor
 from compute_plugin.records.records import Records
 from compute_plugin.records.server import Server
@@ -35,6 +36,7 @@ def request_for(
         others_than=others_than,
         # One that only goes to another host takes its disks along.
         local_gib=max(0, local_gib(server, size) - claimed_gib(server)),
+        can=frozenset({Can.HAVE_DISKS}) if len(server.disks) + server.config_drive > 1 else frozenset(),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -12,55 +11,29 @@ from uuid import uuid4
 import pytest
 import trio
 
-from compute_plugin.hypervisors.interface import Can, GuestState, Power, UnsupportedError
+from compute_plugin.hypervisors.interface import Can, GuestDisk, GuestState, HypervisorError, Power, UnsupportedError
 from compute_plugin.hypervisors.libvirt.link import Link
 from compute_plugin.hypervisors.lxc.driver import LxcHypervisor, lxc_hypervisor
 from compute_plugin.hypervisors.lxc.roots import Roots, linux_partition
 from store.core.errors import ConflictError, InvalidError, RetryableError
+from tests.guests.container.make import make_root, missing
 from tests.hypervisors.daemons import daemon
 from tests.hypervisors.worlds import MIB, PATIENCE, LibvirtWorld, libvirt_world
 
+MISSING = missing() or ("" if os.geteuid() == 0 else "takes root")
 pytestmark = [pytest.mark.guest, pytest.mark.timeout(300), pytest.mark.xdist_group("guests")]
 
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin
 trap 'echo "container ends"; exit 0' TERM
-echo "container of $(cat /name) starts"
+echo "container starts"
 echo starts >> /starts
 echo "starts=$(wc -l < /starts) memory=$(free -m | awk '/Mem/ { print $2 }')"
 echo "nics=$(ls /sys/class/net | sort | tr '\\n' ' ')"
 touch /kept
 while :; do sleep 0.2; done
 """
-
-
-def missing() -> str:
-    """Why there can be no containers here."""
-    if os.geteuid() != 0:
-        return "takes root"
-    away = [name for name in ("libvirtd", "nbdfuse", "losetup", "partx", "mke2fs") if shutil.which(name) is None]
-    if not list(Path("/usr/lib").glob("**/libvirt/connection-driver/libvirt_driver_lxc.so")):
-        away.append("libvirt's driver of containers")
-    if not Path("/dev/fuse").exists() or not Path("/dev/loop-control").exists():
-        away.append("FUSE or loop devices")
-    return ", ".join(away)
-
-
-def file_system(folder: Path) -> bytes:
-    """Of a container that says what it finds."""
-    root = folder / "root"
-    for name in ("bin", "sbin", "dev", "proc", "sys", "etc", "tmp"):
-        (root / name).mkdir(parents=True)
-    shutil.copy(shutil.which("busybox") or "", root / "bin/busybox")
-    (root / "name").write_text("test")
-    (root / "sbin/init").write_text(INIT)
-    (root / "sbin/init").chmod(0o755)
-    image = folder / "image"
-    with image.open("wb") as file:
-        file.truncate(16 * MIB)
-    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", str(root), str(image)], check=True)
-    return image.read_bytes()
 
 
 def partitioned(content: bytes) -> bytes:
@@ -79,10 +52,37 @@ def test_the_largest_partition_with_linux_is_the_root() -> None:
     assert linux_partition("") is None
 
 
-@pytest.mark.skipif(bool(missing()), reason=missing())
+@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+async def test_a_root_is_released_when_nobody_has_it_mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the kernel does it some time after a container was ended. What is mounted twice loses what was written."""
+    roots, place = Roots(str(tmp_path / "roots")), tmp_path / "place"
+    place.mkdir()
+    disk = GuestDisk("vda", file=str(make_root(tmp_path)))
+    device = await roots.attach("one", disk)
+    subprocess.run(["mount", device, str(place)], check=True)
+    (place / "written").write_text("late")
+    monkeypatch.setattr("compute_plugin.hypervisors.lxc.roots.MOUNT_SECONDS", 0.1)
+    for _ in range(2):
+        with pytest.raises(HypervisorError, match=f"still mounted somewhere: {device}"):
+            await roots.attach("one", disk)
+    monkeypatch.undo()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(roots.release, "one")
+        subprocess.run(["umount", str(place)], check=True)
+    assert list((tmp_path / "roots").iterdir()) == []
+    device = await roots.attach("one", disk)
+    subprocess.run(["mount", device, str(place)], check=True)
+    assert (place / "written").read_text() == "late"
+    subprocess.run(["umount", str(place)], check=True)
+    for _ in range(2):
+        await roots.release("one")
+    assert disk.file not in subprocess.run(["losetup", "--list"], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.skipif(bool(MISSING), reason=MISSING)
 @pytest.mark.parametrize("whole", [True, False])
 async def test_containers(root: Path, tmp_path: Path, whole: bool) -> None:
-    content = file_system(tmp_path)
+    content = make_root(tmp_path, INIT).read_bytes()
     folder = root / uuid4().hex[:6]
     with daemon(folder, "umount /sys/fs/cgroup/unified 2>/dev/null || true;") as libvirtd:
         await libvirtd.until_up()
@@ -109,7 +109,7 @@ async def live(world: LibvirtWorld, hypervisor: LxcHypervisor, folder: Path) -> 
         assert await changes.next() == guest.id
         await until_said(hypervisor, guest.folder, b"nics=")
         said = await hypervisor.console_log(guest.folder)
-        assert b"container of test starts" in said
+        assert b"container starts" in said
         assert b"starts=1" in said
         assert b"eth0" in said
         usage = await hypervisor.usage(guest.id)

@@ -49,11 +49,19 @@ class Tour:
 
     def ask(self, method: str, path: str, body: Any = None, type_: str = "application/json") -> Any:
         """Of any service; what it answers."""
-        headers = {"X-Auth-Token": self.token, "Content-Type": type_, **VERSIONS}
-        sent = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        answer = self._send(method, path, sent, headers)
+        answer = self._sent(method, path, body, type_)
         assert answer.status < 300, (method, path, answer)
         return json.loads(answer.body) if answer.body else None
+
+    def refused(self, method: str, path: str, body: Any) -> Answer:
+        answer = self._sent(method, path, body, "application/json")
+        assert answer.status in (400, 409, 501), (method, path, body, answer)
+        return answer
+
+    def _sent(self, method: str, path: str, body: Any, type_: str) -> Answer:
+        headers = {"X-Auth-Token": self.token, "Content-Type": type_, **VERSIONS}
+        sent = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        return self._send(method, path, sent, headers)
 
     def gone(self, path: str) -> bool:
         return self._send("GET", path, None, {"X-Auth-Token": self.token, **VERSIONS}).status == 404

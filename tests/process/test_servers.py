@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.guests import conftest as guests
+from tests.guests.container import make as container
 from tests.guests.image import make
 
 MISSING = guests.missing() or make.missing()
@@ -36,29 +37,24 @@ def machine(worker_id: str) -> Iterator[str]:
 
 
 def test_the_tour(machine: str, tmp_path: Path) -> None:
-    image = make.make_image(tmp_path)
-    own_run = (
-        f'mount -t tmpfs tmpfs /run; ip link set lo up; exec {sys.executable} -m tests.process.server_tour "$1" "$2"'
+    tour(machine, "tests.process.server_tour", tmp_path, make.make_image(tmp_path))
+
+
+@pytest.mark.skipif(bool(container.missing()), reason=container.missing())
+def test_the_tour_of_containers(machine: str, tmp_path: Path) -> None:
+    tour(machine, "tests.process.container_tour", tmp_path, container.make_root(tmp_path))
+
+
+def tour(machine: str, module: str, folder: Path, image: Path) -> None:
+    """As a process of the machine, with a /run of its own. Its /sys is that of its network, with the control groups of
+    the whole."""
+    script = (
+        "mount -t tmpfs tmpfs /run; mkdir /run/groups; mount --rbind /sys/fs/cgroup /run/groups;"
+        "mount -t sysfs sysfs /sys; mount --rbind /run/groups /sys/fs/cgroup; umount -l /run/groups;"
+        f'ip link set lo up; exec {sys.executable} -m {module} "$1" "$2"'
     )
-    done = subprocess.run(
-        [
-            "ip",
-            "netns",
-            "exec",
-            machine,
-            "unshare",
-            "-m",
-            "sh",
-            "-c",
-            own_run,
-            "sh",
-            str(tmp_path / "data"),
-            str(image),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    log = tmp_path / "data.log"
+    inside = ("nsenter", f"--net=/run/netns/{machine}", "unshare", "-m", "sh", "-c", script, "sh")
+    command = [*inside, str(folder / "data"), str(image)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    log = folder / "data.log"
     assert done.returncode == 0, f"{done.stdout}{done.stderr}{log.read_text()[-20_000:] if log.exists() else ''}"

@@ -22,7 +22,7 @@ from store.core.errors import ConflictError, DrystoneError, NotFoundError, Retry
 
 class EsxHypervisor(LibvirtHypervisor):
     kind = "VMware vCenter Server"
-    can = frozenset({Can.PAUSE})
+    can = frozenset({Can.PAUSE, Can.HAVE_DISKS})
 
     def __init__(self, link: Link, place: Place) -> None:
         super().__init__(link)

@@ -52,7 +52,6 @@ class LibvirtHypervisor:
     kind = "QEMU"
     can: frozenset[Can] = frozenset()
     create_flags: int = libvirt.VIR_DOMAIN_START_PAUSED
-    shutdown_flags: int = 0
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -166,13 +165,17 @@ class LibvirtHypervisor:
         async with events(await self._link.connection(), libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, domain=domain) as heard:
             with trio.move_on_after(patience_s):
                 while True:
-                    if not await self._press(partial(domain.shutdownFlags, self.shutdown_flags)):
+                    if not await self.ask_to_end(domain):
                         return False
                     with trio.move_on_after(PRESS_SECONDS):
                         while (await heard.next())[2] != libvirt.VIR_DOMAIN_EVENT_STOPPED:
                             pass
                         return True
         return False
+
+    async def ask_to_end(self, domain: Any) -> bool:
+        """Whether there is a way to ask the system of a guest."""
+        return await self._press(domain.shutdown)
 
     async def reboot(self, id_: str, patience_s: float) -> bool:
         domain = await self._existing(id_)

@@ -23,10 +23,14 @@ LONGEST: Final = 2 << 20
 """Bytes of a log, as of virtlogd."""
 CHUNK: Final = 4096
 
+Console = tuple[str, int]
+"""Of a container, and the number that it has until it ends: the next that it starts with is another console, and may be
+there before the end of this one is seen."""
+
 
 async def record(hypervisor: LibvirtHypervisor, link: Link) -> None:
     """Of all containers, for ever; also of those that ran before."""
-    recorded: set[str] = set()
+    recorded: set[Console] = set()
     async with trio.open_nursery() as nursery:
         while True:
             try:
@@ -40,17 +44,18 @@ async def record(hypervisor: LibvirtHypervisor, link: Link) -> None:
             await trio.sleep(AGAIN_SECONDS)
 
 
-async def _begin(id_: str, link: Link, recorded: set[str], nursery: trio.Nursery) -> None:
-    if id_ in recorded:
-        return
+async def _begin(id_: str, link: Link, recorded: set[Console], nursery: trio.Nursery) -> None:
     try:
         domain = await call((await link.connection()).lookupByUUIDString, id_)
+        console = id_, await call(domain.ID)
+        if console in recorded:
+            return
         found = place_of(await call(domain.XMLDesc, 0))
     except DrystoneError:
         return  # it is gone, or the daemon is
     if found is not None:
-        recorded.add(id_)
-        nursery.start_soon(_record, id_, *found, recorded)
+        recorded.add(console)
+        nursery.start_soon(_record, console, *found, recorded)
 
 
 def place_of(xml: str) -> tuple[str, Path] | None:
@@ -63,7 +68,7 @@ def place_of(xml: str) -> tuple[str, Path] | None:
     return console.get("path", ""), Path(folder) / LOG
 
 
-async def _record(id_: str, terminal: str, path: Path, recorded: set[str]) -> None:
+async def _record(console: Console, terminal: str, path: Path, recorded: set[Console]) -> None:
     try:
         descriptor = os.open(terminal, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
         async with trio.lowlevel.FdStream(descriptor) as stream:
@@ -72,7 +77,7 @@ async def _record(id_: str, terminal: str, path: Path, recorded: set[str]) -> No
     except (OSError, trio.BrokenResourceError):
         pass  # the container is gone
     finally:
-        recorded.discard(id_)
+        recorded.discard(console)
 
 
 def _append(path: Path, part: bytes) -> None:

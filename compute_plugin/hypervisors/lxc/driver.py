@@ -10,10 +10,12 @@ import libvirt
 import trio
 
 from compute_plugin.hypervisors.interface import Can, Guest
+from compute_plugin.hypervisors.libvirt.connection import call
 from compute_plugin.hypervisors.libvirt.driver import LibvirtHypervisor
 from compute_plugin.hypervisors.libvirt.link import Link, linked
 from compute_plugin.hypervisors.lxc.consoles import forget, record
 from compute_plugin.hypervisors.lxc.domain_xml import domain_xml
+from compute_plugin.hypervisors.lxc.first_process import ask_init_to_end
 from compute_plugin.hypervisors.lxc.roots import Roots
 from store.core.beside import beside
 from store.core.errors import ConflictError, InvalidError
@@ -25,8 +27,6 @@ class LxcHypervisor(LibvirtHypervisor):
     kind = "LXC"
     can = frozenset({Can.PAUSE})
     create_flags = 0
-    shutdown_flags = libvirt.VIR_DOMAIN_SHUTDOWN_SIGNAL
-    """To its first process. By itself libvirt also looks for the pipe of an old init, and is content with none."""
 
     def __init__(self, link: Link, roots: Roots) -> None:
         super().__init__(link)
@@ -50,6 +50,11 @@ class LxcHypervisor(LibvirtHypervisor):
     async def release(self, id_: str) -> None:
         self._devices.pop(id_, None)
         await self._roots.release(id_)
+
+    async def ask_to_end(self, domain: Any) -> bool:
+        """Its first process gets a signal. libvirt has that, too, but of a container that began on a busy machine it
+        may never have heard which process that is."""
+        return await trio.to_thread.run_sync(ask_init_to_end, await call(domain.ID))
 
     async def reboot(self, id_: str, patience_s: float) -> bool:
         """There is no way to ask the first process of a container that all know."""

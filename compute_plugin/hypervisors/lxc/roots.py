@@ -6,6 +6,7 @@ All is found again by names below one folder: who ends what another process bega
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from compute_plugin.hypervisors.interface import GuestDisk, HypervisorError
 
 FOLDER: Final = "/run/drystone/roots"
 MOUNT_SECONDS: Final = 20.0
+"""Until a volume is a file, and until nobody has it mounted any more."""
 LOOK_SECONDS: Final = 0.05
 SECTOR: Final = 512
 _LINUX: Final = ("0x83", "0fc63daf-8483-4772-8e79-3d69d8477de4", "4f68bce3-e8cd-4db1-96e7-fbcaf984b709")
@@ -46,24 +48,28 @@ class Roots:
         options = [] if place is None else ["--offset", str(place[0]), "--sizelimit", str(place[1])]
         if disk.read_only:
             options.append("--read-only")
-        link = self._folder / id_ / "device"
-        await trio.Path(link.parent).mkdir(parents=True, exist_ok=True)
-        device = (await _run("losetup", "--find", "--show", *options, file)).strip()
-        await trio.Path(link).symlink_to(device)
-        return device
+        folder = trio.Path(self._folder / id_)
+        await folder.mkdir(parents=True, exist_ok=True)
+        await (folder / "file").symlink_to(file)
+        return (await _run("losetup", "--find", "--show", *options, file)).strip()
 
     async def release(self, id_: str) -> None:
-        """Nothing where there is none."""
+        """Nothing where there is none. It is over when nobody has the file system mounted any more: one that is mounted
+        twice loses what was written to it, and the kernel unmounts it when the last process of its container is gone,
+        not when that was ended. Raises HypervisorError where somebody keeps it."""
         folder = trio.Path(self._folder / id_)
-        link, file = folder / "device", folder / "root"
-        if await link.is_symlink():
-            await _run("losetup", "--detach", str(await link.readlink()), fails=True)
-            await link.unlink()
-        if await file.exists():
-            await _run("umount", "--lazy", str(file), fails=True)
+        file, root = folder / "file", folder / "root"
+        if await file.is_symlink():
+            await _detach(str(await file.readlink()))
             await file.unlink()
-        if await folder.exists():
-            await folder.rmdir()
+        if not await folder.exists():
+            return
+        await _run("umount", str(root), fails=True)
+        try:
+            await root.unlink(missing_ok=True)
+        except OSError as error:
+            raise HypervisorError(f"{root} is still used: {error}") from error
+        await folder.rmdir()
 
     async def _mount(self, id_: str, disk: GuestDisk) -> Path:
         folder = self._folder / id_
@@ -94,6 +100,29 @@ def linux_partition(table: str) -> tuple[int, int] | None:
         if kind.lower() in _LINUX:
             found.append((int(start) * SECTOR, int(sectors) * SECTOR))
     return max(found, key=lambda place: place[1], default=None)
+
+
+async def _detach(file: str) -> None:
+    """Wait until a file has no loop device any more. Raises HypervisorError."""
+    with trio.move_on_after(MOUNT_SECONDS):
+        while True:
+            for device in await trio.to_thread.run_sync(_devices_of, file):
+                # One that is open goes when it is closed.
+                await _run("losetup", "--detach", device, fails=True)
+            if not (devices := await trio.to_thread.run_sync(_devices_of, file)):
+                return
+            await trio.sleep(LOOK_SECONDS)
+    raise HypervisorError(f"the root of the container is still mounted somewhere: {', '.join(devices)} is open")
+
+
+def _devices_of(file: str) -> list[str]:
+    """The loop devices of a file, by what the kernel says: to ask the file itself takes a server of its volume."""
+    found = []
+    for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with suppress(OSError):  # it is detached just now
+            if backing.read_text().rstrip("\n").removesuffix(" (deleted)") == file:
+                found.append(f"/dev/{backing.parent.parent.name}")
+    return found
 
 
 async def _run(*command: str, fails: bool = False) -> str:

@@ -17,7 +17,7 @@ URI: Final = "xen:///system"
 
 class XenHypervisor(LibvirtHypervisor):
     kind = "Xen"
-    can = frozenset({Can.PAUSE, Can.RESCUE})
+    can = frozenset({Can.PAUSE, Can.RESCUE, Can.HAVE_DISKS})
 
     def __init__(self, link: Link, roots: Roots) -> None:
         super().__init__(link)

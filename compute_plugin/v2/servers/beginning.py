@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import trio
 
-from compute_plugin.hypervisors.interface import UnsupportedError
+from compute_plugin.hypervisors.interface import Can, UnsupportedError
 from compute_plugin.lifecycle.changes import BusyServerError, begun
-from compute_plugin.lifecycle.table import LINES
+from compute_plugin.lifecycle.table import LINES, WITH_GUEST
 from compute_plugin.records.records import Records
 from compute_plugin.records.server import Server
 from compute_plugin.v2.frame.call import Call
@@ -87,7 +87,14 @@ def require_unlocked(call: Call, server: Server, is_admin: bool, may: bool = Fal
 
 def require_able(call: Call, server: Server, what: str) -> None:
     """Raises UnsupportedError where the hypervisor of the server's host cannot do that."""
-    can = LINES[what].can
+    line = LINES[what]
+    require_can(call, server, line.can, what)
+    if server.state in WITH_GUEST:
+        require_can(call, server, line.guest_can, what)
+
+
+def require_can(call: Call, server: Server, can: Can | None, what: str) -> None:
+    """The same of one ability."""
     state = call.service.states.states.hosts.get(server.host) if server.host else None
     if can is not None and state is not None and state.can and can not in state.can:
         raise UnsupportedError(f"Unable to {what} instance {server.id}: {state.kind} cannot.")

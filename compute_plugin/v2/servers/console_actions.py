@@ -7,11 +7,13 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from compute_plugin.consoles.tokens import keep_token, new_token, valid_token
+from compute_plugin.hypervisors.interface import Can, UnsupportedError
 from compute_plugin.records.server import Server, VmState
 from compute_plugin.v2.frame.call import Call, within
 from compute_plugin.v2.frame.listing import NEVER
 from compute_plugin.v2.frame.reading import body_of, checked, one_of, whole
 from compute_plugin.v2.servers.actions import Action
+from compute_plugin.v2.servers.beginning import require_can
 from compute_plugin.v2.servers.finding import find_server
 from gateway.rest.answers import answer
 from gateway.rest.app import Routes
@@ -24,6 +26,8 @@ MKS: Final = 8
 TOKENS: Final = 31
 TYPES: Final = {"novnc": "vnc", "serial": "serial"}
 """What there is, and the protocol that it is asked for by."""
+CAN: Final = {"novnc": Can.VNC, "serial": Can.SERIAL_CONSOLE}
+"""What the hypervisor has to be able to."""
 
 
 async def console_log(call: Call, body: Fields) -> Response:
@@ -87,6 +91,10 @@ async def _url(call: Call, server: Server, type_: str) -> str:
         raise ConflictError("Instance not yet ready")
     if server.state not in (VmState.ACTIVE, VmState.PAUSED, VmState.RESCUED, VmState.RESIZED):
         raise ConflictError(f"Cannot 'get_console' instance {server.id} while it is in vm_state {server.state}")
+    try:
+        require_can(call, server, CAN[type_], f"open a {type_} console of")
+    except UnsupportedError as error:
+        raise InvalidError(f"Unavailable console type {type_}: {error}") from None
     token, service = new_token(), call.service
     now = service.clock.wall_us()
     until = now + service.settings.console_s * 1_000_000
