@@ -146,6 +146,7 @@ def tempest_conf(cloud: Cloud, folder: str, *, system: bool = False) -> str:
         "network-feature-enabled": {
             "ipv6": "true",
             "ipv6_subnet_attributes": "true",
+            "port_security": "true",
             "api_extensions": ",".join(cloud.extensions),
         },
         "image": {
