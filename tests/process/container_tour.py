@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.process.program import running
-from tests.process.server_tour import COMPUTE, NETWORK, Tour, reached, run, to_program, until
+from tests.process.server_tour import COMPUTE, Tour, reached, run, to_program, unreached, until
 
 SETTINGS = """\
 [compute]
@@ -87,18 +87,14 @@ def main(folder: str, image_file: str) -> None:
         image = tour.image(Path(image_file))
         lan, subnet = tour.lan("10.0.0.0/24")
         server = told(tour, image, lan)
-        router, floating, outside = reached(tour, server, lan, subnet)
+        way = reached(tour, server, lan, subnet)
         ruled(tour, server)
         refused(tour, server)
         copied(tour, server)
         tour.act(server, "rebuild", {"imageRef": image})
         tour.says(server, SAID.format(1))
         tour.delete(server)
-        tour.ask("DELETE", f"{NETWORK}/floatingips/{floating}")
-        tour.ask("PUT", f"{NETWORK}/routers/{router}/remove_router_interface", {"subnet_id": subnet})
-        tour.ask("DELETE", f"{NETWORK}/routers/{router}")
-        for network in (lan, outside):
-            tour.ask("DELETE", f"{NETWORK}/networks/{network}")
+        unreached(tour, lan, subnet, way)
         assert run("virsh", "-c", "lxc:///system", "list", "--all", "--name").strip() == ""
         assert "server-" not in program.command("volume", "list").stdout
         assert list((Path(folder) / "guests").iterdir()) == []

@@ -222,6 +222,16 @@ def reached(tour: Tour, server: str, lan: str, subnet: str) -> tuple[str, str, s
     return router, floating["id"], outside
 
 
+def unreached(tour: Tour, lan: str, subnet: str, way: tuple[str, str, str]) -> None:
+    """What `reached` has made goes again, and the network. `way`: as that gave it."""
+    router, floating, outside = way
+    tour.ask("DELETE", f"{NETWORK}/floatingips/{floating}")
+    tour.ask("PUT", f"{NETWORK}/routers/{router}/remove_router_interface", {"subnet_id": subnet})
+    tour.ask("DELETE", f"{NETWORK}/routers/{router}")
+    for network in (lan, outside):
+        tour.ask("DELETE", f"{NETWORK}/networks/{network}")
+
+
 def plugged(tour: Tour, server: str) -> None:
     """A volume comes to a guest that runs, grows no less than it is, and goes."""
     volume = tour.volume(size=2)
@@ -320,12 +330,12 @@ def main(folder: str, image_file: str) -> None:
         image = tour.image(Path(image_file))
         lan, subnet = tour.lan("10.0.0.0/24")
         server = told(tour, image, lan)
-        router, floating, outside = reached(tour, server, lan, subnet)
+        way = reached(tour, server, lan, subnet)
         plugged(tour, server)
         program.stop()
         program.start()
         tour.token = program.token
-        address = tour.ask("GET", f"{NETWORK}/floatingips/{floating}")["floatingip"]["floating_ip_address"]
+        address = tour.ask("GET", f"{NETWORK}/floatingips/{way[1]}")["floatingip"]["floating_ip_address"]
         assert greets(address), "guests run on while nobody serves, and find their volumes again"
         apart(tour, program, server, image)
         assert greets(address), "of two with one address each is reached as before"
@@ -334,11 +344,7 @@ def main(folder: str, image_file: str) -> None:
         copied(tour, server, image)
         rebuilt(tour, server, image)
         tour.delete(server)
-        tour.ask("DELETE", f"{NETWORK}/floatingips/{floating}")
-        tour.ask("PUT", f"{NETWORK}/routers/{router}/remove_router_interface", {"subnet_id": subnet})
-        tour.ask("DELETE", f"{NETWORK}/routers/{router}")
-        for network in (lan, outside):
-            tour.ask("DELETE", f"{NETWORK}/networks/{network}")
+        unreached(tour, lan, subnet, way)
         assert tour.ask("GET", f"{NETWORK}/ports")["ports"] == []
         assert "tap" not in run("ip", "-br", "link")
         assert run("virsh", "-c", "qemu:///system", "list", "--all", "--name").strip() == ""

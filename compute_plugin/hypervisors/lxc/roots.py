@@ -50,7 +50,8 @@ class Roots:
             options.append("--read-only")
         folder = trio.Path(self._folder / id_)
         await folder.mkdir(parents=True, exist_ok=True)
-        await (folder / "file").symlink_to(file)
+        # As the kernel calls it, which is asked for the loop devices of this path.
+        await (folder / "file").symlink_to(await trio.Path(file).resolve())
         return (await _run("losetup", "--find", "--show", *options, file)).strip()
 
     async def release(self, id_: str) -> None:
