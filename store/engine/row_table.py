@@ -266,7 +266,8 @@ class RowTable:
         """A newer version than that of this stamp is here, or was until it was retired."""
         newest = self._retired(packed) if here is None else here
         assert newest is not None, "something is newer"
-        covers = newest.root >= stamp >= self.fences.of(packed)
+        # What is retired here may be forgotten elsewhere, and what came be newer in truth.
+        covers = here is not None and newest.root >= stamp >= self.fences.of(packed)
         return Applied("", newest.stamp, here, floor=max(newest.stamp, self.promises.of(packed)), covers=covers)
 
     def promise(self, packed: bytes, stamp: bytes, location: Location) -> bool:

@@ -20,11 +20,11 @@ from store.core.errors import QuorumError, ReplacedError, RetryableError, StaleE
 from store.core.stamp import ZERO, Stamp, StampSource
 from store.device.port import Applied, DevicePort
 from store.device.promise import Promise, prepare_promise
-from store.device.row import STAMP_BYTES, Flag, IndexRow, Origin, Row, RowKey
+from store.device.row import STAMP_BYTES, Flag, Origin, Row, RowKey
 from store.objects.quorum_check import Questions
-from store.objects.quorum_look import QuorumLook
+from store.objects.quorum_look import QuorumLook, newest_seen
 from store.objects.quorum_promise import QuorumPromise
-from store.objects.quorum_read import ReadRow, newest
+from store.objects.quorum_read import ReadRow
 from store.ring import ROWS, Ring
 
 TRIES = 12
@@ -36,17 +36,23 @@ NEVER = bytes(STAMP_BYTES)
 """The stamp of no version, packed."""
 
 
+def version_of(found: ReadRow | None) -> bytes:
+    """The stamp, packed, of a version that was found."""
+    return NEVER if found is None else found.row.stamp
+
+
+def replaceable(found: ReadRow | None) -> bytes:
+    """The same, of what must still be there for a conditional write to take its place: what is retired is nothing, and
+    its stamp may go at any time."""
+    return NEVER if found is None or found.retired else found.row.stamp
+
+
 class Promised(NamedTuple):
     """What was promised, under which ring, and the newest version that a quorum had then."""
 
     stamp: Stamp
     ring: Ring
     found: ReadRow | None
-
-    @property
-    def version(self) -> bytes:
-        """The stamp, packed, of the version that was found."""
-        return NEVER if self.found is None else self.found.row.stamp
 
 
 class Replicas(Protocol):
@@ -108,18 +114,19 @@ class Coordinator:
             return await self._finish(row, packed, ring, reserve=reserve)
 
     async def replace(
-        self, row: Row, packed: bytes, before: IndexRow | None, *, shown: bytes = b"", reserve: bool = False
+        self, row: Row, packed: bytes, before: ReadRow | None, *, shown: bytes = b"", reserve: bool = False
     ) -> tuple[Row, Applied]:
-        """Write a row in the place of just this version (None: of no version). `shown` is what clients are to see as
-        the time of the change, packed, if that is not now. Raises ReplacedError where another version is there, and
-        nothing was done; else as `put`."""
-        base = NEVER if before is None else before.stamp
+        """Write a row in the place of just this version (None, or one that is retired: of no version). `shown` is what
+        clients are to see as the time of the change, packed, if that is not now. Raises ReplacedError where another
+        version is there, and nothing was done; else as `put`."""
         reserve = reserve or not row_needs_room(row)
-        promised = await self._promise(row.key, packed, Stamp.unpack(base), reserve=reserve)
-        if promised.version != base:
+        promised = await self._promise(row.key, packed, Stamp.unpack(version_of(before)), reserve=reserve)
+        if replaceable(promised.found) != replaceable(before):
             raise ReplacedError(f"row {row.key.name!r} is another one now")
-        root = NEVER if before is None else before.root
-        origin = Origin(root, base, shown or promised.stamp.pack())
+        # Of a tombstone that is retired either may know, and whoever tried to write before it must be told of it.
+        last = max(before, promised.found, key=version_of)
+        root = NEVER if last is None else last.row.root
+        origin = Origin(root, version_of(last), shown or promised.stamp.pack())
         row = row._replace(stamp=promised.stamp, origin=origin)
         try:
             applied = await self._replicas.place(row, packed, promised.ring, reserve=reserve)
@@ -167,7 +174,7 @@ class Coordinator:
             if not asked.ask():
                 await asked.wait()
             if asked.given:
-                return Promised(stamp, ring, newest(packed, asked.values, ring.epoch, waited=True))
+                return Promised(stamp, ring, newest_seen(packed, asked.believed, ring.epoch, waited=True))
             if asked.barred:
                 seen = Stamp.unpack(max(each.floor for each in asked.barred))
             else:
@@ -207,6 +214,8 @@ class Coordinator:
             promised = await self._promise(row.key, packed, seen, reserve=reserve or not row_needs_room(row))
             seen = promised.stamp
             self._check_age(row, begun, promised.ring)
+            if promised.found is not None and promised.found.retired:
+                raise _unknown(row)  # it may be from before this write, and all but gone, or have come after it
             if promised.found is not None and promised.found.row.root >= first:
                 try:
                     applied = await self._again(row.key, packed, promised)
@@ -232,7 +241,7 @@ class Coordinator:
             promised = await self._promise(row.key, packed, seen, reserve=True)
             seen = promised.stamp
             self._check_age(row, begun, promised.ring)
-            there = promised.version
+            there = version_of(promised.found)
             origin = None if promised.found is None else promised.found.row.origin
             taken = there in mine or (origin is not None and origin.base in mine)
             if not taken and there > made and (origin is None or origin.base > made):

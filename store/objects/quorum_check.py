@@ -44,7 +44,7 @@ class QuorumCheck:
                 if not asked.enough:
                     await asked.wait()
         return all(
-            asked.enough and all(value is not None and value[:STAMP_BYTES] == stamp for value in asked.values.values())
+            asked.enough and all(value is not None and value[:STAMP_BYTES] == stamp for value in asked.answers.values())
             for asked, stamp in self._asked
         )
 

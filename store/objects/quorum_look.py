@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from store.core.errors import BusyError, DrystoneError, QuorumError
 from store.device.port import DevicePort, Seen, SeenReply
 from store.objects.hedge import Hedged
-from store.objects.quorum_read import believed
+from store.objects.quorum_read import ReadRow, believed, newest
 from store.ring import quorum
 
 
@@ -43,8 +43,16 @@ class QuorumLook(Hedged[Seen]):
         """Nothing below this stamp, packed, is taken by all of them."""
         return max(seen.floor for seen in self.answers.values())
 
-    @property
-    def values(self) -> dict[int, bytes | None]:
-        """The index value of the row at each, as of QuorumRead; that of a tombstone which is retired, too, last."""
-        ordered = sorted(self.answers.items(), key=lambda each: each[1].retired)
-        return {replica: seen.value for replica, seen in ordered}
+    def newest(self) -> ReadRow | None:
+        """The newest version that any has."""
+        return newest_seen(self._packed, self.answers, self._epoch, waited=self.waited)
+
+
+def newest_seen(packed: bytes, answers: Mapping[int, Seen], epoch: int, *, waited: bool) -> ReadRow | None:
+    """The newest version among these; a tombstone that is retired only where there is nothing else."""
+    for retired in (False, True):
+        values = {replica: seen.value for replica, seen in answers.items() if seen.retired == retired}
+        found = newest(packed, values, epoch, waited=waited, retired=retired)
+        if found is not None:
+            return found
+    return None

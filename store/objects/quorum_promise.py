@@ -63,12 +63,6 @@ class QuorumPromise(Hedged[Seen]):
             if replica in self._read_set and seen.believed and not seen.barred
         }
 
-    @property
-    def values(self) -> dict[int, bytes | None]:
-        """The index value of the row at those who are believed; first where it has a record, and is not retired."""
-        ordered = sorted(self.believed.items(), key=lambda each: each[1].retired)
-        return {replica: seen.value for replica, seen in ordered}
-
     @staticmethod
     def _is_quorum(some: Collection[int], replicas: Collection[int]) -> bool:
         return sum(replica in some for replica in replicas) >= quorum(len(replicas))

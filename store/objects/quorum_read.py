@@ -16,12 +16,17 @@ class ReadRow(NamedTuple):
     """The newest version of a row, and the replicas that are known to have it. `epoch` is that of the ring that was
     known before it was looked for: under this it may be brought to others, which refuse it where it may have been
     deleted for good since. Where `waited`, other things have run since it was found: its data may have been dropped,
-    unless they were pinned before and it is still the newest (`Rows.pinned`)."""
+    unless they were pinned before and it is still the newest (`Rows.pinned`).
+
+    Of a tombstone that is `retired` nothing but the stamp is left, and that may go at each replica at another time. All
+    have had it, so it need not be brought to any, and what any has that is not retired came after it, whatever its
+    stamp says."""
 
     row: IndexRow
     replicas: tuple[int, ...]
     epoch: int
     waited: bool = False
+    retired: bool = False
 
 
 class QuorumRead(Hedged[bytes | None]):
@@ -39,10 +44,9 @@ class QuorumRead(Hedged[bytes | None]):
     def _find(self, replica: int, reply: FindReply) -> None:
         self._devices[replica].submit_find(self._packed, self._epoch, reply)
 
-    @property
-    def values(self) -> dict[int, bytes | None]:
-        """The index value of the row at each."""
-        return self.answers
+    def newest(self) -> ReadRow | None:
+        """The newest version that any has."""
+        return newest(self._packed, self.answers, self._epoch, waited=self.waited)
 
     async def wait(self) -> bool:
         """Wait for a quorum. Raises QuorumError."""
@@ -60,8 +64,11 @@ def believed(replicas: Sequence[int], devices: Mapping[int, DevicePort]) -> Iter
         yield replica
 
 
-def newest(packed: bytes, values: Mapping[int, bytes | None], epoch: int, *, waited: bool) -> ReadRow | None:
-    """The newest version that any replica answered with, and all of them that have it; asked under `epoch`."""
+def newest(
+    packed: bytes, values: Mapping[int, bytes | None], epoch: int, *, waited: bool, retired: bool = False
+) -> ReadRow | None:
+    """The newest version that any replica answered with, and all of them that have it; asked under `epoch`. The values
+    are those of tombstones that are `retired`, or of none that are."""
     first, stamp, having = b"", b"", []
     for replica, value in values.items():
         if value is None:
@@ -71,4 +78,4 @@ def newest(packed: bytes, values: Mapping[int, bytes | None], epoch: int, *, wai
             first, stamp, having = value, its, [replica]
         elif its == stamp:
             having.append(replica)
-    return ReadRow(decode_value(packed, first), tuple(having), epoch, waited) if having else None
+    return ReadRow(decode_value(packed, first), tuple(having), epoch, waited, retired) if having else None

@@ -57,7 +57,7 @@ from store.objects.key_lock import KeyLocks
 from store.objects.late_data import Expected, LateData
 from store.objects.quorum_check import Questions, SharedChecks
 from store.objects.quorum_look import QuorumLook
-from store.objects.quorum_read import QuorumRead, ReadRow, believed, newest
+from store.objects.quorum_read import QuorumRead, ReadRow, believed
 from store.objects.quorum_write import WRITE_SECONDS, QuorumWrite, refusal_of
 from store.ring import ROWS, Ring, quorum
 
@@ -164,9 +164,9 @@ class Rows:
     # -- reading -------------------------------------------------------------------------------------------------
 
     async def read(self, key: RowKey, packed: bytes, *, look: bool = False) -> ReadRow | None:
-        """The newest version of a row (tombstones too), known to a quorum when this returns. With `look`, tombstones
-        that are retired, too: what is to be replaced. Raises QuorumError, and ReplacedError where it changes all the
-        time."""
+        """The newest version of a row (tombstones too), known to a quorum when this returns. With `look`, where there
+        is none, a tombstone that is retired, if any that was asked has its stamp still: what is to be replaced. Raises
+        QuorumError, and ReplacedError where it changes all the time."""
         for _ in range(READ_TRIES):
             ring = self.ring
             how = QuorumLook if look else QuorumRead
@@ -177,10 +177,12 @@ class Rows:
                 except QuorumError as error:
                     await self.go_on_after(error, ring)
                     continue
-            found = newest(packed, asked.values, ring.epoch, waited=asked.waited)
+            found = asked.newest()
             if found is None:
                 return None
             self.stamps.observe_packed(found.row.stamp)
+            if found.retired:
+                return found
             if len(found.replicas) == len(asked.answers):
                 if len(ring.live) == 1:
                     return found
@@ -386,13 +388,12 @@ class Rows:
         holds the lock of the key. Raises as `put`, too."""
         for attempt in range(TRIES):
             found = await self.read(key, packed, look=True)
-            before = None if found is None else found.row
-            shown = before.shown if before is not None and keep_shown else b""
+            shown = found.row.shown if found is not None and keep_shown else b""
             with suppress(ReplacedError):
                 row = await edit(found)
                 if row is None:
                     return None
-                return await self._coordinator.replace(row, packed, before, shown=shown, reserve=reserve)
+                return await self._coordinator.replace(row, packed, found, shown=shown, reserve=reserve)
             await self._coordinator.pause(attempt)
         raise RetryableError(f"row {key.name!r} changes faster than it can be changed")
 

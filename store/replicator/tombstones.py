@@ -9,10 +9,10 @@ row goes, its stamp stays, and nothing older is taken. Once all have done so dur
 **enforce** its epoch: what is still under way by an older ring (a writer that stopped, a hint, a repair, a copy) is
 refused from then on. Then they **release** the stamp. Whatever begins by the new ring looks first, and finds nothing.
 In between a replica may fail and come back with the tombstone, which is retired again, or with the stamp; or without
-either, when it has rejoined, or is a replica only since the layout has changed. Then whoever looks, and finds the stamp
-that others have, brings the tombstone to it, or to one of two such. If the stamps were released now, a tombstone of a
-clock that is ahead would hide what is written next, and is not seen by whoever writes that. So what a replica lacks is
-settled first, and a tombstone is released when behind the step all have its stamp, or something newer.
+either, when it has rejoined, or is a replica only since the layout has changed. So what a replica lacks is settled first,
+and a tombstone is released when behind the step all have its stamp, or something newer. One that did not come to release
+it may keep the stamp for long, while others take what is written since by slower clocks: that is newer than anything
+retired, whatever its stamp, and is settled above this one.
 
 One step of the ring serves all tombstones that are retired by then. Without the registry there is none: nothing is
 released, all else goes on, and what is retired waits for the next round.
@@ -125,7 +125,7 @@ class TombstoneCollector:
         asked = QuorumLook([device.id], self._store.devices, packed, self._store.rows.ring.epoch)
         if not asked.ask():
             await asked.wait()
-        value = asked.values[device.id]
+        value = asked.answers[device.id].value
         name = None if value is None else row_name(packed, value)
         return name if name is not None and index_key(parse_key(packed, name)) == packed else None
 

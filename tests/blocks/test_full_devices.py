@@ -13,7 +13,7 @@ from store.blocks.owned_head import load_head
 from store.blocks.table import Table
 from store.core.errors import FullError
 from tests.blocks.conftest import catalogue_of, media, node_of, volume_of
-from tests.objects.test_tables_of_many import another
+from tests.replicator.clusters import another
 from tests.simulation.node import SimNode
 from tests.simulation.world import SeededRandom, SimClock
 

@@ -39,6 +39,23 @@ class Round(NamedTuple):
     enough: Callable[[Replies], bool]
 
 
+class Found(NamedTuple):
+    """The newest version that a quorum had. One that is `retired` is nothing any more but the stamp of what every
+    replica once had: a version that is there beside it is newer, whatever its stamp."""
+
+    version: Version
+    retired: bool
+
+    @property
+    def value(self) -> Hashable:
+        return self.version.value
+
+    @property
+    def there(self) -> Stamp:
+        """What must still be there for a conditional write to replace it: what is retired may go at any time."""
+        return NEVER if self.retired else self.version.stamp
+
+
 class UnknownError(Exception):
     """Nobody can tell now what became of the operation: it may take effect, or have done so, or never will."""
 
@@ -100,7 +117,7 @@ class Coordinator:
     def _is_placed(self, ring: Ring, replies: Replies) -> bool:
         return ring.is_quorum(counting(replies))
 
-    def promise(self, seen: Stamp) -> Generator[Round, Replies, tuple[Stamp, Version | None]]:
+    def promise(self, seen: Stamp) -> Generator[Round, Replies, tuple[Stamp, Found | None]]:
         """Have a quorum of each live layout promise to take nothing below a new stamp: the stamp, and the newest
         version that they had. Raises UnknownError."""
         for _ in range(TRIES):
@@ -122,16 +139,16 @@ class Coordinator:
 
     # -- operations ----------------------------------------------------------------------------------------------------
 
-    def read(self) -> Generator[Round, Replies, Version | None]:
-        """The newest version, which a quorum has when this returns."""
+    def read(self) -> Generator[Round, Replies, Found | None]:
+        """The newest version, which a quorum has when this returns, if it is not retired: then all had it."""
         for _ in range(TRIES):
             seen = yield from self._look()
             if seen is None:
                 continue
             newest = _newest(seen)
-            if newest is None or self._is_everywhere(newest, seen):
+            if newest is None or newest.retired or self._is_everywhere(newest.version, seen):
                 return newest
-            if (yield from self._write_back(newest)):
+            if (yield from self._write_back(newest.version)):
                 return newest
             settled, newest = yield from self.settle()
             if settled:
@@ -151,12 +168,12 @@ class Coordinator:
     def _write_back(self, version: Version) -> Generator[Round, Replies, bool]:
         return (yield from self.place(version))
 
-    def settle(self) -> Generator[Round, Replies, tuple[bool, Version | None]]:
+    def settle(self) -> Generator[Round, Replies, tuple[bool, Found | None]]:
         """Have the newest version be at a quorum above all that was promised; whether it is, and which."""
         stamp, newest = yield from self.promise(NEVER)
         if newest is None:
             return True, None
-        return (yield from self.place(_again(newest, stamp))), newest
+        return (yield from self.place(_again(newest.version, stamp))), newest
 
     def write(self, value: Hashable) -> Generator[Round, Replies, None]:
         """A plain write; of None, a delete."""
@@ -180,8 +197,10 @@ class Coordinator:
             self._goes_on(begun)
             stamp, newest = yield from self.promise(version.stamp)
             self._goes_on(begun)
-            if newest is not None and newest.root >= first:
-                version = _again(newest, stamp)
+            if newest is not None and newest.retired:
+                raise UnknownError  # it may be from before this write, or have come after it
+            if newest is not None and newest.version.root >= first:
+                version = _again(newest.version, stamp)
             else:
                 version = Version(stamp, version.value, root=stamp)
             if (yield from self.place(version)):
@@ -194,13 +213,13 @@ class Coordinator:
             found = yield from self.read()
             if (None if found is None else found.value) != expected:
                 return False
-            before = NEVER if found is None else found.stamp
-            stamp, newest = yield from self.promise(before)
-            if (NEVER if newest is None else newest.stamp) != before:
+            seen = Version(NEVER, None, NEVER) if found is None else found.version
+            stamp, newest = yield from self.promise(seen.stamp)
+            if (NEVER if newest is None else newest.there) != (NEVER if found is None else found.there):
                 continue
             begun = self.ring.epoch
-            root = NEVER if found is None else found.root
-            version = Version(stamp, value, root, base=before)
+            before = seen if newest is None else max(seen, newest.version, key=lambda each: each.stamp)
+            version = Version(stamp, value, before.root, base=before.stamp)
             if (yield from self.place(version)) or (yield from self._was_made(version, begun)):
                 return True
         raise UnknownError
@@ -212,10 +231,9 @@ class Coordinator:
         mine = {made}
         for _ in range(TRIES):
             self._goes_on(begun)
-            stamp, newest = yield from self.promise(made)
+            stamp, found = yield from self.promise(made)
             self._goes_on(begun)
-            if newest is None:
-                newest = Version(NEVER, None, NEVER)
+            newest = Version(NEVER, None, NEVER) if found is None else found.version
             taken = newest.stamp in mine or newest.base in mine
             if not taken and newest.stamp > made and (newest.plain or newest.base > made):
                 raise UnknownError
@@ -249,6 +267,6 @@ def counting(replies: Replies) -> list[int]:
     ]
 
 
-def _newest(seen: Mapping[int, Seen]) -> Version | None:
-    versions = [reply.version for reply in seen.values() if reply.version is not None]
-    return max(versions, key=lambda version: version.stamp, default=None)
+def _newest(seen: Mapping[int, Seen]) -> Found | None:
+    found = [Found(reply.version, reply.retired) for reply in seen.values() if reply.version is not None]
+    return max(found, key=lambda each: (not each.retired, each.version.stamp), default=None)

@@ -118,7 +118,7 @@ def _settle_promise(coordinator: Coordinator, seen: Collection[Seen]) -> Daemon:
 
 def _settle(coordinator: Coordinator) -> Daemon:
     stamp, newest = yield from coordinator.promise(NEVER)
-    version = newest or Version(NEVER, None, NEVER)
+    version = Version(NEVER, None, NEVER) if newest is None else newest.version
     yield from coordinator.place(version._replace(stamp=stamp, base=version.stamp))
 
 
@@ -133,6 +133,6 @@ def _looks(to: Collection[int], ring: Ring) -> Generator[Round, Replies, dict[in
 
 
 def _adopt(since: int, seen: Collection[Seen]) -> Adopt:
-    versions = [reply.version for reply in seen if reply.version is not None]
+    versions = [reply.version for reply in seen if reply.version is not None and not reply.retired]
     newest = max(versions, key=lambda version: version.stamp, default=None)
     return Adopt(since, frozenset(version.stamp for version in versions), newest)

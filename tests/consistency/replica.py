@@ -39,6 +39,8 @@ class Replica:
         self.in_sync = True
         self.fence = NEVER
         """The highest promise given, or version found, since it was opened."""
+        self.releasing = NEVER
+        """The tombstone that it was told to release: it goes when the index is written that says so."""
 
     # -- what it says ------------------------------------------------------------------------------------------------
 
@@ -64,7 +66,7 @@ class Replica:
                 self.retired = self.retired or self._has_tombstone(stamp)
             case Release(stamp):
                 if self.retired and self._has_tombstone(stamp):
-                    self.version, self.retired = None, False
+                    self.releasing = stamp
             case Enforce():
                 self.enforced = epoch
             case Adopt(since, known, newest):
@@ -103,6 +105,7 @@ class Replica:
         this very version, and no promise was given above it that may have let a conditional write pass it by."""
         return (
             self.version is not None
+            and not self.retired
             and self.in_sync
             and self.version.root >= version.stamp
             and self.fence <= version.stamp
@@ -126,10 +129,17 @@ class Replica:
 
     # -- what becomes of it ------------------------------------------------------------------------------------------
 
+    def write_index(self) -> None:
+        """What it was told to release is gone for good."""
+        if self.retired and self._has_tombstone(self.releasing):
+            self.version, self.retired = None, False
+        self.releasing = NEVER
+
     def crash(self) -> None:
         """It is opened anew. A promise that its version has reached needs not be kept."""
         self._forget_promise()
         self.fence = self.floor
+        self.releasing = NEVER
 
     def _forget_promise(self) -> None:
         if self.promised <= self.stamp:
@@ -141,6 +151,7 @@ class Replica:
         self.enforced = epoch
         self.in_sync = False
         self.fence = self.floor
+        self.releasing = NEVER
 
     def image(self) -> Image:
         """All that its disk has of the row."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from tests.consistency.coordinator import Coordinator, Replies, Round, UnknownError
 from tests.consistency.daemons import collect, rejoin, retire_layout, sync
-from tests.consistency.messages import Barred, Newer, Reply, Stale
+from tests.consistency.messages import NEVER, Barred, Newer, Release, Reply, Stale
 from tests.consistency.replica import EMPTY, Image, Replica
 from tests.consistency.ring import Ring
 from tests.linearizability.checker import Operation
@@ -32,6 +32,8 @@ PATIENCE = 100
 CALM = 1200
 """After this there are no faults any more, and everything is mended."""
 SKEW = 4000
+INDEX_TICKS = 10
+"""So long after it was told to release a tombstone a replica does, on average."""
 
 Work = Generator[Round, Replies, Hashable]
 
@@ -102,10 +104,25 @@ class World:
     def _deliver(self, task: _Task, device: int, round_: Round, request: int) -> None:
         if device in self.down:
             return
-        reply = self.replicas[device].answer(round_.message, round_.epoch)
+        replica = self.replicas[device]
+        reply = replica.answer(round_.message, round_.epoch)
         self._count(reply)
+        if isinstance(round_.message, Release) and replica.releasing != NEVER:
+            self._release(device)
         if not self._is_lost(task.process, device):
             self.at(self._delay(), lambda: self.processes[task.process].whose(task).take(request, device, reply))
+
+    def _release(self, device: int) -> None:
+        """Each releases by its own index, which is written a while later, or not before the device is out."""
+        if not self.calm and self.random.random() < self.weather.unreleased:
+            self._fail(device)
+        else:
+            self.at(self.random.expovariate(1 / INDEX_TICKS), self.replicas[device].write_index)
+
+    def _fail(self, device: int) -> None:
+        self.replicas[device].crash()
+        self.down.add(device)
+        self.at(self.random.expovariate(1 / self.weather.outage), lambda: self.down.discard(device))
 
     def _count(self, reply: Reply) -> None:
         if isinstance(reply, Stale | Barred | Newer):
@@ -127,7 +144,7 @@ class World:
     def _mend(self) -> None:
         """One daemon or another has its turn."""
         process = self.random.choice(self.processes)
-        work = self._due(Coordinator(0, process.wall, lambda: self.ring))
+        work = self._due(Coordinator(next(self._numbers), process.wall, lambda: self.ring))
         if work is not None:
             _Task(self, process, work, lambda _: None, lambda: None).go_on({})
         if not self.calm or self.unsettled:
@@ -343,9 +360,7 @@ def crash(world: World) -> bool:
     device = world.random.choice(world.ring.replicas)
     if device in world.down:
         return False
-    world.replicas[device].crash()
-    world.down.add(device)
-    world.at(world.random.expovariate(1 / world.weather.outage), lambda: world.down.discard(device))
+    world._fail(device)
     return True
 
 
@@ -417,6 +432,8 @@ class Weather(NamedTuple):
     lateness: float = 100.0
     outage: float = 100.0
     """A device that crashed is out for so many ticks, on average."""
+    unreleased: float = 0.1
+    """So often a device crashes when it has been told to release a tombstone, and comes back with it."""
 
 
 WEATHERS = {
@@ -431,6 +448,9 @@ WEATHERS = {
     ),
     "late deletes": Weather(
         {restart: 300}, reads=0.5, deletes=0.7, pause=30, mending=5, conditional=0, late=0.2, lateness=300
+    ),
+    "releases": Weather(
+        {clock: 100}, reads=0.4, deletes=0.5, pause=200, mending=4, conditional=0.3, late=0, outage=150, unreleased=0.3
     ),
     "deletes": Weather({crash: 100}, deletes=0.6, pause=80, mending=10, conditional=0.1, late=0, outage=300),
 }

@@ -82,6 +82,7 @@ class Life:
             device.release_tombstone(packed, stamp)
             await device.flush()
             model.answer(Release((time_us, 1)), EPOCH)
+            model.write_index()
             self._released.add(name)
         elif what == "late":
             for late_us in range(max(model.stamp[0] - 8, 1), model.stamp[0]):

@@ -5,13 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from random import Random
 
 import pytest
 from trio.testing import MockClock
 
 from store.core.errors import ConflictError, NotFoundError, OutdatedError, PreconditionError
-from store.core.stamp import StampSource
 from store.device.port import Applied
 from store.device.row import Row
 from store.objects.model import Account, Condition, Container, ListingQuery, ObjectHead, ObjectInfo
@@ -19,26 +17,9 @@ from store.objects.rows import Rows
 from store.objects.store import DeviceStore
 from store.objects.tables import Tables
 from store.ring import Ring
-from tests.replicator.clusters import HEAD, media_of, opened
-from tests.simulation.node import SimNode
-from tests.simulation.worker import SimWorker
-from tests.simulation.world import SeededRandom, SimClock
+from tests.replicator.clusters import HEAD, another, media_of, opened
 
 PAGE = ListingQuery(limit=10)
-
-
-def another(node: SimNode, writer: int) -> DeviceStore:
-    """The store of a process that is not alone, over the same devices."""
-    rows = Rows(node.store.rows.ring, node.store.devices, StampSource(SimClock(), writer), alone=False)
-    random = SeededRandom(Random(writer))
-    return DeviceStore(
-        rows,
-        node.store.devices,
-        node.store.policies,
-        SimClock(),
-        random,
-        [SimWorker(node.turns), SimWorker(node.turns)],
-    )
 
 
 def around_placing(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -10,15 +10,19 @@ import pytest
 import trio
 
 from store.core.errors import DeviceError, DrystoneError, NotFoundError
+from store.core.stamp import StampSource
 from store.device.port import FindReply
 from store.device.row import RowKey, index_key
 from store.engine.device import Device
 from store.objects.model import Container, ObjectHead, Policy
+from store.objects.rows import Rows
 from store.objects.store import DeviceStore
 from store.ring import ROWS
 from tests.simulation.crash_point import CrashPoint
 from tests.simulation.limits import small_limits
 from tests.simulation.node import SimMedia, SimNode, open_node
+from tests.simulation.worker import SimWorker
+from tests.simulation.world import SeededRandom, SimClock
 
 COPIES = (Policy(0, "copies", default=True),)
 HEAD = ObjectHead("t", {"mark": "m"})
@@ -92,6 +96,15 @@ def slow_at(
 
 def put_out(node: SimNode, number: int) -> None:
     node.devices[number]._fail(DeviceError("it is away"))
+
+
+def another(node: SimNode, writer: int, *, skew_us: int = 0, without: Collection[int] = ()) -> DeviceStore:
+    """The store of a process that is not alone, over the same devices but those that it does not reach."""
+    devices = {number: device for number, device in node.store.devices.items() if number not in without}
+    clock = SimClock(skew_us)
+    rows = Rows(node.store.rows.ring, devices, StampSource(clock, writer), alone=False)
+    workers = [SimWorker(node.turns), SimWorker(node.turns)]
+    return DeviceStore(rows, devices, node.store.policies, clock, SeededRandom(Random(writer)), workers)
 
 
 async def write(store: DeviceStore, container: Container, name: str, data: bytes, head: ObjectHead = HEAD) -> None:

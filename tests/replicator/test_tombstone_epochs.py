@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from unittest import mock
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from store.core.errors import BusyError, DeviceError, StaleEpochError
+from store.core.errors import BusyError, DeviceError, NotFoundError, RetryableError, StaleEpochError
 from store.core.wait_group import WaitGroup
-from store.device.port import DevicePort, RowWrite
+from store.device.port import Applied, DevicePort, RowWrite
 from store.device.row import NAME_KEY_BYTES, Row, RowKey
 from store.engine.device import Device
-from store.objects.model import Container
+from store.objects.model import Condition, Container
 from store.objects.quorum_read import ReadRow
-from store.objects.rows import Rows
+from store.objects.rows import Rows, tombstone
 from store.replicator import tombstones
 from store.ring import Ring
-from tests.replicator.clusters import HEAD, close, exists, key_of, media_of, opened
+from tests.replicator.clusters import HEAD, another, close, exists, key_of, media_of, opened, stamps_of
 from tests.simulation.node import SimNode, engine_of
 
+HOUR_US = 3600 * 1_000_000
 NAMES = [f"o{number}" for number in range(12)]
 STEP_SECONDS = 600.0
 
@@ -282,6 +286,89 @@ async def test_a_tombstone_that_comes_back_to_some_replicas_is_not_released_at_t
         assert await retired(node) == 0
         for device in node.devices.values():
             assert await device.tombstones(b"", 10) == []
+
+
+@pytest.mark.own_devices("a device is told nothing of a release")
+class TestReleasedAtSome:
+    """Two replicas have released a tombstone, and one has not, be it that it was cut off, or that it died before it had
+    written so. Its clock was ahead, and that of who writes next is not."""
+
+    NAME = "o"
+
+    async def _left_at(self, node: SimNode, container: Container, left: int) -> None:
+        await deleted(node, container, ["first"])
+        await collect(node)
+        await node.store.put(container, self.NAME, b"old", HEAD)
+        key, packed = key_of(node, container, self.NAME)
+        await another(node, 6, skew_us=HOUR_US).rows.put(tombstone(key, container.policy), packed)
+        await trio.sleep(1)
+        await collect(node)  # no step is due: it is retired
+        stamp = await node.devices[left].retired_stamp(packed)
+        assert stamp is not None
+        for number, device in node.devices.items():
+            if number != left:
+                device.release_tombstone(packed, stamp)
+        await trio.sleep(2)
+        kept = [await device.retired_stamp(packed) for device in node.devices.values()]
+        assert [stamp for stamp in kept if stamp is not None] == [stamp]
+
+    @pytest.mark.parametrize("asked", [*itertools.permutations(range(3), 2)])
+    async def test_what_is_written_then_can_be_read_and_deleted(
+        self, autojump_clock: MockClock, asked: tuple[int, int]
+    ) -> None:
+        async with opened(media_of(3)) as (node, container):
+            left, away = asked
+            await self._left_at(node, container, left)
+            writer = another(node, 7, without=[left])  # it asks the two that know nothing any more
+            await writer.put(container, self.NAME, b"new", HEAD)
+            others = another(node, 8, without=[away])
+            info = await others.head(container, self.NAME)
+            assert info.size == 3
+            await others.delete(container, self.NAME, Condition(match=frozenset([info.etag])))
+            assert not await exists(writer, container, self.NAME)
+
+    async def test_what_was_written_at_two_comes_to_all_and_stays(self, autojump_clock: MockClock) -> None:
+        async with opened(media_of(3)) as (node, container):
+            await self._left_at(node, container, 2)
+            await another(node, 7, without=[2]).put(container, self.NAME, b"new", HEAD)
+            for _ in range(2):
+                await trio.sleep(STEP_SECONDS + 70)
+                await collect(node)
+            stamps = set(await stamps_of(node, container, self.NAME))
+            assert len(stamps) == 1
+            assert None not in stamps
+            assert await retired(node) == 0
+            assert await exists(node.store, container, self.NAME)
+
+    async def test_who_looks_for_it_does_not_bring_it_back(self, autojump_clock: MockClock) -> None:
+        async with opened(media_of(3)) as (node, container):
+            await self._left_at(node, container, 2)
+            with pytest.raises(NotFoundError):
+                await another(node, 7, without=[0]).delete(container, self.NAME)
+            assert await stamps_of(node, container, self.NAME) == [None] * 3
+
+    async def test_it_stands_for_no_write_that_it_keeps_out(self, autojump_clock: MockClock) -> None:
+        """One replica takes the write, and the other would answer that it has been overwritten."""
+        async with opened(media_of(3)) as (node, container):
+            await self._left_at(node, container, 2)
+            writer = another(node, 7, without=[2])
+            rows, place = writer.rows, writer.rows.place
+
+            async def cut_off(row: Row, packed: bytes, ring: Ring, **how: bool) -> Applied | None:
+                rows.devices = {number: node.store.devices[number] for number in (1, 2)}
+                return await place(row, packed, ring, **how)
+
+            with mock.patch.object(rows, "place", cut_off), suppress(RetryableError):
+                await writer.put(container, self.NAME, b"new", HEAD)
+                assert await exists(another(node, 8, without=[1]), container, self.NAME)
+
+    async def test_a_write_under_a_condition_is_above_it(self, autojump_clock: MockClock) -> None:
+        async with opened(media_of(3)) as (node, container):
+            await self._left_at(node, container, 2)
+            nothing = Condition(none_match=frozenset("*"))
+            await another(node, 7, without=[2]).put(container, self.NAME, b"new", HEAD, nothing)
+            changed = await another(node, 8, without=[0]).update(container, self.NAME, lambda _: HEAD)
+            assert await another(node, 9, without=[1]).head(container, self.NAME) == changed
 
 
 @pytest.mark.own_devices("a device loses what it has retired, and has notes of an earlier program")
