@@ -232,24 +232,31 @@ class Hints:
                 left += 1
         return Outcome(done, left)
 
+    async def _held(self, hint: _Hint) -> IndexRow | None:
+        """The row, as its holder has it. One that is no replica any more hears nothing of the row: what it has yet to
+        forget may have been replaced, or deleted for good."""
+        if hint.holder.id not in self._store.rows.ring.replicas_all(ROWS, key_shard(hint.key)[0]):
+            return None
+        return await hint.holder.find_row(hint.key)
+
     async def _bring_row(self, target: DevicePort, hint: _Hint, bringing: Bringing) -> None:
         epoch = self._store.rows.ring.epoch
-        row = await hint.holder.find_row(hint.key)
+        row = await self._held(hint)
         if row is not None:
             found = ReadRow(row, (hint.holder.id,), epoch)
             await self._restorer.bring(parse_key(hint.key, row.name), hint.key, found, [target], bringing)
 
     async def _has(self, target: DevicePort, hint: _Hint) -> bool:
         """Whether the target has the row as the holder has it now."""
-        stamp = await hint.holder.find_stamp(hint.key)
-        if stamp is None or target.id not in self._store.rows.ring.replicas_all(ROWS, key_shard(hint.key)[0]):
-            return True  # it was deleted for good since, which all have confirmed; or is at replica elsewhere
+        row = await self._held(hint)
+        if row is None or target.id not in self._store.rows.ring.replicas_all(ROWS, key_shard(hint.key)[0]):
+            return True  # it was deleted for good since, which all have confirmed; or its replicas are others now
         there = await target.find_stamp(hint.key)
-        return there is not None and there >= stamp
+        return there is not None and there >= row.stamp
 
     async def _arrived(self, target: DevicePort, hint: _Hint, data: list[_Data]) -> bool:
         """The target has the row. If it should have data too, these come later; whether there are none."""
-        row = await hint.holder.find_row(hint.key)
+        row = await self._held(hint)
         data_location = None if row is None else self._restorer.data_location(row)
         if row is None or data_location is None or target.id not in data_location.devices:
             self._forget(target, hint)
@@ -261,7 +268,7 @@ class Hints:
 
     async def _bring_data(self, target: DevicePort, data: _Data) -> None:
         with self._store.pins.holding(data.row.data_id):
-            now = await data.hint.holder.find_row(data.hint.key)
+            now = await self._held(data.hint)
             if now is None or now.data_id == data.row.data_id:
                 row = data.row if now is None else now  # data that were open may have been sealed since
                 data_location = self._restorer.data_location(row) or data.data_location

@@ -197,7 +197,9 @@ class Rebalancer:
                 continue
             with trio.move_on_after(CLEAN_SECONDS) as waiting:
                 try:
-                    await device.drain()  # what an older ring sent may be queued still, if the device is slow
+                    # Whoever knows the old layout may still write by it, and what it sent may be queued.
+                    await device.enforce(self._store.rows.ring.epoch)
+                    await device.drain()
                     await self._exchange.forget_misplaced(device)
                     await device.flush()
                 except DrystoneError as error:

@@ -80,6 +80,7 @@ class Rejoiner:
 
         # First: others may send it what was deleted for good, of which it has no memory perhaps.
         await device.enforce(self._store.rows.ring.epoch)
+        await device.drain()
         await self._release_retired(device)
         await device.flush()  # only then does it take what is older
         await self._exchange.forget_misplaced(device)

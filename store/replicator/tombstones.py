@@ -9,10 +9,10 @@ row goes, its stamp stays, and nothing older is taken. Once all have done so dur
 **enforce** its epoch: what is still under way by an older ring (a writer that stopped, a hint, a repair, a copy) is
 refused from then on. Then they **release** the stamp. Whatever begins by the new ring looks first, and finds nothing.
 In between a replica may fail and come back with the tombstone, which is retired again, or with the stamp; or without
-either, when it has rejoined, or is a replica only since the layout has changed. So what a replica lacks is settled first,
-and a tombstone is released when behind the step all have its stamp, or something newer. One that did not come to release
-it may keep the stamp for long, while others take what is written since by slower clocks: that is newer than anything
-retired, whatever its stamp, and is settled above this one.
+either, when it has rejoined, or is a replica only since the layout has changed. So what a replica lacks is settled
+first, and a tombstone is released when behind the step all have its stamp, or something newer. One that did not come to
+release it may keep the stamp for long, while others take what is written since by slower clocks: that is newer than
+anything retired, whatever its stamp, and is settled above this one.
 
 One step of the ring serves all tombstones that are retired by then. Without the registry there is none: nothing is
 released, all else goes on, and what is retired waits for the next round.

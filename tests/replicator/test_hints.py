@@ -382,3 +382,35 @@ async def test_a_row_goes_to_replicas_only(autojump_clock: MockClock) -> None:
         assert await hints_for(node, other) == 0
         assert other not in node.store.rows.ring.replicas_all(ROWS, key.ring_hash)
         await close(node)
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_what_one_keeps_that_is_no_replica_any_more_is_brought_to_nobody(
+    autojump_clock: MockClock, *, deleted: bool
+) -> None:
+    """It has missed that the row was replaced, with all of its data, or deleted, and that this is forgotten."""
+    async with opened(media_of(4)) as (node, container):
+        (other,) = node.devices.keys() - set(replicas_of(node, container, "o"))
+        await write(node.store, container, "o", LARGE)
+        key, packed = key_of(node, container, "o")
+        found = await node.store.rows.read(key, packed)
+        assert found is not None
+        stale = node.store.rows.prepare(await node.store.rows.load(key, packed, found), packed)
+        told = WaitGroup()
+        told.add()
+        node.devices[other].submit_row(stale, lambda _, error: told.done(error))
+        await told.wait()
+        await trio.sleep(5)
+        if deleted:
+            await node.store.delete(container, "o")
+        else:
+            await write(node.store, container, "o", b"new")
+        await trio.sleep(5)
+        await node.replicator.tombstones.collect_tombstones()
+        await trio.sleep(60)
+        target = replicas_of(node, container, "o")[0]
+        node.devices[other].note_hint(target, packed, 1)
+        await trio.sleep(ENOUGH)
+        assert await hints_for(node, target) == 0
+        assert await exists(node.store, container, "o") != deleted
+        assert len(set(await stamps_of(node, container, "o"))) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from unittest import mock
 
 import pytest
 import trio
@@ -15,6 +16,7 @@ from store.device.port import Done
 from store.device.row import index_key
 from store.engine.device import Device
 from store.objects.model import Container, ListingQuery, Policy
+from store.objects.rows import tombstone
 from store.replicator.daemon import Outcome
 from store.replicator.exchange import Exchange
 from store.replicator.rebalance import Rebalancer
@@ -340,6 +342,32 @@ async def test_rows_are_forgotten_for_good_before_a_device_is_clean(autojump_clo
             key = key_of(node, container, name)[0]
             assert 3 not in node.store.rows.ring.replicas_all(ROWS, key.ring_hash)
             assert await node.devices[3].find_stamp(index_key(key)) is None
+
+
+async def test_a_device_that_is_clean_takes_nothing_more_by_the_layout_that_it_was_of(
+    autojump_clock: MockClock,
+) -> None:
+    """Whoever has not heard that this is over writes to it still: what it took would stay there, and be of no use."""
+    async with opened(media_of(4)) as (node, container):
+        for name in NAMES:
+            await node.store.put(container, name, b"data", HEAD)
+        await trio.sleep(5)
+        rings = []
+        clean = Rebalancer._clean
+
+        async def cleaned(self: Rebalancer) -> None:
+            rings.append(node.store.rows.ring)
+            await clean(self)
+
+        with mock.patch.object(Rebalancer, "_clean", cleaned):
+            await change_layout(node, weigh(3, 0.0))
+        assert rings[0].unclean
+        assert not node.store.rows.ring.unclean
+        key, packed = key_of(node, container, "new")
+        row = node.store.rows.prepare(tombstone(key, 0), packed)._replace(epoch=rings[0].epoch - 1)
+        for device in node.devices.values():
+            with pytest.raises(StaleEpochError):
+                device.submit_row(row, lambda _applied, _error: None)
 
 
 async def test_what_a_device_lost_before_it_synced_is_not_back_after_a_power_loss(

@@ -297,7 +297,10 @@ class Client:
 
     def get(self, name: str, where: Container) -> Request:
         async def request(store: DeviceStore) -> None:
-            await self._fetch(store, where, name)
+            try:
+                await self._fetch(store, where, name)
+            except OutdatedError:  # the ring has taken a step: it begins anew, as requests at a gateway do
+                await self._fetch(store, await store.container(ACCOUNT, where.name), name)
 
         return request
 
