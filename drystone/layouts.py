@@ -55,6 +55,12 @@ async def load_ring(registry: Registry, cluster_key: bytes) -> Stored:
         return Stored(Ring(cluster_key, tuple(live), PROGRESS_CODEC.decode(packed)), item.mod_revision)
 
 
+async def load_newer(registry: Registry, cluster_key: bytes, ring: Ring) -> Ring | None:
+    """The stored ring, where it has come of this one; None where it is this one still. Raises as `load_ring`."""
+    stored = await load_ring(registry, cluster_key)
+    return stored.ring if stored.ring is not None and ring.is_behind(stored.ring) else None
+
+
 async def save_ring(registry: Registry, ring: Ring, revision: int, *, applied: Staged | None = None) -> int:
     """Stores `ring` in the place of the one read at `revision` (0: of none); what was `applied` waits no longer. The
     new revision.

@@ -22,7 +22,7 @@ from drystone.device_watch import DeviceWatch
 from drystone.folder import DataFolder
 from drystone.founding import SEED
 from drystone.kept_snapshots import KeptSnapshots
-from drystone.layouts import STATE_KEY, load_ring, save_ring, step_ring
+from drystone.layouts import STATE_KEY, load_newer, load_ring, save_ring, step_ring
 from drystone.links import Links
 from drystone.listener import listen
 from drystone.membership import Membership
@@ -258,10 +258,13 @@ async def _follow_ring(node: Node) -> None:
 
 
 async def _take_up(node: Node) -> None:
-    stored = await load_ring(node.registry, node.cluster.key)
-    if stored.ring is None or stored.ring.epoch <= node.ring.epoch:
+    ring = await load_newer(node.registry, node.cluster.key, node.ring)
+    if ring is None:
         return
-    node.membership.know(stored.ring)
+    if ring.epoch == node.ring.epoch:  # what devices have said: all else is as it was
+        await node.replicator.rebalancer.follow(ring)
+        return
+    node.membership.know(ring)
     await node.membership.load()
     _follow_places(node)
     new = [number for number in node.membership.own if number not in node.devices]
@@ -272,7 +275,7 @@ async def _take_up(node: Node) -> None:
             with suppress(DrystoneError):  # else later: it takes writes meanwhile
                 await node.replicator.rejoiner.rejoin(node.devices[number])
             await node.replicator.back(node.devices[number])
-    await node.replicator.rebalancer.follow(stored.ring)
+    await node.replicator.rebalancer.follow(ring)
 
 
 async def _follow_records(node: Node) -> None:

@@ -517,7 +517,7 @@ class Rows:
     async def follow(self, ring: Ring) -> None:
         """Use this ring from now on, unless a newer one is used. Returns when no write is in flight that knows only an
         older one."""
-        if ring.epoch >= self.ring.epoch:  # several may take steps at once
+        if self.ring.is_behind(ring):  # several may take steps at once
             self.ring = ring
         self._followed.set()
         self._followed = trio.Event()

@@ -67,13 +67,14 @@ class Rebalancer:
 
     async def follow(self, ring: Ring) -> None:
         """Use this ring from now on. Returns when no write is in flight that knows only an older one."""
-        same = ring.places_as(self._seen)
+        # What devices say within an epoch concerns those that wait for all of them; the last one's word is a step.
+        same = ring.epoch == self._seen.epoch or ring.places_as(self._seen)
         await self._see(ring)
         if not same:
             self._daemon.wake()
 
     async def _see(self, ring: Ring) -> None:
-        if ring.epoch >= self._seen.epoch:
+        if self._seen.is_behind(ring):
             self._seen = ring
         await self._store.rows.follow(ring)
 

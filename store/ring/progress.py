@@ -44,6 +44,12 @@ class Progress:
     unclean: frozenset[int] = frozenset()
     collected: int = 0
 
+    @property
+    def position(self) -> tuple[int, int]:
+        """Grows with every step that is taken: the epoch, and what devices have said in it."""
+        synced = sum(map(len, self.synced.values()))
+        return self.epoch, synced + sum(self.enforced.values()) - len(self.unclean)
+
     def published(self) -> Progress:
         return replace(self, epoch=self.epoch + 1)
 

@@ -193,6 +193,10 @@ class Ring:
         is not to be sent again: what deleted it may be forgotten."""
         return self.progress.collected
 
+    def is_behind(self, other: Ring) -> bool:
+        """Whether the other has come of this one, by whatever step."""
+        return self.progress.position < other.progress.position
+
     def places_as(self, other: Ring) -> bool:
         """Whether nothing but tombstones was collected between the two rings: then there is nothing to move."""
         mine, its = (replace(ring.progress, epoch=0, collected=0) for ring in (self, other))

@@ -221,6 +221,29 @@ async def test_what_others_have_to_do_is_not_left_to_this_process(
         node.store.own = everyones
 
 
+async def test_what_devices_of_other_processes_say_is_heard_though_the_epoch_is_the_same(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else no tombstone would be collected before the ring takes another step, and nobody might have one to take."""
+    async with opened(media_of(4)) as (node, container):
+        for name in NAMES:
+            await node.store.put(container, name, b"data", HEAD)
+        await trio.sleep(5)
+        monkeypatch.setattr(Rebalancer, "_clean", nothing_done)
+        await change_layout(node, weigh(3, 0.5))
+        unclean = node.store.rows.ring.unclean
+        assert unclean
+        ring = node.media.ring
+        for device in unclean:
+            ring = ring.mark_clean(device)
+        node.media.ring = ring
+        await node.follow_ring()
+        assert node.store.rows.ring.epoch == ring.epoch
+        assert not node.store.rows.ring.unclean
+        await delete_all(node, container)
+        assert not any([await device.tombstones(b"", 100) for device in node.devices.values()])
+
+
 @pytest.mark.parametrize("call", ["submit_find", "submit_list", "submit_usage"])
 async def test_a_ring_that_changes_while_a_quorum_is_asked_is_nobodys_trouble(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, call: str

@@ -170,6 +170,24 @@ async def test_a_layout_is_published_on_what_nodes_have_done_since() -> None:
         await layouts.publish_layout(registry, KEY, before, third)
 
 
+async def test_what_a_device_says_within_an_epoch_is_news() -> None:
+    """Else a node would wait for devices of others that have long been clean, and keep all tombstones until then."""
+    registry = memory_registry(SystemClock())
+    staged = layouts.Staged(tuple(layouts.Change("add", (1, 1, name, 4.0, "disk")) for name in "abcd"), 0)
+    await layouts.publish_layout(registry, KEY, Stored(None, 0), staged.builder(None).rebalance(1))
+    first = await load_ring(registry, KEY)
+    await layouts.publish_layout(registry, KEY, first, layouts.Staged((), 0).builder(first.ring).rebalance(2))
+    before = (await load_ring(registry, KEY)).ring
+    assert before is not None
+    assert await layouts.load_newer(registry, KEY, before) is None
+    await step_ring(registry, KEY, lambda ring: ring.mark_synced(2, 0))
+    ring = await layouts.load_newer(registry, KEY, before)
+    assert ring is not None
+    assert ring.epoch == before.epoch
+    assert 0 not in ring.unsynced(2)
+    assert await layouts.load_newer(registry, KEY, ring) is None
+
+
 async def test_what_is_staged_meanwhile_is_not_taken_for_applied() -> None:
     registry = memory_registry(SystemClock())
     one, other = (layouts.Change("add", (1, 1, name, 1.0, "disk")) for name in "ab")

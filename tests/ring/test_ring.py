@@ -119,6 +119,22 @@ def test_who_lost_partitions_is_to_clean_up() -> None:
     assert not ring.unclean
 
 
+def test_a_ring_is_behind_those_that_came_of_it() -> None:
+    first = builder_of(even(1, 1, 4, 1)).rebalance(1)
+    second = next_layout(first, remove=0)
+    rings = [Ring(KEY, (first,)).publish(second)]
+    while rings[-1].unsynced(2):
+        rings.append(rings[-1].mark_synced(2, min(rings[-1].unsynced(2))))
+    while rings[-1].unenforced():
+        rings.append(rings[-1].mark_enforced(min(rings[-1].unenforced()), rings[-1].epoch))
+    while rings[-1].unclean:
+        rings.append(rings[-1].mark_clean(min(rings[-1].unclean)))
+    rings += [rings[-1].collect(), rings[-1].collect().publish(next_layout(second))]
+    assert len(rings) > 10
+    for number, ring in enumerate(rings):
+        assert [ring.is_behind(other) for other in rings] == [later > number for later in range(len(rings))]
+
+
 def test_what_was_said_before_changes_nothing() -> None:
     first = builder_of(even(1, 1, 4, 1)).rebalance(1)
     ring = Ring(KEY, (first,))

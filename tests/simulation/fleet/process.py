@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
-from drystone.layouts import STATE_KEY, load_ring, step_ring
+from drystone.layouts import STATE_KEY, load_newer, load_ring, step_ring
 from drystone.lives import Lives
 from drystone.members import stay_live
 from drystone.node_records import Life as RunOf
@@ -355,9 +355,9 @@ class Life:
 
     async def _take_up(self) -> None:
         """As `drystone.node` does it."""
-        ring = (await load_ring(self.registry, CLUSTER)).ring
         node = self.node
-        if ring is None or ring.epoch <= node.store.rows.ring.epoch:
+        ring = await load_newer(self.registry, CLUSTER, node.store.rows.ring)
+        if ring is None:
             return
         self._know(self.ports, ring)
         for number in ring.devices:
