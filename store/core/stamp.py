@@ -7,8 +7,8 @@ Two writers that choose the same microsecond are told apart by their ids. Wall t
 for looking natural.
 
 How far stamps may run ahead of the wall clock is bounded by `DRIFT_MAX_US`. A version that a clock in 2036 wrote is
-exceeded by whoever writes that row, but drags no other row there; and a process whose own clock was there goes on with
-the right time once that is set, under another id, so that no stamp is ever given out twice.
+exceeded by whoever writes that row, each time under another id, but drags no other row there; and a process whose own
+clock was there goes on with the right time once that is set, under another id, so that no stamp is given out twice.
 """
 
 from __future__ import annotations
@@ -47,6 +47,11 @@ class Stamp(NamedTuple):
 ZERO = Stamp(0, 0)
 
 
+def _another(writer: int, number: int) -> int:
+    """An id that is no other process's, as far as any is not: they are drawn at random."""
+    return xxh3_64_intdigest(struct.pack("<IQ", writer, number)) & 0xFFFFFFFF
+
+
 class StampSource:
     """Gives out stamps; one a process. `observe` whatever is read, so that the next stamp exceeds it."""
 
@@ -54,6 +59,8 @@ class StampSource:
         self._clock = clock
         self._last_us = 0
         self._observed = b""
+        self._ahead = 0
+        """So many stamps lay in a future which the clock does not share."""
         self.writer = writer
 
     def next(self, seen: Stamp = ZERO) -> Stamp:
@@ -63,11 +70,14 @@ class StampSource:
         if self._last_us > now + DRIFT_MAX_US:
             self._last_us = 0
             self._observed = b""
-            self.writer = xxh3_64_intdigest(struct.pack("<I", self.writer)) & 0xFFFFFFFF
+            self.writer = _another(self.writer, 0)
         time_us = max(now, self._last_us + 1, seen.time_us + 1)
         if time_us <= now + DRIFT_MAX_US:
             self._last_us = time_us
-        return Stamp(time_us, self.writer)
+            return Stamp(time_us, self.writer)
+        # This time is not remembered, and may be given out again: under an id that is of this stamp alone.
+        self._ahead += 1
+        return Stamp(time_us, _another(self.writer, self._ahead))
 
     def observe_packed(self, seen: bytes) -> None:
         """The same of a packed stamp; nearly all that is read is older than something that was."""

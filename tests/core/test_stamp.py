@@ -54,7 +54,8 @@ def test_each_stamp_exceeds_what_its_writer_has_seen_and_none_comes_twice(
     given_out = []
     for each in seen:
         source.observe(each)
-        assert source.next(each) > each
+        given_out += [source.next(each), source.next(each)]
+        assert min(given_out[-2:]) > each
         given_out.append(source.next())
     assert len(set(given_out)) == len(given_out)
 
@@ -65,6 +66,13 @@ def test_a_version_of_a_far_future_drags_no_other_row_there() -> None:
     source.observe(far)
     assert source.next(far) > far
     assert source.next().time_us < NOW_US + DRIFT_MAX_US
+
+
+def test_no_two_stamps_above_a_version_of_a_far_future_are_alike() -> None:
+    """Two that are at the same row in one process at the same moment, or one after another whose outcome is unknown."""
+    source = StampSource(_JumpingClock([NOW_US]), 7)
+    far = Stamp(NOW_US + 12 * 365 * 86_400_000_000, 3)
+    assert len({source.next(far) for _ in range(1000)}) == 1000
 
 
 def test_a_clock_that_was_far_ahead_leaves_nothing_behind() -> None:
