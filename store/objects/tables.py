@@ -80,7 +80,7 @@ class Tables:
         self._containers: TableCache[tuple[str, str], Container] = TableCache()
         self.known_account: Callable[[str], Account | None] = self._accounts.get
         self._writers: Counter[bytes] = Counter()
-        self._closing: dict[bytes, trio.Event] = {}
+        self._closing: dict[bytes, _Closing] = {}
         self._buried = 0
         """How many tables were deleted."""
         rows.on_rewritten = self._drop
@@ -194,6 +194,8 @@ class Tables:
         default = next(each.index for each in self._policies.values() if each.default)
 
         owner = await self._standing(lambda: self.account(account))
+        while await self._was_closing(owner.id):
+            owner = await self._standing(lambda: self.account(account))
         with self._writing_to(owner.id):
             row, made = await self._put(key, headers, default if policy is None else policy)
             await self._check_account(owner)
@@ -218,13 +220,15 @@ class Tables:
     async def begin_writing(self, container: Container) -> _Writing:
         """Hold a container open for a write below it, as a context. NotFoundError if it is gone, or made anew since.
         Where this process is not alone, that is said by `check_container` alone, when all is written."""
-        if self._rows.alone:
-            present = self._containers.get((container.account, container.name))
-            if present is None:
-                present = await self._standing(lambda: self.container(container.account, container.name))
-            if present.id != container.id:
-                raise NotFoundError(f"container {container.name} was deleted")
-        return self._writing_to(container.id)
+        while True:
+            if self._rows.alone:
+                present = self._containers.get((container.account, container.name))
+                if present is None:
+                    present = await self._standing(lambda: self.container(container.account, container.name))
+                if present.id != container.id:
+                    raise NotFoundError(f"container {container.name} was deleted")
+            if not await self._was_closing(container.id):
+                return self._writing_to(container.id)
 
     async def check_container(self, container: Container) -> None:
         """Whether it is there, and not closing, after a write below it; to be asked while it is held open. Raises
@@ -262,9 +266,16 @@ class Tables:
                 return found
         raise RetryableError("containers are deleted faster than one can be looked at")
 
+    async def _was_closing(self, table: bytes) -> bool:
+        """Whether somebody was about to delete a table: nobody is any more when this returns, and it may be gone, or be
+        there still, since something was in it."""
+        closing = self._closing.get(table)
+        if closing is not None:
+            await closing.over.wait()
+        return closing is not None
+
     def _writing_to(self, table: bytes) -> _Writing:
-        if table in self._closing:
-            raise NotFoundError("it is being deleted")
+        """Nobody has a turn between this and `_was_closing`."""
         return _Writing(self._writers, self._closing, table)
 
     # -- rows ----------------------------------------------------------------------------------------------------
@@ -356,14 +367,15 @@ class Tables:
         async with self._rows.lock(packed):
             if table in self._closing:
                 raise ConflictError(f"{what} is being deleted")
-            idle = self._closing[table] = trio.Event()
+            closing = self._closing[table] = _Closing()
             try:
                 if table in self._writers:
-                    await idle.wait()
+                    await closing.idle.wait()
                 await self._check_empty(table, shards, what)
                 await self._write_tombstone(key, packed, table, shards, what)
             finally:
                 del self._closing[table]
+                closing.over.set()
 
     async def _check_empty(self, table: bytes, shards: int, what: str) -> None:
         if await list_table(self._rows, table, shards, ListingQuery(limit=1), self._clock_seconds()):
@@ -412,12 +424,24 @@ class Tables:
         self._containers.clear()
 
 
+class _Closing:
+    """A table that somebody is about to delete."""
+
+    __slots__ = ("idle", "over")
+
+    def __init__(self) -> None:
+        self.idle = trio.Event()
+        """Set when nobody writes to it."""
+        self.over = trio.Event()
+        """Set when it is gone, or is to stay."""
+
+
 class _Writing:
     """Counts one writer of a table; the last one out tells whoever waits to delete it."""
 
     __slots__ = ("_closing", "_table", "_writers")
 
-    def __init__(self, writers: Counter[bytes], closing: dict[bytes, trio.Event], table: bytes) -> None:
+    def __init__(self, writers: Counter[bytes], closing: dict[bytes, _Closing], table: bytes) -> None:
         self._writers = writers
         self._closing = closing
         self._table = table
@@ -432,7 +456,7 @@ class _Writing:
         if not self._writers[self._table]:
             del self._writers[self._table]
             if self._table in self._closing:
-                self._closing[self._table].set()
+                self._closing[self._table].idle.set()
 
 
 def _account(name: str, row: Row) -> Account:

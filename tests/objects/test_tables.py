@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from store.core.errors import DeviceError, DrystoneError, NotFoundError
+from store.core.errors import ConflictError, DeviceError, DrystoneError, NotFoundError
 from store.device.port import RowReply, RowWrite
 from store.device.row import Flag, index_key
 from store.engine.device import Device
@@ -17,7 +17,7 @@ from store.objects import table_cache
 from store.objects.model import Container
 from store.objects.table_cache import TableCache
 from store.ring import ROWS
-from tests.replicator.clusters import HEAD, exists, media_of, opened
+from tests.replicator.clusters import HEAD, another, exists, media_of, opened
 from tests.simulation.node import SimNode
 
 Reaches = Callable[[RowWrite, int], bool]
@@ -86,6 +86,63 @@ async def test_a_container_that_could_not_be_deleted_keeps_what_is_written_into_
         present = await node.store.container("a", "c")
         assert present.id == container.id
         assert await exists(node.store, present, "o")
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "one of many"])
+@pytest.mark.parametrize("full", [True, False], ids=["not empty", "empty"])
+async def test_who_writes_while_a_container_is_deleted_waits_for_what_becomes_of_it(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, *, alone: bool, full: bool
+) -> None:
+    """It may stay, and then nobody is told that there was none."""
+    async with opened(media_of(3)) as (node, container):
+        store = node.store if alone else another(node, 7)
+        if full:
+            await store.put(container, "o", b"data", HEAD)
+        check, done = store.tables._check_empty, list[str]()
+
+        async def slowly(table: bytes, shards: int, what: str) -> None:
+            monkeypatch.undo()
+            nursery.start_soon(changing)
+            await trio.sleep(5)
+            assert done == []
+            await check(table, shards, what)
+
+        async def deleting() -> None:
+            try:
+                await store.delete_container("a", "c")
+            except ConflictError:
+                done.append("it stays")
+
+        async def changing() -> None:
+            try:
+                await store.put(container, "o", b"more", HEAD)
+                done.append("written")
+            except NotFoundError:
+                done.append("gone")
+
+        monkeypatch.setattr(store.tables, "_check_empty", slowly)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(deleting)
+        assert sorted(done) == (["it stays", "written"] if full else ["gone"])
+
+
+async def test_a_container_is_made_in_an_account_that_could_not_be_deleted(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(media_of(3)) as (node, _):
+        check = node.store.tables._check_empty
+
+        async def slowly(table: bytes, shards: int, what: str) -> None:
+            monkeypatch.undo()
+            nursery.start_soon(node.store.put_container, "a", "new", {})
+            await trio.sleep(5)
+            await check(table, shards, what)
+
+        monkeypatch.setattr(node.store.tables, "_check_empty", slowly)
+        async with trio.open_nursery() as nursery:
+            with pytest.raises(ConflictError):
+                await node.store.delete_account("a")
+        assert (await node.store.container("a", "new")).name == "new"
 
 
 @pytest.mark.parametrize("replica", range(3))
