@@ -13,7 +13,7 @@ from tests.consistency.mistakes import MISTAKES
 from tests.consistency.world import BrokenPromiseError, World
 
 CHUNK = 50
-MISTAKE_SEEDS = 400
+MISTAKE_SEEDS = 1000
 """Within so many seeds every planted mistake is to be noticed."""
 
 

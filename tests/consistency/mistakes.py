@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import NamedTuple
 from unittest import mock
 
-from tests.consistency import daemons, world
-from tests.consistency.coordinator import Coordinator, Replies, Round, UnknownError, believed, counting
+from tests.consistency import coordinator, daemons, world
+from tests.consistency.coordinator import Coordinator, Found, Replies, Round, UnknownError, believed, counting
 from tests.consistency.messages import NEVER, Message, Reply, Seen, Version
 from tests.consistency.replica import Image, Replica
 from tests.consistency.ring import Ring, quorum
@@ -94,6 +94,16 @@ def tombstone_forgotten_in_one_step() -> AbstractContextManager[object]:
 def tombstone_released_in_the_same_epoch() -> AbstractContextManager[object]:
     """What was begun before a tombstone was released may still arrive."""
     return mock.patch.object(Ring, "collect", lambda self: self)
+
+
+def retired_tombstone_is_a_version() -> AbstractContextManager[object]:
+    """The highest stamp is the newest version, though nothing but the stamp may be left of that, at one replica."""
+
+    def newest(seen: dict[int, Seen]) -> Found | None:
+        found = [Found(reply.version, reply.retired) for reply in seen.values() if reply.version is not None]
+        return max(found, key=lambda each: each.version.stamp, default=None)
+
+    return mock.patch.object(coordinator, "_newest", newest)
 
 
 def retried_above_at_once() -> AbstractContextManager[object]:
@@ -227,6 +237,7 @@ MISTAKES = {
         Planted(tombstone_collected_by_a_quorum, "deletes"),
         Planted(tombstone_forgotten_in_one_step, "late deletes"),
         Planted(tombstone_released_in_the_same_epoch, "late deletes"),
+        Planted(retired_tombstone_is_a_version, "releases"),
         Planted(retried_above_at_once, "crowded"),
         Planted(written_without_a_look, "crowded"),
         Planted(anything_newer_counts, "crowded"),
