@@ -34,7 +34,7 @@ from store.core.errors import (
 from store.core.limits import INLINE_BYTES_MAX, NAME_BYTES_MAX
 from store.core.stamp import ZERO, Stamp
 from store.core.worker import Worker
-from store.device.port import DevicePort
+from store.device.port import Applied, DevicePort
 from store.device.row import Flag, IndexRow, ListedRow, Row, RowKey, index_key
 from store.objects.buffers import BufferPool
 from store.objects.interface import Buffer, Data, HeaderChanges
@@ -65,7 +65,7 @@ from store.objects.rowcodec import (
     encode_object,
     object_entry,
 )
-from store.objects.rows import Rows, tombstone
+from store.objects.rows import Edit, Rows, tombstone
 from store.objects.tables import Tables
 from store.objects.upload import DataUpload, StoredData
 from store.ring import ROWS
@@ -261,7 +261,7 @@ class DeviceStore:
                 async with self.rows.lock(packed):
                     written, applied = await self.rows.put(row, packed, questions)
             else:
-                done = await self.rows.change_by_lock(row.key, packed, checked)
+                done = await self._change(container, row.key, packed, checked)
                 assert done is not None
                 written, applied = done
             if not self.rows.alone:
@@ -270,6 +270,16 @@ class DeviceStore:
             self.on_garbage()
         stamp = written.shown
         return ObjectInfo(row.key.name.decode(), row.size, etag, head, stamp, stamp, row.policy)
+
+    async def _change(self, container: Container, key: RowKey, packed: bytes, edit: Edit) -> tuple[Row, Applied] | None:
+        """What a condition does not hold of may be what somebody wrote while the container was deleted, and is in none:
+        then NotFoundError is raised, as for that."""
+        try:
+            return await self.rows.change_by_lock(key, packed, edit)
+        except PreconditionError:
+            if not self.rows.alone:
+                await self.tables.check_container(container)
+            raise
 
     def _check(self, key: RowKey, found: ReadRow | None, condition: Condition) -> None:
         etag = changed = None
@@ -311,7 +321,7 @@ class DeviceStore:
             return row._replace(flags=flags, expires=head.expires_at or 0, summary=summary, detail=detail, origin=None)
 
         with await self.tables.begin_writing(container):
-            done = await self.rows.change_by_lock(key, packed, edited)
+            done = await self._change(container, key, packed, edited)
             if not self.rows.alone:
                 await self.tables.check_container(container)
         assert done is not None

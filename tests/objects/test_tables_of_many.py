@@ -230,6 +230,24 @@ async def test_who_reads_does_not_keep_a_container_from_going(
             await one.container("a", "c")
 
 
+@pytest.mark.parametrize("how", ["put", "update"])
+async def test_no_condition_fails_of_what_is_in_a_container_that_is_gone(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Who wrote it while the container was deleted was told that there is none; so is who finds it there."""
+    async with opened(media_of(3)) as (node, container):
+        writer, late = another(node, 7), another(node, 8)
+        around_placing(monkeypatch, writer.rows, lambda: late.delete_container("a", "c"), before=True)
+        with pytest.raises(NotFoundError):
+            await writer.put(container, "o", b"data", HEAD)
+        if how == "put":
+            writing = late.put(container, "o", b"more", HEAD, Condition(none_match=frozenset("*")))
+        else:
+            writing = late.update(container, "o", lambda _: HEAD, Condition(match=frozenset(["else"])))
+        with pytest.raises(NotFoundError):
+            await writing
+
+
 async def test_a_condition_holds_of_what_another_process_has_written(autojump_clock: MockClock) -> None:
     async with opened(media_of(3)) as (node, _):
         one, two = another(node, 7), another(node, 8)
