@@ -190,7 +190,8 @@ class ProcessTrouble(Trouble):
 
     async def bring_back(self) -> None:
         if self.in_ring:
-            await self._process.do(lambda life: life.node.bring_back(self.number))
+            # A node that has begun to take a device back goes on with that, whenever faults end.
+            await self._process.do(lambda life: life.node.bring_back(self.number), cancels=False)
 
     async def made_whole(self, *, scrub: bool = False) -> None:
         began = trio.current_time()

@@ -153,11 +153,12 @@ class Process:
             self.cluster.queue.go_on([self.life])
         self.stopped = False
 
-    async def do(self, work: Callable[[Life], Awaitable[T]]) -> T:
-        """What a task of this process makes of it. Raises GoneError where the process dies, or is dead."""
+    async def do(self, work: Callable[[Life], Awaitable[T]], *, cancels: bool = True) -> T:
+        """What a task of this process makes of it. Raises GoneError where the process dies, or is dead. Where who asks
+        is cancelled, it is given up, if it `cancels`."""
         if self.life is None or not self.life.started:
             raise GoneError
-        return await self.life.do(work)
+        return await self.life.do(work, cancels=cancels)
 
 
 class Life:
