@@ -125,8 +125,7 @@ class Coordinator:
             raise ReplacedError(f"row {row.key.name!r} is another one now")
         # Of a tombstone that is retired either may know, and whoever tried to write before it must be told of it.
         last = max(before, promised.found, key=version_of)
-        root = NEVER if last is None else last.row.root
-        origin = Origin(root, version_of(last), shown or promised.stamp.pack())
+        origin = Origin(_root_upon(last), version_of(last), shown or promised.stamp.pack())
         row = row._replace(stamp=promised.stamp, origin=origin)
         try:
             applied = await self._replicas.place(row, packed, promised.ring, reserve=reserve)
@@ -192,7 +191,7 @@ class Coordinator:
             origin = Origin(NEVER, NEVER, NEVER)
         else:
             row = await self._replicas.whole(key, packed, found)
-            origin = Origin(found.row.root, found.row.stamp, found.row.shown)
+            origin = Origin(_root_upon(found), found.row.stamp, found.row.shown)
         row = row._replace(stamp=promised.stamp, origin=origin)
         return await self._place_under(promised, row, packed, reserve=True)
 
@@ -214,8 +213,8 @@ class Coordinator:
             promised = await self._promise(row.key, packed, seen, reserve=reserve or not row_needs_room(row))
             seen = promised.stamp
             self._check_age(row, begun, promised.ring)
-            if promised.found is not None and promised.found.retired:
-                raise _unknown(row)  # it may be from before this write, and all but gone, or have come after it
+            if promised.found is not None and _may_be_older(promised.found, first):
+                raise _unknown(row)
             if promised.found is not None and promised.found.row.root >= first:
                 try:
                     applied = await self._again(row.key, packed, promised)
@@ -269,6 +268,19 @@ class Coordinator:
     async def pause(self, attempt: int) -> None:
         """Wait before a further try, longer each time, and not as long as others do."""
         await trio.sleep(self._random.uniform(0, PAUSE_SECONDS * 2**attempt))
+
+
+def _root_upon(found: ReadRow | None) -> bytes:
+    """The root of what takes the place of this, and depends on it. What is retired hands none on: a plain write that is
+    below its stamp may have come after it."""
+    return NEVER if found is None or found.retired else found.row.root
+
+
+def _may_be_older(found: ReadRow, first: bytes) -> bool:
+    """Whether nobody can tell if a plain write, which was first sent under this stamp, came before what was found, and
+    was overwritten by it, or is newer: it is retired, or came of what was."""
+    origin = found.row.origin
+    return found.retired or (origin is not None and origin.root == NEVER and origin.base >= first)
 
 
 def row_needs_room(row: Row) -> bool:

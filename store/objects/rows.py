@@ -496,7 +496,8 @@ class Rows:
     async def go_on_after(self, error: QuorumError, ring: Ring) -> None:
         """Wait for the newer ring that some device spoke of when one was asked by this ring. Raises the error where
         none did."""
-        if ring is self.ring and not any(isinstance(each, StaleEpochError) for each in error.answers.values()):
+        refused = any(isinstance(each, StaleEpochError) for each in error.answers.values())
+        if ring.epoch == self.ring.epoch and not refused:
             raise error
         await self.newer_ring(ring)
 

@@ -364,18 +364,18 @@ class Tables:
     async def _delete(self, key: RowKey, table: bytes, shards: int, what: str) -> None:
         """Remove a table's row once nothing is in the table and nobody writes to it."""
         packed = index_key(key)
-        async with self._rows.lock(packed):
-            if table in self._closing:
-                raise ConflictError(f"{what} is being deleted")
-            closing = self._closing[table] = _Closing()
-            try:
-                if table in self._writers:
-                    await closing.idle.wait()
+        if table in self._closing:
+            raise ConflictError(f"{what} is being deleted")
+        closing = self._closing[table] = _Closing()
+        try:
+            if table in self._writers:
+                await closing.idle.wait()  # without the row's turn: a writer may need that, to open the row again
+            async with self._rows.lock(packed):
                 await self._check_empty(table, shards, what)
                 await self._write_tombstone(key, packed, table, shards, what)
-            finally:
-                del self._closing[table]
-                closing.over.set()
+        finally:
+            del self._closing[table]
+            closing.over.set()
 
     async def _check_empty(self, table: bytes, shards: int, what: str) -> None:
         if await list_table(self._rows, table, shards, ListingQuery(limit=1), self._clock_seconds()):

@@ -86,6 +86,18 @@ class Exchange:
                 return
             await trio.lowlevel.checkpoint()
 
+    async def release_retired(self, device: DevicePort, concerned: Callable[[int], bool]) -> None:
+        """Have a device refuse nothing any more for what it had retired, of rows in places that are `concerned`, as
+        soon as it is flushed: others have gone on without it, and where they have released a tombstone whose clock was
+        ahead, what was written since is older and must be taken."""
+        after = b""
+        while page := await device.retired_tombstones(after, PAGE):
+            after = page[-1][0]
+            for packed, stamp in page:
+                if concerned(key_shard(packed)[0]):
+                    device.release_tombstone(packed, stamp)
+            await trio.lowlevel.checkpoint()
+
     async def take(self, device: DevicePort, concerned: Callable[[int], bool]) -> Taken:
         """Bring to `device` every row in places that are `concerned` which others have and it has not, or older."""
         taken = 0

@@ -148,6 +148,8 @@ class Rebalancer:
             found = await self._store.rows.read(key, packed)
             return found is not None and found.row.stamp == stamp
 
+        await self._exchange.release_retired(device, gained)
+        await device.flush()  # only then does it take what is older
         lost = await self._exchange.lose(device, gained, known)
         taken = await self._exchange.take(device, lambda ring_hash: device.id in layout.replicas(ROWS, ring_hash))
         self._need_quorums([device, *taken.asked])
@@ -202,12 +204,16 @@ class Rebalancer:
                     await device.enforce(self._store.rows.ring.epoch)
                     await device.drain()
                     await self._exchange.forget_misplaced(device)
+                    await self._exchange.release_retired(device, partial(self._is_elsewhere, device.id))
                     await device.flush()
                 except DrystoneError as error:
                     self._daemon.trouble(error)
                     continue
             if not waiting.cancelled_caught:
                 await self._take_step(partial(Ring.mark_clean, device=number))
+
+    def _is_elsewhere(self, device: int, ring_hash: int) -> bool:
+        return device not in self._store.rows.ring.replicas_all(ROWS, ring_hash)
 
     # -- data ----------------------------------------------------------------------------------------------------
 

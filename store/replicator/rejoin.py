@@ -17,7 +17,6 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 import structlog
-import trio
 
 from store.core.errors import DamageError, DeviceError, DrystoneError, RetryableError
 from store.device.port import DevicePort
@@ -81,7 +80,7 @@ class Rejoiner:
         # First: others may send it what was deleted for good, of which it has no memory perhaps.
         await device.enforce(self._store.rows.ring.epoch)
         await device.drain()
-        await self._release_retired(device)
+        await self._exchange.release_retired(device, lambda _: True)
         await device.flush()  # only then does it take what is older
         await self._exchange.forget_misplaced(device)
         lost = await self._exchange.lose(device, kept_here, known)
@@ -91,16 +90,6 @@ class Rejoiner:
         await device.flush()
         await device.set_in_sync(in_sync=True)
         log.info("device rejoined", device=device.id, rows=taken.rows, objects=objects, lost=lost)
-
-    async def _release_retired(self, device: DevicePort) -> None:
-        """What it has forgotten, it refuses anything older than; but the others have gone on without it, and where they
-        have released a tombstone whose clock was ahead, what was written since is older and must be taken."""
-        after = b""
-        while page := await device.retired_tombstones(after, PAGE):
-            after = page[-1][0]
-            for packed, stamp in page:
-                device.release_tombstone(packed, stamp)
-            await trio.lowlevel.checkpoint()
 
     def _living(self) -> list[DevicePort]:
         return [device for device in self._store.devices.values() if device.failed is None]

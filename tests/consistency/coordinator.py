@@ -51,9 +51,21 @@ class Found(NamedTuple):
         return self.version.value
 
     @property
+    def root(self) -> Stamp:
+        """That of what takes its place, and depends on it."""
+        return NEVER if self.retired else self.version.root
+
+    def may_be_older(self, first: Stamp) -> bool:
+        """Whether nobody can tell if a plain write came before this, or is newer."""
+        return self.retired or (self.version.root == NEVER and self.version.base >= first)
+
+    @property
     def there(self) -> Stamp:
         """What must still be there for a conditional write to replace it: what is retired may go at any time."""
         return NEVER if self.retired else self.version.stamp
+
+
+NOTHING = Found(Version(NEVER, None, NEVER), retired=False)
 
 
 class UnknownError(Exception):
@@ -173,7 +185,7 @@ class Coordinator:
         stamp, newest = yield from self.promise(NEVER)
         if newest is None:
             return True, None
-        return (yield from self.place(_again(newest.version, stamp))), newest
+        return (yield from self.place(_again(newest, stamp))), newest
 
     def write(self, value: Hashable) -> Generator[Round, Replies, None]:
         """A plain write; of None, a delete."""
@@ -197,10 +209,10 @@ class Coordinator:
             self._goes_on(begun)
             stamp, newest = yield from self.promise(version.stamp)
             self._goes_on(begun)
-            if newest is not None and newest.retired:
-                raise UnknownError  # it may be from before this write, or have come after it
+            if newest is not None and newest.may_be_older(first):
+                raise UnknownError
             if newest is not None and newest.version.root >= first:
-                version = _again(newest.version, stamp)
+                version = _again(newest, stamp)
             else:
                 version = Version(stamp, version.value, root=stamp)
             if (yield from self.place(version)):
@@ -218,8 +230,9 @@ class Coordinator:
             if (NEVER if newest is None else newest.there) != (NEVER if found is None else found.there):
                 continue
             begun = self.ring.epoch
-            before = seen if newest is None else max(seen, newest.version, key=lambda each: each.stamp)
-            version = Version(stamp, value, before.root, base=before.stamp)
+            known = [each for each in (found, newest) if each is not None]
+            last = max(known, key=lambda each: each.version.stamp, default=NOTHING)
+            version = Version(stamp, value, last.root, base=last.version.stamp)
             if (yield from self.place(version)) or (yield from self._was_made(version, begun)):
                 return True
         raise UnknownError
@@ -233,20 +246,21 @@ class Coordinator:
             self._goes_on(begun)
             stamp, found = yield from self.promise(made)
             self._goes_on(begun)
-            newest = Version(NEVER, None, NEVER) if found is None else found.version
+            found = found or NOTHING
+            newest = found.version
             taken = newest.stamp in mine or newest.base in mine
             if not taken and newest.stamp > made and (newest.plain or newest.base > made):
                 raise UnknownError
             if taken:
                 mine |= {newest.stamp, stamp}
-            if (yield from self.place(_again(newest, stamp))):
+            if (yield from self.place(_again(found, stamp))):
                 return taken
         raise UnknownError
 
 
-def _again(version: Version, stamp: Stamp) -> Version:
+def _again(found: Found, stamp: Stamp) -> Version:
     """The same version under a promise that was given since."""
-    return Version(stamp, version.value, version.root, base=version.stamp)
+    return Version(stamp, found.value, found.root, base=found.version.stamp)
 
 
 def believed(ring: Ring, replies: Replies) -> dict[int, Seen]:

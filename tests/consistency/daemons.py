@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator
 
-from tests.consistency.coordinator import Coordinator, Replies, Round
+from tests.consistency.coordinator import NOTHING, Coordinator, Replies, Round
 from tests.consistency.messages import (
     NEVER,
     Adopt,
@@ -118,8 +118,8 @@ def _settle_promise(coordinator: Coordinator, seen: Collection[Seen]) -> Daemon:
 
 def _settle(coordinator: Coordinator) -> Daemon:
     stamp, newest = yield from coordinator.promise(NEVER)
-    version = Version(NEVER, None, NEVER) if newest is None else newest.version
-    yield from coordinator.place(version._replace(stamp=stamp, base=version.stamp))
+    found = newest or NOTHING
+    yield from coordinator.place(Version(stamp, found.value, found.root, base=found.version.stamp))
 
 
 def _all(message: Message, to: Collection[int], ring: Ring) -> Generator[Round, Replies, bool]:

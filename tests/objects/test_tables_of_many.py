@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from store.core.errors import ConflictError, NotFoundError, OutdatedError, PreconditionError
@@ -228,6 +229,43 @@ async def test_who_reads_does_not_keep_a_container_from_going(
         assert len(seen) == 2
         with pytest.raises(NotFoundError):
             await one.container("a", "c")
+
+
+async def test_two_processes_delete_a_container_while_one_of_them_writes_to_it(autojump_clock: MockClock) -> None:
+    """The writer finds it closing, and has the row opened again, for which the delete of its own process must not keep
+    it waiting."""
+    async with opened(media_of(3)) as (node, container):
+        await trio.sleep(5)
+        one, two = another(node, 7), another(node, 8)
+        await one.container("a", "c")
+        check, closing, checked = two.tables._check_empty, trio.Event(), list[str]()
+
+        async def slowly(table: bytes, shards: int, what: str) -> None:
+            checked.append(what)
+            await check(table, shards, what)
+            if len(checked) == 2:  # its row says now that it is closing
+                closing.set()
+                await trio.sleep(3)
+
+        async def writing() -> None:
+            with suppress(NotFoundError), await one.tables.begin_writing(container):
+                await closing.wait()
+                await one.tables.check_container(container)
+
+        async def deleting(store: DeviceStore) -> None:
+            with suppress(NotFoundError, ConflictError):
+                await store.delete_container("a", "c")
+
+        two.tables._check_empty = slowly  # type: ignore[method-assign]
+        with trio.fail_after(60):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(writing)
+                await trio.sleep(1)
+                nursery.start_soon(deleting, one)
+                await trio.sleep(1)
+                nursery.start_soon(deleting, two)
+            with suppress(NotFoundError):
+                await one.put(container, "o", b"data", HEAD)
 
 
 @pytest.mark.parametrize("how", ["put", "update"])

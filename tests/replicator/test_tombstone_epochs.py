@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from unittest import mock
 
@@ -361,6 +361,66 @@ class TestReleasedAtSome:
             with mock.patch.object(rows, "place", cut_off), suppress(RetryableError):
                 await writer.put(container, self.NAME, b"new", HEAD)
                 assert await exists(another(node, 8, without=[1]), container, self.NAME)
+
+    async def _contested(self, node: SimNode, container: Container, meanwhile: Callable[[], Awaitable[object]]) -> bool:
+        """Whether a writer is told that it has written, whose first round reaches one that takes it, and the one that
+        refuses it; something is done before its next round, at the latter and a third one."""
+        writer = another(node, 7, without=[0])
+        rows, place, everyone = writer.rows, writer.rows.place, dict(node.store.devices)
+        rounds = []
+
+        async def late(row: Row, packed: bytes, ring: Ring, **how: bool) -> Applied | None:
+            rounds.append(row)
+            rows.devices = everyone if len(rounds) > 1 else {number: everyone[number] for number in (0, 2)}
+            applied = await place(row, packed, ring, **how)
+            if len(rounds) == 1:
+                assert applied is None
+                await meanwhile()
+                rows.devices = everyone
+            return applied
+
+        with mock.patch.object(rows, "place", late):
+            try:
+                await writer.put(container, self.NAME, b"new", HEAD)
+            except RetryableError:
+                return False
+        return True
+
+    async def test_a_write_is_not_taken_for_one_from_before_it_where_it_is_settled(
+        self, autojump_clock: MockClock
+    ) -> None:
+        async with opened(media_of(3)) as (node, container):
+            await self._left_at(node, container, 0)
+            key, packed = key_of(node, container, self.NAME)
+            settling = another(node, 8, without=[2])
+            written = await self._contested(node, container, lambda: settling.rows.settle(key, packed))
+            assert not written or await exists(another(node, 9), container, self.NAME)
+
+    async def test_a_write_is_not_taken_for_one_from_before_it_where_another_is_made(
+        self, autojump_clock: MockClock
+    ) -> None:
+        async with opened(media_of(3)) as (node, container):
+            await self._left_at(node, container, 0)
+            making, nothing = another(node, 8, without=[2]), Condition(none_match=frozenset("*"))
+            written = await self._contested(
+                node, container, lambda: making.put(container, self.NAME, b"made", HEAD, nothing)
+            )
+            assert not written or (await another(node, 9).head(container, self.NAME)).size == 3
+
+    async def test_who_gains_the_row_takes_what_came_after_it(self, autojump_clock: MockClock) -> None:
+        """It was a replica, and is one again."""
+        async with opened(media_of(3)) as (node, container):
+            await self._left_at(node, container, 0)
+            await another(node, 7, without=[0]).put(container, self.NAME, b"new", HEAD)
+            key, packed = key_of(node, container, self.NAME)
+            exchange, device = node.replicator.rebalancer._exchange, node.store.devices[0]
+            await exchange.release_retired(device, lambda ring_hash: ring_hash != key.ring_hash)
+            await device.flush()
+            assert await device.retired_stamp(packed) is not None
+            await exchange.release_retired(device, lambda ring_hash: ring_hash == key.ring_hash)
+            await device.flush()
+            await exchange.take(device, lambda ring_hash: ring_hash == key.ring_hash)
+            assert len(set(await stamps_of(node, container, self.NAME))) == 1
 
     async def test_a_write_under_a_condition_is_above_it(self, autojump_clock: MockClock) -> None:
         async with opened(media_of(3)) as (node, container):
