@@ -198,10 +198,11 @@ class Rebalancer:
             device = self._store.own.get(number)
             if device is None or device.failed is not None:
                 continue
+            ring = self._store.rows.ring
             with trio.move_on_after(CLEAN_SECONDS) as waiting:
                 try:
                     # Whoever knows the old layout may still write by it, and what it sent may be queued.
-                    await device.enforce(self._store.rows.ring.epoch)
+                    await device.enforce(ring.epoch)
                     await device.drain()
                     await self._exchange.forget_misplaced(device)
                     await self._exchange.release_retired(device, partial(self._is_elsewhere, device.id))
@@ -210,7 +211,7 @@ class Rebalancer:
                     self._daemon.trouble(error)
                     continue
             if not waiting.cancelled_caught:
-                await self._take_step(partial(Ring.mark_clean, device=number))
+                await self._take_step(partial(_cleaned, number, ring))
 
     def _is_elsewhere(self, device: int, ring_hash: int) -> bool:
         return device not in self._store.rows.ring.replicas_all(ROWS, ring_hash)
@@ -282,3 +283,10 @@ class Rebalancer:
 
     def _on_moved(self, count: int) -> None:
         self._data.progress.bytes += count
+
+
+def _cleaned(device: int, by: Ring, now: Ring) -> Ring:
+    """The step that says so, where the layouts are still those by which it was cleaned: of one that has retired since,
+    it may have rows that it was yet a replica of."""
+    same = [layout.version for layout in now.live] == [layout.version for layout in by.live]
+    return now.mark_clean(device) if same else now

@@ -505,8 +505,15 @@ OBJECTS: Final = [
     planted(
         "a device is clean that takes writes by the old layout",
         "store/replicator/rebalance.py",
-        "                    await device.enforce(self._store.rows.ring.epoch)\n",
+        "                    await device.enforce(ring.epoch)\n",
         "",
+        "tests/replicator/test_layout_changes.py",
+    ),
+    planted(
+        "a device is clean by a layout that has retired since",
+        "store/replicator/rebalance.py",
+        "    return now.mark_clean(device) if same else now\n",
+        "    return now.mark_clean(device)\n",
         "tests/replicator/test_layout_changes.py",
     ),
     planted(

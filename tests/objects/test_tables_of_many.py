@@ -231,7 +231,9 @@ async def test_who_reads_does_not_keep_a_container_from_going(
             await one.container("a", "c")
 
 
-async def test_two_processes_delete_a_container_while_one_of_them_writes_to_it(autojump_clock: MockClock) -> None:
+async def test_two_processes_delete_a_container_while_one_of_them_writes_to_it(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The writer finds it closing, and has the row opened again, for which the delete of its own process must not keep
     it waiting."""
     async with opened(media_of(3)) as (node, container):
@@ -256,7 +258,7 @@ async def test_two_processes_delete_a_container_while_one_of_them_writes_to_it(a
             with suppress(NotFoundError, ConflictError):
                 await store.delete_container("a", "c")
 
-        two.tables._check_empty = slowly  # type: ignore[method-assign]
+        monkeypatch.setattr(two.tables, "_check_empty", slowly)
         with trio.fail_after(60):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(writing)

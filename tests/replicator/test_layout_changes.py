@@ -12,7 +12,7 @@ from trio.testing import MockClock
 
 from store.core.errors import DeviceError, DrystoneError, StaleEpochError
 from store.core.wait_group import WaitGroup
-from store.device.port import Done
+from store.device.port import DevicePort, Done
 from store.device.row import index_key
 from store.engine.device import Device
 from store.objects.model import Container, ListingQuery, Policy
@@ -391,6 +391,41 @@ async def test_a_device_that_is_clean_takes_nothing_more_by_the_layout_that_it_w
         for device in node.devices.values():
             with pytest.raises(StaleEpochError):
                 device.submit_row(row, lambda _applied, _error: None)
+
+
+async def test_a_device_is_not_clean_by_a_layout_that_retires_while_it_forgets(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was a replica by that one when it looked at its rows."""
+    async with opened(media_of(4)) as (node, container):
+        for name in NAMES:
+            await node.store.put(container, name, b"data", HEAD)
+        await trio.sleep(5)
+        monkeypatch.setattr(Rebalancer, "_clean", nothing_done)
+        await change_layout(node, weigh(3, 0.5))
+        monkeypatch.undo()
+        forget = Exchange.forget_misplaced
+
+        async def meanwhile(self: Exchange, device: DevicePort) -> None:
+            await forget(self, device)
+            builder = Builder(node.media.ring.newest)
+            builder.set_weight(3, 0.0)
+            ring = node.media.ring.publish(builder.rebalance(0))
+            for number in sorted(ring.unsynced(ring.newest.version)):
+                ring = ring.mark_synced(ring.newest.version, number)
+            for number in sorted(ring.unenforced()):
+                ring = ring.mark_enforced(number, ring.epoch)
+            assert len(ring.live) == 1
+            assert ring.unclean == set(range(4))
+            node.media.ring = ring
+
+        unclean = min(node.store.rows.ring.unclean)
+        node.store.own = {unclean: node.store.own[unclean]}
+        with mock.patch.object(Exchange, "forget_misplaced", meanwhile):
+            await node.replicator.rebalancer._clean()
+        assert node.media.ring.unclean == set(range(4))
+        await node.replicator.rebalancer._clean()
+        assert node.media.ring.unclean == set(range(4)) - {unclean}
 
 
 async def test_what_a_device_lost_before_it_synced_is_not_back_after_a_power_loss(
